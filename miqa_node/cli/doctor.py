@@ -27,6 +27,7 @@ from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, con
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.operations import FRESH, DestinationCheck
 from miqa_node.errors import MiqaError, SettingsError
+from miqa_node.isolation.sandbox import described
 from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings, read_policy
@@ -105,6 +106,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("policy", _policy),
         ("accelerator", _accelerator),
         ("models", _models),
+        ("sandbox of workers", described),
         ("fonts", _fonts),
         ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
         ("web port", lambda s: _port(s.web.host, s.web.port, "web.port")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import Assessor
 from miqa_node.errors import MiqaError, ResourcesError, place_of
 from miqa_node.imaging.canary import canary_image
+from miqa_node.imaging.child import path_here, transfer_file
 from miqa_node.local import assess_path
 from miqa_node.report import ReportedImage, ReportSettings, make_objects
 from miqa_node.units.base import Decode
@@ -30,8 +30,10 @@ class Canary:
     def check(self) -> None:
         """ResourcesError with the reason if it cannot be judged or reported."""
         try:
-            with tempfile.TemporaryDirectory(prefix="miqa-canary-") as folder:
-                self._judge(Path(folder) / "canary.dcm")
+            with transfer_file() as file:  # a worker may write nowhere else
+                file.write(canary_image(self._settings.encode))
+                file.flush()
+                self._judge(path_here(file))
         except MiqaError as error:
             raise ResourcesError(f"A test image cannot be judged: {error}") from error
         except Exception as error:
@@ -39,7 +41,6 @@ class Canary:
             raise ResourcesError(f"A test image cannot be judged: {where}.") from error
 
     def _judge(self, file: Path) -> None:
-        file.write_bytes(canary_image(self._settings.encode))
         result = assess_path(file, ("DX", "CHEST", "PA"), self._assessor, self._policy, self._certify, self._decode)
         if not make_objects(ReportedImage(file, result.maps), result.assessment, result.disposition, self._settings):
             raise ResourcesError("no report was made")

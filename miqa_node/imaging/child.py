@@ -5,15 +5,19 @@ The processes start with this module, so it imports no more than decoding needs:
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
 
 from miqa_node.domain.image import Radiograph
+from miqa_node.imaging.children import OpenFile
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.uncompressed import uncompress
@@ -21,9 +25,12 @@ from miqa_node.imaging.uncompressed import uncompress
 __all__ = [
     "Layout",
     "decode_here",
+    "decode_sample",
     "decode_to_file",
     "encode_frame",
+    "path_here",
     "set_up",
+    "transfer_file",
     "uncompress",
     "use_one_thread",
     "write_pixels",
@@ -46,9 +53,17 @@ class Layout:
     frames: int
 
 
-def decode_to_file(path: Path, frame: int, max_pixels: int, transfer: str) -> Layout:
+def decode_to_file(path: Path, frame: int, max_pixels: int, transfer: OpenFile) -> Layout:
     """Decode and write the pixels to the transfer file."""
     return write_pixels(decode_here(path, frame, max_pixels), transfer)
+
+
+def decode_sample(file: bytes, max_pixels: int) -> tuple[int, int]:
+    """Decode a file that is not stored; the shape of its pixels."""
+    with transfer_file() as transfer:
+        transfer.write(file)
+        transfer.flush()
+        return decode_here(path_here(transfer), 0, max_pixels).shape
 
 
 def decode_here(path: Path, frame: int, max_pixels: int) -> Radiograph:
@@ -68,9 +83,9 @@ def decode_here(path: Path, frame: int, max_pixels: int) -> Radiograph:
     )
 
 
-def write_pixels(radiograph: Radiograph, transfer: str) -> Layout:
+def write_pixels(radiograph: Radiograph, transfer: OpenFile) -> Layout:
     """Write the pixels to the transfer file."""
-    with Path(transfer).open("r+b", buffering=0) as file:
+    with os.fdopen(transfer.number, "r+b", buffering=0, closefd=False) as file:
         for pixels in (radiograph.stored, radiograph.display, radiograph.colour, radiograph.valid):
             if pixels is not None:
                 np.ascontiguousarray(pixels).tofile(file)
@@ -86,6 +101,18 @@ def write_pixels(radiograph: Radiograph, transfer: str) -> Layout:
         frame=radiograph.frame,
         frames=radiograph.frames,
     )
+
+
+def transfer_file() -> IO[bytes]:
+    """An anonymous file in memory; a temporary file, removed when closed, where the system has none."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("miqa-pixels", os.MFD_CLOEXEC), "w+b")
+    return tempfile.NamedTemporaryFile(prefix="miqa-pixels-")
+
+
+def path_here(transfer: IO[bytes]) -> Path:
+    """A path of a transfer file, for functions of this process that read it by path."""
+    return Path(f"/proc/self/fd/{transfer.fileno()}" if hasattr(os, "memfd_create") else transfer.name)
 
 
 def set_up() -> None:

@@ -18,8 +18,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -47,6 +48,12 @@ _preloaded: dict[str, None] = {}
 """Modules, in order, that the one fork server of this process imports for all pools."""
 _READY, _BEGUN, _RESULT, _ERROR = range(4)
 _PAGE_BYTES, _TICKS_A_SECOND = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+
+
+class OpenFile(NamedTuple):
+    """An argument of a task: a file that the caller has open. The child gets it under a number of its own."""
+
+    number: int
 
 
 class ChildTimeoutError(Exception):
@@ -313,6 +320,8 @@ class _ChildProcess:
         self.began_at_s = self.processor_s()
         try:
             self._connection.send((function, arguments))
+            for one in _files(arguments):
+                send_handle(self._connection, one.number, self.process.pid)
             is_ready = self._connection.poll(START_TIMEOUT_S) and self._connection.recv() == (_BEGUN, None)
         except (EOFError, OSError):
             is_ready = False
@@ -352,6 +361,10 @@ class _ChildProcess:
             return exitcode
 
 
+def _files(arguments: Iterable[Any]) -> list[OpenFile]:
+    return [one for one in arguments if isinstance(one, OpenFile)]
+
+
 def _serve(connection: Connection, prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     """What a child does until its parent closes the connection or dies."""
     gc.freeze()  # a collection would write to, and so copy, the memory that all children share
@@ -361,6 +374,8 @@ def _serve(connection: Connection, prepare: Callable[..., None] | None, argument
     with contextlib.suppress(EOFError, OSError):
         while True:
             function, values = connection.recv()
+            files = {one: OpenFile(recv_handle(connection)) for one in _files(values)}
+            values = [files[one] if isinstance(one, OpenFile) else one for one in values]
             connection.send((_BEGUN, None))
             try:
                 outcome: tuple[int, Any] = _RESULT, function(*values)
@@ -368,6 +383,8 @@ def _serve(connection: Connection, prepare: Callable[..., None] | None, argument
                 with contextlib.suppress(AttributeError):
                     error.place = place_of(error)  # type: ignore[attr-defined]  # it does not travel by itself
                 outcome = _ERROR, error
+            for file in files.values():
+                os.close(file.number)
             try:
                 connection.send(outcome)
             except (TypeError, AttributeError, ValueError):  # an error of a library that cannot be pickled

@@ -8,8 +8,6 @@ memory file, which is written once and mapped once: nothing has to be cleaned up
 from __future__ import annotations
 
 import mmap
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeLimitError, MiqaError, ResourcesError
 from miqa_node.imaging import child
-from miqa_node.imaging.children import ChildDeathError, ChildMemoryError, ChildProcesses, ChildTimeoutError
+from miqa_node.imaging.children import ChildDeathError, ChildMemoryError, ChildProcesses, ChildTimeoutError, OpenFile
 from miqa_node.imaging.encode import sample_image
 from miqa_node.observe import metrics
 from miqa_node.observe.recent_check import RecentCheck
@@ -101,8 +99,8 @@ class Decoder:
         OSError
             The file is not there or may not be read.
         """
-        with transfer_file() as file:
-            transfer = path_for_child(file)
+        with child.transfer_file() as file:
+            transfer = OpenFile(file.fileno())
             layout: child.Layout = self.run(child.decode_to_file, path, frame, self._max_pixels, transfer)
             return map_pixels(file, layout)
 
@@ -167,10 +165,7 @@ class Decoder:
     def _try_sample(self) -> None:
         """Encode and decode a small image in the children; ResourcesError if that is not possible."""
         try:
-            with transfer_file() as file:
-                file.write(sample_image(self.encode))
-                file.flush()
-                self.decode(Path(path_for_child(file)))
+            self.run(child.decode_sample, sample_image(self.encode), self._max_pixels)
         except Exception as error:  # whatever it is, images would meet it, too
             reason = error if isinstance(error, MiqaError) else type(error).__name__
             raise ResourcesError(f"No image can be decoded: {reason}") from error
@@ -204,15 +199,3 @@ def map_pixels(file: IO[bytes], layout: child.Layout) -> Radiograph:
         frame=layout.frame,
         frames=layout.frames,
     )
-
-
-def transfer_file() -> IO[bytes]:
-    """An anonymous file in memory; a named temporary file, removed when closed, where the system has none."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("miqa-pixels", os.MFD_CLOEXEC), "w+b")
-    return tempfile.NamedTemporaryFile(prefix="miqa-pixels-")
-
-
-def path_for_child(file: IO[bytes]) -> str:
-    """A path under which another process of this user can open the file."""
-    return f"/proc/{os.getpid()}/fd/{file.fileno()}" if hasattr(os, "memfd_create") else str(file.name)

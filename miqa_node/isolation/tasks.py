@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from miqa_node import plugins
 from miqa_node.assess.active import ActiveModels
 from miqa_node.assess.caption.captioned import with_captions
@@ -28,6 +30,8 @@ from miqa_node.domain.ports import Assessor
 from miqa_node.errors import MiqaError, ModelPackageError
 from miqa_node.health.canary import Canary
 from miqa_node.imaging import child
+from miqa_node.imaging.children import OpenFile
+from miqa_node.isolation.sandbox import confine
 from miqa_node.local import assess_path
 from miqa_node.observe.log import set_up_logging
 from miqa_node.observe.stages import ObservedStage, observed_here
@@ -35,6 +39,8 @@ from miqa_node.report import ReportSettings
 from miqa_node.settings import Settings, read_policy
 from miqa_node.units.base import Decode, JudgedImage
 from miqa_node.units.image import judge_here
+
+log = structlog.get_logger(__name__)
 
 LookedAt = tuple[Path, bool, Assessment, Disposition, SaliencyMaps]
 """A :class:`~miqa_node.local.LocalResult` but for its pixels."""
@@ -98,6 +104,10 @@ def set_up(settings: Settings, *, logs: bool) -> None:
     child.set_up()
     if logs:
         set_up_logging(settings.log, node=settings.node.name)
+    try:
+        confine(settings)
+    except OSError as error:
+        log.warning("a worker process has the rights of the node", reason=str(error))
     if isinstance(_models, MiqaError) or _models.settings.model_dump_json() != settings.model_dump_json():
         load_models(settings)
     if isinstance(_models, _WorkerModels):
@@ -155,7 +165,7 @@ def check_canary(choice: SiteChoice, reports: ReportSettings) -> None:
 
 
 def look(
-    path: Path, described: tuple[str, str, str], transfer: str, choice: SiteChoice
+    path: Path, described: tuple[str, str, str], transfer: OpenFile, choice: SiteChoice
 ) -> tuple[LookedAt, child.Layout]:
     """Assess a file that is not received; its pixels go to the transfer file."""
     models = _following(choice)

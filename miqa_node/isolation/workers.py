@@ -13,8 +13,10 @@ from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Policy
 from miqa_node.errors import MiqaError, ResourcesError
-from miqa_node.imaging.decode import Decoder, map_pixels, path_for_child, transfer_file
-from miqa_node.isolation import tasks, template
+from miqa_node.imaging.child import transfer_file
+from miqa_node.imaging.children import OpenFile
+from miqa_node.imaging.decode import Decoder, map_pixels
+from miqa_node.isolation import sandbox, tasks, template
 from miqa_node.isolation.tasks import SiteChoice
 from miqa_node.local import LocalResult
 from miqa_node.observe.recent_check import RecentCheck
@@ -53,6 +55,10 @@ class ImageWorkers:
         logs = structlog.is_configured()
         template.announce(settings, logs=logs)
         self.decoder = Decoder(settings, partial(tasks.set_up, logs=logs), (settings,), (LOADER,))
+        if reason := sandbox.reason_for_none(settings):
+            log.warning("worker processes have the rights of the node", reason=reason)
+        else:
+            log.info("worker processes are sandboxed", by=sandbox.described(settings))
         self._check = RecentCheck(
             "A worker process",
             self.check_now,
@@ -94,7 +100,7 @@ class ImageWorkers:
     def look(self, path: Path, described: tuple[str, str, str]) -> LocalResult:
         """Assess a file that is not received, see :func:`miqa_node.local.assess_path`."""
         with transfer_file() as file:
-            transfer = path_for_child(file)
+            transfer = OpenFile(file.fileno())
             result: tasks.LookedAt
             result, layout = self.decoder.run(tasks.look, path, described, transfer, self._choice())
             return LocalResult(*result, map_pixels(file, layout))

@@ -57,6 +57,7 @@ class WorkSettings(SettingsTable):
     processes: Annotated[int, Field(ge=0)]
     memory_bytes: Count
     timeout_s: Seconds
+    sandbox: bool
     poll_interval_s: Seconds
     max_attempts: Count
     heartbeat_interval_s: Seconds

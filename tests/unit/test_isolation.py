@@ -51,8 +51,13 @@ def workers_of(node_settings: Settings) -> ImageWorkers:
 
 
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageWorkers]:
-    made = workers_of(settings(tmp_path_factory.mktemp("node")))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("node")
+
+
+@pytest.fixture(scope="module")
+def workers(folder: Path) -> Iterator[ImageWorkers]:
+    made = workers_of(settings(folder))
     made.decoder.warm()
     yield made
     made.decoder.close()
@@ -81,8 +86,9 @@ def test_a_worker_makes_the_report_that_this_process_would(workers: ImageWorkers
     assert workers.decoder.run(make_objects, *arguments) == make_objects(*arguments)
 
 
-def test_an_error_arrives_with_its_text_and_its_place(workers: ImageWorkers, samples: Path, tmp_path: Path) -> None:
-    path = tmp_path / "cut.dcm"
+def test_an_error_arrives_with_its_text_and_its_place(workers: ImageWorkers, samples: Path, folder: Path) -> None:
+    path = folder / "objects/cut.dcm"
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes((samples / "RG3_UNCR.dcm").read_bytes()[:200_000])
     with pytest.raises(DecodeError) as error:
         workers.judge(instance_of(samples / "RG3_UNCR.dcm"), path, 0)

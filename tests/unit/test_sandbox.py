@@ -1,0 +1,131 @@
+"""A worker process has given up what judging does not need, and judges as before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from miqa_node.isolation import sandbox
+from miqa_node.isolation.workers import ImageWorkers
+from miqa_node.settings import Settings, load_settings
+from tests.unit.test_isolation import instance_of, settings, workers_of
+
+pytestmark = pytest.mark.skipif(
+    not (sys.platform == "linux" and sandbox.landlock_version() >= 4), reason="needs Linux with Landlock 4 or newer"
+)
+
+
+@pytest.fixture(scope="module")
+def node_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = settings(tmp_path_factory.mktemp("node"))
+    made.objects_dir.mkdir()
+    (made.node.data_dir / "miqa.sqlite").write_bytes(b"the database")
+    return made
+
+
+@pytest.fixture(scope="module")
+def workers(node_settings: Settings) -> Iterator[ImageWorkers]:
+    made = workers_of(node_settings)
+    yield made
+    made.decoder.close()
+
+
+def read(path: str) -> int:
+    return len(Path(path).read_bytes())
+
+
+def write(path: str) -> None:
+    Path(path).write_text("changed", "utf-8")
+
+
+def append(path: str) -> None:
+    with Path(path).open("ab") as file:
+        file.write(b"more")
+
+
+def connect(kind: int) -> None:
+    socket.socket(kind)
+
+
+def start_program() -> None:
+    subprocess.run(["/bin/true"], check=True)
+
+
+def become_program() -> None:
+    os.execv("/bin/true", ["/bin/true"])
+
+
+def look_into_parent() -> None:
+    Path(f"/proc/{os.getppid()}/environ").read_bytes()
+
+
+def stop_node(number: int) -> None:
+    os.kill(number, 0)
+
+
+def test_what_a_worker_does_not_need_is_refused(workers: ImageWorkers, node_settings: Settings) -> None:
+    data = node_settings.node.data_dir
+    attempts: list[tuple[Callable[..., object], tuple[object, ...]]] = [
+        (read, ("/etc/shadow",)),
+        (read, (str(data / "miqa.sqlite"),)),
+        (append, (str(data / "miqa.sqlite"),)),
+        (write, (str(data / "miqa.sqlite"),)),
+        (write, (str(node_settings.objects_dir / "new"),)),
+        (write, ("/tmp/of-a-worker",)),
+        (connect, (socket.AF_INET,)),
+        (connect, (socket.AF_INET6,)),
+        (connect, (socket.AF_UNIX,)),
+        (start_program, ()),
+        (become_program, ()),
+        (look_into_parent, ()),
+        (stop_node, (os.getpid(),)),
+    ]
+    for attempt, arguments in attempts:
+        with pytest.raises(PermissionError):
+            pytest.fail(f"{attempt.__name__} {arguments}: {workers.decoder.run(attempt, *arguments)}")
+    assert (data / "miqa.sqlite").read_bytes() == b"the database"
+
+
+def test_it_judges_what_is_stored(workers: ImageWorkers, node_settings: Settings, samples: Path) -> None:
+    stored = node_settings.objects_dir / "one.dcm"
+    shutil.copy(samples / "RG3_UNCR.dcm", stored)
+    assert workers.decoder.run(read, str(stored)) == stored.stat().st_size
+    assert workers.judge(instance_of(stored), stored, 0).result.assessment.measurements
+    assert workers.decoder.decode(stored).shape == (1760, 1760)
+    assert workers.look(stored, ("DX", "CHEST", "PA")).radiograph.shape == (1760, 1760)
+    workers.check()
+    workers.check_canary()
+    workers.decoder.check()
+
+
+def test_it_can_be_switched_off_and_says_why_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    off = settings(tmp_path, sandbox=False)
+    assert sandbox.described(off) == "none: work.sandbox is off; worker processes have the rights of the node"
+    sandbox.confine(off)
+    socket.socket().close()
+    monkeypatch.setattr(sandbox, "landlock_version", lambda: 0)
+    monkeypatch.setattr(sandbox, "_processor", lambda: None)
+    assert "neither Landlock nor seccomp" in sandbox.described(load_settings())
+
+
+def test_the_folder_of_the_data_is_not_opened_by_the_path_of_the_software(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    inside = load_settings(node={"data_dir": tmp_path / "node/data"})
+    paths = sandbox.readable(inside)
+    assert tmp_path.resolve() not in paths
+    assert not any(inside.node.data_dir.resolve() == path for path in paths)
+    assert Path(sandbox.__file__).parents[1] in paths
+
+
+def test_captions_over_the_network_keep_the_network() -> None:
+    online = load_settings(caption={"backend": "http", "url": "http://127.0.0.1:9/v1", "token": "x"})
+    assert sandbox.described(online).endswith("captions may use the network")
