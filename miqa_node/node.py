@@ -42,7 +42,6 @@ from miqa_node.report import lower_class
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.signing import KEY_FILE, Signer
 from miqa_node.site import (
-    acquisition_rules,
     first_invitation,
     migrate,
     monthly_report,
@@ -52,6 +51,7 @@ from miqa_node.site import (
 from miqa_node.sources.base import ImageSource, SourceContext, open_sources
 from miqa_node.sources.rest import RestSource
 from miqa_node.store import shadows
+from miqa_node.store.acquisition_rules import acquisition_rules
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import DELIVERIES

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import stat
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from miqa_node.analysis.archive import keep_last_month
-from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import SettingsError
 from miqa_node.report import ReportSettings
@@ -19,7 +18,6 @@ from miqa_node.settings import Settings
 from miqa_node.store import users
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
-from miqa_node.store.pseudonyms import open_key
 from miqa_node.store.retention import absence
 from miqa_node.work.queue import Schedule, migrate_queue
 
@@ -57,21 +55,6 @@ def make_private(folder: Path) -> None:
             path.chmod(mode)
         except OSError as error:
             log.warning("others on this host may read it", path=str(path), reason=error.strerror or str(error))
-
-
-def acquisition_rules(settings: Settings) -> AcquisitionRules:
-    """How the site names rooms and shifts, keeps people's names and draws samples; makes the key of pseudonyms."""
-    site = settings.analysis
-    return AcquisitionRules(
-        key=open_key(settings.node.data_dir / "pseudonym.key", site.pseudonym_key),
-        rooms=site.rooms,
-        shifts={name: time.fromisoformat(start) for name, start in site.shifts.items()},
-        repeat_window_s=site.repeat_window_s,
-        show_operators=site.show_operators,
-        assume_archived=site.assume_archived,
-        archive_ae_titles=site.archive_ae_titles,
-        audit_share=site.audit_share,
-    )
 
 
 def report_settings(settings: Settings) -> ReportSettings:

@@ -14,10 +14,11 @@ from enum import StrEnum
 
 from miqa_node.domain import codes
 from miqa_node.domain.codes import Code
+from miqa_node.domain.reject_log import LogSource
 from miqa_node.settings import AnalysisSettings
 from miqa_node.statistics.charts import Chart, p_chart
 from miqa_node.statistics.rates import Rate, rate
-from miqa_node.store import census, rollup
+from miqa_node.store import census, log_counts, rollup
 from miqa_node.store.census import AcquisitionCounts, Escape, NoteCount, Period
 from miqa_node.store.database import Transaction
 
@@ -28,7 +29,7 @@ LISTED_ESCAPES = 25
 DAILY_UP_TO_DAYS, WEEKLY_UP_TO_DAYS = 62, 400
 NO_REASON = "No reason given"
 SOURCES = ("decisions of people in this node", "rejection notes of other systems (IHE IOCM)")
-"""What counts as a rejection. An image that is deleted at the modality never arrives and is in no rate."""
+"""What always counts as a rejection. Images that are deleted at the modality never arrive; imported logs add them."""
 
 REASON_WORDS: dict[str, str] = {
     code.value: code.meaning for code in vars(codes).values() if isinstance(code, Code) and code.scheme == "DCM"
@@ -56,6 +57,8 @@ class Group:
     repeated: Rate
     coverage: Rate
     level: Level
+    logged: int = 0
+    """Of the rejected, those that only an imported reject log knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,8 @@ class RejectAnalysis:
     """Everything that the page, the report and the command show of a period.
 
     ``coverage``: how many of the flagged images a person decided. The upper limit of ``rejected`` counts the others as
-    rejected: that is what reading them could show at worst. ``sources`` says what the rates count.
+    rejected: that is what reading them could show at worst. ``sources`` says what the rates count, ``logs`` the same of
+    imported reject logs in numbers, and ``logged`` how many of the rejected only they know.
     """
 
     period: Period
@@ -114,6 +118,8 @@ class RejectAnalysis:
     suspected: Rate
     coverage: Rate
     sources: tuple[str, ...]
+    logs: tuple[LogSource, ...]
+    logged: int
     level: Level
     groups: dict[str, list[Group]]
     reasons: list[ReasonShare]
@@ -127,9 +133,12 @@ class RejectAnalysis:
 
 def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -> RejectAnalysis:
     """The analysis of a period; the roll-up must be fresh."""
+    logs = log_counts.of_period(transaction, period)
+    logged = log_counts.rejected(logs.additions)
     counted = census.by_dimensions(transaction, period, [rollup.ALL, rollup.REASON, *DIMENSIONS])
+    counted = log_counts.add_to(counted, logs.additions)
     total = counted[rollup.ALL][0] if counted[rollup.ALL] else AcquisitionCounts("")
-    days = census.by_day(transaction, period)
+    days = log_counts.add_to_days(census.by_day(transaction, period), logs.additions)
     step, trend = _trend(days, period)
     return RejectAnalysis(
         period=period,
@@ -140,22 +149,30 @@ def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -
         flagged=rate(total.flagged, total.judged),
         repeated=rate(total.repeated, total.images),
         coverage=rate(total.decided, total.flagged),
-        sources=SOURCES,
+        sources=(*SOURCES, *(source.words for source in logs.sources)),
+        logs=logs.sources,
+        logged=logged[rollup.ALL, ""],
         escaped=rate(total.escaped, total.images),
         suspected=rate(total.suspected, total.images),
         level=_level(total, lines),
-        groups={name: [_group(counts, lines) for counts in counted[name]] for name in DIMENSIONS},
+        groups={
+            name: [_group(counts, lines, logged[name, counts.value]) for counts in counted[name]] for name in DIMENSIONS
+        },
         reasons=_reasons(counted[rollup.REASON], total),
         step=step,
         trend=trend,
         chart=p_chart([(point.counts.rejected, point.counts.images) for point in trend]),
         exposures=[_exposure(counts) for counts in counted["station"] if counts.di_count or counts.ei_count],
-        escapes=census.escapes(transaction, period, limit=LISTED_ESCAPES),
+        escapes=[
+            one
+            for one in census.escapes(transaction, period, limit=LISTED_ESCAPES + len(logs.images))
+            if one.digest not in logs.images
+        ][:LISTED_ESCAPES],
         notes=census.notes(transaction, _moment(period.since), _moment(period.until)),
     )
 
 
-def _group(counts: AcquisitionCounts, lines: AnalysisSettings) -> Group:
+def _group(counts: AcquisitionCounts, lines: AnalysisSettings, logged: int) -> Group:
     return Group(
         value=counts.value,
         images=counts.images,
@@ -164,6 +181,7 @@ def _group(counts: AcquisitionCounts, lines: AnalysisSettings) -> Group:
         repeated=rate(counts.repeated, counts.images),
         coverage=rate(counts.decided, counts.flagged),
         level=_level(counts, lines),
+        logged=logged,
     )
 
 

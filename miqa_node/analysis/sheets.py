@@ -52,7 +52,7 @@ def _summary(analysis: RejectAnalysis) -> Sheet:
     read = analysis.coverage
     sentences = (
         f"{read.count} of {read.total} flagged images were decided by a person.",
-        f"Counted are {' and '.join(analysis.sources)}; images deleted at the modality are not.",
+        f"Counted are {'; '.join(analysis.sources)}. Images deleted at the modality are known from imported logs only.",
         f"{analysis.total.images} exposures, {analysis.rejected.count} rejected: {share(analysis.rejected)}.",
         f"The rate is {judgement} (target {analysis.target_percent:g} %, action {analysis.action_percent:g} %).",
     )

@@ -9,7 +9,7 @@ from miqa_node.statistics.rates import Rate
 
 REJECT_COLUMNS = [
     "dimension", "value", "images", "rejected", "reject_share", "reject_low", "reject_high", "flagged", "flagged_share",
-    "repeated", "repeated_share", "level", "decided",
+    "repeated", "repeated_share", "level", "decided", "logged",
 ]  # fmt: skip
 
 
@@ -17,7 +17,7 @@ def reject_rows(analysis: RejectAnalysis) -> Iterator[list[object]]:
     """A heading, the whole, every value of every dimension, and the reasons."""
     yield list(REJECT_COLUMNS)
     whole = Group("", analysis.total.images, analysis.rejected, analysis.flagged, analysis.repeated, analysis.coverage,
-                  analysis.level)  # fmt: skip
+                  analysis.level, analysis.logged)  # fmt: skip
     yield ["all", *_group(whole)]
     for dimension, groups in analysis.groups.items():
         for group in groups:
@@ -25,7 +25,9 @@ def reject_rows(analysis: RejectAnalysis) -> Iterator[list[object]]:
     for reason in analysis.reasons:
         share = reason.of_images
         words = f"{reason.code} {reason.words}".strip()
-        yield ["reason", words, share.total, share.count, *_share(share), "", "", "", "", "", ""]
+        yield ["reason", words, share.total, share.count, *_share(share), "", "", "", "", "", "", ""]
+    for source in analysis.sources:
+        yield ["source", safe(source), *[""] * (len(REJECT_COLUMNS) - 2)]
 
 
 def _group(group: Group) -> list[object]:
@@ -40,6 +42,7 @@ def _group(group: Group) -> list[object]:
         _number(group.repeated.share),
         group.level.value,
         group.coverage.count,
+        group.logged,
     ]
 
 

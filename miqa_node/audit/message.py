@@ -54,6 +54,7 @@ _FORMS: Mapping[AuditEvent, _Form] = {
     AuditEvent.IMAGE_SEEN: _Form(*_ACCESSED, "R"),
     AuditEvent.LIST_SEEN: _Form("110112", "Query", "E"),
     AuditEvent.EXPORTED: _Form(*_EXPORT, "R"),
+    AuditEvent.IMPORTED: _Form("110107", "Import", "C"),
     AuditEvent.RECEIVED: _Form(*_TRANSFERRED, "C"),
     AuditEvent.VERDICT: _Form(*_ACCESSED, "C"),
     AuditEvent.DECIDED: _Form(*_ACCESSED, "U"),

@@ -12,20 +12,24 @@ from typing import Annotated
 
 import typer
 
+from miqa_node.analysis.log_import import LogPreview, keep, mapping_folder, preview, read
+from miqa_node.analysis.log_reader import MAX_BYTES
 from miqa_node.analysis.rejects import analyse
 from miqa_node.analysis.report import make_report, month_before, month_of
 from miqa_node.analysis.tables import safe
 from miqa_node.analysis.watch import watch
+from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
-from miqa_node.errors import SettingsError
+from miqa_node.errors import QueryError, SettingsError
+from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.statistics.rates import Rate
-from miqa_node.store import census, rollup, views
+from miqa_node.store import census, reject_logs, rollup, views
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 
-app = typer.Typer(no_args_is_help=True, help="Reject analysis and model watch: show, report, export.")
+app = typer.Typer(no_args_is_help=True, help="Reject analysis and model watch: show, report, export, import.")
 
 Month = Annotated[str, typer.Option(metavar="YYYY-MM", help="A whole month; default is the last 30 days.")]
 MOST_PRINTED = 12
@@ -40,6 +44,7 @@ class Table(StrEnum):
     LABEL_FINDINGS = "label_findings"
     FINDINGS = "findings"
     MEASUREMENTS = "measurements"
+    LOGGED_REJECTS = "logged_rejects"
 
 
 @app.command()
@@ -65,6 +70,7 @@ def rejects(
     print_line(
         f"{days}: {analysis.total.images} images,", _text(analysis.rejected), f"rejected, {analysis.level.value}"
     )
+    print_line("counted:", "; ".join(analysis.sources))
     print_table(
         ("Reason", Column("Images", number=True), Column("Of all images", number=True)),
         ((one.words, str(one.of_images.count), _text(one.of_images)) for one in analysis.reasons[:MOST_PRINTED]),
@@ -131,7 +137,10 @@ def report(
 @app.command()
 def export(
     table: Annotated[
-        Table, typer.Argument(metavar="VIEW", help="images, days, labels, label_findings, findings or measurements.")
+        Table,
+        typer.Argument(
+            metavar="VIEW", help="images, days, labels, label_findings, findings, measurements or logged_rejects."
+        ),
     ],
     since: Annotated[str, typer.Option(metavar="DAY", help="First day, as 2026-10-01.")] = "",
     until: Annotated[str, typer.Option(metavar="DAY", help="Last day.")] = "",
@@ -160,6 +169,101 @@ def export(
                 stream.close()
     if out:
         typer.echo(f"{out}: {written} rows", err=True)
+
+
+@app.command("import")
+def import_(
+    log: Annotated[Path, typer.Argument(metavar="CSV", exists=True, dir_okay=False, help="The modality's export.")],
+    mapping: Annotated[
+        str, typer.Option(metavar="NAME", help="How to read it; miqa-node analysis mappings lists them.")
+    ] = "generic",
+    room: Annotated[str, typer.Option(metavar="NAME", help="Room of all rows, if the log names none.")] = "",
+    only_preview: Annotated[bool, typer.Option("--preview", help="Say what was understood, and keep nothing.")] = False,
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import the reject log of a modality, which knows of images that never arrived; names and IDs are not kept."""
+    settings = settings_of(config, data_dir)
+    if log.stat().st_size > MAX_BYTES:
+        raise QueryError(f"{log.name} is larger than {MAX_BYTES >> 20} MiB. Export fewer days.")
+    with open_transaction(config, data_dir) as transaction:
+        reading = read(settings, log.read_bytes(), mapping, room)
+        done = preview(transaction, reading) if only_preview or reading.faults else None
+        done = done or keep(transaction, reading, actor or login())
+    if as_json:
+        print_json(to_json(done))
+    else:
+        _print_log(done, is_import=not (only_preview or reading.faults))
+    if reading.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List imported reject logs."""
+    with open_transaction(config, data_dir) as transaction:
+        rows = reject_logs.listed(transaction)
+    if as_json:
+        print_json([to_json(one) for one in rows])
+        return
+    print_table(
+        (Column("Log", number=True), "Rooms", "From", "To", Column("Rejects", number=True), "Mapping", "By"),
+        ((str(one.log_id), ", ".join(one.rooms), str(one.since), str(one.until), str(one.rejects), one.mapping,
+          one.imported_by) for one in rows),
+    )  # fmt: skip
+
+
+@app.command("remove-log")
+def remove_log(
+    log_id: Annotated[int, typer.Argument(metavar="LOG", min=1, help="Its number.")],
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Take the import of a reject log back, with all its rows."""
+    with open_transaction(config, data_dir) as transaction:
+        log = reject_logs.remove(transaction, log_id, actor or login(), datetime.now(UTC))
+    print_line(f"log {log_id}: {log.rejects} rejects are not counted any more")
+
+
+@app.command("mappings")
+def mappings_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the mappings by which reject logs can be read, with the files that define them."""
+    folder = mapping_folder(settings_of(config, data_dir))
+    files = mappings(folder)
+    titles = {name: load_mapping(name, folder).title for name in files}
+    if as_json:
+        print_json([{"name": name, "title": titles[name], "file": str(path)} for name, path in files.items()])
+        return
+    for name, path in files.items():
+        print_line(f"{name}: {titles[name]}")
+        print_line("   ", str(path))
+
+
+def _print_log(done: LogPreview, *, is_import: bool) -> None:
+    for fault in done.faults:
+        print_line(f"line {fault.line}: {fault.text}")
+    if done.faults:
+        print_line("Nothing was imported, because rows cannot be understood.")
+        return
+    verb = "imported" if is_import else "can be imported"
+    new = done.rejects - done.known
+    print_line(f"{new} rejects {verb}, {done.known} were known, {done.skipped} rows are no rejects")
+    if done.since:
+        print_line(f"days: {done.since} to {done.until}")
+    for one in done.rooms:
+        hint = "" if one.has_images else "; no image of this room has arrived, so they are in no rate"
+        print_line(f"room {one.room}: {one.rejects} rejects{hint}")
+    print_table(
+        ("Reason", "Code", "Finding", Column("Rejects", number=True)),
+        ((one.reason, one.code, one.finding, str(one.rejects)) for one in done.reasons),
+    )
+    for words, count in done.other_words:
+        print_line(f"unknown reason {words!r} counts as other: {count}")
+    if done.dropped:
+        print_line("columns not kept:", ", ".join(done.dropped))
 
 
 def _period(transaction: Transaction, month: str) -> Period:

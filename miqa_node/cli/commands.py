@@ -81,7 +81,7 @@ REASSESS = Command(
 )
 PHANTOMS = Command("Series of phantoms: list, patient, phantom.", "miqa_node.cli.phantoms:app", _LOOK, order=10)
 ANALYSIS = Command(
-    "Reject analysis and model watch: show, report, export.", "miqa_node.cli.analysis:app", _LOOK, order=11
+    "Reject analysis and model watch: show, report, export, import.", "miqa_node.cli.analysis:app", _LOOK, order=11
 )
 LABELS = Command("Labels given by people: list, export, import.", "miqa_node.cli.labels:app", _LOOK, order=12)
 MODELS = Command(

@@ -18,6 +18,8 @@ class AuditEvent(StrEnum):
     IMAGE_SEEN = "image seen"
     LIST_SEEN = "list seen"
     EXPORTED = "exported"
+    IMPORTED = "imported"
+    """A reject log of a modality was imported, or taken back."""
     RECEIVED = "received"
     VERDICT = "verdict"
     DECIDED = "decided"

@@ -48,4 +48,5 @@ class AnalysisSettings(SettingsTable):
     second_reader_share: Share
     count_interval_s: Seconds
     count_batch: Count
+    reject_log_mappings: str
     report_schedule: Annotated[str, Field(pattern=r"^$|^\S+( \S+){4,5}$")]

@@ -17,6 +17,7 @@ VIEWS: dict[str, str] = {
     "label_findings": "day",
     "findings": "day",
     "measurements": "week",
+    "logged_rejects": "day",
 }
 """Name without ``analysis_`` → its time column."""
 ROWS_AT_ONCE = 5000

@@ -15,13 +15,14 @@ from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from miqa_node.analysis.log_reader import MAX_BYTES
 from miqa_node.domain.access import Permission
 from miqa_node.settings import WebSettings
 from miqa_node.web.access import SAFE_METHODS, Needs, identify, permission_of
 from miqa_node.web.connections import ADMITTED
 from miqa_node.web.page import NO_PERMISSION_NAMED, Page
 from miqa_node.web.problems import answer_http_error
-from miqa_node.web.security import STOW_TYPE, UPLOAD_TYPE, content_type
+from miqa_node.web.security import CSV_TYPE, STOW_TYPE, UPLOAD_TYPE, content_type
 from miqa_node.web.services import WebServices
 
 
@@ -71,8 +72,10 @@ class BodyGate:
         """The maximum size of the body in bytes, and its setting; HTTPException 413 if it is announced to be larger."""
         headers = Headers(scope=scope)
         name, limit = "max_request_bytes", self._settings.max_request_bytes
-        if permission is Permission.UPLOAD and content_type(headers) in (UPLOAD_TYPE, STOW_TYPE):
+        if permission is Permission.UPLOAD and content_type(headers) in (UPLOAD_TYPE, STOW_TYPE, CSV_TYPE):
             name, limit = "max_upload_bytes", self._settings.max_upload_bytes
+        if content_type(headers) == CSV_TYPE:  # it is read into memory
+            limit = min(limit, MAX_BYTES)
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > limit:
             raise _too_large(f"web.{name} ({limit})")

@@ -45,6 +45,8 @@ _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 UPLOAD_TYPE = "multipart/form-data"
 STOW_TYPE = "multipart/related"
+CSV_TYPE = "text/csv"
+REJECT_LOGS = "/api/v1/analysis/reject-logs"
 DICOMWEB = "/api/dicom-web/"
 PREDICT = "/predict"
 BACK_CHANNEL = "/sign-on/logout"
@@ -124,7 +126,10 @@ def _check_content_type(scope: Scope, headers: Headers) -> None:
     media_type = content_type(headers)
     if scope["path"].startswith("/api/"):
         # Pages of other sites cannot send this type without being asked for permission first, which they never get.
-        if media_type != _JSON and not (media_type == STOW_TYPE and scope["path"].startswith(DICOMWEB)):
+        # Neither can they send the other two.
+        allowed = STOW_TYPE if scope["path"].startswith(DICOMWEB) else CSV_TYPE
+        is_allowed = media_type == allowed and scope["path"].startswith((DICOMWEB, REJECT_LOGS))
+        if media_type != _JSON and not is_allowed:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
     elif scope["path"] == PREDICT:
         # Programs send no Origin; browsers always do with a POST, and _check_origin has looked at it.

@@ -17,7 +17,9 @@ from miqa_node.store.tables.analysis import (
     acquisitions,
     analysis_reports,
     enhancement_figures,
+    logged_rejects,
     measurement_weeks,
+    reject_logs,
     rollup_marks,
 )
 from miqa_node.store.tables.audit import audit_marks, audit_patients, audit_records
@@ -86,6 +88,7 @@ __all__ = [
     "label_findings",
     "labels",
     "legal_holds",
+    "logged_rejects",
     "measurement_weeks",
     "metadata",
     "phantom_series",
@@ -94,6 +97,7 @@ __all__ = [
     "reader_study_readings",
     "reassessments",
     "recovery_codes",
+    "reject_logs",
     "rejection_notes",
     "requests",
     "results",

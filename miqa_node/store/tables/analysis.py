@@ -136,3 +136,35 @@ acquisition_findings = sa.Table(
     sa.Column("y", sa.Float),
     sa.Index("ix_acquisition_findings_finding", "finding", "day"),
 )
+
+# Imported reject logs of modalities: each import, and its rows. Nothing in them names a patient. "day" and "at" are the
+# hospital's local time; an image of the same room from "match_from" to "match_until" may be the same exposure.
+reject_logs = sa.Table(
+    "reject_logs",
+    metadata,
+    sa.Column("log_id", RowId, primary_key=True),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("imported_at", UtcDateTime, nullable=False),
+    sa.Column("imported_by", sa.Text, nullable=False),
+    sa.Column("known", sa.Integer, nullable=False),
+)
+logged_rejects = sa.Table(
+    "logged_rejects",
+    metadata,
+    sa.Column("key", Digest, primary_key=True),
+    sa.Column("log_id", sa.ForeignKey("reject_logs.log_id"), nullable=False, index=True),
+    sa.Column("day", sa.Date, nullable=False),
+    *(sa.Column(name, sa.DateTime, nullable=False) for name in ("at", "match_from", "match_until")),
+    sa.Column("modality", sa.String(16), nullable=False),
+    *(
+        sa.Column(name, sa.Text, nullable=False)
+        for name in ("room", "unit", "operator", "body_part", "view", "shift", "reason")
+    ),
+    sa.Column("code", sa.String(16), nullable=False),
+    sa.Column("finding", sa.String(32), nullable=False),
+    *(
+        sa.Column(name, sa.Float)
+        for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
+    ),
+    sa.Index("ix_logged_rejects_day", "day", "room"),
+)

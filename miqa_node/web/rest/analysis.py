@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
-from miqa_node.analysis import archive, feedback, rejects, tables, watch
-from miqa_node.store import labels, rollup, views
-from miqa_node.web.access import Reader
-from miqa_node.web.fields import Strict
+from miqa_node.analysis import archive, feedback, log_import, rejects, tables, watch
+from miqa_node.analysis.log_import import LogPreview, mapping_folder
+from miqa_node.domain.reject_log import RejectLog
+from miqa_node.settings.log_mapping import load_mapping, mappings
+from miqa_node.store import labels, reject_logs, rollup, views
+from miqa_node.web.access import Reader, Reviewer, Uploader, acting
+from miqa_node.web.fields import NO_CONTROLS, Actor, Strict
 from miqa_node.web.page import Page
 from miqa_node.web.pages.analysis.router import PeriodForm, csv_lines, frame, rejects_csv, report
 from miqa_node.web.problems import responses
@@ -82,6 +85,70 @@ def show_view(
     """The rows that docs/reference/analysis-schema.md describes."""
     lines = _view(services, view, query.since or date.min, query.until or date.max)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8")
+
+
+class MappingEntry(BaseModel):
+    """A mapping by which reject logs can be read."""
+
+    name: str
+    title: str
+
+
+class LogQuery(Strict):
+    """How a reject log is read, and whether it is kept."""
+
+    mapping: str = Field("generic", max_length=64, pattern=NO_CONTROLS, description="Name of a mapping.")
+    room: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Room of all rows, if the log names none.")
+    keep: bool = Field(False, description="false: only say what was understood.")
+    actor: Actor = ""
+
+
+class LogRemoval(Strict):
+    """Who takes an import back."""
+
+    actor: Actor = ""
+
+
+@router.get("/reject-log-mappings", summary="List mappings of reject logs", responses=responses(401, 403, 422, 503))
+def list_mappings(services: Services, _who: Reader) -> list[MappingEntry]:
+    """Those that come with the node, and the site's."""
+    folder = mapping_folder(services.settings)
+    return [MappingEntry(name=name, title=load_mapping(name, folder).title) for name in mappings(folder)]
+
+
+@router.get("/reject-logs", summary="List imported reject logs", responses=responses(401, 403, 422, 503))
+def list_logs(services: Services, _who: Reader) -> list[RejectLog]:
+    """The newest first, 200 at most."""
+    with services.database.begin() as transaction:
+        return reject_logs.listed(transaction)
+
+
+@router.post("/reject-logs", summary="Import a reject log", responses=responses(400, 401, 403, 404, 413, 415, 422, 503))
+def import_log(
+    services: Services,
+    who: Uploader,
+    query: Annotated[LogQuery, Query()],
+    log: Annotated[bytes, Body(media_type="text/csv", description="The modality's export.")],
+) -> LogPreview:
+    """Read the log; with ``keep`` import it, unless a row cannot be understood. Names and IDs are never kept."""
+    reading = log_import.read(services.settings, log, query.mapping, query.room)
+    with services.database.begin() as transaction:
+        if query.keep:
+            return log_import.keep(transaction, reading, acting(who, query.actor))
+        return log_import.preview(transaction, reading)
+
+
+@router.post(
+    "/reject-logs/{log_id}/remove",
+    summary="Take the import of a reject log back",
+    responses=responses(401, 403, 404, 422, 503),
+)
+def remove_log(
+    services: Services, who: Reviewer, log_id: Annotated[int, Path(ge=1, le=2**31 - 1)], removal: LogRemoval
+) -> RejectLog:
+    """With all its rows; the answer is what it was."""
+    with services.database.begin() as transaction:
+        return reject_logs.remove(transaction, log_id, acting(who, removal.actor), datetime.now(UTC))
 
 
 def _view(services: WebServices, view: str, first: date, last: date) -> Iterator[str]:

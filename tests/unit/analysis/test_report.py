@@ -176,4 +176,4 @@ def test_every_column_of_the_views_is_described(tmp_path: Path) -> None:
             for column in connection.execute(f"PRAGMA table_info({view})"):
                 assert f"| `{column[1]}` |" in section, f"{view}.{column[1]}"
     database.close()
-    assert len(views) == 6
+    assert len(views) == 7

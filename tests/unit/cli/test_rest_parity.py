@@ -15,8 +15,12 @@ ACCOUNT = "POST /api/v1/accounts/{name}/{action}"
 PHANTOM = "POST /api/v1/phantoms/{series_uid}"
 PATHS: dict[str, str] = {
     "analysis export": "GET /api/v1/analysis/views/{view}.csv",
+    "analysis import": "POST /api/v1/analysis/reject-logs",
+    "analysis logs": "GET /api/v1/analysis/reject-logs",
+    "analysis mappings": "GET /api/v1/analysis/reject-log-mappings",
     "analysis model": "GET /api/v1/analysis/model",
     "analysis rejects": "GET /api/v1/analysis",
+    "analysis remove-log": "POST /api/v1/analysis/reject-logs/{log_id}/remove",
     "analysis report": "GET /api/v1/analysis/reports/{month}.{form}",
     "audit show": "GET /api/v1/audit",
     "deliveries cancel": DELIVERY,
@@ -81,6 +85,9 @@ LOCAL: dict[str, str] = {
 """Verbs without a path, each with the reason; those of ``train`` and ``evaluate`` read data sets and packages."""
 
 PAGES: dict[str, str] = {
+    "POST /analysis/logs": "POST /api/v1/analysis/reject-logs",
+    "POST /analysis/logs/preview": "POST /api/v1/analysis/reject-logs",
+    "POST /analysis/logs/{log_id}/remove": "POST /api/v1/analysis/reject-logs/{log_id}/remove",
     "POST /look": "POST /predict",
     "POST /operations": "POST /api/v1/destinations/{destination}/{action}",
     "POST /people": "POST /api/v1/accounts",

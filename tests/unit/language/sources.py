@@ -19,6 +19,7 @@ from jinja2 import Environment
 from jinja2.ext import extract_from_ast
 
 import miqa_node
+from miqa_node.analysis.log_reader import NUMBERS, PLACES
 from miqa_node.analysis.rejects import Level
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import DeliveryState
@@ -30,6 +31,7 @@ from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import DOMAIN, FOLDER
 from miqa_node.language.template import TemplateTexts
 from miqa_node.report.phrases import messages as narrative_messages
+from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.web.html import script_texts, words
 from miqa_node.web.page import PAGES
@@ -68,6 +70,10 @@ SHOWN_ERRORS = (
             "domain/access",
             "domain/worklist",
             "analysis/budget",
+            "analysis/log_import",
+            "settings/log_mapping",
+            "analysis/log_reader",
+            "store/reject_logs",
             "reassessment",
         )
     ),
@@ -93,6 +99,7 @@ WORDS = (
     "Rejects",
     "Model watch",
     "Labels",
+    "Reject logs",
     "This month",
     "Last month",
     "12 months",
@@ -229,6 +236,8 @@ def _of_domain() -> Iterator[str]:
     )
     yield from (page.navigation.name for page in PAGES.all().values() if page.navigation)
     yield from (name.replace("_", " ").capitalize() for name in ISSUES)
+    yield from (*(words(name) for name in reasons()), *(name.replace("_", " ") for name in (*NUMBERS, *PLACES)))
+    yield from (load_mapping(name, None).title for name in mappings(None))
     yield from (one.concern for one in measurands())
     yield from _plausibility()
 

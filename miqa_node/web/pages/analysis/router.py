@@ -25,6 +25,7 @@ from miqa_node.web.access import Reader
 from miqa_node.web.fields import NO_CONTROLS, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
+from miqa_node.web.pages.analysis import logs
 from miqa_node.web.services import Services
 
 DEFAULT_DAYS = 30
@@ -188,4 +189,5 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
         yield line.getvalue()
 
 
+router.routes.extend(logs.router.routes)
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Analysis", "/analysis", 3))

@@ -1,0 +1,24 @@
+"""What the settings of a site say about its exposures, with the key of its pseudonyms."""
+
+from __future__ import annotations
+
+from datetime import time
+
+from miqa_node.domain.acquisition import AcquisitionRules
+from miqa_node.settings import Settings
+from miqa_node.store.pseudonyms import open_key
+
+
+def acquisition_rules(settings: Settings) -> AcquisitionRules:
+    """How the site names rooms and shifts, keeps people's names and draws samples; makes the key of pseudonyms."""
+    site = settings.analysis
+    return AcquisitionRules(
+        key=open_key(settings.node.data_dir / "pseudonym.key", site.pseudonym_key),
+        rooms=site.rooms,
+        shifts={name: time.fromisoformat(start) for name, start in site.shifts.items()},
+        repeat_window_s=site.repeat_window_s,
+        show_operators=site.show_operators,
+        assume_archived=site.assume_archived,
+        archive_ae_titles=site.archive_ae_titles,
+        audit_share=site.audit_share,
+    )
