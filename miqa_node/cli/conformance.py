@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydicom import Dataset
 from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node import __version__
 from miqa_node.cli.attribute_tables import attribute_table, content_table
 from miqa_node.cli.example_objects import example_objects
+from miqa_node.deliver.association import DEFAULT_SYNTAXES
 from miqa_node.deliver.kinds.base import OnWarning
 from miqa_node.deliver.kinds.cstore import NO_COMMITMENT
+from miqa_node.deliver.retrieval import FIND, GET
 from miqa_node.deliver.statuses import is_warning, judge
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
@@ -23,12 +26,17 @@ from miqa_node.imaging.search_keys import SEARCH_KEYS
 from miqa_node.receive import commitment, statuses
 from miqa_node.receive.contexts import PLAIN_SYNTAXES, is_storage
 from miqa_node.report import lower
+from miqa_node.report.outputs import kos
 from miqa_node.report.outputs.base import OUTPUTS
+from miqa_node.report.seg import LABEL_MAP_CLASS_UID
 from miqa_node.settings import Settings, load_settings
 from miqa_node.web.rest.capabilities import WebResource, web_resources
 
 COMMITMENT = "1.2.840.10008.1.20.1"
 VERIFICATION = "1.2.840.10008.1.1"
+Examples = Mapping[str, Sequence[tuple[Dataset, Dataset]]]
+"""Objects with their sources, by kind."""
+NEWER_NAMES = {LABEL_MAP_CLASS_UID: "Label Map Segmentation Storage"}
 TEMPLATE = Path(__file__).with_name("conformance.md")
 """The page with names in braces where the program fills in."""
 
@@ -46,7 +54,7 @@ class SentObject:
 def conformance_page() -> str:
     """docs/reference/conformance.md."""
     settings = load_settings()
-    classes = storage_classes()
+    classes, examples = storage_classes(), example_objects()
     return TEMPLATE.read_text("utf-8").format(
         version=__version__,
         class_uid=IMPLEMENTATION_CLASS_UID,
@@ -58,24 +66,31 @@ def conformance_page() -> str:
         lanes=settings.deliver.lane_concurrency,
         verification=VERIFICATION,
         commitment=COMMITMENT,
-        plain=", ".join(map(_name, PLAIN_SYNTAXES)),
-        decoded=_rows((_name(uid), f"`{uid}`") for uid in decoded_syntaxes()),
+        plain=", ".join(map(uid_name, PLAIN_SYNTAXES)),
+        decoded=_rows((uid_name(uid), f"`{uid}`") for uid in decoded_syntaxes()),
         statuses=_rows(_statuses()),
         behaviour=_rows(_behaviour()),
         resources=_rows(_resource_row(one) for one in web_resources()),
         web_statuses=_rows(_web_statuses()),
         parameters=_rows(_parameters(settings)),
-        objects=objects_annex(),
+        objects=objects_annex(examples),
+        contents=contents_annex(examples),
+        content=_rows(_content()),
+        templates=_rows(_templates(examples)),
+        proposed=", ".join(map(uid_name, DEFAULT_SYNTAXES)),
+        find=FIND,
+        get=GET,
+        ports=_rows(_ports(settings)),
         sent=_rows(_sent_row(one) for one in sent_objects()),
         matching=_rows((key.keyword, key.level.name.lower(), key.vr) for key in SEARCH_KEYS.values()),
-        storage=_rows((_name(uid), f"`{uid}`") for uid in classes),
+        storage=_rows((uid_name(uid), f"`{uid}`") for uid in classes),
     )
 
 
 def storage_classes() -> list[str]:
     """UIDs of the storage SOP classes that have a name, in the order of their names."""
-    uids = (uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class" and is_storage(uid))
-    return sorted(uids, key=lambda uid: UID(uid).name)
+    pydicom_uids = (uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class" and is_storage(uid))
+    return sorted(dict.fromkeys([*pydicom_uids, *NEWER_NAMES]), key=uid_name)
 
 
 def decoded_syntaxes() -> list[str]:
@@ -96,17 +111,48 @@ def sent_objects() -> list[SentObject]:
     return rows
 
 
-def objects_annex() -> str:
-    """The attribute tables, and the content of documents, of every kind of object."""
+def objects_annex(examples: Examples) -> str:
+    """The attribute tables of every kind of object."""
     lines: list[str] = []
-    for kind, examples in example_objects().items():
-        made = examples[0][0]
-        lines += [f"#### {kind}: {_name(made.SOPClassUID)}", "", "| attribute | tag | VR | value | presence | source |"]
-        lines += ["|---|---|---|---|---|---|", _rows(attribute_table(examples)), ""]
-        if items := content_table(examples):
-            lines += ["Content items:", "", "| relationship | type | concept | code |", "|---|---|---|---|"]
+    for kind, pairs in examples.items():
+        lines += [_heading(kind, pairs), "", "| attribute | tag | VR | value | presence | source |"]
+        lines += ["|---|---|---|---|---|---|", _rows(attribute_table(pairs)), ""]
+    return "\n".join(lines).rstrip()
+
+
+def contents_annex(examples: Examples) -> str:
+    """The content items of every kind of document."""
+    lines: list[str] = []
+    for kind, pairs in examples.items():
+        if items := content_table(pairs):
+            lines += [_heading(kind, pairs), "", "| relationship | type | concept | code |", "|---|---|---|---|"]
             lines += [_rows(items), ""]
     return "\n".join(lines).rstrip()
+
+
+def _heading(kind: str, pairs: Sequence[tuple[Dataset, Dataset]]) -> str:
+    return f"##### {kind}: {uid_name(pairs[0][0].SOPClassUID)}"
+
+
+def _content() -> Iterator[tuple[str, str, str, str, str, str]]:
+    """What becomes of each SOP class that the node makes."""
+    for uid in dict.fromkeys(one.sop_class_uid for one in sent_objects() if one.sop_class_uid):
+        read = "Y: rejection notes" if uid == kos.OUTPUT.sop_class_uid else "N"
+        yield uid_name(uid), f"`{uid}`", "Y", read, "Y", "Y"
+    yield "the class of the image, for enhanced images", "", "Y", "Y", "Y", "Y"
+
+
+def _templates(examples: Examples) -> Iterator[tuple[str, str, str, str]]:
+    for kind, pairs in examples.items():
+        if named := pairs[0][0].get("ContentTemplateSequence"):
+            read = "Y" if pairs[0][0].SOPClassUID == kos.OUTPUT.sop_class_uid else "N"
+            yield f"TID {named[0].TemplateIdentifier} ({named[0].MappingResource})", f"`{kind}`", "Y", read
+
+
+def _ports(settings: Settings) -> Iterator[tuple[str, object, str]]:
+    yield "DICOM upper layer", settings.dicom.port, "`dicom.port`"
+    yield "DICOM upper layer over TLS", settings.dicom.tls_port, "`dicom.tls_port`"
+    yield "DICOMweb, REST and pages, HTTP or HTTPS", settings.web.port, "`web.port`"
 
 
 def _statuses() -> Iterator[tuple[str, str, str]]:
@@ -207,15 +253,16 @@ def _parameters(settings: Settings) -> Iterator[tuple[str, str, object]]:
 
 
 def _sent_row(sent: SentObject) -> tuple[str, str, str, str]:
-    syntaxes = ", ".join(map(_name, sent.transfer_syntax_uids))
+    syntaxes = ", ".join(map(uid_name, sent.transfer_syntax_uids))
     if not sent.sop_class_uid:
         return sent.kind, "the class of the image that was received", "as received", syntaxes
-    return sent.kind, _name(sent.sop_class_uid), f"`{sent.sop_class_uid}`", syntaxes
+    return sent.kind, uid_name(sent.sop_class_uid), f"`{sent.sop_class_uid}`", syntaxes
 
 
 def _rows(cells: Iterable[tuple[Any, ...]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in cells)
 
 
-def _name(uid: str) -> str:
-    return UID(uid).name or "retired, without a name"
+def uid_name(uid: str) -> str:
+    """The name of a class or syntax, also where pydicom is older than it."""
+    return NEWER_NAMES.get(uid) or UID(uid).name or "retired, without a name"

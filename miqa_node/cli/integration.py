@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from miqa_node import __version__
+from miqa_node.cli.conformance import uid_name
 from miqa_node.cli.example_objects import example_objects
 
 TEMPLATE = Path(__file__).with_name("integration.md")
 """The page with names in braces where the program fills in."""
-DOCUMENTS = ("SR", "SEG", "SEG_FRACTIONAL", "KOS", "GSPS", "PDF")
+DOCUMENTS = ("SR", "SEG", "SEG_FRACTIONAL", "SEG_LABELMAP", "KOS", "GSPS", "PDF")
 PICTURES = ("SC", "SC_RLE", "SC_J2K", "ENHANCED")
 
 
@@ -33,7 +33,7 @@ def integration_page() -> str:
 
 
 def _class_of(made: Dataset) -> str:
-    return UID(made.SOPClassUID).name
+    return uid_name(made.SOPClassUID)
 
 
 def _title_of(document: Dataset) -> str:

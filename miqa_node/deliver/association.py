@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, _config, build_context, evt
+from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
@@ -25,6 +25,9 @@ from miqa_node.settings import DeliverSettings
 
 # pynetdicom's own log handlers format every PDU even when nobody reads the lines.
 _config.LOG_HANDLER_LEVEL = "none"
+
+DEFAULT_SYNTAXES = tuple(map(str, DEFAULT_TRANSFER_SYNTAXES))
+"""What is proposed for services that carry no stored object."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ SYNTAXES: dict[str, Syntax] = {
     "1.2.840.10008.1.2.4.91": Syntax("JPEG 2000", native.JPEG2000Decoder, (OPENJPEG,)),
     "1.2.840.10008.1.2.4.201": Syntax("HTJ2K Lossless", native.HTJ2KLosslessDecoder, (IMAGECODECS, OPENJPEG)),
     "1.2.840.10008.1.2.4.202": Syntax("HTJ2K Lossless RPCL", native.HTJ2KLosslessRPCLDecoder, (IMAGECODECS, OPENJPEG)),
-    "1.2.840.10008.1.2.4.203": Syntax("HTJ2K", native.HTJ2KDecoder, (OPENJPEG,)),
+    "1.2.840.10008.1.2.4.203": Syntax("HTJ2K", native.HTJ2KDecoder, (IMAGECODECS, OPENJPEG)),
 }
 # Retired JPEG processes (PS3.5 2004, 10.2), arithmetic and progressive ones, so that old archives stay readable.
 SYNTAXES |= {

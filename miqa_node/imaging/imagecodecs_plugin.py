@@ -1,4 +1,4 @@
-"""Decodes JPEG and lossless HTJ2K frames with imagecodecs: a plug-in for pydicom, listed in :mod:`.decoders`.
+"""Decodes JPEG and reversible HTJ2K frames with imagecodecs: a plug-in for pydicom, listed in :mod:`.decoders`.
 
 Of the many codecs of imagecodecs two are used: libjpeg-turbo, which decodes all of JPEG but its hierarchical and
 arithmetic lossless processes, and OpenJPH for HTJ2K. pydicom asks a plug-in for the three public names here.
@@ -14,14 +14,14 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import DecodeRunner
-from pydicom.uid import HTJ2KLossless, HTJ2KLosslessRPCL, JPEGTransferSyntaxes
+from pydicom.uid import HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL, JPEGTransferSyntaxes
 
 from miqa_node.imaging.codestream import is_cut_off, is_reversible
 
-HTJ2K_LOSSLESS = (HTJ2KLossless, HTJ2KLosslessRPCL)
+HTJ2K_SYNTAXES = (HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K)
 DECODER_DEPENDENCIES = {
     **dict.fromkeys(JPEGTransferSyntaxes, ("imagecodecs with libjpeg-turbo 3",)),
-    **dict.fromkeys(HTJ2K_LOSSLESS, ("imagecodecs with OpenJPH",)),
+    **dict.fromkeys(HTJ2K_SYNTAXES, ("imagecodecs with OpenJPH",)),
 }
 
 _END = b"\xff\xd9"
@@ -30,7 +30,7 @@ _ANY_DATA = bytes(range(1, 255))
 
 def is_available(transfer_syntax_uid: str) -> bool:
     """Whether the installed build has the codec; 12-bit and lossless JPEG need its libjpeg-turbo to be 3.0 or later."""
-    if transfer_syntax_uid in HTJ2K_LOSSLESS:
+    if transfer_syntax_uid in HTJ2K_SYNTAXES:
         return bool(imagecodecs.HTJ2K.available)
     return bool(imagecodecs.JPEG8.available and imagecodecs.JPEG8.all_precisions)
 
@@ -43,7 +43,7 @@ def decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
     ValueError, RuntimeError
         The frame is damaged, cut off, of another size than the header says, or not of the declared syntax.
     """
-    pixels = _decode_htj2k(frame) if runner.transfer_syntax in HTJ2K_LOSSLESS else _decode_jpeg(frame, runner)
+    pixels = _decode_htj2k(frame) if runner.transfer_syntax in HTJ2K_SYNTAXES else _decode_jpeg(frame, runner)
     if pixels.shape[:2] != (runner.rows, runner.columns):
         raise ValueError("the frame has {} × {} pixels, unlike the header".format(*pixels.shape[:2]))
     # The codestream's precision decides how wide its samples are, whatever Bits Allocated says.

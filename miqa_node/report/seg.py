@@ -26,11 +26,17 @@ from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.7"
+FRAME_LABEL = "ALL"
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentPlane:
-    """One frame: where in one source image a segment is. ``values``: bool, or uint8 shares of 255 for FRACTIONAL."""
+    """One frame: where in one source image a segment is.
+
+    ``values``: bool, uint8 shares of 255 for FRACTIONAL, or uint8 segment numbers for LABELMAP, whose planes are of all
+    segments and have the ``segment_number`` 0.
+    """
 
     segment_number: int
     source: Source
@@ -152,27 +158,35 @@ def _add_frames(seg: Dataset, planes: Many[SegmentPlane], dimension_uid: str) ->
     seg.DimensionOrganizationSequence = Sequence([organization])
     index = Dataset()
     index.DimensionOrganizationUID = dimension_uid
-    index.DimensionIndexPointer = 0x0062000B  # Referenced Segment Number
-    index.FunctionalGroupPointer = 0x0062000A  # Segment Identification Sequence
-    index.DimensionDescriptionLabel = "Segment"
+    if planes[0].segment_number:
+        index.DimensionIndexPointer = 0x0062000B  # Referenced Segment Number
+        index.FunctionalGroupPointer = 0x0062000A  # Segment Identification Sequence
+        index.DimensionDescriptionLabel = "Segment"
+    else:
+        index.DimensionIndexPointer = 0x00209453  # Frame Label
+        index.FunctionalGroupPointer = 0x00209111  # Frame Content Sequence
+        index.DimensionDescriptionLabel = "Label map"
     seg.DimensionIndexSequence = Sequence([index])
     seg.SharedFunctionalGroupsSequence = Sequence([Dataset()])
     seg.PerFrameFunctionalGroupsSequence = Sequence(_frame(plane) for plane in planes)
 
 
 def _frame(plane: SegmentPlane) -> Dataset:
-    identification, content, derivation = Dataset(), Dataset(), Dataset()
+    content, derivation, frame = Dataset(), Dataset(), Dataset()
     source = plane.source
-    identification.ReferencedSegmentNumber = plane.segment_number
-    content.DimensionIndexValues = [plane.segment_number]
+    if plane.segment_number:
+        identification = Dataset()
+        identification.ReferencedSegmentNumber = plane.segment_number
+        frame.SegmentIdentificationSequence = Sequence([identification])
+        content.DimensionIndexValues = [plane.segment_number]
+    else:  # a label map has no such group (PS3.3 C.8.20.3.1)
+        content.FrameLabel, content.DimensionIndexValues = FRAME_LABEL, [1]
     frames = [plane.frame] if source.number_of_frames > 1 else None
     image = reference(source.sop_class_uid, source.sop_instance_uid, frames)
     image.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
     image.SpatialLocationsPreserved = "YES"
     derivation.SourceImageSequence = Sequence([image])
     derivation.DerivationCodeSequence = code_sequence(codes.SEGMENTATION)
-    frame = Dataset()
-    frame.SegmentIdentificationSequence = Sequence([identification])
     frame.FrameContentSequence = Sequence([content])
     frame.DerivationImageSequence = Sequence([derivation])
     return frame

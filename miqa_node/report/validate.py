@@ -55,18 +55,20 @@ _REPORT = {
     1: _DOCUMENT + "CompletionFlag VerificationFlag CurrentRequestedProcedureEvidenceSequence",
     2: "ReferencedPerformedProcedureStepSequence PerformedProcedureCodeSequence",
 }
+_SEGMENTATION = {
+    1: _CONTENT + _PIXELS + "SegmentationType SegmentSequence ContentLabel NumberOfFrames "
+    "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DimensionOrganizationSequence "
+    "DimensionIndexSequence ReferencedSeriesSequence",
+    2: "ContentDescription ContentCreatorName",
+}
 _BY_CLASS: dict[str, dict[int, str]] = {
     sr.SOP_CLASS_UID: _REPORT,
     kos.SOP_CLASS_UID: {
         1: _DOCUMENT + "CurrentRequestedProcedureEvidenceSequence",
         2: "ReferencedPerformedProcedureStepSequence",
     },
-    seg.SOP_CLASS_UID: {
-        1: _CONTENT + _PIXELS + "SegmentationType SegmentSequence ContentLabel NumberOfFrames "
-        "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DimensionOrganizationSequence "
-        "DimensionIndexSequence ReferencedSeriesSequence",
-        2: "ContentDescription ContentCreatorName",
-    },
+    seg.SOP_CLASS_UID: _SEGMENTATION,
+    seg.LABEL_MAP_CLASS_UID: _SEGMENTATION,
     gsps.SOP_CLASS_UID: {
         1: "PresentationCreationDate PresentationCreationTime ContentLabel ReferencedSeriesSequence "
         "DisplayedAreaSelectionSequence GraphicAnnotationSequence GraphicLayerSequence PresentationLUTShape",

@@ -108,6 +108,8 @@ def _last_moment(time: str) -> str:
 
 def _name(transaction: Transaction, key: SearchKey, columns: Columns, value: str) -> Condition:
     """Case is not looked at (C.2.2.2.1). Without "=", the value matches any of the three component groups."""
+    if not value.strip("^= "):  # would be the empty name, which the missing groups of everybody have
+        raise QueryError(f"{key.keyword} has no name in it.")
     groups = [columns[name] for name in key.columns]
     if "=" not in value:
         return sa.or_(*(_like(transaction, group, normal_name(value)) for group in groups))

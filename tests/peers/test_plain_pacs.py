@@ -66,7 +66,7 @@ def deliver(
 def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None:
     made = making.everything(making.write(making.small(), tmp_path / "source.dcm"))
     kinds = {one.kind for one in made}
-    assert {"SR", "SEG", "SEG_FRACTIONAL", "KOS", "GSPS", "SC", "SC_RLE", "SC_J2K", "PDF"} <= kinds
+    assert {"SR", "SEG", "SEG_FRACTIONAL", "SEG_LABELMAP", "KOS", "GSPS", "SC", "SC_RLE", "SC_J2K", "PDF"} <= kinds
     datasets = deliver(made, options, tmp_path / "out")
     for one in made:
         got, sent = datasets[one.sop_instance_uid], making.read(one)

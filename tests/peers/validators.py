@@ -96,6 +96,18 @@ DEFECTS = (
         "PS3.5 6.2 gives DA no such limits; the date is copied from the source.",
     ),
     Defect(
+        "dciodvfy",
+        r"have SegmentSequence item number 1 \(from one\) with SegmentNumber of 0",
+        "SegmentNumber not monotonically increasing from one by one",
+        "PS3.3 C.8.20.4 (Supplement 243): in a label map numbers are those of its pixels, 0 among them.",
+    ),
+    Defect(
+        "dciodvfy",
+        r"Information Object Not found: 1[.]2[.]840[.]10008[.]5[.]1[.]4[.]1[.]1[.]66[.]7",
+        "Information Object Not found",
+        "Older than Supplement 243; what it checks of every object it checks of label maps, too.",
+    ),
+    Defect(
         "DicomSRValidator",
         r"Template 2010 .*\[Row 3\] CODE CID 7011: within 1: /CONTAINER \(1130(10|01),DCM,\"[^)]*\"\): "
         r"Conditional content item present when condition not satisfied",
@@ -215,7 +227,10 @@ def _dciodvfy(path: Path) -> Iterator[str]:
             copy.write(uncompress(path.read_bytes()))
             copy.flush()
             path = Path(copy.name)
-        yield from (line for line in _run("dciodvfy", "-new", path).splitlines() if line.startswith("Error"))
+        sop_class = pydicom.dcmread(path, specific_tags=["SOPClassUID"]).SOPClassUID
+        for line in _run("dciodvfy", "-new", path).splitlines():
+            if line.startswith("Error"):
+                yield f"{line}: {sop_class}" if line.endswith("Object Not found") else line
 
 
 def _pixelmed(path: Path) -> Iterator[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Many
+
 from pydicom.dataset import Dataset
 
 from miqa_node.domain.delivery import SEG
+from miqa_node.domain.output import OutputKind
+from miqa_node.imaging.slices import Slice
 from miqa_node.report.instance import begin_instance
-from miqa_node.report.outputs.base import Draft, Output, OutputContext
+from miqa_node.report.outputs.base import Draft, Output, OutputContext, SliceMask
 from miqa_node.report.seg import (
     SOP_CLASS_UID,
     SegmentPlane,
@@ -24,42 +28,61 @@ ORIGIN = "from the measurement"
 
 def make_seg(context: OutputContext) -> Draft | None:
     """One segment for each region of the image, or for each measurement that flagged the series."""
+    if not (context.slice_masks if context.series else context.regions):
+        return None
     if context.series:
-        return Draft(_of_series(context)) if context.slice_masks else None
-    return Draft(_of_image(context)) if context.regions else None
-
-
-def _of_image(context: OutputContext) -> Dataset:
-    """One frame for each segment."""
-    seg = context.begin(OUTPUT)
+        planes = series_planes(context)
+        seg = describe_series(context, OUTPUT, planes, [one.place for one in ordered_masks(context)])
+    else:
+        planes = [SegmentPlane(region.segment_number, context.source, region.mask) for region in context.regions]
+        seg = describe_image(context, OUTPUT, planes)
     seg.SegmentationType = "BINARY"
+    add_bits(seg, planes)
+    return Draft(seg)
+
+
+def describe_image(context: OutputContext, output: OutputKind, planes: Many[SegmentPlane]) -> Dataset:
+    """A segmentation of the image's regions without its pixels and their type."""
+    seg = context.begin(output)
     segments = describe_regions(context.regions, context.assessment, context.lineage)
-    planes = [SegmentPlane(region.segment_number, context.source, region.mask) for region in context.regions]
-    fill_seg(seg, segments, planes, context.lineage.uid(SEG, "dimension"), context.settings)
+    fill_seg(seg, segments, planes, context.lineage.uid(output.kind, "dimension"), context.settings)
     if any(region.subject.algorithm for region in context.regions):
         seg.ContentDescription = "Where quality findings and predictions were seen"
-    add_bits(seg, planes)
     return seg
 
 
-def _of_series(context: OutputContext) -> Dataset:
-    """One frame for each slice that a measurement marks."""
+def describe_series(
+    context: OutputContext, output: OutputKind, planes: Many[SegmentPlane], places: Many[Slice]
+) -> Dataset:
+    """The same of a series: a segment for each measurement; ``places`` are those of the frames."""
     assessment, lineage, settings = context.assessment, context.lineage, context.settings
-    names = list(dict.fromkeys(one.mask.measurement for one in context.slice_masks))
-    ordered = sorted(context.slice_masks, key=lambda one: (names.index(one.mask.measurement), one.mask.index))
-    planes = [
-        SegmentPlane(names.index(one.mask.measurement) + 1, one.source, one.mask.mask, one.frame) for one in ordered
-    ]
-    seg = begin_instance(OUTPUT, planes[0].source, assessment, lineage, settings)
-    seg.SegmentationType = "BINARY"
+    seg = begin_instance(output, planes[0].source, assessment, lineage, settings)
     segments = [
         describe_segment(number, subject_of_measurement(name, assessment), ORIGIN, assessment, lineage)
-        for number, name in enumerate(names, 1)
+        for number, name in enumerate(_measured(context), 1)
     ]
-    describe_seg(seg, segments, planes, lineage.uid(SEG, "dimension"))
-    place_on_stack(seg, [plane.source for plane in planes], [one.place for one in ordered], settings)
-    add_bits(seg, planes)
+    describe_seg(seg, segments, planes, lineage.uid(output.kind, "dimension"))
+    place_on_stack(seg, [plane.source for plane in planes], places, settings)
     return seg
+
+
+def series_planes(context: OutputContext) -> list[SegmentPlane]:
+    """One frame for each slice that a measurement marks."""
+    names = _measured(context)
+    return [
+        SegmentPlane(names.index(one.mask.measurement) + 1, one.source, one.mask.mask, one.frame)
+        for one in ordered_masks(context)
+    ]
+
+
+def ordered_masks(context: OutputContext) -> list[SliceMask]:
+    """By measurement, then by place in the series."""
+    names = _measured(context)
+    return sorted(context.slice_masks, key=lambda one: (names.index(one.mask.measurement), one.mask.index))
+
+
+def _measured(context: OutputContext) -> list[str]:
+    return list(dict.fromkeys(one.mask.measurement for one in context.slice_masks))
 
 
 OUTPUT = Output(

@@ -26,6 +26,85 @@ from miqa_node.settings import load_settings, share_dir
 from tests.unit.report.making import everything
 
 PAGE = share_dir("config").parent / "docs" / "reference" / "conformance.md"
+ANNEX_N = """\
+1 Overview
+1.1 Content and Transfer
+1.1.1 Structured Reporting Root Template IDs
+1.2 DIMSE Services
+1.3 DICOM Web Services
+1.4 Media Services
+1.5 Real-Time Video Service
+1.6 De-identification Profiles
+1.7 Specific Character Sets
+2 Table of Contents
+3 Introduction
+3.1 Revision History
+3.2 Audience
+3.3 Remarks
+3.4 Terms and Definitions
+3.5 Abbreviations
+3.6 References
+4 Implementation Model
+4.1 Application Entities and Data Flow
+4.1.1 Functional Definition of miqa-node
+5 Service and Interoperability Description
+5.1 Mapping of Services to Application Entities
+5.2 DIMSE Services
+5.2.5 Storage Service
+5.2.5.1 SCU of the Storage SOP Classes
+5.2.5.1.1 Transcoding of Transfer Syntaxes
+5.2.5.2 SCP of the Storage SOP Classes
+5.2.6 Storage Commitment Service
+5.2.7 Query/Retrieve Service Class
+5.3 DICOM Web Services
+5.3.2 Studies Web Service
+5.3.2.1 Media Types
+5.3.2.2 Retrieve Transaction
+5.3.2.3 Store Transaction
+5.3.2.4 Search Transaction
+5.4 Media Services
+5.5 Real-Time Video Services
+5.6 Cross-Service Considerations
+5.7 Specific Character Sets
+6 Configuration
+6.1 General Configuration Parameters
+6.2 Configuration of DIMSE Services
+6.3 Configuration of DICOM Web Services
+6.4 Configuration of Media Storage Service
+6.5 Configuration of Real-Time Video Service
+6.6 Configuration of Audit Trail - Syslog
+7 Network and Media Communication Details
+7.1 General
+7.1.1 General Association Parameters
+7.2 Specifications
+7.2.1 miqa-node Application Entity
+7.2.1.1 Sequencing of Activities
+7.2.1.2 Association Parameters
+7.2.1.3 Association Initiation
+7.2.1.4 Association Acceptance
+7.3 Status Codes
+7.3.1 General Communication and Failure Behavior
+7.3.2 DIMSE Services
+7.3.3 DICOM Web Services
+8 Security
+8.1 Introduction
+8.2 External Network Requirements
+8.3 TCP Port Configuration
+8.4 DICOM Security Profiles Support
+8.5 User Identity Negotiation Support
+8.6 Web Services Security Features
+8.7 Other Security Features
+A.A Information Object Definitions
+A.A.1 Information Shared Across Multiple IODs
+A.A.1.1 Common Modules
+A.A.1.2 Common Functional Group Macros
+A.A.1.3 Common Private Modules
+A.A.1.4 Coded Values
+A.B Structured Report Content Encoding
+A.C Security Details
+A.D Mapping of Attributes
+A.E Code Set Usage"""
+"""The template's sections (PS3.2 N) in their order, without those of services that the product lacks."""
 PRIVATE_CLASS, PRIVATE_SYNTAX = "1.2.840.113619.4.26", "1.2.840.113619.5.2"
 REFUSED = ["1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.1.9", "1.2.840.10008.3.1.2.3.3"]
 
@@ -58,6 +137,13 @@ def test_the_page_is_that_of_this_code() -> None:
     assert PAGE.read_text("utf-8") == conformance_page(), (
         "run: miqa-node reference conformance --out docs/reference/conformance.md"
     )
+
+
+def test_the_sections_are_those_of_the_template() -> None:
+    headings = re.findall(r"^#+ ((?:[0-9]|A[.])[A-Z0-9.]* .+)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert [one for one in headings if one in ANNEX_N.splitlines()] == ANNEX_N.splitlines()
+    levels = re.findall(r"^(#+) ([0-9][0-9.]*) ", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert [len(marks) for marks, _ in levels] == [len(number.split(".")) + 1 for _, number in levels]
 
 
 def test_every_storage_class_is_accepted_and_no_other(port: int) -> None:
@@ -99,7 +185,7 @@ def test_extended_negotiation_is_answered_as_stated(port: int) -> None:
 def test_the_attribute_tables_hold_what_other_images_give(samples: Path) -> None:
     """Of objects of a real image: each attribute is in the table of its kind, or copied with patient and study."""
     tables = {kind: attribute_table(examples) for kind, examples in example_objects().items()}
-    assert set(tables) >= {"SR", "SEG", "KOS", "GSPS", "SC", "SEG_FRACTIONAL", "PDF", "REJECTION"}
+    assert set(tables) >= {"SR", "SEG", "KOS", "GSPS", "SC", "SEG_FRACTIONAL", "SEG_LABELMAP", "PDF", "REJECTION"}
     for made in everything(samples / "RG3_UNCR.dcm"):
         if made.kind == "ENHANCED":  # keeps what its source has
             continue

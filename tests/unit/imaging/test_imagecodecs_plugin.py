@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import HTJ2KLossless, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, RLELossless
+from pydicom.uid import HTJ2K, HTJ2KLossless, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, RLELossless
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.codestream import is_reversible
@@ -183,20 +183,24 @@ def test_a_frame_of_another_size_is_refused(tmp_path: Path, chest: NDArray[np.ui
         decode(path)
 
 
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2K])
 @pytest.mark.parametrize("signed", [False, True])
-def test_lossless_htj2k_gives_the_pixels_back(tmp_path: Path, chest: NDArray[np.uint16], signed: bool) -> None:
+def test_lossless_htj2k_gives_the_pixels_back(
+    tmp_path: Path, chest: NDArray[np.uint16], signed: bool, syntax: str
+) -> None:
     pixels = (chest.astype(np.int32) - 8192).astype(np.int16) if signed else chest
     encoded = imagecodecs.htj2k_encode(pixels, reversible=True)
-    frame = decode(stored_as(tmp_path, encoded, HTJ2KLossless, pixels, 16))
+    frame = decode(stored_as(tmp_path, encoded, syntax, pixels, 16))
     assert np.array_equal(frame.stored, pixels)
     assert frame.decoder.startswith("imagecodecs ")
-    other, _ = SYNTAXES[HTJ2KLossless].runner.as_array(
+    other, _ = SYNTAXES[syntax].runner.as_array(
         pydicom.dcmread(tmp_path / "a.dcm"), decoding_plugin="pylibjpeg"
     )  # OpenJPEG, which shares no code with OpenJPH
     assert np.array_equal(other, pixels)
 
 
-def test_white_stays_white_in_lossy_htj2k_that_is_declared_lossless(tmp_path: Path) -> None:
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2K])
+def test_white_stays_white_in_lossy_htj2k(tmp_path: Path, syntax: str) -> None:
     """OpenJPH would wrap what overshoots white around to black, so OpenJPEG decodes what is not reversible."""
     checks = np.zeros((128, 128), np.uint8)
     checks[::3, ::5] = 255
@@ -204,7 +208,7 @@ def test_white_stays_white_in_lossy_htj2k_that_is_declared_lossless(tmp_path: Pa
     encoded = imagecodecs.htj2k_encode(checks, level=0.05, reversible=False)
     wrapped = imagecodecs.htj2k_decode(encoded)
     assert (np.abs(wrapped.astype(int) - checks) > 200).any(), "the trap is gone: OpenJPH may decode lossy frames too"
-    frame = decode(stored_as(tmp_path, encoded, HTJ2KLossless, checks, 8))
+    frame = decode(stored_as(tmp_path, encoded, syntax, checks, 8))
     assert frame.decoder.startswith("pylibjpeg-openjpeg ")
     assert (frame.stored[40:90, 40:90] > 150).all()
 

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -22,6 +23,7 @@ from miqa_node.report.gsps_shutter import exposed_field
 from miqa_node.report.narrative import narrative
 from miqa_node.report.picture import MIN_SIDE
 from tests.unit.report import making
+from tests.unit.volume.flagged import flagged_series
 
 SHAPE = (200, 160)
 
@@ -252,3 +254,43 @@ def test_the_page_can_be_read(source: Path, tmp_path: Path, language: str) -> No
     drawn = subprocess.run(["pdftoppm", "-r", "40", "-png", file, tmp_path / "page"], check=False, timeout=60)
     assert drawn.returncode == 0
     assert [path.name for path in tmp_path.glob("*.png")] == ["page-1.png"]
+
+
+def test_the_label_map_has_the_segments_of_the_binary_segmentation(made: dict[ResultKind, MadeObject]) -> None:
+    """Each pixel has one number; where masks overlap, that of the map that is nearest to its own peak."""
+    labels, binary = dataset(made, ResultKind("SEG_LABELMAP")), dataset(made, ResultKind("SEG"))
+    assert labels.SOPClassUID == pydicom.uid.UID("1.2.840.10008.5.1.4.1.1.66.7")
+    numbers, masks = labels.pixel_array, binary.pixel_array.reshape(-1, *labels.pixel_array.shape)
+    assert ((numbers > 0) == masks.any(axis=0)).all()
+    for segment, mask in zip(binary.SegmentSequence, masks, strict=True):
+        assert (mask[numbers == segment.SegmentNumber] == 1).all()
+        alone = mask.astype(bool) & (masks.sum(axis=0) == 1)
+        assert (numbers[alone] == segment.SegmentNumber).all()
+    background, *segments = labels.SegmentSequence
+    assert (background.SegmentNumber, labels.PixelPaddingValue, labels.SegmentsOverlap) == (0, 0, "NO")
+    assert [one.TrackingUID for one in segments] == [one.TrackingUID for one in binary.SegmentSequence]
+    assert "SegmentIdentificationSequence" not in labels.PerFrameFunctionalGroupsSequence[0]
+    reader = highdicom.seg.Segmentation.from_dataset(labels)
+    (image,) = labels.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    [again] = reader.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID], combine_segments=True)
+    assert (again == numbers).all()
+
+
+def test_the_label_map_of_a_series_has_one_frame_for_each_marked_slice(tmp_path: Path) -> None:
+    by_kind = {one.kind: making.read(one) for one in flagged_series(tmp_path, "CT")}
+    labels, binary = by_kind[ResultKind("SEG_LABELMAP")], by_kind[ResultKind("SEG")]
+    numbers = labels.pixel_array.reshape(-1, labels.Rows, labels.Columns)
+
+    def source_of(frame: pydicom.Dataset) -> str:
+        return str(frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID)
+
+    marked: dict[str, np.ndarray] = {}
+    for frame, mask in zip(binary.PerFrameFunctionalGroupsSequence, binary.pixel_array, strict=True):
+        uid = source_of(frame)
+        marked[uid] = marked.get(uid, False) | (mask > 0)
+    frames = labels.PerFrameFunctionalGroupsSequence
+    assert len(frames) == len(marked)
+    for frame, labelled in zip(frames, numbers, strict=True):
+        assert ((labelled > 0) == marked[source_of(frame)]).all()
+    places = [float(frame.PlanePositionSequence[0].ImagePositionPatient[2]) for frame in frames]
+    assert places in (sorted(places), sorted(places, reverse=True))

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pydicom import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage
 
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.instance import SopInstanceUid
-from miqa_node.imaging.search_keys import SearchLevel
+from miqa_node.errors import QueryError
+from miqa_node.imaging.search_keys import SEARCH_KEYS, SearchLevel
 from miqa_node.store import deliveries, instances, result_index, tables
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
@@ -82,6 +84,39 @@ def test_keys_match_by_their_value_representation(database: Database, objects: D
     keep(database, objects, 2, Modality="KO", PatientName="X")
     for query, uids in MATCHES:
         assert ("2.25.1" in find(database, objects, **query)) is uids, query
+
+
+NONSENSE = (
+    "ZZ", "ZZ*", "*ZZ", "?ZZ?", "ZZ^YY", "ZZ,YY", "ZZ\\YY", "ZZ-", "-ZZ", "ZZ-YY", "ZZ=YY", "=ZZ", "==ZZ", "ZZ^*=*",
+    "^", "^^^^", "=", "==", "=^=", "^=", ",", "\\", ",,", "-", "--", "_", "%", "%ZZ%", "[A-Z]*", "[^Z]*", "]", "';--",
+    "' OR ''='", '"', "(", ".", "+", "+-1", "0x1", "1e0", "-1", "777", "777-", "1.2.777", "1.2.777,1.2.778",
+    "19000101", "19000101-19000102", "-19000101", "99990101-", "235959.999999", "2359-2359", "\u017f", "\u0130",
+    "\ud7ff", "\x7f", "ZZ" * 600,
+)  # fmt: skip
+"""Values that no attribute of the object below has."""
+
+
+@pytest.mark.parametrize("keyword", SEARCH_KEYS)
+def test_nonsense_finds_nobody_by_any_key(database: Database, objects: DiskObjects, keyword: str) -> None:
+    """Either it is refused or it matches nothing; what is ignored would answer with other patients."""
+    item = Dataset()
+    item.ScheduledProcedureStepID, item.RequestedProcedureID = "STEP1", "RP1"
+    full = {
+        "StudyDate": "20260102", "StudyTime": "093000", "AccessionNumber": "ACC", "PatientName": "Doe^Jane",
+        "ReferringPhysicianName": "Curie^Marie", "PatientID": "ID1", "StudyID": "S1", "PatientBirthDate": "19700203",
+        "PatientSex": "F", "StudyDescription": "Chest", "Modality": "CR", "SeriesNumber": 3, "InstanceNumber": 4,
+        "PerformedProcedureStepStartDate": "20260102", "PerformedProcedureStepStartTime": "093100",
+        "SeriesDescription": "PA", "RequestAttributesSequence": [item],
+    }  # fmt: skip
+    keep(database, objects, 1, **full)
+    keep(database, objects, 2)
+    matches = {}
+    for value in NONSENSE:
+        try:
+            matches[value] = find(database, objects, **{keyword: value})
+        except QueryError:
+            matches[value] = set()
+    assert {value: uids for value, uids in matches.items() if uids} == {}
 
 
 def test_studies_and_series_are_counted_as_a_whole(database: Database, objects: DiskObjects) -> None:
