@@ -46,16 +46,16 @@ def logs_page(services: Services, who: Reader, imported: int = -1) -> str:
 
 @router.post(LOGS + "/preview")
 async def preview(
-    services: Services, _who: Uploader, file: UploadFile, mapping: Name = "generic", room: Name = ""
+    services: Services, who: Uploader, file: UploadFile, mapping: Name = "generic", room: Name = ""
 ) -> Response:
     """What a log says; nothing is kept."""
     data = await file.read(MAX_BYTES + 1)
     try:
         result = await run_in_threadpool(_preview, services, data, mapping, room)
     except MiqaError as error:
-        return HTMLResponse(render("analysis/log_preview.html", found=None, fault=str(error), sha256=""))
+        return HTMLResponse(render("analysis/log_preview.html", who=who, found=None, fault=str(error), sha256=""))
     digest = hashlib.sha256(data).hexdigest()
-    return HTMLResponse(render("analysis/log_preview.html", found=result, fault="", sha256=digest))
+    return HTMLResponse(render("analysis/log_preview.html", who=who, found=result, fault="", sha256=digest))
 
 
 @router.post(LOGS)
