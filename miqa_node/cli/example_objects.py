@@ -26,9 +26,19 @@ from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.domain.review import Review
+from miqa_node.domain.worklist import Resolution
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
-from miqa_node.report import Confirmation, MadeObject, ReportedImage, make_objects, rejection_note
+from miqa_node.report import (
+    Confirmation,
+    MadeObject,
+    ReportedImage,
+    ReportSettings,
+    amend_objects,
+    make_objects,
+    rejection_note,
+)
 from miqa_node.report.outputs.base import OUTPUTS
 from miqa_node.report.uids import derive_uid
 from miqa_node.settings import load_settings
@@ -133,12 +143,15 @@ def _made_of(source: ExampleSource, path: Path) -> Iterator[MadeObject]:
         for name in source.present
     )
     maps = SaliencyMaps({name: _peak(0.3 + 0.3 * n, 0.6) for n, name in enumerate(source.present)})
+    verdict = Disposition(Verdict.REJECT, reasons, "2026-01", "chest")
     subject = ReportedImage(
         path, maps, decode=lambda: _pixels(path), enhance=lambda p: Enhancer(load_settings()).enhance(p, "clahe")
     )
     own = {plugin.name for plugin in OUTPUTS.plugins() if plugin.built_in}
     kinds = [kind for kind in output_kinds() if kind in own and kind != ResultKind("REJECTION")]
-    yield from make_objects(subject, assessment, Disposition(Verdict.REJECT, reasons, "2026-01", "chest"), kinds=kinds)
+    yield from make_objects(subject, assessment, verdict, kinds=kinds)
+    review = Review(1, "Example^Three", source.assessed_at, Resolution.CONFIRMED, source.name, source.present[:1])
+    yield from amend_objects(subject, assessment, verdict, review, ReportSettings(), kinds, ())
     yield rejection_note([path], assessment, Confirmation("Example^Three", source.assessed_at, "111210", source.name))
 
 

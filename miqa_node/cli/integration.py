@@ -27,6 +27,7 @@ def integration_page() -> str:
         + " and enhanced copies in the class of their source",
         report_class=_class_of(made["SR"]),
         template=made["SR"].ContentTemplateSequence[0].TemplateIdentifier,
+        assessment_class=_class_of(made["AIRAI"]),
         kos_title=_title_of(made["KOS"]),
         rejection_title=_title_of(made["REJECTION"]),
     )

@@ -58,6 +58,7 @@ ANATOMY_INCOMPLETE = Code("130576", "DCM", "Anatomy coverage incomplete")
 FOREIGN_BODY = Code("19227008", "SCT", "Foreign body")
 PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")
 SPATIAL_CONCEPT = Code("309825002", "SCT", "Spatial and Relational Concept")
+ASSESSMENT_BY_COMPARISON = Code("121375", "DCM", "Assessment By Comparison")  # CID 703
 SEVERITY_ATTRIBUTE = Code("246112005", "SCT", "Severity")
 
 QUALITY_ASSESSMENTS: dict[Verdict, Code] = {  # CID 6044
@@ -193,6 +194,12 @@ READER_OPINION = Concept(
 )
 AGREES = Concept("AGREES", "Agrees", "The person saw the finding, too.")
 DISAGREES = Concept("DISAGREES", "Disagrees", "The person did not see the finding.")
+AI_RESULT_ASSESSMENT = Concept(
+    "AI_RESULT_ASMT",
+    "AI result assessment",
+    "Type of content assessment (extends CID 701): a person compared a report of the node with its images.",
+    QUALITY_ASSESSMENT,
+)
 LANDMARKS: dict[str, Concept] = {
     "apex": Concept("LM_APEX", "Apex of the lung", "Top of the lung field.", IMAGE_REGION),
     "cpa": Concept("LM_CPA", "Costophrenic angle", "Lateral costophrenic angle of the lung.", IMAGE_REGION),
@@ -229,6 +236,7 @@ SCHEME_99MIQA: tuple[Concept, ...] = (
     READER_OPINION,
     AGREES,
     DISAGREES,
+    AI_RESULT_ASSESSMENT,
 )
 
 UNITS: dict[str, str] = {  # UCUM code: meaning

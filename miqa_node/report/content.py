@@ -37,10 +37,9 @@ def device_observer(settings: ReportSettings) -> list[ContentItem]:
 
 def person_observer(actor: str) -> list[ContentItem]:
     """A person as the observer (PS3.16 TID 1002 and 1003)."""
-    name = (typed_text(actor, 64) or "unknown").replace("^", " ").replace("=", " ")
     return [
         code_item(_OBSERVER_TYPE, _PERSON, Relationship.HAS_OBS_CONTEXT),
-        ContentItem("PNAME", _PERSON_NAME, Relationship.HAS_OBS_CONTEXT, text=f"{name}^"),
+        ContentItem("PNAME", _PERSON_NAME, Relationship.HAS_OBS_CONTEXT, text=person_name(actor)),
     ]
 
 
@@ -49,6 +48,12 @@ def content_template(identifier: str) -> Sequence:
     item = Dataset()
     item.MappingResource, item.TemplateIdentifier = "DCMR", identifier
     return Sequence([item])
+
+
+def person_name(actor: str) -> str:
+    """The person's name as a family name (PS3.5 6.2, PN): accounts do not tell its parts."""
+    name = (typed_text(actor, 64) or "unknown").replace("^", " ").replace("=", " ")
+    return f"{name}^"
 
 
 def evidence(source: Source, *others: tuple[str, str, str]) -> Sequence:

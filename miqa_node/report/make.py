@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -48,10 +48,7 @@ def make_objects(
     """
     chosen = default_kinds() if kinds is None else frozenset(kinds)
     context = subject.context(ReportRequest(assessment, disposition, settings or ReportSettings(), chosen))
-    foreign = {plugin.name for plugin in OUTPUTS.plugins() if not plugin.built_in}
-    ordered = sorted(OUTPUTS.all().items(), key=lambda pair: pair[1].order)
-    made = (_try(output, context) if name in foreign else _make(output, context) for name, output in ordered)
-    return tuple(one for one in made if one is not None)
+    return _all_of(context, OUTPUTS.all())
 
 
 def amend_objects(
@@ -63,7 +60,9 @@ def amend_objects(
     kinds: Collection[ResultKind],
     amended: Collection[ResultKind],
 ) -> tuple[MadeObject, ...]:
-    """The ``amended`` kinds of objects once more, with what a person decided; ``kinds`` are those of the judgement.
+    """What a person decided: the ``amended`` kinds of objects once more, and outputs of decisions.
+
+    ``kinds`` are those of the judgement.
 
     Raises
     ------
@@ -72,7 +71,15 @@ def amend_objects(
     """
     request = ReportRequest(assessment, disposition, settings, frozenset(kinds))
     context = replace(subject.context(request), review=review)
-    made = (_make(OUTPUTS.all()[kind], context) for kind in amended)
+    outputs = OUTPUTS.all().items()
+    return _all_of(context, {name: one for name, one in outputs if one.of_decisions or one.kind in amended})
+
+
+def _all_of(context: OutputContext, outputs: Mapping[str, Output]) -> tuple[MadeObject, ...]:
+    """What these outputs make, those that others refer to first."""
+    foreign = {plugin.name for plugin in OUTPUTS.plugins() if not plugin.built_in}
+    ordered = sorted(outputs.items(), key=lambda pair: pair[1].order)
+    made = (_try(output, context) if name in foreign else _make(output, context) for name, output in ordered)
     return tuple(one for one in made if one is not None)
 
 

@@ -10,7 +10,7 @@ from miqa_node.report import codes
 from miqa_node.report.content_items import ContentItem, code_item
 from miqa_node.taxonomy.lookup import reason_code
 
-_MEANS = {
+DECISION_MEANS = {
     Resolution.CONFIRMED: Verdict.REJECT,
     Resolution.RETAKEN: Verdict.REJECT,
     Resolution.ACCEPTED: Verdict.REVIEW,
@@ -23,7 +23,7 @@ def review_evaluations(review: Review, disposition: Disposition) -> list[Content
 
     Where the person left the findings open, those that the node flagged stand.
     """
-    verdict = disposition.verdict if review.resolution is None else _MEANS[review.resolution]
+    verdict = disposition.verdict if review.resolution is None else DECISION_MEANS[review.resolution]
     reasons = dict.fromkeys(reason.code for reason in disposition.reasons)
     if review.resolution is not None and review.findings is not None:
         reasons = dict.fromkeys(reason_code(name) for name in review.findings)

@@ -25,7 +25,7 @@ from miqa_node.imaging.charsets import ASCII, decoded_text
 from miqa_node.report import capture, seg
 from miqa_node.report.elements import Element
 from miqa_node.report.leaves import Leaf, UndefinedLengthError, leaves
-from miqa_node.report.outputs import gsps, kos, pdf, sr
+from miqa_node.report.outputs import airai, gsps, kos, pdf, sr
 from miqa_node.report.source import Source
 
 _REFERENCES = (
@@ -78,6 +78,11 @@ _BY_CLASS: dict[str, dict[int, str]] = {
         1: _CONTENT + "ConversionType BurnedInAnnotation MIMETypeOfEncapsulatedDocument EncapsulatedDocument "
         "SourceInstanceSequence EncapsulatedDocumentLength",
         2: "DocumentTitle ConceptNameCodeSequence AcquisitionDateTime",
+    },
+    airai.SOP_CLASS_UID: {
+        1: "AssessmentLabel AssessmentTypeCodeSequence AssessedSOPInstanceSequence AssessmentSummary "
+        "NumberOfAssessmentObservations AssessmentObservationsSequence ReferencedSeriesSequence",
+        2: "AssessmentRequesterSequence",
     },
     capture.SOP_CLASS_UID: {
         1: _CONTENT + _PIXELS + "ConversionType SourceImageSequence",

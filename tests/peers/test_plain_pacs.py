@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import pydicom
@@ -14,14 +15,17 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from miqa_node.deliver.form import in_form
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.domain.output import output_kinds
 from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.report.made import MadeObject
+from miqa_node.report.outputs.airai import AIRAI
 from miqa_node.report.outputs.base import OUTPUTS
 from miqa_node.settings import load_settings
 from tests.conftest import free_port
-from tests.peers.test_receive_peers import BIN
+from tests.peers.test_receive_peers import BIN, Orthanc, orthanc  # noqa: F401 - fixture
 from tests.peers.validators import errors
 from tests.unit.report import making
+from tests.unit.report.reviewed import assessed
 from tests.unit.report.test_text import in_set
 
 pytestmark = pytest.mark.peers
@@ -64,15 +68,17 @@ def deliver(
 
 @pytest.mark.parametrize("options", [[], ["+xi"]], ids=["defaults", "implicit only"])
 def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None:
-    made = making.everything(making.write(making.small(), tmp_path / "source.dcm"))
-    kinds = {one.kind for one in made}
-    assert {"SR", "SEG", "SEG_FRACTIONAL", "SEG_LABELMAP", "KOS", "GSPS", "SC", "SC_RLE", "SC_J2K", "PDF"} <= kinds
+    source = making.write(making.small(), tmp_path / "source.dcm")
+    made = [*making.everything(source), *assessed(source)]
+    assert {one.kind for one in made} == set(output_kinds()) - {"REJECTION"}
     datasets = deliver(made, options, tmp_path / "out")
     for one in made:
         got, sent = datasets[one.sop_instance_uid], making.read(one)
         assert not got.file_meta.TransferSyntaxUID.is_compressed
         if options:
             assert got.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+        if one.kind == AIRAI:
+            assert got.to_json_dict() == sent.to_json_dict()
         if sent.file_meta.TransferSyntaxUID.is_compressed:
             plain = tmp_path / f"{one.kind}.dcm"
             plain.write_bytes(uncompress(one.data))
@@ -80,6 +86,16 @@ def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None
             before = tmp_path / f"{one.kind}-before.dcm"
             before.write_bytes(one.data)
             assert set(errors(plain)) <= set(errors(before)), one.kind
+
+
+def test_orthanc_keeps_an_assessment_as_it_is(orthanc: Orthanc, tmp_path: Path) -> None:  # noqa: F811
+    [made] = assessed(making.write(making.small(), tmp_path / "source.dcm"))
+    config = CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)
+    destination = CStoreDestination(config, DeliveryContext(load_settings().deliver, "NODE"))
+    assert list(destination.send([(made.sop_class_uid, made.sop_instance_uid, made.data)])) == [None]
+    destination.close()
+    [instance] = orthanc.call("/instances")
+    assert pydicom.dcmread(BytesIO(orthanc.file(instance))).to_json_dict() == making.read(made).to_json_dict()
 
 
 def test_a_pacs_that_takes_deflated_objects_gets_them_so(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def test_dcmtk_and_pydicom_read_the_same_text_in_every_kind_of_object(declared: 
         folder = tmp_path / language
         folder.mkdir()
         opinion = review(Resolution.CONFIRMED, FindingName.FOREIGN_OBJECT, comment=comment)
-        report, *_ = amended(source, opinion, folder)
-        made.append((report, comment))
+        report, *_, assessment, _ = amended(source, opinion, folder)
+        made += [(report, comment), (assessment, comment)]
     assert {one.kind for one, _ in made} >= set(output_kinds()) - {"REJECTION"}
     for one, comment in made:
         path = tmp_path / "made.dcm"

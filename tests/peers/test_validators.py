@@ -39,7 +39,7 @@ from tests.conftest import SHARED
 from tests.peers.sources import SOURCES
 from tests.peers.validators import ACCEPTED, CHECKS, DEFECTS, errors, errors_of_all, known_defect, missing_tools
 from tests.unit.report import making
-from tests.unit.report.reviewed import amended, review
+from tests.unit.report.reviewed import amended, assessed, review
 from tests.unit.volume.flagged import decode, flagged_series
 
 pytestmark = pytest.mark.peers
@@ -74,8 +74,8 @@ def validated(made: tuple[MadeObject, ...], folder: Path) -> dict[str, list[str]
 
 
 def all_objects(source: Path, lower: bool) -> list[MadeObject]:
-    """Every kind that the pipeline makes, with ``lower`` the report also in the lower classes, and a rejection note."""
-    made = list(making.everything(source))
+    """Every kind that there is, with ``lower`` the report also in the lower classes."""
+    made = [*making.everything(source), *assessed(source)]
     report = next(item for item in made if item.kind == ResultKind("SR"))
     while lower and (lowered := lower_class(report.data)) is not None:
         report = MadeObject(ResultKind("SR"), *lowered)

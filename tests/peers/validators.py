@@ -77,6 +77,13 @@ DEFECTS = (
         "Says what the C library of this machine cannot convert; PS3.3 C.12.1.1.2 defines the character set.",
     ),
     Defect(
+        "dciodvfy",
+        r"^Error - Information Object Not found$",
+        "Information Object Not found",
+        "dicom3tools has no table for Content Assessment Results (PS3.3 A.81), so this is all it checks of one; the "
+        "module tables of highdicom have one.",
+    ),
+    Defect(
         "dcmpschk",
         r"patientName absent or empty in presentation state",
         "patientName absent or empty in presentation state",

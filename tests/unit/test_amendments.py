@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import sqlalchemy as sa
 from miqa_node.conclusion.amendment import Amendments
 from miqa_node.domain.delivery import KOS, SR
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.output import default_kinds
 from miqa_node.domain.worklist import Resolution
 from miqa_node.imaging.decode import Decoder
+from miqa_node.report.outputs.airai import AIRAI
 from miqa_node.store import history, labels, tables, worklist
 from miqa_node.taxonomy.policy_file import parse_policy
 from tests.unit.test_pipeline import FLAG_EVERYTHING
@@ -36,8 +39,9 @@ class DecidedRig(AgainRig):
             worklist.reopen(transaction, study, actor, comment, datetime.now(UTC))
 
     def report(self) -> int:
-        context, destinations = self.pipeline._context, {SR: ["PACS"], KOS: ["PACS"]}
-        return Amendments(context, lambda kind: destinations.get(kind, [])).make_due()
+        context, destinations = self.pipeline._context, {SR: ["PACS"], KOS: ["PACS"], AIRAI: ["REGISTRY"]}
+        asked = replace(context, reporting=replace(context.reporting, kinds=lambda: {*default_kinds(), AIRAI}))
+        return Amendments(asked, lambda kind: destinations.get(kind, [])).make_due()
 
     def made(self, digest: InstanceDigest, kind: str) -> list[pydicom.FileDataset]:
         """Objects of a kind, oldest first."""
@@ -130,6 +134,12 @@ def test_taking_back_what_archives_were_told_says_so_and_notes_the_issue_anew(ri
     noted, withdrawn, again = rig.made(digest, KOS)
     assert titles([noted, withdrawn, again]) == ["113010", "QI_WITHDRAWN", "113010"]
     assert again.SOPInstanceUID != noted.SOPInstanceUID
+    assessments = rig.made(digest, AIRAI)
+    assert [one.AssessmentSummary for one in assessments] == ["FAILED", "INCONCLUSIVE", "PASSED"]
+    assert len({one.AssessmentSetID for one in assessments}) == 1
+    about = {one.AssessedSOPInstanceSequence[0].ReferencedSOPInstanceUID for one in assessments}
+    assert about == {predecessor(dismissed)}, "never a report that a person amended"
+    assert rig.queued(digest).count(("AIRAI", "REGISTRY")) == 3
     with rig.database.begin() as transaction:
         [label] = labels.of_images(transaction, [digest])
     assert (label.judgement.actor, label.judgement.bad) == ("kim", False)

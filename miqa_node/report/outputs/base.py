@@ -114,8 +114,9 @@ class Output(OutputKind):
     """One kind of object and how it is made; the name of its entry point is its kind.
 
     ``make`` returns None if there is nothing to show. It uses neither clock nor chance: the same context gives the same
-    bytes. Without ``make`` the object is not made of an image but when a person decides. Objects that others refer to
-    have a lower ``order``, so that a reader never meets a reference to what is not there yet.
+    bytes. With ``of_decisions`` it is made whenever a person decides, and never before; an object without ``make``
+    follows from one decision only. Objects that others refer to have a lower ``order``, so that a reader never meets a
+    reference to what is not there yet.
     """
 
     make: Callable[[OutputContext], Draft | None] | None = None
@@ -123,12 +124,14 @@ class Output(OutputKind):
     of_images: bool = True
     of_series: bool = True
     only_flagged: bool = True
+    of_decisions: bool = False
     transfer_syntax_uid: str = ExplicitVRLittleEndian
 
     def applies(self, context: OutputContext) -> bool:
         """Whether it is to be made in a context."""
         return (
             self.kind in context.kinds
+            and (context.review is not None or not self.of_decisions)
             and (self.of_series if context.series else self.of_images)
             and (context.disposition.verdict.flagged or not self.only_flagged)
         )

@@ -13,6 +13,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
 from miqa_node.report import MadeObject, ReportedImage, ReportSettings, amend_objects, withdraw_key_object
+from miqa_node.report.outputs.airai import AIRAI
 from tests.unit.report import making
 
 SEEN = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
@@ -26,8 +27,16 @@ def review(resolution: Resolution | None, *findings: FindingName, comment: str =
     )
 
 
+def assessed(source: Path) -> tuple[MadeObject, ...]:
+    """What only destinations get that ask for it, of a rejection with one finding confirmed."""
+    opinion = review(Resolution.CONFIRMED, FindingName.FOREIGN_OBJECT, comment="Schlüssel in der Tasche")
+    verdict = making.disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT)
+    image = ReportedImage(source, SaliencyMaps())
+    return amend_objects(image, making.assessment(*SEEN), verdict, opinion, ReportSettings(), {AIRAI}, ())
+
+
 def amended(source: Path, review: Review, folder: Path) -> tuple[MadeObject, ...]:
-    """The report of a flagged image and its key object anew, and the withdrawal of the key object before."""
+    """The report of a flagged image and its key object anew, the assessment, and the withdrawal of the key object."""
     before = making.flagged(source)
     files = {}
     for one in before:
@@ -37,7 +46,8 @@ def amended(source: Path, review: Review, folder: Path) -> tuple[MadeObject, ...
     image = ReportedImage(source, maps, predecessors=[files[SR]])
     assessment = making.assessment(*SEEN)
     verdict = making.disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
-    made = amend_objects(image, assessment, verdict, review, ReportSettings(), default_kinds(), [SR, KOS])
+    kinds = {*default_kinds(), AIRAI}
+    made = amend_objects(image, assessment, verdict, review, ReportSettings(), kinds, [SR, KOS])
     withdrawal = withdraw_key_object(files[KOS], assessment, verdict, ReportSettings(), review)
     assert withdrawal is not None
     return (*made, withdrawal)

@@ -35,7 +35,7 @@ def answers(item: pydicom.Dataset, name: str) -> list[str]:
 def test_the_amended_report_has_the_decision_and_the_opinion_on_each_finding(
     resolution: Resolution | None, named: tuple[FindingName, ...], assessed: str, opinions: list[str], tmp_path: Path
 ) -> None:
-    report, note, withdrawal = map(making.read, amended(making.CHEST, review(resolution, *named), tmp_path))
+    report, note, _, withdrawal = map(making.read, amended(making.CHEST, review(resolution, *named), tmp_path))
     before = pydicom.dcmread(tmp_path / "before-SR.dcm")
 
     assert answers(report, "111050") == [assessed]
