@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from miqa_node.analysis.drawing import Box, Dot, Drawing, Ink, Line, Words
+from miqa_node.language.catalogue import numerals, say
 from miqa_node.statistics.charts import Chart
 from miqa_node.statistics.rates import Rate
 
@@ -56,14 +57,16 @@ def bars(title: str, rows: Sequence[Bar], lines: Sequence[tuple[float, Ink]] = (
     bottom = TOP + BAR_HEIGHT * len(rows)
     for mark in marks:
         drawing.line([(x(mark), TOP), (x(mark), bottom)], "grid")
-        drawing.add(Words(x(mark), bottom + 16, f"{mark:g} %", "middle", "note"))
+        drawing.add(Words(x(mark), bottom + 16, numerals(f"{mark:g} %"), "middle", "note"))
     for number, row in enumerate(rows):
         y = TOP + BAR_HEIGHT * number
         drawing.add(Words(left - 8, y + 16, _short(row.label), "end"))
         if row.rate.share is None or row.rate.low is None or row.rate.high is None:
             continue
         share, low, high = (100.0 * value for value in (row.rate.share, row.rate.low, row.rate.high))
-        words = f"{share:.1f} % ({row.rate.count} of {row.rate.total})"
+        words = say(
+            "{share} ({count} of {total})", share=numerals(f"{share:.1f} %"), count=row.rate.count, total=row.rate.total
+        )
         drawing.add(Box(left, y + 5, x(share) - left, BAR_HEIGHT - 10, row.ink, f"{row.label}: {words}"))
         middle = y + BAR_HEIGHT / 2
         drawing.line([(x(low), middle), (x(high), middle)], "axis")
@@ -105,7 +108,7 @@ def course(
 
     for mark in marks:
         drawing.line([(LEFT, y(mark)), (right, y(mark))], "grid")
-        drawing.add(Words(LEFT - 6, y(mark) + 4, f"{mark:g}{unit}", "end", "note"))
+        drawing.add(Words(LEFT - 6, y(mark) + 4, numerals(f"{mark:g}{unit}"), "end", "note"))
     _band(drawing, points, (right - LEFT) / max(len(points), 1), x, y)
     for value, ink, words in lines:
         drawing.line([(LEFT, y(value)), (right, y(value))], ink)
@@ -120,7 +123,9 @@ def course(
     for i, point in enumerate(points):
         if point.value is not None:
             radius = 4.0 if point.ink == "bad" else 2.5
-            drawing.add(Dot(x(i), y(point.value), radius, point.ink, f"{point.label}: {point.value:.3g}{unit}"))
+            drawing.add(
+                Dot(x(i), y(point.value), radius, point.ink, numerals(f"{point.label}: {point.value:.3g}{unit}"))
+            )
     for i in _label_places(len(points)):
         drawing.add(Words(x(i), bottom + 18, points[i].label, "middle", "note"))
     drawing.add(Line(((LEFT, TOP), (LEFT, bottom), (right, bottom)), "axis"))
@@ -135,7 +140,9 @@ def control_chart(title: str, labels: Sequence[str], chart: Chart, *, height: fl
     ]
     centre: list[tuple[float, Ink, str]] = []
     if chart.centre is not None:
-        centre = [(100.0 * chart.centre, "axis", f"usual {_figures(100.0 * chart.centre)} %")]
+        centre = [
+            (100.0 * chart.centre, "axis", say("usual {share} %", share=numerals(_figures(100.0 * chart.centre))))
+        ]
     mean = [100.0 * p.ewma if p.share is not None else None for p in chart.points]
     changes = [change.index for change in chart.changes]
     return course(title, points, " %", lines=centre, mean=mean, changes=changes, height=height)
@@ -157,7 +164,9 @@ def reliability(title: str, points: Sequence[tuple[float, Rate]]) -> Drawing:
     curve = [(p, rate) for p, rate in points if rate.share is not None]
     drawing.line([place(p, rate.share or 0.0) for p, rate in curve if rate.total >= LEAST_TO_JOIN], "data")
     for p, rate in curve:
-        hint = f"said {100 * p:.0f} %, confirmed {rate.count} of {rate.total}"
+        hint = say(
+            "said {share} %, confirmed {count} of {total}", share=f"{100 * p:.0f}", count=rate.count, total=rate.total
+        )
         if rate.total < LEAST_TO_JOIN:
             drawing.add(Dot(*place(p, rate.share or 0.0), 2.5, "faint", hint))
             continue
@@ -243,5 +252,5 @@ def _percent(share: float | None) -> float | None:
 
 
 def _short(text: str) -> str:
-    text = text or "not given"
+    text = text or say("not given")
     return text if len(text) <= LABEL_CHARACTERS else text[: LABEL_CHARACTERS - 1] + "…"

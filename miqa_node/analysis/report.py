@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,12 +17,12 @@ from miqa_node import __version__
 from miqa_node.analysis import rejects, watch
 from miqa_node.analysis.drawing import Drawing, to_svg
 from miqa_node.analysis.pdf import write_pdf
-from miqa_node.analysis.pictures import reject_pictures, watch_pictures
+from miqa_node.analysis.pictures import MONTHS, reject_pictures, watch_pictures
 from miqa_node.analysis.rejects import RejectAnalysis
-from miqa_node.analysis.sheets import sheets_of
+from miqa_node.analysis.sheets import Sheet, sheets_of
 from miqa_node.analysis.tables import reject_rows
-from miqa_node.analysis.watch import ModelWatch
 from miqa_node.errors import SettingsError
+from miqa_node.language.catalogue import reworded, say, spoken
 from miqa_node.settings import Settings
 from miqa_node.store import rollup
 from miqa_node.store.census import Period
@@ -42,7 +43,9 @@ class Report:
 
 
 def make_report(transaction: Transaction, month: str, settings: Settings, now: datetime | None = None) -> Report:
-    """Count what is not counted yet and make the report of a month, written "2026-10".
+    """Count what is not counted yet and make the report of a month, written "2026-10", in the site's language.
+
+    The CSV is for programs: its columns, levels and reasons are English in every language.
 
     Raises
     ------
@@ -54,17 +57,15 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
     rollup.refresh(transaction, made_at)
     analysis = rejects.analyse(transaction, period, settings.analysis)
     model_watch = watch.watch(transaction, period)
-    pictures = {**reject_pictures(analysis), **watch_pictures(model_watch)}
     site = settings.node.site or settings.node.name
-    title = f"Reject analysis {period.since:%B %Y}"
-    return Report(
-        month,
-        _html(title, site, analysis, model_watch, pictures, made_at),
-        write_pdf(
-            title, f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}", sheets_of(analysis, model_watch), pictures
-        ),
-        _csv(analysis),
-    )
+    with spoken(settings.node.language):
+        pictures = {**reject_pictures(analysis), **watch_pictures(model_watch)}
+        sheets = sheets_of(analysis, model_watch)
+        month_name = reworded(MONTHS[period.since.month - 1])
+        title = say("Reject analysis {month} {year}", month=month_name, year=period.since.year)
+    note = f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}"
+    html = _html(title, note, sheets, pictures, settings.node.language)
+    return Report(month, html, write_pdf(title, note, sheets, pictures), _csv(analysis))
 
 
 def month_of(text: str) -> Period:
@@ -90,22 +91,14 @@ def month_before(day: date) -> str:
     return f"{year:04}-{month:02}"
 
 
-def _html(
-    title: str,
-    site: str,
-    analysis: RejectAnalysis,
-    model_watch: ModelWatch,
-    pictures: dict[str, Drawing],
-    made_at: datetime,
-) -> str:
+def _html(title: str, note: str, sheets: Sequence[Sheet], pictures: Mapping[str, Drawing], language: str) -> str:
     drawn = {name: Markup(to_svg(drawing)) for name, drawing in pictures.items()}  # noqa: S704 - escaped as it is written
     return _environment.get_template("report.html").render(
+        language=language,
         title=title,
-        site=site,
-        version=__version__,
-        made_at=made_at,
+        note=note,
         style=Markup(STYLE.read_text("utf-8")),  # noqa: S704 - our own file
-        sheets=sheets_of(analysis, model_watch),
+        sheets=sheets,
         drawn=drawn,
     )
 

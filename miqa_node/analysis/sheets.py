@@ -1,4 +1,7 @@
-"""What a report says, in order: headings, sentences, figures by name and tables; HTML and PDF show the same."""
+"""What a report says, in order and in the language spoken now: headings, sentences, figures by name and tables.
+
+HTML and PDF show the same.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass, field
 
 from miqa_node.analysis.rejects import Group, RejectAnalysis
 from miqa_node.analysis.watch import ModelWatch
+from miqa_node.language.catalogue import numerals, reworded, say
 from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
 
@@ -38,120 +42,167 @@ def share(rate: Rate) -> str:
     """A share with its limits in one cell."""
     if rate.share is None or rate.low is None or rate.high is None:
         return "–"
-    return f"{100 * rate.share:.1f} % ({100 * rate.low:.1f}–{100 * rate.high:.1f})"
+    return numerals(f"{100 * rate.share:.1f} % ({100 * rate.low:.1f}–{100 * rate.high:.1f})")
 
 
 def _summary(analysis: RejectAnalysis) -> Sheet:
     judgement = {
-        "fine": "below the target",
-        "above target": "above the target",
-        "investigate": "surely above the action line: investigate",
-        "too few images": "not judged, since there are too few images",
-        "not measurable yet": "not measurable yet, since too few of the flagged images were read",
+        "fine": say("below the target"),
+        "above target": say("above the target"),
+        "investigate": say("surely above the action line: investigate"),
+        "too few images": say("not judged, since there are too few images"),
+        "not measurable yet": say("not measurable yet, since too few of the flagged images were read"),
     }[analysis.level.value]
     read = analysis.coverage
     sentences = (
-        f"{read.count} of {read.total} flagged images were decided by a person.",
-        f"Counted are {'; '.join(analysis.sources)}. Images deleted at the modality are known from imported logs only.",
-        f"{analysis.total.images} exposures, {analysis.rejected.count} rejected: {share(analysis.rejected)}.",
-        f"The rate is {judgement} (target {analysis.target_percent:g} %, action {analysis.action_percent:g} %).",
+        say("{count} of {total} flagged images were decided by a person.", count=read.count, total=read.total),
+        say(
+            "Counted are {sources}. Images deleted at the modality are known from imported logs only.",
+            sources="; ".join(map(reworded, analysis.sources)),
+        ),
+        say(
+            "{images} exposures, {count} rejected: {share}.",
+            images=analysis.total.images,
+            count=analysis.rejected.count,
+            share=share(analysis.rejected),
+        ),
+        say(
+            "The rate is {judgement} (target {target} %, action {action} %).",
+            judgement=judgement,
+            target=numerals(f"{analysis.target_percent:g}"),
+            action=numerals(f"{analysis.action_percent:g}"),
+        ),
     )
     rows = [
-        ("", "Images", "Of", "Share (95 % interval)"),
+        ("", say("Images"), say("Of"), say("Share (interval, 95 %)")),
         *(
             (name, str(rate.count), str(rate.total), share(rate))
             for name, rate in (
-                ("Rejected", analysis.rejected),
-                ("Flagged by the model", analysis.flagged),
-                ("Repeated without a rejection", analysis.repeated),
-                ("Judged bad, and in the archive", analysis.escaped),
-                ("Suspected, and in the archive", analysis.suspected),
+                (say("Rejected"), analysis.rejected),
+                (say("Flagged by the model"), analysis.flagged),
+                (say("Repeated without a rejection"), analysis.repeated),
+                (say("Judged bad, and in the archive"), analysis.escaped),
+                (say("Suspected, and in the archive"), analysis.suspected),
             )
         ),
     ]
-    return Sheet("Summary", sentences, rows=rows)
+    return Sheet(say("Summary"), sentences, rows=rows)
 
 
 def _trend(analysis: RejectAnalysis) -> Sheet:
     changes = [
-        f"From {analysis.trend[change.index].start} on the rate is {100 * change.after:.1f} % "
-        f"instead of {100 * change.before:.1f} %."
+        say(
+            "From {day} on the rate is {after} instead of {before}.",
+            day=analysis.trend[change.index].start,
+            after=numerals(f"{100 * change.after:.1f} %"),
+            before=numerals(f"{100 * change.before:.1f} %"),
+        )
         for change in analysis.chart.changes
     ]
     outside = [point.start for point, at in zip(analysis.trend, analysis.chart.points, strict=True) if at.outside]
     if outside:
-        changes.append("Out of control limits: " + ", ".join(str(day) for day in outside) + ".")
-    return Sheet("Over time", changes or ["The process was steady."], "trend")
+        changes.append(say("Out of control limits: {days}.", days=", ".join(str(day) for day in outside)))
+    return Sheet(say("Over time"), changes or [say("The process was steady.")], "trend")
 
 
 def _reasons(analysis: RejectAnalysis) -> Sheet:
     rows = [
-        ("Reason", "Images", "Of all images", "Of rejections"),
+        (say("Reason"), say("Images"), say("Of all images"), say("Of rejections")),
         *(
-            (one.words, str(one.of_images.count), share(one.of_images), share(one.of_rejections))
+            (reworded(one.words), str(one.of_images.count), share(one.of_images), share(one.of_rejections))
             for one in analysis.reasons
         ),
     ]
     if not analysis.reasons:
-        return Sheet("Why images were rejected", ["Nothing was rejected."])
-    return Sheet("Why images were rejected", (), "reasons", rows)
+        return Sheet(say("Why images were rejected"), [say("Nothing was rejected.")])
+    return Sheet(say("Why images were rejected"), (), "reasons", rows)
 
 
 def _dimension(name: str, groups: Sequence[Group]) -> Sheet:
     words = name.replace("_", " ")
-    rows = [(words.capitalize(), "Images", "Rejected", "Rate (95 % interval)", "Flagged", "Repeated", "Level")]
+    heads = (
+        say("Images"),
+        say("Rejected"),
+        say("Rate (interval, 95 %)"),
+        say("Flagged"),
+        say("Repeated"),
+        say("Level"),
+    )
+    rows = [(reworded(words.capitalize()), *heads)]
     rows += [
         (
-            one.value or "not given", str(one.images), str(one.rejected.count), share(one.rejected),
-            _percent(one.flagged), _percent(one.repeated), one.level.value,
+            one.value or say("not given"), str(one.images), str(one.rejected.count), share(one.rejected),
+            _percent(one.flagged), _percent(one.repeated), reworded(one.level.value),
         )
         for one in groups[:MOST_ROWS]
     ]  # fmt: skip
-    left_out = [f"{len(groups) - MOST_ROWS} more are in the CSV."] if len(groups) > MOST_ROWS else []
-    return Sheet(f"By {words}", left_out, name, rows)
+    left_out = [say("{count} more are in the CSV.", count=len(groups) - MOST_ROWS)] if len(groups) > MOST_ROWS else []
+    return Sheet(reworded(f"By {words}"), left_out, name, rows)
 
 
 def _exposure(analysis: RejectAnalysis) -> Sheet:
-    rows = [("Station", "Images with DI", "Mean DI", "SD", "Below −3", "Above +3", "Mean EI")]
+    heads = (say("Images with DI"), say("Mean DI"), say("SD"), say("Below −3"), say("Above +3"), say("Mean EI"))
+    rows = [(say("Station"), *heads)]
     rows += [
         (
-            one.value or "not given", str(one.deviations), _number(one.deviation, "+.2f"), _number(one.spread, ".2f"),
+            one.value or say("not given"), str(one.deviations),
+            _number(one.deviation, "+.2f"), _number(one.spread, ".2f"),
             _percent(one.low), _percent(one.high), _number(one.exposure_index, ".0f"),
         )
         for one in analysis.exposures[:MOST_ROWS]
     ]  # fmt: skip
-    return Sheet("Exposure", (), "exposure", rows)
+    return Sheet(say("Exposure"), (), "exposure", rows)
 
 
 def _archive(analysis: RejectAnalysis) -> Sheet:
     rejected_elsewhere = sum(note.images for note in analysis.notes)
     sentences = (
-        f"{analysis.escaped.count} images were judged bad by people and never rejected; the archive has them.",
-        f"{analysis.suspected.count} more have the model's verdict REJECT, and nobody has looked at them.",
-        f"{rejected_elsewhere} images were rejected by notes of other systems.",
+        say(
+            "{count} images were judged bad by people and never rejected; the archive has them.",
+            count=analysis.escaped.count,
+        ),
+        say(
+            "{count} more have the model's verdict REJECT, and nobody has looked at them.",
+            count=analysis.suspected.count,
+        ),
+        say("{count} images were rejected by notes of other systems.", count=rejected_elsewhere),
     )
-    return Sheet("What reached the archive", sentences)
+    return Sheet(say("What reached the archive"), sentences)
 
 
 def _model(model_watch: ModelWatch) -> Sheet:
     readers = model_watch.second_readings
     kappa = "" if readers.kappa is None else f", κ {readers.kappa:.2f}"
-    agreed = f"{100 * readers.observed:.1f} %{kappa}" if readers.observed is not None else "no image was read twice"
-    drifted = [measurement_code(one.measurement).meaning for one in model_watch.drifts if one.drift.word == "drifted"]
+    agreed = (
+        say("no image was read twice")
+        if readers.observed is None
+        else numerals(f"{100 * readers.observed:.1f} %{kappa}")
+    )
+    drifted = [
+        reworded(measurement_code(one.measurement).meaning) for one in model_watch.drifts if one.drift.word == "drifted"
+    ]
     precision, missed = model_watch.precision, model_watch.missed
     sentences = (
-        f"Readers confirmed {share(precision)} of {precision.total} flagged images that they judged.",
-        f"{share(missed)} of {missed.total} audited images that the model had accepted were bad.",
-        f"Two readers agree: {agreed}.",
-        "Drifted measurements: " + (", ".join(drifted) if drifted else "none") + ".",
-        f"Places at which detectors show a defect again and again: {len(model_watch.recurrences)}.",
+        say(
+            "Readers confirmed {share} of {total} flagged images that they judged.",
+            share=share(precision),
+            total=precision.total,
+        ),
+        say(
+            "{share} of {total} audited images that the model had accepted were bad.",
+            share=share(missed),
+            total=missed.total,
+        ),
+        say("Two readers agree: {share}.", share=agreed),
+        say("Drifted measurements: {names}.", names=", ".join(drifted) or say("none")),
+        say("Places at which detectors show a defect again and again: {count}.", count=len(model_watch.recurrences)),
     )
-    return Sheet("The model", sentences, "rooms")
+    return Sheet(say("The model"), sentences, "rooms")
 
 
 def _percent(rate: Rate) -> str:
-    return "–" if rate.share is None else f"{100 * rate.share:.1f} %"
+    return "–" if rate.share is None else numerals(f"{100 * rate.share:.1f} %")
 
 
 def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
+    return "–" if value is None else numerals(format(value, form))

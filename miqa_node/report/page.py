@@ -17,6 +17,7 @@ from reportlab.pdfgen.canvas import Canvas
 from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment, number_text
 from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.language.catalogue import numerals, reworded, say, spoken
 from miqa_node.report.fonts import BOLD, PLAIN, draw_text, fonts, text_width, wrapped
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.measurement_codes import measurement_code
@@ -29,7 +30,6 @@ PICTURE_SIDE_PX = 1200
 """Longer side of the picture on the page: 300 dots per inch of its 105 mm."""
 MAX_SENTENCES = 14
 MAX_NUMBERS = 18
-NOTICE = "Decision support only, not for diagnosis. The DICOM object names the patient."
 
 _INK, _FAINT = HexColor("#1b1f24"), HexColor("#5b6570")
 _BAND = {
@@ -48,10 +48,21 @@ def draw_pdf(
     language: str,
 ) -> bytes:
     """The page as PDF, the same bytes for the same arguments; ``display`` and ``regions`` as in ``draw_findings``."""
+    with spoken(language):
+        return _drawn(assessment, disposition, display, regions, language)
+
+
+def _drawn(
+    assessment: Assessment,
+    disposition: Disposition,
+    display: NDArray[np.uint16],
+    regions: Sequence[MarkedRegion],
+    language: str,
+) -> bytes:
     fonts()
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1, lang=language, initialFontName=PLAIN)
-    canvas.setTitle("Image quality report")
+    canvas.setTitle(say("Image quality report"))
     canvas.setAuthor(f"miqa-node {__version__}")
     width, height = A4
     top = _band(canvas, assessment, disposition, height)
@@ -71,9 +82,10 @@ def _band(canvas: Canvas, assessment: Assessment, disposition: Disposition, heig
     canvas.rect(0, height - band, A4[0], band, stroke=0, fill=1)
     canvas.setFillColor(HexColor("#ffffff"))
     canvas.setFont(BOLD, 15)
-    canvas.drawString(MARGIN, height - 10.5 * mm, f"Image quality: {disposition.verdict}")
+    canvas.drawString(MARGIN, height - 10.5 * mm, say("Image quality: {verdict}", verdict=disposition.verdict))
     if assessment.score is not None:
-        canvas.drawRightString(A4[0] - MARGIN, height - 10.5 * mm, f"{assessment.score:.0f} of 100")
+        rating = say("{score} of 100", score=f"{assessment.score:.0f}")
+        canvas.drawRightString(A4[0] - MARGIN, height - 10.5 * mm, rating)
     return float(height - band - 6 * mm)
 
 
@@ -93,7 +105,7 @@ def _picture(canvas: Canvas, picture: Picture, top: float) -> float:
 def _legend(canvas: Canvas, regions: Sequence[MarkedRegion], top: float) -> float:
     left = MARGIN
     for subject in dict.fromkeys(region.subject for region in regions):
-        text = f"{subject.words}: {subject.where}"
+        text = f"{reworded(subject.words)}: {reworded(subject.where)}"
         canvas.setFillColor(Color(*(value / 255.0 for value in rgb(subject.colour))))
         canvas.rect(left, top, 3 * mm, 3 * mm, stroke=0, fill=1)
         canvas.setFillColor(_FAINT)
@@ -120,7 +132,7 @@ def _numbers(canvas: Canvas, assessment: Assessment, top: float, width: float) -
     canvas.setFont(BOLD, 8)
     canvas.setFillColor(_FAINT)
     if assessment.measurements and top > 35 * mm:
-        canvas.drawString(MARGIN, top, "Measurements")
+        canvas.drawString(MARGIN, top, say("Measurements"))
     rows = int(max(0.0, top - 32 * mm) // (4.2 * mm))
     shown = assessment.measurements[: min(MAX_NUMBERS, 2 * rows)]
     for n, measurement in enumerate(shown):
@@ -128,15 +140,17 @@ def _numbers(canvas: Canvas, assessment: Assessment, top: float, width: float) -
         left, base = MARGIN + side * column, top - (row + 1) * 4.2 * mm
         unit = "" if measurement.unit == "1" else f" {measurement.unit}"
         canvas.setFillColor(_INK)
-        draw_text(canvas, left, base, measurement_code(measurement.name).meaning, 8)
+        draw_text(canvas, left, base, reworded(measurement_code(measurement.name).meaning), 8)
         canvas.setFont(PLAIN, 8)
-        canvas.drawRightString(left + column - 6 * mm, base, f"{number_text(measurement.value)}{unit}")
+        canvas.drawRightString(left + column - 6 * mm, base, f"{numerals(number_text(measurement.value))}{unit}")
 
 
 def _foot(canvas: Canvas, assessment: Assessment, disposition: Disposition, width: float) -> None:
-    model = f"{assessment.model.name} {assessment.model.version}" if assessment.model else "no model"
-    made = f"miqa-node {__version__}, {model}, policy {disposition.policy_version}"
-    lines = [made, *([disposition.certificate] if disposition.certificate else []), NOTICE]
+    model = f"{assessment.model.name} {assessment.model.version}" if assessment.model else say("no model")
+    policy = say("policy {version}", version=disposition.policy_version)
+    made = f"miqa-node {__version__}, {model}, {policy}"
+    lines = [made, *([disposition.certificate] if disposition.certificate else [])]
+    lines.append(say("Decision support only, not for diagnosis. The DICOM object names the patient."))
     canvas.setFillColor(_FAINT)
     base = 10 * mm
     for line in reversed(list(_wrapped(lines, 7.5, width - 2 * MARGIN))[:5]):

@@ -40,8 +40,8 @@ class DecidedRig(AgainRig):
 
     def report(self) -> int:
         context, destinations = self.pipeline._context, {SR: ["PACS"], KOS: ["PACS"], AIRAI: ["REGISTRY"]}
-        asked = replace(context, reporting=replace(context.reporting, kinds=lambda: {*default_kinds(), AIRAI}))
-        return Amendments(asked, lambda kind: destinations.get(kind, [])).make_due()
+        wide = replace(context, reporting=replace(context.reporting, kinds=lambda: {*default_kinds(), AIRAI}))
+        return Amendments(wide, lambda kind: destinations.get(kind, [])).make_due()
 
     def made(self, digest: InstanceDigest, kind: str) -> list[pydicom.FileDataset]:
         """Objects of a kind, oldest first."""

@@ -20,6 +20,7 @@ from jinja2.ext import extract_from_ast
 
 import miqa_node
 from miqa_node.analysis.log_reader import NUMBERS, PLACES
+from miqa_node.analysis.pictures import MONTHS
 from miqa_node.analysis.rejects import Level
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import DeliveryState
@@ -74,6 +75,11 @@ SHOWN_ERRORS = (
             "settings/log_mapping",
             "analysis/log_reader",
             "store/reject_logs",
+            "analysis/figures",
+            "analysis/pictures",
+            "analysis/sheets",
+            "analysis/report",
+            "report/page",
             "reassessment",
         )
     ),
@@ -113,6 +119,9 @@ WORDS = (
     "Deliveries waiting",
     "Deliveries failed",
     "not given",
+    "where the model looked",
+    "unlike other images",
+    "marked",
     "No reason given",
     "decisions of people in this node",
     "rejection notes of other systems (IHE IOCM)",
@@ -225,7 +234,7 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
 
 def _of_domain() -> Iterator[str]:
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
-    yield from FACETS.values()
+    yield from (*FACETS.values(), *MONTHS)
     yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
     yield from (*(one.value for one in Resolution), *(one.value.capitalize() for one in WorklistState))
     yield from (*(one.value.capitalize() for one in DeliveryState), *(words(one.value) for one in PredictionStatus))

@@ -246,10 +246,12 @@ def test_the_page_can_be_read(source: Path, tmp_path: Path, language: str) -> No
     file.write_bytes(document.EncapsulatedDocument[: document.EncapsulatedDocumentLength])
     text = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
     joined = " ".join(text.split())
-    assert "Image quality: REJECT" in joined
+    english = ("Image quality: REJECT", "of 100", "Measurements", "Decision support only", "where the model looked")
+    assert all((words in joined) == (language == "en") for words in english)
+    assert ("Bildqualität: REJECT" in joined) == (language == "de")
     for sentence in narrative(assessment, verdict, language):
         assert sentence in joined
-    assert "Exposure Index" in joined
+    assert {"en": "Exposure Index", "de": "Expositionsindex"}[language] in joined
     assert str(document.PatientName) not in joined
     drawn = subprocess.run(["pdftoppm", "-r", "40", "-png", file, tmp_path / "page"], check=False, timeout=60)
     assert drawn.returncode == 0
