@@ -77,13 +77,6 @@ DEFECTS = (
         "Says what the C library of this machine cannot convert; PS3.3 C.12.1.1.2 defines the character set.",
     ),
     Defect(
-        "dciodvfy",
-        r"^Error - Information Object Not found$",
-        "Information Object Not found",
-        "dicom3tools has no table for Content Assessment Results (PS3.3 A.81), so this is all it checks of one; the "
-        "module tables of highdicom have one.",
-    ),
-    Defect(
         "dcmpschk",
         r"patientName absent or empty in presentation state",
         "patientName absent or empty in presentation state",
@@ -110,9 +103,10 @@ DEFECTS = (
     ),
     Defect(
         "dciodvfy",
-        r"Information Object Not found: 1[.]2[.]840[.]10008[.]5[.]1[.]4[.]1[.]1[.]66[.]7",
+        r"Information Object Not found: 1[.]2[.]840[.]10008[.]5[.]1[.]4[.]1[.]1[.](66[.]7|90[.]1)$",
         "Information Object Not found",
-        "Older than Supplement 243; what it checks of every object it checks of label maps, too.",
+        "dicom3tools has no table for label maps (Supplement 243) and Content Assessment Results (PS3.3 A.81); what it "
+        "checks of every object it checks of these, too.",
     ),
     Defect(
         "DicomSRValidator",
