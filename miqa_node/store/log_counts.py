@@ -76,11 +76,15 @@ def of_period(transaction: Transaction, period: Period) -> LogCounts:
 def add_to(
     counted: dict[str, list[AcquisitionCounts]], additions: Sequence[LogAddition]
 ) -> dict[str, list[AcquisitionCounts]]:
-    """Counts by dimension and value with those of the logs, the most images first."""
+    """Counts by dimension and value with those of the logs, the most images first.
+
+    A station, view or person that only a log names gets no rate: no image of it arrived that could be divided by.
+    """
     if not additions:
         return counted
     return {
-        name: _merged(groups, [(one.values.get(name), one) for one in additions]) for name, groups in counted.items()
+        name: _merged(groups, [(one.values.get(name), one) for one in additions], grows=name == rollup.REASON)
+        for name, groups in counted.items()
     }
 
 
@@ -151,11 +155,11 @@ def _addition(row: Any, image: Any) -> LogAddition:
 
 
 def _merged(
-    groups: Sequence[AcquisitionCounts], additions: Iterable[tuple[str | None, LogAddition]]
+    groups: Sequence[AcquisitionCounts], additions: Iterable[tuple[str | None, LogAddition]], *, grows: bool
 ) -> list[AcquisitionCounts]:
     numbers = {group.value: _fields(group) for group in groups}
     for value, addition in additions:
-        if value is None:
+        if value is None or not (grows or value in numbers):
             continue
         counts = numbers.setdefault(value, _fields(AcquisitionCounts(value)))
         for name, number in addition.counts.items():

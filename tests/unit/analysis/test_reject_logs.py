@@ -175,6 +175,7 @@ def test_an_exposure_in_both_counts_once_and_one_that_never_arrived_is_added(dat
         assert {one.code: one.of_images.count for one in after.reasons} == {"111210": 1, "111209": 1}
         rooms = {one.value: (one.images, one.rejected.count, one.logged) for one in after.groups["room"]}
         assert rooms == {"Thorax 1": (42, 2, 2)}
+        assert {one.value for one in after.groups["station"]} == {"ROOM1"}, "no rate of what only the log names"
         assert sum(point.counts.images for point in after.trend) == 42
         assert any("imported reject log of Thorax 1" in text and "not counted" in text for text in after.sources)
 
