@@ -74,8 +74,8 @@ def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None
     source = making.write(making.small(), tmp_path / "source.dcm")
     made = [*making.everything(source), *assessed(source)]
     assert {one.kind for one in made} == set(output_kinds()) - {"REJECTION"}
-    known, newer = [one for one in made if one.kind != LABEL_MAP], [one for one in made if one.kind == LABEL_MAP]
-    datasets = deliver(known, options, tmp_path / "out") | deliver(newer, [*options, "-pm"], tmp_path / "newer")
+    older, newer = [one for one in made if one.kind != LABEL_MAP], [one for one in made if one.kind == LABEL_MAP]
+    datasets = deliver(older, options, tmp_path / "out") | deliver(newer, [*options, "-pm"], tmp_path / "newer")
     for one in made:
         got, sent = datasets[one.sop_instance_uid], making.read(one)
         assert not got.file_meta.TransferSyntaxUID.is_compressed
