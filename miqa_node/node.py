@@ -69,9 +69,11 @@ from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
 from miqa_node.work.destinations import DestinationWatch
 from miqa_node.work.indexing import ResultIndexing
+from miqa_node.work.notices import NoticeSender
 from miqa_node.work.parts import RunningParts
 from miqa_node.work.queue import DurableQueue, Worker
 from miqa_node.work.recovery import RollCall
+from miqa_node.work.regular import RegularWork
 from miqa_node.work.retention import Retention, with_reclaim
 from miqa_node.work.series import SeriesWatch
 from miqa_node.work.site_rules import SiteRules
@@ -284,7 +286,7 @@ class Node:
         begin(lambda: self._worker.start(steps, (monthly,), way.give_up), self._worker.stop)
         self._supervisor.watch(self._worker.threads)
         work = self.settings.work
-        for part in (
+        parts: list[RegularWork | RollCall] = [
             AnalysisCounter(self.database, self.settings.analysis),
             RollCall(
                 self.database, self.settings.node.name, work, self._worker.running, _longest_pause_s(self.settings)
@@ -293,7 +295,10 @@ class Node:
             StudyWatch(self.database, self._announcer),
             AmendmentWatch(self._amendments),
             ResultIndexing(self.database, self.objects),
-        ):
+        ]
+        if self.settings.notices.used:
+            parts.append(NoticeSender(self.database, self.settings))
+        for part in parts:
             begin(part.start, part.stop)
             self._supervisor.watch(part.threads)
 

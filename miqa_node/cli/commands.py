@@ -11,7 +11,7 @@ RUN = Command(
     "Receive, assess, report and deliver until Ctrl-C or SIGTERM.", "miqa_node.cli.run_node:run", _SERVE, order=0
 )
 DOCTOR = Command(
-    "Check settings, disk, database, policy, models, accelerator, ports and destinations.",
+    "Check settings, disk, database, policy, models, accelerator, ports, mail server and destinations.",
     "miqa_node.cli.doctor:doctor",
     _SERVE,
     order=1,

@@ -24,9 +24,10 @@ from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, setti
 from miqa_node.cli.output import print_json, print_line
 from miqa_node.deliver.destinations import parse_destinations, parse_flag
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
+from miqa_node.deliver.mail import probe_mail
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.operations import FRESH, DestinationCheck
-from miqa_node.errors import MiqaError, SettingsError
+from miqa_node.errors import DeliveryError, MiqaError, SettingsError
 from miqa_node.isolation.sandbox import described
 from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
@@ -72,7 +73,7 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check settings, disk, database, policy, models, accelerator, ports and destinations.
+    """Check settings, disk, database, policy, models, accelerator, ports, mail server and destinations.
 
     Exit code 1: something must be fixed. The command changes nothing.
     """
@@ -110,6 +111,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("fonts", _fonts),
         ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
         ("web port", lambda s: _port(s.web.host, s.web.port, "web.port")),
+        ("notices", _notices),
         ("health port", lambda s: _port(s.web.host, _health_port(s), "web.health_port")),
     )
     for name, check in checks:
@@ -255,6 +257,15 @@ def _answers(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def _notices(settings: Settings) -> str:
+    if not settings.notices.used:
+        return "no mail server (notices.smtp_host)"
+    try:
+        return probe_mail(settings.notices)
+    except DeliveryError as error:
+        raise Wrong(str(error), "Check [notices] in the settings, the server and the firewall.") from error
 
 
 def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Iterator[HealthCheck]:

@@ -192,6 +192,18 @@ HEALINGS = Counter(
     ["part"],
     registry=REGISTRY,
 )
+NOTICES = Counter(
+    "miqa_notices_total",
+    "Attempts to send notices by e-mail: sent, or failed.",
+    ["kind", "outcome"],
+    registry=REGISTRY,
+)
+NOTICES_UNSENT = Gauge(
+    "miqa_notices_unsent",
+    "Notices that wait for the mail server after a failed attempt, or were given up within the last week.",
+    ["state"],
+    registry=REGISTRY,
+)
 READY = Gauge(
     "miqa_ready",
     "1 when the node can do its work, 0 when GET /readyz gives reasons why not.",

@@ -15,6 +15,7 @@ from miqa_node.settings.judging import (
     SaliencyMethod,
 )
 from miqa_node.settings.load import Settings, load_settings
+from miqa_node.settings.mailing import NoticeSettings, SmtpTls
 from miqa_node.settings.receiving import DicomSettings, TlsMode, UserIdentityMode, WatchSettings
 from miqa_node.settings.results import AnalysisSettings, DeliverSettings
 from miqa_node.settings.running import (
@@ -46,12 +47,14 @@ __all__ = [
     "LogLevel",
     "LogSettings",
     "NodeSettings",
+    "NoticeSettings",
     "OidcSettings",
     "PluginSettings",
     "PolicySettings",
     "RetentionSettings",
     "SaliencyMethod",
     "Settings",
+    "SmtpTls",
     "StoreSettings",
     "SyslogTransport",
     "TelemetrySettings",

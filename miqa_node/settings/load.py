@@ -20,6 +20,7 @@ from miqa_node.errors import SettingsError
 from miqa_node.settings.auditing import AuditSettings
 from miqa_node.settings.files import read_toml, share_dir
 from miqa_node.settings.judging import AssessSettings, CaptionSettings, ImagingSettings, PolicySettings
+from miqa_node.settings.mailing import NoticeSettings
 from miqa_node.settings.receiving import DicomSettings, WatchSettings
 from miqa_node.settings.results import AnalysisSettings, DeliverSettings
 from miqa_node.settings.running import (
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     web: WebSettings
     access: AccessSettings
     oidc: OidcSettings
+    notices: NoticeSettings
     audit: AuditSettings
     log: LogSettings
     telemetry: TelemetrySettings

@@ -12,7 +12,7 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import MiqaError
 from miqa_node.observe import metrics
-from miqa_node.store import deliveries, instances, reassessments, worklist
+from miqa_node.store import deliveries, instances, notices, reassessments, worklist
 from miqa_node.store.database import Database
 
 MIN_REFRESH_S = 5.0
@@ -49,8 +49,11 @@ class DatabaseGauges:
             unresolved = worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED))
             flagged = worklist.count(transaction, unresolved)
             again = reassessments.count_waiting(transaction)
+            mails = notices.status(transaction, datetime.now(UTC))
         metrics.JOBS_WAITING.set(counts.received - counts.decided)
         metrics.WORKLIST_OPEN.set(flagged)
+        metrics.NOTICES_UNSENT.labels(state="waiting").set(mails.retried)
+        metrics.NOTICES_UNSENT.labels(state="failed").set(mails.failed)
         metrics.REASSESSMENTS_WAITING.set(again)
         now = datetime.now(UTC)
         for destination in {name for name, _ in by_state}:

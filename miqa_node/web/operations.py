@@ -17,8 +17,18 @@ from miqa_node.domain.operations import (
     alarms,
 )
 from miqa_node.errors import NotFoundError, ResourcesError
-from miqa_node.store import delivery_jobs, destination_checks, executors, instances, reassessments, senders, upkeep
+from miqa_node.store import (
+    delivery_jobs,
+    destination_checks,
+    executors,
+    instances,
+    notices,
+    reassessments,
+    senders,
+    upkeep,
+)
 from miqa_node.store.database import Transaction
+from miqa_node.store.notices import NoticeStatus
 from miqa_node.web.services import WebServices
 
 SPAN = timedelta(hours=24)
@@ -71,6 +81,8 @@ class OperationsReport:
     images_waiting: int
     reassessments_waiting: int
     processes: Sequence[WorkingProcess]
+    notices: NoticeStatus | None = None
+    """None where no mail server is configured."""
 
 
 def look(services: WebServices) -> OperationsReport:
@@ -92,6 +104,7 @@ def look(services: WebServices) -> OperationsReport:
             instances.count_undecided(transaction, now - SPAN),
             reassessments.count_waiting(transaction),
             _processes(transaction, now - timedelta(seconds=settings.work.dead_after_s)),
+            notices.status(transaction, now) if settings.notices.used else None,
         )
 
 

@@ -46,6 +46,7 @@ from miqa_node.store.tables.images import (
     studies,
 )
 from miqa_node.store.tables.labels import label_findings, labels, requests
+from miqa_node.store.tables.notices import notice_preferences, notices
 from miqa_node.store.tables.operations import destination_checks, destination_holds, senders
 from miqa_node.store.tables.processes import activations, compatibility, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
@@ -91,6 +92,8 @@ __all__ = [
     "logged_rejects",
     "measurement_weeks",
     "metadata",
+    "notice_preferences",
+    "notices",
     "phantom_series",
     "reader_studies",
     "reader_study_images",

@@ -81,6 +81,8 @@ SHOWN_ERRORS = (
             "analysis/report",
             "report/page",
             "reassessment",
+            "store/notices",
+            "work/notices",
         )
     ),
 )

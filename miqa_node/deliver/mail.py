@@ -1,0 +1,95 @@
+"""Sends notices by SMTP (RFC 5321), over TLS unless the site says otherwise."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from pathlib import Path
+
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.settings import NoticeSettings, SmtpTls
+from miqa_node.tls import client_context
+
+LASTING = 500
+"""Replies from here on are for ever (RFC 5321 4.2.1)."""
+
+
+def send_mail(settings: NoticeSettings, address: str, subject: str, text: str, message_id: str) -> None:
+    """Hand one mail over to the server.
+
+    Raises
+    ------
+    DeliveryError
+        The server does not answer, or cannot take the mail now.
+    DeliveryRefusedError
+        It will never take this mail.
+    """
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = settings.sender, address, subject
+    mail["Date"], mail["Message-ID"] = format_datetime(datetime.now(UTC)), message_id
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers it
+    mail.set_content(text)
+    with _session(settings) as server:
+        server.send_message(mail)
+
+
+def probe_mail(settings: NoticeSettings) -> str:
+    """Connect, protect the connection, sign in; send nothing. What the server did, in words."""
+    with _session(settings) as server:
+        server.noop()
+    protection = "without TLS" if settings.smtp_tls is SmtpTls.OFF else f"with {settings.smtp_tls.value.upper()}"
+    return f"{settings.smtp_host}:{settings.smtp_port} answers {protection}"
+
+
+@contextmanager
+def _session(settings: NoticeSettings) -> Iterator[smtplib.SMTP]:
+    where = f"{settings.smtp_host}:{settings.smtp_port}"
+    try:
+        with _connected(settings) as server:
+            if settings.smtp_user:
+                server.login(settings.smtp_user, _password(settings))
+            yield server
+    except smtplib.SMTPRecipientsRefused as error:
+        code = max(reply[0] for reply in error.recipients.values())
+        kind = DeliveryRefusedError if code >= LASTING else DeliveryError
+        raise kind(f"{where} refuses the recipient ({code}).") from None  # the server's words may name a person
+    except smtplib.SMTPResponseException as error:
+        is_lasting = error.smtp_code >= LASTING and not isinstance(error, smtplib.SMTPAuthenticationError)
+        kind = DeliveryRefusedError if is_lasting else DeliveryError
+        hint = " Check smtp_user and its password." if isinstance(error, smtplib.SMTPAuthenticationError) else ""
+        raise kind(f"{where} answered {error.smtp_code}.{hint}") from None
+    except smtplib.SMTPNotSupportedError:
+        raise DeliveryError(f"{where} offers no {settings.smtp_tls.value.upper()} or no sign-in.") from None
+    except ssl.SSLCertVerificationError as error:
+        raise DeliveryError(f"{where}: its certificate is not trusted: {error.verify_message}.") from error
+    except (OSError, smtplib.SMTPException) as error:
+        raise DeliveryError(f"{where} does not answer: {type(error).__name__}.") from error
+
+
+def _connected(settings: NoticeSettings) -> smtplib.SMTP:
+    place, limit = (settings.smtp_host, settings.smtp_port), settings.smtp_timeout_s
+    if settings.smtp_tls is SmtpTls.TLS:
+        return smtplib.SMTP_SSL(*place, timeout=limit, context=client_context(settings.smtp_ca, "", ""))
+    server = smtplib.SMTP(*place, timeout=limit)
+    try:
+        if settings.smtp_tls is SmtpTls.STARTTLS:
+            server.starttls(context=client_context(settings.smtp_ca, "", ""))
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _password(settings: NoticeSettings) -> str:
+    """The file is read for each session, so that a new password needs no restart."""
+    if not settings.smtp_password_file:
+        return settings.smtp_password.get_secret_value()
+    try:
+        return Path(settings.smtp_password_file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeliveryError("notices.smtp_password_file cannot be read.") from error

@@ -1,0 +1,232 @@
+"""Notices by e-mail: what people want, what is due, and what became of it. No text of a mail is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.audit import AuditEvent
+from miqa_node.domain.notice import NoticeKind, NoticePreference, ShiftSpan
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import WorklistState
+from miqa_node.errors import ConflictError
+from miqa_node.store import documents
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
+from miqa_node.store.database import Transaction, insert_missing
+from miqa_node.store.tables import (
+    acquisitions,
+    dispositions,
+    instances,
+    notice_preferences,
+    notices,
+    studies,
+    users,
+    worklist,
+)
+
+WAITING, SENT, VOID, FAILED = "WAITING", "SENT", "VOID", "FAILED"
+KEPT = timedelta(days=90)
+LONGEST_ESCALATION = timedelta(days=2)
+"""Rejects that are older when escalation is switched on are on the list, not in mails."""
+MOST_STUDIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notice that is due."""
+
+    notice_id: int
+    account: str
+    kind: NoticeKind
+    subject: str
+    since: datetime
+    until: datetime
+    attempts: int
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeStudy:
+    """A flagged study as a notice tells it; ``reasons`` are names of findings or other reasons."""
+
+    study_instance_uid: str
+    flagged_at: datetime
+    verdict: str
+    is_resolved: bool
+    room: str
+    reasons: tuple[str, ...]
+    accession_number: str
+    patient_name: str
+    patient_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeStatus:
+    """How notices are doing. ``last_error`` is that of the newest attempt that failed."""
+
+    waiting: int
+    retried: int
+    """Of the waiting, those that a server did not take yet."""
+    failed: int
+    """In the last week."""
+    last_error: str
+    last_sent_at: datetime | None
+
+
+def preference(transaction: Transaction, account: str) -> NoticePreference:
+    """What a person wants; nothing, if nothing was said."""
+    row = transaction.execute(sa.select(notice_preferences).where(notice_preferences.c.account == account)).mappings()
+    row_of = row.one_or_none()
+    return _preference(row_of) if row_of else NoticePreference(account, "", digest=False)
+
+
+def save(transaction: Transaction, wish: NoticePreference, now: datetime) -> None:
+    """Keep what a person wants; ConflictError if there is no such account."""
+    if transaction.execute(sa.select(users.c.name).where(users.c.name == wish.account)).first() is None:
+        raise ConflictError("Notices need an account: make one on the page People.")
+    of = notice_preferences.c
+    transaction.execute(sa.delete(notice_preferences).where(of.account == wish.account))
+    values = {**asdict(wish), "rooms": list(wish.rooms), "changed_at": now}
+    transaction.execute(sa.insert(notice_preferences).values(values))
+    detail = {"account": wish.account, "what": "notices", "digest": wish.digest, "escalation": wish.escalation}
+    records.add(transaction, AuditEntry(AuditEvent.ACCOUNT_CHANGED, now, wish.account, detail=detail))
+
+
+def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: timedelta, now: datetime) -> None:
+    """Promise each person, once, the digests of shifts that ended, and word of rejects that nobody has decided."""
+    rows: list[dict[str, Any]] = []
+    for wish, changed_at in _everybody(transaction):
+        if wish.wants(NoticeKind.DIGEST):
+            ended = (one for one in shifts if one.end > changed_at)
+            rows += [_row(wish, NoticeKind.DIGEST, one.subject, one.begin, one.end, now) for one in ended]
+        if wish.wants(NoticeKind.ESCALATION):
+            span = (now - LONGEST_ESCALATION, now - escalate_after)
+            unread = [one for one in flagged(transaction, *span, wish.rooms) if _is_unread(one)]
+            rows += [
+                _row(wish, NoticeKind.ESCALATION, one.study_instance_uid, one.flagged_at, now, now) for one in unread
+            ]
+    insert_missing(transaction, notices, rows)
+    transaction.execute(sa.delete(notices).where(notices.c.made_at < now - KEPT))
+
+
+def claim(transaction: Transaction, now: datetime, lease: timedelta) -> tuple[NoticePreference, Notice] | None:
+    """The notice that is due the longest, for this process alone until the lease ends; None if none is due.
+
+    A process that is killed while it sends leaves the notice to the next one, when the lease has ended.
+    """
+    query = (
+        sa.select(notices)
+        .where(notices.c.state == WAITING, notices.c.next_attempt_at <= now)
+        .order_by(notices.c.next_attempt_at, notices.c.notice_id)
+        .limit(1)
+    )
+    row = transaction.execute(query).one_or_none()
+    if row is None:
+        return None
+    unchanged = (notices.c.notice_id == row.notice_id) & (notices.c.attempts == row.attempts)
+    mine = (
+        sa.update(notices)
+        .where(unchanged, notices.c.state == WAITING, notices.c.next_attempt_at == row.next_attempt_at)
+        .values(attempts=row.attempts + 1, next_attempt_at=now + lease)
+        .returning(notices.c.notice_id)
+    )
+    if transaction.execute(mine).first() is None:
+        return None
+    values = {name: getattr(row, name) for name in ("notice_id", "account", "subject", "since", "until", "made_at")}
+    notice = Notice(kind=NoticeKind(row.kind), attempts=row.attempts + 1, **values)
+    enabled = {wish.account: wish for wish, _ in _everybody(transaction)}
+    return enabled.get(row.account, NoticePreference(row.account, "")), notice
+
+
+def finish(transaction: Transaction, notice: Notice, state: str, now: datetime, error: str = "") -> None:
+    """It was sent, has nothing to say any more, or never will be sent."""
+    values = {"state": state, "sent_at": now if state == SENT else None, "last_error": error}
+    transaction.execute(sa.update(notices).where(notices.c.notice_id == notice.notice_id).values(values))
+
+
+def postpone(
+    transaction: Transaction, notice: Notice, until: datetime, error: str = "", *, counts: bool = True
+) -> None:
+    """Try again later; with ``counts`` false this was no attempt, such as in quiet hours."""
+    values = {"next_attempt_at": until, "last_error": error, "attempts": notice.attempts - (0 if counts else 1)}
+    transaction.execute(sa.update(notices).where(notices.c.notice_id == notice.notice_id).values(values))
+
+
+def flagged(transaction: Transaction, since: datetime, until: datetime, rooms: Sequence[str]) -> list[NoticeStudy]:
+    """Studies that were flagged in a span, the earliest first; without ``rooms`` of all."""
+    of = worklist.c
+    room = sa.func.coalesce(acquisitions.c.room, instances.c.station)
+    query = (
+        sa.select(worklist, studies, room.label("room"), dispositions.c.reasons)
+        .join(studies, studies.c.study_instance_uid == of.study_instance_uid)
+        .join(dispositions, (dispositions.c.study_instance_uid == of.study_instance_uid) & dispositions.c.flagged)
+        .join(instances, instances.c.digest == dispositions.c.digest)
+        .outerjoin(acquisitions, acquisitions.c.digest == dispositions.c.digest)
+        .where(of.flagged_at >= since, of.flagged_at < until)
+        .order_by(of.flagged_at, of.study_instance_uid)
+        .limit(20 * MOST_STUDIES)
+    )
+    query = query.where(room.in_(rooms)) if rooms else query
+    by_study: dict[str, NoticeStudy] = {}
+    for row in transaction.execute(query).mappings():
+        uid = row["study_instance_uid"]
+        earlier = by_study[uid].reasons if uid in by_study else ()
+        reasons = documents.load_reasons(row["reasons"])
+        names = tuple(dict.fromkeys((*earlier, *(one.finding or one.name for one in reasons))))
+        by_study[uid] = NoticeStudy(
+            uid, row["flagged_at"], row["verdict"], row["state"] == WorklistState.RESOLVED.value, row["room"], names,
+            row["accession_number"], row["patient_name"], row["patient_id"],
+        )  # fmt: skip
+    return list(by_study.values())[:MOST_STUDIES]
+
+
+def unread(transaction: Transaction, notice: Notice) -> list[NoticeStudy]:
+    """The study of an escalation, unless somebody has decided it by now."""
+    near = timedelta(seconds=1)
+    return [
+        one
+        for one in flagged(transaction, notice.since - near, notice.since + near, ())
+        if one.study_instance_uid == notice.subject and _is_unread(one)
+    ]
+
+
+def status(transaction: Transaction, now: datetime) -> NoticeStatus:
+    """How notices are doing."""
+    of = notices.c
+    counts = sa.select(of.state, sa.func.count(), sa.func.sum(sa.case((of.last_error != "", 1), else_=0)))
+    counts = counts.where(of.made_at >= now - timedelta(days=7)).group_by(of.state)
+    states = {row[0]: (int(row[1]), int(row[2])) for row in transaction.execute(counts)}
+    newest = sa.select(of.last_error).where(of.last_error != "", of.state.in_([WAITING, FAILED]))
+    error = transaction.execute(newest.order_by(of.next_attempt_at.desc()).limit(1)).scalar_one_or_none()
+    sent = transaction.execute(sa.select(sa.func.max(of.sent_at))).scalar_one()
+    waiting = states.get(WAITING, (0, 0))
+    return NoticeStatus(waiting[0], waiting[1], states.get(FAILED, (0, 0))[0], error or "", sent)
+
+
+def _everybody(transaction: Transaction) -> list[tuple[NoticePreference, datetime]]:
+    query = sa.select(notice_preferences).join(users, users.c.name == notice_preferences.c.account)
+    rows = transaction.execute(query.where(~users.c.disabled)).mappings().all()
+    return [(_preference(row), row["changed_at"]) for row in rows]
+
+
+def _preference(row: sa.RowMapping) -> NoticePreference:
+    values = {str(name): value for name, value in row.items() if name != "changed_at"}
+    return NoticePreference(**{**values, "rooms": tuple(values["rooms"])})
+
+
+def _is_unread(study: NoticeStudy) -> bool:
+    return not study.is_resolved and study.verdict == Verdict.REJECT.value
+
+
+def _row(
+    wish: NoticePreference, kind: NoticeKind, subject: str, since: datetime, until: datetime, now: datetime
+) -> dict[str, Any]:
+    return {
+        "account": wish.account, "kind": kind.value, "subject": subject, "since": since, "until": until,
+        "state": WAITING, "attempts": 0, "next_attempt_at": now, "last_error": "", "made_at": now,
+    }  # fmt: skip

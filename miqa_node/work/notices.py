@@ -1,0 +1,145 @@
+"""Sends notices by e-mail: the digest of a shift, and rejects that nobody has decided; each once per person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from miqa_node.deliver.mail import send_mail
+from miqa_node.domain.notice import NoticeKind, NoticePreference, last_shifts
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.language.catalogue import LANGUAGE, languages, say
+from miqa_node.observe import metrics
+from miqa_node.settings import Settings
+from miqa_node.store import notices
+from miqa_node.store.database import Database, Transaction
+from miqa_node.store.notices import Notice, NoticeStudy
+from miqa_node.taxonomy.lookup import finding_title
+from miqa_node.work.regular import RegularWork
+
+AT_ONCE = 50
+"""Notices of one look; the others wait for the next."""
+
+Send = Callable[[str, str, str, str], None]
+
+log = structlog.get_logger(__name__)
+
+
+class NoticeSender(RegularWork):
+    """Plans and sends what is due; any number of processes may run it on one database."""
+
+    def __init__(self, database: Database, settings: Settings, send: Send | None = None) -> None:
+        super().__init__("notices", settings.notices.interval_s, "notices wait for the database")
+        self._database, self._settings = database, settings
+        self._zone = ZoneInfo(settings.node.time_zone) if settings.node.time_zone else None
+        self._send = send or partial(send_mail, settings.notices)
+
+    def look(self) -> None:
+        """Plan what became due, and send it."""
+        now, rules = datetime.now(UTC), self._settings
+        shifts = last_shifts(rules.analysis.shifts, now, self._zone)
+        with self._database.begin() as transaction:
+            notices.plan(transaction, shifts, timedelta(minutes=rules.web.escalate_minutes), now)
+        lease = timedelta(seconds=max(rules.notices.retry_s, 4 * rules.notices.smtp_timeout_s))
+        for _ in range(AT_ONCE):
+            if self._stopping.is_set():
+                return
+            with self._database.begin() as transaction:
+                due = notices.claim(transaction, datetime.now(UTC), lease)
+            if due is None:
+                return
+            self._try(*due)
+
+    def _try(self, wish: NoticePreference, notice: Notice) -> None:
+        now = datetime.now(UTC)
+        quiet_end = wish.quiet_end(now.astimezone(self._zone))
+        with self._database.begin() as transaction:
+            if not wish.wants(notice.kind):
+                notices.finish(transaction, notice, notices.VOID, now)
+                return
+            if quiet_end is not None:
+                notices.postpone(transaction, notice, quiet_end.astimezone(UTC), counts=False)
+                return
+            studies = self._studies(transaction, wish, notice)
+            if not studies:
+                notices.finish(transaction, notice, notices.VOID, now)
+                return
+        subject, text = self._words(wish, notice, studies)
+        try:
+            self._send(wish.address, subject, text, self._message_id(notice))
+        except DeliveryError as error:
+            self._failed(notice, error)
+            return
+        with self._database.begin() as transaction:
+            notices.finish(transaction, notice, notices.SENT, datetime.now(UTC))
+        metrics.NOTICES.labels(kind=notice.kind.value, outcome="sent").inc()
+        log.info("notice sent", notice=notice.notice_id, kind=notice.kind.value, attempts=notice.attempts)
+
+    def _failed(self, notice: Notice, error: DeliveryError) -> None:
+        now, rules = datetime.now(UTC), self._settings.notices
+        is_over = now - notice.made_at > timedelta(hours=rules.give_up_hours)
+        is_lasting = isinstance(error, DeliveryRefusedError)
+        with self._database.begin() as transaction:
+            if is_over or is_lasting:
+                notices.finish(transaction, notice, notices.FAILED, now, str(error))
+            else:
+                notices.postpone(transaction, notice, now + timedelta(seconds=rules.retry_s), str(error))
+        metrics.NOTICES.labels(kind=notice.kind.value, outcome="failed").inc()
+        log.warning("notice not sent", notice=notice.notice_id, error=str(error), again=not (is_over or is_lasting))
+
+    def _studies(self, transaction: Transaction, wish: NoticePreference, notice: Notice) -> list[NoticeStudy]:
+        if notice.kind is NoticeKind.ESCALATION:
+            return notices.unread(transaction, notice)
+        return notices.flagged(transaction, notice.since, notice.until, wish.rooms)
+
+    def _message_id(self, notice: Notice) -> str:
+        """The same whenever a notice is sent, so that mail programs can recognise a repetition (RFC 5322 3.6.4)."""
+        settings = self._settings
+        text = f"{notice.account}\0{notice.kind.value}\0{notice.subject}\0{settings.notices.sender}"
+        return f"<{hashlib.sha256(text.encode()).hexdigest()[:32]}@{settings.notices.sender.partition('@')[2]}>"
+
+    def _words(self, wish: NoticePreference, notice: Notice, studies: Sequence[NoticeStudy]) -> tuple[str, str]:
+        language = wish.language if wish.language in languages() else self._settings.node.language
+        with _spoken(language):
+            rooms = ", ".join(dict.fromkeys(one.room for one in studies))
+            lines = [line for one in studies for line in self._lines(one, language)]
+            if notice.kind is NoticeKind.ESCALATION:
+                minutes = int((datetime.now(UTC) - studies[0].flagged_at).total_seconds() // 60)
+                subject = say("Undecided reject: {room}", room=rooms)
+                head = say("Nobody has decided this study for {minutes} minutes.", minutes=minutes)
+            else:
+                day, _, shift = notice.subject.partition("/")
+                count = len(studies)
+                subject = say("Flagged studies: {count}, shift {shift} of {day}", count=count, shift=shift, day=day)
+                head = say("Flagged in this shift: {rooms}", rooms=rooms)
+            foot = say("You chose these notices on your page Account: {link}", link=f"{self._settings.web_url}/account")
+        return f"[miqa] {subject}", "\n".join([head, "", *lines, foot, ""])
+
+    def _lines(self, study: NoticeStudy, language: str) -> Iterator[str]:
+        settings = self._settings
+        at = study.flagged_at.astimezone(self._zone)
+        digits = settings.web.display_accession_digits
+        tail = study.accession_number[-digits:] if digits else ""
+        names = ", ".join(finding_title(name, language) for name in study.reasons)
+        state = say("decided") if study.is_resolved else say("open")
+        parts = (f"{at:%Y-%m-%d %H:%M}", study.room, names, tail and f"…{tail}", state)
+        yield " · ".join(part for part in parts if part)
+        if settings.notices.patient_data:
+            yield f"  {study.patient_name.replace('^', ' ').strip()} {study.patient_id}".rstrip()
+        yield f"  {settings.web_url}/studies/{study.study_instance_uid}"
+        yield ""
+
+
+@contextmanager
+def _spoken(language: str) -> Iterator[None]:
+    before = LANGUAGE.set(language)
+    try:
+        yield
+    finally:
+        LANGUAGE.reset(before)

@@ -1,0 +1,322 @@
+"""Notices by e-mail reach a real SMTP server: once, in the person's language, and without a patient."""
+
+from __future__ import annotations
+
+import email
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+import trustme
+
+from miqa_node.deliver.mail import probe_mail, send_mail
+from miqa_node.domain.access import Role
+from miqa_node.domain.notice import NoticeKind, NoticePreference, last_shifts
+from miqa_node.domain.policy import Verdict
+from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError, SettingsError
+from miqa_node.settings import Settings, load_settings
+from miqa_node.store import notices, users
+from miqa_node.store.database import Database
+from miqa_node.store.objects import DiskObjects
+from miqa_node.store.tables import notices as table
+from miqa_node.store.tables import worklist
+from miqa_node.web.services import WebServices
+from miqa_node.work.notices import NoticeSender
+from tests.conftest import free_port
+from tests.web.staging import PATIENT_NAME, Stage
+
+pytest.importorskip("aiosmtpd", reason="a mail server for tests: pip install aiosmtpd")
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+SECRET = "a word"
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+class PostOffice:
+    """Keeps what it takes; ``answer`` is its reply to the end of a mail, if it refuses."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.answer = ""
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        if self.answer:
+            return self.answer
+        mail = email.message_from_bytes(envelope.content, policy=default)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append(mail)
+        return "250 OK"
+
+    @property
+    def texts(self) -> list[str]:
+        return [mail.get_content() for mail in self.mails]
+
+
+class Office:
+    """A server on a free port with the settings that lead to it."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.post = PostOffice()
+        port = free_port()
+        self._controller = Controller(self.post, hostname="127.0.0.1", port=port, **options)
+        self._controller.start()
+        self.table = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_tls": "off", "sender": "miqa@example.org"}
+        self.folder = folder
+
+    def settings(self, **changes: Any) -> Settings:
+        return load_settings(
+            node={"data_dir": self.folder, "time_zone": "Europe/Berlin"}, web={"public_url": "https://miqa.example"},
+            notices={**self.table, **changes},
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        if not self._controller.loop.is_closed():
+            self._controller.stop(no_assert=True)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def stage(office: Office) -> Iterator[Stage]:
+    settings = office.settings()
+    database = Database(settings.database_url)
+    database.migrate()
+    yield Stage(WebServices(database, DiskObjects(settings.objects_dir), settings, list), [])
+    database.close()
+
+
+def in_last_shift() -> datetime:
+    """A moment of the shift that ended last."""
+    shifts = load_settings().analysis.shifts
+    return last_shifts(shifts, datetime.now(UTC), BERLIN)[-1].begin.astimezone(UTC) + timedelta(minutes=5)
+
+
+def subscribe(stage: Stage, name: str = "mara", **wishes: Any) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=5)
+    with stage.services.database.begin() as transaction:
+        if users.find(transaction, name) is None:
+            users.add(transaction, name, Role.REVIEWER, long_ago)
+        wish = NoticePreference(name, f"{name}@example.org", **wishes)
+        notices.save(transaction, wish, long_ago)
+
+
+def states(database: Database) -> list[tuple[str, str, int]]:
+    with database.begin() as transaction:
+        query = sa.select(table.c.kind, table.c.state, table.c.attempts).order_by(table.c.notice_id)
+        return [(row.kind, row.state, row.attempts) for row in transaction.execute(query)]
+
+
+def test_a_digest_says_what_was_flagged_and_names_no_patient(stage: Stage, office: Office) -> None:
+    stage.add(1, at=in_last_shift())
+    subscribe(stage)
+    NoticeSender(stage.services.database, office.settings()).look()
+    [mail] = office.post.mails
+    [text] = office.post.texts
+    assert (mail["to"], mail["from"], mail["auto-submitted"]) == (
+        "mara@example.org",
+        "miqa@example.org",
+        "auto-generated",
+    )
+    assert "Flagged studies: 1, shift" in mail["subject"]
+    assert "https://miqa.example/studies/1.2.3.1" in text
+    assert "Motion blur" in text
+    assert "ROOM1" in text
+    for private in ("Muster", "Erika", "PID1", "ACC1"):
+        assert private not in mail.as_string()
+
+
+def test_each_person_gets_a_shift_once_whatever_number_of_processes_look(stage: Stage, office: Office) -> None:
+    stage.add(1, at=in_last_shift())
+    subscribe(stage)
+    subscribe(stage, "jonas", language="de")
+    senders = [NoticeSender(stage.services.database, office.settings()) for _ in range(3)]
+    for sender in (*senders, *senders):
+        sender.look()
+    assert sorted(str(mail["to"]) for mail in office.post.mails) == ["jonas@example.org", "mara@example.org"]
+    german = next(mail for mail in office.post.mails if mail["to"] == "jonas@example.org")
+    assert "Bewegungsunschärfe" in german.get_content()
+    assert "Schicht" in german["subject"]
+
+
+def test_two_claims_of_one_notice_give_it_to_one(stage: Stage) -> None:
+    stage.add(1, at=in_last_shift())
+    subscribe(stage)
+    database, now, lease = stage.services.database, datetime.now(UTC), timedelta(minutes=5)
+    with database.begin() as transaction:
+        shifts = last_shifts(load_settings().analysis.shifts, now, BERLIN)
+        for _ in range(2):
+            notices.plan(transaction, shifts[-1:], timedelta(hours=4), now)
+        assert notices.claim(transaction, now, lease) is not None
+        assert notices.claim(transaction, now, lease) is None
+        again = notices.claim(transaction, now + timedelta(minutes=6), lease)
+    assert again is not None, "the process that held it was killed"
+    assert again[1].attempts == 2
+
+
+def test_a_server_that_is_away_is_asked_again_and_the_repetition_can_be_recognised(
+    stage: Stage, office: Office
+) -> None:
+    stage.add(1, at=in_last_shift())
+    subscribe(stage)
+    office.post.answer = "451 later"
+    settings = office.settings(retry_s=0.01, smtp_timeout_s=0.001 + 5)
+    sender = NoticeSender(stage.services.database, settings)
+    sender.look()
+    assert ("digest", notices.WAITING, 1) in states(stage.services.database)
+    with stage.services.database.begin() as transaction:
+        status = notices.status(transaction, datetime.now(UTC))
+        assert (status.retried, status.failed) == (1, 0)
+        assert "451" in status.last_error
+        transaction.execute(sa.update(table).values(next_attempt_at=datetime.now(UTC)))
+    office.post.answer = ""
+    sender.look()
+    assert states(stage.services.database)[-1][1] == notices.SENT
+    first = office.post.mails[0]["message-id"]
+    with stage.services.database.begin() as transaction:  # as if killed between the server's yes and the commit
+        transaction.execute(sa.update(table).values(state=notices.WAITING, next_attempt_at=datetime.now(UTC)))
+    sender.look()
+    assert {mail["message-id"] for mail in office.post.mails} == {first}
+
+
+def test_what_a_server_will_never_take_is_given_up_and_shown(stage: Stage, office: Office) -> None:
+    stage.add(1, at=in_last_shift())
+    subscribe(stage)
+    office.post.answer = "550 nobody of that name"
+    NoticeSender(stage.services.database, office.settings()).look()
+    assert states(stage.services.database)[-1][1] == notices.FAILED
+    with stage.services.database.begin() as transaction:
+        assert notices.status(transaction, datetime.now(UTC)).failed == 1
+
+
+def test_a_reject_that_nobody_decides_is_told_once_and_a_decided_one_never(stage: Stage, office: Office) -> None:
+    at = datetime.now(UTC) - timedelta(hours=6)
+    stage.add(1, at=at)
+    stage.add(2, Verdict.REVIEW, at=at)
+    stage.add(3, at=at)
+    with stage.services.database.begin() as transaction:
+        done = worklist.c.study_instance_uid == "1.2.3.3"
+        transaction.execute(sa.update(worklist).where(done).values(state="RESOLVED"))
+    subscribe(stage, digest=False, escalation=True)
+    sender = NoticeSender(stage.services.database, office.settings())
+    sender.look()
+    sender.look()
+    [mail] = office.post.mails
+    assert "Undecided reject" in mail["subject"]
+    assert "1.2.3.1" in mail.get_content()
+
+
+def test_only_ones_rooms_and_nothing_where_nothing_happened(stage: Stage, office: Office) -> None:
+    stage.add(1, at=in_last_shift())
+    subscribe(stage, rooms=("Elsewhere",))
+    NoticeSender(stage.services.database, office.settings()).look()
+    assert not office.post.mails
+    assert {state for _, state, _ in states(stage.services.database)} == {notices.VOID}
+
+
+def test_quiet_hours_put_a_notice_off(stage: Stage, office: Office) -> None:
+    stage.add(1, at=in_last_shift())
+    local = datetime.now(BERLIN)
+    quiet = {"quiet_from": f"{local - timedelta(hours=1):%H:%M}", "quiet_until": f"{local + timedelta(hours=1):%H:%M}"}
+    subscribe(stage, **quiet)
+    NoticeSender(stage.services.database, office.settings()).look()
+    assert not office.post.mails
+    assert {(state, attempts) for _, state, attempts in states(stage.services.database)} == {(notices.WAITING, 0)}
+
+
+def test_patients_are_named_only_where_the_site_says_so(stage: Stage, office: Office) -> None:
+    stage.add(1, at=in_last_shift())
+    subscribe(stage)
+    NoticeSender(stage.services.database, office.settings(patient_data=True)).look()
+    assert PATIENT_NAME.replace("^", " ") in office.post.texts[0]
+
+
+def test_disabled_accounts_get_nothing(stage: Stage, office: Office) -> None:
+    stage.add(1, at=in_last_shift())
+    subscribe(stage)
+    with stage.services.database.begin() as transaction:
+        transaction.execute(sa.text("UPDATE users SET disabled = true"))
+        with pytest.raises(ConflictError):
+            notices.save(transaction, NoticePreference("nobody", "a@b"), datetime.now(UTC))
+    NoticeSender(stage.services.database, office.settings()).look()
+    assert not office.post.mails
+
+
+def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    file = folder / "ca.pem"
+    authority.cert_pem.write_to_path(file)
+    return context, file
+
+
+def test_signing_in_over_starttls_with_the_password_of_a_file(tmp_path: Path) -> None:
+    context, file = certificate(tmp_path)
+
+    def check(_server: Any, _session: Any, _envelope: Any, _mechanism: str, login: LoginPassword) -> AuthResult:
+        return AuthResult(success=login.password == SECRET.encode(), handled=False)
+
+    office = Office(tmp_path, tls_context=context, require_starttls=True, authenticator=check, auth_required=True)
+    try:
+        password = tmp_path / "password"
+        password.write_text(f"{SECRET}\n")
+        table = {"smtp_tls": "starttls", "smtp_ca": str(file), "smtp_user": "miqa", "smtp_password_file": str(password)}
+        rules = office.settings(**table).notices
+        assert "STARTTLS" in probe_mail(rules)
+        send_mail(rules, "mara@example.org", "Grüße", "Übung", "<1@example.org>")
+        assert (office.post.mails[0]["subject"], office.post.texts) == ("Grüße", ["Übung\r\n"])
+        password.write_text("wrong")
+        with pytest.raises(DeliveryError, match="smtp_user") as wrong:
+            probe_mail(rules)
+        assert not isinstance(wrong.value, DeliveryRefusedError)
+        with pytest.raises(DeliveryError, match="not trusted"):
+            probe_mail(replace_ca(rules))
+        password.unlink()
+        with pytest.raises(DeliveryError, match="smtp_password_file"):
+            probe_mail(rules)
+    finally:
+        office.stop()
+
+
+def replace_ca(rules: Any) -> Any:
+    return rules.model_copy(update={"smtp_ca": ""})
+
+
+def test_a_server_that_is_not_there_and_one_without_tls(office: Office) -> None:
+    with pytest.raises(DeliveryError, match="offers no STARTTLS"):
+        probe_mail(office.settings(smtp_tls="starttls").notices)
+    rules = office.settings().notices
+    office.stop()
+    with pytest.raises(DeliveryError, match="does not answer"):
+        probe_mail(rules)
+    with pytest.raises(SettingsError, match="smtp_tls"):
+        office.settings(smtp_user="miqa")
+    with pytest.raises(SettingsError, match="sender"):
+        office.settings(sender="")
+
+
+def test_shifts_follow_the_clock_of_the_site_also_when_it_changes() -> None:
+    shifts = {"early": "06:00", "late": "14:00", "night": "22:00"}
+    after = datetime(2026, 10, 25, 8, 0, tzinfo=BERLIN)  # the night was an hour longer
+    spans = last_shifts(shifts, after, BERLIN)
+    assert [one.subject for one in spans] == ["2026-10-24/early", "2026-10-24/late", "2026-10-24/night"]
+    night = spans[-1]
+    assert night.end.astimezone(UTC) - night.begin.astimezone(UTC) == timedelta(hours=9)
+    one = NoticePreference("mara", "m@example.org", quiet_from="12:00", quiet_until="13:00")
+    assert one.quiet_end(datetime(2026, 1, 2, 12, 30, tzinfo=BERLIN)) == datetime(2026, 1, 2, 13, 0, tzinfo=BERLIN)
+    assert not replace(one, address="").wants(NoticeKind.DIGEST)
