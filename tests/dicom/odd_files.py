@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataelem import DataElement
@@ -315,15 +316,100 @@ def pixels() -> Iterator[OddFile]:
     yield OddFile("no sequence delimiter", whole[:-8])
     yield OddFile("encapsulated with a length", _with_length(in_syntax(image(), "1.2.840.10008.1.2.5")))
     yield OddFile("encapsulated, cut off", in_syntax(image(), "1.2.840.10008.1.2.4.90")[:-600], DAMAGED)
+    yield from more_pixels()
     yield OddFile("window of width 0", written(image(WindowCenter=0, WindowWidth=0)))
     yield OddFile("rescale slope 0", written(image(RescaleSlope=0, RescaleIntercept=0)))
     yield OddFile("spacing 0", written(image(PixelSpacing=[0, 0])))
+
+
+def more_pixels() -> Iterator[OddFile]:
+    """Colour spaces, overlays, offset tables and number of frames that contradict what follows."""
+    overlay = image()
+    marked = np.frombuffer(overlay.PixelData, "<u2").copy()
+    marked[::7] |= 0x8000
+    overlay.PixelData = marked.tobytes()
+    for tag, vr, value in (
+        (0x60000010, "US", overlay.Rows), (0x60000011, "US", overlay.Columns), (0x60000040, "CS", "G"),
+        (0x60000050, "SS", [1, 1]), (0x60000100, "US", 16), (0x60000102, "US", 15),
+    ):  # fmt: skip
+        overlay.add_new(tag, vr, value)
+    yield OddFile("overlay in the highest bit", written(overlay))
+    for model in ("YBR_ICT", "YBR_RCT", "RGB"):
+        ds = image(PhotometricInterpretation=model, SamplesPerPixel=3, BitsAllocated=8, BitsStored=8, HighBit=7,
+                   PlanarConfiguration=0, Modality="ES")  # fmt: skip
+        colour = np.tile(np.arange(96, dtype=np.uint8)[None, :, None], (120, 1, 3))
+        stream = imagecodecs.jpeg2k_encode(colour, level=0, codecformat="j2k", reversible=True, mct=model != "RGB")
+        ds.Rows, ds.Columns = colour.shape[:2]
+        ds.PixelData = encapsulate([bytes(stream)])
+        yield OddFile(f"JPEG 2000, {model}", _encapsulated(ds, 1))
+    frame = next(generate_frames(dcmread(BytesIO(in_syntax(image(), "1.2.840.10008.1.2.4.90"))).PixelData,
+                                 number_of_frames=1))  # fmt: skip
+    ds = image(PixelData=encapsulate([frame], has_bot=True))
+    ds.PixelData = ds.PixelData[:8] + struct.pack("<L", 4000) + ds.PixelData[12:]
+    yield OddFile("offset table that points nowhere", _encapsulated(ds, 1))
+    ds = image(PixelData=encapsulate([frame, frame]))
+    yield OddFile("one frame declared, two there", _encapsulated(ds, 1))
+    ds, icon = without("PixelData"), Dataset()
+    icon.Rows = icon.Columns = 8
+    icon.SamplesPerPixel, icon.PhotometricInterpretation, icon.PixelRepresentation = 1, "MONOCHROME2", 0
+    icon.BitsAllocated, icon.BitsStored, icon.HighBit, icon.PixelData = 8, 8, 7, bytes(64)
+    icon["PixelData"].VR = "OB"
+    ds.IconImageSequence = Sequence([icon])
+    yield OddFile("pixels in the icon only", written(ds), NOT_AN_IMAGE)
+    ds = image()
+    ds.IconImageSequence = Sequence([icon])
+    yield OddFile("icon in front of the pixels", written(ds))
+    for bits in (4, 2):
+        ds = image(BitsAllocated=bits, BitsStored=bits, HighBit=bits - 1, PixelData=bytes(96 * 120 * bits // 8))
+        yield OddFile(f"{bits} bits", written(ds), "")
+    ds = without("PixelData", BitsAllocated=64, BitsStored=64, HighBit=63)
+    ds.DoubleFloatPixelData = np.zeros(96 * 120, "<f8").tobytes()
+    yield OddFile("64-bit float", written(ds), "The pixels are floating-point numbers")
+    yield OddFile("number of frames 0", written(image(NumberOfFrames=0)))
+    word = element(0x00280008, b"IS", b"one ")
+    yield OddFile("number of frames is a word", insert(written(image()), 0x00280008, word), "")
+    yield OddFile("Rows 0", written(image(Rows=0)), "The object")
+
+
+def more_values() -> Iterator[OddFile]:
+    """Value representations that are not those of the dictionary, repeated elements, and long values."""
+    ds = without("Rows")
+    yield OddFile("Rows as UL", insert(written(ds), 0x00280010, element(0x00280010, b"UL", struct.pack("<L", 96))), "")
+    ds = without("Rows")
+    yield OddFile("Rows as IS", insert(written(ds), 0x00280010, element(0x00280010, b"IS", b"96")), "")
+    ds = without("Modality")
+    yield OddFile("Modality as LO", insert(written(ds), 0x00080060, element(0x00080060, b"LO", b"CR")))
+    ds = without("Modality")
+    yield OddFile("Modality as UN", insert(written(ds), 0x00080060, element(0x00080060, b"UN", b"CR")))
+    ds = without("PixelSpacing") if "PixelSpacing" in image() else image()
+    raw = element(0x00280030, b"DS", b"0,14\\0,14 ")
+    yield OddFile("decimal comma", insert(written(ds), 0x00280030, raw))
+    ds = image()
+    second = element(0x0020000D, b"UI", b"1.2.3.4.5.999 ")
+    yield OddFile("two study UIDs", insert(written(ds), 0x0020000D, second), "")
+    long = image()
+    long.ImageComments = "x" * 60_000
+    yield OddFile("comment of 60,000 letters", written(long))
+    long = image()
+    long["PatientID"] = DataElement("PatientID", "LO", "9" * 5000, validation_mode=0)
+    yield OddFile("patient ID of 5,000 digits", written(long))
+    long = image()
+    long["PatientName"] = DataElement("PatientName", "PN", "A" * 2000, validation_mode=0)
+    yield OddFile("name of 2,000 letters", written(long))
+    ds = image()
+    ds["StudyDate"] = DataElement("StudyDate", "DA", "31.12.2026", validation_mode=0)
+    ds["StudyTime"] = DataElement("StudyTime", "TM", "noon", validation_mode=0)
+    yield OddFile("dates and times as words", written(ds))
+    yield OddFile("NUL bytes in the name", _raw_text(image(), b"ISO_IR 100", b"Doe\0^Jane\0"))
+    yield OddFile("escape sequence without its set", _raw_text(image(), b"ISO_IR 100", b"Doe\x1b$B^Jane "))
 
 
 def others() -> Iterator[OddFile]:
     """Objects that are no images."""
     yield OddFile("secondary capture", written(image(SOPClassUID=UID("1.2.840.10008.5.1.4.1.1.7"))))
     yield OddFile("private SOP class", written(image(SOPClassUID=UID("1.2.3.4.5.6"))))
+    yield OddFile("SOP class from the future", written(image(SOPClassUID=UID("1.2.840.10008.5.1.4.1.1.999.9"))))
+    yield OddFile("SOP class of a service", written(image(SOPClassUID=UID("1.2.840.10008.1.1"))), "")
     for name, sop_class, modality in (
         ("structured report", "1.2.840.10008.5.1.4.1.1.88.11", "SR"),
         ("key objects", "1.2.840.10008.5.1.4.1.1.88.59", "KO"),
@@ -332,15 +418,16 @@ def others() -> Iterator[OddFile]:
     ):
         ds = without("PixelData", "Rows", "Columns", SOPClassUID=UID(sop_class), Modality=modality)
         yield OddFile(name, written(ds), NOT_AN_IMAGE)
-    ds = image(SOPClassUID=UID("1.2.840.10008.5.1.4.1.1.66.4"), Modality="SEG")
-    yield OddFile("segmentation", written(ds), NOT_AN_IMAGE)
+    for name, number in (("segmentation", 4), ("label map", 7)):
+        ds = image(SOPClassUID=UID(f"1.2.840.10008.5.1.4.1.1.66.{number}"), Modality="SEG")
+        yield OddFile(name, written(ds), NOT_AN_IMAGE)
     ds = without("PixelData", "Rows", "Columns", SOPClassUID=UID("1.2.840.10008.5.1.4.1.1.104.1"), Modality="DOC")
     ds.EncapsulatedDocument, ds.MIMETypeOfEncapsulatedDocument = b"%PDF-1.4 ", "application/pdf"
     yield OddFile("PDF", written(ds), NOT_AN_IMAGE)
 
 
 def odd_files() -> list[OddFile]:
-    return [*headers(), *syntaxes(), *values(), *structures(), *pixels(), *others()]
+    return [*headers(), *syntaxes(), *values(), *more_values(), *structures(), *pixels(), *others()]
 
 
 def _written_plain(ds: Dataset) -> bytes:

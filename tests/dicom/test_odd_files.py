@@ -47,6 +47,8 @@ UNPLACED = "Give it what is missing: miqa-node worklist correct."
 OF_A_SERIES = ("MR_truncated.dcm",)
 """Slices that a node judges with the other files of their series, here with one that is whole."""
 BOUNDARY = "odd"
+ODD_NAMES = ("", " с пробелом", "-患者.dcm", ".tmp", ";1", "-ü'\"$(x)", ".", ".DCM")
+"""What file names end in."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -98,7 +100,9 @@ def sayings(
     folder, nodes = tmp_path_factory.mktemp("odd"), tmp_path_factory.mktemp("nodes")
     paths = []
     for number, file in enumerate(files):
-        paths.append(folder / f"{number:03d}-{re.sub('[^A-Za-z0-9]', '_', file.name)}")
+        paths.append(
+            folder / f"{number:03d}-{re.sub('[^A-Za-z0-9]', '_', file.name)}{ODD_NAMES[number % len(ODD_NAMES)]}"
+        )
         paths[-1].write_bytes(file.data)
     named, listed = _assess(*map(str, paths)), _assess(str(folder))
     with Decoder(load_settings(work={"processes": 1})) as decoder:

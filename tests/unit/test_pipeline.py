@@ -66,10 +66,10 @@ class Rig:
         self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], Enhanced] | None = None,
         silence: Callable[[], str] = str, declining: Callable[[str], Sequence[str]] = lambda _modality: (),
-        relaxed_uids: bool = False,
+        relaxed_uids: bool = False, database_url: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
-        self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
+        self.database = Database(database_url or f"sqlite:///{folder / 'miqa.sqlite'}")
         self.database.migrate()
         self.objects = DiskObjects(folder / "objects")
         self.queue = ListQueue()

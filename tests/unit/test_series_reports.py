@@ -152,6 +152,40 @@ def test_two_workers_at_once_report_once(
     assert sorted(one for digest in digests for one in rig.queued(digest)) == [("SR", "ARCHIVE"), ("SR", "PACS")]
 
 
+@pytest.mark.peers
+def test_two_nodes_on_postgresql_report_each_series_once(
+    tmp_path: Path, decoder: Decoder, samples: Path, postgres_url: str
+) -> None:
+    """Each with connections of its own, as two processes have; they conclude the images of five series at once."""
+    rigs = [AgainRig(tmp_path, decoder, parse_policy(ONLY_XA), database_url=postgres_url) for _ in range(2)]
+    source, digests = pydicom.dcmread(samples / "US1_UNCR.dcm"), []
+    for number in range(20):
+        source.SeriesInstanceUID = f"1.2.4.{number % 5}"
+        source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(f"1.2.3.{number}")
+        source.save_as(tmp_path / "one.dcm")
+        digests.append(rigs[0].receive(tmp_path / "one.dcm"))
+        rigs[number % 2].pipeline.assess(digests[-1])
+    both = threading.Barrier(2)
+
+    def conclude(rig: AgainRig, own: list[InstanceDigest]) -> None:
+        for digest in own:
+            both.wait(120)  # both conclude one of the same series
+            rig.pipeline.conclude(digest)
+
+    halves = ([d for n, d in enumerate(digests) if n % 10 < 5], [d for n, d in enumerate(digests) if n % 10 >= 5])
+    workers = [threading.Thread(target=conclude, args=pair) for pair in zip(rigs, halves, strict=True)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(300)
+    reports = reports_of(rigs[0], digests)
+    queued = sorted(one for digest in digests for one in rigs[0].queued(digest))
+    for rig in rigs:
+        rig.database.close()
+    assert len({report.SOPInstanceUID for report in reports}) == len(reports) == 5
+    assert queued == 5 * [("SR", "ARCHIVE")] + 5 * [("SR", "PACS")]
+
+
 def test_an_image_judged_again_amends_the_report_that_it_made_and_adds_no_other(
     rig: AgainRig, sonogram: Callable[..., InstanceDigest]
 ) -> None:
