@@ -163,7 +163,7 @@ def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, n
         waiting = f"{backlog.waiting} deliver{'y waits' if backlog.waiting == 1 else 'ies wait'}."
         late = backlog.oldest_at is not None and now - backlog.oldest_at > longest_wait
         if one.health is DestinationHealth.FAILING:
-            yield Alarm(f"{one.name} fails", f"{one.detail} {waiting if backlog.waiting else ''}".strip(), one.since)
+            yield Alarm(f"{one.name} fails", f"{waiting if backlog.waiting else ''} {one.detail}".strip(), one.since)
         elif late and one.health is not DestinationHealth.HELD:
             nobody = one.health is DestinationHealth.UNKNOWN
             why = "No running process sends there." if nobody else backlog.last_error

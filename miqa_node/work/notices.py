@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -14,7 +13,7 @@ import structlog
 from miqa_node.deliver.mail import send_mail
 from miqa_node.domain.notice import NoticeKind, NoticePreference, last_shifts
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.language.catalogue import LANGUAGE, languages, say
+from miqa_node.language.catalogue import languages, say, spoken
 from miqa_node.observe import metrics
 from miqa_node.settings import Settings
 from miqa_node.store import notices
@@ -106,7 +105,7 @@ class NoticeSender(RegularWork):
 
     def _words(self, wish: NoticePreference, notice: Notice, studies: Sequence[NoticeStudy]) -> tuple[str, str]:
         language = wish.language if wish.language in languages() else self._settings.node.language
-        with _spoken(language):
+        with spoken(language):
             rooms = ", ".join(dict.fromkeys(one.room for one in studies))
             lines = [line for one in studies for line in self._lines(one, language)]
             if notice.kind is NoticeKind.ESCALATION:
@@ -134,12 +133,3 @@ class NoticeSender(RegularWork):
             yield f"  {study.patient_name.replace('^', ' ').strip()} {study.patient_id}".rstrip()
         yield f"  {settings.web_url}/studies/{study.study_instance_uid}"
         yield ""
-
-
-@contextmanager
-def _spoken(language: str) -> Iterator[None]:
-    before = LANGUAGE.set(language)
-    try:
-        yield
-    finally:
-        LANGUAGE.reset(before)

@@ -42,7 +42,12 @@ def test_a_destination_that_fails_for_one_process_is_an_alarm_with_the_error(sta
     assert destination(client)["health"] == "failing"
     banner = client.get("/operations/alarms").text
     assert "PACS fails" in banner
-    assert "refuses the connection. 1 delivery waits." in banner
+    assert "1 delivery waits. PACS@10.0.0.5:104 refuses the connection." in banner
+    client.cookies.set("miqa_language", "de")
+    banner = client.get("/operations/alarms").text
+    assert "PACS ist gestört" in banner
+    assert "1 Zustellung wartet." in banner
+    client.cookies.clear()
     page = client.get("/operations").text
     assert "Fails since" in page
     assert 'value="echo PACS"' in page

@@ -206,6 +206,12 @@ REASONS = (
     "The association was closed.",
     "The peer aborted the association or closed the connection.",
     "No response within {seconds} s.",
+    "{destination} fails",
+    "{destination} is behind",
+    "No running process sends there.",
+    "{count} delivery waits.",
+    "{count} delivery waits. {reason}",
+    "{count} deliveries wait. {reason}",
 )
 """Texts that are put together where something happens, with their values as placeholders."""
 
