@@ -58,7 +58,7 @@ def measure(folder: Path, slices: int, count: int) -> dict[str, object]:
         with NodeProcess(folder / "node", "MIQA", dicom_port, web_port, destination) as node:
             target = CStoreConfig(name="node", ae_title=node.ae_title, host=HOST, port=dicom_port)
             with closing(CStoreDestination(target, DeliveryContext(load_settings().deliver, "BENCHMARK"))) as scanner:
-                process = psutil.Process(_node_pid(dicom_port))
+                process = psutil.Process(node.pid)
                 figures = [_one(scanner, pacs, process, f"{time.time_ns()}-{n}", slices) for n in range(count)]
     return {"series": {"slices": slices, "rows": SIDE, "columns": SIDE}, "runs": figures[1:] or figures}
 
@@ -128,14 +128,6 @@ def _pixels(number: int, slices: int) -> NDArray[np.int16]:
     if abs(number - slices // 2) < 10:
         image[250:262, 130:150] = 4800.0
     return np.rint(image).astype("<i2")
-
-
-def _node_pid(port: int) -> int:
-    return next(
-        one.pid
-        for one in psutil.net_connections("tcp")
-        if one.pid and one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
-    )
 
 
 def _processor_s(process: psutil.Process) -> tuple[float, float]:

@@ -49,31 +49,21 @@ def draw_pdf(
 ) -> bytes:
     """The page as PDF, the same bytes for the same arguments; ``display`` and ``regions`` as in ``draw_findings``."""
     with spoken(language):
-        return _drawn(assessment, disposition, display, regions, language)
-
-
-def _drawn(
-    assessment: Assessment,
-    disposition: Disposition,
-    display: NDArray[np.uint16],
-    regions: Sequence[MarkedRegion],
-    language: str,
-) -> bytes:
-    fonts()
-    out = io.BytesIO()
-    canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1, lang=language, initialFontName=PLAIN)
-    canvas.setTitle(say("Image quality report"))
-    canvas.setAuthor(f"miqa-node {__version__}")
-    width, height = A4
-    top = _band(canvas, assessment, disposition, height)
-    top = _picture(canvas, draw_findings(display, regions), top)
-    top = _legend(canvas, regions, top)
-    top = _sentences(canvas, narrative(assessment, disposition, language), top, width)
-    _numbers(canvas, assessment, top, width)
-    _foot(canvas, assessment, disposition, width)
-    canvas.showPage()
-    canvas.save()
-    return out.getvalue()
+        fonts()
+        out = io.BytesIO()
+        canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1, lang=language, initialFontName=PLAIN)
+        canvas.setTitle(say("Image quality report"))
+        canvas.setAuthor(f"miqa-node {__version__}")
+        width, height = A4
+        top = _band(canvas, assessment, disposition, height)
+        top = _picture(canvas, draw_findings(display, regions), top)
+        top = _legend(canvas, regions, top)
+        top = _sentences(canvas, narrative(assessment, disposition, language), top, width)
+        _numbers(canvas, assessment, top, width)
+        _foot(canvas, assessment, disposition, width)
+        canvas.showPage()
+        canvas.save()
+        return out.getvalue()
 
 
 def _band(canvas: Canvas, assessment: Assessment, disposition: Disposition, height: float) -> float:

@@ -31,8 +31,9 @@ def make_seg(context: OutputContext) -> Draft | None:
     if not (context.slice_masks if context.series else context.regions):
         return None
     if context.series:
-        planes = series_planes(context)
-        seg = describe_series(context, OUTPUT, planes, [one.place for one in ordered_masks(context)])
+        masks = ordered_masks(context)
+        planes = series_planes(masks)
+        seg = describe_series(context, OUTPUT, planes, [one.place for one in masks])
     else:
         planes = [SegmentPlane(region.segment_number, context.source, region.mask) for region in context.regions]
         seg = describe_image(context, OUTPUT, planes)
@@ -59,30 +60,28 @@ def describe_series(
     seg = begin_instance(output, planes[0].source, assessment, lineage, settings)
     segments = [
         describe_segment(number, subject_of_measurement(name, assessment), ORIGIN, assessment, lineage)
-        for number, name in enumerate(_measured(context), 1)
+        for name, number in _segment_numbers(context.slice_masks).items()
     ]
     describe_seg(seg, segments, planes, lineage.uid(output.kind, "dimension"))
     place_on_stack(seg, [plane.source for plane in planes], places, settings)
     return seg
 
 
-def series_planes(context: OutputContext) -> list[SegmentPlane]:
-    """One frame for each slice that a measurement marks."""
-    names = _measured(context)
-    return [
-        SegmentPlane(names.index(one.mask.measurement) + 1, one.source, one.mask.mask, one.frame)
-        for one in ordered_masks(context)
-    ]
+def series_planes(masks: Many[SliceMask]) -> list[SegmentPlane]:
+    """One frame for each slice that a measurement marks; ``masks`` are ordered."""
+    numbers = _segment_numbers(masks)
+    return [SegmentPlane(numbers[one.mask.measurement], one.source, one.mask.mask, one.frame) for one in masks]
 
 
 def ordered_masks(context: OutputContext) -> list[SliceMask]:
     """By measurement, then by place in the series."""
-    names = _measured(context)
-    return sorted(context.slice_masks, key=lambda one: (names.index(one.mask.measurement), one.mask.index))
+    numbers = _segment_numbers(context.slice_masks)
+    return sorted(context.slice_masks, key=lambda one: (numbers[one.mask.measurement], one.mask.index))
 
 
-def _measured(context: OutputContext) -> list[str]:
-    return list(dict.fromkeys(one.mask.measurement for one in context.slice_masks))
+def _segment_numbers(masks: Many[SliceMask]) -> dict[str, int]:
+    """By measurement, in the order in which they first appear."""
+    return {name: number for number, name in enumerate(dict.fromkeys(one.mask.measurement for one in masks), 1)}
 
 
 OUTPUT = Output(

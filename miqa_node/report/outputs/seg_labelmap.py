@@ -58,7 +58,8 @@ def _labels(regions: Many[MarkedRegion], shape: tuple[int, int]) -> NDArray[np.u
 def _stack(context: OutputContext) -> tuple[list[SegmentPlane], list[Slice]]:
     """One frame for each slice that any measurement marks, in the order of the series, and where they are."""
     frames: dict[tuple[str, int], tuple[SegmentPlane, Slice, int]] = {}
-    for one, plane in zip(ordered_masks(context), series_planes(context), strict=True):
+    masks = ordered_masks(context)
+    for one, plane in zip(masks, series_planes(masks), strict=True):
         key = (plane.source.sop_instance_uid, plane.frame)
         if key not in frames:
             empty = SegmentPlane(BACKGROUND, plane.source, np.zeros(plane.values.shape, np.uint8), plane.frame)

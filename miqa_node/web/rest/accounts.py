@@ -16,8 +16,8 @@ from miqa_node.errors import ConflictError
 from miqa_node.store import accounts, notices, users
 from miqa_node.web.access import Admin, Reader, is_set_up
 from miqa_node.web.fields import NO_CONTROLS, Strict
+from miqa_node.web.notices import ADDRESS, MAX_ROOMS, TIME, keep
 from miqa_node.web.page import Page
-from miqa_node.web.pages.sign_in.notices import ADDRESS, MAX_ROOMS, TIME, keep
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
 
@@ -110,8 +110,7 @@ def show_notices(services: Services, who: Reader) -> NoticeWishes:
 @router.post("/own/notices", summary="Choose your notices", responses=responses(401, 403, 409, 415, 422, 503))
 def choose_notices(services: Services, who: Reader, body: NoticeWishes) -> NoticeWishes:
     """Nobody chooses for somebody else."""
-    rooms = tuple(dict.fromkeys(filter(None, body.rooms)))
-    wish = NoticePreference(who.name, **{**body.model_dump(), "rooms": rooms})
+    wish = NoticePreference(who.name, **{**body.model_dump(), "rooms": tuple(body.rooms)})
     keep(services, wish)
     return body
 

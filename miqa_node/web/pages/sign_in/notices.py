@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Response
+from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.domain.notice import NoticePreference
-from miqa_node.language.catalogue import languages
-from miqa_node.store import notices
 from miqa_node.web.access import Reader
 from miqa_node.web.fields import NO_CONTROLS
-from miqa_node.web.services import Services, WebServices
-
-ADDRESS = r"^$|^[^\s@<>,;]+@[^\s@<>,;]+$"
-TIME = r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$"
-MAX_ROOMS = 100
+from miqa_node.web.notices import ADDRESS, MAX_ROOMS, TIME, keep
+from miqa_node.web.services import Services
 
 router = APIRouter()
 
@@ -38,17 +32,6 @@ def choose_notices(
     quiet_until: Annotated[str, Form(pattern=TIME)] = "",
 ) -> Response:
     """Keep it; an empty address gets no mail."""
-    rooms = tuple(dict.fromkeys(one for one in room if one))
-    wish = NoticePreference(who.name, address, language, rooms, digest, escalation, quiet_from, quiet_until)
+    wish = NoticePreference(who.name, address, language, tuple(room), digest, escalation, quiet_from, quiet_until)
     keep(services, wish)
     return RedirectResponse("/account#notices", HTTPStatus.SEE_OTHER)
-
-
-def keep(services: WebServices, wish: NoticePreference) -> None:
-    """Keep what a person wants; HTTPException 422 for a language that is unknown or half of the quiet hours."""
-    if wish.language and wish.language not in languages():
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "The node does not know this language.")
-    if bool(wish.quiet_from) != bool(wish.quiet_until):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Quiet hours need a begin and an end.")
-    with services.database.begin() as transaction:
-        notices.save(transaction, wish, datetime.now(UTC))

@@ -21,9 +21,9 @@ from miqa_node.store.notices import preference
 from miqa_node.store.sessions import SignInOutcome
 from miqa_node.web.access import COOKIE, Reader, Who
 from miqa_node.web.html import render
+from miqa_node.web.notices import MAX_ROOMS
 from miqa_node.web.page import Page
 from miqa_node.web.pages.sign_in import notices, passwords
-from miqa_node.web.pages.sign_in.notices import MAX_ROOMS
 from miqa_node.web.pages.sign_in.opening import address_of, asks_more, inside, open_session, proceed
 from miqa_node.web.services import Services, WebServices
 from miqa_node.web.site_time import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone

@@ -1,0 +1,29 @@
+"""Checks and keeps what a person wants to hear of by e-mail, for the page of the account and the REST interface."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from fastapi import HTTPException
+
+from miqa_node.domain.notice import NoticePreference
+from miqa_node.language.catalogue import languages
+from miqa_node.store import notices
+from miqa_node.web.services import WebServices
+
+ADDRESS = r"^$|^[^\s@<>,;]+@[^\s@<>,;]+$"
+TIME = r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$"
+MAX_ROOMS = 100
+
+
+def keep(services: WebServices, wish: NoticePreference) -> None:
+    """Keep what a person wants, each room once; HTTPException 422 for an unknown language, half of the quiet hours."""
+    if wish.language and wish.language not in languages():
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "The node does not know this language.")
+    if bool(wish.quiet_from) != bool(wish.quiet_until):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Quiet hours need a begin and an end.")
+    rooms = tuple(dict.fromkeys(filter(None, wish.rooms)))
+    with services.database.begin() as transaction:
+        notices.save(transaction, replace(wish, rooms=rooms), datetime.now(UTC))
