@@ -1,1 +1,1 @@
-"""Everything that makes models: a distribution of its own, miqa-node-training, that run-time code never imports."""
+"""Model training: a separate distribution, miqa-node-training, that run-time code never imports."""

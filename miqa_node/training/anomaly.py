@@ -1,7 +1,7 @@
-"""``miqa-node train anomaly``: teaches a finished quality package which images are ordinary, and writes it in place.
+"""``miqa-node train anomaly``: adds an anomaly model of ordinary images to a finished quality package, in place.
 
-Only features of the package's own graph are used, so this comes after the training of the graph, needs no torch and
-takes minutes. Nothing of the network changes; but the card inside the graph does, and with it the graph's checksum.
+It uses only features of the package's own graph, so it runs after the graph is trained, needs no torch and takes
+minutes. The network does not change, but the card inside the graph does, and with it the graph's checksum.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def train_anomaly(data_dir: Path, package_dir: Path, *, seed: int = 1, cache_dir
 
 
 def teach(package_dir: Path, data: QualityData, data_dir: Path, *, seed: int = 1) -> Path:
-    """The same with the training images at hand."""
+    """The same, with the training images already loaded."""
     looker = ImageLooker(package_dir, read_card(package_dir))
     learnt = learn(looker, data, seed)
     metrics = figures(looker, learnt, data, data_dir, seed)
@@ -49,7 +49,7 @@ def teach(package_dir: Path, data: QualityData, data_dir: Path, *, seed: int = 1
 
 
 def write(package_dir: Path, section: AnomalySection, model: AnomalyModel) -> Path:
-    """Put file and section into the package: checksums, the card inside the graph and MODEL_CARD.md follow."""
+    """Write the anomaly file and its card section; update checksums, the embedded card and MODEL_CARD.md."""
     arrays: dict[str, Any] = {**model.forest.arrays(), "ordinary_scores": model.ordinary}
     for number, projection in model.projections.items():
         arrays |= projection.arrays(number)

@@ -41,17 +41,17 @@ SETS: Mapping[str, Sequence[str]] = {"network": ("network",), "hog": ("hog",), "
 SHIPPED = "network"
 LEAST_SIDE_PX = 64
 NOT_CHEST = "dicom_cases"
-"""Folder of DICOM files, those of other body parts among them."""
+"""Folder of DICOM files, including other body parts."""
 MOST_PIXELS = 50_000_000
 REPEATS = 200
-"""Random halves of a hospital's patients that its own baseline is tried with."""
+"""Random splits of a hospital's patients used to test its own baseline."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class LookSet:
-    """Looks at images of one kind, with who they show."""
+    """Looks at images of one kind, and the patient of each."""
 
     looks: list[ImageLook]
     patients: list[str]
@@ -59,7 +59,7 @@ class LookSet:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyTestData:
-    """Everything that scores are measured on."""
+    """All images on which the scores are evaluated."""
 
     clean: LookSet
     records: list[DatasetRecord]
@@ -78,7 +78,7 @@ def check_pictures(data_dir: Path) -> None:
 
 
 def figures(looker: ImageLooker, learnt: OrdinaryModel, data: QualityData, data_dir: Path, seed: int) -> dict[str, Any]:
-    """Figures of the shipped set of features and of the others, as plain data."""
+    """Figures of the shipped feature set and of the alternatives, as plain data."""
     test = gather(looker.look, data, data_dir, seed)
     by_set = by_features(SETS, learnt, test, seed)
     return {
@@ -97,14 +97,14 @@ def figures(looker: ImageLooker, learnt: OrdinaryModel, data: QualityData, data_
 def by_features(
     sets: Mapping[str, Sequence[str]], learnt: OrdinaryLooks, test: AnomalyTestData, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Figures of forests of several sets of features, all on the same images."""
+    """Figures of one forest per feature set, all on the same images."""
     return {name: _of_set(kinds, learnt, test, seed) for name, kinds in sets.items()}
 
 
 def gather(
     look: Callable[[NDArray[np.uint16]], ImageLook], data: QualityData, data_dir: Path, seed: int
 ) -> AnomalyTestData:
-    """Look at everything that scores are measured on."""
+    """Collect the looks at all images on which the scores are evaluated."""
     not_chest = _not_chest(look, data_dir / NOT_CHEST)
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     images = [read_image(record) for record in records]
@@ -131,7 +131,7 @@ def gather(
 
 
 def _not_chest(look: Callable[[NDArray[np.uint16]], ImageLook], folder: Path) -> LookSet:
-    """Every distinct picture of a folder of DICOM files, except frontal chests and pictures used in training."""
+    """Each distinct picture in a folder of DICOM files, except frontal chests and pictures used in training."""
     used = tuple(name.split(".", maxsplit=1)[0].split("_UNCR")[0] for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES))
     look_set, distinct = LookSet([], []), set[bytes]()
     for path in sorted(folder.glob("*.dcm")):
@@ -143,7 +143,7 @@ def _not_chest(look: Callable[[NDArray[np.uint16]], ImageLook], folder: Path) ->
             pixels = decode_frame(path, 0, MOST_PIXELS).display
         except MiqaError:
             continue
-        # The same picture comes in many transfer syntaxes; a coarse copy identifies a picture.
+        # The same picture occurs in many transfer syntaxes; a coarse copy identifies it.
         coarse = (cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA).astype(np.uint16) >> 13).tobytes()
         if min(pixels.shape) >= LEAST_SIDE_PX and coarse not in distinct:
             distinct.add(coarse)
@@ -198,7 +198,7 @@ def _of_set(kinds: Sequence[str], learnt: OrdinaryLooks, test: AnomalyTestData, 
 
 
 def _own_baseline(scores: Floats, patients: Sequence[str], seed: int) -> dict[str, float]:
-    """Share of a hospital's images above limits, when a random half of its patients is the baseline of the others."""
+    """Share of a hospital's images above each limit when a random half of its patients is the baseline for the rest."""
     rng = np.random.default_rng(seed)
     names = sorted(set(patients))
     shares: dict[float, list[float]] = {limit: [] for limit in SHOWN_LIMITS}
@@ -207,13 +207,13 @@ def _own_baseline(scores: Floats, patients: Sequence[str], seed: int) -> dict[st
         mine = np.array([patient in half for patient in patients])
         own = np.sort(scores[mine])
         for limit, share in shares.items():
-            if percentile(np.inf, own) >= limit:  # fewer images cannot place any other one there
+            if percentile(np.inf, own) >= limit:  # a smaller baseline cannot give such a percentile
                 share.append(_above(scores[~mine], own, limit))
     return {str(limit): _round(float(np.mean(share))) for limit, share in shares.items() if share}
 
 
 def _regions(looker: ImageLooker, learnt: OrdinaryModel, records: Sequence[DatasetRecord]) -> dict[str, Any]:
-    """Whether the most unusual place of an image lies on a real object; it need not, other things are unusual too."""
+    """How often the most unusual place of an image lies on a real object; other places can be unusual, too."""
     hits, centre, random = [], [], []
     for record in records:
         boxes = [box.box for box in record.boxes]
@@ -231,7 +231,7 @@ def _regions(looker: ImageLooker, learnt: OrdinaryModel, records: Sequence[Datas
 
 
 def _milliseconds(looker: ImageLooker, learnt: OrdinaryModel, data: QualityData, rounds: int = 30) -> dict[str, float]:
-    """Least time of score and of map beyond the run of the graph: others work on the machine, too."""
+    """Minimum time of score and map after the graph has run; the minimum, because other processes share the machine."""
     inputs, outputs = looker.run(display(data, data.fitting[0]))
     times: dict[str, list[float]] = {"score": [], "map": []}
     for _ in range(rounds):
@@ -245,7 +245,7 @@ def _milliseconds(looker: ImageLooker, learnt: OrdinaryModel, data: QualityData,
 
 
 def short(row: Mapping[str, Any]) -> dict[str, float]:
-    """The figures by which sets of features are compared."""
+    """The figures by which feature sets are compared."""
     return {
         "simulated": row["simulated"]["mean_auroc"],
         "not_chest": row["not_chest"]["auroc"],

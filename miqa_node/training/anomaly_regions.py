@@ -1,4 +1,4 @@
-"""How well maps of what is unusual cover what was annotated: Dice and IoU of masks, with baselines that see nothing."""
+"""How well anomaly maps cover the annotated regions: Dice and IoU of masks, against baselines that ignore the image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GRID = 96
 THRESHOLD = 0.5
 """Share of its peak from which a map's cells are in the mask, as in the segmentations of the node."""
 COMPACT = 0.16
-"""Boxes wider or higher than this share of the image hold runs of leads: their overlap with a mask says little."""
+"""A box wider or higher than this share of the image surrounds a run of leads; its overlap with a mask says little."""
 RANDOM_TRIES = 20
 PLACE_COMPONENTS = 24
 PLACES_PER_IMAGE = 40
@@ -37,7 +37,7 @@ Maps = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class OutlinedImage:
-    """One annotated image: who it shows, its outlines, its picture (rows, columns), and the maps by name."""
+    """One annotated image: patient, outlines, picture (rows, columns), and the maps by name."""
 
     patient: str
     outlines: tuple[Outline, ...]
@@ -54,7 +54,7 @@ class PlaceForest:
     ordinary: float
 
     def region_map(self, places: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Map in [0, 1]: how far each place's score lies above what is ordinary, the highest 1."""
+        """Map in [0, 1]: how far each place's score lies above the ordinary, scaled so that the highest is 1."""
         rows, columns = places[0].shape[:2]
         scores = self.forest.score(_described(self.projections, places)).reshape(rows, columns)
         excess = np.maximum(scores - self.ordinary, 0.0)
@@ -64,7 +64,7 @@ class PlaceForest:
 def grow_places(
     images: Sequence[Sequence[NDArray[np.float32]]], others: Sequence[Sequence[NDArray[np.float32]]], seed: int
 ) -> PlaceForest:
-    """The forest of places of images, each given by one array (rows, columns, C) for each kind of description."""
+    """A forest of the places of images; each image has one array (rows, columns, C) per kind of descriptor."""
     rng = np.random.default_rng(seed)
     chosen = []
     for places in images:
@@ -80,9 +80,9 @@ def grow_places(
 
 
 def region_figures(images: Sequence[OutlinedImage], seed: int = 1) -> dict[str, Any]:
-    """Dice, IoU, Pointing Game and pixel AP of every map, and of centre, random and lungs, over all images.
+    """Dice, IoU, Pointing Game and pixel AP of each map and of the baselines centre, random and lungs, over all images.
 
-    Centre and random are squares of the area that is annotated on average; ``dice_same_area`` gives maps the same.
+    Centre and random are squares of the mean annotated area; ``dice_same_area`` cuts the maps to the same area.
     """
     sizes = [inside_any(image.outlines, GRID, GRID).mean() for image in images]
     share = float(np.mean(sizes))
@@ -104,7 +104,7 @@ def region_figures(images: Sequence[OutlinedImage], seed: int = 1) -> dict[str, 
 
 
 def compact(images: Sequence[OutlinedImage]) -> list[OutlinedImage]:
-    """The images on which something compact was drawn, with those outlines only."""
+    """The images that have compact outlines, with only those outlines."""
     selection = []
     for image in images:
         small = tuple(outline for outline in image.outlines if _extent(outline) <= COMPACT)
@@ -148,7 +148,7 @@ def _described(projections: Sequence[Projection], places: Sequence[NDArray[np.fl
 
 
 def _where(places: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Row and column of each place, (rows·columns, 2), as shares: what is ordinary here may be unusual there."""
+    """Row and column of each place, (rows·columns, 2), as fractions: what is ordinary here may be unusual there."""
     rows, columns = places.shape[:2]
     down, across = np.indices((rows, columns)).reshape(2, -1)
     return np.stack([(down + 0.5) / rows, (across + 0.5) / columns], axis=1)
@@ -159,7 +159,7 @@ def _thresholded(name: str, image: OutlinedImage) -> list[Mask]:
 
 
 def _largest(values: NDArray[np.float32], share: float) -> Mask:
-    """The cells with the highest values, as many as the baselines take, or fewer if the map has fewer."""
+    """The cells with the highest values: as many as the baselines have, or fewer if the map has fewer."""
     fine = cv2.resize(values.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_LINEAR)
     return np.asarray((fine >= np.quantile(fine, 1.0 - share)) & (fine > 0.0), bool)
 

@@ -1,8 +1,9 @@
 """Image classifiers of five kinds under one contract, before they become the graph of a package.
 
-All take images of values -1 (black) to 1 (white), shape (N, channels, H, W), and end alike: a 1×1 convolution turns the
-last features into one map per class, and a class's logit is the mean of its map. So the class activation map (Zhou et
-al., CVPR 2016) is exact, and equals Grad-CAM of the last layer before its rectification, at no cost.
+All take images with values from -1 (black) to 1 (white), shape (N, channels, H, W), and have the same head: a 1×1
+convolution turns the last features into one map per class, and the logit of a class is the mean of its map. The class
+activation map (Zhou et al., CVPR 2016) is therefore exact, costs nothing extra, and equals Grad-CAM of the last layer
+before rectification.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 
 
 class Architecture(StrEnum):
-    """What ``--arch`` takes."""
+    """The values of ``--arch``."""
 
     CNN = "cnn"
     RESNET = "resnet"
@@ -43,7 +44,7 @@ class ClassifierNet(nn.Module):
     def __init__(self, features: nn.Module, width: int, classes: int, dropout: float) -> None:
         super().__init__()
         self.features = features
-        # Whole channels are dropped: what dropout after pooling would do, but before the maps.
+        # Drops whole channels, as dropout after pooling would, but before the maps.
         self.drop = nn.Dropout2d(dropout)
         self.evidence = nn.Conv2d(width, classes, 1)
         nn.init.normal_(self.evidence.weight, std=0.01)
@@ -61,9 +62,9 @@ class ClassifierNet(nn.Module):
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow pads: with stride 2 an even image gets its zeros below and on the right.
+    """A convolution with TensorFlow's padding: with stride 2, an even-sized image is padded below and on the right.
 
-    Weights that come from there are off by half a pixel at each such layer otherwise.
+    Without it, weights from TensorFlow are off by half a pixel at each such layer.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ MOBILENET_STAGES = (
 
 
 def _mobilenet(channels: int) -> tuple[nn.Module, int]:
-    """MobileNetV2 of width 1.0, padded as TensorFlow pads."""
+    """MobileNetV2 of width 1.0, with TensorFlow's padding."""
     layers: list[nn.Module] = [_six(channels, 32, stride=2)]
     inputs = 32
     for expansion, outputs, blocks, stride in MOBILENET_STAGES:
@@ -148,7 +149,7 @@ def _mobilenet(channels: int) -> tuple[nn.Module, int]:
 
 
 class Dense(nn.Module):
-    """One layer of a dense block: its features join those it was given (Huang et al., CVPR 2017, with bottleneck)."""
+    """One layer of a dense block: appends its features to its input (Huang et al., CVPR 2017, with bottleneck)."""
 
     def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
@@ -193,7 +194,7 @@ class Fire(nn.Module):
 
 
 def _squeezenet(channels: int) -> tuple[nn.Module, int]:
-    """SqueezeNet 1.1; it has no normalisation, so it learns slowly without pretrained weights."""
+    """SqueezeNet 1.1, which has no normalisation and learns slowly without pretrained weights."""
     layers: list[nn.Module] = [nn.Conv2d(channels, 64, 3, 2), nn.ReLU(), nn.MaxPool2d(3, 2)]
     inputs = 64
     for squeeze, expand, pools in (
@@ -217,7 +218,7 @@ _BUILDERS: dict[Architecture, Callable[[int], tuple[nn.Module, int]]] = {
 
 
 def _unit(inputs: int, outputs: int, *, size: int = 3, stride: int = 1, rectify: bool = True) -> nn.Sequential:
-    """Convolution and normalisation, mostly rectified."""
+    """Convolution, normalisation and, by default, rectification."""
     convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), *([nn.ReLU()] if rectify else []))
 
@@ -225,6 +226,6 @@ def _unit(inputs: int, outputs: int, *, size: int = 3, stride: int = 1, rectify:
 def _six(
     inputs: int, outputs: int, *, size: int = 3, stride: int = 1, groups: int = 1, rectify: bool = True
 ) -> nn.Sequential:
-    """MobileNet's unit: TensorFlow's padding, cut at 6, its ε of normalisation."""
+    """MobileNet's unit: TensorFlow's padding and ε of normalisation, ReLU6."""
     convolution = SameConv(inputs, outputs, size, stride, groups=groups, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs, eps=1e-3), *([nn.ReLU6()] if rectify else []))

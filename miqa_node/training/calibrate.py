@@ -1,4 +1,4 @@
-"""Probabilities and operating points of a fitted graph, from simulated defects on patients it never saw."""
+"""Probabilities and operating points of a fitted graph, from simulated defects on held-out patients."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from miqa_node.training.samples import CLASSES, COLUMN, GRADED_AS, OBJECTS
 from miqa_node.training.scores import JudgedCase, judge, judge_simulated, read_image
 
 CLEAN_FLAGGED = 0.07
-"""Share of clean images that may be flagged by any head together; each head gets an equal share of specificity."""
+"""Share of clean images that all heads together may flag; every head gets the same specificity."""
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 LEAST_THRESHOLD = 0.5
-"""No head flags what is less likely there than not, however quiet clean images are."""
+"""No head flags a finding that is less likely than not, however low the scores of clean images are."""
 FREE_SPECIFICITY, FEW_FREE = 0.95, 20
-"""Of each head at every hospital of the development set that has enough images free of the finding."""
+"""Specificity of each head at every hospital of the development set with enough images free of the finding."""
 OBJECT_SPECIFICITY = 0.925
-"""Of objects that can be taken off, where most images without one show devices: at 0.95 hardly one would be found."""
+"""Specificity for removable objects. Most images without one show devices; at 0.95 hardly any object would be found."""
 GATE_DRAWS = 60
 FEW_IMAGES = 59
-"""Fewer clean images than this, none of them flagged, cannot show 95 % specificity (exact binomial, 95 %)."""
+"""Fewer clean images than this cannot show 95 % specificity, even if none is flagged (exact binomial, 95 %)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class QualityCalibration:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationCases:
-    """What a model said of the images that it is calibrated with: labelled ones, clean ones, another hospital's.
+    """A model's results for its calibration images: all labelled ones, clean ones, and those of another hospital.
 
-    ``development``: images as hospitals deliver them, with what readers saw in them.
+    ``development``: images as hospitals deliver them, with readers' annotations.
     """
 
     everything: list[JudgedCase]
@@ -63,12 +63,12 @@ class CalibrationCases:
 
 
 def calibrate(graph: ImageJudge, data: QualityData, seed: int = 11) -> QualityCalibration:
-    """Platt scaling per head and thresholds that keep clean images clean, on held-out NIH and OpenIST images."""
+    """Platt scaling and a threshold per head, from held-out NIH and OpenIST images."""
     return calibration_of(ask(graph, data, seed))
 
 
 def ask(graph: ImageJudge, data: QualityData, seed: int = 11) -> CalibrationCases:
-    """Judge what calibration needs; the same seed makes the same images."""
+    """Judge the images that calibration needs; the same seed gives the same images."""
 
     def load(record: DatasetRecord) -> Image:
         rng = np.random.default_rng((seed, int.from_bytes(record.path.name.encode()[-8:]) % 2**32))
@@ -84,7 +84,7 @@ def ask(graph: ImageJudge, data: QualityData, seed: int = 11) -> CalibrationCase
 
 
 def calibration_of(cases: CalibrationCases) -> QualityCalibration:
-    """Probabilities and operating points from what was said."""
+    """Probabilities and operating points from the model's results."""
     temperature, bias = np.ones(len(CLASSES)), np.zeros(len(CLASSES))
     errors = {}
     for column, name in enumerate(CLASSES):
@@ -115,7 +115,7 @@ def calibration_of(cases: CalibrationCases) -> QualityCalibration:
 
 
 def _error_of_others(logits: NDArray[np.float64], targets: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Calibration error of each half of the patients under the scaling fitted to the other half; their mean."""
+    """Mean calibration error of two halves of the patients, each under the scaling fitted to the other half."""
     errors = []
     for half in (second, ~second):
         scaling = fit_scaling(logits[~half], targets[~half]) or Scaling(1.0, 0.0)
@@ -124,9 +124,9 @@ def _error_of_others(logits: NDArray[np.float64], targets: NDArray[np.bool_], se
 
 
 def left_out_hospitals(calibration: QualityCalibration, cases: CalibrationCases) -> dict[str, dict[str, float]]:
-    """What operating points do at a hospital of the development set that had no say in them.
+    """What operating points do at a hospital of the development set that was left out when they were chosen.
 
-    For each, the share of images free of the finding that each head flags, heads that flag none left out.
+    For each hospital: the share of images free of the finding that each head flags; heads that flag none are omitted.
     """
     rows = {}
     for hospital in sorted({case.record.source for case in cases.development}):
@@ -153,8 +153,8 @@ def operating_points(
 ) -> tuple[NDArray[np.float64], float, float]:
     """Thresholds per class, the specificity of each head and the share of clean images that any head then flags.
 
-    The worst source decides: an average over hospitals says little about the next one. Devices count for no share, for
-    nobody is alarmed by them.
+    The worst source decides: an average over hospitals says little about the next one. Devices do not count towards the
+    share, because they raise no alarm.
     """
     hospitals = sorted({case.record.source for case in development})
     at_hospitals = [
@@ -167,7 +167,7 @@ def operating_points(
     objects = _object_point([*groups, *whole])
     best: tuple[NDArray[np.float64], float, float] | None = None
     for specificity in np.arange(0.95, 0.9991, 0.0025):
-        # A group not annotated for a class (NaN) does not count for its threshold.
+        # A group without annotations for a class (NaN) does not affect its threshold.
         threshold = np.max([*(_quantiles(g, specificity) for g in groups), *at_hospitals], axis=0)
         threshold[COLUMN[FindingName.FOREIGN_OBJECT]] = objects
         threshold = np.clip(threshold + 1e-6, LEAST_THRESHOLD, 0.98)
@@ -180,7 +180,7 @@ def operating_points(
 
 
 def _by_source(cases: Sequence[JudgedCase]) -> list[list[JudgedCase]]:
-    """The cases of each source with enough of them, and all of the rest together."""
+    """The cases grouped by source and size; small groups are merged."""
     groups: dict[tuple[str, bool], list[JudgedCase]] = {}
     for case in cases:
         groups.setdefault((case.record.source, case.record.long_side_px > LARGE_PX), []).append(case)
@@ -195,27 +195,27 @@ def _quantiles(scores: NDArray[np.float64], share: float) -> NDArray[np.float64]
 
 
 def _object_point(groups: Sequence[NDArray[np.float64]]) -> float:
-    """The worst group's score of objects that OBJECT_SPECIFICITY of the images without one stay below."""
+    """The object score below which OBJECT_SPECIFICITY of the images without an object stay, in the worst group."""
     columns = [group[:, COLUMN[FindingName.FOREIGN_OBJECT]] for group in groups]
     columns = [scores[~np.isnan(scores)] for scores in columns]
     return max((float(np.quantile(s, OBJECT_SPECIFICITY)) for s in columns if s.size >= FEW_FREE), default=0.0)
 
 
 def _shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each class the score that FREE_SPECIFICITY of the images stay below; 0 where too few are free of it."""
+    """Per class, the score below which FREE_SPECIFICITY of the images stay; 0 if too few images are free of it."""
     columns = [column[~np.isnan(column)] for column in scores.T]
     return np.array([np.quantile(c, FREE_SPECIFICITY) if c.size >= FEW_FREE else 0.0 for c in columns])
 
 
 def _quantile(scores: NDArray[np.float64], share: float) -> float:
-    """The quantile; of few images the highest, since no lower limit could be shown to hold (SCIENCE.md §5)."""
+    """The quantile; for few images the maximum, because no lower limit could be shown to hold (SCIENCE.md §5)."""
     if scores.size == 0:
         return 0.0
     return float(scores.max() if scores.size < FEW_IMAGES else np.quantile(scores, share))
 
 
 def _clean_scores(calibration: QualityCalibration, cases: list[JudgedCase]) -> NDArray[np.float64]:
-    """Probabilities (N, C); NaN where the image may truly have what the class says."""
+    """Probabilities (N, C); NaN where the image may really have the finding."""
     scores = calibration.probability(np.stack([c.logits for c in cases]))
     for finding in defect_names():
         graded = [grade for grade, named in GRADED_AS.items() if named == finding]
@@ -231,7 +231,7 @@ def _clean_scores(calibration: QualityCalibration, cases: list[JudgedCase]) -> N
 def _labelled(
     cases: list[JudgedCase], column: int, name: str
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Logits of a class, its truth, which cases are of the second half of patients; doubtful ones left out."""
+    """Logits of a class, its truth, and whether each case is in the second half of patients; no uncertain cases."""
     logits, targets, second = [], [], []
     for case in cases:
         truth: bool | None = case.made == name
@@ -249,7 +249,7 @@ def _labelled(
 
 
 def held_out_half(record: DatasetRecord) -> bool:
-    """Splits the held-out patients once more, into halves."""
+    """Whether the patient is in the second half of the held-out patients."""
     return hashlib.sha256(record.patient.encode()).digest()[0] % 2 == 0
 
 

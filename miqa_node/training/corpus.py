@@ -1,4 +1,4 @@
-"""Everything the quality model learns from and is calibrated with, read from the data folder."""
+"""All data for training and calibrating the quality model, read from the data folder."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from miqa_node.training.site_labels import read_site_labels
 
 CACHE = Path(".cache/training")
 OTHER_BODY_PARTS = ("MR2_UNCR.dcm", "US1_UNCR.dcm", "693_UNCR.dcm", "liver.dcm", "eCT_Supplemental.dcm")
-"""Files of pydicom-data (MIT) that show no chest; the extremity RG3 is kept for tests."""
+"""Files of pydicom-data (MIT) other than chests; the extremity RG3 is kept for tests."""
 OTHER_TEST_FILES = ("CT_small.dcm", "MR_small.dcm", "examples_ybr_color.dcm", "examples_palette.dcm")
-"""Files of pydicom (MIT) that show no chest."""
+"""Files of pydicom (MIT) other than chests."""
 LARGEST_CUTOUT = 0.16
-"""Boxes wider or higher than this share of the image hold runs of leads, not one object."""
+"""A box wider or higher than this share of the image holds runs of leads, not one object."""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityData:
-    """Records for fitting, held out by patient, and of another hospital (operating points only); their pixels.
+    """Records for fitting, of held-out patients, and of another hospital (operating points only); their pixels.
 
-    ``development`` are the images of ``cxr_eval``, which choose operating points and train nothing; not in the cache.
+    ``development`` holds the images of ``cxr_eval``, used only to choose operating points; not in the cache.
     """
 
     fitting: list[DatasetRecord]
@@ -51,7 +51,7 @@ class QualityData:
 def read_quality_data(data_dir: Path, cache_dir: Path = CACHE, labels: Path | None = None) -> QualityData:
     """Read ``cxr_train`` and the training annotations; OpenIST serves operating points only, never weights.
 
-    ``labels`` is an export of a site's own labels, whose images are learned from as well.
+    ``labels`` is an export of a site's own labels; its images are used for training as well.
     """
     records = read_records(data_dir / "cxr_train", data_dir / "annotations" / "train.jsonl", clear_images())
     records += read_site_labels(labels) if labels is not None else []
@@ -66,7 +66,7 @@ def read_quality_data(data_dir: Path, cache_dir: Path = CACHE, labels: Path | No
 
 
 def other_body_parts() -> list[NDArray[np.uint8]]:
-    """8-bit images other than frontal chest radiographs, from public test files; those not installed are left out."""
+    """8-bit images other than frontal chest radiographs from public test files; files not installed are skipped."""
     images = []
     for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES):
         path = pydicom.data.get_testdata_file(name, download=False)
@@ -85,7 +85,7 @@ def other_body_parts() -> list[NDArray[np.uint8]]:
 def real_cutouts(
     records: Sequence[DatasetRecord], cache: ImageCache, kinds: Collection[str] = REAL_KINDS
 ) -> list[tuple[Image, float]]:
-    """Real objects of some kinds cut from annotated images, each with its pitch in mm; they live in memory only."""
+    """Real objects of the given kinds cut from annotated images, each with its pitch in mm; in memory only."""
     pieces = []
     for record in records:
         drawn = [box for box in record.objects or () if box.kind in kinds and box.sure]

@@ -18,15 +18,15 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.training.patients import FITTED, part_of
 
 REMOVABLE_KINDS = frozenset({"external_object"})
-"""Annotated kinds that can be taken off; L/R markers ("annotation") are neither these nor devices."""
+"""Annotated kinds that can be removed; L/R markers ("annotation") are neither removable nor devices."""
 DEVICE_KINDS = frozenset({"monitoring", "implant", "tube_line"})
 """Annotated kinds that stay where they are."""
 REAL_KINDS = frozenset({"external_object", "monitoring", "implant"})
-"""What counts as an object of either kind in the figures of both together, as ever: all but tubes and lines."""
+"""Kinds that count in the combined figures of objects and devices: all except tubes and lines."""
 SITE = "site"
-"""Source of images that came with the labels of a site's own people."""
+"""Source of images with labels from a site's own readers."""
 EVALUATION_HOSPITAL_URL = "ml-workgroup/covid-19-image-repository"
-"""Where 64 of the Cohen images come from: the Hannover hospital of the evaluation set, so they stay out of training."""
+"""Prefix of 64 Cohen images from the Hannover hospital of the evaluation set; they are excluded from training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ObjectBox:
 class DatasetRecord:
     """One image of a manifest. ``objects`` is None if unknown.
 
-    ``findings`` are the findings of the site's readers, None if it was not read.
+    ``findings`` are those of the site's readers, None if the image was not read.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class DatasetRecord:
     grades: dict[str, Any] = field(default_factory=dict)
     long_side_px: int = 0
     split: str = ""
-    """The part that the source itself puts the image in ("train", "test" …), where it says so."""
+    """The split that the source itself assigns ("train", "test" …), if it states one."""
     findings: frozenset[str] | None = None
 
     @property
@@ -70,7 +70,7 @@ class DatasetRecord:
 
     @property
     def has_removable(self) -> bool | None:
-        """Whether an object that can be taken off was annotated; None if unknown (not read, unsure)."""
+        """Whether a removable object was annotated; None if unknown (not read, unsure)."""
         return self._has(REMOVABLE_KINDS)
 
     @property
@@ -79,7 +79,7 @@ class DatasetRecord:
         return self._has(DEVICE_KINDS)
 
     def has(self, finding: str) -> bool | None:
-        """Whether a thing of the finding was annotated; False for findings that are no things."""
+        """Whether an object of the finding was annotated; False for findings without objects."""
         if finding == FindingName.FOREIGN_OBJECT:
             return self.has_removable
         return self.has_device if finding == FindingName.DEVICE_IN_VIEW else False
@@ -92,12 +92,12 @@ class DatasetRecord:
 
     @property
     def boxes(self) -> tuple[ObjectBox, ...]:
-        """The annotated foreign objects, also those that the reader was not sure of."""
+        """The annotated foreign objects, including uncertain ones."""
         return tuple(o for o in self.objects or () if o.kind in REAL_KINDS)
 
 
 CLEAR_IMAGES = Path(__file__).with_name("clear_images.json")
-"""Training images outside of the annotations that were looked at and hold no object."""
+"""Training images without annotations that were checked and show no object."""
 
 
 def clear_images() -> frozenset[str]:
@@ -108,9 +108,9 @@ def clear_images() -> frozenset[str]:
 def read_records(
     folder: Path, annotations: Path | None = None, clear: frozenset[str] = frozenset()
 ) -> list[DatasetRecord]:
-    """The images of ``folder/manifest.csv`` with the annotations of a JSON-lines file where there are any.
+    """The images of ``folder/manifest.csv`` with the annotations of a JSON-lines file, if there are any.
 
-    Images named in ``clear`` count as looked at and without objects.
+    Images in ``clear`` count as read and without objects.
     """
     drawn: dict[str, dict[str, Any]] = {}
     if annotations is not None:
@@ -139,10 +139,10 @@ def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, cle
 
 
 def may_ship(record: DatasetRecord) -> bool:
-    """Whether weights that learned from the image may be given away, and the hospital is not one of the evaluation.
+    """Whether weights trained on the image may be distributed and its hospital is not in the evaluation set.
 
-    NIH (free use, attribution), Kermany and Cohen under CC BY; not OpenIST, whose licence is unknown. A site's own
-    images are the site's to decide on.
+    NIH (free use, attribution), Kermany and Cohen under CC BY; not OpenIST, whose licence is unknown. A site decides
+    about its own images.
     """
     if record.source in {"nih", SITE} or record.source.startswith("ker"):
         return True
@@ -152,21 +152,21 @@ def may_ship(record: DatasetRecord) -> bool:
 
 
 def held_out(record: DatasetRecord) -> bool:
-    """Whether the patient belongs to a part that no weights are fitted on; the same in every run.
+    """Whether the patient is held out from fitting; the same in every run.
 
-    Never a site's own: operating points come from images that are known to be clean before defects are simulated.
+    Never for a site's own images: operating points need images known to be clean before defects are simulated.
     """
     return record.source != SITE and part_of(record.source, record.patient) not in FITTED
 
 
 def training_split(records: Iterable[DatasetRecord]) -> tuple[list[DatasetRecord], list[DatasetRecord]]:
-    """(for fitting, held out) of the records whose weights may ship, split by patient."""
+    """(for fitting, held out) of the records that may be used for shipped weights, split by patient."""
     allowed = [r for r in records if may_ship(r)]
     return [r for r in allowed if not held_out(r)], [r for r in allowed if held_out(r)]
 
 
 class ImageCache:
-    """Decoded 8-bit grey images of many files in one memory map, made at first use.
+    """Decoded 8-bit grey images of many files in one memory map, created at first use.
 
     The folder holds ``<digest>.u8`` and ``<digest>.json``; the digest is of the names and sizes of the files.
     """

@@ -1,4 +1,4 @@
-"""Figures of a package on hospitals it never saw: simulated defects, clean images, real objects, the gate."""
+"""Figures of a package on unseen hospitals: simulated defects, clean images, real objects, the gate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from miqa_node.training.scores import JudgedCase, auroc, auroc_interval, judge, 
 
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 MARKED = 0.5
-"""Severity from which the issue's targets count."""
+"""Minimum severity for the target figures."""
 OBJECT = FindingName.FOREIGN_OBJECT
 DEVELOPMENT = (
     "development set: looked at many times, it chose designs and operating points, and trained nothing; figures on "
@@ -35,20 +35,20 @@ DEVELOPMENT = (
 MEANS = ("auroc", "auroc_macro", "auroc_against_free", "auroc_within_source", "severity_rank_correlation")
 """Figures of a finding whose mean over the findings is also reported."""
 GRAIN_STEP = 3
-"""One image in this many is also judged with another delivery; see :mod:`.grain_check`."""
+"""One image in this many is also judged with other grain and rounding; see :mod:`.grain_check`."""
 NATIVE_PX = 1400
-"""Longer side from which an image has about the pitch of a detector."""
+"""Minimum longer side of an image with about the pitch of a detector."""
 
 Probability = Callable[[NDArray[np.floating]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationCases:
-    """Everything that a model was asked in an evaluation, and what it said.
+    """All cases of an evaluation with the model's results.
 
-    ``unseen`` are simulated objects of the family that training does not use; ``gates`` images that are no frontal
-    chests; ``peaks`` the highest place, (x, y) as fractions, of the maps of objects and devices together of each image
-    with real ones, ``peaks_of`` that of each of the two maps, of every image; ``grain`` is of :mod:`.grain_check`.
+    ``unseen`` are simulated objects of the family that training does not use; ``gates`` images other than frontal
+    chests; ``peaks`` the peak, (x, y) as fractions, of the combined map of objects and devices of each image that has
+    real ones; ``peaks_of`` the peak of each of the two maps for every image; ``grain`` comes from :mod:`.grain_check`.
     """
 
     clean: list[JudgedCase]
@@ -71,7 +71,7 @@ def evaluate_graph(
 def collect(
     graph: ImageJudge, data_dir: Path, training: QualityData | None, *, seed: int = 7, draws: int = 1
 ) -> EvaluationCases:
-    """Judge the images of ``cxr_eval`` as they are and with simulated defects; the same seed makes the same images.
+    """Judge the images of ``cxr_eval`` unchanged and with simulated defects; the same seed gives the same images.
 
     Without ``training`` there are no cut-outs of real objects, and ``unseen`` stays empty.
     """
@@ -102,7 +102,7 @@ def collect(
 
 
 def may_show_things(record: DatasetRecord) -> bool:
-    """Whether there is, or may be, an object or a device."""
+    """Whether the image has, or may have, an object or a device."""
     return not (record.has_removable is False and record.has_device is False)
 
 
@@ -178,12 +178,12 @@ def _observed(positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], co
 
 
 def _graded(record: DatasetRecord, finding: FindingName) -> bool:
-    """Whether a reader saw something of the finding in the image as it is."""
+    """Whether a reader graded the finding as present in the unchanged image."""
     return any(record.grades.get(grade, 0) for grade, named in GRADED_AS.items() if named == finding)
 
 
 def _within_sources(positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], column: int) -> float:
-    """Mean of the AUROC of each hospital, weighted by its images: a site compares its images with its own."""
+    """Mean AUROC of the hospitals, weighted by number of images: a site compares its images with each other."""
     values, weights = [], []
     for source in sorted({c.record.source for c in positive} & {c.record.source for c in negative}):
         mine = [[c for c in group if c.record.source == source] for group in (positive, negative)]
@@ -210,7 +210,7 @@ def _family(
 def clean_figures(
     clean: Sequence[JudgedCase], probability: Probability, thresholds: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """How often images are flagged that a reader found nothing wrong with, and by which heads."""
+    """How often images that a reader found clean are flagged, and by which heads."""
     flags = {True: Counter[str](), False: Counter[str]()}
     totals, flagged = Counter[bool](), Counter[bool]()
     for case in clean:
@@ -242,7 +242,7 @@ def _is_unremarkable(record: DatasetRecord) -> bool:
 
 
 def real_object_figures(judged: EvaluationCases) -> dict[str, Any]:
-    """How well images with objects or devices are separated from others, and whether the maps' peak lies on one."""
+    """How well images with objects or devices are separated from others, and how often the map's peak lies on one."""
     truth = [c.record.has_real_object for c in judged.clean]
     both = [max(c.logits[COLUMN[finding]] for finding in OBJECTS) for c in judged.clean]
     groups = [[n for n, is_there in enumerate(truth) if is_there is truth_value] for truth_value in (True, False)]
@@ -266,7 +266,7 @@ def real_object_figures(judged: EvaluationCases) -> dict[str, Any]:
 
 
 def peaks_of(graph: ImageJudge, record: DatasetRecord) -> dict[str, tuple[float, float]]:
-    """The highest place of the map of each kind of thing and of both together, (x, y) as fractions."""
+    """The peak of the map of objects, of devices, and of both combined, (x, y) as fractions."""
     display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
     maps = graph(display).maps[[COLUMN[finding] for finding in OBJECTS]]
     return {**{str(finding): peak(values) for finding, values in zip(OBJECTS, maps, strict=True)},
@@ -337,7 +337,7 @@ def _is_native(record: DatasetRecord) -> bool:
 
 
 def _mean_of(values: Sequence[float | None]) -> float | None:
-    """Mean of those that could be counted; few images give no macro mean."""
+    """Mean of the available values; few images give no macro mean."""
     values_known = [value for value in values if value is not None]
     return _round(float(np.mean(values_known))) if values_known else None
 

@@ -1,4 +1,4 @@
-"""From a fitted network to the graph of a package, checked against torch."""
+"""Exports a fitted network as the graph of a package and checks it against torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TAPS = ("tap_deep", "tap_fused")
 
 
 def export(net: QualityNet, path: Path, spec: Preprocess) -> float:
-    """Write the graph; returns the largest difference from torch, ValueError when that is above the tolerance."""
+    """Write the graph; return the largest difference from torch; ValueError if it exceeds the tolerance."""
     generator = torch.Generator().manual_seed(0)
     view = torch.randn((1, 1, spec.global_view.rows, spec.global_view.columns), generator=generator)
     crops = torch.randn((5, 1, spec.crops.size_px, spec.crops.size_px), generator=generator)

@@ -24,7 +24,7 @@ from miqa_node.training.start import read_package
 
 QualityBatch = tuple[Tensor, Tensor, TargetBatch]
 Draw = Callable[[int], TrainingSample]
-"""Gives sample number n; the same one whenever it is asked."""
+"""Returns sample number n, always the same one."""
 
 CHECKPOINT = "checkpoint.pt"
 MAP_COLUMNS = [COLUMN[name] for name in MAP_CLASSES]
@@ -35,7 +35,7 @@ DECAY_SHARE = 0.3
 """Share of the run over which the learning rate falls to zero (warm-up, stable, decay)."""
 AVERAGE = 0.998
 SETTLED_ON = 192
-"""Samples that the statistics of a package's normalisations are made of."""
+"""Number of samples for computing the normalisation statistics of a package's weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +53,20 @@ class QualityFitSettings:
     checkpoint_s: float = 120.0
     ranking_weight: float = RANKING_WEIGHT
     start: str = ""
-    """Folder of a package, or checkpoint of another run, whose weights this one begins with; weights that a checkpoint
-    lacks begin as usual."""
+    """Folder of a package, or checkpoint of another run, with the starting weights; weights that a checkpoint lacks are
+    initialised as usual."""
     keep_start: float = 0.0
-    """Share of the starting weights in the average that ships: what a short run on few real objects forgets of a longer
-    one comes back (Wortsman et al., CVPR 2022)."""
+    """Share of the starting weights in the shipped average: restores what a short run on few real objects forgets of a
+    longer one (Wortsman et al., CVPR 2022)."""
 
     @property
     def starts_from_package(self) -> bool:
-        """Whether ``start`` is a package, whose weights come without the statistics of their normalisations."""
+        """Whether ``start`` is a package, whose weights have no normalisation statistics."""
         return bool(self.start) and Path(self.start).is_dir()
 
 
 class QualityFit:
-    """A run: the net, its running average, the optimiser, how far it got."""
+    """A run: network, running average of the weights, optimiser and progress."""
 
     def __init__(self, settings: QualityFitSettings, folder: Path) -> None:
         torch.manual_seed(settings.seed)
@@ -87,7 +87,7 @@ class QualityFit:
         self.progress = TrainingProgress()
 
     def settle(self, sampler: Draw) -> None:
-        """Give the normalisations of weights that came without their statistics those of the first samples."""
+        """Compute missing normalisation statistics from the first samples."""
         size = self.settings.batch
         drawn = (collate([sampler(n) for n in range(at, at + size)]) for at in range(0, max(SETTLED_ON, size), size))
         settle(self.net, ((view, crops.flatten(0, 1)) for view, crops, _ in drawn))
@@ -121,7 +121,7 @@ class QualityFit:
 
 
 def fit(sampler: Draw, folder: Path, settings: QualityFitSettings, *, resume: bool = False) -> QualityFit:
-    """A run to the end of the settings, from the start that they name or, with ``resume``, from its checkpoint."""
+    """A complete run, from the start in the settings or, with ``resume``, from its checkpoint."""
     run = QualityFit(settings, folder)
     if settings.starts_from_package:
         run.settle(sampler)

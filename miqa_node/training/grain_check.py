@@ -1,4 +1,4 @@
-"""What a network might see instead of a defect: that a simulated picture lacks rounding to 8 bits, or its own grain."""
+"""Checks two shortcuts of a network: simulated pictures may lack rounding to 8 bits, or their original grain."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def grain_figures(
     graph: ImageJudge, records: Sequence[DatasetRecord], clean: Sequence[JudgedCase],
     findings: Sequence[FindingName], seed: int = 23,
 ) -> dict[str, Any]:  # fmt: skip
-    """AUROC (severity .5 and more, against images as they are) of the same pictures delivered in several ways.
+    """AUROC (severity .5 and more, against images as they are) of the same pictures with different rounding and grain.
 
-    ``rounded`` to 8 bits, as evaluations judge them, and not; for blur also ``own_grain``: the grain of the picture
-    is taken out by another filter than the simulator's (non-local means) and laid on the blurred picture.
+    ``rounded`` to 8 bits, as evaluations judge them, and not; for blur also ``own_grain``: the picture's grain is
+    extracted with another filter than the simulator's (non-local means) and added to the blurred picture.
     """
     scores: dict[str, dict[str, list[float]]] = {}
     for number, record in enumerate(records):
@@ -61,7 +61,7 @@ def rounded(image: Image) -> Image:
 
 
 def _denoised(image: Image) -> Image:
-    """Non-local means (Buades et al., CVPR 2005) of the deviation that the picture's noise has."""
+    """Non-local means (Buades et al., CVPR 2005), with the standard deviation of the picture's noise."""
     pixels = np.rint(image * 255).astype(np.uint8)
     strength = max(1.0, 1.2 * 255 * noise_deviation(image))
     return cast("Image", cv2.fastNlMeansDenoising(pixels, None, strength, 5, 11).astype(np.float32) / np.float32(255))

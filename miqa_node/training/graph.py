@@ -1,4 +1,4 @@
-"""Runs the graph of a package as the node will run it, and as everything that measures it does; needs no torch."""
+"""Runs the graph of a package as the node does, for all evaluations; needs no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OUTPUTS = ("logits", "severity", "maps", "tap_deep", "tap_fused")
 
 @dataclass(frozen=True, slots=True)
 class GraphPrediction:
-    """What a graph says of one image: ``logits`` and ``severity`` (C,), ``maps`` (C, h, w)."""
+    """The outputs of a graph for one image: ``logits`` and ``severity`` (C,), ``maps`` (C, h, w)."""
 
     logits: NDArray[np.float32]
     severity: NDArray[np.float32]
@@ -25,7 +25,7 @@ class GraphPrediction:
 
 
 class ImageJudge(Protocol):
-    """Whatever judges display pixels (rows, columns), 0 black, 65,535 white: a graph, or a model of measurements."""
+    """Judges display pixels (rows, columns), 0 black, 65,535 white: a graph, or a model of measurements."""
 
     def __call__(self, display: NDArray[np.uint16]) -> GraphPrediction:
         """Judge one image."""

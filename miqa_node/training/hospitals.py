@@ -1,4 +1,4 @@
-"""Figures as macro means over hospitals: one large hospital must not speak for all, nor one patient for a hospital."""
+"""Figures as macro means over hospitals: one large hospital must not dominate, nor one patient within a hospital."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from miqa_node.training.scores import auroc
 
 ROUNDS = 300
-"""Of the bootstrap over patients."""
+"""Rounds of the bootstrap over patients."""
 FEWEST = 3
-"""Hospitals with fewer images on either side get no AUROC, and do not count for the mean."""
+"""Hospitals with fewer positives or negatives get no AUROC and do not count in the mean."""
 
 Floats = NDArray[np.float64]
 Statistic = Callable[["Observations"], float]
@@ -22,7 +22,7 @@ Statistic = Callable[["Observations"], float]
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """One number and a truth per image, with its hospital and patient; all (N,)."""
+    """Score and truth of each image, with its hospital and patient; all (N,)."""
 
     score: Floats
     truth: NDArray[np.bool_]
@@ -35,7 +35,7 @@ class Observations:
 
 
 def separation(observations: Observations) -> float:
-    """AUROC; NaN where a side has too few images."""
+    """AUROC; NaN if there are too few positives or negatives."""
     if min(int(observations.truth.sum()), int((~observations.truth).sum())) < FEWEST:
         return float("nan")
     return auroc(observations.score[observations.truth], observations.score[~observations.truth])
@@ -47,7 +47,7 @@ def share(observations: Observations) -> float:
 
 
 def by_hospital(observations: Observations, statistic: Statistic) -> dict[str, Any]:
-    """Pooled, of each hospital, and the mean of the hospitals; intervals by bootstrap over patients."""
+    """The figure pooled, for each hospital, and as the mean of the hospitals; intervals by bootstrap over patients."""
     hospitals = sorted(set(observations.hospital.tolist()))
     each = {name: statistic(observations.at(observations.hospital == name)) for name in hospitals}
     pooled, macro = _resampled(observations, statistic)
@@ -62,7 +62,7 @@ def by_hospital(observations: Observations, statistic: Statistic) -> dict[str, A
 
 
 def _resampled(observations: Observations, statistic: Statistic) -> tuple[list[float], list[float]]:
-    """Pooled and macro values of draws of whole patients."""
+    """Pooled and macro values of bootstrap samples of whole patients."""
     patients = sorted(set(observations.patient.tolist()))
     rows = [np.flatnonzero(observations.patient == patient) for patient in patients]
     rng, pooled, macro = np.random.default_rng(0), list[float](), list[float]()

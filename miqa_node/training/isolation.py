@@ -1,4 +1,4 @@
-"""Makes what the node scores anomalies with: a forest of scikit-learn in flat arrays, and a small memory of places."""
+"""Builds the node's anomaly model: an Isolation Forest of scikit-learn in flat arrays, and a small memory of places."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EULER_GAMMA = 0.5772156649015329
 
 
 def grow(features: NDArray[np.float64], *, trees: int, samples: int, seed: int) -> Forest:
-    """A forest of rows of features, shape (N, F)."""
+    """Fit a forest to rows of features, shape (N, F)."""
     model = IsolationForest(n_estimators=trees, max_samples=min(samples, len(features)), random_state=seed)
     return flatten(model.fit(features.astype(np.float32)))
 
@@ -66,7 +66,7 @@ def principal_components(rows: NDArray[np.float64], count: int) -> Projection:
 
 
 def coreset(places: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Rows that leave no other row far from all of them: greedy, the farthest next (Sener and Savarese, ICLR 2018)."""
+    """A coreset of the rows: greedily adds the farthest row (Sener and Savarese, ICLR 2018)."""
     count = min(count, len(places))
     chosen = [0]
     distance = np.full(len(places), np.inf, np.float32)

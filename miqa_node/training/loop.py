@@ -23,7 +23,7 @@ from miqa_node.training import weights
 B = TypeVar("B")
 """A batch."""
 O = TypeVar("O")  # noqa: E741 - the output of a network
-"""What the network gives for a batch."""
+"""The network's output for a batch."""
 
 log = structlog.get_logger(__name__)
 WARM_SHARE = 0.05
@@ -35,9 +35,9 @@ class TrainingSchedule:
     """How a run goes. It ends after ``steps`` steps or, when that is None, after ``minutes``."""
 
     rate: Callable[[int, float], float]
-    """Learning rate as a share of what the optimizer began with, by steps done and share of the run done."""
+    """Factor on the optimizer's initial learning rate, by steps done and share of the run done."""
     average: float
-    """Share that the moving average of the weights keeps at each step, once ``ramp`` steps no longer matter."""
+    """Decay of the moving average of the weights after the first ``ramp`` steps."""
     ramp: float = 10.0
     steps: int | None = None
     minutes: float = math.inf
@@ -51,12 +51,12 @@ class TrainingSchedule:
     checkpoint_every: int | None = None
     """Steps between checkpoints, instead of ``checkpoint_s`` seconds."""
     resume: bool = True
-    """Go on from the checkpoint when there is one."""
+    """Resume from the checkpoint if there is one."""
 
 
 @dataclass(slots=True)
 class TrainingProgress:
-    """How far a run got; ``history`` holds the lines of its log."""
+    """Progress of a run; ``history`` holds the lines of its log."""
 
     step: int = 0
     elapsed_s: float = 0.0
@@ -71,19 +71,19 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class TrainingTask(Generic[B, O]):
-    """What is trained: a network, the average of its weights that ships, its batches and its loss."""
+    """A training task: network, average of its weights (which is shipped), batches and loss."""
 
     net: nn.Module
     average: nn.Module
     optimizer: torch.optim.Optimizer
     batches: Callable[[int], Iterable[B]]
-    """Batches from the one of the given number on, so that a resumed run sees what it would have seen."""
+    """Batches from the given number on, so that a resumed run sees the same data as an uninterrupted one."""
     forward: Callable[[B], O]
     """Applies the network, in bfloat16 where the schedule says so."""
     loss: Callable[[O, B], tuple[Tensor, Mapping[str, float]]]
     """The loss, and its parts for the log."""
     figures: Callable[[], Mapping[str, float]] = dict
-    """More figures for each line of the log."""
+    """Additional figures for each line of the log."""
 
 
 def train(task: TrainingTask[B, O], schedule: TrainingSchedule) -> TrainingProgress:
@@ -116,10 +116,10 @@ def train(task: TrainingTask[B, O], schedule: TrainingSchedule) -> TrainingProgr
 
 
 def ahead(make: Callable[[int], B], numbers: Iterable[int], workers: int) -> Generator[B]:
-    """What ``make`` gives for each number, made ahead by threads, in an order that timing cannot change.
+    """The results of ``make`` for each number, prepared by threads, in an order independent of timing.
 
-    Threads are enough: numpy, OpenCV and torch leave the interpreter lock while they work. Forked workers hang where
-    OpenCV has started threads before, spawned ones need every sample copied through shared memory.
+    Threads are enough: numpy, OpenCV and torch release the GIL while they work. Forked workers hang if OpenCV has
+    already started threads, and spawned workers have to copy every sample through shared memory.
     """
     cv2.setNumThreads(1)
     waiting = iter(numbers)
@@ -132,7 +132,7 @@ def ahead(make: Callable[[int], B], numbers: Iterable[int], workers: int) -> Gen
 
 
 def warm_cosine(steps: int) -> Callable[[int, float], float]:
-    """A learning rate that warms up over a twentieth of the steps, then falls as a cosine to nearly nothing."""
+    """A learning rate that warms up over a twentieth of the steps, then decays as a cosine to almost zero."""
     warm = max(1, steps // 20)
 
     def rate(step: int, _share: float) -> float:
@@ -190,7 +190,7 @@ def _resume(task: TrainingTask[B, O], schedule: TrainingSchedule) -> TrainingPro
         raise ValueError(f"{schedule.checkpoint} is of an older version, from which no run can resume: start it again.")
     for name, part in _parts(task).items():
         part.load_state_dict(state[name])
-    torch.set_rng_state(state["random"])  # dropout goes on as if nothing had happened
+    torch.set_rng_state(state["random"])  # dropout continues as in an uninterrupted run
     return TrainingProgress(state["step"], state["elapsed_s"], state["history"])
 
 

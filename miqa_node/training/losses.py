@@ -1,4 +1,4 @@
-"""What the quality network is punished for: wrong presence, wrong severity, wrong order, wrong place."""
+"""The loss of the quality network: presence, severity, ranking and place."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SEVERITY_WEIGHT, ABSENT_WEIGHT = 1.5, 0.15
 RANKING_WEIGHT, RANKING_GAP = 0.25, 0.15
 CELL_WEIGHT, BOX_WEIGHT, PEAK_WEIGHT = 0.5, 1.0, 0.5
 COMPACT_CELLS, COMPACT_WEIGHT = 36, 2.0
-"""A box of at most this many cells (12 % of the side) is drawn around one object; it weighs more than larger boxes."""
+"""A box of at most this many cells (12 % of the side) surrounds one object and has more weight than larger boxes."""
 POSITIVES_OF_AN_IMAGE = 8.0
-"""By what the sum over an image's wrong cells is divided: about as many cells as an object covers."""
+"""Divisor of the sum over an image's wrong cells: about the number of cells that an object covers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,24 @@ def total_loss(
 
 
 def presence(logits: Tensor, present: Tensor, degree: Tensor) -> Tensor:
-    """Binary cross-entropy over what is known; a defect that is hardly there counts less than a marked one."""
+    """Binary cross-entropy over known labels; a slight defect counts less than a marked one."""
     labelled = (present >= 0).float()
     marked = torch.where(degree > 0, (degree / MARKED_SEVERITY).clamp(0.25, 1.0), 1.0)
     weight = labelled * torch.where(present > 0, POSITIVE_WEIGHT * marked, 1.0)
     loss = F.binary_cross_entropy_with_logits(logits, present.clamp_min(0), reduction="none")
-    # The sum over classes and the mean over images: a class does not lose weight because there are many.
+    # Sum over classes, mean over images: the weight of a class does not depend on their number.
     return (loss * weight).sum() / logits.shape[0] / 4.0
 
 
 def severity(logits: Tensor, targets: Tensor) -> Tensor:
-    """Smooth L1 of the severity; absent defects count little, for their severity means little."""
+    """Smooth L1 of the severity; absent defects have little weight, because their severity means little."""
     weight = (targets > 0).float() + ABSENT_WEIGHT * (targets == 0).float()
     loss = F.smooth_l1_loss(logits.sigmoid(), targets.clamp_min(0), reduction="none", beta=0.1)
     return (loss * weight).sum() / weight.sum().clamp_min(1.0)
 
 
 def ranking(logits: Tensor, targets: Tensor) -> Tensor:
-    """Pairs of the batch, class by class: the worse one must score higher (Burges et al., ICML 2005)."""
+    """Ranking loss over pairs of the batch, per class: the worse image must score higher (Burges et al., ICML 2005)."""
     labelled = targets >= 0
     gap = targets[:, None] - targets[None]
     pairs = (gap > RANKING_GAP) & labelled[:, None] & labelled[None]
@@ -73,7 +73,7 @@ def ranking(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def cells(logits: Tensor, targets: Tensor) -> Tensor:
-    """Where objects are and are not; confident wrong cells count most (focal, Lin et al., ICCV 2017)."""
+    """Focal loss (Lin et al., ICCV 2017) over cells with and without objects; confident wrong cells count most."""
     here, nowhere = (targets == 1).float(), (targets == 0).float()
     miss = (F.softplus(-logits) * here).sum((2, 3)) / here.sum((2, 3)).clamp_min(1.0)
     false = (logits.sigmoid().square() * F.softplus(logits) * nowhere).sum((2, 3)) / POSITIVES_OF_AN_IMAGE
@@ -81,7 +81,7 @@ def cells(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def boxes(logits: Tensor, numbers: Tensor) -> Tensor:
-    """Inside each annotated box the best cells must be positive; boxes of leads are loose (multiple instances)."""
+    """Multiple-instance loss: the best cells of each annotated box must be positive; boxes of leads are loose."""
     losses = []
     for image, plane in _annotated(numbers):
         values, number = logits[image, plane], numbers[image, plane]
@@ -95,7 +95,7 @@ def boxes(logits: Tensor, numbers: Tensor) -> Tensor:
 
 
 def peaks(logits: Tensor, targets: Tensor, numbers: Tensor) -> Tensor:
-    """The highest cell of a compact box (of any, without compact ones) must be above all cells that hold nothing."""
+    """The highest cell of a compact box (of any box if none is compact) must exceed all empty cells."""
     losses = []
     for image, plane in _annotated(numbers):
         values, number = logits[image, plane], numbers[image, plane]

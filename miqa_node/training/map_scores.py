@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 STEPS = 16
-"""Of insertion and deletion: pictures between the untouched and the empty one."""
+"""Steps of insertion and deletion between the original and the empty picture."""
 BLUR = 1.0 / 24.0
-"""σ of the picture that insertion begins with, as a share of its side: nothing of an object is left."""
+"""σ of the blur with which insertion starts, as a share of the side: no object remains visible."""
 
 Confidence = Callable[[NDArray[np.float32]], float]
 """The class's probability for a global view (1, 1, rows, columns)."""
@@ -24,7 +24,7 @@ def energy_inside(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> flo
 
 
 def pixel_average_precision(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
-    """Average precision of the cells as a ranking of which lie inside; equal values count as one step."""
+    """Average precision of the cell values as a ranking of the cells inside; equal values count as one step."""
     order = np.argsort(-values.ravel(), kind="stable")
     ranked, hits = values.ravel()[order], np.cumsum(inside.ravel()[order])
     last = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
@@ -42,7 +42,7 @@ def deletion(confidence: Confidence, view: NDArray[np.float32], values: NDArray[
 
 
 def insertion(confidence: Confidence, view: NDArray[np.float32], values: NDArray[np.float32]) -> float:
-    """The same while they appear first in a blurred picture; higher is better."""
+    """The same while the most salient cells appear first in a blurred picture; higher is better."""
     blurred = cv2.GaussianBlur(view[0, 0], (0, 0), BLUR * max(view.shape[2:]))
     return _area(confidence, np.asarray(blurred, np.float32)[None, None], view, values)
 

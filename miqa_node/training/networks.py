@@ -1,4 +1,4 @@
-"""The quality network: a net over the global view, a smaller one and texture over the crops, one set of class maps."""
+"""The quality network: a net over the global view, a smaller one and textures over the crops, class maps."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 from miqa_node.training.texture import TextureNet
 
 TEXTURE_PX = 96
-"""Side of the part of a crop that training takes textures of; their means do not depend on the area, the time does."""
+"""Side of the part of a crop used for textures in training: the means do not depend on the area, the time does."""
 SHARPNESS = 4.0
-"""Of the log-mean-exp that pools a class map: between the mean (0) and the maximum (infinite)."""
+"""Sharpness of the log-mean-exp that pools a class map, between the mean (0) and the maximum (infinite)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Channels of the stages; the card keeps them so that a package can be trained further."""
+    """Channels of the stages, kept in the card so that a package can be trained further."""
 
     stem: int = 16
     global_stages: tuple[int, int, int, int] = (24, 48, 96, 160)
@@ -45,7 +45,7 @@ class ConvolutionBlock(nn.Module):
 
 
 class GlobalNet(nn.Module):
-    """Global view to features at 1/32 and to fused features at 1/8 of its size."""
+    """Computes features at 1/32 and fused features at 1/8 of the size of the global view."""
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class GlobalNet(nn.Module):
 
 
 class CropNet(nn.Module):
-    """Crops to one feature vector each."""
+    """Computes one feature vector per crop."""
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
@@ -91,8 +91,8 @@ class QualityNet(nn.Module):
 
     A class's logit is a weighted sum of its pooled map (log-mean-exp), the deep global features, and the features and
     the texture of the crops (mean and root mean square over them, so their number does not matter). Classes in
-    ``placed`` are decided by their map alone: a net that may look at the whole image learns that bedside images have
-    leads, not what a lead looks like.
+    ``placed`` are decided by their map alone: from the whole image, a net would learn that bedside images have leads,
+    not what a lead looks like.
     """
 
     context: Tensor
@@ -109,7 +109,7 @@ class QualityNet(nn.Module):
         self.drop = nn.Dropout(0.1)
         self.classify = nn.Linear(features, classes, bias=False)
         self.grade = nn.Linear(features + classes, classes)
-        # Apart from the two above, and silent at first, so that a run may begin with the weights of a net without.
+        # Separate from the two above and initialised to zero, so that a run can start from weights without this branch.
         self.texture = nn.Sequential(nn.Linear(2 * widths.texture, widths.texture), nn.ReLU())
         self.classify_texture = nn.Linear(widths.texture, classes, bias=False)
         self.grade_texture = nn.Linear(widths.texture, classes, bias=False)

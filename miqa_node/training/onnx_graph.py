@@ -1,4 +1,4 @@
-"""From a torch module to an ONNX file, checked against torch: the one way in which every package gets its graph."""
+"""Exports a torch module as an ONNX file and checks it against torch; used for the graph of every package."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def write_graph(
     dynamic_shapes: Any = None,
     tolerance: float = TOLERANCE,
 ) -> float:
-    """Write ``net``, which is in evaluation mode, and compare it with torch on every example; the first is traced.
+    """Write ``net``, which must be in evaluation mode, and compare it with torch on every example; the first is traced.
 
     ``dynamic_shapes`` is what :func:`torch.onnx.export` takes. Returns the largest difference in any output.
 
     Raises
     ------
     ValueError
-        The graph says something else than torch: by more than ``tolerance``, or times the largest value beyond 1.
+        Graph and torch differ by more than ``tolerance``, scaled by the largest value if that exceeds 1.
     """
     with warnings.catch_warnings():
         # The exporter of torch 2.13 calls functions that torch 2.13 itself deprecates.
@@ -66,7 +66,7 @@ def write_graph(
 def compare(
     net: nn.Module, path: Path, examples: Sequence[Inputs], input_names: Sequence[str], output_names: Sequence[str]
 ) -> tuple[float, float]:
-    """Largest difference of any output between torch and ONNX Runtime, and the largest value there is."""
+    """Largest difference of any output between torch and ONNX Runtime, and the largest value."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     difference = largest = 0.0
     for example in examples:
@@ -80,7 +80,7 @@ def compare(
 
 
 def _forget_where_it_was_made(model: onnx.ModelProto) -> None:
-    """Remove what the exporter notes of every node: stack traces with the paths of the machine."""
+    """Remove the exporter's metadata of every node: stack traces with paths of this machine."""
     del model.metadata_props[:]
     for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
         part.doc_string = ""

@@ -1,9 +1,9 @@
-"""Chooses limits of soft findings that hold at hospitals which had no say, and counts what a policy flags.
+"""Chooses limits of soft findings that hold at left-out hospitals, and counts what a policy flags.
 
-A finding is soft if slight degrees of it are ordinary (``taxonomy``). One number is chosen for each: the least severity
-that flags. It is the smallest at which, in every hospital, few of the images that readers called usable are flagged.
-Leave one hospital out: the limit that the others would have chosen is applied to the one that had no say, and the
-share that it flags there, with its exact upper limit, is what a new hospital has to expect.
+A finding is soft if slight degrees of it are ordinary (``taxonomy``). One number is chosen for each: the minimum
+severity that flags. It is the smallest severity at which, in every hospital, few of the images that readers called
+usable are flagged. Leave-one-hospital-out: the limit chosen on the other hospitals is applied to the one left out. The
+share that it flags there, with its exact upper limit, is what a new hospital can expect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from miqa_node.taxonomy.lookup import finding_entries
 MOST_USABLE = 0.025
 """Share of the usable images of any hospital that one soft finding may flag."""
 STEP = 0.05
-"""Severities are chosen in such steps, and the choice is one step stricter than the images at hand demand."""
+"""Step of severities; the choice is one step stricter than the available images require."""
 DELTA = 0.05
 REMOVABLE = "external_object"
 DEVICES = frozenset({"monitoring", "tube_line", "implant"})
@@ -44,7 +44,7 @@ class ScoredFinding:
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """One image with what the node said and what readers said.
+    """One image with the node's result and the readers' annotation.
 
     ``grades``: 0 none, 1 slight, 2 marked, by kind of defect. ``kinds``: of the objects in it, ``sure`` of those that
     the reader was sure of.
@@ -61,7 +61,7 @@ class ReadImage:
 
     @property
     def flagged(self) -> bool:
-        """Whether the verdict asks for a person."""
+        """Whether the verdict is REVIEW or REJECT."""
         return self.verdict in {"REVIEW", "REJECT"}
 
     @property
@@ -70,7 +70,7 @@ class ReadImage:
         return self.usable == "yes" and not any(self.grades.values()) and not self.kinds & {REMOVABLE, *DEVICES}
 
     def flags(self, *names: FindingName) -> bool:
-        """Whether one of the findings is a reason of the verdict."""
+        """Whether one of the findings is a reason for the verdict."""
         return any(name in self.findings and self.findings[name].flagged for name in names)
 
 
@@ -90,13 +90,13 @@ FIGURES: Mapping[str, tuple[str, Callable[[ReadImage], bool], Callable[[ReadImag
         lambda i: "monitoring" in i.kinds and i.kinds <= {"monitoring", "annotation"}, lambda i: i.flags(OBJECT),
     ),
 }  # fmt: skip
-"""Key → words, which images it is about, and what is counted among them."""
+"""Key → label, images concerned, and what is counted among them."""
 
 
 def read_images(scores: Path, annotations: Path) -> list[ReadImage]:
-    """Lines of ``assess --json`` with the readers' line of the same file name.
+    """Lines of ``assess --json``, joined with the readers' lines by file name.
 
-    The hospital is what stands before the first underscore of the name. SettingsError for lines that do not fit.
+    The hospital is the part of the name before the first underscore. SettingsError for lines that do not match.
     """
     try:
         read = {row["file"]: row for row in map(json.loads, annotations.read_text("utf-8").splitlines())}
@@ -152,7 +152,7 @@ def flag_figures(images: Sequence[ReadImage]) -> dict[str, Any]:
 
 
 def choose_limits(images: Sequence[ReadImage]) -> dict[str, Any]:
-    """The least severity of each soft finding, and how it fares at each hospital when the others choose it."""
+    """The minimum severity of each soft finding, and the result at each hospital when the others choose it."""
     usable = [image for image in images if image.usable == "yes"]
     hospitals = sorted({image.hospital for image in usable})
     chosen: dict[str, Any] = {}
@@ -168,7 +168,7 @@ def choose_limits(images: Sequence[ReadImage]) -> dict[str, Any]:
 
 
 def least_severity(usable: Sequence[ReadImage], name: FindingName) -> float:
-    """The smallest severity, in steps, that flags few usable images in every hospital, and one step more; 1 at most."""
+    """The smallest severity, in steps, that flags few usable images in every hospital, plus one step; at most 1."""
     by_hospital = {i.hospital: [j for j in usable if j.hospital == i.hospital] for i in usable}
     for step in range(round(1.0 / STEP) + 1):
         limit = round(step * STEP, 2)

@@ -1,4 +1,4 @@
-"""The page of operating points: what the shipped policy flags on development images, in words and tables."""
+"""The page of operating points: what the shipped policy flags on development images, as text and tables."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def share_text(row: Mapping[str, Any]) -> str:
 
 
 def held_out_text(row: Mapping[str, Any] | None) -> str:
-    """The share at a hospital that had no say, and the limit that the others chose."""
+    """The share at the left-out hospital, and the limit chosen on the others."""
     return "–" if row is None else f"{share_text(row)} at {row['limit']:.2f}"
 
 

@@ -1,4 +1,4 @@
-"""Learns what ordinary images look like: features of each, a forest of them, and a small memory of their places."""
+"""Learns what ordinary images look like: features per image, a forest of the features, and a small memory of places."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ BANK, PLACES_PER_IMAGE = 1024, 40
 
 @dataclass(frozen=True, slots=True)
 class ImageLook:
-    """What is kept of one image: raw features of every kind of block, and its places (rows, columns, C)."""
+    """The stored description of one image: raw features of every kind of block, and its places (rows, columns, C)."""
 
     blocks: Mapping[str, NDArray[np.float64]]
     places: NDArray[np.float32]
 
 
 class ImageLooker:
-    """Runs the graph of a package for the outputs that anomalies are scored from."""
+    """Runs the graph of a package to get the outputs used for anomaly scores."""
 
     def __init__(self, package_dir: Path, card: Card) -> None:
         if not card.saliency.taps:
@@ -56,7 +56,7 @@ class ImageLooker:
         return inputs, self._session.run(self.taps, inputs.arrays)
 
     def look(self, display: NDArray[np.uint16]) -> ImageLook:
-        """Everything that any set of features may want; places are those of the last tap."""
+        """All features that a feature set can use; places are those of the last tap."""
         inputs, outputs = self.run(display)
         view = inputs.global_view[0, 0]
         raw = {name: raw_features(block, outputs, view) for name, block in self.kinds.items()}
@@ -65,7 +65,7 @@ class ImageLooker:
 
 @dataclass(frozen=True, slots=True)
 class OrdinaryLooks:
-    """Looks at ordinary images: those that forests grow from, whose they are, and those of patients held out."""
+    """Looks at ordinary images: those from which forests grow, their patients, and those of held-out patients."""
 
     looks: Sequence[ImageLook]
     patients: Sequence[str]
@@ -74,13 +74,13 @@ class OrdinaryLooks:
 
 @dataclass(frozen=True, slots=True)
 class OrdinaryModel(OrdinaryLooks):
-    """A model with the looks that it was learnt from, by which other sets of features are compared with it."""
+    """A model with the looks from which it was learned, for comparison with other feature sets."""
 
     model: AnomalyModel
 
 
 def learn(looker: ImageLooker, data: QualityData, seed: int) -> OrdinaryModel:
-    """Forest, ordinary scores and memory of places; patients that the network was not fitted on rank the scores."""
+    """Forest, ordinary scores and memory of places; held-out patients of the network give the ranks of scores."""
     section = AnomalySection(file=FILE, blocks=(looker.kinds["network"],), regions=looker.taps[-1])
     looks = [looker.look(display(data, record)) for record in data.fitting]
     held_out = [looker.look(display(data, record)) for record in data.held_out]
@@ -93,7 +93,7 @@ def learn(looker: ImageLooker, data: QualityData, seed: int) -> OrdinaryModel:
 
 
 def fit_forest(kinds: Sequence[str], looks: Sequence[ImageLook], seed: int) -> tuple[dict[int, Projection], Forest]:
-    """Projections of some kinds of blocks, and the forest of them."""
+    """Projections of the given kinds of blocks, and a forest of the projected features."""
     projections = {
         number: principal_components(np.stack([look.blocks[kind] for look in looks]), COMPONENTS)
         for number, kind in enumerate(kinds)
@@ -117,7 +117,7 @@ def project(
 def ordinary_scores(
     kinds: Sequence[str], looks: Sequence[ImageLook], patients: Sequence[str], held_out: Sequence[ImageLook], seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores of images by forests that did not see their patients: of the fitting part in folds, and held out."""
+    """Scores of images by forests without their patients: the fitting part in folds, and the held-out part."""
     fold = np.array([int(hashlib.sha256(p.encode()).hexdigest(), 16) % FOLDS for p in patients])
     scores = np.zeros(len(looks))
     for number in range(FOLDS):
@@ -130,13 +130,13 @@ def ordinary_scores(
 
 
 def remember(images: Sequence[NDArray[np.float32]], others: Sequence[NDArray[np.float32]], seed: int) -> MemoryBank:
-    """A bank of places of some images; how far places of ``others`` lie from it says what is ordinary."""
+    """A bank of places of some images; the distances of places of ``others`` from it define what is ordinary."""
     rng = np.random.default_rng(seed)
     pool = []
     for places in images:
         flat = places.reshape(-1, places.shape[-1])
         pool.append(flat[rng.choice(len(flat), min(PLACES_PER_IMAGE, len(flat)), replace=False)])
-    # Half precision halves the file; what is compared with it at run time is what was rounded here.
+    # Half precision halves the file; run time compares with the same rounded values.
     bank = coreset(np.concatenate(pool), BANK).astype(np.float16).astype(np.float32)
     distances = np.concatenate([nearest(places, bank).ravel() for places in others])
     ordinary, unusual = np.quantile(distances, (0.95, 0.999))

@@ -1,4 +1,4 @@
-"""Where the weights of a run came from, said so that it can be found again after the package was replaced."""
+"""The origin of a run's weights, in a form that stays valid after the package was replaced."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def commit() -> str:
-    """The commit of the checkout that trains, empty outside of one."""
+    """The commit of the training checkout; empty outside a checkout."""
     git = shutil.which("git")
     if git is None:
         return ""
@@ -19,7 +19,7 @@ def commit() -> str:
 
 
 def start_of(package: str, at: str) -> str:
-    """How a card says which package a run began with: replaced packages stay in the history, not in the folder.
+    """A card's reference to the starting package: replaced packages remain in the history, not in the folder.
 
     >>> start_of("quality-0.5.0", "3cf749b")
     'git archive 3cf749b models/quality-0.5.0 | tar -x'

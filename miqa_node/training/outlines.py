@@ -57,7 +57,7 @@ class Outline:
         return ((x - (x0 + x1) / 2) / wide) ** 2 + ((y - (y0 + y1) / 2) / high) ** 2 <= 1.0
 
     def mask(self, rows: int, columns: int) -> NDArray[np.bool_]:
-        """Cells of a grid over the image whose centre lies inside; the nearest cell when the outline is smaller."""
+        """Cells of a grid over the image whose centre lies inside; the nearest cell if the outline is smaller."""
         corners = np.array(self.points)
         inside = np.zeros((rows, columns), bool)
         left, top = np.floor(corners.min(0).clip(0, 1) * (columns, rows)).astype(int)
@@ -73,7 +73,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedImage:
-    """An image file with what was drawn on it; images of one ``patient`` resemble each other."""
+    """An image file with its outlines; images of one ``patient`` are correlated."""
 
     path: Path
     patient: str
@@ -94,10 +94,10 @@ def box(x0: float, y0: float, x1: float, y1: float) -> Outline:
 
 
 def real_objects(data_dir: Path, *, choosing: bool = False) -> list[AnnotatedImage]:
-    """Images on which a reader was sure of a foreign object or device, with all its boxes.
+    """Images on which a reader was sure of a foreign object or device, with all boxes.
 
-    Those of ``cxr_eval``, hospitals that no model saw; or, for ``choosing`` a method or a setting, those patients of
-    ``cxr_train`` that no weights are fitted on. What is chosen on the evaluation's images cannot be judged by them.
+    From ``cxr_eval``, hospitals that no model saw; or, for ``choosing`` a method or a setting, from the held-out
+    patients of ``cxr_train``. A choice made on the evaluation images could not be evaluated on them.
     """
     if choosing:
         records = read_records(data_dir / "cxr_train", data_dir / "annotations" / "train.jsonl")
@@ -119,14 +119,14 @@ def pathologies(data_dir: Path) -> list[AnnotatedImage]:
 def object_cxr(folder: Path, part: str = "dev") -> list[AnnotatedImage]:
     """The images with foreign objects of a part of Object-CXR (JF Healthcare, MIDL 2020), as it was published.
 
-    ``folder/<part>.csv`` has two columns, the image's name and its annotation: outlines separated by ";", each "kind
-    x1 y1 x2 y2 …" in pixels from the upper left corner. Images lie in ``folder/<part>/`` or beside the file; those
-    without annotation have no object and play no Pointing Game.
+    ``folder/<part>.csv`` has two columns, the image's name and its annotation: outlines separated by ";", each "kind x1
+    y1 x2 y2 …" in pixels from the upper left corner. Images are in ``folder/<part>/`` or beside the file; images
+    without annotation have no object and are left out of the Pointing Game.
 
     Raises
     ------
     ValueError
-        The file is not in that format; the text names the line.
+        The file is not in that format; the message names the line.
     FileNotFoundError
         An image is missing.
     """

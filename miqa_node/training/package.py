@@ -32,7 +32,7 @@ SOP_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.1",  # Computed Radiography
     "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
     "1.2.840.10008.5.1.4.1.1.1.1.1",  # Digital X-Ray, for processing
-    "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture: PNG and JPEG come as these
+    "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture, the class of PNG and JPEG files
 )
 INTENDED_USE = (
     "Finds technical quality defects of frontal chest radiographs of adults within seconds of the exposure, so that a "
@@ -85,7 +85,7 @@ def write_package(
     graph_file: Path, folder: Path, calibration: QualityCalibration, spec: Preprocess, data: QualityData,
     training: Mapping[str, Any], metrics: Mapping[str, Any], version: str,
 ) -> Path:  # fmt: skip
-    """Make the whole folder; the graph file is copied and gets the card into its metadata."""
+    """Write the whole folder, with a copy of the graph file that has the card in its metadata."""
     (folder / "golden").mkdir(parents=True, exist_ok=True)
     names = write_golden_images(folder / "golden")
     card = card_of(calibration, spec, data, training, metrics, version, names)
@@ -130,7 +130,7 @@ def card_of(
 
 
 def write_golden_images(folder: Path) -> list[str]:
-    """Eight 8-bit PNGs of the public sample chest, simulated defects of it, and phantoms; returns their names."""
+    """Eight 8-bit PNGs: the public sample chest, simulated defects of it, and phantoms; returns their names."""
     chest = public_chest(GOLDEN_LONG_SIDE_PX)
     pitch_mm = FIELD_MM / chest.shape[1]
 

@@ -28,7 +28,7 @@ TOLERANCE = 15.0 / 600.0
 SMOOTHING = 1.0
 """Gaussian σ in map cells before the peak is taken."""
 ROUNDS = 1000
-"""Of the bootstrap."""
+"""Rounds of the bootstrap."""
 
 Boxes = Sequence[tuple[float, float, float, float]]
 
@@ -74,11 +74,11 @@ def evaluate_pointing(
     package_dir: Path, dataset: Sequence[AnnotatedImage], *, finding: str = FindingName.FOREIGN_OBJECT,
     methods: Sequence[str] = METHODS, curves: int = 0, seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    """Every method on the same images, as plain data: one row per method with figures and intervals over patients.
+    """All methods on the same images, as plain data: one row per method with figures and intervals over patients.
 
     ``curves`` images, evenly spread, also get insertion and deletion (seconds each). An operator that cannot be
-    differentiated fails the whole evaluation: a table without the method would hide it. ValueError when the package
-    has no such class, or no image is annotated.
+    differentiated fails the whole evaluation: a table without the method would hide the failure. ValueError if the
+    package has no such class, or no image is annotated.
     """
     card = read_card(package_dir)
     names = [row.name for row in card.outputs.classes]
@@ -110,7 +110,7 @@ def evaluate_pointing(
 def interval_by_patient(
     values: NDArray[np.float64], patients: Sequence[str], *, seed: int = 0, rounds: int = ROUNDS
 ) -> tuple[float, float]:
-    """95 % interval of the mean; whole patients are drawn with replacement, for their images resemble each other."""
+    """95 % interval of the mean; resamples whole patients, because their images are correlated."""
     names = {name: number for number, name in enumerate(dict.fromkeys(patients))}
     index = np.array([names[p] for p in patients])
     sums, counts = np.bincount(index, values), np.bincount(index)
@@ -154,7 +154,7 @@ def _one_image(
 
 def _played(method: str, values: NDArray[np.float32], outlines: Sequence[Outline]) -> dict[str, float]:
     if method == RANDOM:
-        # What a random point scores on average, instead of what one happened to.
+        # The expected score of a random point, not that of one draw.
         return {"tolerant": chance_of(outlines, TOLERANCE), "exact": chance_of(outlines, 0.0)}
     one = play((0.5, 0.5) if method == CENTRE else peak(values), outlines)
     return {"tolerant": float(one.tolerant), "exact": float(one.exact)}

@@ -1,4 +1,4 @@
-"""One image as another hospital might have delivered it: size, framing, tone, markers; nothing of it is a defect."""
+"""Varies an image as another hospital might have delivered it: size, framing, tone, markers; none of it is a defect."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from miqa_node.degrade.physics import clip, field_noise, gaussian_blur
 from miqa_node.training.datasets import DatasetRecord, ObjectBox
 
 LARGE_PX = 700
-"""Longer side from which an image is also used at its full size, and drawn more often."""
+"""Minimum longer side of images that are also used at full size and drawn more often."""
 FINE_SHARE = 0.15
-"""Of the pictures that keep more than 8 bits at the end, as DICOM objects do."""
+"""Share of pictures that keep more than 8 bits, as DICOM objects do."""
 GREY_SHARE = 0.15
-"""Of the images that are presented with little contrast between white markers and black borders."""
+"""Share of images presented with low contrast between white markers and black borders."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
-    """An image before defects: display values, the annotated boxes moved with it, what is known of objects."""
+    """An image before defects: display values, transformed annotation boxes, and object labels."""
 
     image: Image
     boxes: tuple[ObjectBox, ...]
@@ -34,7 +34,7 @@ class BaseImage:
 def vary(record: DatasetRecord, pixels: NDArray[np.uint8], rng: np.random.Generator) -> BaseImage:
     """The image as another hospital might have delivered it: size, framing, tone curve, sharpening, JPEG, markers.
 
-    Nothing here is a defect: turns stay below 1.2°, JPEG above quality 88, sharpening mild.
+    Nothing here is a defect: rotation stays below 1.2°, JPEG quality above 88, sharpening mild.
     """
     image, boxes = _frame(pixels, record.objects or (), rng)
     grey = rng.uniform() < GREY_SHARE
@@ -55,9 +55,9 @@ def vary(record: DatasetRecord, pixels: NDArray[np.uint8], rng: np.random.Genera
 
 
 def deliver(image: Image, rng: np.random.Generator) -> Image:
-    """What happens to every picture at the end, with a defect or without: light noise, sharpening, 8 bits, JPEG.
+    """The final steps for every picture, with or without a defect: light noise, sharpening, 8 bits, JPEG.
 
-    A defect that is simulated in real numbers on an 8-bit picture would otherwise show by its missing rounding.
+    Otherwise a defect simulated in floating point on an 8-bit picture would be recognisable by the missing rounding.
     """
     if rng.uniform() < 0.35:
         noise = gaussian_blur(field_noise((image.shape[0], image.shape[1]), rng), rng.uniform(0.0, 0.7))
@@ -78,14 +78,14 @@ def deliver(image: Image, rng: np.random.Generator) -> Image:
 def _frame(
     pixels: NDArray[np.uint8], boxes: Sequence[ObjectBox], rng: np.random.Generator
 ) -> tuple[Image, tuple[ObjectBox, ...]]:
-    """Trim up to 4 % of each side, change size and aspect, sometimes turn a little or add black borders."""
+    """Trim up to 4 % of each side, change size and aspect; sometimes rotate slightly or add black borders."""
     rows, columns = pixels.shape
     trim = rng.uniform(0.0, 0.04, 4) * (rng.uniform() < 0.6)
     x0, y0 = int(trim[0] * columns), int(trim[1] * rows)
     x1, y1 = columns - int(trim[2] * columns), rows - int(trim[3] * rows)
     part = pixels[y0:y1, x0:x1]
     longest = max(part.shape)
-    # Detectors deliver 2,000 pixels and more, which preprocessing makes 1,024: that is the size to be good at.
+    # Detectors deliver 2,000 pixels and more, which preprocessing reduces to 1,024: performance matters at that size.
     fine = longest > LARGE_PX and rng.uniform() < 0.65
     target = longest if fine else min(longest, int(rng.integers(430, 660)))
     scale = target / longest
@@ -118,7 +118,7 @@ def _borders(image: Image, boxes: list[ObjectBox], rng: np.random.Generator) -> 
 
 
 def _through(box: ObjectBox, window: tuple[float, float, float, float]) -> ObjectBox:
-    """The box in coordinates of a window of the image (fractions), cut at its edges."""
+    """The box in coordinates of a window of the image (fractions), clipped at its edges."""
     x0, y0, x1, y1 = window
     a, b, c, d = box.box
     moved = ((a - x0) / (x1 - x0), (b - y0) / (y1 - y0), (c - x0) / (x1 - x0), (d - y0) / (y1 - y0))
@@ -140,9 +140,9 @@ def tone(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _grey(image: Image, rng: np.random.Generator) -> Image:
-    """The anatomy in a third to a half of the display range, mostly with a thin black border around it.
+    """Compress the anatomy to a third to a half of the display range, mostly with a thin black border around it.
 
-    Marker and border then span the range that an image is normalised by, as in images that some hospitals deliver.
+    Marker and border then span the range used for normalisation, as in images of some hospitals.
     """
     low, width = rng.uniform(0.1, 0.4), rng.uniform(0.3, 0.5)
     image = np.asarray(image * np.float32(width) + np.float32(low), np.float32)
@@ -155,7 +155,7 @@ def _grey(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _mark(image: Image, rng: np.random.Generator) -> Image:
-    """L/R markers and words near the border: they belong there and are not artifacts."""
+    """Draw L/R markers and words near the border, where they belong; they are not artifacts."""
     rows, columns = image.shape
     ink = np.zeros(image.shape, np.uint8)
     for _ in range(int(rng.integers(1, 3))):

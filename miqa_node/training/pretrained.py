@@ -1,8 +1,8 @@
-"""Weights that learned from everyday photographs, as a start for networks of few images (``--pretrained FILE``).
+"""Weights pretrained on everyday photographs, as a start for training with few images (``--pretrained FILE``).
 
-Two published files are read: MobileNetV2 1.0/224 as a TensorFlow Lite flatbuffer of 8-bit numbers, which are made real
-numbers again, and SqueezeNet 1.1 as Keras' HDF5 of single precision. Both nets then take what all of architectures.py
-take, -1 (black) to 1 (white): their own scaling is folded into the first convolution.
+Two published files are read: MobileNetV2 1.0/224 as a TensorFlow Lite flatbuffer with 8-bit weights, which are
+dequantised, and SqueezeNet 1.1 as Keras HDF5 in single precision. Both then take the input of all networks in
+architectures.py, -1 (black) to 1 (white): their own scaling is folded into the first convolution.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 def pretrained(
     architecture: Architecture, file: Path, classes: int, channels: int = 1, *, dropout: float = 0.2
 ) -> ClassifierNet:
-    """A network whose features come from the file; what it says of the new classes is fresh.
+    """A network with the file's features and a newly initialised classifier.
 
     With one channel the first convolution takes the gray value for red, green and blue.
 
@@ -48,7 +48,7 @@ def pretrained(
 
 
 def imagenet_classifier(file: Path) -> ClassifierNet:
-    """The whole published MobileNetV2 with its 1,001 classes ("background" first), to check the features by."""
+    """The whole published MobileNetV2 with its 1,001 classes ("background" first), for checking the features."""
     layers = read_layers(Architecture.MOBILENET, file)
     net = build(Architecture.MOBILENET, len(layers[-1].bias), 3)
     _fill(net.features, layers[:-1], 3)
@@ -58,7 +58,7 @@ def imagenet_classifier(file: Path) -> ClassifierNet:
 
 
 def read_layers(architecture: Architecture, file: Path) -> list[TfliteLayer]:
-    """The convolutions of a published file in the order of the image's way; the first takes -1 to 1, red first."""
+    """The convolutions of a published file from input to output; the first takes -1 to 1, red first."""
     try:
         if architecture is Architecture.MOBILENET:
             first, *others = read_tflite(file.read_bytes())
@@ -90,10 +90,10 @@ def read_keras(file: Path) -> list[TfliteLayer]:
 
 @torch.no_grad()
 def settle(net: nn.Module, batches: Iterable[Tensor | tuple[Tensor, ...]]) -> None:
-    """Give every batch normalisation the mean and variance of its input, and leave what the net computes as it was.
+    """Give every batch normalisation the mean and variance of its input, without changing what the network computes.
 
-    Published weights come with normalisation folded in. Without this the first training step would normalise what
-    never was normalised and forget what the net knew.
+    Published weights come with normalisation folded in. Without this, the first training step would normalise
+    activations that were never normalised and destroy what the network learned.
     """
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     sums = {norm: torch.zeros(3, norm.num_features, dtype=torch.float64) for norm in norms}
@@ -135,7 +135,7 @@ def _fill(features: nn.Module, layers: list[TfliteLayer], channels: int) -> None
     for convolution, layer in zip(convolutions, layers, strict=True):
         _copy(convolution, layer)
     for norm, layer in zip(norms, layers if norms else [], strict=True):
-        norm.weight.data.fill_((1.0 + norm.eps) ** 0.5)  # variance 1, mean 0: only the bias is left of it
+        norm.weight.data.fill_((1.0 + norm.eps) ** 0.5)  # variance 1, mean 0: only the bias remains
         norm.bias.data.copy_(torch.from_numpy(layer.bias))
 
 
@@ -155,7 +155,7 @@ def _count(features: nn.Module) -> int:
 
 
 def _rescaled(layer: TfliteLayer, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> TfliteLayer:
-    """The layer for x where it was made for scale · x + offset, each by input channel."""
+    """The layer for input x, from a layer for scale · x + offset; both per input channel."""
     weight = layer.weight.astype(np.float64)
     bias = layer.bias + np.einsum("oihw,i->o", weight, offset)
     return TfliteLayer((weight * scale[None, :, None, None]).astype(np.float32), bias.astype(np.float32))

@@ -48,9 +48,9 @@ def train_quality(
 ) -> Path:  # fmt: skip
     """Fit, export, calibrate, evaluate, and write ``out_dir/quality-<version>``; returns that folder.
 
-    ``steps`` (when given) ends the run instead of ``minutes`` and makes it repeatable on the same machine. The run's
-    checkpoints lie in ``run_dir`` (default training-runs/quality-<version>); with ``resume`` it goes on from the last.
-    ``start`` is the package, or the checkpoint of another run, whose weights this one begins with.
+    ``steps``, if given, ends the run instead of ``minutes`` and makes it repeatable on the same machine. Checkpoints
+    are in ``run_dir`` (default training-runs/quality-<version>); with ``resume`` the run continues from the last one.
+    ``start`` is a package, or the checkpoint of another run, with the starting weights.
     """
     check_pictures(data_dir)
     run_dir = run_dir or RUNS / f"quality-{version}"
@@ -78,7 +78,7 @@ def package_run(
     draws: int = 1,
     history: str = "",
 ) -> Path:
-    """Make a package of a run as far as it got; ``history`` says what was changed by hand on the way."""
+    """Make a package from the current state of a run; ``history`` records manual changes during the run."""
     spec, settings = Preprocess(), run.settings
     graph_file = run.folder / "graph.onnx"
     export(run.average, graph_file, spec)
@@ -114,21 +114,21 @@ def package_run(
 
 
 def add_saliency(folder: Path, data: QualityData) -> Path:
-    """Put the Pointing Game of the saliency methods into a package that has been written."""
+    """Add the Pointing Game of the saliency methods to a written package."""
     card: dict[str, Any] = yaml.safe_load((folder / CARD_NAME).read_text("utf-8"))
     card["metrics"]["saliency"] = saliency_figures(folder, data.development)
     return seal(folder, card)
 
 
 def _start_of(settings: QualityFitSettings) -> str:
-    """How the command names what a run begins with; a checkpoint has no name that others know."""
+    """How the recorded command names the start of a run; a checkpoint has no public name."""
     if not settings.start:
         return ""
     return f" --start models/{Path(settings.start).name}" if settings.starts_from_package else " --start CHECKPOINT"
 
 
 def sampler_of(data: QualityData, records: Sequence[DatasetRecord], seed: int, spec: Preprocess) -> Sampler:
-    """Draws training samples from some of the records."""
+    """A sampler of training samples from the given records."""
     return Sampler(records, data.cache, data.others, spec, seed=seed, crops=CROPS_PER_SAMPLE)
 
 

@@ -1,4 +1,4 @@
-"""How far a package agrees with what readers saw in real images: grades, objects and devices."""
+"""Agreement of a package with readers on real images: grades, objects and devices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from miqa_node.training.samples import COLUMN, GRADED_AS, OBJECTS
 from miqa_node.training.scores import JudgedCase
 
 COMPACT = 0.16
-"""Longer side of a box, as a share of the image, up to which it is drawn around one thing."""
+"""Maximum longer side, as a share of the image, of a box around a single object."""
 THINGS = {"foreign_object": REMOVABLE_KINDS, "device_in_view": DEVICE_KINDS, "both": REAL_KINDS}
 MARKED_GRADE = 2
 
@@ -39,7 +39,7 @@ def observations(cases: Sequence[JudgedCase], scores: NDArray[np.float64], truth
 
 
 def agreement(clean: Sequence[JudgedCase], probability: Probability) -> dict[str, Any]:
-    """AUROC of each grade that readers gave (any against none), of marked ones, and of what they called usable."""
+    """AUROC for each grade of the readers (any against none), for marked grades, and for usability."""
     logits = np.stack([case.logits for case in clean]).astype(np.float64)
     rows: dict[str, Any] = {}
     for grade, finding in GRADED_AS.items():
@@ -54,9 +54,9 @@ def agreement(clean: Sequence[JudgedCase], probability: Probability) -> dict[str
 
 
 def object_agreement(clean: Sequence[JudgedCase], flagged: NDArray[np.bool_]) -> dict[str, Any]:
-    """How objects, devices and both together are separated, and what the operating point of objects does.
+    """Separation of objects, devices and both combined, and the effect of the operating point for objects.
 
-    ``flagged`` (N,): which images are called a foreign object.
+    ``flagged`` (N,): which images are flagged for a foreign object.
     """
     logits = np.stack([case.logits for case in clean]).astype(np.float64)
     objects, devices = (logits[:, COLUMN[name]] for name in OBJECTS)
@@ -85,7 +85,7 @@ def object_agreement(clean: Sequence[JudgedCase], flagged: NDArray[np.bool_]) ->
 
 
 def pointing(things: str, peaks: Iterable[tuple[DatasetRecord, Peak]]) -> dict[str, Any]:
-    """Pointing Game of one kind of thing: all boxes with and without tolerance, and compact boxes apart."""
+    """Pointing Game for objects or devices: all boxes with and without tolerance, and compact boxes separately."""
     kinds = THINGS[things]
     rows = [(record, point, [o for o in record.objects or () if o.kind in kinds]) for record, point in peaks]
     rows = [row for row in rows if any(o.sure for o in row[2])]
@@ -118,5 +118,5 @@ def _marked(grade: str) -> Truth:
 
 
 def _known(grade: int) -> bool | None:
-    """Marked, or nothing; a slight grade is left out."""
+    """True for marked, False for none; slight grades are left out."""
     return None if 0 < grade < MARKED_GRADE else grade >= MARKED_GRADE

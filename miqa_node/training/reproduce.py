@@ -1,4 +1,4 @@
-"""Makes each shipped package again from public starts, and compares the figures of its card with the shipped one's."""
+"""Rebuilds each shipped package from public weights and compares the figures on its card with the shipped ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECIPES = Path(__file__).parent / "reproduce.toml"
 
 
 class ReproductionRecipe(BaseModel):
-    """One package: the commands after ``miqa-node train``, and the figures of its card with their tolerance."""
+    """One package: its ``miqa-node train`` commands, and the figures on its card with tolerances."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,7 +52,7 @@ class FigureComparison:
 
 
 def read_recipes(names: Sequence[str] = ()) -> list[ReproductionRecipe]:
-    """The recipes of all packages, or of those named; SettingsError lists the known names."""
+    """The recipes of all or of the named packages; the SettingsError for an unknown name lists the known ones."""
     recipes = [ReproductionRecipe.model_validate(row) for row in tomllib.loads(RECIPES.read_text())["package"]]
     recipe_names = [recipe.name for recipe in recipes]
     unknown = sorted(set(names) - set(recipe_names))

@@ -27,7 +27,7 @@ METHODS = sorted(set(SaliencyMethod) - {SaliencyMethod.OCCLUSION}, key=lambda m:
 def saliency_figures(
     package_dir: Path, records: Sequence[DatasetRecord], methods: Sequence[SaliencyMethod] = METHODS
 ) -> dict[str, Any]:
-    """One row per method and kind of thing; "both" points at what the likelier of the two findings was seen on."""
+    """One row per method and kind of object; "both" uses the map of the likelier of the two findings."""
     card = read_card(package_dir)
     names = [row.name for row in card.outputs.classes]
     columns = [names.index(finding) for finding in OBJECTS]

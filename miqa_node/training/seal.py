@@ -1,4 +1,4 @@
-"""The last step of every package: the card goes into its graphs, checksums into the card, and the pages are written."""
+"""The last step of every package: embeds the card in its graphs, adds checksums to the card and writes the pages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ CHEST_RADIOGRAPHS: dict[str, list[str]] = {
     "body_part": ["CHEST", "THORAX", ""],
     "view": ["PA", "AP", ""],
 }
-"""Applicability of packages for frontal chests."""
+"""Section ``applicability`` of packages for frontal chests."""
 
 
 def golden_pairs(names: Sequence[str]) -> list[dict[str, str]]:
-    """The section ``golden`` of a card, of pictures in the folder of that name."""
+    """The section ``golden`` of a card, from the pictures in the folder of that name."""
     return [{"input": f"golden/{name}.png", "expected": f"golden/{name}.json"} for name in names]
 
 
 def seal(folder: Path, card: dict[str, Any]) -> Path:
-    """Write card.yaml and MODEL_CARD.md for what lies in the folder; the folder.
+    """Write card.yaml and MODEL_CARD.md for the files in the folder; returns the folder.
 
     ``card`` is plain data; checksums that it already has are replaced. Other metadata of the graphs stays.
     """

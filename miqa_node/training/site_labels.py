@@ -1,4 +1,4 @@
-"""Labels that people of a site gave, as ``miqa-node labels export`` writes them: more images to learn from."""
+"""Reads a site's own labels, as written by ``miqa-node labels export``, as further training images."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ GATE = frozenset(gate_names())
 def read_site_labels(folder: Path) -> list[DatasetRecord]:
     """The labelled pictures of an export.
 
-    Bad images without a named finding teach nothing about single findings and are left out; so are those that
-    are not chest radiographs. Drawn regions say where foreign objects lie.
+    Leaves out bad images without a named finding, which say nothing about single findings, and images other than chest
+    radiographs. Drawn regions locate foreign objects.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_site_labels(folder: Path) -> list[DatasetRecord]:
 
 
 def _objects(findings: frozenset[str], boxes: tuple[ObjectBox, ...]) -> tuple[ObjectBox, ...] | None:
-    """The objects that people drew; empty for an image free of them, None for one without drawings."""
+    """The objects that readers drew; empty for an image free of objects, None without drawings."""
     if FindingName.FOREIGN_OBJECT not in findings:
         return ()
     return boxes or None

@@ -1,4 +1,4 @@
-"""The weights of a shipped quality package as a start: for training it further, and for networks of other tasks."""
+"""The weights of a shipped quality package as starting weights, for further training and for other tasks."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ BEGINS_AS = {"noise": "noise_underexposure", "underexposure": "noise_underexposu
 BY_CLASS = frozenset({
     "evidence", "classify", "grade", "classify_texture", "grade_texture", "map_weight", "bias", "context",
 })  # fmt: skip
-"""Parts of the network with one row for each class."""
+"""Parameters of the network with one row per class."""
 ROOT = "net."
-"""What the exported module calls the network, hence how the names of its constants begin."""
+"""Prefix of the graph's constants: the name of the network in the exported module."""
 
 
 @torch.no_grad()
 def read_package(net: QualityNet, package: Path, classes: Sequence[str]) -> None:
-    """Fill a network of these classes from a package; one that it lacks begins as the one that it was split from.
+    """Load a package's weights into a network of these classes; a class it lacks starts as the class it was split from.
 
-    A folder without a card is taken to have the same classes.
+    A folder without a card is assumed to have the same classes.
 
     Raises
     ------
@@ -41,11 +41,11 @@ def read_package(net: QualityNet, package: Path, classes: Sequence[str]) -> None
 
 @torch.no_grad()
 def read_weights(net: QualityNet, graph: Path, rows: Sequence[int] | None = None) -> None:
-    """Fill the network from the graph of a quality package; what it computes in evaluation mode is what the graph says.
+    """Load weights from the graph of a quality package; in evaluation mode, the network then gives the graph's results.
 
-    ``rows`` are the classes of the graph that those of the network are made of, all in their order by default. The
-    graph's convolutions hold their normalisation, so normalisations begin as the identity: before training,
-    ``settle`` of :mod:`miqa_node.training.pretrained` has to give them their statistics.
+    ``rows`` holds the graph's class for each class of the network, by default all in order. Normalisations are folded
+    into the graph's convolutions and start as the identity: before training, ``settle`` of
+    :mod:`miqa_node.training.pretrained` must compute their statistics.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def classes_in(graph: Path) -> int:
 
 
 def _rows(card: Card, classes: Sequence[str]) -> list[int]:
-    """The place of each class in the package."""
+    """The index of each class in the package."""
     names = [row.name for row in card.outputs.classes]
     begins = [name if name in names else BEGINS_AS.get(name, name) for name in classes]
     if missing := [name for name in begins if name not in names]:
@@ -85,7 +85,7 @@ def _rows(card: Card, classes: Sequence[str]) -> list[int]:
 def _of_classes(
     constants: dict[str, Tensor], name: str, like: Tensor, graph: Path, rows: Sequence[int] | None
 ) -> Tensor:
-    """A constant, with its rows (and what the severity reads of the pooled maps) in the order of the classes."""
+    """A constant with its rows (and the severity's inputs from the pooled maps) in the order of the classes."""
     module = name.rpartition(".")[0] or name
     if rows is None or module not in BY_CLASS:
         return _constant(constants, name, like, graph)
@@ -94,13 +94,13 @@ def _of_classes(
         raise ValueError(f"{graph} holds another network than training/networks.py makes: {name} does not fit.")
     if name == "grade.weight":
         features = like.shape[1] - len(rows)
-        shared = torch.tensor([float(list(rows).count(row)) for row in rows])  # a class that was split counts once
+        shared = torch.tensor([float(list(rows).count(row)) for row in rows])  # a split class counts once
         constant = torch.cat([constant[:, :features], constant[:, features:][:, list(rows)] / shared], 1)
     return constant[list(rows)]
 
 
 def _unfold(pair: nn.Sequential, name: str, constants: dict[str, Tensor], graph: Path) -> None:
-    """A convolution and its normalisation: variance 1, mean 0, so that only the bias is left of it."""
+    """A convolution and its normalisation with variance 1 and mean 0, so that only its bias remains."""
     convolution, norm = cast("nn.Conv2d", pair[0]), cast("nn.BatchNorm2d", pair[1])
     convolution.weight.copy_(_constant(constants, f"{name}.weight", convolution.weight, graph))
     norm.weight.fill_((1.0 + norm.eps) ** 0.5)

@@ -1,8 +1,8 @@
-"""The texture branch of the quality network: how much energy small filters find where, on crops at native pitch.
+"""The texture branch of the quality network: local energies of small filters on crops at native pitch.
 
-Blur, noise, grid lines and compression change the spectrum of an image before they change anything that a person would
-draw. A convolutional net of a few thousand steps hardly learns to take the logarithm of a local energy, which is what
-separates them; here it is built in, over fixed filters.
+Blur, noise, grid lines and compression change the spectrum of an image long before they change its visible shapes. They
+are separated by the logarithm of local energies, which a convolutional net hardly learns in a few thousand steps; here
+it is built in, over fixed filters.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 SIZE = 7
 ORIENTATIONS = 8
 FREQUENCIES = (0.22, 0.4)
-"""Cycles per pixel of the oriented filters: motion removes the fine ones across its direction."""
+"""Cycles per pixel of the oriented filters: motion removes high frequencies along its direction."""
 COSINES = ((0, 4), (4, 0), (0, 6), (6, 0), (2, 2), (4, 4), (6, 6), (3, 5), (5, 3), (5, 5))
 """Orders (row, column) of the separable cosine filters."""
 CELL_PX = 8
-"""Side of the cells whose energies are taken, in pixels of the crop."""
+"""Side of the cells for local energies, in pixels of the crop."""
 LEAST_ENERGY = 1e-5
 OCTAVES = 2
 
 
 class TextureNet(nn.Module):
-    """Crops to the mean of a few features over cells of their log-energies in two octaves."""
+    """Maps crops to the mean of a few features over cells, computed from log-energies in two octaves."""
 
     filters: Tensor
 
@@ -49,7 +49,7 @@ class TextureNet(nn.Module):
     def energies(self, crops: Tensor) -> Tensor:
         """(N, 2 B + 1, h/8, w/8): log-energies of the B filters in both octaves, and the mean of each cell.
 
-        In single precision: a squared difference of neighbours has no digits left in bf16.
+        In single precision: bf16 has too few digits for squared differences of neighbours.
         """
         fine = crops.float()
         octaves = (self._energy(fine, CELL_PX), self._energy(F.avg_pool2d(fine, 2), CELL_PX // 2))

@@ -1,4 +1,4 @@
-"""Reads the convolutions of a TensorFlow Lite file as real numbers; pretrained.py makes a network of them."""
+"""Reads the convolutions of a TensorFlow Lite file as floating-point numbers, for the network of pretrained.py."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class TfliteLayer:
 def read_tflite(content: bytes) -> list[TfliteLayer]:
     """Every convolution of the model, in its order; ValueError if the file is not one.
 
-    An 8-bit number q represents scale · (q - zero point), one scale a tensor. What rounding the published net does
-    between its layers is left out.
+    An 8-bit number q represents scale · (q - zero point), with one scale per tensor. The published net's rounding
+    between layers is omitted.
     """
     if content[4:8] != IDENTIFIER:
         msg = "it is not a TensorFlow Lite flatbuffer"
@@ -84,7 +84,7 @@ def _offset(table: Table, field: int) -> int:
 
 
 def _integer(table: Table, field: int, size: int) -> int:
-    """An unsigned integer of ``size`` bytes; 0, the default, when it was not written."""
+    """An unsigned integer of ``size`` bytes; 0, the default, if absent."""
     offset = _offset(table, field)
     place = table.Pos + offset
     return int.from_bytes(table.Bytes[place : place + size], "little") if offset else 0
@@ -105,6 +105,6 @@ def _array(table: Table, field: int, dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _vector(table: Table, field: int) -> tuple[int, int]:
-    """Start and length of a vector; nothing when it was not written."""
+    """Start and length of a vector; empty if absent."""
     offset = _offset(table, field)
     return (table.Vector(offset), table.VectorLen(offset)) if offset else (0, 0)

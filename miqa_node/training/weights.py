@@ -1,4 +1,4 @@
-"""What every fitting does with weights: the moving average that ships, and checkpoints that a kill leaves whole."""
+"""Weights in training: the moving average that is shipped, and checkpoints that survive an interruption."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def follow(average: nn.Module, net: nn.Module, share: float) -> None:
 
 
 def in_format(net: N, memory_format: torch.memory_format) -> N:
-    """The same network, its weights laid out in ``memory_format``, a keyword that torch's own types lack."""
+    """The same network with its weights in ``memory_format``, a keyword missing from torch's own types."""
     convert: Callable[..., N] = net.to
     return convert(memory_format=memory_format)
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint beside the old one and rename it."""
+    """Write a checkpoint to a temporary file and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     torch.save(dict(state), part)

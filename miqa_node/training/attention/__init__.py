@@ -1,1 +1,1 @@
-"""A small vision transformer that learns from chest radiographs without labels, for features that know no defects."""
+"""A small vision transformer, pretrained on chest radiographs without labels: features not tied to any known defect."""

@@ -1,7 +1,7 @@
-"""``miqa-node train attention``: a transformer without labels, and whether it detects the unusual better.
+"""``miqa-node train attention``: trains a transformer without labels and compares how well it detects unusual images.
 
-Compared are forests of the quality network's features, of gradients, of the transformer, and of sets of them; and maps
-by the nearest ordinary place, by forests of places, and by attention alone.
+Compares forests of the quality network's features, of gradients, of the transformer's features and of combinations; and
+maps made by the nearest ordinary place, by forests of places, and by attention alone.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ GRAPH, FIGURES = "model.onnx", "figures.json"
 
 @dataclass(frozen=True, slots=True)
 class AttentionSurvey:
-    """Everything of one image: the look, its places by kind, and the attention of the transformer."""
+    """One image: its look, its places by kind, and the attention of the transformer."""
 
     look: ImageLook
     places: Mapping[str, NDArray[np.float32]]
@@ -58,14 +58,14 @@ class AttentionSurvey:
 
 
 class AttentionSurveyor:
-    """Looks with the network of a package and with the transformer."""
+    """Runs the network of a package and the transformer."""
 
     def __init__(self, looker: ImageLooker, transformer: TransformerGraph, settings: PretrainSettings) -> None:
         self._looker, self._transformer = looker, transformer
         self._spec = spec_of(settings.shape)
 
     def survey(self, pixels: NDArray[np.uint16]) -> AttentionSurvey:
-        """Everything that any set of features or any map may want."""
+        """Everything that a feature set or a map needs."""
         base = self._looker.look(pixels)
         view = prepare(pixels, None, self._spec).global_view[0, 0]
         return add_attention(base, view, self._transformer)
@@ -76,7 +76,7 @@ class AttentionSurveyor:
 
 
 def add_attention(base: ImageLook, view: NDArray[np.float32], transformer: TransformerGraph) -> AttentionSurvey:
-    """A look at one image with what the transformer makes of its view."""
+    """A look at one image, with the transformer's features of its view."""
     weights = transformer.attend(view)
     look = ImageLook({**base.blocks, "transformer": weights.features}, NOTHING)
     return AttentionSurvey(look, {"network": base.places, **weights.places}, weights.attention, view)
@@ -86,7 +86,7 @@ def train_attention(
     data_dir: Path, package_dir: Path, out_dir: Path, settings: PretrainSettings, *, resume: bool = False,
     cache_dir: Path = CACHE,
 ) -> dict[str, Any]:  # fmt: skip
-    """Pretrain, export, compare; the graph and the figures lie in ``out_dir``. Returns the figures."""
+    """Pretrain, export and compare; write graph and figures to ``out_dir``. Returns the figures."""
     records = records_of(data_dir)
     run = pretrain(small_views(records, settings.shape), out_dir, settings, resume=resume)
     export_vit(run.net.encoder, out_dir / GRAPH)
@@ -110,12 +110,12 @@ def train_attention(
 
 
 def patients_of(data: QualityData) -> list[str]:
-    """Whose the images are that forests grow from."""
+    """The patients of the images from which forests grow."""
     return [f"{record.source}/{record.patient}" for record in data.fitting]
 
 
 class AttentionMaps:
-    """Everything that draws where an image is unusual, learnt from the places of ordinary images."""
+    """All maps of where an image is unusual, learned from the places of ordinary images."""
 
     def __init__(self, images: Sequence[AttentionSurvey], others: Sequence[AttentionSurvey], seed: int) -> None:
         self._banks: dict[str, MemoryBank] = {
@@ -153,7 +153,7 @@ def regions(maps: AttentionMaps, surveyor: AttentionSurveyor, data_dir: Path) ->
 
 
 def region_tables(objects: Sequence[OutlinedImage], pathologies: Sequence[OutlinedImage]) -> dict[str, Any]:
-    """The tables of both kinds of annotation."""
+    """Tables for both kinds of annotation."""
     return {
         "real objects": region_figures(objects),
         "compact real objects": region_figures(compact(objects)),

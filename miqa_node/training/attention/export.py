@@ -1,4 +1,4 @@
-"""From the pretrained transformer to a graph with its tokens and its attention as outputs, checked against torch."""
+"""Exports the pretrained transformer as a graph with tokens and attention as outputs, and checks it against torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKENS, MIDDLE, ATTENTION = OUTPUTS = ("tokens", "tap_middle", "attention")
 
 
 def export_vit(encoder: VisionTransformer, path: Path) -> float:
-    """Write the graph; returns the largest difference from torch, ValueError when that is above the tolerance."""
+    """Write the graph; return the largest difference from torch; ValueError if it exceeds the tolerance."""
     plain = ExportedVit(encoder).eval()
     side = encoder.shape.side_px
     view = torch.randn((1, 1, side, side), generator=torch.Generator().manual_seed(0))

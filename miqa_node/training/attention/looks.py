@@ -1,4 +1,4 @@
-"""What the transformer adds to the look at an image: features of the whole, and a description of each place."""
+"""What the transformer adds to a look: features of the whole image, and a descriptor of each place."""
 
 from __future__ import annotations
 
@@ -51,8 +51,7 @@ class TransformerGraph:
 def attention_features(tokens: NDArray[np.float32], attention: NDArray[np.float32]) -> NDArray[np.float64]:
     """Features of the whole image, of tokens (C, rows, columns) and attention (heads, rows, columns).
 
-    Mean and deviation of the tokens, the places weighted by how much attention they get, and each head's attention
-    in coarse cells.
+    Attention-weighted mean and standard deviation of the tokens, and each head's attention in coarse cells.
     """
     weights = attention.mean(axis=0).ravel()
     weights = weights / weights.sum()
@@ -65,7 +64,7 @@ def attention_features(tokens: NDArray[np.float32], attention: NDArray[np.float3
 
 
 def place_gradients(view: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
-    """Orientations of each cell as shares of their neighbourhood, and their strength, (cells, cells, 10)."""
+    """Orientations of each cell, normalised by its neighbourhood, and their strength, (cells, cells, 10)."""
     votes = histograms(view, cells)
     padded = np.pad(votes, ((1, 1), (1, 1), (0, 0)), mode="edge")
     around = np.sum([padded[row : row + cells, column : column + cells] for row, column in np.ndindex(3, 3)], axis=0)

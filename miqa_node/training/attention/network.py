@@ -1,7 +1,8 @@
-"""The vision transformer and the masked autoencoder that it is trained as.
+"""The vision transformer, and the masked autoencoder that trains it.
 
 Dosovitskiy et al., ICLR 2021; He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022: three quarters
-of the patches are hidden, the transformer sees the others, a light decoder guesses the hidden ones. No label is used.
+of the patches are hidden, the transformer sees the rest, and a light decoder predicts the hidden ones. No labels are
+used.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class VitShape:
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a perceptron, each after a normalisation and with a way around it."""
+    """Attention and a perceptron, each with pre-normalisation and a residual connection."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class TransformerBlock(nn.Module):
         self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, tokens, width) to the same."""
+        """Shape (N, tokens, width), as the input."""
         query, key, value = self.split(tokens)
         values = functional.scaled_dot_product_attention(query, key, value)
         return self.after(tokens, values)
@@ -63,14 +64,14 @@ class TransformerBlock(nn.Module):
         return query, key, value
 
     def after(self, tokens: Tensor, mixed: Tensor) -> Tensor:
-        """What comes after the attention."""
+        """The block after its attention: residual connection and perceptron."""
         tokens = tokens + self.out(mixed.transpose(1, 2).reshape(tokens.shape))
         out: Tensor = tokens + self.narrow(functional.gelu(self.widen(self.between(tokens))))
         return out
 
 
 class VisionTransformer(nn.Module):
-    """Patches and one class token through blocks of attention."""
+    """Transformer blocks over patches and one class token."""
 
     places: Tensor
 
@@ -84,12 +85,12 @@ class VisionTransformer(nn.Module):
         self.last = nn.LayerNorm(shape.width)
 
     def begin(self, view: Tensor) -> Tensor:
-        """Embedded patches with their places, (N, patches, width), of views (N, 1, side, side)."""
+        """Patch embeddings with positions, (N, patches, width), of views (N, 1, side, side)."""
         tokens: Tensor = self.embed(patches(view, self.shape.patch_px)) + self.places
         return tokens
 
     def forward(self, view: Tensor, visible: Tensor) -> Tensor:
-        """Tokens, the class token first, of the patches with the numbers ``visible`` (N, K)."""
+        """Tokens, class token first, of the patches with the indices ``visible`` (N, K)."""
         chosen = torch.gather(self.begin(view), 1, visible[..., None].expand(-1, -1, self.shape.width))
         tokens = torch.cat([self.class_token.expand(len(view), -1, -1), chosen], dim=1)
         for block in self.blocks:
@@ -99,7 +100,7 @@ class VisionTransformer(nn.Module):
 
 
 class MaskedAutoencoder(nn.Module):
-    """Guesses hidden patches; its loss is all that the transformer learns from."""
+    """Predicts hidden patches; the transformer learns only from this loss."""
 
     places: Tensor
 
@@ -115,9 +116,9 @@ class MaskedAutoencoder(nn.Module):
         self.guess = nn.Linear(width, shape.patch_px**2)
 
     def forward(self, view: Tensor, order: Tensor, values: int) -> Tensor:
-        """Mean squared error of the hidden patches, each normalised by its own mean and deviation.
+        """Mean squared error of the hidden patches, each normalised by its own mean and standard deviation.
 
-        ``order`` (N, patches) holds the numbers of all patches in random order; the first ``mixed`` are not hidden.
+        ``order`` (N, patches) holds the indices of all patches in random order; the first ``values`` are visible.
         """
         tokens = self.narrow(self.encoder(view, order[:, :values]))
         hidden = self.hidden_token.expand(len(view), order.shape[1] - values, -1)
@@ -136,10 +137,10 @@ class MaskedAutoencoder(nn.Module):
 
 
 class ExportedVit(nn.Module):
-    """What the package's graph gives of one view (1, 1, side, side); no patch is hidden.
+    """The outputs of the package's graph for one view (1, 1, side, side); no patch is hidden.
 
-    ``tokens`` (1, width, grid, grid) of the last block and ``tap_middle`` (the same) of the middle one; ``attention``
-    (1, heads, grid, grid): how much all places look at each place in the last block, the mean place has 1.
+    ``tokens`` (1, width, grid, grid) of the last block and ``tap_middle`` (same shape) of the middle one; ``attention``
+    (1, heads, grid, grid): the attention that each place receives in the last block, scaled to a mean of 1.
     """
 
     def __init__(self, encoder: VisionTransformer) -> None:
@@ -147,7 +148,7 @@ class ExportedVit(nn.Module):
         self.encoder = encoder
 
     def forward(self, global_view: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All outputs, in the order of the names in export."""
+        """All outputs, in the order of the names in ``export``."""
         encoder, grid = self.encoder, self.encoder.shape.grid
         tokens = torch.cat([encoder.class_token, encoder.begin(global_view)], dim=1)
         middle = tokens
@@ -166,7 +167,7 @@ class ExportedVit(nn.Module):
 
 
 def places_of(tokens: Tensor, grid: int) -> Tensor:
-    """(1, width, grid, grid) of tokens with the class token first."""
+    """(1, width, grid, grid) from tokens, without their leading class token."""
     return tokens[:, 1:].transpose(1, 2).reshape(1, tokens.shape[-1], grid, grid)
 
 
@@ -178,7 +179,7 @@ def patches(view: Tensor, size: int) -> Tensor:
 
 
 def sines(grid: int, width: int) -> Tensor:
-    """Fixed places, (1, grid², width): sines and cosines of row and column (Vaswani et al. 2017, in two dimensions)."""
+    """Fixed positions, (1, grid², width): sines and cosines of row and column (Vaswani et al. 2017, in 2D)."""
     steps = 10000.0 ** (-np.arange(width // 4) / (width / 4.0))
     angles = np.arange(grid)[:, None] * steps
     along = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)

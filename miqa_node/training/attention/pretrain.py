@@ -1,4 +1,4 @@
-"""Trains the transformer on radiographs without a label; resumable, ends after a time or a number of steps."""
+"""Pretrains the transformer on unlabelled radiographs; resumable, ends after a time or a number of steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from miqa_node.training.loop import TrainingSchedule, TrainingTask, train
 
 CHECKPOINT = "checkpoint.pt"
 MARGIN = 1.2
-"""Images are kept this much larger than the network sees them, so that crops of them lose no resolution."""
+"""Factor by which cached images are larger than the network's input, so that crops keep their resolution."""
 SEEN_SHARE = 0.25
 LEAST_CROP = 0.75
 """Side of the smallest crop as a share of the image."""
@@ -57,14 +57,14 @@ class PretrainResult:
 
 
 def spec_of(shape: VitShape) -> Preprocess:
-    """How an image is made ready for the network."""
+    """How an image is preprocessed for the network."""
     return Preprocess(global_view=GlobalView(rows=shape.side_px, columns=shape.side_px))
 
 
 def records_of(data_dir: Path) -> list[DatasetRecord]:
-    """Images that may be learnt from: their licence allows weights, and no evaluation of anomalies uses the patient.
+    """Images allowed for training: the licence permits weights, and no anomaly evaluation uses the patient.
 
-    Of ``cxr_train`` and ``cxr_pneumonia``; patients held out, of ``cxr_boxes``, or of a test part are left out.
+    From ``cxr_train`` and ``cxr_pneumonia``, without held-out patients, patients of ``cxr_boxes`` and test patients.
     """
     boxed = {record.patient for record in read_records(data_dir / "cxr_boxes")}
     records: dict[str, DatasetRecord] = {}
@@ -95,7 +95,7 @@ def small_views(records: Sequence[DatasetRecord], shape: VitShape) -> NDArray[np
 def pretrain(
     views: NDArray[np.float32], folder: Path, settings: PretrainSettings, *, resume: bool = False
 ) -> PretrainResult:
-    """Fit the autoencoder; its weights are the running average of the last steps."""
+    """Fit the autoencoder; the result has the running average of the weights."""
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
     cv2.setNumThreads(1)
@@ -127,7 +127,7 @@ def pretrain(
 
 
 def draw(views: NDArray[np.float32], settings: PretrainSettings, rng: np.random.Generator) -> Tensor:
-    """A batch (N, 1, side, side): crops, never mirrored or turned, for a mirrored chest is not ordinary."""
+    """A batch (N, 1, side, side) of crops, never mirrored or rotated, because a mirrored chest is not ordinary."""
     side, full = settings.shape.side_px, views.shape[1]
     batch = np.empty((settings.batch, 1, side, side), np.float32)
     for row, number in enumerate(rng.integers(len(views), size=settings.batch)):
@@ -147,7 +147,7 @@ def _rate(_step: int, progress: float) -> float:
 
 
 def facts(settings: PretrainSettings, run: PretrainResult, records: Sequence[DatasetRecord]) -> dict[str, Any]:
-    """What a card says of the run."""
+    """The card's record of the run."""
     return {
         "method": "masked autoencoder (He et al., CVPR 2022), three quarters of the patches hidden, no labels",
         "images": len(records),

@@ -1,1 +1,1 @@
-"""Quality models of the measurements alone: logistic regression, support vectors and random forest beside the CNN."""
+"""Quality models that use only measurements: logistic regression, SVM and random forest, as alternatives to the CNN."""

@@ -1,4 +1,4 @@
-"""Puts measurements on a scale that models can add up: missing ones imputed, long tails shortened, curves by hinges."""
+"""Puts measurements on a scale for additive models: imputes missing values, compresses long tails, adds hinges."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 KNOTS = (-4.0, -1.5, -0.75, 0.0, 0.75, 1.5)
-"""Where a measurement's curve may bend, in standard deviations; below the first there is nothing."""
+"""Knots where a measurement's curve may bend, in standard deviations."""
 LIMIT = 4.0
-"""Standard deviations beyond which a measurement says no more: a value of another world must not decide alone."""
+"""Measurements are clipped at this number of standard deviations, so that an absurd value cannot decide alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasurementScale:
-    """Of F measurements: z = (sign(x) · log(1 + |x| / unit) − mean) / deviation, cut at ± LIMIT; each shape (F,)."""
+    """z = (sign(x) · log(1 + |x| / unit) − mean) / deviation of F measurements, clipped at ± LIMIT; each field (F,)."""
 
     imputed: NDArray[np.float32]
     unit: NDArray[np.float32]
@@ -40,6 +40,6 @@ class MeasurementScale:
 
 
 def hinges(z: NDArray[np.float32]) -> NDArray[np.float32]:
-    """max(0, z − knot) for every knot: sums of these are the broken lines of each measurement; shape (N, F · K)."""
+    """max(0, z − knot) for every knot, shape (N, F · K); their sums are piecewise linear curves of each measurement."""
     bent = np.maximum(z[:, :, None] - np.array(KNOTS, np.float32), 0.0)
     return np.ascontiguousarray(bent.reshape(len(z), -1), np.float32)

@@ -1,4 +1,4 @@
-"""``miqa-node train classical``: every classical model on the samples of the network, judged on the same images."""
+"""``miqa-node train classical``: fits every classical model to the network's samples, evaluates on its images."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SIMULATED = (
 
 @dataclass(frozen=True, slots=True)
 class ClassicalResult:
-    """What became of one kind of model."""
+    """The result of one kind of model."""
 
     model: ClassicalModel
     calibration: QualityCalibration
@@ -66,9 +66,9 @@ def train_classical(
 ) -> dict[str, Any]:  # fmt: skip
     """Fit, calibrate, evaluate and compare; returns the comparison.
 
-    ``report_dir`` (by default a folder of training-runs) gets ``comparison.json`` and ``comparison.html``; when the
-    logistic regression is among the kinds and the images were not treated, ``out_dir/quality-classical-<version>/`` is
-    its package. ``against`` is the package of the network, whose card gives the network's row.
+    ``report_dir`` (by default a folder of training-runs) gets ``comparison.json`` and ``comparison.html``. If the
+    logistic regression is one of the kinds and the images are untreated, its package is written to
+    ``out_dir/quality-classical-<version>/``. ``against`` is the network's package; its card gives the network's row.
     """
     treatment = treatment or Treatment()
     data = read_quality_data(data_dir, image_cache)
@@ -107,7 +107,7 @@ def train_classical(
 
 
 def usual_measurements(model: ClassicalModel, table: FeatureTable) -> NDArray[np.float32]:
-    """The scaled measurements of a usual good image, shape (F,): medians over the samples without any defect."""
+    """The scaled measurements of a typical good image, shape (F,): medians over the samples without a defect."""
     good = np.all(table.present <= 0, axis=1)
     rows = model.scale.standardise(table.features[good] if good.any() else table.features)
     return np.asarray(np.median(rows, axis=0), np.float32)
@@ -143,14 +143,14 @@ def _outcome(
 
 
 def _held_out(cases: CalibrationCases) -> float:
-    """Mean AUROC on held-out patients of the training hospitals: what one would choose a model by."""
+    """Mean AUROC on held-out patients of the training hospitals, the figure for choosing a model."""
     judged = EvaluationCases(cases.clean, cases.everything, [], [], [])
     groups = [(measures.positives(judged, d), measures.negatives(judged, d), COLUMN[d]) for d in defect_names()]
     return round(float(np.mean([auroc(measures.scores(b, c), measures.scores(g, c)) for b, g, c in groups])), 3)
 
 
 def _answers(model: ClassicalModel, cases: Sequence[JudgedCase]) -> list[JudgedCase]:
-    """Cases whose logits were measurements, as the model judges these."""
+    """The cases with the model's logits in place of the measurements."""
     if not cases:
         return []
     logits, severity = model.judge(np.stack([c.logits for c in cases]))
@@ -173,7 +173,7 @@ def _operating_points(judged: EvaluationCases, calibration: QualityCalibration) 
 
 
 def _errors(judged: EvaluationCases, calibration: QualityCalibration) -> dict[str, Any]:
-    """Where a model errs: misses by severity and source, false alarms by source, and what a miss is taken for."""
+    """Where a model errs: misses by severity and source, false alarms by source, and the finding stated instead."""
     errors: dict[str, Any] = {}
     for finding in defect_names():
         column = COLUMN[finding]
@@ -199,7 +199,7 @@ def _shares(part: Sequence[JudgedCase], whole: Sequence[JudgedCase], key: Any) -
 
 
 def _milliseconds(model: ClassicalModel, treatment: Treatment) -> float:
-    """Median time of a 2048 × 2048 image from display values to logits; nearly all of it goes to measuring."""
+    """Median time for a 2048 × 2048 image from display values to logits; nearly all of it is measuring."""
     display = np.random.default_rng(0).integers(0, 65536, (TIMED_SIDE_PX, TIMED_SIDE_PX)).astype(np.uint16)
     measurer, times = MeasurementJudge(treatment), []
     for _ in range(TIMED_ROUNDS):
@@ -223,7 +223,7 @@ def _row(outcome: ClassicalResult) -> dict[str, Any]:
 
 
 def _network_row(package: Path) -> dict[str, Any]:
-    """As the network's card states it, on the same images."""
+    """The network's figures on the same images, from its card."""
     metrics: Mapping[str, Any] = yaml.safe_load((package / "card.yaml").read_text("utf-8"))["metrics"]
     simulated = metrics["simulated"]
     milliseconds = str(metrics.get("milliseconds", "")).split(" ", maxsplit=1)[0]

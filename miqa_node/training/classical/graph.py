@@ -1,4 +1,4 @@
-"""Writes a model that sums over measurements as an ONNX graph of 21 nodes: logits, and what each measurement did."""
+"""Writes an additive model as an ONNX graph of 21 nodes: logits, and the contribution of each measurement."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OPSET, IR_VERSION = 18, 10
 
 
 def sum_graph(model: ClassicalModel, usual: NDArray[np.float32]) -> onnx.ModelProto:
-    """The graph of a model whose heads are sums over measurements, with or without bends.
+    """The graph of a model whose heads are sums over measurements, linear or piecewise linear.
 
-    Input ``measurements`` (1, F), nothing missing. Outputs ``logits`` (1, C), ``severity`` (1, C) in [0, 1] and
-    ``contributions`` (1, C, F): each measurement's part of the logit, less its part for ``usual`` (F,), the scaled
-    measurements of a usual good image. TypeError if a head is not such a sum.
+    Input ``measurements`` (1, F) without missing values. Outputs ``logits`` (1, C), ``severity`` (1, C) in [0, 1] and
+    ``contributions`` (1, C, F): each measurement's part of the logit, minus its part for ``usual`` (F,), the scaled
+    measurements of a typical good image. TypeError if a head is not such a sum.
     """
     heads = [curves(head, bends=model.bends) for head in model.heads]
     grades = [curves(head, bends=model.bends) for head in model.severity]

@@ -21,14 +21,14 @@ from miqa_node.training.samples import CLASSES
 
 RIDGE = 3.0
 ABSENT_WEIGHT = 0.15
-"""Of samples without the defect when its severity is fitted, as in the network's loss."""
+"""Weight of samples without the defect when its severity is fitted, as in the network's loss."""
 TREES, LEAF = 200, 3
 SHIPPED = "lr"
-"""The kind that becomes a package: the plainest; on held-out patients it is within .001 of the best."""
+"""The kind that is packaged: the simplest; on held-out patients it is within .001 of the best."""
 
 
 class ModelHead(Protocol):
-    """Says of rows (N, ·) how strongly they look like a class; any monotone scale, shape (N,)."""
+    """Scores rows (N, ·) for one class, shape (N,), on any monotone scale."""
 
     def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Scores."""
@@ -50,7 +50,7 @@ class LinearHead:
 class ClassicalModel:
     """One kind of model with a head per class; ``severity`` holds a linear head per class.
 
-    With ``bends`` heads look at the hinges of :mod:`.basis`, else at the standardised measurements.
+    With ``bends`` the heads use the hinges of :mod:`.basis`, otherwise the standardised measurements.
     """
 
     name: str
@@ -80,7 +80,7 @@ def fit_model(name: str, table: FeatureTable, seed: int) -> ClassicalModel:
     z = scale.standardise(table.features)
     rows = hinges(z) if bends else z
     heads, severity = [], []
-    with threadpool_limits(1):  # matrices this small lose more to waiting threads than they win, and the order of sums
+    with threadpool_limits(1):  # for small matrices threads cost time and change the order of sums
         for column in range(len(CLASSES)):
             labelled = table.present[:, column] >= 0
             if len(np.unique(table.present[labelled, column])) < 2:
@@ -91,7 +91,7 @@ def fit_model(name: str, table: FeatureTable, seed: int) -> ClassicalModel:
 
 
 def curves(head: ModelHead, *, bends: bool) -> tuple[NDArray[np.float64], float]:
-    """A linear head as hinges' weights by measurement, shape (F, K), and a bias; a straight line is one hinge.
+    """A linear head as hinge weights by measurement, shape (F, K), and a bias; a straight line is one hinge.
 
     TypeError if the head is not a sum over measurements.
     """
@@ -110,7 +110,7 @@ def _logistic(rows: NDArray[np.float32], targets: NDArray[np.bool_], seed: int) 
 
 
 def _additive(rows: NDArray[np.float32], targets: NDArray[np.bool_], seed: int) -> ModelHead:
-    """Logistic regression on hinges: an additive model, whose every measurement has a curve of its own.
+    """Logistic regression on hinges: an additive model with one curve per measurement.
 
     Hastie and Tibshirani, Statistical Science 1 (1986), with piecewise linear curves (Friedman 1991).
     """
@@ -164,4 +164,4 @@ KINDS: Mapping[str, tuple[Callable[[NDArray[np.float32], NDArray[np.bool_], int]
     "svm-rbf": (_rbf_svm, False),
     "forest": (_forest, False),
 }
-"""How each kind is fitted, and whether it gets the hinges or the standardised measurements."""
+"""How each kind is fitted, and whether it uses the hinges or the standardised measurements."""

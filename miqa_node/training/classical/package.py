@@ -1,4 +1,4 @@
-"""Ships the logistic regression as a package: card, graph of a few nodes, goldens measured by the node's own code."""
+"""Packages the logistic regression: card, small graph, goldens measured by the node's own code."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_classical_package(
     model: ClassicalModel, usual: NDArray[np.float32], folder: Path, calibration: QualityCalibration, data: QualityData,
     training: Mapping[str, Any], metrics: Mapping[str, Any], version: str,
 ) -> Path:  # fmt: skip
-    """Make the whole folder; ``usual`` (F,) are the scaled measurements of a usual good image."""
+    """Write the whole folder; ``usual`` (F,) holds the scaled measurements of a typical good image."""
     (folder / "golden").mkdir(parents=True, exist_ok=True)
     names = write_golden_images(folder / "golden")
     card = _card(model, calibration, data, training, metrics, version, names)
@@ -68,7 +68,7 @@ def _card(
     model: ClassicalModel, calibration: QualityCalibration, data: QualityData, training: Mapping[str, Any],
     metrics: Mapping[str, Any], version: str, goldens: list[str],
 ) -> dict[str, Any]:  # fmt: skip
-    """The card of the network's package, for a model that looks at numbers; without the checksums of files."""
+    """The card of the network's package, adapted to a model of measurements; without the checksums of files."""
     card = card_of(calibration, Preprocess(), data, training, metrics, version, goldens)
     del card["preprocess"]
     imputed = zip(FEATURES, model.scale.imputed, strict=True)

@@ -1,4 +1,4 @@
-"""The comparison of classical models as a page: figures, ROC, what the shipped one looks at, confusion, errors."""
+"""The comparison of classical models as a page: figures, ROC, effects in the shipped one, confusion, errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEMPLATE = "comparison.html"
 def write_comparison(
     path: Path, comparison: Mapping[str, Any], models: Mapping[str, ClassicalModel], table: FeatureTable
 ) -> None:
-    """Write the page of what :func:`.compare.train_classical` found."""
+    """Write the page with the results of :func:`.compare.train_classical`."""
     outcomes, rows = comparison["outcomes"], comparison["rows"]
     pictures = {
         "bars": drawn.comparison_bars(rows),

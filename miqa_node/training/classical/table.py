@@ -1,4 +1,4 @@
-"""The measured tables that classical models learn from and are judged by, made once and kept in the cache folder."""
+"""Tables of measurements for training and evaluating classical models, made once and kept in the cache folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SOURCES = (
     "training/scores.py",
     "training/classical/features.py",
 )
-"""Code that decides the content of a table: a change makes new tables."""
+"""Code that determines the content of a table; if it changes, the tables are made again."""
 
 Progress = Callable[[int, int], None]
 
@@ -50,14 +50,14 @@ class FeatureTable:
 
 
 class _KeepsImage(Sampler):
-    """Draws the very samples that the network learns from, and keeps the image that each was made of."""
+    """Draws exactly the samples that the network trains on, and keeps the image of each."""
 
     image: Image
 
     def _finish(self, image: Image, *args: Any, **_named: Any) -> TrainingSample:
         self.image = image
         present, severity = args[:2]
-        nothing = np.zeros(0, np.float32)  # the views that a network would get cost as much as the measurements
+        nothing = np.zeros(0, np.float32)  # the views for a network would cost as much as the measurements
         return TrainingSample(nothing, nothing, present, severity, nothing, np.zeros(0, np.int16))
 
 
@@ -90,7 +90,7 @@ def training_table(
 def evaluation_table(
     data_dir: Path, data: QualityData, treatment: Treatment, *, cache_dir: Path = CACHE, draws: int = DRAWS
 ) -> EvaluationCases:
-    """Everything of an evaluation, with measurements for logits; see :class:`.features.Measurer`."""
+    """All cases of an evaluation, with measurements in place of logits; see :class:`.features.MeasurementJudge`."""
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     path = cache_dir / f"evaluation-{treatment.name}-{draws}-{_fingerprint(records)}.npz"
     if not path.exists():
@@ -103,7 +103,7 @@ def evaluation_table(
 
 
 def calibration_table(data: QualityData, treatment: Treatment, *, cache_dir: Path = CACHE) -> CalibrationCases:
-    """Everything that calibration asks, with measurements for logits."""
+    """All cases of a calibration, with measurements in place of logits."""
     records = [*data.held_out, *data.other_hospital]
     path = cache_dir / f"calibration-{treatment.name}-{_fingerprint(records)}.npz"
     if not path.exists():
@@ -140,7 +140,7 @@ def _cases(path: Path, records: Sequence[DatasetRecord]) -> dict[str, list[Judge
 
 
 def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Beside and renamed, so that a kill leaves no half table."""
+    """Write to a temporary file and rename it, so that an interruption leaves no partial table."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.stem}-{os.getpid()}.part")
     with part.open("wb") as stream:
@@ -149,7 +149,7 @@ def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def _fingerprint(records: Sequence[DatasetRecord]) -> str:
-    """Of the images and of the code."""
+    """Digest of the images and of the code."""
     digest = hashlib.sha256()
     for record in records:
         digest.update(f"{record.path.name}:{record.path.stat().st_size};".encode())

@@ -1,1 +1,1 @@
-"""Makes a classification package of any labelled images: ``miqa-node train classifier``."""
+"""Makes a classification package from any labelled images: ``miqa-node train classifier``."""

@@ -1,4 +1,4 @@
-"""Chosen on the validation part: the temperature that makes confidence honest, and the threshold that keeps recall."""
+"""Chooses temperature (calibrated confidence) and threshold (required recall) on the validation part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAST_THRESHOLD, MOST_THRESHOLD = 1e-4, 1.0 - 1e-4
 
 @dataclass(frozen=True, slots=True)
 class ClassifierThreshold:
-    """From ``value`` on the positive label is given; ``recall`` and ``precision`` are those of the validation part."""
+    """The positive label applies from ``value`` on; ``recall`` and ``precision`` are those of the validation part."""
 
     value: float
     recall: float
@@ -24,7 +24,7 @@ class ClassifierThreshold:
 
 
 def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
-    """The temperature of greatest likelihood (Guo et al., ICML 2017); every label weighs the same."""
+    """The maximum-likelihood temperature (Guo et al., ICML 2017); every label has the same weight."""
     weights = 1.0 / np.bincount(labels, minlength=logits.shape[1])[labels]
 
     def loss(log_temperature: float) -> float:
@@ -38,7 +38,7 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
 def threshold_for_recall(probability: Floats, positive: NDArray[np.bool_], target: float) -> ClassifierThreshold:
     """The highest threshold at which at least ``target`` of the positive images are found.
 
-    It lies halfway to the next lower probability, so that an image on the edge is not lost to rounding.
+    It lies halfway to the next lower probability, so that rounding does not lose an image at the limit.
     """
     descending = np.sort(probability[positive])[::-1]
     needed = math.ceil(target * len(descending) - 1e-9)

@@ -1,8 +1,8 @@
-"""Which images a classifier learns from: a folder for each label, or a CSV; split by patient, one seed one split.
+"""Reads the images for a classifier from one folder per label or a CSV, and splits them by patient and seed.
 
-A CSV has the columns ``file`` (relative to the CSV) and ``label``, and where there are any ``patient`` and ``split``
-(train, validate or test). Without a patient column DICOM files are split by Patient ID, and files with the same bytes
-always stay in one part, so that no image is in training and test at once.
+A CSV has the columns ``file`` (relative to the CSV) and ``label``, and optionally ``patient`` and ``split`` (train,
+validate or test). Without a patient column, DICOM files are split by Patient ID. Files with the same bytes always stay
+in one part, so no image is in both training and test.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from miqa_node.imaging.picture import is_picture, read_picture
 from miqa_node.settings import load_settings
 
 VALIDATE_SHARE = 0.2
-"""Of the patients: chooses the threshold and the temperature."""
+"""Share of the patients for choosing threshold and temperature."""
 TEST_SHARE = 0.2
-"""Of the patients: states the figures; nothing is chosen on it."""
+"""Share of the patients for the figures; nothing is chosen on them."""
 MOST_IMAGES = 200_000
 LEAST_IMAGES = 12
-"""Of each label: fewer leave nothing to calibrate or to test with."""
+"""Minimum number of images per label: fewer leave nothing to calibrate or test with."""
 COLOUR_SAMPLE = 64
 """Number of images examined to decide whether a data set has colour."""
 COLOUR_DIFFERENCE = 0.02
-"""Mean difference of the channels, as a share of the range, from which a picture counts as coloured."""
+"""Minimum mean difference of the channels, as a share of the range, for a picture to count as coloured."""
 
 
 class ClassifierPart(StrEnum):
@@ -56,7 +56,7 @@ PART_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """One labelled image. ``patient`` groups what must stay in one part."""
+    """One labelled image. Images with the same ``patient`` stay in one part."""
 
     path: Path
     label: str
@@ -65,7 +65,7 @@ class LabelledImage:
 
 
 def read_examples(source: Path, seed: int) -> list[LabelledImage]:
-    """The images of a folder with one folder for each label, or of a CSV, each with the part that it is used for.
+    """The images of a folder with one subfolder per label, or of a CSV, each with its part.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def read_examples(source: Path, seed: int) -> list[LabelledImage]:
 
 
 def labels_of(examples: Sequence[LabelledImage]) -> list[str]:
-    """The labels in order; their numbers are the columns of the network's logits."""
+    """The labels in the order of the network's logit columns."""
     return sorted({example.label for example in examples})
 
 
@@ -106,13 +106,13 @@ class PixelReader:
         self._decoder = Decoder(load_settings())
 
     def read(self, path: Path) -> Radiograph:
-        """Gray presentation values, and the colours where it has any; see :class:`miqa_node.errors.UnreadableError`."""
+        """Gray presentation values, and the colours if there are any; see :class:`miqa_node.errors.UnreadableError`."""
         if is_picture(path):
             return read_picture(path, modality="OT", body_part="", view="")[1]
         return self._decoder.decode(path)
 
     def have_colour(self, examples: Sequence[LabelledImage]) -> bool:
-        """Whether some of the first images have colours that are not gray."""
+        """Whether any of the first images has colours other than gray."""
         step = max(1, len(examples) // COLOUR_SAMPLE)
         return any(_is_coloured(self.read(example.path)) for example in examples[::step])
 
@@ -175,7 +175,7 @@ def _patient_of(path: Path) -> str | None:
 
 
 def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImage]:
-    """The examples with a patient each: the one named, else that of the first file with the same bytes."""
+    """The examples, each with a patient: the stated one, otherwise that of the first file with the same bytes."""
     groups: dict[str, str] = {}
     named = []
     for number, example in enumerate(examples):
@@ -186,7 +186,7 @@ def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImag
 
 
 def _split(examples: Sequence[LabelledImage], seed: int) -> list[LabelledImage]:
-    """Patients dealt out label by label, so that each part has its share of every label."""
+    """Assign patients to parts label by label, so that each part has its share of every label."""
     rng = np.random.default_rng(seed)
     labels: dict[str, Counter[str]] = defaultdict(Counter)
     for example in examples:

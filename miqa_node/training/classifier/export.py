@@ -1,4 +1,4 @@
-"""From a fitted classifier to the graph of a package, checked against torch."""
+"""Exports a fitted classifier as the graph of a package and checks it against torch."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class _Exported(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits, maps, deep = self.net.look(image)
-        # Names of outputs belong to what comes out, so the tap gets a node of its own.
+        # The name of an output belongs to the last node that gives it, so the tap gets a separate node.
         return logits, maps, deep
 
 
 def export_classifier(net: ClassifierNet, path: Path, channels: int, rows: int, columns: int) -> float:
     """Write the graph; returns the largest difference of an output from torch.
 
-    The graph takes ``image`` (1, channels, rows, columns) and gives ``logits`` (1, labels), ``maps`` (1, labels, h, w)
-    and the last features ``tap_deep``, which Grad-CAM looks at.
+    The graph takes ``image`` (1, channels, rows, columns) and returns ``logits`` (1, labels), ``maps`` (1, labels, h,
+    w) and the last features ``tap_deep``, which Grad-CAM uses.
 
     Raises
     ------
     ValueError
-        The graph says something else than torch.
+        The outputs of graph and torch differ.
     """
     plain = _Exported(copy.deepcopy(net).eval())
     image = torch.rand((1, channels, rows, columns), generator=torch.Generator().manual_seed(0)) * 2.0 - 1.0
@@ -47,7 +47,7 @@ def export_classifier(net: ClassifierNet, path: Path, channels: int, rows: int, 
 
 
 def name_fine_features(path: Path, rows: int) -> None:
-    """Name the last rectified features of that many rows ``tap_fine``: they give finer maps than the last ones.
+    """Name the last rectified features with that number of rows ``tap_fine``; they give finer maps than ``tap_deep``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a classifier is worth on the test part: recall first, then everything else, with intervals by patient."""
+"""Figures of a classifier on the test part: recall first, then the rest, with intervals by patient."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def figures_of(
     probability: NDArray[np.float64], truth: NDArray[np.int64], predictions: NDArray[np.int64], patients: Sequence[str],
     names: Sequence[str], positive: int | None, *, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """Figures of one part as a card keeps them; ``positive`` is the column whose recall was asked for, if one was."""
+    """Figures of one part as a card keeps them; ``positive`` is the column with a required recall, if any."""
     redraw = _Redraw(patients, seed)
     columns = range(len(names))
     precision, recall, f1, support = precision_recall_fscore_support(
@@ -65,14 +65,14 @@ def figures_of(
 
 
 def confusion(truth: NDArray[np.int64], predictions: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
-    """Rows: the label; columns: what was said."""
+    """Confusion matrix. Rows: true labels; columns: predicted labels."""
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (truth, predictions), 1)
     return {"names": list(names), "counts": counts.tolist()}
 
 
 def curves(probability: NDArray[np.float64], truth: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
-    """ROC curve of each label against the others, and how often what was stated was right, for the report."""
+    """ROC curve of each label against the rest, and the reliability of the stated confidence, for the report."""
     made = {}
     for column, name in enumerate(names):
         present = truth == column
@@ -91,7 +91,7 @@ def curves(probability: NDArray[np.float64], truth: NDArray[np.int64], names: Se
 def threshold_rows(
     probability: NDArray[np.float64], positive: NDArray[np.bool_], chosen: ClassifierThreshold
 ) -> list[dict[str, Any]]:
-    """What other thresholds would give on the test part, the chosen one marked."""
+    """Figures at other thresholds on the test part; the chosen threshold is marked."""
     values = sorted({*np.round(np.linspace(0.1, 0.9, 9), 2).tolist(), chosen.value})
     rows = []
     for value in values:
@@ -110,7 +110,7 @@ def threshold_rows(
 
 
 class _Redraw:
-    """Draws the patients again, all images of one together."""
+    """Resamples patients, keeping the images of a patient together."""
 
     def __init__(self, patients: Sequence[str], seed: int) -> None:
         groups: dict[str, list[int]] = {}
@@ -120,7 +120,7 @@ class _Redraw:
         self._seed = seed
 
     def interval(self, statistic: Callable[[NDArray[np.int64]], float | None]) -> list[float] | None:
-        """95 % percentile interval of a statistic of indices; None where half of the draws have no value."""
+        """95 % percentile interval of a statistic of indices; None if half of the draws have no value."""
         rng = np.random.default_rng(self._seed)
         values = []
         for _ in range(BOOTSTRAPS):

@@ -1,4 +1,4 @@
-"""Fits a classifier on prepared pictures: every label is drawn equally often, and each picture is varied."""
+"""Fits a classifier to preprocessed pictures: every label is drawn equally often, and each picture is varied."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from miqa_node.training.pretrained import settle
 
 @dataclass(frozen=True, slots=True)
 class ClassifierRecipe:
-    """How a classifier is trained; ``epochs`` count as many pictures as there are, drawn by label."""
+    """How a classifier is trained; an epoch draws as many pictures as there are, balanced by label."""
 
     epochs: int = 12
     least_steps: int = 150
-    """Small data sets are gone through more often than ``epochs`` times."""
+    """Minimum number of steps: small data sets run for more than ``epochs`` epochs."""
     batch: int = 32
     rate: float = 1e-3
     pretrained_rate: float = 3e-4
     decay: float = 1e-2
     smoothing: float = 0.05
     average: float = 0.99
-    """Of the moving average of the weights, which is what ships."""
+    """Decay of the moving average of the weights; the average is shipped."""
     rotation_degrees: float = 10.0
     scale: float = 0.12
     shift: float = 0.06
     brightness: float = 0.15
     mirror: bool = False
-    """Left-right: off unless asked for, since side means something in most medical images."""
+    """Left-right flips; off by default, because laterality matters in most medical images."""
     seed: int = 1
 
 
@@ -86,9 +86,8 @@ def fit_classifier(
 ) -> ClassifierNet:
     """The averaged network, fitted on ``batches`` of (pictures, labels), each varied by ``vary``.
 
-    ``rates`` are the learning rates of the features and of what reads them; ``smoothing`` is that of the
-    labels. A resumed
-    run draws the batches before its checkpoint and passes them over.
+    ``rates`` are the learning rates of the features and of the head; ``smoothing`` is the label smoothing. A resumed
+    run draws the batches before its checkpoint again and discards them.
     """
     parts = [
         {"params": net.features.parameters(), "lr": rates[0]},
@@ -111,19 +110,19 @@ def fit_classifier(
 
 @torch.no_grad()
 def logits_of(net: ClassifierNet, pictures: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float64]:
-    """(N, labels) of pictures as they are."""
+    """Logits (N, labels) of the unvaried pictures."""
     net.eval()
     return np.concatenate([net(plain(part)).double().numpy() for part in _batches(pictures, batch)])
 
 
 def plain(pictures: NDArray[np.uint8]) -> Tensor:
-    """Pictures as the package's normalisation gives them: (N, channels, rows, columns) from -1 to 1."""
+    """Pictures with the package's normalisation: (N, channels, rows, columns) from -1 to 1."""
     images = torch.from_numpy(np.ascontiguousarray(pictures)).float() / 127.5 - 1.0
     return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
 
 
 def vary(images: Tensor, recipe: ClassifierRecipe, generator: torch.Generator) -> Tensor:
-    """Each picture turned, sized, moved, brightened (and mirrored) independently."""
+    """Rotate, scale, shift and brighten (and mirror) each picture independently."""
     count = images.shape[0]
 
     def uniform(extent: float) -> Tensor:
@@ -142,7 +141,7 @@ def vary(images: Tensor, recipe: ClassifierRecipe, generator: torch.Generator) -
 
 
 def balanced_weights(labels: Sequence[int]) -> list[float]:
-    """How often each picture is drawn, so that every label is drawn equally often."""
+    """Sampling weights that draw every label equally often."""
     counts = Counter(labels)
     return [1.0 / counts[label] for label in labels]
 

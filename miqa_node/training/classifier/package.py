@@ -22,10 +22,10 @@ GOLDEN_PX = (240, 200)
 
 
 def write_package(folder: Path, graph: Path, card: Mapping[str, Any]) -> Path:
-    """Make the folder of a package; ``card`` is its plain content without goldens and checksums.
+    """Write the folder of a package; ``card`` is plain data without goldens and checksums.
 
-    Goldens are the project's own phantoms: no image of the training data goes into a package, which people pass on.
-    The finished package is opened as a node opens it, so one that would be refused is never left behind unsaid.
+    Goldens are the project's own phantoms: packages are passed on, so they contain no training images. The finished
+    package is opened as a node opens it, so a package that a node would refuse raises an error here.
     """
     shutil.rmtree(folder / "golden", ignore_errors=True)
     (folder / "golden").mkdir(parents=True)
@@ -34,7 +34,7 @@ def write_package(folder: Path, graph: Path, card: Mapping[str, Any]) -> Path:
     plain["golden"] = [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in names]
     shutil.copyfile(graph, folder / GRAPH_NAME)
     settings = load_settings().assess
-    seal(folder, {**plain, "golden": []})  # what goldens should give is asked of the package itself
+    seal(folder, {**plain, "golden": []})  # the package itself computes the expected results of the goldens
     classifier = open_classifier(folder, Accelerator.CPU, settings, goldens_required=False)
     for name in names:
         scores, _ = classifier.see(_golden_display(folder / "golden" / f"{name}.png"))

@@ -1,4 +1,4 @@
-"""The evaluation report of a classifier: one HTML file; it shows training images, so it stays beside the run."""
+"""The evaluation report of a classifier: one HTML file; it shows images of the data set, so it stays with the run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ERRORS_PER_LABEL = 6
 
 @dataclass(frozen=True, slots=True)
 class ClassifierError:
-    """One wrong answer of the test part; pictures are data URIs."""
+    """One error of the test part; pictures are data URIs."""
 
     label: str
     said: str
@@ -44,7 +44,7 @@ def write_report(
     examples: Sequence[LabelledImage],
     pixels: PixelReader,
 ) -> Path:
-    """Write the page; the worst errors of each label are shown with what drew the network to its answer."""
+    """Write the page; it shows the worst errors of each label with their saliency maps."""
     classifier = open_classifier(package, Accelerator.CPU, load_settings().assess)
     pictures = {
         "confusion": drawn.confusion_matrix(shown["confusion"]),
@@ -87,7 +87,7 @@ def _error(
 
 
 def _small(display: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Blue, green, red, or gray, with the longer side SIDE_PX."""
+    """The picture in BGR or gray with a longer side of SIDE_PX."""
     scale = SIDE_PX / max(display.shape[:2])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = np.asarray(cv2.resize(display, None, fx=scale, fy=scale, interpolation=how) // 257, np.uint8)

@@ -33,7 +33,7 @@ RUNS = Path("training-runs")
 
 @dataclass(frozen=True, slots=True)
 class ClassifierRequest:
-    """What the person who trains asks for; the card keeps it."""
+    """The user's choices for a training; the card keeps them."""
 
     name: str
     version: str = "0.1.0"
@@ -41,7 +41,7 @@ class ClassifierRequest:
     pretrained: Path | None = None
     size_px: int = 128
     colour: bool | None = None
-    """None: what the images have."""
+    """None: as in the images."""
     positive: str = ""
     recall_target: float = 0.95
     intended_use: str = ""
@@ -54,7 +54,7 @@ class ClassifierRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPart:
-    """A part with what the fitted network says of it."""
+    """A part with the fitted network's logits."""
 
     examples: list[LabelledImage]
     logits: NDArray[np.float64]
@@ -62,13 +62,13 @@ class ScoredPart:
 
     @property
     def patients(self) -> list[str]:
-        """Whose images they are."""
+        """The patient of each image."""
         return [example.patient for example in self.examples]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierPackage:
-    """The package ``<name>-<version>``, the report beside the run, and the figures of both."""
+    """The package ``<name>-<version>``, the report of the run, and the figures of both."""
 
     package: Path
     report: Path
@@ -83,7 +83,7 @@ def train_classifier(
     Raises
     ------
     ValueError
-        The data are unsuitable, or a choice does not fit them; the text says what to do.
+        The data are unsuitable, or a choice does not fit them; the message says what to do.
     """
     started = time.monotonic()
     run_dir = run_dir or RUNS / f"{request.name}-{request.version}"
@@ -125,7 +125,7 @@ def train_classifier(
 
 
 def positive_column(positive: str, names: Sequence[str], examples: Sequence[LabelledImage]) -> int | None:
-    """The label whose recall comes first: the one named, of two the rarer one, of more none."""
+    """The label whose recall has priority: the stated one; of two labels the rarer one; of more labels none."""
     if positive:
         if positive not in names:
             raise ValueError(f"There is no label {positive!r} to put first; the labels are {', '.join(names)}.")
@@ -176,7 +176,7 @@ def _threshold(part: ScoredPart, temperature: float, positive: int | None, targe
 def labels_said(
     probability: NDArray[np.float64], threshold: ClassifierThreshold | None, positive: int | None
 ) -> NDArray[np.int64]:
-    """What the package will say: the same rule as :meth:`miqa_node.assess.classify.classifier.Classifier.label`."""
+    """The labels of the package, by the rule of :meth:`miqa_node.assess.classify.classifier.Classifier.label`."""
     likeliest: NDArray[np.int64] = probability.argmax(axis=1)
     if threshold is None or positive is None:
         return likeliest
@@ -190,7 +190,7 @@ def _tested(
     positive: int | None,
     names: Sequence[str], request: ClassifierRequest,
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
-    """The figures of a card, and what the report shows beside them."""
+    """The figures of a card, and further data for the report."""
     test = scored[ClassifierPart.TEST]
     probability = softmax(test.logits / temperature)
     predictions = labels_said(probability, threshold, positive)
@@ -280,7 +280,7 @@ def _card(
 
 
 def _command(request: ClassifierRequest) -> str:
-    """How to make the package again, without the names of anyone's folders."""
+    """The command that makes the package again, without folder names."""
     parts = [
         "miqa-node train classifier --data DATA --out models", f"--name {request.name} --version {request.version}",
         f"--arch {request.architecture.value} --size {request.size_px} --epochs {request.recipe.epochs}",

@@ -1,1 +1,1 @@
-"""The learned denoiser: pairs with simulated quantum noise, a small residual network, its fit and its package."""
+"""The learned denoiser: pairs with simulated quantum noise, a small residual network, its training and its package."""

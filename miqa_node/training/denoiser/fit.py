@@ -1,4 +1,4 @@
-"""Fits the denoiser on one CPU thread: seeded, repeatable by its number of steps, with a log of what it gains."""
+"""Fits the denoiser on one CPU thread: seeded, repeatable for a number of steps, with a log of the gain."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DenoiserFitSettings:
 
 @dataclass(frozen=True, slots=True)
 class DenoiserFit:
-    """A finished run: the average of its weights, how far it went."""
+    """A finished run: the average of its weights, and the number of steps."""
 
     net: Denoiser
     steps: int
@@ -50,7 +50,7 @@ class DenoiserFit:
 
 
 def fit(pairs: NoisePairs, check: NoisePairs, folder: Path, settings: DenoiserFitSettings) -> DenoiserFit:
-    """Fit on ``pairs``; ``check`` (other patients) only says in ``log.jsonl`` how many decibels are gained."""
+    """Fit on ``pairs``; ``check`` (other patients) only serves to log the gain in dB in ``log.jsonl``."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)

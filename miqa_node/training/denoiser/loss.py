@@ -1,4 +1,4 @@
-"""Loss of the denoiser: little error for the noise there was, and edges as steep as they were."""
+"""Loss of the denoiser: a small error relative to the noise, and edges as steep as before."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
 ROOT_AT = 1e-3
-"""Where the loss turns from squares into distances (Charbonnier), in display units: a quarter of a grey level."""
+"""Error at which the loss turns from quadratic to linear (Charbonnier), in display units: a quarter of a grey level."""
 LEAST_NOISE = 4e-3
 """Below a grey level, noise counts less and less."""
 EDGE_SLOPE = 0.015
-"""Display units per pixel, of the original smoothed over three pixels: what is steeper is an edge and no grain."""
+"""Display units per pixel, in the original smoothed over three pixels: a steeper slope is an edge, not grain."""
 EDGE_WEIGHT = 3.0
-"""How much more an error of the slope counts on an edge than elsewhere."""
+"""Weight of a slope error on an edge relative to elsewhere."""
 LEAST_EDGE_PX = 40
-"""A patch with fewer pixels of edges says nothing of their slope."""
+"""Minimum number of edge pixels for a patch to count in the slope term."""
 GRADIENT_SHARE, SLOPE_SHARE = 0.5, 0.5
 
 
 def denoising_loss(denoised: Tensor, noisy: Tensor, original: Tensor) -> Tensor:
-    """Of patches (N, 1, H, W): error of the values, error of the slopes, and slope of the edges that is missing.
+    """Loss of patches (N, 1, H, W): error of the values, error of the slopes, and missing slope of the edges.
 
-    The least error alone makes edges flatter than they were, the more the weaker they are: where edge and noise cannot
-    be distinguished, the mean of both is the best guess. The other two terms make that dear.
+    Minimising the error alone flattens edges, weak ones most: where edge and noise cannot be distinguished, the mean of
+    both is the best guess. The other two terms penalise that.
     """
     slopes, clean, dirty = (gradient(image) for image in (denoised, original, noisy))
     edge = edges(original)
@@ -35,14 +35,14 @@ def denoising_loss(denoised: Tensor, noisy: Tensor, original: Tensor) -> Tensor:
 
 
 def relative_error(denoised: Tensor, noisy: Tensor, original: Tensor) -> Tensor:
-    """Distance from the original as a share of the noise of the patch: a little noise counts as much as a lot of it."""
+    """Distance from the original as a share of the noise of the patch: weak noise counts as much as strong noise."""
     before = ((noisy - original) ** 2).mean((1, 2, 3)).sqrt()
     distance = ((denoised - original) ** 2 + ROOT_AT**2).sqrt().mean((1, 2, 3))
     return (distance / (before + LEAST_NOISE)).mean()
 
 
 def missing_slope(slopes: Tensor, clean: Tensor, edge: Tensor) -> Tensor:
-    """Mean square of the share of the edges' slope that a patch lost or won; 0 where no patch has edges."""
+    """Mean square of the share of the edges' slope that a patch lost or gained; 0 if no patch has edges."""
     slope = (edge * slopes * clean).sum((1, 2, 3)) / ((edge * clean * clean).sum((1, 2, 3)) + 1e-6)
     weight = (edge.sum((1, 2, 3)) >= LEAST_EDGE_PX).to(slopes.dtype)
     return (weight * (1.0 - slope) ** 2).sum() / weight.sum().clamp_min(1.0)

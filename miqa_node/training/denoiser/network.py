@@ -1,4 +1,4 @@
-"""The denoising network: it estimates the noise, and only what is fine in its estimate is taken from the image."""
+"""The denoising network: it estimates the noise and subtracts only the fine part of the estimate."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 
 CHANNELS, LAYERS = 48, 7
 SPLIT = 2
-"""The network looks at 2 × 2 pixels as four channels: twice the reach for a quarter of the work (FFDNet)."""
+"""The network takes 2 × 2 pixels as four channels: twice the receptive field for a quarter of the work (FFDNet)."""
 DETAIL_SCALE = 20.0
-"""Detail of a twentieth of the display range is what the layers see as 1."""
+"""Detail of a twentieth of the display range becomes 1 inside the network."""
 KEPT_SIGMA_PX = 3.0
 """The estimate's low-pass part (a Gaussian of this σ) stays in the image."""
 EDGE_SIGMA_PX = 1.5
-"""Edges are looked for in the result behind a Gaussian of this σ."""
+"""Edges are detected in the result smoothed by a Gaussian of this σ."""
 
 
 class Denoiser(nn.Module):
     """Residual learning (Zhang et al., TIP 2017) on split pixels (FFDNet, Zhang et al., TIP 2018).
 
-    Output = image - (noise - Gaussian of the noise). Whatever the weights, a uniform area keeps its level and nothing
-    that is large against the Gaussian can appear, vanish or change its contrast: quantum noise is fine-grained, so
-    the part that is left in costs next to nothing.
+    Output = image - (noise - Gaussian of the noise). Whatever the weights, a uniform area keeps its level, and nothing
+    much larger than the Gaussian can appear, vanish or change its contrast. Quantum noise is fine-grained, so hardly
+    any of it remains.
 
-    While it learns all of the rest is subtracted. In the exported graph less is where the result has an edge: noise
-    hides there, and what was lost of the edge's slope is in it. ``edge_slope``, in display units per pixel, is where
-    half of it stays.
+    In training, all of the fine part is subtracted. The exported graph subtracts less on the edges of the result: noise
+    is hidden there, and the estimate contains the slope that the edge lost. At a slope of ``edge_slope`` display units
+    per pixel, half of the estimate stays in the image.
     """
 
     kernel: Tensor
@@ -44,14 +44,14 @@ class Denoiser(nn.Module):
         for step in steps:
             nn.init.kaiming_normal_(step.weight, nonlinearity="relu")
             nn.init.zeros_(cast("Tensor", step.bias))
-        nn.init.zeros_(steps[-1].weight)  # begins as the identity
+        nn.init.zeros_(steps[-1].weight)  # starts as the identity
         self.steps = nn.ModuleList(steps)
         self.edge_slope: float | None = None
         self.register_buffer("kernel", gaussian(KEPT_SIGMA_PX))
         self.register_buffer("edge_kernel", gaussian(EDGE_SIGMA_PX))
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, 1, H, W) display values around [0, 1] to the same, H and W even and above 20."""
+        """Denoised display values, (N, 1, H, W), from values around [0, 1]; H and W even and above 20."""
         fine = self.fine(self.noise(image))
         if self.edge_slope is not None:
             fine = self.fine((1.0 - self.at_edges(image - fine, self.edge_slope)) * fine)
@@ -62,7 +62,7 @@ class Denoiser(nn.Module):
         return values - self.low_pass(values)
 
     def at_edges(self, image: Tensor, half: float) -> Tensor:
-        """How much of an edge each pixel is on, 0 to 1, and 1/2 where the smoothed image rises by ``half`` a pixel."""
+        """Edge strength of each pixel, 0 to 1; 1/2 where the smoothed image has a slope of ``half`` per pixel."""
         smooth = F.pad(blurred(image, self.edge_kernel), (1, 1, 1, 1), mode="replicate")
         across = 0.5 * (smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2])
         along = 0.5 * (smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1])
@@ -70,7 +70,7 @@ class Denoiser(nn.Module):
         return steep * steep / (1.0 + steep * steep)
 
     def noise(self, image: Tensor) -> Tensor:
-        """The estimate before its low-pass part is taken out, made from the detail and from how bright it is there."""
+        """The noise estimate before its low-pass part is removed, from the detail and the local brightness."""
         level = self.low_pass(image)
         detail = F.pixel_unshuffle((image - level) * DETAIL_SCALE, SPLIT)
         x = torch.cat([detail, F.avg_pool2d(level, SPLIT)], 1)
@@ -99,5 +99,5 @@ def gaussian(sigma_px: float) -> Tensor:
 
 
 def reach_px() -> int:
-    """How far away a pixel may be and still change another: what tiles must overlap by."""
+    """Receptive field radius in pixels, by which tiles must overlap."""
     return SPLIT * LAYERS + 3 * math.ceil(3.0 * KEPT_SIGMA_PX) + math.ceil(3.0 * EDGE_SIGMA_PX) + 1

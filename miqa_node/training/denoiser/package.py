@@ -54,7 +54,7 @@ LIMITS = (
 
 
 def export_denoiser(net: Denoiser, path: Path) -> float:
-    """Write the graph for tiles of any even size; the largest difference from torch, ValueError above the tolerance."""
+    """Write the graph for tiles of any even size; the largest difference from torch; ValueError above the tolerance."""
     image = torch.rand((1, 1, 96, 128), generator=torch.Generator().manual_seed(0))
     sides = {axis: SPLIT * torch.export.Dim(name, min=16, max=2048) for axis, name in ((2, "rows"), (3, "columns"))}
     examples = [(image,), (image[..., :64, :66],)]
@@ -68,7 +68,7 @@ def denoiser_of(graph_file: Path) -> TiledGraph:
 
 
 def tiles() -> Tiles:
-    """How the node cuts large images."""
+    """The tiles into which the node cuts large images."""
     overlap = -(-reach_px() // SPLIT) * SPLIT
     return Tiles(size_px=TILE_PX, overlap_px=overlap, multiple_px=SPLIT)
 
@@ -78,7 +78,7 @@ def write_denoiser(
     metrics: Mapping[str, Any],
     version: str,
 ) -> Path:  # fmt: skip
-    """Make the whole folder ``denoiser-<version>``; the graph file is copied and gets the card into its metadata."""
+    """Write the folder ``denoiser-<version>``, with a copy of the graph file that has the card in its metadata."""
     (folder / "golden").mkdir(parents=True, exist_ok=True)
     names = _write_golden_images(folder / "golden")
     card = _card(records, training, metrics, version, names)
@@ -121,9 +121,9 @@ def _card(
 
 
 def _write_golden_images(folder: Path) -> list[str]:
-    """Four 8-bit PNGs: the public sample chest as it is, at quarter dose and at an eighth, and a phantom with noise."""
+    """Four 8-bit PNGs: the public sample chest at full, quarter and eighth dose, and a noisy phantom."""
     chest = public_chest(GOLDEN_LONG_SIDE_PX)
-    pitch_mm = FIELD_MM / chest.shape[1] / 4.0  # as if it were a part of a detector's image
+    pitch_mm = FIELD_MM / chest.shape[1] / 4.0  # treated as a part of a detector's image
 
     def noisy(image: Image, severity: float, seed: int) -> Image:
         return degrade(image, FindingName.NOISE, severity, np.random.default_rng(seed), pitch_mm)

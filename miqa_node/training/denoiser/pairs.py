@@ -1,4 +1,4 @@
-"""What the denoiser learns from: patches of radiographs, as they are and with the quantum noise of a lower dose."""
+"""What the denoiser learns from: patches of radiographs, unchanged and with the quantum noise of a lower dose."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ PATCH_PX, PATCHES_PER_IMAGE = 64, 8
 REGION_PX = 352
 """Pixels of the window on which noise is simulated and from which the patches are cut."""
 PITCH_MM = (0.12, 0.9)
-"""Drawn for each image whatever its own pitch: so the noise of fine and of coarse pixels is seen on every texture."""
+"""Drawn regardless of the image's own pitch, so every texture occurs with the noise of fine and of coarse pixels."""
 CLEAN_SHARE, PHANTOM_SHARE = 0.10, 0.06
-"""Images that are left as they are, and smooth phantoms: the denoiser must do nothing where nothing is to be done."""
+"""Shares of unchanged images and of smooth phantoms: the denoiser must leave noise-free images alone."""
 SMALLER_SHARE, LEAST_SCALE, LEAST_SIDE_PX = 0.7, 0.3, 160
-"""Images are also shown smaller, which makes them sharper and less noisy than any detector's."""
+"""Images are also used at reduced size, which makes them sharper and less noisy than any detector's."""
 OBJECT_SHARE, OBJECT_PITCH_MM = 0.4, (0.12, 0.6)
-"""Windows with wires, tubes, buttons: nothing in a body has edges as sharp and lines as fine, and they must stay."""
+"""Windows with wires, tubes and buttons: their edges and lines are finer than any anatomy, and must be preserved."""
 LARGE_PX = 700
 
 Patches = NDArray[np.float32]
 
 
 class NoisePairs:
-    """Draws pairs; number ``index`` of a seed is always the same."""
+    """Draws pairs; pair ``index`` of a seed is always the same."""
 
     def __init__(self, records: Sequence[DatasetRecord], cache: ImageCache, *, seed: int) -> None:
         self._records, self._cache, self._seed = records, cache, seed
@@ -56,13 +56,13 @@ class NoisePairs:
 
 
 def smooth_phantom(side_px: int, rng: np.random.Generator) -> Image:
-    """Uniform exposure, or one that changes slowly: nothing that could be taken for structure."""
+    """A uniform or slowly varying exposure without any structure."""
     coarse = rng.uniform(0.1, 0.9) + rng.uniform(0.0, 0.2) * rng.standard_normal((3, 3))
     return clip(cast("Image", cv2.resize(coarse.astype(np.float32), (side_px, side_px), interpolation=cv2.INTER_CUBIC)))
 
 
 def _window(pixels: NDArray[np.uint8], rng: np.random.Generator) -> Image:
-    """A window of the image, turned, mirrored, perhaps made smaller, with a brightness and contrast of its own."""
+    """A window of the image, rotated, mirrored, sometimes downscaled, with random brightness and contrast."""
     least = max(LEAST_SCALE, LEAST_SIDE_PX / min(pixels.shape))
     scale = float(rng.uniform(least, 1.0)) if least < 1.0 and rng.uniform() < SMALLER_SHARE else 1.0
     side = min(round(REGION_PX / scale), *pixels.shape)

@@ -20,9 +20,9 @@ from miqa_node.training.enhancement.evaluate import evaluate_methods
 RUNS = Path("training-runs")
 CHECK_SEED = 99
 EDGE_SLOPE = 0.009
-"""Display units per pixel, where half of the estimated noise stays in the image. At 0.015 edges of held-out training
-patients keep 94 % of their slope at quarter dose, at 0.010 95 %, at 0.008 96.5 %. 0.010 was chosen on them, and 0.009
-after the evaluation had shown .9496 on one of its hospitals."""
+"""Slope in display units per pixel at which half of the estimated noise stays in the image. At quarter dose, edges of
+held-out training patients keep 94 % of their slope at 0.015, 95 % at 0.010 and 96.5 % at 0.008. 0.010 was chosen on
+these patients, and 0.009 after the evaluation showed .9496 at one of its hospitals."""
 TIMED_SIDE_PX = 2048
 SIMULATED = (
     "Windows of training images with the quantum noise of 1 to 1/16 of the dose at pixel pitches of 0.12 to 0.9 mm, by "
@@ -38,8 +38,8 @@ def train_denoiser(
 ) -> Path:  # fmt: skip
     """Fit, export, evaluate, and write ``out_dir/denoiser-<version>``; returns that folder.
 
-    ``steps`` (when given) ends the run instead of ``minutes`` and makes it repeatable on the same machine; ``images``
-    limits the evaluation. ``start`` are weights to go on from, with a lower ``learning_rate``.
+    ``steps``, if given, ends the run instead of ``minutes`` and makes it repeatable on the same machine; ``images``
+    limits the evaluation. ``start`` holds weights for further training with a lower ``learning_rate``.
     """
     data = read_quality_data(data_dir, cache_dir)
     run = fit(
@@ -56,7 +56,7 @@ def package_run(
     cache_dir: Path = CACHE,
     history: str = "",
 ) -> Path:  # fmt: skip
-    """Make a package of a finished run; ``history`` says what was changed by hand on the way."""
+    """Make a package from a finished run; ``history`` records manual changes during the run."""
     data = read_quality_data(data_dir, cache_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     graph_file = out_dir / f".denoiser-{version}.onnx"

@@ -1,1 +1,1 @@
-"""Measures what enhancement does: to noise, to fine structures, to lesions, and to the node's own findings."""
+"""Measures the effect of enhancement on noise, fine structures, lesions and the node's own findings."""

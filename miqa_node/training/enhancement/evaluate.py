@@ -1,4 +1,4 @@
-"""``miqa-node evaluate enhancement``: every method on the same noisy images of hospitals that no training saw."""
+"""``miqa-node evaluate enhancement``: every method on the same noisy images of hospitals unseen in training."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from miqa_node.training.samples import COLUMN
 DOSES: Mapping[str, float] = {"1/2": 0.25, "1/4": 0.5, "1/8": 0.75}
 """Dose fraction → severity of the simulator."""
 DETECTOR_PITCH_MM = 0.2
-"""Of a usual CR or DR chest image. Most images at hand are made smaller, so one of their own pixels is too large for
-much noise; taken as a detector's pixels, they have the noise that a node meets."""
+"""Pixel pitch of a typical CR or DR chest image. Most available images are downscaled, and their large pixels would
+have little noise; with a detector's pitch they get the noise that a node meets."""
 WINDOW_PX = 1024
-"""Larger images are judged on a window of this size from their middle."""
+"""Larger images are evaluated on a central window of this size."""
 FINDINGS = (FindingName.NOISE, FindingName.UNSHARP, FindingName.CONTRAST_PROCESSING)
 SLOW_METHODS, SLOW_IMAGES = frozenset({"bm3d"}), 2
 UNTOUCHED = "untouched"
@@ -77,9 +77,9 @@ def evaluate_methods(
 ) -> dict[str, Any]:
     """All figures as plain data.
 
-    ``images`` is the largest number of patients, one image each, of the hospitals in ``cxr_eval`` in turn; of
-    ``cxr_boxes`` twice as many images are taken, for the findings half as many. ``subject`` is the quality package that
-    judges images before and after; without it that part is left out.
+    ``images`` is the maximum number of patients, one image each, from the hospitals in ``cxr_eval`` in turn;
+    ``cxr_boxes`` contributes twice as many images, and the findings use half as many. ``subject`` is the quality
+    package that judges images before and after; without it that part is left out.
     """
     records = unseen_records(data_dir, images)
     denoisers = {n: f for n, (purpose, f) in functions.items() if purpose is Purpose.DENOISE}
@@ -107,7 +107,7 @@ def unseen_records(data_dir: Path, images: int) -> list[DatasetRecord]:
 def fidelity(
     methods: Mapping[str, Function], records: Sequence[DatasetRecord], pitch_mm: float | None, seed: int
 ) -> dict[str, Any]:
-    """Figures by method and dose, of the noisy image as ``untouched``; of all patients, and by hospital."""
+    """Figures by method and dose, with the noisy image as ``untouched``; over all patients and by hospital."""
     everywhere = {UNTOUCHED: EnhancementTally(), **{name: EnhancementTally() for name in methods}}
     hospitals: dict[str, dict[str, EnhancementTally]] = {}
     for number, record in enumerate(records):
@@ -162,7 +162,7 @@ def _figures(cases: Sequence[EnhancementCase], seed: int) -> dict[str, Any]:
 
 
 def _lesions(methods: Mapping[str, Function], data_dir: Path, images: int, seed: int) -> dict[str, Any]:
-    """Contrast of the radiologists' boxes at quarter dose, as a share of that in the original, and its CNR."""
+    """Contrast of the radiologists' boxes at quarter dose, as a share of the original's, and the CNR."""
     figures: dict[str, list[tuple[float, float]]] = {UNTOUCHED: [], **{name: [] for name in methods}}
     for number, outlined in enumerate(pathologies(data_dir)[:images]):
         pixels = cv2.imread(str(outlined.path), cv2.IMREAD_GRAYSCALE)
@@ -194,7 +194,7 @@ def _lesions(methods: Mapping[str, Function], data_dir: Path, images: int, seed:
 def _findings(
     methods: Mapping[str, Function], records: Sequence[DatasetRecord], subject: EvaluationSubject, seed: int
 ) -> dict[str, Any]:
-    """Mean probability, and share above the operating point, of what enhancement could change."""
+    """Mean probability, and share above the operating point, of the findings that enhancement could change."""
     columns = {name: COLUMN[name] for name in FINDINGS if name in subject.known}
     scales = subject.scales
     judged: dict[str, list[list[float]]] = {}

@@ -1,4 +1,4 @@
-"""Figures of one enhanced image against the original: fidelity, sharpness, what was taken away, lesion contrast."""
+"""Figures of one enhanced image against the original: fidelity, sharpness, removed structure, lesion contrast."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.degrade import Image
 DETAIL_SIGMA_PX = 3.0
 FEWEST_EDGES = 8
 CLEAR_CONTRAST = 0.1
-"""Of the display range: an edge that a reader sees and that no grain makes."""
+"""Share of the display range: an edge that a reader sees and that grain does not produce."""
 ENDS = 2
 """Samples beyond the 10 and 90 % points that still belong to an edge."""
 
@@ -28,10 +28,10 @@ def edge_width_px(image: Image) -> float | None:
 
 
 class EdgeSlopes:
-    """The slopes of an original's edges, to be looked for at the same places of other images.
+    """The slopes of an original's edges, for comparison at the same places in other images.
 
-    Unlike a width that is measured again in every image, this is 1 for an image that only got noise: noise makes edges
-    that are searched for look narrower, and removing the original's own noise makes them look wider.
+    Unlike a width measured anew in each image, this is 1 for an image with added noise only. A new search for edges
+    finds narrower ones in noise, and wider ones when the original's own noise is removed.
     """
 
     def __init__(self, original: Image) -> None:
@@ -46,7 +46,7 @@ class EdgeSlopes:
         self._slopes = np.where(inside, np.gradient(profiles[clear], axis=1), 0.0) if clear.any() else np.empty((0, 1))
 
     def kept(self, image: Image) -> float | None:
-        """Median share of the slope that is left, by least squares over each edge; None where there are few edges."""
+        """Median share of the slope that remains, by least squares over each edge; None if there are too few edges."""
         if len(self._slopes) < FEWEST_EDGES:
             return None
         slopes = np.gradient(profiles_across(_plane(image), self._edges), axis=1)
@@ -54,10 +54,10 @@ class EdgeSlopes:
 
 
 def structure_taken(removed: Image, original: Image, noise: Image) -> float:
-    """How much of what was removed is structure: its correlation with the original's detail, noise taken into account.
+    """How much of the removed part is structure: its correlation with the original's detail, corrected for noise.
 
     ``removed`` is noisy minus enhanced, ``noise`` noisy minus original. Perfect denoising removes the noise and gives
-    0; a plain blur takes edges along and gives a large positive value.
+    0; a plain blur also removes edges and gives a large positive value.
     """
     detail = original - cast("Image", cv2.GaussianBlur(original, (0, 0), DETAIL_SIGMA_PX))
     rest = removed - noise * np.float32(_slope(removed, noise))
@@ -65,7 +65,7 @@ def structure_taken(removed: Image, original: Image, noise: Image) -> float:
 
 
 def lesion_contrast(image: Image, box: tuple[int, int, int, int]) -> tuple[float, float]:
-    """(contrast, contrast to noise) of the pixels of (x0, y0, x1, y1) against a ring around it, as wide as a half."""
+    """(contrast, CNR) of the box (x0, y0, x1, y1) in pixels, against a surrounding ring of half its size."""
     x0, y0, x1, y1 = box
     margin_x, margin_y = max(4, (x1 - x0) // 2), max(4, (y1 - y0) // 2)
     top, left = max(0, y0 - margin_y), max(0, x0 - margin_x)

@@ -1,1 +1,1 @@
-"""Trains the landmark network: anatomical points of frontal chest radiographs and what they say about positioning."""
+"""Trains the landmark network: anatomical points of frontal chest radiographs and positioning derived from them."""

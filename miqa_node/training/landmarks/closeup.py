@@ -1,4 +1,4 @@
-"""Samples and loss of the network of the close-up: clavicles and the spine between them, for the patient's rotation."""
+"""Samples and loss of the close-up network: clavicles and the spine between them, for the patient's rotation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def close_up_targets(annotation: LandmarkAnnotation, sample: LandmarkSample, par
 
 
 def rotation_of(points: Tensor) -> Tensor:
-    """Rotation (N, 1) as a share of points (N, 3, 2): the gap at right less the gap at left, over their sum."""
+    """Rotation (N, 1) from points (N, 3, 2): the right gap minus the left gap, divided by their sum."""
     left, right, spine = points[:, 0, 0], points[:, 1, 0], points[:, 2, 0]
     width = (right - left).clamp_min(0.04)
     return ((left + right - 2.0 * spine) / width).clamp(-1.5, 1.5)[:, None]

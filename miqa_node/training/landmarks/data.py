@@ -1,4 +1,4 @@
-"""Samples of the landmark network: pictures as the node will prepare them, and their targets as tensors."""
+"""Samples of the landmark network: pictures preprocessed as in the node, and their targets as tensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from miqa_node.training.landmarks.points import LandmarkAnnotation, read_annotat
 from miqa_node.training.landmarks.variation import LandmarkSample, vary_sample
 
 ROTATED_AS_OFTEN = 2.5
-"""How much more often rotated and cut images are drawn: a fifth of the images is rotated."""
+"""Oversampling factor of rotated and cut images; a fifth of the images is rotated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class LandmarkData:
     pixels: dict[str, NDArray[np.uint8]]
 
     def chosen(self, rng: np.random.Generator) -> LandmarkAnnotation:
-        """An image for fitting; a rotated or cut one ROTATED_AS_OFTEN times as often as another, being rare."""
+        """Draw an image for fitting; rotated and cut images are rare and drawn ROTATED_AS_OFTEN times as often."""
         chances = np.array([ROTATED_AS_OFTEN if a.grades[0] or a.cut else 1.0 for a in self.fitting])
         return self.fitting[int(rng.choice(len(chances), p=chances / chances.sum()))]
 
 
 def read_landmark_data(data_dir: Path, cache_dir: Path) -> LandmarkData:
-    """The training annotations of ``data_dir``; the licence of every image allows its use for weights that ship.
+    """The training annotations of ``data_dir``; the licence of every image allows shipped weights.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def draw(data: LandmarkData, seed: int, index: int) -> tuple[Tensor, LandmarkTar
 
 
 def targets(annotation: LandmarkAnnotation, sample: LandmarkSample) -> LandmarkTargets:
-    """What is known of one sample, as tensors without a batch axis."""
+    """The targets of one sample, as tensors without a batch axis."""
     grades = [float(grade >= least) for grade in annotation.grades for least in (1, 2)]
 
     def tensor(values: object) -> Tensor:

@@ -1,4 +1,4 @@
-"""Reads images with graphs that are not a package yet, as the node will."""
+"""Runs landmark graphs before they are packaged, as the node does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miqa_node.settings import Accelerator
 
 
 def reader_of(whole: Path, closer: Path | None = None) -> LandmarkReader:
-    """The reader of one graph, or of both."""
+    """The landmark reader of one graph, or of both."""
     files = [(whole, WHOLE_OUTPUTS), *([(closer, CLOSE_UP_OUTPUTS)] if closer else [])]
     runs = [
         runner(GraphSession(file, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1), outputs)

@@ -1,4 +1,4 @@
-"""How far the network's points lie from a reader's, and how well what follows from them agrees with the reader."""
+"""Distances between the network's points and a reader's, and agreement of the derived positioning with the reader."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ BOOTSTRAPS = 400
 FLAGGED_FROM = 0.85
 """Operating point of cut lungs (:mod:`miqa_node.training.landmarks.package`)."""
 FURTHEST_MARGIN = -0.2
-"""How much may be missing for the error of the missing part to count; networks do not guess further."""
+"""Maximum missing part that counts in its error; networks do not estimate beyond it."""
 EXACT = {"apex": 1, "cpa": 1, "dome": 1, "clav": 0, "spine": 0, "lat": 0}
-"""The coordinate of each kind of point that matters and that readers agree on: 0 for x, 1 for y."""
+"""For each kind of point the coordinate that matters and that readers agree on: 0 for x, 1 for y."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def comparison_figures(comparisons: Sequence[LandmarkComparison]) -> dict[str, A
 
 
 def _headline(comparisons: Sequence[LandmarkComparison]) -> dict[str, float | None]:
-    """What positioning is judged by."""
+    """The main figures of positioning."""
     rotated = np.array([c.reader.grades[0] > 0 for c in comparisons])
     cut, chance = _cuts(comparisons)
     return {
@@ -130,9 +130,10 @@ def simulated_cuts(
     pixels: Mapping[str, NDArray[np.uint8]],
     draws: int = 8,
 ) -> dict[str, Any]:
-    """How well cut sides and margins are known where they are simulated, and so exactly known, by side of the image.
+    """Accuracy of cut sides and margins where they are simulated, so the truth is exact, by side of the image.
 
-    ``missing_median_error_percent`` is of what is missing at a cut side, as a percentage of the image's side.
+    ``missing_median_error_percent`` is the error of the missing part at a cut side, as a percentage of the image's
+    side.
     """
     pairs = []
     for number, annotation in enumerate(annotations):
@@ -164,7 +165,7 @@ def _share(values: NDArray[np.bool_]) -> float | None:
 
 
 def _cuts(comparisons: Sequence[LandmarkComparison]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Of each image and side (N, 4): whether the reader called it cut, and the network's chance."""
+    """Of each image and side (N, 4): whether the reader called it cut, and the network's probability."""
     cut = np.array([[side in c.reader.cut for side in SIDES] for c in comparisons])
     return cut, np.array([c.estimate.cut for c in comparisons])
 

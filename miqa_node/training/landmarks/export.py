@@ -1,4 +1,4 @@
-"""From fitted landmark networks to graphs whose outputs are probabilities, fractions and counts."""
+"""Exports fitted landmark networks as graphs whose outputs are probabilities, fractions and counts."""
 
 from __future__ import annotations
 

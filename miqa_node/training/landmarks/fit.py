@@ -18,7 +18,7 @@ from miqa_node.training.landmarks.network import LandmarkNet, LandmarkOutput
 from miqa_node.training.loop import TrainingSchedule, TrainingTask, ahead, train, warm_cosine_of_share
 
 DrawSample = Callable[[int], tuple[Tensor, LandmarkTargets]]
-"""Gives sample number n; the same one whenever it is called with n."""
+"""Returns sample number n, always the same one."""
 LandmarkBatch = tuple[Tensor, LandmarkTargets]
 
 
@@ -46,7 +46,7 @@ class LandmarkSchedule:
 def fit(net: LandmarkNet, draw: DrawSample, loss_of: LandmarkLoss, schedule: LandmarkSchedule) -> LandmarkNet:
     """The running average of the weights in evaluation mode.
 
-    A run that was killed goes on from its checkpoint, with the samples that it would have seen.
+    An interrupted run resumes from its checkpoint and sees the same samples as without the interruption.
     """
     torch.manual_seed(schedule.seed)
     torch.set_num_threads(schedule.threads)

@@ -1,6 +1,6 @@
-"""Small images with the values that the networks give for them: a phantom and the public chest of pydicom-data.
+"""Small images with the networks' results: a phantom and the public chest of pydicom-data.
 
-Images of collections never become goldens; those here may be kept in a repository.
+Images of collections are never goldens; these images may be kept in a repository.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a landmark network is trained to reduce: wrong places first, then everything that has no place."""
+"""The loss of a landmark network: errors of places first, then of all outputs without a place."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 from miqa_node.training.landmarks.network import LandmarkOutput, places
 
 ROTATED_ABOVE, STRAIGHT_BELOW = 0.20, 0.12
-"""Rotation (as a share) that readers call rotated, and that they call straight, for images with hidden clavicles."""
+"""Rotation (as a share) that readers call rotated, and one that they call straight, for images with hidden
+clavicles."""
 RIBS_UNIT, RIBS_TYPICAL = 2.0, 9.0
 """The rib output is (ribs - 9) / 2."""
 SCALE_OFFSET = 4.0
 """The scale output is log(expected error) + 4."""
 PLACE_UNIT = 0.012
-"""Spread of a point that readers place exactly: its coordinates count fully."""
+"""Spread of a point that readers place exactly; its coordinates have full weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class LandmarkTargets:
 class LandmarkLoss:
     """The weighted sum over all outputs that a network has.
 
-    ``spread`` (P, 2) says how exactly readers place each point, as fractions of the image.
+    ``spread`` (P, 2) is the readers' spread for each point, as fractions of the image.
     """
 
     def __init__(self, spread: Tensor) -> None:
@@ -67,7 +68,7 @@ class LandmarkLoss:
         return torch.stack(list(parts.values())).sum(), {name: float(part.detach()) for name, part in parts.items()}
 
     def heat(self, heat: Tensor, targets: LandmarkTargets) -> Tensor:
-        """Cross-entropy against a Gaussian as wide as readers are inexact, less its own entropy."""
+        """Cross-entropy against a Gaussian with the readers' spread, minus the Gaussian's entropy."""
         rows, columns = heat.shape[2:]
         labelled = targets.points.isfinite().all(2)
         centre = targets.points.nan_to_num(0.5)
@@ -82,7 +83,7 @@ class LandmarkLoss:
         return ((entropy - own) * weight).sum() / weight.sum().clamp_min(1.0)
 
     def place(self, predicted: Tensor, targets: LandmarkTargets) -> Tensor:
-        """Mean absolute error; a coordinate that readers place loosely counts less."""
+        """Mean absolute error; coordinates with a wide reader spread count less."""
         exactness = PLACE_UNIT / self.spread
         return _mean((predicted - targets.points.nan_to_num(0.5)).abs() * exactness, targets)
 

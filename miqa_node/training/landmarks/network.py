@@ -1,4 +1,4 @@
-"""The landmark network: MobileNetV2 with a fine decoder for heat maps, and a small branch for what has no place."""
+"""The landmark network: MobileNetV2 with a fine decoder for heat maps, and a small branch for the rest."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _TAPS = {2: 24, 5: 32, 12: 96, 17: 320}
 _LAST_BLOCK = 17
 _SHRUNK, _HIDDEN = 48, 192
 FROZEN_BLOCKS = 4
-"""First blocks of the backbone that keep their published weights: edges are edges, and half of the time goes there."""
+"""First blocks of the backbone, frozen at their published weights: edge filters transfer and take half of the time."""
 
 STATE = {
     "visible": len(POINTS), "scale": 2 * len(POINTS), "cut": len(SIDES), "margin": len(SIDES), "ribs": 1,
     "rotation": 1, "grade": 2 * len(GRADES), "mark": len(MARKS), "mirrored": 1,
 }  # fmt: skip
-"""Outputs of the second branch and how many numbers each has."""
+"""Outputs of the second branch, with the number of values of each."""
 
 
 class LandmarkOutput(NamedTuple):
@@ -49,7 +49,7 @@ class LandmarkWidths:
 
 @dataclass(frozen=True, slots=True)
 class LandmarkTask:
-    """What a network gives: which points, of an image with how many pixels a side, and its other outputs by name."""
+    """A network's task: its points, its input side in pixels, and its other outputs by name."""
 
     points: tuple[str, ...]
     side_px: int
@@ -60,7 +60,7 @@ WHOLE_IMAGE = LandmarkTask(POINTS, SIDE_PX, STATE)
 
 
 class LandmarkNet(nn.Module):
-    """Images (N, 1, side, side) of values -1 (black) to 1 (white) to heat maps and state."""
+    """Maps images (N, 1, side, side), values -1 (black) to 1 (white), to heat maps and state."""
 
     def __init__(self, backbone: nn.Module, task: LandmarkTask, widths: LandmarkWidths | None = None) -> None:
         super().__init__()
@@ -104,15 +104,15 @@ class LandmarkNet(nn.Module):
 
 
 def landmark_net(task: LandmarkTask = WHOLE_IMAGE, weights: Path | None = None) -> LandmarkNet:
-    """A fresh network; ``weights`` is the published MobileNetV2 file that its features begin with."""
+    """A fresh network; ``weights`` is the published MobileNetV2 file for its features."""
     whole = build(Architecture.MOBILENET, 1) if weights is None else pretrained(Architecture.MOBILENET, weights, 1)
     return LandmarkNet(cast("nn.Sequential", whole.features)[: _LAST_BLOCK + 1], task)
 
 
 def part_net(whole: LandmarkNet, task: LandmarkTask) -> LandmarkNet:
-    """A network of a part of the image that begins with what the one of the whole image has learned.
+    """A network for a part of the image, initialised with the network of the whole image.
 
-    The points of ``task`` must be among the whole image's; only what looks at all cells at once is fresh.
+    The points of ``task`` must be among the whole image's; only layers over all cells at once are newly initialised.
     """
     net = LandmarkNet(copy.deepcopy(whole.backbone), task)
     for name in ("lateral", "mix", "shrink"):

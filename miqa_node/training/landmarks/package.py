@@ -25,7 +25,7 @@ THRESHOLDS = {
     "lung_cut_right": 0.85, "lung_cut_left": 0.85, "lung_cut_top": 0.85, "lung_cut_bottom": 0.85,
     "patient_rotated": 0.55, "poor_inspiration": 0.75,
 }  # fmt: skip
-"""Operating points: an alarm must be rare, so they lie above the even chance. docs/explanation/positioning.md"""
+"""Operating points: above 0.5, because alarms must be rare. See docs/explanation/positioning.md."""
 INTENDED_USE = (
     "Finds anatomical points on frontal chest radiographs of adults and says how the patient was positioned: rotation, "
     "tilt, depth of inspiration, lungs that are cut off. For radiographers, while the patient is still there."
@@ -61,7 +61,7 @@ def write_package(
     whole: Path, closer: Path, folder: Path, records: Sequence[DatasetRecord], training: Mapping[str, Any],
     metrics: Mapping[str, Any], version: str,
 ) -> Path:  # fmt: skip
-    """Make the whole folder; the graph files are copied and get the card into their metadata."""
+    """Write the whole folder, with copies of the graph files that have the card in their metadata."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(whole, folder / GRAPH_NAME)
     shutil.copyfile(closer, folder / CLOSE_UP_GRAPH)

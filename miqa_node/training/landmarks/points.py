@@ -1,6 +1,6 @@
-"""The points that readers drew on chest radiographs: files, how exact they are, and which image they belong to.
+"""The points that readers drew on chest radiographs: file format, spread and matching image.
 
-``carina`` is left out because readers could hardly ever see it.
+``carina`` is left out because readers could rarely see it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from miqa_node.assess.landmarks.points import POINTS
 from miqa_node.training.datasets import DatasetRecord
 
 GRADES = ("rotation", "inspiration")
-"""What readers graded 0 (good), 1 (slight or moderate), 2 (marked or poor)."""
+"""Properties that readers graded: 0 (good), 1 (slight or moderate), 2 (marked or poor)."""
 MARKS = ("scapula", "chin")
-"""What readers marked as present over the lungs."""
+"""Objects that readers marked as present over the lungs."""
 SPREAD = {
     "apex": (0.020, 0.012), "cpa": (0.015, 0.015), "dome": (0.035, 0.012), "clav": (0.012, 0.015),
     "spine": (0.012, 0.030), "lat": (0.010, 0.045),
 }  # fmt: skip
-"""How exactly readers place a point, (x, y) as fractions of the image: the height of ``lat`` and the side position of
-``dome`` are loose by nature (README of the annotations)."""
+"""Spread with which readers place a point, (x, y) as fractions of the image; the height of ``lat`` and the side
+position of ``dome`` are inherently imprecise (README of the annotations)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def spreads() -> NDArray[np.float64]:
 
 
 def read_annotations(file: Path, records: Sequence[DatasetRecord]) -> list[LandmarkAnnotation]:
-    """The annotations of a JSON-lines file, joined by file name with the images that they belong to.
+    """The annotations of a JSON-lines file, joined with their images by file name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Trains both landmark networks from public starts to a package with its figures."""
+"""Trains both landmark networks from public weights and writes a package with its figures."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from miqa_node.training.pretrained import settle
 
 MOBILENET_FILE = "mobilenet_v2_1.0_224_quant.tflite"
 SETTLE_BATCHES = 6
-"""Batches that give the normalisations of the published network their first statistics."""
+"""Number of batches for the initial normalisation statistics of the published network."""
 SETTLE_FROM = 10_000_000
-"""Number of the first sample that these batches are made of; fitting never gets there."""
+"""Index of the first sample of these batches; fitting never reaches it."""
 WHOLE_GRAPH, CLOSE_UP_GRAPH = "whole.onnx", "close_up.onnx"
 WHOLE_CHECKPOINT, CLOSE_UP_CHECKPOINT = "landmarks.pt", "close_up.pt"
 
@@ -49,8 +49,8 @@ def train_landmarks(
 ) -> Path:  # fmt: skip
     """Fit both networks and write the package to ``out``; its folder.
 
-    ``data_dir`` is the folder of all collections; ``runs`` keeps decoded images and the checkpoints, from which an
-    interrupted run goes on.
+    ``data_dir`` is the folder of all collections; ``runs`` keeps decoded images and checkpoints, from which an
+    interrupted run resumes.
     """
     data = read_landmark_data(data_dir, runs / "images")
     loss = LandmarkLoss(torch.from_numpy(spreads()))
@@ -68,7 +68,7 @@ def train_landmarks(
 def training_record(
     schedule: LandmarkSchedule, close_up_schedule: LandmarkSchedule, runs: Path, version: str
 ) -> dict[str, Any]:
-    """What the card says of the training."""
+    """The card's record of the training."""
     samples = {
         "whole": schedule.batch * _steps(runs / WHOLE_CHECKPOINT),
         "close_up": close_up_schedule.batch * _steps(runs / CLOSE_UP_CHECKPOINT),
@@ -85,7 +85,7 @@ def training_record(
 def fit_task(
     net: LandmarkNet, data: LandmarkData, draw_sample: Draw, loss: LandmarkLoss, schedule: LandmarkSchedule
 ) -> LandmarkNet:
-    """The fitted network; first its normalisations get the statistics of what they will see."""
+    """The fitted network, after its normalisations got statistics from the training samples."""
 
     def sample(index: int) -> tuple[Tensor, LandmarkTargets]:
         return draw_sample(data, schedule.seed, index)
@@ -100,7 +100,7 @@ def write_landmark_model(
     whole: LandmarkNet, closer: LandmarkNet, data_dir: Path, runs: Path, folder: Path, training: Mapping[str, Any],
     version: str,
 ) -> Path:  # fmt: skip
-    """The package of fitted networks, with figures on held-out patients, on simulated cuts and the development set."""
+    """The package of fitted networks, with figures on held-out patients, simulated cuts and the development set."""
     graphs = runs / WHOLE_GRAPH, runs / CLOSE_UP_GRAPH
     export(whole, graphs[0])
     export(closer, graphs[1])

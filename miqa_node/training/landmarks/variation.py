@@ -1,6 +1,6 @@
-"""An annotated image as another room might have delivered it: turned, scaled, cut, mirrored, in another tone.
+"""An annotated image as another room might have delivered it: rotated, scaled, cut, mirrored, with another tone curve.
 
-The points move with the image, and what can be derived from them (cut sides, distances to the edges) is derived again.
+The points move with the image, and values derived from them (cut sides, distances to the edges) are recomputed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from miqa_node.training.landmarks.points import LandmarkAnnotation
 from miqa_node.training.presentation import tone
 
 CANVAS_PX = 320
-"""Side of the varied image; preprocessing makes it the network's size."""
+"""Side of the varied image in pixels; preprocessing scales it to the network's input."""
 CUT_SHARE, SHUTTER_SHARE, MIRROR_SHARE = 0.35, 0.3, 0.5
 CUT_BELOW, WHOLE_ABOVE = -0.003, 0.012
-"""Margins: below the first the lung is cut, above the second it is not, between them it is uncertain."""
+"""Margins: below the first the lung is cut, above the second it is not, in between it is uncertain."""
 
 
 @dataclass(frozen=True, slots=True)
 class LandmarkSample:
-    """A varied image (rows, columns), values 0 to 1, and what is true of it; NaN where nothing is known.
+    """A varied image (rows, columns), values 0 to 1, and its targets; NaN if unknown.
 
     ``points`` (12, 2), ``visible`` (12,), ``cut`` (4,), ``margin`` (4,), ``rotation`` a share, ``ribs``, ``mirrored``.
     """
@@ -104,7 +104,7 @@ def _sample(
     original = np.array([side in annotation.cut for side in SIDES])
     if mirrored:
         original = original[MIRRORED_SIDES]
-    # Where no point decides, the reader's word still holds as long as the whole of the reader's picture is in view.
+    # Where no point decides, the reader's answer holds as long as the whole original picture is in view.
     corners = np.array([[x, y, 1.0] for x in (0.0, 1.0) for y in (0.0, 1.0)]) @ motion[:2].T
     in_view = np.array([corners[:, 0].min() >= 0, corners[:, 0].max() <= 1, corners[:, 1].min() >= 0,
                         corners[:, 1].max() <= 1])  # fmt: skip
@@ -131,7 +131,7 @@ def _shuttered(sample: LandmarkSample, rng: np.random.Generator) -> LandmarkSamp
     blades = np.abs(rng.normal(0.0, 0.05, 4)) * (rng.uniform(size=4) < 0.6)
     margin = sample.margin - blades
     keep_lungs = rng.uniform() < 0.65
-    if keep_lungs:  # where the lung's edge is not known, the blade stays out
+    if keep_lungs:  # where the lung's edge is unknown, the blade does not reach inside
         room = np.nan_to_num(sample.margin, nan=0.0) - 0.02
         blades = np.clip(np.minimum(blades, room), 0.0, None)
         margin = sample.margin - blades
@@ -150,7 +150,7 @@ def _shuttered(sample: LandmarkSample, rng: np.random.Generator) -> LandmarkSamp
 
 
 def _presented(image: Image, rng: np.random.Generator) -> Image:
-    """Another tone, sharpness and noise; sometimes an opaque thing or a word over the anatomy."""
+    """Another tone, sharpness and noise; sometimes an opaque object or a word over the anatomy."""
     image = tone(image, rng)
     if rng.uniform() < 0.3:
         image = cast("Image", cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6)))
@@ -158,10 +158,10 @@ def _presented(image: Image, rng: np.random.Generator) -> Image:
         soft = cv2.GaussianBlur(image, (0, 0), rng.uniform(1.0, 4.0))
         image = np.asarray(image + np.float32(rng.uniform(0.2, 1.2)) * (image - soft), np.float32)
     if rng.uniform() < 0.5:
-        # Mostly little; and a finer image of the same detector has no more noise at the same coarseness.
+        # Mostly weak. An image with finer pixels from the same detector has no more noise at the same scale.
         sigma = (0.002 + 0.045 * rng.uniform() ** 2) * CANVAS_PX / len(image)
         noise = np.float32(sigma) * rng.standard_normal(image.shape, np.float32)
-        lit = image > image.min() + 0.01  # collimated parts are mostly exactly black
+        lit = image > image.min() + 0.01  # most collimated areas are exactly black
         image = image + (noise * lit if rng.uniform() < 0.8 else noise)
     if rng.uniform() < 0.3:
         image = _covered(image, rng)

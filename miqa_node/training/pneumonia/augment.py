@@ -1,4 +1,4 @@
-"""Varies training pictures a batch at a time: rotation, mirror, brightness, contrast, scale and place."""
+"""Augments training pictures by batch: rotation, mirroring, brightness, contrast, scale and shift."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 ROTATION_DEGREES = 10.0
 SCALE = (0.88, 1.15)
 SHIFT = 0.06
-"""Of the side."""
+"""Maximum shift as a share of the side."""
 BRIGHTNESS = 0.12
 CONTRAST = (0.75, 1.3)
 NOISE = 0.02
@@ -39,5 +39,5 @@ def augment(pictures: Tensor, generator: torch.Generator, side: int) -> Tensor:
 
 
 def plain(pictures: Tensor) -> Tensor:
-    """The same range without variation: what the package's normalisation gives."""
+    """The same range without variation, as in the package's normalisation."""
     return pictures.float() / 127.5 - 1.0

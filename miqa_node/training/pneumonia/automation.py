@@ -1,8 +1,8 @@
-"""What the data show of how often confident answers are wrong: the evidence that automation needs.
+"""How often confident predictions are wrong: the evidence for automation.
 
-Errors are counted on collections that nothing was trained or calibrated on, and that have both labels: where a
-collection has one label only, an answer may be right because of the hospital's look. With the patients of the hospital
-of the training the card says what it says of them, but they prove nothing for another hospital.
+Errors are counted on collections that were not used for training or calibration and that have both labels: if a
+collection has only one label, a prediction may be right because of the hospital's look. The card also has figures for
+patients of the training hospitals, but they prove nothing for another hospital.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from miqa_node.training.pneumonia.data import PneumoniaSample, Population
 
 MAX_ERROR = 0.05
 DELTA = 0.05
-"""One minus the confidence of the bound; without an error 59 answers suffice for 5 %."""
+"""One minus the confidence level of the bound; without errors, 59 predictions suffice for 5 %."""
 MIN_CONFIDENCE = 0.80
-"""The confidence from which the settings let predictions be automated."""
+"""The minimum confidence for automation in the default settings."""
 
 
 def automation_of(

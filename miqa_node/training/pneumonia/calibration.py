@@ -1,4 +1,4 @@
-"""Which members count, what probabilities are calibrated on, and a package of networks that are trained already."""
+"""Chooses the members, calibrates the probabilities, and repackages trained networks."""
 
 from __future__ import annotations
 
@@ -35,19 +35,20 @@ from miqa_node.training.pneumonia.sealing import seal
 from miqa_node.training.scores import auroc
 
 Logits = Mapping[str, NDArray[np.float32]]
-"""Of each member by architecture, (N, 2) in the order of the samples, means of a picture and its mirror image."""
+"""Logits of each member by architecture, (N, 2) in the order of the samples, means over a picture and its mirror
+image."""
 WORTH = 0.005
-"""What a further member must add to the mean AUROC of the calibration patients."""
+"""Minimum gain in the mean AUROC of the calibration patients for adding a member."""
 SHARES = (0.1, 0.25, 0.5, 1.0)
-"""Of a member beside the best one."""
+"""Candidate weights of a member relative to the best one."""
 
 
 def calibration_of(
     samples: Sequence[PneumoniaSample], logits: Logits, taps: Mapping[str, str]
 ) -> tuple[PneumoniaEnsemble, dict[str, Any]]:
-    """The ensemble that ships, and the card's section ``calibration``.
+    """The shipped ensemble, and the card's section ``calibration``.
 
-    A dropped member that has a tap stays for the map alone, with weight 0.
+    A dropped member with a tap stays for its map only, with weight 0.
     """
     indices = [n for n, sample in enumerate(samples) if calibrates(sample)]
     chosen = [samples[n] for n in indices]
@@ -79,10 +80,11 @@ def _named(shares: Mapping[str, float]) -> str:
 def worthwhile(
     logits: Logits, samples: Sequence[PneumoniaSample]
 ) -> tuple[dict[str, float], list[tuple[dict[str, float], float]]]:
-    """Members with their shares, and every choice that was tried with its mean AUROC.
+    """Members with their shares, and every choice tried, with its mean AUROC.
 
-    The best member has the share 1. The others, best first, join with the share that helps most, and only where it
-    helps by WORTH. The mean is over the populations that have both labels; each member's logits count by their spread.
+    The best member has the share 1. The others are added, best first, with the share that helps most, if the gain is at
+    least WORTH. The mean is over the populations that have both labels; each member's logits are scaled by their
+    spread.
     """
     truth = np.array([sample.pneumonia for sample in samples], bool)
     groups = [np.array([sample.population is one for sample in samples], bool) for one in Population]
@@ -109,8 +111,8 @@ def worthwhile(
 def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
     """The networks of ``package`` with calibration and threshold of ``data``, as ``out/pneumonia-ensemble-<version>``.
 
-    Members that do not help are left out. Figures of the whole node are left out of the card until
-    ``miqa-node evaluate pneumonia --write`` has made them.
+    Members that do not help are left out. The card has no figures of the whole node until ``miqa-node evaluate
+    pneumonia --write`` adds them.
     """
     sections = read_sections(package)
     card = ClassifierCard.model_validate(sections)
@@ -141,7 +143,7 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
 def _training(
     before: Mapping[str, Any], package: str, samples: Sequence[PneumoniaSample], version: str
 ) -> dict[str, Any]:
-    """How ``package`` was trained: its networks were fitted to what they were, calibration and tests are new."""
+    """The training record of ``package``: the networks' fitting is unchanged, calibration and tests are new."""
     counts = Counter(
         sample.part for sample in samples if calibrates(sample) or sample.part is not PatientPart.CALIBRATE
     )
@@ -156,7 +158,7 @@ def _training(
 def logits_of_package(
     package: Path, card: ClassifierCard, samples: Sequence[PneumoniaSample]
 ) -> dict[str, NDArray[np.float32]]:
-    """Of every member of a package, (N, 2), with mirror images."""
+    """Logits of every member of a package, (N, 2), averaged over mirror images."""
     sessions = {
         member.architecture: onnxruntime.InferenceSession(
             str(package / member.file), providers=["CPUExecutionProvider"]

@@ -120,12 +120,12 @@ def card_of(
 
 
 def limits_of(calibration: Mapping[str, Any]) -> list[str]:
-    """What the card says of its limits, with how many images calibrated."""
+    """The card's limitations, with the number of calibration images."""
     return [limit.format_map(calibration) for limit in LIMITS]
 
 
 def write_goldens(folder: Path, ensemble: PneumoniaEnsemble, spec: PictureInput) -> list[str]:
-    """Public sample chests and phantoms, and what the ensemble says of each."""
+    """Public sample chests and phantoms, with the ensemble's results."""
     chest = public_chest(GOLDEN_LONG_SIDE_PX)
     opaque = chest.copy()
     cv2.circle(opaque, (chest.shape[1] // 3, chest.shape[0] * 2 // 3), chest.shape[1] // 8, 0.9, -1)
@@ -160,7 +160,7 @@ def _run(session: onnxruntime.InferenceSession, image: NDArray[np.float32]) -> N
 
 
 def sources_of(samples: Sequence[PneumoniaSample]) -> list[dict[str, Any]]:
-    """Collections that networks are fitted to or calibrated on, with licence, images and patients."""
+    """Collections used for fitting or calibration, with licence, images and patients."""
     used = [sample for sample in samples if sample.part in {PatientPart.TRAIN, PatientPart.CALIBRATE}]
     named = {
         Population.CHILDREN: "Kermany et al., Mendeley 10.17632/rscbjbr9sj",

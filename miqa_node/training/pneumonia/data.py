@@ -1,7 +1,7 @@
-"""Radiographs labelled pneumonia or normal, split by patient, as cached pictures for the networks.
+"""Radiographs labelled pneumonia or normal, split by patient and cached as pictures for the networks.
 
 Children (Kermany et al.) and adults (NIH, some read again for RSNA) differ in age, hospital, view and processing. A
-network that sees both can learn those instead of disease, so every sample knows its population.
+network that sees both can learn these differences instead of disease, so every sample has its population.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NEGATIVE, POSITIVE = LABELS
 
 
 class Population(StrEnum):
-    """Where a radiograph comes from: Kermany's children of Guangzhou, or NIH's patients, nearly all adults."""
+    """The origin of a radiograph: Kermany's children from Guangzhou, or NIH's patients, nearly all adults."""
 
     CHILDREN = "children"
     ADULTS = "adults"
@@ -50,9 +50,9 @@ class PneumoniaSample:
 
 
 def read_samples(folder: Path) -> list[PneumoniaSample]:
-    """The samples of ``cxr_pneumonia/manifest.csv``, each in the part of its patient.
+    """The samples of ``cxr_pneumonia/manifest.csv``, each with the part of its patient.
 
-    Patients that the quality network was fitted to, and the networks of this package were not, calibrate.
+    Patients used to fit the quality network but not the networks of this package are used for calibration.
     """
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
         return [_sample(folder, row) for row in csv.DictReader(file)]
@@ -85,11 +85,11 @@ NIH, KERMANY = "nih", "ker"
 
 
 def read_elsewhere(data: Path) -> list[PneumoniaSample]:
-    """Adults of further hospitals in ``cxr_eval`` and ``cxr_train``, by what the collections say of them.
+    """Adults of further hospitals in ``cxr_eval`` and ``cxr_train``, with the collections' labels.
 
-    Most with pneumonia are said to have COVID-19, by a test of the patient: some of their radiographs show nothing.
-    Hardly a collection has both labels. What one collection took from another is counted once, and patients that the
-    quality package was fitted to or calibrated on are left out.
+    Most of the pneumonia labels are COVID-19 by a test of the patient: some of these radiographs show nothing. Few
+    collections have both labels. Images that one collection took from another count once. Patients used to fit or
+    calibrate the quality package are left out.
     """
     samples = []
     for folder in (folder for folder in (data / "cxr_eval", data / "cxr_train") if folder.is_dir()):
@@ -123,10 +123,10 @@ def _elsewhere(folder: Path, row: dict[str, str]) -> PneumoniaSample:
 
 
 def calibrates(sample: PneumoniaSample) -> bool:
-    """Whether probabilities are calibrated on it.
+    """Whether the sample is used for calibration.
 
-    No network was trained on the patient, a radiologist gave the label, and the hospital has both labels: of one that
-    has a single label a network may know the label by the hospital's look, and a calibration would take that for skill.
+    True if no network was trained on the patient, a radiologist gave the label, and the hospital has both labels. With
+    a single label, a network may know the label from the hospital's look, and calibration would mistake that for skill.
     """
     return sample.part is PatientPart.CALIBRATE and sample.strong
 

@@ -1,4 +1,4 @@
-"""Hands pictures to the loader, and says how often each is drawn."""
+"""The data set for the loader, and the sampling weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from miqa_node.training.pneumonia.data import PneumoniaSample, Population
 
 STRONG_WEIGHT = 2.0
-"""How much more a label counts that a radiologist gave."""
+"""Sampling weight of a radiologist's label relative to a mined one."""
 
 
 class LabelledPictures(Dataset[tuple[Tensor, int]]):
@@ -24,7 +24,7 @@ class LabelledPictures(Dataset[tuple[Tensor, int]]):
         self._labels = [int(sample.pneumonia) for sample in samples]
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of pictures."""
         return len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
@@ -33,11 +33,11 @@ class LabelledPictures(Dataset[tuple[Tensor, int]]):
 
 
 def balanced_weights(samples: Sequence[PneumoniaSample]) -> list[float]:
-    """Weights for drawing that make neither population nor view say anything about the label.
+    """Sampling weights that make the label independent of population and view.
 
     Each population is drawn equally often, within it each label, and within that each view: of NIH's weakly labelled
-    images the normal ones are mostly AP and the others mostly PA, by chance of the collection. A label that a
-    radiologist gave counts :data:`STRONG_WEIGHT` times.
+    images, the normal ones happen to be mostly AP and the others mostly PA. A radiologist's label counts
+    :data:`STRONG_WEIGHT` times.
     """
     cells = [(sample.population, sample.pneumonia, sample.view) for sample in samples]
     views = {cell[:2]: len({other for other in cells if other[:2] == cell[:2]}) for cell in cells}

@@ -1,7 +1,7 @@
-"""Makes the members' logits one calibrated probability: each member separately, then their mean, then the threshold.
+"""Combines the members' logits into one calibrated probability with a threshold: calibrates each, then their mean.
 
-Fitted on patients that no network was trained on and that are not tested: children and adults that were set aside
-for it, of hospitals that have both labels.
+Fitted on patients outside training and test: children and adults set aside for calibration, from hospitals that have
+both labels.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from miqa_node.assess.platt import Scaling, fit_scaling
 from miqa_node.training.pneumonia.data import PneumoniaSample, Population
 
 RECALL_TARGET = 0.97
-"""Of children in the calibration part, so that .95 holds on others with some room."""
+"""Required recall for children of the calibration part, with a margin so that .95 holds for others."""
 ADULTS_RECALL_TARGET = 0.9
-"""Of adults: each point more costs several of specificity."""
+"""Required recall for adults: each further point costs several points of specificity."""
 HIGHEST_THRESHOLD = 0.5
 LEAST_ADULTS = 10
-"""With pneumonia; fewer say nothing of the threshold."""
+"""Minimum number of images with pneumonia to choose a threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class PneumoniaEnsemble:
-    """Members with their calibration, that of their mean, and from which probability on Pneumonia is said."""
+    """Members with their calibration, the calibration of their mean, and the threshold for Pneumonia."""
 
     members: tuple[EnsembleMember, ...]
     combination: Combination
     threshold: float
 
     def probability(self, logits: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-        """Of Pneumonia, (N,), from each member's logits (N, 2) by architecture."""
+        """Probability of Pneumonia, (N,), from each member's logits (N, 2) by architecture."""
         member_logits = [logits[member.architecture] for member in self.members]
         return combined(member_logits, self.members, self.combination)[:, 1]
 
@@ -44,7 +44,7 @@ def calibrated(
     logits: Mapping[str, NDArray[np.float32]], samples: Sequence[PneumoniaSample], taps: Mapping[str, str],
     shares: Mapping[str, float] | None = None,
 ) -> PneumoniaEnsemble:  # fmt: skip
-    """The ensemble of members whose logits on the calibration samples are given, by architecture; ``taps`` of some.
+    """The ensemble of members, from their logits on the calibration samples by architecture; some have ``taps``.
 
     ``shares`` are their weights, 1 each by default.
     """
@@ -63,7 +63,7 @@ def calibrated(
 
 
 def _threshold(probability: NDArray[np.float64], samples: Sequence[PneumoniaSample]) -> float:
-    """What finds enough pneumonias of children and of adults: the harder group decides."""
+    """The threshold with the required recall for children and for adults: the harder group decides."""
     children = np.array([sample.population is Population.CHILDREN for sample in samples], bool)
     present = np.array([sample.pneumonia for sample in samples], bool)
     threshold = threshold_of(probability[children & present], RECALL_TARGET)
@@ -72,7 +72,7 @@ def _threshold(probability: NDArray[np.float64], samples: Sequence[PneumoniaSamp
 
 
 def threshold_of(probability: NDArray[np.float64], recall: float) -> float:
-    """The highest threshold up to one half that finds this share of these images with pneumonia."""
+    """The highest threshold, at most one half, with this recall on these images."""
     smallest = np.sort(probability)[: int(np.floor((1.0 - recall) * len(probability))) + 1]
     return round(float(min(smallest[-1] * 0.999, HIGHEST_THRESHOLD)), 4)
 
@@ -90,7 +90,7 @@ def _member(name: str, logits: NDArray[np.float32], present: NDArray[np.bool_], 
 
 
 def _scaling(difference: NDArray[np.float64], present: NDArray[np.bool_]) -> Scaling:
-    """Of the difference of two logits: softmax of two is the logistic function of it."""
+    """Scaling of the difference of two logits, since the softmax of two logits is the logistic function of it."""
     scaling = fit_scaling(difference, present)
     if scaling is None:
         raise ValueError(

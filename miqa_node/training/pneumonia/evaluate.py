@@ -1,8 +1,8 @@
-"""``miqa-node evaluate pneumonia``: every figure of a finished package on patients that it never saw.
+"""``miqa-node evaluate pneumonia``: every figure of a finished package on unseen patients.
 
-Each radiograph takes the whole way of the node: quality package, policy, anomaly, classification, routing. So what the
-rule "quality first" buys is counted on what the product really does, once on the radiographs as they are and once with
-a strong simulated defect in each.
+Each radiograph runs through the whole node: quality package, policy, anomaly, classification, routing. The benefit of
+the rule "quality first" is therefore measured on the real product, once on the unchanged radiographs and once with a
+strong simulated defect in each.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ SEVERITY = 1.0
 STRONG = "adults, radiologists' labels"
 ELSEWHERE = "adults of further hospitals"
 ROUTED = ("children", "adults", STRONG, ELSEWHERE)
-"""Views and hospitals are too few to route apart."""
+"""Groups by view or hospital are too small for separate routing."""
 
 
 @dataclass(frozen=True, slots=True)
 class PneumoniaCase:
-    """A test radiograph and what the node predicted of it."""
+    """A test radiograph and the node's prediction."""
 
     sample: PneumoniaSample
     prediction: Prediction
@@ -69,7 +69,7 @@ class PneumoniaCase:
 def evaluate_pneumonia(
     package: Path, data: Path, *, degraded: int = 1000, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Any]:
-    """All figures as plain data; ``degraded`` radiographs at most also get a simulated defect."""
+    """All figures as plain data; at most ``degraded`` radiographs also get a simulated defect."""
     settings = load_settings(None, assess={"models_dir": str(package.parent.resolve())})
     classifier = open_classifier(package, Accelerator.CPU, settings.assess)
     samples = [sample for sample in read_all(data) if sample.part in {PatientPart.TEST, PatientPart.ELSEWHERE}]
@@ -102,9 +102,9 @@ def evaluate_pneumonia(
 
 
 def pointing_game(classifier: Classifier, data: Path) -> dict[str, Any]:
-    """Whether the peak of a map lies in a radiologist's box: the package's own map, and Grad-CAM of all members.
+    """How often the peak of a map lies in a radiologist's box: the package's own map, and Grad-CAM of all members.
 
-    On patients that were not trained on; ``on_trained`` is the same of the others, on which maps were chosen.
+    On patients outside training; ``on_trained`` has the same figures for training patients, on which maps were chosen.
     """
     trained = {s.patient for s in read_samples(data / "cxr_pneumonia") if s.part is not PatientPart.TEST}
     boxed = read_boxes(data / "cxr_boxes")
@@ -123,7 +123,7 @@ def pointing_game(classifier: Classifier, data: Path) -> dict[str, Any]:
 
 
 def _grad_cam_of_all(classifier: Classifier) -> Classifier:
-    """The same networks with Grad-CAM of the last features, the mean of all members."""
+    """Grad-CAM of the last features of the same networks, averaged over all members."""
     members = tuple(member.model_copy(update={"tap": TAP}) for member in classifier.card.members)
     card = classifier.card.model_copy(update={"members": members, "map_method": MapMethod.GRADCAM})
     return replace(classifier, card=card, _maps={})
@@ -132,7 +132,7 @@ def _grad_cam_of_all(classifier: Classifier) -> Classifier:
 def _hits(
     point: Callable[[BoxedImage], tuple[float, float]] | None, boxed: Sequence[BoxedImage], trained: set[str]
 ) -> dict[str, Any]:
-    """The share of images whose point lies in a box; without points the chance of doing so."""
+    """The share of images whose point lies in a box; without points, the probability of a random hit."""
     hits: list[float] = []
     patients: list[str] = []
     values: list[tuple[float, float]] = []
@@ -182,7 +182,7 @@ def _spoil(sample: PneumoniaSample, number: int, folder: Path) -> Path:
 
 
 def _groups(cases: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
-    """Children and adults apart; adults by how good their label is, by view and by hospital."""
+    """Children and adults separately; adults also by label quality, view and hospital."""
     children = [one for one in cases if one.sample.population is Population.CHILDREN]
     adults = [
         one for one in cases if one.sample.part is PatientPart.TEST and one.sample.population is Population.ADULTS
@@ -210,7 +210,7 @@ def _figures(cases: Sequence[PneumoniaCase]) -> dict[str, Any]:
 
 
 def both_labels(cases: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
-    """Of further hospitals those with enough images of both labels to tell them apart within the hospital."""
+    """The further hospitals with enough images of both labels to separate them within the hospital."""
     groups = {f"adults of {source}": [one for one in cases if one.sample.source == source]
               for source in sorted({one.sample.source for one in cases})}  # fmt: skip
     sick = {name: sum(one.sample.pneumonia for one in group) for name, group in groups.items()}
@@ -218,7 +218,7 @@ def both_labels(cases: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]
 
 
 def by_hospital(cases: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
-    """Those of further hospitals, by collection and by what it says of them."""
+    """Figures of further hospitals, by collection and its label."""
     groups: dict[str, list[PneumoniaCase]] = {}
     for one in sorted(
         (one for one in cases if one.sample.part is PatientPart.ELSEWHERE),
@@ -229,7 +229,7 @@ def by_hospital(cases: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]
 
 
 def _elsewhere(cases: Sequence[PneumoniaCase], settings: Settings) -> dict[str, Any]:
-    """How often the label is right where all have the same, and what would have been automated."""
+    """How often the prediction is right in a collection with a single label, and how many would have been automated."""
     probability = np.array([one.prediction.scores[POSITIVE] for one in cases], np.float64)
     return {
         "images": len(cases),
@@ -264,6 +264,6 @@ def _routing(cases: Sequence[PneumoniaCase], settings: Settings) -> dict[str, An
 
 
 def write_figures(package: Path, figures: dict[str, Any]) -> None:
-    """Put the figures into the card, in the graphs as well, and write the pages again."""
+    """Write the figures into the card, also inside the graphs, and regenerate the pages."""
     card = read_sections(package)
     seal(package, card | {"metrics": {**card["metrics"], "test": figures}})

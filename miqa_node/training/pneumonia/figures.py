@@ -1,4 +1,4 @@
-"""Figures of one group of radiographs: discrimination, errors at the threshold, calibration, and what routing does."""
+"""Figures of one group of radiographs: discrimination, errors at the threshold, calibration and routing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Truth = NDArray[np.bool_]
 
 
 def group_figures(probability: Floats, truth: Truth, patients: Sequence[str], predictions: Truth) -> dict[str, Any]:
-    """Recall first; ``predictions`` are true for pneumonia; the interval of the AUROC draws whole patients."""
+    """Recall first; ``predictions`` are true for pneumonia; the AUROC interval resamples whole patients."""
     positives = int(truth.sum())
     shown: dict[str, Any] = {"images": len(truth), "patients": len(set(patients)), "pneumonia": positives}
     if min(positives, len(truth) - positives) < FEWEST:
@@ -53,7 +53,7 @@ def group_figures(probability: Floats, truth: Truth, patients: Sequence[str], pr
 
 
 def perfect(probability: Floats) -> dict[str, float]:
-    """The ECE that such a sample shows when every probability is exactly right: its mean, and what 95 % stay below.
+    """The ECE of such a sample if every probability is exactly right: its mean and 95th percentile.
 
     Ten bins of few images each differ from their mean by chance; no ECE below this can be shown with them.
     """
@@ -99,7 +99,7 @@ def tested_figures(samples: Sequence[PneumoniaSample], logits: NDArray[np.float3
 def member_figures(
     samples: Sequence[PneumoniaSample], logits: Mapping[str, NDArray[np.float32]], probability: Floats
 ) -> dict[str, dict[str, float]]:
-    """What each member is worth alone, and the mean of all by its probability."""
+    """Figures of each member alone, and of the ensemble's probability."""
     together = np.stack([np.zeros(len(probability)), np.log(probability) - np.log1p(-probability)], 1)
     rows = {name: tested_figures(samples, values) for name, values in logits.items()}
     return {**rows, "ensemble": tested_figures(samples, together.astype(np.float32))}

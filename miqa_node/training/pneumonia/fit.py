@@ -1,4 +1,4 @@
-"""Fits one member; every so often all that is needed to go on is written down, so that a killed run resumes."""
+"""Fits one member; writes regular checkpoints from which an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from miqa_node.training.pretrained import settle
 
 @dataclass(frozen=True, slots=True)
 class PneumoniaRecipe:
-    """How a member is trained; ``draws`` are pictures drawn in all."""
+    """How a member is trained; ``draws`` is the total number of pictures drawn."""
 
     draws: int = 12_000
     batch: int = 32
     side: int = 160
-    """Of the pictures in training; nets judge somewhat larger ones better (Touvron et al., NeurIPS 2019)."""
+    """Side of the pictures in training; networks do better on somewhat larger ones at test time (Touvron et al.,
+    NeurIPS 2019)."""
     rate: float = 1e-3
     pretrained_rate: float = 3e-4
-    """Of features that learned before."""
+    """Learning rate of pretrained features."""
     decay: float = 1e-2
     smoothing: float = 0.05
     average: float = 0.99
-    """Of the moving average of the weights, which is what ships."""
+    """Decay of the moving average of the weights; the average is shipped."""
     checkpoint_every: int = 25
     seed: int = 1
 
@@ -45,7 +46,7 @@ def fit(
     checkpoint: Path,
     *, starts_trained: bool,
 ) -> ClassifierNet:  # fmt: skip
-    """The fitted member; goes on from ``checkpoint`` when there is one."""
+    """The fitted member; resumes from ``checkpoint`` if there is one."""
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     data = LabelledPictures(pictures, samples)
@@ -68,7 +69,7 @@ def fit(
 
 @torch.no_grad()
 def logits_of(net: ClassifierNet, pictures: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
-    """(N, labels) in single precision, as the exported graph computes: means of pictures and their mirror images."""
+    """Logits (N, labels) in single precision, as in the exported graph: means over pictures and their mirror images."""
     net.eval()
     parts = []
     for at in range(0, len(pictures), batch):

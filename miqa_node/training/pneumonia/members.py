@@ -1,7 +1,7 @@
-"""The three members of the ensemble, each with the start that is at hand for it.
+"""The three members of the ensemble, each with its available starting weights.
 
 MobileNetV2 starts from ImageNet (published weights), the residual net from the quality task on chest radiographs, the
-DenseNet from nothing.
+DenseNet from random weights.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class QualityTrunk(nn.Module):
 
 
 def member(name: str, *, quality_graph: Path, mobilenet_file: Path, dropout: float = 0.3) -> ClassifierNet:
-    """One member with its start, before training on this task; takes (N, 1, H, W) of values -1 to 1."""
+    """One member with its starting weights, before training on this task; takes (N, 1, H, W) of values -1 to 1."""
     if name == "mobilenet":
         return pretrained(Architecture.MOBILENET, mobilenet_file, len(LABELS), 1, dropout=dropout)
     if name == "densenet":
@@ -46,10 +46,10 @@ def member(name: str, *, quality_graph: Path, mobilenet_file: Path, dropout: flo
 
 @torch.no_grad()
 def quality_trunk(graph: Path) -> QualityTrunk:
-    """The trunk of a quality package's graph, whose convolutions hold their normalisation.
+    """The trunk of a quality package's graph, whose normalisations are folded into the convolutions.
 
-    The graph takes (x - 0.5) / 0.25 and here 2x - 1 goes in, so the first convolution is doubled. Normalisations
-    begin as the identity; ``settle`` of :mod:`miqa_node.training.pretrained` then gives them their statistics.
+    The graph takes (x - 0.5) / 0.25, but the input here is 2x - 1, so the first convolution is doubled. Normalisations
+    start as the identity; ``settle`` of :mod:`miqa_node.training.pretrained` then computes their statistics.
     """
     net = QualityNet(classes_in(graph))
     read_weights(net, graph)

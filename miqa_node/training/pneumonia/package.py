@@ -20,7 +20,7 @@ from miqa_node.training.pneumonia.ensemble import PneumoniaEnsemble
 from miqa_node.training.pneumonia.sealing import seal
 
 FINE_STRIDE = 8
-"""Pixels of the picture in one cell of the features that maps are made from."""
+"""Side in picture pixels of one feature cell of a map."""
 
 
 def write_package(
@@ -28,7 +28,7 @@ def write_package(
     samples: Sequence[PneumoniaSample], automation: Sequence[AutomationEvidence],
     training: Mapping[str, Any], metrics: Mapping[str, Any], calibration: Mapping[str, Any], version: str,
 ) -> Path:  # fmt: skip
-    """Make the whole folder."""
+    """Write the whole folder."""
     (folder / "golden").mkdir(parents=True, exist_ok=True)
     for name in (member.architecture for member in ensemble.members):
         net = nets[name]

@@ -1,4 +1,4 @@
-"""The last step of a package of several graphs: the card goes into each, checksums into the card, pages are written."""
+"""The last step of a package of several graphs: embeds the card in each, adds checksums and writes the pages."""
 
 from __future__ import annotations
 

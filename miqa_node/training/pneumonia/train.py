@@ -1,4 +1,4 @@
-"""``miqa-node train pneumonia``: members of three kinds on both populations, and one kind on each to test shortcuts."""
+"""``miqa-node train pneumonia``: three kinds of members on both populations; one kind on each, as a shortcut test."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from miqa_node.training.pneumonia.package import write_package
 PICTURE = PictureInput(rows=192, columns=192, clahe=Clahe(clip_limit=2.0, tiles=8), mean=(0.5,), std=(0.5,))
 BOTH, WITH_MINED = "both", "both with mined labels"
 TRAINED_ON = (BOTH, WITH_MINED, *Population)
-"""What networks are trained on. Only the first ships, and leaves out what was mined from adults' reports; the others
-say what populations and labels are worth. Adults alone are trained on all their labels: there are few others."""
+"""Training sets. Only the first is shipped; it leaves out labels mined from adults' reports. The others show the value
+of populations and labels. Adults alone are trained on all their labels, because few are radiologists'."""
 SHORTCUT_MEMBERS = ("resnet",)
 TAPS = {"resnet": FINE_TAP}
-"""Whose map is shown: of all members and layers the one that hit radiologists' boxes most often on patients that were
-trained on (docs/explanation/pneumonia.md). It stays for that even if the member is dropped."""
+"""Member and layer of the map: the one that hit radiologists' boxes most often on training patients
+(docs/explanation/pneumonia.md). It is kept for the map even if the member is dropped."""
 STARTS_TRAINED = frozenset({"resnet", "mobilenet"})
 
 
 @dataclass(frozen=True, slots=True)
 class PneumoniaSources:
-    """Where data and starting weights lie; ``data`` is the folder of all collections."""
+    """Folders of data and starting weights; ``data`` is the folder of all collections."""
 
     data: Path
     quality_graph: Path
@@ -70,7 +70,7 @@ def read_material(sources: PneumoniaSources) -> PneumoniaMaterial:
 def train_member(
     name: str, trained_on: str, material: PneumoniaMaterial, sources: PneumoniaSources, recipe: PneumoniaRecipe
 ) -> ClassifierNet:
-    """One member, from its last checkpoint when there is one."""
+    """One member, resumed from its last checkpoint if there is one."""
     population = None if trained_on in {BOTH, WITH_MINED} else Population(trained_on)
     chosen = material.where(PatientPart.TRAIN, population)
     if trained_on == BOTH:
@@ -82,12 +82,12 @@ def train_member(
 
 
 def checkpoint_file(sources: PneumoniaSources, name: str, trained_on: str) -> Path:
-    """Where a member's training is written down."""
+    """The checkpoint of a member's training."""
     return sources.runs / f"{_slug(trained_on)}-{name}.pt"
 
 
 def logits_file(sources: PneumoniaSources, name: str, trained_on: str) -> Path:
-    """Where the logits of a fitted member on all samples are kept."""
+    """The file with a fitted member's logits on all samples."""
     return sources.runs / f"{_slug(trained_on)}-{name}.logits.npy"
 
 
@@ -115,7 +115,7 @@ def train_all(
 def make_package(
     sources: PneumoniaSources, out: Path, recipe: PneumoniaRecipe, version: str, members: Sequence[str] = MEMBERS
 ) -> Path:
-    """Train what is not trained yet, calibrate, export, and write the package; its folder.
+    """Train the missing members, calibrate, export and write the package; returns its folder.
 
     The figures that need the whole node are added by ``miqa-node evaluate pneumonia --write``.
     """

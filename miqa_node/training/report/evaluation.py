@@ -1,4 +1,4 @@
-"""``miqa-node evaluate``: one package, one set of images, every figure of the protocol as data, page and file."""
+"""``miqa-node evaluate``: one package, one set of images, every figure of the protocol as JSON and page."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ REPORT_NAME, FIGURES_NAME = "report.html", "figures.json"
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """What the report is to hold.
+    """The contents of the report.
 
-    ``draws``: simulations per image and finding; ``against``: further packages judged on the same images;
-    ``methods``: saliency methods to play, on up to ``saliency_images`` images (0: none); ``curves`` of them get
-    insertion and deletion; ``gallery``: worst misses and false alarms shown per finding.
+    ``draws``: simulations per image and finding; ``against``: further packages judged on the same images; ``methods``:
+    saliency methods to evaluate, on up to ``saliency_images`` images (0: none), of which ``curves`` get insertion and
+    deletion; ``gallery``: number of worst misses and false alarms per finding.
     """
 
     draws: int = 2
@@ -52,7 +52,7 @@ def evaluate_package(package: Path, source: Path, out: Path, wishes: EvaluationO
     Raises
     ------
     ModelPackageError, SettingsError
-        The package or the images are unusable; the text gives the reason.
+        The package or the images are unusable; the message gives the reason.
     """
     subject = EvaluationSubject(package)
     material = _material(subject, source, wishes)
@@ -73,7 +73,7 @@ def evaluate_package(package: Path, source: Path, out: Path, wishes: EvaluationO
 
 
 def _without_nan(value: Any) -> Any:
-    """Figures that cannot be stated are null, which JSON has, and not NaN, which it has not."""
+    """Replace NaN by null, because JSON has no NaN."""
     if isinstance(value, dict):
         return {name: _without_nan(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -129,7 +129,7 @@ def _figures(subject: EvaluationSubject, material: EvaluationMaterial) -> dict[s
 
 
 def _card_figures(judged: EvaluationCases, subject: EvaluationSubject) -> dict[str, Any] | None:
-    """The figures as cards give them; only where the protocol was judged by a package of all classes."""
+    """The figures in the form of cards; only if a package with all classes judged the protocol."""
     if not judged.peaks or len(subject.known) < len(CLASSES):
         return None
     return figures_of(judged, subject.scales.probability, subject.scales.threshold)
@@ -157,7 +157,7 @@ def _row(subject: EvaluationSubject, figures: dict[str, Any]) -> dict[str, Any]:
 def _saliency(
     subject: EvaluationSubject, package: Path, source: Path, wishes: EvaluationOptions
 ) -> dict[str, Any] | None:
-    """Every method on the annotated images; None where there are none, or the package has no maps."""
+    """All methods on the annotated images; None without annotated images or without maps in the package."""
     if (
         not wishes.saliency_images
         or subject.package.judges_measurements

@@ -37,7 +37,7 @@ Findings = Mapping[str, Mapping[str, Any]]
 
 
 def roc_panels(findings: Findings) -> str:
-    """A ROC curve with its band for each finding."""
+    """A ROC curve with its confidence band for each finding."""
 
     def draw(axes: Axes, row: Mapping[str, Any]) -> None:
         at = np.linspace(0, 1, len(row["roc"]))
@@ -50,7 +50,7 @@ def roc_panels(findings: Findings) -> str:
 
 
 def precision_panels(findings: Findings) -> str:
-    """A precision-recall curve with its band for each finding; dotted: what guessing gets."""
+    """A precision-recall curve with its confidence band for each finding; dotted: random guessing."""
 
     def draw(axes: Axes, row: Mapping[str, Any]) -> None:
         at = np.linspace(0, 1, len(row["precision"]))
@@ -93,7 +93,7 @@ def reliability_panels(findings: Findings) -> str:
 
 
 def confusion_matrix(table: Mapping[str, Any]) -> str:
-    """Rows: what was there; columns: what was said; shares of the row in colour, counts in figures."""
+    """Rows: truth; columns: prediction; colour shows the share of the row, figures show counts."""
     counts = np.array(table["counts"], float)
     names = [n.replace("_", " ") for n in table["names"]]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -113,7 +113,7 @@ def confusion_matrix(table: Mapping[str, Any]) -> str:
 
 
 def comparison_bars(rows: Sequence[Mapping[str, Any]]) -> str:
-    """AUROC by finding of every package or model beside each other."""
+    """AUROC by finding, with all packages or models side by side."""
     names = list(rows[0]["findings"])
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(9.2, 3.4), layout="constrained")
@@ -151,7 +151,7 @@ def roc_of_models(models: Mapping[str, Mapping[str, Sequence[float]]], first_col
 
 
 def heat(values: Any, rows: Sequence[str], columns: Sequence[str], label: str) -> str:
-    """A table of numbers of 0 and more in colours, e.g. how far a measurement can move a finding."""
+    """A heat map of non-negative numbers, e.g. how far a measurement can move a finding."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(9.2, 0.3 * len(rows) + 1.4), layout="constrained")
         axes = figure.add_subplot()
@@ -199,7 +199,7 @@ def _note(axes: Axes, text: str, where: str) -> None:
 
 
 def _svg(figure: Figure, label: str) -> str:
-    """The figure as an element of a page: no prologue, ids of its own, ink in the page's colour."""
+    """The figure as an inline SVG element: no prologue, unique ids, lines in the page's text colour."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     text = buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The worst errors of a package as pictures: what it missed most clearly, what it cried out at for nothing, and why."""
+"""The worst errors of a package as pictures: clearest misses, strongest false alarms, and reasons."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from miqa_node.training.scores import JudgedCase
 SIDE_PX = 300
 JPEG_QUALITY = 80
 MAP_SHARE = 0.55
-"""How much of a picture's colour its map takes at the peak."""
+"""Opacity of the map at its peak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def _grey(image: Image) -> NDArray[np.uint8]:
 
 
 def _overlay(image: Image, values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The picture in blue, green, red, with the map in colours of its height."""
+    """The picture in BGR with the map as a colour overlay."""
     grey = _grey(image)
     fine = cv2.resize(values, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
     heat = cv2.applyColorMap(np.rint(np.clip(fine, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
@@ -101,6 +101,6 @@ def _overlay(image: Image, values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def picture_uri(pixels: NDArray[np.uint8]) -> str:
-    """A picture, gray or in blue, green and red, as a data URI."""
+    """A gray or BGR picture as a data URI."""
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

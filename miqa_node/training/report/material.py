@@ -1,4 +1,4 @@
-"""Has a package judge what it is evaluated with: the project's protocol, or anybody's labelled images."""
+"""Runs a package on its evaluation images: the project's protocol, or any labelled images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from miqa_node.training.samples import OBJECTS
 from miqa_node.training.scores import JudgedCase, judge_simulated, read_image, simulate_again
 
 LABELLED_LEVEL = 1.0
-"""Severity assumed for a labelled defect, since labels state none: it counts as marked."""
+"""Severity of a labelled defect: labels state none, so it counts as marked."""
 KEPT_DECODED = 4
 
 Read = Callable[[Path], tuple[Header, Radiograph]]
@@ -38,10 +38,10 @@ Read = Callable[[Path], tuple[Header, Radiograph]]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationMaterial:
-    """What was judged and how to look at it again.
+    """The judged cases, and how to load their images again.
 
-    ``records`` are the images that simulated ones were made of, in that order; ``load`` reads one as display values.
-    ``population`` says by file name who is shown ("adult", "child"); ``left_out`` counts images by the reason.
+    ``records`` are the source images of the simulations, in order; ``load`` reads one as display values. ``population``
+    maps file names to "adult" or "child"; ``left_out`` counts skipped images by reason.
     """
 
     judged: EvaluationCases
@@ -53,7 +53,7 @@ class EvaluationMaterial:
     left_out: Mapping[str, int]
 
     def image(self, case: JudgedCase) -> Image:
-        """The very image that was judged."""
+        """The image exactly as it was judged."""
         if not case.origin:
             return self.load(case.record)
         standard = self.simulated and any(r.objects for r in self.records)
@@ -68,7 +68,7 @@ def is_protocol(source: Path) -> bool:
 
 
 def protocol(subject: EvaluationSubject, source: Path, *, seed: int, draws: int) -> EvaluationMaterial:
-    """The evaluation set of the project, as every card states its figures; see docs/how-to/evaluate.md."""
+    """The project's evaluation set, the source of the figures on every card; see docs/how-to/evaluate.md."""
     folder = source / "cxr_eval"
     records = read_records(folder, source / "annotations" / "eval.jsonl")
     training = read_quality_data(source) if (source / "cxr_train" / "manifest.csv").is_file() else None
@@ -83,8 +83,8 @@ def protocol(subject: EvaluationSubject, source: Path, *, seed: int, draws: int)
 def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: int, draws: int) -> EvaluationMaterial:
     """A folder of folders ``class/image`` or a CSV file; PNG, JPEG and DICOM alike.
 
-    With ``simulate`` the good images get simulated defects, and other labels are not used. SettingsError when there
-    is nothing to compare.
+    With ``simulate`` the good images get simulated defects, and other labels are ignored. SettingsError if there is
+    nothing to compare.
     """
     labels = read_labels(source)
     settings = load_settings()
@@ -120,7 +120,7 @@ def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: 
 
 
 def _judge(subject: EvaluationSubject, label: SiteLabel, read: Read, left_out: Counter[str]) -> list[JudgedCase]:
-    """A case for each finding of a labelled image, or one of a good image; none when it cannot be used."""
+    """One case per finding of a labelled image, one case for a good image, none for an unusable one."""
     if label.findings is None:
         left_out["bad, but nobody said how"] += 1
         return []

@@ -1,4 +1,4 @@
-"""Counts what a report shows: ROC and precision-recall curves with intervals, confusion, calibration, by group."""
+"""Computes the figures of a report: ROC and precision-recall curves with intervals, confusion, calibration, groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.training.samples import COLUMN, OBJECTS
 from miqa_node.training.scores import JudgedCase, auroc, auroc_interval
 
 CURVE_POINTS = 101
-"""Number of evenly spread false-positive rates (or recalls) at which curves are read."""
+"""Number of evenly spaced false-positive rates (or recalls) at which curves are sampled."""
 ROUNDS = 200
 """Bootstrap rounds, whole patients drawn with replacement."""
 BINS = 10
@@ -30,17 +30,17 @@ Score = Callable[[JudgedCase], float]
 
 
 def positives(judged: EvaluationCases, finding: FindingName, least: float = MARKED) -> list[JudgedCase]:
-    """Simulated cases of a finding from a severity on."""
+    """Simulated cases of a finding with at least this severity."""
     return [c for c in judged.simulated if c.made == finding and c.level >= least]
 
 
 def negatives(judged: EvaluationCases, finding: FindingName) -> list[JudgedCase]:
-    """Images as they are; for objects and devices only those in which a reader found none."""
+    """Unchanged images; for objects and devices only those in which a reader found none."""
     return [c for c in judged.clean if finding not in OBJECTS or c.record.has(finding) is False]
 
 
 def labelled(judged: EvaluationCases, finding: FindingName) -> tuple[list[JudgedCase], NDArray[np.bool_]]:
-    """All images with the truth of one finding, in the mixture that probabilities are calibrated for.
+    """All images with the truth of one finding, in the mixture used for calibration.
 
     Images with other defects count as free of it. An image not annotated for real objects is left out.
     """
@@ -61,7 +61,7 @@ def scores(cases: Sequence[JudgedCase], column: int) -> Floats:
 
 
 def patients(cases: Sequence[JudgedCase]) -> list[str]:
-    """Whose images they are."""
+    """The patient of each image."""
     return [c.record.patient for c in cases]
 
 
@@ -86,7 +86,7 @@ def curves(
 ) -> dict[str, Any]:
     """ROC and precision-recall curve with 95 % bands, AUROC and average precision with intervals.
 
-    Precision holds for the share of positives among these images only; the share is stated as ``prevalence``.
+    Precision is valid only for the share of positives among these images, given as ``prevalence``.
     """
     value, low, high = auroc_interval(positive, positive_patients, negative, negative_patients, rounds=2 * ROUNDS)
     names = sorted({*positive_patients, *negative_patients})
@@ -121,7 +121,7 @@ def curves(
 
 
 def roc(positive: Floats, negative: Floats) -> Floats:
-    """True-positive rate at CURVE_POINTS evenly spread false-positive rates from 0 to 1."""
+    """True-positive rate at CURVE_POINTS evenly spaced false-positive rates from 0 to 1."""
     order = np.unique(np.concatenate([positive, negative]))[::-1]
     true = 1.0 - np.searchsorted(np.sort(positive), order, "left") / positive.size
     false = 1.0 - np.searchsorted(np.sort(negative), order, "left") / negative.size
@@ -141,7 +141,7 @@ def precision_recall(positive: Floats, negative: Floats) -> tuple[Floats, float]
 
 
 def interval(bad: Sequence[JudgedCase], good: Sequence[JudgedCase], column: int) -> dict[str, Any]:
-    """AUROC of two groups with its 95 % interval by patient; without it where a group is too small."""
+    """AUROC of two groups with its 95 % interval by patient; no interval if a group is too small."""
     few = min(len(bad), len(good)) < FEWEST
     value, low, high = (
         (auroc(scores(bad, column), scores(good, column)), float("nan"), float("nan"))
@@ -177,7 +177,7 @@ def classification(bad: Floats, good: Floats, threshold: float) -> dict[str, Any
 def confusion(
     judged: EvaluationCases, probability: Callable[[NDArray[np.floating]], Floats], thresholds: Floats
 ) -> dict[str, Any]:
-    """What was simulated (rows, marked severities) against the finding that is furthest over its operating point."""
+    """Simulated finding (rows, marked severities) against the finding furthest above its operating point (columns)."""
     names = list(defect_names())
     rows = [*names, NOTHING]
     counts = {row: dict.fromkeys(rows, 0) for row in rows}
@@ -201,7 +201,7 @@ def reliability(probability: Floats, present: NDArray[np.bool_]) -> dict[str, An
 
 
 def by_population(judged: EvaluationCases, population: Mapping[str, str]) -> dict[str, Any]:
-    """Mean AUROC over the findings of adults and children apart; ``population`` by file name."""
+    """Mean AUROC over the findings, separately for adults and children; ``population`` by file name."""
     figures: dict[str, Any] = {}
     for name in sorted({population.get(c.record.path.name, "") or "unknown" for c in judged.clean}):
         values = []

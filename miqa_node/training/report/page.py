@@ -1,4 +1,4 @@
-"""Writes the report: one HTML file that asks nothing of any server, readable in light and dark."""
+"""Writes the report: one self-contained HTML file for light and dark display."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEMPLATE = "page.html"
 
 
 def write_page(path: Path, figures: dict[str, Any], errors: Sequence[GalleryError]) -> None:
-    """Write the page of the figures of :func:`.evaluation.evaluate_package` and the worst errors."""
+    """Write the page with the figures of :func:`.evaluation.evaluate_package` and the worst errors."""
     findings = figures["findings"]
     pictures = {
         "roc": drawn.roc_panels(findings),
@@ -31,7 +31,7 @@ def write_page(path: Path, figures: dict[str, Any], errors: Sequence[GalleryErro
 
 
 def render(template: str, **values: Any) -> str:
-    """A page of one of this folder's templates; what a template needs and does not get is an error."""
+    """Render one of this folder's templates; a missing variable is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -52,7 +52,7 @@ def _share(value: float | None) -> str:
 
 
 def _figure(value: float | None, digits: int = 3) -> str:
-    """A dash where there is nothing to state."""
+    """The value, or a dash if there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 

@@ -1,4 +1,4 @@
-"""The package under evaluation, run as the node runs it, for images of any origin; needs no torch."""
+"""The package under evaluation, run as in the node, on images from any source; needs no torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from miqa_node.training.graph import GraphPrediction
 from miqa_node.training.samples import CLASSES
 
 ABSENT_LOGIT = -30.0
-"""Of a class that the package does not know: as good as never."""
+"""Logit of a class that the package does not have: practically never."""
 TIMED_SIDE_PX, TIMED_ROUNDS = 2048, 5
 
 
@@ -67,7 +67,7 @@ class EvaluationSubject:
 
     @property
     def scales(self) -> CardScales:
-        """How the card reads the logits."""
+        """The card's scales for the logits."""
         rows = self.package.card.outputs.classes
         scales = CardScales(np.ones(len(CLASSES)), np.zeros(len(CLASSES)), np.full(len(CLASSES), 2.0))
         for source, target in zip(self._from, self._to, strict=True):
@@ -81,7 +81,7 @@ class EvaluationSubject:
         return [current_name(row.name) for row in self.package.card.outputs.classes].index(name)
 
     def strongest(self, display: NDArray[np.uint16], name: str, count: int = 3) -> list[tuple[str, float]]:
-        """Of a package of measurements: which ones spoke most for or against a class, with their parts of its logit."""
+        """For a package of measurements: those with the largest contributions to the logit of a class."""
         outputs = self._of_measurements(measure_picture(display))
         parts = outputs[CONTRIBUTIONS][0, self.column(name)]
         names = [one.name for one in self.package.card.measurements]
@@ -89,7 +89,7 @@ class EvaluationSubject:
         return [(names[i], float(parts[i])) for i in order]
 
     def milliseconds(self) -> float:
-        """Median time of a 2048 × 2048 image from display pixels to outputs, on the threads of the settings."""
+        """Median time for a 2048 × 2048 image from display pixels to outputs, with the settings' number of threads."""
         display = np.random.default_rng(0).integers(0, 65536, (TIMED_SIDE_PX, TIMED_SIDE_PX)).astype(np.uint16)
         times = []
         for _ in range(TIMED_ROUNDS):
