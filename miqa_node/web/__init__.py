@@ -1,1 +1,1 @@
-"""Pages and REST interface for people and programs."""
+"""Web pages for people and the REST interface for programs."""

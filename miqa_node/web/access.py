@@ -1,7 +1,7 @@
 """Authentication of requests, and the permissions of their senders.
 
-A route names the permission that it needs by the type of a parameter: ``who: Reader``. Without accounts
-requests from this host may do everything, others nothing; from the first account on all must sign in or send a token.
+A route names its permission as the type of a parameter: ``who: Reader``. Without accounts, requests from this host may
+do everything and others nothing. Once an account exists, everyone must sign in or send a token.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ COOKIE = "miqa_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DISPLAYS = ("/rooms", "/live")
-"""These may be opened with a token in the address, as a screen on a wall has no keyboard."""
+"""Pages that accept a token in the address, because a wall display has no keyboard."""
 ALARMS = "/operations/alarms"
-"""The banner of every page, which asks for it again and again."""
+"""The banner, which every page polls."""
 
 _PROXY_HEADERS = ("forwarded", "via", "x-real-ip")
 _process_secret = new_secret()
@@ -39,7 +39,7 @@ _process_secret = new_secret()
 def identify(request: Request, services: Services) -> Principal:
     """Who sent the request; HTTPException 401 for an invalid token."""
     principal: Principal | None = getattr(request.state, "who", None)
-    if principal is not None:  # the gate has asked already
+    if principal is not None:  # already identified by the gate
         return principal
     who = _identify(request, services)
     request.state.who = who
@@ -83,7 +83,7 @@ Admin = Annotated[Principal, Depends(Needs(Permission.ADMIN))]
 
 
 async def check_csrf(request: Request, who: Who) -> None:
-    """Refuse a change that does not prove that it comes from a page which this node gave to this session.
+    """Refuse a change without proof that it comes from a page that this node served to this session.
 
     Requests with a token are exempt, because browsers never send a token by themselves. Without accounts the REST
     interface is protected by its content type and the Origin header alone (web.security).
@@ -100,8 +100,8 @@ async def check_csrf(request: Request, who: Who) -> None:
 def acting(who: Principal, actor: str) -> str:
     """The name that a change is recorded with.
 
-    Accounts act under their own name. A program with a service account may say for whom it acts. Without accounts
-    people type theirs.
+    Accounts act under their own name. A program with a service account may state for whom it acts. Without accounts,
+    people type their names.
     """
     actor = actor.strip()
     if who.means is Means.HOST:
@@ -117,7 +117,7 @@ def acting(who: Principal, actor: str) -> str:
 
 
 def is_set_up(services: WebServices) -> bool:
-    """Whether people must sign in: accounts or a sign-on provider exist."""
+    """Whether people must sign in, i.e. accounts or a sign-on provider exist."""
     if services.settings.oidc.used:
         return True
     with services.database.begin() as transaction:
@@ -125,9 +125,9 @@ def is_set_up(services: WebServices) -> bool:
 
 
 def from_this_host(scope: Scope, headers: dict[str, str]) -> bool:
-    """Whether the request comes from the host that the node runs on: over loopback, or by its own address.
+    """Whether the request comes from the node's own host: over loopback, or from its own address.
 
-    What a proxy passed on does not count, unless the proxy says for whom (X-Forwarded-For, read by the server).
+    A forwarded request counts only if the proxy states the client (X-Forwarded-For, read by the server).
     """
     client, server = scope.get("client"), scope.get("server")
     if "x-forwarded-for" not in headers and any(name in headers for name in _PROXY_HEADERS):

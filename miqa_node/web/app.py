@@ -31,7 +31,7 @@ show a token (`Authorization: Bearer …`, made with `miqa-node users token add`
 
 
 def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
-    """The ASGI application; everything it needs comes with ``services``, so several may live in one process.
+    """The ASGI application. Everything it needs is in ``services``, so one process can have several applications.
 
     Without ``pages_and_api`` it serves only health and metrics, for processes of other roles.
     """
@@ -41,7 +41,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        docs_url=None,  # FastAPI's own pages load scripts from other hosts
         redoc_url=None,
     )
     app.state.services = services

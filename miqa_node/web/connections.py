@@ -1,8 +1,8 @@
-"""The limits that every HTTP connection is under before anybody has signed in: number, time and speed.
+"""Limits of HTTP connections that apply before anybody has signed in: number, time and speed.
 
-uvicorn reads requests (its h11 protocol) and has no time limit except that of idle connections. Here each connection
-says where it stands, and one sweep a second closes those that take too long. When there are too many connections,
-those that have not sent a whole request make room for newer ones, the address with the most of them first.
+uvicorn reads requests (its h11 protocol) and has no time limit except for idle connections. Here each connection
+reports its progress, and one sweep per second closes those that take too long. If there are too many, connections
+without a complete request are closed in favour of new ones, starting with the address that has most.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from miqa_node.settings import WebSettings
 
 SWEEP_INTERVAL_S = 1.0
 ADMITTED = "admitted"
-"""Key of a request's state: its sender has shown a permission, so an unfinished body does not make room for others."""
+"""Key of a request's state: its sender has a permission, so the connection is not closed in favour of others."""
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class HttpProgress(StrEnum):
-    """Where a connection stands."""
+    """The progress of a connection."""
 
     REQUEST = "request"
     """No request has begun, or its head is not complete."""
     BODY = "body"
     """The node waits for more of a request's body."""
     ANSWER = "answer"
-    """The client has an answer to read."""
+    """The client is reading the answer."""
     WORK = "work"
-    """It is the node's turn."""
+    """The node is working on the answer."""
 
 
 class LimitedHttp(H11Protocol):
-    """A connection of uvicorn that knows how long it has stood where it stands."""
+    """A connection of uvicorn that knows its progress and how long it has been there."""
 
     room: HttpConnections
     """Set by a subclass for each server."""
     address: str = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
-        """Take a place; with TLS, shake hands first, which is under the time limit of a request."""
+        """Take a place; with TLS, do the handshake first, within the time limit of a request."""
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
         self._raw = transport
         self._ready = False
@@ -73,7 +73,7 @@ class LimitedHttp(H11Protocol):
             secured = await self.loop.start_tls(
                 self._raw, self, context, server_side=True, ssl_handshake_timeout=limit_s, ssl_shutdown_timeout=limit_s
             )
-        except OSError:  # not TLS, or nothing in time
+        except OSError:  # not TLS, or too late
             self.drop()
             return
         if secured is not None:
@@ -89,7 +89,7 @@ class LimitedHttp(H11Protocol):
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes; a request may be in the same packet as the end of TLS's handshake."""
+        """Count received bytes; a request may be in the same packet as the end of the TLS handshake."""
         self._received_bytes += len(data)
         if self._ready:
             super().data_received(data)
@@ -98,26 +98,26 @@ class LimitedHttp(H11Protocol):
 
     @property
     def progress(self) -> HttpProgress:
-        """Where the connection stands now."""
+        """The progress of the connection now."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             return HttpProgress.ANSWER if self._unread_bytes else HttpProgress.REQUEST
         if self.flow.write_paused:
             return HttpProgress.ANSWER
-        # A client that asked whether to go on (Expect: 100-continue) waits for the node.
+        # A client that sent Expect: 100-continue waits for the node.
         waits_for_client = cycle.more_body and not self.flow.read_paused and not cycle.waiting_for_100_continue
         return HttpProgress.BODY if waits_for_client else HttpProgress.WORK
 
     @property
     def may_go(self) -> bool:
-        """Whether it makes room for others: it has no request, or an unfinished one of nobody in particular."""
+        """Whether it may be closed in favour of others: it has no request, or an incomplete one without permission."""
         if self.progress is HttpProgress.BODY:
             state: dict[str, Any] = self.scope.get("state", {})
             return not state.get(ADMITTED)
         return self.progress is HttpProgress.REQUEST
 
     def is_too_slow(self, now: float, settings: WebSettings) -> bool:
-        """Whether it has overrun a limit; to be asked regularly."""
+        """Whether it has exceeded a limit; called regularly."""
         stands = self.progress
         if stands is not self._stood or stands is HttpProgress.WORK:
             self._stand(stands, now)
@@ -134,11 +134,11 @@ class LimitedHttp(H11Protocol):
 
     @property
     def stands_since(self) -> float:
-        """Since when it has stood where it stands, by the clock of the loop."""
+        """The start of the current progress state, by the loop's clock."""
         return self._stands_since
 
     def drop(self) -> None:
-        """Close it at once, whatever is under way."""
+        """Close it at once, in any state."""
         self.room.leave(self)
         if self._handshake is not None and not self._ready:
             self._handshake.cancel()
@@ -169,11 +169,11 @@ class HttpConnections:
         self._sweeping = False
 
     def protocol(self) -> type[LimitedHttp]:
-        """The class that uvicorn makes its connections of."""
+        """The protocol class for uvicorn's connections."""
         return type("LimitedHttpOfServer", (LimitedHttp,), {"room": self})
 
     def enter(self, new: LimitedHttp) -> bool:
-        """Give a connection a place, if need be that of another one; False if there is none."""
+        """Give a connection a place, if necessary that of another one; False if there is none."""
         of_address = [one for one in self._open if one.address == new.address]
         has_its_share = len(of_address) >= self.settings.max_connections_per_address and not self._is_proxy(new.address)
         if has_its_share or len(self._open) >= self.settings.max_connections:
@@ -189,11 +189,11 @@ class HttpConnections:
         return True
 
     def leave(self, connection: LimitedHttp) -> None:
-        """Its place, if it had one, is free."""
+        """Free its place, if it had one."""
         self._open.discard(connection)
 
     def _victim(self, among: Iterable[LimitedHttp]) -> LimitedHttp | None:
-        """Of the address with most connections, one without a whole request; the one that has stood still longest."""
+        """A connection to close, of the address with most: the longest idle one without a complete request."""
         counts = Counter(one.address for one in self._open)
         candidates = [one for one in among if one.may_go]
         return min(candidates, key=lambda one: (-counts[one.address], one.stands_since), default=None)

@@ -1,6 +1,6 @@
-"""What HTTP asks of every address of DICOMweb: CORS for the origins in ``web.cors_origins``, OPTIONS and HEAD.
+"""HTTP features of all DICOMweb addresses: CORS for the origins in ``web.cors_origins``, OPTIONS and HEAD.
 
-Only reading, and only with a token that the page sends itself: cookies of this node are never accepted from elsewhere.
+Read access only, and only with a token that the page sends itself: this node's cookies are never accepted cross-origin.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from miqa_node.web.security import DICOMWEB
 
 METHODS = "GET, HEAD, OPTIONS"
 _STORES = re.compile(re.escape(DICOMWEB) + r"studies(/[^/]+)?/?")
-"""Where STOW-RS posts to; CORS does not let other sites do that."""
+"""The addresses of STOW-RS, which CORS does not open to other sites."""
 REQUEST_HEADERS = "accept, authorization, content-type, if-none-match"
 ANSWER_HEADERS = "etag, warning, retry-after"
 MAX_AGE_S = 600
-"""How long a browser need not ask again whether it may."""
+"""How long a browser may cache a preflight answer."""
 
 
 class CrossOrigin:
-    """ASGI middleware between the Guard and the application; other addresses than DICOMweb's pass untouched."""
+    """ASGI middleware between the Guard and the application; it passes addresses outside DICOMweb unchanged."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         self._app = app
         self._origins = {origin.lower() for origin in settings.cors_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer OPTIONS, and HEAD as GET without a body; add the headers that let a listed origin read."""
+        """Answer OPTIONS, and HEAD as GET without a body; add CORS headers for a listed origin."""
         if scope["type"] != "http" or not f"{scope['path']}/".startswith(DICOMWEB):
             await self._app(scope, receive, send)
             return
@@ -42,7 +42,7 @@ class CrossOrigin:
 
         async def marked_send(message: Message) -> None:
             if is_head:
-                scope["method"] = "HEAD"  # as the server knows it
+                scope["method"] = "HEAD"  # in the server's form
                 message = {**message, "body": b""} if message["type"] == "http.response.body" else message
             if message["type"] == "http.response.start" and self._origins:
                 headers = MutableHeaders(scope=message)

@@ -65,13 +65,13 @@ class Decision:
 def decide(services: WebServices, study_uid: str, decision: Decision) -> WorklistItem:
     """Record a decision and, for a rejection, queue the note to the chosen archives, in one transaction.
 
-    The note leaves after ``deliver.rejection_delay_s``; until then taking the decision back cancels it.
+    The note is sent after ``deliver.rejection_delay_s``; withdrawing the decision before then cancels it.
 
     Raises
     ------
     HTTPException
-        422: it names an image that is not flagged, or a region on an image that it is not about; or a rejection note
-        is to be sent but there is no reason, no image, or no such archive.
+        422: it names an image that is not flagged, or a region on an image outside the decision; or a rejection note is
+        requested without a reason or an image, or for an unknown archive.
     """
     now = datetime.now(UTC)
     with services.database.begin() as transaction:
@@ -135,7 +135,7 @@ def by_image(drawn: Sequence[DrawnRegion]) -> dict[str, list[RegionOutline]]:
 def _note(
     services: WebServices, digests: Sequence[InstanceDigest], decision: Decision, number: int, now: datetime
 ) -> ResultObject:
-    """The rejection note, in the object store; it becomes visible when its rows are committed."""
+    """Write the rejection note to the object store; it becomes visible when its rows are committed."""
     unknown = set(decision.archives) - set(services.archives())
     if unknown:
         raise _wrong(f"archive: {', '.join(sorted(unknown))} takes no rejection notes.")

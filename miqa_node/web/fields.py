@@ -14,7 +14,7 @@ from miqa_node.taxonomy.lookup import all_finding_names
 Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 SeriesUid = Annotated[str, Field(pattern=rf"^\s*{ANY_UID}\s*$", description="Series Instance UID (0020,000E).")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
-"""PostgreSQL takes no NUL, and people cannot see the others."""
+"""PostgreSQL does not accept NUL, and the other control characters are invisible."""
 
 Actor = Annotated[
     str,

@@ -1,7 +1,7 @@
-"""Asks who sends a request before its body is read, and says how long the body may be.
+"""Identifies the sender of a request before its body is read, and limits the size of the body.
 
-FastAPI reads the body of a form before it looks at anything else. Here, in front of it, the permission of the page that
-the address belongs to is checked on the headers alone, so that nobody without it can make the node keep anything.
+FastAPI reads the body of a form before anything else. This middleware first checks the permission of the addressed page
+from the headers alone, so nobody without it can make the node store anything.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BodyGate:
         await self._app(scope, _limited(receive, *limit), send)
 
     async def _admit(self, request: Request) -> Permission | None:
-        """The permission that the request needed and has; None if it needs none, or goes nowhere."""
+        """The permission that the request needs and has; None if it needs none or has no route."""
         match = self._route_of(request.scope)
         if match is None:
             return None

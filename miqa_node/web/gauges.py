@@ -1,4 +1,4 @@
-"""The Prometheus gauges that are counted in the database."""
+"""Prometheus gauges with counts from the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.store import deliveries, instances, notices, reassessments, workl
 from miqa_node.store.database import Database
 
 MIN_REFRESH_S = 5.0
-"""The gauges are counted at most this often, however many clients scrape them."""
+"""Minimum time between two counts, however many clients scrape."""
 
 log = structlog.get_logger(__name__)
 

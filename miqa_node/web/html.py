@@ -36,7 +36,7 @@ _SAID = re.compile(r'\bsay\("([^"]+)"')
 
 
 def render(template: str, **values: Any) -> str:
-    """One page as HTML; a value that the template uses and that is not given is an error.
+    """One page as HTML; a missing template variable is an error.
 
     Every page needs ``who`` (domain.access.Principal, or None before sign-in) for the bar at the top.
     """
@@ -75,7 +75,7 @@ def finding(name: str) -> str:
 
 
 def verdict_words(verdict: str) -> str:
-    """The words for a verdict; those of its name if it is not a Verdict.
+    """The words for a verdict; its name as words if it is not a Verdict.
 
     >>> verdict_words("REJECT"), verdict_words("NOT_ASSESSED")
     ('Rejected', 'Not assessed')
@@ -156,7 +156,7 @@ def figures(value: float) -> str:
 
 
 def texts() -> Mapping[str, str]:
-    """What the scripts of the page say, in its language; empty for English."""
+    """The messages of the page's scripts in its language; empty for English."""
     if LANGUAGE.get() == SOURCE:
         return {}
     return {text: translation for text in script_texts() if (translation := say(text)) != text}
@@ -164,7 +164,7 @@ def texts() -> Mapping[str, str]:
 
 @cache
 def script_texts() -> tuple[str, ...]:
-    """The messages in the scripts of the node's own pages: what they give to ``say``."""
+    """The messages in the scripts of the node's own pages: the arguments of ``say``."""
     scripts = sorted((Path(__file__).parent / "static").rglob("*.js"))
     sources = (script.read_text(encoding="utf-8") for script in scripts if "vendor" not in script.parts)
     return tuple(dict.fromkeys(text for source in sources for text in _SAID.findall(source)))

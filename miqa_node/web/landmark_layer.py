@@ -1,4 +1,4 @@
-"""Draws anatomical points for the pages: a dot and a short name at each, and the lines that measurements are about."""
+"""Draws anatomical points for the pages: a dot and a short name at each, and the measured lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.landmarks import Landmarks, landmark_kind, patient_side
 
 LONG_SIDE_PX = 1024
-"""Longer side of the layer; the page enlarges it to the image."""
+"""Longer side of the layer in pixels; the page scales it to the image."""
 LINES = (("spine_clav", "spine_low"), ("clav_l", "spine_clav"), ("spine_clav", "clav_r"), ("lat_l", "lat_r"))
 SHORT = {"apex": "Apex", "cpa": "CP angle", "dome": "Dome", "clav": "Clavicle", "lat": "Ribs",
          "spine_clav": "Spine", "spine_low": "Spine"}  # fmt: skip
@@ -18,7 +18,7 @@ TEXT_SCALE = 0.45
 
 
 def landmark_layer(landmarks: Landmarks, shape: tuple[int, int], orientation: tuple[str, ...]) -> NDArray[np.uint8]:
-    """A layer over an image of (rows, columns) as maps are: 8 bits, 0 shows nothing; names say the patient's sides."""
+    """A layer over an image of (rows, columns), like a map: 8 bits, 0 is transparent; names use the patient's sides."""
     scale = LONG_SIDE_PX / max(*shape, 1)
     rows, columns = (max(1, round(side * scale)) for side in shape)
     layer = np.zeros((rows, columns), np.uint8)
@@ -39,7 +39,7 @@ def _label(name: str, orientation: tuple[str, ...]) -> str:
 
 
 def _write(layer: NDArray[np.uint8], text: str, place: tuple[int, int]) -> None:
-    """The text beside a point, inside of the layer."""
+    """Draw the text beside a point, inside the layer."""
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, TEXT_SCALE, 1)
     x = place[0] + 9 if place[0] + 9 + width < layer.shape[1] else place[0] - 9 - width
     y = min(max(place[1] + height // 2, height), layer.shape[0] - 2)

@@ -1,7 +1,7 @@
-"""Notifies open pages of changes (server-sent events, WHATWG HTML 9.2); one query of the database serves them all.
+"""Notifies open pages of changes (server-sent events, WHATWG HTML 9.2) with one database query for all.
 
-Any process may have made the change, so the database is queried, not a queue in memory. Each stream begins with a
-message, so a page that reconnects is up to date at once.
+Any process may make a change, so it queries the database, not a queue in memory. Each stream begins with a message, so
+a page that reconnects is up to date at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from miqa_node.store import overview
 from miqa_node.store.database import Database
 
 RETRY_MS = 2000
-"""How soon a browser comes back after the connection was lost."""
+"""Time after which a browser reconnects."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Live:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def messages(self) -> AsyncIterator[str]:
-        """``changed`` now and after every change; ``still`` from time to time, so that a lost connection is noticed."""
+        """``changed`` now and after every change; ``still`` periodically, to detect a lost connection."""
         self._loop = asyncio.get_running_loop()
         changed = asyncio.Event()
         changed.set()
@@ -62,7 +62,7 @@ class Live:
         return len(self._listeners)
 
     def stop(self) -> None:
-        """End every stream; from any thread."""
+        """End every stream; callable from any thread."""
         self._stopping = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)

@@ -1,4 +1,4 @@
-"""The saliency maps of the verdict in force, for pages and programs."""
+"""The saliency maps behind the verdict in force, for pages and programs."""
 
 from __future__ import annotations
 

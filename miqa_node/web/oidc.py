@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 KEEP_KEYS_S = 3600.0
 REFETCH_KEYS_S = 30.0
-"""A key that is not known makes the keys be read again, but not more often than this."""
+"""Minimum time between reloads of the provider's keys, which an unknown key triggers."""
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures with public keys only; with shared keys, anyone who knows the client's secret could sign."""
 CLOCK_LEEWAY_S = 60
@@ -38,7 +38,7 @@ _REGISTERED = ["exp", "iat", "aud", "iss"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The provider's discovery document and keys; ``user`` is empty where it has no userinfo endpoint."""
+    """The provider's discovery document and keys; ``user`` is empty without a userinfo endpoint."""
 
     authorize: str
     token: str
@@ -49,25 +49,25 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class SignOn:
-    """The claims about a person, and what asks for them again later; empty if the provider gives nothing for that."""
+    """The claims about a person, and the refresh token; empty if the provider issues none."""
 
     claims: Mapping[str, Any]
     refresh_token: str
 
     @property
     def subject(self) -> str:
-        """Issuer and subject, as the account is known by."""
+        """Issuer and subject, the identity of the account."""
         return subject_of(self.claims)
 
     @property
     def sid(self) -> str:
-        """The provider's name of its session; empty if it says none."""
+        """The provider's session identifier; empty if it gives none."""
         return str(self.claims.get("sid") or "")
 
 
 @dataclass(frozen=True, slots=True)
 class LogoutNotice:
-    """Who signed out at the provider: a subject, one of its sessions, or both; the other is empty."""
+    """A sign-out at the provider: a subject, one of its sessions, or both; a missing one is empty."""
 
     subject: str
     sid: str
@@ -98,7 +98,7 @@ class Provider:
         return f"{self._known().authorize}?{urlencode(query)}"
 
     def redeem(self, code: str, redirect_uri: str, nonce: str, verifier: str) -> SignOn:
-        """Who brought the code; AccessError if what the provider says cannot be trusted."""
+        """Redeem a code for the sign-on; AccessError if the provider's answer cannot be trusted."""
         answer = self._tokens(
             grant_type="authorization_code", code=code, redirect_uri=redirect_uri, code_verifier=verifier
         )
@@ -108,14 +108,14 @@ class Provider:
         return SignOn(claims, str(answer.get("refresh_token") or ""))
 
     def renew(self, refresh_token: str, subject: str) -> SignOn:
-        """What the provider says about a person now (OpenID Connect Core 12).
+        """The provider's current claims about a person (OpenID Connect Core 12).
 
         Raises
         ------
         UnansweredError
-            It cannot be asked at the moment.
+            The provider is unavailable.
         AccessError
-            It does not vouch for the person any more.
+            The provider no longer confirms the person.
         """
         answer = self._tokens(grant_type="refresh_token", refresh_token=refresh_token)
         if answer.get("id_token"):
@@ -130,7 +130,7 @@ class Provider:
         return SignOn(claims, str(answer.get("refresh_token") or refresh_token))
 
     def logout_notice(self, logout_token: str) -> LogoutNotice:
-        """What a logout token says (Back-Channel Logout 1.0, 2.6); AccessError if it is not valid."""
+        """The content of a logout token (Back-Channel Logout 1.0, 2.6); AccessError if it is not valid."""
         claims = self._decoded(logout_token, "logout token", [*_REGISTERED, "jti"])
         events = claims.get("events")
         if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
@@ -231,7 +231,8 @@ class Provider:
 
 
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-"""Of a grant or an access token (RFC 6749 5.2, RFC 6750 3.1); any other status is trouble of the provider."""
+"""Statuses that reject a grant or an access token (RFC 6749 5.2, RFC 6750 3.1); any other is a fault of the
+provider."""
 
 
 def subject_of(claims: Mapping[str, Any]) -> str:
@@ -240,7 +241,7 @@ def subject_of(claims: Mapping[str, Any]) -> str:
 
 
 def role_of(claims: Mapping[str, Any], settings: OidcSettings) -> Role | None:
-    """The highest role that the words of the role claim give; None if no role applies."""
+    """The highest role granted by the values of the role claim; None if there is none."""
     claim = claims.get(settings.role_claim, ())
     words = {claim} if isinstance(claim, str) else {str(word) for word in claim} if isinstance(claim, list) else set()
     for role, groups in (

@@ -1,4 +1,4 @@
-"""A self-contained page about one image: pictures are embedded, nothing is fetched, and it prints on A4."""
+"""A self-contained page about one image: pictures are embedded, nothing is loaded, and it prints on A4."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from miqa_node.web.landmark_layer import landmark_layer
 LARGE_PX, SMALL_PX = 1100, 640
 """Longer sides of the pictures on the page."""
 DETAIL_PX = 320
-"""Side of the window that shows, pixel by pixel, where enhancement changed most."""
+"""Side of the 1:1 window at the largest change by enhancement."""
 JPEG_QUALITY = 88
 HEAT_OPACITY = 0.55
 LANDMARK_COLOUR = (120, 255, 140)
-"""Red, green and blue of anatomical points, as on the study's page."""
+"""RGB colour of anatomical points, as on the study's page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,10 @@ def one_page(
     no_copy: str = "",
     served: bool = False,
 ) -> str:
-    """The page as HTML; ``no_copy`` is the reason why there is no enhanced copy, ``threshold`` cuts maps to masks.
+    """The page as HTML; ``no_copy`` is the reason why there is no enhanced copy, ``threshold`` turns maps into masks.
 
-    ``served`` is the page of a node: it leads back to it, and has no section for a copy that only the command makes.
+    With ``served`` the page comes from a node: it links back to the node, and omits the copy that only the command
+    makes.
     """
     assessment, disposition = result.assessment, result.disposition
     display = result.radiograph.display
@@ -106,7 +107,7 @@ def _landmarks(result: LocalResult) -> str:
 
 
 def _compared(enhanced: Enhanced) -> tuple[tuple[str, str, str], ...]:
-    """(original, copy, difference), whole and, where pixels are lost in making it small, as a window at full size."""
+    """(original, copy, difference): the whole image and, if that is downscaled, a window at full size."""
     pictures = (enhanced.source.display, enhanced.image.display, enhanced.difference_picture)
     whole = tuple(picture_uri(picture, SMALL_PX) for picture in pictures)
     if max(enhanced.source.shape) <= SMALL_PX:
@@ -122,18 +123,18 @@ def _compared(enhanced: Enhanced) -> tuple[tuple[str, str, str], ...]:
 
 
 def picture_uri(display: NDArray[np.uint16], side_px: int) -> str:
-    """Display values as a gray JPEG inside a data URI, at most ``side_px`` wide and high."""
+    """Display values as a gray JPEG in a data URI, at most ``side_px`` wide and high."""
     return _uri((_small(display, side_px) >> 8).astype(np.uint8))
 
 
 def _places(result: LocalResult, threshold: float, language: str) -> Iterator[FindingLocation]:
-    """The findings that are present, worst first; what predictions were read from; what is unusual."""
+    """Locations of the present findings, worst first, then of predictions, then of the anomaly."""
     assessment, shape = result.assessment, result.radiograph.shape
     present = sorted((f for f in assessment.findings if f.present), key=lambda f: -f.probability * f.severity)
     texts = [s.text for s in sentences(assessment, result.disposition, language) if s.part is Part.FINDING]
     text_of = dict(
         zip((f.name for f in present), texts, strict=False)
-    )  # both worst first; of a gate one sentence alone
+    )  # both worst first; a gate has only one sentence
     for finding in present:
         if finding.name in result.maps.findings:
             region = _region(of_finding(finding), result.maps.findings[finding.name], shape, threshold)
@@ -188,7 +189,7 @@ def _advice(result: LocalResult, finding: Finding, language: str) -> str:
 
 
 def _pictures(display: NDArray[np.uint16], region: MarkedRegion) -> tuple[str, str]:
-    """(heat over the image with its outline, the mask in its colour over the darkened image), as data URIs."""
+    """(heat map with outline over the image, coloured mask over the darkened image), as data URIs."""
     gray = (_small(display, SMALL_PX) >> 8).astype(np.uint8)
     scale = gray.shape[0] / display.shape[0]
     colour = rgb(region.subject.colour)[::-1]  # OpenCV's order

@@ -1,4 +1,4 @@
-"""How the node and its surroundings are doing, for the operations page, the banner of every page, and REST."""
+"""The state of the node and its surroundings, for the operations page, the banner and the REST interface."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SPAN = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class DiskForecast:
-    """How full the disk of a machine is, and when it will be full; None if it does not fill or too little is known."""
+    """How full a machine's disk is, and when it will be full; None if it does not fill up or samples are too few."""
 
     node: str
     sampled_at: datetime
@@ -57,7 +57,7 @@ class WorkingProcess:
 
 @dataclass(frozen=True, slots=True)
 class SenderImages:
-    """What came from where since yesterday; the address is empty for what did not come over a network."""
+    """Images by sender since yesterday; the address is empty for images not received over a network."""
 
     calling_ae_title: str
     peer_address: str
@@ -67,7 +67,7 @@ class SenderImages:
 
 @dataclass(frozen=True, slots=True)
 class OperationsReport:
-    """All of it at one moment; times in UTC."""
+    """The whole state at one moment; times in UTC."""
 
     at: datetime
     alarms: Sequence[Alarm]
@@ -82,11 +82,11 @@ class OperationsReport:
     reassessments_waiting: int
     processes: Sequence[WorkingProcess]
     notices: NoticeStatus | None = None
-    """None where no mail server is configured."""
+    """None if no mail server is configured."""
 
 
 def look(services: WebServices) -> OperationsReport:
-    """Everything at this moment."""
+    """The current state."""
     now, settings = datetime.now(UTC), services.settings
     not_ready = services.recent_readiness.get(None)
     with services.database.begin() as transaction:
@@ -109,12 +109,12 @@ def look(services: WebServices) -> OperationsReport:
 
 
 def act(services: WebServices, destination: str, action: DestinationAction, actor: str, comment: str) -> str:
-    """Do one thing with a destination; what was done, in words.
+    """Apply one action to a destination; returns what was done, in words.
 
     Raises
     ------
     NotFoundError
-        No such destination is configured, held or has anything waiting.
+        The destination is not configured, not held and has nothing waiting.
     ConflictError
         It is held already, or is not held.
     DeliveryError

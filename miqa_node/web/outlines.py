@@ -1,4 +1,4 @@
-"""Where the findings of an image lie, as polygons that a page draws: the image under them can still be judged."""
+"""Locations of findings as polygons, which leave the image under them visible."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from miqa_node.report.subject import of_finding
 from miqa_node.taxonomy.lookup import finding_words
 
 LONG_SIDE_PX = 384
-"""Of the grid that the outlines are found on; maps are coarser still."""
+"""Side of the grid for the outlines; maps are even coarser."""
 MAX_PARTS = 6
 LEAST_SHARE = 0.0005
-"""Parts with less than this share of the image are left out."""
+"""Parts smaller than this share of the image are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class FindingOutline:
     """A finding that is present.
 
     ``colour`` is sRGB as ``#rrggbb``. ``polygons`` hold corners (x, y) as fractions of the image's width and height;
-    none for a finding of the whole image or without a map.
+    it is empty for a finding of the whole image or without a map.
     """
 
     name: str
@@ -41,7 +41,7 @@ class FindingOutline:
     polygons: tuple[tuple[tuple[float, float], ...], ...]
 
     def document(self) -> dict[str, Any]:
-        """For the page."""
+        """JSON for the page."""
         return asdict(self)
 
 

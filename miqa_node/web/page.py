@@ -1,6 +1,6 @@
-"""The seam ``miqa.pages``: one folder a page, with its router, its templates beside it and its place in the bar.
+"""The seam ``miqa.pages``: one folder per page, with router, templates and navigation entry.
 
-A page's templates are called ``<name of the entry point>/<file>`` and extend ``base.html``; the files of its folder
+A page's templates are called ``<name of the entry point>/<file>`` and extend ``base.html``; files in the folder
 ``static`` are served at ``/static/<name of the entry point>/``.
 """
 
@@ -30,10 +30,10 @@ class Navigation:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Routes that answer with a page, or with JSON for programs.
+    """Routes that return a page, or JSON for programs.
 
-    A route requires the permission that it names (``who: Reviewer``), else that of its page. A page without one
-    cannot be opened. Changes must come from the node's own pages (web.access.check_csrf).
+    A route requires the permission that it names (``who: Reviewer``), otherwise that of its page. A page without a
+    permission cannot be opened. Changes must come from the node's own pages (web.access.check_csrf).
     """
 
     router: APIRouter
@@ -42,7 +42,7 @@ class Page:
     """``__file__`` of its module; its templates and a folder ``static`` lie beside it."""
     navigation: Navigation | None = None
     public: bool = False
-    """Open to people who have not signed in: signing in itself."""
+    """Accessible without signing in, such as the sign-in page."""
     rest: bool = False
     """For programs: JSON, and listed in the OpenAPI document."""
 
@@ -52,7 +52,7 @@ class Page:
 
     @property
     def folder(self) -> Path | None:
-        """Where its templates are."""
+        """The folder of its templates."""
         return Path(self.file).parent if self.file else None
 
 

@@ -1,4 +1,4 @@
-"""Errors as answers: RFC 9457 problem details for programs, a plain page for people."""
+"""Error responses: RFC 9457 problem details for programs, a plain page for people."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _TITLES: dict[int, str] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "Not ready",
     HTTPStatus.BAD_GATEWAY: "No answer",
 }
-"""What people read where programs get the status in the words of HTTP."""
+"""Titles of statuses for people, in place of the HTTP reason phrase for programs."""
 _DETAILS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address. Was it typed or copied as a whole?",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address cannot be asked in this way.",
@@ -80,7 +80,7 @@ def handle_errors(app: FastAPI) -> None:
 
 
 def problem(status: int, detail: str, *, errors: list[dict[str, str]] | None = None) -> Response:
-    """The JSON answer."""
+    """The JSON response."""
     content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
     return JSONResponse(content.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
 
@@ -151,7 +151,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 def _field(where: tuple[int | str, ...]) -> str:
-    """Which field of a form or an address it is: the words between are the way pydantic found it.
+    """The field of a form or an address, from pydantic's location of the error.
 
     >>> _field(("query", "since", "literal['']")), _field(("body",))
     ('“since”', '“body”')

@@ -1,6 +1,6 @@
-"""Records in the audit trail who saw which study, image or list, or took something away, and who was refused.
+"""Records in the audit trail who saw or exported which study, image or list, and who was refused.
 
-The record is written before the answer begins: what cannot be recorded is not shown.
+The record is written before the response begins: if it cannot be written, nothing is shown.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from miqa_node.web.services import WebServices
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _FILES = ("text/csv", "application/pdf", "application/zip", "application/dicom")
 _OWN = frozenset({"/account"})
-"""Pages about nobody but the one who opens them."""
+"""Pages that show nothing but the user's own data."""
 
 
 class ReadRecorder:
-    """ASGI middleware directly around the application. It records each view by the same person once in a time."""
+    """ASGI middleware directly around the application. It records repeated views by the same person once per period."""
 
     def __init__(self, app: ASGIApp, pages: Sequence[Page]) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class ReadRecorder:
         } - _OWN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; what it showed is recorded first."""
+        """Pass the request on, recording the view before its response begins."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -13,7 +13,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Values by key, computed again when they are older than ``max_age_s``; at most ``limit`` keys are kept."""
+    """Cached values by key, recomputed when older than ``max_age_s``; at most ``limit`` keys."""
 
     def __init__(self, compute: Callable[[K], V], max_age_s: float, limit: int) -> None:
         self._compute, self._max_age_s, self._limit = compute, max_age_s, limit
@@ -21,7 +21,7 @@ class Recent(Generic[K, V]):
         self._lock = Lock()
 
     def get(self, key: K) -> V:
-        """The value of a key; raises what computing it raises."""
+        """The value of a key; passes on exceptions of its computation."""
         with self._lock:
             entry = self._values.get(key)
         if entry is not None and monotonic() - entry[0] <= self._max_age_s:
@@ -35,7 +35,7 @@ class Recent(Generic[K, V]):
 
 
 class Slots:
-    """A limited number of places for requests in progress, and for those of one address."""
+    """A limited number of places for requests in progress, in total and per address."""
 
     def __init__(self, limit: int, limit_per_address: int | None = None) -> None:
         self.limit = limit
@@ -53,7 +53,7 @@ class Slots:
 
     @property
     def taken(self) -> int:
-        """How many places are taken."""
+        """Number of places in use."""
         with self._lock:
             return self._taken.total()
 

@@ -1,8 +1,8 @@
-"""Asks the site's provider again about people who signed on there, so that who loses a role there loses it here.
+"""Checks people who signed on at the site's provider again, so that a role lost there is lost here.
 
-From half of ``oidc.recheck_s`` on, a request has the provider asked; a session that it has not confirmed for the whole
-time has ended (store.sessions). So a short outage of the provider disturbs nobody, and a long one lets nobody stay.
-What asks for it, the refresh token, is kept encrypted by what the browser's cookie holds, and by nothing else.
+After half of ``oidc.recheck_s``, a request triggers a check with the provider; a session unconfirmed for the whole time
+ends (store.sessions). So a short outage of the provider disturbs nobody, and a long one ends all its sessions. The
+refresh token is stored encrypted, and only the browser's cookie has the key.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from miqa_node.web.oidc import role_of
 from miqa_node.web.services import WebServices
 
 PROVIDER = "the site's sign-on"
-"""Who made or changed an account, in its history."""
+"""The actor in the history of an account."""
 ASK_AGAIN = timedelta(seconds=30)
-"""Between two questions about one session while the provider does not answer."""
+"""Pause between two checks of a session while the provider does not answer."""
 
 log = structlog.get_logger(__name__)
 
 
 def recheck_time(settings: OidcSettings) -> timedelta:
-    """How long the word of the provider counts."""
+    """How long a confirmation by the provider is valid."""
     return timedelta(seconds=settings.recheck_s)
 
 
 def rechecked(services: WebServices, cookie: str, session: SignedInSession, now: datetime) -> SignedInSession | None:
-    """The session with today's role; None if it ended."""
+    """The session with the current role; None if it ended."""
     settings = services.settings.oidc
     if session.checked_at is None or not session.sealed or now - session.checked_at < recheck_time(settings) / 2:
         return session
@@ -77,5 +77,5 @@ def _opened(cookie: str, stored: str) -> str:
 
 
 def _key(cookie: str) -> Fernet:
-    """The cookie has 256 random bits: a plain hash of it, other than the stored one, is a key."""
+    """The cookie has 256 random bits, so a plain hash of it, different from the stored one, serves as the key."""
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"refresh token {cookie}".encode()).digest()))

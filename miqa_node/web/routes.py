@@ -1,4 +1,4 @@
-"""Adds the pages of the seam to the application, each behind its permission check."""
+"""Adds the pages of the seam ``miqa.pages`` to the application, each behind its permission check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.web.services import Services
 
 
 def add_pages(app: FastAPI) -> None:
-    """Serve every page of the seam; the node's own come first, so that others cannot take their addresses."""
+    """Serve every page of the seam, the node's own first, so that others cannot take their addresses."""
     for name, page in PAGES.all().items():
         guards: list[Any] = [Depends(check_csrf)]
         if not page.public:
@@ -33,7 +33,7 @@ def add_pages(app: FastAPI) -> None:
 
 
 class PageGuard:
-    """A dependency of all routes of a page: those that name no permission need the page's."""
+    """A dependency of all routes of a page: a route without a permission of its own requires the page's."""
 
     def __init__(self, permission: Permission | None) -> None:
         self.permission = permission

@@ -1,4 +1,4 @@
-"""Saves and finds views of the worklist, for the page, the REST interface and the command line.
+"""Saved views of the worklist, for the page, the REST interface and the command line.
 
 The text of a search is not kept: it may name a patient.
 """
@@ -16,7 +16,7 @@ from miqa_node.web.worklist_form import WorklistForm, read_form
 
 
 def kept_query(form: WorklistForm) -> str:
-    """The query of a list's address as a view keeps it: filters and order, no search and no place in the list."""
+    """The query of a list's address as stored in a view: filters and order, without search text and position."""
     return form.model_copy(update={"search": ""}).address(path="").removeprefix("?")
 
 
@@ -36,5 +36,5 @@ def remove_view(transaction: Transaction, who: Principal, owner: str, name: str,
 
 
 def form_of(view: SavedView) -> WorklistForm:
-    """The filter of a saved view; what this version of the node does not know any more is left out."""
+    """The filter of a saved view; fields that this version does not know are left out."""
     return read_form(view.query)

@@ -1,4 +1,4 @@
-"""The checks that every request passes before it reaches a page or the REST interface.
+"""Checks of every request before it reaches a page or the REST interface.
 
 A browser is not trusted, since any page that it has open can send requests here; so the Host header must name this
 node (DNS rebinding) and requests that change something must come from this node's own pages or from a program
@@ -37,9 +37,9 @@ PAGE_OF_ITS_OWN = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""Content Security Policy of a page that has its pictures and styles inside and nothing to run or to fetch."""
+"""Content Security Policy of a page with inline pictures and styles that runs and loads nothing."""
 HSTS = "max-age=31536000"
-"""Strict-Transport-Security (RFC 6797): for a year browsers use TLS for the host's name, whatever the link says."""
+"""Strict-Transport-Security (RFC 6797): for a year, browsers use TLS for the host name even for http links."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -50,11 +50,11 @@ REJECT_LOGS = "/api/v1/analysis/reject-logs"
 DICOMWEB = "/api/dicom-web/"
 PREDICT = "/predict"
 BACK_CHANNEL = "/sign-on/logout"
-"""Where the site's sign-on says that somebody signed out there: a form of a program, proven by its signature."""
+"""The address of back-channel logout: a form sent by a program and authenticated by its signature."""
 
 
 class Refused(HTTPException):
-    """The request may not pass; if the application has already started on it, it answers as with any HTTPException."""
+    """The request is refused; if the application has already started on it, it handles this as an HTTPException."""
 
 
 class Guard:
@@ -103,7 +103,7 @@ class Guard:
 
     def _check_host(self, headers: Headers) -> None:
         name = _host_name(headers.get("host", ""))
-        # A bare address cannot be rebound; only names can be made to point somewhere else.
+        # An IP address cannot be rebound; only names can be made to resolve elsewhere.
         if name not in self._host_names and not _is_address(name):
             raise Refused(
                 HTTPStatus.MISDIRECTED_REQUEST,
@@ -125,14 +125,14 @@ class Guard:
 def _check_content_type(scope: Scope, headers: Headers) -> None:
     media_type = content_type(headers)
     if scope["path"].startswith("/api/"):
-        # Pages of other sites cannot send this type without being asked for permission first, which they never get.
-        # Neither can they send the other two.
+        # Pages of other sites need a CORS preflight to send this type, which always fails.
+        # The same holds for the other two.
         allowed = STOW_TYPE if scope["path"].startswith(DICOMWEB) else CSV_TYPE
         is_allowed = media_type == allowed and scope["path"].startswith((DICOMWEB, REJECT_LOGS))
         if media_type != _JSON and not is_allowed:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
     elif scope["path"] == PREDICT:
-        # Programs send no Origin; browsers always do with a POST, and _check_origin has looked at it.
+        # Programs send no Origin; browsers always do with a POST, and _check_origin has checked it.
         if media_type != UPLOAD_TYPE:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {UPLOAD_TYPE}.")
     elif scope["path"] == BACK_CHANNEL and media_type == _FORM and "origin" not in headers:

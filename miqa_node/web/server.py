@@ -24,15 +24,15 @@ log = structlog.get_logger(__name__)
 START_TIMEOUT_S = 30.0
 BEAT_S = 1.0
 STUCK_AFTER_S = 120.0
-"""Nothing that answers a request may keep the others waiting for this time."""
+"""Maximum time for which answering one request may block the others."""
 STOP_TIMEOUT_S = 5.0
-"""Time that open requests get to finish when the node stops."""
+"""Time for open requests to finish when the node stops."""
 
 
 class WebServer:
     """One listening socket; ``port`` is the real one, also if 0 was requested.
 
-    With ``health`` it is the second one, for programs that watch the node: its own thread, port and limits, no TLS.
+    With ``health`` it is the second server, for monitoring programs: own thread, port and limits, no TLS.
     """
 
     def __init__(self, app: FastAPI, settings: WebSettings, *, health: bool = False) -> None:
@@ -47,8 +47,8 @@ class WebServer:
             http=HttpConnections(settings, context).protocol(),
             ws="none",
             loop="asyncio",
-            log_config=None,  # the node's own log takes uvicorn's lines as it takes everybody's
-            access_log=False,  # paths hold UIDs, and the metrics count enough
+            log_config=None,  # uvicorn's lines go to the node's own log
+            access_log=False,  # paths contain UIDs, and the metrics count requests
             server_header=False,
             forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
             timeout_keep_alive=max(1, round(settings.idle_timeout_s)),
@@ -76,7 +76,7 @@ class WebServer:
 
     def stop(self) -> None:
         """Finish open requests and close the socket; safe to call twice."""
-        self._live.stop()  # open streams would otherwise keep the server waiting
+        self._live.stop()  # otherwise the server would wait for open streams
         self._thread.stopping.set()
         self._server.should_exit = True
         self._thread.stop(STOP_TIMEOUT_S + 5.0)
@@ -89,7 +89,7 @@ class WebServer:
             self._ended.set()
 
     async def _serve(self) -> None:
-        """Serve from the beginning, on the same port, each time when the thread is started."""
+        """Serve, again on the same port each time the thread is started."""
         self._server = uvicorn.Server(self._config)
         self._server.should_exit = self._thread.stopping.is_set()
         if self._socket.fileno() < 0:
@@ -111,7 +111,7 @@ def _tls_context(settings: WebSettings) -> ssl.SSLContext:
 
 
 def _listen_for_health(settings: WebSettings) -> socket.socket:
-    """The port that the site names, else the one after that of the pages, else any free one."""
+    """The configured port, otherwise the one after that of the pages, otherwise any free one."""
     if settings.health_port or not settings.port:
         return _listen(settings.host, settings.health_port, "health_port")
     try:

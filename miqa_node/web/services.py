@@ -37,7 +37,7 @@ from miqa_node.web.views import RecordedViews
 
 USUAL_AGE_S = 600.0
 MAX_KINDS = 200
-"""Kinds of image whose usual ranges are cached."""
+"""Maximum number of kinds of image with cached usual ranges."""
 READINESS_AGE_S = 5.0
 ALARMS_AGE_S = 5.0
 MAX_LOOKS = 2
@@ -67,58 +67,58 @@ class WebServices:
     decode_frame: Callable[[Path, int], Radiograph] = lambda path, _frame: _decodes_nothing(path)
     """The pixels of one frame, counted from 0."""
     uncompress: Callable[[bytes], bytes] = uncompress
-    """Gives a DICOM file with its pixels uncompressed."""
+    """Converts a DICOM file to uncompressed pixels."""
     archives: Callable[[], Sequence[str]] = tuple
     intake: Intake | None = None
-    """Takes in DICOM files; None in a process that receives nothing."""
+    """Receives DICOM files; None in a process that receives nothing."""
     uploads: Uploads | None = None
-    """Takes in uploaded images; None in a process that receives nothing."""
+    """Receives uploaded images; None in a process that receives nothing."""
     policy: Callable[[], Policy] | None = None
     """The policy in force."""
     look: Callable[[Path, tuple[str, str, str]], LocalResult] | None = None
-    """Assesses a file without storing it, given modality, body part and view of a picture; None where not available."""
+    """Assesses a file without storing it, given modality, body part and view of a picture; None if unavailable."""
     fetch: Callable[[str], Retrieval] | None = None
-    """Fetches removed originals from archives, by UID or digest; None where not available."""
+    """Fetches removed originals from archives, by UID or digest; None if unavailable."""
     reassess: Reassessment | None = None
     """Judges images again; None in a process without a queue, such as a page under test."""
     destinations: Callable[[], tuple[str, ...]] = tuple
-    """Names of the destinations that are configured."""
+    """Names of the configured destinations."""
     echo: Callable[[str], str] | None = None
-    """Asks a destination whether it answers: the proof in words, or a DeliveryError; None where not available."""
+    """Probes a destination; returns the result in words, or raises a DeliveryError; None if unavailable."""
     models: Callable[[], Mapping[str, str]] = dict
-    """The model packages in force, by what they do; empty where none does it."""
+    """The model packages in force by slot; empty if a slot has none."""
     look_turn: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_LOOKS), init=False, repr=False)
     """Held while ``look`` runs; further checks wait."""
 
     def address(self, request: Request) -> str:
-        """Where browsers find the node, without a slash at its end: by the settings, else as this request did."""
+        """The node's address for browsers, without a trailing slash: from the settings, otherwise from this request."""
         return (self.settings.web.public_url or str(request.base_url)).rstrip("/")
 
     def welcome_link(self, request: Request, secret: str) -> str:
-        """Where the owner of an account chooses a password."""
+        """The address where the owner of an account chooses a password."""
         return f"{self.address(request)}/welcome/{secret}"
 
     @property
     def can_fetch(self) -> bool:
-        """Whether the site has named archives that removed originals can be fetched from."""
+        """Whether the site has configured archives for fetching removed originals."""
         return self.fetch is not None and bool(self.settings.retention.archives)
 
     def fetch_removed(self, uid: str) -> Retrieval:
-        """Fetch removed originals of an image, series or study; ConflictError where it cannot be done."""
+        """Fetch removed originals of an image, series or study; ConflictError if unavailable."""
         if self.fetch is None:
             raise ConflictError("This process cannot fetch images from archives.")
         return self.fetch(uid)
 
     @property
     def reassessment(self) -> Reassessment:
-        """Judges images again; ConflictError where there is no queue."""
+        """Judges images again; ConflictError if there is no queue."""
         if self.reassess is None:
             raise ConflictError("This process cannot have images judged again.")
         return self.reassess
 
     @cached_property
     def gauges(self) -> DatabaseGauges:
-        """The metrics that are counted in the database."""
+        """Metrics with counts from the database."""
         return DatabaseGauges(self.database)
 
     @cached_property
@@ -150,13 +150,13 @@ class WebServices:
 
     @cached_property
     def recent_alarms(self) -> Recent[None, Sequence[Alarm]]:
-        """What needs a person now, for the banner of every page; looked up at most every ALARMS_AGE_S."""
+        """The alarms for the banner of every page; updated at most every ALARMS_AGE_S."""
         wait_s = self.settings.deliver.longest_wait_s
         return Recent(lambda _: alarms_now(self.database, self.destinations(), wait_s), ALARMS_AGE_S, 1)
 
     @cached_property
     def predictions(self) -> Slots:
-        """Uploads to ``/predict`` that wait for their answer."""
+        """Uploads to ``/predict`` that wait for their result."""
         return Slots(self.settings.web.max_predictions)
 
     @cached_property
@@ -167,7 +167,7 @@ class WebServices:
 
     @cached_property
     def signing_in(self) -> Slots:
-        """Passwords that are checked or wait for it; a page of threads must not wait for the passwords of strangers."""
+        """Password checks in progress or waiting; limited, so that strangers cannot block all request threads."""
         return Slots(MAX_SIGN_INS, MAX_SIGN_INS_PER_ADDRESS)
 
     @cached_property
@@ -177,12 +177,12 @@ class WebServices:
 
     @cached_property
     def views(self) -> RecordedViews:
-        """Who saw what, in the audit trail."""
+        """Views recorded in the audit trail."""
         return RecordedViews(self.database, self.settings.audit.seen_again_s)
 
     @cached_property
     def upload_space(self) -> UploadSpace:
-        """Where uploaded forms lie while they are read."""
+        """The space for uploaded forms while they are read."""
         web = self.settings.web
         folder = Path(web.upload_dir) if web.upload_dir else self.settings.node.data_dir / "uploads"
         return UploadSpace(folder, web.upload_space_bytes)
@@ -199,4 +199,4 @@ def _of(request: Request) -> WebServices:
 
 
 Services = Annotated[WebServices, Depends(_of)]
-"""The type of the parameter by which an operation gets the services."""
+"""The type of the parameter that gives an operation the services."""

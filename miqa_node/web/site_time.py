@@ -1,6 +1,6 @@
-"""The time zone and the language of every page: those of the person's browser, else the site's; programs get UTC.
+"""Time zone and language of every page: those chosen for the browser, otherwise the site's; programs get UTC.
 
-Both are those of the application that answers, so that several may live in one process.
+Both belong to the application that answers, so one process can have several applications.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from miqa_node.language.catalogue import LANGUAGE, languages
 SITE_ZONE: ContextVar[ZoneInfo | None] = ContextVar("site_zone", default=None)
 """None is the system's zone."""
 LANGUAGE_COOKIE, ZONE_COOKIE = "miqa_language", "miqa_zone"
-"""What a person chose for this browser on the page of the account; empty is the site's."""
+"""A person's choice for this browser on the account page; empty means the site's."""
 
 
 class SiteTime:
-    """ASGI middleware: pages speak the language and show the zone of the settings, unless the browser has others.
+    """ASGI middleware: pages use the language and zone of the settings, unless the person chose others for the browser.
 
     An empty zone is the system's.
     """
@@ -72,7 +72,7 @@ def clock(at: datetime, pattern: str = "%H:%M:%S %Z") -> str:
 
 
 def zone_name() -> str:
-    """How the zone is called now, such as CET, with its name if the settings give one."""
+    """The zone's current abbreviation, such as CET, with its name if the settings give one."""
     zone = SITE_ZONE.get()
     short = f"{local(datetime.now(UTC)):%Z}"
     return f"{short} ({zone.key})" if zone is not None and zone.key != short else short

@@ -1,6 +1,6 @@
-"""Where uploaded forms lie while they are read: a folder with a quota; one address gets at most half.
+"""Space for uploaded forms while they are read: a folder with a quota, of which one address gets at most half.
 
-Never the system's temporary folder, and never more than the quota of the volume that C-STORE needs.
+It is never the system's temporary folder, and never uses more than the quota of the volume that C-STORE needs.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from miqa_node.web.security import UPLOAD_TYPE, content_type
 
 PREFIX = "upload-"
 COPIES = 2
-"""A file lies there as it came, and once more as what it is."""
+"""A file is stored twice: as uploaded, and decoded."""
 _DAY_S = 86_400.0
 
 
 class UploadSpace:
-    """The folder, and how much of it is in use; safe to use from several threads."""
+    """The folder and its usage; thread-safe."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class UploadSpace:
         _remove_leftovers(folder)
 
     def take(self, address: str, count: int) -> None:
-        """Count bytes that are about to be written; HTTPException 503 if they would be too many."""
+        """Reserve bytes that are about to be written; HTTPException 503 above the quota."""
         with self._lock:
             of_address, of_all = self._taken[address] + count, self._taken.total() + count
             if of_all > self._max_bytes or of_address > self._max_bytes // 2:
@@ -54,7 +54,7 @@ class UploadSpace:
             self._taken[address] = of_address
 
     def give_back(self, address: str, count: int) -> None:
-        """They are gone."""
+        """Release the bytes of removed files."""
         with self._lock:
             self._taken[address] -= count
             if self._taken[address] <= 0:
@@ -62,13 +62,13 @@ class UploadSpace:
 
     @property
     def taken_bytes(self) -> int:
-        """How much is in use."""
+        """Bytes in use."""
         with self._lock:
             return self._taken.total()
 
 
 class UploadedForm(FormData):
-    """A form whose files lie in the space until it is closed."""
+    """A form whose files stay in the space until it is closed."""
 
     lease: UploadLease | None = None
 
@@ -80,24 +80,24 @@ class UploadedForm(FormData):
 
 
 class UploadLease:
-    """What one request has taken of the space."""
+    """The share of the space that one request has reserved."""
 
     def __init__(self, space: UploadSpace, address: str) -> None:
         self._space, self._address, self._count = space, address, 0
 
     def take(self, count: int) -> None:
-        """Take more."""
+        """Reserve more."""
         self._space.take(self._address, count)
         self._count += count
 
     def end(self) -> None:
-        """Give all of it back; may be called twice."""
+        """Release everything; may be called twice."""
         self._space.give_back(self._address, self._count)
         self._count = 0
 
 
 class UploadRequest(Request):
-    """A request whose form is read into the space of its application."""
+    """A request that reads its form into the application's upload space."""
 
     _read: UploadedForm | None = None
 
@@ -131,7 +131,7 @@ class UploadRoute(APIRoute):
     """A route that takes files: ``APIRouter(route_class=UploadRoute)``."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, given requests that read their form into the space."""
+        """The handler, with requests that read their form into the space."""
         handle = super().get_route_handler()
 
         async def with_space(request: Request) -> Response:
@@ -141,14 +141,14 @@ class UploadRoute(APIRoute):
 
 
 class _FolderParser(MultiPartParser):
-    """Starlette's parser with its files in the space."""
+    """Starlette's parser, with files in the space."""
 
     def __init__(self, request: Request, space: UploadSpace, lease: UploadLease) -> None:
         super().__init__(request.headers, _counted(request, lease))
         self._folder = space.folder
 
     def on_headers_finished(self) -> None:
-        """A part begins; its file has no name, so that nothing is left of it after a crash."""
+        """Begin a part; its file has no name, so nothing of it remains after a crash."""
         super().on_headers_finished()
         upload = self._current_part.file
         if upload is not None:
@@ -164,7 +164,7 @@ async def _counted(request: Request, lease: UploadLease) -> AsyncGenerator[bytes
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Copies of killed processes; those of running ones are younger."""
+    """Remove copies of killed processes; those of running ones are younger."""
     for path in folder.glob(f"{PREFIX}*"):
         with suppress(OSError):
             if time.time() - path.lstat().st_mtime > _DAY_S:

@@ -1,4 +1,4 @@
-"""Views in the audit trail: each by the same person is recorded once in a time."""
+"""Views in the audit trail: repeated views by the same person are recorded once per period."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from miqa_node.store.database import Database, Transaction
 from miqa_node.store.group import GroupCommit
 
 MAX_REMEMBERED = 10_000
-"""Views that are known to be recorded already."""
+"""Maximum number of remembered views."""
 
 
 class RecordedViews:
-    """Of one process; safe to share."""
+    """The recorded views of one process; thread-safe."""
 
     def __init__(self, database: Database, again_s: float) -> None:
         self._again_s = again_s
@@ -28,7 +28,7 @@ class RecordedViews:
         self._seen: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
     def is_new(self, entry: AuditEntry) -> bool:
-        """Whether the same was not recorded a moment ago; of an image, pictures and maps are the same."""
+        """Whether the view was not recorded recently; pictures and maps of an image count as the same view."""
         subject = entry.study or entry.digest
         page = "" if subject else str(entry.detail.get("page", entry.detail.get("what", "")))
         within = "".join(str(entry.detail.get(key, "")) for key in ("series_uid", "instance_uid"))
@@ -54,7 +54,7 @@ class RecordedViews:
 
 
 def _by_digest(transaction: Transaction, entry: AuditEntry) -> AuditEntry:
-    """The same, if an image was asked for by a UID."""
+    """The same view by digest, if the request named the image by UID."""
     if "." not in entry.digest:
         return entry
     digests = instances.find(transaction, entry.digest)

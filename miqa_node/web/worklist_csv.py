@@ -1,4 +1,4 @@
-"""The worklist as CSV: one row a study, with who decided what and what people said about it."""
+"""The worklist as CSV: one row per study, with decisions and comments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def worklist_csv(services: WebServices, criteria: WorklistFilter, order: Worklis
 
 
 def _lines(services: WebServices, criteria: WorklistFilter, order: WorklistOrder) -> Iterator[str]:
-    """A part at a time, so that a reader who takes long holds no transaction open."""
+    """Read in batches, so that a slow client does not keep a transaction open."""
     yield _line(COLUMNS)
     place = None
     while True:

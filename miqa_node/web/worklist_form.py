@@ -1,4 +1,4 @@
-"""The filter of the worklist page: read from the address of a list, and written into it again."""
+"""The filter of the worklist page, read from and written to the address of the list."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Show(StrEnum):
 
     @property
     def states(self) -> tuple[WorklistState, ...]:
-        """The same for the store; empty is all."""
+        """The states for the store; empty means all."""
         match self:
             case Show.UNRESOLVED:
                 return tuple(worklist.UNRESOLVED)
@@ -54,7 +54,7 @@ class WorklistForm(Strict):
     station: str = Field("", max_length=64, pattern=NO_CONTROLS)
     assignee: str = Field("", max_length=64, pattern=NO_CONTROLS)
     mine: bool = False
-    """Only what the person who looks has claimed or was given."""
+    """Only studies claimed by or assigned to the current person."""
     search: str = Field("", max_length=64, pattern=NO_CONTROLS)
     since: Literal[""] | date = ""
     until: Literal[""] | date = ""
@@ -62,9 +62,9 @@ class WorklistForm(Strict):
     before: str = Field("", max_length=120, pattern=NO_CONTROLS)
 
     def filter(self, name: str) -> worklist.WorklistFilter:
-        """The same for the store, for the person called ``name``, whom ``mine`` means; empty: nobody is known.
+        """The filter for the store; ``name`` is the person that ``mine`` refers to, empty if unknown.
 
-        What looks like a UID is looked for as one, else how a name or number begins.
+        A search text in the form of a UID matches UIDs; any other matches the beginning of names and numbers.
         """
         search = self.search.strip()
         is_uid = _UID.fullmatch(search) is not None
@@ -84,7 +84,7 @@ class WorklistForm(Strict):
         )
 
     def address(self, path: str = "/", **place: str) -> str:
-        """Of the same list, perhaps at another place of it."""
+        """The address of the same list, optionally at another position."""
         parameters = self.model_dump(mode="json", exclude={"after", "before"})
         query = {key: "true" if value is True else str(value) for key, value in parameters.items()
                 if value and value != _DEFAULTS[key]}  # fmt: skip
@@ -92,7 +92,7 @@ class WorklistForm(Strict):
 
 
 def read_form(text: str) -> WorklistForm:
-    """The filter that the address of a list says; that of the first page if it holds no known key."""
+    """The filter in the address of a list; the default one if the address has no known key."""
     try:
         return WorklistForm.model_validate(dict(parse_qsl(text)))
     except ValidationError:

@@ -32,7 +32,7 @@ class MediaRange:
 
 
 def accepted(request: Request) -> list[MediaRange]:
-    """What the client accepts, the best first; everything without a header. 400 if it cannot be understood."""
+    """The accepted media ranges, best first; without a header, everything. 400 if the header is malformed."""
     accept = request.query_params.get("accept") or request.headers.get("accept") or "*/*"
     ranges = []
     for part in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", accept)[:MAX_RANGES]:
@@ -50,7 +50,7 @@ def accepted(request: Request) -> list[MediaRange]:
 
 
 def choose_syntax(ranges: Sequence[MediaRange], held: str, decodable: bool) -> str:
-    """The transfer syntax to give DICOM objects in: the held one, or Explicit VR Little Endian, the default.
+    """The transfer syntax of the response: the stored one, or the default Explicit VR Little Endian.
 
     406 if the client accepts neither.
     """
@@ -65,5 +65,5 @@ def choose_syntax(ranges: Sequence[MediaRange], held: str, decodable: bool) -> s
 
 
 def not_acceptable(offer: str) -> HTTPException:
-    """406 with what there is."""
+    """406 with the available media types."""
     return HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"This is given as {offer}.")

@@ -1,4 +1,4 @@
-"""The REST interface to accounts: what the page People and ``miqa-node users`` do."""
+"""The REST interface to accounts, equivalent to the page People and ``miqa-node users``."""
 
 from __future__ import annotations
 

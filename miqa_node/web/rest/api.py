@@ -331,7 +331,7 @@ def show_instances(
 
 
 def _selection(transaction: Transaction, query: WorklistQuery, name: str) -> WorklistFilter:
-    """What a request lists: that of the saved view which it names, or its own filter."""
+    """The filter of a request: that of the named saved view, or its own."""
     if not query.saved:
         return query.filter(name)
     if query.model_fields_set - {"saved", "limit", "offset"}:

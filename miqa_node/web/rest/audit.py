@@ -1,4 +1,4 @@
-"""The REST interface to the audit trail; that somebody looked is recorded, too."""
+"""The REST interface to the audit trail; reading it is recorded, too."""
 
 from __future__ import annotations
 

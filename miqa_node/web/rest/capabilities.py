@@ -1,6 +1,6 @@
-"""Says what the node's DICOMweb offers (PS3.18 8.9): every resource with its methods and media types, as WADL or JSON.
+"""DICOMweb capabilities of the node (PS3.18 8.9): every resource with its methods and media types, as WADL or JSON.
 
-It is made from the routes themselves, so it cannot contradict them.
+The description is generated from the routes, so it cannot contradict them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _MEDIA_TYPES = {
     "rendered": _PICTURES,
     "thumbnail": _PICTURES,
 }
-"""Of answers, by the word of the path that says what is asked for."""
+"""Media types of answers, by the last word of the path."""
 _LISTS = frozenset({"studies", "series", "instances", "metadata"})
-"""Last parts of a path that are answered with a list."""
+"""Last parts of paths that return a list."""
 
 router = APIRouter(prefix=PREFIX, tags=["dicomweb"])
 
@@ -46,7 +46,7 @@ class WebResource:
     summary: str
     media_types: tuple[str, ...]
     statuses: tuple[int, ...]
-    """Other than 200."""
+    """Statuses other than 200."""
 
 
 @router.get("/", summary="What DICOMweb offers", responses=responses(401, 403, 406))

@@ -1,4 +1,4 @@
-"""What searching and retrieving over DICOMweb share: addresses, and the index of the objects that the node holds."""
+"""Shared parts of DICOMweb search and retrieval: addresses, and the index of stored objects."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from miqa_node.web.services import WebServices
 
 DICOM_JSON = "application/dicom+json"
 INDEX_BUDGET_S = 20.0
-"""How long a request reads headers of new results before it asks the client to come again."""
+"""How long a request reads headers of new results before it asks the client to retry."""
 SOURCES_BUDGET_S = 2.0
-"""The same for new images; those of a node that is updated are read by regular work, the newest first."""
+"""The same for new images; after an update, background work reads the headers of old ones, newest first."""
 
 Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$")]
 
@@ -34,7 +34,7 @@ def complete_index(services: WebServices) -> None:
 
 
 def named_results(services: WebServices, **uids: str) -> list[ResultLocation]:
-    """The objects of an address; 404 when there are none."""
+    """The objects of an address; 404 if there are none."""
     complete_index(services)
     with services.database.begin() as transaction:
         locations = result_index.search(transaction, uids)
@@ -44,7 +44,7 @@ def named_results(services: WebServices, **uids: str) -> list[ResultLocation]:
 
 
 def one_result(services: WebServices, study_uid: str, series_uid: str, instance_uid: str) -> ResultLocation:
-    """The object of an address; 404 when there is none."""
+    """The object of an address; 404 if there is none."""
     uids = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid, "SOPInstanceUID": instance_uid}
     return named_results(services, **uids)[0]
 
@@ -52,7 +52,7 @@ def one_result(services: WebServices, study_uid: str, series_uid: str, instance_
 def unless_known(request: Request, locations: Sequence[ResultLocation], answer: Callable[[], Response]) -> Response:
     """The answer with an ETag; 304 without a body if the client has it already (RFC 9110 13.1.2).
 
-    Objects never change, so address, Accept and the program's version say what is in an answer.
+    Objects never change, so address, Accept and the program's version determine the response.
     """
     parts = (str(request.url), request.headers.get("accept", ""), __version__, *(one.object_key for one in locations))
     tag = f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]}"'

@@ -74,7 +74,7 @@ def _frames(request: Request, services: WebServices, location: ResultLocation, f
 
 
 def _is_encapsulated(syntax: UID) -> bool:
-    """Whether frames are compressed; a syntax that pydicom does not know is taken for one that does."""
+    """Whether frames are compressed; assumed for a syntax that pydicom does not know."""
     return not syntax.is_transfer_syntax or syntax.is_encapsulated
 
 
@@ -86,14 +86,14 @@ def _plain(services: WebServices, ds: Dataset, location: ResultLocation) -> Data
 
 
 def _swapped(ds: Dataset) -> Dataset:
-    """Pixels of the retired big endian syntax as little endian ones."""
+    """Convert pixels of the retired big endian syntax to little endian."""
     width = max(1, int(ds.BitsAllocated) // 8)
     ds.PixelData = np.frombuffer(ds.PixelData, f">u{width}").astype(f"<u{width}").tobytes()
     return ds
 
 
 def _plain_frame(ds: Dataset, number: int) -> bytes:
-    """One frame; of one bit a pixel, beginning with a byte of its own (PS3.5 8.1.1)."""
+    """One frame; with one bit per pixel, it is re-aligned to a byte boundary (PS3.5 8.1.1)."""
     bits = ds.Rows * ds.Columns * ds.SamplesPerPixel * ds.BitsAllocated
     first = (number - 1) * bits
     if bits % 8 == 0:
@@ -170,7 +170,7 @@ def _drawn(request: Request, services: WebServices, location: ResultLocation, fr
 
 
 def _picture(radiograph: Radiograph, width: int, height: int, media_type: str) -> bytes:
-    """8 bits, fitted into the viewport, never enlarged."""
+    """An 8-bit picture scaled down to the viewport, never enlarged."""
     deep = radiograph.display if radiograph.colour is None else cv2.cvtColor(radiograph.colour, cv2.COLOR_RGB2BGR)
     rows, columns = deep.shape[:2]
     scale = min(1.0, width / columns, height / rows)

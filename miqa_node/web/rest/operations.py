@@ -1,4 +1,4 @@
-"""The REST interface to the operations page: how destinations, senders, disks and jobs do."""
+"""The REST interface to the operations page: the state of destinations, senders, disks and jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST interface to series of phantoms: list them, and say what a series shows."""
+"""The REST interface to series of phantoms: list them, and correct the classification of a series."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """``POST /predict``: one image in, one prediction out, through the same pipeline as every image.
 
-What it answers is decision support, not diagnosis. The upload is received as durably as by C-STORE and waits in the
-same queue. If the answer is pending, the study is on the worklist; nothing of an upload is kept
-anywhere else.
+The result is decision support, not a diagnosis. The upload is stored as durably as by C-STORE and waits in the same
+queue. If the prediction is pending, the study is on the worklist; nothing of an upload is kept anywhere else.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from miqa_node.web.upload_space import PREFIX, UploadRoute
 POLL_INTERVAL_S = 0.1
 RETRY_AFTER_S = 5
 OPACITY = 0.6
-"""Of the colour where the map is 1; the image stays visible below."""
+"""Opacity of the colour where the map is 1; the image stays visible."""
 
 PackageName = Annotated[str, Field(max_length=128, pattern=r"^([a-z][a-z0-9-]*(-\d+\.\d+\.\d+)?)?$")]
 Word = Annotated[str, Field(max_length=16, pattern=NO_CONTROLS)]
@@ -155,7 +154,7 @@ async def _take_in(
 
 
 def _refuse_unless_on(services: WebServices, header: Header, package: str) -> None:
-    """Refuse an image that no package would judge."""
+    """Refuse an image that no active package covers."""
     scope = services.policy().scope_of(header) if services.policy is not None else None
     named = [rule.package for rule in scope.packages] if scope is not None else []
     if not any(_means(package, name) for name in named):
@@ -166,7 +165,7 @@ def _refuse_unless_on(services: WebServices, header: Header, package: str) -> No
 
 
 def _means(choice: str, name: str) -> bool:
-    """Whether ``choice``, a name with or without version, names the other; an empty one names any."""
+    """Whether ``choice``, a name with or without version, matches the other; an empty one matches any."""
     return not choice or choice == name or choice.startswith(f"{name}-") or name.startswith(f"{choice}-")
 
 

@@ -104,10 +104,10 @@ class _Query:
             self._warnings.append(f"These parameters were ignored: {', '.join(sorted(ignored))}")
 
     def _is_ignored(self, name: str, value: str, path: dict[str, str]) -> bool:
-        """Take a key; whether it is an attribute that is not matched here (PS3.4 C.2.2.1.3: an optional key)."""
+        """Add a key; True if it is an optional key that is not matched here (PS3.4 C.2.2.1.3)."""
         attribute = attribute_path(name)
         if attribute is None:
-            # A word that is mistyped must not answer with everybody.
+            # A misspelled keyword must not return all patients.
             raise HTTPException(HTTPStatus.BAD_REQUEST, "Each parameter is the keyword or tag of a DICOM attribute.")
         keyword = ".".join(attribute)
         if keyword not in SEARCH_KEYS:
@@ -120,7 +120,7 @@ class _Query:
         return False
 
     def _include(self, value: str) -> set[str]:
-        """Take the fields of one parameter; those that are not attributes."""
+        """Add the fields of one parameter; returns those that are not attributes."""
         unknown = set()
         for field in filter(None, (part.strip() for part in value.split(","))):
             path = attribute_path(field)
@@ -133,7 +133,7 @@ class _Query:
         return unknown
 
     def included(self, ds: Dataset) -> dict[str, Any]:
-        """What includefield asks for; of an attribute within a sequence, the whole sequence."""
+        """The attributes of includefield; for an attribute within a sequence, the whole sequence."""
         if self._all:
             return attributes(ds, (element.tag for element in ds if element.VR not in _BULK))
         return attributes(ds, (path[0] for path in self._fields))

@@ -1,4 +1,4 @@
-"""The REST interface to judging images again: what would be judged, and the request to do it."""
+"""The REST interface to judging images again: dry run and request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST interface to retention: what is kept and why, and removed originals fetched from the site's archives."""
+"""The REST interface to retention: kept originals with reasons, and fetching removed ones from the site's archives."""
 
 from __future__ import annotations
 

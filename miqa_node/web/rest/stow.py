@@ -1,4 +1,4 @@
-"""STOW-RS (PS3.18 10.5): receives DICOM files over HTTP, stored as durably as by C-STORE."""
+"""STOW-RS (PS3.18 10.5): receives DICOM files over HTTP and stores them as durably as by C-STORE."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _boundary(request: Request) -> bytes:
 
 
 class _Parts:
-    """Splits the body into files while it arrives; each part is written to disk at once."""
+    """Splits the body into files as it arrives, writing each part to disk at once."""
 
     def __init__(self, intake: Intake, origin: FileOrigin, boundary: bytes) -> None:
         self._intake = intake
@@ -110,7 +110,7 @@ class _Parts:
         self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]  # a TypedDict of the library
 
     def feed(self, chunk: bytes) -> None:
-        """More of the body."""
+        """Process more of the body."""
         if self._is_first:
             chunk = chunk.lstrip(b"\r\n")
             if not chunk:
@@ -119,7 +119,7 @@ class _Parts:
         self._parser.write(chunk)
 
     def complete(self) -> None:
-        """The body has ended; an incomplete part is discarded."""
+        """End of the body; discards an incomplete part."""
         if self._file is not None or self._is_first:
             raise MultipartParseError("the body ends within a part")
 

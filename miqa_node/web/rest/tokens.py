@@ -115,4 +115,4 @@ def _rotated(services: WebServices, token_id: int, hours: float, days: int | Non
 
 
 PAGE = Page(router, Permission.ADMIN, rest=True)
-OWN = Page(own_router, rest=True, public=True)  # whatever its scopes allow; without a token it does nothing
+OWN = Page(own_router, rest=True, public=True)  # no scope is needed, but without a token it does nothing

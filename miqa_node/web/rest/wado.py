@@ -1,4 +1,4 @@
-"""WADO-RS (PS3.18 10.4): results, and images as long as they are kept, for viewers and programs."""
+"""WADO-RS (PS3.18 10.4): results and stored images, for viewers and programs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _files(request: Request, services: WebServices, locations: Sequence[ResultLo
 
 
 def _all_files(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
-    """DICOM files in the transfer syntax that the client accepts, each converted only when its turn comes."""
+    """DICOM files in an accepted transfer syntax, each converted only when it is sent."""
     ranges, objects = accepted(request), services.objects
     if not any(one.covers(DICOM) for one in ranges):
         raise not_acceptable(f'{RELATED}; type="{DICOM}"')

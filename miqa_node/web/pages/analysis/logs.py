@@ -1,4 +1,4 @@
-"""The page of reject logs: what a log says is shown before anything is kept, and an import can be taken back."""
+"""The page of reject logs: it previews a log before importing it, and can undo an import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of the analysis: rejects, the watch over the model, and the labels that people gave."""
+"""The pages of the analysis: rejects, model monitoring, and readers' labels."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from miqa_node.web.services import Services
 
 DEFAULT_DAYS = 30
 MOST_DAYS_TO_COUNT = 31
-"""Changed days that are counted again while somebody waits; the node counts the others in the background."""
+"""Maximum number of changed days recounted during a request; the node counts the rest in the background."""
 MOST_CHOICES = 500
 CHOICES_DAYS = 92
-"""Rooms and body parts of the last three months can be chosen."""
+"""The choices are rooms and body parts of the last three months."""
 MOST_REPORTS = 24
 
 router = APIRouter()
@@ -49,7 +49,7 @@ class PeriodForm(Strict):
     body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
 
     def period(self, newest: date) -> Period:
-        """The same for the store; without days it is the last month of images."""
+        """The period for the store; without days, the last month with images."""
         last = self.until or newest
         first = self.since or last - timedelta(days=DEFAULT_DAYS - 1)
         return Period(
@@ -72,7 +72,7 @@ class AnalysisFrame:
     rooms: list[str]
     body_parts: list[str]
     waiting: int
-    """Days that are still to be counted."""
+    """Days not counted yet."""
 
 
 @router.get("/analysis")
@@ -117,7 +117,7 @@ def model_page(services: Services, who: Reader, query: Form) -> str:
 def labels_page(services: Services, who: Reader, query: Form) -> str:
     """The labels that follow from people's decisions."""
     with services.database.begin() as transaction:
-        rows = labels.newest_at(transaction)  # labels count on the day they are given, also of images of years ago
+        rows = labels.newest_at(transaction)  # a label counts on the day it was given, even for an image from years ago
         shown = frame(transaction, query, "/analysis/labels", up_to=rows.date() if rows else None)
         threshold = services.settings.assess.saliency_threshold
         figures = feedback.feedback(transaction, shown.period, services.objects, threshold)
@@ -137,13 +137,13 @@ def report(
         if not reports.known(transaction, month):
             raise HTTPException(HTTPStatus.NOT_FOUND, "No report of this month was made.")
     data = services.objects.get(archive.key(month, form))
-    # An HTML report carries its style sheet inside, which the pages' own policy would not let it use.
+    # An HTML report has an inline style sheet, which the pages' own policy would block.
     headers = {"content-disposition": f'attachment; filename="rejects-{month}.{form.value}"'}
     return Response(data, media_type=archive.MEDIA_TYPES[form], headers=headers)
 
 
 def frame(transaction: Transaction, query: PeriodForm, page: str, up_to: date | None = None) -> AnalysisFrame:
-    """Count what is new, and work out which period is asked for."""
+    """Count new exposures, and determine the requested period."""
     now = datetime.now(UTC)
     waiting = rollup.refresh(transaction, now, most_days=MOST_DAYS_TO_COUNT)
     span = census.span(transaction)

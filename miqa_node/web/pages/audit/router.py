@@ -22,7 +22,7 @@ router = APIRouter()
 
 
 class AuditForm(BaseModel):
-    """The filters; days are whole days of the site, and ``before`` is the number that the page ended with."""
+    """The filters; days are whole days in the site's zone; ``before`` is the last number of the page before."""
 
     event: AuditEvent | None = None
     by: Annotated[str, Field(max_length=64)] = ""
@@ -33,7 +33,7 @@ class AuditForm(BaseModel):
     before: Annotated[int, Field(ge=0, le=2**62)] = 0
 
     def chosen(self, limit: int) -> AuditFilter:
-        """What the store is asked."""
+        """The filter for the store."""
         return AuditFilter(
             self.event or "",
             self.by.strip(),
@@ -72,7 +72,7 @@ def audit_page(services: Services, who: Admin, query: Annotated[AuditForm, Query
 def _midnight(day: str, days_later: int) -> str:
     try:
         return records.moment(midnight(date.fromisoformat(day) + timedelta(days=days_later)))
-    except (ValueError, OverflowError):  # no day, or none of the calendar
+    except (ValueError, OverflowError):  # not a day, or not in the calendar
         return ""
 
 

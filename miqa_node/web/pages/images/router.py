@@ -1,4 +1,4 @@
-"""All images, also accepted and not assessed ones, in narrow rows: to be searched and browsed day by day."""
+"""The list of all images, including accepted and not assessed ones, for searching and browsing by day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from miqa_node.web.services import Services
 from miqa_node.web.site_time import instant, local, midnight
 
 DAYS = 7
-"""Without days the last week is listed."""
+"""Without days the list shows the last week."""
 
 _PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9a-f]{64})")
 
@@ -47,7 +47,7 @@ class ImagesForm(Strict):
         return min(first, last), max(first, last)
 
     def address(self, **other: str) -> str:
-        """Of the same list with something changed."""
+        """The address of the same list with some fields changed."""
         parameters = self.model_dump(mode="json", exclude={"before"}) | other
         query = {key: str(value) for key, value in parameters.items() if value}
         return "/images" + (f"?{urlencode(query)}" if query else "")

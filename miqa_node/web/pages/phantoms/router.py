@@ -1,4 +1,4 @@
-"""The list of series that show a phantom: kept from worklist and figures, and put back by a person who knows better."""
+"""The list of phantom series, which are kept out of worklist and figures; a person can correct the classification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures for the pages: previews, pixels to look at closely, and where each finding was seen."""
+"""Pictures for the pages: previews, full-resolution pixels, and the location of each finding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from miqa_node.web.page import Page
 from miqa_node.web.services import Services, WebServices
 
 MAX_AGE_S = 3600
-"""A picture never changes, but it should not outlive the work on a shared machine for long."""
+"""A picture never changes, but it should not stay long in the cache of a shared machine."""
 KEPT = {"cache-control": f"private, max-age={MAX_AGE_S}"}
 
 MAP_NAME = rf"^([a-z_]{{1,64}}|{PREDICTION}[a-z][a-z0-9-]{{0,63}}-\d+\.\d+\.\d+)$"
@@ -115,7 +115,7 @@ def _decoded(services: WebServices, key: str, frame: int) -> Radiograph:
 
 
 def _object_key(services: WebServices, digest: str) -> str:
-    """Where the original is; RemovedError if it is gone."""
+    """The key of the original; RemovedError if it is gone."""
     with services.database.begin() as transaction:
         instance = instances.load(transaction, InstanceDigest(digest))
     if instance.removal is not None:
@@ -140,7 +140,7 @@ def _map(services: WebServices, digest: str, name: str) -> NDArray[np.uint8] | N
 
 
 def _points(services: WebServices, digest: str) -> NDArray[np.uint8] | None:
-    """Anatomical points as a layer, where they were found."""
+    """Anatomical points as a layer, if they were found."""
     with services.database.begin() as transaction:
         assessment = instances.load_assessment(transaction, InstanceDigest(digest))
     if assessment is None or assessment.landmarks is None:
@@ -150,7 +150,7 @@ def _points(services: WebServices, digest: str) -> NDArray[np.uint8] | None:
 
 
 def maps_of(services: WebServices, digest: str) -> Mapping[str, SaliencyMap]:
-    """The maps of an image by finding; ``anomaly`` where it is unusual, ``prediction:<package>`` for predictions."""
+    """The maps of an image by finding; ``anomaly`` for unusual places, ``prediction:<package>`` for predictions."""
     try:
         return newest_maps(services, digest).by_name()
     except NotFoundError:

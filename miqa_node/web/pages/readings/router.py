@@ -68,7 +68,7 @@ def answer(
             raise HTTPException(HTTPStatus.NOT_FOUND, "Nobody asked for a second reading of this image.")
         if request.answered_at is not None or request.first_reader == name:
             raise ConflictError("The image was read a second time already, or you were its first reader.")
-        # Ticks beside "good" say that nothing is wrong enough.
+        # Findings ticked together with "good" are present but not bad enough.
         named = tuple(finding or ()) or None
         opinion = ReaderOpinion(
             name, LabelOrigin.SECOND_READING, bad, findings=named if bad else (), blind=True, sampled=request.share

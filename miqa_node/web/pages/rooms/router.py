@@ -31,13 +31,13 @@ from miqa_node.web.services import Services, WebServices
 from miqa_node.web.site_time import clock, local
 
 EARLIER = 12
-"""So many exposures before the newest are shown as dots."""
+"""Number of earlier exposures shown as dots."""
 DAYS = 7
 
 Station = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 At = Annotated[AwareDatetime, Query()]
-"""When an exposure was received: which one is meant, without naming image or patient."""
+"""The time at which an exposure was received identifies it without naming image or patient."""
 
 _FIGURES = re.compile(r": probability [0-9.]+, severity [0-9.]+$")
 
@@ -54,7 +54,7 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class RoomPicture:
-    """The picture of an exposure with its size in pixels, and what is outlined on it."""
+    """The picture of an exposure with its size in pixels, and its outlines."""
 
     address: str
     columns: int
@@ -120,7 +120,7 @@ def room_page(request: Request, services: Services, who: Display, station: Stati
 
 
 def _key(request: Request, who: Principal) -> str:
-    """The key of a display without a session, for the addresses that the display asks next."""
+    """The key of a display without a session, for its further requests."""
     key = request.query_params.get("key", "") if who.means is Means.TOKEN else ""
     return f"key={quote(key, safe='')}" if key else ""
 
@@ -156,7 +156,7 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
 
 
 def _may_show(services: WebServices, exposure: StationExposure) -> bool:
-    """Pictures are shown unless the site says no, or a patient's name may be burned into them (PS3.3 C.7.6.1)."""
+    """Whether to show pictures: not if the site disables them or a name may be burned in (PS3.3 C.7.6.1)."""
     burned_in = exposure.assessment is not None and exposure.assessment.header.burned_in_annotation == "YES"
     return services.settings.web.display_picture and exposure.assessment is not None and not burned_in
 
@@ -176,13 +176,13 @@ def _picture(services: WebServices, station: str, exposure: StationExposure, que
 
 
 def _tail(services: WebServices, exposure: StationExposure) -> str:
-    """The end of the accession number, as long as ``web.display_accession_digits`` says; empty by default."""
+    """The last ``web.display_accession_digits`` characters of the accession number; none by default."""
     digits = services.settings.web.display_accession_digits
     return f"…{exposure.accession_number[-digits:]}" if digits and exposure.accession_number else ""
 
 
 def light_of(exposure: StationExposure | None) -> str:
-    """The light that the display shows for an exposure."""
+    """The display's traffic light for an exposure."""
     if exposure is None:
         return "idle"
     if exposure.disposition is None:
@@ -191,7 +191,7 @@ def light_of(exposure: StationExposure | None) -> str:
 
 
 def _why(exposure: StationExposure) -> tuple[str, ...]:
-    """The reasons without figures, which cannot be read from across a room."""
+    """The reasons without figures, which nobody can read from across a room."""
     reasons = exposure.disposition.reasons if exposure.disposition else ()
     return tuple(dict.fromkeys(_FIGURES.sub("", reason.text) for reason in reasons))
 
@@ -199,7 +199,7 @@ def _why(exposure: StationExposure) -> tuple[str, ...]:
 def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
     if exposure.disposition is None:
         return ()
-    # The advice on unusual images refers to a marked region, and there is no image here.
+    # The advice on unusual images refers to a marked region, but there is no image here.
     hints = (
         advice(reason, exposure.assessment, language)
         for reason in exposure.disposition.reasons

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 STEP_S = 30
 DIGITS = 6
 DRIFT = (0, -1, 1)
-"""Steps by which the clock of a phone may differ, and a code may be late."""
+"""Accepted time steps before and after now, for the phone's clock error and typing time."""
 
 
 def step_of(key: str, code: str, now: datetime) -> int:
-    """The number of the time step whose code it is; 0 if it is none of today's."""
+    """The number of the time step of a code; 0 if no accepted step has this code."""
     plain = "".join(code.split())
     step = int(now.timestamp()) // STEP_S
     right = (step + drift for drift in DRIFT if hmac.compare_digest(code_at(key, step + drift), plain.encode()))
@@ -31,17 +31,17 @@ def code_at(key: str, step: int) -> bytes:
 
 
 def address(key: str, name: str, issuer: str) -> str:
-    """What an app reads from the picture, an otpauth address."""
+    """The otpauth address that an app reads from the QR code."""
     return _totp(key).get_provisioning_uri(name, issuer)
 
 
 def picture(text: str) -> tuple[int, str]:
-    """A QR code (ISO/IEC 18004) as an SVG path of unit squares, and the side of the square it stands in."""
+    """A QR code (ISO/IEC 18004) as an SVG path of unit squares, and the side of the whole symbol."""
     modules = np.asarray(cv2.QRCodeEncoder.create().encode(text)) == 0
     squares = (f"M{x} {y}h1v1h-1z" for y, x in np.argwhere(modules))
     return len(modules), "".join(squares)
 
 
 def _totp(key: str) -> TOTP:
-    # SHA-1 is what apps know; HMAC does not depend on what was broken in it.
+    # Apps support only SHA-1; its broken collision resistance does not matter for HMAC.
     return TOTP(base64.b32decode(key), DIGITS, SHA1(), STEP_S)  # noqa: S303

@@ -1,4 +1,4 @@
-"""What a person wants to hear of by e-mail, on the page of the account."""
+"""A person's choice of e-mail notices, on the account page."""
 
 from __future__ import annotations
 

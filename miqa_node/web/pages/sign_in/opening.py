@@ -1,4 +1,4 @@
-"""What follows the right password, link or sign-on: a session of this browser, or first the second factor."""
+"""The step after the right password, link or sign-on: a session for this browser, or the second factor first."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ASK_CODE, ENROL = "/sign-in/code", "/sign-in/enrol"
 
 
 def asks_more(transaction: Transaction, services: WebServices, user: User) -> str:
-    """The page of the second step: for the code, or for setting it up where the role needs it; empty if there is none.
+    """The second step's page: entering the code, or setting it up if the role requires one; empty if not needed.
 
-    Who signs on at the site's provider is asked there.
+    The site's provider asks its own users for a second factor.
     """
     factor = second_factors.find(transaction, user.name)
     if factor is not None and factor.confirmed:
@@ -36,7 +36,7 @@ def asks_more(transaction: Transaction, services: WebServices, user: User) -> st
 
 
 def proceed(request: Request, services: WebServices, user: User, target: str, now: datetime) -> Response:
-    """After the right password, or a link: in, or on to the second step."""
+    """After the right password or a link: open a session, or go on to the second step."""
     with services.database.begin() as transaction:
         step = asks_more(transaction, services, user)
         secret = second_factors.begin_half(transaction, user.name, inside(target), now) if step else ""
@@ -64,9 +64,9 @@ def open_session(
     sign_on: SignOn | None = None,
     page: Response | None = None,
 ) -> Response:
-    """A new session for this browser, whatever it had before, and on to the page that was asked for.
+    """Open a new session for this browser, replacing any other, and redirect to the requested page.
 
-    ``sign_on``: what the site's provider said, for those who signed on there. ``page`` is shown first, if given.
+    ``sign_on``: the provider's claims, if the person signed on there. ``page`` is shown first, if given.
     """
     with services.database.begin() as transaction:
         sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request))
@@ -84,14 +84,14 @@ def open_session(
         path="/",
         secure=request.url.scheme == "https",
         httponly=True,
-        samesite="lax",  # strict would lose it on the way back from the site's sign-on
+        samesite="lax",  # browsers would not send a strict cookie on the redirect from the site's sign-on
     )
     answer.delete_cookie(HALF_COOKIE, path=HALF_PATH)
     return answer
 
 
 def inside(target: str) -> str:
-    r"""The address if it is one of this node's pages, else the first page.
+    r"""The address if it is one of this node's pages, otherwise the first page.
 
     >>> inside("/studies/1.2"), inside("//evil.example"), inside("https://evil.example"), inside("/\\evil.example")
     ('/studies/1.2', '/', '/', '/')
@@ -101,5 +101,5 @@ def inside(target: str) -> str:
 
 
 def address_of(request: Request) -> str:
-    """Where the request comes from."""
+    """The client's address."""
     return request.client.host if request.client else "local"

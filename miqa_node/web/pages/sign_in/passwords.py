@@ -14,12 +14,12 @@ _NOBODYS = _hasher.hash("the password of nobody")
 
 
 def hash_password(password: str) -> str:
-    """The hash that is stored of a password."""
+    """The stored hash of a password."""
     return _hasher.hash(password)
 
 
 def matches(password_hash: str, password: str) -> bool:
-    """Whether it is the password; takes as long for an account that has none, or that does not exist."""
+    """Whether the password is right; takes the same time for an account without a password or an unknown one."""
     try:
         return _hasher.verify(password_hash or _NOBODYS, password) and bool(password_hash)
     except (VerificationError, InvalidHashError):
@@ -27,12 +27,12 @@ def matches(password_hash: str, password: str) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Whether it was made with weaker parameters than today's."""
+    """Whether the hash was made with weaker parameters than the current ones."""
     return _hasher.check_needs_rehash(password_hash)
 
 
 def check_new(password: str, name: str, min_characters: int) -> None:
-    """Raise AccessError unless the password may be chosen; long ones of any kind are good (NIST SP 800-63B)."""
+    """Raise AccessError unless the password is acceptable; any long password is (NIST SP 800-63B)."""
     if not min_characters <= len(password) <= MAX_CHARACTERS:
         raise AccessError(f"A password has {min_characters} to {MAX_CHARACTERS} characters.")
     if name in password.lower() or len(set(password)) < 5:

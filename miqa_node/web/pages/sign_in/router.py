@@ -1,4 +1,4 @@
-"""Pages on which people set the node up, sign in and out, and change their password."""
+"""Pages for setting up the node, signing in and out, and changing the password."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ Next = Annotated[str, Query(max_length=2000)]
 Secret = Annotated[str, Path(max_length=128)]
 
 ROOM_DAYS = 92
-"""Rooms of the last three months can be chosen."""
+"""The choices are rooms of the last three months."""
 KEPT_S = 400 * 86_400
-"""Browsers keep cookies no longer."""
+"""The maximum lifetime of a cookie in browsers."""
 BY_LINK = "one-time link"
-"""Who made an account or chose its password, in its history."""
+"""The actor in an account's history who made it or chose its password."""
 WRONG = "Name or password is wrong."
 TOO_MANY = "Too many wrong passwords. Wait {minutes} minutes, or ask an administrator for a new link."
 
@@ -179,7 +179,7 @@ def change_password(
 
 @contextmanager
 def hashing_turn(request: Request, services: WebServices) -> Iterator[None]:
-    """The right to compute a hash; HTTPException 503 while too many wait for it."""
+    """A slot to compute a hash; HTTPException 503 while too many wait for one."""
     address = address_of(request)
     if not services.signing_in.enter(address):
         too_many = "Too many people sign in at once; try again in a moment."
@@ -220,7 +220,7 @@ def check_password(
 
 
 def too_many(services: WebServices) -> str:
-    """After too many failures, in words."""
+    """The message after too many failures."""
     return TOO_MANY.format(minutes=round(services.settings.access.sign_in_window_s / 60))
 
 

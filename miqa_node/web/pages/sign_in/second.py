@@ -1,4 +1,4 @@
-"""The second step of signing in, and the second factor of one's own account."""
+"""The second step of signing in, and managing one's own second factor."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def remove(request: Request, services: Services, who: Reader, code: Code) -> Res
 
 
 def _half(request: Request, services: WebServices) -> tuple[users.User, str]:
-    """Whose password was right in this browser, and where to go on."""
+    """The account whose password was right in this browser, and the page to continue with."""
     with services.database.begin() as transaction:
         try:
             secret = request.cookies.get(HALF_COOKIE, "")
@@ -142,7 +142,7 @@ def _half(request: Request, services: WebServices) -> tuple[users.User, str]:
 
 
 def _try(request: Request, services: WebServices, name: str, code: str, now: datetime) -> str:
-    """Why a code is not accepted, in words; empty if it is, and then it is used up."""
+    """Why a code is not accepted, in words; empty if it is accepted, which uses it up."""
     access, address = services.settings.access, address_of(request)
     with services.database.begin() as transaction:
         since = now - timedelta(seconds=access.sign_in_window_s)
@@ -161,7 +161,7 @@ def _try(request: Request, services: WebServices, name: str, code: str, now: dat
 
 
 def _used(transaction: Transaction, name: str, code: str, now: datetime) -> str:
-    """Which kind of code it was; empty if it is not accepted."""
+    """The kind of an accepted code; empty if it is not accepted."""
     factor = second_factors.find(transaction, name)
     if factor is None or not factor.confirmed:
         return ""
@@ -179,13 +179,13 @@ def _is_code(transaction: Transaction, name: str, factor: SecondFactor, code: st
 
 
 def _confirm(transaction: Transaction, name: str, code: str, now: datetime) -> list[str]:
-    """Recovery codes if the code is right, else none."""
+    """Recovery codes if the code is right, otherwise none."""
     factor = second_factors.begin(transaction, name)
     return accounts.add_factor(transaction, name, now) if _is_code(transaction, name, factor, code, now) else []
 
 
 def _own(services: WebServices, who: Principal) -> users.User:
-    """The account of whoever is signed in with a password."""
+    """The account of the person, who must be signed in with a password."""
     if who.means is not Means.SESSION:
         raise HTTPException(HTTPStatus.FORBIDDEN, "Only somebody who is signed in has a second factor.")
     with services.database.begin() as transaction:

@@ -104,12 +104,12 @@ def logged_out(services: Services, logout_token: Annotated[str, Form(max_length=
 
 
 def redirect_uri(request: Request, services: WebServices) -> str:
-    """Where the provider sends the browser back to; it must be registered there."""
+    """The address to which the provider redirects the browser; it must be registered there."""
     return services.address(request) + BACK
 
 
 def _account(services: WebServices, sign_on: SignOn, now: datetime) -> str:
-    """Name of the account of this subject, made at its first sign-on; its role is what the provider says today."""
+    """Name of the subject's account, created at the first sign-on; its role is the provider's current one."""
     settings, claims = services.settings.oidc, sign_on.claims
     role = role_of(claims, settings)
     with services.database.begin() as transaction:
@@ -119,7 +119,7 @@ def _account(services: WebServices, sign_on: SignOn, now: datetime) -> str:
         if user is None:
             name = account_name(str(claims.get(settings.name_claim) or claims["sub"]))
             if users.find(transaction, name) is not None:
-                # Never taken over: a name chosen at the provider must not open another person's account.
+                # Never take over an account: a name chosen at the provider must not open another person's account.
                 raise AccessError(f"The name {name} belongs to another account of this node. Ask its administrator.")
             return accounts.add(transaction, name, role, PROVIDER, now, subject=sign_on.subject).name
         if user.disabled:

@@ -1,4 +1,4 @@
-"""The images of a study as its page shows them: what was found, what they are compared with, what happened to them."""
+"""The images of a study for its page: findings, comparison images, history."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from miqa_node.web.services import WebServices
 SEEN_IN_PIXELS = frozenset(
     {FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE, FindingName("noise_underexposure")}
 )
-"""Defects that show in single pixels: a magnified piece of the image stands beside one of a good image."""
+"""Defects visible in single pixels: the page shows a magnified part of the image beside one of a good image."""
 MAX_SLICES = 2000
-"""Of a series or of one object with many frames."""
+"""Maximum number of slices of a series or frames of an object."""
 IN_PROGRESS = "In progress"
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One thing that happened to an image on its way through the node; ``after_s`` counts from its arrival."""
+    """One event of an image on its way through the node; ``after_s`` counts from its arrival."""
 
     at: datetime
     after_s: float
@@ -58,7 +58,7 @@ class StudyImage:
     good: Prior | None = None
     """The last accepted image of this room and view, which may be another patient's."""
     slices: tuple[tuple[str, int], ...] = ()
-    """(digest, frame) of what is scrolled through, in order: a series, or one object with many frames."""
+    """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
 
     @property
     def flagged(self) -> bool:
@@ -67,7 +67,7 @@ class StudyImage:
 
     @property
     def magnified(self) -> tuple[float, float] | None:
-        """Where single pixels show the defect, as fractions of width and height; None if it is of another kind."""
+        """Where single pixels show the defect, as fractions of width and height; None for other defects."""
         for finding in self.present:
             if finding.name in SEEN_IN_PIXELS:
                 return finding.peak or (0.5, 0.5)

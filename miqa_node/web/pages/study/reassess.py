@@ -1,4 +1,4 @@
-"""Has the images of a study judged again; a page first shows what would be done."""
+"""Requests a new judgement of a study's images, after a page that shows what would be done."""
 
 from __future__ import annotations
 

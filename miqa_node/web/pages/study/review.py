@@ -1,4 +1,4 @@
-"""Actions on a flagged study: claim, put back, assign, comment, decide, reopen; a rejection needs a second look."""
+"""Actions on a flagged study: claim, put back, assign, comment, decide, reopen; rejections are confirmed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter()
 ReasonCode = Annotated[str, Form(max_length=16)]
 Digests = Annotated[list[str], Form(max_length=MAX_IMAGES)]
 Listed = Annotated[str, Form(alias="list", max_length=1000)]
-"""The filter of the list that the study was opened from, as the list's address has it."""
+"""The filter of the list from which the study was opened, as in the list's address."""
 Names = Annotated[list[str], Form(max_length=100)]
 
 

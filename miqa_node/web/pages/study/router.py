@@ -1,4 +1,4 @@
-"""The page of one study: its images with findings and why, what was sent where, and everything that happened to it."""
+"""The page of one study: its images with findings and reasons, deliveries and history."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from miqa_node.web.services import Services
 from miqa_node.web.worklist_form import Show, read_form
 
 MAX_IMAGES = 24
-"""Of a study with more only the worst are shown; each has its own canvas."""
+"""Maximum number of images on the page; of larger studies it shows the worst. Each image has its own canvas."""
 
 KEYS = (
     ("a d t r", "accept, dismiss, request a retake, confirm reject"),
@@ -49,10 +49,11 @@ KEYS = (
     ("m", "ruler: the arrow keys move it, with Shift its far end"),
     ("f", "full screen"),
 )
-"""Of the page; while the image has the focus, arrows move it, with Shift its window, and + and - zoom."""
+"""Keys of the page. While the image has the focus, arrows move it, Shift with arrows changes the window, + and -
+zoom."""
 
 UNDO_SPAN = timedelta(minutes=15)
-"""So long after a decision its author is offered to undo it with one key."""
+"""Time after a decision in which its author can undo it with one key."""
 
 router = APIRouter()
 
@@ -110,14 +111,14 @@ def study_page(
 
 
 def following_study(transaction: Transaction, listed: str, item: WorklistItem, name: str) -> str:
-    """The next study of the list that the study was opened from, from its start again at its end; empty if none.
+    """The next study of the list from which the study was opened, wrapping at the end; empty if there is none.
 
     ``listed`` is the query of the list's address, ``name`` the person whose list it is.
     """
     form = read_form(listed)
     criteria = form.filter(name)
     if form.show is Show.UNRESOLVED and not criteria.claimed_by:
-        criteria = replace(criteria, state=(WorklistState.OPEN,))  # what others have claimed is theirs
+        criteria = replace(criteria, state=(WorklistState.OPEN,))  # skip studies that others have claimed
     for after in (worklist.place_of(item), None):
         items = worklist.page(transaction, criteria, limit=2, order=form.order, after=after)
         for one in items:
@@ -127,14 +128,14 @@ def following_study(transaction: Transaction, listed: str, item: WorklistItem, n
 
 
 def _may_undo(item: WorklistItem, name: str, now: datetime) -> bool:
-    """Whether the newest decision is this person's own; without accounts everybody is."""
+    """Whether the newest decision is this person's own; without accounts, always."""
     if item.decision is None or item.resolved_at is None or name not in ("", item.resolved_by):
         return False
     return now - item.resolved_at < UNDO_SPAN
 
 
 def _titles(images: Sequence[StudyImage]) -> dict[str, str]:
-    """What findings are called: all that the node knows, and those of the images."""
+    """Titles of findings: all known ones, and those of the images."""
     titles = {str(name): finding_title(name, LANGUAGE.get()) for name in all_finding_names()}
     for image in images:
         titles |= {
@@ -152,7 +153,7 @@ def item_of(transaction: Transaction, study_uid: str) -> WorklistItem | None:
 
 
 def likely_reason(images: Sequence[StudyImage]) -> str:
-    """The code value of CID 7011 that the form offers first: that of the worst image's first deciding reason."""
+    """The preselected code value of CID 7011: that of the worst image's first deciding reason."""
     for image in images:
         disposition = image.history.disposition
         if disposition is not None and disposition.flagged:
@@ -163,7 +164,7 @@ def likely_reason(images: Sequence[StudyImage]) -> str:
 
 
 def viewer_link(settings: Settings, study_uid: str) -> str:
-    """Where the site's own viewer shows the study; empty when the site names none."""
+    """The address of the study in the site's own viewer; empty if none is configured."""
     template = settings.web.viewer_url
     return template.replace("{study_uid}", quote(study_uid, safe="")) if "{study_uid}" in template else ""
 

@@ -1,4 +1,4 @@
-"""Limits against alarm fatigue: what an alarm budget or one's own limits would flag a day, before anything changes."""
+"""The page of limits against alarm fatigue: how many images a budget or one's own limits would flag per day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worklist page: flagged studies, to be filtered, searched, and worked through with the keyboard."""
+"""The worklist page: flagged studies, with filters, search and keyboard navigation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ router = APIRouter()
 
 
 class Bulk(StrEnum):
-    """What can be done with several studies at once; a rejection needs a look at each."""
+    """Actions on several studies at once; a rejection needs a look at each."""
 
     CLAIM = "claim"
     RELEASE = "release"
@@ -65,11 +65,11 @@ _FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"aft
 
 FACETS = {"reason": "Finding", "station": "Station", "modality": "Modality", "view": "View"}
 MOST_VALUES = 8
-"""Of one facet; the commonest."""
+"""Maximum number of values of a facet; the most common ones."""
 
 
 def facets_of(services: Services, query: WorklistForm, name: str) -> list[tuple[str, list[dict[str, object]]]]:
-    """What the studies of the list differ in, with counts and the address that narrows the list, or widens it again."""
+    """The facets of the list, with counts and the address that applies or removes each filter."""
     with services.database.begin() as transaction:
         counted = worklist.facets(transaction, query.filter(name), tuple(FACETS), MOST_COUNTED)
     shown = []

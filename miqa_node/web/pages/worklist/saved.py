@@ -1,4 +1,4 @@
-"""Saved views of the worklist: kept and removed from the page."""
+"""Saving and removing views of the worklist on the page."""
 
 from __future__ import annotations
 
