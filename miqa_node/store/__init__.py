@@ -1,1 +1,1 @@
-"""What is true: the database and the object store."""
+"""The state of the node: the database and the object store."""

@@ -1,4 +1,4 @@
-"""What administrators do with accounts and tokens, by page and command alike; each act is recorded with a name."""
+"""Actions on accounts and tokens, for pages and commands alike; each is recorded with its actor."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ log = structlog.get_logger(__name__)
 MAX_LABEL_CHARACTERS = 200
 MAX_TOKEN_DAYS = 36_500
 OVERLAP_HOURS = 24.0
-"""For which a rotated token works on, unless somebody says otherwise."""
+"""Default overlap during which a rotated token still works."""
 MAX_OVERLAP_HOURS = 8_760
 
 
 class Action(StrEnum):
-    """What was done."""
+    """The recorded action."""
 
     ADDED = "added"
     ROLE = "role"
@@ -51,7 +51,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """Who did what with whose account; ``detail`` is the role, or what a token is for and allows."""
+    """One action on an account; ``detail`` is the role, or the purpose and scopes of a token."""
 
     at: datetime
     name: str
@@ -62,7 +62,7 @@ class AccountEvent:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account with its tokens, and how many browsers it is signed in with."""
+    """An account with its tokens and its number of sessions."""
 
     user: User
     sessions: int
@@ -72,7 +72,7 @@ class Account:
 
     @property
     def signs_in(self) -> str:
-        """How, or why not."""
+        """How the account signs in, or why it cannot."""
         return signs_in(self.user) + (" and a second factor" if self.has_factor else "")
 
 
@@ -100,7 +100,7 @@ def add(
     password_hash: str = "",
     subject: str | None = None,
 ) -> User:
-    """A new account, without a password or with its hash, or of a subject of the site's provider.
+    """Add an account without password, with a password hash, or for a subject of the site's provider.
 
     ConflictError if the name is taken, AccessError if it is not a valid name.
     """
@@ -110,12 +110,12 @@ def add(
 
 
 def link(transaction: Transaction, name: str, lifetime_s: float, actor: str, now: datetime) -> tuple[str, datetime]:
-    """The secret of a link with which the owner chooses a password, and when it expires.
+    """The secret of a link for choosing a password, and its expiry.
 
     Raises
     ------
     AccessError
-        The account is disabled, a program's, or signs on elsewhere.
+        The account is disabled, belongs to a program, or signs on at the provider.
     """
     user = users.load(transaction, account_name(name))
     if user.disabled or user.role is Role.SERVICE or user.subject:
@@ -127,7 +127,7 @@ def link(transaction: Transaction, name: str, lifetime_s: float, actor: str, now
 
 
 def set_role(transaction: Transaction, name: str, role: Role, actor: str, now: datetime) -> None:
-    """Give an account another role, from its next request on; ConflictError for the last administrator."""
+    """Change the role from the next request on; ConflictError for the last administrator."""
     name = account_name(name)
     if role is not Role.ADMIN:
         _leave_an_administrator(transaction, name)
@@ -136,7 +136,7 @@ def set_role(transaction: Transaction, name: str, role: Role, actor: str, now: d
 
 
 def follow_role(transaction: Transaction, user: User, role: Role, actor: str, now: datetime) -> None:
-    """Give an account the role that the site's provider says today; nothing if it has it."""
+    """Set the role to the provider's current one; no change if it is the same."""
     if user.role is not role:
         users.set_role(transaction, user.name, role)
         _note(transaction, user.name, Action.ROLE, actor, now, role.value)
@@ -149,7 +149,7 @@ def set_password(transaction: Transaction, name: str, password_hash: str, actor:
 
 
 def set_disabled(transaction: Transaction, name: str, actor: str, now: datetime, *, disabled: bool) -> None:
-    """Shut an account out at once, or let it in again; ConflictError for the last administrator."""
+    """Disable an account at once, or enable it again; ConflictError for the last administrator."""
     name = account_name(name)
     if disabled:
         _leave_an_administrator(transaction, name)
@@ -165,15 +165,15 @@ def sign_out(transaction: Transaction, name: str, actor: str, now: datetime) -> 
 
 
 def add_factor(transaction: Transaction, name: str, now: datetime) -> list[str]:
-    """A code of the owner's app was right: it is asked for from now on. Gives recovery codes, shown this once."""
+    """Put the second factor in force after a right code. Returns recovery codes, which are shown only once."""
     _note(transaction, name, Action.FACTOR_ADDED, name, now)
     return second_factors.confirm(transaction, name, now)
 
 
 def remove_factor(transaction: Transaction, name: str, actor: str, now: datetime) -> None:
-    """The password alone suffices again, or the owner sets a new factor up; NotFoundError if there is none.
+    """Remove the second factor: the password suffices, or the owner sets up a new one; NotFoundError if there is none.
 
-    Sessions go on: they were begun with it.
+    Sessions continue, because they were started with it.
     """
     name = account_name(name)
     if not second_factors.remove(transaction, name):
@@ -182,13 +182,13 @@ def remove_factor(transaction: Transaction, name: str, actor: str, now: datetime
 
 
 def renew_recovery_codes(transaction: Transaction, name: str, actor: str, now: datetime) -> list[str]:
-    """New recovery codes in place of all older ones, shown this once."""
+    """Replace all recovery codes by new ones, which are shown only once."""
     _note(transaction, name, Action.CODES_RENEWED, actor, now)
     return second_factors.renew_codes(transaction, name)
 
 
 def note_recovery(transaction: Transaction, name: str, codes: int, now: datetime) -> None:
-    """A recovery code was used in place of the app."""
+    """Record that a recovery code was used in place of the app."""
     _note(transaction, name, Action.RECOVERY_CODE, name, now, f"{codes} left")
 
 
@@ -201,12 +201,12 @@ def add_token(
     actor: str,
     now: datetime,
 ) -> str:
-    """A new token, which is shown this once; it ends after ``days``, or never.
+    """Add a token, which is shown only once; it expires after ``days``, or never.
 
     Raises
     ------
     AccessError
-        The account is disabled, or its role does not allow what the token shall allow.
+        The account is disabled, or its role does not have the token's scopes.
     """
     user = users.load(transaction, account_name(name))
     missing = [one.value for one in scopes if one not in user.role.permissions]
@@ -226,14 +226,14 @@ def add_token(
 def rotate_token(
     transaction: Transaction, token_id: int, overlap: timedelta, days: int | None, actor: str, now: datetime
 ) -> str:
-    """A new token in place of an old one, which works on for the overlap; shown this once.
+    """Replace a token by a new one, which is shown only once; the old one works during the overlap.
 
-    It ends after ``days``, else after as long as the old one was made for, or never.
+    It expires after ``days``, by default after the old one's lifetime, or never.
 
     Raises
     ------
     NotFoundError
-        No token of that number is in force.
+        No token with that number is in force.
     """
     token = tokens.load(transaction, token_id)
     if not token.is_in_force(now):
@@ -248,14 +248,14 @@ def rotate_token(
 
 
 def revoke_token(transaction: Transaction, token_id: int, actor: str, now: datetime) -> None:
-    """Refuse a token from now on; NotFoundError if no token of that number is in force."""
+    """Revoke a token; NotFoundError if no token with that number is in force."""
     token = tokens.load(transaction, token_id)
     tokens.revoke(transaction, token_id, now)
     _note(transaction, token.name, Action.TOKEN_REVOKED, actor, now, token.label)
 
 
 def events(transaction: Transaction, *, limit: int) -> list[AccountEvent]:
-    """What was done, the newest first."""
+    """The recorded actions, newest first."""
     query = sa.select(account_events).order_by(account_events.c.event_id.desc()).limit(limit)
     return [
         AccountEvent(row.at, row.name, Action(row.action), row.actor, row.detail) for row in transaction.execute(query)
@@ -263,7 +263,7 @@ def events(transaction: Transaction, *, limit: int) -> list[AccountEvent]:
 
 
 def signs_in(user: User) -> str:
-    """How somebody gets in, or why not."""
+    """How an account signs in, or why it cannot."""
     if user.disabled:
         return "is disabled"
     if user.role is Role.SERVICE:

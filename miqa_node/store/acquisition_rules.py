@@ -1,4 +1,4 @@
-"""What the settings of a site say about its exposures, with the key of its pseudonyms."""
+"""The site's settings for exposures, with the key of its pseudonyms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from miqa_node.store.pseudonyms import open_key
 
 
 def acquisition_rules(settings: Settings) -> AcquisitionRules:
-    """How the site names rooms and shifts, keeps people's names and draws samples; makes the key of pseudonyms."""
+    """The site's rules for rooms, shifts, people's names and samples; creates the key of pseudonyms."""
     site = settings.analysis
     return AcquisitionRules(
         key=open_key(settings.node.data_dir / "pseudonym.key", site.pseudonym_key),

@@ -1,4 +1,4 @@
-"""Exposures as the analysis counts them: one narrow row each, written with the verdict."""
+"""Exposures for the analysis: one narrow row each, written with the verdict."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import acquisition_findings, acquisitions, studies
 
 SAME_EXPOSURE_S = 2.0
-"""Images of one exposure, processed in several ways, carry about the same time; a repeat takes longer."""
+"""Maximum time between differently processed images of one exposure; a repeat takes longer."""
 
 
 def counts(instance: StoredInstance) -> bool:
-    """Whether an exposure of a patient is counted by this image.
+    """Whether this image counts as an exposure of a patient.
 
-    Not test objects, not the raw image beside the one for presentation, and not an object whose UID came before.
+    Not counted: test objects, the raw image besides the one for presentation, and objects with a known UID.
     """
     header = instance.header
     return not (header.quality_control or instance.conflicting or header.presentation_intent_type == "FOR PROCESSING")
@@ -85,9 +85,9 @@ def follow(
     replaced: Assessment | None,
     now: datetime,
 ) -> bool:
-    """Let a counted exposure have the verdict of a repeated judgement, which replaced another; False if there is none.
+    """Update a counted exposure with the verdict of a repeated judgement; False if there is no such exposure.
 
-    What people and other systems said of it stays.
+    Labels of people and other systems stay.
     """
     this = acquisitions.c.digest == assessment.digest
     row = transaction.execute(sa.select(acquisitions).where(this)).one_or_none()
@@ -129,7 +129,7 @@ def _same(header: Header, made: Acquisition) -> list[sa.ColumnElement[bool]]:
 
 
 def _later_one(transaction: Transaction, header: Header, made: Acquisition, rules: AcquisitionRules) -> bool:
-    """Whether a later image of the same view is here already: images may arrive in any order."""
+    """Whether a later image of the same view has already arrived: images may arrive in any order."""
     if not header.view_position:
         return False
     first = made.acquired_at + timedelta(seconds=SAME_EXPOSURE_S)

@@ -1,4 +1,4 @@
-"""Which model packages the site chose, and every choice before: what running processes follow without a restart."""
+"""The site's choices of model packages, current and past; running processes follow them without a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTIVATED, ROLLED_BACK = "activated", "rolled back"
 
 
 def choose(transaction: Transaction, slot: Slot, package: str, actor: str, comment: str, now: datetime) -> bool:
-    """Write a choice down; False, and nothing is written, when it is the one in force. Empty takes it back."""
+    """Record a choice; False, without a record, if it is already in force. An empty one removes the choice."""
     if _in_force(transaction, slot) == package:
         return False
     _write(transaction, slot, package, ACTIVATED, actor, comment, now)
@@ -26,12 +26,12 @@ def choose(transaction: Transaction, slot: Slot, package: str, actor: str, comme
 
 
 def roll_back(transaction: Transaction, slot: Slot, actor: str, comment: str, now: datetime) -> str:
-    """Go back to the choice before the one in force, and return it; empty is "as without a choice".
+    """Return to the previous choice, and return its value; empty means "no choice".
 
     Raises
     ------
     ConflictError
-        Nothing was chosen, or everything was rolled back already.
+        Nothing was chosen, or everything has been rolled back.
     """
     before = _stack(history(transaction, slot))
     if len(before) < 2:
@@ -41,7 +41,7 @@ def roll_back(transaction: Transaction, slot: Slot, actor: str, comment: str, no
 
 
 def current(transaction: Transaction) -> ModelChoice:
-    """What is chosen now."""
+    """The current choice."""
     return ModelChoice(_in_force(transaction, Slot.ACTIVE), _in_force(transaction, Slot.SHADOW))
 
 
@@ -55,7 +55,7 @@ def history(transaction: Transaction, slot: Slot) -> list[Activation]:
 
 
 def _stack(events: list[Activation]) -> list[str]:
-    """The choices that were not rolled back; the first entry is "no choice"."""
+    """The choices not rolled back; the first entry is "no choice"."""
     stack = [""]
     for event in events:
         if event.action == ROLLED_BACK:

@@ -1,7 +1,7 @@
-"""Events for webhooks: written in the transaction that makes them true, and delivered by the outbox.
+"""Events for webhooks: written in the transaction that causes them, and delivered by the outbox.
 
-A study is announced when its outcome changes: flagged at once, passed once it has been quiet, resolved when people
-decided. What is flagged stays flagged until then, as on the worklist (docs/adr/0009).
+A study is announced when its outcome changes: flagged at once, passed after a quiet period, resolved when people
+decide. Until then a flagged study stays flagged, as on the worklist (docs/adr/0009).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Announcement(StrEnum):
 class Announcer:
     """Writes events for subscribers; ``listeners`` names the destinations of an event type.
 
-    A study is quiet, and may have passed, when no image of it got a verdict for ``quiet_s``. Objects of the modalities
-    ``not_images``, such as reports, do not count.
+    A study is quiet, and may have passed, if none of its images got a verdict for ``quiet_s``. Objects of the
+    modalities ``not_images``, such as reports, do not count.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Announcer:
         *,
         is_image: bool,
     ) -> None:
-        """An image, or the series that ``instance`` represents, has its verdict, and is on the worklist if flagged."""
+        """An image, or the series represented by ``instance``, has its verdict and is on the worklist if flagged."""
         if not any(map(self._listeners, EventType)):
             return
         uid = instance.header.study_instance_uid
@@ -80,7 +80,7 @@ class Announcer:
             announcements,
             {"study_instance_uid": uid, "outcome": Announcement.NOTHING.value, "rank": -1, "sequence": 0},
         )
-        # The row is locked from here on: images of one study, decided at the same time, are announced one by one.
+        # The row is locked from here on: concurrent verdicts on images of one study are announced one by one.
         row = transaction.execute(
             sa.update(announcements)
             .where(announcements.c.study_instance_uid == uid)
@@ -99,11 +99,11 @@ class Announcer:
             self._write(transaction, EventType.STUDY_FLAGGED, instance.digest, standing, now, image)
 
     def look(self, transaction: Transaction, now: datetime) -> int:
-        """Announce quiet studies that have passed, and flagged ones that readers decided; return their number."""
+        """Announce quiet studies that have passed, and flagged ones that readers have decided; return their number."""
         due = announcements.c.look_at <= now
         if not transaction.execute(sa.select(sa.exists().where(due))).scalar_one():  # takes no write lock
             return 0
-        # What still waits for a verdict restarts the quiet period when it gets one.
+        # An image that waits for a verdict restarts the quiet period when it gets one.
         studies = transaction.execute(
             sa.update(announcements)
             .where(due)
@@ -130,7 +130,7 @@ class Announcer:
         return announced
 
     def node_judges(self, transaction: Transaction, reason: str, now: datetime) -> None:
-        """Say that this node judges no images, for a reason, or again, without one; once each, also after a restart."""
+        """Announce that the node judges no images, or again if ``reason`` is empty; once each, also after a restart."""
         event_type = EventType.NODE_PAUSED if reason else EventType.NODE_RESUMED
         names = self._listeners(event_type)
         if not names or bool(reason) == self._is_known_to_pause(transaction):
@@ -193,12 +193,12 @@ def _queue(
 
 
 def resolved(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
-    """People decided about a flagged study: the next look announces it to those who got the flag."""
+    """People decided about a flagged study: the next look announces it to the subscribers that got the flag."""
     _look_again(transaction, study_instance_uid, Announcement.FLAGGED, now)
 
 
 def reopened(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
-    """A decision was taken back: the next look announces the flag again to those who heard that it was resolved."""
+    """A decision was withdrawn: the next look announces the flag again to the subscribers that got the resolution."""
     _look_again(transaction, study_instance_uid, Announcement.RESOLVED, now)
 
 
@@ -215,7 +215,7 @@ def body_of(transaction: Transaction, event_id: str) -> bytes:
 
 
 def standing_of(transaction: Transaction, study_instance_uid: str, not_images: Sequence[str]) -> StudyStanding:
-    """How a study stands now; objects of the modalities ``not_images`` do not count."""
+    """The current standing of a study; objects of the modalities ``not_images`` do not count."""
     of_study = sa.and_(instances.c.study_instance_uid == study_instance_uid, instances.c.modality.not_in(not_images))
     joined = instances.outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
     counted = transaction.execute(
@@ -236,18 +236,18 @@ def standing_of(transaction: Transaction, study_instance_uid: str, not_images: S
 
 
 def _says_more_than_audit(reasons: list[dict[str, Any]]) -> bool:
-    """An accepted image that was drawn for an audit is on the worklist, and has passed all the same."""
+    """Whether it is more than an audit: an accepted image drawn for an audit is on the worklist, but has passed."""
     return any(reason.name != AUDIT.name for reason in documents.load_reasons(reasons))
 
 
 def _was_listed_at(transaction: Transaction, study_instance_uid: str, now: datetime) -> bool:
-    """Whether the study came on the worklist, or opened again, in this very transaction."""
+    """Whether the study was put on the worklist, or reopened, in this transaction."""
     listed = sa.exists().where(worklist.c.study_instance_uid == study_instance_uid, worklist.c.flagged_at == now)
     return transaction.execute(sa.select(listed)).scalar_one()
 
 
 def _resolution(transaction: Transaction, study_instance_uid: str) -> Resolution | None:
-    """The readers' decision about the study; None as long as it is open."""
+    """The readers' decision about the study; None while it is open."""
     row = transaction.execute(
         sa.select(worklist.c.resolution).where(
             worklist.c.study_instance_uid == study_instance_uid, worklist.c.state == WorklistState.RESOLVED.value

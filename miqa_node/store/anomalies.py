@@ -1,4 +1,4 @@
-"""Anomaly scores of the images that the node assessed: what a site's own baseline is made of."""
+"""Anomaly scores of assessed images, the data of a site's own baseline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from miqa_node.store.tables import assessments
 
 
 def newest_scores(transaction: Transaction, model_sha256: str, *, limit: int) -> list[float]:
-    """Scores of the newest images that the graph of this checksum judged; those without a score are left out."""
+    """Scores of the newest images judged by the graph with this checksum, without images that have no score."""
     query = (
         sa.select(assessments.c.document)
         .where(assessments.c.model_sha256 == model_sha256)

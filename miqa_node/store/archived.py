@@ -1,4 +1,4 @@
-"""Which originals archives are asked for, because the node promised a peer to keep them, or no longer has them."""
+"""Originals to ask archives for: those committed to a peer, and those that the node no longer has."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _of = instances.c
 
 @dataclass(frozen=True, slots=True)
 class ArchivedObject:
-    """An object that an archive may have: what it was when it came to the node."""
+    """An object that an archive may have, as it was on arrival."""
 
     digest: InstanceDigest
     header: Header
 
 
 def unconfirmed(transaction: Transaction, before: datetime, limit: int) -> list[ArchivedObject]:
-    """Promised originals that no archive has confirmed, and that none was asked for since ``before``."""
+    """Promised originals that no archive has confirmed, without a request to archives since ``before``."""
     due = sa.or_(_of.archive_asked_at.is_(None), _of.archive_asked_at < before)
     order = (_of.archive_asked_at.is_not(None), _of.archive_asked_at, _of.digest)
     return _load(transaction, sa.and_(PROMISED, due), limit, order)
 
 
 def removed(transaction: Transaction, uid: str, limit: int) -> list[ArchivedObject]:
-    """Originals of an image, series or study, or of a digest, that are gone, but were not erased."""
+    """Removed but not erased originals of an image, series, study or digest."""
     names = (_of.sop_instance_uid, _of.series_instance_uid, _of.study_instance_uid, _of.digest)
     gone = sa.and_(_of.removed_at.is_not(None), _of.removal_cause != RemovalCause.ERASURE.value)
     return _load(transaction, sa.and_(gone, sa.or_(*(name == uid for name in names))), limit, (_of.received_at,))
 
 
 def note(transaction: Transaction, objects: Sequence[ArchivedObject], held: Collection[str], now: datetime) -> int:
-    """Write down which of them an archive has, by SOP instance UID; their number."""
+    """Record which of them an archive has, by SOP instance UID; returns their number."""
     digests = [one.digest for one in objects]
     confirmed = [one.digest for one in objects if one.header.sop_instance_uid in held]
     transaction.execute(sa.update(instances).where(_of.digest.in_(digests)).values(archive_asked_at=now))
@@ -51,12 +51,12 @@ def note(transaction: Transaction, objects: Sequence[ArchivedObject], held: Coll
 
 
 def is_same(copy: Header, original: Header) -> bool:
-    """Whether the header of an archive's copy says of the image what that of the original said."""
+    """Whether the header of an archive's copy agrees with the original's."""
     return documents.dump_header(copy) == documents.dump_header(original)
 
 
 def expect_copy(transaction: Transaction, digest: InstanceDigest, copied: str) -> None:
-    """Write down the digest of the copy that takes the place of an original; fsck --deep compares with it."""
+    """Record the digest of a copy that replaces an original; fsck --deep compares with it."""
     copy = None if copied == digest else copied
     transaction.execute(sa.update(instances).where(_of.digest == digest).values(copy_digest=copy))
 

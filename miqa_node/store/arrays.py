@@ -1,4 +1,4 @@
-"""How saliency maps and series snapshots are kept as files: NumPy archives whose array names carry the rest."""
+"""The file format of saliency maps and series snapshots: NumPy archives with metadata in the array names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SLICES = "slices"
 
 
 def dump_maps(maps: SaliencyMaps) -> bytes:
-    """One half-precision array for each map, called ``<name>|<method>``."""
+    """One half-precision array per map, named ``<name>|<method>``."""
     arrays = {f"{name}|{one.method}": one.values.astype(np.float16) for name, one in maps.by_name().items()}
     return _dump(arrays)
 
@@ -35,7 +35,7 @@ def load_maps(data: bytes) -> SaliencyMaps:
 
 
 def dump_snapshot(snapshot: SeriesSnapshot) -> bytes:
-    """The list of slices as JSON, and one array of bits for each mask, called ``<measurement>|<index>|<shape>``."""
+    """The list of slices as JSON, and one bit array per mask, named ``<measurement>|<index>|<shape>``."""
     arrays = {f"{one.measurement}|{one.index}|{one.shape[0]}|{one.shape[1]}": one.bits for one in snapshot.masks}
     return _dump({_SLICES: np.frombuffer(json.dumps(snapshot.slices).encode(), np.uint8), **arrays})
 

@@ -1,4 +1,4 @@
-"""What arrives is kept: the file first, then row and work in one transaction, then the answer."""
+"""Stores received objects: first the file, then row and job in one transaction, then the response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from miqa_node.store.instances import Novelty
 
 
 class Arrivals:
-    """Keeps objects for good; one per process."""
+    """Stores received objects durably; one per process."""
 
     def __init__(self, database: Database, artifacts: Artifacts) -> None:
         self._database = database
@@ -38,14 +38,14 @@ class Arrivals:
         operator: str,
         admit: Callable[[Transaction], None],
     ) -> Novelty:
-        """Store an object and run ``admit`` for a new one; when this returns, nothing of it can get lost.
+        """Store an object and run ``admit`` for a new one; when this returns, the object is durable.
 
-        An object that retention had removed is kept again.
+        An object removed by retention is stored again.
 
         Raises
         ------
         ResourcesError
-            The file of an earlier copy was being deleted at this moment. The sender has to send it again.
+            The file of an earlier copy was being deleted at the same moment; the sender must send the object again.
         """
         digest, now = received.digest, datetime.now(UTC)
         is_new_file = self._artifacts.keep_original(digest, Path(received.path))

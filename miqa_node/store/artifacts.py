@@ -1,4 +1,4 @@
-"""The files that the node keeps beside the database, by what they are. No object key is spelled anywhere else."""
+"""The files that the node keeps outside the database. Object keys are defined only here."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def preview_key(digest: InstanceDigest) -> str:
 
 
 def maps_key(digest: InstanceDigest, generation: int = 0) -> str:
-    """Saliency maps of a judgement."""
+    """The saliency maps of a judgement."""
     return _key("maps", digest, f"{digest}{_again(generation)}.npz")
 
 
 def snapshot_key(digest: InstanceDigest, generation: int = 0) -> str:
-    """The snapshot of the series that the instance represents, as a judgement found it."""
+    """The snapshot of the instance's series at a judgement; the instance represents the series."""
     return _key("series", digest, f"{digest}{_again(generation)}.npz")
 
 
 def result_key(digest: InstanceDigest, sop_instance_uid: str) -> str:
-    """A DICOM object that was made for the instance."""
+    """A DICOM object made for the instance."""
     return _key("results", digest, f"{sop_instance_uid}.dcm")
 
 
 class Artifacts:
-    """Reads and writes them in an object store. What exists is never changed: of two writers the first one wins.
+    """Reads and writes these files in an object store. An existing file never changes: the first of two writers wins.
 
     Every method that reads raises NotFoundError if the file is not there.
     """
@@ -79,18 +79,18 @@ class Artifacts:
         return self._get(maps_key(digest, generation), load_maps)
 
     def keep_snapshot(self, instance: StoredInstance, snapshot: SeriesSnapshot) -> None:
-        """Keep what a judgement of a series was about; the instance represents the series."""
+        """Store the snapshot of a judged series; the instance represents the series."""
         self._put(snapshot_key(instance.digest, instance.generation), snapshot, dump_snapshot)
 
     def snapshot(self, instance: StoredInstance) -> SeriesSnapshot | None:
-        """What a judgement of a series was about; None if the attempts were used up before it was read."""
+        """The snapshot of a judged series; None if all attempts failed before the series was read."""
         try:
             return self._get(snapshot_key(instance.digest, instance.generation), load_snapshot)
         except NotFoundError:
             return None
 
     def keep_result(self, digest: InstanceDigest, sop_instance_uid: str, data: bytes) -> str:
-        """Keep a DICOM object that was made; its key."""
+        """Store a DICOM object made by the node; returns its key."""
         key = result_key(digest, sop_instance_uid)
         self._put(key, data, bytes)
         return key
@@ -103,18 +103,18 @@ class Artifacts:
 
 
 class MemoryArtifacts(Artifacts):
-    """The same for one process that keeps nothing: values stay as they are, and originals stay where they lie."""
+    """The same in memory, for one process: values stay objects, and originals stay in place."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
 
     def keep_original(self, digest: InstanceDigest, path: Path) -> bool:
-        """Remember where the file is."""
+        """Remember the path of the file."""
         self._values[original_key(digest)] = path
         return True
 
     def path(self, object_key: str) -> Path:
-        """The file that was given; NotFoundError for results, which are not files here."""
+        """The original's path; NotFoundError for results, which are not files here."""
         value = self._values.get(object_key)
         if not isinstance(value, Path):
             raise NotFoundError(f"There is no file {object_key}.")

@@ -1,4 +1,4 @@
-"""Backups of a running node: the database as of one moment, then every file that its rows refer to.
+"""Backups of a running node: the database at one moment, then every file that its rows refer to.
 
 A backup is a folder: ``miqa.sqlite``, ``objects/``, ``files/`` (keys, destinations) and ``manifest.jsonl``, which is
 written last and lists each file with its SHA-256. A second backup into the same folder copies only what is new.
@@ -27,7 +27,7 @@ from miqa_node.store.database import Database
 
 DATABASE, OBJECTS, FILES, MANIFEST = "miqa.sqlite", "objects", "files", "manifest.jsonl"
 KEPT_FILES = ("pseudonym.key", "signing.key", "destinations.toml")
-"""Of the data directory."""
+"""Files of the data directory."""
 
 CHUNK_BYTES = 1 << 20
 BATCH = 500
@@ -35,7 +35,7 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class BackupSummary:
-    """What a backup holds, and how many objects of it were copied this time."""
+    """The content of a backup, and the number of objects copied this time."""
 
     objects: int
     size_bytes: int
@@ -52,7 +52,7 @@ class ManifestEntry:
 
 
 def back_up(database: Database, objects: ObjectStore, data_dir: Path, folder: Path) -> BackupSummary:
-    """Make or renew a backup. With PostgreSQL the dump must have been made before; then ``database`` is read itself."""
+    """Make or renew a backup. With PostgreSQL, the dump must exist already; then ``database`` is read directly."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     manifest = {entry.file: entry for entry in (_read_manifest(folder) if (folder / MANIFEST).is_file() else ())}
     source = database
@@ -80,7 +80,7 @@ def back_up(database: Database, objects: ObjectStore, data_dir: Path, folder: Pa
 
 
 def check_backup(folder: Path) -> Iterator[str]:
-    """What is wrong with a backup: files that are missing or changed, a damaged database."""
+    """The faults of a backup: missing or changed files, a damaged database."""
     for entry in _read_manifest(folder):
         path = folder / entry.file
         if not path.is_file():
@@ -96,12 +96,12 @@ def check_backup(folder: Path) -> Iterator[str]:
 
 
 def restore(folder: Path, data_dir: Path, objects: ObjectStore, *, with_database: bool) -> int:
-    """Put a backup into an empty data directory and object store, and compare each file; the number of objects.
+    """Restore a backup to an empty data directory and object store, verifying each file; returns the number of objects.
 
     Raises
     ------
     BackupError
-        There is a database already, or a file of the backup is missing or changed.
+        There is already a database, or a file of the backup is missing or changed.
     """
     target = data_dir / DATABASE
     if with_database and target.exists():
@@ -132,7 +132,7 @@ def _copy_database(source: Path, target: Path) -> None:
     part = target.with_suffix(".part")
     part.unlink(missing_ok=True)
     with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(part)) as copy:
-        live.backup(copy)  # one consistent state, while others write
+        live.backup(copy)  # one consistent state during concurrent writes
         copy.execute("PRAGMA journal_mode=DELETE")
     part.chmod(0o600)
     part.replace(target)
@@ -141,7 +141,7 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 def _settle(copy: Database) -> None:
-    """Leave one file without a journal beside it."""
+    """Leave a single file without a journal."""
     file = Path(copy.url.database or "")
     copy.close()
     with closing(sqlite3.connect(file)) as connection:
@@ -171,7 +171,7 @@ def _copy_objects(
 
 
 def _keys(source: Database, objects: ObjectStore) -> Iterator[tuple[str, Callable[[sa.Connection], None]]]:
-    """Every object that a row refers to, and how to record that it is gone."""
+    """Every object that a row refers to, and the update that records its absence."""
     of, now = t.instances.c, datetime.now(UTC)
     original = {"removed_at": now, "deleted_at": now, "removal_cause": RemovalCause.AGE.value}
     artifacts = {"artifacts_removed_at": now, "artifacts_deleted_at": now}

@@ -1,4 +1,4 @@
-"""Every image that was received, accepted and not assessed ones too, newest first, within some days."""
+"""All images received within a range of days, including accepted and not assessed ones, newest first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.store.tables import dispositions, instances, studies
 
 @dataclass(frozen=True, slots=True)
 class ImageFilter:
-    """What to list: arrived from ``since`` to before ``until``; empty fields match everything."""
+    """Which images to list: arrived from ``since`` to before ``until``; empty fields match everything."""
 
     since: datetime
     until: datetime
@@ -48,7 +48,7 @@ _PLACE = (instances.c.received_at, instances.c.digest)
 def page(
     transaction: Transaction, match: ImageFilter, *, limit: int, before: tuple[datetime, str] | None = None
 ) -> list[ImageRow]:
-    """The newest images, or those that arrived before a place of the list (arrival, digest)."""
+    """The newest images, or those before a position in the list (arrival, digest)."""
     query = _query(match)
     if before is not None:
         values = (sa.literal(value, column.type) for value, column in zip(before, _PLACE, strict=True))
@@ -73,7 +73,7 @@ def page(
 
 
 def counts(transaction: Transaction, match: ImageFilter) -> dict[str, int]:
-    """How many images of the days have each verdict; "" for those that wait for one. For the facets of the list."""
+    """Number of images by verdict, "" for those that wait for one; for the facets of the list."""
     query = (
         sa.select(dispositions.c.verdict, sa.func.count())
         .select_from(instances.outerjoin(dispositions, dispositions.c.digest == instances.c.digest))

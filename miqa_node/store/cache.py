@@ -1,4 +1,4 @@
-"""Keeps the local copies of a bucket's objects within a limit: the longest unused go first, what is in use stays."""
+"""Keeps the local copies of a bucket's objects within a limit: removes the least recently used, none in use."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 IN_USE_S = 3600.0
-"""How long the path of a copy stays readable."""
+"""How long the path of a copy stays valid."""
 
 SWEEP_INTERVAL_S = 60.0
-"""The folder is looked through at most this often."""
+"""Minimum time between two scans of the folder."""
 
 
 class CopyLimit:
@@ -25,13 +25,13 @@ class CopyLimit:
         self._swept_at = float("-inf")
 
     def used(self, copy: Path) -> Path:
-        """Note that a copy is used now."""
+        """Mark a copy as used now."""
         with suppress(OSError):
             os.utime(copy)
         return copy
 
     def keep(self) -> None:
-        """Remove what is over the limit, and what killed processes left unfinished; does nothing when it just did."""
+        """Remove copies above the limit, and partial files of killed processes; does nothing if it ran recently."""
         if not self._lock.acquire(blocking=False):
             return
         try:

@@ -1,4 +1,4 @@
-"""Counts of exposures for the reject analysis: of a period, by a dimension, by day or by month."""
+"""Counts of exposures for the reject analysis, for a period, by dimension, day or month."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Period:
 
     @property
     def within(self) -> tuple[str, str]:
-        """Field and value to which the roll-up is narrowed; empty for all images."""
+        """Field and value that narrow the roll-up; empty for all images."""
         return ("room", self.room) if self.room else ("body_part", self.body_part) if self.body_part else ("", "")
 
     @property
     def combined(self) -> bool:
-        """Whether single exposures must be read, because the roll-up does not know the combination."""
+        """Whether single exposures must be read, because the roll-up does not have the combination."""
         return bool(self.room and self.body_part)
 
 
 @dataclass(frozen=True, slots=True)
 class AcquisitionCounts:
-    """What was counted of one group. Sums of deviation index and of the logarithm of exposure index give means."""
+    """Counts of one group. Means follow from the sums of deviation index and of the logarithm of exposure index."""
 
     value: str
     images: int = 0
@@ -55,12 +55,12 @@ class AcquisitionCounts:
     ei_count: int = 0
     ei_log_sum: float = 0.0
     decided: int = 0
-    """Flagged images that a person, or another system's rejection, has decided."""
+    """Flagged images decided by a person or by another system's rejection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Escape:
-    """An image that readers judged bad, without a rejection note, and that the archive has."""
+    """An image that readers judged bad and that the archive has, without a rejection note."""
 
     day: date
     study_instance_uid: str
@@ -73,7 +73,7 @@ class Escape:
 
 @dataclass(frozen=True, slots=True)
 class NoteCount:
-    """How many rejections another system reported."""
+    """Number of rejections reported by another system."""
 
     sender: str
     reason: str
@@ -83,7 +83,7 @@ class NoteCount:
 def by_dimensions(
     transaction: Transaction, period: Period, dimensions: Sequence[str]
 ) -> dict[str, list[AcquisitionCounts]]:
-    """Counts by each value of some dimensions, the most images first; the roll-up must be fresh."""
+    """Counts by value of some dimensions, most images first; the roll-up must be up to date."""
     if not period.combined:
         return _from_days(transaction, period, dimensions)
     return {dimension: _from_images(transaction, period, dimension) for dimension in dimensions}
@@ -101,7 +101,7 @@ def by_day(transaction: Transaction, period: Period) -> list[tuple[date, Acquisi
 
 
 def findings_by_day(transaction: Transaction, period: Period) -> list[tuple[date, str, int]]:
-    """(day, finding, images in which it is present); a room and a body part together count as the room."""
+    """(day, finding, images in which it is present); if both room and body part are given, only the room counts."""
     query = (
         sa.select(acquisition_days.c.day, acquisition_days.c.value, sa.func.sum(acquisition_days.c.images))
         .where(*_days(period, [rollup.FINDING]))
@@ -112,13 +112,13 @@ def findings_by_day(transaction: Transaction, period: Period) -> list[tuple[date
 
 
 def span(transaction: Transaction) -> tuple[date, date] | None:
-    """First and last day with images; None without any."""
+    """First and last day with images; None if there are none."""
     low, high = transaction.execute(sa.select(sa.func.min(acquisitions.c.day), sa.func.max(acquisitions.c.day))).one()
     return None if low is None else (low, high)
 
 
 def choices(transaction: Transaction, dimension: str, since: date, *, limit: int) -> list[str]:
-    """Values of a dimension that were seen since a day, in their order."""
+    """Sorted values of a dimension seen since a day."""
     of = acquisition_days.c
     column, name = (of.modality, rollup.ALL) if dimension == "modality" else (of.value, dimension)
     conditions = (of.within == "", of.within_value == "", of.dimension == name, of.day >= since)
@@ -127,7 +127,7 @@ def choices(transaction: Transaction, dimension: str, since: date, *, limit: int
 
 
 def escapes(transaction: Transaction, period: Period, *, limit: int) -> list[Escape]:
-    """The newest images that should have been rejected and were not."""
+    """The newest images that should have been rejected but were not."""
     query = (
         sa.select(acquisitions, instances.c.study_instance_uid)
         .join(instances, instances.c.digest == acquisitions.c.digest)
@@ -142,7 +142,7 @@ def escapes(transaction: Transaction, period: Period, *, limit: int) -> list[Esc
 
 
 def notes(transaction: Transaction, since: datetime, until: datetime) -> list[NoteCount]:
-    """Rejections that other systems reported, by sender and reason."""
+    """Rejections reported by other systems, by sender and reason."""
     query = (
         sa.select(labels.c.actor, labels.c.reason, sa.func.count())
         .where(labels.c.origin == "rejection_note", labels.c.at >= since, labels.c.at < until)

@@ -1,7 +1,7 @@
-"""What waits for a point in time, after the system's clock was set back: it would wait for as long as the step was.
+"""Repairs waiting times after the system clock was set back, which would otherwise be longer by the step.
 
-Times in the database are those of the wall clock, because processes on several machines share them. A time that nothing
-can have set shows a step: something that was queued, or arrived, in the future, or a pause that is longer than any.
+Times in the database are wall-clock times, because processes on several machines share them. Impossible times reveal a
+step: an entry queued or arrived in the future, or a pause longer than any allowed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from miqa_node.store.database import Transaction
 from miqa_node.store.tables import announcements, deliveries, series
 
 SLACK = timedelta(seconds=60)
-"""By how much the clocks of machines that share a database may differ."""
+"""Maximum clock difference of machines that share a database."""
 
 
 def mend(transaction: Transaction, now: datetime, longest_pause: timedelta) -> int:
-    """Bring what waits beyond reason back to the present; how much that was.
+    """Reset impossible waiting times to the present; returns the number of changes.
 
-    ``longest_pause`` is the longest that the settings allow between two attempts, as a lease, or until a study has
-    passed. A delay that was asked for, such as that of a rejection note, starts again.
+    ``longest_pause`` is the longest time that the settings allow between two attempts, as a lease, or until a study has
+    passed. A requested delay, such as that of a rejection note, starts again.
     """
     return (
         _queued_in_the_future(transaction, now)

@@ -22,7 +22,7 @@ class DatabaseLedger:
         self._database = database
 
     def ask(self, request: CommitmentRequest, lease_s: float) -> None:
-        """Keep a request; one that came before is reported again, even if it was reported."""
+        """Store a request; a repeated request is reported again, even if it was already reported."""
         now = datetime.now(UTC)
         values = {
             "transaction_uid": request.transaction_uid,
@@ -40,7 +40,7 @@ class DatabaseLedger:
                 transaction.execute(sa.update(requests).where(*_is(request)).values(values))
 
     def claim(self, lease_s: float) -> CommitmentRequest | None:
-        """Take the request that waits longest."""
+        """Claim the request that has waited longest."""
         now = datetime.now(UTC)
         with self._database.begin() as transaction:
             due = sa.select(requests).where(requests.c.next_attempt_at <= now)
@@ -55,17 +55,17 @@ class DatabaseLedger:
                 .where(*_is(request), requests.c.next_attempt_at <= now)
                 .values(next_attempt_at=now + timedelta(seconds=lease_s))
             )
-            return request if rows.rowcount else None  # SQLite locks nothing for a read: another process was faster
+            return request if rows.rowcount else None  # SQLite locks no rows for reading: another process was faster
 
     def look_up(self, uids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """SOP class UIDs of the instances whose files are here; from now on they are promised, and stay."""
+        """SOP class UIDs of the instances with files here; these are promised from now on and stay."""
         now, matches = datetime.now(UTC), dict[str, set[str]]()
         with self._database.begin() as transaction:
             for start in range(0, len(uids), _BATCH):
                 is_held = sa.and_(
                     instances.c.sop_instance_uid.in_(uids[start : start + _BATCH]), instances.c.removed_at.is_(None)
                 )
-                # First: it locks the rows, so that retention removes none of them after they were read.
+                # First, because it locks the rows: retention cannot remove any of them after they were read.
                 promised_at = sa.func.coalesce(instances.c.promised_at, sa.bindparam(None, now, UtcDateTime()))
                 transaction.execute(sa.update(instances).where(is_held).values(promised_at=promised_at))
                 query = sa.select(instances.c.sop_instance_uid, instances.c.sop_class_uid).where(is_held)
@@ -74,13 +74,13 @@ class DatabaseLedger:
         return {uid: frozenset(classes) for uid, classes in matches.items()}
 
     def reported(self, request: CommitmentRequest) -> None:
-        """Done."""
+        """The peer has the report."""
         values = {"reported_at": datetime.now(UTC), "next_attempt_at": None, "last_error": ""}
         with self._database.begin() as transaction:
             _change(transaction, request, values)
 
     def failed(self, request: CommitmentRequest, error: str, retry_at: datetime | None) -> None:
-        """Note the error and when to try again."""
+        """Record the error and when to try again."""
         with self._database.begin() as transaction:
             _change(transaction, request, {"last_error": error, "next_attempt_at": retry_at})
 

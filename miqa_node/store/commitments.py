@@ -1,4 +1,4 @@
-"""Storage commitment of sent objects: when to ask for it, in which transaction, and the answer."""
+"""Storage commitment of sent objects: when to request it, in which transaction, and the report."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from miqa_node.store.deliveries import take
 from miqa_node.store.tables import deliveries
 
 MAX_REQUESTS = 10
-"""After this many requests without a report a delivery stays SENT; a report that comes later still counts."""
+"""After this many requests without a report, a delivery stays SENT; a later report still counts."""
 
 RESEND_AFTER_S = 30.0
-"""An object that the archive lacks is sent again after this pause."""
+"""Pause before an object that the archive lacks is sent again."""
 
 NO_REPORT = f"Storage commitment was requested {MAX_REQUESTS} times and never reported."
 
@@ -36,7 +36,7 @@ def claim(transaction: Transaction, destination: str, limit: int, now: datetime,
 def asked(
     transaction: Transaction, delivery_ids: Sequence[DeliveryId], transaction_uid: str, again_at: datetime
 ) -> None:
-    """A request for the deliveries goes out; without a report they are due again, a limited number of times."""
+    """Record a request for the deliveries; without a report, they are due again, a limited number of times."""
     is_last = deliveries.c.commit_attempts + 1 >= MAX_REQUESTS
     transaction.execute(
         sa.update(deliveries)
@@ -51,7 +51,7 @@ def asked(
 
 
 def failed(transaction: Transaction, delivery_ids: Sequence[DeliveryId], error: str, retry_at: datetime | None) -> None:
-    """The request did not reach the archive; ``retry_at`` None stops asking."""
+    """Record that the request did not reach the archive; ``retry_at`` None stops further requests."""
     transaction.execute(
         sa.update(deliveries)
         .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENT.value)
@@ -60,11 +60,10 @@ def failed(transaction: Transaction, delivery_ids: Sequence[DeliveryId], error: 
 
 
 def reported(transaction: Transaction, report: CommitmentReport, now: datetime) -> Counter[tuple[str, bool]]:
-    """Record the archive's answer; the number of objects that it keeps (True) or lacks (False), by destination.
+    """Record the archive's report; returns the number of objects that it keeps (True) or lacks (False), by destination.
 
-    Only a report that everything is kept commits (event type 1). After any other, missing objects are sent again, and
-    the rest is requested again. A report of a transaction that is unknown, or was followed by a newer one,
-    changes nothing.
+    Only a report of complete success commits (event type 1). After any other, missing objects are sent again, and
+    commitment of the rest is requested again. A report of an unknown or superseded transaction changes nothing.
     """
     rows = transaction.execute(
         sa.select(deliveries.c.delivery_id, deliveries.c.destination, deliveries.c.sop_instance_uid)
@@ -86,7 +85,8 @@ def reported(transaction: Transaction, report: CommitmentReport, now: datetime) 
             deliveries.c.state == DeliveryState.SENT.value,
             deliveries.c.transaction_uid == report.transaction_uid,
         )
-        # SQLite locks nothing for a read: what a person sends again at this moment is not committed by an old report.
+        # SQLite does not lock rows for reading: an old report must not commit what a person is resending at this
+        # moment.
         if not transaction.execute(sa.update(deliveries).where(*as_read).values(values)).rowcount:
             continue
         if uid in reasons or "committed_at" in values:

@@ -1,4 +1,4 @@
-"""Whether rows, files, jobs and deliveries agree; what can be repaired without losing anything."""
+"""Checks that rows, files, jobs and deliveries agree, and repairs what can be repaired without loss."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from miqa_node.store.retention import delete_marked
 from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, shards, sweep_orphans
 
 WORK_AGE = timedelta(hours=1)
-"""Work on an image that came more recently may still be about to begin."""
+"""Minimum age of an image without a job: work on a newer one may be about to begin."""
 
 CHUNK_BYTES = 1 << 20
 
 
 class Fault(StrEnum):
-    """What does not agree."""
+    """A kind of inconsistency."""
 
     DATABASE = "database"
     """The database itself is damaged."""
@@ -42,18 +42,18 @@ class Fault(StrEnum):
     RESULT_LOST = "result lost"
     """A result has no file."""
     NOT_DELETED = "not deleted"
-    """A file is there that was removed."""
+    """A removed file still exists."""
     ORPHAN = "orphan"
     """A file has no row."""
     NO_WORK = "no work"
-    """An image has no verdict, and no job will give it one."""
+    """An image has no verdict and no job."""
     UNDELIVERABLE = "undeliverable"
-    """A delivery waits for a destination that is not configured, or its file is lost."""
+    """A delivery's destination is not configured, or its file is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inconsistency:
-    """One thing that does not agree; ``repaired`` if it does now."""
+    """One inconsistency; ``repaired`` if it is resolved now."""
 
     fault: Fault
     what: str
@@ -62,9 +62,9 @@ class Inconsistency:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A node's stores, and what is known of its work and destinations.
+    """A node's stores, and its jobs and destinations.
 
-    ``active`` are digests of images with a job that runs or waits; ``begin_work`` gives one a new job.
+    ``active`` has the digests of images with a running or waiting job; ``begin_work`` creates a new job for an image.
     """
 
     database: Database
@@ -75,7 +75,7 @@ class Check:
     now: datetime
 
     def run(self, *, repair: bool = False, deep: bool = False) -> Iterator[Inconsistency]:
-        """Everything that does not agree; with ``deep`` each original is read and its digest compared."""
+        """All inconsistencies; with ``deep``, it reads each original and compares its digest."""
         yield from self._check_database()
         if repair:
             while delete_marked(self.database, self.objects, self.now, 200)[0]:
@@ -106,7 +106,7 @@ class Check:
             _begins_with(of.digest, shard)
         )
         for row in self._rows(query):
-            listed = row.object_key in entries  # a moment ago: what contradicts the row is looked at again
+            listed = row.object_key in entries  # the listing may be outdated: check contradictions with the row again
             if row.removed_at is None:
                 if not listed and not self.objects.exists(row.object_key):
                     yield Inconsistency(Fault.ORIGINAL_LOST, row.digest, repair and self._mark_lost(row.digest))
@@ -166,7 +166,7 @@ class Check:
             yield Inconsistency(Fault.UNDELIVERABLE, words)
 
     def _mark_lost(self, digest: str) -> bool:
-        """Readers are informed; the object is stored again when it is sent again."""
+        """Mark originals as lost: pages say so, and an object that is sent again is stored again."""
         values = {"removed_at": self.now, "deleted_at": self.now, "removal_cause": RemovalCause.LOST.value}
         with self.database.begin() as transaction:
             transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
@@ -193,7 +193,7 @@ class Check:
 
 
 def data_set_digest(path: Path) -> str:
-    """SHA-256 of the data set in a DICOM file, as it was taken when the object came; empty if it is not one."""
+    """SHA-256 of the data set in a DICOM file, as computed on arrival; empty if it is not a DICOM file."""
     with path.open("rb") as file:
 
         def read(offset: int, count: int) -> bytes:
@@ -211,5 +211,5 @@ def data_set_digest(path: Path) -> str:
 
 
 def _begins_with(column: sa.ColumnElement[str], shard: str) -> sa.ColumnElement[bool]:
-    """A range of the index: LIKE would not use it on every database."""
+    """A prefix as an index range, because LIKE does not use the index on every database."""
     return sa.and_(column >= shard, column < f"{shard}g")

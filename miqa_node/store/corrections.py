@@ -26,17 +26,17 @@ def give_uids(
     actor: str,
     now: datetime,
 ) -> StoredInstance:
-    """Put an object without Study or Series Instance UID into the study and series that it belongs to.
+    """Assign an object without Study or Series Instance UID to its study and series.
 
-    The stored file stays as it came, and the verdict stays until the object is assessed again. An empty UID
-    replaces the one that the file has.
+    The stored file is unchanged, and the verdict stays until the object is assessed again. An empty argument means the
+    UID in the file.
 
     Raises
     ------
     NotFoundError
         The object does not exist.
     ConflictError
-        A UID is still missing, contradicts the one in the file, or is not missing; or the study is of another patient.
+        A UID is still missing, contradicts the file's, or was not missing; or the study belongs to another patient.
     """
     with database.begin() as transaction:
         instance = instances.load(transaction, digest)
@@ -67,7 +67,7 @@ def give_uids(
 
 
 def _agreed(name: str, of_file: str, argument: str) -> str:
-    """The UID of the file or the given one; ConflictError if they differ or there is neither."""
+    """The UID of the file or the given one; ConflictError if they differ or both are missing."""
     if not (of_file or argument):
         raise ConflictError(f"The object has no {name}, so one must be given.")
     if of_file and argument not in ("", of_file):
@@ -76,7 +76,7 @@ def _agreed(name: str, of_file: str, argument: str) -> str:
 
 
 def _join_study(transaction: Transaction, surrogate: str, study: str) -> None:
-    """Make the study if it is new, with the patient of the object; ConflictError if it is of another patient."""
+    """Create the study if it is new, with the object's patient; ConflictError if it belongs to another patient."""
     columns = [column for column in t.studies.c if column is not t.studies.c.study_instance_uid]
     own = transaction.execute(sa.select(*columns).where(t.studies.c.study_instance_uid == surrogate)).mappings().one()
     if insert_or_ignore(transaction, t.studies, {"study_instance_uid": study, **own}):
@@ -89,7 +89,7 @@ def _join_study(transaction: Transaction, surrogate: str, study: str) -> None:
 
 
 def _move_item(transaction: Transaction, surrogate: str, study: StudyInstanceUid, now: datetime) -> None:
-    """Let the verdict, and the entry of the worklist with its history, be those of the study."""
+    """Move the verdict, and the worklist item with its history, to the study."""
     verdict = transaction.execute(
         sa.select(t.worklist.c.verdict).where(t.worklist.c.study_instance_uid == surrogate)
     ).scalar_one_or_none()

@@ -1,4 +1,4 @@
-"""The database: SQLite in one file by default, PostgreSQL by URL; one transaction is one truth."""
+"""The database: SQLite in one file by default, PostgreSQL by URL; transactions keep it consistent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from miqa_node.store.tables import compatibility, metadata
 log = structlog.get_logger(__name__)
 
 Transaction = sa.Connection
-"""An open transaction; the end of the ``with`` block commits all its changes, an exception none."""
+"""An open transaction; the end of the ``with`` block commits its changes, an exception rolls them back."""
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for SQLite's single write lock."""
@@ -35,13 +35,14 @@ BUSY_TIMEOUT_MS = 30_000
 BUSY_RETRY_S = 0.05
 
 POOL_TIMEOUT_S = 30.0
-"""How long one waits for a connection while all are in use."""
+"""Time-out for a connection while all are in use."""
 
 CONNECT_TIMEOUT_S = 10
-"""How long PostgreSQL may take to let a connection in."""
+"""Time-out for connecting to PostgreSQL."""
 
 DEAD_PEER_MS = 30_000
-"""A PostgreSQL that acknowledges nothing for this time is gone: machines that lose power close no connections."""
+"""Time after which a PostgreSQL without acknowledgements counts as gone: a machine without power closes no
+connections."""
 
 JOBS, DELIVERIES = "jobs", "deliveries"
 """Topics of :func:`announce`."""
@@ -66,7 +67,7 @@ class Database:
 
     @classmethod
     def in_memory(cls) -> Self:
-        """An empty database with all tables that is gone when it is closed. It has one connection."""
+        """An empty in-memory database with all tables and one connection; closing it deletes it."""
         database = cls("sqlite://")
         with closing(database.engine.raw_connection()) as connection:
             connection.driver_connection.deserialize(_empty_tables())  # type: ignore[union-attr]  # of sqlite3
@@ -101,20 +102,20 @@ class Database:
             raise ResourcesError("All connections to the database are in use (store.pool_size).") from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
-                raise  # a mistake of the node, which waiting does not cure
+                raise  # a fault of the node, which waiting does not cure
             raise ResourcesError(f"The database did not answer: {_first_line(error)}") from error
         for hear in [hear for topic in announced for hear in self._hearing[topic]]:
             hear()
 
     def on_commit(self, topic: str, hear: Callable[[], None]) -> None:
-        """Call ``hear`` after each commit of this process that announced the topic; others must still be polled for."""
+        """Call ``hear`` after each commit of this process that announced the topic; other processes must be polled."""
         self._hearing[topic].append(hear)
 
     def migrate(self) -> None:
         """Bring the schema to the newest version; safe to call at every start and by several processes at once."""
         with self.engine.begin() as connection:
             if self.is_sqlite:
-                # pysqlite opens a transaction only before a change of data: take the write lock before looking.
+                # pysqlite opens a transaction only before a change of data: take the write lock before reading.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7205177)")
@@ -131,7 +132,7 @@ class Database:
                 command.upgrade(config, "head")
 
     def check(self) -> None:
-        """Raise ResourcesError unless the database answers and its schema is one that this program works with."""
+        """Raise ResourcesError unless the database answers and its schema is compatible with this program."""
         with self.begin() as transaction:
             current = MigrationContext.configure(transaction).get_current_revision()
             newest = _scripts().get_current_head()
@@ -151,14 +152,14 @@ class Database:
 
 
 class SchemaStanding(Enum):
-    """What the schema of a database is to this program (docs/how-to/upgrade.md)."""
+    """Compatibility of a database's schema with this program (docs/how-to/upgrade.md)."""
 
     OLDER = auto()
-    """It has to be migrated first, or is the newest that this program knows."""
+    """It must be migrated first, or is the newest that this program knows."""
     EXPANDED = auto()
-    """A newer version has added to it what this program does without."""
+    """A newer version added parts that this program does not need."""
     CONTRACTED = auto()
-    """A newer version has taken from it what this program needs."""
+    """A newer version removed parts that this program needs."""
 
 
 def _schema_standing(connection: sa.Connection) -> SchemaStanding:
@@ -177,32 +178,32 @@ def _contracted(connection: sa.Connection) -> str:
 
 
 def announce(transaction: Transaction, topic: str) -> None:
-    """Have those called who wait for the topic in this process, once the transaction is committed."""
+    """Notify listeners of the topic in this process once the transaction is committed."""
     transaction.info.setdefault(_ANNOUNCED, set()).add(topic)
 
 
 def insert_or_ignore(transaction: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:
-    """Insert one row unless a unique key is taken; whether it was inserted."""
+    """Insert one row unless a unique key is taken; returns whether it was inserted."""
     return insert_returning(transaction, table, values, table.primary_key.columns) is not None
 
 
 def insert_returning(
     transaction: Transaction, table: sa.Table, values: dict[str, Any], columns: Iterable[sa.Column[Any]]
 ) -> sa.Row[Any] | None:
-    """Insert one row unless a unique key is taken; the columns of the row that was inserted, or None."""
+    """Insert one row unless a unique key is taken; returns columns of the inserted row, or None."""
     # RETURNING, because psycopg gives no row count for an insert that SQLAlchemy prepares.
     insert = insert_into(transaction, table).values(values).on_conflict_do_nothing().returning(*columns)
     return transaction.execute(insert).first()
 
 
 def insert_missing(transaction: Transaction, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert, in one statement, those of the rows whose unique keys are not taken."""
+    """Insert the rows whose unique keys are not taken, in one statement."""
     if rows:
         transaction.execute(insert_into(transaction, table).values(list(rows)).on_conflict_do_nothing())
 
 
 def insert_into(transaction: Transaction, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """An insert of the database's own dialect, which can say what to do about keys that are taken."""
+    """An insert in the database's dialect, which supports conflict clauses."""
     return sqlite.insert(table) if transaction.dialect.name == "sqlite" else postgresql.insert(table)
 
 
@@ -218,7 +219,7 @@ def _empty_tables() -> bytes:
 
 
 def _patience() -> dict[str, str]:
-    """Parameters of libpq; those in the URL take precedence."""
+    """Time-out parameters of libpq; those in the URL take precedence."""
     return {
         "connect_timeout": str(CONNECT_TIMEOUT_S),
         "tcp_user_timeout": str(DEAD_PEER_MS),
@@ -233,7 +234,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     _use_write_ahead_log(connection)
     connection.execute("PRAGMA synchronous=FULL")  # a committed transaction survives a power cut
     connection.execute("PRAGMA foreign_keys=ON")
-    # SQLite has these two only where it was built with its mathematics.
+    # SQLite has these two only if built with its math functions.
     connection.create_function("floor", 1, lambda value: None if value is None else math.floor(value))
     connection.create_function("ln", 1, lambda value: math.log(value) if value and value > 0 else None)
     if sqlite3.sqlite_version_info < (3, 42):
@@ -245,14 +246,14 @@ _BROKEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPE
 
 
 def _drop_broken(context: sa.engine.ExceptionContext) -> None:
-    """A file that was opened while its disk failed is read-only for as long as it is open: open it anew."""
+    """Drop connections after a disk failure: a file opened during the failure stays read-only until reopened."""
     error = context.original_exception
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _BROKEN:
         context.is_disconnect = True
 
 
 def _use_write_ahead_log(connection: Any) -> None:
-    """Change a new file's journal. SQLite's own time-out does not hold here while another process is writing."""
+    """Switch a new file to WAL. SQLite's own time-out does not apply here while another process is writing."""
     deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000.0
     while True:
         try:

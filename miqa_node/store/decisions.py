@@ -1,4 +1,4 @@
-"""A person's decision about a flagged study: kept forever, taken back by another row, and a label of its images."""
+"""A person's decision about a flagged study: a permanent row, withdrawn by another row, and a label of its images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def record(
     images: Sequence[str],
     now: datetime,
 ) -> int:
-    """Write a decision down; its number."""
+    """Record a decision; returns its number."""
     values = {"study_instance_uid": study_instance_uid, "at": now, "actor": actor, "resolution": resolution.value}
     values |= {"reason": reason, "comment": comment, "images": list(images)}
     return int(transaction.execute(sa.insert(decisions).values(values).returning(decisions.c.decision_id)).scalar_one())
@@ -38,7 +38,7 @@ def record(
 def withdraw(
     transaction: Transaction, study_instance_uid: str, decision: int, actor: str, comment: str, now: datetime
 ) -> None:
-    """Take a decision back: its labels no longer count, as if they had not been given."""
+    """Withdraw a decision: its labels no longer count."""
     images = transaction.execute(sa.select(decisions.c.images).where(decisions.c.decision_id == decision)).scalar_one()
     values = {"study_instance_uid": study_instance_uid, "at": now, "actor": actor, "resolution": None, "reason": ""}
     values |= {"comment": comment, "images": images, "withdraws": decision}
@@ -47,14 +47,14 @@ def withdraw(
 
 
 def count(transaction: Transaction, study_instance_uid: str) -> int:
-    """How often people decided about a study, and took a decision back."""
+    """Number of decisions and withdrawals for a study."""
     query = sa.select(sa.func.count()).where(decisions.c.study_instance_uid == study_instance_uid)
     return int(transaction.execute(query).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)
 class NoteDelivery:
-    """The rejection note of a decision on its way to one archive; ``due`` is when it leaves."""
+    """The rejection note of a decision for one archive; ``due`` is when it is sent."""
 
     archive: str
     state: DeliveryState
@@ -67,7 +67,7 @@ class NoteDelivery:
 
 
 def notes_of(transaction: Transaction, decision: int) -> list[NoteDelivery]:
-    """Where the rejection notes of a decision go."""
+    """The deliveries of a decision's rejection notes."""
     query = (
         sa.select(deliveries.c.destination, deliveries.c.state, deliveries.c.next_attempt_at)
         .join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid)
@@ -78,7 +78,7 @@ def notes_of(transaction: Transaction, decision: int) -> list[NoteDelivery]:
 
 
 def cancel_notes(transaction: Transaction, decision: int, actor: str, comment: str, now: datetime) -> tuple[str, ...]:
-    """Cancel the rejection notes of a decision that wait; the archives that have one already."""
+    """Cancel the waiting rejection notes of a decision; returns the archives that already have one."""
     query = sa.select(results.c.sop_instance_uid).where(results.c.decision_id == decision, results.c.kind == REJECTION)
     for uid in transaction.execute(query).scalars().all():
         match = delivery_jobs.DeliveryFilter(uid=uid)
@@ -87,7 +87,7 @@ def cancel_notes(transaction: Transaction, decision: int, actor: str, comment: s
 
 
 def hidden_in(transaction: Transaction, study_instance_uid: str) -> tuple[str, ...]:
-    """The archives that got a rejection note of a decision that was taken back: only they can restore the images."""
+    """The archives that got a rejection note of a withdrawn decision; only they can restore the images."""
     back = decisions.alias()
     query = (
         sa.select(deliveries.c.destination)
@@ -115,16 +115,16 @@ def label(
     findings: Sequence[str] | None = None,
     regions: Sequence[RegionOutline] = (),
 ) -> LabelId | None:
-    """Keep what somebody decided about one image.
+    """Store a person's decision about one image as a label.
 
-    ``reason`` is a code value of CID 7011 and ``findings`` are names of the taxonomy, where the person gave them. Where
-    not, the reason of the flag counts for both if there is only one: the decision is about it.
+    ``reason`` is a code value of CID 7011 and ``findings`` are names of the taxonomy, if the person gave them.
+    Otherwise the flag's reason stands for both if it is the only one, because the decision is about it.
     """
     bad = resolution.rejects
     flagged_for = _flagged_for(transaction, digest)
     meant: tuple[str, ...] | None = None if findings is None else tuple(findings)
     if resolution is Resolution.DISMISSED:
-        meant = ()  # a good verdict leaves open whether the defect is present
+        meant = ()  # a good verdict does not state whether the defect is present
     if bad and meant is None and len(flagged_for) == 1:
         meant = flagged_for
     if bad and not reason and meant is not None and len(meant) == 1:

@@ -1,4 +1,4 @@
-"""The outbox: which result or event goes where, how often it was tried, and who is trying now."""
+"""The outbox: results and events by destination, with attempts and leases."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def record_result(
     generation: int = 0,
     decision: int | None = None,
 ) -> None:
-    """Record an object that lies in the object store, perhaps made for a ``decision``; the first of a UID stays."""
+    """Record an object in the object store, optionally made for a ``decision``; the first one with a UID stays."""
     insert_or_ignore(
         transaction,
         results,
@@ -50,7 +50,7 @@ def record_result(
 def queue(
     transaction: Transaction, item: ResultObject | EventNotice, destination: str, now: datetime, delay_s: float = 0.0
 ) -> None:
-    """Have one object or event delivered to one destination, not before a delay; doing it twice changes nothing."""
+    """Queue one object or event for one destination, after an optional delay; repeating it changes nothing."""
     announce(transaction, DELIVERIES)
     insert_or_ignore(
         transaction,
@@ -86,7 +86,7 @@ def take(
     limit: int,
     values: Mapping[str, object],
 ) -> list[Delivery]:
-    """Change up to ``limit`` of the due deliveries, by order, so that they are no longer due; each is taken once."""
+    """Update up to ``limit`` due deliveries in order, so that they are no longer due; each is taken once."""
     # A common table expression: PostgreSQL may run a subquery again for each row, and lock more rows than the limit.
     chosen = (
         sa.select(deliveries.c.delivery_id)
@@ -117,9 +117,9 @@ def _due(destination: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: datetime, *, commit: bool = False) -> None:
-    """The destination answered success; with ``commit``, storage commitment is requested next.
+    """Record success; with ``commit``, storage commitment is requested next.
 
-    What expired while the destination was away is queued again, with a new deadline.
+    Deliveries that expired while the destination was away are queued again, with a new deadline.
     """
     destinations = sa.select(deliveries.c.destination).where(deliveries.c.delivery_id.in_(delivery_ids)).distinct()
     for destination in transaction.execute(destinations).scalars().all():
@@ -130,7 +130,7 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
         sa.update(deliveries)
         .where(
             deliveries.c.delivery_id.in_(delivery_ids),
-            # If two lanes sent the same object because a lease ran out, the later one changes nothing.
+            # If two lanes sent the same object because a lease expired, the later one changes nothing.
             deliveries.c.state != DeliveryState.COMMITTED.value,
         )
         .values(
@@ -152,17 +152,17 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
 def failed(
     transaction: Transaction, delivery_id: DeliveryId, error: str, retry_at: datetime | None, now: datetime
 ) -> None:
-    """One attempt failed; ``retry_at`` None gives up: FAILED until a person sends it again."""
+    """Record a failed attempt; ``retry_at`` None gives up: FAILED until a person sends it again."""
     since = None if retry_at is None else sa.func.coalesce(deliveries.c.failing_since, now)
     _note_failure(transaction, delivery_id, error, retry_at, since)
 
 
 AWAY = timedelta(days=1)
-"""A destination that has taken nothing for this time is away: what expires then is not to blame."""
+"""A destination without a success for this time is away, so an expired delivery is not to blame."""
 
 
 def expired(transaction: Transaction, delivery_id: DeliveryId, error: str, now: datetime) -> None:
-    """Attempts failed for too long: FAILED. If the destination was away, its next success queues it again."""
+    """Attempts failed for too long: FAILED. If the destination was away, its next success queues the delivery again."""
     destination = sa.select(deliveries.c.destination).where(deliveries.c.delivery_id == delivery_id)
     took = sa.exists().where(
         deliveries.c.destination == destination.scalar_subquery(), deliveries.c.sent_at > now - AWAY
@@ -201,7 +201,7 @@ def _note_failure(
         "last_error": error,
         "failing_since": since,
         "lease_until": None,
-        # A delivery that a person held or cancelled meanwhile stays so.
+        # A delivery that a person held or cancelled meanwhile stays held or cancelled.
         "state": sa.case((deliveries.c.state == DeliveryState.QUEUED.value, state), else_=deliveries.c.state),
     }
     if retry_at is not None:
@@ -213,9 +213,9 @@ def _note_failure(
 def replace_result(
     transaction: Transaction, delivery_id: DeliveryId, original_uid: str, result: ResultObject, now: datetime
 ) -> bool:
-    """Have ``result``, made from the result ``original_uid``, delivered in its place, at once.
+    """Deliver ``result``, made from the result ``original_uid``, in its place, at once.
 
-    False, and nothing changes, if the destination has a delivery of it already.
+    False, without any change, if the destination already has a delivery of it.
     """
     row = transaction.execute(
         sa.select(results.c.digest, deliveries.c.destination)
@@ -239,21 +239,21 @@ def replace_result(
 
 
 def release(transaction: Transaction, delivery_ids: Iterable[DeliveryId]) -> None:
-    """Give claimed deliveries back untried."""
+    """Release claimed deliveries without an attempt."""
     transaction.execute(
         sa.update(deliveries).where(deliveries.c.delivery_id.in_(list(delivery_ids))).values(lease_until=None)
     )
 
 
 def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delivery]:
-    """Every delivery of objects and events about an instance."""
+    """All deliveries of objects and events about an instance."""
     return load_where(transaction, sa.func.coalesce(results.c.digest, events.c.digest) == digest)
 
 
 def results_of_class(
     transaction: Transaction, digest: InstanceDigest, kind: ResultKind, sop_class_uid: str
 ) -> list[ResultObject]:
-    """Objects of a kind and class made from an instance so far, oldest first."""
+    """Objects of a kind and class made from an instance, oldest first."""
     those = results.c.digest == digest, results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
     query = sa.select(results).where(*those).order_by(results.c.generation, results.c.made_at)
     rows = transaction.execute(query).all()
@@ -261,21 +261,21 @@ def results_of_class(
 
 
 def result_maker(transaction: Transaction, sop_instance_uid: str) -> InstanceDigest | None:
-    """The instance that a result was made for; None if there is no such result."""
+    """The instance of a result; None if there is no such result."""
     query = sa.select(results.c.digest).where(results.c.sop_instance_uid == sop_instance_uid)
     digest = transaction.execute(query).scalar_one_or_none()
     return None if digest is None else InstanceDigest(digest)
 
 
 def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
-    """Every object made from an instance."""
+    """All objects made from an instance."""
     query = sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)
     rows = transaction.execute(query).all()
     return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
 
 
 def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:
-    """Number of deliveries by destination and state: (destination, state) → count."""
+    """Number of deliveries: (destination, state) → count."""
     query = sa.select(deliveries.c.destination, deliveries.c.state, sa.func.count()).group_by(
         deliveries.c.destination, deliveries.c.state
     )
@@ -283,14 +283,14 @@ def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:
 
 
 def oldest_undelivered(transaction: Transaction) -> dict[str, datetime]:
-    """When the oldest delivery that waits or was given up was queued, by destination."""
+    """Queuing time of the oldest waiting or failed delivery, by destination."""
     undelivered = deliveries.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.FAILED.value])
     query = sa.select(deliveries.c.destination, sa.func.min(deliveries.c.queued_at)).where(undelivered)
     return {row[0]: row[1] for row in transaction.execute(query.group_by(deliveries.c.destination))}
 
 
 def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> list[Delivery]:
-    """Deliveries that meet a condition on the tables, in the order in which they are due."""
+    """Deliveries that meet a condition on the tables, in order of their due time."""
     query = (
         sa.select(deliveries, results.c.sop_class_uid, results.c.kind, results.c.object_key, events.c.event_type)
         .select_from(ITEMS)
@@ -315,7 +315,7 @@ def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> l
 
 
 def _audit(transaction: Transaction, delivery_ids: Sequence[int], now: datetime) -> None:
-    """Record what arrived."""
+    """Record delivered objects in the audit trail."""
     digest = sa.func.coalesce(results.c.digest, events.c.digest).label("digest")
     columns = (deliveries.c.destination, results.c.kind, results.c.sop_instance_uid, results.c.sop_class_uid, digest)
     query = sa.select(*columns, events.c.event_type).select_from(ITEMS)

@@ -1,4 +1,4 @@
-"""Deliveries as jobs that users list, hold, release, send again and cancel; each action is recorded."""
+"""Deliveries as jobs that users can list, hold, release, resend and cancel; each action is recorded."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from miqa_node.store.tables import deliveries, delivery_events, events, instance
 
 @dataclass(frozen=True, slots=True)
 class DeliveryJob:
-    """One object or event on its way to one destination, with the image that it is about, if it is about one.
+    """One object or event for one destination, with its image, if it has one.
 
-    ``kind`` is that of the object, or the type of the event; ``sop_instance_uid`` is then the event's identifier.
+    ``kind`` is the object's kind, or the event's type; for an event, ``sop_instance_uid`` is its identifier.
     """
 
     delivery_id: int
@@ -39,7 +39,7 @@ class DeliveryJob:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEvent:
-    """One thing that a person did with a delivery."""
+    """One action of a person on a delivery."""
 
     at: datetime
     action: str
@@ -56,7 +56,7 @@ class DeliveryFilter:
     kind: tuple[str, ...] = ()
     """Kinds of objects and types of events."""
     uid: str = ""
-    """UID of the result, of the image it was made from, or of that image's series or study."""
+    """UID of the result, of its source image, or of that image's series or study."""
 
 
 def select(transaction: Transaction, match: DeliveryFilter, *, limit: int, offset: int = 0) -> list[DeliveryJob]:
@@ -66,7 +66,7 @@ def select(transaction: Transaction, match: DeliveryFilter, *, limit: int, offse
 
 
 def count(transaction: Transaction, match: DeliveryFilter) -> int:
-    """How many deliveries there are."""
+    """Number of deliveries."""
     query = sa.select(sa.func.count()).select_from(_joined()).where(*_conditions(match))
     return int(transaction.execute(query).scalar_one())
 
@@ -87,16 +87,16 @@ def show(transaction: Transaction, delivery_id: int) -> tuple[DeliveryJob, list[
 def act(
     transaction: Transaction, action: DeliveryAction, delivery_id: int, actor: str, comment: str, now: datetime
 ) -> DeliveryJob:
-    """Do one thing with one delivery.
+    """Apply an action to one delivery.
 
-    An object that is being sent at this moment may still arrive after it was held or cancelled; it is SENT then.
+    An object being sent at this moment may still arrive after it was held or cancelled; then it is SENT.
 
     Raises
     ------
     NotFoundError
         The delivery does not exist.
     ConflictError
-        Its state does not allow it; the text says which would.
+        Its state does not allow the action; the message says which states do.
     """
     if not _change(transaction, action, [delivery_id], now):
         job, _events = show(transaction, delivery_id)
@@ -111,7 +111,7 @@ def act(
 def act_on_all(
     transaction: Transaction, action: DeliveryAction, match: DeliveryFilter, actor: str, comment: str, now: datetime
 ) -> int:
-    """Do one thing with every delivery that the filter and the action's own states admit; how many they were."""
+    """Apply an action to every delivery that matches the filter and the action's states; returns their number."""
     query = sa.select(deliveries.c.delivery_id).select_from(_joined()).where(*_conditions(match))
     ids = list(transaction.execute(query).scalars())
     changed: list[int] = []
@@ -170,7 +170,7 @@ def _conditions(match: DeliveryFilter) -> list[sa.ColumnElement[bool]]:
     if match.destination:
         conditions.append(deliveries.c.destination == match.destination)
     if match.kind:
-        # Events once were kinds of results, and could be asked for as STUDY_FLAGGED.
+        # Events were once kinds of results, filtered as STUDY_FLAGGED.
         event_types = [kind.lower().replace("_", ".") for kind in match.kind]
         conditions.append(
             sa.or_(results.c.kind.in_([kind.upper() for kind in match.kind]), events.c.event_type.in_(event_types))

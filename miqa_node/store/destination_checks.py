@@ -1,4 +1,4 @@
-"""Destinations as a whole: whether they answer, whether a person holds them, and what waits for each."""
+"""Destinations as a whole: whether they answer, whether a person holds them, and their backlogs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.tables import deliveries, destination_checks, destination_holds
 
 FORGET_AFTER = timedelta(days=7)
-"""Checks by processes that ended longer ago are ignored."""
+"""Checks by processes that ended before this time are ignored."""
 
 
 def record(transaction: Transaction, check: DestinationCheck) -> bool:
-    """Write down how a destination does; ``since`` stays while the answer does. True if it has just come back."""
+    """Record a check; ``since`` stays as long as the result is the same. True if the destination has just come back."""
     key = (destination_checks.c.destination == check.destination, destination_checks.c.node == check.node)
     earlier = transaction.execute(sa.select(destination_checks).where(*key)).one_or_none()
     values = asdict(check)
@@ -41,7 +41,7 @@ def record(transaction: Transaction, check: DestinationCheck) -> bool:
 
 
 def forget(transaction: Transaction, node: str, keep: set[str], now: datetime) -> None:
-    """Forget this process's destinations that are no longer configured, and checks of processes long ended."""
+    """Delete checks of this process's removed destinations, and of processes that ended long ago."""
     of = destination_checks.c
     gone = sa.and_(of.node == node, of.destination.not_in(keep))
     transaction.execute(sa.delete(destination_checks).where(sa.or_(gone, of.checked_at < now - FORGET_AFTER)))
@@ -54,7 +54,7 @@ def select(transaction: Transaction) -> list[DestinationCheck]:
 
 
 def statuses(transaction: Transaction, configured: tuple[str, ...], now: datetime) -> list[DestinationStatus]:
-    """Every destination that is configured, was checked, is held or has something waiting, by name."""
+    """All destinations that are configured, were checked, are held or have a backlog, by name."""
     checks: dict[str, list[DestinationCheck]] = defaultdict(list)
     for check in select(transaction):
         checks[check.destination].append(check)
@@ -68,29 +68,29 @@ def statuses(transaction: Transaction, configured: tuple[str, ...], now: datetim
 
 
 def alarms_now(database: Database, configured: tuple[str, ...], longest_wait_s: float) -> tuple[Alarm, ...]:
-    """What needs a person at this moment."""
+    """The current alarms."""
     now = datetime.now(UTC)
     with database.begin() as transaction:
         return tuple(alarms(statuses(transaction, configured, now), timedelta(seconds=longest_wait_s), now))
 
 
 def hold(transaction: Transaction, held: DestinationHold) -> None:
-    """Send nothing there any more; ConflictError if it is held already."""
+    """Stop sending there; ConflictError if it is already held."""
     if not insert_or_ignore(transaction, destination_holds, asdict(held)):
         raise ConflictError(f"The destination {held.destination} is held already.")
 
 
 def release(transaction: Transaction, destination: str) -> None:
-    """Send there again; ConflictError if it is not held."""
+    """Resume sending there; ConflictError if it is not held."""
     done = sa.delete(destination_holds).where(destination_holds.c.destination == destination)
     if not transaction.execute(done).rowcount:
         raise ConflictError(f"The destination {destination} is not held.")
 
 
 def drain(transaction: Transaction, destination: str, now: datetime) -> int:
-    """Make everything due that waits there for another attempt; its number.
+    """Make all deliveries that wait for another attempt due now; returns their number.
 
-    What was never tried keeps its time: until then the decision behind a rejection note can be taken back.
+    Untried deliveries keep their time: until then, the decision behind a rejection note can be withdrawn.
     """
     of = deliveries.c
     waits = (
@@ -103,7 +103,7 @@ def drain(transaction: Transaction, destination: str, now: datetime) -> int:
 
 
 def has_waiting(transaction: Transaction, destination: str) -> bool:
-    """Whether something is queued for a destination."""
+    """Whether a destination has queued deliveries."""
     of = deliveries.c
     queued = sa.exists().where(of.destination == destination, of.state == DeliveryState.QUEUED.value)
     return transaction.execute(sa.select(queued)).scalar_one()
@@ -118,7 +118,7 @@ _UNSENT = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.F
 
 def _backlogs(transaction: Transaction, now: datetime) -> dict[str, DestinationBacklog]:
     of = deliveries.c
-    # What was never tried waits from the moment when it may go: a rejection note leaves after a delay.
+    # An untried delivery waits from the time at which it may be sent: a rejection note has a delay.
     waits_since = sa.case((of.attempts > 0, of.queued_at), else_=of.next_attempt_at)
     query = (
         sa.select(of.destination, of.state, sa.func.count(), sa.func.min(waits_since, type_=of.queued_at.type))
@@ -141,7 +141,7 @@ def _backlogs(transaction: Transaction, now: datetime) -> dict[str, DestinationB
 
 
 def _with_last(transaction: Transaction, name: str, backlog: DestinationBacklog | None) -> DestinationBacklog:
-    """With the last error of what waits and the last success, each by the index of due deliveries."""
+    """Add the last error of waiting deliveries and the last success, using the index of due deliveries."""
     of = deliveries.c
     unsent = (of.destination == name, of.state.in_(_UNSENT), of.last_error != "")
     error = sa.select(of.last_error).where(*unsent).order_by(of.next_attempt_at.desc()).limit(1)

@@ -1,4 +1,4 @@
-"""Erasure of a patient: files and identification go, counts stay, and a record says what was erased and why."""
+"""Erasure of a patient: deletes files and identification, keeps counts, and records what was erased and why."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _IDENTITY = ("accession_number", "patient_id", "patient_name", "study_date", "st
 
 @dataclass(frozen=True, slots=True)
 class ErasureRecord:
-    """One erasure. The patient is named only by a salted digest: who knows the Patient ID can check it.
+    """One erasure. The patient appears only as a salted digest, which anyone who knows the Patient ID can check.
 
-    ``images`` are the digests of the images, ``results`` the UIDs of the objects that were made from them.
+    ``images`` has the digests of the images, ``results`` the UIDs of the objects made from them.
     """
 
     erasure_id: int
@@ -47,7 +47,7 @@ class ErasureRecord:
     results: tuple[str, ...]
 
     def document(self, node: str) -> dict[str, Any]:
-        """What a proof says, ready to be signed."""
+        """The document of the proof, ready for signing."""
         return {
             "what": "erasure of a patient",
             "node": node,
@@ -64,7 +64,7 @@ class ErasureRecord:
 
 
 def names(document: Mapping[str, Any], patient_id: str) -> bool:
-    """Whether the document of a proof is about a patient."""
+    """Whether the document of a proof concerns a patient."""
     return _salted(str(document.get("salt")), patient_id) == document.get("patient_sha256")
 
 
@@ -78,14 +78,14 @@ def studies_of(transaction: Transaction, patient_id: str) -> list[str]:
 
 
 def erase(transaction: Transaction, patient_id: str, reason: str, actor: str, now: datetime) -> ErasureRecord:
-    """Mark all files of a patient for deletion, take the identification out of all rows, and write that down.
+    """Mark all files of a patient for deletion, remove the identification from all rows, and record that.
 
-    The files follow with :func:`delete_files`; retention deletes them if the process ends before.
+    :func:`delete_files` then deletes the files; retention does so if the process ends before.
 
     Raises
     ------
     NotFoundError
-        Nothing was received of the patient.
+        Nothing was received from the patient.
     ConflictError
         There is no reason, a legal hold forbids it, or an image still waits for its verdict.
     """
@@ -128,7 +128,7 @@ def erase(transaction: Transaction, patient_id: str, reason: str, actor: str, no
 
 
 def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord, now: datetime) -> None:
-    """Delete what is marked, and see that nothing of the record is there any more; ConflictError if something is."""
+    """Delete the marked files and verify that nothing of the record remains; ConflictError otherwise."""
     while True:
         with database.begin() as transaction:
             remainder = _undeleted(transaction, record)
@@ -181,13 +181,13 @@ def _images_of(studies: Sequence[str]) -> sa.Select[tuple[str]]:
 
 
 def _anonymise(transaction: Transaction, studies: Sequence[str]) -> None:
-    """Take identification, free text and what links the images of a person out of the rows; cancel what waits."""
+    """Remove identification, free text and links between a person's images from the rows; cancel waiting deliveries."""
     images = _images_of(studies)
     made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(images))
     sent = sa.select(t.deliveries.c.delivery_id).where(t.deliveries.c.sop_instance_uid.in_(made))
     waiting = t.deliveries.c.state.not_in([DeliveryState.SENT.value, DeliveryState.COMMITTED.value])
     cancelled = {"state": DeliveryState.CANCELLED.value, "lease_until": None}
-    stranger = secrets.token_hex(10)  # the images of the person still count as those of one person
+    stranger = secrets.token_hex(10)  # the person's images still count as those of one person
     worklist, events = t.worklist.c.study_instance_uid, t.worklist_events.c.study_instance_uid
     for change in (
         sa.update(t.deliveries).where(t.deliveries.c.delivery_id.in_(sent), waiting).values(cancelled),

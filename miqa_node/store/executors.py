@@ -1,4 +1,4 @@
-"""Heartbeats of the processes that do durable work, and which process has which name."""
+"""Heartbeats and names of the processes that do durable work."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from miqa_node.store.tables import executors
 
 @dataclass(frozen=True, slots=True)
 class NameHolder:
-    """The process that has a name; ``holder`` is empty if it gave it back."""
+    """The process that holds a name; ``holder`` is empty if it was released."""
 
     holder: str
     heartbeat_at: datetime
 
 
 def beat(transaction: Transaction, name: str, now: datetime, holder: str) -> bool:
-    """Say that ``name`` is alive; False if another process has the name."""
+    """Record that ``name`` is alive; False if another process has the name."""
     values = {"name": name, "started_at": now, "heartbeat_at": now, "holder": holder}
     if insert_or_ignore(transaction, executors, values):
         return True
@@ -30,7 +30,7 @@ def beat(transaction: Transaction, name: str, now: datetime, holder: str) -> boo
 
 
 def held(transaction: Transaction, name: str, holder: str, now: datetime) -> NameHolder | None:
-    """Who has the name, locked until the transaction ends; None if nobody did, and ``holder`` has it from now on."""
+    """The holder of the name, locked until the transaction ends; None if it was free and ``holder`` has it now."""
     values = {"name": name, "started_at": now, "heartbeat_at": now, "holder": holder}
     if insert_or_ignore(transaction, executors, values):
         return None
@@ -40,28 +40,28 @@ def held(transaction: Transaction, name: str, holder: str, now: datetime) -> Nam
 
 
 def take(transaction: Transaction, name: str, holder: str, now: datetime) -> None:
-    """Give a known name to a process."""
+    """Assign a known name to a process."""
     values = {"holder": holder, "started_at": now, "heartbeat_at": now}
     transaction.execute(sa.update(executors).where(executors.c.name == name).values(values))
 
 
 def release(transaction: Transaction, name: str, holder: str) -> None:
-    """The process does not need the name any more; its heartbeats stay, for the jobs that it may have left."""
+    """Release the name; the heartbeats stay, because of jobs that the process may have left."""
     mine = (executors.c.name == name, executors.c.holder == holder)
     transaction.execute(sa.update(executors).where(*mine).values(holder=None))
 
 
 def processes(transaction: Transaction) -> list[tuple[str, datetime, datetime]]:
-    """(name, start, last sign of life) of every process that has not been given up."""
+    """(name, start, last heartbeat) of every process that has not been given up."""
     columns = (executors.c.name, executors.c.started_at, executors.c.heartbeat_at)
     return [(row[0], row[1], row[2]) for row in transaction.execute(sa.select(*columns).order_by(executors.c.name))]
 
 
 def silent(transaction: Transaction, since: datetime) -> set[str]:
-    """Names that were heard of once, but not since then."""
+    """Names without a heartbeat since then."""
     return set(transaction.execute(sa.select(executors.c.name).where(executors.c.heartbeat_at < since)).scalars())
 
 
 def leave(transaction: Transaction, name: str) -> None:
-    """Forget a process that fell silent and whose jobs others have."""
+    """Delete a silent process whose jobs others have taken."""
     transaction.execute(sa.delete(executors).where(executors.c.name == name))

@@ -1,4 +1,4 @@
-"""Effect of enhancement on annotated images: a command measures and stores it, pages show it."""
+"""Effect of enhancement on annotated images, measured and stored by a command and shown on pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_METHODS = 50
 
 @dataclass(frozen=True, slots=True)
 class KeptFidelity:
-    """Means over ``images`` with marks of the days from ``since`` to ``until``; "marked" is inside of the marks."""
+    """Means over ``images`` with drawn regions from ``since`` to ``until``; "marked" means inside the regions."""
 
     method: str
     made_at: datetime
@@ -29,7 +29,7 @@ class KeptFidelity:
 
 
 def keep(transaction: Transaction, row: KeptFidelity) -> None:
-    """Add a measurement; earlier ones stay."""
+    """Add a measurement; earlier ones remain."""
     values = {name: getattr(row, name) for name in KeptFidelity.__dataclass_fields__}
     transaction.execute(sa.insert(enhancement_figures).values(**values))
 

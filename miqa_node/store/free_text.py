@@ -1,7 +1,7 @@
-"""One field that finds images by whatever people have at hand: how a name or number begins, upper case or lower.
+"""Free-text search of images by the beginning of a name or number, ignoring case.
 
-On SQLite, letters beyond ASCII are case-sensitive. The conditions are tried on the rows that the other filters and
-the order leave, so callers limit these: by days, or by what is unresolved.
+On SQLite, letters beyond ASCII are case-sensitive. The conditions are evaluated on all rows left by the other filters,
+so callers limit these, by days or to unresolved studies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def study_begins(text: str, study_instance_uid: sa.ColumnElement[str]) -> sa.Col
 
 
 def image_begins(text: str) -> sa.ColumnElement[bool]:
-    """An image by the same, or by the UID of itself, its series or its study."""
+    """An image by the same, or by its own, its series' or its study's UID."""
     uids = (instances.c.sop_instance_uid, instances.c.series_instance_uid, instances.c.study_instance_uid)
     exists = sa.exists().where(
         acquisitions.c.digest == instances.c.digest, _begin(text, acquisitions.c.room, acquisitions.c.operator)

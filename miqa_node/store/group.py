@@ -1,8 +1,8 @@
-"""Group commit: what arrives on several associations at the same time is written in one transaction.
+"""Group commit: concurrent arrivals on several associations are written in one transaction.
 
-A commit waits for the disk, and SQLite lets one writer in at a time while the others sleep in steps of milliseconds.
-So threads that arrive during a transaction wait for its end, and then one of them writes for all. A single thread
-never waits, and each thread returns only after its own rows are committed.
+A commit waits for the disk, and SQLite allows one writer at a time while the others sleep for milliseconds. So threads
+that arrive during a transaction wait for its end, and then one of them writes for all. A single thread never waits, and
+each thread returns only after its own rows are committed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class GroupCommit:
     def run(self, write: Callable[[Transaction], T]) -> T:
         """Run ``write`` within a transaction and return when that is committed; its exception is raised here.
 
-        ``write`` must bear being run twice: when one of a group fails, each of them is run again separately.
+        ``write`` must be repeatable: if one write of a group fails, all of them run again separately.
         """
         mine: _Write[T] = _Write(write)
         with self._lock:
@@ -41,7 +41,7 @@ class GroupCommit:
             leads, self._is_led = not self._is_led, True
         if not leads:
             mine.turn.wait()
-        if not mine.is_done:  # not written yet: it is this thread's turn to write for all
+        if not mine.is_done:  # not written yet, so this thread writes for all
             self._lead()
         return mine.outcome()
 
@@ -78,7 +78,7 @@ class GroupCommit:
 
 
 def _was_deadlock(error: BaseException) -> bool:
-    """Whether PostgreSQL ended the transaction because another process's held the same rows in another order."""
+    """Whether PostgreSQL aborted the transaction because of a deadlock with another process."""
     return getattr(getattr(error.__cause__, "orig", None), "sqlstate", "") == "40P01"
 
 

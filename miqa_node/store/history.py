@@ -1,4 +1,4 @@
-"""Everything the node knows of an image, read back in one go: for ``explain``, the pages and the REST interface."""
+"""The complete history of an image, for ``explain``, the pages and the REST interface."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from miqa_node.store.database import Transaction
 
 @dataclass(frozen=True, slots=True)
 class DeliveryHistory:
-    """How one result fared at one destination."""
+    """The delivery of one result to one destination."""
 
     destination: str
     state: DeliveryState
@@ -33,9 +33,9 @@ class DeliveryHistory:
 
 @dataclass(frozen=True, slots=True)
 class ResultHistory:
-    """One object made from the image, or one event about it, and where it went.
+    """One object made from the image, or one event about it, with its deliveries.
 
-    Of an event, ``kind`` is its type, ``sop_instance_uid`` its identifier, and the other texts are empty.
+    For an event, ``kind`` is its type, ``sop_instance_uid`` its identifier, and the other texts are empty.
     """
 
     sop_instance_uid: str
@@ -48,7 +48,7 @@ class ResultHistory:
 
 @dataclass(frozen=True, slots=True)
 class InstanceHistory:
-    """One image from its arrival to the last delivery; None where it has not come that far."""
+    """One image from its arrival to the last delivery; None for stages not reached."""
 
     instance: StoredInstance
     peer_address: str
@@ -72,7 +72,7 @@ class StudyMember:
 
 @dataclass(frozen=True, slots=True)
 class WorklistEvent:
-    """One thing that happened to a worklist item; rows are only ever added."""
+    """One event of a worklist item; rows are only added."""
 
     at: datetime
     action: str
@@ -81,7 +81,7 @@ class WorklistEvent:
 
     @property
     def words(self) -> str:
-        """The action as people read it: a requested retake is not done yet."""
+        """The action as text for people: a requested retake is not done yet."""
         return "retake requested" if self.action == Resolution.RETAKEN.value else self.action
 
 
@@ -110,7 +110,7 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
 
 
 def of_uid(transaction: Transaction, uid: str, *, limit: int) -> list[InstanceHistory]:
-    """Histories of every instance that a SOP instance, series or study UID or a digest names, oldest first."""
+    """Histories of all instances of a SOP instance, series or study UID or a digest, oldest first."""
     return [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
 
 
@@ -154,7 +154,7 @@ def of_study(transaction: Transaction, study_instance_uid: str) -> StudyRecord:
 
 
 def of_worklist(transaction: Transaction, study_instance_uid: str) -> list[WorklistEvent]:
-    """What happened to a flagged study, oldest first."""
+    """The events of a flagged study, oldest first."""
     events = t.worklist_events
     query = (
         sa.select(events.c.at, events.c.action, events.c.actor, events.c.comment)

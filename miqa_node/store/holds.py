@@ -1,4 +1,4 @@
-"""Legal holds: nothing of these studies and patients is removed until a person clears the hold."""
+"""Legal holds: nothing of a held study or patient is removed until a person clears the hold."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _of = legal_holds.c
 def put(
     transaction: Transaction, study_instance_uid: str, patient_id: str, reason: str, actor: str, now: datetime
 ) -> LegalHold:
-    """Hold one study, or all studies of a patient, those that come later too.
+    """Hold one study, or all studies of a patient, including later ones.
 
     Raises
     ------
     ConflictError
-        Both or none of the two are given, there is no reason, or it is held already.
+        Both or neither are given, the reason is missing, or there is already a hold.
     NotFoundError
-        Nothing was received of the study.
+        Nothing of the study was received.
     """
     if bool(study_instance_uid) == bool(patient_id) or not reason.strip():
         raise ConflictError("A legal hold is for a study or for a patient, and has a reason.")

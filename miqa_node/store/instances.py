@@ -1,4 +1,4 @@
-"""ReceivedObject instances, what was found out about them and what was decided."""
+"""Received instances, their assessments and verdicts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _EARLIER = instances.alias()
 
 
 class Novelty(StrEnum):
-    """What an arriving instance is to the node."""
+    """Whether an arriving instance is new."""
 
     NEW = "new"
     DUPLICATE = "duplicate"
-    """The same bytes came before: success, and no second work."""
+    """The same bytes arrived before: success, without a second job."""
     CONFLICTING = "conflicting"
-    """The same UID came before with other bytes: both are kept, the later is flagged."""
+    """The same UID arrived before with other bytes: both are kept, the later is flagged."""
 
 
 def record(
@@ -42,7 +42,7 @@ def record(
     object_key: str,
     operator: str = "",
 ) -> Novelty:
-    """Write down an instance that lies in the object store; ``operator`` is a pseudonym, unless names are allowed."""
+    """Record an instance in the object store; ``operator`` is a pseudonym, unless names are allowed."""
     insert_or_ignore(
         transaction,
         studies,
@@ -78,7 +78,7 @@ def record(
 
 
 def identification(study: StudyRecord) -> dict[str, str]:
-    """The columns of a study that say whose it is."""
+    """The identifying columns of a study."""
     return {
         "accession_number": study.accession_number,
         "patient_id": study.patient_id,
@@ -107,7 +107,7 @@ def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
 
 
 def find(transaction: Transaction, uid: str) -> list[InstanceDigest]:
-    """Digests of every instance that a SOP instance, series or study UID or a digest names, oldest first."""
+    """Digests of all instances of a SOP instance, series or study UID or a digest, oldest first."""
     query = (
         sa.select(instances.c.digest)
         .where(
@@ -124,13 +124,13 @@ def find(transaction: Transaction, uid: str) -> list[InstanceDigest]:
 
 
 def generations(transaction: Transaction, digests: Collection[str]) -> dict[str, int]:
-    """How often each was judged again; their saliency maps are kept by it."""
+    """How often each was judged again, which is part of the keys of saliency maps."""
     query = sa.select(instances.c.digest, instances.c.generation).where(instances.c.digest.in_(digests))
     return {row.digest: row.generation for row in transaction.execute(query)}
 
 
 def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
-    """Count one more beginning of an assessment; how many there were, this one included."""
+    """Count an attempt at an assessment; returns the number of attempts including this one."""
     first = insert_into(transaction, attempts).values(digest=digest, begun=1)
     again = first.on_conflict_do_update(index_elements=[attempts.c.digest], set_={"begun": attempts.c.begun + 1})
     attempt_count: int = transaction.execute(again.returning(attempts.c.begun)).scalar_one()
@@ -144,7 +144,7 @@ def take_back_attempt(transaction: Transaction, digest: InstanceDigest) -> None:
 
 
 def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
-    """Write an assessment down; the first one of an instance stays."""
+    """Store an assessment; the first one of an instance stays."""
     model = assessment.model
     insert_or_ignore(
         transaction,
@@ -162,7 +162,7 @@ def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
 
 
 def load_assessment(transaction: Transaction, digest: InstanceDigest) -> Assessment | None:
-    """The assessment of an instance, None when it has not been assessed yet."""
+    """The assessment of an instance; None if it has not been assessed yet."""
     document = transaction.execute(
         sa.select(assessments.c.document).where(assessments.c.digest == digest)
     ).scalar_one_or_none()
@@ -176,7 +176,7 @@ def save_disposition(
     disposition: Disposition,
     decided_at: datetime,
 ) -> bool:
-    """Write a verdict down; False when the instance had one already."""
+    """Store a verdict; False if the instance already has one."""
     is_new = insert_or_ignore(
         transaction,
         dispositions,
@@ -217,7 +217,7 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
 
 @dataclass(frozen=True, slots=True)
 class InstanceCounts:
-    """How many instances are at which point of the way."""
+    """Number of instances by stage."""
 
     received: int
     decided: int
@@ -225,7 +225,7 @@ class InstanceCounts:
 
 
 def by_sender(transaction: Transaction, since: datetime) -> list[tuple[str, str, int, datetime]]:
-    """(calling AE title, address, images, last arrival) since a moment, the last one first."""
+    """(calling AE title, address, images, last arrival) since a moment, most recent first."""
     of = instances.c
     last = sa.func.max(of.received_at, type_=of.received_at.type)
     query = (
@@ -238,14 +238,14 @@ def by_sender(transaction: Transaction, since: datetime) -> list[tuple[str, str,
 
 
 def count_undecided(transaction: Transaction, since: datetime) -> int:
-    """How many images that arrived since a moment wait for their verdict."""
+    """Number of images that arrived since a moment and wait for a verdict."""
     undecided = sa.not_(sa.exists().where(dispositions.c.digest == instances.c.digest))
     query = sa.select(sa.func.count()).select_from(instances).where(instances.c.received_at >= since, undecided)
     return transaction.execute(query).scalar_one()
 
 
 def count(transaction: Transaction) -> InstanceCounts:
-    """Counts over everything in the store."""
+    """Counts of all instances."""
     verdicts = transaction.execute(
         sa.select(dispositions.c.verdict, sa.func.count()).group_by(dispositions.c.verdict)
     ).all()

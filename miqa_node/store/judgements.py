@@ -1,7 +1,7 @@
-"""What a unit is judged to be: its first assessment and verdict, and the later ones that replace them (docs/adr/0011).
+"""Judgements of a unit: its first assessment and verdict, and later ones that replace them (docs/adr/0011).
 
-A repeated judgement has a generation, counted from 1. Until its verdict is there, the one before it stays in force;
-then one transaction replaces it, and what it replaced is kept beside the request.
+A repeated judgement has a generation, counted from 1. The previous verdict stays in force until the new one; then one
+transaction replaces it and keeps the old one with the request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from miqa_node.store.tables import instances as instance_rows
 
 
 def begin(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
-    """What is to be assessed, and how often that was begun, this time included; None if there is nothing left to do."""
+    """The instance to assess, and the number of attempts including this one; None if there is nothing to do."""
     instance = instances.load(transaction, digest)
     if instances.load_disposition(transaction, digest) is None:
         if instances.load_assessment(transaction, digest) is not None:
@@ -48,14 +48,14 @@ def take_back_attempt(transaction: Transaction, instance: StoredInstance) -> Non
 
 
 def forget_attempts(transaction: Transaction, digest: InstanceDigest) -> None:
-    """Beginnings that came to nothing because the node was at fault count no longer."""
+    """Reset the attempts that failed because the node was at fault."""
     transaction.execute(sa.update(attempts).where(attempts.c.digest == digest).values(begun=0))
     waits = reassessments.c.digest == digest, reassessments.c.concluded_at.is_(None)
     transaction.execute(sa.update(reassessments).where(*waits).values(begun=0))
 
 
 def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
-    """Write an assessment down; the first one of its generation stays."""
+    """Store an assessment; the first one of its generation stays."""
     if not assessment.generation:
         instances.save_assessment(transaction, assessment)
         return
@@ -67,7 +67,7 @@ def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
 
 
 def unconcluded(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, Assessment | None] | None:
-    """What waits for its verdict, with its assessment if there is one; None if nothing waits."""
+    """The instance that waits for a verdict, with its assessment if there is one; None if it does not wait."""
     instance = instances.load(transaction, digest)
     if instances.load_disposition(transaction, digest) is None:
         return instance, instances.load_assessment(transaction, digest)
@@ -85,7 +85,7 @@ def save_disposition(
     disposition: Disposition,
     decided_at: datetime,
 ) -> bool:
-    """Write a verdict down, in place of the one before if the image was judged again; False if it is there already."""
+    """Store a verdict, replacing the previous one if the image was judged again; False if it is already stored."""
     digest, study = instance.digest, instance.header.study_instance_uid
     if not instance.generation:
         return instances.save_disposition(transaction, digest, study, disposition, decided_at)
@@ -104,7 +104,7 @@ def save_disposition(
 
 
 def abandon(transaction: Transaction, instance: StoredInstance, reason: str, now: datetime) -> None:
-    """A repeated judgement came to nothing: the verdict before it stays."""
+    """Give up a repeated judgement: the previous verdict stays."""
     transaction.execute(
         sa.update(reassessments)
         .where(_this(instance.digest, instance.generation), reassessments.c.concluded_at.is_(None))
@@ -113,7 +113,7 @@ def abandon(transaction: Transaction, instance: StoredInstance, reason: str, now
 
 
 def earlier(transaction: Transaction, instance: StoredInstance) -> tuple[Assessment | None, bool, int]:
-    """What the verdict of a generation replaced: its assessment, whether it was flagged, and its rank."""
+    """The judgement replaced by a generation: its assessment, whether it was flagged, and its rank."""
     query = sa.select(reassessments.c.earlier).where(_this(instance.digest, instance.generation))
     document: dict[str, Any] = transaction.execute(query).scalar_one()
     assessment = document["assessment"]

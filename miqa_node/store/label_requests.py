@@ -1,4 +1,4 @@
-"""Images to be read although not flagged: audits and second readings."""
+"""Requests to read images that are not flagged: audits and second readings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.store.tables import acquisitions, labels, requests, rollup_marks
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
-    """One image to judge; ``first_reader`` may not be the one who answers."""
+    """One image to judge; ``first_reader`` must not answer."""
 
     digest: InstanceDigest
     kind: RequestKind
@@ -34,15 +34,15 @@ def ask(
     now: datetime,
     first_reader: str = "",
 ) -> bool:
-    """Put an image on the list of one kind; False when it was there already."""
+    """Request one kind of reading of an image; False if it was already requested."""
     values = {"digest": digest, "kind": kind.value, "share": share, "asked_at": now, "first_reader": first_reader}
     return insert_or_ignore(transaction, requests, values)
 
 
 def draw_second_readings(transaction: Transaction, share: float, now: datetime, *, limit: int) -> int:
-    """Ask for second readings of decisions since the last look; how many decisions were looked at.
+    """Request second readings of decisions since the last run; returns the number of decisions considered.
 
-    Drawn with the machine's own randomness: a reader cannot predict whether a second reading follows.
+    Drawn with the system's random source, so a reader cannot predict a second reading.
     """
     mark = "second readings"
     insert_or_ignore(transaction, rollup_marks, {"name": mark, "until": now})
@@ -71,7 +71,7 @@ def find(transaction: Transaction, digest: str, kind: RequestKind) -> LabelReque
 
 
 def waiting(transaction: Transaction, kind: RequestKind, reader: str, *, limit: int) -> list[LabelRequest]:
-    """What a reader may judge, oldest first: nothing that this reader judged the first time."""
+    """Requests that a reader may answer, oldest first, without images that this reader judged first."""
     query = (
         sa.select(requests)
         .where(requests.c.kind == kind.value, requests.c.answered_at.is_(None), requests.c.first_reader != reader)
@@ -82,14 +82,14 @@ def waiting(transaction: Transaction, kind: RequestKind, reader: str, *, limit: 
 
 
 def kind_of_image(transaction: Transaction, digest: str) -> str:
-    """What is in the picture, as a reader may know: modality, body part and view."""
+    """The kind of image that a reader may know: modality, body part and view."""
     of = acquisitions.c
     row = transaction.execute(sa.select(of.modality, of.body_part, of.view).where(of.digest == digest)).one_or_none()
     return "" if row is None else " · ".join(part for part in row if part)
 
 
 def count(transaction: Transaction, kind: RequestKind) -> tuple[int, int]:
-    """How many requests there are, and how many of them are answered."""
+    """Number of requests, and of answered ones."""
     query = sa.select(sa.func.count(), sa.func.count(requests.c.answered_at)).where(requests.c.kind == kind.value)
     requested, answered = transaction.execute(query).one()
     return int(requested), int(answered)

@@ -1,6 +1,6 @@
-"""Labels of readers and other systems, beside the node's own results; rows are only ever added.
+"""Labels of readers and other systems, with the node's own results; rows are only added.
 
-What is read here are the labels in force: not those of decisions that people took back.
+Functions here read the labels in force, without those of withdrawn decisions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from miqa_node.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class LabelCount:
-    """Number of labels in a group, and how many of them judge the image bad."""
+    """Number of labels in a group, and of those that judge the image bad."""
 
     value: str
     labels: int
@@ -46,23 +46,23 @@ class LabelCount:
 _NOTE = LabelOrigin.REJECTION_NOTE.value
 
 REQUESTS = {LabelOrigin.AUDIT: RequestKind.AUDIT, LabelOrigin.SECOND_READING: RequestKind.SECOND_READING}
-"""Which request a label of an origin answers."""
+"""The kind of request that a label of an origin answers."""
 
 
 def in_force() -> sa.ColumnElement[bool]:
-    """Labels that count: all but those of decisions that were taken back."""
+    """Labels that count: all except those of withdrawn decisions."""
     return ~sa.exists().where(decisions.c.withdraws == labels.c.decision_id)
 
 
 def add(
     transaction: Transaction, digest: InstanceDigest, opinion: ReaderOpinion, now: datetime, decision: int | None = None
 ) -> LabelId | None:
-    """Store a label of an image, perhaps of a ``decision``; None, and nothing changes, if its object stated it before.
+    """Store a label of an image, optionally of a ``decision``; None, without change, if its object was already stored.
 
     Raises
     ------
     NotFoundError
-        No image of this digest was received.
+        No image with this digest was received.
     """
     if transaction.execute(sa.select(instances.c.digest).where(instances.c.digest == digest)).first() is None:
         raise NotFoundError(f"No instance has the digest {digest}.")
@@ -142,7 +142,7 @@ def select(
 def count(
     transaction: Transaction, by: Literal["origin", "actor"], since: datetime, until: datetime
 ) -> list[LabelCount]:
-    """Labels of a period by where they come from or who gave them, the most first."""
+    """Labels of a period by origin or author, most first."""
     query = (
         sa.select(labels.c[by], sa.func.count(), sa.func.count(sa.case((labels.c.bad, 1))))
         .where(labels.c.at >= since, labels.c.at < until, in_force())
@@ -153,7 +153,7 @@ def count(
 
 
 def count_findings(transaction: Transaction, since: datetime, until: datetime) -> list[LabelCount]:
-    """Labels of a period that state whether a finding is present, and how many of them confirm it."""
+    """Number of labels of a period that state whether a finding is present, and of those that confirm it."""
     of = label_findings.c
     query = (
         sa.select(of.finding, sa.func.count(), sa.func.count(sa.case((of.labelled, 1))))
@@ -166,7 +166,7 @@ def count_findings(transaction: Transaction, since: datetime, until: datetime) -
 
 
 def newest_at(transaction: Transaction) -> datetime | None:
-    """When the newest label was given."""
+    """The time of the newest label."""
     at: datetime | None = transaction.execute(sa.select(sa.func.max(labels.c.at))).scalar_one()
     return at
 
@@ -178,7 +178,7 @@ def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> li
 
 
 def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: int) -> list[LabelRecord]:
-    """The newest label of each image that has regions, the newest first."""
+    """The newest label of each image with regions, newest first."""
     marked = sa.cast(labels.c.regions, sa.Text) != "[]"
     query = (
         sa.select(labels)
@@ -200,7 +200,7 @@ def _said_before(transaction: Transaction, digest: InstanceDigest, source_uid: s
 
 
 def recount_decision(transaction: Transaction, decision: int, now: datetime) -> None:
-    """A decision was taken back: the images of its labels count as what others said last; audits wait again."""
+    """After a withdrawn decision, its images count by the last of the other labels; audits wait again."""
     digests = list(transaction.execute(sa.select(labels.c.digest).where(labels.c.decision_id == decision)).scalars())
     for digest in digests:
         _recount(transaction, InstanceDigest(digest), now)
@@ -215,9 +215,9 @@ def recount_decision(transaction: Transaction, decision: int, now: datetime) -> 
 
 
 def _recount(transaction: Transaction, digest: InstanceDigest, now: datetime) -> None:
-    """Let the analysis count what was said last. A second reading is about the readers: it changes nothing here.
+    """Update the analysis with the last label. A second reading is about the readers and changes nothing here.
 
-    A later acceptance takes back a person's earlier rejection, never that of another system.
+    A later acceptance overrides a person's earlier rejection, but never another system's.
     """
     condition = labels.c.digest == digest, labels.c.origin != LabelOrigin.SECOND_READING.value, in_force()
     rows = transaction.execute(sa.select(labels).where(*condition).order_by(labels.c.label_id.desc())).all()
@@ -229,14 +229,14 @@ def _recount(transaction: Transaction, digest: InstanceDigest, now: datetime) ->
 
 
 def _taken_out(transaction: Transaction, digest: InstanceDigest) -> bool:
-    """Whether another system took the image out of use, for whatever reason."""
+    """Whether another system rejected the image, for any reason."""
     titles = [title.value for title in NoteTitle if title.rejects]
     note = sa.exists().where(rejection_notes.c.digest == digest, rejection_notes.c.title.in_(titles))
     return bool(transaction.execute(sa.select(note)).scalar_one())
 
 
 def from_row(row: Any) -> LabelRecord:
-    """The label of a row that has all its columns."""
+    """The label of a row with all columns."""
     opinion = ReaderOpinion(
         actor=row.actor,
         origin=LabelOrigin(row.origin),

@@ -1,4 +1,4 @@
-"""What imported reject logs add to the counts of a period; an exposure that is also an image here counts once."""
+"""Counts of imported reject logs for a period; an exposure that is also an image here counts once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from miqa_node.store.database import Transaction
 from miqa_node.store.tables import acquisition_days, acquisitions, logged_rejects
 
 VIEWS = frozenset({"AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO"})
-"""Values of View Position (0018,5101): two of them that differ are two exposures. Other words prove nothing."""
+"""Values of View Position (0018,5101): two different ones mean two exposures. Other words prove nothing."""
 _FLAGGED = {Verdict.REVIEW.value, Verdict.REJECT.value}
 
 
 @dataclass(frozen=True, slots=True)
 class LogAddition:
-    """What one logged reject adds to the counts of its day and of each of its ``values``: by dimension, its value."""
+    """The contribution of one logged reject to the counts of its day and its ``values`` (dimension → value)."""
 
     day: date
     values: Mapping[str, str]
@@ -33,7 +33,7 @@ class LogAddition:
 
 @dataclass(frozen=True, slots=True)
 class LogCounts:
-    """Of a period: what to add, where it comes from, and the images of this node that a log says were rejected."""
+    """The logs' counts for a period: additions, sources, and images of this node that a log lists as rejected."""
 
     additions: Sequence[LogAddition] = ()
     sources: tuple[LogSource, ...] = ()
@@ -41,11 +41,11 @@ class LogCounts:
 
 
 def of_period(transaction: Transaction, period: Period) -> LogCounts:
-    """What the imported logs add.
+    """The counts of the imported logs for a period.
 
-    A logged reject is the image of the same room whose time is nearest, if their clocks allow it and their views do
-    not differ; each image is one exposure. A reject without an image counts as an exposure of its own, on days on which
-    images of its room arrived: on others there is nothing to divide by.
+    A logged reject is matched to the image of the same room nearest in time, if the clock errors allow it and the views
+    do not differ; each image is one exposure. A reject without an image counts as a separate exposure on days with
+    images of its room; on other days there is no denominator.
     """
     of = logged_rejects.c
     conditions = [of.day >= period.since, of.day < period.until]
@@ -78,7 +78,7 @@ def add_to(
 ) -> dict[str, list[AcquisitionCounts]]:
     """Counts by dimension and value with those of the logs, the most images first.
 
-    A station, view or person that only a log names gets no rate: no image of it arrived that could be divided by.
+    A station, view or person that occurs only in a log gets no rate, because without images there is no denominator.
     """
     if not additions:
         return counted
@@ -100,7 +100,7 @@ def add_to_days(
 
 
 def rejected(additions: Sequence[LogAddition]) -> Counter[tuple[str, str]]:
-    """By dimension and value, how many rejects only a log knows."""
+    """Number of rejects found only in logs, by dimension and value."""
     counts: Counter[tuple[str, str]] = Counter()
     for one in additions:
         counts.update(dict.fromkeys(one.values.items(), one.counts.get("rejected", 0)))
@@ -108,7 +108,7 @@ def rejected(additions: Sequence[LogAddition]) -> Counter[tuple[str, str]]:
 
 
 def _matches(transaction: Transaction, conditions: Sequence[sa.ColumnElement[bool]]) -> dict[str, Any]:
-    """By the key of a reject, its image: pairs in the order of their distance in time, each reject and image once."""
+    """Reject key → image: pairs in order of their time difference, each reject and image once."""
     of, images = logged_rejects.c, acquisitions.c
     same = (images.room == of.room) & (images.day == of.day) & images.acquired_at.between(of.match_from, of.match_until)
     query = (

@@ -23,12 +23,12 @@ _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d|60)?)?(\.\d{1,6})?")
 
 
 def matches(transaction: Transaction, key: SearchKey, columns: Columns, value: str) -> Condition | None:
-    """The condition that a value of a query makes; None if it matches everything (universal matching).
+    """The condition for a value of a query; None if it matches everything (universal matching).
 
     Raises
     ------
     QueryError
-        The value is not one of this attribute.
+        The value is not valid for this attribute.
     """
     value = value.strip()
     if not value.strip("*"):
@@ -42,7 +42,7 @@ def matches(transaction: Transaction, key: SearchKey, columns: Columns, value: s
 
 
 def _text(transaction: Transaction, key: SearchKey, column: sa.ColumnElement[str], value: str) -> Condition:
-    """Single value and wild card matching; of a sequence, one item must match."""
+    """Single value and wild card matching; in a sequence, one item must match."""
     pattern = normal_value("LO", value)
     one = _like(transaction, column, pattern)
     several = _like(transaction, SEPARATOR + column + SEPARATOR, f"*{SEPARATOR}{pattern}{SEPARATOR}*")
@@ -50,7 +50,7 @@ def _text(transaction: Transaction, key: SearchKey, column: sa.ColumnElement[str
 
 
 def _code(transaction: Transaction, _key: SearchKey, column: sa.ColumnElement[str], value: str) -> Condition:
-    """A code string; several, with commas between, match any of them."""
+    """A code string; a comma-separated list matches any of its values."""
     return sa.or_(*(_like(transaction, column, one.strip()) for one in _list(value) or [value]))
 
 
@@ -75,7 +75,7 @@ def _date(_transaction: Transaction, key: SearchKey, column: sa.ColumnElement[st
 
 
 def _time(_transaction: Transaction, key: SearchKey, column: sa.ColumnElement[str], value: str) -> Condition:
-    """The same; what a time leaves open is any: "09" is from 09:00:00 to the last moment before 10:00:00."""
+    """The same for times; missing components match any value: "09" is from 09:00:00 to just before 10:00:00."""
     first, last = _range(key, value, _TIME, "HHMMSS.FFFFFF")
     return _between(column, normal_value("TM", first), _last_moment(last))
 
@@ -90,7 +90,7 @@ def _range(key: SearchKey, value: str, form: re.Pattern[str], says: str) -> tupl
 
 
 def _between(column: sa.ColumnElement[str], first: str, last: str) -> Condition:
-    """An object without a value is in no range."""
+    """A range condition, which no object without a value matches."""
     conditions = [column != ""]
     if first:
         conditions.append(column >= first)
@@ -107,8 +107,8 @@ def _last_moment(time: str) -> str:
 
 
 def _name(transaction: Transaction, key: SearchKey, columns: Columns, value: str) -> Condition:
-    """Case is not looked at (C.2.2.2.1). Without "=", the value matches any of the three component groups."""
-    if not value.strip("^= "):  # would be the empty name, which the missing groups of everybody have
+    """Name matching ignores case (C.2.2.2.1). Without "=", the value matches any of the three component groups."""
+    if not value.strip("^= "):  # would be the empty name, which matches every missing group
         raise QueryError(f"{key.keyword} has no name in it.")
     groups = [columns[name] for name in key.columns]
     if "=" not in value:
@@ -121,7 +121,7 @@ def _name(transaction: Transaction, key: SearchKey, columns: Columns, value: str
 
 
 def _like(transaction: Transaction, text: sa.ColumnElement[str], pattern: str) -> Condition:
-    """Wild card matching (C.2.2.2.4), letter by letter: SQLite's LIKE would take "a" for "A"."""
+    """Case-sensitive wild card matching (C.2.2.2.4): SQLite's LIKE would match "a" with "A"."""
     if not set(pattern) & {"*", "?"}:
         return text == pattern
     if transaction.dialect.name == "sqlite":

@@ -1,4 +1,4 @@
-"""Counts measurements by week and station in fine bins, each image once, so that any two periods can be compared."""
+"""Counts measurements by week and station in fine bins, each image once, for comparing any two periods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.store.tables import acquisitions, assessments, measurement_weeks
 
 ROWS_AT_ONCE = 1000
 ALL_STATIONS = ""
-"""Under this name all are counted together, so that few rows answer for a whole site."""
+"""Name for the counts of all stations together, so that few rows cover a whole site."""
 
 
 def monday(day: date) -> date:
@@ -25,7 +25,7 @@ def monday(day: date) -> date:
 
 
 def count(transaction: Transaction, *, limit: int) -> int:
-    """Count the measurements of exposures that are not counted yet, up to a limit; the number of them."""
+    """Count the measurements of new exposures, up to a limit; returns the number of exposures."""
     query = (
         sa.select(acquisitions.c.digest, acquisitions.c.day, acquisitions.c.station, assessments.c.document)
         .join(assessments, assessments.c.digest == acquisitions.c.digest)
@@ -37,7 +37,7 @@ def count(transaction: Transaction, *, limit: int) -> int:
     counts: Counter[tuple[date, str, str, int]] = Counter()
     for row in rows:
         counts.update(_bins(row.day, row.station, documents.load_assessment(row.document)))
-    # In one order, so that two processes cannot wait for each other.
+    # In a fixed order, so that two processes cannot deadlock.
     keyed = sorted(counts.items())
     for start in range(0, len(keyed), ROWS_AT_ONCE):
         _add(transaction, keyed[start : start + ROWS_AT_ONCE])
@@ -50,7 +50,7 @@ def count(transaction: Transaction, *, limit: int) -> int:
 
 
 def take_back(transaction: Transaction, day: date, station: str, replaced: Assessment) -> None:
-    """Count the measurements of an exposure no longer: another assessment took the place of the one counted."""
+    """Remove the counts of an exposure whose assessment was replaced."""
     for week, name, measurement, number in sorted(_bins(day, station, replaced)):
         table = measurement_weeks
         keys = (table.c.week == week, table.c.station == name, table.c.measurement == measurement)
@@ -66,7 +66,7 @@ def _bins(day: date, station: str, assessment: Assessment) -> Counter[tuple[date
 
 
 def histograms(transaction: Transaction, since: date, until: date) -> dict[str, dict[int, int]]:
-    """Measurement → bin → count of all stations, of the weeks that begin in the period."""
+    """Measurement → bin → count of all stations, for weeks that begin in the period."""
     table = measurement_weeks
     query = (
         sa.select(table.c.measurement, table.c.bin, sa.func.sum(table.c.count))
@@ -80,7 +80,7 @@ def histograms(transaction: Transaction, since: date, until: date) -> dict[str, 
 
 
 def _mondays(since: date, until: date) -> list[date]:
-    """Named one by one: week and station together are then the beginning of the key."""
+    """The Mondays as a list, so that week and station can use the beginning of the key."""
     first = monday(since + timedelta(days=6))
     return [first + timedelta(weeks=number) for number in range(max((until - first).days + 6, 0) // 7)]
 

@@ -1,4 +1,4 @@
-"""Notes of other systems about images, kept until the images are there and then taken as the labels that they are."""
+"""Rejection notes of other systems, stored until their images arrive and then added as labels."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ MAX_AT_ONCE = 1000
 
 
 def take(transaction: Transaction, note: RejectionNote | None, instance: StoredInstance, now: datetime) -> None:
-    """An instance is decided: keep the note that it is, and apply those that waited for it."""
+    """Called after the verdict on an instance: store it if it is a note, and apply the notes that waited for it."""
     if note is not None:
         record(transaction, note, instance.calling_ae_title, now)
     apply_waiting(transaction, now, instance.header.sop_instance_uid)
 
 
 def record(transaction: Transaction, note: RejectionNote, sender: str, now: datetime) -> None:
-    """Keep a note, once, and apply it to the images that are decided already.
+    """Store a note once, and apply it to images that already have a verdict.
 
-    The node's own notes, which an archive may send on to it, are left out: the decision behind them is a label.
+    The node's own notes, which an archive may forward, are skipped: their decision is already a label.
     """
     own = sa.select(results.c.sop_instance_uid).where(results.c.sop_instance_uid == note.sop_instance_uid)
     if transaction.execute(own).first() is not None:
@@ -45,7 +45,7 @@ def record(transaction: Transaction, note: RejectionNote, sender: str, now: date
 
 
 def apply_waiting(transaction: Transaction, now: datetime, sop_instance_uid: str = "") -> int:
-    """Apply the notes that wait for images which are decided by now, of one image or of all; how many they were."""
+    """Apply the notes that waited for images with a verdict now, of one image or of all; returns their number."""
     query = (
         sa.select(rejection_notes, instances.c.digest.label("found"))
         .join(instances, instances.c.sop_instance_uid == rejection_notes.c.sop_instance_uid)

@@ -1,4 +1,4 @@
-"""Notices by e-mail: what people want, what is due, and what became of it. No text of a mail is kept."""
+"""Notices by e-mail: preferences, due notices and their results. No text of a mail is stored."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from miqa_node.store.tables import (
 WAITING, SENT, VOID, FAILED = "WAITING", "SENT", "VOID", "FAILED"
 KEPT = timedelta(days=90)
 LONGEST_ESCALATION = timedelta(days=2)
-"""Rejects that are older when escalation is switched on are on the list, not in mails."""
+"""Rejects older than this when escalation is enabled are only on the worklist, not in mails."""
 MOST_STUDIES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One notice that is due."""
+    """One due notice."""
 
     notice_id: int
     account: str
@@ -52,7 +52,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class NoticeStudy:
-    """A flagged study as a notice tells it; ``reasons`` are names of findings or other reasons."""
+    """A flagged study in a notice; ``reasons`` are names of findings or other reasons."""
 
     study_instance_uid: str
     flagged_at: datetime
@@ -67,11 +67,11 @@ class NoticeStudy:
 
 @dataclass(frozen=True, slots=True)
 class NoticeStatus:
-    """How notices are doing. ``last_error`` is that of the newest attempt that failed."""
+    """The status of notices. ``last_error`` is that of the newest failed attempt."""
 
     waiting: int
     retried: int
-    """Of the waiting, those that a server did not take yet."""
+    """Number of waiting notices with failed attempts."""
     failed: int
     """In the last week."""
     last_error: str
@@ -79,14 +79,14 @@ class NoticeStatus:
 
 
 def preference(transaction: Transaction, account: str) -> NoticePreference:
-    """What a person wants; nothing, if nothing was said."""
+    """A person's preference; the default is no notices."""
     row = transaction.execute(sa.select(notice_preferences).where(notice_preferences.c.account == account)).mappings()
     row_of = row.one_or_none()
     return _preference(row_of) if row_of else NoticePreference(account, "", digest=False)
 
 
 def save(transaction: Transaction, wish: NoticePreference, now: datetime) -> None:
-    """Keep what a person wants; ConflictError if there is no such account."""
+    """Store a person's preference; ConflictError if there is no such account."""
     if transaction.execute(sa.select(users.c.name).where(users.c.name == wish.account)).first() is None:
         raise ConflictError("Notices need an account: make one on the page People.")
     of = notice_preferences.c
@@ -98,7 +98,7 @@ def save(transaction: Transaction, wish: NoticePreference, now: datetime) -> Non
 
 
 def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: timedelta, now: datetime) -> None:
-    """Promise each person, once, the digests of shifts that ended, and word of rejects that nobody has decided."""
+    """Plan for each person, once, the digests of ended shifts and the escalations of undecided rejects."""
     rows: list[dict[str, Any]] = []
     for wish, changed_at in _everybody(transaction):
         if wish.wants(NoticeKind.DIGEST):
@@ -115,9 +115,9 @@ def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: 
 
 
 def claim(transaction: Transaction, now: datetime, lease: timedelta) -> tuple[NoticePreference, Notice] | None:
-    """The notice that is due the longest, for this process alone until the lease ends; None if none is due.
+    """Lease the longest due notice to this process; None if none is due.
 
-    A process that is killed while it sends leaves the notice to the next one, when the lease has ended.
+    If the process is killed while sending, another one takes the notice after the lease.
     """
     query = (
         sa.select(notices)
@@ -144,7 +144,7 @@ def claim(transaction: Transaction, now: datetime, lease: timedelta) -> tuple[No
 
 
 def finish(transaction: Transaction, notice: Notice, state: str, now: datetime, error: str = "") -> None:
-    """It was sent, has nothing to say any more, or never will be sent."""
+    """Close a notice: sent, no longer relevant, or failed for good."""
     values = {"state": state, "sent_at": now if state == SENT else None, "last_error": error}
     transaction.execute(sa.update(notices).where(notices.c.notice_id == notice.notice_id).values(values))
 
@@ -152,13 +152,13 @@ def finish(transaction: Transaction, notice: Notice, state: str, now: datetime, 
 def postpone(
     transaction: Transaction, notice: Notice, until: datetime, error: str = "", *, counts: bool = True
 ) -> None:
-    """Try again later; with ``counts`` false this was no attempt, such as in quiet hours."""
+    """Try again later; with ``counts`` false, this does not count as an attempt, such as in quiet hours."""
     values = {"next_attempt_at": until, "last_error": error, "attempts": notice.attempts - (0 if counts else 1)}
     transaction.execute(sa.update(notices).where(notices.c.notice_id == notice.notice_id).values(values))
 
 
 def flagged(transaction: Transaction, since: datetime, until: datetime, rooms: Sequence[str]) -> list[NoticeStudy]:
-    """Studies that were flagged in a span, the earliest first; without ``rooms`` of all."""
+    """Studies flagged in a span, earliest first; empty ``rooms`` means all."""
     of = worklist.c
     room = sa.func.coalesce(acquisitions.c.room, instances.c.station)
     query = (
@@ -186,7 +186,7 @@ def flagged(transaction: Transaction, since: datetime, until: datetime, rooms: S
 
 
 def unread(transaction: Transaction, notice: Notice) -> list[NoticeStudy]:
-    """The study of an escalation, unless somebody has decided it by now."""
+    """The study of an escalation, unless it has been decided."""
     near = timedelta(seconds=1)
     return [
         one
@@ -196,7 +196,7 @@ def unread(transaction: Transaction, notice: Notice) -> list[NoticeStudy]:
 
 
 def status(transaction: Transaction, now: datetime) -> NoticeStatus:
-    """How notices are doing."""
+    """The current status of notices."""
     of = notices.c
     counts = sa.select(of.state, sa.func.count(), sa.func.sum(sa.case((of.last_error != "", 1), else_=0)))
     counts = counts.where(of.made_at >= now - timedelta(days=7)).group_by(of.state)

@@ -23,16 +23,16 @@ from miqa_node.settings import Settings
 from miqa_node.store.cache import CopyLimit
 
 BUCKET_TIMEOUT_S = 20
-"""How long a bucket that does not answer is tried; senders of images wait no longer."""
+"""Time-out for a bucket that does not answer, the longest time that senders of images wait."""
 CHECK_SHARE, PUT_SHARE = 0.25, 0.7
-"""Of that time: a sender waits for the check of the store, and then for its object to be stored."""
+"""Share of that time per step: a sender waits for the check of the store, and then for storing its object."""
 
 _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}")
 
 
 Absent = Callable[[str], NotFoundError]
-"""The error for a key that is not taken: it says whether the object was removed, and when."""
+"""The error for a missing key, which states whether and when the object was removed."""
 
 
 def _never_stored(key: str) -> NotFoundError:
@@ -48,7 +48,7 @@ def objects_of(settings: Settings, absent: Absent = _never_stored) -> ObjectStor
 def open_objects(
     url: str, folder: Path, min_free_bytes: int, cache_bytes: int, absent: Absent = _never_stored
 ) -> ObjectStore:
-    """The store that the settings ask for; ``folder`` holds the objects, or copies of a bucket's, within a limit."""
+    """The store of the settings; ``folder`` has the objects, or a limited number of copies of a bucket's objects."""
     if not url:
         return DiskObjects(folder, min_free_bytes, absent)
     if url.startswith("s3://"):
@@ -76,7 +76,7 @@ class DiskObjects:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:  # a full disk must not be filled further by what could not be written
+        except OSError:  # remove the partial file, because the disk may be full
             part.unlink(missing_ok=True)
             raise
         return self._publish(part, target)
@@ -103,7 +103,7 @@ class DiskObjects:
         return self._path(key).is_file()
 
     def check(self) -> None:
-        """Raise ResourcesError when the disk is fuller than allowed or the folder cannot be written."""
+        """Raise ResourcesError if the disk is fuller than allowed or the folder is not writable."""
         _check_disk(self._root, self._min_free_bytes)
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -121,19 +121,19 @@ class DiskObjects:
                     yield ObjectEntry(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def space(self) -> DiskSpace:
-        """Of the file system of the folder."""
+        """Space of the folder's file system."""
         usage = shutil.disk_usage(self._root)
         return DiskSpace(usage.total, usage.free)
 
     def _publish(self, part: Path, target: Path) -> bool:
-        # link() fails when the target exists, which rename() would silently replace: a stored file never changes.
+        # link() fails if the target exists, but rename() would silently replace it: a stored file never changes.
         new = True
         try:
             os.link(part, target)
         except FileExistsError:
             new = False
             with suppress(FileNotFoundError):
-                os.utime(target)  # written again just now: no orphan of long ago
+                os.utime(target)  # refresh its time: it is not an old orphan
         finally:
             part.unlink(missing_ok=True)
         # Also for an existing file: its writer may have been killed before this line.
@@ -146,7 +146,7 @@ class DiskObjects:
         missing = [f for f in (folder, *folder.parents) if not f.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         if missing and _SHARD.fullmatch(folder.name):
-            # All shards of a kind at once: one flush now instead of one for each of the first images.
+            # Create all shards of a kind at once: one flush now instead of one per early image.
             for shard in range(256):
                 (folder.parent / f"{shard:02x}").mkdir(exist_ok=True)
         for made in reversed(missing):
@@ -159,7 +159,7 @@ class DiskObjects:
 
 
 class BucketObjects:
-    """Objects in an S3 bucket, with a local cache of what was read or written lately on this machine."""
+    """Objects in an S3 bucket, with a local cache of recently read or written objects."""
 
     def __init__(
         self, url: str, cache: Path, min_free_bytes: int, cache_bytes: int, absent: Absent = _never_stored
@@ -173,9 +173,9 @@ class BucketObjects:
         self._absent = absent
 
     def put(self, key: str, data: bytes) -> bool:
-        """Upload unless the key exists (conditional put: of two writers one wins).
+        """Upload unless the key exists (conditional put: one of two writers wins).
 
-        An upload that is given up may still arrive. Then the key has these bytes, and the next attempt finds it taken.
+        An abandoned upload may still complete. Then the key has these bytes, and the next attempt finds it taken.
         """
         _check_key(key)
         try:
@@ -224,7 +224,7 @@ class BucketObjects:
         return True
 
     def check(self) -> None:
-        """Raise ResourcesError when the bucket does not answer or the cache's disk is too full."""
+        """Raise ResourcesError if the bucket does not answer or the cache's disk is too full."""
         _check_disk(self._cache_dir, self._min_free_bytes)
         with _answering(), _existing():
             _within(CHECK_SHARE, lambda: obstore.list_with_delimiter_async(self._bucket, "check"))
@@ -246,13 +246,13 @@ class BucketObjects:
                     yield ObjectEntry(entry["path"], entry["size"], entry["last_modified"])
 
     def space(self) -> None:
-        """A bucket has no end."""
+        """None, because a bucket has no limit."""
         return
 
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """ResourcesError when the bucket does not answer, or denies access: the object is not to blame."""
+    """Raise ResourcesError if the bucket does not answer or denies access: the object is not to blame."""
     try:
         yield
     except (AlreadyExistsError, FileNotFoundError):
@@ -270,7 +270,7 @@ def _existing() -> Iterator[None]:
 
 
 def _within(share: float, ask: Callable[[], Awaitable[object]]) -> None:
-    """Ask the bucket for a share of BUCKET_TIMEOUT_S; the client's own limits hold for each attempt, not for all."""
+    """Limit a request to a share of BUCKET_TIMEOUT_S; the client's own limits apply per attempt, not in total."""
 
     async def answer() -> None:
         async with asyncio.timeout(share * BUCKET_TIMEOUT_S):

@@ -1,4 +1,4 @@
-"""The outbox as lanes see it: every call is one transaction."""
+"""The outbox for lanes; every call is one transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from miqa_node.store.database import Database
 log = structlog.get_logger(__name__)
 
 Lower = Callable[[bytes], tuple[str, str, bytes] | None]
-"""Gives (SOP class UID, SOP instance UID, file) of a result in the next lower SOP class; None if there is none."""
+"""Returns (SOP class UID, SOP instance UID, file) of a result in the next lower SOP class; None if there is none."""
 
 
 class DatabaseOutbox:
@@ -30,7 +30,7 @@ class DatabaseOutbox:
         self._lower = lower
 
     def due(self, destination: str) -> bool:
-        """Whether something waits."""
+        """Whether a delivery is due."""
         with self._database.begin() as transaction:
             return deliveries.is_due(transaction, destination, datetime.now(UTC))
 
@@ -52,27 +52,27 @@ class DatabaseOutbox:
             deliveries.sent(transaction, delivery_ids, datetime.now(UTC), commit=commit)
 
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
-        """Note the error and when to try again."""
+        """Record the error and when to try again."""
         with self._database.begin() as transaction:
             deliveries.failed(transaction, delivery_id, error, retry_at, datetime.now(UTC))
 
     def expired(self, delivery_id: DeliveryId, error: str) -> None:
-        """Give up, until the destination is back."""
+        """Give up until the destination is back."""
         with self._database.begin() as transaction:
             deliveries.expired(transaction, delivery_id, error, datetime.now(UTC))
 
     def try_expired(self, destination: str) -> bool:
-        """Queue one that expired."""
+        """Queue one expired delivery."""
         with self._database.begin() as transaction:
             return deliveries.try_expired(transaction, destination, datetime.now(UTC))
 
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
-        """Give back untried."""
+        """Release without an attempt."""
         with self._database.begin() as transaction:
             deliveries.release(transaction, delivery_ids)
 
     def lower(self, delivery: Delivery) -> bool:
-        """Make the object, keep it beside the one that it says the same as, and queue it in that one's place."""
+        """Make the object in the lower class, store it, and queue it in place of the original."""
         original = delivery.item
         if isinstance(original, EventNotice):
             return False
@@ -93,7 +93,7 @@ class DatabaseOutbox:
             )
 
     def claim_uncommitted(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
-        """Take deliveries to ask commitment for."""
+        """Claim deliveries for requesting commitment."""
         now = datetime.now(UTC)
         with self._database.begin() as transaction:
             if not commitments.is_due(transaction, destination, now):
@@ -101,17 +101,17 @@ class DatabaseOutbox:
             return commitments.claim(transaction, destination, limit, now, lease_s)
 
     def commitment_asked(self, delivery_ids: Sequence[DeliveryId], transaction_uid: str, again_at: datetime) -> None:
-        """Note the transaction."""
+        """Record the transaction."""
         with self._database.begin() as transaction:
             commitments.asked(transaction, delivery_ids, transaction_uid, again_at)
 
     def commitment_failed(self, delivery_ids: Sequence[DeliveryId], error: str, retry_at: datetime | None) -> None:
-        """Note the error and when to ask again."""
+        """Record the error and when to request again."""
         with self._database.begin() as transaction:
             commitments.failed(transaction, delivery_ids, error, retry_at)
 
     def commitment_reported(self, report: CommitmentReport) -> None:
-        """Write down what the destination keeps and what it lacks."""
+        """Record what the destination keeps and what it lacks."""
         with self._database.begin() as transaction:
             outcome = commitments.reported(transaction, report, datetime.now(UTC))
         for (destination, is_kept), count in outcome.items():

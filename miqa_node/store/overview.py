@@ -1,4 +1,4 @@
-"""How the node is doing at a glance; everything here stays quick with millions of images."""
+"""The node's state at a glance, with queries that stay fast with millions of images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Counts; those of images since a moment, those of deliveries and studies now, each up to :data:`MOST`."""
+    """Counts, each up to :data:`MOST`: images since a moment, deliveries and studies now."""
 
     unresolved: int
     received: int
@@ -55,7 +55,7 @@ def look(transaction: Transaction, since: datetime) -> Overview:
 
 
 def pulse(transaction: Transaction) -> tuple[object, ...]:
-    """Something that changes whenever an image came or was decided, or somebody did something; cheap to ask."""
+    """A value that changes with every arrival, verdict or action of a person; cheap to query."""
     return (
         transaction.execute(sa.select(sa.func.max(worklist_events.c.event_id))).scalar_one(),
         transaction.execute(sa.select(sa.func.max(dispositions.c.decided_at))).scalar_one(),

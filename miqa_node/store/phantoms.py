@@ -1,4 +1,4 @@
-"""Series of phantoms: recognised ones, and what people say of them. Their verdicts and the worklist follow."""
+"""Phantom series: recognised ones and people's corrections, which update verdicts and worklist."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def _is(series_instance_uid: str) -> sa.ColumnElement[bool]:
 
 
 def said(transaction: Transaction, series_instance_uid: str) -> bool | None:
-    """Whether a person said that the series shows a phantom; None if nobody said anything."""
+    """A person's statement whether the series shows a phantom; None without a statement."""
     query = sa.select(phantom_series.c.is_phantom).where(_is(series_instance_uid), phantom_series.c.decided_by != "")
     answer: bool | None = transaction.execute(query).scalar_one_or_none()
     return answer
 
 
 def record(transaction: Transaction, instance: StoredInstance, assessment: Assessment, now: datetime) -> None:
-    """List the series if its assessment takes it for a phantom's; what a person said stays."""
+    """List the series if its assessment recognised a phantom; a person's statement stays."""
     uid = instance.header.series_instance_uid
     transaction.execute(sa.update(phantom_series).where(_is(uid)).values(digest=instance.digest))
     if assessment.phantom:
@@ -43,18 +43,18 @@ def record(transaction: Transaction, instance: StoredInstance, assessment: Asses
 
 
 def page(transaction: Transaction, *, limit: int, offset: int = 0) -> list[PhantomSeries]:
-    """Newest first, with those that a person said to show a patient."""
+    """Phantom series, newest first, including those that a person marked as a patient's."""
     query = _LISTED.order_by(phantom_series.c.recognised_at.desc(), _KEY).limit(limit).offset(offset)
     return [PhantomSeries(**row) for row in transaction.execute(query).mappings()]
 
 
 def count(transaction: Transaction) -> int:
-    """How many series the list has."""
+    """Number of listed series."""
     return transaction.execute(sa.select(sa.func.count()).select_from(phantom_series)).scalar_one()
 
 
 def slices_since(transaction: Transaction, since: datetime) -> int:
-    """How many instances of phantoms got their verdict since then; the overview leaves them out."""
+    """Number of phantom instances with a verdict since then, which the overview leaves out."""
     query = (
         sa.select(sa.func.count())
         .select_from(phantom_series)
@@ -76,14 +76,14 @@ def say(
     is_phantom: bool,
     modalities: Collection[str],
 ) -> PhantomSeries:
-    """A person says what a series of one of ``modalities`` shows; its verdict is decided again from what was measured.
+    """Record what a series of one of ``modalities`` shows; its verdict is decided again from its measurements.
 
-    Reports that were sent stay as they are. Slices that come later are judged by what the person said.
+    Sent reports stay unchanged. Later slices are judged according to the statement.
 
     Raises
     ------
     NotFoundError
-        The node has no CT or MR series of that UID.
+        The node has no CT or MR series with that UID.
     ConflictError
         The series has not been assessed yet.
     """

@@ -1,4 +1,4 @@
-"""What an image is compared with: the newest earlier one of the same patient and view, and what is usual here."""
+"""Comparisons for an image: the newest earlier one of the same patient and view, and the site's usual ranges."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from miqa_node.store.database import Transaction
 from miqa_node.store.tables import assessments, dispositions, instances, labels, studies
 
 CANDIDATES = 20
-"""So many earlier images of the patient, or of the room, are looked at for one of the same side."""
+"""Maximum number of earlier images of the patient or room to search for one of the same side."""
 NEWEST = 5000
-"""The usual range is that of images among the newest decided ones: a site changes, and the query stays quick."""
+"""Number of newest decided images for the usual range: recent, because a site changes, and fast to query."""
 ENOUGH = 30
 MOST = 300
 
@@ -80,7 +80,7 @@ def prior_of(transaction: Transaction, image: StoredInstance, patient_id: str, s
 def last_good(transaction: Transaction, image: StoredInstance) -> Prior | None:
     """The newest earlier image of the same station and view that was accepted and is still kept, of whatever patient.
 
-    None for an image without a station. One that people rejected or that is a copy of the image is not a good one.
+    None for an image without a station. Images rejected by people and copies of the image are excluded.
     """
     header = image.header
     if not header.station_name:
@@ -107,7 +107,7 @@ def last_good(transaction: Transaction, image: StoredInstance) -> Prior | None:
 
 
 def _of_side(rows: Iterable[Any], laterality: str) -> Prior | None:
-    """The first of the side that is asked for."""
+    """The first image of the requested side."""
     for row in rows:
         if documents.load_header(row.header).image_laterality == laterality:
             verdict = Verdict(row.verdict) if row.verdict else None
@@ -116,7 +116,7 @@ def _of_side(rows: Iterable[Any], laterality: str) -> Prior | None:
 
 
 def usual_ranges(transaction: Transaction, modality: str, body_part: str, view: str) -> dict[str, Usual]:
-    """What accepted images of this kind measured at this site lately; empty as long as there are too few."""
+    """Ranges of recent accepted images of this kind at this site; empty if there are too few."""
     newest = (
         sa.select(dispositions.c.digest, dispositions.c.verdict, dispositions.c.decided_at)
         .order_by(dispositions.c.decided_at.desc())

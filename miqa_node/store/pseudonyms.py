@@ -1,4 +1,4 @@
-"""The secret behind pseudonyms of people: made once and stored where only the node's own account can read it."""
+"""The secret key of pseudonyms: created once, in a file that only the node's own account can read."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ KEY_BYTES = 32
 
 
 def open_key(path: Path, secret: str) -> bytes:
-    """The key: of the settings where they give one, else the file's, which is made when it is not there.
+    """The key from the settings, otherwise from the file, which is created if missing.
 
     Raises
     ------
     SettingsError
-        The file cannot be made or read.
+        The file cannot be created or read.
     """
     if secret:
         return hashlib.sha256(secret.encode()).digest()

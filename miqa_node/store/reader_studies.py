@@ -1,4 +1,4 @@
-"""Reader studies as stored: a protocol is written once, its images are drawn once, and a reading never changes."""
+"""Stored reader studies: a protocol is written once, its images are drawn once, and a reading never changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JUDGED = (Verdict.ACCEPT.value, Verdict.REVIEW.value, Verdict.REJECT.value)
 
 @dataclass(frozen=True, slots=True)
 class StoredReaderStudy:
-    """A protocol with its dates. ``available`` is the number of images of the period that the draw was made from."""
+    """A protocol with its dates. ``available`` is the number of images of the period available for the draw."""
 
     name: str
     protocol: str
@@ -36,7 +36,7 @@ class StoredReaderStudy:
 
 @dataclass(frozen=True, slots=True)
 class DrawnImage:
-    """An image of a study, with what the node said of it when it was drawn; ``score`` is 1 for a flawless image."""
+    """An image of a study, with the node's result at the time of the draw; ``score`` is 1 for a flawless image."""
 
     digest: InstanceDigest
     run: int
@@ -46,13 +46,13 @@ class DrawnImage:
 
     @property
     def flagged(self) -> bool:
-        """Whether the node raised an alarm."""
+        """Whether the node flagged it."""
         return Verdict(self.verdict).flagged
 
 
 @dataclass(frozen=True, slots=True)
 class StudyReading:
-    """What a reader says of an image: ``grade`` usable, limited or unusable; ``rating`` 0 to 100, unusable for sure."""
+    """A reading of an image: ``grade`` usable, limited or unusable; ``rating`` from 0 to 100, certainly unusable."""
 
     digest: InstanceDigest
     reader: str
@@ -64,7 +64,7 @@ class StudyReading:
 
 
 def plan(transaction: Transaction, name: str, protocol: str, sha256: str, actor: str, now: datetime) -> None:
-    """Write a protocol; ConflictError if the name is taken, since a protocol never changes."""
+    """Store a protocol; ConflictError if the name is taken, because a protocol never changes."""
     values = {"name": name, "protocol": protocol, "protocol_sha256": sha256, "planned_at": now, "planned_by": actor}
     if not insert_or_ignore(transaction, reader_studies, values):
         raise ConflictError(f"There is a study {name!r} already; a protocol does not change, so plan another one.")
@@ -76,7 +76,7 @@ def select(transaction: Transaction) -> list[StoredReaderStudy]:
 
 
 def find(transaction: Transaction, name: str) -> StoredReaderStudy:
-    """One study; NotFoundError if there is none of the name."""
+    """One study; NotFoundError if there is none with the name."""
     row = transaction.execute(_STUDIES.where(reader_studies.c.name == name)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no reader study {name!r}; miqa-node study list shows those that were planned.")
@@ -86,7 +86,7 @@ def find(transaction: Transaction, name: str) -> StoredReaderStudy:
 def candidates(
     transaction: Transaction, since: date, until: date, rooms: Collection[str]
 ) -> tuple[list[InstanceDigest], int]:
-    """The judged exposures of a period in the order of their acquisition, and how many were not judged."""
+    """The judged exposures of a period in order of acquisition, and the number that were not judged."""
     period = [acquisitions.c.day >= since, acquisitions.c.day < until]
     if rooms:
         period.append(acquisitions.c.room.in_(list(rooms)))
@@ -103,7 +103,7 @@ def candidates(
 def collect(
     transaction: Transaction, name: str, drawn: Iterable[tuple[int, InstanceDigest]], available: int, now: datetime
 ) -> None:
-    """Write the images that were drawn, as (run, digest); ConflictError if the draw was made before."""
+    """Store the drawn images as (run, digest); ConflictError if there was already a draw."""
     done = transaction.execute(
         sa.update(reader_studies)
         .where(reader_studies.c.name == name, reader_studies.c.collected_at.is_(None))
@@ -151,7 +151,7 @@ def readings(transaction: Transaction, name: str, reader: str = "") -> list[Stud
 
 
 def read(transaction: Transaction, name: str, reading: StudyReading) -> None:
-    """Write a reading; ConflictError if this reader has read the image in this arm."""
+    """Store a reading; ConflictError if this reader has already read the image in this arm."""
     values = {
         "study": name,
         "digest": reading.digest,

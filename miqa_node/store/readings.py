@@ -1,4 +1,4 @@
-"""Readers' opinions compared with the model's results, to monitor the model."""
+"""Readers' opinions compared with the model's results, for monitoring the model."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from miqa_node.store.tables import (
 )
 
 MOST_JUDGEMENTS = 2000
-"""Older opinions of a long period say little about the current model and would slow the page down."""
+"""Maximum number of opinions: older ones say little about the current model and would slow down the page."""
 BINS = 10
-"""Of a reliability curve."""
+"""Number of bins of a reliability curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomOutcome:
-    """How often readers judged images bad, among those with one kind of verdict."""
+    """How often readers judged images with one kind of verdict bad."""
 
     room: str
     flagged: bool
@@ -38,7 +38,7 @@ class RoomOutcome:
     bad: int
     weighted: float
     weighted_bad: float
-    """The weight of an image is one over the probability with which it was chosen."""
+    """Sum of weights; the weight of an image is the inverse of its sampling probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class ShadowVerdicts:
-    """How often the verdicts of the active package and a candidate differ, over the candidate's newest images."""
+    """How often the verdicts of the active package and a shadow differ on the shadow's newest images."""
 
     package: str
     table: dict[tuple[str, str], int]
 
 
 def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list[RoomOutcome]:
-    """What became of verdicts, by room; each image's newest judgement counts, second readings apart."""
+    """Readers' judgements by verdict and room; the newest judgement of each image counts, except second readings."""
     newest = _newest(transaction, since, until)
     flagged = labels.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value])
     bad = sa.case((labels.c.bad, 1), else_=0)
@@ -88,10 +88,10 @@ def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list
 
 
 def reliability(transaction: Transaction, since: datetime, until: datetime) -> list[ReliabilityBin]:
-    """Counts by finding and tenth of probability, of judgements that state whether the finding is present."""
+    """Counts by finding and tenth of probability, for judgements that state whether the finding is present."""
     newest = _newest(transaction, since, until)
     tenth = sa.cast(sa.func.floor(label_findings.c.probability * BINS), sa.Integer)
-    number = sa.case((label_findings.c.probability >= 1.0, BINS - 1), else_=tenth)  # 1 belongs to the last tenth
+    number = sa.case((label_findings.c.probability >= 1.0, BINS - 1), else_=tenth)  # 1.0 belongs to the last tenth
     query = (
         sa.select(
             label_findings.c.finding,
@@ -160,7 +160,7 @@ def second_readings(transaction: Transaction, since: datetime, until: datetime) 
 
 
 def peaks(transaction: Transaction, findings: list[str], since: date, *, limit: int) -> list[Peak]:
-    """Where findings were seen, the newest first."""
+    """Locations of findings, newest first."""
     of = acquisition_findings.c
     query = (
         sa.select(of.detector, of.patient_key, of.x, of.y)
@@ -172,7 +172,7 @@ def peaks(transaction: Transaction, findings: list[str], since: date, *, limit: 
 
 
 def shadow_verdicts(transaction: Transaction, *, limit: int) -> list[ShadowVerdicts]:
-    """The verdicts of candidates beside those that counted."""
+    """Verdicts of shadow packages compared with the effective ones."""
     newest = (
         sa.select(shadow_assessments.c.package, shadow_assessments.c.digest, shadow_assessments.c.verdict)
         .order_by(shadow_assessments.c.assessed_at.desc())
@@ -194,7 +194,7 @@ def shadow_verdicts(transaction: Transaction, *, limit: int) -> list[ShadowVerdi
 def _newest(transaction: Transaction, since: datetime, until: datetime) -> list[int]:
     """The newest judgement of each image, of the newest ``MOST_JUDGEMENTS`` of the period.
 
-    Asked for by themselves: with their numbers at hand the database goes straight to the rows that belong to them.
+    A separate query: with the numbers known, the database goes directly to the matching rows.
     """
     query = (
         sa.select(labels.c.label_id, labels.c.digest)

@@ -1,4 +1,4 @@
-"""Requests to judge images again: which images are meant, and that each request is there exactly once."""
+"""Requests to judge images again: selection of images, and exactly one request for each."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def select(transaction: Transaction, chosen: ReassessmentFilter) -> list[sa.Row[
 
 
 def representative(transaction: Transaction, series_instance_uid: str) -> Any:
-    """The row of the instance that represents a series: the one assessed last, else the one that came last."""
+    """The row of a series' representative instance: the one assessed last, otherwise the one that arrived last."""
     query = (
         sa.select(*_COLUMNS)
         .select_from(_JOINED)
@@ -61,7 +61,7 @@ def representative(transaction: Transaction, series_instance_uid: str) -> Any:
 
 
 def candidate(row: sa.Row[Any], obstacle: str = "") -> ReassessmentCandidate:
-    """What a row means."""
+    """The candidate of a row."""
     return ReassessmentCandidate(
         digest=InstanceDigest(row.digest),
         sop_instance_uid=row.sop_instance_uid,
@@ -82,20 +82,20 @@ def header_of(row: sa.Row[Any]) -> Header:
 
 
 def waiting(transaction: Transaction, digests: Sequence[str]) -> set[str]:
-    """Those that wait to be judged again already."""
+    """The instances that already wait to be judged again."""
     this = reassessments.c
     query = sa.select(this.digest).where(this.concluded_at.is_(None), this.digest.in_(digests))
     return set(transaction.execute(query).scalars())
 
 
 def count_waiting(transaction: Transaction) -> int:
-    """How many images wait to be judged again."""
+    """Number of images waiting to be judged again."""
     query = sa.select(sa.func.count()).select_from(reassessments).where(reassessments.c.concluded_at.is_(None))
     return transaction.execute(query).scalar_one()
 
 
 def ask(transaction: Transaction, digest: InstanceDigest, actor: str, comment: str, now: datetime) -> int:
-    """Write a request down; its generation, or 0 if one waits already."""
+    """Store a request; returns its generation, or 0 if one already waits."""
     if waiting(transaction, [digest]):
         return 0
     this = reassessments.c

@@ -1,4 +1,4 @@
-"""Imported reject logs of modalities: kept as a whole, counted once, taken back as a whole."""
+"""Imported reject logs of modalities: stored as a whole, counted once, removed as a whole."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from miqa_node.store.database import Transaction, insert_missing
 from miqa_node.store.tables import acquisitions, logged_rejects, reject_logs
 
 ROWS_AT_ONCE = 500
-"""A statement of SQLite takes at most 32,766 values."""
+"""SQLite allows at most 32,766 values per statement."""
 
 
 def known(transaction: Transaction, rejects: Sequence[LoggedReject]) -> int:
-    """How many of the rejects an earlier import had."""
+    """Number of rejects known from earlier imports."""
     keys = sa.select(sa.func.count()).select_from(logged_rejects)
     parts = ([one.key for one in part] for part in _parts(rejects))
     return sum(transaction.execute(keys.where(logged_rejects.c.key.in_(part))).scalar_one() for part in parts)
 
 
 def rooms_with_images(transaction: Transaction, rooms: Sequence[str]) -> set[str]:
-    """Those of the rooms that images of this node name."""
+    """The rooms among these that occur in images of this node."""
     query = sa.select(acquisitions.c.room).where(acquisitions.c.room.in_(rooms)).distinct()
     return set(transaction.execute(query).scalars())
 
@@ -37,7 +37,7 @@ def rooms_with_images(transaction: Transaction, rooms: Sequence[str]) -> set[str
 def keep(
     transaction: Transaction, rejects: Sequence[LoggedReject], mapping: str, actor: str, now: datetime
 ) -> RejectLog | None:
-    """Keep the rejects that no earlier import had, and record who did so; None if all were known."""
+    """Store the new rejects, and record who imported them; None if all were known."""
     values = {"mapping": mapping, "imported_at": now, "imported_by": actor, "known": 0}
     insert = sa.insert(reject_logs).values(values).returning(reject_logs.c.log_id)
     log_id = int(transaction.execute(insert).scalar_one())
@@ -73,7 +73,7 @@ def load(transaction: Transaction, log_id: int) -> RejectLog:
 
 
 def remove(transaction: Transaction, log_id: int, actor: str, now: datetime) -> RejectLog:
-    """Take an import back with all its rows; NotFoundError if there is none."""
+    """Remove an import with all its rows; NotFoundError if there is none."""
     log = load(transaction, log_id)
     transaction.execute(sa.delete(logged_rejects).where(logged_rejects.c.log_id == log_id))
     transaction.execute(sa.delete(reject_logs).where(reject_logs.c.log_id == log_id))

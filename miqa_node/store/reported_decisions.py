@@ -1,4 +1,4 @@
-"""Decisions that archives still have to learn, and what they are to learn."""
+"""Decisions to be reported to archives, and their content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from miqa_node.store.tables import labels as label_rows
 
 @dataclass(frozen=True, slots=True)
 class UnreportedDecision:
-    """One decision, and a review of each image that its reports state."""
+    """One decision, with the review of each image for its reports."""
 
     number: int
     study_instance_uid: str
@@ -30,14 +30,14 @@ class UnreportedDecision:
 def due(transaction: Transaction, *, limit: int) -> list[UnreportedDecision]:
     """Decisions that are not reported yet, oldest first.
 
-    One that was taken back before it was reported has no reviews, and neither has taking it back: nobody needs to know.
+    A decision withdrawn before it was reported has no reviews, and nor has its withdrawal: no archive needs to know.
     """
     waiting = sa.select(decisions).where(decisions.c.reported_at.is_(None)).order_by(decisions.c.decision_id)
     return [_unreported(transaction, row) for row in transaction.execute(waiting.limit(limit)).all()]
 
 
 def mark(transaction: Transaction, number: int, now: datetime) -> bool:
-    """The objects of a decision were made; False if another process was faster."""
+    """Record that a decision's objects were made; False if another process was faster."""
     waits = decisions.c.decision_id == number, decisions.c.reported_at.is_(None)
     return bool(transaction.execute(sa.update(decisions).where(*waits).values(reported_at=now)).rowcount)
 

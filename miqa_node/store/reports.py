@@ -1,4 +1,4 @@
-"""Which monthly reports were made."""
+"""The list of monthly reports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from miqa_node.store.tables import analysis_reports
 
 
 def record(transaction: Transaction, month: str, made_at: datetime) -> bool:
-    """Note that the report of a month lies in the object store; False when that was known."""
+    """Record that a month's report is in the object store; False if already recorded."""
     return insert_or_ignore(transaction, analysis_reports, {"month": month, "made_at": made_at})
 
 
 def known(transaction: Transaction, month: str) -> bool:
-    """Whether there is a report of the month."""
+    """Whether there is a report for the month."""
     query = sa.select(analysis_reports.c.month).where(analysis_reports.c.month == month)
     return transaction.execute(query).first() is not None
 

@@ -1,8 +1,8 @@
-"""Finds the objects that the node holds, by what their headers say of study, series and instance.
+"""Finds stored objects by study, series and instance attributes of their headers.
 
-These are the objects that it made, and those that it received as long as their files are kept. The headers' values
-are in the rows of the results and in those of ``source_headers``. Rows are completed after the object was stored:
-by regular work, and before every search, so that a search misses no result.
+These are the node's own objects, and received ones while their files are kept. The header values are in the rows of
+results and of ``source_headers``. Rows are completed after the object was stored, in the background and before every
+search, so a search misses no result.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ResultLocation:
-    """One object, and where its bytes are; ``made_at`` is when it was made or received."""
+    """One object and the location of its bytes; ``made_at`` is when it was made or received."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -44,7 +44,7 @@ class ResultLocation:
 
 @dataclass(frozen=True, slots=True)
 class ResultGroup:
-    """A study or series of results: the newest that matches, and what the whole group holds."""
+    """A study or series of results: the newest match, and a summary of the whole group."""
 
     newest: ResultLocation
     modalities: tuple[str, ...]
@@ -53,7 +53,7 @@ class ResultGroup:
 
 
 def complete(database: Database, objects: ObjectStore, budget_s: float) -> bool:
-    """Read the headers of new results; whether all are read within the time."""
+    """Read the headers of new results; returns whether all were read in time."""
     deadline = time.monotonic() + budget_s
     while True:
         with database.begin() as transaction:
@@ -73,7 +73,7 @@ def complete(database: Database, objects: ObjectStore, budget_s: float) -> bool:
 
 
 def complete_sources(database: Database, objects: ObjectStore, budget_s: float) -> bool:
-    """Read the headers of received objects, the newest first; whether all are read within the time."""
+    """Read the headers of received objects, newest first; returns whether all were read in time."""
     deadline = time.monotonic() + budget_s
     is_read = sa.exists().where(source_headers.c.digest == instances.c.digest)
     unread = sa.select(instances.c.digest, instances.c.object_key).where(~is_read, instances.c.removed_at.is_(None))
@@ -95,16 +95,16 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float) 
 
 
 def _read_foreign(objects: ObjectStore, key: str) -> dict[str, str]:
-    """As :func:`_read`; a header that cannot be read, or is of no study and series, is found by nothing."""
+    """Like :func:`_read`; an object with an unreadable header, or without study or series, is never found."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             values = _read(objects, key)
-        except Exception as error:  # a foreign header may break the library in any way
+        except Exception as error:  # a foreign header can make the library fail in any way
             if lacks_resources(error):
                 raise
             return dict.fromkeys(COLUMNS, "")
-    # What databases cannot keep as text.
+    # Characters that databases cannot store as text.
     return {name: text.replace("\0", "").encode("utf-8", "replace").decode() for name, text in values.items()}
 
 
@@ -112,13 +112,13 @@ def _read(objects: ObjectStore, key: str) -> dict[str, str]:
     try:
         return column_values(read_header(objects.local_path(key)))
     except NotFoundError:
-        return dict.fromkeys(COLUMNS, "")  # its bytes are gone: nothing finds it
+        return dict.fromkeys(COLUMNS, "")  # its bytes are gone, so no search finds it
 
 
 def search(
     transaction: Transaction, query: Query, *, limit: int | None = None, offset: int = 0, removed: bool = False
 ) -> list[ResultLocation]:
-    """Objects, the newest first; with ``removed`` those whose files retention removed, which nothing else finds."""
+    """Objects, newest first; with ``removed``, those whose files retention removed, which are otherwise never found."""
     conditions = _conditions(transaction, query, removed=removed)
     statement = sa.select(*_LOCATION).select_from(_HELD).where(*conditions).order_by(*_NEWEST)
     return [_location(row) for row in transaction.execute(statement.limit(limit).offset(offset))]
@@ -127,7 +127,7 @@ def search(
 def search_groups(
     transaction: Transaction, query: Query, level: SearchLevel, *, limit: int, offset: int = 0
 ) -> list[ResultGroup]:
-    """Studies or series with an object that matches, those with the newest first."""
+    """Studies or series with a matching object, newest first."""
     group = _GROUP[level]
     order = sa.func.row_number().over(partition_by=group, order_by=_NEWEST).label("place")
     ranked = sa.select(*_LOCATION, order).select_from(_HELD).where(*_conditions(transaction, query)).subquery()
@@ -152,7 +152,7 @@ def search_groups(
 
 
 def count(transaction: Transaction, query: Query, level: SearchLevel) -> int:
-    """How many studies, series or objects match."""
+    """Number of matching studies, series or objects."""
     counted = sa.func.count(sa.distinct(_GROUP[level]))
     statement = sa.select(counted).select_from(_HELD).where(*_conditions(transaction, query))
     return int(transaction.execute(statement).scalar_one())
@@ -167,7 +167,7 @@ _MADE = sa.select(
     instances.c.sop_instance_uid.label("source_uid"),
     instances.c.artifacts_removed_at.label("gone_at"),
 ).select_from(results.join(instances, instances.c.digest == results.c.digest))
-# Of two objects of one UID the first counts; what the node made and a PACS routed back is there already.
+# Of two objects with one UID the first counts; an object of the node routed back by a PACS is already there.
 _RECEIVED = (
     sa.select(
         instances.c.sop_instance_uid,

@@ -1,6 +1,6 @@
-"""Which originals may be removed, and their removal: the row says it first, then the file goes.
+"""Selects originals to remove and removes them: first it marks the row, then it deletes the file.
 
-A process that is killed in between leaves a marked row, whose file the next round deletes.
+If the process is killed in between, the next round deletes the files of marked rows.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DECIDED = t.instances.outerjoin(t.dispositions, _verdicts.digest == _of.digest)
 
 @dataclass(frozen=True, slots=True)
 class AgeLimits:
-    """Days after which originals go; 0 is never. ``sources`` by calling AE title are in place of ``accepted``."""
+    """Days after which originals are removed; 0 is never. ``sources``, by calling AE title, override ``accepted``."""
 
     accepted: int
     flagged: int
@@ -49,7 +49,7 @@ class AgeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Originals of one group: their number and size; ``due`` of them are older than their limit."""
+    """Number and size of the originals of one group; ``due`` of them are older than their limit."""
 
     group: RetentionGroup
     images: int
@@ -59,7 +59,7 @@ class Holding:
 
 
 def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list[Holding]:
-    """All originals that the node has, by group in the order of :class:`RetentionGroup`."""
+    """All stored originals by group, in the order of :class:`RetentionGroup`."""
     group, due = _group(), sa.and_(*_is_free(), _is_old(limits, now))
     query = (
         sa.select(
@@ -81,20 +81,20 @@ def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list
 
 
 def remove_old(transaction: Transaction, limits: AgeLimits, now: datetime, limit: int) -> int:
-    """Mark up to ``limit`` originals that are older than their limit, oldest first; their number."""
+    """Mark up to ``limit`` originals that are older than their limit, oldest first; returns their number."""
     return _mark(transaction, _is_old(limits, now), RemovalCause.AGE, now, limit)
 
 
 def remove_for_space(transaction: Transaction, group: RetentionGroup, now: datetime, limit: int) -> int:
-    """Mark up to ``limit`` originals of a group whatever their age, oldest first; their number."""
+    """Mark up to ``limit`` originals of a group regardless of age, oldest first; returns their number."""
     condition = _is_flagged() if group is RetentionGroup.FLAGGED else ~_is_flagged()
     return _mark(transaction, condition, RemovalCause.SPACE, now, limit)
 
 
 def remove_artifacts(transaction: Transaction, before: datetime | None, now: datetime, limit: int) -> int:
-    """Mark previews, maps and results of up to ``limit`` images whose original is gone; their number.
+    """Mark previews, maps and results of up to ``limit`` images whose original is gone; returns their number.
 
-    With ``before`` only of images that were decided before it. What still has a result to deliver is left.
+    With ``before``, only of images decided before it. Images with an undelivered result are skipped.
     """
     old = sa.true() if before is None else _verdicts.decided_at < before
     chosen = (
@@ -112,8 +112,8 @@ def remove_artifacts(transaction: Transaction, before: datetime | None, now: dat
 def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit: int) -> tuple[int, int]:
     """Delete the files of up to ``limit`` marked originals and as many sets of artifacts.
 
-    Returns the number of originals and their bytes. The rows are locked while files are deleted, so that an image that
-    arrives again at this moment is either kept or refused, never half of both.
+    Returns the number of originals and their bytes. The rows are locked while files are deleted, so an image that
+    arrives again at this moment is either stored or refused, never half of each.
     """
     count = size = 0
     with database.begin() as transaction:
@@ -146,7 +146,7 @@ def _audit(row: sa.Row[Any], now: datetime) -> AuditEntry:
 
 
 def artifact_keys(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[str]:
-    """Keys of all that was made from images."""
+    """Keys of all artifacts made from images."""
     query = sa.select(t.results.c.object_key).where(t.results.c.digest.in_(digests))
     made = [key for key in transaction.execute(query).scalars() if key]
     judged = sa.select(_of.digest, _of.generation).where(_of.digest.in_(digests))
@@ -160,10 +160,10 @@ def artifact_keys(transaction: Transaction, digests: Sequence[InstanceDigest]) -
 
 
 def absence(database: Database, key: str) -> NotFoundError:
-    """Why there is no object of a key: removed, and when, or never stored."""
+    """Why a key has no object: removed, with the time, or never stored."""
     kind, stem = key.partition("/")[0], PurePosixPath(key).stem
     if kind != "results":
-        stem = stem.partition(".")[0]  # behind it stands the number of the judgement
+        stem = stem.partition(".")[0]  # followed by the number of the judgement
     query = sa.select(_of.removed_at, _of.removal_cause, _of.artifacts_removed_at)
     if kind == "results":
         query = query.join(t.results, t.results.c.digest == _of.digest).where(t.results.c.sop_instance_uid == stem)
@@ -190,11 +190,11 @@ def _mark(
         .order_by(_since(), _of.digest)
         .limit(limit)
     )
-    # Chosen before the first change of data: SQLite's write lock is not held while many rows are looked at.
+    # Selected before the first write, so that SQLite's write lock is not held while many rows are read.
     digests = list(transaction.execute(chosen).scalars())
     marked = (
         sa.update(t.instances)
-        # Asked again of the rows themselves: a person or a peer may be asking for one of them at this moment.
+        # Checked again on the rows themselves, because a person or a peer may be requesting one at this moment.
         .where(_of.digest.in_(digests), KEPT, _is_unpromised(), *_is_disposable())
         .values(removed_at=now, removal_cause=cause.value, deleted_at=None)
     )
@@ -217,17 +217,17 @@ def _group() -> sa.ColumnElement[str]:
 
 
 def _is_free() -> tuple[sa.ColumnElement[bool], ...]:
-    """Nothing asks that the original stays: it is in one of the groups that may be removed."""
+    """Nothing requires the original to stay: it is in one of the removable groups."""
     study = _of.study_instance_uid
     return *_is_disposable(), study.not_in(_undelivered()), study.not_in(_undecided()), _is_unpromised()
 
 
 def _is_disposable() -> tuple[sa.ColumnElement[bool], ...]:
-    """No person asks for the study."""
+    """No person needs the study."""
     return _of.study_instance_uid.not_in(_opened()), _of.study_instance_uid.not_in(_held())
 
 
-# Studies by what they wait for. None depends on the image that is looked at, so each list is made once.
+# Studies that wait for something. No list depends on the current image, so each is computed once.
 
 
 def _undecided() -> sa.CompoundSelect[tuple[str]]:
@@ -280,7 +280,7 @@ def _undelivered() -> sa.Select[tuple[str]]:
 
 
 def _is_flagged() -> sa.ColumnElement[bool]:
-    """The verdict flags it, or a person labelled it or is asked to."""
+    """The verdict flags it, or a person labelled it or was asked to."""
     labelled = sa.exists().where(t.labels.c.digest == _of.digest)
     has_request = sa.exists().where(t.requests.c.digest == _of.digest, t.requests.c.answered_at.is_(None))
     return sa.or_(_verdicts.flagged, _verdicts.verdict.in_(_FLAGS), labelled, has_request)
@@ -291,7 +291,7 @@ def _is_unpromised() -> sa.ColumnElement[bool]:
 
 
 def _since() -> sa.ColumnElement[datetime]:
-    """From when the age of an original counts."""
+    """The start of an original's age."""
     return sa.func.coalesce(_of.restored_at, _flagged_studies.resolved_at, _verdicts.decided_at)
 
 

@@ -29,20 +29,20 @@ class ReviewedImage:
 
     @property
     def accepted(self) -> bool:
-        """Whether the node had accepted the image: then somebody chose it at random, or another system rejected it."""
+        """Whether the node had accepted the image, so it was sampled at random or rejected by another system."""
         return self.label.verdict == Verdict.ACCEPT.value
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewLocation:
-    """Where a received image lies, and whose it is."""
+    """The location and patient of a received image."""
 
     object_key: str
     patient: str
 
 
 def locate(transaction: Transaction, digest: str) -> ReviewLocation:
-    """Where the image of a digest lies; NotFoundError when it was not received."""
+    """The location of the image with a digest; NotFoundError if it was not received."""
     row = transaction.execute(
         sa.select(t.instances.c.object_key, t.studies.c.patient_id, t.studies.c.study_instance_uid)
         .join(t.studies, t.studies.c.study_instance_uid == t.instances.c.study_instance_uid)
@@ -65,7 +65,7 @@ def find_digest(transaction: Transaction, name: str) -> InstanceDigest:
 
 
 def newest(transaction: Transaction) -> list[ReviewedImage]:
-    """Each labelled image with its newest label, second readings apart, in the order in which they were given."""
+    """Each labelled image with its newest label, except second readings, in the order of the labels."""
     latest = (
         sa.select(sa.func.max(t.labels.c.label_id).label("label_id"))
         .where(t.labels.c.origin != LabelOrigin.SECOND_READING.value, labels.in_force())
@@ -101,7 +101,7 @@ def newest(transaction: Transaction) -> list[ReviewedImage]:
 
 
 def undecided_images(transaction: Transaction) -> int:
-    """Resolved studies without any label: several of their images are flagged, and the reader did not choose one."""
+    """Number of resolved studies without a label, because several images are flagged and the reader chose none."""
     labelled = (
         sa.select(t.labels.c.label_id)
         .join(t.instances, t.instances.c.digest == t.labels.c.digest)

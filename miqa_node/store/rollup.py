@@ -1,6 +1,6 @@
-"""Keeps counts of every day and every value of a dimension: a million exposures are read as some thousand rows.
+"""Counts by day and value of each dimension, so that a million exposures become a few thousand rows.
 
-A day is counted again when one of its exposures changed; what is counted is always what :mod:`.acquisitions` holds.
+A day is recounted when one of its exposures changes; the source is always :mod:`.acquisitions`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ DIMENSIONS: dict[str, sa.Column[str]] = {
 }
 REASON, FINDING = "reason", "finding"
 WITHIN = ("room", "body_part")
-"""What a page can be narrowed to: its images are counted by every dimension as all images are."""
+"""Fields that can narrow a page; their images are counted by every dimension, like all images."""
 
 MARK = "days"
 OVERLAP = timedelta(minutes=2)
-"""A transaction that began before the last look may have committed after it: its day is counted again."""
+"""Overlap with the last run: a transaction begun before it may have committed after it."""
 DAYS_AT_ONCE = 50
 LOCK = 7205178
-"""PostgreSQL's advisory lock of the process that counts."""
+"""Key of PostgreSQL's advisory lock for counting."""
 DEVIATION_LIMIT = 3.0
 """Half or double the intended exposure (AAPM TG-116); the same limit that plausibility flags."""
 
@@ -62,14 +62,14 @@ MEASURES: dict[str, sa.ColumnElement[Any]] = {
         sa.func.sum(sa.case((acquisitions.c.exposure_index > 0.0, sa.func.ln(acquisitions.c.exposure_index)))), 0.0
     ),
 }
-"""What is counted of exposures, however they are grouped."""
+"""The counts of exposures in every grouping."""
 
 
 def refresh(transaction: Transaction, now: datetime, *, most_days: int | None = None) -> int:
-    """Count the days that changed since the last look; how many are still to be counted.
+    """Count the days that changed since the last run; returns the number of days still uncounted.
 
-    With ``most_days`` only that many are counted, the newest first, and the mark stays until all are. Does nothing
-    while another process counts.
+    With ``most_days``, at most that many, newest first; the mark stays until all are counted. Does nothing while
+    another process counts.
     """
     if not _alone(transaction):
         return 0
@@ -85,7 +85,7 @@ def refresh(transaction: Transaction, now: datetime, *, most_days: int | None = 
     chosen = days[:most_days]
     for start in range(0, len(chosen), DAYS_AT_ONCE):
         _count(transaction, chosen[start : start + DAYS_AT_ONCE])
-    if len(chosen) == len(days) and now > mark:  # a clock that is behind that of another machine takes nothing back
+    if len(chosen) == len(days) and now > mark:  # a slow clock on another machine must not move the mark back
         transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == MARK).values(until=now))
     return len(days) - len(chosen)
 

@@ -1,4 +1,4 @@
-"""Views of the worklist that people save: their own, and those that they share with everybody."""
+"""Saved views of the worklist: people's own and shared ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load(transaction: Transaction, name: str, person: str) -> SavedView:
 
 
 def save(transaction: Transaction, view: SavedView, actor: str) -> SavedView:
-    """Keep a view; one of the same name and owner is replaced. ConflictError beyond MAX_OWN views."""
+    """Save a view, replacing one of the same name and owner. ConflictError beyond MAX_OWN views."""
     own = saved_views.c.owner == view.owner
     transaction.execute(sa.delete(saved_views).where(own, saved_views.c.name == view.name))
     if transaction.execute(sa.select(sa.func.count()).where(own)).scalar_one() >= MAX_OWN:

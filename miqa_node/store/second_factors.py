@@ -1,7 +1,7 @@
 """Second factors of accounts with passwords: the key of an authenticator app (TOTP, RFC 6238), and recovery codes.
 
-Between the password and the code a browser holds the secret of a *half sign-in*, which opens nothing else. The key must
-be known to compare codes, so it is stored as it is; of recovery codes and secrets only the SHA-256 is.
+Between password and code, a browser has the secret of a *half sign-in*, which gives no other access. The key is needed
+to compare codes, so it is stored in plain text; recovery codes and secrets are stored only as SHA-256.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from miqa_node.store.secrets import new_secret, sha256_of
 from miqa_node.store.tables import half_sign_ins, recovery_codes, second_factors
 
 HALF_LIFETIME = timedelta(minutes=10)
-"""From the password to the code."""
+"""Time limit from the password to the code."""
 RECOVERY_CODES = 10
 CODE_BYTES = 10
-"""80 random bits: nobody tries them out, also not against their hashes."""
+"""80 random bits: too many to guess, even with the hashes."""
 KEY_BYTES = 20
-"""As long as the hash (RFC 4226 4, R6)."""
+"""Key length, the same as the hash's (RFC 4226 4, R6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecondFactor:
-    """The key in base32, whether a code of it was seen, and the number of the last time step that was used."""
+    """The key in base32, whether it was confirmed with a code, and the last used time step."""
 
     key: str
     confirmed: bool
@@ -43,13 +43,13 @@ def find(transaction: Transaction, name: str) -> SecondFactor | None:
 
 
 def of_accounts(transaction: Transaction) -> set[str]:
-    """Names of all accounts with a confirmed one."""
+    """Names of all accounts with a confirmed second factor."""
     query = sa.select(second_factors.c.name).where(second_factors.c.confirmed_at.is_not(None))
     return set(transaction.execute(query).scalars())
 
 
 def begin(transaction: Transaction, name: str) -> SecondFactor:
-    """The key to be put into an app; the same until it is confirmed, AccessError once it is."""
+    """The key for the app; the same until it is confirmed, AccessError afterwards."""
     factor = find(transaction, name)
     if factor is not None and factor.confirmed:
         raise AccessError("This account has a second factor already. Remove it first.")
@@ -61,19 +61,19 @@ def begin(transaction: Transaction, name: str) -> SecondFactor:
 
 
 def use_step(transaction: Transaction, name: str, step: int) -> bool:
-    """Whether the code of a time step is accepted: each once, and none older (RFC 6238 5.2)."""
+    """Whether the code of a time step is accepted: each step once, and never an older one (RFC 6238 5.2)."""
     this = sa.and_(second_factors.c.name == name, second_factors.c.step < step)
     return bool(transaction.execute(sa.update(second_factors).where(this).values(step=step)).rowcount)
 
 
 def confirm(transaction: Transaction, name: str, now: datetime) -> list[str]:
-    """A code of the app was right: from now on it is asked for. Gives recovery codes, which are shown this once."""
+    """Put the factor in force after a right code. Returns recovery codes, which are shown only once."""
     transaction.execute(sa.update(second_factors).where(second_factors.c.name == name).values(confirmed_at=now))
     return renew_codes(transaction, name)
 
 
 def renew_codes(transaction: Transaction, name: str) -> list[str]:
-    """New recovery codes in place of all older ones."""
+    """Replace all recovery codes by new ones."""
     codes = [base64.b32encode(token_bytes(CODE_BYTES)).decode().lower() for _ in range(RECOVERY_CODES)]
     transaction.execute(sa.delete(recovery_codes).where(recovery_codes.c.name == name))
     rows = [{"code_sha256": sha256_of(f"{name} {code}"), "name": name} for code in codes]
@@ -82,20 +82,20 @@ def renew_codes(transaction: Transaction, name: str) -> list[str]:
 
 
 def use_recovery_code(transaction: Transaction, name: str, code: str) -> bool:
-    """Whether it was a recovery code; each works once."""
+    """Whether the code is a recovery code, which is then used up."""
     plain = "".join(code.split()).replace("-", "").lower()
     this = recovery_codes.c.code_sha256 == sha256_of(f"{name} {plain}")
     return bool(transaction.execute(sa.delete(recovery_codes).where(this)).rowcount)
 
 
 def codes_left(transaction: Transaction, name: str) -> int:
-    """How many recovery codes an account has."""
+    """Number of an account's recovery codes."""
     query = sa.select(sa.func.count()).select_from(recovery_codes).where(recovery_codes.c.name == name)
     return int(transaction.execute(query).scalar_one())
 
 
 def remove(transaction: Transaction, name: str) -> bool:
-    """Take the second factor and its recovery codes away; whether there was a confirmed one."""
+    """Remove the second factor and its recovery codes; returns whether it was confirmed."""
     factor = find(transaction, name)
     for table in (recovery_codes, second_factors):
         transaction.execute(sa.delete(table).where(table.c.name == name))
@@ -103,7 +103,7 @@ def remove(transaction: Transaction, name: str) -> bool:
 
 
 def begin_half(transaction: Transaction, name: str, target: str, now: datetime) -> str:
-    """What the browser's cookie shall hold after the password, until the code; older ones of the account end."""
+    """Begin a half sign-in; returns the secret for the browser's cookie. Older half sign-ins of the account end."""
     secret = new_secret()
     transaction.execute(
         sa.delete(half_sign_ins).where(sa.or_(half_sign_ins.c.name == name, half_sign_ins.c.expires_at <= now))
@@ -114,7 +114,7 @@ def begin_half(transaction: Transaction, name: str, target: str, now: datetime) 
 
 
 def half(transaction: Transaction, secret: str, now: datetime) -> tuple[str, str]:
-    """Whose password was right, and where the browser wants to go; AccessError if that was too long ago."""
+    """The account of a half sign-in, and its target page; AccessError if it has expired."""
     row = transaction.execute(
         sa.select(half_sign_ins).where(
             half_sign_ins.c.token_sha256 == sha256_of(secret), half_sign_ins.c.expires_at > now
@@ -126,5 +126,5 @@ def half(transaction: Transaction, secret: str, now: datetime) -> tuple[str, str
 
 
 def end_half(transaction: Transaction, secret: str) -> None:
-    """The code was right."""
+    """End a half sign-in after the right code."""
     transaction.execute(sa.delete(half_sign_ins).where(half_sign_ins.c.token_sha256 == sha256_of(secret)))

@@ -1,7 +1,7 @@
-"""The peers that call: when each was last let in, and last refused and why.
+"""The calling peers: when each was last accepted, and last rejected and why.
 
-Strangers can call as often as they like, and no caller may wait for the database: calls are collected in memory and
-written by a thread of their own, and both memory and table have a limited number of rows.
+Strangers can call as often as they like, and no caller may wait for the database. So calls are collected in memory and
+written by a separate thread, and both memory and table are limited.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from miqa_node.store.tables import senders
 
 WRITE_EVERY_S = 2.0
 MAX_SENDERS = 200
-"""The peers that called last; older ones are forgotten, those that were never let in first."""
+"""Maximum number of remembered peers; the oldest are removed first, starting with those never accepted."""
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ _KEY = (senders.c.calling_ae_title, senders.c.peer_address)
 
 
 class SenderBook:
-    """Keeps who called; one per process, safe to use from several threads."""
+    """Records callers; one per process, thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,7 +38,7 @@ class SenderBook:
         self.threads = (self._thread,)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the writing thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -46,7 +46,7 @@ class SenderBook:
         self._thread.stop()
 
     def note(self, calling_ae_title: str, peer_address: str, reason: str = "", hint: str = "") -> None:
-        """A peer was let in, or refused for a reason."""
+        """Note that a peer was accepted, or rejected for a reason."""
         key, now = (calling_ae_title, peer_address), datetime.now(UTC)
         with self._lock:
             if key not in self._called and len(self._called) >= MAX_SENDERS:
@@ -59,7 +59,7 @@ class SenderBook:
             self._called[key] = called
 
     def write(self) -> None:
-        """Write what was collected; it stays collected while the database is unavailable."""
+        """Write the collected calls; they stay collected while the database is unavailable."""
         with self._lock:
             called, self._called = self._called, {}
         if not called:
@@ -81,7 +81,7 @@ class SenderBook:
 
 
 def select(transaction: Transaction) -> list[SenderStatus]:
-    """The peers that called, the last one first."""
+    """The calling peers, most recent first."""
     columns = [senders.c[name] for name in SenderStatus.__dataclass_fields__]
     query = sa.select(*columns).order_by(senders.c.seen_at.desc(), *_KEY).limit(MAX_SENDERS)
     return [SenderStatus(**row) for row in transaction.execute(query).mappings()]

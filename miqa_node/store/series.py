@@ -1,4 +1,4 @@
-"""CT, MR and PET series: what has arrived of them, when one is to be assessed, and which instances it was about."""
+"""CT, MR and PET series: received instances, when to assess a series, and the assessed instances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from miqa_node.store.tables import assessments, dispositions, instances, results
 
 
 def arrive(transaction: Transaction, header: Header, now: datetime) -> None:
-    """Something of the series was received: it waits for more."""
+    """Record an arrival: the series waits for more."""
     row = {
         "series_instance_uid": header.series_instance_uid,
         "modality": header.modality,
@@ -39,10 +39,10 @@ def any_pending(transaction: Transaction) -> bool:
 
 
 def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: datetime) -> list[InstanceDigest]:
-    """End the waiting of every series that is quiet for ``quiet_s`` of its modality, or complete by count.
+    """End the waiting of series that have been quiet for their modality's ``quiet_s``, or are complete by count.
 
-    Gives for each the instance that represents it: the one that came last and has no verdict yet. A series of which
-    all instances have one has nothing new.
+    Returns the representative instance of each: the last arrival without a verdict. A series whose instances all have a
+    verdict has nothing new.
     """
     due = sa.update(series).where(series.c.pending, _is_due(quiet_s, now)).values(pending=False)
     uids = transaction.execute(due.returning(series.c.series_instance_uid)).scalars().all()
@@ -51,12 +51,12 @@ def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: dateti
 
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
-"""The class of every report; a copy in a lower class, for a destination that takes only that, is not another report."""
+"""The class of every report; a copy in a lower class for a limited destination is not another report."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesMember:
-    """One instance of a series; ``conflicting`` ones came after another of the same UID."""
+    """One instance of a series; a ``conflicting`` one came after another with the same UID."""
 
     digest: InstanceDigest
     object_key: str
@@ -64,7 +64,7 @@ class SeriesMember:
 
 
 def files(transaction: Transaction, series_instance_uid: str) -> list[SeriesMember]:
-    """Everything that was received of a series, oldest first."""
+    """All received instances of a series, oldest first."""
     query = (
         sa.select(instances.c.digest, instances.c.object_key, instances.c.conflicting)
         .where(instances.c.series_instance_uid == series_instance_uid)
@@ -84,9 +84,9 @@ def share_verdict(
     *,
     again: bool = False,
 ) -> None:
-    """Give slices without a verdict that of their series; only the representative slice is flagged.
+    """Copy the series' verdict to slices without one; only the representative slice is flagged.
 
-    With ``again`` a shared verdict is replaced; instances that stood for the series keep their own.
+    With ``again``, shared verdicts are replaced; instances that represented the series keep their own.
     """
     for digest in digests:
         if again:
@@ -131,7 +131,7 @@ def earlier_reports(
 
 
 def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[bool]:
-    # A series with more images than it announces is inconsistent: only a quiet period shows that it is complete.
+    # A series with more images than announced is inconsistent: only a quiet period shows that it is complete.
     arrived = (
         sa.select(sa.func.count())
         .select_from(instances)

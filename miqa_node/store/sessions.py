@@ -1,4 +1,4 @@
-"""Browsers that are signed in, and the record of who signed in or tried to."""
+"""Sessions of signed-in browsers, and the record of sign-ins and attempts."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from miqa_node.store.secrets import new_secret, sha256_of
 from miqa_node.store.tables import sessions, sign_ins, users
 
 SEEN_EVERY = timedelta(minutes=1)
-"""How exactly the time of the last request is kept."""
+"""Resolution of the time of the last request."""
 
 
 class SignInOutcome(StrEnum):
-    """How somebody's try to sign in ended."""
+    """The outcome of a sign-in attempt."""
 
     SIGNED_IN = "signed in"
     PASSWORD_RIGHT = "password right"  # noqa: S105 - words, no secrets
-    """The second factor is asked for next. It does not end the count of failures, or codes could be tried for ever."""
+    """The second factor comes next. Failures are not reset, or codes could be guessed without limit."""
     REFUSED = "refused"
     THROTTLED = "throttled"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedInSession:
-    """Who is signed in with a browser.
+    """A signed-in browser.
 
-    ``checked_at``: when the site's provider last confirmed it; None for those who did not sign on there. ``sealed`` is
-    what it is asked with, encrypted; empty if the provider gave nothing for that.
+    ``checked_at``: when the site's provider last confirmed it; None for other sign-ins. ``sealed`` is the encrypted
+    refresh token; empty if the provider issued none.
     """
 
     name: str
@@ -45,7 +45,7 @@ class SignedInSession:
 
 
 def start(transaction: Transaction, name: str, now: datetime, *, most: int) -> str:
-    """What the browser's cookie shall hold; the account's oldest sessions beyond ``most`` end."""
+    """Start a session; returns the secret for the cookie. The account's oldest sessions beyond ``most`` end."""
     secret = new_secret()
     transaction.execute(
         sa.insert(sessions).values(token_sha256=sha256_of(secret), name=name, started_at=now, seen_at=now)
@@ -72,9 +72,9 @@ def find(
     confirmed: timedelta = timedelta.max,
     by_itself: bool = False,
 ) -> SignedInSession | None:
-    """Whose session a cookie represents; None when it ended, or its account was disabled.
+    """The session of a cookie; None if it ended, or its account is disabled.
 
-    ``confirmed``: how long ago the site's provider may have confirmed a session that began there. A request that a page
+    ``confirmed``: maximum age of the provider's confirmation for a session that began there. A request that a page
     sends ``by_itself`` is not a sign of a person and does not extend the session.
     """
     is_confirmed: sa.ColumnElement[bool] = sa.true()
@@ -101,7 +101,7 @@ def find(
 def confirm(
     transaction: Transaction, secret: str, sealed: str, now: datetime, *, provider_sid: str | None = None
 ) -> None:
-    """The site's provider has confirmed the signed-in person; ``provider_sid`` is its name of the session, if new."""
+    """Record a confirmation by the site's provider; ``provider_sid`` is its session identifier, if new."""
     values: dict[str, object] = {"sealed": sealed, "checked_at": now}
     if provider_sid is not None:
         values["provider_sid"] = provider_sid
@@ -109,16 +109,16 @@ def confirm(
 
 
 def take_check(transaction: Transaction, secret: str, now: datetime, apart: timedelta) -> bool:
-    """Whether the caller may ask the provider about a session: of many requests one, and again after a time."""
+    """Whether the caller may check a session with the provider: only one of many requests, and again after a time."""
     is_free = sa.or_(sessions.c.asked_at.is_(None), sessions.c.asked_at <= now - apart)
     this = sessions.c.token_sha256 == sha256_of(secret)
     return bool(transaction.execute(sa.update(sessions).where(this, is_free).values(asked_at=now)).rowcount)
 
 
 def end_at_provider(transaction: Transaction, subject: str, sid: str, before: datetime, now: datetime) -> list[str]:
-    """End what began at the site's provider before a time: all sessions of a subject, or the one it calls ``sid``.
+    """End sessions begun at the site's provider before a time: all of a subject, or the one with ``sid``.
 
-    One of the two may be empty. The names of the accounts are given back, once per session.
+    One of the two may be empty. Returns the accounts' names, once per session.
     """
     conditions = [sessions.c.checked_at.is_not(None), sessions.c.started_at <= before]
     if sid:
@@ -145,14 +145,14 @@ def end_all(transaction: Transaction, name: str) -> None:
 
 
 def of_accounts(transaction: Transaction) -> dict[str, tuple[int, datetime]]:
-    """With how many browsers each account is signed in, and its last request to the minute."""
+    """Number of sessions of each account, and its last request to the minute."""
     last = sa.func.max(sessions.c.seen_at, type_=sessions.c.seen_at.type)
     query = sa.select(sessions.c.name, sa.func.count(), last).group_by(sessions.c.name)
     return {row[0]: (int(row[1]), row[2]) for row in transaction.execute(query)}
 
 
 def forget_ended(transaction: Transaction, now: datetime, *, idle: timedelta, lifetime: timedelta) -> None:
-    """Remove the rows of sessions that ended by themselves."""
+    """Remove the rows of expired sessions."""
     transaction.execute(
         sa.delete(sessions).where(sa.or_(sessions.c.seen_at <= now - idle, sessions.c.started_at <= now - lifetime))
     )
@@ -161,7 +161,7 @@ def forget_ended(transaction: Transaction, now: datetime, *, idle: timedelta, li
 def note(
     transaction: Transaction, name: str, peer_address: str, means: str, outcome: SignInOutcome, now: datetime
 ) -> None:
-    """Write down that somebody signed in or tried to; ``name`` is empty when no account has it."""
+    """Record a sign-in or an attempt; ``name`` is empty if there is no such account."""
     transaction.execute(
         sa.insert(sign_ins).values(at=now, name=name, peer_address=peer_address, means=means, outcome=outcome.value)
     )
@@ -174,9 +174,9 @@ def note(
 
 
 def failures(transaction: Transaction, name: str, peer_address: str, since: datetime) -> tuple[int, int]:
-    """Wrong passwords since then: for the account from this address, and for any account from this address.
+    """Number of wrong passwords since then: for the account from this address, and for any account from this address.
 
-    Those for the account before it last signed in from there do not count.
+    Those before the account's last sign-in from there do not count for the account.
     """
     here = sa.and_(sign_ins.c.peer_address == peer_address, sign_ins.c.at > since)
     last = sa.select(sa.func.max(sign_ins.c.at)).where(

@@ -1,4 +1,4 @@
-"""Results of packages on the same images, side by side: the active package's and a silent candidate's."""
+"""Results of packages on the same images, side by side: the active package's and a shadow's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Opinion:
 
 
 def save(transaction: Transaction, package: str, assessment: Assessment, disposition: Disposition) -> bool:
-    """Store a candidate's result apart from verdicts and reports; False if there is one already."""
+    """Store a shadow's result separately from verdicts and reports; False if there already is one."""
     return insert_or_ignore(
         transaction,
         shadow_assessments,
@@ -43,7 +43,7 @@ def save(transaction: Transaction, package: str, assessment: Assessment, disposi
 
 
 def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[InstanceDigest, Opinion]:
-    """The newest opinions of a package, as active one or as candidate, by image."""
+    """The newest opinions of a package, as active package or as shadow, by image."""
     name, _, version = package.rpartition("-")
     active = (
         sa.select(
@@ -75,7 +75,7 @@ def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[Inst
         .limit(limit)
     )
     opinion_by_digest: dict[InstanceDigest, Opinion] = {}
-    for query in (shadow, active):  # where both exist, the one that counted wins
+    for query in (shadow, active):  # if both exist, the effective one wins
         for row in transaction.execute(query):
             digest = InstanceDigest(row.digest)
             opinion_by_digest[digest] = Opinion(
@@ -89,6 +89,6 @@ def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[Inst
 
 
 def count(transaction: Transaction, package: str) -> int:
-    """How many silent opinions there are of a package."""
+    """Number of shadow opinions of a package."""
     query = sa.select(sa.func.count()).select_from(shadow_assessments).where(shadow_assessments.c.package == package)
     return transaction.execute(query).scalar_one()

@@ -1,4 +1,4 @@
-"""Proposed and confirmed limits of a site's rooms: rows are added or confirmed, the newest confirmed one counts."""
+"""Proposed and confirmed limits of a site's rooms: rows are only added or confirmed; the newest confirmed counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _proposal = TypeAdapter(LimitProposal)
 
 
 def propose(transaction: Transaction, proposal: LimitProposal, now: datetime) -> LimitSet:
-    """Keep a proposal; nothing changes until it is confirmed."""
+    """Store a proposal; nothing changes until it is confirmed."""
     number = transaction.execute(
         sa.insert(site_limits)
         .values(proposed_at=now, document=_proposal.dump_python(proposal, mode="json"), actor="", comment="")
@@ -38,7 +38,7 @@ def confirm(transaction: Transaction, number: int, actor: str, comment: str, now
     NotFoundError
         There is no such proposal.
     ConflictError
-        It was confirmed before, or a later one was: what it was made from is out of date.
+        It or a later one was already confirmed: its data are out of date.
     """
     limit_set = load(transaction, number)
     newest = transaction.execute(
@@ -66,7 +66,7 @@ def withdraw(transaction: Transaction, actor: str, comment: str, now: datetime) 
 
 
 def load(transaction: Transaction, number: int) -> LimitSet:
-    """One set; NotFoundError if there is none of that number."""
+    """One set; NotFoundError if there is none with that number."""
     row = transaction.execute(sa.select(site_limits).where(site_limits.c.number == number)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no set {number} of limits.")
@@ -80,7 +80,7 @@ def history(transaction: Transaction, *, limit: int = 100) -> list[LimitSet]:
 
 
 def current(transaction: Transaction) -> SiteLimits:
-    """The limits in force; without limits if none were confirmed, or they were withdrawn."""
+    """The limits in force; empty if none were confirmed, or they were withdrawn."""
     query = sa.select(site_limits).where(site_limits.c.confirmed_at.is_not(None))
     row = transaction.execute(query.order_by(site_limits.c.number.desc()).limit(1)).one_or_none()
     if row is None:
@@ -91,7 +91,7 @@ def current(transaction: Transaction) -> SiteLimits:
 
 
 def newest_assessments(transaction: Transaction, *, limit: int) -> list[Assessment]:
-    """The newest assessments of the graph that judged last, newest first: strengths of two graphs do not compare."""
+    """The newest assessments of the most recent graph, newest first: strengths of two graphs are not comparable."""
     judged = sa.select(assessments).where(assessments.c.model_sha256 != "").order_by(assessments.c.assessed_at.desc())
     last = transaction.execute(judged.limit(1)).one_or_none()
     if last is None:

@@ -1,4 +1,4 @@
-"""What a station made lately, for the display in its room; of the patient it knows the accession number only."""
+"""A station's recent exposures, for the display in its room, with no patient data except the accession number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from miqa_node.store.tables import assessments, dispositions, instances, studies
 
 MAX_STATIONS = 200
 ACKNOWLEDGED = "acknowledged"
-"""Event of a study of which somebody in the room has seen that an image was flagged."""
+"""Event of a study: somebody in the room has seen that an image was flagged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class StationExposure:
 
 
 def acknowledge(transaction: Transaction, station: str, at: datetime, now: datetime) -> None:
-    """Somebody in the room has seen the exposure that was received at ``at``; NotFoundError if it was not flagged."""
+    """Record that somebody in the room saw the exposure received at ``at``; NotFoundError if it was not flagged."""
     query = (
         sa.select(instances.c.study_instance_uid)
         .join(dispositions, dispositions.c.digest == instances.c.digest)

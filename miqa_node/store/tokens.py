@@ -15,14 +15,14 @@ from miqa_node.store.secrets import new_secret, sha256_of
 from miqa_node.store.tables import tokens, users
 
 PREFIX = "miqa_"
-"""Prefix by which people and secret scanners recognise a leaked token."""
+"""Prefix for recognising a leaked token, by people and secret scanners."""
 
 USED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token: all but itself."""
+    """A token's data without its value."""
 
     token_id: int
     name: str
@@ -34,13 +34,13 @@ class Token:
     revoked_at: datetime | None
 
     def is_in_force(self, now: datetime) -> bool:
-        """Whether it is neither revoked nor too old."""
+        """Whether it is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Whose token was shown, and what it allows: never more than the account's role does."""
+    """The account of a presented token and its permissions, never more than those of the account's role."""
 
     name: str
     role: Role
@@ -55,7 +55,7 @@ def add(
     now: datetime,
     expires_at: datetime | None,
 ) -> str:
-    """A new token of an account; it is shown this once."""
+    """Add a token to an account; its value is shown only once."""
     secret = PREFIX + new_secret()
     transaction.execute(
         sa.insert(tokens).values(
@@ -73,7 +73,7 @@ def add(
 def replace(
     transaction: Transaction, token: Token, now: datetime, ends_at: datetime, expires_at: datetime | None
 ) -> str:
-    """A new token that allows the same; the old one ends at the latest at ``ends_at``."""
+    """Add a token with the same scopes; the old one expires at the latest at ``ends_at``."""
     secret = add(transaction, token.name, token.label, token.scopes, now, expires_at)
     ends_at = ends_at if token.expires_at is None else min(ends_at, token.expires_at)
     transaction.execute(sa.update(tokens).where(tokens.c.token_id == token.token_id).values(expires_at=ends_at))
@@ -89,7 +89,7 @@ def of_secret(transaction: Transaction, secret: str) -> Token:
 
 
 def find(transaction: Transaction, secret: str, now: datetime) -> Bearer | None:
-    """Whose token it is; None when it is revoked, too old or unknown, or its account is disabled."""
+    """The account of a token; None if the token is revoked, expired or unknown, or the account is disabled."""
     row = transaction.execute(
         sa.select(tokens.c.token_id, tokens.c.scopes, tokens.c.used_at, users.c.name, users.c.role)
         .join(users, users.c.name == tokens.c.name)
@@ -115,7 +115,7 @@ def every(transaction: Transaction, name: str = "") -> list[Token]:
 
 
 def load(transaction: Transaction, token_id: int) -> Token:
-    """What is known of a token; NotFoundError if it does not exist."""
+    """A token's data; NotFoundError if it does not exist."""
     row = transaction.execute(sa.select(tokens).where(tokens.c.token_id == token_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no token {token_id}.")
@@ -123,7 +123,7 @@ def load(transaction: Transaction, token_id: int) -> Token:
 
 
 def revoke(transaction: Transaction, token_id: int, now: datetime) -> None:
-    """Refuse a token from now on; NotFoundError if it does not exist or is already revoked."""
+    """Revoke a token; NotFoundError if it does not exist or is already revoked."""
     revoked = transaction.execute(
         sa.update(tokens).where(tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
     )

@@ -1,4 +1,4 @@
-"""What keeps the node small beside its images: old events and requests, files without a row, samples of the disk."""
+"""Cleans up old events and requests, files without a row, and disk samples."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from miqa_node.store.database import Database, Transaction, insert_or_ignore
 
 KINDS = ("instances", "previews", "maps", "series", "results")
 ORPHAN_AGE = timedelta(days=1)
-"""Files younger than this may belong to a row that is being written."""
+"""Minimum age of an orphan: younger files may belong to a row being written."""
 
 SAMPLE_INTERVAL = timedelta(minutes=10)
 FORECAST_DAYS = 7
 MIN_SPAN = timedelta(hours=1)
-"""With samples of a shorter time there is no forecast."""
+"""Minimum time range of samples for a forecast."""
 
 _SETTLED = (DeliveryState.SENT.value, DeliveryState.COMMITTED.value, DeliveryState.CANCELLED.value)
 
 
 def forget_events(transaction: Transaction, before: datetime, limit: int) -> int:
-    """Forget up to ``limit`` old events that are delivered everywhere, with their deliveries; their number."""
+    """Delete up to ``limit`` old, fully delivered events with their deliveries; returns their number."""
     waiting = sa.exists().where(t.deliveries.c.event_id == t.events.c.event_id, t.deliveries.c.state.not_in(_SETTLED))
     old = sa.select(t.events.c.event_id).where(t.events.c.occurred_at < before, ~waiting).limit(limit)
     event_ids = list(transaction.execute(old).scalars())
@@ -38,7 +38,7 @@ def forget_events(transaction: Transaction, before: datetime, limit: int) -> int
 
 
 def forget_requests(transaction: Transaction, before: datetime) -> int:
-    """Forget old requests for storage commitment that were reported or given up; what was promised stays promised."""
+    """Delete old storage commitment requests that were reported or given up; promises stay in force."""
     of = t.commitment_requests.c
     done = sa.delete(t.commitment_requests).where(of.requested_at < before, of.next_attempt_at.is_(None))
     return transaction.execute(done).rowcount
@@ -49,8 +49,8 @@ def sweep_orphans(
 ) -> tuple[int, int]:
     """Delete, or only count, files without a row in the folders of one shard; (number, bytes).
 
-    Such files stay behind when a process is killed between file and row. A file that is younger than a day, or than an
-    image that has no verdict yet, may still get its row.
+    Such files remain if a process is killed between file and row. A file younger than a day, or than an image without a
+    verdict, may still get its row.
     """
     with database.begin() as transaction:
         oldest = transaction.execute(
@@ -65,7 +65,7 @@ def sweep_orphans(
         for start in range(0, len(entries), 500):
             batch = entries[start : start + 500]
             with database.begin() as transaction:
-                # A write lock first: no row of these can be written between the look and the deletion (SQLite).
+                # Take the write lock first: no row of these can be written between check and deletion (SQLite).
                 transaction.execute(sa.update(t.instances).where(sa.false()).values(removal_cause=""))
                 orphans = _without_row(transaction, kind, batch)
                 objects.delete([one.key for one in orphans] if delete else [])
@@ -74,12 +74,12 @@ def sweep_orphans(
 
 
 def shards() -> list[str]:
-    """The folders that files are spread over."""
+    """The folders of files."""
     return [f"{number:02x}" for number in range(256)]
 
 
 def sample_disk(transaction: Transaction, node: str, space: DiskSpace, now: datetime) -> None:
-    """Write down how full the disk is, every few minutes, and forget samples that no forecast needs."""
+    """Record the disk usage every few minutes, and delete samples that no forecast needs."""
     of = t.disk_samples.c
     recent = sa.exists().where(of.node == node, of.at > now - SAMPLE_INTERVAL)
     if transaction.execute(sa.select(recent)).scalar_one():
@@ -118,13 +118,13 @@ def _without_row(transaction: Transaction, kind: str, entries: Iterable[ObjectEn
     stems = [(_stem(kind, one.key), one) for one in entries]
     column = t.results.c.sop_instance_uid if kind == "results" else t.instances.c.digest
     query = sa.select(column).where(column.in_([stem for stem, _ in stems]))
-    if kind == "instances":  # the file of a removed one came again, but its receiver was killed before it said so
+    if kind == "instances":  # a removed original arrived again, but the receiver was killed before recording it
         query = query.where(t.instances.c.deleted_at.is_(None))
     digests = set(transaction.execute(query).scalars())
     return [one for stem, one in stems if stem not in digests]
 
 
 def _stem(kind: str, key: str) -> str:
-    """The UID of a result, the digest of other files; behind a digest may stand the number of a judgement."""
+    """The UID of a result, or the digest of other files; the number of a judgement may follow a digest."""
     name = key.rpartition("/")[2]
     return name.rpartition(".")[0] if kind == "results" else name.partition(".")[0]

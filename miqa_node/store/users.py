@@ -45,7 +45,7 @@ def load(transaction: Transaction, name: str) -> User:
 
 
 def of_subject(transaction: Transaction, subject: str) -> User | None:
-    """The account of somebody who signed on at the site's provider."""
+    """The account of a subject of the site's provider."""
     return _one(transaction, users.c.subject == subject)
 
 
@@ -55,7 +55,7 @@ def every(transaction: Transaction) -> list[User]:
 
 
 def reviewers(transaction: Transaction) -> list[str]:
-    """Names of the people who may decide studies."""
+    """Names of people with the permission to decide studies."""
     return [
         user.name
         for user in every(transaction)
@@ -72,7 +72,7 @@ def add(
     password_hash: str = "",
     subject: str | None = None,
 ) -> User:
-    """A new account; ConflictError when the name is taken."""
+    """Add an account; ConflictError if the name is taken."""
     values = {
         "name": name,
         "role": role.value,
@@ -87,12 +87,12 @@ def add(
 
 
 def set_role(transaction: Transaction, name: str, role: Role) -> None:
-    """Give an account another role; it counts from the next request on."""
+    """Change an account's role from the next request on."""
     _change(transaction, name, role=role.value)
 
 
 def renew_hash(transaction: Transaction, name: str, password_hash: str) -> None:
-    """Keep the same password with today's parameters."""
+    """Store a new hash of the same password with the current parameters."""
     _change(transaction, name, password_hash=password_hash)
 
 
@@ -103,7 +103,7 @@ def set_password(transaction: Transaction, name: str, password_hash: str) -> Non
 
 
 def set_disabled(transaction: Transaction, name: str, *, disabled: bool, now: datetime) -> None:
-    """Shut an account out at once, its sessions, tokens and links too, or let it in again without them."""
+    """Disable an account at once, with its sessions, tokens and links, or enable it again without them."""
     _change(transaction, name, disabled=disabled)
     if disabled:
         transaction.execute(sa.delete(sessions).where(sessions.c.name == name))
@@ -114,9 +114,9 @@ def set_disabled(transaction: Transaction, name: str, *, disabled: bool, now: da
 
 
 def invite(transaction: Transaction, name: str, expires_at: datetime) -> str:
-    """The secret of a link that may be used once; ``name`` is empty for the link that sets the node up.
+    """The secret of a one-time link; ``name`` is empty for the link that sets up the node.
 
-    A new link takes the place of an older one for the same name.
+    A new link replaces an older one for the same name.
     """
     secret = new_secret()
     transaction.execute(sa.delete(invitations).where(invitations.c.name == name))
@@ -125,7 +125,7 @@ def invite(transaction: Transaction, name: str, expires_at: datetime) -> str:
 
 
 def invited(transaction: Transaction, secret: str, now: datetime) -> str:
-    """Whom a link is for; AccessError when it was used, is too old or never was."""
+    """The account of a link; AccessError if the link was used, has expired or never existed."""
     name = transaction.execute(
         sa.select(invitations.c.name).where(
             invitations.c.token_sha256 == sha256_of(secret), invitations.c.expires_at > now
@@ -137,7 +137,7 @@ def invited(transaction: Transaction, secret: str, now: datetime) -> str:
 
 
 def use_invitation(transaction: Transaction, secret: str, now: datetime) -> str:
-    """The same, and the link is used up; of two who come at once one is refused."""
+    """The same, using up the link; of two concurrent requests, one is refused."""
     name = invited(transaction, secret, now)
     used = transaction.execute(sa.delete(invitations).where(invitations.c.token_sha256 == sha256_of(secret)))
     if not used.rowcount:

@@ -1,4 +1,4 @@
-"""The views that sites may query themselves: made by a migration, described in docs/reference/analysis-schema.md."""
+"""Database views for sites' own queries: created by a migration, described in docs/reference/analysis-schema.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 5000
 
 
 def read(transaction: Transaction, view: str, first: date, last: date) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """Names of the columns of a view, and its rows from the first day to the last."""
+    """Column names of a view, and its rows from the first day to the last."""
     when = sa.column(VIEWS[view], sa.Date)
     query = (
         sa.select(sa.text("*"))

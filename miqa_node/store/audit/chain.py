@@ -1,8 +1,8 @@
-"""The chain of the audit trail: each record's hash is over its content and the hash before it; its end is signed.
+"""The chain of the audit trail: each record's hash covers its content and the previous hash; the head is signed.
 
-Records are added without a place by any process and transaction. Sealing gives places under a lock: first come, first
-sealed, with nothing in between. Whoever changes, removes or inserts a sealed record breaks the chain at that place;
-a cut-off end contradicts the signed head.
+Any process and transaction adds records without a number. Sealing numbers them under a lock, in order and without gaps.
+Changing, removing or inserting a sealed record breaks the chain at that place; a truncated chain contradicts the signed
+head.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def waits(transaction: Transaction) -> bool:
 
 
 def seal(transaction: Transaction, signer: Signer, node: str, now: datetime, limit: int = BATCH) -> int:
-    """Give up to ``limit`` records their places, and sign the new head; their number."""
+    """Number up to ``limit`` records and sign the new head; returns how many were sealed."""
     marks.lock(transaction)
     head = marks.read(transaction, HEAD) or ChainMark(0, GENESIS, {})
     columns = (_of.record_id, *records.COLUMNS)
@@ -105,10 +105,10 @@ def hash_of(one: AuditRecord, before: str) -> str:
 def prune(
     transaction: Transaction, signer: Signer, node: str, before: datetime, now: datetime, *, sent: str = ""
 ) -> int:
-    """Remove the records from the first up to ``before``, or as far as a receiver has them; their number.
+    """Remove records from the first up to ``before``, but none that a receiver lacks; returns their number.
 
-    A signed checkpoint takes their place, so that the rest can still be checked; ``sent`` is the name of the mark of
-    what was sent.
+    A signed checkpoint replaces them, so that the rest can still be checked; ``sent`` is the name of the mark of sent
+    records.
     """
     marks.lock(transaction)
     start = marks.read(transaction, CHECKPOINT) or ChainMark(0, GENESIS, {})
@@ -131,7 +131,7 @@ def prune(
 
 
 class _Patients:
-    """The studies of images and the pseudonyms of the patients of studies, looked up for many records at once."""
+    """Studies by image and patients' pseudonyms by study, looked up for many records at once."""
 
     def __init__(self, transaction: Transaction, rows: Collection[sa.RowMapping]) -> None:
         images = t.instances.c
@@ -186,7 +186,7 @@ def _judge_end(head: ChainMark | None, last: int, sha256: str, public_keys: Coll
 
 
 def _stored(database: Database) -> Iterator[AuditRecord]:
-    """Sealed records in order, whatever bytes their texts hold."""
+    """Sealed records in order, with texts of any bytes."""
     last = -(2**62)
     while True:
         with database.begin() as transaction:
@@ -203,7 +203,7 @@ def _stored(database: Database) -> Iterator[AuditRecord]:
 
 
 def _bytes_of(column: sa.ColumnElement[Any], database: Database) -> sa.ColumnElement[Any]:
-    """A text of SQLite as bytes: it may hold any, and the driver would refuse what is not UTF-8."""
+    """A text of SQLite as bytes, because the driver would refuse invalid UTF-8."""
     if not database.is_sqlite:
         return column
     if isinstance(column.type, sa.Boolean):

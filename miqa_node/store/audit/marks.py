@@ -1,4 +1,4 @@
-"""Places in the chain of the audit trail, and the lock under which the chain grows."""
+"""Named positions in the chain of the audit trail, and the lock for extending the chain."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from miqa_node.store.tables import audit_marks
 
 HEAD, CHECKPOINT = "head", "checkpoint"
 GENESIS = "0" * 64
-"""In place of the hash before the first record."""
+"""The previous hash of the first record."""
 
 _of = audit_marks.c
 
 
 @dataclass(frozen=True, slots=True)
 class ChainMark:
-    """A place in the chain; ``document`` is its signed document, or empty."""
+    """A position in the chain; ``document`` is its signed document, or empty."""
 
     number: int
     sha256: str
@@ -31,7 +31,7 @@ class ChainMark:
 
 
 def lock(transaction: Transaction) -> None:
-    """Have the end of the chain to oneself until the transaction ends: one row on PostgreSQL, all on SQLite."""
+    """Lock the head of the chain until the transaction ends: one row on PostgreSQL, the whole database on SQLite."""
     held = sa.update(audit_marks).where(_of.name == HEAD).values(name=HEAD)
     if not transaction.execute(held).rowcount:
         insert_or_ignore(transaction, audit_marks, _start(HEAD))
@@ -39,20 +39,20 @@ def lock(transaction: Transaction) -> None:
 
 
 def read(transaction: Transaction, name: str) -> ChainMark | None:
-    """A place; None if it was never written."""
+    """A mark; None if it was never written."""
     row = transaction.execute(sa.select(audit_marks).where(_of.name == name)).one_or_none()
     return None if row is None else ChainMark(row.number, row.sha256, json.loads(row.document))
 
 
 def write(transaction: Transaction, name: str, place: ChainMark) -> None:
-    """Write a place down."""
+    """Write a mark."""
     insert_or_ignore(transaction, audit_marks, _start(name))
     values = {"number": place.number, "sha256": place.sha256, "document": canonical(place.document).decode()}
     transaction.execute(sa.update(audit_marks).where(_of.name == name).values(values))
 
 
 def replace(transaction: Transaction, name: str, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Write down what is in force now; what was before if that differs, else None. One of several processes gets it."""
+    """Record what is in force now; returns the previous value if different, else None. Only one process gets it."""
     lock(transaction)
     before = read(transaction, name)
     if before is not None and before.document == document:
@@ -62,7 +62,7 @@ def replace(transaction: Transaction, name: str, document: Mapping[str, Any]) ->
 
 
 def lease(transaction: Transaction, name: str, now: datetime, lease_s: float) -> ChainMark | None:
-    """Have a place to oneself for a time; None if another process has it."""
+    """Lease a mark for a time; None if another process has it."""
     insert_or_ignore(transaction, audit_marks, _start(name))
     free = sa.or_(_of.lease_until.is_(None), _of.lease_until <= now)
     claim = sa.update(audit_marks).where(_of.name == name, free).values(lease_until=now + timedelta(seconds=lease_s))
@@ -70,7 +70,7 @@ def lease(transaction: Transaction, name: str, now: datetime, lease_s: float) ->
 
 
 def advance(transaction: Transaction, name: str, number: int) -> None:
-    """Give a leased place back, as far as it got."""
+    """Return a leased mark at its new position."""
     later = sa.case((_of.number < number, number), else_=_of.number)
     transaction.execute(sa.update(audit_marks).where(_of.name == name).values(number=later, lease_until=None))
 

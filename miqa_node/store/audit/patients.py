@@ -1,4 +1,4 @@
-"""Pseudonyms of patients in the audit trail, each with a key of its own: without the key nobody can recompute it."""
+"""Pseudonyms of patients in the audit trail, each with a separate key, without which nobody can recompute it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _keys = t.audit_patients.c
 
 
 def pseudonyms(transaction: Transaction, patient_ids: Collection[str]) -> dict[str, str]:
-    """Pseudonyms by Patient ID; keys that are missing are made."""
+    """Pseudonyms by Patient ID; missing keys are created."""
     rows = transaction.execute(
         sa.select(_keys.patient_id, _keys.pseudonym).where(_keys.patient_id.in_(set(patient_ids)))
     )
@@ -31,11 +31,11 @@ def pseudonyms(transaction: Transaction, patient_ids: Collection[str]) -> dict[s
 
 
 def forget(transaction: Transaction, patient_id: str, studies: Sequence[str]) -> str:
-    """Delete the key of a patient, so that nobody can tell any more whom the records name; the pseudonym.
+    """Delete a patient's key, so that the records can no longer be attributed; returns the pseudonym.
 
-    Records of the patient that are not sealed yet get the pseudonym, too. The studies must still name the patient.
+    The patient's unsealed records get the pseudonym, too. The studies must still identify the patient.
     """
-    lock(transaction)  # sealing must not make a new key from rows that still name the patient
+    lock(transaction)  # sealing must not create a new key from rows that still identify the patient
     pseudonym = (
         transaction.execute(sa.select(_keys.pseudonym).where(_keys.patient_id == patient_id)).scalar_one_or_none()
         or _make(patient_id)[1]
@@ -52,7 +52,7 @@ def forget(transaction: Transaction, patient_id: str, studies: Sequence[str]) ->
 
 
 def forget_unnamed(transaction: Transaction) -> None:
-    """Delete keys of patients whom no record names any more."""
+    """Delete keys of patients without any record."""
     named = sa.exists().where(t.audit_records.c.patient == _keys.pseudonym)
     transaction.execute(sa.delete(t.audit_patients).where(~named))
 

@@ -1,4 +1,4 @@
-"""Records of the audit trail: added within the transaction of what they record, read by filter."""
+"""Records of the audit trail: added in the transaction of the recorded action, read by filter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.store.database import Transaction
 from miqa_node.store.tables import audit_patients, audit_records
 
 NODE = "node"
-"""The actor of what the node does without a person."""
+"""The actor of the node's own actions."""
 
 _of = audit_records.c
 COLUMNS = tuple(_of[one.name] for one in fields(AuditRecord))
@@ -24,7 +24,7 @@ COLUMNS = tuple(_of[one.name] for one in fields(AuditRecord))
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What a record says before it is sealed; the patient follows from the study, the study from the digest."""
+    """The content of a record before sealing; the patient follows from the study, the study from the digest."""
 
     event: AuditEvent
     at: datetime
@@ -45,7 +45,7 @@ def add(transaction: Transaction, *entries: AuditEntry) -> None:
 
 
 def select(transaction: Transaction, chosen: AuditFilter) -> list[AuditRecord]:
-    """Records that match, the newest first; those that are not sealed yet come first of all."""
+    """Matching records, newest first; unsealed ones come first."""
     of, conditions = _of, []
     for column, value in ((of.event, chosen.event), (of.actor, chosen.actor), (of.study, chosen.study)):
         if value:
@@ -66,13 +66,13 @@ def select(transaction: Transaction, chosen: AuditFilter) -> list[AuditRecord]:
 
 
 def after(transaction: Transaction, number: int, limit: int) -> list[AuditRecord]:
-    """Sealed records behind a place of the chain, in its order."""
+    """Sealed records after a position of the chain, in order."""
     query = sa.select(*COLUMNS).where(_of.number > number).order_by(_of.number).limit(limit)
     return [record(row) for row in transaction.execute(query).mappings()]
 
 
 def record(row: Mapping[str, Any] | sa.RowMapping) -> AuditRecord:
-    """The record of a row with :data:`COLUMNS`, by their names."""
+    """The record of a row with the columns :data:`COLUMNS`."""
     return AuditRecord(**{**row, "number": row["number"] or 0, "sha256": row["sha256"] or ""})
 
 
@@ -84,12 +84,12 @@ def patient_ids(transaction: Transaction, pseudonyms: Sequence[str]) -> dict[str
 
 
 def words(one: AuditRecord) -> str:
-    """The detail as people read it."""
+    """The detail as text for people."""
     return ", ".join(f"{name} {value}" for name, value in json.loads(one.detail).items())
 
 
 def moment(at: datetime) -> str:
-    """A time as records hold it.
+    """A time in the form of the records.
 
     >>> moment(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     '2026-01-02T03:04:05.000000+00:00'

@@ -19,7 +19,7 @@ users = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
-# One row per browser that is signed in. Only the SHA-256 of what the cookie holds is kept. Of those that signed on at
+# One row per signed-in browser. Only the SHA-256 of the cookie's secret is kept. Of those that signed on at
 # the site's provider: its name of the session, a refresh token that only the cookie opens, when it last confirmed the
 # person, and when it was last asked.
 sessions = sa.Table(
@@ -69,7 +69,7 @@ second_factors = sa.Table(
     sa.Column("step", sa.BigInteger, nullable=False),
 )
 
-# What works once in place of a code, until it is used; only the SHA-256 with the name is kept.
+# Recovery codes: each works once in place of a code; only the SHA-256 with the name is kept.
 recovery_codes = sa.Table(
     "recovery_codes",
     metadata,
@@ -77,7 +77,7 @@ recovery_codes = sa.Table(
     sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
 )
 
-# Browsers between password and code. Only the SHA-256 of what the cookie holds is kept.
+# Browsers between password and code. Only the SHA-256 of the cookie's secret is kept.
 half_sign_ins = sa.Table(
     "half_sign_ins",
     metadata,
@@ -87,7 +87,7 @@ half_sign_ins = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False),
 )
 
-# Who signed in, or tried to; rows are only ever added. A name that no account has is not written down: it may be a
+# Sign-ins and attempts; rows are only added. A name without an account is not stored: it may be a
 # password that was typed into the wrong field.
 sign_ins = sa.Table(
     "sign_ins",
@@ -102,7 +102,7 @@ sign_ins = sa.Table(
     sa.Index("ix_sign_ins_peer_address", "peer_address", "at"),
 )
 
-# What administrators did with accounts and tokens, by page or command; rows are only ever added.
+# Actions on accounts and tokens, by page or command; rows are only added.
 account_events = sa.Table(
     "account_events",
     metadata,

@@ -93,7 +93,7 @@ measurement_weeks = sa.Table(
     sa.Column("count", sa.Integer, nullable=False),
 )
 
-# Until when changes of acquisitions are in the roll-up.
+# The time up to which changes of acquisitions are in the roll-up.
 rollup_marks = sa.Table(
     "rollup_marks",
     metadata,
@@ -101,7 +101,7 @@ rollup_marks = sa.Table(
     sa.Column("until", UtcDateTime, nullable=False),
 )
 
-# Monthly reports that lie in the object store, by month ("2026-10").
+# Monthly reports in the object store, by month ("2026-10").
 analysis_reports = sa.Table(
     "analysis_reports",
     metadata,

@@ -26,7 +26,7 @@ audit_records = sa.Table(
     sa.Column("sha256", sa.String(64)),
 )
 
-# The key behind the pseudonym of each patient whom sealed records name. Erasing a patient deletes the row.
+# The key of the pseudonym of each patient in sealed records. Erasing a patient deletes the row.
 audit_patients = sa.Table(
     "audit_patients",
     metadata,

@@ -22,7 +22,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        """Give UTC back."""
+        """Return UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -37,4 +37,4 @@ metadata = sa.MetaData(
 Uid = sa.String(64)
 Digest = sa.String(64)
 RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""A number that the database counts up; SQLite does so for INTEGER only."""
+"""An auto-incremented number; SQLite supports that for INTEGER only."""

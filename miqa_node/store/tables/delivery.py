@@ -41,7 +41,8 @@ deliveries = sa.Table(
     sa.Column("next_attempt_at", UtcDateTime, nullable=False),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("last_error", sa.Text, nullable=False),
-    # The first failure since it was queued. FAILED with it: given up only because the destination was away too long.
+    # The first failure since it was queued. FAILED with this set: given up only because the destination was away too
+    # long.
     sa.Column("failing_since", UtcDateTime),
     sa.Column("queued_at", UtcDateTime, nullable=False),
     sa.Column("sent_at", UtcDateTime),

@@ -1,4 +1,4 @@
-"""Studies and instances, and what was found out about and decided on them."""
+"""Studies and instances, with their assessments and verdicts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ UNDELETED = sa.text(
     " OR (artifacts_removed_at IS NOT NULL AND artifacts_deleted_at IS NULL)"
 )
 BARE = sa.text("removed_at IS NOT NULL AND artifacts_removed_at IS NULL")
-"""The original is gone, previews, maps and results are there."""
+"""The original is gone, but previews, maps and results remain."""
 PROMISED = sa.text("promised_at IS NOT NULL AND archived_at IS NULL AND removed_at IS NULL")
-"""The node has promised a peer to keep it, and no archive has confirmed yet that it has it."""
+"""The node has promised a peer to keep it, and no archive has confirmed it yet."""
 
-# One row per study that something was received of. The only table with patient data besides the objects themselves.
+# One row per study with received objects. The only table with patient data besides the objects themselves.
 studies = sa.Table(
     "studies",
     metadata,
@@ -29,7 +29,7 @@ studies = sa.Table(
     sa.Column("study_description", sa.Text, nullable=False),
 )
 
-# One row per instance that C-STORE was answered for with success; "digest" is the SHA-256 of its data set.
+# One row per instance with a successful C-STORE response; "digest" is the SHA-256 of its data set.
 # "conflicting": another instance with the same SOP Instance UID but other bytes came earlier.
 # Files are removed in two steps, so that a crash leaves none behind: "removed_at" says that readers no longer get the
 # original, "deleted_at" that its file is gone; the same for "artifacts" (previews, maps, results). "restored_at": the
@@ -75,7 +75,7 @@ instances = sa.Table(
     sa.Index("ix_instances_bare", "removed_at", sqlite_where=BARE, postgresql_where=BARE),
 )
 
-# What the header of an instance says, by search key, as it is matched; empty texts if it says nothing.
+# Header values of an instance by search key, in the form for matching; empty if absent.
 source_headers = sa.Table(
     "source_headers",
     metadata,
@@ -115,7 +115,7 @@ dispositions = sa.Table(
     sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
 )
 
-# How often the assessment of an instance was begun; after too many unfinished attempts it is quarantined.
+# Attempts at the assessment of an instance; after too many unfinished ones it is quarantined.
 attempts = sa.Table(
     "attempts",
     metadata,

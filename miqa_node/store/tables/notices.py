@@ -1,4 +1,4 @@
-"""Notices by e-mail: who wants which, and which were sent."""
+"""Notices by e-mail: people's preferences, and sent notices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from miqa_node.store.tables.base import RowId, UtcDateTime, metadata
 
-# What each person wants to hear of; "rooms" is a JSON list.
+# Each person's preferences; "rooms" is a JSON list.
 notice_preferences = sa.Table(
     "notice_preferences",
     metadata,

@@ -1,4 +1,4 @@
-"""What the node knows of its surroundings: destinations as processes see them, and the peers that call."""
+"""The node's surroundings: destinations as seen by each process, and calling peers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from miqa_node.store.tables.base import UtcDateTime, metadata
 
-# One row per destination and process that sends there. "since": from when on it has answered, or not.
+# One row per destination and process that sends there. "since": the time since which it has answered, or not.
 destination_checks = sa.Table(
     "destination_checks",
     metadata,

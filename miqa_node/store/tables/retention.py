@@ -1,4 +1,4 @@
-"""What must stay, and how full the disks are."""
+"""Legal holds, erasures, and disk usage."""
 
 from __future__ import annotations
 

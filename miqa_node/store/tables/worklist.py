@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from miqa_node.store.tables.base import RowId, Uid, UtcDateTime, metadata
 
-# One row per study that was ever flagged, with its current state.
+# One row per flagged study, past or present, with its current state.
 # "rank" orders verdicts, the worst highest. "decision_id" is the decision in force, "retaken_at" when the new exposure
 # came that it requested.
 worklist = sa.Table(
@@ -55,7 +55,7 @@ worklist_facets = sa.Table(
     sa.Index("ix_worklist_facets_label", "label", "study_instance_uid"),
 )
 
-# What happened to a worklist item, by whom and when; rows are only ever added.
+# Events of a worklist item, by whom and when; rows are only added.
 worklist_events = sa.Table(
     "worklist_events",
     metadata,

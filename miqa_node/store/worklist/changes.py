@@ -1,4 +1,4 @@
-"""What happens to flagged studies: they are put on the list, claimed, released, resolved."""
+"""Changes of flagged studies: put on the list, claimed, released, resolved."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from miqa_node.store.worklist.search import COMMENTED, show
 _UNDECIDED: dict[str, object] = {"resolution": None, "resolved_by": "", "resolved_at": None, "decision_id": None}
 
 SELF = "miqa-node"
-"""Who resolves a study that is no longer flagged."""
+"""The actor that resolves a study that is no longer flagged."""
 NOT_FLAGGED = "Judged again: no image of the study is flagged any more."
 
 
 def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict: Verdict, now: datetime) -> None:
-    """Put a study on the list, or let its verdict grow worse; a resolved one opens again."""
+    """Put a study on the list, or worsen its verdict; a resolved one is reopened."""
     new = insert_or_ignore(
         transaction,
         worklist,
@@ -72,10 +72,10 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
 
 
 def follow(transaction: Transaction, study_instance_uid: StudyInstanceUid, now: datetime, *, reopen: bool) -> None:
-    """Let the item of a study follow its verdicts, which may have changed for the better.
+    """Update a study's item to its current verdicts, which may have improved.
 
-    A study without flagged images needs no work: its item is resolved. With ``reopen``, a study that people
-    resolved opens again, because a verdict grew worse.
+    The item of a study without flagged images is resolved. With ``reopen``, a study that people resolved is reopened,
+    because a verdict got worse.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
     state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one_or_none()
@@ -100,19 +100,19 @@ def follow(transaction: Transaction, study_instance_uid: StudyInstanceUid, now: 
 
 
 def claim(transaction: Transaction, study_instance_uid: str, actor: str, now: datetime) -> WorklistItem:
-    """Take an item; ConflictError when it is resolved, and taking another's item moves it."""
+    """Claim an item, also one claimed by another person; ConflictError if it is resolved."""
     return _move(
         transaction, study_instance_uid, WorklistState.CLAIMED, actor, "claimed", "", now, {"claimed_by": actor}
     )
 
 
 def assign(transaction: Transaction, study_instance_uid: str, assignee: str, actor: str, now: datetime) -> WorklistItem:
-    """Give an item to a colleague, whoever has it; giving it to oneself is a claim.
+    """Assign an item to a colleague, whoever has it; assigning it to oneself is a claim.
 
     Raises
     ------
     ConflictError
-        The item is resolved; or the node has accounts and ``assignee`` is none that may decide.
+        The item is resolved; or the node has accounts and ``assignee`` has none with the permission to decide.
     """
     if assignee == actor:
         return claim(transaction, study_instance_uid, actor, now)
@@ -125,7 +125,7 @@ def assign(transaction: Transaction, study_instance_uid: str, assignee: str, act
 
 
 def comment(transaction: Transaction, study_instance_uid: str, text: str, actor: str, now: datetime) -> WorklistItem:
-    """Say something about an item, open or resolved, without deciding; nobody can change or delete it."""
+    """Add a comment to an item, open or resolved, without a decision; nobody can change or delete it."""
     show(transaction, study_instance_uid)
     note(transaction, study_instance_uid, COMMENTED, actor, text.strip(), now)
     return show(transaction, study_instance_uid)
@@ -148,10 +148,10 @@ def resolve(
     reason: str = "",
     regions: Mapping[str, Sequence[RegionOutline]] | None = None,
 ) -> WorklistItem:
-    """Decide an item; the decision becomes a label of the images that it is about.
+    """Decide an item; the decision becomes a label of its images.
 
-    ``digests`` names them; without, the only flagged image is meant; with several, it stays open which one.
-    ``reason`` is a code value of CID 7011, ``regions`` are what the person drew, by digest.
+    ``digests`` names the labelled images, by default the only flagged one, or of several those with ``regions``.
+    ``reason`` is a code value of CID 7011, ``regions`` are the person's drawings, by digest.
     """
     values: dict[str, object] = {
         "resolution": resolution.value,
@@ -193,14 +193,14 @@ def reopen(
     now: datetime,
     decision: int | None = None,
 ) -> Reopening:
-    """Take the decision about an item back: its labels no longer count, and a rejection note that waits is cancelled.
+    """Withdraw the decision about an item: its labels no longer count, and a waiting rejection note is cancelled.
 
-    With ``decision`` only that one is meant. The item stays claimed if ``actor`` claimed it.
+    With ``decision``, only that decision. The item stays claimed if ``actor`` claimed it.
 
     Raises
     ------
     ConflictError
-        The item is open; the node resolved it because nothing is flagged any more; or another decision was made since.
+        The item is open; the node resolved it because nothing is flagged any more; or there is a newer decision.
     """
     before = show(transaction, study_instance_uid)
     if before.state is not WorklistState.RESOLVED:
@@ -251,14 +251,14 @@ def _move(
         .where(worklist.c.study_instance_uid == study_instance_uid, worklist.c.state == before.value)
         .values(state=to.value, **values)
     )
-    if not moved.rowcount:  # somebody else was faster: judge again from where the item is now
+    if not moved.rowcount:  # another person was faster: check the transition again from the current state
         return _move(transaction, study_instance_uid, to, actor, action, comment, now, values)
     note(transaction, study_instance_uid, action, actor, comment, now)
     return show(transaction, study_instance_uid)
 
 
 def _find_by(transaction: Transaction, study_instance_uid: str) -> None:
-    """Let the study be found by what its flagged images are and were flagged for."""
+    """Index the study by the properties and reasons of its flagged images."""
     names = ("modality", "body_part", "view", "station")
     rows = transaction.execute(
         sa.select(dispositions.c.reasons, *(instances.c[name] for name in names))

@@ -1,4 +1,4 @@
-"""Finds the retakes that people requested, when their exposures arrive."""
+"""Recognises requested retakes when their exposures arrive."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from miqa_node.store.tables import acquisitions, decisions, instances, worklist
 from miqa_node.store.worklist.changes import note
 
 RETAKE_WITHIN = timedelta(days=7)
-"""A new exposure this long after the request is an examination of its own."""
+"""A new exposure this long after the request is a separate examination."""
 
 
 def complete_retakes(transaction: Transaction, digest: InstanceDigest, now: datetime) -> int:
-    """An exposure was counted: note that it is the retake which people requested, for how many studies.
+    """Record that a counted exposure is a requested retake; returns the number of studies.
 
     A retake is a later exposure of the same view of the same patient, in the same study or another one. An image
     without View Position completes none.

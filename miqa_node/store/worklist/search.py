@@ -1,4 +1,4 @@
-"""Finds flagged studies: by filters, page by page, or one by its UID."""
+"""Finds flagged studies by filters, page by page, or one by its UID."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from miqa_node.store.tables import (
 )
 
 COMMENTED = "commented"
-"""The action of an event that is nothing but a person's comment."""
+"""The action of an event that is only a comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorklistFilter:
-    """What to list; empty fields match everything."""
+    """A filter of the worklist; empty fields match everything."""
 
     state: tuple[WorklistState, ...] = ()
     verdict: tuple[Verdict, ...] = ()
@@ -47,7 +47,7 @@ class WorklistFilter:
     claimed_by: str = ""
     accession_number: str = ""
     search: str = ""
-    """How patient name, patient ID, accession number, station, room or operator begins, in upper or lower case."""
+    """Beginning of patient name, patient ID, accession number, station, room or operator, ignoring case."""
     uid: str = ""
     """A study, series or SOP instance UID."""
     since: datetime | None = None
@@ -55,7 +55,7 @@ class WorklistFilter:
 
 
 class WorklistOrder(StrEnum):
-    """What comes first."""
+    """The order of the list."""
 
     NEWEST = "newest"
     WORST = "worst"
@@ -63,7 +63,7 @@ class WorklistOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorklistPosition:
-    """The place of an item in a list: lists go on after it, however long they are."""
+    """The position of an item in a list, for paging through lists of any length."""
 
     flagged_at: datetime
     rank: int
@@ -88,7 +88,7 @@ def page(
     after: WorklistPosition | None = None,
     before: WorklistPosition | None = None,
 ) -> list[WorklistItem]:
-    """The items after a place of the list, or the last before it; as quick at the end of a list as at its start."""
+    """The items after a position, or the last before it; as fast at the end of a list as at its start."""
     columns = _ORDERS[order]
     query = _query(criteria)
     at = before or after
@@ -102,7 +102,7 @@ def page(
 
 
 def count(transaction: Transaction, criteria: WorklistFilter, most: int | None = None) -> int:
-    """How many studies a filter matches; with ``most`` the counting ends there."""
+    """Number of studies that match a filter; counting stops at ``most``."""
     matches = sa.select(sa.literal(1)).select_from(worklist).where(*_conditions(criteria))
     if most is not None:
         matches = matches.limit(most)
@@ -112,7 +112,7 @@ def count(transaction: Transaction, criteria: WorklistFilter, most: int | None =
 def facets(
     transaction: Transaction, criteria: WorklistFilter, kinds: Sequence[str], most: int
 ) -> dict[str, dict[str, int]]:
-    """How many studies of a list have each label of these kinds (``station``, ``reason`` …), the commonest first.
+    """Number of studies of a list by label of these kinds (``station``, ``reason`` …), most frequent first.
 
     Only the newest ``most`` studies of the list are counted.
     """
@@ -134,7 +134,7 @@ def facets(
 
 
 def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:
-    """One item; NotFoundError when the study is not on the list."""
+    """One item; NotFoundError if the study is not on the list."""
     query = _query(WorklistFilter()).where(worklist.c.study_instance_uid == study_instance_uid)
     row = transaction.execute(query).one_or_none()
     if row is None:
@@ -143,7 +143,7 @@ def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:
 
 
 def place_of(item: WorklistItem) -> WorklistPosition:
-    """Where the item stands."""
+    """The position of the item."""
     return WorklistPosition(item.flagged_at, item.verdict.rank, item.study_instance_uid)
 
 
@@ -168,7 +168,7 @@ def _with_parts(transaction: Transaction, rows: Sequence[sa.Row[tuple[object, ..
 def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = []
     if criteria.state and set(criteria.state) == UNRESOLVED:
-        conditions.append(worklist.c.state != sa.literal_column("'RESOLVED'"))  # as the partial indexes say it
+        conditions.append(worklist.c.state != sa.literal_column("'RESOLVED'"))  # in the form of the partial indexes
     elif criteria.state:
         conditions.append(worklist.c.state.in_([s.value for s in criteria.state]))
     if criteria.verdict:
