@@ -1,4 +1,4 @@
-"""Makes the Secondary Capture: the image with its findings as a picture that every viewer shows (PS3.3 A.8.1)."""
+"""Makes the Secondary Capture: a picture of the image with its findings for any viewer (PS3.3 A.8.1)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOSSY_METHOD = "ISO_10918_1"
 
 
 def capture_output(kind: ResultKind, transfer_syntax_uid: str, order: int) -> Output:
-    """An output that is the picture, compressed in one way."""
+    """An output of the picture with one kind of compression."""
 
     def make(context: OutputContext) -> Draft | None:
         return None if context.picture is None else Draft(make_capture(output, context, context.picture))
@@ -86,7 +86,7 @@ def _add_aspect(capture: Dataset, source: Source) -> None:
 def _add_annotation(capture: Dataset, source: Source) -> None:
     """Take Burned In Annotation from the source, and leave it out where the source does.
 
-    It asks whether the pixels identify the patient (PS3.3 C.7.6.1). The node's own words do not.
+    The attribute states whether the pixels identify the patient (PS3.3 C.7.6.1). The node's own text does not.
     """
     burned_in = text(source.header, "BurnedInAnnotation")
     if burned_in in ("YES", "NO"):

@@ -1,4 +1,4 @@
-"""Says the narrative in a language: words of the catalogues (miqa_node/language), numbers as people write them."""
+"""Writes the narrative in one language: messages of the catalogues (miqa_node/language) and localised numbers."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from miqa_node.language.catalogue import DECIMAL_COMMA, NAMES, catalogue, langua
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One language: how words and numbers are said in it."""
+    """One language with its words and number format."""
 
     language: str
     translations: gettext.NullTranslations
 
     def say(self, message: str, **values: str) -> str:
-        """The message in this language with the values in its braces."""
+        """The message in this language, with the values filled in."""
         translation = self.translations.gettext(message)
         return translation.format(**values) if values else translation
 
     def number(self, value: float, digits: int = 2) -> str:
-        """A number with this many significant digits, never in powers of ten."""
+        """A number with this many significant digits, never in exponential notation."""
         text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
         if "e" in text:
             text = f"{value:.6f}".rstrip("0").rstrip(".")
         return self.numerals(text.replace("-", "−"))
 
     def numerals(self, text: str) -> str:
-        """Decimal points of a text as this language writes them."""
+        """The text with this language's decimal separator."""
         return re.sub(r"(?<=\d)\.(?=\d)", ",", text) if self.language in DECIMAL_COMMA else text
 
     @property
     def code(self) -> Code:
-        """The language as DICOM codes it (CID 5000, by RFC 5646)."""
+        """The DICOM code of the language (CID 5000, by RFC 5646)."""
         return Code(self.language, "RFC5646", NAMES.get(self.language, self.language))
 
 

@@ -1,7 +1,7 @@
-"""Says every concept of a result in codes: the standard's where it has one, else those of the scheme 99MIQA.
+"""Codes of all concepts in results: standard codes where they exist, otherwise those of the scheme 99MIQA.
 
-``SCHEME_99MIQA`` is the private scheme without what findings and measurements define; docs/reference/results.md holds
-all of it for readers, and a test compares.
+``SCHEME_99MIQA`` is the private scheme without the codes of findings and measurements; docs/reference/results.md
+documents all of it, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A concept of the private scheme, what it means, and the standard concept that it is a kind of."""
+    """A concept of the private scheme, its meaning, and the broader standard concept."""
 
     value: str
     meaning: str
@@ -86,7 +86,7 @@ class Concept:
 
     @property
     def code(self) -> Code:
-        """The concept as DICOM writes it."""
+        """The concept as a DICOM code."""
         return Code(self.value, SCHEME, self.meaning)
 
 

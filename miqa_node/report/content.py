@@ -51,7 +51,7 @@ def content_template(identifier: str) -> Sequence:
 
 
 def person_name(actor: str) -> str:
-    """The person's name as a family name (PS3.5 6.2, PN): accounts do not tell its parts."""
+    """The person's name as a family name (PS3.5 6.2, PN): accounts do not have its components."""
     name = (typed_text(actor, 64) or "unknown").replace("^", " ").replace("=", " ")
     return f"{name}^"
 

@@ -1,7 +1,7 @@
-"""Content items of documents (PS3.3 C.17.3) as light objects, which write themselves.
+"""Content items of documents (PS3.3 C.17.3) as lightweight objects with their own encoder.
 
-A report has hundreds of items. As data sets they take a fifth of a second to build, write and read back, which is more
-than the networks take to judge the image.
+A report has hundreds of items. As data sets, they take a fifth of a second to build, write and read back, more than the
+networks need to judge the image.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from miqa_node.report.elements import item_bytes
 from miqa_node.report.text import spelled
 
 CodeSets = tuple[str, ...]
-"""Character sets as :func:`miqa_node.report.text.fitting_sets` gives them."""
+"""Character sets from :func:`miqa_node.report.text.fitting_sets`."""
 
 _SHORT = struct.Struct("<HH2sH")
 _LONG = struct.Struct("<HH2sHL")
@@ -32,7 +32,7 @@ _MAX_SHORT_BYTES = 0xFFFF
 
 
 class Relationship(StrEnum):
-    """How an item relates to the one above it (PS3.3 C.17.3.2.4)."""
+    """The relationship of an item to its parent (PS3.3 C.17.3.2.4)."""
 
     CONTAINS = "CONTAINS"
     HAS_CONCEPT_MOD = "HAS CONCEPT MOD"
@@ -44,9 +44,9 @@ class Relationship(StrEnum):
 
 @dataclass(slots=True)
 class ContentItem:
-    """One item with those below it. Of ``text``, ``code`` and ``number`` (value, unit) it has at most one.
+    """One item with its children. It has at most one of ``text``, ``code`` and ``number`` (value, unit).
 
-    ``reference`` and ``graphic`` are encoded elements that stand before and after all others.
+    ``reference`` and ``graphic`` are encoded elements before and after all others.
     """
 
     value_type: str
@@ -86,7 +86,7 @@ def number_item(
 def container(
     name: Code, children: Iterable[ContentItem], relationship: Relationship = Relationship.CONTAINS, template: str = ""
 ) -> ContentItem:
-    """CONTAINER, whose content is continuous."""
+    """CONTAINER with continuous content."""
     return ContentItem("CONTAINER", name, relationship, list(children), template=template)
 
 
@@ -106,14 +106,14 @@ def reference_item(
 def region_item(
     name: Code, graphic_type: str, points: Sequence[float], relationship: Relationship, image: ContentItem
 ) -> ContentItem:
-    """SCOORD: ``points`` are column, row, column, row … in the frame of the image that it was selected from."""
+    """SCOORD: ``points`` are column, row, column, row … in the frame of the image from which it was selected."""
     data = struct.pack(f"<{len(points)}f", *points)
     graphic = _bytes(0x0070, 0x0022, "FL", data) + _bytes(0x0070, 0x0023, "CS", graphic_type.encode())
     return ContentItem("SCOORD", name, relationship, [image], graphic=graphic)
 
 
 def texts_of(items: Iterable[ContentItem]) -> Iterator[str]:
-    """Every text whose letters depend on the character set."""
+    """All texts that depend on the character set."""
     for item in items:
         yield item.text
         for code in _codes(item):
@@ -122,7 +122,7 @@ def texts_of(items: Iterable[ContentItem]) -> Iterator[str]:
 
 
 def spell_items(items: Iterable[ContentItem]) -> None:
-    """Replace what is not ASCII in every text."""
+    """Replace non-ASCII characters in all texts."""
     for item in items:
         item.text = spelled(item.text)
         item.name, item.code = _spelled(item.name), _spelled(item.code)

@@ -1,4 +1,4 @@
-"""Encodes data elements as Explicit VR Little Endian (PS3.5 7.1.2), those that came undecoded without decoding them."""
+"""Encodes data elements as Explicit VR Little Endian (PS3.5 7.1.2) without decoding raw elements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ITEM = struct.Struct("<HHL")
 
 
 def encode_elements(elements: Mapping[BaseTag, Element], character_sets: Sequence[str] = ("ascii",)) -> bytes:
-    """The elements in the order of their tags; text that is not raw in these character sets, which must hold it."""
+    """The elements in tag order; decoded text is encoded in these character sets, which must support it."""
     body = DicomBytesIO()
     body.is_little_endian, body.is_implicit_VR = True, False
     for tag in sorted(elements):
@@ -25,17 +25,17 @@ def encode_elements(elements: Mapping[BaseTag, Element], character_sets: Sequenc
 
 
 def raw_element(tag: BaseTag, vr: str, value: bytes) -> RawDataElement:
-    """An element whose value is encoded already."""
+    """An element with an already encoded value."""
     padding = b"\0" if vr in ("UI", "UN") else b" "
     padded = value + padding * (len(value) % 2)
     return RawDataElement(tag, vr, len(padded), padded, 0, is_implicit_VR=False, is_little_endian=True)
 
 
 def raw_sequence(tag: BaseTag, items: Iterable[Mapping[BaseTag, Element]]) -> RawDataElement:
-    """A sequence, encoded item by item: pydicom's writer would decode what is raw in it."""
+    """A sequence, encoded item by item, because pydicom's writer would decode its raw elements."""
     return raw_element(tag, "SQ", b"".join(item_bytes(encode_elements(item)) for item in items))
 
 
 def item_bytes(elements: bytes) -> bytes:
-    """One item of a sequence, of its encoded elements (PS3.5 7.5)."""
+    """One item of a sequence, from its encoded elements (PS3.5 7.5)."""
     return _ITEM.pack(0xFFFE, 0xE000, len(elements)) + elements

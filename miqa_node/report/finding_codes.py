@@ -1,4 +1,4 @@
-"""Codes of findings: what was found as exactly as a code says it, how a segment shows it, and its certainty."""
+"""Codes of findings: the most specific code, codes for segments, and the certainty."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from miqa_node.taxonomy.lookup import finding_entries, finding_words
 
 
 def finding_code(finding: Finding) -> Code:
-    """What was found; the reason of CID 7011 stands beside it.
+    """The code of a finding; the reason of CID 7011 is given separately.
 
-    A finding that the taxonomy does not have keeps the code of its package's card. If that is only a reason of
-    CID 7011, it gets a code of the private scheme that is made from its name, with its own words.
+    A finding that is not in the taxonomy keeps the code of its package's card. If that is only a reason of CID 7011, it
+    gets a private code made from its name, with its own words.
     """
     entry = finding_entries().get(finding.name)
     if entry is not None:
@@ -32,7 +32,7 @@ def finding_code(finding: Finding) -> Code:
 
 
 def segment_codes(finding: Finding) -> tuple[Code, Code]:
-    """(category, type) of a finding's segment, PS3.16 CID 7150 and, for what is a thing, CID 7158."""
+    """(category, type) of a finding's segment, PS3.16 CID 7150 and, for objects, CID 7158."""
     entry = finding_entries().get(finding.name)
     thing = entry is not None and entry.region == "object"
     return PHYSICAL_OBJECT if thing else SPATIAL_CONCEPT, finding_code(finding)
@@ -41,8 +41,8 @@ def segment_codes(finding: Finding) -> tuple[Code, Code]:
 def certainty_code(finding: Finding) -> Code:
     """The probability of a finding.
 
-    One concept for each, because viewers show a number with its own name and nothing else: "Certainty of Finding 93 %"
-    would not say which one.
+    One concept per finding, because viewers show a number only with its own name: "Certainty of Finding 93 %" would not
+    say which finding.
     """
     entry = finding_entries().get(finding.name)
     if entry is None or entry.certainty is None:

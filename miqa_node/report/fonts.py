@@ -1,6 +1,6 @@
-"""Finds a glyph for each character that is drawn on pages and pictures: in the program's font, else in the system's.
+"""Finds a glyph for each character on pages and pictures: in the program's font, otherwise in a system font.
 
-What no font has is spelled in ASCII, or by its code point, so that nothing becomes an empty box.
+A character without a glyph is spelled in ASCII, or by its code point, so nothing becomes an empty box.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ SCRIPTS = {
     "Greek": "Ωλ", "Cyrillic": "Яж", "Arabic": "\ufe95\ufee3", "Hebrew": "אש", "Chinese": "病动", "Japanese": "患い",
     "Korean": "환자",
 }  # fmt: skip
-"""Letters that stand for a script, Arabic ones in the form in which they are drawn."""
+"""Sample letters of each script; Arabic ones in presentation form."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnFont:
-    """A font by the name that a PDF knows it by, its file, and the code points that it has glyphs for."""
+    """A font: its name in the PDF, its file, and the code points with glyphs."""
 
     name: str
     path: Path
@@ -51,7 +51,7 @@ class DrawnFont:
 
 @cache
 def fonts() -> tuple[DrawnFont, ...]:
-    """The program's own font first, then those of the system; all are registered, and embedded where they are used."""
+    """The program's own font first, then system fonts; all are registered, and embedded if used."""
     registerFont(TTFont(BOLD, str(OWN_FOLDER / f"{BOLD}.ttf")))
     faces = []
     for name, path in ((PLAIN, OWN_FOLDER / f"{PLAIN}.ttf"), *((Path(p).stem, Path(p)) for p in SYSTEM_FONTS)):
@@ -65,13 +65,13 @@ def fonts() -> tuple[DrawnFont, ...]:
 
 
 def missing_scripts() -> list[str]:
-    """Names of the scripts that no font here has all the letters of, so that they are spelled."""
+    """Names of scripts without a complete font on this machine; their text is spelled."""
     characters = frozenset[int]().union(*(font.characters for font in fonts()))
     return [name for name, letters in SCRIPTS.items() if not characters.issuperset(map(ord, letters))]
 
 
 def printable(text: str) -> str:
-    """The text with characters that no font has spelled out, and in the order in which it is drawn."""
+    """The text in drawing order, with characters missing from all fonts spelled out."""
     return "".join(one if _font_of(one) is not None else spelled(one) for one in as_drawn(text))
 
 
@@ -88,7 +88,7 @@ def text_width(text: str, size: float, font: str = PLAIN) -> float:
 
 
 def draw_text(canvas: Canvas, left: float, base: float, text: str, size: float, font: str = PLAIN) -> None:
-    """Draw a line on a page, each part in the font that has its glyphs; ``font`` is PLAIN or BOLD."""
+    """Draw a line on a page, each part in a font with its glyphs; ``font`` is PLAIN or BOLD."""
     for one, part in runs(printable(text)):
         canvas.setFont(_name(one, font), size)
         canvas.drawString(left, base, part)
@@ -128,7 +128,7 @@ def draw_on_picture(
 
 
 def font_for(text: str, usual: str) -> tuple[str, str]:
-    """(font, text) to draw a text in one font: the ``usual`` one of PDF if that is enough, else one with all glyphs."""
+    """(font, text) to draw a text in one font: the ``usual`` PDF font if sufficient, otherwise one with all glyphs."""
     if _in_win_ansi(text):
         return usual, text
     drawn = printable(text)
@@ -138,7 +138,7 @@ def font_for(text: str, usual: str) -> tuple[str, str]:
 
 
 def marked_up(text: str) -> str:
-    """The text as reportlab's paragraphs take it: what Helvetica lacks, in a font that has it."""
+    """The text as markup for reportlab's paragraphs, with characters missing from Helvetica in another font."""
     parts = []
     for is_usual, group in groupby(printable(text), _in_win_ansi):
         part = "".join(group)
@@ -149,7 +149,7 @@ def marked_up(text: str) -> str:
 
 
 def _in_win_ansi(text: str) -> bool:
-    """Whether the standard fonts of PDF have it."""
+    """Whether the standard PDF fonts have the character."""
     try:
         text.encode("cp1252")
     except UnicodeError:
@@ -163,7 +163,7 @@ def _name(font: DrawnFont, preference: str) -> str:
 
 @cache
 def _truetype(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    """The text is in its order already, so that no other engine is to turn it."""
+    """The text is already in drawing order; this turns off any further bidirectional layout."""
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 

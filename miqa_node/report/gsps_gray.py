@@ -1,4 +1,4 @@
-"""Carries the source's grayscale steps into a presentation state, which replaces those of the image (PS3.3 C.11)."""
+"""Copies the source's grayscale transformations to a presentation state, which replaces them (PS3.3 C.11)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 def add_grayscale(state: Dataset, source: Source) -> None:
     """Modality LUT, Softcopy VOI LUT and Softcopy Presentation LUT (PS3.3 C.11.1, C.11.8, C.11.6).
 
-    Of several windows or tables the first, which is the one that the image was judged with.
+    Of several windows or tables it takes the first, with which the image was judged.
     """
     signed = source.header.get("PixelRepresentation") == 1
     _add_modality(state, _group(source, "PixelValueTransformationSequence"), signed=signed)
@@ -35,7 +35,7 @@ def add_grayscale(state: Dataset, source: Source) -> None:
 
 
 def _group(source: Source, keyword: str) -> Dataset:
-    """Where the elements are: in the first frame's functional groups, the shared ones, or the data set itself."""
+    """The data set with the elements: the first frame's functional groups, the shared ones, or the data set itself."""
     for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         items = source.header.get(groups)
         if items and items[0].get(keyword):
@@ -52,9 +52,7 @@ def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
             state.ModalityLUTSequence = Sequence([table])
             return
     slope, intercept = _first(group, "RescaleSlope"), _first(group, "RescaleIntercept")
-    if (
-        slope or intercept is not None
-    ):  # as the image was judged: a missing value changes nothing, nor does a slope of 0
+    if slope or intercept is not None:  # as for the judgement: ignore a missing value and a slope of 0
         state.RescaleIntercept, state.RescaleSlope = _decimal(intercept or 0.0), _decimal(slope or 1.0)
         state.RescaleType = phrase(text(group, "RescaleType"), 64) or "US"
 
@@ -80,7 +78,7 @@ def _voi(group: Dataset, *, signed: bool) -> Dataset | None:
 
 
 def _table(lut: Dataset, *, signed: bool) -> Dataset | None:
-    """The table without its words, whose character set is the source's; ``signed``: its input has negative values."""
+    """The table without explanation, which is in the source's character set; ``signed``: its input may be negative."""
     if "LUTDescriptor" not in lut or not lut.get("LUTData"):
         return None
     table = Dataset()

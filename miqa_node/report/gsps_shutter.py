@@ -11,7 +11,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.report.source import Source, whole_numbers
 
 MIN_BORDER_SHARE = 0.01
-"""A border narrower than this share of the image's side is not worth a shutter."""
+"""Minimum width of a border for a shutter, as a share of the image's side."""
 
 _RECTANGLE = (
     "ShutterLeftVerticalEdge",
@@ -29,7 +29,7 @@ _SHAPES = {
 def add_shutter(state: Dataset, source: Source, assessment: Assessment, stored: NDArray[np.integer] | None) -> None:
     """Repeat the image's own shutter, which a presentation state replaces.
 
-    An image without one whose anatomy is cut off by a border of one value gets the rectangle inside that border.
+    An image without a shutter but with a border of one constant value gets a rectangle inside that border.
     """
     if _copy(state, source):
         return
@@ -45,9 +45,9 @@ def add_shutter(state: Dataset, source: Source, assessment: Assessment, stored: 
 
 
 def exposed_field(stored: NDArray[np.integer]) -> tuple[int, int, int, int] | None:
-    """(left, right, upper, lower) pixels, counted from 1, of what lies inside a border of one constant value.
+    """(left, right, upper, lower) pixels, counted from 1, of the field inside a border of one constant value.
 
-    None if there is no such border, or nothing inside it.
+    None without such a border, or if nothing is inside.
     """
     rows, columns = stored.shape
     varied_columns = np.flatnonzero(stored.min(axis=0) != stored.max(axis=0))

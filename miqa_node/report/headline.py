@@ -1,4 +1,4 @@
-"""What is wrong with an image and where, in at most twelve words: for the top of a page and the display of a room."""
+"""The main findings of an image and their places in at most twelve words, for pages and room displays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNUSUAL = "anomaly"
 
 
 def headline(assessment: Assessment | None, disposition: Disposition, language: str = SOURCE) -> str:
-    """Findings that decided, the worst first, each with its place; the first other reason if there is no finding."""
+    """The deciding findings, worst first, each with its place; without a finding, the first other reason."""
     speaker = voice(language)
     if disposition.verdict is Verdict.ACCEPT:
         return speaker.say(NOTHING_FOUND)
@@ -33,7 +33,7 @@ def headline(assessment: Assessment | None, disposition: Disposition, language: 
 
 
 def is_whole(finding: Finding) -> bool:
-    """Whether it is about the whole image, so that an outline would mislead."""
+    """Whether the finding concerns the whole image, so an outline would mislead."""
     entry = finding_entries().get(finding.name)
     return finding.peak is None if entry is None else entry.region == "whole"
 
@@ -47,7 +47,7 @@ def _named(assessment: Assessment | None, disposition: Disposition, speaker: Voi
             yield _finding(reason, findings.get(FindingName(reason.name)), assessment, speaker)
     others = [reason for reason in worst_first if reason.name not in findings and reason.name not in entries]
     for reason in others:
-        if reason.name != _UNUSUAL or len(worst_first) == 1:  # unusual is not wrong: only if there is nothing else
+        if reason.name != _UNUSUAL or len(worst_first) == 1:  # unusual is not wrong: only without any other reason
             yield reason.text.rstrip(".")
 
 

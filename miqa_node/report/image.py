@@ -1,4 +1,4 @@
-"""A projection image as outputs see it: its header, and the regions of its findings."""
+"""A projection image as input of outputs: its header and the regions of its findings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from miqa_node.report.uids import Lineage
 
 @dataclass(frozen=True, slots=True)
 class ReportedImage:
-    """A DICOM file with one judged image, its maps, and a way to its pixels, if they can be decoded."""
+    """A DICOM file with one judged image, its maps, and a decoder if its pixels can be decoded."""
 
     path: Path
     maps: SaliencyMaps = field(default_factory=SaliencyMaps)
@@ -33,10 +33,10 @@ class ReportedImage:
     frame: int = 1
     """The frame that was judged, counted from 1."""
     for_series: bool = False
-    """Whether its report stands for the other images of the series, none of which was assessed."""
+    """Whether its report also covers the other images of the series, none of which was assessed."""
 
     def context(self, request: ReportRequest) -> OutputContext:
-        """The image with a region for each subject whose map has anything in it."""
+        """The image with a region for each subject with a non-empty map."""
         assessment, disposition = request.assessment, request.disposition
         header = assessment.header
         source = read_source(self.path, header.study_instance_uid, header.series_instance_uid, self.frame)

@@ -1,7 +1,7 @@
-"""Copies patient and study from the source to a result byte for byte: they are not ours to change.
+"""Copies patient and study attributes from the source to a result, byte for byte and unchanged.
 
-Text is copied undecoded, so that every character set, every escape sequence and every trailing blank survives. Only
-where the result needs letters that the source's set lacks is it recoded, to UTF-8 (:mod:`miqa_node.report.text`).
+Text is copied without decoding, so character sets, escape sequences and trailing blanks survive. It is recoded to UTF-8
+only if the result needs characters missing from the source's set (:mod:`miqa_node.report.text`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 
 
 def keywords(text: str) -> tuple[str, ...]:
-    """The words of a text, for lists that are easier to read so."""
+    """The words of a text, for readable lists of keywords."""
     return tuple(text.split())
 
 
-# PS3.3 C.7.1.1, with what older editions had
+# PS3.3 C.7.1.1, with attributes of older editions
 PATIENT = keywords(
     "ReferencedPatientSequence PatientName PatientID IssuerOfPatientID TypeOfPatientID "
     "IssuerOfPatientIDQualifiersSequence SourcePatientGroupIdentificationSequence "
@@ -75,7 +75,7 @@ CLINICAL_TRIAL_STUDY = keywords(
     "ConsentForClinicalTrialUseSequence"
 )
 CONTEXT = ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
-"""Without these the copied text and times would mean something else."""
+"""Attributes without which the copied text and times would have another meaning."""
 
 TYPE_2 = keywords(
     "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber "
@@ -84,7 +84,7 @@ TYPE_2 = keywords(
 """Required, and allowed to be empty, in every result (PS3.3 C.7.1.1, C.7.2.1)."""
 
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
-"""Bytes of a word in VRs whose values pydicom leaves in the byte order of the file."""
+"""Word size in bytes of VRs whose values pydicom leaves in the file's byte order."""
 _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
 
 
@@ -94,10 +94,11 @@ def inherit(
     copied: Mapping[BaseTag, Element] | None = None,
     content: Sequence[ContentItem] = (),
 ) -> tuple[Mapping[BaseTag, Element], tuple[str, ...]]:
-    """(what a result takes over, the character sets to write ``own`` and its ``content`` in).
+    """(inherited elements, character sets for writing ``own`` and its ``content``).
 
-    The source's character set stays if it holds what these say; else the result is in UTF-8, with the inherited text
-    recoded. If that text breaks the declaration, they are spelled in ASCII. ``copied`` is taken over as it is.
+    The source's character set stays if it can encode both; otherwise the result is in UTF-8, with the inherited text
+    recoded. If the inherited text violates its declared set, both are spelled in ASCII. ``copied`` is inherited
+    unchanged.
     """
     declared = declared_sets(source.header)
     sets = fitting_sets(own, declared, texts_of(content))
@@ -116,7 +117,7 @@ def inherit(
 
 
 def inherited_elements(source: Source, recode: Recode | None = None) -> dict[BaseTag, Element]:
-    """Every element that a result takes over, ready to be written as Explicit VR Little Endian."""
+    """All inherited elements, ready for Explicit VR Little Endian."""
     inherited = [*CONTEXT, *PATIENT, *CLINICAL_TRIAL_SUBJECT, *GENERAL_STUDY, *PATIENT_STUDY, *CLINICAL_TRIAL_STUDY]
     tags = (Tag(tag) for tag in map(tag_for_keyword, inherited) if tag is not None)
     elements = copy_elements(source.header, (tag for tag in tags if tag in source.header), recode)
@@ -127,9 +128,9 @@ def inherited_elements(source: Source, recode: Recode | None = None) -> dict[Bas
 
 
 def copy_elements(dataset: Dataset, tags: Iterable[BaseTag], recode: Recode | None = None) -> dict[BaseTag, Element]:
-    """These elements of a data set, ready to be written as Explicit VR Little Endian.
+    """These elements of a data set, ready for Explicit VR Little Endian.
 
-    Text stays as it was encoded, or is recoded; UnicodeError if that cannot be done without doubt.
+    Text keeps its encoding or is recoded; UnicodeError if recoding is ambiguous.
     """
     return {tag: _copy_element(dataset, tag, recode) for tag in tags}
 
@@ -141,7 +142,7 @@ def _copy_element(dataset: Dataset, tag: BaseTag, recode: Recode | None) -> Elem
         if vr != "SQ" and vr not in _BINARY_VRS and " or " not in vr:
             value = element.value or b""
             return raw_element(tag, vr, value if recode is None else recode(vr, value))
-    decoded = dataset[tag]  # here pydicom settles what the dictionary leaves open, such as US or SS
+    decoded = dataset[tag]  # here pydicom resolves ambiguous VRs of the dictionary, such as US or SS
     if decoded.VR == "SQ":
         if recode is not None and any("SpecificCharacterSet" in item for item in decoded.value):
             raise UnicodeError("an item has a character set of its own")
@@ -150,7 +151,7 @@ def _copy_element(dataset: Dataset, tag: BaseTag, recode: Recode | None) -> Elem
 
 
 def in_little_endian(dataset: Dataset, element: DataElement) -> DataElement:
-    """The element of a data set; words that pydicom gives as they are in the file, with their bytes in order."""
+    """The element of a data set in little endian; swaps words that pydicom leaves in file order."""
     size = _WORDS.get(str(element.VR))
     if size is None or dataset.original_encoding[1] is not False or not isinstance(element.value, bytes):
         return element
@@ -159,7 +160,7 @@ def in_little_endian(dataset: Dataset, element: DataElement) -> DataElement:
 
 
 def _vr_of(element: RawDataElement) -> str:
-    """The VR as sent; implicit VR and UN leave it to the dictionary (private elements stay UN)."""
+    """The VR as sent; for implicit VR and UN, the dictionary's (private elements stay UN)."""
     if element.VR not in (None, "UN"):
         return str(element.VR)
     try:

@@ -1,4 +1,4 @@
-"""Begins every result object: series, equipment and identity, and the items of code sequences and references."""
+"""Creates the base of every result object: series, equipment and identity; also items of codes and references."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def begin_instance(
 ) -> Dataset:
     """General Series, Enhanced General Equipment and SOP Common (PS3.3 C.7.3.1, C.7.5.2, C.12.1), and date.
 
-    Patient and study are inherited when the object is written, so they are not in it.
+    Patient and study are added when the object is written.
     """
     made_at = local_time(assessment.assessed_at, source)
     date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
@@ -58,8 +58,8 @@ def begin_instance(
 def local_time(moment: datetime, source: Source) -> datetime:
     """The moment in the local time of the study.
 
-    Dates and times of a data set share one offset (PS3.3 C.12.1.1.8): the source's, where it declares one,
-    else that of this machine.
+    Dates and times of a data set share one offset (PS3.3 C.12.1.1.8): the source's if it declares one, otherwise this
+    machine's.
     """
     offset = _OFFSET.fullmatch(text(source.header, "TimezoneOffsetFromUTC"))
     if offset:
@@ -69,7 +69,7 @@ def local_time(moment: datetime, source: Source) -> datetime:
 
 
 def laterality(source: Source) -> str | None:
-    """The side of a paired body part, for General Series (PS3.3 C.7.3.1, type 2C); None if the source does not say."""
+    """The side of a paired body part, for General Series (PS3.3 C.7.3.1, type 2C); None if not stated."""
     value = text(source.header, "Laterality") or text(source.header, "ImageLaterality")
     return value if value in ("R", "L") else None
 
@@ -87,7 +87,7 @@ def code_sequence(*codes: Code) -> Sequence:
 
 
 def reference(sop_class_uid: str, sop_instance_uid: str, frames: list[int] | None = None) -> Dataset:
-    """One item of a referenced SOP sequence (PS3.3 10.8, and 10.3 where frames matter)."""
+    """One item of a referenced SOP sequence (PS3.3 10.8, and 10.3 for frames)."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
     if frames:
@@ -103,7 +103,7 @@ def _software_versions(assessment: Assessment) -> list[str]:
 
 
 def private_scheme() -> Dataset:
-    """The identification of the coding scheme 99MIQA (PS3.3 C.12.1), for objects with a code of it."""
+    """The identification of the coding scheme 99MIQA (PS3.3 C.12.1), for objects that use its codes."""
     item = Dataset()
     item.CodingSchemeDesignator = SCHEME
     item.CodingSchemeUID = derive_uid("miqa-node", "coding scheme", SCHEME)

@@ -1,4 +1,4 @@
-"""Reads the elements of an encoded sequence, at every depth, without making data sets of them."""
+"""Reads the elements of an encoded sequence at every depth without creating data sets."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LONG_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
 
 
 class UndefinedLengthError(ValueError):
-    """A sequence or an item says nothing about its length."""
+    """A sequence or an item has an undefined length."""
 
 
 class Leaf(NamedTuple):
-    """An element that is no sequence; ``path`` are the tags of the sequences that it is in, and its own."""
+    """An element other than a sequence; ``path`` has the tags of its enclosing sequences, then its own."""
 
     path: tuple[int, ...]
     vr: str
@@ -27,12 +27,12 @@ class Leaf(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its keyword after those of its sequences."""
+        """The keywords of its sequences, then its own."""
         return "/".join(map(keyword_for_tag, self.path))
 
 
 def leaves(value: bytes, path: tuple[int, ...]) -> list[Leaf]:
-    """Those of a sequence's value (Explicit VR Little Endian, PS3.5 7.5), whose own tag is the last of ``path``.
+    """The leaves of a sequence's value (Explicit VR Little Endian, PS3.5 7.5); the last tag of ``path`` is its own.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Records in a result whether its pixels were ever compressed with loss: once lossy, always lossy."""
+"""Records in a result whether its pixels ever had lossy compression: once lossy, always lossy."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _ALWAYS_LOSSY = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 
 
 def is_lossy(source: Source) -> bool:
-    """Whether the source's pixels were ever compressed with loss, as far as its header and syntax show."""
+    """Whether the source's pixels ever had lossy compression, according to header and transfer syntax."""
     return text(source.header, "LossyImageCompression") == "01" or source.transfer_syntax_uid in _ALWAYS_LOSSY
 
 
 def add_lossy_history(result: Dataset, source: Source, own: tuple[float, str] | None = None) -> None:
     """Lossy Image Compression with ratio and method (PS3.3 C.7.6.1.1.5, C.8.20.2).
 
-    If the source says lossy without a method, the method is that of its transfer syntax and the ratio that of its
-    file; where the pixels were decompressed since, both are unknown and left out. ``own`` are ratio and method of
-    the loss that the result itself adds, which comes last in the lists.
+    If the source states lossy without a method, the method comes from its transfer syntax and the ratio from its file;
+    if the pixels have been decompressed since, both are unknown and left out. ``own`` has ratio and method of the
+    result's own lossy compression, which comes last in the lists.
     """
     lossy = is_lossy(source)
     result.LossyImageCompression = "01" if lossy or own else "00"
@@ -54,7 +54,7 @@ def _of_source(source: Source) -> tuple[list[str], list[str]]:
 
 
 def _decimal(value: Any) -> str:
-    """The text if it is a Decimal String of at most 16 characters (PS3.5 6.2); else empty."""
+    """The text if it is a Decimal String of at most 16 characters (PS3.5 6.2), otherwise empty."""
     digits = str(value).strip()
     try:
         number = float(digits)

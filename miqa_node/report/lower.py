@@ -1,9 +1,9 @@
-"""Converts a report to a lower SOP class, for a destination that does not take Comprehensive 3D SR.
+"""Converts a report to a lower SOP class for a destination that does not accept Comprehensive 3D SR.
 
-Down to Enhanced SR the content stays as it is: TID 1500 leaves the SOP class open, and the node's reports keep to the
-value types and relationships of all three (PS3.3 A.35.13.3, A.35.3.3, A.35.2.3). Only class and instance UID change.
-Basic Text SR has neither numbers nor coordinates (A.35.1.3): numbers become text, of a region the image remains, and
-no template is named.
+Down to Enhanced SR the content is unchanged: TID 1500 does not fix the SOP class, and the node's reports use only value
+types and relationships of all three (PS3.3 A.35.13.3, A.35.3.3, A.35.2.3). Only class and instance UID change. Basic
+Text SR has neither numbers nor coordinates (A.35.1.3): numbers become text, a region becomes its image, and no template
+is named.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _ALLOWED_IN_TEXT: _Table = {
 
 
 def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
-    """(SOP class UID, SOP instance UID, file) of a report in the next lower class; None for everything else.
+    """(SOP class UID, SOP instance UID, file) of a report in the next lower class; None for any other object.
 
     The same report gives the same object.
 
@@ -74,7 +74,7 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
     own = Dataset()
     own.SOPClassUID = lower
     own.SOPInstanceUID = derive_uid(str(dataset.file_meta.MediaStorageSOPInstanceUID), lower)
-    # Everything else stays as it was encoded, including the patient's text in any character set.
+    # All other elements keep their encoding, including the patient's text in any character set.
     elements = {tag: _as_it_was(dataset.get_item(tag)) for tag in dataset.keys()}  # noqa: SIM118 - iterating decodes
     sets: tuple[str, ...] | None = ASCII
     if lower == BASIC_TEXT:
@@ -91,7 +91,7 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
 
 
 def _in_words(item: Dataset) -> Iterator[Dataset]:
-    """What replaces a content item in Basic Text SR: itself, a text, or the image of a region."""
+    """The content item for Basic Text SR: the same item, a text, or the image of a region."""
     children = [one for child in item.get("ContentSequence", ()) for one in _in_words(child)]
     if item.ValueType in ("SCOORD", "TCOORD"):
         for child in children:
@@ -128,7 +128,7 @@ _VALUES = {
     "SCOORD": (),
     "TCOORD": (),
 }
-"""Where the value of a content item is, by its type."""
+"""The keywords of a content item's value, by value type."""
 
 
 def _needs_text(child: Dataset) -> bool:

@@ -1,4 +1,4 @@
-"""The products of the report stage, finished DICOM files, and the few settings that shape them."""
+"""The products of the report stage (complete DICOM files) and their settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MadeObject:
 class ReportSettings:
     """A site's choices about the objects.
 
-    ``node_name`` names the device that observed (TID 1004) and is its Device Serial Number.
+    ``node_name`` is the name of the observing device (TID 1004) and its Device Serial Number.
     ``saliency_threshold`` is the share, in (0, 1), of a map's peak above which a pixel belongs to a finding's segment.
     ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
     nominal orientation and spacing: viewers such as OHIF show nothing at all without them.
@@ -41,7 +41,7 @@ class ReportSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """What is reported of a subject, and how; ``kinds`` is everything that is being made."""
+    """The content of a report about a subject, and its settings; ``kinds`` has all kinds of objects being made."""
 
     assessment: Assessment
     disposition: Disposition

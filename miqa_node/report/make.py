@@ -1,4 +1,4 @@
-"""Turns one judged image, or one series, into the DICOM objects that go back to the PACS."""
+"""Makes the DICOM objects for the PACS from one judged image or series."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReportSubject(Protocol):
     """The subject of objects: a ReportedImage (``image``) or a ReportedSeries (``stack``)."""
 
     def context(self, request: ReportRequest) -> OutputContext:
-        """Everything that outputs need; ReportError if nothing can refer to it."""
+        """The context for outputs; ReportError if no object can refer to the subject."""
 
 
 def make_objects(
@@ -37,7 +37,7 @@ def make_objects(
     settings: ReportSettings | None = None,
     kinds: Collection[ResultKind] | None = None,
 ) -> tuple[MadeObject, ...]:
-    """The objects of these ``kinds``, or of those made by default, that have something to show.
+    """The objects of these ``kinds``, or of the default ones, that have content.
 
     The same arguments give the same bytes. An output of another distribution that fails is logged and left out.
 
@@ -60,7 +60,7 @@ def amend_objects(
     kinds: Collection[ResultKind],
     amended: Collection[ResultKind],
 ) -> tuple[MadeObject, ...]:
-    """What a person decided: the ``amended`` kinds of objects once more, and outputs of decisions.
+    """The objects for a person's decision: new versions of the ``amended`` kinds, and outputs of decisions.
 
     ``kinds`` are those of the judgement.
 
@@ -76,7 +76,7 @@ def amend_objects(
 
 
 def _all_of(context: OutputContext, outputs: Mapping[str, Output]) -> tuple[MadeObject, ...]:
-    """What these outputs make, those that others refer to first."""
+    """The objects of these outputs, referenced ones first."""
     foreign = {plugin.name for plugin in OUTPUTS.plugins() if not plugin.built_in}
     ordered = sorted(outputs.items(), key=lambda pair: pair[1].order)
     made = (_try(output, context) if name in foreign else _make(output, context) for name, output in ordered)

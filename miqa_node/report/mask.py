@@ -1,4 +1,4 @@
-"""Turns a map of the assessment into a region of the source image: a mask and its outline."""
+"""Converts a saliency map to a region of the source image: a mask and its outline."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from miqa_node.domain.image import SaliencyMap
 from miqa_node.report.subject import SegmentSubject
 
 MAX_OUTLINE_POINTS = 400
-"""An outline is simplified until it has no more points; it is for drawing, not for measuring."""
+"""Maximum number of points of an outline; it is simplified for drawing, not for measuring."""
 MAX_OUTLINES = 20
-"""Of a mask in many parts, the largest are outlined, up to this number."""
+"""Maximum number of outlined parts of a mask, the largest first."""
 
 
 ROWS_AT_ONCE = 64
@@ -29,7 +29,7 @@ class MarkedRegion:
     ``mask``: bool, shape (rows, columns) of the source image.
     ``outline``: float, shape (n, 2), the closed polygon (first point repeated) around the largest connected part
     as (column, row) in the image-relative coordinates of PS3.3 C.18.6.1.2, where a pixel's centre is at .5, .5.
-    ``values``: float32, the saliency map that the mask was made of, in its own rows and columns.
+    ``values``: float32, the saliency map behind the mask, in its own rows and columns.
     """
 
     subject: SegmentSubject
@@ -43,7 +43,7 @@ class MarkedRegion:
 def regions_of(
     maps: Iterable[tuple[SegmentSubject, SaliencyMap]], shape: tuple[int, int], threshold: float
 ) -> tuple[MarkedRegion, ...]:
-    """Regions of subjects whose map has anything in it, numbered from 1."""
+    """Regions of subjects with a non-empty map, numbered from 1."""
     regions: list[MarkedRegion] = []
     for subject, saliency in maps:
         mask = threshold_map(saliency.values, shape, threshold)
@@ -55,7 +55,7 @@ def regions_of(
 
 
 def threshold_map(values: NDArray[np.float32], shape: tuple[int, int], threshold: float) -> NDArray[np.bool_]:
-    """Up-sample bilinearly to ``shape`` (rows, columns) and keep what reaches ``threshold`` of the map's peak.
+    """Upsample bilinearly to ``shape`` (rows, columns) and threshold at ``threshold`` times the map's peak.
 
     The map covers the whole image, so map cell (0, 0) lies over the corner of the image, not on its first pixel.
     A map without a positive finite peak gives an empty mask.
@@ -64,14 +64,14 @@ def threshold_map(values: NDArray[np.float32], shape: tuple[int, int], threshold
     mask = np.zeros(shape, np.bool_)
     if peak > 0.0:
         least = max(np.float32(threshold), np.nextafter(np.float32(0.0), np.float32(1.0)))
-        for row in range(0, shape[0], ROWS_AT_ONCE):  # stripes stay in the processor's cache
+        for row in range(0, shape[0], ROWS_AT_ONCE):  # stripes fit in the processor's cache
             stripe = slice(row, row + ROWS_AT_ONCE)
             np.greater_equal(fine[stripe] / np.float32(peak), least, out=mask[stripe])
     return mask
 
 
 def spread_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """The map over the whole image, float32 of ``shape`` (rows, columns), as shares of its peak; else zeros."""
+    """The map over the whole image, float32 of ``shape`` (rows, columns), as shares of its peak; zero without one."""
     fine, peak = _enlarged(values, shape)
     if peak <= 0.0:
         return np.zeros(shape, np.float32)
@@ -80,7 +80,7 @@ def spread_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[n
 
 
 def _enlarged(values: NDArray[np.float32], shape: tuple[int, int]) -> tuple[NDArray[np.float32], float]:
-    """The map in rows and columns of the image, and its peak; as it is if there is none."""
+    """The map in rows and columns of the image, and its peak; unchanged without a peak."""
     finite = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     peak = float(finite.max(initial=0.0))
     if peak <= 0.0:
@@ -90,12 +90,12 @@ def _enlarged(values: NDArray[np.float32], shape: tuple[int, int]) -> tuple[NDAr
 
 
 def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The closed polygon around the largest connected part of a mask that is not empty."""
+    """The closed polygon around the largest connected part of a non-empty mask."""
     return outlines_of(mask)[0]
 
 
 def outlines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
-    """The closed polygons around the connected parts of a mask, as :class:`MarkedRegion` says, the largest first."""
+    """The closed polygons around the connected parts of a mask, in the form of :class:`MarkedRegion`, largest first."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = sorted(contours, key=lambda c: (cv2.contourArea(c), len(c)), reverse=True)[:MAX_OUTLINES]
     return [_polygon(contour) for contour in largest]
@@ -107,6 +107,6 @@ def _polygon(contour: MatLike) -> NDArray[np.float64]:
         contour = cv2.approxPolyDP(contour, tolerance_px, closed=True)
         tolerance_px *= 2.0
     points = contour.reshape(-1, 2).astype(np.float64) + 0.5
-    # Begin at the lowest point: viewers write the label where an outline begins, and below it hides nothing.
+    # Begin at the lowest point: viewers write the label at the start of an outline, where it then hides nothing.
     points = np.roll(points, -int(points[:, 1].argmax()), axis=0)
     return np.vstack([points, points[:1]])

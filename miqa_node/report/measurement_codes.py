@@ -1,4 +1,4 @@
-"""Codes and names of measurements, as the seam ``miqa.measurements`` gives them; an unknown one keeps its own name."""
+"""Codes and names of measurements from the seam ``miqa.measurements``; an unknown one keeps its own name."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def measurement_code(name: str) -> Code:
 
 
 def is_standard(name: str) -> bool:
-    """Whether a measurement has a code of the standard."""
+    """Whether a measurement has a standard code."""
     measurand = MEASUREMENTS.all().get(name)
     return measurand is not None and isinstance(measurand.code, Code)
 
 
 def unit_of(name: str, unit: str) -> str:
-    """The unit that reports give for a measurement.
+    """The unit of a measurement in reports.
 
     >>> unit_of("slice_gaps", "1"), unit_of("coverage", "mm")
     ('{gaps}', 'mm')

@@ -1,7 +1,7 @@
 """Describes an image's assessment and the next steps in sentences; the same facts always give the same text.
 
-Report, pages, JSON and PDF say these same sentences. Nothing is added to what assessment and disposition hold. What a
-machine wrote (:mod:`miqa_node.assess.caption`) comes last, and each of its sentences is marked.
+Report, pages, JSON and PDF have the same sentences, with no facts beyond assessment and disposition. A machine-written
+caption (:mod:`miqa_node.assess.caption`) comes last, and each of its sentences is marked.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from miqa_node.report.phrases import (
 from miqa_node.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
 
 UNUSUAL_PERCENTILE = 95.0
-"""From this percentile on the narrative mentions the anomaly, whether or not the policy flags it."""
+"""Minimum percentile at which the narrative mentions the anomaly, whether or not the policy flags it."""
 EDGES = ("edge_slope_10_90", "edge_width_10_90")
 
 
 class Part(StrEnum):
-    """What a sentence is about."""
+    """The subject of a sentence."""
 
     VERDICT = "verdict"
     FINDING = "finding"
@@ -65,19 +65,19 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence and what it is about."""
+    """One sentence and its subject."""
 
     part: Part
     text: str
 
 
 def narrative(assessment: Assessment, disposition: Disposition, language: str = SOURCE) -> tuple[str, ...]:
-    """The sentences in the order in which people read them: verdict, what was found, what to do."""
+    """The sentences in reading order: verdict, findings, next steps."""
     return tuple(sentence.text for sentence in sentences(assessment, disposition, language))
 
 
 def sentences(assessment: Assessment, disposition: Disposition, language: str = SOURCE) -> tuple[Sentence, ...]:
-    """The same with what each is about; SettingsError when the node does not speak the language."""
+    """The same with the subject of each; SettingsError if the language is not available."""
     speaker = voice(language)
     parts = (
         (Part.VERDICT, _verdict(assessment, disposition, speaker)),
@@ -93,7 +93,7 @@ def sentences(assessment: Assessment, disposition: Disposition, language: str = 
 
 
 def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE) -> str:
-    """What to do about one reason of a disposition; empty when there is nothing to do."""
+    """The next step for one reason of a disposition; empty if there is none."""
     gate = assessment.gate_class if assessment is not None else None
     if reason.name == FindingName.GATE and gate is not None:
         entry = gate_entries().get(gate)
@@ -132,7 +132,7 @@ def _findings(assessment: Assessment, speaker: Voice) -> Iterator[str]:
 def _finding(finding: Finding, speaker: Voice) -> str:
     words = finding_words(finding, speaker.language)
     probability = _percent(finding.probability)
-    if finding.name == FindingName.GATE:  # no class explains it
+    if finding.name == FindingName.GATE:  # no known class
         return speaker.say(GATE, gate=words.title, probability=probability)
     entry = finding_entries().get(finding.name)
     grade = bisect_right(GRADE_LIMITS, finding.severity)
@@ -147,7 +147,7 @@ def _finding(finding: Finding, speaker: Voice) -> str:
 
 
 def _like(words: FindingWords, sizes: Sequence[str], grade: int, speaker: Voice) -> str:
-    """What the severity is comparable to; empty if neither words nor sizes say it."""
+    """A comparison for the severity; empty if the finding has none."""
     if len(words.sizes) == len(GRADES):
         return words.sizes[grade]
     if words.like and len(sizes) == len(GRADES):
@@ -164,10 +164,10 @@ def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voi
     for reason in disposition.reasons:
         measured = assessment.measurement(reason.name)
         if measured is not None and f"{humanised(reason.name)} " not in reason.text:
-            yield reason.text  # a whole sentence already
+            yield reason.text  # already a whole sentence
             continue
         for how, rule in RULES.items():
-            # As the policy words it: the measurement's name and value, "is above" or "is below", the limit.
+            # The policy's wording: the measurement's name and value, "is above" or "is below", the limit.
             value, figure, limit = reason.text.removeprefix(f"{humanised(reason.name)} ").partition(f" is {how} ")
             if measured is not None and figure:
                 shown = {"value": speaker.numerals(value), "limit": speaker.numerals(limit)}
@@ -190,7 +190,7 @@ def _measured(phrase: str, measured: Measurement, speaker: Voice) -> str:
 
 
 def _name(measured: Measurement, speaker: Voice) -> str:
-    """A measurement as reports call it."""
+    """The name of a measurement in reports."""
     return speaker.say(measurement_code(measured.name).meaning)
 
 
@@ -223,14 +223,14 @@ def _advice(assessment: Assessment, disposition: Disposition, speaker: Voice) ->
 
 
 def _caption(assessment: Assessment, speaker: Voice) -> Iterator[str]:
-    """What a machine wrote, each sentence marked, so that none is read without knowing."""
+    """The machine-written caption, with a mark on each sentence."""
     if assessment.caption is not None:
         for sentence in assessment.caption.sentences:
             yield speaker.say(CAPTION, writer=assessment.caption.writer, sentence=sentence)
 
 
 def _reworded(text: str, speaker: Voice) -> str:
-    """A sentence of another stage in this language; one that is not known stays as it is."""
+    """A sentence of another stage in this language; an unknown one is unchanged."""
     for template in REASONS:
         match = _pattern(template).fullmatch(text)
         if match is not None:

@@ -1,4 +1,4 @@
-"""Lays the result of one image out on a page of paper: verdict, picture, sentences, numbers; fonts are embedded."""
+"""Lays out the result of one image on a printed page: verdict, picture, sentences, numbers; fonts are embedded."""
 
 from __future__ import annotations
 

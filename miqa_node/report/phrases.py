@@ -1,7 +1,7 @@
-"""Everything that the narrative can say, in English: a table for each kind of sentence, and one for what to do next.
+"""All English phrases of the narrative: a table for each kind of sentence, and one for next steps.
 
-The words are the message ids of the catalogue in ``language/locale``; :func:`messages` lists them all, and a test wants
-a translation of each. Numbers go into braces.
+The words are the message ids of the catalogue in ``language/locale``; :func:`messages` lists them all, and a test
+requires a translation of each. Braces are placeholders for numbers.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ PLACES = (
         "Seen at the lower right of the picture.",
     ),
 )
-"""By third of the height and third of the width; sides are those of the picture, not of the patient."""
+"""Places by thirds of height and width; sides are those of the picture, not of the patient."""
 AT = (
     ("at the upper left", "at the top", "at the upper right"),
     ("at the left", "in the middle", "at the right"),
     ("at the lower left", "at the bottom", "at the lower right"),
 )
-"""The same in a headline."""
+"""The same for headlines."""
 NOTHING_FOUND = "Nothing needs attention"
 
 GATE = "{gate}: the image is outside the model's scope, so no findings are reported (probability {probability} %)."
@@ -110,10 +110,11 @@ REASONS: tuple[str, ...] = (
     "The assessment was begun {count} times and never finished.",
     "The policy has no scope for this kind of image.",
     "The image is outside the model's scope.",
-    "The image is not what the model was made for.",  # in rows of versions before 2
+    "The image is not what the model was made for.",  # in rows from before version 2
     "The report could not be made from this object's header; the result was not sent to the PACS.",
 )
-"""Why an image was not judged, as other stages say it: their sentences are recognised by these and said again."""
+"""Why an image was not judged, in the wording of other stages: their sentences are matched against these and
+translated."""
 
 ADVICE: Mapping[str, str] = {
     "deviation_index_low": "Check the exposure settings before the next patient.",
@@ -131,7 +132,7 @@ ADVICE: Mapping[str, str] = {
     PendingReason.NOT_JUDGED: "Have a physician read the image; do not use the prediction by itself.",
     "not_assessed": "Look at the image yourself: its quality was not assessed.",
 }
-"""What to do next, by the name of a reason; the taxonomy says it of findings."""
+"""Next steps by the name of a reason; the taxonomy has those of findings."""
 
 
 def messages() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Draws the judged image with its findings as a picture for people: heat, outlines, and the verdict in words below."""
+"""Draws the judged image with its findings as a picture for people: heat maps, outlines, and the verdict below."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from miqa_node.report.text import typed_text
 MAX_SIDE = 2048
 """Longer side, in pixels, of the image in a picture: enough to read, and a tenth of the size of a large radiograph."""
 MIN_SIDE = 768
-"""Smaller images are enlarged to this, so that the words below them can be read."""
+"""Smaller images are enlarged to this, so that the text below is legible."""
 HEAT_OPACITY = 0.45
 MAX_REASONS = 4
 NOTICE = "Quality check by miqa-node. Decision support only, not for diagnosis."
@@ -36,7 +36,7 @@ _VERDICT_INK = {
 
 
 def draw_findings(display: NDArray[np.uint16], regions: Sequence[MarkedRegion]) -> Picture:
-    """The image in RGB, uint8 (rows, columns, 3), with the heat of each region in its colour and its outline.
+    """The image in RGB, uint8 (rows, columns, 3), with each region's heat map in its colour and its outline.
 
     ``display``: presentation values, 0 black to 65,535 white. The result is scaled so that its longer side is between
     ``MIN_SIDE`` and ``MAX_SIDE``.
@@ -64,9 +64,9 @@ def draw_findings(display: NDArray[np.uint16], regions: Sequence[MarkedRegion]) 
 def draw_page(
     display: NDArray[np.uint16], regions: Sequence[MarkedRegion], disposition: Disposition, score: float | None
 ) -> Picture:
-    """The picture of :func:`draw_findings` with a strip below it: verdict, reasons, the colours' meaning, the notice.
+    """The picture of :func:`draw_findings` with a strip below it: verdict, reasons, colour legend, notice.
 
-    The words stand below the image and hide nothing of it. None of them identifies the patient.
+    The text is below the image and hides nothing. It does not identify the patient.
     """
     image = draw_findings(display, regions)
     width = image.shape[1]
@@ -85,7 +85,7 @@ def draw_page(
 
 
 def rgb(cielab: tuple[float, float, float]) -> tuple[int, int, int]:
-    """A CIELab colour (D65 as OpenCV has it) as 8-bit sRGB."""
+    """A CIELab colour (D65, as in OpenCV) as 8-bit sRGB."""
     lightness, a, b = cielab
     pixel = cv2.cvtColor(np.array([[[lightness, a, b]]], np.float32), cv2.COLOR_LAB2RGB)[0, 0]
     red, green, blue = (round(255.0 * float(min(max(v, 0.0), 1.0))) for v in pixel)
@@ -110,6 +110,6 @@ def _lines(regions: Sequence[MarkedRegion], disposition: Disposition, score: flo
 
 
 def _in_lines(text: str, width: int) -> list[str]:
-    """Lines of a maximum number of letters; East Asian characters are twice as wide."""
+    """Lines of a maximum number of characters; East Asian characters count twice."""
     is_wide = any(unicodedata.east_asian_width(one) in "WF" for one in text)
     return textwrap.wrap(text, width // 2 if is_wide else width)

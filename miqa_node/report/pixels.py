@@ -1,4 +1,4 @@
-"""Wraps the compressed pixels of results as fragments (PS3.5 A.4)."""
+"""Encapsulates the compressed pixels of results as fragments (PS3.5 A.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_encapsulated(
 ) -> None:
     """Set Pixel Data to ``frames``, uint8 of shape (rows, columns) or (rows, columns, 3) in RGB, compressed.
 
-    RLE and JPEG 2000 lose nothing. JPEG baseline does, and is for pictures in colour; ``add_lossy_history`` says so.
+    RLE and JPEG 2000 are lossless. JPEG baseline is lossy and for colour pictures; ``add_lossy_history`` records that.
     """
     fragments = [encode(frame, transfer_syntax_uid) for frame in frames]
     dataset.add_new("PixelData", "OB", encapsulate([fragment + b"\0" * (len(fragment) % 2) for fragment in fragments]))

@@ -1,7 +1,7 @@
-"""Puts text that runs from right to left, in Hebrew and Arabic letters, into the order and forms in which it is drawn.
+"""Converts right-to-left text in Hebrew and Arabic letters to drawing order and presentation forms.
 
-A line is taken to run from left to right, with such words in it (Unicode Annex 9, with one level). The joined forms of
-Arabic letters are those of the block Arabic Presentation Forms-B, which the Unicode database describes itself.
+A line is assumed to run from left to right, with such words in it (Unicode Annex 9, with one level). Joined Arabic
+letters come from the block Arabic Presentation Forms-B, as described in the Unicode database.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def as_drawn(line: str) -> str:
 
 
 def _turned(run: str) -> str:
-    """Reversed, but for numbers, which run from left to right, too; marks stay behind their letter."""
+    """The text reversed, except for numbers, which run from left to right; marks stay after their letter."""
     groups = re.findall(r"[^\u0300-\u036f\u064b-\u065f\u0591-\u05c7][\u0300-\u036f\u064b-\u065f\u0591-\u05c7]*", run)
     turned = "".join(reversed(groups)).translate(_MIRRORED)
     return _NUMBER.sub(lambda number: number[0][::-1], turned)

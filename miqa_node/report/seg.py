@@ -32,9 +32,9 @@ FRAME_LABEL = "ALL"
 
 @dataclass(frozen=True, slots=True)
 class SegmentPlane:
-    """One frame: where in one source image a segment is.
+    """One frame: a segment's pixels on one source image.
 
-    ``values``: bool, uint8 shares of 255 for FRACTIONAL, or uint8 segment numbers for LABELMAP, whose planes are of all
+    ``values``: bool, uint8 shares of 255 for FRACTIONAL, or uint8 segment numbers for LABELMAP, whose planes cover all
     segments and have the ``segment_number`` 0.
     """
 
@@ -42,7 +42,7 @@ class SegmentPlane:
     source: Source
     values: NDArray[np.bool_] | NDArray[np.uint8]
     frame: int = 1
-    """Which frame of a multi-frame source, counted from 1."""
+    """The frame of a multi-frame source, counted from 1."""
 
 
 def describe_regions(regions: Many[MarkedRegion], assessment: Assessment, lineage: Lineage) -> list[Dataset]:
@@ -56,13 +56,13 @@ def describe_regions(regions: Many[MarkedRegion], assessment: Assessment, lineag
 def fill_seg(
     seg: Dataset, segments: Many[Dataset], planes: Many[SegmentPlane], dimension_uid: str, settings: ReportSettings
 ) -> None:
-    """Everything of a segmentation but its pixels; ``planes`` of one source image."""
+    """Fill in a segmentation except for its pixels; ``planes`` are of one source image."""
     describe_seg(seg, segments, planes, dimension_uid)
     add_geometry(seg, [plane.source for plane in planes], settings)
 
 
 def describe_seg(seg: Dataset, segments: Many[Dataset], planes: Many[SegmentPlane], dimension_uid: str) -> None:
-    """Everything of a segmentation but its geometry and its pixels."""
+    """Describe a segmentation except for its geometry and pixels."""
     sources = list({plane.source.sop_instance_uid: plane.source for plane in planes}.values())
     seg.ImageType = ["DERIVED", "PRIMARY"]
     seg.ContentLabel = "IMAGE_QUALITY"
@@ -94,7 +94,7 @@ def _overlap(planes: Many[SegmentPlane]) -> bool:
 def describe_segment(
     number: int, subject: SegmentSubject, origin: str, assessment: Assessment, lineage: Lineage
 ) -> Dataset:
-    """One item of the Segment Sequence (PS3.3 C.8.20.4); ``origin`` says how the mask came about."""
+    """One item of the Segment Sequence (PS3.3 C.8.20.4); ``origin`` describes how the mask was made."""
     segment = Dataset()
     segment.SegmentNumber = number
     segment.SegmentLabel = subject.kind.meaning

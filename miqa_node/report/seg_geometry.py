@@ -1,4 +1,4 @@
-"""Places a segmentation: on the source's frame of reference where it has one, else on its pixels alone."""
+"""Geometry of a segmentation: in the source's frame of reference if it has one, otherwise only in its pixels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NOMINAL_ORIENTATION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 def add_geometry(seg: Dataset, sources: Many[Source], settings: ReportSettings) -> None:
     """Pixel measures, orientation and position (PS3.3 C.7.6.16.2.1, .3, .4), never an invented frame of reference.
 
-    ``sources`` are the source images of the segmentation's frames, one for each. A projection radiograph has no
-    position in space. Its segmentation then gets a nominal orientation and, where the header has no spacing, a
-    nominal spacing, which the standard permits and viewers need to draw it on the source;
-    ``settings.nominal_geometry`` leaves both out.
+    ``sources`` has one source image for each frame of the segmentation. A projection radiograph has no
+    position in space. Its segmentation then gets a nominal orientation and, if the header has no spacing, a nominal
+    spacing, which the standard permits and viewers need to draw it on the source; ``settings.nominal_geometry``
+    switches both on or off.
     """
     shared = seg.SharedFunctionalGroupsSequence[0]
     first = sources[0]
@@ -74,7 +74,7 @@ def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], set
 
 
 def _indicator(source: Source) -> str | None:
-    """Type 2 and unused; left empty unless every character set has it."""
+    """Type 2 and unused; left empty unless every character set can encode it."""
     indicator = text(source.header, "PositionReferenceIndicator")
     return indicator if indicator.isascii() and phrase(indicator, 64) == indicator else None
 

@@ -1,4 +1,4 @@
-"""Reads the header of the judged image, which results inherit from and refer to."""
+"""Reads the header of the judged image, the source for inherited attributes and references."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ _DIRECTION = re.compile(r"[ALPRHF]{1,3}|(?:LE|RT|D|V|CR|CD|R|M|L|PR|DI|PA|PL){1,
 class Source:
     """The source image without its pixels.
 
-    ``header`` holds every element in front of the pixel data, values not yet decoded.
-    ``spacing_mm`` is (between rows, between columns) as viewers measure: of Pixel Spacing, which may be calibrated to
-    the anatomy (PS3.3 10.7.1.3), else at the detector or of the digitised film.
-    ``frame``, counted from 1, is the one that was judged.
-    ``patient_orientation`` is empty if the header lacks it or holds anything but two directions.
+    ``header`` has all elements before the pixel data, with undecoded values. ``spacing_mm`` is (between rows, between
+    columns) as viewers measure: from Pixel Spacing, which may be calibrated to the anatomy (PS3.3 10.7.1.3), otherwise
+    at the detector or of the digitised film. ``frame``, counted from 1, is the judged one. ``patient_orientation`` is
+    empty if the header lacks it or has anything but two directions.
     """
 
     header: Dataset
@@ -51,19 +50,19 @@ class Source:
 
     @property
     def has_pixels(self) -> bool:
-        """Whether the header describes an image at all."""
+        """Whether the header describes an image."""
         return self.rows > 0 and self.columns > 0
 
     @property
     def frame_numbers(self) -> list[int] | None:
-        """The frame that was judged, where a reference must name it: in a multi-frame image."""
+        """The judged frame if a reference must name it, i.e. in a multi-frame image."""
         return [self.frame] if self.number_of_frames > 1 else None
 
 
 def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: str = "", frame: int = 1) -> Source:
     """Read the header; ReportError if no object can refer to this instance.
 
-    The UIDs are those that a person gave it; they count where the file has none.
+    The UIDs are those assigned by a person, for a file without UIDs.
     """
     try:
         header = read_head(path)

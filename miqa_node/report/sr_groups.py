@@ -1,4 +1,4 @@
-"""Fills the report's measurement groups: one for the image's measurements, and one for each finding that is present."""
+"""Fills the report's measurement groups: one for the image's measurements, and one per present finding."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LABEL_ROW = 0.08
 MAX_COMMENT_CHARACTERS = 1024
 OTHERS_OF_SERIES = "The other images of this series were not assessed either, except those with a report of their own."
 FRAME_INSET = 0.05
-"""The outline of the whole image lies so far inside it, so that a viewer shows it as a frame."""
+"""Inset of the whole image's outline, so that viewers show it as a frame."""
 
 
 def image_group(
@@ -58,13 +58,13 @@ def image_group(
     *,
     for_series: bool = False,
 ) -> ContentItem:
-    """TID 1501 for the image: rating, verdict with its reasons, measurements, and everything in sentences.
+    """TID 1501 for the image: rating, verdict with reasons, measurements, and the narrative.
 
-    For a ``series`` the same for all its images; its place is on ``frame`` of ``source``, by default the judged one.
-    With ``for_series`` it says that the other images of the series were not assessed either.
+    For a ``series``, the same for all its images; its place is on ``frame`` of ``source``, by default the judged one.
+    With ``for_series`` it states that the other images of the series were not assessed either.
     """
     numbers = number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")
-    # Viewers show only the first few numbers of a group: what flagged comes first, then the indices that people know.
+    # Viewers show only the first few numbers of a group: flagging measurements come first, then well-known indices.
     flagged = {reason.name for reason in disposition.reasons}
     for m in sorted(assessment.measurements, key=lambda m: (m.name not in flagged, not is_standard(m.name))):
         numbers += number(measurement_code(m.name), m.value, unit_of(m.name, m.unit))
@@ -97,7 +97,7 @@ def finding_group(
 ) -> ContentItem:
     """TID 1410, referring to the finding's segment, or TID 1501 if it has none: certainty and severity.
 
-    ``row`` counts the groups that have the whole image as their place, so that their labels do not overlap.
+    ``row`` counts the groups placed on the whole image, so that their labels do not overlap.
     """
     percents = (
         (certainty_code(finding), finding.probability),
@@ -150,7 +150,7 @@ def _anomaly(anomaly: AnomalyScore | None) -> list[ContentItem]:
 
 
 def _evaluations(disposition: Disposition) -> list[ContentItem]:
-    """Verdict and reasons in codes; an image that was not assessed has no verdict to code."""
+    """Coded verdict and reasons; an image that was not assessed has no coded verdict."""
     assessed = codes.QUALITY_ASSESSMENTS.get(disposition.verdict)
     if assessed is None:
         return []
@@ -175,7 +175,7 @@ def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
 
 
 def _narrative(assessment: Assessment, disposition: Disposition, language: str) -> ContentItem:
-    """The narrative as one text, with the language that it is in (TID 1204)."""
+    """The narrative as one text, with its language (TID 1204)."""
     sentences = (phrase(sentence) for sentence in narrative(assessment, disposition, language))
     item = text_item(codes.NARRATIVE_SUMMARY, "\r\n".join(sentences))
     item.children = [code_item(codes.LANGUAGE_OF_CONTENT, voice(language).code, Relationship.HAS_CONCEPT_MOD)]
@@ -183,25 +183,25 @@ def _narrative(assessment: Assessment, disposition: Disposition, language: str) 
 
 
 def number(name: Code, value: float | None, unit: str) -> list[ContentItem]:
-    """TID 300; nothing if there is no finite number."""
+    """TID 300; nothing without a finite number."""
     if value is None or not math.isfinite(value):
         return []
-    # Six significant digits: more would be noise, and viewers show the number as it is written.
+    # Six significant digits: more would be noise, and viewers show the number unformatted.
     return [number_item(name, float(f"{value:.6g}"), codes.unit_code(unit))]
 
 
 def place_group(group: ContentItem, source: Source, row: int, frame: int = 0) -> None:
-    """Row 10c of TID 1501: the group is about the whole image. OHIF loses its viewport over a group with no place."""
+    """Row 10c of TID 1501: the group applies to the whole image. OHIF loses its viewport on a group without a place."""
     if source.has_pixels:
         outline = _whole_image(source, row)
         group.children.append(_outline(codes.IMAGE_REGION, outline, source, Relationship.CONTAINS, frame))
 
 
 def place_numbers(group: ContentItem, source: Source, outline: NDArray[np.float64]) -> None:
-    """Add the part of the image that each number was inferred from (TID 320), for the same reason.
+    """Add the part of the image from which each number was inferred (TID 320), for the same reason.
 
-    A group of TID 1410 that refers to a segment must not have a region of its own; the template, being extensible,
-    allows places of its numbers.
+    A group of TID 1410 that refers to a segment must not have its own region; the template is extensible and allows
+    places of its numbers.
     """
     for item in group.children:
         if item.value_type == "NUM":
@@ -234,12 +234,12 @@ def _whole_image(source: Source, row: int) -> NDArray[np.float64]:
 
 
 def tracking(role: str, identifier: str, lineage: Lineage) -> list[ContentItem]:
-    """The identifier that a group shares with its segment; the same for the same lineage and role."""
+    """The identifier shared by a group and its segment; the same for the same lineage and role."""
     return tracked(lineage.uid(SR, "tracking", role), identifier)
 
 
 def _algorithm(assessment: Assessment, disposition: Disposition | None) -> list[ContentItem]:
-    """The model package, or the node's own measurements where no model judged."""
+    """The model package, or the node's own measurements if no model judged."""
     model = assessment.model
     parameters = [f"model sha256 {model.sha256}"] if model else []
     if disposition is not None:
@@ -249,6 +249,6 @@ def _algorithm(assessment: Assessment, disposition: Disposition | None) -> list[
 
 
 def source_image(source: Source, *, whole: bool = False) -> ContentItem:
-    """An image that a group is about; with ``whole`` all its frames."""
+    """The source image of a group; with ``whole`` all its frames."""
     frames = None if whole else source.frame_numbers
     return image_item(codes.SOURCE_OF_MEASUREMENT, source, Relationship.CONTAINS, frames)

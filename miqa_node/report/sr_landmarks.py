@@ -1,4 +1,4 @@
-"""Fills the report's measurement groups with anatomical points: a region of one point for each (TID 1410)."""
+"""Fills the report's measurement groups with anatomical points: one region per point (TID 1410)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LATERALITY = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", 
 
 
 def landmark_groups(source: Source, landmarks: Landmarks, lineage: Lineage) -> list[ContentItem]:
-    """A group for each point that can be seen; sides are the patient's, coordinates those of the stored image."""
+    """One group per visible point; sides are the patient's, coordinates are in the stored image."""
     if not source.has_pixels:
         return []
     return [_group(source, landmarks, name, lineage) for name in landmarks.points]

@@ -31,8 +31,8 @@ _ACQUISITION = Relationship.HAS_ACQ_CONTEXT
 def image_library(source: Source) -> ContentItem | None:
     """The library with one entry; None if the header cannot fill its template.
 
-    TID 1603 (projection radiography) requires orientation and spacing at the imager. An entry that made them up
-    would be worse than none, and TID 1500 allows to leave the library out.
+    TID 1603 (projection radiography) requires orientation and spacing at the imager. Invented values would be worse
+    than no entry, and TID 1500 allows omitting the library.
     """
     modality = _MODALITIES.get(source.modality)
     spacing = numbers(source.header, "ImagerPixelSpacing", 2)

@@ -1,4 +1,4 @@
-"""Fills a measurement group of the report with the prediction of a package beside the quality model."""
+"""Fills a measurement group of the report with the prediction of a package other than the quality model."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ STATUSES = {PredictionStatus.AUTOMATED: codes.AUTOMATED, PredictionStatus.PENDIN
 def prediction_group(
     source: Source, prediction: Prediction, region: MarkedRegion | None, row: int, lineage: Lineage
 ) -> ContentItem:
-    """TID 1410 where there is a segment of it, else TID 1501: label, certainty, status, and the reason if it waits.
+    """TID 1410 if it has a segment, otherwise TID 1501: label, certainty, status, and the reason if it waits.
 
-    ``row`` counts the groups that have the whole image as their place, so that their labels do not overlap.
+    ``row`` counts the groups placed on the whole image, so that their labels do not overlap.
     """
     name = prediction_name(prediction.package)
     certainty = 100.0 * prediction.confidence if prediction.label else None

@@ -1,4 +1,4 @@
-"""Says in codes what a person decided about an image, and whether that agrees with what the node found."""
+"""Codes a person's decision about an image, and its agreement with the node's findings."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ DECISION_MEANS = {
 
 
 def review_evaluations(review: Review, disposition: Disposition) -> list[ContentItem]:
-    """The decision; quality assessment (CID 6044) and findings are the person's, the node's if it was taken back.
+    """The decision; quality assessment (CID 6044) and findings are the person's, or the node's after a withdrawal.
 
-    Where the person left the findings open, those that the node flagged stand.
+    If the person left the findings open, those flagged by the node remain.
     """
     verdict = disposition.verdict if review.resolution is None else DECISION_MEANS[review.resolution]
     reasons = dict.fromkeys(reason.code for reason in disposition.reasons)
@@ -37,7 +37,7 @@ def review_evaluations(review: Review, disposition: Disposition) -> list[Content
 
 
 def opinions(review: Review | None, finding: Finding) -> list[ContentItem]:
-    """Agreement or disagreement on one finding, where the person said so."""
+    """Agreement or disagreement on one finding, if the person stated it."""
     agrees = None if review is None else review.agrees_on(finding.name)
     if agrees is None:
         return []

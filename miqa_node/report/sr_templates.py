@@ -28,7 +28,7 @@ IMAGE_GROUP, REGION_GROUP, MEASUREMENT_REPORT = "1501", "1410", "1500"
 def measurement_report(
     observers: Sequence[ContentItem], procedure: Code, library: ContentItem | None, groups: Sequence[ContentItem]
 ) -> list[ContentItem]:
-    """The content of TID 1500; the image library stands between the procedure and the measurements."""
+    """The content of TID 1500; the image library is between the procedure and the measurements."""
     return [
         code_item(codes.LANGUAGE_OF_CONTENT, codes.US_ENGLISH, Relationship.HAS_CONCEPT_MOD),
         *observers,
@@ -72,7 +72,7 @@ def algorithm(name: str, version: str, parameters: Sequence[str] = ()) -> list[C
 
 
 def finding_site(site: Code, side: Code | None) -> ContentItem:
-    """Where in the body, with the side of a paired part."""
+    """The body site, with the side of a paired part."""
     item = code_item(codes.FINDING_SITE, site, Relationship.HAS_CONCEPT_MOD)
     if side is not None:
         item.children.append(code_item(codes.SIDE, side, Relationship.HAS_CONCEPT_MOD))

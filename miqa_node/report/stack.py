@@ -1,4 +1,4 @@
-"""A CT or MR series as outputs see it: the slice that shows most, and the masks on the series' own geometry."""
+"""A CT or MR series as input of outputs: its representative slice, and the masks in the series' own geometry."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from miqa_node.report.uids import Lineage
 
 @dataclass(frozen=True, slots=True)
 class ReportedSeries:
-    """A series as it was assessed: (file, frame counted from 0) of each slice in the order of space, and its masks.
+    """A series as assessed: (file, frame counted from 0) of each slice in spatial order, and its masks.
 
-    ``predecessors`` are the files of the reports that this one amends; ``decode`` gives pixels for a picture.
+    ``predecessors`` are the files of the reports that this one amends; ``decode`` returns pixels for a picture.
     """
 
     slices: Sequence[tuple[Path, int]]
@@ -58,7 +58,7 @@ class ReportedSeries:
             request.kinds,
             _drawn(masks, shown, assessment),
             frame + 1,
-            # The source that the documents are about comes first; places in them are places on it.
+            # The source of the documents comes first; their places are on it.
             [source, *(one for one in sources.values() if one is not source)],
             [
                 SliceMask(mask, sources[self.slices[mask.index][0]], self.slices[mask.index][1] + 1, places[mask.index])
@@ -79,7 +79,7 @@ def _geometry(stack: ReportedSeries) -> list[Slice]:
 
 
 def _shown_slice(stack: ReportedSeries, masks: Sequence[MeasurementMask]) -> int:
-    """The slice with the largest mask, else the middle one."""
+    """The slice with the largest mask, otherwise the middle one."""
     if not masks:
         return len(stack.slices) // 2
     area: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""The subject of a segment: a finding, or only an unusual place; how it is coded, coloured and described."""
+"""The subject of a segment, a finding or an unusual place, with its codes, colour and description."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from miqa_node.report.finding_codes import segment_codes
 from miqa_node.taxonomy.lookup import finding_entries, finding_words
 
 PREDICTION = "prediction"
-"""With a package after it: name of the subject of that package's prediction."""
+"""Prefix of the subject of a prediction, followed by the package."""
 UNUSUAL_REGION = "unusual_region"
-"""Name of the subject that is not a finding: nothing need be wrong there."""
+"""Name of the subject of an unusual place, which is not a finding: nothing need be wrong there."""
 
 # One colour per subject, the same in every study, as CIELab (PS3.3 C.10.7.1.1): L 0-100, a and b -128..127.
 COLOURS: dict[str, tuple[float, float, float]] = {
@@ -27,12 +27,12 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "mr_wrap": (55.0, 75.0, -45.0),
 }
 FOREIGN_FINDING = (65.0, 50.0, 40.0)
-"""Colour of a finding that no taxonomy has."""
+"""Colour of a finding that is in no taxonomy."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentSubject:
-    """``name`` tracks it through the objects; category and kind are PS3.16 CID 7150 and the finding itself.
+    """``name`` tracks it across objects; category and kind are from PS3.16 CID 7150 and the finding itself.
 
     ``words`` is its plain name, ``certainty`` the probability of a finding.
     """
@@ -47,11 +47,11 @@ class SegmentSubject:
     where: str = "where the model looked"
     """The meaning of its colour on a picture."""
     algorithm: tuple[str, str] | None = None
-    """Name and version of its package, if that is not the quality package."""
+    """Name and version of its package, if other than the quality package."""
 
 
 def of_finding(finding: Finding) -> SegmentSubject:
-    """A finding that is present."""
+    """A present finding."""
     category, kind = segment_codes(finding)
     entry = finding_entries().get(finding.name)
     text = f"Certainty {finding.probability:.0%}, severity {finding.severity:.0%}"
@@ -61,7 +61,7 @@ def of_finding(finding: Finding) -> SegmentSubject:
 
 
 def of_anomaly(anomaly: AnomalyScore) -> SegmentSubject:
-    """An unusual place, which alone is never a defect."""
+    """An unusual place, which by itself is never a defect."""
     text = f"{anomaly.sentence}. Unusual is not wrong"
     kind = codes.UNUSUAL_REGION.code
     return SegmentSubject(
@@ -76,7 +76,7 @@ def of_anomaly(anomaly: AnomalyScore) -> SegmentSubject:
 
 
 def of_measurement(measurement: Measurement) -> SegmentSubject:
-    """The marks of a measurement on the slices of a CT or MR series."""
+    """The masks of a measurement on the slices of a CT or MR series."""
     category, kind, words = MARKS[measurement.name]
     text = f"{words}: {measurement.value:.4g} {measurement.unit} of the series"
     return SegmentSubject(measurement.name, category, kind, COLOURS[measurement.name], text, words, where="marked")
@@ -94,11 +94,11 @@ MARKS: dict[str, tuple[Code, Code, str]] = {
     "truncation": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body cut off by the field of view"),
     "mr_wrap": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body at the end of the phase direction"),
 }
-"""(category, kind, words) of the marks, by measurement."""
+"""(category, kind, words) of the masks, by measurement."""
 
 
 def of_prediction(prediction: Prediction) -> SegmentSubject:
-    """The place that a prediction was read from; decision support, not diagnosis."""
+    """The place behind a prediction; decision support, not diagnosis."""
     package, _, version = prediction.package.rpartition("-")
     return SegmentSubject(
         prediction_name(prediction.package),

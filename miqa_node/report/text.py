@@ -1,8 +1,8 @@
-"""The character set of a result: that of the source where it can encode what the node adds, else UTF-8.
+"""The character set of a result: the source's if it can encode the node's text, otherwise UTF-8.
 
-What was inherited stays byte for byte as long as the set stays. Under UTF-8 it is recoded, and only if every value can
-be decoded without doubt; where a source breaks its own declaration, the node's text is spelled in ASCII instead,
-characters without a spelling by their code point, so that nothing turns into a question mark.
+Inherited text stays byte for byte as long as the set is unchanged. For UTF-8 it is recoded, but only if every value can
+be decoded unambiguously. If a source violates its own declaration, the node's text is spelled in ASCII instead, with
+code points for characters without a spelling, so that nothing turns into a question mark.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ TYPOGRAPHY = str.maketrans({
     "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "×": "x", "·": "*", "°": " degrees", "…": "...",
     "“": '"', "”": '"', "„": '"', "’": "'", "‘": "'",
 })  # fmt: skip
-"""Signs of the node's own phrases with a usual spelling in ASCII; letters stay."""
+"""Typographic signs of the node's own phrases with their ASCII spelling; letters stay."""
 _LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 
 
 def typed_text(text: str, limit: int | None = None) -> str:
-    r"""What a person typed, in one line, cut to ``limit`` characters; a backslash, which separates values, is a slash.
+    r"""A person's text as one line of at most ``limit`` characters; a backslash, the value separator, becomes a slash.
 
     >>> typed_text("Größe: 37° \n患者が動いた")
     'Größe: 37° 患者が動いた'
@@ -36,7 +36,7 @@ def typed_text(text: str, limit: int | None = None) -> str:
 
 
 def phrase(text: str, limit: int | None = None) -> str:
-    """A phrase of the node, or of a package: the same, with typographic signs spelled out.
+    """A phrase of the node or of a package: the same, with typographic signs spelled out.
 
     >>> phrase("Aufnahme zu spät – ≥ 5 %")
     'Aufnahme zu spät - >= 5 %'
@@ -45,7 +45,7 @@ def phrase(text: str, limit: int | None = None) -> str:
 
 
 def spelled(text: str) -> str:
-    """The text in ASCII, for a source whose character set is broken: no letter is lost.
+    """The text in ASCII without loss, for a source with a broken character set.
 
     >>> spelled("Größe 患者~")
     'Groesse <U+60A3><U+8005>-'
@@ -60,11 +60,11 @@ def _spell(character: str) -> str:
 
 
 def fitting_sets(own: Dataset, declared: Sequence[str], further: Iterable[str] = ()) -> tuple[str, ...] | None:
-    """The character sets to write ``own`` in, as pydicom's writer takes them; None if the declared ones do not hold it.
+    """The character sets for ``own`` in the form of pydicom's writer; None if the declared ones cannot encode it.
 
-    ``further`` are texts beside those of ``own``.
+    ``further`` has texts in addition to those of ``own``.
 
-    ASCII is in every set that PS3.3 C.12.1.1.2 allows, also in those that this machine has no codec for.
+    ASCII is part of every set in PS3.3 C.12.1.1.2, including sets without a codec on this machine.
     """
     texts = [*_texts(own), *further]
     roman = any(name.endswith("IR 13") for name in declared) and any("~" in one for one in texts)
@@ -76,7 +76,7 @@ def fitting_sets(own: Dataset, declared: Sequence[str], further: Iterable[str] =
 
 
 def spell_texts(own: Dataset) -> None:
-    """Replace what is not ASCII in every text of ``own``."""
+    """Replace non-ASCII characters in all texts of ``own``."""
     for item, element in _elements(own):
         value = element.value
         if isinstance(value, MultiValue):

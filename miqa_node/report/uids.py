@@ -1,4 +1,4 @@
-"""Names every result object so that making it again gives the same object (docs/adr/0004)."""
+"""Derives the UIDs of result objects, so that making an object again gives the same one (docs/adr/0004)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMESPACE = UUID("cbc068c2-e572-4ae2-863a-1c3f3b4cb0a7")
 
 
 def derive_uid(*parts: str) -> str:
-    """One UID for each different tuple of texts: a UUID of version 5 under the root 2.25 (PS3.5 B.2).
+    """One UID for each distinct tuple of texts: a version 5 UUID under the root 2.25 (PS3.5 B.2).
 
     >>> derive_uid("a", "bc") == derive_uid("a", "bc"), derive_uid("a", "bc") == derive_uid("ab", "c")
     (True, False)
@@ -41,12 +41,12 @@ class Lineage:
     def of_series(cls, study_instance_uid: str, series_instance_uid: str, node_name: str) -> Lineage:
         """The lineage of the one report for all images of a series that were not assessed.
 
-        The first of them that is concluded makes it, so its bytes and what judged it are not among the parts.
+        The first image with a verdict makes it, so the bytes and judge of any one image are not part of it.
         """
         return cls((study_instance_uid, series_instance_uid, node_name))
 
     def decided(self, number: int) -> Lineage:
-        """The lineage of what a person's decision changes."""
+        """The lineage of objects changed by a person's decision."""
         return Lineage((*self.parts, f"decision {number}"))
 
     def uid(self, kind: ResultKind, *role: str) -> str:

@@ -1,6 +1,6 @@
-"""Checks every object before it leaves: a PACS should never be the first to find a mistake.
+"""Checks every object before it leaves the node: a PACS should never be the first to find a mistake.
 
-These are the quick checks, a few milliseconds per object; the validators of others run in the tests.
+These are quick checks of a few milliseconds per object; third-party validators run in the tests.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def check_file(
     inherited: Container[BaseTag],
     character_sets: Sequence[str] = ASCII,
 ) -> None:
-    """Read the file back and check it; ReportError names its faults, without any of the patient's values.
+    """Read the file back and check it; ReportError lists its faults without any patient data.
 
     It must refer to one of ``sources``, images of one study.
     """
@@ -108,11 +108,11 @@ def check_file(
     except (InvalidDicomError, EOFError, ValueError) as error:
         raise ReportError(f"A result cannot be read back: {type(error).__name__}.") from error
     try:
-        # While they are still as in the file.
+        # While the elements are still raw.
         nested = {tag: _nested(dataset, tag, inherited) for tag in dataset.keys()}  # noqa: SIM118 - iterating decodes
     except ValueError as error:
         raise ReportError(f"A result cannot be read back: {error}.") from error
-    # The values first, which reading changes; then presence, which the rest relies on.
+    # Values first, because reading changes them; then presence, on which the rest relies.
     faults = [
         *_values(dataset, inherited, tuple(character_sets), nested),
         *_identity(dataset, sop_class_uid, sop_instance_uid),
@@ -124,7 +124,7 @@ def check_file(
 
 
 def _nested(dataset: Dataset, tag: BaseTag, inherited: Container[BaseTag]) -> list[Leaf] | None:
-    """What is in an encoded sequence; None if the element is none, was inherited, or has no defined length."""
+    """The leaves of an encoded sequence; None for other elements, inherited ones and undefined lengths."""
     element = cast("Element", dataset.get_item(tag))
     if element.VR != "SQ" or tag in inherited or not isinstance(element, RawDataElement):
         return None
@@ -135,7 +135,7 @@ def _nested(dataset: Dataset, tag: BaseTag, inherited: Container[BaseTag]) -> li
 
 
 def required(sop_class_uid: str, kind: int) -> list[str]:
-    """Keywords that objects of the class must have: kind 1 with a value, kind 2 at least empty (PS3.5 7.4)."""
+    """Required keywords of the class: type 1 with a value, type 2 possibly empty (PS3.5 7.4)."""
     return [*_EVERY_OBJECT[kind].split(), *_BY_CLASS.get(sop_class_uid, {}).get(kind, "").split()]
 
 
@@ -154,7 +154,7 @@ def _presence(dataset: Dataset, sop_class_uid: str) -> Iterator[str]:
     if int(dataset.get("SamplesPerPixel", 1)) > 1 and "PlanarConfiguration" not in dataset:
         yield "PlanarConfiguration is missing"
     for keyword in required(sop_class_uid, 2):
-        # Type 2C: only of a paired body part, and a named one may be no such.
+        # Type 2C: only for a paired body part, and the named one may not be paired.
         if keyword not in dataset and not (keyword == "Laterality" and dataset.get("BodyPartExamined")):
             yield f"{keyword} is missing"
 
@@ -173,7 +173,7 @@ def _values(
     nested: Mapping[BaseTag, list[Leaf] | None],
     path: str = "",
 ) -> Iterator[str]:
-    """Each text against its VR (PS3.5 6.2). What was inherited is the source's, and stays as it was."""
+    """Check each text against its VR (PS3.5 6.2). Inherited text is the source's and stays unchanged."""
     for tag in sorted(dataset.keys()):
         if tag in inherited and not path:
             continue
@@ -195,14 +195,14 @@ def _values(
 
 
 _OWN_UIDS = frozenset({"SOPInstanceUID", "SeriesInstanceUID"})
-"""Made by the node; others may be the source's, which ``dicom.relaxed_uids`` lets have letters."""
+"""UIDs made by the node; others may be the source's, in which ``dicom.relaxed_uids`` allows letters."""
 
 
 @lru_cache(maxsize=4096)
 def _text_faults(
     vr: str, encoded: bytes, character_sets: tuple[str, ...], check_uid: Callable[[str], bool]
 ) -> tuple[str, ...]:
-    """Codes and names of reports are the same in every one of them."""
+    """Cached, because codes and names are the same in every report."""
     return tuple(_faults(vr, encoded, character_sets, check_uid))
 
 
@@ -216,8 +216,8 @@ def _faults(
         return
     for value in [text] if vr in _SINGLE_TEXT_VRS else text.split("\\"):
         if vr == "UI":
-            # Not PS3.5 9.1 to the letter: senders write components with a leading zero, and a reference to such
-            # an object must say its UID as it is.
+            # More tolerant than PS3.5 9.1: senders write components with a leading zero, and a reference to such an
+            # object must repeat its UID exactly.
             if not check_uid(value):
                 yield "is not a UID"
             continue
@@ -228,7 +228,7 @@ def _faults(
 
 
 def _references(dataset: Dataset, sources: Sequence[Source], content: list[Leaf] | None) -> Iterator[str]:
-    """A source is listed as evidence, and documents refer to nothing that is not."""
+    """Check that a source is listed as evidence, and that documents refer only to listed objects."""
     if dataset.StudyInstanceUID != sources[0].study_instance_uid:
         yield "StudyInstanceUID is not the source's"
     listed = set(_listed(dataset))

@@ -1,9 +1,9 @@
-"""Withdraws a key object of the node when its image was judged again or a person found it good.
+"""Withdraws a key object of the node after its image was judged again or a person found it good.
 
-The convention is that of docs/reference/results.md, "Judged again".
+The convention is described in docs/reference/results.md, "Judged again".
 
 A Key Object Selection has no Predecessor Documents Sequence, and an IOCM rejection would make archives hide something.
-So the node sends another key object, titled Quality Issue Withdrawn, that names the old one and no image.
+So the node sends another key object, titled Quality Issue Withdrawn, that refers to the old one and to no image.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def withdraw_key_object(
     settings: ReportSettings,
     review: Review | None = None,
 ) -> MadeObject | None:
-    """The object that withdraws the one in a file; None if that is not a note about a quality issue.
+    """The object that withdraws the one in a file; None if the file is not a key object about a quality issue.
 
     ``assessment`` and ``disposition`` are the new ones, or those that a ``review`` contradicts.
     The same arguments give the same bytes.
@@ -63,7 +63,7 @@ def withdraw_key_object(
     content = [
         *observers,
         text_item(codes.KEY_OBJECT_DESCRIPTION, typed_text(sentence, MAX_DESCRIPTION_CHARACTERS)),
-        # TID 2010 row 7, which has no name: the key object that is withdrawn.
+        # TID 2010 row 7, which has no name: the withdrawn key object.
         reference_item("COMPOSITE", None, noted.sop_class_uid, noted.sop_instance_uid, Relationship.CONTAINS),
     ]
     inherited, sets = inherit(document, noted, content=content)
@@ -73,7 +73,7 @@ def withdraw_key_object(
 
 
 def notes_in_force(paths: Iterable[Path]) -> list[Path]:
-    """Those of the node's key objects about a quality issue that no other of these files withdraws."""
+    """The node's key objects about a quality issue that none of these files withdraws."""
     notes, withdrawn = {}, set()
     for path in paths:
         document = dcmread(path, stop_before_pixels=True)

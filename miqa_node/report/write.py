@@ -1,4 +1,4 @@
-"""Encodes a result as a DICOM file (PS3.10), the same bytes for the same data set."""
+"""Encodes a result as a DICOM file (PS3.10); the same data set gives the same bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def encode(
 ) -> bytes:
     """The complete file, with ``content`` as its Content Sequence if it has any.
 
-    ``character_sets`` must hold the text of both; ``report.inherit.inherit`` chooses them.
+    ``character_sets`` must support the text of both; ``report.inherit.inherit`` chooses them.
     """
     elements: dict[BaseTag, Element] = {**inherited, **{element.tag: element for element in own}}
     if content:
@@ -39,7 +39,7 @@ def encode(
 
 
 def code_string(text: str) -> str:
-    """``text`` as a Code String (PS3.5 6.2): some devices write forbidden characters into one.
+    """``text`` as a valid Code String (PS3.5 6.2); some devices write forbidden characters.
 
     >>> code_string("jpeg-baseline")
     'JPEG_BASELINE'

@@ -1,1 +1,1 @@
-"""The kinds of objects that the node makes, one file each: its series, when it is made, and how."""
+"""The kinds of objects that the node makes, one file each, with its series, conditions and construction."""

@@ -1,6 +1,6 @@
-"""Makes what a person's decision says about a report: Content Assessment Results (PS3.3 A.81), for IHE AIRAI.
+"""Makes Content Assessment Results (PS3.3 A.81) from a person's decision about a report, for IHE AIRAI.
 
-DICOM gives it no predecessor. All assessments of one report share an Assessment Set ID, and the newest counts.
+The IOD has no reference to a predecessor. All assessments of a report share an Assessment Set ID; the newest counts.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ AIRAI = ResultKind("AIRAI")
 _CONSISTENT, _MINOR, _MODERATE, _MAJOR = _SIGNIFICANCE = ("CONSISTENT", "MINOR", "MODERATE", "MAJOR")
 """Enumerated values of Observation Significance (0082,0008), in their order."""
 _SUMMARY = {_CONSISTENT: "PASSED", _MINOR: "PASSED", _MODERATE: "INCONCLUSIVE", _MAJOR: "FAILED"}
-_BETWEEN = {  # (verdict of the node, what the decision means); every other disagreement is MAJOR
-    (Verdict.REVIEW, Verdict.REJECT): _CONSISTENT,  # the person was asked, and answered
+_BETWEEN = {  # (verdict of the node, meaning of the decision); every other disagreement is MAJOR
+    (Verdict.REVIEW, Verdict.REJECT): _CONSISTENT,  # the node asked for a decision and got one
     (Verdict.ACCEPT, Verdict.REVIEW): _MINOR,
     (Verdict.REJECT, Verdict.REVIEW): _MODERATE,
 }
@@ -41,13 +41,13 @@ _BETWEEN = {  # (verdict of the node, what the decision means); every other disa
 def make_assessment(context: OutputContext) -> Draft | None:
     """The assessment of the first report of this judgement; None without a decision.
 
-    An amended report is the person's own, so it is never what is assessed.
+    An amended report is the person's own, so it is never the assessed one.
     """
     review = context.review
     if review is None:
         return None
     made = context.begin(OUTPUT)
-    del made.ContentDate, made.ContentTime  # not of this IOD; Instance Creation Date and Time are the decision's
+    del made.ContentDate, made.ContentTime  # not in this IOD; Instance Creation Date and Time are those of the decision
     observations = list(_observations(review, context))
     worst = max((item.ObservationSignificance for item in observations), key=_SIGNIFICANCE.index)
     made.OperatorsName = person_name(review.actor)
@@ -65,7 +65,7 @@ def make_assessment(context: OutputContext) -> Draft | None:
 
 
 def _observations(review: Review, context: OutputContext) -> Iterator[Dataset]:
-    """One about the verdict, one about each finding on which the person said something, one about each that lacks."""
+    """One observation about the verdict, one per finding that the person commented on, one per missing finding."""
     verdict = context.disposition.verdict
     if review.resolution is None:
         yield _observation(_MODERATE, review.sentence)
@@ -84,7 +84,7 @@ def _observations(review: Review, context: OutputContext) -> Iterator[Dataset]:
 
 def _between(verdict: Verdict, meant: Verdict) -> str:
     if verdict is Verdict.NOT_ASSESSED:
-        return _MINOR  # the report claims nothing that could be wrong
+        return _MINOR  # the report states nothing that could be wrong
     return _CONSISTENT if meant is verdict else _BETWEEN.get((verdict, meant), _MAJOR)
 
 
@@ -98,7 +98,7 @@ def _observation(significance: str, description: str) -> Dataset:
 
 
 def _node(settings: ReportSettings) -> Dataset:
-    """The node asked for the decision (PS3.3 table C.17-3b)."""
+    """The node as the device that requested the decision (PS3.3 table C.17-3b)."""
     item = Dataset()
     item.ObserverType = "DEV"
     item.Manufacturer = item.ManufacturerModelName = MANUFACTURER
@@ -110,7 +110,7 @@ def _node(settings: ReportSettings) -> Dataset:
 
 
 def _assessed(context: OutputContext) -> Dataset:
-    """The report, and the images that the person compared it with."""
+    """The report, and the images with which the person compared it."""
     item = reference(sr.SOP_CLASS_UID, context.lineage.uid(SR, "instance"))
     item.ReferencedComparisonSOPInstanceSequence = Sequence(
         [reference(image.sop_class_uid, image.sop_instance_uid) for image in context.series or [context.source]]

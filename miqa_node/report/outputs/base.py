@@ -33,7 +33,7 @@ from miqa_node.report.uids import Lineage
 
 @dataclass(frozen=True, slots=True)
 class SliceMask:
-    """The mask of a measurement on one slice; ``frame``, counted from 1, is the one of ``source`` that it is on."""
+    """The mask of a measurement on one slice; ``frame``, counted from 1, is its frame of ``source``."""
 
     mask: MeasurementMask
     source: Source
@@ -45,13 +45,13 @@ class SliceMask:
 class OutputContext:
     """The subject of an output: one judged image, or one series.
 
-    ``source`` is the image, or the slice of the series that shows most, and ``path`` its file; ``frame``, counted from
-    1, is the one that was judged. ``regions`` lie on ``source``. Of a series only: ``series`` are all its images with
-    ``source`` first, and ``slice_masks`` is where the measurements that flagged it come from. ``predecessors`` are the
-    reports that a new one amends. ``review`` is what a person decided about it; tracking identifiers and references to
-    the segmentation stay those of the judgement. ``for_series`` says that the image stands for the others of its
-    series, none of which was assessed. ``kinds`` is everything that is being made. ``decode`` and ``enhance`` give
-    pixels, where there are any; use :attr:`radiograph` and :attr:`enhanced`, which call them once, and only on demand.
+    ``source`` is the image, or the representative slice of the series, and ``path`` its file; ``frame``, counted from
+    1, is the judged one. ``regions`` are on ``source``. For a series only: ``series`` has all its images with
+    ``source`` first, and ``slice_masks`` the masks of the measurements that flagged it. ``predecessors`` are the
+    reports that a new one amends. ``review`` is a person's decision about it; tracking identifiers and references to
+    the segmentation stay those of the judgement. ``for_series``: the image represents the others of its series, none of
+    which was assessed. ``kinds`` has all kinds of objects being made. ``decode`` and ``enhance`` return pixels, if
+    there are any; use :attr:`radiograph` and :attr:`enhanced`, which call them once and only on demand.
     """
 
     path: Path
@@ -100,8 +100,8 @@ class OutputContext:
 class Draft:
     """An object's elements before it is encoded; patient and study are added from the source.
 
-    ``copied`` replaces what is added, for an object that keeps more of its source. ``content`` is the Content Sequence
-    of a document.
+    ``copied`` replaces the added elements, for an object that keeps more of its source. ``content`` is the Content
+    Sequence of a document.
     """
 
     own: Dataset
@@ -113,10 +113,10 @@ class Draft:
 class Output(OutputKind):
     """One kind of object and how it is made; the name of its entry point is its kind.
 
-    ``make`` returns None if there is nothing to show. It uses neither clock nor chance: the same context gives the same
-    bytes. With ``of_decisions`` it is made whenever a person decides, and never before; an object without ``make``
-    follows from one decision only. Objects that others refer to have a lower ``order``, so that a reader never meets a
-    reference to what is not there yet.
+    ``make`` returns None if there is nothing to show. It uses neither clock nor random numbers: the same context gives
+    the same bytes. With ``of_decisions`` the object is made for each decision of a person, and never before; an object
+    without ``make`` belongs to one kind of decision only. Referenced objects have a lower ``order``, so that a reader
+    never finds a reference to a missing object.
     """
 
     make: Callable[[OutputContext], Draft | None] | None = None
@@ -128,7 +128,7 @@ class Output(OutputKind):
     transfer_syntax_uid: str = ExplicitVRLittleEndian
 
     def applies(self, context: OutputContext) -> bool:
-        """Whether it is to be made in a context."""
+        """Whether to make it in a context."""
         return (
             self.kind in context.kinds
             and (context.review is not None or not self.of_decisions)

@@ -1,7 +1,7 @@
-"""Makes the enhanced image as an object of its own: a new series beside the original, never in its place.
+"""Makes the enhanced image as a separate object in a new series, never as a replacement of the original.
 
 It is the source's data set with other pixels (PS3.3 C.7.6.1, Image Type DERIVED, SECONDARY): patient, study, frame of
-reference, acquisition and window stay as they came, byte for byte; identity, series and equipment are new.
+reference, acquisition and window are unchanged byte for byte; identity, series and equipment are new.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ NOT_COPIED = keywords(
     "DeviceUID SeriesDescriptionCodeSequence ImageComments QualityControlImage "
     "SOPInstanceStatus SOPAuthorizationDateTime SOPAuthorizationComment AuthorizationEquipmentCertificationNumber"
 )
-"""Statements about the source's own pixels, file or series, which would be wrong here."""
+"""Attributes of the source's own pixels, file or series, which would be wrong here."""
 EQUIPMENT = keywords("Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions StationName")
-"""Of the source, kept as contributing equipment (PS3.3 C.12.1)."""
+"""Attributes of the source kept as contributing equipment (PS3.3 C.12.1)."""
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 MAX_DESCRIPTION_CHARACTERS = 1024
 _OVERLAYS = range(0x6000, 0x6020, 2)
@@ -59,8 +59,8 @@ def make_enhanced(
 ) -> MadeObject:
     """The derived image of a DICOM file.
 
-    Its UIDs follow from the source, its bytes, the methods and the model; so the same enhancement is the same object.
-    ``made_at`` becomes Instance Creation Date and Time, which are left out without it.
+    Its UIDs are derived from the source, its bytes, the methods and the model, so the same enhancement is the same
+    object. ``made_at`` becomes Instance Creation Date and Time; without it, both are left out.
 
     Raises
     ------
@@ -75,11 +75,11 @@ def make_enhanced(
 
 
 def _make(context: OutputContext) -> Draft | None:
-    """Made from the image itself, whatever the verdict; the time is not now, so that it is the same file again."""
+    """Made from the image, whatever the verdict, without the current time, so that a repeat gives the same file."""
     assessment = context.assessment
     if not can_be_derived(context.source) or context.enhanced is None:
         return None
-    # Read again: other outputs decode elements of the shared header, and text must stay as the sender encoded it.
+    # Read the file again: other outputs decode elements of the shared header, and text must keep the sender's encoding.
     image = read_source(context.path)
     return _draft(image, context.enhanced, assessment.digest, context.settings, assessment.assessed_at)
 
@@ -145,7 +145,7 @@ def _complete_capture(own: Dataset, image: Source, made_at: datetime | None) -> 
 
 
 def _further_image_type(image: Source) -> list[str]:
-    """Values 3 and following, which describe the view, not the origin of the pixels."""
+    """Values 3 and higher, which describe the view, not the origin of the pixels."""
     image_type = image.header.get("ImageType") or ()
     values = [image_type] if isinstance(image_type, str) else [str(value) for value in image_type]
     return [code_string(value) for value in values[2:]]
@@ -181,7 +181,7 @@ def _add_pixels(own: Dataset, enhanced: Enhanced) -> None:
 
 
 def _add_window(own: Dataset, image: Source, enhanced: Enhanced) -> None:
-    """Without a window in the source, the range that viewers would have taken from its pixels (PS3.3 C.11.2)."""
+    """If the source has no window, add the range that viewers would take from its pixels (PS3.3 C.11.2)."""
     header = image.header
     if any(header.get(keyword) for keyword in ("WindowCenter", "VOILUTSequence", "ModalityLUTSequence")):
         return
@@ -202,7 +202,7 @@ def _number_or(image: Source, keyword: str, otherwise: float) -> float:
 
 
 def _copied(image: Source) -> dict[BaseTag, Element]:
-    """The source's elements as they came, except those that would be wrong here."""
+    """The source's elements unchanged, except those that would be wrong here."""
     header = image.header
     left_out = {Tag(tag) for tag in map(tag_for_keyword, (*NOT_COPIED, *EQUIPMENT)) if tag is not None}
     # A spacing of zero, which some digitisers write, is not a spacing.

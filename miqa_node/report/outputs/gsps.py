@@ -1,4 +1,4 @@
-"""Makes the Grayscale Softcopy Presentation State: outlines and words over the source, none burned in (PS3.3 A.33)."""
+"""Makes the Grayscale Softcopy Presentation State: outlines and text over the source, not burned in (PS3.3 A.33)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTICE = "Decision support only"
 
 
 def can_have_gsps(source: Source) -> bool:
-    """Whether a grayscale presentation state may refer to the image: colour is shown by other means."""
+    """Whether a grayscale presentation state may refer to the image: colour images use other outputs."""
     return source.has_pixels and source.header.get("PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
 
 
@@ -80,7 +80,7 @@ def _add_displayed_area(state: Dataset, source: Source) -> None:
 
 
 def _add_graphics(state: Dataset, source: Source, disposition: Disposition, regions: Many[MarkedRegion]) -> None:
-    """Graphic Annotation and Graphic Layer (PS3.3 C.10.5, C.10.7): a layer for the verdict, one for each finding."""
+    """Graphic Annotation and Graphic Layer (PS3.3 C.10.5, C.10.7): one layer for the verdict, one per finding."""
     layers = [_layer(VERDICT_LAYER, 1, "Verdict and reasons", VERDICT_COLOUR)]
     annotations = [_annotation(VERDICT_LAYER, source, [_verdict_text(disposition)], [])]
     for region in regions:
@@ -117,7 +117,7 @@ def _annotation(layer: str, source: Source, texts: list[Dataset], polylines: lis
 
 
 def _verdict_text(disposition: Disposition) -> Dataset:
-    """At the foot of the display, where there is little anatomy; PS3.3 C.10.5.1.1 lets several lines be one text."""
+    """At the bottom of the display, where there is little anatomy; PS3.3 C.10.5.1.1 allows several lines per text."""
     lines = [f"{disposition.verdict}", *(phrase(reason.text, 120) for reason in disposition.reasons[:5]), NOTICE]
     text = Dataset()
     text.UnformattedTextValue = "\r\n".join(lines)[:MAX_TEXT_CHARACTERS]
@@ -129,7 +129,7 @@ def _verdict_text(disposition: Disposition) -> Dataset:
 
 
 def _finding_text(label: str, outline: NDArray[np.float64], source: Source) -> Dataset:
-    """Below the outline, bound to its lowest point."""
+    """Below the outline, anchored at its lowest point."""
     column, row = outline[0]
     text = Dataset()
     text.UnformattedTextValue = phrase(label, MAX_TEXT_CHARACTERS)

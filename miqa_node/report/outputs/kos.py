@@ -1,7 +1,7 @@
 """Makes the Key Object Selection that marks a flagged image as a quality issue (PS3.16 TID 2010).
 
-The title is 113010 Quality Issue, which archives only show. 113001 Rejected for Quality Reasons makes them hide or
-delete the image, so only a person gives it, never a program (``rejection``).
+The title is 113010 Quality Issue, which archives only display. 113001 Rejected for Quality Reasons makes them hide or
+delete the image, so only a person may issue it, never a program (``rejection``).
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def fill_kos(document: Dataset, sources: Many[Source], title: Code) -> None:
 def kos_content(
     sources: Many[Source], reason: Code, observer: Many[ContentItem], description: str
 ) -> list[ContentItem]:
-    """The reason (CID 7011), which modifies the title, observer, description, and the images that are meant."""
+    """The reason (CID 7011), which modifies the title, then observer, description and referenced images."""
     return [
         code_item(codes.DOCUMENT_TITLE_MODIFIER, reason, Relationship.HAS_CONCEPT_MOD),
         *observer,
         text_item(codes.KEY_OBJECT_DESCRIPTION, description),
-        # As a whole: archives hide instances, and no frame of a series is judged separately. Row 6 has no name.
+        # Whole instances: archives hide instances, and no frame of a series is judged separately. Row 6 has no name.
         *(
             reference_item("IMAGE", None, one.sop_class_uid, one.sop_instance_uid, Relationship.CONTAINS)
             for one in sources

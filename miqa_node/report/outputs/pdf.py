@@ -1,4 +1,4 @@
-"""Makes the Encapsulated PDF: the page for people whose viewer shows neither reports nor overlays (PS3.3 A.45.1)."""
+"""Makes the Encapsulated PDF: a page for viewers that show neither reports nor overlays (PS3.3 A.45.1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def make_pdf(context: OutputContext) -> Draft | None:
     document = context.begin(OUTPUT)
     document.ConversionType = "WSD"
     document.AcquisitionDateTime = None
-    # The page names nobody, but it shows the image with any text that is burned into it.
+    # The page names nobody, but it shows the image with any burned-in text.
     document.BurnedInAnnotation = "YES" if text(source.header, "BurnedInAnnotation") == "YES" else "NO"
     document.DocumentTitle = "Image quality report"
     document.ConceptNameCodeSequence = code_sequence(codes.IMAGING_MEASUREMENT_REPORT)

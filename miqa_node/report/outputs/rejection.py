@@ -1,6 +1,6 @@
-"""Makes a person's instruction to archives to hide images: Key Object Selection 113001 (RAD TF-2 4.66).
+"""Makes a person's rejection note, on which archives hide images: Key Object Selection 113001 (RAD TF-2 4.66).
 
-The pipeline never makes one: it follows from a person's decision in the worklist, and names that person.
+The pipeline never makes one: it results from a person's decision in the worklist, and names that person.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from miqa_node.report.write import encode
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A person's decision that images are rejected: who, when, why (a code value of CID 7011), and what they noted.
+    """A person's decision that images are rejected: who, when, why (a code value of CID 7011), and a comment.
 
-    ``number`` counts the decisions about the study before: after one that was taken back the note is another object.
+    ``number`` counts earlier decisions about the study: after a withdrawn decision, the note is a different object.
     """
 
     actor: str
@@ -48,9 +48,9 @@ def rejection_note(
     confirmation: Confirmation,
     settings: ReportSettings | None = None,
 ) -> MadeObject:
-    """The note about ``sources``, DICOM files of one study; ``assessment`` is that of the first of them.
+    """The note about ``sources``, DICOM files of one study; ``assessment`` is that of the first.
 
-    Its UID follows from the images and the reason, so that confirming again sends the same object again.
+    Its UID is derived from the images and the reason, so confirming again sends the same object again.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The picture as a Secondary Capture in JPEG baseline: small, and shown by every viewer."""
+"""The picture as a Secondary Capture in JPEG baseline: small, and supported by every viewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the Segmentation (PS3.3 A.51): where findings of an image, or measurements of a series, come from."""
+"""Makes the Segmentation (PS3.3 A.51): the regions of an image's findings or of a series' measurements."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def describe_image(context: OutputContext, output: OutputKind, planes: Many[Segm
 def describe_series(
     context: OutputContext, output: OutputKind, planes: Many[SegmentPlane], places: Many[Slice]
 ) -> Dataset:
-    """The same of a series: a segment for each measurement; ``places`` are those of the frames."""
+    """The same for a series: one segment per measurement; ``places`` are the places of the frames."""
     assessment, lineage, settings = context.assessment, context.lineage, context.settings
     seg = begin_instance(output, planes[0].source, assessment, lineage, settings)
     segments = [

@@ -1,4 +1,4 @@
-"""Makes the Segmentation of the saliency itself: shares of each map's peak in 255 steps, JPEG 2000 lossless."""
+"""Makes the fractional Segmentation of the saliency: shares of each map's peak in 255 steps, JPEG 2000 lossless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the Label Map Segmentation (PS3.3 A.51, Supplement 243): one number of a segment for each pixel."""
+"""Makes the Label Map Segmentation (PS3.3 A.51, Supplement 243): one segment number per pixel."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ BLACK = (0.0, 0.0, 0.0)
 def make_labelmap(context: OutputContext) -> Draft | None:
     """The segments of the binary segmentation under the same numbers, in one frame for each image or slice.
 
-    Where regions overlap, a pixel belongs to the one whose map is nearest to its own peak there. Of the measurements of
-    a series, the first one has it.
+    Where regions overlap, a pixel belongs to the region whose map is closest to its peak there; for measurements of a
+    series, to the first one.
     """
     if not (context.slice_masks if context.series else context.regions):
         return None
@@ -56,7 +56,7 @@ def _labels(regions: Many[MarkedRegion], shape: tuple[int, int]) -> NDArray[np.u
 
 
 def _stack(context: OutputContext) -> tuple[list[SegmentPlane], list[Slice]]:
-    """One frame for each slice that any measurement marks, in the order of the series, and where they are."""
+    """One frame for each slice marked by any measurement, in the order of the series, and their positions."""
     frames: dict[tuple[str, int], tuple[SegmentPlane, Slice, int]] = {}
     masks = ordered_masks(context)
     for one, plane in zip(masks, series_planes(masks), strict=True):
@@ -71,7 +71,7 @@ def _stack(context: OutputContext) -> tuple[list[SegmentPlane], list[Slice]]:
 
 
 def _background() -> Dataset:
-    """The item that says what number 0 is: every number of a pixel has one (PS3.3 C.8.20.4)."""
+    """The item for number 0, the background: every pixel value must have one (PS3.3 C.8.20.4)."""
     segment = Dataset()
     segment.SegmentNumber = BACKGROUND
     segment.SegmentLabel = codes.BACKGROUND.meaning

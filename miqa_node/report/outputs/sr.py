@@ -30,9 +30,9 @@ SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 def make_sr(context: OutputContext) -> Draft:
-    """The report: groups for the image, each finding that is present, an unusual region, predictions, points.
+    """The report: groups for the image, each present finding, an unusual region, predictions, points.
 
-    It refers to the segments of the segmentation that goes with it, if one is made. A report about a series lists all
+    It refers to the segments of the segmentation, if one is made. A report about a series lists all
     its images and amends its predecessors.
     """
     source, assessment, lineage = context.source, context.assessment, context.lineage
