@@ -15,7 +15,7 @@ class AcquisitionEffect(Effect):
         self._rules = rules
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Write the row and mark the earlier exposures that this one repeats, or let the row follow the new verdict."""
+        """Write the row and mark earlier exposures that this one repeats, or update the row with the new verdict."""
         c = conclusion
         if c.unit.is_exposure and acquisitions.counts(c.instance):
             if c.is_again:

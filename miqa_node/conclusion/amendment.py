@@ -1,7 +1,7 @@
-"""Lets archives learn what people decided: amended reports, and key objects that are withdrawn or made again.
+"""Sends people's decisions to archives: amended reports, and key objects that are withdrawn or made again.
 
-A decision is a row; this work is done once for each, by whichever process comes first, and may be killed at any point:
-the same decision gives the same objects.
+Each decision is a row, which the first free process handles once. The work can be interrupted at any point: the same
+decision gives the same objects.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOT_REPORTED = "The archives were not informed of this decision: the report coul
 
 
 class Amendments:
-    """Makes and queues the objects that follow from decisions."""
+    """Makes and queues the objects for decisions."""
 
     def __init__(
         self, context: UnitContext, destinations: DestinationsFor, units: Sequence[Unit[Any]] | None = None
@@ -41,7 +41,7 @@ class Amendments:
         self._units = installed() if units is None else units
 
     def make_due(self) -> int:
-        """Report the decisions that wait, oldest first; how many they were."""
+        """Report the waiting decisions, oldest first; returns their number."""
         with self._context.database.begin() as transaction:
             waiting = reported_decisions.due(transaction, limit=AT_ONCE)
         for decision in waiting:
@@ -82,7 +82,7 @@ class Amendments:
             assessment = instances.load_assessment(transaction, digest)
             disposition = instances.load_disposition(transaction, digest)
         if assessment is None or disposition is None:
-            return []  # a slice: its series is reported by the image that represents it
+            return []  # a slice: the representative image reports its series
         unit, announced = unit_of(instance.header, self._units), _announced(disposition)
         made = amendments(unit, instance, assessment, announced, review, context)
         keep = context.artifacts.keep_result
@@ -98,5 +98,5 @@ class Amendments:
 
 
 def _announced(disposition: Disposition) -> Disposition:
-    """As reports give it: that an accepted image was drawn for an audit stays inside the node."""
+    """The disposition for reports: it does not reveal that an accepted image was drawn for an audit."""
     return replace(disposition, reasons=tuple(reason for reason in disposition.reasons if reason != AUDIT))

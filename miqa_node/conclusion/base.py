@@ -21,8 +21,8 @@ from miqa_node.units.base import Unit
 class Conclusion:
     """One verdict. The fields after ``announced`` are filled in by the effects that prepare them.
 
-    ``disposition`` is recorded by the node, ``announced`` goes into reports and events: an audit of an accepted
-    image stays inside the node.
+    The node records ``disposition``; reports and events contain ``announced``, which does not reveal the audit of an
+    accepted image.
     """
 
     instance: StoredInstance
@@ -48,23 +48,23 @@ class Conclusion:
 
 
 class Effect(ABC):
-    """Something that a verdict does, in the transaction that writes it down."""
+    """An effect of a verdict, in the transaction that records the verdict."""
 
     def prepare(self, conclusion: Conclusion) -> Conclusion:
-        """What takes long or may fail, before the transaction begins. It is run again after a crash."""
+        """Do slow or fallible work before the transaction begins; repeated after a crash."""
         return conclusion
 
     @abstractmethod
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Write it down."""
+        """Write the effect to the database."""
 
 
 class LaterEffect(ABC):
-    """Something that follows the commit. A process that is killed in between leaves it out."""
+    """An effect after the commit; lost if the process is killed in between."""
 
     @abstractmethod
     def follow(self, conclusion: Conclusion) -> None:
-        """Do it; the verdict is in the database."""
+        """Perform the effect; the verdict is in the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,17 @@ class Effects:
     after_commit: Sequence[LaterEffect] = ()
 
     def prepare(self, conclusion: Conclusion) -> Conclusion:
-        """Let every effect prepare, one after the other."""
+        """Prepare all effects in order."""
         for effect in self.in_transaction:
             conclusion = effect.prepare(conclusion)
         return conclusion
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Write all of them down."""
+        """Apply all effects."""
         for effect in self.in_transaction:
             effect.apply(transaction, conclusion)
 
     def follow(self, conclusion: Conclusion) -> None:
-        """Do what follows the commit."""
+        """Perform the effects after the commit."""
         for effect in self.after_commit:
             effect.follow(conclusion)

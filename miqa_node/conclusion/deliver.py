@@ -21,18 +21,18 @@ from miqa_node.units.base import UnitContext
 log = structlog.get_logger(__name__)
 
 DestinationsFor = Callable[[ResultKind], Sequence[str]]
-"""Names of the destinations whose profile asks for objects of a kind."""
+"""Names of the destinations that request objects of a kind."""
 Declining = Callable[[str], Sequence[str]]
-"""Names of the destinations that want nothing of images of a modality that were not assessed."""
+"""Names of the destinations that take no results for unassessed images of a modality."""
 
 
 def kinds_to_make(destinations: DestinationsFor) -> set[ResultKind]:
-    """The kinds of objects that are made: the usual ones, and those that a destination names."""
+    """The kinds of objects to make: the default ones, and those that a destination names."""
     return set(default_kinds()) | {kind for kind in output_kinds() if destinations(kind)}
 
 
 class DeliveryEffect(Effect):
-    """The result objects. ``deliver.lanes`` sends what is queued here."""
+    """The result objects. ``deliver.lanes`` sends the queued objects."""
 
     def __init__(
         self, context: UnitContext, destinations: DestinationsFor, declining: Declining = lambda _modality: ()
@@ -51,7 +51,7 @@ class DeliveryEffect(Effect):
         except Exception as error:
             if lacks_resources(error):
                 raise  # it can be made, and is made later
-            # A foreign header may break a writer in any way.
+            # A foreign header can make a writer fail in any way.
             digest = conclusion.instance.digest[:16]
             log.error("report failed", digest=digest, error=type(error).__name__, where=place_of(error))
             return replace(

@@ -26,7 +26,7 @@ def verdict_effects(
     announcer: Announcer,
     declining: Declining = lambda _modality: (),
 ) -> Effects:
-    """What the verdict on an assessed unit does."""
+    """The effects of the verdict on an assessed unit."""
     shadow = context.judging.shadow
     release: tuple[LaterEffect, ...] = () if shadow is None else (ShadowEffect(shadow),)
     return Effects(
@@ -45,5 +45,5 @@ def verdict_effects(
 
 
 def giving_up_effects(context: UnitContext, announcer: Announcer) -> Effects:
-    """What follows when the work on a unit is given up: the study is flagged for review, without a report."""
+    """The effects of giving up a unit: the study is flagged for review, without a report."""
     return Effects((WorklistEffect(),), (MetricEffect(), LogEffect(), LateEventEffect(context.database, announcer)))

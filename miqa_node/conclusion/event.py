@@ -23,7 +23,7 @@ class EventEffect(Effect):
 
 
 class LateEventEffect(LaterEffect):
-    """The same in a separate transaction, for work that was given up: the announcement itself may have failed."""
+    """The same in a separate transaction, for work given up, possibly because the announcement itself failed."""
 
     def __init__(self, database: Database, announcer: Announcer) -> None:
         self._database = database

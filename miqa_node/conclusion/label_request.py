@@ -1,4 +1,4 @@
-"""Draws a share of the accepted images for an audit, so that readers see some of what the node accepts."""
+"""Draws a share of the accepted images for an audit by readers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LabelRequestEffect(Effect):
         self._rules = rules
 
     def prepare(self, conclusion: Conclusion) -> Conclusion:
-        """Put an image that is drawn on the worklist."""
+        """Put the image on the worklist if it is drawn."""
         disposition = conclusion.disposition
         if disposition.verdict is not Verdict.ACCEPT or not self._rules.audits(conclusion.instance.digest):
             return conclusion
@@ -27,7 +27,7 @@ class LabelRequestEffect(Effect):
         return replace(conclusion, disposition=audited)
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Ask for the label."""
+        """Request the label."""
         if AUDIT in conclusion.disposition.reasons:
             digest, share = conclusion.instance.digest, self._rules.audit_share
             label_requests.ask(transaction, digest, RequestKind.AUDIT, share, conclusion.decided_at)

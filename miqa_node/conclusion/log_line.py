@@ -1,4 +1,4 @@
-"""Writes the one log line of each image: what it was, its verdict, and how long each stage took."""
+"""Writes one log line per image: its kind, its verdict, and the duration of each stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 
 class LogEffect(LaterEffect):
-    """It names no patient: the digest leads to the image."""
+    """The log line; it contains no patient data, and the digest identifies the image."""
 
     def follow(self, conclusion: Conclusion) -> None:
         """Write it."""

@@ -12,5 +12,5 @@ class MetricEffect(LaterEffect):
     def follow(self, conclusion: Conclusion) -> None:
         """Count it."""
         if conclusion.assessment.phantom:
-            return  # no patient's image
+            return  # not an image of a patient
         metrics.IMAGES.labels(verdict=conclusion.disposition.verdict.value).inc()

@@ -1,4 +1,4 @@
-"""Takes notes of other systems as labels: the note that the object is, and those that waited for it."""
+"""Takes rejection notes of other systems as labels: the object itself, if a note, and notes that waited for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miqa_node.units.base import UnitContext
 
 
 class NoteEffect(Effect):
-    """Notes may come before or after the images that they name."""
+    """Notes may arrive before or after their images."""
 
     def __init__(self, context: UnitContext) -> None:
         self._context = context
@@ -21,5 +21,5 @@ class NoteEffect(Effect):
         return replace(conclusion, note=conclusion.unit.note(conclusion.instance, self._context))
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Keep it, and apply the notes that wait for this object."""
+        """Store it, and apply the notes that wait for this object."""
         notes.take(transaction, conclusion.note, conclusion.instance, conclusion.decided_at)

@@ -1,4 +1,4 @@
-"""Lists the series that were taken for those of a phantom."""
+"""Lists series recognised as phantoms."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from miqa_node.store.database import Transaction
 
 
 class PhantomEffect(Effect):
-    """A list of its own, so that nothing is kept from people silently."""
+    """The list of phantom series, so that nothing is hidden from people silently."""
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Write the series down."""
+        """Add the series."""
         if conclusion.unit.needs_others:
             phantoms.record(transaction, conclusion.instance, conclusion.assessment, conclusion.decided_at)

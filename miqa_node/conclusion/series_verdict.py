@@ -11,7 +11,7 @@ from miqa_node.units.base import UnitContext
 
 
 class SeriesEffect(Effect):
-    """Only the instance that represents the series is flagged."""
+    """Only the representative instance of the series is flagged."""
 
     def __init__(self, context: UnitContext) -> None:
         self._context = context

@@ -1,4 +1,4 @@
-"""Lets the shadow model judge the image, now that its verdict is out."""
+"""Starts the shadow model on an image after its verdict."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from miqa_node.domain.ports import ShadowModel
 
 
 class ShadowEffect(LaterEffect):
-    """Never waits and never fails."""
+    """The shadow model's start; never waits and never fails."""
 
     def __init__(self, shadow: ShadowModel) -> None:
         self._shadow = shadow
 
     def follow(self, conclusion: Conclusion) -> None:
-        """The shadow model may begin."""
+        """Let the shadow model begin."""
         self._shadow.verdict_is_out(conclusion.instance.digest)

@@ -11,7 +11,7 @@ class WorklistEffect(Effect):
     """One worklist item for each study, with the worst verdict of its images."""
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Open the item, or open it again; after a repeated judgement the item follows the newest verdicts."""
+        """Open or reopen the item; after a repeated judgement, the item follows the newest verdicts."""
         if not conclusion.is_again:
             worklist.complete_retakes(transaction, conclusion.instance.digest, conclusion.decided_at)
         if conclusion.is_again:

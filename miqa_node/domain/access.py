@@ -24,7 +24,7 @@ class Permission(StrEnum):
     UPLOAD = "upload"
     """Upload images through the pages or the REST interface."""
     ADMIN = "admin"
-    """Change how the node works: reports by schedule, models, people."""
+    """Administer the node: scheduled reports, models, people."""
 
 
 class Role(StrEnum):
@@ -53,19 +53,19 @@ _PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 
 class Means(StrEnum):
-    """How a request shows who sent it."""
+    """How a request identifies its sender."""
 
     NOTHING = "nothing"
-    """It does not."""
+    """Not at all."""
     HOST = "host"
-    """It comes from the host that the node runs on, and the node has no accounts yet."""
+    """It comes from the node's own host, and the node has no accounts yet."""
     SESSION = "session"
     TOKEN = "token"  # noqa: S105 - a word, no secret
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The sender of a request. ``name`` is empty before sign-in, and on this host, where people type their names."""
+    """The sender of a request. ``name`` is empty before sign-in and on the node's host, where people type it."""
 
     means: Means
     name: str = ""
@@ -76,11 +76,11 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """The name on record for what it does: on this host, where nobody has signed in, *this host*."""
+        """The name recorded for its actions; *this host* for requests from the node's own host without sign-in."""
         return "this host" if self.means is Means.HOST else self.name
 
     def may(self, permission: Permission) -> bool:
-        """Whether it is allowed."""
+        """Whether it has the permission."""
         return permission in self.permissions
 
 
@@ -88,7 +88,7 @@ NOBODY = Principal(Means.NOTHING)
 
 
 def account_name(text: str) -> str:
-    """The name as it is stored, in lower case; AccessError if it is not valid.
+    """The name in its stored form, in lower case; AccessError if it is not valid.
 
     >>> account_name("Mara.Kunz@example.org")
     'mara.kunz@example.org'

@@ -1,4 +1,4 @@
-"""One exposure as the analysis counts it: what, where and when it was, and no name of a patient."""
+"""One exposure as counted by the analysis: what, where and when it was, without the patient's name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import datetime, time
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 
 KEY_CHARACTERS = 16
-"""64 bits of the keyed hash: two of a million patients share one with a probability of 3e-8."""
+"""64 bits of the keyed hash: the probability that any two of a million patients share one is 3e-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Acquisition:
 
 @dataclass(frozen=True, slots=True)
 class AcquisitionRules:
-    """How a site names its rooms and shifts, keeps people's names and draws samples.
+    """A site's rules for names of rooms and shifts, for people's names, and for drawing samples.
 
     ``rooms`` maps station names or calling AE titles to rooms, ``shifts`` names to the time of day when each begins.
     Whoever has ``key`` can find out which pseudonym belongs to a known name.
@@ -65,14 +65,14 @@ class AcquisitionRules:
         )
 
     def shift(self, at: time) -> str:
-        """The shift that a time of day belongs to; the last one continues after midnight."""
+        """The shift at a time of day; the last shift continues after midnight."""
         shift_names = [name for name, start in sorted(self.shifts.items(), key=lambda item: item[1]) if start <= at]
         if shift_names:
             return shift_names[-1]
         return max(self.shifts, key=lambda name: self.shifts[name]) if self.shifts else ""
 
     def audits(self, digest: InstanceDigest) -> bool:
-        """Whether an accepted image is drawn for an audit; without the key this cannot be predicted."""
+        """Whether an accepted image is drawn for an audit; unpredictable without the key."""
         return int(self._hash("audit", digest)[:16], 16) / 2.0**64 < self.audit_share
 
     def _hash(self, purpose: str, text: str) -> str:

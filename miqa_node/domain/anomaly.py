@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Baseline(StrEnum):
-    """The images that an anomaly score is ranked among."""
+    """The images among which an anomaly score is ranked."""
 
     TRAINING = "training"
     SITE = "site"
@@ -15,10 +15,10 @@ class Baseline(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnomalyScore:
-    """Where an image stands among ordinary ones.
+    """The rank of an image among ordinary ones.
 
-    ``score`` is in (0, 1), higher is more unusual (docs/explanation/anomaly.md). The percentiles, 0 to 100, say how
-    many images of a baseline score lower; ``site_percentile`` is None until the site has its own baseline.
+    ``score`` is in (0, 1), higher is more unusual (docs/explanation/anomaly.md). The percentiles, 0 to 100, are the
+    share of baseline images with a lower score; ``site_percentile`` is None until the site has its own baseline.
     """
 
     score: float
@@ -27,12 +27,12 @@ class AnomalyScore:
 
     @property
     def percentile(self) -> float:
-        """Against the site's own images where there are enough of them, else against those of the training."""
+        """The percentile among the site's own images if there are enough, otherwise among the training images."""
         return self.training_percentile if self.site_percentile is None else self.site_percentile
 
     @property
     def baseline(self) -> Baseline:
-        """What :attr:`percentile` refers to."""
+        """The baseline of :attr:`percentile`."""
         return Baseline.TRAINING if self.site_percentile is None else Baseline.SITE
 
     @property

@@ -25,16 +25,16 @@ class Measurement:
     unit: str
     """UCUM code: "1", "mm", "%", "dB", "{lp}/mm" …"""
     place: str = ""
-    """Where in a series it was taken, in words: "slice 5 of 11"."""
+    """Its place in a series, in words: "slice 5 of 11"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
     """The effect of one measurement on a finding, for models of measurements.
 
-    ``part`` is in logits before calibration, relative to good images: positive speaks for the finding.
-    The bias and the parts of all measurements add up to the logit. ``value`` is None where the measurement could not
-    be taken and a usual value stood in.
+    ``part`` is in logits before calibration, relative to good images: positive values support the finding. The bias and
+    the parts of all measurements add up to the logit. ``value`` is None if the measurement could not be taken and a
+    typical value was used.
     """
 
     measurement: str
@@ -44,7 +44,7 @@ class Contribution:
 
 
 def number_text(value: float) -> str:
-    """A number with four significant figures, without an exponent: readers need not know powers of ten.
+    """A number with four significant figures and without an exponent, for readers unfamiliar with powers of ten.
 
     >>> number_text(1234567.0), number_text(0.123456), number_text(12.0), number_text(0.00002778)
     ('1,235,000', '0.1235', '12', '0.00002778')
@@ -65,7 +65,7 @@ def contributions_text(contributions: Sequence[Contribution], most: int = 3) -> 
 
 @dataclass(frozen=True, slots=True)
 class PlausibilityIssue:
-    """Header and pixels contradict each other, or the header lacks what it should hold."""
+    """A contradiction between header and pixels, or a required value missing from the header."""
 
     name: str
     message: str
@@ -74,7 +74,7 @@ class PlausibilityIssue:
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model package judged: ``sha256`` is that of its model.onnx."""
+    """The model package that judged; ``sha256`` is the checksum of its model.onnx."""
 
     name: str
     version: str
@@ -85,8 +85,8 @@ class ModelIdentity:
 class Assessment:
     """The node's assessment of one image.
 
-    ``not_assessed`` says why no model judged the image (out of scope, unreadable, no pixels); it is empty
-    when one did, and then ``findings`` holds every row of the taxonomy. Measurements may be there either way.
+    ``not_assessed`` is the reason why no model judged the image (out of scope, unreadable, no pixels). It is empty if a
+    model did; then ``findings`` has every row of the taxonomy. Measurements are possible in both cases.
     """
 
     digest: InstanceDigest
@@ -102,21 +102,21 @@ class Assessment:
     model: ModelIdentity | None = None
     not_assessed: str = ""
     calibration: str = ""
-    """SHA-256 of the site's calibration file that the probabilities were read with; empty for the card's own."""
+    """SHA-256 of the site's calibration file used for the probabilities; empty for the card's own calibration."""
     quarantined: bool = False
     """The assessment crashed its worker repeatedly; a person must look at the image."""
     decoder: str = ""
     steps: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     contributions: Mapping[FindingName, tuple[Contribution, ...]] = field(default_factory=dict)
-    """For each present finding of a model of measurements: the strongest first. Empty for models of pixels."""
+    """For each present finding of a model of measurements, strongest first; empty for models of pixels."""
     predictions: tuple[Prediction, ...] = ()
-    """Predictions of the further packages that the site switched on; decision support, not diagnosis."""
+    """Predictions of further packages enabled by the site; decision support, not diagnosis."""
 
     generation: int = 0
-    """How often the image was judged again before and with this assessment."""
+    """How often the image was judged again, including this assessment."""
     phantom: str = ""
-    """Why the series is taken for one of a test object and no patient; empty if it is not."""
+    """Why the series is considered one of a test object, not of a patient; empty if it is not."""
 
     landmarks: Landmarks | None = None
     """Anatomical points of a frontal chest, if a package for them is installed and saw enough of it."""
@@ -126,7 +126,7 @@ class Assessment:
 
     @property
     def gate_class(self) -> GateClass | None:
-        """Why the image is outside what the model can judge; None if it is not, or if no class is known."""
+        """Why the image is outside the model's scope; None if it is inside, or if the class is unknown."""
         gate = self.finding(FindingName.GATE)
         if gate is None or not gate.present:
             return None
@@ -134,7 +134,7 @@ class Assessment:
         return max(self.gate, key=lambda name: (self.gate[name] == gate.probability, self.gate[name]), default=None)
 
     def finding(self, name: FindingName) -> Finding | None:
-        """The row of that name, if a model judged it."""
+        """The finding of that name, if a model judged it."""
         return next((f for f in self.findings if f.name == name), None)
 
     def measurement(self, name: str) -> Measurement | None:

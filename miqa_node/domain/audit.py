@@ -19,7 +19,7 @@ class AuditEvent(StrEnum):
     LIST_SEEN = "list seen"
     EXPORTED = "exported"
     IMPORTED = "imported"
-    """A reject log of a modality was imported, or taken back."""
+    """A reject log of a modality was imported, or its import was undone."""
     RECEIVED = "received"
     VERDICT = "verdict"
     DECIDED = "decided"
@@ -35,7 +35,7 @@ class AuditEvent(StrEnum):
     POLICY_CHANGED = "policy changed"
     SETTINGS_CHANGED = "settings changed"
     REFUSED = "refused"
-    """A request or connection without the right to it, or beyond its limits."""
+    """A request or connection was refused: no permission, or a limit exceeded."""
     AUDIT_SEEN = "audit trail seen"
     AUDIT_PRUNED = "audit trail pruned"
 
@@ -44,8 +44,8 @@ class AuditEvent(StrEnum):
 class AuditRecord:
     """One record. ``number`` and ``sha256`` are its place in the chain; 0 and empty until it is sealed.
 
-    ``at`` is ISO 8601 in UTC with microseconds, ``patient`` a pseudonym, ``detail`` a JSON object. Where ``digest``
-    names an image, ``study`` is its study. The texts are kept as they are hashed.
+    ``at`` is ISO 8601 in UTC with microseconds, ``patient`` a pseudonym, ``detail`` a JSON object. If ``digest`` names
+    an image, ``study`` is its study. The texts are stored exactly as hashed.
     """
 
     number: int
@@ -64,7 +64,7 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which records are shown; empty texts match all. ``since`` and ``until`` are like :attr:`AuditRecord.at`."""
+    """A filter of records; empty texts match all. ``since`` and ``until`` are like :attr:`AuditRecord.at`."""
 
     event: str = ""
     actor: str = ""
@@ -79,7 +79,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class ChainCheck:
-    """What a check of the chain found: the numbers of its first and last record, and each fault in words."""
+    """The result of checking the chain: the numbers of its first and last record, and each fault in words."""
 
     first: int
     last: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What ``writer`` (a package, or the host name of a server) wrote: plain sentences without control characters."""
+    """A text by ``writer`` (a package, or the host name of a server): plain sentences without control characters."""
 
     writer: str
     sentences: tuple[str, ...]

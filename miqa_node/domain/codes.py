@@ -1,4 +1,4 @@
-"""A coded concept, as DICOM writes it: value, scheme, meaning (PS3.3 8.8)."""
+"""A coded concept as in DICOM: value, scheme, meaning (PS3.3 8.8)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Code:
     meaning: str
 
 
-# CID 7011 "Rejected for Quality Reasons" (PS3.16), the reasons that this node can find.
+# CID 7011 "Rejected for Quality Reasons" (PS3.16), reasons that this node can detect.
 IMAGE_ARTIFACT = Code("111207", "DCM", "Image artifact(s)")
 GRID_ARTIFACT = Code("111208", "DCM", "Grid artifact(s)")
 POSITIONING = Code("111209", "DCM", "Positioning")
@@ -55,4 +55,4 @@ REASON_CODES: dict[str, Code] = {
         DOUBLE_EXPOSURE,
     )
 }
-"""All of CID 7011, also what only people can know, by code value."""
+"""All of CID 7011 by code value, including reasons that only people can know."""

@@ -13,16 +13,16 @@ DeliveryId = NewType("DeliveryId", int)
 ResultKind = NewType("ResultKind", str)
 """A kind of DICOM object that the node makes, such as SR: the name of an output (:mod:`miqa_node.domain.output`).
 
-An old row may hold any text, because its output may no longer be installed.
+An old row may have any text, because its output may no longer be installed.
 """
 
 SR, SEG, KOS = ResultKind("SR"), ResultKind("SEG"), ResultKind("KOS")
 REJECTION = ResultKind("REJECTION")
-"""A key object 113001 that archives obey (IHE IOCM); made only when a person confirmed the rejection."""
+"""A key object 113001, on which archives act (IHE IOCM); made only if a person confirmed the rejection."""
 
 
 class DeliveryState(StrEnum):
-    """QUEUED until the destination answered success; COMMITTED once it promised to keep it (PS3.4 J).
+    """QUEUED until the destination reports success; COMMITTED once it has committed to storage (PS3.4 J).
 
     HELD waits for a person to release it. CANCELLED is never sent unless a person sends it again.
     """
@@ -45,12 +45,12 @@ class DeliveryAction(StrEnum):
 
     @property
     def possible_in(self) -> frozenset[DeliveryState]:
-        """The states in which it is possible."""
+        """The states in which the action is possible."""
         return _POSSIBLE[self]
 
     @property
     def leads_to(self) -> DeliveryState:
-        """The state after it."""
+        """The state after the action."""
         return _LEADS_TO[self]
 
 
@@ -70,7 +70,7 @@ _LEADS_TO = {
 
 @dataclass(frozen=True, slots=True)
 class ResultObject:
-    """One DICOM object that the node made; ``object_key`` finds its bytes, which never change."""
+    """One DICOM object that the node made; ``object_key`` is the key of its bytes, which never change."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -98,7 +98,7 @@ class Delivery:
     next_attempt_at: datetime
     last_error: str = ""
     failing_since: datetime | None = None
-    """When the first attempt failed since it was queued; None if none did."""
+    """The time of the first failed attempt since it was queued; None if no attempt failed."""
 
     @property
     def uid(self) -> str:

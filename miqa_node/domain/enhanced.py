@@ -1,4 +1,4 @@
-"""An enhanced copy of an image: what it was made from, by which steps, and how it differs."""
+"""An enhanced copy of an image: its source, the steps that made it, and the difference."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.domain.image import Radiograph
 
 DIFFERENCE_GAIN = 8.0
-"""How much stronger than it is the difference is shown: a sixteenth of the display range fills the picture."""
+"""Amplification of the displayed difference: a sixteenth of the display range fills the whole range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enhanced:
-    """``image`` stands beside ``source`` and never in its place: same size, same range of stored values, same window.
+    """``image`` accompanies ``source`` and never replaces it: same size, same range of stored values, same window.
 
-    ``methods`` are the names of the methods in order, ``steps`` what each did in words; ``model`` is the package of
-    the learned one.
+    ``methods`` names the methods in order, ``steps`` describes each in words; ``model`` is the package of the learned
+    one.
     """
 
     source: Radiograph
@@ -32,7 +32,7 @@ class Enhanced:
 
     @property
     def difference(self) -> NDArray[np.float32]:
-        """What was added to the display, in shares of its range: float32 (rows, columns), negative is darker."""
+        """The change of display values as a share of their range: float32 (rows, columns), negative is darker."""
         before, after = self.source.display, self.image.display
         return (after.astype(np.float32) - before.astype(np.float32)) / np.float32(65535)
 

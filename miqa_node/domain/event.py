@@ -1,4 +1,4 @@
-"""Events for webhooks, of images, studies and the node: identifiers, verdicts and reasons, nothing of the patient."""
+"""Events for webhooks about images, studies and the node: identifiers, verdicts and reasons, no patient data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEFAULT_EVENTS = (EventType.STUDY_FLAGGED, EventType.STUDY_PASSED)
 
 @dataclass(frozen=True, slots=True)
 class StudyStanding:
-    """A study's images by verdict, the number that people must look at, and the number without a verdict yet."""
+    """A study's images by verdict, the number that need review, and the number without a verdict yet."""
 
     study_instance_uid: str
     verdicts: Mapping[Verdict, int]
@@ -109,7 +109,7 @@ def event_body(
 def node_event_body(
     event_id: str, event_type: EventType, occurred_at: datetime, origin: EventOrigin, reason: str
 ) -> dict[str, Any]:
-    """The JSON of an event about the node itself; ``reason`` says why it judges no images, empty if it does again."""
+    """The JSON of an event about the node itself; ``reason`` is why it judges no images, empty if it does again."""
     data = {"node": origin.node, "site": origin.site, "reason": reason, "links": {"status": f"{origin.url}/operations"}}
     return {
         "id": event_id,

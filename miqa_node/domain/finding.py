@@ -40,7 +40,7 @@ class TaxonomyName(str):
 
 
 class FindingName(TaxonomyName):
-    """The name of a quality defect, or ``gate`` for an image that is outside what a model was made for."""
+    """The name of a quality defect, or ``gate`` for an image outside the scope of a model."""
 
     __slots__ = ()
     MOTION_BLUR: ClassVar[FindingName]
@@ -60,7 +60,7 @@ class FindingName(TaxonomyName):
 
 
 class GateClass(TaxonomyName):
-    """The name of a reason why an image is outside what a model can judge."""
+    """The name of a reason why an image is outside the scope of a model."""
 
     __slots__ = ()
     INVERTED: ClassVar[GateClass]
@@ -87,7 +87,7 @@ class FindingWords:
     """The words for a finding in one language.
 
     ``like`` compares a severity with something familiar; its ``{size}`` is one of ``sizes``, four texts for
-    slight, moderate, marked and severe. ``hint`` is the advice what to do next.
+    slight, moderate, marked and severe. ``hint`` is advice on what to do next.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -103,7 +103,8 @@ class FindingWords:
 class FindingDescription:
     """The description stored with a finding of another taxonomy, so that it can be shown after its source is removed.
 
-    ``words`` are by language (RFC 5646). ``flags``: it causes REVIEW unless a rule of the policy names it.
+    ``words`` has the words by language (RFC 5646). With ``flags`` it causes REVIEW unless a rule of the policy names
+    it.
     """
 
     words: Mapping[str, FindingWords]
@@ -117,7 +118,7 @@ class Finding:
     ``probability`` is calibrated and in [0, 1], ``severity`` in [0, 1] on the scale of the simulated
     defects (0.25, 0.5, 0.75 and 1 are defined in physical units, see docs/reference/findings.md).
     ``threshold`` is the operating point of the model's card: at or above it the finding is present.
-    ``peak`` is where its map is highest, (x, y) as fractions of the image's width and height; None without a map.
+    ``peak`` is the maximum of its map, (x, y) as fractions of the image's width and height; None without a map.
     ``description`` is set for a finding of a package or of another distribution.
     """
 
@@ -136,15 +137,15 @@ class Finding:
 
     @property
     def strength(self) -> float:
-        """Probability times severity: the share of quality that it takes, and what limits of a room compare."""
+        """Probability times severity: the share of quality that it takes, and the value for limits of a room."""
         return self.probability * self.severity
 
 
 def quality_score(findings: Iterable[Finding]) -> float:
     """One number in 0–100, 100 is best: the share of quality that remains after each finding has reduced it.
 
-    100 · Π(1 − probability · severity) over the defects that are present; a finding below its
-    operating point takes nothing, nor does a medical device, which is not a defect: an unremarkable image scores 100.
+    100 · Π(1 − probability · severity) over the present defects. A finding below its operating point takes nothing, nor
+    does a medical device, which is not a defect: an unremarkable image scores 100.
     """
     defects = (f for f in findings if f.present and f.name != FindingName.DEVICE_IN_VIEW)
     return 100.0 * math.prod(1.0 - f.strength for f in defects)

@@ -1,7 +1,7 @@
-"""Objects without Study or Series Instance UID, which are Type 1 (PS3.3 C.7.2.1, C.7.3.1): each is a unit of its own.
+"""Objects without Study or Series Instance UID, which are Type 1 (PS3.3 C.7.2.1, C.7.3.1): each is a separate unit.
 
-In place of a missing UID the node keeps one of its own, made from the digest of the object. So two such objects are
-never one study, and each can be listed, opened and corrected. No result leaves the node with a made-up UID.
+The node replaces a missing UID by a surrogate made from the digest of the object. So two such objects never share a
+study, and each can be listed, opened and corrected. No result with a surrogate UID leaves the node.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid,
 
 
 def with_surrogates(header: Header, study: StudyRecord, digest: InstanceDigest) -> tuple[Header, StudyRecord]:
-    """Header and study with surrogates for missing UIDs; a series without a study is not trusted to be one series."""
+    """Header and study with surrogates for missing UIDs; without Study Instance UID, the series gets one, too."""
     uids = {"Study Instance UID": header.study_instance_uid, "Series Instance UID": header.series_instance_uid}
     missing = tuple(name for name, uid in uids.items() if not uid)
     if not missing:

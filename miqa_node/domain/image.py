@@ -11,25 +11,23 @@ from numpy.typing import NDArray
 from miqa_node.domain.finding import FindingName
 
 ANOMALY = "anomaly"
-"""Name of the map that shows where an unusual image differs from others."""
+"""Name of the map of where an unusual image differs from others."""
 PREDICTION = "prediction:"
-"""Begins the name of a map that a prediction was read from; the package follows."""
+"""Prefix of the name of a prediction's map, followed by the package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Radiograph:
     """One decoded frame.
 
-    ``stored``: shape (rows, columns), stored values with unused high bits removed, any integer dtype.
-    ``display``: shape (rows, columns), uint16 presentation values, 0 is black and 65,535 is white, after
-    modality LUT, VOI and presentation LUT or MONOCHROME1 inversion (PS3.4 N.2).
-    ``valid``: shape (rows, columns), bool, False where the pixel is padding
-    (PS3.3 C.7.5.1.1.2); None when all are valid.
-    ``colour``: shape (rows, columns, 3), uint16 red, green and blue up to 65,535, of an image that has colour; its
-    ``stored`` and ``display`` are then luminance.
-    ``spacing_mm`` is (between rows, between columns), None when the header gives none.
-    ``stored_range`` is the (lowest, highest) value that Bits Stored and Pixel Representation allow.
-    ``steps`` names what was done, in order, with the decoder and its version first.
+    ``stored``: shape (rows, columns), stored values with unused high bits removed, any integer dtype. ``display``:
+    shape (rows, columns), uint16 presentation values, 0 is black and 65,535 is white, after modality LUT, VOI and
+    presentation LUT or MONOCHROME1 inversion (PS3.4 N.2). ``valid``: shape (rows, columns), bool, False where the pixel
+    is padding (PS3.3 C.7.5.1.1.2); None if all are valid. ``colour``: shape (rows, columns, 3), uint16 red, green and
+    blue up to 65,535, for a colour image; then ``stored`` and ``display`` are luminance. ``spacing_mm`` is
+    (between rows, between columns), None if the header has none. ``stored_range`` is the (lowest, highest) value that
+    Bits Stored and Pixel Representation allow. ``steps`` lists the processing in order, beginning with the decoder and
+    its version.
     """
 
     stored: NDArray[np.integer]
@@ -66,8 +64,8 @@ class SaliencyMap:
 class SaliencyMaps:
     """All maps of one assessment.
 
-    ``findings`` holds one map for each finding that is present, ``predictions`` the map that each package's prediction
-    was read from. ``anomaly`` shows where an unusual image differs from others; it belongs to no finding.
+    ``findings`` has one map for each present finding, ``predictions`` the map behind each package's prediction.
+    ``anomaly`` shows where an unusual image differs from others; it belongs to no finding.
     """
 
     findings: Mapping[FindingName, SaliencyMap] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""An instance as it was received: its identity, its origin, and what its header says about it."""
+"""An instance as received: its identity, its origin and its header."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ InstanceDigest = NewType("InstanceDigest", str)
 """SHA-256 (hex) of the data set's bytes as received: the identity of a stored instance."""
 
 ANY_UID = r"[0-9A-Za-z.][0-9A-Za-z._-]{0,63}"
-"""A UID, also with the letters, hyphens and underscores that programs write which remove names from archives."""
+"""A UID; letters, hyphens and underscores are allowed, because some de-identification tools write them."""
 
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _ANY_UID = re.compile(ANY_UID, re.ASCII)
@@ -32,7 +32,7 @@ def is_uid(text: str) -> bool:
 
 
 def can_name(text: str) -> bool:
-    r"""Whether ``text`` can name an object and stand in a path: a UID, or what ``dicom.relaxed_uids`` takes for one.
+    r"""Whether ``text`` can name an object and be part of a path: a UID, or one accepted by ``dicom.relaxed_uids``.
 
     >>> can_name("1.2.840.10008.1.1"), can_name("ANON-7f.3_a"), can_name("../x"), can_name("..")
     (True, True, False, False)
@@ -42,10 +42,10 @@ def can_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the pipeline needs from a data set's header; empty strings where an element is absent.
+    """The header values that the pipeline needs; an empty string if an element is absent.
 
-    No field of it identifies a patient. ``view_position`` is View Position (0018,5101) or, where that is
-    empty, the meaning of View Code Sequence; ``exposure_index`` and its kin are (0018,1411)–(0018,1413).
+    No field identifies a patient. ``view_position`` is View Position (0018,5101) or, if that is empty, the meaning of
+    View Code Sequence; ``exposure_index`` and its kin are (0018,1411)–(0018,1413).
     """
 
     sop_class_uid: str
@@ -79,20 +79,20 @@ class Header:
     has_pixels: bool = False
     has_voi: bool = False
     detector_id: str = ""
-    """Detector ID (0018,700A), or Device Serial Number (0018,1000) where that is empty."""
+    """Detector ID (0018,700A), or Device Serial Number (0018,1000) if that is empty."""
     performed_location: str = ""
     """Performed Location (0040,0243): the room, if the sender gives it."""
     series_images: int = 0
-    """Number of images in the series, if the sender gives it; else 0."""
+    """Number of images in the series; 0 if the sender does not give it."""
     quality_control: bool = False
     """A test object: Quality Control Image (0028,0300), or names and descriptions with the words phantom or QC."""
     missing_uids: tuple[str, ...] = ()
-    """Names of UIDs that the object lacks; the header has surrogates for them (:mod:`miqa_node.domain.identity`)."""
+    """Names of missing UIDs, for which the header has surrogates (:mod:`miqa_node.domain.identity`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """The patient and study identification kept for the worklist, never for logs or metrics.
+    """Patient and study identification for the worklist, never for logs or metrics.
 
     ``operators_name`` is the first of Operators' Name (0008,1070): of the image it was read from, not of the study.
     """
@@ -108,7 +108,7 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedObject:
-    """An instance as its sender handed it over, complete on disk but not yet in the store.
+    """An instance as received from its sender, complete on disk but not yet in the store.
 
     ``path`` is a DICOM file (PS3.10) on the store's own file system, ``digest`` that of the data set in it.
     """
@@ -124,7 +124,7 @@ class ReceivedObject:
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """One instance that the node has promised to keep."""
+    """One instance that the node has accepted and keeps."""
 
     digest: InstanceDigest
     header: Header
@@ -138,4 +138,4 @@ class StoredInstance:
     removal: Removal | None = None
     """Set if the node no longer has the file."""
     generation: int = 0
-    """How often it was judged again, counting the judgement that is being made."""
+    """How often it was judged again, including the current judgement."""

@@ -1,4 +1,4 @@
-"""Labels: what a person or another system said of an image, with the circumstances."""
+"""Labels: opinions of people or other systems about an image, and how they came about."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class LabelOrigin(StrEnum):
     """How a label came about."""
 
     DECISION = "decision"
-    """Somebody decided about a flagged study."""
+    """A decision about a flagged study."""
     AUDIT = "audit"
-    """Somebody judged an accepted image that was drawn at random."""
+    """A judgement of an accepted image drawn at random."""
     SECOND_READING = "second_reading"
-    """Somebody judged an image again, blind to the first reader and the model."""
+    """A second judgement of an image, blind to the first reader and the model."""
     REJECTION_NOTE = "rejection_note"
     """Another system sent a key object "Rejected for Quality Reasons" (DCM 113001)."""
     IMPORT = "import"
-    """From a file."""
+    """Imported from a file."""
 
 
 class RequestKind(StrEnum):
@@ -43,19 +43,19 @@ class RegionOutline:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """(x0, y0, x1, y1) around it."""
+        """The bounding box (x0, y0, x1, y1)."""
         across, down = [x for x, _ in self.points], [y for _, y in self.points]
         return min(across), min(down), max(across), max(down)
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderOpinion:
-    """What a reader, or another system, says of an image.
+    """The opinion of a reader, or of another system, about an image.
 
-    ``findings`` are names of the taxonomy: empty for a good image, None for a bad one without details.
-    ``rejects``: the image was taken out of use, not only criticised. ``reason`` is a code value of CID 7011.
-    ``sampled`` is the probability with which the image was chosen to be judged. ``source_uid`` is the SOP Instance
-    UID of the object that carried it, if any; each object counts once.
+    ``findings`` are names of the taxonomy: empty for a good image, None for a bad one without details. ``rejects``: the
+    image was rejected for use, not only criticised. ``reason`` is a code value of CID 7011. ``sampled`` is the
+    probability with which the image was chosen to be judged. ``source_uid`` is the SOP Instance UID of the object that
+    contained it, if any; each object counts once.
     """
 
     actor: str

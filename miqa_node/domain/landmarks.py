@@ -14,7 +14,7 @@ LANDMARK_WORDS: Mapping[str, str] = {
     "spine_clav": "Spine between the clavicles",
     "spine_low": "Spine between the domes",
 }
-"""What each kind of point is."""
+"""Names of the kinds of points."""
 IMAGE_SIDES = ("left", "right", "top", "bottom")
 _OPPOSITE = {"left": "right", "right": "left"}
 _LETTERS = {"l": "left", "r": "right"}
@@ -24,10 +24,10 @@ _LETTERS = {"l": "left", "r": "right"}
 class Landmarks:
     """The points of one image.
 
-    ``points`` holds (x, y) by name, as fractions of the stored image's width and height from its upper left corner;
-    a structure that cannot be seen is absent. A name's ending ``_l`` or ``_r`` is the IMAGE's side. ``cut`` holds, by
-    side of the image (``left``, ``right``, ``top``, ``bottom``), the chance that lung is cut off there. ``package`` is
-    ``<name>-<version>`` of what found them, ``sha256`` identifies its graphs.
+    ``points`` holds (x, y) by name, as fractions of the stored image's width and height from its upper left corner; a
+    structure that cannot be seen is absent. A name's ending ``_l`` or ``_r`` is the IMAGE's side. ``cut`` is, by side
+    of the image (``left``, ``right``, ``top``, ``bottom``), the probability that lung is cut off there. ``package`` is
+    ``<name>-<version>`` of the landmark package, ``sha256`` identifies its graphs.
     """
 
     points: Mapping[str, tuple[float, float]]
@@ -37,10 +37,10 @@ class Landmarks:
 
 
 def patient_side(image_side: str, orientation: tuple[str, ...]) -> str:
-    """The patient's ``left`` or ``right`` that lies at the image's left or right; other sides are unchanged.
+    """The patient's ``left`` or ``right`` for the image's left or right; other sides are unchanged.
 
-    ``orientation`` is Patient Orientation (0020,0020). Where it is absent or names neither L nor R along the rows, the
-    patient's right side is taken to lie at the image's left, as frontal radiographs are displayed (PS3.3 C.7.6.1.1.1).
+    ``orientation`` is Patient Orientation (0020,0020). If it is absent or has neither L nor R along the rows, the
+    patient's right side is assumed at the image's left, as frontal radiographs are displayed (PS3.3 C.7.6.1.1.1).
 
     >>> patient_side("left", ("L", "F")), patient_side("left", ("R", "F")), patient_side("left", ())
     ('right', 'left', 'right')
@@ -52,7 +52,7 @@ def patient_side(image_side: str, orientation: tuple[str, ...]) -> str:
 
 
 def landmark_kind(name: str) -> tuple[str, str]:
-    """The kind of a point, and the image side that it belongs to: "left", "right", or "" for the midline.
+    """The kind of a point, and its side of the image: "left", "right", or "" for the midline.
 
     >>> landmark_kind("apex_l"), landmark_kind("spine_low")
     (('apex', 'left'), ('spine_low', ''))
@@ -62,7 +62,7 @@ def landmark_kind(name: str) -> tuple[str, str]:
 
 
 def landmark_words(name: str, orientation: tuple[str, ...] = ()) -> str:
-    """What a point is called where people read it, with the side of the patient.
+    """The display name of a point, with the side of the patient.
 
     >>> landmark_words("apex_l")
     "Apex of the lung, patient's right"

@@ -1,7 +1,7 @@
-"""What a number is that can be measured: name, unit, code and definition. The seam ``miqa.measurements`` lists them.
+"""The definition of a measurement: name, unit, code and text. The seam ``miqa.measurements`` lists them.
 
-Reports, pages, policy checks and the reference read the definitions here; how a number is taken of an image or a
-series is added by :mod:`miqa_node.assess.measure.base`.
+Reports, pages, policy checks and the reference use these definitions; :mod:`miqa_node.assess.measure.base` adds how a
+number is measured on an image or a series.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ _CODE = re.compile(r"[A-Z0-9_]{0,16}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurand:
-    """One number.
+    """The definition of one measurement.
 
-    ``name`` is used in policies and JSON. ``unit`` is its UCUM code; ``other_units`` are those that it has where the
-    header lacks something; ``report_unit`` is a UCUM annotation that means the same and is used in reports. ``label``
-    is its name in reports and on pages, at most 64 characters. ``summary`` is one sentence, ``definition`` the full
-    text of the reference with formula and source (Markdown); without it the summary stands there.
+    ``name`` is used in policies and JSON. ``unit`` is its UCUM code; ``other_units`` are its units if the header lacks
+    a value; ``report_unit`` is an equivalent UCUM annotation for reports. ``label`` is its name in reports and on
+    pages, at most 64 characters. ``summary`` is one sentence, ``definition`` the full text of the reference with
+    formula and source (Markdown); without it the reference uses the summary.
 
-    ``code`` is a standard code, or the value of a code of the private scheme 99MIQA, at most 16 characters; without
-    it a value is made from the name. ``parent`` is the standard concept that it is a kind of. ``phrase`` tells it in
-    the text of a report, with ``{value}``, or with ``{percent}`` for the value and its percent sign. ``section`` is a
-    heading of the reference; ``rank`` orders all lists, and
-    ``phrase_rank`` the text.
+    ``code`` is a standard code, or the value of a code of the private scheme 99MIQA, at most 16 characters; without it
+    a value is made from the name. ``parent`` is the broader standard concept. ``phrase`` is its wording in the text of
+    a report, with ``{value}``, or with ``{percent}`` for the value and its percent sign. ``section`` is a heading of
+    the reference; ``rank`` orders all lists, and ``phrase_rank`` the text.
     """
 
     name: str
@@ -48,7 +47,7 @@ class Measurand:
     section: str = OTHER
     rank: int = 1000
     concern: str = ""
-    """What it means for the patient's images when a rule flags it: one or two plain sentences."""
+    """The meaning for the patient's images if a rule flags it: one or two plain sentences."""
 
     def __post_init__(self) -> None:
         """ValueError if a field could not be used in a report."""
@@ -65,7 +64,7 @@ class Measurand:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """Every unit that it can have."""
+        """All its possible units."""
         return (self.unit, *self.other_units)
 
 
@@ -74,5 +73,5 @@ MEASUREMENTS = Seam("measurements", Measurand)
 
 
 def measurands() -> Sequence[Measurand]:
-    """All measurements in the order in which lists show them."""
+    """All measurements in the order of lists."""
     return sorted(MEASUREMENTS.all().values(), key=lambda one: (one.rank, one.name))

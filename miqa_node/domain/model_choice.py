@@ -1,4 +1,4 @@
-"""Which model packages a site chose: the one that judges its images, and one that judges silently beside it."""
+"""A site's choice of model packages: the active one, and a shadow that judges silently."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Slot(StrEnum):
-    """What a package is chosen for."""
+    """The role of a chosen package."""
 
     ACTIVE = "active"
     SHADOW = "shadow"
@@ -16,9 +16,9 @@ class Slot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """Names ``<name>-<version>``; empty where the site chose none.
+    """Names ``<name>-<version>``; empty if the site chose none.
 
-    Without an active choice the settings or the newest package decide, without a shadow none runs.
+    Without an active choice, the settings or the newest package apply; without a shadow, none runs.
     """
 
     active: str = ""

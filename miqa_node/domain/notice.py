@@ -1,4 +1,4 @@
-"""Notices by e-mail: what a person wants to hear of, when shifts end, and when somebody wants quiet."""
+"""Notices by e-mail: a person's preferences, the ends of shifts, and quiet hours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_SHIFT = timedelta(days=1)
 
 
 class NoticeKind(StrEnum):
-    """What a mail is about."""
+    """The subject of a mail."""
 
     DIGEST = "digest"
     """The flagged studies of a shift."""
@@ -23,7 +23,7 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoticePreference:
-    """What one person wants. Without ``rooms`` it is all of them; quiet hours are on the site's clock, "" for none."""
+    """One person's preferences. Empty ``rooms`` means all; quiet hours are in the site's local time, "" for none."""
 
     account: str
     address: str
@@ -39,7 +39,7 @@ class NoticePreference:
         return bool(self.address) and (self.digest if kind is NoticeKind.DIGEST else self.escalation)
 
     def quiet_end(self, local: datetime) -> datetime | None:
-        """When the quiet hours end in which a local time lies; None if it lies in none.
+        """The end of the quiet hours at a local time; None outside quiet hours.
 
         >>> from datetime import UTC
         >>> one = NoticePreference("mara", "m@example.org", quiet_from="22:00", quiet_until="06:00")
@@ -60,7 +60,7 @@ class NoticePreference:
 
 @dataclass(frozen=True, slots=True)
 class ShiftSpan:
-    """One shift of one day, from ``begin`` to before ``end``, on the site's clock."""
+    """One shift of one day, from ``begin`` to before ``end``, in the site's local time."""
 
     day: date
     name: str
@@ -69,7 +69,7 @@ class ShiftSpan:
 
     @property
     def subject(self) -> str:
-        """What a digest of it is known by."""
+        """The key of its digest."""
         return f"{self.day}/{self.name}"
 
 

@@ -1,4 +1,4 @@
-"""How the node's surroundings do: the destinations of results, the senders of images, and what needs a person."""
+"""The state of the node's surroundings: destinations of results, senders of images, and alarms."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 FRESH = timedelta(minutes=3)
-"""A check that is older says nothing about now: the process that made it has ended, or hangs."""
+"""Maximum age of a check: the process behind an older one has ended or hangs."""
 
 
 class DestinationHealth(StrEnum):
-    """Whether a destination does its work. HELD: a person has stopped sending there. UNKNOWN: nobody has checked."""
+    """The health of a destination. HELD: a person has stopped sending there. UNKNOWN: not checked yet."""
 
     ANSWERS = "answers"
     FAILING = "failing"
@@ -21,30 +21,30 @@ class DestinationHealth(StrEnum):
 
 
 class DestinationAction(StrEnum):
-    """What a person does with a destination as a whole; what waits in a HOLD goes out after its RELEASE."""
+    """An action on a destination as a whole; deliveries that wait during a HOLD are sent after the RELEASE."""
 
     ECHO = "echo"
     HOLD = "hold"
     RELEASE = "release"
     RESEND = "resend"
-    """Send again what was given up."""
+    """Send failed deliveries again."""
     DRAIN = "drain"
-    """Send what waits for its next attempt at once."""
+    """Retry waiting deliveries at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationCheck:
-    """What one process saw when it last asked a destination. ``since``: from when on the answer has been the same."""
+    """One process's last check of a destination. ``since``: the time since which the result has been the same."""
 
     destination: str
     node: str
     kind: str
     address: str
     by_option: bool
-    """Given by ``run --destination``, not in the file."""
+    """Configured by ``run --destination``, not in the file."""
     answers: bool
     detail: str
-    """The proof, or the error, in words."""
+    """The successful answer, or the error, in words."""
     breaker_open: bool
     since: datetime
     checked_at: datetime
@@ -52,7 +52,7 @@ class DestinationCheck:
 
 @dataclass(frozen=True, slots=True)
 class DestinationBacklog:
-    """What waits for one destination."""
+    """The deliveries that wait for one destination."""
 
     waiting: int = 0
     held: int = 0
@@ -74,7 +74,7 @@ class DestinationHold:
 
 @dataclass(frozen=True, slots=True)
 class DestinationStatus:
-    """A destination as a person sees it. ``since`` is None if it was never checked."""
+    """The overall status of a destination. ``since`` is None if it was never checked."""
 
     name: str
     kind: str
@@ -89,13 +89,13 @@ class DestinationStatus:
 
     @property
     def is_well(self) -> bool:
-        """Whether it needs nobody; the others come first on the page."""
+        """Whether it needs no attention; the others come first on the page."""
         return self.health is DestinationHealth.ANSWERS
 
 
 @dataclass(frozen=True, slots=True)
 class SenderStatus:
-    """A peer that asked for an association: when it was last let in, and last refused and why."""
+    """A peer that requested an association: when it was last accepted, and last rejected and why."""
 
     calling_ae_title: str
     peer_address: str
@@ -154,7 +154,7 @@ def status_of(
 
 
 def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, now: datetime) -> Iterator[Alarm]:
-    """What is wrong with destinations: one fails, or a delivery waits for longer than ``longest_wait``.
+    """Alarms of destinations: one fails, or a delivery waits longer than ``longest_wait``.
 
     A destination that a person holds raises no alarm.
     """

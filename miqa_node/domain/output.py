@@ -1,4 +1,4 @@
-"""The kinds of objects that the node can make, and which of them are made without being asked for."""
+"""The kinds of objects that the node can make, and which of them it makes by default."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KIND = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
 
 @dataclass(frozen=True, slots=True)
 class OutputKind:
-    """One kind of object, as far as destinations and pages need to know it.
+    """One kind of object, with the properties that destinations and pages use.
 
     ``modality``, ``series_number`` and ``description`` are those of its series; an empty modality is the source's.
     ``sop_class_uid`` is empty if it is the source's.
@@ -25,7 +25,7 @@ class OutputKind:
     description: str
     sop_class_uid: str
     by_default: bool = False
-    """Made of every image, and sent to each destination that names no ``objects``."""
+    """Made for every image, and sent to each destination without ``objects``."""
 
     def __post_init__(self) -> None:
         if not _KIND.fullmatch(self.kind):
@@ -36,11 +36,11 @@ _OUTPUTS = Seam("outputs", OutputKind)
 
 
 def output_kinds() -> tuple[ResultKind, ...]:
-    """Every kind that a destination may name, also of outputs that are installed but unavailable."""
+    """Every kind that a destination may name, including outputs that are installed but unavailable."""
     missing = (ResultKind(plugin.name) for plugin in _OUTPUTS.plugins() if plugin.unavailable)
     return tuple(dict.fromkeys([*(one.kind for one in _OUTPUTS.all().values()), *missing]))
 
 
 def default_kinds() -> frozenset[ResultKind]:
-    """What is made of every image, and sent to destinations that name no ``objects``."""
+    """The kinds made for every image and sent to destinations without ``objects``."""
     return frozenset(one.kind for one in _OUTPUTS.all().values() if one.by_default)

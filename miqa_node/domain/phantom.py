@@ -1,4 +1,4 @@
-"""Series of test objects (phantoms): recognised by the node or named by a person, and no part of the worklist."""
+"""Series of test objects (phantoms): recognised by the node or marked by a person, and never on the worklist."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SAID_BY_A_PERSON = "A person said that the series shows a test object, not a pat
 
 @dataclass(frozen=True, slots=True)
 class PhantomSeries:
-    """One series that was taken for a phantom's; ``is_phantom`` is False once a person said that it shows a patient."""
+    """A series recognised as a phantom; ``is_phantom`` is False once a person has stated that it shows a patient."""
 
     series_instance_uid: str
     study_instance_uid: str
@@ -19,7 +19,7 @@ class PhantomSeries:
     modality: str
     station: str
     reason: str
-    """Why it was taken for one."""
+    """Why it was recognised as a phantom."""
     is_phantom: bool
     recognised_at: datetime
     decided_by: str = ""

@@ -40,7 +40,7 @@ class Verdict(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Rank by severity: the verdict of a study is that of its worst image."""
+        """Rank by severity; the verdict of a study is that of its worst image."""
         return (Verdict.ACCEPT, Verdict.NOT_ASSESSED, Verdict.REVIEW, Verdict.REJECT).index(self)
 
 
@@ -63,7 +63,7 @@ class LimitSide(StrEnum):
 class FindingRule:
     """REVIEW or REJECT when the finding is present and reaches both limits.
 
-    ``soft``: slight degrees are ordinary, so a site's confirmed limit for a room takes the place of these limits.
+    ``soft``: slight degrees are ordinary, so a site's confirmed limit for a room replaces these limits.
     """
 
     finding: FindingName
@@ -81,7 +81,7 @@ class FindingRule:
 class MeasurementRule:
     """REVIEW or REJECT when the measurement is above or below its limit.
 
-    ``finding`` is the finding that it speaks for; empty where its reason is a code alone.
+    ``finding`` is the finding that it supports; empty if its reason is only a code.
     """
 
     measurement: str
@@ -94,7 +94,7 @@ class MeasurementRule:
 
 @dataclass(frozen=True, slots=True)
 class PlausibilityRule:
-    """REVIEW or REJECT when header and pixels contradict each other in the named way."""
+    """REVIEW or REJECT if header and pixels have the named contradiction."""
 
     issue: str
     verdict: Verdict
@@ -113,9 +113,9 @@ class AnomalyRule:
 
 @dataclass(frozen=True, slots=True)
 class PackageRule:
-    """Switches on a further package beside the quality package, and limits when its predictions may be automated.
+    """Enables a further package in addition to the quality package, and limits the automation of its predictions.
 
-    ``package`` is a name (its newest version) or ``<name>-<version>``. For a value of None the settings apply.
+    ``package`` is a name (its newest version) or ``<name>-<version>``. None means the value of the settings.
     """
 
     package: str
@@ -160,10 +160,10 @@ class Policy:
     titles: Mapping[str, str] = field(default_factory=dict)
     """The English titles of findings and gate classes that reasons use."""
     site_limits: SiteLimits = field(default_factory=SiteLimits)
-    """Limits that the site confirmed for its rooms; they take the place of the limits of soft rules."""
+    """The site's confirmed limits for rooms, which replace the limits of soft rules."""
 
     def with_limits(self, limits: SiteLimits) -> Policy:
-        """The policy with the limits of the site; its version names them, because reports hold the version."""
+        """The policy with the limits of the site; its version includes them, because reports contain the version."""
         return replace(self, version=f"{self.version}+limits.{limits.number}", site_limits=limits)
 
     def scope_of(self, header: Header) -> Scope | None:
@@ -175,7 +175,7 @@ class Policy:
 class Reason:
     """One reason for a verdict: a sentence for people and a code for machines.
 
-    ``finding`` is the finding that a measurement speaks for; empty where ``name`` says it all.
+    ``finding`` is the finding that a measurement supports; empty if ``name`` is sufficient.
     """
 
     name: str
@@ -186,14 +186,14 @@ class Reason:
 
 
 PHANTOM = "phantom"
-"""The name of the reason of a series that shows a test object; it is on a list of its own."""
+"""The name of the reason for a series of a test object, which is on a separate list."""
 
 AUDIT = Reason(
     "audit", "Accepted, and drawn at random: say whether it is a good image.", UNKNOWN_FAILURE, Verdict.ACCEPT
 )
-"""The reason why an accepted image is on the worklist, if there is no other."""
+"""The reason for an accepted image on the worklist, if there is no other."""
 SILENT = "silent"
-"""Name of the reason that a verdict is only recorded."""
+"""Name of the reason for a verdict that is only recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class Disposition:
     """The verdict with its reasons and the policy that gave it.
 
     ``attention`` puts a study on the worklist regardless of the verdict, because something went wrong.
-    ``certificate`` says how far the verdict may be trusted: "certified …" or "no certificate", with the reason.
+    ``certificate`` states how far the verdict can be trusted: "certified …" or "no certificate", with the reason.
     """
 
     verdict: Verdict
@@ -218,27 +218,27 @@ class Disposition:
 
     @property
     def silent(self) -> bool:
-        """Whether the verdict is only recorded: nobody is asked and nothing is sent."""
+        """Whether the verdict is only recorded, without worklist entry and without results."""
         return any(reason.name == SILENT for reason in self.reasons)
 
     def silenced(self, text: str) -> Disposition:
-        """The same, only recorded; ``text`` says why."""
+        """The same disposition, only recorded; ``text`` is the reason."""
         return replace(self, reasons=(*self.reasons, Reason(SILENT, text, UNKNOWN_FAILURE, Verdict.ACCEPT)))
 
     def flags(self, finding: FindingName) -> bool:
-        """Whether a finding is a reason why the image is flagged."""
+        """Whether a finding is a reason for flagging the image."""
         return any(reason.verdict.flagged and finding in (reason.name, reason.finding) for reason in self.reasons)
 
 
 def decide(assessment: Assessment, policy: Policy) -> Disposition:
     """Decide the verdict of an image: the worst one of all rules that apply, with all their reasons.
 
-    An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a
-    measurement or on plausibility flags it; it is ACCEPT only where the scope names the measurements that
-    are enough. One whose gate is present is outside what the model can judge: only the rules on the gate count
-    of its findings, and without one it is NOT_ASSESSED.
+    An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a measurement or on
+    plausibility flags it. It is ACCEPT only if the scope names measurements that suffice. An image with the gate
+    present is outside the model's scope: of its findings only rules on the gate apply, and without such a rule it is
+    NOT_ASSESSED.
 
-    A series of a phantom is NOT_ASSESSED and never on the worklist, whatever was measured.
+    A phantom series is NOT_ASSESSED and never on the worklist, whatever its measurements.
 
     A prediction that waits for a person never changes the verdict, which is about quality alone; it puts the study on
     the worklist with its own reasons.
@@ -360,7 +360,7 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
 
 
 def _measured_text(measured: Measurement, rule: MeasurementRule) -> str:
-    """What, where, the limit, and why it matters, if the measurement's definition says that; else the first two."""
+    """Value and limit, with place and significance if the measurement's definition has a ``concern``."""
     unit = _UNITS.get(measured.unit, f" {measured.unit}")
     measurand = MEASUREMENTS.all().get(rule.measurement)
     if measurand is None or not measurand.concern:

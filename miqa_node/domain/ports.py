@@ -17,7 +17,7 @@ from miqa_node.domain.traits import ImageTraits
 
 @dataclass(frozen=True, slots=True)
 class ObjectEntry:
-    """One object as a listing of the store gives it."""
+    """One object in a listing of the store."""
 
     key: str
     size_bytes: int
@@ -44,7 +44,7 @@ class ObjectStore(Protocol):
     """
 
     def put(self, key: str, data: bytes) -> bool:
-        """Store ``data``; False, and nothing changes, if the key is taken."""
+        """Store ``data``; False, without any change, if the key is taken."""
 
     def put_file(self, key: str, path: Path) -> bool:
         """Move the file into the store; False, and the file is removed, if the key is taken."""
@@ -59,7 +59,7 @@ class ObjectStore(Protocol):
         """Whether the key is taken."""
 
     def check(self) -> None:
-        """Raise ResourcesError, with the reason, when the store cannot be written."""
+        """Raise ResourcesError, with the reason, if the store cannot be written."""
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects, and copies of them on this machine; keys that are not taken are ignored."""
@@ -68,33 +68,33 @@ class ObjectStore(Protocol):
         """Every object whose key begins with ``prefix``, which ends with a slash."""
 
     def space(self) -> DiskSpace | None:
-        """How full the disk of the objects is; None for a bucket, which has no end."""
+        """How full the objects' disk is; None for a bucket, which has no limit."""
 
 
 class JobQueue(Protocol):
-    """Durable work: a job handed over inside a transaction exists exactly when that transaction commits."""
+    """Durable work: a job queued in a transaction exists if and only if that transaction commits."""
 
     def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
-        """Queue ``Pipeline.assess`` and ``conclude`` for the instance; they run once, however often this is called.
+        """Queue ``Pipeline.assess`` and ``conclude`` for the instance; repeated calls queue only one run.
 
-        Jobs take turns by ``sender``, the AE title that the instance came from.
+        Jobs take turns by ``sender``, the calling AE title of the instance.
         """
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
-        """Queue the same for an instance that is judged again, behind the images that have just arrived."""
+        """Queue the same for an instance to be judged again, with lower priority than newly arrived images."""
 
 
 class FaultJudge(Protocol):
-    """Tells faults of the node from faults of an image."""
+    """Distinguishes faults of the node from faults of an image."""
 
     def check(self) -> None:
-        """ResourcesError with the reason while the node is at fault: images wait."""
+        """Raise ResourcesError with the reason while the node is at fault; images then wait."""
 
     def succeeded(self) -> None:
         """An image was judged."""
 
     def blame(self, image: str, fault: str) -> None:
-        """An image is about to be given up because of a fault, named if it can be the node's; ResourcesError if so."""
+        """Called before an image is given up after a fault, named if it may be the node's; ResourcesError if it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Assessor(Protocol):
     def assess(
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
-        """Measure and judge; an image that is out of scope raises no error but gets the reason in ``not_assessed``.
+        """Measure and judge; an image out of scope raises no error, but has the reason in ``not_assessed``.
 
         ``traits`` come from the image's unit.
         """
@@ -121,24 +121,24 @@ class Captioner(Protocol):
     """Describes an image in sentences: a package or a server of the site."""
 
     writer: str
-    """The name that captions are signed with."""
+    """The name recorded as the writer of captions."""
 
     def describe(self, radiograph: Radiograph) -> Sequence[str]:
-        """One or more texts; after any error the image has no caption."""
+        """One or more texts; on any error the image has no caption."""
 
 
 class ShadowModel(Protocol):
     """Judges images silently after their verdict is out, without delaying anything."""
 
     def offer(self, header: Header, path: Path, frame: int, digest: InstanceDigest, traits: ImageTraits) -> None:
-        """Remember where the judged frame lies until :meth:`verdict_is_out`; never waits and never raises."""
+        """Remember the location of the judged frame until :meth:`verdict_is_out`; never waits and never raises."""
 
     def verdict_is_out(self, digest: InstanceDigest) -> None:
-        """The verdict is in the database; never waits and never raises."""
+        """Called once the verdict is in the database; never waits and never raises."""
 
 
 class Outbox(Protocol):
-    """The waiting deliveries, as a lane sees them: the database, or a list in tests of lanes."""
+    """A lane's view of the waiting deliveries: the database, or a list in tests of lanes."""
 
     def due(self, destination: str) -> bool:
         """Whether ``claim`` would return anything; cheap enough to call often."""
@@ -150,16 +150,16 @@ class Outbox(Protocol):
         """The DICOM file to send, or the JSON of an event."""
 
     def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
-        """The destination answered success; with ``commit``, storage commitment is requested next."""
+        """The destination reported success; with ``commit``, storage commitment is requested next."""
 
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
-        """One attempt failed; with None as ``retry_at`` it is not repeated until a person resends it."""
+        """An attempt failed; if ``retry_at`` is None, there is no other attempt until a person resends it."""
 
     def expired(self, delivery_id: DeliveryId, error: str) -> None:
-        """Attempts failed for too long: FAILED, and queued again when the destination is back if it was away."""
+        """Attempts failed for too long: FAILED; queued again once a destination that was away is back."""
 
     def try_expired(self, destination: str) -> bool:
-        """Queue one of them again, to see whether the destination is back; False if there is none."""
+        """Queue one of them again, to test whether the destination is back; False if there is none."""
 
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
         """Release claimed deliveries without an attempt."""
@@ -174,14 +174,14 @@ class Outbox(Protocol):
         """The destination accepted the request; without a report the request is repeated in a new transaction."""
 
     def commitment_failed(self, delivery_ids: Sequence[DeliveryId], error: str, retry_at: datetime | None) -> None:
-        """The request failed; with None as ``retry_at`` the deliveries stay SENT."""
+        """The request failed; if ``retry_at`` is None, the deliveries stay SENT."""
 
     def commitment_reported(self, report: CommitmentReport) -> None:
         """The destination's answer: all are COMMITTED, or missing ones are sent again and the rest requested again."""
 
 
 class CommitmentLedger(Protocol):
-    """Requests of peers for storage commitment, kept until they are reported: the database, or a list in tests."""
+    """Storage commitment requests of peers until they are reported: the database, or a list in tests."""
 
     def ask(self, request: CommitmentRequest, lease_s: float) -> None:
         """Store a request, claimed by the caller; it is durable when this returns."""
@@ -196,4 +196,4 @@ class CommitmentLedger(Protocol):
         """The peer has the report."""
 
     def failed(self, request: CommitmentRequest, error: str, retry_at: datetime | None) -> None:
-        """The report did not reach the peer; None as ``retry_at`` gives up."""
+        """The report did not reach the peer; with ``retry_at`` None, the node gives up."""

@@ -1,4 +1,4 @@
-"""What a classification package says of an image beside its quality, and whether a person must look at that first.
+"""Predictions of classification packages, and whether a person must review them first.
 
 Every prediction is decision support, not diagnosis: it never changes the quality verdict.
 """
@@ -12,7 +12,7 @@ from enum import StrEnum
 from miqa_node.domain.codes import Code
 
 DECISION_SUPPORT = "decision support, not diagnosis"
-"""Stands beside every prediction, wherever people or programs read it."""
+"""Accompanies every prediction for people and programs."""
 
 
 class PredictionStatus(StrEnum):
@@ -23,17 +23,17 @@ class PredictionStatus(StrEnum):
 
 
 class PendingReason(StrEnum):
-    """Why a prediction waits; these are the names of the reasons on the worklist."""
+    """Why a prediction waits; the values are the names of the reasons on the worklist."""
 
     LOW_CONFIDENCE = "low_confidence"
     QUALITY_FIRST = "quality_first"
-    """The image was rejected or not assessed for its quality, so nothing read from it is automated."""
+    """The image was rejected or not assessed for its quality, so no prediction from it is automated."""
     OUT_OF_DISTRIBUTION = "out_of_distribution"
-    """The image is more unusual than the site lets pass."""
+    """The image is more unusual than the site's limit."""
     NOT_PROVEN = "not_proven"
-    """Nothing shows that confident answers are wrong seldom enough."""
+    """There is no evidence that confident predictions are wrong rarely enough."""
     NOT_JUDGED = "not_judged"
-    """The package could not say anything: out of its scope, or it could not be run."""
+    """The package gave no prediction: the image is out of scope, or the package could not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one package says: its label and how sure it is.
+    """One package's prediction: its label and confidence.
 
     ``package`` is ``<name>-<version>``, ``sha256`` that of its graph, or of the list of its graphs' checksums.
-    ``confidence`` is the calibrated probability of ``label``; ``scores`` holds that of every label. Where the package
-    could not judge, the label is empty and ``pending`` says why.
+    ``confidence`` is the calibrated probability of ``label``; ``scores`` has that of every label. If the package could
+    not judge, the label is empty and ``pending`` has the reason.
     """
 
     package: str
@@ -59,21 +59,21 @@ class Prediction:
     confidence: float
     scores: Mapping[str, float]
     code: Code | None = None
-    """What the label means in a coding scheme, where the package's card says it."""
+    """The code of the label, if the package's card has one."""
     pending: tuple[Pending, ...] = ()
 
     @property
     def status(self) -> PredictionStatus:
-        """Automated, unless there is a reason to wait."""
+        """Automated unless there is a reason to wait."""
         return PredictionStatus.PENDING_REVIEW if self.pending else PredictionStatus.AUTOMATED
 
     @property
     def why_pending(self) -> str:
-        """All reasons to wait as one sentence each; empty when the prediction is automated."""
+        """All reasons to wait, one sentence each; empty if the prediction is automated."""
         return " ".join(one.text for one in self.pending)
 
     @property
     def sentence(self) -> str:
-        """What the package says, for people."""
+        """The prediction as a sentence for people."""
         result = f"{self.label} {self.confidence:.2f}" if self.label else "no prediction"
         return f"{self.package}: {result}, {self.status.value.replace('_', ' ')} ({DECISION_SUPPORT})"

@@ -1,4 +1,4 @@
-"""Judging images again: which ones a person chooses, and what would become of the choice."""
+"""Judging images again: a person's choice of images, and the plan that follows from it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ MAX_REASSESSMENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ReassessmentFilter:
-    """Which images are judged again; an empty field matches everything, but one of them must be given.
+    """A filter of images to judge again; an empty field matches everything, but at least one must be given.
 
     ``uids`` are digests or SOP instance, series or study UIDs. ``since`` and ``until`` limit the time of the verdict.
-    ``packages`` are names or ``<name>-<version>`` of the quality package that judged. ``because`` is part of a reason.
+    ``packages`` are names or ``<name>-<version>`` of the quality package that judged. ``because`` is a part of a
+    reason.
     """
 
     uids: tuple[str, ...] = ()
@@ -36,7 +37,7 @@ class ReassessmentFilter:
 
 @dataclass(frozen=True, slots=True)
 class ReassessmentCandidate:
-    """One image, or the one that represents its series, and its verdict up to now.
+    """One image, or the representative of its series, and its current verdict.
 
     ``obstacle`` says why it cannot be judged again; empty if it can.
     """
@@ -55,7 +56,7 @@ class ReassessmentCandidate:
 
 @dataclass(frozen=True, slots=True)
 class ReassessmentPlan:
-    """What a choice leads to. ``truncated``: more images match than the limit allows."""
+    """The plan for a choice of images. ``truncated``: more images match than the limit allows."""
 
     candidates: tuple[ReassessmentCandidate, ...]
     truncated: bool = False

@@ -1,4 +1,4 @@
-"""Reject logs of modalities: exposures that were discarded there, and no image of which ever arrived."""
+"""Reject logs of modalities: exposures discarded there, whose images never arrived."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import date, datetime
 
 @dataclass(frozen=True, slots=True)
 class LoggedReject:
-    """One row of a log, without anything that names a patient.
+    """One row of a log, without patient data.
 
-    ``at`` is the hospital's local time, ``clock_error_s`` how far it may lie from the time in the image. ``reason`` is
-    a word of TG-305's kind, ``code`` its code of CID 7011 and ``finding`` the finding of this node that it means, or
-    empty. ``key`` is the same whenever the same row is read again.
+    ``at`` is the hospital's local time, ``clock_error_s`` its maximum difference from the time in the image. ``reason``
+    is a word like those of TG-305, ``code`` its code of CID 7011 and ``finding`` the corresponding finding of this
+    node, or empty. ``key`` is the same each time the same row is read.
     """
 
     key: str
@@ -37,7 +37,7 @@ class LoggedReject:
 
 @dataclass(frozen=True, slots=True)
 class RejectLog:
-    """One import. ``rejects`` are the rows that were new, ``known`` those that an earlier import had."""
+    """One import. ``rejects`` counts the new rows, ``known`` those from earlier imports."""
 
     log_id: int
     mapping: str
@@ -52,10 +52,10 @@ class RejectLog:
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
-    """What the imported logs of a room add to a reject rate.
+    """The contribution of a room's imported logs to a reject rate.
 
-    ``counted`` rejects are in the rate; ``images`` of them are also images of this node, counted once. ``outside``
-    lie on days on which no image of the room arrived: nothing to divide by, so they are in no rate.
+    ``counted`` rejects are in the rate; ``images`` of them are also images of this node, counted once. ``outside`` are
+    on days without images of the room: there is no denominator, so they are in no rate.
     """
 
     room: str
@@ -67,7 +67,7 @@ class LogSource:
 
     @property
     def words(self) -> str:
-        """As reports and programs are told."""
+        """The text for reports and programs."""
         days = f"{self.since} to {self.until}" if self.until > self.since else f"{self.since}"
         text = f"imported reject log of {self.room or 'an unnamed room'}, {days}: {self.counted} rejects"
         text += f", {self.images} of them images of this node" if self.images else ""

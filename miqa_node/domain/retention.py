@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class RetentionGroup(StrEnum):
-    """Where a kept original stands; only the last two groups may be removed."""
+    """Why an original is kept; only the last two groups may be removed."""
 
     UNDECIDED = "undecided"
     """The study has an image without a verdict."""
@@ -19,7 +19,7 @@ class RetentionGroup(StrEnum):
     UNDELIVERED = "undelivered"
     """A result of the study has not reached its destination."""
     PROMISED = "promised"
-    """The node answered storage commitment for it, and no archive has confirmed that it has the object."""
+    """The node has committed to storage of it, and no archive has confirmed that it has the object."""
     FLAGGED = "flagged"
     """Flagged and resolved, or labelled by a person."""
     ACCEPTED = "accepted"
@@ -50,7 +50,7 @@ class Removal:
 
     @property
     def sentence(self) -> str:
-        """What people read in place of the image."""
+        """The text for people in place of the image."""
         day = f"{self.at:%Y-%m-%d}"
         if self.cause is RemovalCause.ERASURE:
             return f"The original was erased on {day} at a person's request."
@@ -61,7 +61,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What came of fetching originals from archives: how many are here again, and why others are not."""
+    """The result of fetching originals from archives: how many are back, and why others are not."""
 
     fetched: int
     missing: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """A study, or all studies of a patient, that retention must not remove; one of the two is empty."""
+    """A study, or all studies of a patient, that retention must not remove; the other field is empty."""
 
     hold_id: int
     study_instance_uid: str

@@ -1,4 +1,4 @@
-"""A person's decision about one image, as the objects state it that archives get."""
+"""A person's decision about one image, as stated in objects for archives."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from miqa_node.domain.worklist import Resolution
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Who decided what and when; without ``resolution`` the decision before was taken back.
+    """Who decided what and when; without ``resolution``, the previous decision was withdrawn.
 
-    ``number`` is that of the decision. ``findings`` are those of the image's label, None if it leaves them open.
+    ``number`` is the number of the decision. ``findings`` are those of the image's label, None if it leaves them open.
     """
 
     number: int
@@ -24,7 +24,7 @@ class Review:
     findings: tuple[FindingName, ...] | None = None
 
     def agrees_on(self, finding: FindingName) -> bool | None:
-        """Whether the person saw a finding that the node saw; None if that was left open."""
+        """Whether the person confirmed a finding of the node; None if that was left open."""
         return None if self.resolution is None or self.findings is None else finding in self.findings
 
     @property

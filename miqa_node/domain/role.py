@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class NodeRole(StrEnum):
-    """What ``miqa-node run --role`` takes."""
+    """The values of ``miqa-node run --role``."""
 
     ALL = "all"
     RECEIVE = "receive"

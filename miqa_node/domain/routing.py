@@ -12,16 +12,16 @@ from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What a prediction must reach to be automated; a package's rule in the policy overrides the settings."""
+    """The conditions for automating a prediction; a package's rule in the policy overrides the settings."""
 
     min_confidence: float
     max_percentile: float
     accepted_only: bool = False
     unproven: str = ""
-    """What the package's evidence does not show; with it nothing is automated, whatever its confidence."""
+    """What the package's evidence lacks; if not empty, nothing is automated, whatever the confidence."""
 
     def of(self, rule: PackageRule) -> Routing:
-        """As the rule changes it."""
+        """The conditions with the rule's changes."""
         return Routing(
             self.min_confidence if rule.min_confidence is None else rule.min_confidence,
             self.max_percentile if rule.max_percentile is None else rule.max_percentile,
@@ -31,9 +31,9 @@ class Routing:
 
 
 def route(prediction: Prediction, assessment: Assessment, disposition: Disposition, routing: Routing) -> Prediction:
-    """The prediction with every reason to wait; ``disposition`` is what quality alone gave the image.
+    """The prediction with every reason to wait; ``disposition`` is the one by quality alone.
 
-    One that the package could not make waits already.
+    A prediction that the package could not make already waits.
     """
     if not prediction.label:
         return prediction

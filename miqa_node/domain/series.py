@@ -1,4 +1,4 @@
-"""What one assessment of a CT or MR series was about: its slices, and the masks that its measurements drew on them."""
+"""The subject of an assessment of a CT or MR series: its slices, and the masks of its measurements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from miqa_node.domain.instance import InstanceDigest
 
 @dataclass(frozen=True, slots=True)
 class MeasurementMask:
-    """Where on one slice a measurement comes from.
+    """The region of one slice used by a measurement.
 
     ``measurement`` is its name, ``index`` counts the slices of the snapshot from 0. A series has many masks, so each is
     kept as bits (``np.packbits``) and its shape (rows, columns).
@@ -32,7 +32,7 @@ class MeasurementMask:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """A bool array of the slice's shape, made anew at each call."""
+        """A bool array of the slice's shape; a new one on each call."""
         rows, columns = self.shape
         return np.unpackbits(self.bits, count=rows * columns).astype(bool).reshape(self.shape)
 

@@ -1,4 +1,4 @@
-"""Limits that a site confirmed for its rooms: from which strength on a soft finding is unusual there."""
+"""Limits that a site confirmed for its rooms: the strength from which a soft finding is unusual there."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from miqa_node.domain.instance import Header, InstanceDigest
 
 @dataclass(frozen=True, slots=True)
 class RoomLimit:
-    """A soft finding flags from this strength (probability times severity, 0 to 1) on, in one room and view.
+    """The minimum strength (probability times severity, 0 to 1) from which a soft finding flags in one room and view.
 
-    ``room`` is the Station Name (0008,1010), ``view`` the View Position (0018,5101); empty means all that have no
-    limit of their own.
+    ``room`` is the Station Name (0008,1010), ``view`` the View Position (0018,5101); empty means all without a more
+    specific limit.
     """
 
     finding: FindingName
@@ -24,7 +24,7 @@ class RoomLimit:
     least_strength: float
 
     def covers(self, header: Header) -> bool:
-        """Whether it is about images of this kind."""
+        """Whether it applies to images of this kind."""
         return self.room in ("", header.station_name) and self.view in ("", header.view_position)
 
     @property
@@ -39,7 +39,7 @@ class RoomLimit:
 
 @dataclass(frozen=True, slots=True)
 class SiteLimits:
-    """The limits in force. ``number`` counts the sets of a site; 0 and without limits if none was confirmed."""
+    """The limits in force. ``number`` counts the sets of a site; it is 0, with no limits, if none was confirmed."""
 
     number: int = 0
     limits: tuple[RoomLimit, ...] = ()
@@ -52,14 +52,14 @@ class SiteLimits:
         return max(covering, key=lambda one: (bool(one.room), bool(one.view)), default=None)
 
     def words(self, limit: RoomLimit) -> str:
-        """Which limit that is, since when, and by whom."""
+        """The limit in words: its number, since when, and by whom."""
         since = f"{self.confirmed_at:%Y-%m-%d}" if self.confirmed_at else "?"
         return f"limit {limit.least_strength:.2f} of {limit.place}, set {self.number}, {since} by {self.actor}"
 
 
 @dataclass(frozen=True, slots=True)
 class NearImage:
-    """An image near a limit: what a person looks at before confirming it."""
+    """An image near a limit, for a person to look at before confirming the limit."""
 
     digest: InstanceDigest
     sop_instance_uid: str
@@ -69,7 +69,7 @@ class NearImage:
 
 @dataclass(frozen=True, slots=True)
 class ProposedLimit:
-    """A limit with what it would have done to the images that it was made from, those nearest to it first."""
+    """A limit with its effect on the images from which it was made, those nearest to it first."""
 
     limit: RoomLimit
     images: int
@@ -83,8 +83,8 @@ class LimitProposal:
     """Limits for an alarm budget, from images that nobody labelled.
 
     ``budget`` and ``tail`` are shares: of images that may be flagged, and of each group's images that a finding may
-    flag. ``always`` counts images that other rules flag, ``before`` those flagged by the rules without limits of rooms,
-    ``flagged`` those that would be with the proposed ones; ``days`` those on which images came, 0 if not known.
+    flag. ``always`` counts images flagged by other rules, ``before`` those flagged by the rules without limits of
+    rooms, ``flagged`` those flagged with the proposed limits; ``days`` counts days with images, 0 if unknown.
     """
 
     budget: float
@@ -98,13 +98,13 @@ class LimitProposal:
     days: int = 0
 
     def per_day(self, images: int) -> float | None:
-        """Images on a day on which images come; None if the days are not known."""
+        """Images per day with images; None if the days are unknown."""
         return images / self.days if self.days else None
 
 
 @dataclass(frozen=True, slots=True)
 class LimitSet:
-    """One proposal as the store keeps it; in force from ``confirmed_at`` until a later set is confirmed.
+    """One stored proposal; in force from ``confirmed_at`` until a later set is confirmed.
 
     Without a proposal it is a withdrawal: the policy's own limits apply again.
     """

@@ -1,4 +1,4 @@
-"""What the unit of an object says of its kind, so that no later stage asks for SOP class or modality."""
+"""Traits that the unit of an object declares, so that no later stage checks SOP class or modality."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ImageTraits:
-    """How an image is measured and what its header should hold; the defaults say nothing of it.
+    """How an image is measured and what its header should contain; the defaults require nothing.
 
     ``expected`` names fields of :class:`~miqa_node.domain.instance.Header` that should not be empty.
     """
 
     is_radiograph: bool = False
-    """Whether the measurements of radiographs apply to the frame that represents it."""
+    """Whether the measurements of radiographs apply to its representative frame."""
     is_single_exposure: bool = False
     """Whether body part, view, orientation and grayscale are checked."""
     expected: frozenset[str] = frozenset()
     shows_breast: bool | None = None
-    """None where the kind of image does not decide it."""
+    """None if the kind of image does not determine it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,4 +30,4 @@ class SeriesTraits:
     may_show_phantom: bool = False
     """Whether a test object can be recognised by its pixels."""
     hounsfield: bool = False
-    """Whether pixel values are Hounsfield units; else only their relation to each other has a meaning."""
+    """Whether pixel values are Hounsfield units; otherwise only relative values have a meaning."""

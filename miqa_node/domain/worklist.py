@@ -1,4 +1,4 @@
-"""A flagged study on the list that people work through, and the transitions it may take."""
+"""A flagged study on the worklist, and its possible state transitions."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Resolution(StrEnum):
     """What a person decided about a flagged study."""
 
     CONFIRMED = "confirmed"
-    """Rejected: the image is not to be used."""
+    """Rejected: the image must not be used."""
     DISMISSED = "dismissed"
     """The node was wrong, the image is good."""
     RETAKEN = "retaken"
-    """Not to be used, and a new exposure was requested; whether it came is another matter."""
+    """Rejected, with a request for a new exposure, whether or not that has arrived."""
     ACCEPTED = "accepted"
     """The defect is present, but the image is good enough for its purpose."""
 
     @property
     def rejects(self) -> bool:
-        """Whether the image is not to be used."""
+        """Whether the image must not be used."""
         return self in (Resolution.CONFIRMED, Resolution.RETAKEN)
 
 
@@ -50,12 +50,12 @@ class WorklistImage:
     view: str
     station: str
     certificate: str = ""
-    """The certificate of the disposition: how far the verdict may be trusted."""
+    """The certificate of the disposition: how far the verdict can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorklistComment:
-    """What a person said about a flagged study without deciding; never changed, only more are added."""
+    """A person's comment on a flagged study without a decision; comments are only added, never changed."""
 
     at: datetime
     actor: str
@@ -64,7 +64,7 @@ class WorklistComment:
 
 @dataclass(frozen=True, slots=True)
 class WorklistItem:
-    """One flagged study: its worst verdict, all reasons, and who works on it."""
+    """One flagged study: its worst verdict, all reasons, and the person working on it."""
 
     study_instance_uid: str
     accession_number: str
@@ -79,16 +79,16 @@ class WorklistItem:
     resolved_at: datetime | None = None
     comment: str = ""
     decision: int | None = None
-    """Number of the decision in force, by which it can be taken back."""
+    """Number of the decision in force, for withdrawing it."""
     retaken_at: datetime | None = None
-    """When the new exposure came that was requested."""
+    """When the requested new exposure arrived."""
     images: tuple[WorklistImage, ...] = ()
     comments: tuple[WorklistComment, ...] = ()
     """Oldest first."""
 
     @property
     def outcome(self) -> str:
-        """The decision in words; a requested retake is another thing than one that was done."""
+        """The decision in words; distinguishes a requested retake from a completed one."""
         if self.resolution is Resolution.RETAKEN:
             return "retake done" if self.retaken_at else "retake requested"
         return self.resolution.value if self.resolution else ""
@@ -96,14 +96,14 @@ class WorklistItem:
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
-    """A study that is open again, and the archives that were asked to hide its images: only they can restore them."""
+    """A reopened study, and the archives that were asked to hide its images; only they can restore them."""
 
     item: WorklistItem
     must_restore: tuple[str, ...] = ()
 
 
 def check_transition(now: WorklistState, to: WorklistState) -> None:
-    """Raise ConflictError unless ``now`` may become ``to``; resolved items open again by other ways."""
+    """Raise ConflictError unless ``now`` may become ``to``; reopening a resolved item is handled elsewhere."""
     allowed = {
         WorklistState.OPEN: {WorklistState.CLAIMED, WorklistState.RESOLVED},
         WorklistState.CLAIMED: {WorklistState.OPEN, WorklistState.CLAIMED, WorklistState.RESOLVED},

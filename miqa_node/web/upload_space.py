@@ -26,7 +26,7 @@ from miqa_node.web.security import UPLOAD_TYPE, content_type
 
 PREFIX = "upload-"
 COPIES = 2
-"""A file is stored twice: as uploaded, and decoded."""
+"""An upload takes space twice: in the form, and in the file made from it."""
 _DAY_S = 86_400.0
 
 
