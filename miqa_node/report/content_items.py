@@ -182,7 +182,7 @@ def _number(value: float, unit: Code, sets: CodeSets) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _code_sequence(group: int, element: int, code: Code, sets: CodeSets) -> bytes:
-    """One item (PS3.3 8.8); a long value has an element of its own, after the others."""
+    """One item (PS3.3 8.8); a long value has a separate element, after the others."""
     long = len(code.value) > _SHORT_CODE
     parts = [
         b"" if long else _text(0x0008, 0x0100, "SH", code.value, sets),

@@ -74,7 +74,7 @@ def series_report_uid(header: Header, settings: ReportSettings) -> str:
 def _subjects(
     assessment: Assessment, disposition: Disposition, maps: SaliencyMaps
 ) -> Iterator[tuple[SegmentSubject, SaliencyMap]]:
-    """Findings of a flagged image; an anomaly if it is among the reasons; predictions whatever the verdict."""
+    """Findings of a flagged image; an anomaly if it is among the reasons; predictions for any verdict."""
     if disposition.verdict.flagged:
         for finding in assessment.findings:
             if finding.present and finding.name in maps.findings:

@@ -27,7 +27,7 @@ class ReportSettings:
     ``node_name`` is the name of the observing device (TID 1004) and its Device Serial Number.
     ``saliency_threshold`` is the share, in (0, 1), of a map's peak above which a pixel belongs to a finding's segment.
     ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
-    nominal orientation and spacing: viewers such as OHIF show nothing at all without them.
+    nominal orientation and spacing: without them, viewers such as OHIF show nothing.
     ``encode`` compresses pixels in the process that makes the objects.
     ``language`` is that of the narrative, see :func:`miqa_node.report.catalogue.languages`.
     """

@@ -78,7 +78,7 @@ def prior_of(transaction: Transaction, image: StoredInstance, patient_id: str, s
 
 
 def last_good(transaction: Transaction, image: StoredInstance) -> Prior | None:
-    """The newest earlier image of the same station and view that was accepted and is still kept, of whatever patient.
+    """The newest earlier image of the same station and view that was accepted and is still kept, of any patient.
 
     None for an image without a station. Images rejected by people and copies of the image are excluded.
     """

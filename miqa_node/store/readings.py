@@ -38,7 +38,7 @@ class RoomOutcome:
     bad: int
     weighted: float
     weighted_bad: float
-    """Sum of weights; the weight of an image is the inverse of its sampling probability."""
+    """Sum of the bad images' weights; the weight of an image is the inverse of its sampling probability."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class SavedView:
 
 
 def visible(transaction: Transaction, person: str) -> list[SavedView]:
-    """A person's own views, then those that others share, each by name."""
+    """A person's own views, then shared views of others, each by name."""
     of = saved_views.c
     query = sa.select(saved_views).where(_is_visible(person))
     rows = transaction.execute(query.order_by(sa.case((of.owner == person, 0), else_=1), of.name, of.owner)).mappings()

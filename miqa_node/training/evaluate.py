@@ -183,7 +183,7 @@ def _graded(record: DatasetRecord, finding: FindingName) -> bool:
 
 
 def _within_sources(positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], column: int) -> float:
-    """Mean AUROC of the hospitals, weighted by number of images: a site compares its images with each other."""
+    """Mean AUROC of the hospitals, weighted by positive images: a site compares its images with each other."""
     values, weights = [], []
     for source in sorted({c.record.source for c in positive} & {c.record.source for c in negative}):
         mine = [[c for c in group if c.record.source == source] for group in (positive, negative)]

@@ -25,7 +25,7 @@ def grain_figures(
     graph: ImageJudge, records: Sequence[DatasetRecord], clean: Sequence[JudgedCase],
     findings: Sequence[FindingName], seed: int = 23,
 ) -> dict[str, Any]:  # fmt: skip
-    """AUROC (severity .5 and more, against images as they are) of the same pictures with different rounding and grain.
+    """AUROC (severity .5 and more, against unchanged images) of the same pictures with different rounding and grain.
 
     ``rounded`` to 8 bits, as evaluations judge them, and not; for blur also ``own_grain``: the picture's grain is
     extracted with another filter than the simulator's (non-local means) and added to the blurred picture.

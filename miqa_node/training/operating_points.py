@@ -90,7 +90,7 @@ FIGURES: Mapping[str, tuple[str, Callable[[ReadImage], bool], Callable[[ReadImag
         lambda i: "monitoring" in i.kinds and i.kinds <= {"monitoring", "annotation"}, lambda i: i.flags(OBJECT),
     ),
 }  # fmt: skip
-"""Key → label, images concerned, and what is counted among them."""
+"""Key → label, images concerned, and the images counted among them."""
 
 
 def read_images(scores: Path, annotations: Path) -> list[ReadImage]:

@@ -33,7 +33,7 @@ def add_pages(app: FastAPI) -> None:
 
 
 class PageGuard:
-    """A dependency of all routes of a page: a route without a permission of its own requires the page's."""
+    """A dependency of all routes of a page: a route that names no permission requires the page's."""
 
     def __init__(self, permission: Permission | None) -> None:
         self.permission = permission

@@ -45,7 +45,7 @@ label_findings = sa.Table(
     sa.Column("labelled", sa.Boolean),
 )
 
-# Images to be read although not flagged: audits of accepted images, and second readings.
+# Requests to read images that are not flagged: audits of accepted images, and second readings.
 # "share" is the probability with which the image was drawn.
 requests = sa.Table(
     "label_requests",

@@ -99,5 +99,5 @@ def gaussian(sigma_px: float) -> Tensor:
 
 
 def reach_px() -> int:
-    """Receptive field radius in pixels, by which tiles must overlap."""
+    """Maximum distance in pixels at which one pixel influences another; tiles must overlap by this."""
     return SPLIT * LAYERS + 3 * math.ceil(3.0 * KEPT_SIGMA_PX) + math.ceil(3.0 * EDGE_SIGMA_PX) + 1

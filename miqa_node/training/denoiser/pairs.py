@@ -20,7 +20,7 @@ REGION_PX = 352
 PITCH_MM = (0.12, 0.9)
 """Drawn regardless of the image's own pitch, so every texture occurs with the noise of fine and of coarse pixels."""
 CLEAN_SHARE, PHANTOM_SHARE = 0.10, 0.06
-"""Shares of unchanged images and of smooth phantoms: the denoiser must leave noise-free images alone."""
+"""Shares of unchanged images and of smooth phantoms: the denoiser must not change what needs no change."""
 SMALLER_SHARE, LEAST_SCALE, LEAST_SIDE_PX = 0.7, 0.3, 160
 """Images are also used at reduced size, which makes them sharper and less noisy than any detector's."""
 OBJECT_SHARE, OBJECT_PITCH_MM = 0.4, (0.12, 0.6)

@@ -29,7 +29,7 @@ TIMED_SIDE_PX, TIMED_ROUNDS = 2048, 5
 
 @dataclass(frozen=True, slots=True)
 class CardScales:
-    """Calibration and operating points by column of CLASSES, as the card gives them."""
+    """Calibration and operating points of the card, by column of CLASSES."""
 
     temperature: NDArray[np.float64]
     bias: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""What operators look at: destinations, senders, disks, jobs, and the banner that says on every page what is wrong."""
+"""The operations page (destinations, senders, disks, jobs) and the banner of alarms on every page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reader studies: each reader reads the drawn images in an order of their own, blinded first."""
+"""Reader studies: each reader reads the drawn images in an individual order, blinded first."""
 
 from __future__ import annotations
 
