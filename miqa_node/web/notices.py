@@ -1,4 +1,4 @@
-"""Checks and keeps what a person wants to hear of by e-mail, for the page of the account and the REST interface."""
+"""Checks and stores preferences for e-mail notices, for the account page and the REST interface."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_ROOMS = 100
 
 
 def keep(services: WebServices, wish: NoticePreference) -> None:
-    """Keep what a person wants, each room once; HTTPException 422 for an unknown language, half of the quiet hours."""
+    """Store a preference, each room once; HTTPException 422 for an unknown language or half a span of quiet hours."""
     if wish.language and wish.language not in languages():
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "The node does not know this language.")
     if bool(wish.quiet_from) != bool(wish.quiet_until):

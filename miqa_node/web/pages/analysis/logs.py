@@ -48,7 +48,7 @@ def logs_page(services: Services, who: Reader, imported: int = -1) -> str:
 async def preview(
     services: Services, who: Uploader, file: UploadFile, mapping: Name = "generic", room: Name = ""
 ) -> Response:
-    """What a log says; nothing is kept."""
+    """The content of a log; nothing is stored."""
     data = await file.read(MAX_BYTES + 1)
     try:
         result = await run_in_threadpool(_preview, services, data, mapping, room)
@@ -83,7 +83,7 @@ def remove(
     log_id: Annotated[int, Path(ge=1, le=2**31 - 1)],
     actor: Annotated[Actor, Form()] = "",
 ) -> Response:
-    """Take an import back."""
+    """Undo an import."""
     with services.database.begin() as transaction:
         reject_logs.remove(transaction, log_id, acting(who, actor), datetime.now(UTC))
     return RedirectResponse(LOGS, HTTPStatus.SEE_OTHER)

@@ -104,7 +104,7 @@ def rejects_csv(services: Services, _who: Reader, query: Form) -> StreamingRespo
 
 @router.get("/analysis/model")
 def model_page(services: Services, who: Reader, query: Form) -> str:
-    """The watch over the model."""
+    """Model monitoring."""
     with services.database.begin() as transaction:
         shown = frame(transaction, query, "/analysis/model")
         figures = watch.watch(transaction, shown.period)
@@ -115,7 +115,7 @@ def model_page(services: Services, who: Reader, query: Form) -> str:
 
 @router.get("/analysis/labels")
 def labels_page(services: Services, who: Reader, query: Form) -> str:
-    """The labels that follow from people's decisions."""
+    """The labels from people's decisions."""
     with services.database.begin() as transaction:
         rows = labels.newest_at(transaction)  # a label counts on the day it was given, even for an image from years ago
         shown = frame(transaction, query, "/analysis/labels", up_to=rows.date() if rows else None)

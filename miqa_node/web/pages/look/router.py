@@ -1,4 +1,4 @@
-"""The page on which a person checks one image; the image is stored only on request.
+"""The page for checking one image; the image is stored only on request.
 
 The assessor of the pipeline judges it: first its quality, then the packages that the policy switches on. Images to be
 kept are received as by C-STORE, and may come as a folder or a ZIP file, such as a patient's CD.

@@ -24,7 +24,7 @@ router = APIRouter()
 
 @router.get("/operations")
 def operations_page(services: Services, who: Reader) -> str:
-    """Everything at this moment; the page polls it."""
+    """The current state; the page polls it."""
     return render(
         "operations/operations.html", who=who, report=look(services), may=who.may(Permission.ADMIN), done="", failed=""
     )
@@ -52,7 +52,7 @@ def change(
 def banner(
     services: Services, _who: Reader, shown: Annotated[str, Query(alias="seen", max_length=16)] = ""
 ) -> Response:
-    """The banner; 204 if it is the one that the page has, so that nothing is read out again."""
+    """The banner; 204 if unchanged, so that screen readers do not read it again."""
     alarms = services.recent_alarms.get(None)
     mark = hashlib.sha256(repr(alarms).encode()).hexdigest()[:16]
     if shown == mark:

@@ -1,4 +1,4 @@
-"""The administrator's page: accounts, their roles, links and tokens; its changes are recorded."""
+"""The administrator's page of accounts, roles, links and tokens; changes are recorded."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def people_page(services: Services, who: Admin) -> Response:
 def add(
     request: Request, services: Services, who: Admin, name: Name, role: Annotated[Role, Form()] = Role.VIEWER
 ) -> Response:
-    """Create an account; the link where its owner chooses a password is shown once."""
+    """Create an account; shows once the link for choosing a password."""
     now = datetime.now(UTC)
     if not is_set_up(services) and role is not Role.ADMIN:
         return _page(
@@ -135,7 +135,7 @@ def rotate_token(
     token_id: Annotated[int, Form(ge=1, le=2**62)],
     hours: Annotated[float, Form(ge=0, le=accounts.MAX_OVERLAP_HOURS)] = accounts.OVERLAP_HOURS,
 ) -> Response:
-    """Make a token in place of another, which works on for some hours; the new one is shown once."""
+    """Replace a token, which still works for some hours; the new one is shown once."""
     now, overlap = datetime.now(UTC), timedelta(hours=hours)
     try:
         with services.database.begin() as transaction:

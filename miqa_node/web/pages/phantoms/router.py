@@ -26,7 +26,7 @@ router = APIRouter()
 
 @router.get("/phantoms")
 def phantoms_page(services: Services, who: Reader, offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0) -> str:
-    """The series, newest first, with the button that puts one right."""
+    """The series, newest first, with the buttons for corrections."""
     limit = services.settings.web.page_size
     with services.database.begin() as transaction:
         listed = phantoms.page(transaction, limit=limit, offset=offset)

@@ -42,7 +42,7 @@ router = APIRouter()
 
 @router.get("/previews/{digest}.png")
 def preview(services: Services, _who: Reader, digest: Digest) -> Response:
-    """A small picture of an image, as the pipeline kept it when it decoded the image."""
+    """The small preview of an image, stored by the pipeline."""
     try:
         data = Artifacts(services.objects).preview(InstanceDigest(digest))
     except RemovedError:
@@ -62,7 +62,7 @@ def pixels(
 ) -> Response:
     """Presentation values for the canvas; X-Size gives rows and columns of the render and of the image.
 
-    ``full`` is every pixel of the image, for the display at 1:1.
+    ``full`` returns every pixel of the image, for display at 1:1.
     """
     key = _object_key(services, digest)
     try:
@@ -82,9 +82,9 @@ def patch(
     x: Annotated[float, Query(ge=0.0, le=1.0)] = 0.5,
     y: Annotated[float, Query(ge=0.0, le=1.0)] = 0.5,
 ) -> Response:
-    """A square of the image's own pixels around (x, y), fractions of width and height, its contrast stretched.
+    """A square of the image's own pixels around (x, y), fractions of width and height, with stretched contrast.
 
-    Noise and blur are seen in single pixels, which no display of the whole image shows.
+    Noise and blur are visible only in single pixels, which a display of the whole image does not show.
     """
     key = _object_key(services, digest)
     try:
@@ -96,7 +96,7 @@ def patch(
 
 @router.get("/images/{digest}/outlines")
 def finding_outlines(services: Services, _who: Reader, digest: Digest) -> JSONResponse:
-    """The findings that are present, with the outlines of those that have a place."""
+    """The present findings, with outlines if they have a place."""
     with services.database.begin() as transaction:
         assessment = instances.load_assessment(transaction, InstanceDigest(digest))
     if assessment is None:
@@ -127,7 +127,7 @@ def _object_key(services: WebServices, digest: str) -> str:
 def saliency(
     services: Services, _who: Reader, digest: Digest, name: Annotated[str, Path(pattern=MAP_NAME)]
 ) -> Response:
-    """Where a finding was seen, what a prediction was read from, or the points: an 8-bit PNG over the whole image."""
+    """The map of a finding or prediction, or the anatomical points: an 8-bit PNG over the whole image."""
     values = _points(services, digest) if name == LANDMARKS else _map(services, digest, name)
     if values is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "Nothing shows where that was seen.")

@@ -30,7 +30,7 @@ StudyName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class StudyGrade(StrEnum):
-    """What a reader says of an image."""
+    """A reader's grade of an image."""
 
     USABLE = "usable"
     LIMITED = "limited"
@@ -86,7 +86,7 @@ def answer(
     rating: Annotated[int, Form(ge=0, le=100)],
     reason: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Store a reading; only the image that is this reader's next one can be read."""
+    """Store a reading; only this reader's next image can be read."""
     now = datetime.now(UTC)
     reasons = tuple(dict.fromkeys(reason or ()))
     if not set(reasons) <= set(REASON_CODES):

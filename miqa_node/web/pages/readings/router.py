@@ -29,7 +29,7 @@ router = APIRouter()
 
 
 class ReadingAnswer(StrEnum):
-    """What a reader says of an image."""
+    """A reader's answer about an image."""
 
     GOOD = "good"
     BAD = "bad"

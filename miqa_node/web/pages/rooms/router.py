@@ -73,13 +73,13 @@ def rooms_page(services: Services, who: Display) -> str:
 
 @router.get("/rooms/{station:path}/now")
 def room_now(request: Request, services: Services, who: Display, station: Station) -> str:
-    """What the display shows now; it asks for this after every change."""
+    """The display's current content, which it requests after every change."""
     return render("rooms/room_now.html", who=who, **_now(services, station, _key(request, who)))
 
 
 @router.get("/rooms/{station:path}/picture.png")
 def room_picture(services: Services, _who: Display, station: Station, at: At) -> Response:
-    """The picture of the exposure that was received at ``at``; of no other, whatever came since."""
+    """The picture of the exposure received at ``at``, even if newer ones have arrived."""
     exposure = next((one for one in _exposures(services, station) if one.received_at == at), None)
     if exposure is None or exposure.digest is None or not _may_show(services, exposure):
         raise HTTPException(HTTPStatus.NOT_FOUND, "This display shows no picture of that exposure.")
@@ -94,9 +94,9 @@ def room_picture(services: Services, _who: Display, station: Station, at: At) ->
 def room_acknowledge(
     services: Services, _who: Reviewer, station: Station, at: Annotated[AwareDatetime, Form()]
 ) -> Response:
-    """Somebody in the room has seen that the exposure was flagged; the study stays on the worklist.
+    """Record that somebody in the room has seen the flagged exposure; the study stays on the worklist.
 
-    The key of a display on a wall only shows; a person who may review says it.
+    The key of a wall display only allows viewing; this needs a person with the permission to review.
     """
     with services.database.begin() as transaction:
         stations.acknowledge(transaction, station, at, datetime.now(UTC))
@@ -105,7 +105,7 @@ def room_acknowledge(
 
 @router.get("/rooms/{station:path}")
 def room_page(request: Request, services: Services, who: Display, station: Station) -> str:
-    """The display of one station. Of the patient it shows the picture, and the accession number's end if set so."""
+    """The display of one station. It shows the picture and, if configured, the end of the accession number."""
     query = _key(request, who)
     return render(
         "rooms/room.html",

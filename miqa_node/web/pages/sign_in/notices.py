@@ -31,7 +31,7 @@ def choose_notices(
     quiet_from: Annotated[str, Form(pattern=TIME)] = "",
     quiet_until: Annotated[str, Form(pattern=TIME)] = "",
 ) -> Response:
-    """Keep it; an empty address gets no mail."""
+    """Store the choice; an empty address gets no mail."""
     wish = NoticePreference(who.name, address, language, tuple(room), digest, escalation, quiet_from, quiet_until)
     keep(services, wish)
     return RedirectResponse("/account#notices", HTTPStatus.SEE_OTHER)

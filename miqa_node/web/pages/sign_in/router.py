@@ -89,7 +89,7 @@ def sign_out(request: Request, services: Services, who: Who) -> Response:
 
 @router.get("/welcome/{secret}")
 def welcome_page(services: Services, who: Who, secret: Secret) -> Response:
-    """Where a one-time link leads: the first administrator's account, or the choice of a password."""
+    """The page of a one-time link: the first administrator's account, or the choice of a password."""
     return _welcome_page(services, who, secret, "")
 
 
@@ -97,7 +97,7 @@ def welcome_page(services: Services, who: Who, secret: Secret) -> Response:
 def welcome(
     request: Request, services: Services, who: Who, secret: Secret, password: Password, again: Password, name: Name = ""
 ) -> Response:
-    """Use the link up, and sign in."""
+    """Use up the link, and sign in."""
     now = datetime.now(UTC)
     access = services.settings.access
     try:
@@ -138,7 +138,7 @@ def choose_language(
     language: Annotated[str, Form(max_length=8)] = "",
     zone: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
-    """Language and time zone of this browser; an empty one is the site's, an unknown one changes nothing."""
+    """Language and time zone of this browser; an empty value means the site's, an unknown one changes nothing."""
     if (language and language not in languages()) or (zone and not is_zone(zone)):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "The node does not know this language or time zone.")
     answer = RedirectResponse("/account", HTTPStatus.SEE_OTHER)
@@ -158,7 +158,7 @@ def choose_language(
 def change_password(
     request: Request, services: Services, who: Reader, password: Password, new: Password, again: Password
 ) -> Response:
-    """Choose another password: every other browser of the account is signed out."""
+    """Change the password; every other browser of the account is signed out."""
     now = datetime.now(UTC)
     try:
         if new != again:

@@ -59,14 +59,14 @@ def enter_code(request: Request, services: Services, who: Who, code: Code) -> Re
 
 @router.get(ENROL)
 def enrol_page(request: Request, services: Services, who: Who) -> Response:
-    """Set the second factor up, where the role needs one, before the first session with it."""
+    """Set up the second factor that the role requires, before the first session."""
     user, _target = _half(request, services)
     return _set_up_page(services, user.name, ENROL, who)
 
 
 @router.post(ENROL)
 def enrol(request: Request, services: Services, who: Who, code: Code) -> Response:
-    """The first code of the app: the second factor is in force, and the session begins with its recovery codes."""
+    """Confirm the app's first code: puts the second factor in force, starts the session and shows recovery codes."""
     now = datetime.now(UTC)
     user, target = _half(request, services)
     with services.database.begin() as transaction:
@@ -82,7 +82,7 @@ def enrol(request: Request, services: Services, who: Who, code: Code) -> Respons
 
 @router.post("/account/second")
 def set_up(request: Request, services: Services, who: Reader, password: Password) -> Response:
-    """Show the key of a new second factor to whoever knows the password, since it could lock the owner out."""
+    """Show the key of a new second factor. It needs the password, because a new factor could lock out the owner."""
     user = _own(services, who)
     with hashing_turn(request, services):
         _user, outcome = check_password(services, user.name, password, address_of(request), datetime.now(UTC))
@@ -104,7 +104,7 @@ def confirm(services: Services, who: Reader, code: Code) -> Response:
 
 @router.post("/account/second/codes")
 def renew(request: Request, services: Services, who: Reader, code: Code) -> Response:
-    """New recovery codes in place of the old ones, for a code of the app."""
+    """Replace the recovery codes, given a code of the app."""
     now = datetime.now(UTC)
     user = _proven(request, services, who, code, now)
     with services.database.begin() as transaction:
@@ -114,7 +114,7 @@ def renew(request: Request, services: Services, who: Reader, code: Code) -> Resp
 
 @router.post("/account/second/remove")
 def remove(request: Request, services: Services, who: Reader, code: Code) -> Response:
-    """Go back to the password alone, where the role allows it, for a code of the app."""
+    """Remove the second factor, if the role allows it, given a code of the app."""
     if who.role in services.settings.access.second_factor:
         raise HTTPException(HTTPStatus.FORBIDDEN, "Your role needs a second factor. An administrator can reset it.")
     now = datetime.now(UTC)

@@ -34,7 +34,7 @@ FLOW_LIMIT_S = 600
 
 @router.get("/sign-on")
 def sign_on(request: Request, services: Services, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:  # noqa: A002
-    """Send the browser to the provider; what must come back with it waits in a cookie of ten minutes."""
+    """Redirect the browser to the provider; a cookie of ten minutes has the values expected on return."""
     provider = _provider(services)
     flow = {"state": new_secret(), "nonce": new_secret(), "verifier": new_secret(), "next": inside(next)}
     try:
@@ -58,7 +58,7 @@ def sign_on(request: Request, services: Services, next: Annotated[str, Query(max
 
 @router.get(BACK)
 def back(request: Request, services: Services, state: str = "", code: str = "", error: str = "") -> Response:
-    """The provider sent the browser back: open a session for the person it names."""
+    """The provider's redirect back: open a session for the person it names."""
     provider = _provider(services)
     now = datetime.now(UTC)
     flow = _flow(request)
@@ -83,9 +83,9 @@ def back(request: Request, services: Services, state: str = "", code: str = "", 
 
 @router.post(BACK_CHANNEL)
 def logged_out(services: Services, logout_token: Annotated[str, Form(max_length=20_000)]) -> Response:
-    """The provider says that somebody signed out there (Back-Channel Logout 1.0): their sessions end here, too.
+    """The provider reports a sign-out (Back-Channel Logout 1.0): end the person's sessions here, too.
 
-    A token that somebody sends again ends nothing that began after it was made.
+    A replayed token does not end sessions begun after the token was issued.
     """
     provider, now = _provider(services), datetime.now(UTC)
     try:

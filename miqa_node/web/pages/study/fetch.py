@@ -17,7 +17,7 @@ router = APIRouter()
 
 @router.post("/studies/{study_uid}/fetch")
 def fetch(services: Services, who: Reviewer, study_uid: Uid) -> Response:
-    """The study's page again, or what could not be fetched and why."""
+    """The study's page, or the originals that could not be fetched and why."""
     retrieval = services.fetch_removed(study_uid)
     if not retrieval.missing:
         return RedirectResponse(f"/studies/{study_uid}", 303)

@@ -29,7 +29,7 @@ def reassess(
     comment: Annotated[Comment, Form()] = "",
     sure: Annotated[bool, Form()] = False,
 ) -> Response:
-    """The button "Judge again": first the page with what would be done, and the work when that page is sent."""
+    """The button "Judge again": first a page with what would be done, then the work once that page is confirmed."""
     plan = services.reassessment.plan(ReassessmentFilter(uids=(study_uid,)))
     if not sure:
         return HTMLResponse(render("study/reassess.html", who=who, study_uid=study_uid, plan=plan))

@@ -99,7 +99,7 @@ def resolve(
 ) -> Response:
     """The four buttons; ``onward`` then shows the next study of the list.
 
-    Confirming a rejection first shows what will happen, and does it when that page is sent.
+    Confirming a rejection first shows a page with what will happen, and acts once that page is confirmed.
     """
     decision = Decision(
         resolution,
@@ -147,7 +147,7 @@ def reopen(
     decision: Annotated[int | None, Form()] = None,
     listed: Listed = "",
 ) -> Response:
-    """The buttons "Undo", which names the decision that it was shown beside, and "Reopen"."""
+    """The buttons "Undo", which names its decision, and "Reopen"."""
     with services.database.begin() as transaction:
         worklist.reopen(transaction, study_uid, acting(who, actor), comment, datetime.now(UTC), decision)
     return _to(study_uid, listed)

@@ -66,10 +66,10 @@ def study_page(
     listed: Annotated[str, Query(alias="list", max_length=1000)] = "",
     decided: Annotated[Uid | Literal[""], Query()] = "",
 ) -> str:
-    """One study: its images with findings and measurements, where the results went, and what people did.
+    """One study: its images with findings and measurements, deliveries, and people's actions.
 
-    ``list`` is the filter of the list that it was opened from: the next study is that list's next one. ``decided`` is
-    the study before it, whose decision may still be undone.
+    ``list`` is the filter of the list from which it was opened, which determines the next study. ``decided`` is the
+    previous study, whose decision can still be undone.
     """
     with services.database.begin() as transaction:
         study = history.of_study(transaction, study_uid)

@@ -40,7 +40,7 @@ router = APIRouter()
 def tuning_page(
     services: Services, who: Reader, shown: Annotated[int, Query(alias="set", ge=0, le=MAX_NUMBER)] = 0
 ) -> str:
-    """The limits in force, the sets, and one set with what it would do."""
+    """The limits in force, all sets, and one set with its effect."""
     with services.database.begin() as transaction:
         in_force = site_limits.current(transaction)
         sets = site_limits.history(transaction, limit=MOST_SETS)
@@ -81,7 +81,7 @@ def propose(services: Services, _: Reviewer, percent: Annotated[float, Form(ge=0
 
 @router.post("/tuning/preview")
 def preview(services: Services, _: Reviewer, number: SetNumber, strength: Strengths) -> str:
-    """What the limits would do as the sliders stand; nothing is kept."""
+    """The effect of the sliders' current limits; nothing is stored."""
     with services.database.begin() as transaction:
         proposal = _moved(services, transaction, number, strength)
         return render("tuning/effect.html", **_effect(proposal, site_limits.current(transaction)))
@@ -89,7 +89,7 @@ def preview(services: Services, _: Reviewer, number: SetNumber, strength: Streng
 
 @router.post("/tuning/keep")
 def keep(services: Services, _: Reviewer, number: SetNumber, strength: Strengths) -> Response:
-    """Keep the limits as the sliders stand, as a proposal."""
+    """Store the sliders' current limits as a proposal."""
     with services.database.begin() as transaction:
         proposal = _moved(services, transaction, number, strength)
         limit_set = site_limits.propose(transaction, proposal, datetime.now(UTC))

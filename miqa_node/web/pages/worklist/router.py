@@ -153,9 +153,9 @@ def bulk(
     back: Annotated[str, Form(max_length=2000)] = "/",
     sure: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Do one thing with the selected studies; studies that another person changed first are skipped and reported.
+    """Apply one action to the selected studies; studies changed by another person first are skipped and reported.
 
-    A decision about several studies first shows what it would decide, and can be undone.
+    A decision about several studies first shows a preview, and can be undone.
     """
     name, now = acting(who, actor), datetime.now(UTC)
     if action is Bulk.ASSIGN and not to.strip():
@@ -204,7 +204,7 @@ def undo_bulk(
     actor: Annotated[Actor, Form()] = "",
     back: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
-    """Take the decisions about several studies back; those about which somebody has decided again stay."""
+    """Withdraw the decisions about several studies, except for studies that were decided again."""
     name, now = acting(who, actor), datetime.now(UTC)
     done, remainder = 0, 0
     for one in dict.fromkeys(undo):

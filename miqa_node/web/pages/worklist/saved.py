@@ -23,7 +23,7 @@ router = APIRouter()
 
 @router.get("/views/{name:path}")
 def open_view(services: Services, who: Reader, name: ViewName) -> Response:
-    """The list that a view names; what one shares is its address."""
+    """The list of a view; people share a view by its address."""
     with services.database.begin() as transaction:
         view = saved_views.load(transaction, name, who.name)
     return RedirectResponse(form_of(view).address(), HTTPStatus.SEE_OTHER)
