@@ -1,4 +1,4 @@
-"""The models in force: which package judges images in this process, followed while the node runs."""
+"""The models in force: which package judges images in this process. Changes take effect while the node runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SERIES = "series"
 MEASUREMENTS_ONLY = "measurements"
 
 Stamp = tuple[str, int, int]
-"""What decides whether something has to be loaded again: package, and time and size of its calibration file."""
+"""Package, modification time and size of its calibration file; a package is reloaded when any of them changes."""
 
 
 def no_choice() -> ModelChoice:
@@ -42,8 +42,8 @@ def no_choice() -> ModelChoice:
 class ActiveModels:
     """Loads the quality package and hands out the assessor that uses it.
 
-    ``choice`` gives the site's choice (the database, read by ``node``). :meth:`follow` loads what is new while the
-    old package goes on judging; assessments that run finish on the one they began with.
+    ``choice`` returns the site's choice (``node`` reads it from the database). :meth:`follow` loads a new package
+    while the old one goes on judging; a running assessment finishes on the package it began with.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ActiveModels:
 
     @property
     def name(self) -> str:
-        """Name of the package that is chosen, which holds its version; "measurements" without one."""
+        """Name and version of the chosen package; "measurements" if there is none."""
         return _label(self._wanted)
 
     @property
@@ -76,7 +76,7 @@ class ActiveModels:
 
     @property
     def refusal(self) -> str:
-        """Why the package that is chosen does not judge although another one does; empty if it judges."""
+        """Why the chosen package is not in use and another one judges instead; empty if it is in use."""
         return self._said
 
     def load(self) -> None:
@@ -87,10 +87,10 @@ class ActiveModels:
                 self._take(self._wanted)
 
     def follow(self) -> None:
-        """See whether the choice or the site's calibration changed, and load what is new.
+        """Check whether the choice or the site's calibration changed, and load the new package or calibration.
 
-        A package that cannot be loaded never replaces one that works: the log says why, and it is tried again when
-        the choice or the calibration changes.
+        A package that cannot be loaded never replaces one that works. The log gives the reason; the node tries again
+        when the choice or the calibration changes.
         """
         with self._lock:
             try:
@@ -105,7 +105,7 @@ class ActiveModels:
                 log.info("models changed", active=self.name)
                 self._said = ""
             except MiqaError as error:
-                if str(error) != self._said:  # once, not at every poll
+                if str(error) != self._said:  # log once, not at every poll
                     log.error("the chosen model package cannot be used, the one before stays", reason=str(error))
                 self._said = str(error)
 
@@ -144,7 +144,7 @@ class ActiveModels:
             self.load()
 
     def certificate(self, assessment: Assessment, policy: Policy) -> str:
-        """What to show beside the verdict on this assessment; only what fits all of model, site and policy counts."""
+        """What to show beside this assessment's verdict; a certificate counts only if model, site and policy match."""
         package, model = self._package, assessment.model
         if package is None or model is None:
             return f"{NO_CERTIFICATE}: no model judged the image"
@@ -153,7 +153,7 @@ class ActiveModels:
         return certificate_sentence(package.card, package.calibration, policy, self._settings.node.site)
 
     def _find(self, choice: ModelChoice) -> Path | None:
-        # A package that the settings name is not overruled by anything that happens later.
+        # A package named in the settings always takes precedence over a later choice.
         if not choice.active or self._settings.assess.quality_package:
             return self._default
         folder = find_package(self._settings.models_dir, choice.active)

@@ -37,14 +37,14 @@ from miqa_node.observe.stages import StageClock
 
 
 class ImageAssessor:
-    """See :class:`~miqa_node.domain.ports.Assessor`; without a package it only measures."""
+    """An :class:`~miqa_node.domain.ports.Assessor` for one image; without a package it only measures."""
 
     def __init__(
         self, package: Package | None, explainer: Explainer | None = None, data_dir: Path | None = None
     ) -> None:
-        """Without an explainer the class maps of the graph show where findings were seen.
+        """Without an explainer, the graph's own class maps show where findings were seen.
 
-        ``data_dir`` is where the site's own anomaly baseline lies; without it the package's own counts.
+        ``data_dir`` holds the site's anomaly baseline; without it the package's baseline is used.
         """
         self._package = package
         self._explainer = explainer
@@ -138,7 +138,7 @@ def _maps(
 def _without_overruled(
     issues: tuple[PlausibilityIssue, ...], gate: Mapping[GateClass, float], package: Package
 ) -> tuple[PlausibilityIssue, ...]:
-    """A model that learned what inverted images look like knows better than fixed boxes on the image do."""
+    """Drop the inversion issue if the gate sees no inversion: the model is more reliable than fixed boxes."""
     thresholds = {row.name: row.threshold for row in package.card.outputs.classes}
     inverted = GateClass.INVERTED
     if inverted not in gate or gate[inverted] >= thresholds[inverted]:

@@ -2,7 +2,7 @@
 
 Metadata keys (ONNX ``metadata_props``): ``miqa_card`` is the card as JSON without ``files``; ``miqa_goldens`` is a
 JSON object from the name of each golden input to ``{"png": base64, "expected": {...}}``; ``miqa_anomaly`` is
-the anomaly file of the card, base64. Nothing but these and the graph is read, nothing is ever executed but the graph.
+the anomaly file of the card, base64. Only these and the graph are read; only the graph is executed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from miqa_node.errors import ModelPackageError
 GOLDENS_KEY = "miqa_goldens"
 ANOMALY_KEY = "miqa_anomaly"
 MAX_GRAPH_BYTES = 2_000_000_000
-"""The limit of the format itself; larger graphs keep their weights outside, which a bare file cannot."""
+"""Size limit of the format (protobuf); larger graphs need external weights, which a bare file cannot have."""
 MAX_CARD_CHARACTERS = 1_000_000
 MAX_GOLDENS = 64
 
@@ -64,12 +64,12 @@ def bare_card(name: str, metadata: Mapping[str, str]) -> Card:
 
 
 def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[bytes, bytes]]:
-    """Golden inputs (PNG) and expected outputs (JSON) by name; empty if the graph carries none.
+    """Golden inputs (PNG) and expected outputs (JSON) by name; empty if the graph has none.
 
     Raises
     ------
     ModelPackageError
-        They are there but cannot be read.
+        The graph has goldens that cannot be read.
     """
     text = metadata.get(GOLDENS_KEY)
     if text is None:
@@ -88,7 +88,7 @@ def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[
 
 
 def embedded_anomaly(name: str, metadata: Mapping[str, str]) -> bytes:
-    """The anomaly file inside a bare graph, empty without one; ModelPackageError if it cannot be read."""
+    """The anomaly file inside a bare graph; empty if there is none. ModelPackageError if it cannot be read."""
     try:
         return base64.b64decode(metadata.get(ANOMALY_KEY, ""), validate=True)
     except (ValueError, binascii.Error) as error:

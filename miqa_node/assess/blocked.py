@@ -1,8 +1,8 @@
-"""Makes graphs faster on CPUs with the same results, but for rounding: filters in whole blocks.
+"""Makes graphs faster on CPUs by padding filters to whole blocks; results are the same except for rounding.
 
-ONNX Runtime keeps feature maps of CPUs in blocks of 8 or 16 channels. Where a convolution has another number of
+On CPUs, ONNX Runtime keeps feature maps in blocks of 8 or 16 channels. If a convolution has another number of
 filters, energies (Conv, square, AveragePool) are copied into the plain layout at full resolution before they are
-pooled. Filters of zeros make whole blocks; what they give is cut off after the pooling, where little is left to copy.
+pooled. Zero filters fill the last block; their outputs are removed after the pooling, where little is left to copy.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import onnx
 from onnx import helper, numpy_helper
 
 BLOCK = 16
-"""Channels of a block with AVX-512; also whole blocks of 8."""
+"""Channels of a block with AVX-512; a multiple of 8, so it also suits blocks of 8."""
 
 
 def in_whole_blocks(graph: Path | bytes) -> bytes | None:
-    """A graph that gives the same results sooner; None if there is nothing to gain or to read."""
+    """An equivalent, faster graph; None if nothing can be gained or the graph cannot be read."""
     try:
         model = onnx.load_model_from_string(graph if isinstance(graph, bytes) else graph.read_bytes())
     except Exception:  # noqa: BLE001 - protobuf's errors have no common base; the runtime says what is wrong with it
@@ -30,7 +30,7 @@ def in_whole_blocks(graph: Path | bytes) -> bytes | None:
 
 
 def _pad(graph: onnx.GraphProto) -> bool:
-    """Pad every energy of the graph; whether there was any."""
+    """Pad every energy of the graph; return whether there was one."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
     readers: defaultdict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in graph.node:
@@ -62,7 +62,7 @@ def _pad(graph: onnx.GraphProto) -> bool:
 def _energy(
     node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]], outputs: set[str]
 ) -> tuple[onnx.NodeProto, onnx.NodeProto] | None:
-    """The square and the pooling that alone follow a convolution without bias; None if something else does."""
+    """The square and the pooling after a convolution without bias, if nothing else uses its output; else None."""
     if node.op_type != "Conv" or len(node.input) != 2 or node.output[0] in outputs:
         return None
     following = readers[node.output[0]]
@@ -76,7 +76,7 @@ def _energy(
 
 
 def _cut(graph: onnx.GraphProto, pooling: onnx.NodeProto, channels: int) -> None:
-    """Cut the output of a pooling to its first channels, under the name that it had."""
+    """Cut the output of a pooling to its first channels, under its old name."""
     name = pooling.output[0]
     whole = f"{name}/whole_blocks"
     limits = {"start": 0, "end": channels, "axis": 1}
@@ -90,7 +90,7 @@ def _cut(graph: onnx.GraphProto, pooling: onnx.NodeProto, channels: int) -> None
 
 
 def _forget(graph: onnx.GraphProto, names: set[str]) -> None:
-    """Remove what the graph says of the shapes of tensors that have more channels now."""
+    """Remove the graph's shape information on tensors that now have more channels."""
     for info in tuple(graph.value_info):
         if info.name in names:
             graph.value_info.remove(info)

@@ -1,8 +1,8 @@
-"""``miqa-node calibrate``: labelled images that were judged become temperatures, operating points and a certificate.
+"""``miqa-node calibrate``: temperatures, operating points and a certificate from judged, labelled images.
 
 Labels are split by patient. On the first part, C1, each head gets its temperature and bias (Platt), and the offsets
-to test are chosen; on the second part, C2, the promises are tested at these offsets (:mod:`.guarantee`). What counts
-as accepted is what the node would really do: the policy's verdict ACCEPT on the recalibrated assessment.
+to test are chosen; on the second part, C2, the promises are tested at these offsets (:mod:`.guarantee`). An image
+counts as accepted if the policy's verdict on the recalibrated assessment is ACCEPT, as in the running node.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from miqa_node.statistics.binomial import trials_needed
 from miqa_node.taxonomy.lookup import current_name, gate_names
 
 STRICTEST_OFFSET = -12.0
-"""In logits; beyond it every operating point flags everything."""
+"""In logits; at stricter offsets every operating point flags everything."""
 BISECTIONS = 14
-"""Margins are found to 12 / 2¹⁴ logits, always on the side on which the image is accepted."""
+"""Margins are exact to 12 / 2¹⁴ logits, always rounded to the side where the image is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationTarget:
-    """What the calibration should promise: the limits (None: not requested), and the confidence."""
+    """The promises that the calibration should make: their limits (None: not requested), and the confidence."""
 
     accepted_bad: float | None = 0.05
     bad_accepted: float | None = 0.05
@@ -54,7 +54,7 @@ class CalibrationTarget:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationCase:
-    """A labelled image and the package's result for it with the card's own calibration; a model must have judged it."""
+    """A labelled image and the package's assessment of it with the card's calibration; it must be a model's."""
 
     label: SiteLabel
     assessment: Assessment
@@ -147,7 +147,7 @@ def _split(
 def _head(
     judged: Sequence[CalibrationCase], name: str, scaling: Scaling
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Raw logits of a head, and whether the label names it; images that are bad in an unknown way are left out."""
+    """Raw logits of a head, and whether the label names it; images labelled bad without a kind are left out."""
     rows = [
         (scaling.logit(_probability(one.assessment, name)), current_name(name) in one.label.findings)
         for one in judged
@@ -163,13 +163,13 @@ def _probability(assessment: Assessment, name: str) -> float:
 
 
 def _moved(threshold: float, offset: float, card: Card, name: str) -> float:
-    """An operating point moved by ``offset`` logits; the gate's stay, for a stricter gate would hide defects."""
+    """An operating point moved by ``offset`` logits; those of the gate stay, as a stricter gate would hide defects."""
     row = next(row for row in card.outputs.classes if row.name == name)
     return threshold if row.gate else expit(logit(threshold) + offset)
 
 
 class _Reader:
-    """One assessment as it would read after recalibration, at any offset."""
+    """One assessment after recalibration, at any offset."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class _Reader:
         return decide(assessment, policy).verdict is Verdict.ACCEPT
 
     def margin(self, policy: Policy) -> float:
-        """The smallest offset at which the image is accepted, +inf when it is not even at 0."""
+        """The smallest offset at which the image is accepted; +inf if it is not accepted at 0."""
         if not self.accepted(policy, 0.0):
             return math.inf
         low, high = STRICTEST_OFFSET, 0.0
@@ -222,7 +222,7 @@ def _certify(
     covers_accepted: bool,
     wishes: CalibrationTarget,
 ) -> tuple[float, tuple[Guarantee, ...], tuple[Refusal, ...]]:
-    """The offset to run with, and what is promised there or not."""
+    """The offset to run with, the promises that hold there, and those that do not."""
     grid = offset_grid(fitting)
     walks: dict[Promise, Walk] = {}
     for promise, limit in wishes.promises.items():
@@ -269,9 +269,10 @@ def _certify(
 
 
 def _loosest(walks: Sequence[Walk]) -> int | None:
-    """The loosest offset at which all the promises hold that hold anywhere; else the loosest of the first of them.
+    """The loosest offset at which all promises hold; if there is none, the loosest offset of the first promise.
 
-    All rejections of a walk are right together, so any offset within it may be chosen after looking.
+    Promises without any offset are ignored. All rejections of a walk hold jointly, so the offset may be chosen
+    among them afterwards.
     """
     if not walks:
         return None
@@ -287,7 +288,7 @@ def _why_not(
     covers_accepted: bool,
     delta: float,
 ) -> tuple[str, int | None]:
-    """A sentence, and how many more labelled patients it takes; ``share`` of all patients are trials of the test."""
+    """A sentence, and how many more labelled patients are needed; ``share`` of all patients are trials of the test."""
     if not covers_accepted:
         return "Only flagged images were reviewed: also label a random sample of accepted ones.", None
     observed = count.failures / count.trials if count.trials else 0.0
@@ -297,7 +298,7 @@ def _why_not(
         return text, None
     if not share:
         return f"None of the labelled images counts; {needed} are needed.", needed
-    needed = max(needed, count.trials + 1)  # the search is exact for no failures, and about right for some
+    needed = max(needed, count.trials + 1)  # the search is exact without failures, and approximate with some
     total = math.ceil(needed / share)
     text = f"{count.failures} of {count.trials} images are too few: about {needed} are needed."
     return text, max(1, total - patients)

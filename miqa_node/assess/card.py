@@ -1,4 +1,4 @@
-"""The card of a model package: what the model is for, how to feed it and how to read its outputs."""
+"""The card of a model package: the purpose of the model, its inputs, and how to read its outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CARD_NAME = "card.yaml"
 GRAPH_NAME = "model.onnx"
 SIGNATURE_NAME = "signature.json"
 PAGE_NAME = "MODEL_CARD.md"
-"""The card as a page. Nothing reads it, so the card lists no checksum of it."""
+"""The card as a page for people. The node does not read it, so the card lists no checksum for it."""
 METADATA_KEY = "miqa_card"
 """Key of the card in the graph's metadata_props: the same card, without the checksums of files."""
 
@@ -33,7 +33,7 @@ C = TypeVar("C", bound=BaseModel)
 
 
 class Task(StrEnum):
-    """What a package is for; all but the quality package run beside it, where the site's policy switches them on."""
+    """What a package is for; other packages run beside the quality package, if the site's policy switches them on."""
 
     QUALITY = "quality"
     CLASSIFICATION = "classification"
@@ -51,7 +51,7 @@ class PixelPitch(Section):
 
 
 class Applicability(Section):
-    """The images that the model may judge; an empty list allows every value, "" an absent element."""
+    """The images that the model may judge; an empty list allows every value, "" allows an absent element."""
 
     modality: tuple[str, ...]
     body_part: tuple[str, ...]
@@ -60,7 +60,7 @@ class Applicability(Section):
     pixel_pitch_mm: PixelPitch | None = None
 
     def excludes(self, header: Header, spacing_mm: tuple[float, float] | None) -> str:
-        """Why the image is out of scope, in a sentence; empty when it is not."""
+        """A sentence that says why the image is out of scope; empty if it is in scope."""
         checks = (
             ("Modality", header.modality, self.modality),
             ("Body Part Examined", header.body_part_examined.upper(), self.body_part),
@@ -69,7 +69,7 @@ class Applicability(Section):
         )
         for name, value, allowed in checks:
             if allowed and value not in allowed:
-                # Free text of a header could hold anything, a name included: only what looks like a code is quoted.
+                # Free text of a header could hold anything, even a name: only values that look like codes are quoted.
                 shown = value if value.replace(".", "").isalnum() else "as given" if value else "(absent)"
                 return f"{name} {shown} is outside what the model was made for."
         if self.pixel_pitch_mm is not None and spacing_mm is not None:
@@ -90,8 +90,8 @@ class CardCode(Section):
 class OutputClass(Section):
     """One column of ``logits``: probability = 1 / (1 + exp(−(logit + bias) / temperature)).
 
-    A finding that no taxonomy has brings its own ``words`` by language (``en`` is English). ``flags``: where the site's
-    policy does not name such a finding, it asks for REVIEW.
+    A finding that is in no taxonomy has its own ``words`` by language (``en`` is English). ``flags``: such a finding
+    leads to REVIEW if the site's policy does not name it.
     """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -111,14 +111,14 @@ class Outputs(Section):
 
 
 class MeasuredInput(Section):
-    """One measurement as an input of a graph, and its substitute where it could not be taken."""
+    """One measurement as an input of a graph, and the value that replaces a missing one."""
 
     name: str
     imputed: float
 
 
 class Saliency(Section):
-    """How the graph explains itself: an output with class maps, and activations to take gradients at; both optional."""
+    """How the graph can be explained: an output with class maps, and activations for gradients; both optional."""
 
     maps: str = ""
     method: str = ""
@@ -127,7 +127,7 @@ class Saliency(Section):
 
 
 class Golden(Section):
-    """An input and the expected outputs; checked on the provider in use before the package is used."""
+    """An input and its expected outputs; checked on the current provider before the package is used."""
 
     input: str
     expected: str
@@ -156,7 +156,7 @@ class BaseCard(Section):
 
     @property
     def graphs(self) -> tuple[str, ...]:
-        """Names of the graph files; most packages have one."""
+        """Names of the graph files; most packages have only one."""
         return (GRAPH_NAME,)
 
 
@@ -165,12 +165,12 @@ class Card(BaseCard):
 
     task: Literal[Task.QUALITY] = Task.QUALITY
     contract: str = ""
-    """How the graph is called; empty: "measurements" if the card lists any, else "two_branch"."""
+    """Name of the contract; if empty, "measurements" if the card lists any, else "two_branch"."""
     call: dict[str, Any] = Field(default={})
-    """What the contract needs to know, by its own schema."""
+    """Parameters of the contract, in the contract's own schema."""
     preprocess: Preprocess = Preprocess()
     measurements: tuple[MeasuredInput, ...] = ()
-    """The numbers that the graph judges, in its order."""
+    """The measurements that are inputs of the graph, in its order."""
     outputs: Outputs
     saliency: Saliency = Saliency()
     certificate: Certificate | None = None
@@ -188,8 +188,8 @@ def read_card(folder: Path) -> Card:
     Raises
     ------
     ModelPackageError
-        There is no card, it is that of a package with another task, or it does not follow the schema; the text names
-        each place.
+        There is no card, it belongs to a package with another task, or it does not follow the schema; the message
+        names each place.
     """
     sections = read_sections(folder)
     task = sections.get("task", Task.QUALITY)
@@ -202,19 +202,19 @@ def read_card(folder: Path) -> Card:
 
 
 def read_sections(folder: Path) -> dict[str, Any]:
-    """The sections of a card as they are written; ModelPackageError when there is no card."""
+    """The sections of a card as written; ModelPackageError if there is no card."""
     path = folder / CARD_NAME
     try:
         sections = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the latter two: invalid dates, deep nesting
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the last two: invalid dates, deep nesting
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not YAML: {error}") from error
     return sections if isinstance(sections, dict) else {}
 
 
 def checked_card(kind: type[C], sections: Mapping[str, Any], name: str) -> C:
-    """The sections as a card of some kind; ModelPackageError names each place where they do not follow its schema."""
+    """The sections as a card of this kind; ModelPackageError names each place that does not follow its schema."""
     try:
         return kind.model_validate(sections)
     except ValidationError as error:
@@ -224,7 +224,7 @@ def checked_card(kind: type[C], sections: Mapping[str, Any], name: str) -> C:
 
 
 def explain_card_error(error: ValidationError) -> str:
-    """Each place where a card does not follow the schema, and how."""
+    """Each place where a card does not follow the schema, and the reason."""
     return "; ".join(
         f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
     )

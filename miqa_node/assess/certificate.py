@@ -1,4 +1,4 @@
-"""What is known of a verdict's reliability: a certificate and what it is bound to, or its absence with the reason."""
+"""What is known about a verdict's reliability: a certificate and its conditions, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
 
 NO_CERTIFICATE = "no certificate"
-"""How each sentence without a certificate begins; the reason follows after a colon."""
+"""Beginning of each sentence about a missing certificate; the reason follows after a colon."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Amount = Annotated[int, Field(ge=0)]
 
 
 class Guarantee(Section):
-    """One promise that held on the test split: ``k`` failures among ``n`` images, whose share stays under ``limit``.
+    """One promise that held on the test split: ``k`` failures among ``n`` images show a share below ``limit``.
 
     ``limit`` is the α of "accepted_bad" or the β of "bad_accepted"; the promise is wrong with a probability of at
-    most ``delta``. ``upper_limit`` is the Clopper–Pearson limit at the operating points that were chosen.
+    most ``delta``. ``upper_limit`` is the Clopper–Pearson limit at the chosen operating points.
     """
 
     promise: Promise
@@ -44,7 +44,7 @@ class Guarantee(Section):
 
 
 class Refusal(Section):
-    """A promise that could not be certified: why, and how many more labelled patients might suffice."""
+    """A promise that could not be certified, the reason, and how many more labelled patients might suffice."""
 
     promise: Promise
     limit: Share
@@ -56,10 +56,10 @@ class Refusal(Section):
 
 
 class Certificate(Section):
-    """What was promised, on what evidence and under which policy.
+    """The promises, their evidence, and the policy that they hold for.
 
-    ``world`` is "site" for labels that people gave to images of the site, "simulated" for simulated defects: such a
-    certificate says nothing about real ones. ``site`` is empty in the card of a package that ships.
+    ``world`` is "site" if people labelled images of the site, "simulated" for simulated defects; a certificate on
+    simulated defects says nothing about real ones. ``site`` is empty in the card of a shipped package.
     """
 
     made_on: date
@@ -71,7 +71,7 @@ class Certificate(Section):
     refused: tuple[Refusal, ...] = ()
 
     def expired(self, policy: Policy, site: str) -> str:
-        """What changed since, as the end of a sentence; empty when nothing did."""
+        """What has changed since then, as the end of a sentence; empty if nothing has."""
         if self.policy_sha256 != policy_sha256(policy):
             return f"the policy changed from {self.policy_version} to {policy.version}"
         if self.world == "site" and self.site != site:
@@ -79,7 +79,7 @@ class Certificate(Section):
         return ""
 
     def sentence(self, policy: Policy, site: str) -> str:
-        """What may be shown beside a verdict of this policy at this site."""
+        """The sentence to show beside a verdict of this policy at this site."""
         if not self.guarantees:
             return f"{NO_CERTIFICATE}: no promise could be kept on the labels of {self.made_on}"
         if reason := self.expired(policy, site):
@@ -91,5 +91,5 @@ class Certificate(Section):
 
 
 def policy_sha256(policy: Policy) -> str:
-    """Identity of the rules and limits; comments and layout of policy.toml do not count, its version does."""
+    """Identity of the rules and limits; it depends on the policy's version, not on comments or layout of the file."""
     return hashlib.sha256(json.dumps(asdict(policy), sort_keys=True, default=str).encode()).hexdigest()

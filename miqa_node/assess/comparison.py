@@ -1,4 +1,4 @@
-"""Compares the results of two packages on the same images: their agreement, and flags of only one."""
+"""Compares the results of two packages on the same images: their agreement, and flags raised by only one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miqa_node.taxonomy.lookup import finding_names
 
 @dataclass(frozen=True, slots=True)
 class AssessmentPair:
-    """One image as both judged it; ``uid`` is its SOP Instance UID."""
+    """Both packages' assessments of one image; ``uid`` is its SOP Instance UID."""
 
     uid: str
     first: Assessment
@@ -28,7 +28,7 @@ class AssessmentPair:
 class PackageAgreement:
     """One finding over all images that both packages judged.
 
-    Counts say in how many it is present to both, to one or to none; differences are of calibrated probabilities.
+    The counts are images where both, only one or neither reports it; differences are of calibrated probabilities.
     """
 
     finding: FindingName
@@ -79,7 +79,7 @@ def compare(pairs: Sequence[AssessmentPair]) -> PackageComparison:
 
 
 def _names(pairs: Sequence[AssessmentPair]) -> Iterable[FindingName]:
-    """The findings of the taxonomy in its order, then those that only packages have."""
+    """The findings of the taxonomy in its order, then those known only to packages."""
     return dict.fromkeys((*finding_names(), *(finding.name for pair in pairs for finding in pair.first.findings)))
 
 

@@ -1,4 +1,4 @@
-"""Adds what is measured on the display to the finding on contrast, which a model of stretched images cannot see.
+"""Adds contrast measured on the display to the contrast finding; models see stretched images and cannot judge it.
 
 The limits are those of the shipped policy. Of 866 ordinary radiographs from seven sources (chests of adults and
 children, limbs) none has a displayed contrast below 13 %, and no chest has more than 3.1 % of its middle burnt out or
@@ -17,19 +17,19 @@ from miqa_node.domain.instance import Header
 from miqa_node.imaging.regions import is_frontal_chest
 
 FLAT_LIMIT = 12.0
-"""Displayed contrast, % of white, at which an image is as likely flat as not."""
+"""Displayed contrast, % of white, at which the probability of poor contrast is 0.5."""
 FLAT_STEEPNESS = 6.0
 END_LIMIT = 5.0
-"""Share, % of the middle, burnt out or crushed, that is as likely a defect as not."""
+"""Burnt-out or crushed share, % of the middle, at which the probability of a defect is 0.5."""
 END_STEEPNESS = 3.0
 SLIGHT = 0.25
-"""Severity at the limits. A quarter of that contrast is severity 1, and so is eight times that share."""
+"""Severity at the limits. A quarter of the contrast limit or eight times the share limit is severity 1."""
 
 
 def with_displayed_contrast(
     findings: tuple[Finding, ...], measurements: Sequence[Measurement], header: Header
 ) -> tuple[Finding, ...]:
-    """The findings, that on contrast raised to what the display shows; unchanged if no model judges contrast."""
+    """The findings, with the one on contrast raised to the displayed defect; unchanged if no model judges contrast."""
     values = {one.name: one.value for one in measurements}
     probability, severity = displayed_defect(values, chest=is_frontal_chest(header))
     return tuple(
@@ -41,9 +41,9 @@ def with_displayed_contrast(
 
 
 def displayed_defect(values: dict[str, float], *, chest: bool = True) -> tuple[float, float]:
-    """Probability and severity, in [0, 1], that the display lacks contrast; 0 where nothing was measured.
+    """Probability and severity, in [0, 1], of poor contrast on the display; 0 if nothing was measured.
 
-    Beside a limb there is air, which is black for good reason: what is crushed counts for chests only.
+    The air beside a limb is rightly black, so crushed pixels count for chests only.
 
     >>> [round(number, 2) for number in displayed_defect({"displayed_contrast": 1.7})]
     [1.0, 1.0]
@@ -62,5 +62,5 @@ def displayed_defect(values: dict[str, float], *, chest: bool = True) -> tuple[f
 
 
 def _probability(excess: float, steepness: float) -> float:
-    """Logistic in the logarithm of how far the limit is exceeded: 0.5 at the limit."""
+    """Logistic function of the logarithm of value over limit: 0.5 at the limit."""
     return 1.0 / (1.0 + math.pow(excess, -steepness))

@@ -35,8 +35,8 @@ from miqa_node.taxonomy.lookup import description_of, finding_entries, reason_co
 class PackageFindings:
     """Findings of a package on an image or a series.
 
-    ``gate`` holds the probability of each gate class; ``contributions`` the share of each measurement in each finding
-    that is present, if the graph reports it.
+    ``gate`` holds the probability of each gate class; ``contributions`` the contribution of each measurement to each
+    present finding, if the graph reports it.
     """
 
     findings: tuple[Finding, ...]
@@ -73,7 +73,7 @@ def read_findings(package: Package, outputs: Arrays, measurements: Sequence[Meas
 
 
 def gate_finding(gate: Mapping[GateClass, float], thresholds: Mapping[GateClass, float]) -> Finding:
-    """The gate as one row: the class that is furthest beyond, or nearest to, its own threshold."""
+    """The gate as one finding: the class furthest above its threshold, or closest below it."""
     worst = max(gate, key=lambda name: gate[name] - thresholds[name])
     return Finding(FindingName.GATE, reason_code(worst), gate[worst], gate[worst], thresholds[worst])
 
@@ -81,7 +81,7 @@ def gate_finding(gate: Mapping[GateClass, float], thresholds: Mapping[GateClass,
 def _contributions(
     package: Package, outputs: Arrays, measurements: Sequence[Measurement], findings: Sequence[Finding]
 ) -> dict[FindingName, tuple[Contribution, ...]]:
-    """The share of each measurement in each finding that is present, if the graph reports it."""
+    """The contribution of each measurement to each present finding, if the graph reports it."""
     if CONTRIBUTIONS not in outputs:
         return {}
     present = {f.name for f in findings if f.present}
@@ -94,7 +94,7 @@ def _contributions(
 
 
 def _finding(row: OutputClass, probability: float, severity: float) -> Finding:
-    """A finding that no taxonomy has keeps code and words of the card."""
+    """A finding that is in no taxonomy keeps the card's code and words."""
     name = FindingName(row.name)
     if name in finding_entries():
         code, description = reason_code(name), description_of(name)

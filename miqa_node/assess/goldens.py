@@ -1,4 +1,4 @@
-"""Golden examples: an input with the outputs it should give, so that a graph is checked on the provider in use."""
+"""Golden examples: inputs with expected outputs, to check a graph on the provider in use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.errors import ModelPackageError
 
 GOLDEN_TOLERANCE = 2e-3
-"""Largest difference of a probability or severity from the golden one: room for another provider's arithmetic."""
+"""Largest allowed difference of a probability or severity: tolerance for another provider's arithmetic."""
 
 
 def golden_files(folder: Path, card: BaseCard) -> dict[str, tuple[bytes, bytes]]:

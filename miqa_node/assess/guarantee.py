@@ -1,19 +1,19 @@
-"""Finds how loose the operating points may be so that the verdict ACCEPT keeps a promise: Learn-then-Test.
+"""Finds the loosest operating points at which the verdict ACCEPT keeps a promise: Learn-then-Test.
 
 A. N. Angelopoulos, S. Bates, E. J. Candès, M. I. Jordan, L. Lei, "Learn then Test", Annals of Applied Statistics 19
 (2025), arXiv:2110.01052, with fixed-sequence testing and the exact binomial p-value in place of Hoeffding's.
 
-An image is accepted at the offset ``t`` when no rule of the policy objects to it after every operating point was moved
-by ``t`` logits; the lower ``t``, the stricter. Two promises about the true, unknown shares are tested:
+An image is accepted at the offset ``t`` if no rule of the policy flags it after every operating point was moved by
+``t`` logits; the lower ``t``, the stricter. Two promises about the true, unknown shares are tested:
 
 - ``ACCEPTED_BAD``: of the images accepted, at most ``limit`` are truly bad (depends on how common bad images are);
 - ``BAD_ACCEPTED``: of the truly bad images, at most ``limit`` are accepted (does not).
 
-The null hypothesis "the share at t is above the limit" is tested for one t after the other, from strict to loose, each
-at level δ, until one cannot be rejected. The order, and where the walk begins, are fixed before the labels of the test
-split are seen; so the first true null that is reached is wrongly rejected with a probability of at most δ, and no
-correction for the number of tests is needed. Beginning where "enough" images of the *test* split are accepted, as is
-tempting, would let the data choose the hypothesis.
+The null hypothesis "the share at t is above the limit" is tested at successive t, from strict to loose, each at level
+δ, until one cannot be rejected. The order and the start of the walk are fixed before the labels of the test split are
+seen. So the first true null hypothesis is wrongly rejected with a probability of at most δ, and no correction for the
+number of tests is needed. To begin where "enough" images of the *test* split are accepted would let the data choose
+the hypothesis.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from miqa_node.statistics.binomial import binomial_cdf, trials_needed, upper_limit
 
 GRID_POINTS = 40
-"""Offsets that are tested at most; more would not find a much looser one."""
+"""Maximum number of offsets; more would not find a much looser one."""
 START_MARGIN = 2.0
-"""The walk begins where the test split should hold enough images, with this many standard deviations in reserve."""
+"""The walk begins where the test split should have enough images, with a margin of this many standard deviations."""
 
 
 class Promise(StrEnum):
@@ -43,7 +43,7 @@ class Promise(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """At one offset: ``trials`` images that the promise is about, and ``failures`` that break it."""
+    """At one offset: ``trials`` images that the promise covers, and ``failures`` that break it."""
 
     trials: int
     failures: int
@@ -62,7 +62,7 @@ class Walk:
 
     @property
     def found(self) -> bool:
-        """Whether there is any."""
+        """Whether there is any such offset."""
         return self.last >= self.first
 
 
@@ -86,7 +86,7 @@ def count_at(margins: NDArray[np.float64], bad: NDArray[np.bool_], offset: float
 def offset_grid(margins: NDArray[np.float64]) -> NDArray[np.float64]:
     """Offsets to test, ascending and ending with 0, spread over the margins of the fitting split.
 
-    Never above 0: where bad images are rare, accepting everything would keep the promise, and a certificate must not
+    Never above 0: if bad images are rare, accepting everything would keep the promise, but a certificate must not
     switch off what the shipped operating points find.
     """
     usable = margins[margins <= 0.0]
@@ -98,9 +98,9 @@ def offset_grid(margins: NDArray[np.float64]) -> NDArray[np.float64]:
 def first_offset(
     grid: NDArray[np.float64], margins: NDArray[np.float64], tested: int, promise: Promise, limit: float, delta: float
 ) -> int:
-    """Where the walk begins, from the fitting split alone: ``margins`` are its images', ``tested`` counts the others.
+    """Start of the walk, from the fitting split alone: ``margins`` of its images; ``tested`` is the test split's size.
 
-    A stricter offset accepts so few images that even no failure among them could show anything.
+    At stricter offsets so few images are accepted that even a result without failures would show nothing.
     """
     if promise is Promise.BAD_ACCEPTED or not margins.size:
         return 0  # the number of bad images is the same at every offset
@@ -108,7 +108,7 @@ def first_offset(
     for index, offset in enumerate(grid):
         share = float((margins <= offset).mean())
         expected = share * tested
-        # Both splits are samples: the share is uncertain, and so is how many of the test split will be accepted.
+        # Both splits are samples: the share is uncertain, and so is the number accepted in the test split.
         variance = expected * (1.0 - share) * (1.0 + tested / margins.size)
         if expected - START_MARGIN * math.sqrt(variance) >= needed:
             return index

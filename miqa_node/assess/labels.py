@@ -1,17 +1,17 @@
-"""Images labelled by readers or a simulator: from a folder, a table or decisions to a fair sample of patients.
+"""Images labelled by readers or a simulator, read from a folder, a table or decisions, and sampled fairly by patient.
 
-Three ways to write labels down:
+Labels come in three forms:
 
 - a folder of folders, ``class/image.png``: the class is ``good``, ``bad`` (unknown of what kind), or a finding's name;
-- a CSV file with the columns ``image`` and ``label``, and if wished ``patient``, ``sampled``, and of pictures
-  ``modality``, ``body_part`` and ``view``; a label is ``good``, ``bad`` or everything that is wrong with the image,
-  separated by semicolons; paths count from the CSV's folder. The folder that ``miqa-node labels export`` writes holds
-  one, which also says what verdict each image had had;
+- a CSV file with the columns ``image`` and ``label``, optionally ``patient`` and ``sampled``, and for pictures
+  ``modality``, ``body_part`` and ``view``; a label is ``good``, ``bad`` or all findings of the image, separated by
+  semicolons; paths are relative to the CSV's folder. ``miqa-node labels export`` writes a folder with such a file,
+  which also gives the verdict that each image had;
 - the node's own decisions, which :mod:`miqa_node.store.reviews` reads.
 
-``sampled`` is the probability with which an image of this kind was chosen for labelling: 1 for flagged images that
-people look at anyhow, 0.05 when one in twenty accepted images is audited. Labels are thinned to the smallest of them,
-so that what is left is a plain random sample and the binomial holds exactly.
+``sampled`` is the probability with which an image of this kind was chosen for labelling: 1 for flagged images, which
+people look at anyway, 0.05 if one in twenty accepted images is audited. Labels are thinned to the smallest
+probability: the rest is a simple random sample, for which the binomial distribution is exact.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ TABLE_NAME = "labels.csv"
 IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
 MAX_LABELS = 1_000_000
 CHOSEN_AT_RANDOM = frozenset({LabelOrigin.AUDIT, LabelOrigin.IMPORT})
-"""How accepted images come to be judged without anybody having suspected them."""
+"""Label origins of accepted images that were not selected because somebody suspected a defect."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteLabel:
-    """One labelled image; ``findings`` is None if it is bad in an unknown way.
+    """One labelled image; ``findings`` is None if the defect is unknown.
 
-    ``patient`` is a name that only has to differ between patients; it never leaves the process. ``modality``,
-    ``body_part`` and ``view`` are what a table says of a picture, which cannot say it itself.
+    ``patient`` is any name that differs between patients; it never leaves the process. ``modality``, ``body_part``
+    and ``view`` come from the table, because a picture has no header.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class SiteLabel:
 
     @property
     def pictured(self) -> dict[str, str]:
-        """What is known of a picture."""
+        """Attributes of a picture that the table gives."""
         attributes = {"modality": self.modality, "body_part": self.body_part, "view": self.view}
         return {name: value for name, value in attributes.items() if value}
 
@@ -72,9 +72,9 @@ class SiteLabel:
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """Labels with what must be known to judge them.
+    """Labels, and how they were chosen.
 
-    ``covers_accepted`` is false if only flagged images were reviewed: nothing is then known of accepted ones.
+    ``covers_accepted`` is false if only flagged images were reviewed: nothing is then known about accepted ones.
     """
 
     labels: tuple[SiteLabel, ...]
@@ -90,7 +90,7 @@ def read_labels(source: Path) -> LabelSet:
     Raises
     ------
     SettingsError
-        There are no labels, or one that does not exist; the text names the place.
+        There are no labels, or a label does not exist; the message names the place.
     """
     table = source / TABLE_NAME if (source / TABLE_NAME).is_file() else source
     rows = _of_folder(source) if table.is_dir() else _of_table(table)
@@ -119,7 +119,7 @@ class AuditLabel:
 
 
 def read_audit(table: Path) -> list[AuditLabel]:
-    """Rows of a CSV file with the columns ``digest``, ``label`` and ``sampled``; SettingsError names what is wrong."""
+    """Rows of a CSV file with the columns ``digest``, ``label`` and ``sampled``; SettingsError names the error."""
     lines = _lines(table, {"digest", "label", "sampled"})
     return [
         AuditLabel(line["digest"], parse_label(line["label"] or ""), _sampled(line["sampled"], number))
@@ -220,7 +220,7 @@ def _sampled(text: str | None, line: int) -> float:
 
 
 def _patient_of(path: Path) -> str:
-    """Hash of the Patient ID, or of the study's UID if it is missing; empty for a picture, which has neither."""
+    """Hash of the Patient ID, or of the Study Instance UID if it is missing; empty for a picture, which has neither."""
     if is_picture(path):
         return ""
     try:
@@ -231,6 +231,6 @@ def _patient_of(path: Path) -> str:
 
 
 def _uniform(seed: int, purpose: str, name: str) -> float:
-    """A number in [0, 1) that only these three decide."""
+    """A number in [0, 1) that depends only on the arguments."""
     digest = hashlib.sha256(f"{seed}\0{purpose}\0{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2.0**64

@@ -12,7 +12,7 @@ from miqa_node.domain.image import SaliencyMap
 
 
 def with_peaks(findings: Sequence[Finding], maps: Mapping[FindingName, SaliencyMap]) -> tuple[Finding, ...]:
-    """The findings, those that are present with the place where their map is highest."""
+    """The findings; each present one gets the place where its map is highest."""
     return tuple(
         replace(finding, peak=_peak(maps[finding.name])) if finding.present and finding.name in maps else finding
         for finding in findings
@@ -20,7 +20,7 @@ def with_peaks(findings: Sequence[Finding], maps: Mapping[FindingName, SaliencyM
 
 
 def _peak(saliency: SaliencyMap) -> tuple[float, float] | None:
-    """(x, y) of the middle of the highest cell, as fractions of the image; None for a map that shows nothing."""
+    """(x, y) of the centre of the highest cell, as fractions of the image; None for an empty map."""
     values = saliency.values
     if not values.size or not float(values.max()) > 0.0:
         return None

@@ -10,7 +10,7 @@ from miqa_node.assess.certificate import Certificate
 
 Cell = str | int | float | bool | None
 SENTENCE = 60
-"""Characters from which an item of a list gets a line of its own."""
+"""Number of characters from which list items stand on separate lines."""
 
 
 def model_card(card: BaseCard) -> str:
@@ -47,7 +47,7 @@ def model_card(card: BaseCard) -> str:
 
 
 def _task(card: BaseCard) -> list[str]:
-    """What only cards of this task have."""
+    """The part that only cards of this task have."""
     if isinstance(card, Card):
         return [
             "## Classes and operating points",
@@ -104,7 +104,7 @@ def _certificate(certificate: Certificate | None) -> list[str]:
 
 
 def _section(title: str, values: Mapping[str, Any], level: int = 2) -> list[str]:
-    """A heading, then numbers and texts as a list, and what is nested as tables or sections of their own."""
+    """A heading, then numbers and texts as a list, and nested values as tables or subsections."""
     if not values:
         return []
     plain = {name: value for name, value in values.items() if not _is_nested(value)}
@@ -122,7 +122,7 @@ def _section(title: str, values: Mapping[str, Any], level: int = 2) -> list[str]
 
 
 def _items(plain: Mapping[str, Any]) -> list[str]:
-    """One item a value; sentences of a list stand below each other."""
+    """One item per value; sentences of a list are nested items."""
     lines = []
     for name, value in plain.items():
         if isinstance(value, list) and any(len(str(one)) > SENTENCE for one in value):

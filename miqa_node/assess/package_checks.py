@@ -1,4 +1,4 @@
-"""Checks that a package's files, name and embedded card are those that its card was written for."""
+"""Checks that a package's files, name and embedded card match its card."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ BARE_SUFFIX = ".onnx"
 
 
 def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> None:
-    """Refuse a folder that is not exactly what the card lists; the card must name ``others`` as well.
+    """Refuse a folder whose content is not exactly what the card lists; the card must also name ``others``.
 
-    Whatever it does not list could change without anybody noticing: further files, links, weights beside a graph.
+    Anything unlisted could change unnoticed: further files, links, weights beside a graph.
     """
     goldens = [name for golden in card.golden for name in (golden.input, golden.expected)]
     for name in (*card.graphs, *goldens, *others):
@@ -50,7 +50,7 @@ def check_name(folder: Path, card: BaseCard) -> None:
 
 
 def check_embedded_card(folder: Path, card: BaseCard, session: GraphSession, graph: str = GRAPH_NAME) -> None:
-    """Refuse a graph that holds another card than the folder."""
+    """Refuse a graph whose embedded card differs from the folder's."""
     embedded = session.metadata.get(METADATA_KEY)
     if embedded is None:
         raise ModelPackageError(f"{folder.name}: {graph} holds no card in its metadata ({METADATA_KEY}).")
@@ -76,6 +76,6 @@ def sha256_of(path: Path) -> str:
 
 
 def checksum(path: Path, graphs: Sequence[str]) -> str:
-    """What identifies the graphs of a package: the checksum of the only one, or of the list of all."""
+    """Identity of a package's graphs: the checksum of the only one, or of the list of all checksums."""
     each = [sha256_of(path)] if path.is_file() else [sha256_of(path / name) for name in graphs]
     return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Where packages lie: folders and bare files of the models folder, by name and version. Nothing is run here.
+"""Finds packages: folders and bare files of the models folder, by name and version. Runs nothing.
 
-A package is a folder ``<name>-<version>/`` or one bare ``<name>-<version>.onnx`` that carries its card, and if it is
-to become active its goldens, in its own metadata. docs/reference/model-package.md describes both.
+A package is a folder ``<name>-<version>/`` or one bare ``<name>-<version>.onnx`` with its card in its metadata; to
+become active it also needs its goldens there. docs/reference/model-package.md describes both.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def find_package(models_dir: Path, name: str) -> Path | None:
 def newest_package(models_dir: Path, name: str) -> Path | None:
     """Folder of the newest version of a package; None if there is no such package.
 
-    A bare file never counts, nor does a package without goldens: what is merely dropped into the folder judges nothing
-    until somebody activates it.
+    Bare files and packages without goldens never count: a file dropped into the folder judges nothing until somebody
+    activates it.
     """
     folders = [path for path in package_folders(models_dir) if path.is_dir() and name_and_version(path)[0] == name]
     return next((folder for folder in reversed(folders) if not _is_candidate(folder)), None)
@@ -61,7 +61,7 @@ def _is_candidate(folder: Path) -> bool:
     try:
         return not read_sections(folder).get("golden")
     except ModelPackageError:
-        return False  # a damaged package must not silently be replaced by an older one
+        return False  # an older package must not silently replace a damaged one
 
 
 def is_bare(path: Path) -> bool:

@@ -40,8 +40,8 @@ from miqa_node.settings import Accelerator, AssessSettings
 class Package:
     """A package that passed its checks, ready to run.
 
-    ``folder`` is the file itself for a bare one. ``golden_differences`` says for each golden how far its results here
-    are from the expected ones; without any the package may only run beside the active one.
+    ``folder`` is the file itself for a bare package. ``golden_differences`` gives for each golden the difference of its
+    results here from the expected ones; without goldens the package may only run beside the active one.
     """
 
     folder: Path
@@ -59,12 +59,12 @@ class Package:
 
     @property
     def provider(self) -> str:
-        """What runs the graph."""
+        """The execution provider that runs the graph."""
         return self.session.provider
 
     @property
     def contract(self) -> Contract:
-        """How the graph is called."""
+        """The contract of the graph."""
         return contract_of(self.card)
 
     @property
@@ -73,11 +73,11 @@ class Package:
         return bool(self.card.measurements)
 
     def prepare(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> GraphInputs:
-        """The graph's inputs made of presentation values, shape (rows, columns), 0 black and 65,535 white."""
+        """The graph's inputs from presentation values, shape (rows, columns), 0 black and 65,535 white."""
         return self.contract.prepare(self.card, ModelMaterial(Radiograph(display, display, (0, 65535), None, valid)))
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
-        """Outputs by the names of :mod:`~miqa_node.assess.contracts.base`, and those that the anomaly score needs."""
+        """Outputs under the names of :mod:`~miqa_node.assess.contracts.base`, plus those for the anomaly score."""
         further = self.anomaly.section.tensors if self.anomaly is not None else ()
         return self.contract.run(self.card, self.session, inputs, further)
 
@@ -94,7 +94,7 @@ def open_package(
     Raises
     ------
     ModelPackageError
-        A file is missing or altered, or results differ from the expected ones; the text gives the reason.
+        A file is missing or altered, or results differ from the expected ones; the message gives the reason.
     SettingsError
         The settings require a GPU and none works.
     """
@@ -128,7 +128,7 @@ def open_package(
 
 
 def with_calibration(package: Package, calibration: ActiveCalibration) -> Package:
-    """The package as the site reads it."""
+    """The package with the site's calibration."""
     card = apply_calibration(package.card, calibration.calibration) if calibration.calibration else package.card
     return replace(package, card=card, calibration=calibration)
 
@@ -136,7 +136,7 @@ def with_calibration(package: Package, calibration: ActiveCalibration) -> Packag
 def golden_difference(package: Package, data: bytes, expected: bytes) -> float:
     """Largest difference of a probability or severity between a golden input's outputs here and the expected ones.
 
-    The input takes the whole way: preprocessing and graph.
+    The check includes preprocessing.
     """
     inputs = package.contract.prepare(package.card, package.contract.golden(package.card, data))
     outputs = package.run(inputs.arrays)
@@ -162,7 +162,7 @@ def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], 
 
 
 def _anomaly(folder: Path, card: Card, session: GraphSession, anomaly: bytes) -> AnomalyModel | None:
-    if card.anomaly is None or (is_bare(folder) and not anomaly):  # a bare file need not carry it
+    if card.anomaly is None or (is_bare(folder) and not anomaly):  # optional in a bare file
         return None
     try:
         return read_model(card.anomaly, anomaly, hashlib.sha256(anomaly).hexdigest(), session.channels)

@@ -1,8 +1,8 @@
 """Recognises CT and MR series of test objects (phantoms) by their pixels; words of the header are only a hint.
 
-A phantom is machined: its outline is a circle or has long straight sides at right angles, and large parts of it show
-only one material. A patient's outline is neither, and tissue varies everywhere. The limits and how far both
-kinds keep from them are in docs/explanation/phantoms.md.
+A phantom is machined: its outline is a circle or has long straight sides at right angles, and large parts of it
+consist of one material. A patient's outline is neither, and tissue varies everywhere. docs/explanation/phantoms.md
+has the limits and their distance from phantoms and patients.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from miqa_node.domain.traits import SeriesTraits
 
 MOST_SLICES = 11
 FEW_SLICES = 5
-"""A single slice of a patient may be round by chance; the limit is stricter below this number of slices."""
+"""One slice of a patient may be round by chance: the limit is stricter below this number of slices."""
 ROUND, ROUND_OF_FEW = 0.65, 0.80
 STRAIGHT = 0.57
 TEXTURE = 0.03
 HINTED_ROUND, HINTED_STRAIGHT, HINTED_TEXTURE = 0.55, 0.45, 0.012
-"""Limits for series whose header names a phantom; an MR series may then also be recognised by its evenness alone."""
+"""Limits for series whose header mentions a phantom; uniform texture then suffices in an MR series."""
 AIR_HU = -1000.0
 CT_OUTLINE_HU = -300.0
 MR_OUTLINE_SHARE = 0.45
-"""The outline of an MR slice is where the signal is this share of the median of the foreground."""
+"""Signal at the outline of an MR slice, as a share of the median of the foreground."""
 MIN_AREA_SHARE = 0.04
 MAX_BORDER_SHARE = 0.05
-"""An outline that the field of view cuts off says nothing about the object."""
+"""An outline cut off by the field of view says nothing about the object."""
 MIN_POINTS = 40
 TOLERANCE_SHARE = 0.012
-"""Points lie on a circle if they are off by at most this share of its diameter, or by one pixel."""
+"""Tolerance for points on a circle, as a share of its diameter; at least one pixel."""
 SECTORS = 72
 LONG_SIDE_SHARE = 0.28
 RIGHT_ANGLE_TOLERANCE_DEG = 4.0
@@ -43,7 +43,8 @@ RIGHT_ANGLE_TOLERANCE_DEG = 4.0
 class PhantomLikeness(NamedTuple):
     """``roundness``: share of the outline on one circle; ``straightness``: share of it in long sides at right angles.
 
-    ``texture``: median over the object of how far means over 2 % of its diameter are from those over 10 %, per signal.
+    ``texture``: median over the object of the difference between local means over 2 % and over 10 % of its diameter,
+    relative to the signal.
     """
 
     roundness: float
@@ -52,9 +53,9 @@ class PhantomLikeness(NamedTuple):
 
 
 def recognise(series: SeriesView, traits: SeriesTraits, *, hinted: bool) -> str:
-    """Why the series is taken for one of a phantom; empty if it is not.
+    """Why the series is classified as a phantom's; empty if it is not.
 
-    ``hinted`` is whether the header speaks of a phantom: then less of the outline must fit.
+    ``hinted``: the header mentions a phantom, so less of the outline needs to fit.
     """
     if marked(series):
         return "The header marks every image as one of a phantom (Quality Control Image)."
@@ -100,7 +101,7 @@ def _slices(series: SeriesView, *, hounsfield: bool) -> list[PhantomLikeness]:
 
 
 def likeness_at(place: int, series: SeriesView, *, hounsfield: bool) -> PhantomLikeness | None:
-    """Of one slice of the series; None also where it cannot be decoded."""
+    """Likeness of one slice of the series; None also if it cannot be decoded."""
     one = series.slices[place]
     radiograph = series.read(one)
     if radiograph is None:
@@ -112,7 +113,7 @@ def likeness_at(place: int, series: SeriesView, *, hounsfield: bool) -> PhantomL
 
 
 def likeness_of(values: Values, *, hounsfield: bool) -> PhantomLikeness | None:
-    """Of one slice of Hounsfield units or MR signal; None where no whole object is seen."""
+    """Likeness of one slice of Hounsfield units or MR signal; None if it shows no whole object."""
     outline = _outline(values, hounsfield=hounsfield)
     if outline is None or len(outline) < MIN_POINTS:
         return None
@@ -135,7 +136,7 @@ def likeness_of(values: Values, *, hounsfield: bool) -> PhantomLikeness | None:
 def _outline(values: Values, *, hounsfield: bool) -> NDArray[np.int32] | None:
     """The outer contour of the largest object, (points, 1, 2) as x and y."""
     if hounsfield:
-        side = max(3, round(0.01 * max(values.shape)) | 1)  # a table is thinner, and is taken off
+        side = max(3, round(0.01 * max(values.shape)) | 1)  # a table is thinner, and the opening removes it
         dense = (cv2.medianBlur(values.astype(np.float32), 3) > CT_OUTLINE_HU).astype(np.uint8)
     else:
         side, bright = 3, _bright(values)
@@ -170,7 +171,7 @@ def _roundness(points: NDArray[np.float64]) -> float:
     1.0
     """
     mask = np.ones(len(points), bool)
-    for _ in range(12):  # least squares, each time without the points that are furthest off
+    for _ in range(12):  # least squares, each time without the most distant points
         chosen = points[mask]
         system = np.c_[2.0 * chosen, np.ones(len(chosen))]
         solved, *_rest = np.linalg.lstsq(system, (chosen**2).sum(axis=1), rcond=None)
@@ -188,7 +189,7 @@ def _roundness(points: NDArray[np.float64]) -> float:
 
 
 def _straightness(outline: NDArray[np.int32], diameter: float) -> float:
-    """The share of the hull's length that long straight sides at right angles make up, at most 1.
+    """Share of the hull's length that consists of long straight sides at right angles, at most 1.
 
     >>> box = np.array([[x, 0] for x in range(100)] + [[99, y] for y in range(80)]
     ...                + [[x, 79] for x in range(99, -1, -1)] + [[0, y] for y in range(79, -1, -1)], np.int32)

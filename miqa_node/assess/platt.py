@@ -1,4 +1,4 @@
-"""Calibrates a head's probability: Platt scaling with a temperature, and the remaining error.
+"""Calibrates a head's probability by Platt scaling with a temperature, and measures the remaining error.
 
 J. Platt (1999), with the targets and the Newton method of H.-T. Lin, C.-J. Lin, R. C. Weng, Machine Learning 68 (2007)
 267–276; expected calibration error with bins of equal mass after V. Kumar et al., NeurIPS 2019.
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_LABELS = 20
-"""A head keeps the calibration of its card with fewer labels of either kind."""
+"""With fewer labels of either kind a head keeps its card's calibration."""
 MOST_ITERATIONS = 100
 TOLERANCE = 1e-10
 ECE_BINS = 10
 LOGIT_LIMIT = 36.0
-"""Beyond it a probability in double precision is 0 or 1."""
+"""Beyond this logit a probability in double precision is 0 or 1."""
 RIDGE = 1e-9
 
 
@@ -34,12 +34,12 @@ class Scaling:
         return sigmoid((logit + self.bias) / self.temperature)
 
     def logit(self, probability: float) -> float:
-        """The raw logit of a calibrated probability; within ±36 of calibrated logits."""
+        """The raw logit of a calibrated probability; the calibrated logit is limited to ±36."""
         return logit(probability) * self.temperature - self.bias
 
 
 def fit_scaling(logits: NDArray[np.float64], present: NDArray[np.bool_]) -> Scaling | None:
-    """The scaling of greatest likelihood; None where labels are few, or a higher logit does not mean more present."""
+    """The scaling of maximum likelihood; None if labels are few, or higher logits do not mean higher probability."""
     positives = int(present.sum())
     negatives = len(present) - positives
     if min(positives, negatives) < LEAST_LABELS:
@@ -86,7 +86,7 @@ def expit(value: float) -> float:
 
 
 def logit(probability: float) -> float:
-    """ln(p / (1 − p)), kept within ±36."""
+    """ln(p / (1 − p)), limited to ±36."""
     if probability <= 0.0:
         return -LOGIT_LIMIT
     if probability >= 1.0:

@@ -1,7 +1,7 @@
 """Turns display pixels into a model's inputs as the package's card specifies; training runs the same code.
 
-Two inputs (SCIENCE.md §1): ``global_view``, the whole image made small, for anatomy, position, objects and exposure;
-and ``crops``, cut at (nearly) native pitch, for blur, noise, grid and compression, which making small destroys.
+Two inputs (SCIENCE.md §1): ``global_view``, the whole image, downscaled, for anatomy, position, objects and exposure;
+and ``crops``, cut at (nearly) native pitch, for blur, noise, grid and compression, which downscaling destroys.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pydantic import Field
 from miqa_node.assess.section import Section
 
 PERCENTILE_SAMPLE_PX = 256
-"""Percentiles are taken of every n-th pixel, so that about this many lie along the longer side."""
+"""Percentiles use every n-th pixel: about this many along the longer side."""
 
 
 class Normalise(Section):
-    """Display values between two percentiles of the image become 0 to 1, what is beyond is cut; then (x - mean) / std.
+    """Maps display values between two percentiles to 0 to 1, clips values beyond; then (x - mean) / std.
 
-    ``least_range`` (share of the display range) keeps the noise of a blank image from becoming a picture.
+    ``least_range`` (share of the display range) keeps the noise of a blank image from being amplified.
     """
 
     low_percentile: Annotated[float, Field(ge=0, lt=50)] = 0.5
@@ -36,7 +36,7 @@ class Normalise(Section):
 
 
 class GlobalView(Section):
-    """Size of the whole image made small. "stretch": it covers the whole image and does not keep the aspect."""
+    """Size of the downscaled image. "stretch": it covers the whole image and does not keep the aspect."""
 
     rows: Annotated[int, Field(ge=32, le=2048)] = 384
     columns: Annotated[int, Field(ge=32, le=2048)] = 384
@@ -46,8 +46,8 @@ class GlobalView(Section):
 class Crops(Section):
     """Square crops on an even grid over the image.
 
-    The image is first made small until its longer side has ``long_side_px`` (and large until its shorter side has
-    ``size_px``); as many crops lie along a side as are needed to cover it, ``most_per_side`` at most.
+    The image is first reduced until its longer side has ``long_side_px`` (and enlarged until its shorter side has
+    ``size_px``). Each side has as many crops as are needed to cover it, at most ``most_per_side``.
     """
 
     size_px: Annotated[int, Field(ge=32, le=1024)] = 160
@@ -89,7 +89,7 @@ def prepare(display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, spec: 
     """The model's inputs of one image.
 
     ``display`` has shape (rows, columns), 0 is black and 65,535 is white; where ``valid`` is False (padding) the
-    model sees black, and the normalisation does not look.
+    model sees black, and the normalisation ignores the pixels.
     """
     small = working_image(display, spec.crops)
     mask = None
@@ -104,7 +104,7 @@ def prepare(display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, spec: 
 
 
 def working_image(display: NDArray[np.uint16], crops: Crops) -> NDArray[np.uint16]:
-    """The image at the pitch that crops are cut at."""
+    """The image at the pitch of the crops."""
     rows, columns = display.shape
     scale = min(1.0, crops.long_side_px / max(rows, columns))
     scale = max(scale, crops.size_px / min(rows, columns))
@@ -115,7 +115,7 @@ def working_image(display: NDArray[np.uint16], crops: Crops) -> NDArray[np.uint1
 
 
 def normalise(image: NDArray[np.uint16], spec: Normalise, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """Robust normalisation of a whole image; the crops share it, so noise stays in proportion to the range."""
+    """Robust normalisation of a whole image; the crops share it, so noise keeps its ratio to the range."""
     step = max(1, max(image.shape) // PERCENTILE_SAMPLE_PX)
     sample = image[::step, ::step]
     if mask is not None:

@@ -1,4 +1,4 @@
-"""Reads graphs that are whole in one file. ONNX lets weights lie in others, which no checksum of the graph covers."""
+"""Reads graphs without external data. ONNX allows weights in other files, which no checksum of the graph covers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_graph(path: Path) -> onnx.ModelProto:
     """
     try:
         model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's errors have no common base but this
+    except Exception as error:  # protobuf's errors share no narrower base class
         raise ModelPackageError(f"{path.name} is not an ONNX graph.") from error
     nodes = (node for function in model.functions for node in function.node)
     tensors = chain(_of_graph(model.graph), _of_nodes(nodes))

@@ -1,4 +1,4 @@
-"""Judges one CT or MR series: has its slices measured, and marks where the numbers come from."""
+"""Judges one CT or MR series: measures its slices, and marks where the numbers come from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NO_STACK = "The series has no stack of slices to measure: localizers at most."
 
 @dataclass(frozen=True, slots=True)
 class SeriesResult:
-    """The assessment, kept with the instance that came last, what it was about, and a slice to show."""
+    """The assessment, stored with the last instance that arrived; the slices it covers; and a slice to show."""
 
     assessment: Assessment
     snapshot: SeriesSnapshot
@@ -46,11 +46,11 @@ def judge_series(
     *,
     phantom: bool | None = None,
 ) -> SeriesResult:
-    """Measure all slices of the series that ``files`` hold; ``header`` and ``digest`` are those of the last one.
+    """Measure all slices of the series in ``files``; ``header`` and ``digest`` are those of the last instance.
 
-    A ``package`` whose contract is for series judges those that its card covers. Slices that cannot be decoded are
-    counted in ``slices_unreadable`` and take no part; an issue gives the reason. ``phantom`` is what a person said of
-    the series; None if nobody did, and then its pixels say it.
+    A ``package`` with a contract for series judges the series if its card covers it. Slices that cannot be decoded
+    count in ``slices_unreadable`` and are skipped; an issue gives the reason. ``phantom`` is a person's statement
+    about the series; None if there is none, and then the pixels decide.
     """
     clock = StageClock()
     every = clock.time("headers", lambda: read_slices(files, tools.spread))
@@ -67,7 +67,7 @@ def judge_series(
     reason = reason or _out_of_scope(header, traits, package)
     shown = slices or every
     test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, tools), traits, phantom))
-    # Masks count the slices of the stack; the snapshot lists all, and the stack comes first only without localizers.
+    # Mask indices refer to the stack, those of the snapshot to all slices; they are equal only without localizers.
     places = {(one.digest, one.frame): place for place, one in enumerate(every)}
     masks = tuple(
         replace(one, index=places[slices[one.index].digest, slices[one.index].frame]) for one in measured.masks

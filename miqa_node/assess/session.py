@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: which provider runs a graph, whether it is the required one, what to do if it fails."""
+"""ONNX Runtime sessions: selects and checks the provider that runs a graph, and reloads a failing graph."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CPU_PROVIDER = "CPUExecutionProvider"
 
 
 _sessions: weakref.WeakSet[GraphSession] = weakref.WeakSet()
-"""All sessions of the process that are in use."""
+"""All sessions in use in this process."""
 
 
 class GraphSession:
@@ -40,19 +40,19 @@ class GraphSession:
     ) -> None:
         self._model, self._accelerator, self._threads = model, accelerator, (intra_op_threads, inter_op_threads)
         self.name: str = "" if isinstance(model, bytes) else f"{model.parent.name}/{model.name}"
-        """Folder and file of the graph; empty for one that is made in memory."""
+        """Folder and file of the graph; empty for a graph in memory."""
         self._failures, self._failure = 0, ""
         self._session = self._load(model)
         self.provider: str = self._session.get_providers()[0]
         self.is_rehearsing = False
-        """While it is, a run gives its memory back: a process that waits for its first image holds little."""
+        """If true, a run releases its memory, so a process that waits for its first image uses little."""
         self._sha256 = "" if isinstance(model, bytes) else _sha256_of(model)
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
         self.channels: Mapping[str, int] = {
             o.name: o.shape[1] for o in self._session.get_outputs() if len(o.shape) == 4 and isinstance(o.shape[1], int)
         }
-        """Second axis of the outputs that are stacks of images and do not leave it open."""
+        """Size of the second axis of outputs that are stacks of images, if it is fixed."""
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         _sessions.add(self)
 
@@ -61,7 +61,7 @@ class GraphSession:
     ) -> dict[str, NDArray[np.float32]]:
         """Run the graph; the named outputs as arrays.
 
-        TimeoutError when it takes longer than ``timeout_s``; the graph then stops at its next node.
+        TimeoutError if it takes longer than ``timeout_s``; the graph then stops at its next node.
         """
         try:
             if timeout_s is None:
@@ -77,15 +77,15 @@ class GraphSession:
         return dict(zip(outputs, values, strict=True))
 
     def trouble(self) -> str:
-        """Why it is taken for broken, empty if it is not."""
+        """Why the session counts as broken; empty if it works."""
         if self._failures < FAILURES_IN_A_ROW:
             return ""
         return f"The model session {self.name} failed {self._failures} times in a row ({self._failure})."
 
     def reload(self) -> None:
-        """Load the graph again, as it was when it was checked; images that it runs for finish on the session before.
+        """Load the checked graph again; runs in progress finish on the old session.
 
-        ModelPackageError if it cannot be loaded, or is no longer the same.
+        ModelPackageError if it cannot be loaded, or if the file has changed.
         """
         if not isinstance(self._model, bytes) and _sha256_of(self._model) != self._sha256:
             raise ModelPackageError(f"{self.name} was changed while it was in use: activate the package again.")
@@ -98,7 +98,7 @@ class GraphSession:
 
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads
-        # Waiting threads that spin would take the cores from decoding and receiving.
+        # Spinning threads would take the cores from decoding and receiving.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         providers = _providers(self._accelerator)
@@ -107,7 +107,7 @@ class GraphSession:
             session = ort.InferenceSession(
                 graph if isinstance(graph, bytes) else str(graph), options, providers=providers
             )
-        except Exception as error:  # the runtime's exceptions have no common base but this
+        except Exception as error:  # the runtime's exceptions share no narrower base class
             raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
         if self._accelerator is Accelerator.GPU and session.get_providers()[0] != GPU_PROVIDER:
             # The runtime silently falls back to the CPU if CUDA's libraries do not load.
@@ -140,12 +140,12 @@ class GraphSession:
 
 
 class ModelSessions:
-    """All sessions of the process, as a part of it that is watched: one that fails again and again is loaded again."""
+    """All sessions of the process, for the health watch: a session that fails repeatedly is loaded again."""
 
     name = "model-sessions"
 
     def trouble(self) -> str:
-        """Which sessions are broken, empty if none is."""
+        """The broken sessions, as a sentence; empty if there are none."""
         return " ".join(reason for session in tuple(_sessions) if (reason := session.trouble()))
 
     def heal(self) -> None:

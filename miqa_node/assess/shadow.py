@@ -1,9 +1,8 @@
-"""Has a candidate package judge images silently beside the active one, where it can do no harm.
+"""Runs a candidate package in the background beside the active one, where it can do no harm.
 
-The candidate works in a child process of low priority, which decodes the image once more, and only after the active
-verdict is stored. It may crash, hang, exhaust memory or be slow: images then go unjudged by
-it, nothing else happens. Its opinions are kept apart (:mod:`miqa_node.store.shadows`) and reach no report, no
-worklist and no PACS.
+The candidate works in a child process of low priority, which decodes the image again, and only after the active
+verdict is stored. If it crashes, hangs, exhausts memory or is slow, it leaves images unjudged; nothing else happens.
+Its assessments are kept apart (:mod:`miqa_node.store.shadows`) and reach no report, no worklist and no PACS.
 """
 
 from __future__ import annotations
@@ -42,10 +41,10 @@ log = structlog.get_logger(__name__)
 
 LOWEST_PRIORITY = 19
 STUCK_AFTER_S = 60.0
-"""Beyond the time of one image, after which its process is killed, the thread shows a sign of life within this."""
+"""The thread counts as stuck if it is silent this long beyond an image's timeout, at which the child is killed."""
 
 Save = Callable[[str, Assessment], None]
-"""Keeps an opinion: name of the package and its assessment."""
+"""Stores a candidate's assessment: name of the package, and the assessment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class _Image:
 class ShadowRunner:
     """One candidate, a short queue, one thread and one child process; without a candidate it does nothing.
 
-    ``offer`` and ``verdict_is_out`` never wait and never raise for what the candidate does.
+    ``offer`` and ``verdict_is_out`` never wait, and never raise because of the candidate.
     """
 
     def __init__(self, settings: Settings, choice: Callable[[], ModelChoice], save: Save) -> None:
@@ -84,12 +83,12 @@ class ShadowRunner:
         return package_label(self._folder) if self._folder else ""
 
     def start(self) -> None:
-        """Begin to judge what is offered."""
+        """Begin to judge offered images."""
         self.follow()
         self._thread.start()
 
     def stop(self) -> None:
-        """End at once; what waits stays unjudged."""
+        """Stop at once; waiting images stay unjudged."""
         self._stopping.set()
         self._offered.set()
         if (child := self._child) is not None:
@@ -97,7 +96,7 @@ class ShadowRunner:
         self._thread.stop()
 
     def follow(self) -> None:
-        """See whether another candidate was chosen."""
+        """Check whether another candidate was chosen."""
         choice = self._choice()
         folder = find_package(self._settings.models_dir, choice.shadow) if choice.shadow else None
         missing = choice.shadow if folder is None else ""
@@ -109,7 +108,7 @@ class ShadowRunner:
             log.info("shadow package changed", package=self.name)
 
     def offer(self, header: Header, path: Path, frame: int, digest: InstanceDigest, traits: ImageTraits) -> None:
-        """Remember an image until its verdict is out; the oldest held one is let go when there are too many."""
+        """Keep an image until its verdict is stored; if there are too many, the oldest is dropped."""
         if self._folder is None:
             return
         with self._lock:
@@ -119,7 +118,7 @@ class ShadowRunner:
                 metrics.SHADOW_IMAGES.labels("dropped").inc()
 
     def verdict_is_out(self, digest: InstanceDigest) -> None:
-        """Queue the image for the candidate; skip it when the queue is full."""
+        """Queue the image for the candidate; drop it if the queue is full."""
         with self._lock:
             image = self._waiting_for_verdict.pop(digest, None)
         if image is None:
@@ -145,7 +144,7 @@ class ShadowRunner:
                 self._child = None
 
     def _take(self, image: _Image, failures: int) -> int:
-        """Have the candidate judge one image; the number of failures in a row, ``failures`` before."""
+        """Let the candidate judge one image; return the number of consecutive failures (``failures`` before it)."""
         child, folder = self._child, self._folder
         if folder is None:
             return failures
@@ -178,7 +177,7 @@ class ShadowRunner:
 
 
 class _ShadowChild:
-    """The process that a candidate lives in; a new one takes over when it dies."""
+    """The candidate's process; a new one replaces it if it dies."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
@@ -186,7 +185,7 @@ class _ShadowChild:
         self._children = ChildProcesses(1)
 
     def judge(self, image: _Image) -> Assessment:
-        """The candidate's assessment; whatever went wrong in the child as an exception here."""
+        """The candidate's assessment; an error in the child is raised here."""
         arguments = (self.folder, self._settings.model_dump_json(), image)
         try:
             assessment: Assessment = self._children.run(
@@ -199,7 +198,7 @@ class _ShadowChild:
         return assessment
 
     def close(self) -> None:
-        """Kill the process, whatever it does."""
+        """Kill the process."""
         self._children.close()
 
 
@@ -216,7 +215,7 @@ def _load(folder: Path, settings_json: str) -> tuple[ImageAssessor, int]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setpriority(os.PRIO_PROCESS, 0, LOWEST_PRIORITY)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if available_provider(settings.node.accelerator) == CPU_PROVIDER:  # CUDA reserves more addresses than any limit
+    if available_provider(settings.node.accelerator) == CPU_PROVIDER:  # CUDA reserves more address space than any limit
         limit = settings.assess.shadow_memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     assess = settings.assess.model_copy(update={"intra_op_threads": 1, "inter_op_threads": 1})

@@ -1,4 +1,4 @@
-"""What a package beside the quality package is to the node, whatever its task: it adds to what is known of an image."""
+"""Interface of packages that run beside the quality package: each adds results to an image's assessment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miqa_node.domain.prediction import Prediction
 
 @dataclass(frozen=True, slots=True)
 class ImageContext:
-    """One image as the packages before have left it, the policy in force, and its rule on this package."""
+    """One image with the results of the packages before, the policy in force, and its rule for this package."""
 
     header: Header
     radiograph: Radiograph
@@ -25,11 +25,11 @@ class ImageContext:
 
     @property
     def disposition(self) -> Disposition:
-        """What the quality of the image alone gives it."""
+        """The disposition by image quality alone."""
         return decide_quality(self.judgement.assessment, self.policy)
 
     def with_prediction(self, prediction: Prediction) -> AssessorResult:
-        """The judgement with one prediction more."""
+        """The judgement with one more prediction."""
         assessment = self.judgement.assessment
         predictions = (*assessment.predictions, prediction)
         return replace(self.judgement, assessment=replace(assessment, predictions=predictions))
@@ -48,7 +48,7 @@ class SidecarModel(Protocol):
 
     @property
     def golden_differences(self) -> Mapping[str, float]:
-        """How far each golden's results here are from the expected ones."""
+        """Difference of each golden's results here from the expected ones."""
 
     def contribute(self, context: ImageContext) -> AssessorResult:
-        """The judgement with what this package adds: an anomaly score, a prediction, maps. Nothing is taken away."""
+        """The judgement plus this package's results: an anomaly score, a prediction, maps. It removes nothing."""

@@ -1,8 +1,8 @@
 """Runs the packages that a site's policy switches on beside the quality package: first quality, then the others.
 
-A package is opened when the first image needs it, and judges until the policy no longer names it. A package that
-cannot be used never holds the quality verdict back: the image gets a prediction that waits for a person and gives the
-reason, and ``/readyz`` reports it.
+A package is opened for the first image that needs it, and judges until the policy no longer names it. A package that
+cannot be used never delays the quality verdict: the image gets a pending prediction with the reason, and ``/readyz``
+reports it.
 """
 
 from __future__ import annotations
@@ -52,26 +52,26 @@ OPENERS: Mapping[Task, Opener] = {
     Task.ENHANCEMENT: denoiser.open_denoiser,
     Task.LANDMARKS: landmarks.open_landmarks,
 }
-"""How a package of each task is loaded and checked."""
+"""Function that loads and checks a package, by task."""
 CARDS: Mapping[Task, type[BaseCard]] = {
     Task.CLASSIFICATION: ClassifierCard,
     Task.CAPTION: CaptionCard,
     Task.ENHANCEMENT: DenoiserCard,
     Task.LANDMARKS: LandmarkCard,
 }
-"""The schema of cards of each task but quality."""
+"""Schema of the card, by task; quality is separate."""
 ORDER = (Task.ANOMALY, Task.LANDMARKS, Task.CLASSIFICATION, Task.ENHANCEMENT)
-"""What is unusual, and how the patient was positioned, must be known before a prediction is routed."""
+"""Order of the tasks: routing a prediction needs the anomaly score and the patient's positioning."""
 LANDMARKS = "landmarks"
-"""Name of the package of anatomical points, which runs wherever it applies without being switched on."""
+"""Name of the package of anatomical points; it runs wherever it applies, without a rule in the policy."""
 NO_PACKAGE = "off"
-"""What the settings name to run none."""
+"""Value of the setting that runs no such package."""
 RETRY_AFTER_S = 60.0
 """Time after which a package that could not be opened is tried again."""
 
 
 class SidecarModels:
-    """An :class:`~miqa_node.domain.ports.Assessor` around that of the quality package."""
+    """An :class:`~miqa_node.domain.ports.Assessor` that wraps the quality package's."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class SidecarModels:
         policy: Callable[[], Policy],
         always: Sequence[str] = (),
     ) -> None:
-        """``always`` are packages to run whatever the policy switches on.
+        """``always`` are packages that run in addition to those of the policy.
 
         Raises
         ------
         ModelPackageError
-            One of ``always`` is not there or cannot be used.
+            One of ``always`` is missing or cannot be used.
         """
         self._settings = settings
         self._quality = quality
@@ -101,7 +101,7 @@ class SidecarModels:
     def assess(
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
-        """Judge the quality, then have the packages that are switched on for the image's scope add what they see."""
+        """Judge the quality, then add the results of the packages that the image's scope switches on."""
         judgement = self._quality().assess(header, radiograph, digest, traits)
         policy = self._policy()
         rules = self._rules(header, policy)
@@ -113,14 +113,14 @@ class SidecarModels:
                 results.append((*self._open(rule.package), rule))
             except MiqaError as error:
                 if rule.package == self._landmarks:
-                    continue  # nobody waits for it: the image has no points, the log and check() say why
+                    continue  # nothing depends on it: the image has no points, the log and check() say why
                 judgement = _without(ImageContext(header, radiograph, judgement, policy, rule), str(error))
         for task, sidecar, rule in sorted(results, key=lambda one: ORDER.index(one[0])):
             judgement = _add(task, sidecar, ImageContext(header, radiograph, judgement, policy, rule))
         return judgement
 
     def assessor(self) -> Assessor:
-        """Itself, as the pipeline asks for it."""
+        """The assessor for the pipeline: this object."""
         return self
 
     def check(self) -> None:
@@ -148,7 +148,7 @@ class SidecarModels:
             try:
                 model = self._load(name)
             except MiqaError as error:
-                if str(error) != reason:  # once, not at every image
+                if str(error) != reason:  # log once, not for every image
                     log.error("a package of the policy cannot be used", package=name, reason=str(error))
                 self._failed[name] = (time.monotonic(), str(error))
                 raise
@@ -165,7 +165,7 @@ class SidecarModels:
 
 
 def _is_own_anomaly(models_dir: Path, name: str) -> bool:
-    """Whether "anomaly" means the score of the quality package: there is no package of that name."""
+    """Whether "anomaly" means the score of the quality package, because no package has that name."""
     return name == PACKAGE and not any(name_and_version(p)[0] == name for p in package_folders(models_dir))
 
 
@@ -175,7 +175,7 @@ def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSetting
     Raises
     ------
     ModelPackageError
-        The package is for quality, for a task that this version does not know, or not sound.
+        The package is for quality or an unknown task, or it did not pass its checks.
     """
     task = task_of(folder)
     opener = OPENERS.get(task)
@@ -188,7 +188,7 @@ def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSetting
 
 
 def sidecar_folder(models_dir: Path, name: str) -> Path:
-    """Folder of ``<name>-<version>``, or of the newest version of a name; ModelPackageError without one."""
+    """Folder of ``<name>-<version>``, or of the newest version of a name; ModelPackageError if there is none."""
     exact = find_package(models_dir, name)
     if exact is not None and exact.is_dir():
         return exact
@@ -199,7 +199,7 @@ def sidecar_folder(models_dir: Path, name: str) -> Path:
 
 
 def task_of(path: Path) -> Task:
-    """The task that a package's card names; ModelPackageError when there is no such task.
+    """The task that a package's card names; ModelPackageError if there is no such task.
 
     A bare file is always for quality: packages of other tasks are folders.
     """
@@ -211,7 +211,7 @@ def task_of(path: Path) -> Task:
 
 
 def read_any_card(path: Path) -> BaseCard:
-    """The card of a package of any task; ModelPackageError when it does not follow its schema."""
+    """The card of a package of any task; ModelPackageError if it does not follow its schema."""
     task = task_of(path)
     if task is Task.QUALITY:
         return read_package_card(path)
@@ -224,7 +224,7 @@ def read_any_card(path: Path) -> BaseCard:
 def landmark_package(settings: Settings) -> str:
     """Name and version of the package of anatomical points: the one that the settings name, else the newest.
 
-    Empty if there is none, or if the settings want none.
+    Empty if there is none, or if the settings switch it off.
     """
     name = settings.assess.landmarks_package
     if name:
@@ -242,7 +242,7 @@ def switched_on(folder: Path, settings: Settings) -> bool:
         try:
             if sidecar_folder(settings.models_dir, name) == folder:
                 return True
-        except ModelPackageError:  # a name that leads nowhere switches nothing on
+        except ModelPackageError:  # an unknown name switches nothing on
             continue
     return False
 

@@ -23,23 +23,23 @@ from miqa_node.signing import Signer, read_signed, verify
 log = structlog.get_logger(__name__)
 
 PURPOSE = "model package"
-"""Part of what is signed, so that no other signed document of the same key passes for one."""
+"""Part of the signed document, so no other document signed with the same key can pass as a signature."""
 
 
 class PackageOrigin(StrEnum):
     """Who vouches for a package."""
 
     SHIPPED = "shipped"
-    """It lies in the folder of the installed node; anyone who can write there can change the program."""
+    """The package is in the folder of the installed node; anyone who can write there can change the program."""
     TRUSTED = "trusted"
     """A key of ``assess.trusted_keys`` signed it."""
     UNKNOWN = "unknown key"
-    """It is as its signer left it, but nobody here trusts the key."""
+    """Unchanged since it was signed, but the key is not trusted here."""
     UNSIGNED = "unsigned"
 
 
 def sign_package(path: Path, signer: Signer) -> Path:
-    """Write the signature of a package as it is now; where it was written."""
+    """Sign the package in its current state; return the path of the signature."""
     target = signature_path(path)
     target.write_text(json.dumps(signer.sign(_contents(path)), ensure_ascii=False, indent=1) + "\n", "utf-8")
     return target
@@ -51,7 +51,7 @@ def origin_of(path: Path, trusted_keys: tuple[str, ...]) -> PackageOrigin:
     Raises
     ------
     ModelPackageError
-        There is a signature, but the package or the signature was changed since.
+        There is a signature, but the package or the signature has changed since.
     """
     signature = signature_path(path)
     if not signature.exists():
@@ -77,7 +77,7 @@ def check_origin(path: Path, settings: AssessSettings) -> None:
     Raises
     ------
     ModelPackageError
-        The package was changed since it was signed, or no trusted key signed it and the settings demand one.
+        The package has changed since it was signed, or no trusted key signed it and the settings require one.
     """
     origin = origin_of(path, settings.trusted_keys)
     if origin in (PackageOrigin.SHIPPED, PackageOrigin.TRUSTED):
@@ -92,7 +92,7 @@ def check_origin(path: Path, settings: AssessSettings) -> None:
 
 
 def signature_path(path: Path) -> Path:
-    """Where the signature of a package lies."""
+    """Path of the signature of a package."""
     return path / SIGNATURE_NAME if path.is_dir() else path.with_name(f"{path.name}.{SIGNATURE_NAME}")
 
 

@@ -1,8 +1,8 @@
-"""The site's own calibration of a package: a separate file that changes how its numbers are read at run time.
+"""The site's own calibration of a package: a separate file that replaces the card's calibration at run time.
 
-It lies in ``<data_dir>/calibration/<package>.yaml``, is made by ``miqa-node calibrate`` and bound to the graph's
-checksum and to the site; the certificate in it is bound to the policy as well. What does not fit is never used
-silently: the log and every verdict's certificate say so.
+``miqa-node calibrate`` writes it to ``<data_dir>/calibration/<package>.yaml``. It is bound to the graph's checksum and
+to the site; its certificate is also bound to the policy. A file that does not match is not used: the log and every
+verdict's certificate say so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 1_000_000
 
 
 class Labels(Section):
-    """The labels that a calibration rests on. ``fitted`` and ``tested`` count patients of the two splits."""
+    """The labels behind a calibration. ``fitted`` and ``tested`` count patients of the two splits."""
 
     origin: str
     simulated: bool
@@ -40,9 +40,9 @@ class Labels(Section):
 
 
 class HeadCalibration(Section):
-    """One column of ``logits`` as the site reads it; ``ece_*`` are errors on the test split, before and after.
+    """The site's calibration of one column of ``logits``; ``ece_*`` are errors on the test split, before and after.
 
-    ``fitted`` is false where labels were too few and the card's temperature and bias stay.
+    ``fitted`` is false if labels were too few; the card's temperature and bias then stay.
     """
 
     temperature: Annotated[float, Field(gt=0)]
@@ -55,7 +55,7 @@ class HeadCalibration(Section):
 
 
 class SiteCalibration(Section):
-    """A whole file. ``offset`` is by how many calibrated logits operating points are stricter than the card's."""
+    """The calibration file. ``offset`` moves the card's operating points by calibrated logits; negative is stricter."""
 
     format: Literal[1] = 1
     package: str
@@ -70,7 +70,7 @@ class SiteCalibration(Section):
 
 @dataclass(frozen=True, slots=True)
 class ActiveCalibration:
-    """The calibration that a loaded package runs with; ``identity`` is that of the file, empty without one.
+    """The calibration of a loaded package; ``identity`` is that of the file, empty without one.
 
     ``refused`` is the reason why an existing file is not used.
     """
@@ -81,7 +81,7 @@ class ActiveCalibration:
 
 
 def calibration_path(data_dir: Path, package: str) -> Path:
-    """Where the file of a package lies."""
+    """Path of a package's calibration file."""
     return data_dir / "calibration" / f"{package}.yaml"
 
 
@@ -140,7 +140,7 @@ def in_force(path: Path, card: Card, model_sha256: str, site: str) -> ActiveCali
 
 
 def apply_calibration(card: Card, calibration: SiteCalibration) -> Card:
-    """The card with temperatures, biases and operating points of the site."""
+    """The card with the site's temperatures, biases and operating points."""
     classes = tuple(
         row.model_copy(
             update={
@@ -155,7 +155,7 @@ def apply_calibration(card: Card, calibration: SiteCalibration) -> Card:
 
 
 def certificate_sentence(card: Card, calibration: ActiveCalibration, policy: Policy, site: str) -> str:
-    """What to show beside a verdict that the package gave with this calibration under this policy."""
+    """The sentence to show beside a verdict of the package with this calibration under this policy."""
     if calibration.refused:
         return f"{NO_CERTIFICATE}: {calibration.refused}"
     if calibration.calibration is not None:

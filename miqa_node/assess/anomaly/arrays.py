@@ -1,4 +1,4 @@
-"""Reads the sidecar file of a package, ``anomaly.npz``: named arrays and nothing that could be executed."""
+"""Reads the sidecar file of a package, ``anomaly.npz``: named arrays, nothing executable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load_arrays(data: bytes) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return {name: np.asarray(archive[name]) for name in archive.files}
-    except Exception as error:  # zip, header and value errors have no common base but this
+    except Exception as error:  # zip, header and value errors share no narrower base class
         raise ModelPackageError("the anomaly file is not an archive of plain arrays.") from error
 
 
@@ -35,7 +35,7 @@ def dump_arrays(arrays: Arrays) -> bytes:
 
 
 def take(arrays: Arrays, name: str, kind: str, shape: Sequence[int | None]) -> NDArray[Any]:
-    """One array of a dtype kind ("i", "f") and a shape, None for any length; ModelPackageError when it is not so."""
+    """One array, checked for dtype kind ("i", "f") and shape (None: any length); ModelPackageError if it differs."""
     values = arrays.get(name)
     if values is None:
         raise ModelPackageError(f"the anomaly file has no array {name}.")

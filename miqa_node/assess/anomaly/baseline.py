@@ -1,8 +1,8 @@
 """Ranks a score among those of ordinary images: the package's own, and those of the site where it has a baseline.
 
-A percentile is the share of the n baseline scores that are lower, of n + 1: the score counts as one of them. Should an
-image come from the same source as the baseline, it reaches the percentile p with a probability of at most 1 − p/100,
-whatever the distribution (conformal anomaly detection, Laxhammar and Falkman 2010). n images reach 100·n/(n + 1).
+A percentile is the number of lower baseline scores, divided by n + 1: the score itself counts as one more. An image
+from the same source as the baseline reaches the percentile p with a probability of at most 1 − p/100, whatever the
+distribution (conformal anomaly detection, Laxhammar and Falkman 2010). n images allow percentiles up to 100·n/(n + 1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from miqa_node.errors import SettingsError
 
 LEAST_IMAGES = 200
-"""A site's baseline of fewer images could never reach the percentile 99.5."""
+"""With fewer images, a site's baseline could never reach the percentile 99.5."""
 MOST_IMAGES = 20_000
 MAX_FILE_BYTES = 2_000_000
 
@@ -28,7 +28,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class SiteBaseline(BaseModel):
-    """A whole file ``<data_dir>/anomaly/<package>.json``; ``anomaly_sha256`` is that of the package's anomaly file."""
+    """The file ``<data_dir>/anomaly/<package>.json``; ``anomaly_sha256`` identifies the package's anomaly file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,12 +41,12 @@ class SiteBaseline(BaseModel):
 
 
 def percentile(score: float, ordinary: NDArray[np.float64]) -> float:
-    """Percentile of a score among sorted ones."""
+    """Percentile of a score among sorted scores."""
     return 100.0 * int(np.searchsorted(ordinary, score, side="left")) / (len(ordinary) + 1)
 
 
 def baseline_path(data_dir: Path, package: str) -> Path:
-    """Where the site's baseline of a package lies."""
+    """Path of the site's baseline for a package."""
     return data_dir / "anomaly" / f"{package}.json"
 
 
@@ -84,12 +84,12 @@ def write_baseline(path: Path, baseline: SiteBaseline) -> None:
 def make_baseline(
     scores: Iterable[float], *, package: str, anomaly_sha256: str, site: str, now: datetime
 ) -> SiteBaseline:
-    """The baseline of a site's scores.
+    """The baseline made of a site's scores.
 
     Raises
     ------
     SettingsError
-        There are too few; the text says how many are needed.
+        There are too few scores; the message says how many are needed.
     """
     ranking = sorted(round(score, 6) for score in scores)
     if len(ranking) < LEAST_IMAGES:

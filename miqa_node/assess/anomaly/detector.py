@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AnomalyModel:
-    """What a package holds about ordinary images; ``ordinary`` are their sorted scores, ``sha256`` that of the file."""
+    """A package's model of ordinary images; ``ordinary`` are their sorted scores, ``sha256`` identifies the file."""
 
     section: AnomalySection
     projections: Mapping[int, Projection]
@@ -42,7 +42,7 @@ class AnomalyModel:
         return float(self.forest.score(row[None])[0])
 
     def region_map(self, outputs: Outputs) -> SaliencyMap | None:
-        """Where the image is unusual; None when the package has no memory of places."""
+        """Where the image is unusual; None if the package has no memory bank."""
         if self.bank is None or self.section.regions is None:
             return None
         return SaliencyMap(self.bank.region_map(outputs[self.section.regions]), METHOD)
@@ -77,7 +77,7 @@ class AnomalyDetector:
     """The model with the site's baseline, which may come or change while the node runs."""
 
     def __init__(self, model: AnomalyModel, package: str, data_dir: Path | None) -> None:
-        """Without a folder only the training's baseline counts."""
+        """Without ``data_dir`` only the training baseline is used."""
         self._model = model
         self._path = baseline_path(data_dir, package) if data_dir is not None else None
         self._watched: WatchedFile[SiteBaseline] | None = None
@@ -117,6 +117,6 @@ class AnomalyDetector:
         return self._site
 
     def _refuse(self, reason: str) -> None:
-        if reason != self._refused:  # once, not at every image
+        if reason != self._refused:  # log once, not for every image
             log.warning("the site's anomaly baseline is not used", file=self._path and self._path.name, reason=reason)
         self._refused = reason

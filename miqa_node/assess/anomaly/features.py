@@ -25,12 +25,12 @@ class Projection:
     components: NDArray[np.float32]
 
     def arrays(self, number: int) -> dict[str, NDArray[Any]]:
-        """What :func:`read_projections` reads for block ``number``."""
+        """The arrays that :func:`read_projections` reads for block ``number``."""
         return {f"block{number}_mean": self.mean, f"block{number}_components": self.components}
 
 
 def raw_features(block: Block, outputs: Outputs, view: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What one block sees, shape (F,); ``view`` is the global view (rows, columns)."""
+    """Features of one block, shape (F,); ``view`` is the global view (rows, columns)."""
     if isinstance(block, TapBlock):
         parts = []
         for name in block.tensors:
@@ -57,7 +57,7 @@ def features(
 
 
 def read_projections(arrays: Arrays, blocks: Sequence[Block]) -> dict[int, Projection]:
-    """The projections of a file by number of the block; blocks without one are used as they are."""
+    """The projections in a file by block number; the features of other blocks are not projected."""
     projections = {}
     for number in range(len(blocks)):
         if f"block{number}_mean" in arrays:

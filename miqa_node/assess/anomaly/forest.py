@@ -1,8 +1,8 @@
-"""Scores features by an Isolation Forest whose trees lie in flat arrays; needs neither scikit-learn nor pickle.
+"""Scores features with an Isolation Forest stored in flat arrays; needs neither scikit-learn nor pickle.
 
-Liu, Ting and Zhou, "Isolation Forest", ICDM 2008: what random cuts separate from everything else after few cuts is
-unusual. The score is 2^(−E[h(x)] / c(ψ)) with h the depth that x ends at, c(ψ) the mean depth of ψ samples: about 0.4
-for what is ordinary, towards 1 for what is alone. Equals ``-IsolationForest.score_samples`` of scikit-learn.
+Liu, Ting and Zhou, "Isolation Forest", ICDM 2008: a sample that few random cuts isolate from all others is unusual.
+The score is 2^(−E[h(x)] / c(ψ)), where h is the depth of the leaf that x reaches and c(ψ) the mean depth of ψ samples:
+about 0.4 for ordinary samples, close to 1 for isolated ones. Equals ``-IsolationForest.score_samples`` of scikit-learn.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from miqa_node.assess.anomaly.arrays import Arrays, take
 from miqa_node.errors import ModelPackageError
 
 MAX_DEPTH = 64
-"""No tree of a package is deeper; a forest of ψ samples has trees of about log2(ψ)."""
+"""Maximum depth of a tree; trees grown on ψ samples have a depth of about log2(ψ)."""
 PREFIX = "forest_"
 
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Trees, all nodes in one row; a leaf is its own left and right child.
+    """The nodes of all trees, one after the other; a leaf is its own left and right child.
 
-    ``feature`` int32, ``threshold`` float64, ``left`` and ``right`` int32, all (nodes,): go left where the feature is
-    at most the threshold. ``depth`` float64 (nodes,): depth that a sample in this leaf counts for, with the mean depth
-    of the samples that were not separated any more. ``roots`` int32 (trees,). ``scale`` float64 (1,): trees · c(ψ).
+    ``feature`` int32, ``threshold`` float64, ``left`` and ``right`` int32, all (nodes,): go left if the feature is
+    at most the threshold. ``depth`` float64 (nodes,): depth of this leaf plus the mean depth of a tree of the samples
+    that it did not separate. ``roots`` int32 (trees,). ``scale`` float64 (1,): trees · c(ψ).
     """
 
     feature: NDArray[np.int32]
@@ -53,17 +53,17 @@ class Forest:
         return np.asarray(2.0 ** (-self.depth[node].sum(axis=1) / self.scale[0]), np.float64)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What :func:`read_forest` reads."""
+        """The arrays that :func:`read_forest` reads."""
         return {f"{PREFIX}{field.name}": getattr(self, field.name) for field in fields(self)}
 
 
 def read_forest(arrays: Arrays, width: int) -> Forest:
-    """The forest in the arrays of a file, for features of a width.
+    """The forest in the arrays of a file, for ``width`` features.
 
     Raises
     ------
     ModelPackageError
-        An array is missing, or points outside of the others.
+        An array is missing, or an index points outside the other arrays.
     """
     nodes = len(take(arrays, f"{PREFIX}depth", "f", (None,)))
     forest = Forest(

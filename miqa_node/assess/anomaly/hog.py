@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients of the global view: coarse shape, which a network trained on defects may not keep.
+"""Histograms of oriented gradients of the global view: coarse shape, which a network trained on defects may discard.
 
 Dalal and Triggs, CVPR 2005, with unsigned orientations, linear votes between neighbouring orientations, and blocks of
 2×2 cells normalised by L2-Hys.
@@ -15,12 +15,12 @@ CELL_PX = 16
 CELLS = SIDE_PX // CELL_PX
 ORIENTATIONS = 9
 CLIP = 0.2
-"""Of L2-Hys: no single orientation of a block counts for more."""
+"""Clipping limit of L2-Hys: no component of a normalised block exceeds it."""
 LENGTH = (CELLS - 1) ** 2 * 4 * ORIENTATIONS
 
 
 def hog(view: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Shape (LENGTH,) from a picture (rows, columns) of any range; made SIDE_PX high and wide first."""
+    """Shape (LENGTH,) from a picture (rows, columns) of any range, resized to SIDE_PX × SIDE_PX first."""
     cells = histograms(view, CELLS)
     blocks = np.concatenate([cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]], axis=2)
     blocks = np.minimum(_unit(blocks), CLIP)

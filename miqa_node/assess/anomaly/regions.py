@@ -1,7 +1,7 @@
 """Shows which places of an image are unusual: their distance to the nearest place in a memory of ordinary images.
 
 After Roth et al., "Towards Total Recall in Industrial Anomaly Detection" (PatchCore), CVPR 2022: features of one stage
-of the network, averaged over neighbouring places, against a memory bank that greedy coreset sampling made small.
+of the network, averaged over neighbouring places, against a memory bank reduced by greedy coreset sampling.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class MemoryBank:
         return nearest(pool_places(tensor), self.places)
 
     def region_map(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map in [0, 1] over the whole image: 0 for ordinary places, 1 for the most unusual place if it is very so."""
+        """Map in [0, 1] over the whole image: 0 for ordinary places, 1 for the peak if it reaches ``unusual``."""
         excess = np.maximum(self.distances(tensor) - np.float32(self.ordinary[0]), 0.0)
         full = max(float(excess.max()), float(self.unusual[0] - self.ordinary[0]))
         return np.asarray(excess / np.float32(full), np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What :func:`read_bank` reads."""
+        """The arrays that :func:`read_bank` reads."""
         return {"bank_places": self.places, "bank_ordinary": self.ordinary, "bank_unusual": self.unusual}
 
 
@@ -59,7 +59,7 @@ def pool_places(tensor: NDArray[np.float32]) -> NDArray[np.float32]:
 def nearest(places: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
     """Euclidean distance from the nearest row of ``bank`` (M, C), shape (rows, columns), of (rows, columns, C)."""
     flat = places.reshape(-1, places.shape[-1])
-    # |x − b|² = |x|² + |b|² − 2 x·b, in place: these are the largest arrays that an image's judgement makes.
+    # |x − b|² = |x|² + |b|² − 2 x·b, in place: these are the largest arrays of an assessment.
     products = flat @ (-2.0 * bank.T)
     products += (bank**2).sum(axis=1)
     distances = np.sqrt(np.maximum((flat**2).sum(axis=1) + products.min(axis=1), 0.0))
@@ -67,7 +67,7 @@ def nearest(places: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[n
 
 
 def read_bank(arrays: Arrays) -> MemoryBank:
-    """The bank of a file; ModelPackageError when an array is missing or has another shape."""
+    """The memory bank in a file; ModelPackageError if an array is missing or has another shape."""
     return MemoryBank(
         places=take(arrays, "bank_places", "f", (None, None))[:MAX_BANK].astype(np.float32),
         ordinary=take(arrays, "bank_ordinary", "f", (1,)).astype(np.float64),

@@ -26,11 +26,11 @@ Block = Annotated[TapBlock | HogBlock, Field(discriminator="kind")]
 
 
 class AnomalySection(Section):
-    """How the score is made: the features of all blocks side by side, then the forest in ``file``.
+    """How the score is computed: the features of all blocks, concatenated, go to the forest in ``file``.
 
-    A block whose arrays in the file have a projection is reduced by it first. ``regions`` is the output of the graph
-    whose places are compared with those of ordinary images, None for no map; a map is made from ``map_percentile`` on.
-    ``training`` and ``metrics`` are for people.
+    If the file has a projection for a block, it reduces the block's features first. ``regions`` is the graph output
+    whose places are compared with those of ordinary images; None for no map. A map is made if the score reaches
+    ``map_percentile``. ``training`` and ``metrics`` are for human readers.
     """
 
     file: str

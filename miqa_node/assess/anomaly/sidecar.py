@@ -1,7 +1,7 @@
-"""Answers to the package name "anomaly": the score of the quality package, or the reason why it is missing.
+"""The package name "anomaly": the score of the quality package, or the reason why it is missing.
 
-The network features of the quality package won the comparison (docs/explanation/anomaly.md), so no graph of its own
-runs: the score is in the judgement already when this is asked. A site switches it on like any other package.
+The features of the quality network won the comparison (docs/explanation/anomaly.md), so no further graph runs: the
+judgement already has the score when this sidecar is called. A site switches it on like any other package.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 
 PACKAGE = Task.ANOMALY.value
-"""What a site calls it by."""
+"""The name in a site's policy."""
 CANNOT_SAY = "The quality package does not know which images are ordinary: teach it with miqa-node train anomaly."
 
 
 class OwnAnomaly:
     """See :class:`~miqa_node.assess.sidecar.SidecarModel`."""
 
-    name = "own-anomaly"  # what it takes must not be counted as time of the score itself
+    name = "own-anomaly"  # opening it must not count as time spent on the score
     provider = ""
     golden_differences: Mapping[str, float] = {}
 

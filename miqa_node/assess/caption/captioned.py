@@ -1,7 +1,7 @@
-"""Has a backend describe images that a model judged, after everything else is known of them.
+"""Asks a backend to describe images that a model judged, after everything else is known about them.
 
-The backend is off unless the site chooses one. Whatever it does, the judgement stays as it was: its sentences are kept
-apart, marked as machine-written, and no rule of the policy can see them.
+No backend runs unless the site chooses one. It never changes the judgement: its sentences are kept apart, are marked
+as machine-written, and no rule of the policy can see them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CaptioningAssessor:
     def __init__(
         self, settings: CaptionSettings, assessor: Callable[[], Assessor], captioner: Callable[[], Captioner]
     ) -> None:
-        """The captioner is made when the first image needs it, and again after a pause when that failed."""
+        """The captioner is created for the first image that needs it; if that fails, again after a pause."""
         self._settings = settings
         self._assessor = assessor
         self._make = captioner
@@ -50,7 +50,7 @@ class CaptioningAssessor:
     def assess(
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
-        """The judgement, with a caption when there is one."""
+        """The judgement, with a caption if there is one."""
         judgement = self._assessor().assess(header, radiograph, digest, traits)
         if judgement.assessment.model is None or time.monotonic() < self._paused_until:
             return judgement
@@ -62,7 +62,7 @@ class CaptioningAssessor:
         return replace(judgement, assessment=replace(judgement.assessment, caption=caption, timings_ms=timings))
 
     def assessor(self) -> Assessor:
-        """Itself, as the pipeline asks for it."""
+        """The assessor for the pipeline: this object."""
         return self
 
     def _caption(self, radiograph: Radiograph) -> Caption | None:
@@ -70,7 +70,7 @@ class CaptioningAssessor:
             captioner = self._ready()
             caption = plain(captioner.describe(radiograph), self._settings)
         except Exception as error:  # noqa: BLE001 - whatever a backend does, the image is judged and reported
-            # The node's own sentences may be shown; the text of a foreign exception could quote what was sent.
+            # The node's own messages may be shown; the text of another exception could quote the request.
             reason = str(error) if isinstance(error, MiqaError) else type(error).__name__
             log.warning("no caption", reason=reason, pause_s=self._settings.pause_s)
             self._paused_until = time.monotonic() + self._settings.pause_s
@@ -90,7 +90,7 @@ def with_captions(settings: Settings, assessor: Callable[[], Assessor]) -> Calla
     Raises
     ------
     SettingsError
-        The settings choose a backend and do not say which package or which address.
+        The settings choose a backend but name no package or address.
     """
     chosen = settings.caption
     match chosen.backend:
@@ -114,7 +114,7 @@ def with_captions(settings: Settings, assessor: Callable[[], Assessor]) -> Calla
 
 
 def plain(texts: Iterable[str], settings: CaptionSettings) -> tuple[str, ...]:
-    r"""Sentences without control characters, as many and as long as the settings allow.
+    r"""Sentences without control characters, limited in number and length by the settings.
 
     >>> from miqa_node.settings import load_settings
     >>> plain(["Two lungs.  A\nheart. "], load_settings().caption)

@@ -1,8 +1,9 @@
-"""Lets a vision-language package of the site describe an image: an encoder sees it, a decoder writes word by word.
+"""Describes an image with the site's vision-language package: an encoder reads it, a decoder writes word by word.
 
-The graphs are what the usual exporters make of BLIP-type models: ``encoder.onnx`` with the input ``pixel_values``
-(1, channels, rows, columns), ``decoder.onnx`` with ``input_ids`` (1, words so far), ``encoder_hidden_states`` and the
-output ``logits`` (1, words so far, vocabulary). The likeliest piece is taken at each step (greedy decoding).
+The graphs are those that the usual exporters produce for BLIP-type models: ``encoder.onnx`` with the input
+``pixel_values`` (1, channels, rows, columns), ``decoder.onnx`` with ``input_ids`` (1, words so far),
+``encoder_hidden_states`` and the output ``logits`` (1, words so far, vocabulary). Each step takes the most likely
+piece (greedy decoding).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MAX_PIECES = 300_000
 
 
 class CaptionInput(Section):
-    """What the encoder sees: the displayed image, stretched, values / 255, then (x − mean) / std for each channel."""
+    """The encoder's input: the displayed image, stretched, values / 255, then (x − mean) / std for each channel."""
 
     rows: Annotated[int, Field(ge=8, le=1024)]
     columns: Annotated[int, Field(ge=8, le=1024)]
@@ -41,7 +42,7 @@ class CaptionInput(Section):
 
 
 class CaptionWords(Section):
-    """How numbers become words: piece n of vocabulary.json, put together in the way of the tokeniser."""
+    """How numbers become words: piece n of vocabulary.json, joined as the tokeniser does."""
 
     begin: Annotated[tuple[int, ...], Field(min_length=1, max_length=16)]
     end: int
@@ -80,7 +81,7 @@ class CaptionPackage:
         self.golden_differences: dict[str, float] = {}
 
     def describe(self, radiograph: Radiograph) -> Sequence[str]:
-        """One text; CaptionError when it took too long."""
+        """One text; CaptionError if it took too long."""
         return [self.write(radiograph.display)]
 
     def write(self, display: NDArray[np.uint16]) -> str:
@@ -158,7 +159,7 @@ def pixel_values(display: NDArray[np.uint16], spec: CaptionInput) -> NDArray[np.
 
 
 def join(pieces: Sequence[str], kind: str) -> str:
-    """The text of pieces.
+    """The text that the pieces make.
 
     >>> join(["two", "lung", "##s"], "wordpiece"), join(["▁two", "▁lung", "s"], "sentencepiece")
     ('two lungs', 'two lungs')

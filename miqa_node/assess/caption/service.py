@@ -1,4 +1,4 @@
-"""Asks a server of the site to describe an image: pixels go there and nothing else, plain text comes back."""
+"""Asks a server of the site to describe an image: only pixels are sent, plain text comes back."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CaptionService:
         self._client = httpx2.Client(headers=headers, timeout=settings.timeout_s, follow_redirects=False)
 
     def describe(self, radiograph: Radiograph) -> Sequence[str]:
-        """Texts as the server gives them; raise CaptionError with the reason if there are none."""
+        """Texts as the server returns them; CaptionError with the reason if there are none."""
         png = preview_png(radiograph, self._settings.long_side_px)
         until = time.monotonic() + self._settings.timeout_s
         for attempt in range(self._settings.attempts):
@@ -54,7 +54,7 @@ class CaptionService:
         raise CaptionError(f"{self.writer}: no attempt was allowed.")
 
     def _ask(self, png: bytes, until: float) -> bytes:
-        """The body of a good answer; every wait in it ends when the time for the image is over."""
+        """The body of a successful answer; no wait lasts beyond the time limit of the image."""
         left_s = max(until - time.monotonic(), 0.01)
         received = bytearray()
         try:

@@ -1,4 +1,4 @@
-"""The card of a classification package: how to feed its graphs, what they answer, and how that is calibrated."""
+"""The card of a classification package: inputs of its graphs, their labels, and the calibration of the scores."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class LabelRow(Section):
 class EnsembleMember(Section):
     """One graph of the ensemble: input ``image`` (1, channels, rows, columns), output ``logits`` (1, labels).
 
-    Its probabilities are softmax((logits + bias) / temperature); one of weight 0 has no say and only makes the map.
-    ``tap`` is the tensor of the feature map that the package's map is made from; without one the member has no map.
+    Its probabilities are softmax((logits + bias) / temperature). A member of weight 0 does not affect the scores and
+    is only used for the map. ``tap`` is the feature map that the package's map is made from; without it the member
+    has no map.
     """
 
     file: str = GRAPH_NAME
@@ -43,16 +44,16 @@ class Combination(Section):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     bias: tuple[float, ...] = ()
     mirrored: bool = False
-    """Whether each member's logits are the mean of those of the picture and of its mirror image."""
+    """Whether each member's logits are averaged over the picture and its mirror image."""
 
 
 class AutomationEvidence(Section):
-    """What shows, for one population, how often confident answers are wrong where nothing was calibrated.
+    """How often confident answers are wrong in one population that was not used for calibration.
 
     ``answers`` of the ``images`` of ``collections`` reached ``min_confidence``, and ``errors`` of them were wrong;
     ``upper_bound`` is the one-sided 95 % bound of their share (Clopper and Pearson, Biometrika 26, 1934). Predictions
-    are automated only if it is at most ``max_error`` for every population, for the node does not know which one an
-    image is of.
+    are automated only if it is at most ``max_error`` for every population, because the node does not know an image's
+    population.
     """
 
     population: str
@@ -68,12 +69,12 @@ class AutomationEvidence(Section):
 
     @property
     def suffices(self) -> bool:
-        """Whether confident answers may stand by themselves."""
+        """Whether confident answers may be automated."""
         return self.upper_bound <= self.max_error
 
     @property
     def sentence(self) -> str:
-        """What is missing, for people."""
+        """What is missing, as a sentence for people."""
         if not self.answers:
             return f"{self.population}: no collection shows how often answers are wrong"
         return (
@@ -83,9 +84,9 @@ class AutomationEvidence(Section):
 
 
 class OperatingPoint(Section):
-    """Which label is given: ``label`` from ``threshold`` on, below it the likeliest of the others.
+    """Which label is given: ``label`` if its score reaches ``threshold``, else the most likely of the others.
 
-    Without an operating point the likeliest label is given.
+    Without an operating point the most likely label is given.
     """
 
     label: str
@@ -102,8 +103,8 @@ class MapMethod(StrEnum):
 class ClassifierCard(BaseCard):
     """The card of a package with ``task: classification``.
 
-    ``clinical`` labels say something of the patient, not of the image; they are decision support, not diagnosis.
-    ``map_method`` makes the map from the members' taps: Grad-CAM from last features, LayerCAM from finer ones.
+    ``clinical`` labels describe the patient, not the image; they are decision support, not diagnosis.
+    ``map_method`` makes the map from the members' taps: Grad-CAM from the last features, LayerCAM from finer ones.
     """
 
     task: Literal[Task.CLASSIFICATION] = Task.CLASSIFICATION
@@ -115,7 +116,7 @@ class ClassifierCard(BaseCard):
     combination: Combination = Combination()
     operating_point: OperatingPoint | None = None
     automation: tuple[AutomationEvidence, ...] | None = None
-    """The evidence that automation needs; None for packages whose makers leave that to the site's rules."""
+    """The evidence that automation requires; None if automation depends on the site's rules alone."""
 
     @property
     def graphs(self) -> tuple[str, ...]:

@@ -29,21 +29,21 @@ from miqa_node.settings import Accelerator, AssessSettings
 
 IMAGE, LOGITS = "image", "logits"
 TAP, FINE_TAP = "tap_deep", "tap_fine"
-"""What the node's own training calls the last features of a graph, and finer ones."""
+"""Tensor names that the node's own training gives to the last features of a graph, and to finer ones."""
 MAP_SIGMA_CELLS = 0.7
-"""Networks that halve the size of an image leave a pattern of two cells in gradients; this smooths it away."""
+"""Removes the checkerboard of two cells that strided layers leave in gradients."""
 LEAST_PROBABILITY = 1e-12
-"""Keeps the logarithm of a mean probability finite."""
+"""Smallest mean probability, so that its logarithm is finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """An ensemble that is ready to run; may be used from several threads."""
+    """An ensemble ready to run; may be used from several threads."""
 
     folder: Path
     card: ClassifierCard
     sha256: str
-    """That of the graph; of several, that of the list of their checksums."""
+    """Checksum of the graph; of several graphs, the checksum of the list of their checksums."""
     sessions: tuple[GraphSession, ...]
     accelerator: Accelerator
     settings: AssessSettings
@@ -58,7 +58,7 @@ class Classifier:
 
     @property
     def provider(self) -> str:
-        """What runs the graphs."""
+        """The execution provider that runs the graphs."""
         return self.sessions[0].provider
 
     def scores(self, image: NDArray[np.float32]) -> dict[str, float]:
@@ -69,7 +69,7 @@ class Classifier:
         return {row.name: float(value) for row, value in zip(self.card.labels, values, strict=True)}
 
     def label(self, scores: Mapping[str, float]) -> str:
-        """The label that is given for these scores."""
+        """The label for these scores."""
         point = self.card.operating_point
         if point is None:
             return max(scores, key=lambda name: scores[name])
@@ -80,16 +80,16 @@ class Classifier:
     def see(
         self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None
     ) -> tuple[dict[str, float], NDArray[np.float32]]:
-        """Scores of a picture (see :func:`~miqa_node.assess.classify.picture.prepare`), and the input made of it."""
+        """Scores of a picture (see :func:`~miqa_node.assess.classify.picture.prepare`), and the graph's input."""
         image = prepare(display, self.card.picture, valid)
         return self.scores(image), image
 
     def map_of(
         self, image: NDArray[np.float32], label: str, shape: tuple[int, ...], timeout_s: float | None = None
     ) -> SaliencyMap | None:
-        """Where the members saw a label, by the card's method: the mean of their maps, over the source image.
+        """Mean of the members' maps of a label over the source image, made by the card's method.
 
-        ``shape`` begins with the source's (rows, columns). None when no member has a tap.
+        ``shape`` begins with the source's (rows, columns). None if no member has a tap.
 
         Raises
         ------
@@ -140,7 +140,7 @@ def open_classifier(
     Raises
     ------
     ModelPackageError
-        A file is missing or altered, or results differ from the expected ones; the text gives the reason.
+        A file is missing or altered, or results differ from the expected ones; the message gives the reason.
     SettingsError
         The settings require a GPU and none works.
     """
@@ -166,7 +166,7 @@ def _run(session: GraphSession, image: NDArray[np.float32]) -> NDArray[np.floati
 def mirrored_logits(
     run: Callable[[NDArray[np.float32]], NDArray[np.floating]], image: NDArray[np.float32], combination: Combination
 ) -> NDArray[np.floating]:
-    """A member's logits of an input (1, channels, rows, columns); with those of its mirror image on request."""
+    """A member's logits for an input (1, channels, rows, columns); on request, averaged with its mirror image's."""
     plain = run(image)
     if not combination.mirrored:
         return plain

@@ -1,6 +1,6 @@
 """Turns display pixels into a classifier's input as the package's card specifies; training runs the same code.
 
-The steps, in order: percentiles of the image become 0 to 1 (grayscale only), the size, CLAHE, then (x − mean) / std.
+The steps, in order: percentile stretch to 0 to 1 (grayscale only), resizing, CLAHE, then (x − mean) / std.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Channel = Annotated[float, Field(gt=0)]
 
 
 class Clahe(Section):
-    """Contrast-limited adaptive histogram equalisation of the sized image (Zuiderveld, Graphics Gems IV, 1994).
+    """Contrast-limited adaptive histogram equalisation of the resized image (Zuiderveld, Graphics Gems IV, 1994).
 
-    ``clip_limit`` is OpenCV's: how many times an even histogram's height a bin may reach. The image is cut into
-    ``tiles`` × ``tiles``. Of colour images the lightness is equalised.
+    ``clip_limit`` is OpenCV's: maximum height of a bin as a multiple of a flat histogram's height. The image is cut
+    into ``tiles`` × ``tiles``. In colour images the lightness is equalised.
     """
 
     clip_limit: Annotated[float, Field(gt=0, le=40)] = 2.0
@@ -30,9 +30,9 @@ class Clahe(Section):
 
 
 class Stretch(Section):
-    """Display values between two percentiles of a grayscale image become 0 to 1, what is beyond is cut.
+    """Maps display values between two percentiles of a grayscale image to 0 to 1; values beyond are clipped.
 
-    ``least_range`` (share of the display range) keeps the noise of a blank image from becoming a picture.
+    ``least_range`` (share of the display range) keeps the noise of a blank image from being amplified.
     """
 
     low_percentile: Annotated[float, Field(ge=0, lt=50)] = 0.5
@@ -43,8 +43,8 @@ class Stretch(Section):
 class PictureInput(Section):
     """The ``picture`` section of a card.
 
-    ``fit``: "stretch" fills the size without keeping the aspect, "pad" keeps it and lays the image on black.
-    ``channels`` 3 repeats a grayscale image; with ``colour`` an image that has colour keeps it, else it becomes
+    ``fit``: "stretch" fills the size without keeping the aspect, "pad" keeps the aspect and fills with black.
+    ``channels`` 3 repeats a grayscale image; with ``colour`` a colour image keeps its colours, else it is converted to
     luminance. ``mean`` and ``std`` have one number for all channels, or one for each.
     """
 
@@ -79,12 +79,12 @@ def prepare(
 
 
 def looked_at(radiograph: Radiograph, spec: PictureInput) -> NDArray[np.uint16]:
-    """What a package with this input sees of an image: its colours when it knows colour, else presentation values."""
+    """The values that a package with this input uses: RGB if it takes colour, else presentation values."""
     return radiograph.colour if spec.colour and radiograph.colour is not None else radiograph.display
 
 
 def sized(display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    """The image before normalisation, 8 bits, (rows, columns) or (rows, columns, 3): what training caches."""
+    """The resized image before normalisation, 8 bits, (rows, columns) or (rows, columns, 3); training caches it."""
     if display.ndim == 3 and not spec.colour:
         display = cv2.cvtColor(display, cv2.COLOR_RGB2GRAY).astype(np.uint16)
     values = _stretched(display, spec.stretch, valid) if display.ndim == 2 else display.astype(np.float32) / 65535.0
@@ -103,7 +103,7 @@ def sized(display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.boo
 
 
 def normalised(small: NDArray[np.uint8], spec: PictureInput) -> NDArray[np.float32]:
-    """(1, channels, rows, columns) of a sized image."""
+    """A resized image as (1, channels, rows, columns)."""
     image = small.astype(np.float32) / np.float32(255.0)
     planes = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
     if planes.shape[0] == 1 and spec.channels == 3:
@@ -122,7 +122,7 @@ def to_source(values: NDArray[np.float32], shape: tuple[int, ...], spec: Picture
 
 
 def _place(shape: tuple[int, ...], spec: PictureInput) -> tuple[int, int, int, int]:
-    """(top, left, rows, columns) that the image takes in the input."""
+    """(top, left, rows, columns) of the image in the input."""
     if spec.fit == "stretch":
         return 0, 0, spec.rows, spec.columns
     scale = min(spec.rows / shape[0], spec.columns / shape[1])

@@ -1,4 +1,4 @@
-"""Lets a classification package judge an image beside the quality package: a routed prediction and its map."""
+"""Runs a classification package beside the quality package: it adds a routed prediction and its map."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class ClassifierSidecar:
 
     @property
     def provider(self) -> str:
-        """What runs the graphs."""
+        """The execution provider that runs the graphs."""
         return self._classifier.provider
 
     @property
     def golden_differences(self) -> dict[str, float]:
-        """How far each golden's results here are from the expected ones."""
+        """Difference of each golden's results here from the expected ones."""
         return dict(self._classifier.golden_differences)
 
     def contribute(self, context: ImageContext) -> AssessorResult:
@@ -67,7 +67,7 @@ class ClassifierSidecar:
         added = context.with_prediction(routed)
         point = classifier.card.operating_point
         if point is not None and point.label != label:
-            return added  # nothing was found that could be shown
+            return added  # the label has no place to show
         saliency = self._map(image, label, radiograph.shape)
         if saliency is None:
             return added
@@ -83,12 +83,12 @@ class ClassifierSidecar:
         return None if code is None else Code(code.value, code.scheme, code.meaning)
 
     def _map(self, image: NDArray[np.float32], label: str, shape: tuple[int, int]) -> SaliencyMap | None:
-        """A prediction does not wait for its picture, nor fail with it."""
+        """The map of the prediction; None if it takes too long or fails, which does not affect the prediction."""
         try:
             return self._classifier.map_of(image, label, shape, self._timeout_s)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common base but this
             reason = str(error) if isinstance(error, MiqaError | TimeoutError) else type(error).__name__
-            if reason != self._unexplained:  # once, not at every image
+            if reason != self._unexplained:  # log once, not for every image
                 log.warning("no map for this package", package=self.name, reason=reason)
             self._unexplained = reason
             return None
@@ -103,5 +103,5 @@ def _unproven(classifier: Classifier) -> str:
 
 
 def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> ClassifierSidecar:
-    """Load and check the package; raise ModelPackageError with the reason if it is unusable."""
+    """Load and check the package; ModelPackageError with the reason if it is unusable."""
     return ClassifierSidecar(open_classifier(folder, accelerator, settings), settings)

@@ -1,1 +1,1 @@
-"""How a quality package's graph is called: one file per contract, chosen by the card."""
+"""Ways to call a quality package's graph: one file per contract, chosen by the card."""

@@ -1,9 +1,8 @@
-"""What a contract is: the one agreement between a quality package's graph and the node.
+"""Base of contracts: the agreement between a quality package's graph and the node.
 
 A card names its contract with the key ``contract``; other distributions add contracts under the entry point group
-``miqa.model_contracts``. A contract knows which inputs and outputs the graph must have, how the inputs are made of an
-image or of measurements, and which maps are possible. Everything else (findings, gate, calibration) is the same for
-all of them.
+``miqa.model_contracts``. A contract defines which inputs and outputs the graph must have, how the inputs are made
+from an image or from measurements, and which maps are possible. Findings, gate and calibration do not depend on it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Array = NDArray[np.float32]
 Arrays = Mapping[str, Array]
 
 LOGITS, SEVERITY, MAPS, CONTRIBUTIONS = "logits", "severity", "maps", "contributions"
-"""The names under which :meth:`Contract.run` gives the outputs, whatever the graph calls them."""
+"""The names under which :meth:`Contract.run` returns the outputs, whatever their names in the graph."""
 
 
 def _no_slices(count: int) -> Sequence[Array]:  # noqa: ARG001 - an image has none
@@ -38,9 +37,9 @@ def _no_slices(count: int) -> Sequence[Array]:  # noqa: ARG001 - an image has no
 
 @dataclass(frozen=True, slots=True)
 class ModelMaterial:
-    """What a graph can be given: the measurements, and the decoded image or the slices of a series.
+    """Material for a graph's inputs: the measurements, and the decoded image or the slices of a series.
 
-    ``slices`` gives up to that many slices, spread over the stack, as values of the modality (rows, columns).
+    ``slices(n)`` returns up to n slices, spread over the stack, as values of the modality (rows, columns).
     """
 
     radiograph: Radiograph | None = None
@@ -49,7 +48,7 @@ class ModelMaterial:
 
     @property
     def image(self) -> Radiograph:
-        """The decoded image; ModelPackageError if the package is used on something else."""
+        """The decoded image; ModelPackageError if there is none."""
         if self.radiograph is None:
             raise ModelPackageError("The package judges images; this is a series.")
         return self.radiograph
@@ -68,11 +67,11 @@ class GraphInputs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MapTensors:
-    """The tensors that maps are made of.
+    """The tensors that maps are made from.
 
     ``view`` is the input that shows the whole image, with rows and columns on ``axes``. ``maps`` is an output with one
     map per class, empty if there is none. ``taps`` are activations to take gradients at; if there are none, the last
-    activation that is a stack of images is used. Occlusion paints ``grey``, or the mean of the view if it is None.
+    activation that is a stack of images is used. Occlusion fills with ``grey``; None: with the mean of the view.
     """
 
     view: str
@@ -88,7 +87,7 @@ class Contract(ABC):
 
     name: ClassVar[str]
     unit: ClassVar[Literal["image", "series"]] = "image"
-    """What packages of this contract judge."""
+    """The unit that packages of this contract judge."""
     section: ClassVar[type[Section] | None] = None
     """Schema of the card's section ``call``; None if the contract has no such section."""
 
@@ -107,13 +106,13 @@ class Contract(ABC):
     def run(self, card: Card, session: GraphSession, inputs: Arrays, further: Sequence[str] = ()) -> dict[str, Array]:
         """Run the graph: ``logits`` (1, C), ``severity`` (1, C), and ``maps`` or ``contributions`` if it has them.
 
-        ``further`` outputs come under their own names.
+        ``further`` outputs keep their own names.
         """
         _, outputs = self.tensors(card)
         return session.run(tuple(dict.fromkeys((*outputs, *further))), inputs)
 
     def map_tensors(self, card: Card) -> MapTensors | None:  # noqa: ARG002 - others read the card
-        """What maps can be made of; None if the graph has no view of the image."""
+        """The tensors for maps; None if the graph has no view of the image."""
         return None
 
     def check(self, card: Card, session: GraphSession) -> None:

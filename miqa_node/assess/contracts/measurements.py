@@ -1,4 +1,4 @@
-"""The contract of packages that judge measurements instead of pixels, and explain each of them."""
+"""The contract of packages that judge measurements instead of pixels, and report the contribution of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INPUT = "measurements"
 
 @dataclass(frozen=True, slots=True)
 class MeasuredInputs:
-    """One row of numbers; no map can be made of it."""
+    """One row of numbers; it allows no map."""
 
     arrays: Arrays
 
@@ -35,7 +35,7 @@ class Measurements(Contract):
     """Input ``measurements`` (1, F) in the order of the card's ``measurements``.
 
     Outputs: ``logits`` and ``severity`` (1, C), and ``contributions`` (1, C, F): the logit of class c is its bias plus
-    the sum over its row.
+    the sum over row c.
     """
 
     name = "measurements"
@@ -45,7 +45,7 @@ class Measurements(Contract):
         return (INPUT,), (LOGITS, SEVERITY, CONTRIBUTIONS)
 
     def prepare(self, card: Card, material: ModelMaterial) -> MeasuredInputs:
-        """Measurements that could not be taken get the value that the card imputes."""
+        """Missing measurements get the card's imputed value."""
         return MeasuredInputs(inputs_of(material.measurements, card.measurements))
 
     def golden(self, card: Card, data: bytes) -> ModelMaterial:
@@ -57,7 +57,7 @@ MEASUREMENTS = Measurements()
 
 
 def measure_picture(display: NDArray[np.uint16]) -> tuple[Measurement, ...]:
-    """The measurements of display pixels, (rows, columns), taken at 8 bits without a header, as in training."""
+    """The measurements of display pixels, (rows, columns), at 8 bits and without a header, as in training."""
     picture = (display >> 8).astype(np.uint8)
     whole = picture.astype(np.uint16) * np.uint16(257)
     return measure(Radiograph(stored=picture, display=whole, stored_range=(0, 255), spacing_mm=None), PICTURE_HEADER)
@@ -70,7 +70,7 @@ def measurement_vector(measurements: Iterable[Measurement], names: Sequence[str]
 
 
 def inputs_of(measurements: Iterable[Measurement], inputs: Sequence[MeasuredInput]) -> dict[str, NDArray[np.float32]]:
-    """The graph's input; a measurement that could not be taken has the value that the card imputes."""
+    """The graph's input; a missing measurement has the card's imputed value."""
     row = measurement_vector(measurements, [one.name for one in inputs])
     usual = np.array([one.imputed for one in inputs], np.float32)
     return {INPUT: np.where(np.isnan(row), usual, row)[None]}
@@ -79,7 +79,7 @@ def inputs_of(measurements: Iterable[Measurement], inputs: Sequence[MeasuredInpu
 def contributions_of(
     parts: NDArray[np.float32], measurements: Iterable[Measurement], inputs: Sequence[MeasuredInput]
 ) -> tuple[Contribution, ...]:
-    """The parts, shape (F,), of one finding's logit by measurement, the strongest first."""
+    """Contributions of the measurements, shape (F,), to one finding's logit, the strongest first."""
     by_name = {m.name: m for m in measurements}
     rows = []
     for part, one in zip(parts, inputs, strict=True):

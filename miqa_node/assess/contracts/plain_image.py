@@ -29,16 +29,16 @@ from miqa_node.assess.session import GraphSession
 
 WHITE = 65535.0
 LEAST_PROBABILITY = 1e-7
-"""Where the graph gives probabilities, those of 0 and 1 get a finite logit."""
+"""Limit of probabilities from the graph, so that 0 and 1 have a finite logit."""
 
 Side = Annotated[int, Field(ge=8, le=4096)]
 Std = Annotated[float, Field(gt=0)]
 
 
 class PlainCall(Section):
-    """The card's section ``call``: the graph's tensors, and how pixels become its input.
+    """The card's section ``call``: the graph's tensors, and how its input is made from pixels.
 
-    Presentation values are scaled so that black is 0 and white is ``white``; then (x - mean) / std, per channel where
+    Presentation values are scaled so that black is 0 and white is ``white``; then (x - mean) / std, per channel if
     several values are given. ``fit`` "pad" keeps the aspect and fills with black, "stretch" does not. Without a
     ``severity`` output the calibrated probability serves as severity.
     """
@@ -126,7 +126,7 @@ def _call(card: Card) -> PlainCall:
 
 
 def _size(shape: tuple[int, ...], call: PlainCall) -> tuple[tuple[int, int], tuple[float, float]]:
-    """(rows, columns) that the image gets, and the share of the input that this is."""
+    """Size of the image in the input (rows, columns), and its share of the input."""
     if call.fit == "stretch":
         return (call.rows, call.columns), (1.0, 1.0)
     scale = min(call.rows / shape[0], call.columns / shape[1])

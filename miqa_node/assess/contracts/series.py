@@ -35,7 +35,7 @@ class VolumeCall(Section):
     """A volume input, shape (1, 1, slices, rows, columns).
 
     Slices are chosen evenly over the stack and resized; values of the modality (Hounsfield units in CT) from ``low`` to
-    ``high`` become 0 to 1, what is beyond is cut.
+    ``high`` become 0 to 1, values beyond are clipped.
     """
 
     input: str
@@ -72,7 +72,7 @@ class Series(Contract):
     section = SeriesCall
 
     def tensors(self, card: Card) -> tuple[Sequence[str], Sequence[str]]:
-        """As the card names them; ModelPackageError if the graph would get nothing."""
+        """As the card names them; ModelPackageError if the graph would have no input."""
         call = _call(card)
         inputs = [*([INPUT] if card.measurements else []), *([call.volume.input] if call.volume else [])]
         if not inputs:
@@ -80,7 +80,7 @@ class Series(Contract):
         return inputs, [name for name in (call.logits, call.severity, call.contributions) if name]
 
     def prepare(self, card: Card, material: ModelMaterial) -> MeasuredInputs:
-        """Measurements that could not be taken get the value that the card imputes."""
+        """Missing measurements get the card's imputed value."""
         arrays = dict(inputs_of(material.measurements, card.measurements)) if card.measurements else {}
         volume = _call(card).volume
         if volume is not None:
@@ -113,7 +113,7 @@ class Series(Contract):
 
 
 def pick(slices: Sequence[Array], count: int) -> list[Array]:
-    """Up to ``count`` slices, spread over all.
+    """Up to ``count`` slices, evenly spread.
 
     >>> [int(one[0, 0]) for one in pick([np.full((1, 1), n, np.float32) for n in range(10)], 3)]
     [0, 4, 9]
@@ -124,7 +124,7 @@ def pick(slices: Sequence[Array], count: int) -> list[Array]:
 
 
 def as_volume(slices: Sequence[Array], call: VolumeCall) -> Array:
-    """(1, 1, slices, rows, columns) of 0 to 1; a stack with fewer slices repeats them, one without any is ``low``."""
+    """(1, 1, slices, rows, columns), 0 to 1; too few slices are repeated, an empty stack is filled with ``low``."""
     volume = np.zeros((call.slices, call.rows, call.columns), np.float32)
     for place, index in enumerate(np.linspace(0, len(slices) - 1, call.slices).round().astype(int) if slices else ()):
         small = cv2.resize(slices[index], (call.columns, call.rows), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""The contract of the shipped networks: the whole image made small, and crops at nearly native pitch."""
+"""The contract of the shipped networks: the whole image, downscaled, and crops at nearly native pitch."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TwoBranch(Contract):
         return ModelMaterial(golden_radiograph(card.label, data))
 
     def map_tensors(self, card: Card) -> MapTensors:
-        """Maps lie over the global view; crops have no place in it. The view's mean is 0."""
+        """Maps cover the global view, without the crops. The view's mean is 0."""
         return MapTensors(GLOBAL_VIEW, LOGITS, card.saliency.maps, card.saliency.taps, grey=0.0)
 
 

@@ -1,4 +1,4 @@
-"""The card of a denoiser's package: how the graph is fed, and what it may change."""
+"""The card of a denoiser's package: the graph's input, and the limits of its changes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from miqa_node.assess.card import BaseCard, Task
 
 
 class Tiles(BaseModel):
-    """Large images are denoised in squares that overlap by what the graph looks at, so no seam can be seen."""
+    """Large images are denoised in square tiles that overlap by the receptive field, so no seam is visible."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size_px: Annotated[int, Field(ge=64, le=4096)]
     overlap_px: Annotated[int, Field(ge=2, le=512)]
     multiple_px: Annotated[int, Field(ge=1, le=64)]
-    """Sides of a tile are multiples of this."""
+    """The sides of a tile are multiples of this."""
 
 
 class DenoiserCard(BaseCard):

@@ -1,9 +1,9 @@
 """Collaborative filtering of the BM3D type: blocks that look alike are stacked and cleaned together.
 
 After Dabov, Foi, Katkovnik, Egiazarian (TIP 16, 2007): a first pass thresholds the stacks' spectra, a second one uses
-the first's result as the signal of a Wiener filter. Detectors blur noise, so each frequency has a noise level of its
-own (as in Mäkinen, Azzari, Foi, TIP 29, 2020), read off the image. Written for arrays, tile by tile, so that memory
-stays bounded.
+the first pass's result as the signal of a Wiener filter. Detectors blur noise, so each frequency has its own noise
+level (as in Mäkinen, Azzari, Foi, TIP 29, 2020), estimated from the image. Tiles are processed one by one to bound
+memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SEARCH_PX, SEARCH_STRIDE_PX = 10, 2
 HARD_THRESHOLD = 2.7
 """In standard deviations of the noise."""
 FINE_FREQUENCY = 0.22
-"""In cycles per pixel: finer detail of radiographs is noise nearly everywhere."""
+"""In cycles per pixel: at higher frequencies radiographs contain almost only noise."""
 MOST_LOG_POWER = 2.0
 """On the scale where the noise of a pixel has variance 1."""
 TILE_PX = 192
@@ -31,7 +31,7 @@ MARGIN_PX = SEARCH_PX + BLOCK_PX
 
 
 def collaborative_filter(levels: Levels) -> tuple[Levels, str]:
-    """Two passes on levels where all noise is alike (:mod:`.noise_level`)."""
+    """Two passes on levels with uniform noise (:mod:`.noise_level`)."""
     noise = noise_level(levels)
     stable = noise.stabilise(levels)
     sigma = _noise_by_frequency(stable)
@@ -47,8 +47,8 @@ def collaborative_filter(levels: Levels) -> tuple[Levels, str]:
 def _noise_by_frequency(stable: Levels) -> Levels:
     """(8, 8): the noise's standard deviation in every coefficient of a block's cosine transform.
 
-    The medians of fine detail show noise alone. A Gaussian blur makes the logarithm of the power fall with the square
-    of the frequency, so the line through the fine half is the level of the coarse half, where structure hides it.
+    The medians of high frequencies contain only noise. With a Gaussian blur, log power falls linearly with the squared
+    frequency, so the line through the high half predicts the noise of the low half, where structure hides it.
     """
     rows, columns = (length // BLOCK_PX * BLOCK_PX for length in stable.shape)
     blocks = stable[:rows, :columns].reshape(rows // BLOCK_PX, BLOCK_PX, -1, BLOCK_PX).transpose(0, 2, 1, 3)
@@ -63,7 +63,7 @@ def _noise_by_frequency(stable: Levels) -> Levels:
 
 
 def _whole(noisy: Levels, guide: Levels, sigma: Levels, *, wiener: bool) -> Levels:
-    """Every tile with a margin of its surroundings, mirrored at the image's edge."""
+    """Every tile with a margin of its neighbourhood, mirrored at the image's edge."""
     rows, columns = noisy.shape
     margins = ((MARGIN_PX, MARGIN_PX + TILE_PX), (MARGIN_PX, MARGIN_PX + TILE_PX))
     wide, wide_guide = np.pad(noisy, margins, mode="reflect"), np.pad(guide, margins, mode="reflect")
@@ -120,7 +120,7 @@ def _tile(noisy: Levels, guide: Levels, sigma: Levels, *, wiener: bool) -> Level
 
 
 def _match(guide: Levels) -> _Stacks:
-    """For a grid of reference blocks the most similar ones within the search window, themselves among them."""
+    """For each block of a grid, the most similar blocks in the search window, the block itself included."""
     rows, columns = guide.shape
     reach = SEARCH_PX
     inner = guide[reach : rows - reach, reach : columns - reach]
@@ -178,6 +178,6 @@ def _hadamard() -> Levels:
 
 @cache
 def _kaiser() -> Levels:
-    """The edges of a block count less than its middle (β = 2 as in the paper)."""
+    """Window that weights the edges of a block less than its middle (β = 2 as in the paper)."""
     window = np.kaiser(BLOCK_PX, 2.0)
     return np.asarray(np.outer(window, window), np.float32)

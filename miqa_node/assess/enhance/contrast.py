@@ -1,4 +1,4 @@
-"""More visible contrast: local histogram equalisation, and amplification of what is weak in every scale."""
+"""More visible contrast: local histogram equalisation, and amplification of weak details at every scale."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from miqa_node.assess.enhance.plane import Levels
 
 CLIP_LIMIT, TILES = 2.0, 8
 EXPONENT = 0.7
-"""Details of contrast x become x ** EXPONENT, relative to the strongest of their scale."""
+"""Details of contrast x become x ** EXPONENT, relative to the strongest of the same scale."""
 MOST_GAIN = 2.5
 NOISE_CORE = 3.0
-"""Below this many standard deviations of the noise, amplification of details falls off to none."""
+"""Below this many standard deviations of the noise, the gain falls to 1."""
 LEAST_SIDE_PX = 24
 
 
@@ -30,8 +30,8 @@ def equalise(levels: Levels) -> tuple[Levels, str]:
 def amplify_details(levels: Levels) -> tuple[Levels, str]:
     """Multi-scale contrast amplification (Vuylsteke, Schoeters, SPIE 2167, 1994) on a Laplacian pyramid.
 
-    Weak details of every scale are amplified, by MOST_GAIN at most, strong ones kept. In the finest scales, details
-    that do not exceed the noise stay unchanged. The range of grey levels stays the same.
+    Weak details of every scale are amplified, by MOST_GAIN at most; strong ones are kept. In the finest scales, details
+    within the noise stay unchanged. The range of grey levels stays the same.
     """
     noise = noise_level(levels).typical
     pyramid, scales = [np.clip(levels, 0.0, 1.0)], 0

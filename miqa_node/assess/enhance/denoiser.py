@@ -28,19 +28,19 @@ INPUT, OUTPUT = "image", "denoised"
 GOLDEN_STEP_PX = 23
 """Goldens keep the denoised value of every 23rd pixel of every 23rd row."""
 GOLDEN_TOLERANCE = 1e-3
-"""A quarter of a grey level: room for another provider's arithmetic."""
+"""A quarter of a grey level: tolerance for another provider's arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
 class TiledGraph:
-    """A denoising graph that is run tile by tile; ``label`` names it in the steps of an image."""
+    """A denoising graph that runs tile by tile; ``label`` names it in the steps of an image."""
 
     session: GraphSession
     tiles: Tiles
     label: str
 
     def denoise(self, levels: Levels) -> tuple[Levels, str]:
-        """The denoised levels; rows and columns that a tile lacks are mirrored at the edge."""
+        """The denoised levels; tiles beyond the edge are filled by mirroring."""
         tiles = self.tiles
         overlap, inner = tiles.overlap_px, tiles.size_px - 2 * tiles.overlap_px
         rows, columns = levels.shape
@@ -62,7 +62,7 @@ class TiledGraph:
         return result, f"noise removed by {self.label}"
 
     def golden_values(self, image: bytes) -> list[float]:
-        """What goldens compare: a grid of the denoised values of a grayscale PNG."""
+        """The values that goldens compare: a grid of the denoised values of a grayscale PNG."""
         display = golden_pixels(image)
         if display is None or display.ndim != 2:
             raise ModelPackageError(f"{self.label}: a golden input is not a grayscale PNG.")
@@ -100,7 +100,7 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
     Raises
     ------
     ModelPackageError
-        A file is missing or altered, or results differ from the expected ones; the text gives the reason.
+        A file is missing or altered, or results differ from the expected ones; the message gives the reason.
     """
     card = checked_card(DenoiserCard, read_sections(folder), folder.name)
     check_files(folder, card)
@@ -129,7 +129,7 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
 
 
 def newest_denoiser(settings: Settings) -> DenoiserPackage:
-    """The newest package called ``denoiser`` of the models folder; ModelPackageError without one."""
+    """The newest package called ``denoiser`` in the models folder; ModelPackageError if there is none."""
     folders = [
         path
         for path in sorted(settings.models_dir.glob(f"{NAME}-*"), key=name_and_version)

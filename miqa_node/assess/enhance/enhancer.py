@@ -1,4 +1,4 @@
-"""Makes the enhanced copy of a decoded image by the methods that a site or a person chose."""
+"""Makes the enhanced copy of a decoded image with the methods that a site or a person chose."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SMALLEST_SIDE_PX = 32
 
 
 class Enhancer:
-    """Methods by name; the learned one's package is opened and checked at its first use."""
+    """Methods by name; the package of the learned method is opened and checked at its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def enhance(self, radiograph: Radiograph, methods: str = "") -> Enhanced:
-        """The copy, and its difference from the source; ``methods`` is a chain, by default the settings'.
+        """The copy, and its difference from the source; ``methods`` is a chain, by default that of the settings.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""How alike an enhanced image and its original are: peak signal to noise ratio and structural similarity."""
+"""Similarity of an enhanced image and its original: peak signal to noise ratio and structural similarity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way to enhance an image under one name: name → function from levels to levels and the step in words."""
+"""All enhancement methods by name: each function takes levels and returns levels and a description of the step."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from miqa_node.assess.enhance.wavelet import wavelet_shrinkage
 from miqa_node.errors import SettingsError
 
 Function = Callable[[Levels], tuple[Levels, str]]
-"""Levels, float32 (rows, columns), 0 black and 1 white; the enhanced ones and what was done, in words."""
+"""From levels, float32 (rows, columns), 0 black and 1 white, to enhanced levels and the step in words."""
 
 LEARNED = "learned"
-"""The method that a model package makes possible (:mod:`.denoiser`)."""
+"""The method that needs a model package (:mod:`.denoiser`)."""
 JOIN = "+"
 
 
 class Purpose(StrEnum):
-    """What a method is for."""
+    """Purpose of a method."""
 
     DENOISE = "denoise"
     CONTRAST = "contrast"
@@ -36,7 +36,7 @@ class EnhancementMethod:
     purpose: Purpose
     what: str
     function: Function | None
-    """None for the learned one, whose function comes with its package."""
+    """None for the learned method, whose function comes with its package."""
 
 
 METHODS: Mapping[str, EnhancementMethod] = {
@@ -57,7 +57,7 @@ METHODS: Mapping[str, EnhancementMethod] = {
 
 
 def parse_methods(text: str) -> tuple[EnhancementMethod, ...]:
-    """The methods of a chain such as ``learned+multiscale``, in order; SettingsError names what there is.
+    """The methods of a chain such as ``learned+multiscale``, in order; SettingsError lists the known ones.
 
     >>> [method.name for method in parse_methods("nlm+clahe")]
     ['nlm', 'clahe']

@@ -1,7 +1,7 @@
 """The noise at each grey level of an image, and a scale on which it is the same at all levels.
 
-Quantum noise grows where little exposure arrives. Methods that know one noise level only then see the same noise
-everywhere (variance stabilisation, after Anscombe, Biometrika 35, 1948; read off the image instead of assumed).
+Quantum noise grows where exposure is low. On the common scale, methods that assume one noise level work everywhere
+(variance stabilisation, after Anscombe, Biometrika 35, 1948; estimated from the image instead of assumed).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from miqa_node.assess.enhance.plane import Levels
 MAD_TO_SIGMA = 0.6745
 BINS, BIN_PIXELS = 24, 400
 LEAST_SIGMA = 2e-4
-"""In display units; below a twentieth of an 8-bit grey level there is nothing to remove."""
+"""In display units; noise below a twentieth of an 8-bit grey level need not be removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class NoiseLevel:
 
     @property
     def typical(self) -> float:
-        """The median over the levels that the image has."""
+        """The median over the levels of the image."""
         return float(np.median(self.sigma))
 
     def stabilise(self, levels: Levels) -> Levels:
@@ -54,8 +54,8 @@ class NoiseLevel:
 def noise_level(levels: Levels) -> NoiseLevel:
     """Noise by level: median absolute deviations of Haar details, in bins of the local mean.
 
-    Of the first scale all three details count and of the second, too, so that noise which the detector has blurred is
-    not underestimated as it is by the finest diagonal detail alone (cf. Donoho, Johnstone 1994).
+    All three details of the first and second scale count: the finest diagonal detail alone (cf. Donoho, Johnstone 1994)
+    underestimates noise that the detector has blurred.
     """
     mean, details = _haar(levels)
     mean_2, details_2 = _haar(mean)
@@ -68,8 +68,8 @@ def noise_level(levels: Levels) -> NoiseLevel:
             continue
         fine = [_deviation(band[inside]) ** 2 for band in details]
         coarse = [_deviation(band[inside_2]) ** 2 for band in details_2]
-        # A pixel's variance is the mean of its four bands'. The fourth is the local mean, whose noise is that of its
-        # own details (it is a half of an orthonormal band); the least of those is what structure adds least to.
+        # A pixel's variance is the mean over its four bands. The fourth is the local mean; its noise follows from its
+        # own details (it is half of an orthonormal band). Structure affects the smallest of those least.
         variance = 0.25 * sum(fine) + 0.25 * 4.0 * min(coarse)
         at.append(float(np.median(mean[inside])))
         sigma.append(max(LEAST_SIGMA, variance**0.5))

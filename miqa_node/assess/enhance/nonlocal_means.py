@@ -1,4 +1,4 @@
-"""Non-local means: every pixel becomes a mean of the pixels whose surroundings look like its own."""
+"""Non-local means: every pixel becomes a mean of pixels with similar surroundings."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from miqa_node.assess.enhance.plane import Levels
 
 PATCH_PX, SEARCH_PX = 5, 17
 STRENGTH = 0.9
-"""Mean difference of patches, in standard deviations of the noise, at which a pixel counts 1/e."""
+"""Mean difference of patches, in standard deviations of the noise, at which a pixel's weight is 1/e."""
 COUNTS_PER_SIGMA = 64.0
 
 
 def nonlocal_means(levels: Levels) -> tuple[Levels, str]:
-    """Buades, Coll, Morel (CVPR 2005), by OpenCV, on levels where all noise is alike (:mod:`.noise_level`)."""
+    """Buades, Coll, Morel (CVPR 2005), by OpenCV, on levels with uniform noise (:mod:`.noise_level`)."""
     noise = noise_level(levels)
     stable = noise.stabilise(levels)
     lowest = float(stable.min())

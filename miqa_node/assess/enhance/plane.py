@@ -1,4 +1,4 @@
-"""The grey levels that enhancement works on, and the way back from them to stored values and to the display."""
+"""The grey levels that enhancement works on, and their conversion back to stored and display values."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ WHITE = 65535.0
 BEYOND = 0.5
 """Values outside the window by more than this share of its width stay unchanged."""
 SAMPLES = 400_000
-"""Pixels that the straight line from stored values to the display is fitted to."""
+"""Number of pixels for the fit of a straight line from stored to display values."""
 
 Levels = NDArray[np.float32]
-"""Shape (rows, columns): 0 is black, 1 is white; what the window clips lies below 0 or above 1."""
+"""Shape (rows, columns): 0 is black, 1 is white; values clipped by the window lie below 0 or above 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class DisplayPlane:
-    """The levels of one image. ``fixed`` marks pixels that must not change: padding, and far outside of the window."""
+    """The levels of one image. ``fixed`` marks pixels that must not change: padding, and values far from the window."""
 
     levels: Levels
     fixed: NDArray[np.bool_]
@@ -32,8 +32,8 @@ class DisplayPlane:
     def back(self, levels: Levels, steps: tuple[str, ...]) -> Radiograph:
         """The source with other levels: same stored type and range, same window, same padding.
 
-        Stored values stay between the lowest and the highest of the source, so that the display of each is known and
-        none becomes padding, which lies beyond them.
+        Stored values stay within the range of the source: each then has a known display value, and none becomes
+        padding, which lies outside.
         """
         source = self.source
         stored = source.stored
@@ -48,9 +48,9 @@ class DisplayPlane:
 
 
 def plane_of(radiograph: Radiograph) -> DisplayPlane:
-    """Levels as a linear function of the stored values: the window's own, or the nearest to it.
+    """Levels as a linear function of the stored values: the window's own, or the best fit to it.
 
-    So an enhanced image can be stored beside the original and be shown with the original's own window. A MONOCHROME1
+    An enhanced image can therefore be stored beside the original and shown with the original's window. A MONOCHROME1
     image gets a falling line: 0 is black in every plane.
     """
     slope, intercept = _line(radiograph)
@@ -71,7 +71,7 @@ def _line(radiograph: Radiograph) -> tuple[float, float]:
     inside = (display > 0.0) & (display < 1.0)
     if radiograph.valid is not None:
         inside &= radiograph.valid[::step, ::step]
-    if np.count_nonzero(inside) < 64:  # hardly any grey: black and white are all that there is to go by
+    if np.count_nonzero(inside) < 64:  # hardly any grey: only black and white can be used
         inside = np.ones_like(inside) if radiograph.valid is None else radiograph.valid[::step, ::step]
     x, y = stored[inside], display[inside]
     spread = float(x.var()) if x.size else 0.0
@@ -84,7 +84,7 @@ def _line(radiograph: Radiograph) -> tuple[float, float]:
 
 
 def _display(source: Radiograph, changed: NDArray[np.integer]) -> NDArray[np.uint16]:
-    """What the source's own grayscale steps make of the changed values, read off the source's pixels."""
+    """Display values of the changed pixels: the source's own mapping, looked up in its pixels."""
     valid = source.valid
     stored = source.stored if valid is None else source.stored[valid]
     display = source.display if valid is None else source.display[valid]

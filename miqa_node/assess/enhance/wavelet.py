@@ -1,4 +1,4 @@
-"""Wavelet shrinkage: what is weak in every scale of an image is taken for noise and removed."""
+"""Wavelet shrinkage: weak coefficients of every scale are treated as noise and removed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from miqa_node.assess.enhance.plane import Levels
 
 WAVELET, SCALES = "sym4", 4
 SHIFTS = ((0, 0), (0, 1), (1, 0), (1, 1))
-"""The result is a mean over shifted grids, which wavelets without it show (cycle spinning, Coifman, Donoho 1995)."""
+"""The result is averaged over shifts to hide the wavelets' grid (cycle spinning, Coifman, Donoho 1995)."""
 
 
 def wavelet_shrinkage(levels: Levels) -> tuple[Levels, str]:
-    """BayesShrink: soft thresholds σ² / σ_x of every band (Chang, Yu, Vetterli, TIP 9, 2000), by PyWavelets.
+    """BayesShrink: soft threshold σ² / σ_x in every band (Chang, Yu, Vetterli, TIP 9, 2000), by PyWavelets.
 
-    The noise of each scale is read from the scale itself, since detectors blur noise (level-dependent thresholds,
-    Johnstone, Silverman 1997): in the finest from every band, in the next from the quietest one, and beyond that
-    never taken to be more, which only structure is.
+    Detectors blur noise, so each scale has its own noise level (level-dependent thresholds, Johnstone, Silverman 1997):
+    the finest scale from every band, the next from the quietest band. A coarser scale never gets a higher level, as
+    only structure can cause that.
     """
     noise = noise_level(levels)
     stable = noise.stabilise(levels)

@@ -1,1 +1,1 @@
-"""Anatomical points of frontal chest radiographs, and what they say about how the patient was positioned."""
+"""Anatomical points of frontal chest radiographs, and what they show about the patient's position."""

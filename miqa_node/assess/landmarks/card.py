@@ -1,4 +1,4 @@
-"""The card of a landmark package: two graphs, what they see, and from which chance on something is there."""
+"""The card of a landmark package: two graphs, their inputs, and the probability limits of points and findings."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class PositioningPoint(Section):
 class LandmarkCard(BaseCard):
     """``model.onnx`` sees the whole image, ``close_up.onnx`` the clavicles; docs/reference/model-package.md.
 
-    A point is given where its chance of being visible reaches ``visible_from``; nothing is reported for an image with
-    fewer than ``least_points`` of them.
+    A point is reported if its probability of being visible reaches ``visible_from``; nothing is reported for an image
+    with fewer than ``least_points`` points.
     """
 
     task: Literal[Task.LANDMARKS] = Task.LANDMARKS

@@ -1,4 +1,4 @@
-"""Reads one image with both networks: the points of the whole image, then the clavicles again in the close-up."""
+"""Runs both networks on one image: first on the whole image, then on a close-up of the clavicles."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from miqa_node.assess.landmarks.positioning import rotation_percent
 
 INPUT = "image"
 WHOLE_OUTPUTS = ("points", "visible", "error", "cut", "margin", "ribs", "rotation", "grade", "mark", "mirrored")
-"""Outputs of the whole image's graph: places, what is visible, expected errors, then everything that has no place."""
+"""Outputs of the whole-image graph: points, their visibility and expected errors, then outputs without a place."""
 CLOSE_UP_OUTPUTS = ("points", "visible", "error", "rotation", "grade")
 ROTATION_BY_GRADE = (0.06, 0.19, 0.26)
-"""Mean rotation, as a share, of patients whom readers called straight; how much more it is of those whom they called at
-least slightly, and at least markedly rotated (174 training images with visible clavicles)."""
+"""Mean rotation, as a share, of patients whom readers called straight; its increase for patients called at least
+slightly, and at least markedly rotated (174 training images with visible clavicles)."""
 Outputs = Mapping[str, NDArray[np.float64]]
 """Outputs of a graph for one image by name, without the batch axis."""
 Run = Callable[[NDArray[np.float32]], Outputs]
@@ -38,13 +38,13 @@ Run = Callable[[NDArray[np.float32]], Outputs]
 
 @dataclass(frozen=True, slots=True)
 class LandmarkEstimate:
-    """What the networks say of an image.
+    """The networks' estimate for one image.
 
-    ``points`` (12, 2) as fractions of the image, also for points that are not visible; ``visible`` (12,) chance that a
-    reader would mark the point; ``error`` (12, 2) expected absolute error; ``cut`` (4,) chance that lung is cut off at
-    a side; ``margin`` (4,) distance of the lungs to that side, negative outside; ``ribs`` above the dome at image left;
-    ``rotation`` a share, -1 to 1; ``grade`` (4,: rotation at least slight, at least marked, inspiration at least
-    slightly, at least markedly poor), ``mark`` (2,: scapulae, chin) and ``mirrored`` chances.
+    ``points`` (12, 2) as fractions of the image, also for points that are not visible; ``visible`` (12,) probability
+    that a reader would mark the point; ``error`` (12, 2) expected absolute error; ``cut`` (4,) probability that lung is
+    cut off at a side; ``margin`` (4,) distance of the lungs to that side, negative outside; ``ribs`` above the dome at
+    image left; ``rotation`` a share, -1 to 1; ``grade`` (4,: rotation at least slight, at least marked, inspiration at
+    least slightly, at least markedly poor), ``mark`` (2,: scapulae, chin) and ``mirrored`` are probabilities.
     """
 
     points: NDArray[np.float64]
@@ -60,7 +60,7 @@ class LandmarkEstimate:
 
     @classmethod
     def of(cls, outputs: Outputs) -> Self:
-        """From one run of the graph of the whole image."""
+        """From the outputs of the whole-image graph."""
         return cls(
             points=outputs["points"], visible=outputs["visible"], error=outputs["error"], cut=outputs["cut"],
             margin=outputs["margin"], ribs=float(outputs["ribs"][0]), rotation=float(outputs["rotation"][0]),
@@ -69,7 +69,7 @@ class LandmarkEstimate:
 
 
 class LandmarkReader:
-    """Reads images with a network of the whole image and, if there is one, that of the close-up."""
+    """Runs the whole-image network and, if there is one, the close-up network."""
 
     def __init__(
         self, whole: Run, closer: Run | None = None, picture: PictureInput = PICTURE,
@@ -78,9 +78,9 @@ class LandmarkReader:
         self._whole, self._closer, self._picture, self._part = whole, closer, picture, part
 
     def __call__(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> LandmarkEstimate:
-        """The estimate for presentation values (rows, columns); where ``valid`` is False (padding) they see black.
+        """The estimate for presentation values (rows, columns); padding (``valid`` is False) is black to the networks.
 
-        It is the mean over the image and its mirror image, which halves what a network does by chance.
+        It is the mean over the image and its mirror image, which reduces the networks' random errors.
         """
         small, mask = stored_copy(display, valid)
         other = None if mask is None else np.ascontiguousarray(mask[:, ::-1])
@@ -95,10 +95,10 @@ class LandmarkReader:
 
 
 def refine(estimate: LandmarkEstimate, part: CloseUp, outputs: Outputs) -> LandmarkEstimate:
-    """The estimate with the close-up's points in place of its own.
+    """The estimate with its points replaced by those of the close-up.
 
-    Visibility becomes the mean over both networks. Rotation is the mean of what the close-up says and what follows
-    from its points, and its grade is the close-up's, which agrees better with readers than that of the whole image.
+    Visibility becomes the mean over both networks. Rotation is the mean of the close-up's estimate and the value
+    computed from its points. The grade is the close-up's, which agrees better with readers.
     """
     points, visible, grade = estimate.points.copy(), estimate.visible.copy(), estimate.grade.copy()
     points[CLOSE_UP_INDEX] = part.to_image(outputs["points"])
@@ -111,7 +111,7 @@ def refine(estimate: LandmarkEstimate, part: CloseUp, outputs: Outputs) -> Landm
 
 
 def mirror(estimate: LandmarkEstimate) -> LandmarkEstimate:
-    """The estimate of a mirror image, as one of the image itself; ``ribs`` are then those at the image's right."""
+    """The estimate for a mirror image, converted to the image itself; ``ribs`` are then those at the image's right."""
     points = estimate.points[MIRRORED].copy()
     points[:, 0] = 1.0 - points[:, 0]
     return replace(
@@ -124,7 +124,7 @@ def mirror(estimate: LandmarkEstimate) -> LandmarkEstimate:
 def mean(one: LandmarkEstimate, other: LandmarkEstimate) -> LandmarkEstimate:
     """The mean of two estimates, with the ribs of the first; rotation is at least as large as its grade suggests.
 
-    Where the clavicles are hidden the networks know that a patient is rotated before they know by how much.
+    If the clavicles are hidden, the networks detect rotation more reliably than they estimate its size.
     """
     means = {
         name: 0.5 * (getattr(one, name) + getattr(other, name))

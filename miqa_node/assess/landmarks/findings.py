@@ -1,4 +1,4 @@
-"""What the networks' estimate says in measurements and findings."""
+"""Derives measurements and findings from the networks' estimate."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from miqa_node.domain.landmarks import patient_side
 from miqa_node.taxonomy.lookup import reason_code
 
 GRADES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Severities at the sizes below."""
+"""Severities at the sizes listed below."""
 ROTATION_SIZES = (0.0, 20.0, 35.0, 50.0, 70.0)
-"""Percent; readers called 18 to 37 slight or moderate, and from 47 on marked."""
+"""Percent; readers called 18 to 37 slight or moderate, and 47 or more marked."""
 CUT_SIZES_MM = (0.0, 5.0, 10.0, 20.0, 30.0)
 RIB_SIZES = (-10.0, -9.0, -8.0, -7.0, -6.0)
-"""Negated counts of ribs, so that they rise."""
+"""Negated rib counts, so that the sizes ascend."""
 FIELD_MM = 350.0
-"""Side of the image where the header gives no spacing: a usual detector."""
+"""Assumed side of the image if the header gives no spacing: that of a usual detector."""
 PATIENT_ROTATED, POOR_INSPIRATION = FindingName("patient_rotated"), FindingName("poor_inspiration")
 
 
 def measurements_of(
     estimate: LandmarkEstimate, shape: tuple[int, int], spacing_mm: tuple[float, float] | None
 ) -> tuple[Measurement, ...]:
-    """The measurements of an image of (rows, columns); what cannot be measured is left out."""
+    """The measurements of an image of ``shape`` (rows, columns); those that cannot be taken are left out."""
     rows, columns = shape
     between_rows, between_columns = spacing_mm or (1.0, 1.0)
     aspect = (columns * between_columns) / (rows * between_rows)

@@ -1,4 +1,4 @@
-"""The measurements that follow from anatomical points; they are there where a landmark package judged the image."""
+"""The measurements derived from anatomical points; available if a landmark package judged the image."""
 
 from __future__ import annotations
 

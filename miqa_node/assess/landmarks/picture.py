@@ -1,7 +1,7 @@
-"""Makes the networks' inputs of an image: the whole of it made small, and a close-up of the clavicles.
+"""Makes the networks' inputs from an image: the whole image, downscaled, and a close-up of the clavicles.
 
-On the whole image at 256 px one pixel is a tenth of the gap between clavicle and spine. A second network therefore
-looks at the part around the first one's points, at twice the resolution. Training runs the same code.
+In the whole image at 256 px, one pixel is a tenth of the gap between clavicle and spine. A second network therefore
+sees the region around the first network's points at twice the resolution. Training runs the same code.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX
 from miqa_node.assess.section import Section
 
 STORED_PX = 512
-"""Longer side of the copy that both inputs are made of."""
+"""Longer side of the copy that both inputs are made from."""
 
 
 class CloseUpInput(Section):
-    """A square of ``side_px`` is cut out of the whole image, which is prepared like ``picture`` at ``whole_px``."""
+    """A square of ``side_px`` is cut out of the whole image, prepared as ``picture`` specifies, at ``whole_px``."""
 
     whole_px: Annotated[int, Field(ge=64, le=2048)] = 512
     side_px: Annotated[int, Field(ge=32, le=1024)] = 192
@@ -55,7 +55,7 @@ class CloseUp:
 def stored_copy(
     display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_] | None]:
-    """Presentation values, longer side at most STORED_PX, and the mask of pixels that are no padding."""
+    """Presentation values, longer side at most STORED_PX, and the mask of pixels that are not padding."""
     scale = STORED_PX / max(display.shape)
     if scale >= 1.0:
         return display, valid
@@ -68,9 +68,9 @@ def stored_copy(
 
 
 def close_up_centre(points: NDArray[np.float64]) -> tuple[float, float]:
-    """(x, y) of the close-up for points (12, 2): the mean of those of the close-up that are known.
+    """Centre (x, y) of the close-up for points (12, 2): the mean of the known points of the close-up.
 
-    The image's upper middle if none is known.
+    If none is known, the upper middle of the image.
     """
     clavicles = points[CLOSE_UP_INDEX][np.isfinite(points[CLOSE_UP_INDEX]).all(1)]
     if not len(clavicles):
@@ -83,7 +83,7 @@ def close_up(
     display: NDArray[np.uint16], centre: tuple[float, float], picture: PictureInput = PICTURE,
     part: CloseUpInput = CLOSE_UP_INPUT, valid: NDArray[np.bool_] | None = None,
 ) -> CloseUp:  # fmt: skip
-    """The close-up of presentation values (rows, columns) around ``centre``; it never leaves the image."""
+    """The close-up of presentation values (rows, columns) around ``centre``; it stays inside the image."""
     whole = prepare(display, picture.model_copy(update={"rows": part.whole_px, "columns": part.whole_px}), valid)
     side = part.side_px
     left, top = (int(np.clip(round(c * part.whole_px - side / 2), 0, part.whole_px - side)) for c in centre)

@@ -15,12 +15,12 @@ POINTS = (
 domes, widest inner rib cage."""
 NUMBER = {name: index for index, name in enumerate(POINTS)}
 SIDES = IMAGE_SIDES
-"""Sides of the image, in the order of every array that has one number a side."""
+"""Sides of the image, in the order of all arrays with one number per side."""
 CLOSE_UP_POINTS = ("clav_l", "clav_r", "spine_clav")
-"""What the close-up shows."""
+"""Points in the close-up."""
 CLOSE_UP_INDEX = [NUMBER[name] for name in CLOSE_UP_POINTS]
 _PARTNER = {"l": "r", "r": "l"}
 MIRRORED = [NUMBER[name[:-1] + _PARTNER[name[-1]]] if name[-2:] in {"_l", "_r"} else NUMBER[name] for name in POINTS]
-"""Index of each point's partner on the other side, itself for a point of the midline."""
+"""Index of each point's counterpart on the other side; a point on the midline is its own."""
 MIRRORED_SIDES = [1, 0, 2, 3]
 """Index of the side that each side of the image becomes in its mirror image."""

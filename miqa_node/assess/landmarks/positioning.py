@@ -1,4 +1,4 @@
-"""What the points of one image say about the patient's position: rotation, tilt, inspiration, distance to the edges.
+"""The patient's position from the points of one image: rotation, tilt, inspiration, distance to the edges.
 
 All functions take points as :mod:`points` orders them, shape (12, 2), fractions of the image, NaN where absent.
 """
@@ -28,14 +28,14 @@ def rotation_percent(points: Points) -> float:
     """
     spine = points[NUMBER["spine_clav"], 0]
     at_left, at_right = spine - points[NUMBER["clav_l"], 0], points[NUMBER["clav_r"], 0] - spine
-    total = at_right + at_left  # the distance between the two ends: positive unless the points were swapped
+    total = at_right + at_left  # distance between the two ends: positive unless the points were swapped
     if not total > 0.005:
         return math.nan
     return float(np.clip(100.0 * (at_right - at_left) / total, -100.0, 100.0))
 
 
 def tilt_deg(points: Points, aspect: float) -> float:
-    """Angle of the spine against the vertical of the picture in degrees; positive if its top leans to the right.
+    """Angle between the spine and the vertical of the image in degrees; positive if its top leans to the right.
 
     ``aspect`` is the image's width over its height. NaN if an end of the spine is absent.
     """
@@ -46,7 +46,7 @@ def tilt_deg(points: Points, aspect: float) -> float:
 def lung_margins(points: Points) -> NDArray[np.float64]:
     """Distance from the lungs to each side of the image in the order of SIDES, as fractions of width or height.
 
-    Negative where the lung ends outside the image. NaN where a point that decides it is absent.
+    Negative if the lung ends outside the image. NaN if a required point is absent.
     """
     at = {name: points[index] for name, index in NUMBER.items()}
     bottom = max(at["cpa_l"][1], at["cpa_r"][1])

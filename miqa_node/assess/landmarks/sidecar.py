@@ -1,4 +1,4 @@
-"""Adds anatomical points, what they measure and positioning findings to the assessment of a frontal chest."""
+"""Adds anatomical points, their measurements and positioning findings to the assessment of a frontal chest."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class LandmarkSidecar:
     def contribute(self, context: ImageContext) -> AssessorResult:
         """The judgement with points, measurements and findings.
 
-        It is unchanged where the package does not apply, where the gate sees no frontal chest, and where too little of
-        the anatomy is visible.
+        It is unchanged if the package does not apply, if the gate sees no frontal chest, or if too little anatomy is
+        visible.
         """
         assessment, radiograph, header = context.judgement.assessment, context.radiograph, context.header
         gate = assessment.finding(FindingName.GATE)
@@ -86,7 +86,7 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
     Raises
     ------
     ModelPackageError
-        A file is missing or altered, or results differ from the expected ones; the text gives the reason.
+        A file is missing or altered, or results differ from the expected ones; the message gives the reason.
     """
     card = checked_card(LandmarkCard, read_sections(folder), folder.name)
     check_files(folder, card)
@@ -125,7 +125,7 @@ def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
 
 
 def golden_values(estimate: LandmarkEstimate) -> list[float]:
-    """What goldens compare: places, chances, margins and rotation, in a fixed order."""
+    """The values that goldens compare: points, probabilities, margins and rotation, in a fixed order."""
     parts = (estimate.points, estimate.visible, estimate.cut, estimate.margin, [estimate.rotation], estimate.grade)
     return [round(float(v), 5) for part in parts for v in np.ravel(part)]
 

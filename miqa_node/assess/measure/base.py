@@ -1,4 +1,4 @@
-"""How a measurement is taken: of one image, or of the slices of a series.
+"""Measurements of one image, or of the slices of a series: how each is taken.
 
 A measurement is one entry point of the group ``miqa.measurements`` that refers to an :class:`ImageMeasure` or a
 :class:`SeriesMeasure`. Intermediates that several measurements need are functions of the view; ``view.once`` computes
@@ -21,10 +21,10 @@ from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.measurand import Measurand, measurands
 
 Reading = float | Measurement | None
-"""What ``take`` gives: a number in ``unit``, a Measurement in another unit, or None if it cannot be taken."""
+"""Result of ``take``: a number in ``unit``, a Measurement in another unit, or None if it cannot be taken."""
 
 Needs = Literal["header", "pixels", "variation"]
-"""What a measurement needs: only the header, a valid pixel, or valid pixels that are not all equal."""
+"""Requirement of a measurement: only the header, a valid pixel, or valid pixels that are not all equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class ImageMeasure(Measurand):
     """One number of a projection image.
 
     ``modalities`` limits the images that it covers; empty for all. Images with a side below ``least_side_px`` are
-    left out.
+    skipped.
     """
 
     take: Callable[[ImageView], Reading]
@@ -60,13 +60,13 @@ class ImageMeasure(Measurand):
 class SeriesMeasure(Measurand):
     """One number of a series that is read slice by slice.
 
-    ``each`` gives what a slice contributes, None for nothing; ``take`` makes the number of all contributions, in the
-    order of the slices. ``mask``, bool of the slice's shape, shows where on a slice the number comes from, None where
-    nothing does. ``modalities`` limits the series that it covers; empty for all.
+    ``each`` returns the contribution of a slice, None if there is none; ``take`` computes the number from all
+    contributions, in the order of the slices. ``mask``, bool of the slice's shape, shows where on a slice the number
+    comes from; None if nowhere. ``modalities`` limits the series that it covers; empty for all.
 
-    A node calls ``each`` and ``mask`` in its workers, for several slices at a time: contributions travel, so they are
-    small. ``shared`` are functions of the series that they ask ``view.series.once`` for; their values are computed once
-    and travel with the slices.
+    A node calls ``each`` and ``mask`` in its workers, for several slices at a time: contributions are sent between
+    processes and must be small. ``shared`` are functions of the series that they use through ``view.series.once``;
+    their values are computed once and sent with the slices.
     """
 
     take: Callable[[SeriesView, Sequence[Any]], Reading]
@@ -77,7 +77,7 @@ class SeriesMeasure(Measurand):
 
 
 def reading(measurand: Measurand, value: Reading) -> Measurement | None:
-    """A reading as a measurement; None if there is none, or it is not finite."""
+    """A reading as a measurement; None if there is none or if it is not finite."""
     if value is None:
         return None
     measurement = value if isinstance(value, Measurement) else Measurement(measurand.name, float(value), measurand.unit)
@@ -85,11 +85,11 @@ def reading(measurand: Measurand, value: Reading) -> Measurement | None:
 
 
 def image_measures() -> Sequence[ImageMeasure]:
-    """Those of projection images, in order."""
+    """Measurements of projection images, in order."""
     return [one for one in measurands() if isinstance(one, ImageMeasure)]
 
 
 def series_measures(modality: str) -> Sequence[SeriesMeasure]:
-    """Those of series of a modality, in order."""
+    """Measurements of series of a modality, in order."""
     every = (one for one in measurands() if isinstance(one, SeriesMeasure))
     return [one for one in every if not one.modalities or modality in one.modalities]

@@ -14,10 +14,10 @@ log = structlog.get_logger(__name__)
 
 
 def measure(radiograph: Radiograph, header: Header) -> tuple[Measurement, ...]:
-    """All measurements that can be taken of the image, in a fixed order; padding takes no part.
+    """All measurements that can be taken of the image, in a fixed order; padding is excluded.
 
-    Left out is whatever the image is too small, too uniform or not described well enough for. Values are finite. If a
-    measurement fails, it is left out and the log says so.
+    A measurement is omitted if the image is too small or too uniform, or if its header lacks the attributes. Values
+    are finite. If a measurement fails, it is omitted and the failure logged.
     """
     view, measurements = ImageView(radiograph, header), []
     for one in image_measures():

@@ -1,6 +1,6 @@
-"""Measures a series: every slice is decoded once and given to all measurements, whatever the modality.
+"""Measures a series of any modality: every slice is decoded once and passed to all measurements.
 
-In a node workers do so, for several slices at a time. What the slices contribute is put together here, in their order.
+In a node, workers measure several slices at a time. Their contributions are combined here, in the order of the slices.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class MeasuredSeries:
 
 
 class SlicePart(NamedTuple):
-    """What a slice gives to one measurement; ``failure`` if the measurement's code fails on it."""
+    """Contribution of a slice to one measurement; ``failure`` if the measurement's code fails on it."""
 
     part: Any = None
     mask: MeasurementMask | None = None
@@ -40,9 +40,9 @@ class SlicePart(NamedTuple):
 
 
 class SliceReading(NamedTuple):
-    """One slice: its contributions in the order of the measurements, None if it takes no part.
+    """Contributions of one slice in the order of the measurements; None if the slice cannot be decoded.
 
-    ``reason`` says why it cannot be decoded.
+    ``reason`` says why not.
     """
 
     contributions: Sequence[SlicePart] | None
@@ -57,7 +57,7 @@ class _Contributions:
     failed: bool = False
 
     def add(self, one: SlicePart) -> None:
-        """Once the measurement's code has failed, it takes no further part."""
+        """Add a slice's contribution, unless the measurement's code has failed on an earlier slice."""
         if self.failed:
             return
         if one.part is not None:
@@ -78,16 +78,16 @@ class _Contributions:
             return None
 
     def fail(self, failure: str) -> None:
-        """Leave a line in the log."""
+        """Record and log the failure."""
         self.failed = True
         log.error("a measurement failed", measurement=self.measure.name, error=failure)
 
 
 def measure_series(series: SeriesView) -> MeasuredSeries:
-    """All measurements that cover the series' modality, in a fixed order; what cannot be taken is left out."""
+    """All measurements that cover the series' modality, in a fixed order; those that cannot be taken are left out."""
     measures = series_measures(series.header.modality)
     for compute in dict.fromkeys(one for measure in measures for one in measure.shared):
-        with suppress(Exception):  # it fails again, and is reported, where a slice asks for it
+        with suppress(Exception):  # it fails again, and is reported, when a slice needs it
             series.once(compute)
     readings = series.each(measure_slice, range(len(series.slices)))
     _note_unreadable(series, readings)
@@ -110,7 +110,7 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
 
 
 def measure_slice(index: int, series: SeriesView) -> SliceReading:
-    """What one slice of the series contributes to all measurements."""
+    """Contributions of one slice of the series to all measurements."""
     one = series.slices[index]
     radiograph = series.read(one)
     if radiograph is None:
@@ -138,7 +138,7 @@ def _note_unreadable(series: SeriesView, readings: Sequence[SliceReading | Decod
 
 
 def _middle(series: SeriesView, measured: Sequence[int]) -> Radiograph | None:
-    """The last slice of the first half that was measured, else the first one."""
+    """The last measured slice of the first half, else the first measured one."""
     if not measured:
         return None
     index = max((one for one in measured if one <= len(series.slices) // 2), default=measured[0])
@@ -150,7 +150,7 @@ def _said(error: Exception) -> str:
 
 
 def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:
-    """Which slices the masks of each measurement lie on, in words."""
+    """The slices with masks of each measurement, in words."""
     marked: dict[str, list[int]] = {}
     for mask in masks:
         marked.setdefault(mask.measurement, []).append(mask.index + 1)

@@ -1,4 +1,4 @@
-"""A series as measurements see it: its slices, each with intermediates that are computed once."""
+"""A series as measurements use it: its slices, each with intermediates that are computed once."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 Values = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Decode = Callable[[Path, int], Radiograph]
-"""Decodes the frame of a file, counted from 0; DecodeError gives the reason if it cannot."""
+"""Decodes a frame, counted from 0, of a file; DecodeError gives the reason if that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceTools:
-    """``decode`` gives pixels to this process. Where slices are measured, which ``spread`` knows, ``there`` decodes."""
+    """``decode`` decodes in this process; ``there`` decodes in the processes where ``spread`` measures slices."""
 
     decode: Decode
     spread: Spread = field(default_factory=Spread)
@@ -33,7 +33,7 @@ class SliceTools:
 
 
 class SeriesView:
-    """The slices of one stack in the order of space; ``unreadable`` counts those that could not be decoded."""
+    """The slices of one stack in spatial order; ``unreadable`` counts those that could not be decoded."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class SeriesView:
         tools: SliceTools,
         computed: Mapping[Callable[..., Any], Any] | None = None,
     ) -> None:
-        """``computed`` is what :meth:`once` gives from the beginning."""
+        """``computed`` holds results that :meth:`once` returns without computing them."""
         self.header = header
         self.slices = slices
         self.reason = ""
@@ -57,7 +57,7 @@ class SeriesView:
         return len(self._bad)
 
     def once(self, compute: Callable[[SeriesView], T]) -> T:
-        """What the function gives for this series; computed at the first call."""
+        """Result of the function for this series; computed at the first call."""
         if compute not in self._computed:
             self._computed[compute] = compute(self)
         return cast("T", self._computed[compute])
@@ -74,7 +74,7 @@ class SeriesView:
         return radiograph if radiograph.shape == (one.rows, one.columns) else None
 
     def note(self, one: Slice, reason: str) -> None:
-        """The slice cannot be decoded."""
+        """Record that the slice cannot be decoded."""
         self._bad[one.digest, one.frame] = reason
         self.reason = self.reason or reason
 
@@ -83,7 +83,7 @@ class SeriesView:
         return self._bad.get((one.digest, one.frame))
 
     def each(self, function: Callable[[int, SeriesView], T], indices: Sequence[int]) -> list[T | DecodeLimitError]:
-        """What the function gives for each of these slices of the series, see :meth:`Spread.each`."""
+        """Results of the function for each of these slices of the series, see :meth:`Spread.each`."""
         tools = SliceTools(self._tools.there or self._tools.decode)
         view = SeriesView(self.header, self.slices, tools, self._computed)
         return self._tools.spread.each(function, indices, view)
@@ -113,7 +113,7 @@ class SliceView:
         self._computed: dict[Callable[..., Any], Any] = {}
 
     def once(self, compute: Callable[[SliceView], T]) -> T:
-        """What the function gives for this slice; computed at the first call."""
+        """Result of the function for this slice; computed at the first call."""
         if compute not in self._computed:
             self._computed[compute] = compute(self)
         return cast("T", self._computed[compute])

@@ -1,4 +1,4 @@
-"""A decoded image as measurements see it: the part that is not padding, on the scales that they work on."""
+"""A decoded image as measurements use it: the part that is not padding, on the scales that they need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 WHITE = 65535.0
 LEVELS = 255.0
-"""Sharpness formulas in the literature are stated for 8-bit images; ``levels`` has that scale in float32."""
+"""Published sharpness formulas refer to 8-bit images; ``levels`` has that scale in float32."""
 
 
 PICTURE_HEADER = Header(
@@ -31,14 +31,14 @@ PICTURE_HEADER = Header(
     body_part_examined="CHEST",
     view_position="PA",
 )
-"""Header of a picture without one, as goldens and training images are: a frontal chest without spacing."""
+"""Header for pictures without one, such as goldens and training images: a frontal chest without spacing."""
 
 
 class ImageView:
     """The bounding box of the valid pixels at native resolution, with its header.
 
     ``display`` is uint16 (0 black, 65,535 white), ``stored`` float32 stored values, both (rows, columns);
-    ``mask`` is uint8, 255 where valid, None if every pixel of the box is.
+    ``mask`` is uint8, 255 where valid, None if every pixel of the box is valid.
     """
 
     def __init__(self, radiograph: Radiograph, header: Header) -> None:
@@ -52,7 +52,7 @@ class ImageView:
         self._computed: dict[Callable[..., Any], Any] = {}
 
     def once(self, compute: Callable[[ImageView], T]) -> T:
-        """What the function gives for this image; computed at the first call."""
+        """Result of the function for this image; computed at the first call."""
         if compute not in self._computed:
             self._computed[compute] = compute(self)
         return cast("T", self._computed[compute])
@@ -70,21 +70,21 @@ class ImageView:
 
     @cached_property
     def statistics(self) -> StoredStatistics:
-        """Of the valid stored values."""
+        """Order statistics of the valid stored values."""
         return _statistics(self)
 
     @property
     def varies(self) -> bool:
-        """Whether there are valid pixels with different stored values."""
+        """Whether the valid pixels have different stored values."""
         return self.pixels > 0 and self.statistics.highest > self.statistics.lowest
 
     @cached_property
     def stored(self) -> NDArray[np.float32]:
-        """Stored values as float32; invalid ones are replaced by the mean, so that they add nothing to the spectrum."""
+        """Stored values as float32; the mean replaces invalid ones, so they add nothing to the spectrum."""
         return self.stored_part(slice(None))
 
     def stored_part(self, part: slice | NDArray[np.intp] | tuple[slice, slice]) -> NDArray[np.float32]:
-        """A part of ``stored``, without making the whole."""
+        """A part of ``stored``, without computing all of it."""
         stored = self.stored_values[part].astype(np.float32)
         if self.mask is not None:
             stored[self.mask[part] == 0] = self._stored_mean
@@ -133,7 +133,7 @@ class StoredStatistics:
 
 
 def view_of(display: NDArray[np.uint16]) -> ImageView:
-    """A picture of presentation values, (rows, columns), 0 black and 65,535 white, without a header of its own."""
+    """View of a picture of presentation values, (rows, columns), 0 black and 65,535 white, without a header."""
     return ImageView(Radiograph(display, display, (0, 65535), None), PICTURE_HEADER)
 
 
@@ -165,7 +165,7 @@ def _statistics(view: ImageView) -> StoredStatistics:
 
 
 def _unsigned(stored: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
-    """Signed values moved up so that the lowest possible one is 0."""
+    """Signed values shifted so that the lowest possible value is 0."""
     unsigned: NDArray[np.unsignedinteger] = stored.view(f"u{stored.dtype.itemsize}")
     if stored.dtype.kind == "i":
         return unsigned ^ unsigned.dtype.type(1 << 8 * stored.dtype.itemsize - 1)

@@ -1,1 +1,1 @@
-"""Where in the image a finding was seen: class maps, gradients without torch, and the maps made of them."""
+"""Where in the image a finding was seen: class maps, gradients without torch, and maps made from gradients."""

@@ -1,7 +1,7 @@
-"""A package's graph and the further sessions that explain it, each made when it is first needed.
+"""A package's graph and the further sessions that explain it, each created at its first use.
 
-The first runs for every image. The second holds only the part that makes maps from gradients; it is for the
-few images that are flagged. One run of it answers for several classes: a row of ``seed`` each.
+The graph's own session runs for every image. The session for gradients holds only the part that maps need and runs
+for the few flagged images. One run covers several classes, one row of ``seed`` each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 
 class ExplainedGraph:
-    """The graph of a file; may be used from several threads."""
+    """The graph of a package; may be used from several threads."""
 
     def __init__(self, path: Path, card: Card, accelerator: Accelerator, settings: AssessSettings) -> None:
         """ModelPackageError if the card's contract allows no maps."""
@@ -57,7 +57,7 @@ class ExplainedGraph:
         return np.asarray(session.run([method], feed, timeout_s)[method][:, 0], np.float32)
 
     def logits_of_views(self, inputs: Arrays) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-        """A function from other global views of the same image to logits, shape (C,); crops are computed only once."""
+        """A function from other global views of the same image to logits, shape (C,); crops are evaluated only once."""
         view_name, name = self.tensors.view, self.tensors.logits
         session = self._session("moving", lambda: self._split()[1])
         if any(name not in inputs for name in session.inputs):

@@ -22,14 +22,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Maps by column of the logits, float32 in [0, 1] over the whole source image, and how they were made."""
+    """Maps by column of the logits, float32 in [0, 1] over the whole source image, and the method."""
 
     maps: Mapping[int, NDArray[np.float32]]
     method: str
 
 
 class Explainer:
-    """Explains one package. It never raises: a verdict neither waits for its map nor fails with it."""
+    """Explains one package. It never raises: a failed map never delays or loses a verdict."""
 
     def __init__(self, package: Package, accelerator: Accelerator, settings: AssessSettings) -> None:
         graph = package.folder if package.folder.is_file() else package.folder / GRAPH_NAME
@@ -45,9 +45,9 @@ class Explainer:
     ) -> Explanation:
         """Maps of the findings in ``columns``; ``class_maps``, shape (C, rows, columns), is the graph's own output.
 
-        All columns share one run. If the graph cannot be differentiated the log says it once; if an image takes too
-        long or fails, only this image is affected. Then the graph's own class maps are shown, or without them those
-        of occlusion, or none.
+        All columns share one run. If the graph cannot be differentiated, this is logged once; if an image takes too
+        long or fails, only this image is affected. The fallbacks are the graph's own class maps, then occlusion, then
+        no map.
         """
         if not columns:
             return Explanation({}, self._own_method)
@@ -60,7 +60,7 @@ class Explainer:
         return Explanation(maps_of, self._own_method)
 
     def _methods(self, has_class_maps: bool) -> Sequence[str]:
-        """What to try, in order, before the graph's own class maps."""
+        """The methods to try, in order, before the graph's own class maps."""
         chosen = SaliencyMethod.GRADCAM if self._method is SaliencyMethod.CLASS_MAP else self._method
         if not has_class_maps:
             return [m.value for m in dict.fromkeys((chosen, SaliencyMethod.OCCLUSION)) if m.value not in self._unusable]

@@ -1,4 +1,4 @@
-"""Every way of showing where a class was seen, by name: from a graph and one image's inputs to maps in [0, 1]."""
+"""All saliency methods by name: from a graph and one image's inputs to maps in [0, 1] of where a class was seen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.settings import SaliencyMethod
 
 CENTRE, RANDOM = "centre", "random"
 BASELINES = (CENTRE, RANDOM)
-"""Maps of someone who did not look at the image; every method has to beat them."""
+"""Baselines that ignore the image; every method has to beat them."""
 METHODS: tuple[str, ...] = (*SaliencyMethod, *BASELINES)
 CELLS = 16
 """Occlusion: cells along a side of the map; the patch is two cells wide and moves by one."""
@@ -27,17 +27,17 @@ def explain(
     method: str, graph: ExplainedGraph, inputs: GraphInputs, columns: Sequence[int],
     *, timeout_s: float | None = None, seed: int = 0,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """Where the classes of some columns of the logits were seen.
+    """Maps of where the classes of some columns of the logits were seen.
 
     Shape (columns, rows, columns of the map), 0 to 1 with each map's peak at 1 (a map without any evidence stays 0);
-    the maps cover the whole source image. ``seed`` is that of the random baseline.
+    the maps cover the whole source image. ``seed`` is for the random baseline.
 
     Raises
     ------
     UnsupportedOperatorError, ModelPackageError
         The graph cannot be differentiated, or has no taps.
     TimeoutError
-        It took longer than ``timeout_s``.
+        The method took longer than ``timeout_s``.
     ValueError
         The method is unknown.
     """
@@ -63,9 +63,9 @@ def explain(
 def occlusion(
     graph: ExplainedGraph, inputs: GraphInputs, columns: Sequence[int], timeout_s: float | None
 ) -> NDArray[np.float32]:
-    """How much each logit falls when a grey patch hides a place (Zeiler and Fergus, ECCV 2014).
+    """Decrease of each logit when a grey patch hides a place (Zeiler and Fergus, ECCV 2014).
 
-    Only the global view is hidden: crops have no place in it. A cell gets the mean of the four patches that cover it;
+    Only the global view is hidden, not the crops. A cell gets the mean of the four patches that cover it;
     a logit that rises counts as 0. Shape (columns, CELLS, CELLS).
     """
     until = None if timeout_s is None else time.monotonic() + timeout_s
@@ -91,7 +91,7 @@ def occlusion(
 
 
 def normalised(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scaled to [0, 1] by the map's peak; a map that is nowhere positive becomes 0."""
+    """The map scaled to [0, 1] by its peak; a map without positive values becomes 0."""
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     peak = float(finite.max(initial=0.0))
     return np.clip(finite / peak, 0.0, 1.0).astype(np.float32) if peak > 0 else np.zeros(values.shape, np.float32)

@@ -19,7 +19,7 @@ def shares(view: ImageView) -> NDArray[np.float64]:
 
 def _mean(view: ImageView) -> float:
     share = view.once(shares)
-    return float((share * np.arange(len(share))).sum())  # a product of vectors would wake the threads of the BLAS
+    return float((share * np.arange(len(share))).sum())  # a dot product of vectors would start the threads of the BLAS
 
 
 def _brightness(view: ImageView) -> float:

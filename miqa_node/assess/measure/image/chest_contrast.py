@@ -89,10 +89,10 @@ CNR_LUNG_MEDIASTINUM = ImageMeasure(
 
 
 def _region(view: ImageView, box: Box) -> tuple[float, float] | None:
-    """(mean, noise) of presentation values in the box; None when it is tiny, padded or uniform.
+    """(mean, noise) of presentation values in the box; None if it is tiny, padded or uniform.
 
-    The noise is measured on stored values and put on the presentation scale by the ratio of both standard
-    deviations: presentation values of few bits lie far apart, and their steps would pass for noise or hide it.
+    The noise is measured on stored values and converted to the presentation scale by the ratio of both standard
+    deviations: the steps of presentation values with few bits would look like noise or hide it.
     """
     region = place(view.shape, box)
     display, stored = view.display[region], view.stored_values[region]

@@ -1,7 +1,7 @@
 """Contrast as a viewer shows it: how much of the grey scale the image uses, and what is pure white or black.
 
-Measured after the window that is stored with the image and before any stretch: models see images stretched between
-their percentiles, so a window that leaves 2 % of the grey scale looks to them like any other.
+Measured after the window stored with the image and before any stretch: models see images stretched between their
+percentiles, so a window that uses only 2 % of the grey scale looks normal to them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from miqa_node.assess.measure.view import WHITE, ImageView
 
 SECTION = "Range and exposure"
 MIDDLE = (0.15, 0.85)
-"""The rows and columns that count as the body: collimation, markers and direct exposure lie mostly outside."""
+"""Middle rows and columns, treated as the body: collimation, markers and direct exposure lie mostly outside."""
 LOW_SHARE, HIGH_SHARE = 0.05, 0.95
 END_SHARE = 0.01
 """Within this share of the display range of white or black, an 8-bit viewer shows no structure."""
 
 
 def middle_shares(view: ImageView) -> NDArray[np.float64]:
-    """Share of the valid pixels of the middle at each of the 65,536 presentation values; empty without any."""
+    """Share of the middle's valid pixels at each of the 65,536 presentation values; empty if there are none."""
     rows, columns = (slice(int(MIDDLE[0] * side), max(1, round(MIDDLE[1] * side))) for side in view.shape)
     middle = np.ascontiguousarray(view.display[rows, columns])
     mask = None if view.mask is None else np.ascontiguousarray(view.mask[rows, columns])

@@ -69,7 +69,7 @@ EDGE_SLOPE_10_90 = ImageMeasure(
 
 
 def edge_widths_px(view: ImageView) -> NDArray[np.float64]:
-    """10–90 % rise distances, in pixels, of the strongest edge of each tile, of up to 300 tiles.
+    """10–90 % rise distances, in pixels, of the strongest edge of each tile, up to 300 tiles.
 
     Each is read from a profile along the gradient, averaged over five parallel lines, between the ends of the
     monotone run around the steepest point (after Marziliano et al., ICIP 2002, along the gradient instead of the
@@ -85,7 +85,7 @@ def edge_widths_px(view: ImageView) -> NDArray[np.float64]:
 def strongest_edges(view: ImageView) -> Edges:
     """(row, column, unit gradient x, y) of the steepest point of every tile, steepest tiles first.
 
-    Searched at half resolution, which finds edges rather than noise.
+    The search runs at half resolution, which finds edges rather than noise.
     """
     half = cv2.resize(view.levels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     gx = cv2.Sobel(half, cv2.CV_32F, 1, 0, ksize=3)
@@ -129,9 +129,9 @@ def profiles_across(view: ImageView, edges: Edges) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Rises:
-    """Of each profile: its contrast in levels, and how many samples before and after its middle it is at 10 and 90 %.
+    """Of each profile: contrast in levels, and distance in samples from the middle back to 10 % and on to 90 %.
 
-    Infinite where a profile is too weak or does not get there.
+    Infinite if a profile is too weak or does not reach the level.
     """
 
     contrast: NDArray[np.float64]
@@ -145,7 +145,7 @@ class Rises:
 
 
 def rises(profiles: NDArray[np.float32]) -> Rises:
-    """How rising profiles, shape (edges, samples), rise around their middle."""
+    """Contrast and 10 % and 90 % points of rising profiles, shape (edges, samples)."""
     middle = profiles.shape[1] // 2
     upper = _run_to_plateau(profiles[:, middle:])
     lower = -_run_to_plateau(-profiles[:, middle::-1])
@@ -160,7 +160,7 @@ def rises(profiles: NDArray[np.float32]) -> Rises:
 
 
 def _run_to_plateau(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The highest value before a profile, read from its first sample, falls back by a tenth of its rise."""
+    """The highest value of each profile before it falls by a tenth of its rise; the first sample is the start."""
     highest = np.maximum.accumulate(profiles, axis=1)
     fallen = highest - profiles > 0.1 * (highest - profiles[:, :1]) + 0.5
     stop = np.where(fallen.any(axis=1), fallen.argmax(axis=1), profiles.shape[1] - 1)
@@ -168,7 +168,7 @@ def _run_to_plateau(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _first_crossing(profiles: NDArray[np.floating], level: float) -> NDArray[np.float64]:
-    """Where each profile first reaches ``level``, interpolated, in samples; infinite where it does not.
+    """Where each profile first reaches ``level``, interpolated, in samples; infinite if it never does.
 
     >>> _first_crossing(np.array([[0.0, 0.5, 1.0], [0.0, 0.1, 0.2]]), 0.9).tolist()
     [1.8, inf]

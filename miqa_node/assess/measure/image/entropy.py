@@ -1,4 +1,4 @@
-"""How many different grey values an image uses, and how evenly."""
+"""How many different grey values an image uses, and how evenly it uses them."""
 
 from __future__ import annotations
 

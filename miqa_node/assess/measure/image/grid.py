@@ -1,4 +1,4 @@
-"""Lines of an anti-scatter grid: how strong, and how fine."""
+"""Lines of an anti-scatter grid: strength and frequency."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ GRID_FREQUENCY = ImageMeasure(
 def _lines(view: ImageView, axis: int) -> NDArray[np.float32]:
     """Evenly chosen lines of stored values along ``axis``, shape (lines, length).
 
-    A few pixels at the end are left out so that the length has no large prime factor, which would slow the FFT down.
+    A few pixels at the end are dropped: a length with a large prime factor would slow the FFT down.
     """
     length, count = view.shape[axis], view.shape[1 - axis]
     while cv2.getOptimalDFTSize(length) != length:
@@ -95,7 +95,7 @@ def _lines(view: ImageView, axis: int) -> NDArray[np.float32]:
     chosen = np.linspace(0, count - 1, min(MAX_LINES, count)).astype(np.intp)
     if axis == 1:
         return view.stored_part(chosen)[:, :length]
-    # Columns are taken row by row, and transposed by a routine that does it block by block: both for the cache.
+    # For the cache, columns are gathered row by row and transposed block by block.
     stripes = [
         np.take(view.stored_part(slice(row, min(row + ROWS_AT_ONCE, length))), chosen, axis=1)
         for row in range(0, length, ROWS_AT_ONCE)
@@ -117,7 +117,7 @@ def _line_spectrum(lines: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDA
 
 
 def _highest_peak(power: NDArray[np.float64], frequencies: NDArray[np.float64]) -> tuple[float, float]:
-    """(dB above the neighbourhood, cycles per pixel) of the highest narrow peak; −inf when there is no power."""
+    """(dB above the neighbourhood, cycles per pixel) of the highest narrow peak; −inf if there is no power."""
     first = max(BACKGROUND_BINS, int(np.searchsorted(frequencies, LOWEST_FREQUENCY)))
     first = min(first, len(power) // 4)
     padded = np.pad(power, BACKGROUND_BINS // 2, mode="reflect")

@@ -8,7 +8,7 @@ from miqa_node.assess.measure.view import ImageView
 
 
 def _variance(view: ImageView) -> float:
-    """Of the 4-neighbour Laplacian of levels in [0, 255]; a plane has none.
+    """Variance of the 4-neighbour Laplacian of levels in [0, 255]; 0 for a linear ramp.
 
     >>> import numpy as np
     >>> round(LAPLACIAN_VARIANCE.of(np.indices((40, 40))[1] * 257), 3) < 50.0

@@ -1,4 +1,4 @@
-"""The most frequent variance of small neighbourhoods, which is that of the noise."""
+"""The most frequent variance of small neighbourhoods, an estimate of the noise variance."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from miqa_node.assess.measure.view import ImageView
 SMALLEST_SIDE = 32
 TILE = 8
 TILES_AT_ONCE = 8
-"""Rows of tiles that are computed together: they stay in the processor's cache."""
+"""Rows of tiles processed together, few enough for the processor's cache."""
 BINS_PER_DECADE = 20
 
 
 def local_variance_mode(view: ImageView) -> float | None:
     """The most frequent variance of stored values in tiles of 8 × 8 pixels.
 
-    Anatomy adds variance in few tiles and noise in all, so the mode belongs to the noise (Sijbers et al., Phys Med
+    Anatomy adds variance in few tiles, noise in all; so the mode is that of the noise (Sijbers et al., Phys Med
     Biol 52, 2007). Found on a logarithmic histogram of 20 classes per decade, smoothed over five.
 
     >>> noise = np.random.default_rng(0).normal(30000.0, 100.0, (400, 400))

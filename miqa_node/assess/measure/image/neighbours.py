@@ -1,7 +1,7 @@
 """Differences between neighbouring pixels, for all measurements that need them, in one pass over the image.
 
-The pass goes by stripes of rows that stay in the processor's cache with all that is computed from them: whole images as
-intermediates cost several times as much.
+The pass works on stripes of rows that fit in the processor's cache together with their intermediates; intermediates
+of the whole image would take several times as long.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STRIPE_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class NeighbourDifferences:
-    """Of levels in [0, 255], float64. The first two leave out what padding touches.
+    """Of levels in [0, 255], float64. The first two exclude pixels next to padding.
 
     ``laplacian_variance`` is that of the 4-neighbour Laplacian, ``gradient_energy`` the mean of Gx² + Gy² with 3 × 3
     Sobel kernels. ``column_steps`` and ``row_steps`` are the mean absolute differences between each column (row) and
@@ -33,7 +33,7 @@ class NeighbourDifferences:
 
 
 def neighbour_differences(view: ImageView) -> NeighbourDifferences:
-    """All of them; the image has two rows and columns at least.
+    """All differences; the image has at least two rows and columns.
 
     >>> from miqa_node.assess.measure.view import view_of
     >>> ramp = np.tile(np.arange(0, 40 * 257, 257, np.uint16), (40, 1))  # rises by one level from column to column

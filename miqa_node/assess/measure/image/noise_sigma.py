@@ -1,4 +1,4 @@
-"""How noisy an image is, on the scale of its stored values, whatever the window."""
+"""Noise of an image on the scale of its stored values, independent of the window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS_AT_ONCE = 512
 
 
 def _sigma(view: ImageView) -> float | None:
-    """Saturated pixels, those with the lowest or highest stored value of the image, have no noise and are left out."""
+    """Saturated pixels, those with the lowest or highest stored value of the image, have no noise and are excluded."""
     return noise_sigma(view.stored_values, _unsaturated(view))
 
 
@@ -63,9 +63,9 @@ NOISE_SHARE = ImageMeasure(
 def noise_sigma(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -> float | None:
     """Standard deviation of white noise: median of |HH| / 0.6745 over the Haar HH band (Donoho, Johnstone 1994).
 
-    ``usable`` says which pixels count, None for all; a 2 × 2 block counts when its four pixels do. The median is
-    interpolated inside its integer class, so that noise below one stored value is still resolved; of values deeper
-    than 16 bits it is taken as it is.
+    ``usable`` says which pixels count, None for all; a 2 × 2 block counts if all four pixels do. The median is
+    interpolated inside its integer class, which resolves noise below one stored value; for values deeper than 16
+    bits it is not interpolated.
 
     >>> values = np.random.default_rng(0).normal(1000.0, 5.0, (200, 200)).astype(np.uint16)
     >>> 4.75 < noise_sigma(values, None) < 5.25
@@ -86,7 +86,7 @@ def noise_sigma(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -
 def _diagonal(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -> NDArray[np.signedinteger]:
     """2 · |HH| of all usable blocks."""
     rows, columns = stored.shape[0] // 2 * 2, stored.shape[1] // 2 * 2
-    # Rows first: they lie in one piece, and half of the pixels remain for the differences that do not.
+    # Rows first, as they are contiguous: only half of the pixels remain for the strided differences.
     above, below = stored[0:rows:2, :columns], stored[1:rows:2, :columns]
     differences = np.subtract(above, below, dtype=np.int64 if stored.dtype.itemsize > 2 else np.int32)
     diagonal: NDArray[np.signedinteger] = np.abs(differences[:, 0::2] - differences[:, 1::2])
@@ -106,7 +106,7 @@ def _grouped_median(counts: NDArray[np.intp]) -> float:
 
 
 def _unsaturated(view: ImageView) -> NDArray[np.bool_] | None:
-    """None when all pixels count; saturation is only cut out where it is more than a stray pixel."""
+    """None if all pixels count; saturated pixels are excluded only if they are more than stray pixels."""
     statistics = view.statistics
     usable = None if view.mask is None else view.mask > 0
     for share, limit in ((statistics.share_lowest, statistics.lowest), (statistics.share_highest, statistics.highest)):

@@ -1,4 +1,4 @@
-"""Shares of pixels at the ends of the range, and what of them only the window cuts off."""
+"""Shares of pixels at the ends of the range, and the share that only the window clips."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from miqa_node.assess.measure.view import ImageView
 
 
 def _energy(view: ImageView) -> float:
-    """Mean of Gx² + Gy² of levels in [0, 255]; a ramp of one level a pixel has 8² but at its edges.
+    """Mean of Gx² + Gy² of levels in [0, 255]; 8² for a ramp of one level per pixel, except at the image's edges.
 
     >>> import numpy as np
     >>> 60.0 < TENENGRAD.of(np.indices((40, 40))[1] * 257) < 64.0

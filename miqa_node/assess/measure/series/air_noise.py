@@ -27,7 +27,7 @@ def _averaged_deviation(view: SliceView) -> float | None:
 
 
 def middle(_: SeriesView | None, parts: Sequence[float]) -> float | None:
-    """The median of all slices.
+    """The median over all slices.
 
     >>> middle(None, [4.0, 9.0, 5.0])
     5.0
@@ -36,7 +36,7 @@ def middle(_: SeriesView | None, parts: Sequence[float]) -> float | None:
 
 
 def worst(_: SeriesView | None, parts: Sequence[float]) -> float | None:
-    """The largest of all slices.
+    """The largest value of all slices.
 
     >>> worst(None, [4.0, 9.0, 5.0])
     9.0

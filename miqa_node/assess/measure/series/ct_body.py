@@ -17,7 +17,7 @@ BODY_HU = -300.0
 AIR_HU = -1000.0
 NOISE_WINDOW_MM = 6.0
 RING_MM = (5.0, 40.0)
-"""Streaks are looked for in the air between these distances from the skin."""
+"""Distances from the skin, in mm, of the air that is searched for streaks."""
 EDGE_PX = 3
 MIN_RING_PX = 500
 
@@ -31,12 +31,12 @@ class CtSlice(NamedTuple):
 
     @property
     def window_px(self) -> int:
-        """Side of the window that noise is measured in; odd."""
+        """Side of the window in which noise is measured; odd."""
         return max(3, round(NOISE_WINDOW_MM / self.spacing_mm) | 1)
 
 
 class SoftTissue(NamedTuple):
-    """Where a window of soft tissue is centred, and the standard deviation in it."""
+    """Pixels on which a window of soft tissue is centred, and the standard deviation in that window."""
 
     mask: Mask
     deviation: Values
@@ -63,7 +63,7 @@ def find_body(image: Values) -> Mask:
 
 
 def soft_tissue(view: SliceView) -> SoftTissue | None:
-    """Windows that lie in the body and have a mean of soft tissue; None without a body."""
+    """Windows inside the body whose mean is that of soft tissue; None without a body."""
     plane = view.once(ct_slice)
     if plane is None:
         return None
@@ -78,7 +78,7 @@ def soft_tissue(view: SliceView) -> SoftTissue | None:
 
 
 def air_ring(view: SliceView) -> Mask | None:
-    """Air 5 to 40 mm from the skin, inside the field of view; None where it is small."""
+    """Air 5 to 40 mm from the skin, inside the field of view; None if its area is too small."""
     plane = view.once(ct_slice)
     if plane is None:
         return None
@@ -88,7 +88,7 @@ def air_ring(view: SliceView) -> Mask | None:
 
 @lru_cache(maxsize=4)
 def from_centre(rows: int, columns: int) -> NDArray[np.float64]:
-    """Distance in pixels of every pixel from the centre of the slice, not to be written to."""
+    """Distance of every pixel from the centre of the slice, in pixels; read-only."""
     y, x = np.ogrid[:rows, :columns]
     distance = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2)
     distance.flags.writeable = False

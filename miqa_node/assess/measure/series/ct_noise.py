@@ -26,7 +26,7 @@ def _histogram(view: SliceView) -> Counts | None:
 
 
 def most_frequent(histograms: Sequence[Counts]) -> float | None:
-    """The middle of the highest class of their sum, smoothed over five; None if they are empty.
+    """The centre of the highest class of the summed histograms, smoothed over five classes; None if they are empty.
 
     >>> counts = np.zeros(CLASSES, int); counts[18:23] = (1, 5, 9, 5, 1)
     >>> most_frequent([counts, counts])

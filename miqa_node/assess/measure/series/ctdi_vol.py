@@ -17,7 +17,7 @@ def _dose(view: SliceView) -> float | None:
 
 
 def mean(_: SeriesView | None, parts: Sequence[float]) -> float | None:
-    """Of all slices that have a dose.
+    """Mean of all slices that have a dose.
 
     >>> mean(None, [8.0, 10.0])
     9.0

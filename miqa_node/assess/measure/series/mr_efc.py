@@ -33,7 +33,7 @@ def _sums(view: SliceView) -> SignalSums:
 
 
 def entropy_focus(_: SeriesView | None, parts: Sequence[SignalSums]) -> float | None:
-    """Atkinson et al., IEEE TMI 16, 1997, over its greatest value as in MRIQC; None without any signal.
+    """Atkinson et al., IEEE TMI 16, 1997, divided by its maximum as in MRIQC; None without any signal.
 
     >>> round(entropy_focus(None, [SignalSums(100.0, 100.0, 0.0, 100)]), 6)  # all pixels are equal
     1.0

@@ -18,13 +18,13 @@ MR = ("MR",)
 THRESHOLD_SLICES = 15
 MIN_FOREGROUND_SHARE = 0.02
 SAMPLES_PER_SLICE = 20_000
-"""Medians are of up to this many evenly spread pixels of each slice."""
+"""Maximum number of evenly spread pixels of each slice that medians use."""
 AIR_MM_FACTOR = 0.03
-"""Air begins this share of the image's side away from the patient."""
+"""Distance of the air region from the patient, as a share of the image's side."""
 
 
 class MrSlice(NamedTuple):
-    """Magnitude, the patient, and the patient with a margin: what is outside of it is air."""
+    """Magnitude, the patient, and the patient with a margin; everything outside the margin is air."""
 
     values: Values
     patient: Mask
@@ -32,7 +32,7 @@ class MrSlice(NamedTuple):
 
 
 class SampledSignal(NamedTuple):
-    """Evenly spread values of a slice: of the foreground, and of air, which is empty where there is none."""
+    """Evenly spread values of a slice: of the foreground, and of air (empty if there is none)."""
 
     foreground: Values
     air: Values
@@ -45,7 +45,7 @@ def magnitude(view: SliceView) -> Values:
 
 
 def mr_slice(view: SliceView) -> MrSlice | None:
-    """None where the patient covers hardly anything."""
+    """None if the patient covers hardly any pixels."""
     values = view.once(magnitude)
     patient = find_patient(values, view.series.once(threshold))
     if patient.mean() < MIN_FOREGROUND_SHARE:
@@ -56,7 +56,7 @@ def mr_slice(view: SliceView) -> MrSlice | None:
 
 
 def signal(view: SliceView) -> SampledSignal | None:
-    """What the slice contributes to signal and noise; None without a patient."""
+    """The slice's contribution to signal and noise; None without a patient."""
     plane = view.once(mr_slice)
     if plane is None:
         return None
@@ -69,13 +69,13 @@ def foreground_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:
 
 
 def air_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:
-    """All samples of air; empty where the scanner blanks it, which leaves nothing to compare with."""
+    """All samples of air; empty if the scanner sets air to zero, as there is then no noise to compare with."""
     air = np.concatenate([one.air for one in parts]).astype(np.float64) if parts else np.zeros(0)
     return air if len(air) > 1 and np.median(air) > 0.0 else np.zeros(0)
 
 
 def threshold(series: SeriesView) -> float:
-    """Between patient and air, from slices all over the stack."""
+    """Threshold between patient and air, from slices of the whole stack."""
     images = series.sample(THRESHOLD_SLICES)
     return find_threshold(images) if images else 0.0
 
@@ -92,7 +92,7 @@ def find_threshold(images: Sequence[Values]) -> float:
 
 
 def find_patient(image: Values, level: float) -> Mask:
-    """What is brighter than the threshold, without single pixels."""
+    """Pixels brighter than the threshold, without isolated ones."""
     bright = (image > level).astype(np.uint8)
     patient: Mask = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     return patient

@@ -1,4 +1,4 @@
-"""What happens along the phase direction of an MR series: ghosts half a field away, and a patient that folds over."""
+"""Artefacts along the phase direction of an MR series: ghosts at half the field of view, and fold-over."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MIN_AIR_PX = 100
 
 
 class GhostSignal(NamedTuple):
-    """Sampled signal of a slice, and by how much the air of the ghosts is brighter; None where it cannot be read."""
+    """Sampled signal of a slice, and the excess brightness of air where ghosts lie; None if it cannot be measured."""
 
     sampled: SampledSignal
     excess: float | None
 
 
 def _ends(view: SliceView) -> tuple[float, Mask] | None:
-    """(share in percent of both ends of the phase direction that is patient, the pixels)."""
+    """(percentage of both ends of the phase direction that the patient covers, those pixels)."""
     plane, phase_columns = view.once(mr_slice), view.header.phase_columns
     if plane is None or phase_columns is None:
         return None
@@ -69,7 +69,7 @@ def _ghost(view: SliceView) -> GhostSignal | None:
 
 
 def ghost_share(_: SeriesView | None, parts: Sequence[GhostSignal]) -> float | None:
-    """In percent of the median of the foreground, of the worst slice.
+    """Ghosts of the worst slice, in percent of the median of the foreground.
 
     >>> sampled = SampledSignal(np.full(9, 200.0), np.full(9, 2.0))
     >>> ghost_share(None, [GhostSignal(sampled, 4.0), GhostSignal(sampled, 10.0)])

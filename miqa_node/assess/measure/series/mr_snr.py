@@ -1,4 +1,4 @@
-"""Signal to noise of an MR series: within the patient, against air, and as energy."""
+"""Signal to noise ratio of an MR series: within the patient, relative to air, and as energy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texture of the noise of a CT series: where its power spectrum peaks."""
+"""Noise texture of a CT series: the peak frequency of its power spectrum."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PatchSpectrum(NamedTuple):
 
 
 def _spectrum(view: SliceView) -> PatchSpectrum | None:
-    """Of patches that are soft tissue throughout, their mean plane taken away (ICRU 87)."""
+    """Spectrum of patches that contain only soft tissue, after subtracting a fitted plane (ICRU 87)."""
     plane, soft = view.once(ct_slice), view.once(soft_tissue)
     if plane is None or soft is None:
         return None
@@ -52,7 +52,7 @@ def _without_plane(patch: Values) -> NDArray[np.float64]:
 
 
 def peak_frequency(power: NDArray[np.float64], spacing_mm: float) -> float:
-    """Radial average of the spectrum, its highest class (1/mm).
+    """Frequency (1/mm) of the highest class of the radially averaged spectrum.
 
     >>> spectrum = np.zeros((PATCH, PATCH)); spectrum[0, 8] = spectrum[8, 0] = 1.0
     >>> peak_frequency(spectrum, 0.5)

@@ -1,4 +1,4 @@
-"""Brightness that jumps from slice to slice of an MR volume, although the slices show the same."""
+"""Brightness jumps between slices of an MR volume that show the same anatomy."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from miqa_node.imaging.slices import volumes
 
 THUMBNAIL_PX = 32
 MIN_SLICES = 5
-"""Slices of a localizer or of a short stack lie too far apart to be compared."""
+"""Slices of a localizer or of a short stack lie too far apart to compare."""
 MIN_LIKENESS = 0.8
-"""Correlation with the neighbours from which a slice shows what they show: only then can brightness be compared."""
+"""Minimum correlation with the neighbours: brightness is only comparable if the slices show the same anatomy."""
 
 
 class SliceBrightness(NamedTuple):
@@ -34,9 +34,9 @@ def _brightness(view: SliceView) -> SliceBrightness:
 
 
 def jumps(volume: Sequence[Values]) -> list[float]:
-    """For each slice but the first and last: how far its mean is from its neighbours', in percent of the median of all.
+    """For each slice but the first and last: difference of its mean from its neighbours', in % of the median of all.
 
-    0 where the slice shows something else than its neighbours do.
+    0 if the slice does not show the same as its neighbours.
 
     >>> slices = [np.outer(np.arange(8.0), np.ones(8)) * gain for gain in (1.0, 1.0, 1.2, 1.0, 1.0)]
     >>> [round(one) for one in jumps(slices)]

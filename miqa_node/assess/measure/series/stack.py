@@ -1,4 +1,4 @@
-"""How the slices of a series lie: their number, distances, gaps and extent. Read from headers alone."""
+"""Geometry of the slices of a series: number, distances, gaps and extent, from headers alone."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from miqa_node.domain.assessment import Measurement
 
 SECTION = "CT and MR series"
 MIN_PLACES = 4
-"""With fewer there is no usual distance: the planes of a localizer lie where they are needed."""
+"""With fewer places there is no usual distance: the planes of a localizer have arbitrary positions."""
 GAP_TOLERANCE = 0.1
-"""Two neighbours are as far apart as all others when they are within this share of the median distance."""
+"""A distance counts as usual if it differs from the median by no more than this share."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlicePlaces:
-    """``places_mm`` along the normal, ascending and each once; ``usual_mm`` is their median distance."""
+    """``places_mm`` along the normal, ascending, without duplicates; ``usual_mm`` is their median distance."""
 
     places_mm: NDArray[np.float64]
     usual_mm: float
     gaps_mm: NDArray[np.float64]
     largest: int = -1
-    """Index in ``places_mm`` of the place before the largest gap; -1 without one."""
+    """Index in ``places_mm`` of the place before the largest gap; -1 if there is no gap."""
 
 
 def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = None) -> SlicePlaces | None:
-    """None unless every slice has a place, and there are two different ones.
+    """None unless every slice has a place, and at least two places differ.
 
-    A distance that occurs three times in a row, or that the thickness of the slices fills, is another part
-    of the protocol: thin slices through the skull's base and thick ones above it, or a localizer's few planes.
+    A distance that occurs three times in a row, or is within the slice thickness, is not a gap but another part
+    of the protocol: thin slices through the skull base and thick ones above it, or a localizer's few planes.
 
     >>> found = places_of([0.0, 5.0, 10.0, 25.0])
     >>> found.usual_mm, found.gaps_mm.tolist()
@@ -46,7 +46,7 @@ def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = No
     positions = np.array([place for place in places_mm if place is not None])
     if len(positions) != len(places_mm) or len(positions) < 2:
         return None
-    places = np.unique(np.round(np.sort(positions), 3))  # several echoes or phases lie at one place
+    places = np.unique(np.round(np.sort(positions), 3))  # several echoes or phases share one place
     if len(places) < 2:
         return None
     distances = np.diff(places)
@@ -62,7 +62,7 @@ def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = No
 
 
 def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where three or more distances in a row are equal."""
+    """Positions where three or more distances in a row are equal."""
     repeated = np.zeros(len(distances), bool)
     for first in range(len(distances) - 2):
         run = distances[first : first + 3]

@@ -1,4 +1,4 @@
-"""How far the field of view cuts the patient off on a CT series, and where."""
+"""How much of the patient the field of view of a CT series cuts off, and where."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from miqa_node.assess.measure.series_view import Mask, SliceView
 
 SMALL_FIELD_MM = 300.0
 CHOSEN_SHARE = 50.0
-"""A small field that the body fills at more than this share (%) of its edge was chosen: a spine, a heart, an ear."""
+"""A small field with more body than this (%) along its edge is intended: a spine, a heart, an ear."""
 
 
 def truncation(body: Mask) -> tuple[float, Mask]:
-    """(share of the field's circle in percent where the body touches it, the touching pixels).
+    """(percentage of the field's circle that the body touches, the touching pixels).
 
     >>> import numpy as np
     >>> round(truncation(np.ones((64, 64), bool))[0])

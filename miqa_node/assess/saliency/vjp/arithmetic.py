@@ -15,19 +15,19 @@ def _each(call: Call, parts: Mapping[int, Value]) -> dict[int, Value]:
 
 @rule("Add", "Sum")
 def add(call: Call) -> Mapping[int, Value]:
-    """Every term gets the gradient."""
+    """Every term receives the gradient."""
     return _each(call, {index: call.g for index, active in enumerate(call.active) if active})
 
 
 @rule("Sub")
 def subtract(call: Call) -> Mapping[int, Value]:
-    """The second term gets it negative."""
+    """The second term receives the negative gradient."""
     return _each(call, {i: -call.g if i else call.g for i in (0, 1) if call.active[i]})
 
 
 @rule("Mul")
 def multiply(call: Call) -> Mapping[int, Value]:
-    """Each factor gets it times the other."""
+    """Each factor receives the gradient times the other factor."""
     return _each(call, {i: call.g * call.x(1 - i) for i in (0, 1) if call.active[i]})
 
 
@@ -43,7 +43,7 @@ def divide(call: Call) -> Mapping[int, Value]:
 
 @rule("Pow")
 def power(call: Call) -> Mapping[int, Value]:
-    """Of the base; an exponent that is computed from the image is refused."""
+    """Gradient of the base; an exponent that depends on the image is refused."""
     call.only(0)
     x, exponent = call.x(), call.constant(1)
     if exponent.size == 1:
@@ -56,7 +56,7 @@ def power(call: Call) -> Mapping[int, Value]:
 
 @rule("Max", "Min")
 def extreme(call: Call) -> Mapping[int, Value]:
-    """To whatever input is the extreme; equal ones share it, as in torch.maximum."""
+    """The gradient goes to the extreme input; equal inputs share it, as in torch.maximum."""
     chosen = {i: call.x(i).equals(call.y) for i in range(len(call.node.input))}
     kind = call.y.kind
     counts = [call.tape.op("Cast", one, kind=kind, to=kind) for one in chosen.values()]
@@ -66,14 +66,14 @@ def extreme(call: Call) -> Mapping[int, Value]:
 
 @rule("Mean")
 def mean(call: Call) -> Mapping[int, Value]:
-    """An equal part to each."""
+    """Each input receives an equal part."""
     share = call.g * (1.0 / len(call.node.input))
     return _each(call, {index: share for index, active in enumerate(call.active) if active})
 
 
 @rule("Where")
 def where(call: Call) -> Mapping[int, Value]:
-    """To the side that was chosen."""
+    """The gradient goes to the chosen input."""
     zero, condition = call.g.like(0.0), call.x(0)
     parts = {
         1: call.tape.op("Where", condition, call.g, zero, kind=call.g.kind),

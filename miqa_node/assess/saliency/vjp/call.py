@@ -1,4 +1,4 @@
-"""What a rule of differentiation gets: one node of the network with the gradients of its outputs."""
+"""The argument of a rule of differentiation: one node of the network with the gradients of its outputs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FIRST_AXIS = "it mixes the images of a batch (touches the first axis)"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One node with the gradients of its outputs: what a rule gets."""
+    """One node with the gradients of its outputs, as passed to a rule."""
 
     tape: Tape
     node: onnx.NodeProto
     gradients: tuple[Value | None, ...]
     active: tuple[bool, ...]
-    """For each input whether its gradient is wanted."""
+    """For each input, whether its gradient is needed."""
     attributes: Mapping[str, Any]
 
     @property
@@ -44,7 +44,7 @@ class Call:
         return self.tape.value(self.node.input[index])
 
     def has(self, index: int) -> bool:
-        """Whether an optional input is given."""
+        """Whether an optional input is present."""
         return index < len(self.node.input) and bool(self.node.input[index])
 
     def dims(self, index: int = 0) -> tuple[Dim, ...]:
@@ -73,7 +73,7 @@ class Call:
         return array
 
     def only(self, *indices: int) -> None:
-        """Refuse the node when the gradient of another input is wanted."""
+        """Refuse the node if the gradient of another input is needed."""
         if any(active and index not in indices for index, active in enumerate(self.active)):
             raise self.unsupported("a parameter of it is computed from the image")
 

@@ -1,8 +1,8 @@
-"""Gives a plain classifier class maps in its own graph: every class at once, without a backward pass.
+"""Adds class maps to the graph of a plain classifier: all classes at once, without a backward pass.
 
-When the logits are a linear layer of the mean of a feature map, the gradient of logit c at every position is w_c / HW,
+If the logits are a linear layer of the mean of a feature map, the gradient of logit c at every position is w_c / HW,
 so NormGrad by scaling is ‖x_u ∘ w_c / HW‖ = sqrt(Σ_k x_uk² · (w_ck / HW)²): one 1×1 convolution of the squares.
-(By conv1x1 such a layer would give all classes the same map.)
+(With conv1x1, such a layer would give all classes the same map.)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def add_class_maps(model: onnx.ModelProto, logits: str = "logits", name: str = "
 
 
 def _linear(producers: dict[str, onnx.NodeProto], logits: str) -> onnx.NodeProto:
-    """The matrix product that the logits come from, through a bias that is added."""
+    """The matrix product that yields the logits, possibly before an added bias."""
     node = producers.get(logits)
     while node is not None and node.op_type in {"Add", "Identity"}:
         node = next((producers[i] for i in node.input if i in producers), None)

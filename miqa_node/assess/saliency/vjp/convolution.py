@@ -1,4 +1,4 @@
-"""Rules of convolutions: which transposed convolution is exact, and which one the runtime computes quickly."""
+"""Rules of convolutions: the exact transposed convolution, and the form that the runtime computes quickly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tape import Dim, Value
 
 @dataclass(frozen=True, slots=True)
 class KernelWindow:
-    """How a window moves over the spatial axes, one number per axis; padding before and after."""
+    """Geometry of a window over the spatial axes, one number per axis; padding before and after."""
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
@@ -26,11 +26,11 @@ class KernelWindow:
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """Distance between the first and the last element that a window sees."""
+        """Distance between the first and the last element of a window."""
         return tuple(d * (k - 1) for k, d in zip(self.kernel, self.dilations, strict=True))
 
     def margins(self, more: tuple[int, ...]) -> tuple[list[int], list[int]]:
-        """Padding, before and after, that brings a gradient back to the size of the input; ``more`` at the end."""
+        """Padding, before and after, that restores the input's size for a gradient; ``more`` is added at the end."""
         before = [r - p for r, p in zip(self.reach, self.before, strict=True)]
         return before, [r - p + m for r, p, m in zip(self.reach, self.after, more, strict=True)]
 
@@ -45,7 +45,7 @@ class KernelWindow:
         }
 
     def slack(self, inputs: tuple[Dim, ...], outputs: tuple[Dim, ...]) -> list[int] | None:
-        """How many elements at the end no window begins at (negative with ceil_mode); None when sizes are free."""
+        """Number of elements at the end that no window covers (negative with ceil_mode); None if sizes are free."""
         sizes = [
             size + p + q - (made - 1) * s - r - 1
             for size, made, p, q, s, r in zip(
@@ -58,7 +58,7 @@ class KernelWindow:
 
 @rule("Conv")
 def conv(call: Call) -> Mapping[int, Value]:
-    """The weight is correlated with the input, so its mirror image is with the gradient."""
+    """The input is correlated with the weight, so the gradient is correlated with the mirrored weight."""
     call.only(0)
     weight = call.constant(1)
     groups, window = int(call.attributes.get("group", 1)), window_of(call, weight.shape[2:])
@@ -116,7 +116,7 @@ def transposed(call: Call, gradient: Value, weight: Value, window: KernelWindow,
     slack = window.slack(call.dims()[2:], call.output_dims()[2:])
     if slack is not None and all(0 <= extra < stride for extra, stride in zip(slack, window.strides, strict=True)):
         return tape.op("ConvTranspose", gradient, weight, output_padding=slack, **attributes)
-    # Free sizes, or windows that end outside: made too large, then cut to what the input has.
+    # Free sizes, or windows that end outside: made too large, then cut to the input's size.
     attributes["pads"] = [*window.before, *(0,) * axes]
     more = [stride - 1 for stride in window.strides]
     large = tape.op("ConvTranspose", gradient, weight, output_padding=more, **attributes)
@@ -128,7 +128,7 @@ def transposed(call: Call, gradient: Value, weight: Value, window: KernelWindow,
 def _mirrored(
     call: Call, gradient: Value, weight: NDArray[np.floating], groups: int, window: KernelWindow, pads: Sequence[int]
 ) -> Value:
-    """Convolution of stride 1 with the weight mirrored and its input and output channels exchanged."""
+    """Convolution of stride 1 with the weight mirrored and its input and output channels swapped."""
     outputs, inputs, *kernel = weight.shape
     grouped = weight.reshape(groups, outputs // groups, inputs, *kernel).swapaxes(1, 2)
     mirrored = np.flip(grouped.reshape(groups * inputs, outputs // groups, *kernel), tuple(range(2, 2 + len(kernel))))

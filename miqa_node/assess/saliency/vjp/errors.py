@@ -1,11 +1,11 @@
-"""What can keep gradients or maps from being added to a graph."""
+"""Reasons why gradients or maps cannot be added to a graph."""
 
 from __future__ import annotations
 
 
 class GradientError(Exception):
-    """The graph lacks a tensor that was named, or it cannot be differentiated."""
+    """The graph lacks a named tensor, or it cannot be differentiated."""
 
 
 class UnsupportedOperatorError(GradientError):
-    """The graph has an operator that gradients cannot be taken through; the text names it."""
+    """The graph has an operator without a gradient; the message names it."""

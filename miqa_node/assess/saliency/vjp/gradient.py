@@ -1,8 +1,7 @@
 """Adds gradients to a network: reverse-mode differentiation from one ONNX graph to another, with no torch.
 
-The method is that of every automatic differentiation (Baydin et al., JMLR 2018): the nodes are walked from the
-logits back to the taps, and each is answered by the nodes that multiply a gradient with its Jacobian
-(:mod:`~.rules`).
+This is standard reverse-mode automatic differentiation (Baydin et al., JMLR 2018): the walk goes from the logits
+back to the taps, and for each node adds nodes that multiply a gradient by its Jacobian (:mod:`~.rules`).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from .tape import Tape, Value
 SEED = "seed"
 """The added input, shape (rows, classes): gradients are those of the sum over classes of seed · logits.
 
-There are as many rows as images; or one row for all images; or one image and a row for every backward pass.
+There are as many rows as images, or one row for all images, or one image with one row per backward pass.
 """
 
 

@@ -1,4 +1,4 @@
-"""Rules of operators that only move elements."""
+"""Rules of operators that only rearrange elements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tape import Value
 
 @rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def reshape(call: Call) -> Mapping[int, Value]:
-    """Back to the shape of the input; the first axis must stay what it was."""
+    """Restore the shape of the input; the first axis must not change."""
     input_dims, made = call.dims(), call.output_dims()
     if not input_dims or not made or not _same_rows(call, input_dims, made):
         raise call.unsupported(FIRST_AXIS)
@@ -42,7 +42,7 @@ def _same_rows(call: Call, input_dims: tuple[object, ...], made: tuple[object, .
 
 @rule("Transpose")
 def transpose(call: Call) -> Mapping[int, Value]:
-    """Back to the order before."""
+    """Restore the order of the axes."""
     order = list(call.attributes.get("perm", range(call.rank())[::-1]))
     if order[0] != 0:
         raise call.unsupported(FIRST_AXIS)
@@ -51,7 +51,7 @@ def transpose(call: Call) -> Mapping[int, Value]:
 
 @rule("Concat")
 def concat(call: Call) -> Mapping[int, Value]:
-    """To each part its own."""
+    """Each input receives its part of the gradient."""
     axis, count = call.axis(int(call.attributes["axis"]), call.rank()), len(call.node.input)
     if count == 1:
         return {0: call.g}
@@ -65,7 +65,7 @@ def concat(call: Call) -> Mapping[int, Value]:
 
 @rule("Split")
 def split(call: Call) -> Mapping[int, Value]:
-    """The parts together, 0 for those that are not used."""
+    """The gradients of the parts, concatenated; 0 for unused parts."""
     axis = call.axis(int(call.attributes.get("axis", 0)), call.rank())
     first_gradient = next(g for g in call.gradients if g is not None)
     parts = []
@@ -80,7 +80,7 @@ def split(call: Call) -> Mapping[int, Value]:
 
 @rule("Slice")
 def slice_(call: Call) -> Mapping[int, Value]:
-    """Each element back to where it was taken, 0 elsewhere; any start, end and step."""
+    """Each element goes back to its place, 0 elsewhere; any start, end and step."""
     axes = [int(a) for a in call.constant(3).ravel()] if call.has(3) else range(call.constant(1).size)
     gradient = call.g
     for n, axis in enumerate(axes):
@@ -89,7 +89,7 @@ def slice_(call: Call) -> Mapping[int, Value]:
 
 
 def _unsliced(call: Call, gradient: Value, n: int, axis: int) -> Value:
-    """Undo the n-th part of a slice: numbers of the taken elements give, for each element, where it went."""
+    """Undo the slice along one axis: a slice of the element indices shows where each element went."""
     tape, x = call.tape, call.x()
     starts, ends, *steps = [tape.integers([int(call.constant(i)[n])]) for i in (1, 2, 4) if call.has(i)]
     length = tape.op("Squeeze", x.sizes(axis, axis + 1), tape.integers([0]))
@@ -98,7 +98,7 @@ def _unsliced(call: Call, gradient: Value, n: int, axis: int) -> Value:
     count = tape.op("Squeeze", piece.sizes(), tape.integers([0]))
     nowhere = tape.op("Expand", count, x.sizes(axis, axis + 1))
     where = tape.op("ScatterElements", nowhere, piece, tape.op("Range", zero, count, one), axis=0)
-    # One more element, 0, behind those of the gradient: what was not taken gets it.
+    # A 0 is appended to the gradient; elements outside the slice refer to it.
     pads = tape.integers([0, 1])
     longer = tape.op("Pad", gradient, pads, None, tape.integers([axis]), kind=gradient.kind)
     return tape.op("Gather", longer, where, axis=axis)
@@ -106,7 +106,7 @@ def _unsliced(call: Call, gradient: Value, n: int, axis: int) -> Value:
 
 @rule("Pad")
 def pad(call: Call) -> Mapping[int, Value]:
-    """Cut for zeros around the image; added up for what was mirrored or repeated."""
+    """Cut off for constant padding; summed for mirrored or repeated elements."""
     mode, rank = call.attributes.get("mode", b"constant"), call.rank()
     axes = [call.axis(int(a), rank) if a else 0 for a in call.constant(3).ravel()] if call.has(3) else range(rank)
     pads = call.constant(1)
@@ -129,7 +129,7 @@ def pad(call: Call) -> Mapping[int, Value]:
 
 @rule("Gather")
 def gather(call: Call) -> Mapping[int, Value]:
-    """Added up where each element was taken, for indices that do not depend on the image."""
+    """Summed at the place of each gathered element; the indices must not depend on the image."""
     call.only(0)
     rank = call.rank()
     axis = call.axis(int(call.attributes.get("axis", 0)), rank)
@@ -144,13 +144,13 @@ def gather(call: Call) -> Mapping[int, Value]:
 
 @rule("Expand")
 def expand(call: Call) -> Mapping[int, Value]:
-    """Added up along the axes that were repeated."""
+    """Summed along the expanded axes."""
     return {0: unbroadcast(call, call.g, 0)}
 
 
 @rule("DepthToSpace")
 def depth_to_space(call: Call) -> Mapping[int, Value]:
-    """The other way round; in the order CRD the channels change places."""
+    """The inverse operator; in CRD order the channels are rearranged."""
     block = int(call.attributes["blocksize"])
     gradient = call.tape.op("SpaceToDepth", call.g, blocksize=block)
     if call.attributes.get("mode", b"DCR") == b"CRD":
@@ -162,5 +162,5 @@ def depth_to_space(call: Call) -> Mapping[int, Value]:
 
 @rule("SpaceToDepth")
 def space_to_depth(call: Call) -> Mapping[int, Value]:
-    """The other way round."""
+    """The inverse operator."""
     return {0: call.tape.op("DepthToSpace", call.g, blocksize=int(call.attributes["blocksize"]), mode="DCR")}

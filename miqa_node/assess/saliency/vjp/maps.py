@@ -31,20 +31,20 @@ LAYER_MAPS: Mapping[str, str] = {
     "gradcam": "gradcam",
     "layercam": "layercam",
 }
-"""Methods that look at one layer, and the formula of each."""
+"""Methods that use one layer, and the formula of each."""
 COMBINED = "normgrad_combined"
 COMBINED_FORMULA = "scaling"
 """Before global pooling conv1x1 gives every class the same map; scaling separates the classes at every layer."""
 LEAST_RANGE = 1e-20
-"""Of the min-max normalisation: a flat map becomes 0 instead of a division by 0."""
+"""Epsilon of the min-max normalisation: a flat map becomes 0 instead of a division by 0."""
 
 
 def add_maps(model: onnx.ModelProto, taps: Sequence[str], logits: str, methods: Sequence[str]) -> onnx.ModelProto:
-    """The part of the model that makes the maps: input ``seed`` is added, each method is an output of its own name.
+    """The part of the model that makes the maps, with the added input ``seed`` and one output named after each method.
 
-    Maps have shape (rows of the seed, 1, rows, columns) and no fixed range. Methods of one layer look at the last of
-    ``taps``; ``normgrad_combined`` at all of them, in the size of the largest. What the maps do not need is left out,
-    outputs and inputs included.
+    Maps have shape (rows of the seed, 1, rows, columns) and no fixed range. Methods of one layer use the last of
+    ``taps``; ``normgrad_combined`` uses all of them, at the size of the largest. Everything that the maps do not need
+    is removed, including outputs and inputs.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def add_maps(model: onnx.ModelProto, taps: Sequence[str], logits: str, methods: 
 
 
 def last_feature_map(model: onnx.ModelProto, logits: str) -> tuple[str, ...]:
-    """The last activation before the logits that is a stack of images of more than one pixel; empty without one."""
+    """The last activation before the logits that is a stack of images larger than one pixel; empty if there is none."""
     tape = Tape(model)
     needed = {logits}
     for node in reversed(tape.nodes):
@@ -117,7 +117,7 @@ def _combined(maps: Sequence[Value], size: Value) -> Value:
 
 
 def _finest(tape: Tape, taps: Sequence[str]) -> Value:
-    """Rows and columns of the largest tap; when sizes are free, of the tap that is computed first."""
+    """Rows and columns of the largest tap; if sizes are free, of the tap that is computed first."""
     dims = [tape.dims(tap) for tap in taps]
     areas = [d[2] * d[3] if d and isinstance(d[2], int) and isinstance(d[3], int) else 0 for d in dims]
     return tape.value(taps[areas.index(max(areas))]).sizes(2)

@@ -25,7 +25,7 @@ def gemm(call: Call) -> Mapping[int, Value]:
 
 @rule("MatMul")
 def matmul(call: Call) -> Mapping[int, Value]:
-    """A·B of matrices or stacks of them; whatever depends on the image has the images as its first axis."""
+    """A·B of matrices or stacks of them; an operand that depends on the image has the images as its first axis."""
     rank = len(call.output_dims())
     gradients = {}
     for index in (i for i in (0, 1) if call.active[i]):
@@ -42,7 +42,7 @@ def matmul(call: Call) -> Mapping[int, Value]:
 
 
 def _unstacked(call: Call, gradient: Value, index: int) -> Value:
-    """Summed over the axes in front of the matrix along which the input was broadcast."""
+    """The gradient summed over the leading axes along which the input was broadcast."""
     input_dims, made = call.dims(index), call.output_dims()
     axes = [n for n in range(1, len(made) - 2) if input_dims[n] == 1 and made[n] != 1]
     if any(input_dims[n] is None for n in range(1, len(made) - 2)) or (input_dims[0] == 1 and made[0] != 1):

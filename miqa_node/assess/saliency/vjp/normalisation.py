@@ -11,7 +11,7 @@ from .rule import rule
 from .tape import Value
 
 EPSILON = 1e-5
-"""Default of all these operators."""
+"""Default epsilon of all these operators."""
 
 
 @rule("BatchNormalization")

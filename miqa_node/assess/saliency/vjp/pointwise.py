@@ -32,7 +32,7 @@ def _elementwise(*op_types: str) -> Callable[[Slope], OperatorRule]:
     return made
 
 
-# A mask is made of the output where it can be: the runtime then need not keep the input of a fused activation.
+# Masks use the output where possible: the runtime then need not keep the input of a fused activation.
 
 
 @rule("Relu")
@@ -43,14 +43,14 @@ def relu(call: Call) -> Mapping[int, Value]:
 
 @rule("Clip")
 def clip(call: Call) -> Mapping[int, Value]:
-    """1 inside and on the limits, as torch.clamp has it; 0 where the value was cut."""
+    """1 inside and on the limits, as in torch.clamp; 0 where the value was clipped."""
     call.only(0)
     return {0: call.g.where(call.x().equals(call.y))}
 
 
 @rule("Identity", "Dropout")
 def identity(call: Call) -> Mapping[int, Value]:
-    """At inference drop-out does nothing."""
+    """The gradient passes unchanged; at inference dropout does nothing."""
     return {0: call.g}
 
 
@@ -89,7 +89,7 @@ SOFTPLUS = _elementwise("Softplus")(lambda _c, x, _y: x.call("Sigmoid"))
 
 @_elementwise("Softsign")
 def softsign(_call: Call, x: Value, _y: Value) -> Value:
-    """Of x / (1 + |x|)."""
+    """Derivative of x / (1 + |x|)."""
     root = x.call("Abs") + 1.0
     return 1.0 / (root * root)
 
@@ -127,13 +127,13 @@ def celu(call: Call, x: Value, y: Value) -> Value:
 
 @_elementwise("HardSigmoid")
 def hard_sigmoid(call: Call, x: Value, y: Value) -> Value:
-    """The slope alpha where nothing was cut."""
+    """The slope alpha where the value was not clipped."""
     return x.like(call.attributes.get("alpha", 0.2)).where((y > 0.0).both(y < 1.0))
 
 
 @_elementwise("HardSwish")
 def hard_swish(call: Call, x: Value, _y: Value) -> Value:
-    """x·h with h = clip(x / 6 + 1/2, 0, 1): h, and x / 6 where h was not cut."""
+    """x·h with h = clip(x / 6 + 1/2, 0, 1): h, plus x / 6 where h was not clipped."""
     h = call.tape.op("HardSigmoid", x, alpha=1.0 / 6.0, beta=0.5)
     return h + (x * (1.0 / 6.0)).where((h > 0.0).both(h < 1.0))
 

@@ -18,7 +18,7 @@ from .tape import Value
 
 @rule("GlobalAveragePool")
 def global_average_pool(call: Call) -> Mapping[int, Value]:
-    """An equal part to every position."""
+    """Every position receives an equal part."""
     x = call.x()
     count = call.tape.op("ReduceProd", x.sizes(2), keepdims=0)
     share = call.g / call.tape.op("Cast", count, kind=x.kind, to=x.kind)
@@ -27,7 +27,7 @@ def global_average_pool(call: Call) -> Mapping[int, Value]:
 
 @rule("GlobalMaxPool")
 def global_max_pool(call: Call) -> Mapping[int, Value]:
-    """To the first of the largest elements, as in torch's adaptive pooling."""
+    """The gradient goes to the first of the largest elements, as in torch's adaptive pooling."""
     x = call.x()
     flat = x.reshape([0, 0, -1])
     first = call.tape.op("ArgMax", flat, kind=TensorProto.INT64, axis=2, keepdims=1)
@@ -40,12 +40,12 @@ def global_max_pool(call: Call) -> Mapping[int, Value]:
 
 @rule("MaxPool")
 def max_pool(call: Call) -> Mapping[int, Value]:
-    """Added up where each window had its (first) largest element, as in torch."""
+    """Summed at the (first) largest element of each window, as in torch."""
     if call.attributes.get("storage_order", 0):
         raise call.unsupported("it counts in column-major order")
     tape, x, g = call.tape, call.x(), call.g.reshape([0, -1])
     size = tape.op("ReduceProd", x.sizes(1), keepdims=1)
-    # Indices run through the whole batch; modulo the size of one image they are places in a row.
+    # Indices count over the whole batch; modulo the size of one image they are positions in a row.
     places = tape.op("Mod", tape.second_output(call.node), size).reshape([0, -1])
     shape = g.sizes()
     zeros = tape.op("Expand", g.like(0.0), tape.op("Concat", g.sizes(0, 1), size, axis=0))
@@ -57,11 +57,11 @@ def max_pool(call: Call) -> Mapping[int, Value]:
 
 @rule("AveragePool")
 def average_pool(call: Call) -> Mapping[int, Value]:
-    """Every element of a window gets its part of what the window got."""
+    """Every element of a window receives its part of the window's gradient."""
     tape, x = call.tape, call.x()
     window = window_of(call, tuple(call.attributes["kernel_shape"]))
     share = call.g * tape.constant(_shares(call, window).astype(helper.tensor_dtype_to_np_dtype(x.kind)))
-    # One channel at a time: the sum is the same for all, and the number of channels need not be known.
+    # One channel at a time: the sum is the same for all, and the number of channels may be unknown.
     single = tape.op("Reshape", share, tape.op("Concat", tape.integers([-1, 1]), call.y.sizes(2), axis=0))
     ones = tape.constant(np.ones((1, 1, *window.kernel), helper.tensor_dtype_to_np_dtype(x.kind)))
     return {0: transposed(call, single, ones, window, 1).reshaped_like(x)}

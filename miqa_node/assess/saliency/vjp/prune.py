@@ -1,6 +1,6 @@
-"""Cuts a graph down to what some of its tensors need, and splits off what does not depend on an input.
+"""Reduces a graph to what some of its tensors need, and splits off the part that does not depend on an input.
 
-ONNX Runtime computes every output of a session, so a session for maps must not hold the rest of the network.
+ONNX Runtime computes every node of a session's graph, so a session for maps must not hold the rest of the network.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def keep_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelPr
 
 
 def _outer_names(node: onnx.NodeProto) -> set[str]:
-    """Tensors that the subgraphs of a node (If, Loop) take from around them."""
+    """Tensors of the outer graph that the subgraphs of a node (If, Loop) use."""
     names: set[str] = set()
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
@@ -47,9 +47,9 @@ def _outer_names(node: onnx.NodeProto) -> set[str]:
 def split_by_input(
     model: onnx.ModelProto, moving: str, outputs: Sequence[str]
 ) -> tuple[onnx.ModelProto | None, onnx.ModelProto]:
-    """Two graphs: what does not depend on the input ``moving``, computed once, and the rest, computed again and again.
+    """Two graphs: one does not depend on the input ``moving`` and runs once, the other is the rest and runs repeatedly.
 
-    The first one's outputs are further inputs of the second. It is None when nothing can be computed beforehand.
+    The outputs of the first graph are further inputs of the second. It is None if nothing can be computed beforehand.
     """
     whole = shape_inference.infer_shapes(keep_outputs(model, outputs))
     graph = whole.graph

@@ -1,4 +1,4 @@
-"""Rules of reductions along axes, and of what is normalised by one: softmax."""
+"""Rules of reductions along axes, and of softmax."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .tape import Value
 
 @rule("ReduceSum")
 def reduce_sum(call: Call) -> Mapping[int, Value]:
-    """The same to every element."""
+    """Every element receives the same gradient."""
     axes = _axes(call)
     return {0: _kept(call, call.g, axes).expanded_like(call.x()) if axes else call.g}
 
 
 @rule("ReduceMean")
 def reduce_mean(call: Call) -> Mapping[int, Value]:
-    """An equal part to every element."""
+    """Every element receives an equal part."""
     axes, x = _axes(call), call.x()
     if not axes:
         return {0: call.g}
@@ -30,7 +30,7 @@ def reduce_mean(call: Call) -> Mapping[int, Value]:
 
 @rule("ReduceMax", "ReduceMin")
 def reduce_extreme(call: Call) -> Mapping[int, Value]:
-    """To the extreme element; equal ones share it, as in torch.amax."""
+    """The gradient goes to the extreme element; equal elements share it, as in torch.amax."""
     axes, x = _axes(call), call.x()
     if not axes:
         return {0: call.g}
@@ -41,7 +41,7 @@ def reduce_extreme(call: Call) -> Mapping[int, Value]:
 
 @rule("ReduceL2")
 def reduce_l2(call: Call) -> Mapping[int, Value]:
-    """Of the norm: x / ‖x‖, and 0 where the norm is 0, as in torch.linalg.vector_norm."""
+    """Gradient of the norm: x / ‖x‖, and 0 where the norm is 0, as in torch.linalg.vector_norm."""
     axes, x = _axes(call), call.x()
     if not axes:
         return {0: call.g * x.call("Sign")}
@@ -53,7 +53,7 @@ def reduce_l2(call: Call) -> Mapping[int, Value]:
 
 @rule("ReduceL1")
 def reduce_l1(call: Call) -> Mapping[int, Value]:
-    """The sign."""
+    """The sign of x."""
     return {0: _kept(call, call.g, _axes(call)) * call.x().call("Sign")}
 
 
@@ -79,7 +79,7 @@ def softmax(call: Call) -> Mapping[int, Value]:
 
 @rule("LogSoftmax")
 def log_softmax(call: Call) -> Mapping[int, Value]:
-    """Of the logarithm: g - exp(y)·Σ g."""
+    """Gradient of the logarithm: g - exp(y)·Σ g."""
     return {0: call.g - call.y.call("Exp") * call.g.reduce("ReduceSum", [_softmax_axis(call)])}
 
 
@@ -88,7 +88,7 @@ def _softmax_axis(call: Call) -> int:
 
 
 def _axes(call: Call) -> list[int]:
-    """The reduced axes, counted from the front; none when nothing is reduced."""
+    """The reduced axes, counted from the front; empty if nothing is reduced."""
     axes = [int(a) for a in call.constant(1).ravel()] if call.has(1) else []
     if axes:
         return sorted(call.axis(a, call.rank()) for a in axes)

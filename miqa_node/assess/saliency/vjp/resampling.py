@@ -1,4 +1,4 @@
-"""Rules of resampling: whatever is linear along single axes is a matrix per axis, and its gradient the transpose."""
+"""Rules of resampling: an operator that is linear along each axis is a matrix per axis, its gradient the transpose."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT = ("antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude
 
 @rule("Resize")
 def resize(call: Call) -> Mapping[int, Value]:
-    """Every mode: the matrix of an axis is what the operator itself makes of the unit matrix."""
+    """All modes: the matrix of an axis is the operator's own result for the identity matrix."""
     rank = call.rank()
     if call.attributes.get("coordinate_transformation_mode") == b"tf_crop_and_resize":
         raise call.unsupported("it crops")
@@ -53,7 +53,7 @@ def _scales(call: Call, rank: int) -> list[float] | None:
 
 
 def _matrix(call: Call, size: int, new: int, scale: float | None) -> Value:
-    """Shape (new, size): what the call's kind of resampling makes of the unit matrix along its rows."""
+    """Shape (new, size): the identity matrix, resampled along its rows in the same way as the call."""
     tape, x = call.tape, call.x()
     unit = tape.op("Cast", tape.constant(np.eye(size, dtype=np.float32)[None, None]), kind=x.kind, to=x.kind)
     options = {name: call.attributes[name] for name in KEPT if name in call.attributes}

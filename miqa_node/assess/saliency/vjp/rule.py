@@ -1,4 +1,4 @@
-"""What a rule of differentiation is, and the axes that broadcasting has to be undone along."""
+"""Rules of differentiation, and the axes along which broadcasting must be undone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OperatorRule:
     apply: Rule
 
     def __call__(self, call: Call) -> Mapping[int, Value]:
-        """The gradients of those inputs that have one, by their index."""
+        """The gradients of the inputs that have one, by index."""
         return self.apply(call)
 
 
@@ -38,7 +38,7 @@ def rule(*op_types: str) -> Callable[[Rule], OperatorRule]:
 
 
 def unbroadcast(call: Call, gradient: Value, index: int) -> Value:
-    """The gradient of an input that was broadcast to the output: summed along the axes where it was."""
+    """The gradient of an input that was broadcast to the output: summed along the broadcast axes."""
     input_dims, made = call.dims(index), call.output_dims()
     if len(input_dims) != len(made) or (input_dims[0] == 1 and made[0] != 1):
         raise call.unsupported(FIRST_AXIS)
@@ -48,7 +48,7 @@ def unbroadcast(call: Call, gradient: Value, index: int) -> Value:
         axes = [n for n, (a, b) in enumerate(zip(input_dims, made, strict=True)) if n and a == 1 and b != 1]
         return gradient.reduce("ReduceSum", axes) if axes else gradient
     tape = call.tape
-    # Free sizes: which axes were broadcast is known only when the graph runs.
+    # Free sizes: the broadcast axes are known only when the graph runs.
     ones = call.x(index).sizes(1).equals(tape.constant(np.array(1, np.int64)))
     where = tape.op("NonZero", ones, kind=gradient.sizes().kind)
     broadcast = tape.op("Add", tape.op("Squeeze", where, tape.integers([0])), tape.integers([1]))

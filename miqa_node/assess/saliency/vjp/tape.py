@@ -1,8 +1,8 @@
-"""A graph that is being differentiated: what is known of its tensors, and the nodes that the gradients add.
+"""The graph to be differentiated: what is known about its tensors, and the nodes that compute gradients.
 
-Rows. The first axis of every tensor on the way is that of the images. Gradients may have more rows than
-activations: one image and several seeds make one forward and several backward passes, and every activation is
-broadcast against the gradients. So no rule may touch the first axis.
+Rows. The first axis of every tensor between taps and logits counts the images. Gradients may have more rows than
+activations: one image with several seeds needs one forward and several backward passes, and every activation is
+broadcast against the gradients. So no rule may change the first axis.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ OPSET = 18
 PREFIX = "vjp/"
 
 UNINFERRED = frozenset({"GroupNormalization"})
-"""Operators that keep the shape but whose shape onnx does not infer."""
+"""Operators that keep the shape, but for which onnx infers none."""
 
 Dim = int | str | None
-"""Size of an axis: a number, the name of a free size, or not known."""
+"""Size of an axis: a number, the name of a free size, or None if unknown."""
 
 
 class Tape:
-    """The graph of ``model`` (a converted copy) and what is added to it."""
+    """The graph of ``model`` (a converted copy) and the nodes added to it."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = _prepared(model)
@@ -66,7 +66,7 @@ class Tape:
         return Value(self, name, tensor.elem_type if tensor is not None and tensor.elem_type else TensorProto.FLOAT)
 
     def dims(self, name: str) -> tuple[Dim, ...] | None:
-        """Shape of a tensor of the graph; None when not even the number of axes is known."""
+        """Shape of a tensor of the graph; None if not even the number of axes is known."""
         if (array := self.constant_of(name)) is not None:
             return array.shape
         tensor = self._tensors.get(name)
@@ -78,13 +78,13 @@ class Tape:
         )
 
     def constant_of(self, name: str) -> NDArray[Any] | None:
-        """The value of a tensor that does not depend on the inputs: a weight, or what is computed of weights."""
+        """The value of a tensor that does not depend on the inputs: a weight, or a result computed from weights."""
         if name not in self._constants:
             self._constants[name] = self._fold(name)
         return self._constants[name]
 
     def dependents(self, names: Iterable[str], except_through: frozenset[str]) -> set[str]:
-        """The tensors that depend on any of the given ones, themselves included; some operators pass nothing on."""
+        """The given tensors and all that depend on them; operators without a gradient end the dependence."""
         reached = set(names)
         for node in self._graph.node:
             if node.op_type not in except_through and any(name in reached for name in node.input):
@@ -108,7 +108,7 @@ class Tape:
         return [Value(self, name, of) for name in names]
 
     def constant(self, array: NDArray[Any]) -> Value:
-        """A constant; equal ones are kept once."""
+        """A constant; equal constants are stored once."""
         key = (array.dtype.str, array.tobytes(), array.shape)
         if key not in self._pooled:
             name = self._fresh("constant")
@@ -122,7 +122,7 @@ class Tape:
         return self.constant(np.array(list(values), np.int64))
 
     def second_output(self, node: onnx.NodeProto) -> Value:
-        """The second output of a node of the graph, added at its first use (an index: int64)."""
+        """The second output (int64 indices) of a node of the graph; added at its first use."""
         if len(node.output) < 2:
             node.output.append("")
         if not node.output[1]:
@@ -243,7 +243,7 @@ class Value:
         return self.tape.op("Shape", self, kind=TensorProto.INT64, start=first, **end)
 
     def reshaped_like(self, x: Value) -> Value:
-        """The own rows, each in the shape that a row of ``x`` has."""
+        """The tensor with each row reshaped to the shape of a row of ``x``."""
         dims = self.tape.dims(x.name)
         if dims is not None and all(isinstance(d, int) and d > 0 for d in dims[1:]):
             return self.reshape([-1, *(int(d) for d in dims[1:] if d is not None)])
@@ -251,19 +251,19 @@ class Value:
         return self.tape.op("Reshape", self, shape)
 
     def expanded_like(self, x: Value) -> Value:
-        """The own rows, each repeated along axes of size 1 until it has the shape of a row of ``x``."""
+        """The tensor with each row repeated along axes of size 1 to the shape of a row of ``x``."""
         row = self.tape.op("Concat", self.tape.integers([1]), x.sizes(1), axis=0)
         return self.tape.op("Expand", self, row)
 
     def like(self, other: Value | float) -> Value:
-        """A number as a constant of the own element type; a tensor stays what it is."""
+        """A number as a constant of this tensor's element type; a tensor is returned unchanged."""
         if isinstance(other, Value):
             return other
         return self.tape.constant(np.array(other, helper.tensor_dtype_to_np_dtype(self.kind)))
 
 
 def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which there are no local functions, the operator set is new enough, and shapes are inferred."""
+    """A copy without local functions, with a sufficiently new operator set and inferred shapes."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     if copy.functions:
@@ -272,7 +272,7 @@ def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     if version < OPSET:
         try:
             copy = version_converter.convert_version(copy, OPSET)
-        except Exception as error:  # a C++ exception without a class of its own
+        except Exception as error:  # a C++ exception without a Python class
             raise UnsupportedOperatorError(
                 f"No gradient through a graph of operator set {version}: it cannot be brought to set {OPSET} ({error})."
             ) from error
