@@ -1,4 +1,4 @@
-"""From stored bytes to pixels: headers, decoding, the grayscale pipeline, and whether they agree."""
+"""From stored bytes to pixels: headers, decoding, the grayscale pipeline, and plausibility checks."""
 
 from miqa_node.imaging import charsets
 

@@ -1,4 +1,4 @@
-"""The canary: a small chest radiograph without a patient that shows whether a node still judges images."""
+"""The canary: a small synthetic chest radiograph that tests whether a node still judges images."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The character sets of the standard (PS3.3 C.12.1.1.2): pydicom's table completed, and strict coding by it.
+"""The character sets of the standard (PS3.3 C.12.1.1.2): pydicom's table completed, and strict coding.
 
-pydicom guesses where bytes are no characters and writes a question mark where a character has no code; here both are
-errors.
+pydicom guesses if bytes are not valid characters, and writes a question mark if a character has no code; here both
+are errors.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _GB_2312 = "iso_ir_58"
 _DEFAULT = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 _ALONE = frozenset({"ISO_IR 192", "GB18030", "GBK"})
 _JIS_ROMAN = "shift_jis"
-"""pydicom's name of JIS X 0201, which has other signs in the place of backslash and tilde."""
+"""pydicom's name for JIS X 0201, which has other characters in place of backslash and tilde."""
 
 Recode = Callable[[str, bytes], bytes]
-"""Gives the value of a text element in another character set, by its VR; UnicodeError if that is in doubt."""
+"""Converts the value of a text element, given its VR, to another character set; UnicodeError if in doubt."""
 
 
 def complete() -> None:
-    """Latin alphabet No. 9, and GB 2312, whose escape sequence Python's codec leaves in the text."""
+    """Add Latin alphabet No. 9, and GB 2312, whose escape sequence Python's codec leaves in the text."""
     charset.python_encoding |= {"ISO_IR 203": _LATIN_9, "ISO 2022 IR 203": _LATIN_9}
     charset.CODES_TO_ENCODINGS[charset.ESC + b"-b"] = _LATIN_9
     charset.ENCODINGS_TO_CODES[_LATIN_9] = charset.ESC + b"-b"
@@ -48,7 +48,7 @@ def is_known(declared: Sequence[str]) -> bool:
 
 
 def recoder(declared: Sequence[str], target: Sequence[str] = (UTF_8,)) -> Recode:
-    """Recodes values from the declared character sets to others, which must hold them."""
+    """Recodes values from the declared character sets to others, which must contain all characters."""
     encodings, targets = _encodings(declared), _encodings(target)
 
     def recode(vr: str, value: bytes) -> bytes:
@@ -58,7 +58,7 @@ def recoder(declared: Sequence[str], target: Sequence[str] = (UTF_8,)) -> Recode
             raise UnicodeError("the character set is not known")
         delimiters = _delimiters(vr)
         text = _decode(value, encodings, delimiters)
-        # What does not come back is not what the sender wrote.
+        # Text that does not survive the round trip is not what the sender wrote.
         if not _returns(text, encodings, delimiters):
             raise UnicodeError("the source's text does not keep to its character set")
         if not _returns(text, targets, delimiters):
@@ -69,7 +69,7 @@ def recoder(declared: Sequence[str], target: Sequence[str] = (UTF_8,)) -> Recode
 
 
 def holds(text: str, declared: Sequence[str]) -> bool:
-    """Whether the declared sets can encode a text beyond ASCII, and give it back."""
+    """Whether a text beyond ASCII survives encoding and decoding in the declared sets."""
     encodings = _encodings(declared)
     return encodings is not None and _fits(text, encodings)
 
@@ -85,7 +85,7 @@ def decoded_text(vr: str, value: bytes, character_sets: Sequence[str]) -> str:
 
 
 def _encodings(declared: Sequence[str]) -> tuple[str, ...] | None:
-    """Python's encodings, in the order of the values; None if one is not known, or cannot stand beside others."""
+    """Python's encodings, in the order of the values; None if one is unknown, or cannot be combined with others."""
     if len(declared) > 1 and _ALONE & set(declared):
         return None
     names = [charset.python_encoding.get(name) for name in declared if name not in _DEFAULT or name == declared[0]]
@@ -102,29 +102,29 @@ def _fits(text: str, encodings: Sequence[str]) -> bool:
 
 
 def _is_beyond_default(text: str, encodings: Sequence[str]) -> bool:
-    """Whether a character is one that pydicom alone, with Latin-1, has in the default repertoire."""
+    """Whether the text has a Latin-1 character that only pydicom accepts in the default repertoire."""
     return encodings[0] == charset.default_encoding and any(127 < ord(one) < 256 for one in text)
 
 
 def _returns(text: str, encodings: Sequence[str], delimiters: set[int]) -> bool:
-    """Whether a text, encoded, is read as what it was."""
+    """Whether a text survives encoding and decoding."""
     encoded = _in_parts(text, encodings, delimiters)
     return not _is_beyond_default(text, encodings) and _decode(encoded, encodings, delimiters) == text
 
 
 def _in_parts(text: str, encodings: Sequence[str], delimiters: set[int]) -> bytes:
-    """The text encoded; each part begins in the first set (PS3.5 6.1.2.5.3)."""
+    """The encoded text; each part begins in the first set (PS3.5 6.1.2.5.3)."""
     parts = re.split(f"([{re.escape(''.join(map(chr, sorted(delimiters))))}])", text)
     return b"".join(_encode(part, encodings) for part in parts if part)
 
 
 def _delimiters(vr: str) -> set[int]:
-    """After which bytes a value begins again in the first character set (PS3.5 6.1.2.5.3)."""
+    """Bytes after which the first character set applies again (PS3.5 6.1.2.5.3)."""
     return TEXT_VR_DELIMS | ({0x5C, 0x5E, 0x3D} if vr == "PN" else set() if vr in ("LT", "ST", "UT") else {0x5C})
 
 
 def _encode(text: str, encodings: Sequence[str]) -> bytes:
-    """UnicodeError if a character has no code; pydicom itself would write a question mark."""
+    """The bytes; UnicodeError if a character has no code, where pydicom would write a question mark."""
     if not all(any(_has(one, encoding) for encoding in encodings) for one in text):
         raise UnicodeError("a character has no code in the declared sets")
     return text.encode(encodings[0]) if len(encodings) == 1 else charset.encode_string(text, list(encodings))
@@ -139,7 +139,7 @@ def _has(character: str, encoding: str) -> bool:
 
 
 def _decode(value: bytes, encodings: Sequence[str], delimiters: set[int]) -> str:
-    """UnicodeError if bytes are no characters."""
+    """The text; UnicodeError if bytes are not valid characters."""
     if len(encodings) == 1:
         return _without_default(value, encodings[0]).decode(encodings[0])
     try:
@@ -152,7 +152,7 @@ def _decode(value: bytes, encodings: Sequence[str], delimiters: set[int]) -> str
 
 
 def _without_default(value: bytes, encoding: str) -> bytes:
-    """The bytes; those that the default repertoire does not have are an error, and not Latin-1."""
+    """The bytes; those outside the default repertoire are an error, not Latin-1."""
     if encoding == charset.default_encoding:
         value.decode("ascii")
     return value

@@ -1,6 +1,6 @@
-"""What a child process does: it decodes a frame within its limits and writes the pixels where the node reads them.
+"""Code of the child processes: decodes a frame within limits and writes the pixels to the transfer file.
 
-The processes start with this module, so it imports no more than decoding needs: neither settings nor the node.
+The processes start with this module, so it imports only what decoding needs: neither settings nor the node.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How to read a frame from the transfer file: stored, display and, where there are any, colour and valid pixels."""
+    """Layout of a frame in the transfer file: stored, display and, if present, colour and valid pixels."""
 
     shape: tuple[int, int]
     stored_dtype: str
@@ -59,7 +59,7 @@ def decode_to_file(path: Path, frame: int, max_pixels: int, transfer: OpenFile) 
 
 
 def decode_sample(file: bytes, max_pixels: int) -> tuple[int, int]:
-    """Decode a file that is not stored; the shape of its pixels."""
+    """Decode a DICOM file given as bytes; return the shape of its pixels."""
     with transfer_file() as transfer:
         transfer.write(file)
         transfer.flush()
@@ -116,12 +116,12 @@ def path_here(transfer: IO[bytes]) -> Path:
 
 
 def set_up() -> None:
-    """Make this process a child of a node, which stops its children itself: Ctrl-C is not for them."""
+    """Set up this process as a child of a node. It ignores Ctrl-C, because the node stops its children itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     use_one_thread()
 
 
 def use_one_thread() -> None:
-    """Have OpenCV start no threads: a child would lack those of the process it is forked from, and wait for them."""
+    """Turn off OpenCV's threads: a forked child does not inherit its parent's threads and would wait for them."""
     cv2.setNumThreads(1)

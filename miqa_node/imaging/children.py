@@ -1,11 +1,11 @@
 """Runs functions in child processes with limits, and replaces every child that dies, hangs or has served long enough.
 
-A child that dies while it is idle, or before it has begun, costs nothing: another one gets the task. Limits of time
-are measured by the monotonic clock, so that a step of the wall clock ends no task. Limits of memory hold for what is
-resident, which is looked at while tasks run: a limit of addresses would also count what a GPU only reserves.
+If a child dies while idle, or before it begins a task, no task is lost: another child takes it. Time limits use the
+monotonic clock, so a step of the wall clock ends no task. Memory limits apply to resident memory, polled while tasks
+run: a limit on address space would also count memory that a GPU only reserves.
 
-Waiting tasks take turns by sender. A task that takes long keeps its child, and others get a further one in its place,
-so that no sender holds up another one's tasks (:mod:`miqa_node.imaging.turns`).
+Waiting tasks take turns by sender. A long task keeps its child, and another child is started for the other tasks, so
+no sender delays the tasks of another (:mod:`miqa_node.imaging.turns`).
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
 log = structlog.get_logger(__name__)
 
 TASKS_PER_CHILD = 1000
-"""A child is replaced after this many tasks, which bounds what a leaking codec can collect."""
+"""A child is replaced after this many tasks, which limits the memory that a leaking codec can take."""
 START_TIMEOUT_S = 300.0
-"""Generous: a worker loads and checks models before it is ready, and a machine may have much else to do."""
+"""Generous: a worker loads and checks models before it is ready, and the machine may be busy."""
 START_PAUSES_S = (0.05, 0.2, 0.5)
 EXIT_TIMEOUT_S = 10.0
 MAX_REPLACEMENTS = 5
-"""How many children may die before one task begins; then something outside prevents any work."""
+"""Maximum number of children that die before a task begins; more means an external cause."""
 LOOK_S, IDLE_LOOK_S = 0.05, 1.0
-"""How often running tasks, and idle children, are looked at."""
+"""Polling intervals for running tasks and for idle children."""
 SPARE_S = 300.0
-"""A child ends when it was idle for this time, but for one: the next image finds that one ready."""
+"""A child ends after this idle time; one is kept ready for the next image."""
 REFILL_PAUSE_S = 5.0
 
 _preloaded: dict[str, None] = {}
-"""Modules, in order, that the one fork server of this process imports for all pools."""
+"""Modules, in order, that the fork server of this process imports for all pools."""
 _READY, _BEGUN, _RESULT, _ERROR = range(4)
 _PAGE_BYTES, _TICKS_A_SECOND = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
 class OpenFile(NamedTuple):
-    """An argument of a task: a file that the caller has open. The child gets it under a number of its own."""
+    """An argument of a task: an open file of the caller. The child receives its own descriptor."""
 
     number: int
 
@@ -61,11 +61,11 @@ class ChildTimeoutError(Exception):
 
 
 class ChildMemoryError(Exception):
-    """A task took more memory than its limit; its child was killed."""
+    """A task exceeded its memory limit; its child was killed."""
 
 
 class ChildDeathError(Exception):
-    """A child died while it worked on a task; ``exitcode`` is negative for a signal."""
+    """A child died during a task; ``exitcode`` is negative for a signal."""
 
     def __init__(self, exitcode: int | None) -> None:
         super().__init__(f"exit code {exitcode}")
@@ -77,10 +77,10 @@ class _UnbegunError(Exception):
 
 
 class ChildProcesses:
-    """At most ``count`` children, started when they are needed; for long tasks as many more. Thread-safe.
+    """At most ``count`` children, started when needed, plus as many more for long tasks. Thread-safe.
 
     ``prepare`` runs once in each child with ``arguments``; ``preload`` are modules that the children share. A child
-    that has more than ``memory_bytes`` of resident memory, if given, is killed.
+    with more than ``memory_bytes`` of resident memory, if given, is killed.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class ChildProcesses:
         self._turns = Turns(count)
         self._lock, self._starting = threading.Lock(), threading.Lock()
         self._children: set[_ChildProcess] = set()
-        # The child that worked last comes first: its memory is warm.
+        # The child used last comes first: its memory is warm.
         self._idle: list[_ChildProcess] = []
         self._busy: dict[_ChildProcess, Turn] = {}
         self._closed = self._kept = self._watched = self._refilling = False
@@ -114,19 +114,19 @@ class ChildProcesses:
         return len(self._busy) >= self._count
 
     def start(self) -> None:
-        """Start one child now, and from now on see that there is one; ResourcesError if impossible."""
+        """Start one child now and keep one ready from now on; ResourcesError if impossible."""
         self._kept = True
         self._put_back(self._new_child())
 
     def run(self, function: Callable[..., Any], *arguments: Any, timeout_s: float, sender: str = "") -> Any:
-        """The result of a function in a child. What the function raises is raised here.
+        """The result of a function in a child. Exceptions of the function are raised here.
 
         Raises
         ------
         ChildTimeoutError
-            The function did not return within ``timeout_s`` of its beginning.
+            The function did not return within ``timeout_s`` of its start.
         ChildMemoryError
-            It took more memory than it may.
+            The task exceeded its memory limit.
         ChildDeathError
             The child died while the function ran.
         ResourcesError
@@ -161,9 +161,9 @@ class ChildProcesses:
         raise ResourcesError("Every child process that was started died at once; see the log of the system.")
 
     def close(self) -> None:
-        """Kill the children; tasks that run fail with ResourcesError, and so do later ones."""
+        """Kill the children; running and later tasks fail with ResourcesError."""
         self._closed = True
-        if self._starting.acquire(timeout=EXIT_TIMEOUT_S):  # a child that is being started is one of them
+        if self._starting.acquire(timeout=EXIT_TIMEOUT_S):  # this includes a child that is being started
             self._starting.release()
         with self._lock:
             children = list(self._children)
@@ -204,7 +204,7 @@ class ChildProcesses:
                 del self._busy[child]
 
     def _new_child(self) -> _ChildProcess:
-        # Starting is not thread-safe, and may take long: the fork server loads the models first. Other work goes on.
+        # Starting is not thread-safe and may take long, as the fork server loads the models first. Other work goes on.
         with self._starting:
             self._check_open()
             child = self._start()
@@ -225,7 +225,7 @@ class ChildProcesses:
         return child
 
     def _start(self) -> _ChildProcess:
-        """A child; a fork server that has just died is noticed, and started again, only by the next attempt."""
+        """A new child; a fork server that has just died is noticed, and restarted, only by the next attempt."""
         for pause_s in (*START_PAUSES_S, None):
             try:
                 return _ChildProcess(self._context, self._prepare, self._arguments)
@@ -249,7 +249,7 @@ class ChildProcesses:
             raise ResourcesError("The node stops.")
 
     def _look_after(self) -> None:
-        """Watch the memory and the time of running tasks; replace children that died, end those that are too many."""
+        """Watch memory and time of running tasks; replace dead children, end surplus ones."""
         while self._thread.goes_on(LOOK_S if self._busy else IDLE_LOOK_S, self._awake):
             if not self._busy:
                 self._awake.clear()
@@ -273,7 +273,7 @@ class ChildProcesses:
         for child in unusable:
             self._end(child)
         if self._kept and not self._refilling and now >= self._refill_at and not self._children:
-            self._refilling = True  # beside the watch, which goes on
+            self._refilling = True  # in another thread: the watch goes on
             start_brief_thread("new-child", self._refill)
 
     def _refill(self) -> None:
@@ -289,7 +289,7 @@ class ChildProcesses:
 
 
 class _ChildProcess:
-    """One process and the connection to it. Messages of the child: ready once, then begun and its outcome per task."""
+    """One process and its connection. The child sends ready once, then begun and the outcome for each task."""
 
     def __init__(self, context: Any, prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
         self.tasks_left = TASKS_PER_CHILD
@@ -308,14 +308,14 @@ class _ChildProcess:
             theirs.close()
 
     def is_ready(self) -> bool:
-        """Wait until it has started; False if it died or takes too long."""
+        """Wait until the process is ready; False if it died or takes too long."""
         try:
             return bool(self._connection.poll(START_TIMEOUT_S)) and self._connection.recv() == (_READY, None)
         except (EOFError, OSError):
             return False
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float) -> tuple[int, Any]:
-        """What the function returned or raised: (_RESULT or _ERROR, value)."""
+        """The function's return value or exception: (_RESULT or _ERROR, value)."""
         self.tasks_left -= 1
         self.began_at_s = self.processor_s()
         try:
@@ -336,14 +336,14 @@ class _ChildProcess:
         return outcome
 
     def resident_bytes(self) -> int:
-        """Its resident memory, that which it shares included; 0 if it is not there, or the system does not say."""
+        """Resident memory of the process, shared memory included; 0 if it is gone or the system does not say."""
         try:
             return int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
         except (OSError, IndexError):
             return 0
 
     def processor_s(self) -> float:
-        """The processor time that it had; 0 if it is not there, or the system does not say."""
+        """Processor time of the process; 0 if it is gone or the system does not say."""
         try:
             fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
@@ -351,7 +351,7 @@ class _ChildProcess:
             return 0.0
 
     def end(self) -> int | None:
-        """Kill the process, whatever it does. The exit code is that of its own death if it died before."""
+        """Kill the process; return the exit code. If it died before, the code is that of its own death."""
         with self._ending:
             if not self._connection.closed:
                 self.process.kill()
@@ -366,8 +366,8 @@ def _files(arguments: Iterable[Any]) -> list[OpenFile]:
 
 
 def _serve(connection: Connection, prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    """What a child does until its parent closes the connection or dies."""
-    gc.freeze()  # a collection would write to, and so copy, the memory that all children share
+    """Main loop of a child until its parent closes the connection or dies."""
+    gc.freeze()  # garbage collection would write to the memory that all children share, and so copy it
     if prepare is not None:
         prepare(*arguments)
     connection.send((_READY, None))
@@ -387,5 +387,5 @@ def _serve(connection: Connection, prepare: Callable[..., None] | None, argument
                 os.close(file.number)
             try:
                 connection.send(outcome)
-            except (TypeError, AttributeError, ValueError):  # an error of a library that cannot be pickled
+            except (TypeError, AttributeError, ValueError):  # a library's error that cannot be pickled
                 connection.send((_ERROR, RuntimeError(type(outcome[1]).__name__)))

@@ -1,4 +1,4 @@
-"""Looks into compressed frames before a decoder does: which codec they are, and whether they can be repaired."""
+"""Inspects compressed frames before decoding: detects their codec, and whether they can be repaired."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MIN_TILE_PART = 14
 
 
 def transfer_syntax_of(frame: bytes, declared: str) -> str:
-    """The syntax that the frame's codestream has; ``declared`` if it agrees or the frame does not state one.
+    """The transfer syntax of the frame's codestream; ``declared`` if they agree or the codestream shows none.
 
-    Archives exist that re-compress and forget to change the syntax, or the other way round.
+    Some archives recompress without changing the declared syntax, or the other way round.
     """
     if frame[:4] == _J2K_START or frame[4:8] == b"jP  ":
         family = (JPEG_2000, "1.2.840.10008.1.2.4.90", *(f"{_JPEG}{n}" for n in (201, 202, 203)))
@@ -38,7 +38,7 @@ def transfer_syntax_of(frame: bytes, declared: str) -> str:
 
 
 def is_reversible(frame: bytes) -> bool:
-    """Whether a JPEG 2000 or HTJ2K frame says that its wavelet transform is reversible (ISO/IEC 15444-1 A.6.1)."""
+    """Whether a JPEG 2000 or HTJ2K frame declares a reversible wavelet transform (ISO/IEC 15444-1 A.6.1)."""
     at = frame.find(_J2K_START, 0, MAX_SEGMENTS) + 2
     for _ in range(MAX_SEGMENTS if at > 1 else 0):
         if frame[at : at + 2] == _COD:
@@ -54,17 +54,17 @@ def is_cut_off(frame: bytes) -> bool:
     at = frame.find(_SOT)
     while frame[at : at + 2] == _SOT:
         length = int.from_bytes(frame[at + 6 : at + 10], "big")
-        if length < MIN_TILE_PART:  # 0: up to the end of the image, which must be there
+        if length < MIN_TILE_PART:  # 0: up to the end of the codestream, whose marker must be present
             return _END_OF_IMAGE not in frame[-16:]
         at += length
     return at > len(frame) or at < 0
 
 
 def mend_sequential_scan(frame: bytes) -> bytes:
-    """A sequential JPEG whose scan header has the spectral selection 0–0 of a lossless scan, corrected to 0–63.
+    """Correct the spectral selection of a sequential JPEG from 0–0, as in a lossless scan, to 0–63.
 
-    ITU-T T.81 B.2.3 asks for 0–63 in sequential modes. A widespread 12-bit encoder wrote 0–0, and
-    libraries that follow the standard refuse those images. Other frames are returned as they are.
+    ITU-T T.81 B.2.3 requires 0–63 in sequential modes. A widespread 12-bit encoder wrote 0–0, and libraries that
+    follow the standard refuse those images. Other frames are returned unchanged.
     """
     sequential = False
     for marker, start, length in _segments(frame):

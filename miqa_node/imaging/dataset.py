@@ -1,4 +1,4 @@
-"""Reads the header of a stored object for decoding, completes what broken writers left out, and finds its frames."""
+"""Reads the header of a stored object for decoding, completes missing attributes, and finds the frames."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 _FLOATING_POINT = "The pixels are floating-point numbers (a parametric map); the node assesses integer images."
 _NO_PIXELS = "The object has no pixel data, or they are cut off. There is nothing to assess."
 _CODESTREAM_BYTES = 1 << 16
-"""Bytes of the first frame that are enough to recognise its codec."""
+"""Number of bytes of the first frame that suffice to recognise its codec."""
 
 _IMAGE_TAGS = frozenset(
     int(tag_for_keyword(keyword) or 0)
@@ -78,10 +78,10 @@ _IMAGE_TAGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An object without its pixels, and where these lie.
+    """An object without its pixels, and their location.
 
-    ``repairs`` say what had to be completed. ``frames`` are the fragments of each frame, empty if pixels are native.
-    ``inflated`` are the pixels of a deflated data set: nothing in it can be read without inflating all of it.
+    ``repairs`` lists what was completed. ``frames`` are the fragments of each frame, empty if pixels are native.
+    ``inflated`` are the pixels of a deflated data set, which can only be read by inflating everything before them.
     """
 
     path: Path
@@ -93,7 +93,7 @@ class StoredImage:
     inflated: bytes | None
 
     def read_frame(self, frame: int) -> bytes:
-        """The bytes of one frame, counted from 0; ValueError if they are not all there."""
+        """The bytes of one frame, counted from 0; ValueError if any are missing."""
         with _reading(self.path, self.inflated) as read:
             if not self.ds.file_meta.TransferSyntaxUID.is_encapsulated:
                 return read_native_frame(read, self.element, self.ds, frame)
@@ -103,14 +103,14 @@ class StoredImage:
 
 
 def read_image(path: Path, max_pixels: int) -> StoredImage:
-    """Read the header of an object. The last two are remembered, so that their next frame costs no more than itself.
+    """Read the header of an object. The last two are cached, so further frames do not read it again.
 
     Raises
     ------
     DecodeError
-        It cannot be parsed, has no pixels or no image size, or a frame has more than ``max_pixels``.
+        The object cannot be parsed, has no pixels or no image size, or a frame has more than ``max_pixels``.
     OSError
-        The file is not there or may not be read.
+        The file does not exist or may not be read.
     """
     stat = path.stat()
     return _read_image(path, max_pixels, stat.st_ino, stat.st_size, stat.st_mtime_ns)
@@ -123,13 +123,13 @@ def _read_image(path: Path, max_pixels: int, _inode: int, size: int, _modified_n
     try:
         ds, element, deflated_at = _read_header(path, size)
     except (MemoryError, FileNotFoundError, PermissionError, DecodeError):
-        raise  # of these, the first three are not the fault of the image: worth another attempt
+        raise  # the first three of these are not the fault of the image: try again
     except Exception as broken:  # noqa: BLE001 - the parser gives up at the first broken sequence, wherever it is
         ds, element = _read_only_what_is_needed(path, size)
         deflated_at = None
         repairs.append(f"data set broken ({_brief(broken)}), read only its image description")
     if element is None:
-        try:  # without a preamble the parser may lose its way and find no pixels
+        try:  # without a preamble the parser may misread elements and find no pixels
             ds, element = _read_only_what_is_needed(path, size)
         except DecodeError:
             raise DecodeError(_NO_PIXELS) from None
@@ -137,7 +137,7 @@ def _read_image(path: Path, max_pixels: int, _inode: int, size: int, _modified_n
     _complete_image_pixel(ds, repairs)
     if ds.Rows * ds.Columns > max_pixels:
         raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
-    if deflated_at is not None:  # only now: what inflates to gigabytes has been refused
+    if deflated_at is not None:  # only now, after the size limit has refused data that inflates to gigabytes
         vr, inflated = inflate_value(path, deflated_at)
         element = PixelElement(vr, 0, len(inflated), has_undefined_length=False)
     with _reading(path, inflated) as read:
@@ -148,7 +148,7 @@ def _read_image(path: Path, max_pixels: int, _inode: int, size: int, _modified_n
 def _find_frames(
     read: Read, ds: FileDataset, path: Path, element: PixelElement, repairs: list[str]
 ) -> tuple[Sequence[Fragment], ...]:
-    """Complete the transfer syntax; the fragments of each frame if it is an encapsulated one."""
+    """Complete the transfer syntax; return the fragments of each frame if it is encapsulated."""
     fragments: list[Fragment] = []
     table: list[int] = []
     first = None
@@ -185,7 +185,7 @@ def _reading(path: Path, inflated: bytes | None) -> Iterator[Read]:
 
 
 def _read_header(path: Path, size: int) -> tuple[FileDataset, PixelElement | None, int | None]:
-    """Everything before the pixels, and where these lie: of a deflated data set, in the inflated one."""
+    """Everything before the pixels, and their location; for a deflated data set, the location in the inflated one."""
     head = inflate_head(path)
     if head is not None:
         if head.pixel_tag not in (0, _PIXEL_DATA):
@@ -219,7 +219,7 @@ def _element_at(fd: int, offset: int, size: int, *, implicit: bool, big_endian: 
 
 
 def _read_only_what_is_needed(path: Path, size: int) -> tuple[FileDataset, PixelElement]:
-    """The image description of a data set whose other elements cannot be parsed, and where its pixels lie."""
+    """The image description of a data set whose other elements cannot be parsed, and the location of its pixels."""
     try:
         elements = read_elements(path, _IMAGE_TAGS)
     except (DataSetError, OSError, EOFError, ValueError) as broken:
@@ -265,7 +265,7 @@ def _complete_image_pixel(ds: Dataset, repairs: list[str]) -> None:
     if not _whole(ds, "BitsStored"):
         repairs.append(f"BitsStored 0, taken as {ds.BitsAllocated}")
         ds.BitsStored = ds.BitsAllocated
-    # A Code String is upper case (PS3.5 6.2), which not every device knows.
+    # A Code String is upper case (PS3.5 6.2), but some devices write lower case.
     photometric = str(ds.PhotometricInterpretation)
     if photometric != photometric.upper():
         ds.PhotometricInterpretation = photometric.upper()
@@ -279,7 +279,7 @@ def _complete_image_pixel(ds: Dataset, repairs: list[str]) -> None:
 
 
 def _complete_syntax(ds: FileDataset, path: Path, first_frame: bytes | None, repairs: list[str]) -> None:
-    """Find the transfer syntax where it is missing, and correct it where the frames are of another codec."""
+    """Find the transfer syntax if it is missing, and correct it if the frames have another codec."""
     with path.open("rb") as file:
         encoding = find_encoding(lambda offset, count: os.pread(file.fileno(), count, offset))
     declared = str(ds.file_meta.get("TransferSyntaxUID") or "")
@@ -292,7 +292,7 @@ def _complete_syntax(ds: FileDataset, path: Path, first_frame: bytes | None, rep
 
 
 def _whole(ds: Dataset, keyword: str) -> int:
-    """A positive whole number, 0 when the element is absent or unreadable."""
+    """A positive whole number; 0 if the element is absent or unreadable."""
     try:
         return max(0, int(ds.get(keyword) or 0))
     except (TypeError, ValueError):
@@ -300,5 +300,5 @@ def _whole(ds: Dataset, keyword: str) -> int:
 
 
 def _brief(error: Exception) -> str:
-    """The kind of a library's error; its text might quote the data set, and so the patient."""
+    """The type of a library's error; its message might quote the data set, and so the patient."""
     return type(error).__name__

@@ -1,8 +1,8 @@
 """Decodes stored images, and encodes results, in child processes: a crashing or runaway codec costs one image.
 
-The children stay warm and each is limited in memory and in time per image. In a node they do more than that: see
-:mod:`miqa_node.isolation`. Pixels come back through an anonymous
-memory file, which is written once and mapped once: nothing has to be cleaned up, even after ``kill -9``.
+The children stay warm; memory and time per image are limited. In a node they do further tasks
+(:mod:`miqa_node.isolation`). Pixels come back through an anonymous memory file, which is written once and mapped once:
+no cleanup is needed, even after ``kill -9``.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from miqa_node.settings import Settings
 log = structlog.get_logger(__name__)
 
 PAUSES_AFTER_KILL_S = (0.5, 3.0, 10.0)
-"""After these pauses an image is decoded again whose child was killed from outside, as when memory runs out."""
+"""Pauses before retries of an image whose child was killed from outside, such as by the OOM killer."""
 KILLED_FROM_OUTSIDE = (-9, -15, 255, None)
-"""Exit codes that no codec causes: SIGKILL, SIGTERM, and unknown ones."""
+"""Exit codes that no codec causes: SIGKILL, SIGTERM, and unknown codes."""
 CHECK_INTERVAL_S = 5.0
 CHECK_WAIT_S = 0.5
 CHECK_LIMIT_S = 20.0
@@ -49,7 +49,7 @@ class Decoder:
         arguments: tuple[Any, ...] = (),
         preload: Iterable[str] = (),
     ) -> None:
-        """With ``prepare`` and the modules of ``preload`` the processes can do more, see :meth:`run`."""
+        """``prepare`` and the modules of ``preload`` set the processes up for further tasks, see :meth:`run`."""
         self._timeout_s, self._max_pixels = settings.work.timeout_s, settings.imaging.max_pixels
         self._children = ChildProcesses(
             settings.work.worker_processes,
@@ -73,16 +73,16 @@ class Decoder:
         return self._children.all_busy
 
     def warm(self) -> None:
-        """Start the children in the background and return at once, so that the first image does not wait for them.
+        """Start the children in the background, so the first image does not wait for them; return at once.
 
-        They need a third of a second or more, nearly all for the imports of their common parent.
+        They need at least a third of a second, mostly for the imports of their common parent.
         """
         start_brief_thread("warm-decoder", self._start_children)
 
     def _start_children(self) -> None:
         try:
             self._children.start()
-        except ResourcesError as error:  # the first image tries again
+        except ResourcesError as error:  # the first image will try again
             log.warning("worker processes did not start", reason=str(error))
 
     def decode(self, path: Path, frame: int = 0) -> Radiograph:
@@ -91,13 +91,13 @@ class Decoder:
         Raises
         ------
         DecodeError
-            The pixels are in a syntax that is not decoded, or damaged; the text says which and what to do.
+            The pixels are damaged or their syntax is not supported; the message says which, and what to do.
         DecodeLimitError
             The child ran past its time or memory limit, or its codec crashed. The pool goes on with a new one.
         ResourcesError
-            No child can be started: the image is not to blame.
+            No child can be started; the image is not to blame.
         OSError
-            The file is not there or may not be read.
+            The file does not exist or may not be read.
         """
         with child.transfer_file() as file:
             transfer = OpenFile(file.fileno())
@@ -115,8 +115,8 @@ class Decoder:
         return plain
 
     def check(self) -> None:
-        """Decode a small image; ResourcesError if that is not possible. The answer is at most a few seconds old."""
-        # Only the first answer is worth a long wait: later ones are seldom news.
+        """Decode a small image; ResourcesError if that fails. The result may be a few seconds old."""
+        # Only the first check waits long: later results seldom change.
         if reason := self._check.reason(CHECK_LIMIT_S if self._check.is_new else CHECK_WAIT_S):
             raise ResourcesError(reason)
 
@@ -133,7 +133,7 @@ class Decoder:
         self.close()
 
     def run(self, function: Callable[..., Any], *arguments: Any, sender: str = "") -> Any:
-        """The result of a function in one of the processes; errors as for decode. Tasks take turns by ``sender``."""
+        """The result of a function in a child process; errors as for decode. Tasks take turns by ``sender``."""
         limit_s = self._timeout_s
         for pause_s in (*PAUSES_AFTER_KILL_S, 0.0):
             try:
@@ -163,17 +163,17 @@ class Decoder:
         return DecodeLimitError(text)
 
     def _try_sample(self) -> None:
-        """Encode and decode a small image in the children; ResourcesError if that is not possible."""
+        """Encode and decode a small image in the children; ResourcesError if that fails."""
         try:
             self.run(child.decode_sample, sample_image(self.encode), self._max_pixels)
-        except Exception as error:  # whatever it is, images would meet it, too
+        except Exception as error:  # images would meet the same error
             reason = error if isinstance(error, MiqaError) else type(error).__name__
             raise ResourcesError(f"No image can be decoded: {reason}") from error
 
 
 def map_pixels(file: IO[bytes], layout: child.Layout) -> Radiograph:
     """The pixels as writable arrays on a mapping of the file, which lives as long as they do."""
-    # Mapping all pages at once is cheaper than thousands of page faults in the middle of the arithmetic.
+    # Mapping all pages at once is cheaper than thousands of page faults during the computation.
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
     memory = mmap.mmap(file.fileno(), 0, flags=flags)
     count = layout.shape[0] * layout.shape[1]

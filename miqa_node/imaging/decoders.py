@@ -1,8 +1,8 @@
 """The single table of which library decodes which transfer syntax.
 
-A new codec is a new row here. The first plug-in of a row that succeeds is recorded with its version in the
-image's steps, so a result can always be traced to the code that made its pixels. SimpleITK is not among them, because
-it inverts MONOCHROME1; pylibjpeg-libjpeg is not, because it is licensed under the GPL.
+A new codec is a new row here. The first plug-in of a row that succeeds is recorded with its version in the image's
+steps, so every result can be traced to the code that decoded its pixels. SimpleITK is excluded because it inverts
+MONOCHROME1, pylibjpeg-libjpeg because it is licensed under the GPL.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NATIVE = CodecPlugin("", "pydicom")
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """How one transfer syntax is decoded: pydicom's runner for it, and the plug-ins to try in order."""
+    """Decoding of one transfer syntax: pydicom's runner, and the plug-ins to try in order."""
 
     name: str
     runner: SyntaxDecoder
@@ -63,12 +63,12 @@ SYNTAXES: dict[str, Syntax] = {
     "1.2.840.10008.1.2.4.202": Syntax("HTJ2K Lossless RPCL", native.HTJ2KLosslessRPCLDecoder, (IMAGECODECS, OPENJPEG)),
     "1.2.840.10008.1.2.4.203": Syntax("HTJ2K", native.HTJ2KDecoder, (IMAGECODECS, OPENJPEG)),
 }
-# Retired JPEG processes (PS3.5 2004, 10.2), arithmetic and progressive ones, so that old archives stay readable.
+# Retired JPEG processes (PS3.5 2004, 10.2), arithmetic and progressive, to keep old archives readable.
 SYNTAXES |= {
     f"1.2.840.10008.1.2.4.{number}": Syntax("JPEG, retired process", native.JPEGExtended12BitDecoder, (IMAGECODECS,))
     for number in (52, 53, 54, 55, 56)
 }
-# Newer than pydicom, which therefore has no runner of their own.
+# Newer than pydicom, which therefore has no runner for them.
 SYNTAXES |= {uid: Syntax(name, native.RLELosslessDecoder, (JPEG_XL,)) for uid, name in stand_in_plugin.JPEG_XL.items()}
 SYNTAXES[stand_in_plugin.DEFLATED_FRAME] = Syntax("Deflated Image Frame", native.RLELosslessDecoder, (DEFLATED,))
 for _label, _function in ((JPEG_XL.label, "decode_jpeg_xl"), (DEFLATED.label, "decode_deflated")):
@@ -94,7 +94,7 @@ _UNDECODABLE: dict[str, str] = {
 
 
 def syntax_for(transfer_syntax_uid: str) -> Syntax:
-    """How to decode the syntax; DecodeError, saying why and what to do, when it cannot be decoded here."""
+    """The entry for a syntax; DecodeError with the reason and the remedy if it cannot be decoded here."""
     syntax = SYNTAXES.get(transfer_syntax_uid)
     if syntax is None:
         why = _UNDECODABLE.get(transfer_syntax_uid, "unknown to this node, probably private to its maker")

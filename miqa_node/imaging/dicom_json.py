@@ -13,7 +13,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag, Tag
 
 MAX_INLINE_BYTES = 1024
-"""Longer binary values stay in the object; the JSON refers to them as bulk data."""
+"""Length in bytes above which the JSON refers to a binary value as bulk data."""
 
 Json = dict[str, Any]
 
@@ -37,13 +37,13 @@ def read_header(path: Path) -> Dataset:
 
 
 def attributes(ds: Dataset, keywords: Iterable[str | BaseTag]) -> Json:
-    """The named attributes; those that the data set lacks are left out."""
+    """The named attributes; absent ones are left out."""
     values: Json = {}
     for keyword in keywords:
         tag = _tag(keyword)
         if tag in ds:
             values |= json.loads(json.dumps(_plain(ds, [tag])))
-    values["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the object is
+    values["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the object's character set
     return values
 
 

@@ -1,7 +1,7 @@
-"""Finds the few header elements that the way of an image starts with, without reading what lies between them.
+"""Finds the few header elements that the node needs first, without reading the elements between them.
 
-A walk over the top level of a data set (PS3.5 7.1) that jumps from length to length. It reads no pixels, follows
-no other value, and every loop and buffer in it has a limit, because the bytes come from the network.
+It walks over the top level of a data set (PS3.5 7.1) from length to length. It reads no pixels and no other values.
+Every loop and buffer has a limit, because the bytes come from the network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EXPLICIT_LE = "1.2.840.10008.1.2.1"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
 GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
-"""GE's private syntax: implicit VR little endian with pixels in big endian."""
+"""GE's private syntax: Implicit VR Little Endian with pixels in big endian."""
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
@@ -38,7 +38,7 @@ _ZLIB = 0x78
 _ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _IMPLICIT_LE = (True, "<")
-"""How the items of a sequence of VR UN are written, whatever the data set's syntax (PS3.5 6.2.2, note 2)."""
+"""Encoding of the items of a sequence with VR UN in every transfer syntax (PS3.5 6.2.2, note 2)."""
 _VRS = _LONG_VRS | frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(),
 )
@@ -75,7 +75,7 @@ class Elements:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """Where the data set starts in its file and how its elements are written."""
+    """Start of the data set in its file, and the encoding of its elements."""
 
     transfer_syntax_uid: str
     offset: int
@@ -89,7 +89,7 @@ def read_elements(path: Path, tags: AbstractSet[int]) -> Elements:
     Raises
     ------
     DataSetError
-        The file is not DICOM, or it ends or breaks before any of the elements.
+        The file is not DICOM, or it ends or is damaged before any of the elements.
     """
     with path.open("rb") as file:
         fd = file.fileno()
@@ -122,19 +122,19 @@ def read_elements(path: Path, tags: AbstractSet[int]) -> Elements:
 
 @dataclass(frozen=True, slots=True)
 class InflatedHead:
-    """The bytes of a deflated data set in front of its pixels; ``pixel_tag`` is 0 if there are none."""
+    """The inflated bytes of a deflated data set before its pixels; ``pixel_tag`` is 0 if there are no pixels."""
 
     data: bytes
     pixel_tag: int
 
 
 def inflate_head(path: Path) -> InflatedHead | None:
-    """Inflate a file's data set as far as its pixels; None if it is not deflated.
+    """Inflate a file's data set up to its pixels; None if it is not deflated.
 
     Raises
     ------
     DataSetError
-        It is damaged, or longer than MAX_INFLATED_BYTES in front of its pixels.
+        The data set is damaged, or longer than MAX_INFLATED_BYTES before its pixels.
     """
     with path.open("rb") as file:
         read = _inflating_file(file.fileno(), MAX_INFLATED_BYTES)
@@ -148,7 +148,7 @@ def inflate_head(path: Path) -> InflatedHead | None:
 
 
 def inflate_value(path: Path, offset: int) -> tuple[str, bytes]:
-    """VR and value of the element at ``offset`` of a deflated data set, as long as it may be."""
+    """VR and value of the element at ``offset`` of a deflated data set, without a limit on its length."""
     with path.open("rb") as file:
         read = _inflating_file(file.fileno(), sys.maxsize)
         if read is None:
@@ -171,12 +171,12 @@ def _inflating_file(fd: int, most_bytes: int) -> Read | None:
 
 
 def peek_elements(head: bytes, tags: AbstractSet[int]) -> tuple[Encoding, dict[int, Element]]:
-    """Encoding and elements of some tags of a DICOM file that may be cut off after its beginning.
+    """Encoding, and elements of some tags, of a DICOM file of which only the beginning may be present.
 
     Raises
     ------
     DataSetError
-        It is not DICOM.
+        The file is not DICOM.
     """
 
     def read(offset: int, count: int) -> bytes:
@@ -202,10 +202,10 @@ _NOT_DICOM = "Not a DICOM data set: no element of a DICOM header can be read fro
 def find_encoding(
     read: Read, by_tag: dict[int, Element] | None = None, tags: AbstractSet[int] = frozenset()
 ) -> Encoding:
-    """Where the data set begins and how it is encoded, whatever of the PS3.10 header is missing.
+    """Start and encoding of the data set, even if parts of the PS3.10 header are missing.
 
-    What the first element looks like wins over the declared syntax, since writers exist that declare
-    one value representation and write the other. Elements of group 2 are put into ``by_tag``.
+    The form of the first element takes precedence over the declared syntax, because some writers declare one value
+    representation and write the other. Elements of group 2 are added to ``by_tag``.
     """
     head = read(0, 132)
     offset = 132 if head[128:132] == b"DICM" else 4 if head[:4] == b"DICM" else 0
@@ -219,7 +219,7 @@ def find_encoding(
         declared = syntax.value.decode("ascii", "replace").strip(" \0") if syntax else ""
     first = read(offset, 8)
     if declared == DEFLATED_LE:
-        inflated = first[:2] == b"\x08\x00" and first[4:6] in _VRS  # some writers declare it and deflate nothing
+        inflated = first[:2] == b"\x08\x00" and first[4:6] in _VRS  # some writers declare it but do not deflate
         return Encoding(EXPLICIT_LE if inflated else declared, offset, implicit=False, big_endian=False)
     return _look_at_first_element(first, offset, declared)
 
@@ -235,7 +235,7 @@ def _look_at_first_element(first: bytes, offset: int, declared: str) -> Encoding
 
 
 def _walk_meta(read: Read, start: Encoding, tags: AbstractSet[int], by_tag: dict[int, Element]) -> int:
-    """Read group 2 and give the offset behind it; its length element is not trusted."""
+    """Read group 2 and return the offset after it; its length element is not trusted."""
     offset = start.offset
     for _ in range(64):
         head = read(offset, 12)
@@ -251,7 +251,7 @@ def _walk_meta(read: Read, start: Encoding, tags: AbstractSet[int], by_tag: dict
 
 
 def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], by_tag: dict[int, Element]) -> tuple[int, int]:
-    """Collect elements until the pixels or the end; give the pixel element's tag and offset, or zero and the end.
+    """Collect elements until the pixels or the end; return the pixel element's tag and offset, or zero and the end.
 
     This loop runs for every element of every received image, so it works on one window of bytes
     with local names and unpacks each element once.
@@ -279,7 +279,7 @@ def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], by_tag: dict[i
             if vr in _LONG_VRS:
                 length = unpack_long(window, offset + 8)[0]
                 head = 12
-            elif vr not in _VRS:  # some writers fall back to implicit VR in the middle
+            elif vr not in _VRS:  # some writers change to implicit VR within the data set
                 length = unpack_long(window, offset + 4)[0]
                 vr = b""
         tag = group << 16 | number
@@ -304,10 +304,10 @@ def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], by_tag: dict[i
 
 
 def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int:
-    """The offset behind the delimiter that closes the sequence of undefined length whose items begin at ``offset``.
+    """The offset after the delimiter of a sequence of undefined length whose items begin at ``offset``.
 
     Items and sequences may nest: each undefined length opens a level and each delimiter closes one (PS3.5 7.5).
-    Items of known length, fragments of an icon's pixels among them, are jumped over.
+    Items of known length, such as the fragments of an icon's pixels, are skipped.
     """
     levels = [(implicit, order)]
     base, window = offset, read(offset, WINDOW_BYTES)
@@ -316,7 +316,7 @@ def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int
         if not 0 <= at <= len(window) - 12:
             base, at, window = offset, 0, read(offset, WINDOW_BYTES)
             if len(window) < 8:
-                return offset + 8  # beyond the end of the file, as it has none
+                return offset + 8  # beyond the end of the file: there is no delimiter
         implicit, order = levels[-1]
         tag, vr, length, size = element_head(window[at : at + 12].ljust(12, b"\0"), implicit=implicit, order=order)
         offset += size
@@ -334,7 +334,7 @@ def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int
 
 
 def element_head(head: bytes, *, implicit: bool, order: str) -> tuple[int, str, int, int]:
-    """(tag, VR, length, bytes of the head) of the element that starts with ``head``."""
+    """(tag, VR, length, size of the head in bytes) of the element that starts with ``head``."""
     group, number, vr, length = Struct(order + "HH2sH").unpack_from(head)
     tag = group << 16 | number
     if implicit or vr not in _VRS:
@@ -345,9 +345,9 @@ def element_head(head: bytes, *, implicit: bool, order: str) -> tuple[int, str, 
 
 
 def _inflating(read: Read, offset: int, most_bytes: int = MAX_INFLATED_BYTES) -> Read:
-    """Read from the deflated data set at ``offset`` (PS3.5 A.5), inflating no more than is asked and allowed."""
+    """Read from the deflated data set at ``offset`` (PS3.5 A.5), inflating only what is requested and allowed."""
     head = read(offset, 2)
-    # A data set is deflated without the header of zlib (RFC 1950), which some writers nevertheless put there.
+    # A deflated data set has no zlib header (RFC 1950), but some writers add one.
     wrapped = len(head) == 2 and head[0] == _ZLIB and int.from_bytes(head) % 31 == 0
     inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
     inflated = bytearray()

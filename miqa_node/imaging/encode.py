@@ -1,4 +1,4 @@
-"""Compresses single frames of results; the node runs it in child processes, where a crash costs one image."""
+"""Compresses single frames of results; the node runs it in child processes, so a crash affects only one image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FrameEncoder = Callable[[NDArray[np.uint8], str], bytes]
 JPEG_QUALITY = 90
 
 _ENCODER = threading.Lock()
-"""The encoder of openjpeg is not thread-safe: two threads end the process with SIGSEGV."""
+"""OpenJPEG's encoder is not thread-safe: two threads crash the process with SIGSEGV."""
 
 
 def encode_frame(frame: NDArray[np.uint8], transfer_syntax_uid: str) -> bytes:
@@ -57,7 +57,7 @@ def _encode(frame: NDArray[np.uint8], transfer_syntax_uid: str) -> bytes:
 
 
 def sample_image(encode: FrameEncoder) -> bytes:
-    """A small JPEG 2000 image as a DICOM file: what readiness decodes."""
+    """A small JPEG 2000 image as a DICOM file, for the readiness check."""
     pixels = np.arange(64 * 64, dtype=np.uint32).astype(np.uint8).reshape(64, 64)
     sample = Dataset()
     sample.SOPClassUID, sample.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()

@@ -1,4 +1,4 @@
-"""Decodes one frame of a stored object to the pixels that everything else works on; runs in a child process."""
+"""Decodes one frame of a stored object to pixels for all further steps; runs in a child process."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
     Raises
     ------
     DecodeError
-        With a reason that says what to do, and without any text from the data set but its pixel description.
+        The message gives a remedy and quotes nothing of the data set but its pixel description.
     """
     try:
         with warnings.catch_warnings():
-            # The libraries warn of oddities in nearly every image; what matters is checked and put into the steps.
+            # The libraries warn about nearly every image; relevant deviations are checked and recorded in the steps.
             warnings.simplefilter("ignore")
             return _presented(read_image(path, max_pixels), frame)
     except (MiqaError, MemoryError, OSError):
         raise
-    except Exception as error:  # values are read when they are asked for, and whatever they hold is raised then
-        if getattr(error, "code", None) == cv2.Error.StsNoMem:  # OpenCV's word for what numpy calls MemoryError
+    except Exception as error:  # values are parsed at their first use, and raise any error then
+        if getattr(error, "code", None) == cv2.Error.StsNoMem:  # OpenCV's equivalent of MemoryError
             raise MemoryError from error
         raise DecodeError(f"The description of the pixels cannot be read ({type(error).__name__}).") from error
 
@@ -91,18 +91,18 @@ def _presented(image: StoredImage, frame: int) -> Frame:
 
 
 def _decode(image: StoredImage, frame: int) -> tuple[AnyImage, CodecPlugin]:
-    """(rows, columns) or (rows, columns, samples) of one frame, in RGB when coloured, and what decoded it."""
+    """(rows, columns) or (rows, columns, samples) of one frame, RGB if it is coloured, and the codec plug-in."""
     ds = image.ds
     syntax = syntax_for(ds.file_meta.TransferSyntaxUID)
     failures: list[str] = []
     source = _pixels_only(image, syntax, frame)
     options: dict[str, Any] = {} if ds.file_meta.TransferSyntaxUID.is_encapsulated else {"view_only": True}
     if not syntax.name.startswith(("JPEG 2000", "JPEG-LS", "HTJ2K")):
-        options["correct_unused_bits"] = False  # padding is found among the bits as they came; see _used_bits
+        options["correct_unused_bits"] = False  # padding is searched in the original bits; see _used_bits
     for plugin in syntax.plugins:
         try:
             pixels, _ = syntax.runner.as_array(source, index=0, decoding_plugin=plugin.label, **options)
-        except BaseException as error:  # codecs raise whatever they like for damaged data
+        except BaseException as error:  # codecs raise arbitrary exceptions for damaged data
             if isinstance(error, MemoryError) or not _is_of_codec(error):
                 raise
             failures.append(f"{version_of(plugin.distribution)}: {_first_sentence(error)}")
@@ -112,22 +112,22 @@ def _decode(image: StoredImage, frame: int) -> tuple[AnyImage, CodecPlugin]:
 
 
 def _is_of_codec(error: BaseException) -> bool:
-    """Whether it may come from a codec; a panic of a library in Rust is no ``Exception``."""
+    """Whether the error may come from a codec; a panic of a Rust library is not an ``Exception``."""
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _pixels_only(image: StoredImage, syntax: Syntax, frame: int) -> Dataset:
     """A data set with only the description of the pixels (group 0028) and the pixels of one frame.
 
-    So no error text of a codec can quote a patient. An encapsulated frame is put together from its fragments, and
-    repaired where that is possible.
+    So no message of a codec can quote patient data. An encapsulated frame is joined from its fragments, and repaired
+    if possible.
     """
     ds = image.ds
     source = Dataset(ds.group_dataset(0x0028))
     source.file_meta = FileMetaDataset()
-    source.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a retired process, that of its stand-in
+    source.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a retired process, the UID of its substitute
     source.set_original_encoding(ds.original_encoding[0], ds.original_encoding[1])
-    source[_NUMBER_OF_FRAMES] = DataElement(_NUMBER_OF_FRAMES, "IS", 1)  # a new one: the others belong to the image
+    source[_NUMBER_OF_FRAMES] = DataElement(_NUMBER_OF_FRAMES, "IS", 1)  # a new element: the others belong to the image
     try:
         pixels = image.read_frame(frame)
     except ValueError as broken:
@@ -142,10 +142,10 @@ def _pixels_only(image: StoredImage, syntax: Syntax, frame: int) -> Dataset:
 
 
 def _find_padding(raw: AnyImage, stored: AnyImage, padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:
-    """True where a pixel is image, None when all are.
+    """True where a pixel belongs to the image; None if all do.
 
-    Padding may be a value that only all allocated bits can say, or, where a codec or an overlay in the unused bits
-    changed them, one that shows only without those.
+    The padding value may use all allocated bits. If a codec or an overlay changed the unused bits, it only matches
+    after these bits are removed.
     """
     valid = find_padding(raw, padding)
     if stored is raw:
@@ -178,11 +178,11 @@ def _fits(raw: AnyImage, dtype: type[np.integer]) -> bool:
 
 
 def _colour(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[NDArray[np.unsignedinteger], int]:
-    """Red, green and blue of a colour image, uint8 or uint16, and the highest value that its depth allows."""
+    """RGB of a colour image, uint8 or uint16, and the highest value of its bit depth."""
     if ds.PhotometricInterpretation == "PALETTE COLOR":
         steps.append("palette applied")
         raw = apply_color_lut(raw, ds)
-        # Entries of 8 bits belong into bytes (PS3.3 C.7.6.3.1.6); some ultrasound devices write them into words.
+        # Entries of 8 bits belong in bytes (PS3.3 C.7.6.3.1.6), but some ultrasound devices write them in words.
         narrow = int(ds.RedPaletteColorLookupTableDescriptor[2]) == 8 and raw.max(initial=0) <= 0xFF
         bits = 8 if narrow else 8 * raw.dtype.itemsize
     else:

@@ -1,4 +1,4 @@
-"""Turns stored pixel values into what a display shows, through one table per image.
+"""Turns stored pixel values into display values, through one table per image.
 
 Modality LUT or rescale → VOI window, sigmoid or LUT → presentation shape or MONOCHROME1 → padding to black
 (PS3.4 N.2) are composed once for all 65,536 possible stored values; the image then needs a single look-up
@@ -16,7 +16,7 @@ from pydicom import Dataset
 
 WHITE = 65535
 ROWS_AT_ONCE = 256
-"""Images deeper than 16 bits do not fit a table; they are computed in stripes of this many rows."""
+"""Rows per stripe for images deeper than 16 bits, which need no table but a computation."""
 
 Values = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class VoiWindow:
         if self.function == "SIGMOID":
             return np.reciprocal(1.0 + np.exp(np.clip(-4.0 * (values - self.center) / self.width, -700.0, 700.0)))
         if self.function == "LINEAR":
-            if self.width == 1.0:  # the standard's limit case: a threshold
+            if self.width == 1.0:  # the limiting case of the standard: a threshold
                 return (values > self.center - 0.5).astype(np.float64)
             shares = (values - (self.center - 0.5)) / (self.width - 1.0) + 0.5
         else:
@@ -58,10 +58,10 @@ class VoiWindow:
 
 @dataclass(frozen=True, slots=True)
 class Grayscale:
-    """All grayscale steps that one data set asks for.
+    """All grayscale steps that one data set specifies.
 
-    ``modality`` is a LUT or (slope, intercept); ``voi`` is None when the data set has none;
-    ``padding`` is the inclusive range of stored values that are not image.
+    ``modality`` is a LUT or (slope, intercept); ``voi`` is None if the data set has none; ``padding`` is the inclusive
+    range of stored values that do not belong to the image.
     """
 
     modality: Lut | tuple[float, float]
@@ -71,9 +71,9 @@ class Grayscale:
     notes: tuple[str, ...] = ()
 
     def present(self, stored: Values, used_range: tuple[float, float]) -> NDArray[np.uint16]:
-        """Presentation values 0–65,535 of ``stored`` values, padding not yet considered.
+        """Presentation values 0–65,535 of ``stored`` values, without regard to padding.
 
-        ``used_range`` are the lowest and highest valid stored value: the window if there is no VOI.
+        ``used_range`` is the range of valid stored values; it serves as the window if there is no VOI.
         """
         values = self._to_modality(stored)
         if self.voi is None:
@@ -95,7 +95,7 @@ class Grayscale:
         return stored * slope + intercept
 
     def steps(self) -> tuple[str, ...]:
-        """What is done, in order, in words."""
+        """The steps in order, in words."""
         if isinstance(self.modality, Lut):
             modality = "modality LUT"
         else:
@@ -112,10 +112,10 @@ class Grayscale:
 
 
 def read_grayscale(ds: Dataset, frame: int = 0) -> Grayscale:
-    """The grayscale steps that a data set asks for, of its top level or of the frame's functional groups.
+    """The grayscale steps that a data set specifies at its top level or in the frame's functional groups.
 
-    Of several windows or LUTs the first is used; a VOI LUT wins over a window. What the standard forbids
-    (a width below 1, an empty LUT) is left out and said in ``notes``.
+    Of several windows or LUTs the first is used; a VOI LUT takes precedence over a window. Invalid values (a width
+    below 1, an empty LUT) are ignored and mentioned in ``notes``.
     """
     notes: list[str] = []
     is_signed = ds.get("PixelRepresentation") == 1
@@ -142,7 +142,7 @@ def has_negative_output(ds: Dataset, modality: Lut | tuple[float, float]) -> boo
 
 
 def as_signed(first: int) -> int:
-    """The first input of a LUT as the signed short that was meant, when it was read as an unsigned one."""
+    """The first input of a LUT, read as an unsigned short, as the intended signed short."""
     return first - (1 << 16) if first >= 1 << 15 else first
 
 
@@ -170,7 +170,7 @@ def render(
 
 
 def find_padding(raw: NDArray[np.integer], padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:
-    """True where a pixel is image, None when all are; ``raw`` are stored values before unused bits are removed."""
+    """True where a pixel belongs to the image, None if all do; ``raw`` are stored values with their unused bits."""
     if padding is None:
         return None
     low, high = padding
@@ -191,7 +191,7 @@ def _used_range(stored: NDArray[np.integer], valid: NDArray[np.bool_] | None) ->
 
 
 def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
-    """Where the frame's transformation stands: per frame, shared, or at the top level (PS3.3 C.7.6.16)."""
+    """The item with the frame's transformation: per frame, shared, or the top level (PS3.3 C.7.6.16)."""
     per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
     shared = ds.get("SharedFunctionalGroupsSequence") or []
     for groups in ([per_frame[frame]] if frame < len(per_frame) else [], shared[:1]):
@@ -239,9 +239,9 @@ def _first_lut(ds: Dataset, keyword: str, notes: list[str], *, signed: bool) -> 
 
 
 def _lut(item: Dataset, *, signed: bool) -> Lut:
-    """Parse LUT Descriptor and LUT Data, which may be words, or bytes when entries have 8 bits (PS3.3 C.11.1.1.1).
+    """Parse LUT Descriptor and LUT Data: words, or bytes for entries of 8 bits (PS3.3 C.11.1.1.1).
 
-    ``signed``: the input has negative values. Implicit VR does not say whether the first input is one of them.
+    ``signed``: the input has negative values. Implicit VR does not tell whether the first input is negative.
     """
     entries, first, bits = (int(value) for value in item.LUTDescriptor)
     entries = entries or 1 << 16
@@ -271,18 +271,18 @@ def _padding(ds: Dataset, notes: list[str]) -> tuple[int, int] | None:
     except (TypeError, ValueError):
         notes.append("unreadable pixel padding ignored")
         return None
-    low, high = sorted((end - lowest) % (1 << bits) + lowest for end in ends)  # some write it with the other sign
+    low, high = sorted((end - lowest) % (1 << bits) + lowest for end in ends)  # some writers use the other sign
     return low, high
 
 
 def _bits(ds: Dataset, keyword: str) -> int:
-    """A number of bits, 0 if it is not one."""
+    """A number of bits; 0 if it is absent or invalid."""
     number = int(_number(ds, keyword, 0.0))
     return number if 0 < number <= 64 else 0
 
 
 def _number(ds: Dataset, keyword: str, otherwise: float) -> float:
-    """The first finite number of an element, ``otherwise`` if it has none."""
+    """The first finite number of an element, else ``otherwise``."""
     value = ds.get(keyword)
     if value is None or value == "":
         return otherwise

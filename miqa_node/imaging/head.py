@@ -1,6 +1,6 @@
-"""Reads the data set in front of the pixels. A deflated one is inflated no further than that, whatever it swells to.
+"""Reads the data set before the pixels, and inflates a deflated one no further.
 
-The libraries inflate all of a deflated data set to read any of it, and a few hundred kilobytes may become gigabytes.
+pydicom inflates a whole deflated data set to read any of it; a few hundred kilobytes may become gigabytes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from miqa_node.imaging.elements import inflate_head
 
 
 def read_head(path: Path, *, force: bool = False) -> FileDataset:
-    """As ``dcmread(path, stop_before_pixels=True)``, for every transfer syntax.
+    """Like ``dcmread(path, stop_before_pixels=True)``, for every transfer syntax.
 
     Raises
     ------
     DataSetError
-        A deflated data set is damaged, or longer in front of its pixels than
+        A deflated data set is damaged, or longer before its pixels than
         :data:`~miqa_node.imaging.elements.MAX_INFLATED_BYTES`.
     InvalidDicomError
-        It is not DICOM, without ``force``.
+        The file is not DICOM, and ``force`` is not set.
     """
     head = inflate_head(path)
     if head is None:

@@ -1,7 +1,7 @@
-"""Reads what the node must know of an object before it answers the sender: its identity, kind and geometry.
+"""Reads the identity, kind and geometry of an object, which the node needs before it answers the sender.
 
-This runs for every C-STORE before its response, so it looks at a few dozen elements and no pixels
-(:mod:`miqa_node.imaging.elements`), and it takes values as writers write them rather than as PS3.5 asks.
+This runs for every C-STORE before its response, so it reads a few dozen elements and no pixels
+(:mod:`miqa_node.imaging.elements`). It accepts values that deviate from PS3.5, as writers produce them.
 ``units`` decide what kind of object a header belongs to.
 """
 
@@ -84,10 +84,10 @@ _TAGS: dict[str, int] = {
 }
 _WANTED = frozenset(_TAGS.values())
 
-# Other years mean "unknown": there were no X-rays before, and programs that de-identify write 0001 or 9999.
+# Other years mean "unknown": X-rays are not older, and de-identification software writes 0001 or 9999.
 _YEARS = range(1895, 2200)
 
-# Words that sites put into the name, ID, series or protocol of test objects. The header keeps only that one was there.
+# Words that sites use in name, ID, series or protocol of test objects. The header only keeps whether one occurs.
 _QUALITY_CONTROL = re.compile(
     r"phantom|quality.?(control|assurance)|constancy|flat.?field|acceptance.?test|test.?image"
     r"|(?<![a-z0-9])(qa|qc|cdrad|leeds|normi|acr)(?![a-z0-9])",
@@ -96,10 +96,10 @@ _QUALITY_CONTROL = re.compile(
 
 
 def read_header(path: Path, *, nameless: bool = False, relaxed: bool = False) -> tuple[Header, StudyRecord]:
-    """The header of a DICOM file, complete or not: preamble, group 2, right VRs and types may be missing.
+    """The header of a DICOM file; preamble, group 2, correct VRs and required elements may be missing.
 
-    With ``relaxed`` UIDs may have letters. With ``nameless`` that, too, they may be missing, and an invalid one is
-    empty: the file is only looked at.
+    With ``relaxed``, UIDs may have letters. With ``nameless``, they may also be missing, and an invalid UID is read as
+    empty: use this to inspect a file without storing it.
 
     Raises
     ------
@@ -161,12 +161,12 @@ def read_header(path: Path, *, nameless: bool = False, relaxed: bool = False) ->
 
 
 def read_spacing_mm(path: Path) -> tuple[float, float] | None:
-    """The pixel spacing as :func:`read_header` gives it, also of objects without UIDs."""
+    """The pixel spacing as in :func:`read_header`, also for objects without UIDs."""
     return _spacing_mm(Values(read_elements(path, _WANTED), _TAGS))
 
 
 def _identity(read: Callable[[Values, str], str], values: Values, keyword: str) -> str:
-    """The data set's own UID, or the one that the PS3.10 header repeats; DataSetError if both are missing."""
+    """The UID of the data set, else of the PS3.10 header; DataSetError if both are missing."""
     uid = read(values, keyword) or read(values, f"MediaStorage{keyword}")
     if not uid:
         raise DataSetError(f"The data set has no {keyword}, so it can be neither stored nor named. Check the sender.")
@@ -185,9 +185,9 @@ def _any_uid(values: Values, keyword: str) -> str:
 
 
 def _spacing_mm(values: Values) -> tuple[float, float] | None:
-    """(between rows, between columns): the pitch at the detector where it is known (PS3.3 10.7.1.3).
+    """(between rows, between columns): the pitch at the detector if it is known (PS3.3 10.7.1.3).
 
-    A projection's Pixel Spacing may be calibrated to the anatomy; noise and sharpness belong to the detector.
+    A projection's Pixel Spacing may be calibrated to the anatomy; noise and sharpness depend on the detector.
     """
     for keyword in ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelSpacing"):
         if spacing := _pair(values.numbers(keyword)):
@@ -217,7 +217,7 @@ def _is_quality_control(values: Values) -> bool:
 
 
 def _acquired_at(values: Values) -> datetime | None:
-    """When the image was taken, in the scanner's local time; None if the header does not state it."""
+    """Time of acquisition, in the scanner's local time; None if the header does not state it."""
     moments = (
         values.word("AcquisitionDateTime"),
         *(
@@ -227,7 +227,7 @@ def _acquired_at(values: Values) -> datetime | None:
         ),
     )
     for moment in moments:
-        # Hours may stand without minutes, and those without seconds (PS3.5 6.2, TM and DT); ACR-NEMA wrote colons.
+        # Minutes and seconds may be missing (PS3.5 6.2, TM and DT); ACR-NEMA used colons.
         digits = re.match(r"\d{8}(\d\d){0,3}", moment.replace(":", ""))
         if digits:
             try:

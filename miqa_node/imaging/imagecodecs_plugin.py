@@ -1,7 +1,7 @@
 """Decodes JPEG and reversible HTJ2K frames with imagecodecs: a plug-in for pydicom, listed in :mod:`.decoders`.
 
-Of the many codecs of imagecodecs two are used: libjpeg-turbo, which decodes all of JPEG but its hierarchical and
-arithmetic lossless processes, and OpenJPH for HTJ2K. pydicom asks a plug-in for the three public names here.
+The node uses two of imagecodecs' codecs: libjpeg-turbo, which decodes all JPEG processes except hierarchical and
+arithmetic lossless ones, and OpenJPH for HTJ2K. pydicom requires the three public names here of a plug-in.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ _ANY_DATA = bytes(range(1, 255))
 
 
 def is_available(transfer_syntax_uid: str) -> bool:
-    """Whether the installed build has the codec; 12-bit and lossless JPEG need its libjpeg-turbo to be 3.0 or later."""
+    """Whether the installed build has the codec; 12-bit and lossless JPEG need libjpeg-turbo 3.0 or later."""
     if transfer_syntax_uid in HTJ2K_SYNTAXES:
         return bool(imagecodecs.HTJ2K.available)
     return bool(imagecodecs.JPEG8.available and imagecodecs.JPEG8.all_precisions)
 
 
 def decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
-    """The samples of one frame, by pixel, colours as they are in the codestream.
+    """The samples of one frame, by pixel, in the colour space of the codestream.
 
     Raises
     ------
     ValueError, RuntimeError
-        The frame is damaged, cut off, of another size than the header says, or not of the declared syntax.
+        The frame is damaged or truncated, or differs from the header's size or syntax.
     """
     pixels = _decode_htj2k(frame) if runner.transfer_syntax in HTJ2K_SYNTAXES else _decode_jpeg(frame, runner)
     if pixels.shape[:2] != (runner.rows, runner.columns):
         raise ValueError("the frame has {} × {} pixels, unlike the header".format(*pixels.shape[:2]))
-    # The codestream's precision decides how wide its samples are, whatever Bits Allocated says.
+    # The codestream's precision determines the width of its samples, whatever Bits Allocated says.
     runner.set_option("bits_allocated", 8 * pixels.dtype.itemsize)
     runner.set_option("planar_configuration", 0)
     return pixels.tobytes()
 
 
 def _decode_jpeg(frame: bytes, runner: DecodeRunner) -> NDArray[np.unsignedinteger]:
-    # With the same colour space on both sides the decoder converts nothing; pydicom does.
+    # With the same colour space on both sides the decoder does not convert colours; pydicom does.
     colours = "YCBCR" if runner.samples_per_pixel == 3 else None
 
     def decode(data: bytes) -> NDArray[np.unsignedinteger]:
         return imagecodecs.jpeg8_decode(data, colorspace=colours, outcolorspace=colours)
 
     pixels = decode(frame)
-    # libjpeg-turbo fills what is missing of a frame and reports no error. Some writers only forget the marker of the
-    # end: then all pixels are there, and nothing that follows changes them.
+    # libjpeg-turbo fills missing parts of a frame without an error. Some writers only omit the end marker: then all
+    # pixels are present, and appended bytes do not change them.
     if _END not in frame[-16:] and not np.array_equal(pixels, decode(frame + _ANY_DATA + _END)):
         raise ValueError("the frame is cut off")
     return pixels
@@ -71,7 +71,7 @@ def _decode_htj2k(frame: bytes) -> NDArray[np.integer]:
     if not is_reversible(frame):
         # OpenJPH's lossy samples are not clamped here: overshooting white comes out black.
         raise ValueError("the frame is lossy")
-    if is_cut_off(frame):  # OpenJPH fills what is missing
+    if is_cut_off(frame):  # OpenJPH fills missing parts
         raise ValueError("the frame is cut off")
     with _errors_raised():
         pixels: NDArray[np.integer] = imagecodecs.htj2k_decode(frame)
@@ -80,7 +80,7 @@ def _decode_htj2k(frame: bytes) -> NDArray[np.integer]:
 
 @contextmanager
 def _errors_raised() -> Iterator[None]:
-    """Raise what imagecodecs prints: it makes errors of OpenJPH unraisable, and returns what was decoded until then."""
+    """Raise errors of OpenJPH, which imagecodecs only prints before it returns the part decoded so far."""
     errors: list[BaseException] = []
     before = sys.unraisablehook
     sys.unraisablehook = lambda raised: errors.append(raised.exc_value or RuntimeError("no reason was given"))

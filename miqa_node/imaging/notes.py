@@ -39,7 +39,7 @@ def read_note(path: Path) -> RejectionNote | None:
 
 
 def _reason(ds: Dataset) -> str:
-    """Code value of the document title modifier (TID 2010, CID 7011), empty without."""
+    """Code value of the document title modifier (TID 2010, CID 7011); empty if there is none."""
     for item in ds.get("ContentSequence") or ():
         if _code(item.get("ConceptNameCodeSequence")) == _TITLE_MODIFIER:
             return _code(item.get("ConceptCodeSequence"))
@@ -47,7 +47,7 @@ def _reason(ds: Dataset) -> str:
 
 
 def _code(sequence: object) -> str:
-    """Value of a DCM code, empty for others."""
+    """Value of a DCM code; empty for other schemes."""
     items = list(sequence) if isinstance(sequence, pydicom.Sequence) else []
     if not items or str(items[0].get("CodingSchemeDesignator", "")).strip() != "DCM":
         return ""

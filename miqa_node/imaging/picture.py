@@ -30,7 +30,7 @@ _COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LA", "1")
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the file begins like a PNG or JPEG, whatever it is called."""
+    """Whether the file has the signature of a PNG or JPEG, whatever its name."""
     with path.open("rb") as file:
         head = file.read(8)
     return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
@@ -39,8 +39,8 @@ def is_picture(path: Path) -> bool:
 def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tuple[Header, Radiograph]:
     """A PNG or JPEG, 8 or 16 bits, gray or colour, as a MONOCHROME2 image that needs no window.
 
-    Colour is kept beside its luminance and transparency is laid on black. UIDs are derived from the file's bytes
-    (UUID5 of their SHA-256, below 2.25), so the same file is always the same instance.
+    Colours are kept in addition to their luminance; transparent pixels become black. UIDs are derived from the file's
+    bytes (UUID5 of their SHA-256, below 2.25), so the same file is always the same instance.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _decode(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
     image: Image.Image
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is this node's own
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the node has its own limit, see below
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
         if image.width * image.height > MAX_PICTURE_PIXELS:
             raise DecodeError(
@@ -136,7 +136,7 @@ def _decode(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
         opaque = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque)
         return np.array(image.convert("RGB"), dtype=np.uint8)
-    if _is_deep_png(data):  # Pillow has no 16-bit colour; it has checked that the file is whole
+    if _is_deep_png(data):  # Pillow has no 16-bit colour; it has already checked that the file is complete
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if deep is not None:
             return np.ascontiguousarray(deep[..., 2::-1], dtype=np.uint16)

@@ -1,7 +1,7 @@
-"""Finds the bytes of single frames in Pixel Data (7FE0,0010), so that one frame is read and not the whole element.
+"""Finds the bytes of single frames in Pixel Data (7FE0,0010), to read one frame instead of the whole element.
 
-Native frames lie one after another (PS3.5 8.1.1). Encapsulated ones are fragments (PS3.5 A.4), which an offset table,
-their number or the end markers of JPEG assign to frames.
+Native frames are contiguous (PS3.5 8.1.1). Encapsulated frames are fragments (PS3.5 A.4), which are assigned to frames
+by an offset table, by their number or by the end markers of JPEG.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from miqa_node.imaging.elements import Read
 ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _END_OF_IMAGE = b"\xff\xd9"
 _TAIL_BYTES = 10
-"""Among the last bytes of a frame stands its end marker; padding may follow."""
+"""Number of last bytes of a frame that contain its end marker; padding may follow the marker."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelElement:
-    """Where the value of Pixel Data lies; ``length`` reaches at most to the end of the file."""
+    """Position of the value of Pixel Data; ``length`` ends at the end of the file at the latest."""
 
     vr: str
     offset: int
@@ -34,7 +34,7 @@ class PixelElement:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One fragment: where its item begins, counted from the first one, and where its bytes lie in the file."""
+    """One fragment: offset of its item from the first one, and the position of its bytes in the file."""
 
     item: int
     offset: int
@@ -47,7 +47,7 @@ def read_native_frame(read: Read, element: PixelElement, ds: Dataset, frame: int
     Raises
     ------
     ValueError
-        Bytes are missing, of this frame or of any other.
+        Bytes of this or any other frame are missing.
     """
     frames = int(ds.get("NumberOfFrames") or 1)
     bits = frame_bits(ds, element.length, frames)
@@ -55,21 +55,21 @@ def read_native_frame(read: Read, element: PixelElement, ds: Dataset, frame: int
         raise ValueError(f"{element.length} of {(frames * bits + 7) // 8} bytes are there")
     start, end = frame * bits, (frame + 1) * bits
     first, last = start // 8, (end + 7) // 8
-    if bits % 8:  # single bits: frames follow each other without a gap
+    if bits % 8:  # single bits: frames follow each other without padding
         packed = np.frombuffer(read(element.offset + first, last - first), np.uint8)
         single = np.unpackbits(packed, bitorder="little")[start % 8 : start % 8 + bits]
         return np.packbits(single, bitorder="little").tobytes()
     swapped = element.vr == "OW" and int(ds.BitsAllocated) == 8 and not ds.original_encoding[1]
     if not swapped or (first % 2 == 0 and last % 2 == 0):
         return read(element.offset + first, last - first)
-    # Bytes in big-endian words: what belongs to the frame is known only after they are swapped (PS3.5 7.3).
+    # Bytes in big-endian words: the frame's bytes are known only after swapping (PS3.5 7.3).
     words = read(element.offset + first - first % 2, last - first + first % 2 + last % 2)
     own = np.frombuffer(words, ">u2").astype("<u2").tobytes()[first % 2 : first % 2 + last - first]
     return np.frombuffer(own + b"\0", "<u2").astype(">u2").tobytes()
 
 
 def frame_bits(ds: Dataset, length: int, frames: int) -> int:
-    """Bits of one native frame; colours in 4:2:2 take two thirds, unless the length shows that they are not reduced."""
+    """Bits of one native frame; 4:2:2 colours take two thirds, unless the length shows full chrominance."""
     bits = int(ds.Rows) * int(ds.Columns) * int(ds.SamplesPerPixel) * int(ds.BitsAllocated)
     is_reduced = ds.PhotometricInterpretation == "YBR_FULL_422" and length < frames * bits // 8
     return bits // 3 * 2 if is_reduced else bits
@@ -83,7 +83,7 @@ def find_fragments(read: Read, element: PixelElement) -> tuple[list[Fragment], l
     EOFError
         The last fragments are missing.
     ValueError
-        Something else lies between them.
+        There are other data between them.
     """
     table: list[int] = []
     fragments: list[Fragment] = []
@@ -101,7 +101,7 @@ def find_fragments(read: Read, element: PixelElement) -> tuple[list[Fragment], l
             first = at + 8 + length
             table = np.frombuffer(read(at + 8, length // 4 * 4), "<u4").tolist()
         at += 8 + length
-    if element.has_undefined_length and not (fragments and at == end):  # some writers leave the delimiter out
+    if element.has_undefined_length and not (fragments and at == end):  # some writers omit the delimiter
         raise EOFError
     return fragments, table
 
@@ -114,9 +114,9 @@ def assign_fragments(
     Raises
     ------
     ValueError
-        There are fewer fragments than frames, and nothing says which belong together.
+        There are fewer fragments than frames.
     """
-    if frames == 1:  # all fragments are its own, whatever an offset table says
+    if frames == 1:  # all fragments belong to it, whatever an offset table says
         return [fragments]
     items = [fragment.item for fragment in fragments]
     if len(offsets) == frames and set(offsets) <= set(items):

@@ -1,4 +1,4 @@
-"""Compares what a header claims with what is usual and with the pixels, before any model looks at the image.
+"""Compares the header with usual values and with the pixels, before a model judges the image.
 
 Each issue has a stable name, explained in docs/reference/plausibility.md, and a code for the report. The messages
 say what is wrong and hold no patient data.
@@ -44,7 +44,7 @@ ISSUES: dict[str, Code] = {
     "matrix_contradicts_header": codes.OTHER_FAILURE,
 }
 
-# Names of body parts that come in pairs, after Annex L of PS3.16, and of some that do not.
+# Names of paired body parts, after Annex L of PS3.16, and of some unpaired ones.
 # fmt: off
 PAIRED = frozenset({
     "ANKLE", "ARM", "BREAST", "CALCANEUS", "CLAVICLE", "ELBOW", "EYE", "FEMUR", "FINGER", "FOOT", "FOREARM",
@@ -58,11 +58,11 @@ UNPAIRED = frozenset(
 MAMMOGRAPHY_VIEWS = frozenset({"CC", "MLO", "XCCL", "XCCM", "LMO", "FB", "SIO", "ISO"})
 
 DEVIATION_INDEX_LIMIT = 3.0
-"""Beyond ±3 AAPM TG-116 asks for management follow-up: half or double the intended exposure."""
+"""Beyond ±3, half or double the intended exposure, AAPM TG-116 recommends management follow-up."""
 CLIPPED_BY_VOI_LIMIT = 50.0
-"""Share of pixels, %, that a window may cut off: directly exposed background seldom fills half of an image."""
+"""Share of pixels, %, that a window may clip: directly exposed background seldom fills half of an image."""
 NOISE_ONLY_SHARE = 12.0
-"""``noise_share``, %, above which there is nothing but noise; for pure white noise it is 100 / 4.65 = 21.5."""
+"""``noise_share``, %, above which the image is only noise; pure white noise has 100 / 4.65 = 21.5."""
 UNUSED_BITS = 3
 INVERSION_MARGIN = 0.05
 
@@ -70,10 +70,10 @@ INVERSION_MARGIN = 0.05
 def check(
     header: Header, traits: ImageTraits, radiograph: Radiograph | None, measurements: tuple[Measurement, ...]
 ) -> tuple[PlausibilityIssue, ...]:
-    """Everything that does not fit together, in the order of ``ISSUES``.
+    """All plausibility issues, in the order of ``ISSUES``.
 
-    Without a radiograph only the header is checked. Checks of body part, view, laterality, orientation and
-    exposure belong to single exposures; the others to all.
+    Without a radiograph only the header is checked. Checks of body part, view, laterality, orientation and exposure
+    apply to single exposures only; the others to all images.
     """
     issues: dict[str, str] = dict(_header_issues(header))
     if traits.is_single_exposure:
@@ -181,8 +181,8 @@ def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, v
 def _looks_inverted(header: Header, radiograph: Radiograph) -> bool:
     """Whether both lungs of a frontal chest are brighter than the mediastinum, at fixed places of the field of view.
 
-    Of 576 chest radiographs of the training set it calls 1 % inverted, and 85 % of them when they are inverted.
-    On radiographs of other body parts collimated borders are as often white as black, so they prove nothing.
+    Of 576 chest radiographs of the training set, it flags 1 %, and 85 % of them after inversion. On other body parts
+    collimated borders are as often white as black, so they prove nothing.
     """
     if not is_frontal_chest(header) or min(radiograph.shape) < 64:
         return False
@@ -197,5 +197,5 @@ def _median(display: NDArray[np.uint16], box: Box) -> float:
 
 
 def _known(part: str) -> str:
-    """The body part if it is a term of the standard; free text might contain patient data."""
+    """The body part if it is a standard term; free text might contain patient data."""
     return part if part in PAIRED | UNPAIRED else "of another kind" if part else ""

@@ -9,9 +9,9 @@ from miqa_node.domain.image import Radiograph
 
 
 def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
-    """The image as displayed, as an 8-bit gray PNG of at most ``max_side`` pixels a side, area-averaged.
+    """The displayed image as an 8-bit gray PNG of at most ``max_side`` pixels per side, area-averaged.
 
-    Pixels that are longer in one direction (different spacings) are not squared up.
+    Pixels with different spacings are not resampled to squares.
     """
     rows, columns = radiograph.shape
     scale = min(1.0, max_side / max(rows, columns))

@@ -1,4 +1,4 @@
-"""Where things usually lie on a frontal chest radiograph, for rules that have no segmentation."""
+"""Usual positions of structures on a frontal chest radiograph, for rules without a segmentation."""
 
 from __future__ import annotations
 

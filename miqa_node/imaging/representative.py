@@ -1,4 +1,4 @@
-"""Chooses the frame that represents an image of many frames: a cine run, a loop, a multi-frame radiograph."""
+"""Chooses the frame that represents a multi-frame image: a cine run, a loop, a multi-frame radiograph."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from pydicom import dcmread
 def representative_frame(path: Path, *, is_slide: bool = False) -> int:
     """The frame that is decoded, shown and measured, counted from 0.
 
-    It is the one that the device chose, Representative Frame Number (0028,6010), if there is such a frame. Else it is
-    the middle one, the earlier of two: a run begins before the contrast medium arrives and ends after it has left.
-    The frames of a slide are tiles, and those at its edges may be smaller: the first one represents it.
-    A file that cannot be read has only its first frame.
+    It is the device's choice, Representative Frame Number (0028,6010), if that frame exists. Else it is the middle
+    frame, the earlier of two: a run begins before the contrast medium arrives and ends after it has left. The frames
+    of a slide are tiles, possibly smaller at its edges: the first frame represents it. For an unreadable file it is 0.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values count as absent

@@ -1,4 +1,4 @@
-"""What objects are found by (PS3.18 10.6.1.2.3): the matching keys of a search, and their values in a header."""
+"""The matching keys of a search (PS3.18 10.6.1.2.3), and their values in a header."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydicom.valuerep import PersonName
 
 SEPARATOR = "\\"
 MAX_PATH = 4
-"""Sequences within one another in the name of a key."""
+"""Maximum depth of nested sequences in the name of a key."""
 
 
 class SearchLevel(IntEnum):
@@ -70,7 +70,7 @@ HEADER_KEYS = (
     # Table 10.6.1-4
     *_keys(SearchLevel.INSTANCE, "InstanceNumber"),
 )
-"""Keys whose values are those of the header."""
+"""Keys whose values come from the header."""
 
 COLUMNS = tuple(column for key in HEADER_KEYS for column in key.columns)
 
@@ -87,7 +87,7 @@ SEARCH_KEYS = {
 
 
 def column_values(ds: Dataset) -> dict[str, str]:
-    """The values of a header as they are matched, by column; empty if absent."""
+    """The values of a header in the form for matching, by column; empty if absent."""
     values: dict[str, str] = {}
     for key in HEADER_KEYS:
         texts = list(_values(ds, key.keyword.split(".")))
@@ -112,7 +112,7 @@ def _values(ds: Dataset, path: list[str]) -> Iterator[object]:
 
 
 def normal_value(vr: str, text: str) -> str:
-    """A value in the one form in which it is compared.
+    """A value in its canonical form for comparison.
 
     >>> normal_value("TM", "0930"), normal_value("IS", "+07"), normal_value("DA", "2026.11.20")
     ('093000.000000', '7', '20261120')
@@ -129,7 +129,7 @@ def normal_value(vr: str, text: str) -> str:
 
 
 def normal_name(group: str) -> str:
-    """One component group of a person name: upper and lower case alike, without empty components at its end.
+    """One component group of a person name, in lower case and without trailing empty components.
 
     >>> normal_name("Müller^Jörg^^^ ")
     'müller^jörg'
@@ -138,7 +138,7 @@ def normal_name(group: str) -> str:
 
 
 def attribute_path(name: str) -> tuple[str, ...] | None:
-    """The keywords, or tags, of an attribute in a query; None if it is not an attribute of DICOM.
+    """The keywords of an attribute in a query, named by keywords or tags; None if it is not a DICOM attribute.
 
     >>> attribute_path("00100010"), attribute_path("RequestAttributesSequence.00400009"), attribute_path("Patient")
     (('PatientName',), ('RequestAttributesSequence', 'ScheduledProcedureStepID'), None)

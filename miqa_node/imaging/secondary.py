@@ -1,4 +1,4 @@
-"""Makes a Secondary Capture of a PNG or JPEG, so that a picture goes the way of every other image (PS3.3 A.8.1)."""
+"""Makes a Secondary Capture from a PNG or JPEG, so a picture is processed like every other image (PS3.3 A.8.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miqa_node.imaging.picture import EXPLICIT_LITTLE_ENDIAN, SECONDARY_CAPTURE,
 def write_secondary_capture(picture: Path, out: Path, *, modality: str, body_part: str, view: str) -> None:
     """Write the picture as a DICOM file; the same picture and words always give the same data set.
 
-    It has no patient: an uploaded picture names none.
+    The data set has no patient, because an uploaded picture names none.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def write_secondary_capture(picture: Path, out: Path, *, modality: str, body_par
     capture.SamplesPerPixel, capture.PhotometricInterpretation = 1, "MONOCHROME2"
     capture.BitsAllocated = capture.BitsStored = 8 * stored.dtype.itemsize
     capture.HighBit, capture.PixelRepresentation = capture.BitsStored - 1, 0
-    # The window over the whole range (PS3.3 C.11.2.1.2) says: as it is. Without one the grays would be stretched.
+    # A window over the whole range (PS3.3 C.11.2.1.2) leaves the grays unchanged; without it they would be stretched.
     capture.WindowCenter, capture.WindowWidth = 1 << (capture.BitsStored - 1), 1 << capture.BitsStored
     pixels = np.ascontiguousarray(stored).astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
     capture.PixelData = pixels + b"\0" * (len(pixels) % 2)

@@ -1,4 +1,4 @@
-"""Reads where each slice of a CT or MR series lies, and how its stored values become those of the modality."""
+"""Reads the position of each slice of a CT or MR series, and the rescaling of its stored values."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ class Slice:
     phase_columns: bool | None
     is_localizer: bool
     contrast: tuple[float | str | None, ...] = ()
-    """What may differ between volumes at one place: b-value, echo time, temporal position, component of the signal."""
+    """Values that distinguish volumes at one place: b-value, echo time, temporal position, component of the signal."""
     quality_control: bool = False
-    """Quality Control Image (0028,0300) says that a phantom is shown and no patient."""
+    """Whether Quality Control Image (0028,0300) says that the slice shows a phantom and no patient."""
 
     @property
     def place_mm(self) -> float | None:
-        """How far along the normal of its plane the slice lies."""
+        """Position of the slice along the normal of its plane, in mm."""
         if self.position_mm is None or self.orientation is None:
             return None
         normal = np.cross(self.orientation[:3], self.orientation[3:])
         return float(normal @ np.array(self.position_mm))
 
     def values(self, stored: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Values of the modality (Hounsfield units in CT) of stored ones."""
+        """Stored values converted to those of the modality (Hounsfield units in CT)."""
         return stored.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
 
 
@@ -65,7 +65,7 @@ HERE = Spread()
 
 
 def read_slices(files: Iterable[tuple[InstanceDigest, Path]], spread: Spread = HERE) -> list[Slice]:
-    """The slices of a series in the order of space, else of their numbers; localizers last.
+    """The slices of a series in spatial order, else by instance number; localizers last.
 
     Files that are not DICOM are left out: they were stored, but have no position.
     """
@@ -76,7 +76,7 @@ def read_slices(files: Iterable[tuple[InstanceDigest, Path]], spread: Spread = H
 
 
 def same_plane(slices: Sequence[Slice]) -> list[Slice]:
-    """The slices that form the stack: no localizers, and of several sizes or orientations the most frequent."""
+    """The slices of the stack: without localizers, and only the most frequent size and orientation."""
     body = [one for one in slices if not one.is_localizer]
     kinds = [(one.rows, one.columns, _rounded(one.orientation)) for one in body]
     if not kinds:
@@ -86,10 +86,10 @@ def same_plane(slices: Sequence[Slice]) -> list[Slice]:
 
 
 def volumes(slices: Sequence[Slice]) -> list[list[int]]:
-    """The slices by volume, as their indices in the order of space: each volume has one slice at each place.
+    """The slices by volume, as indices in spatial order: each volume has one slice at each place.
 
-    Volumes differ in b-value, echo, phase or component of the signal. Where the header does not say which slice
-    belongs to which, the first ones at each place, by Instance Number, make the first volume.
+    Volumes differ in b-value, echo, phase or component of the signal. If the header does not tell them apart, the
+    first slices at each place, by Instance Number, form the first volume.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     ranks: dict[tuple[object, ...], int] = {}
@@ -158,7 +158,7 @@ def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:
 
 
 def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
-    """Where an enhanced image has the elements: its frame's group, the shared one, else the data set itself."""
+    """The item of an enhanced image with the elements: the frame's group, the shared one, else the data set itself."""
     per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
     for groups in (per_frame[frame : frame + 1], ds.get("SharedFunctionalGroupsSequence") or []):
         if groups and groups[0].get(keyword):

@@ -1,4 +1,4 @@
-"""Does the same to many files or slices, several at a time in workers: what ends a worker costs one of them."""
+"""Applies a function to many files or slices, several at a time in workers; a worker that dies costs one item."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Item = TypeVar("Item")
 Returned = TypeVar("Returned")
 
 TASK_S = 1.0
-"""A task begins no further item after this time, and gives the rest back: tasks of other senders have their turn."""
+"""After this time a task begins no further item and returns the rest, so tasks of other senders get their turn."""
 TASKS_PER_PROCESS = 4
 
 
 class Spread:
-    """``run(function, *arguments)`` does so in a worker, ``count`` at a time; without it all is done here, in order."""
+    """``run(function, *arguments)`` calls it in a worker, ``count`` at a time; without it all runs here, in order."""
 
     def __init__(self, run: Callable[..., Any] | None = None, count: int = 1) -> None:
         self._run, self._count = run, count
@@ -28,10 +28,10 @@ class Spread:
     def each(
         self, function: Callable[..., Returned], items: Sequence[Item], *shared: Any
     ) -> list[Returned | DecodeLimitError]:
-        """What ``function(item, *shared)`` returns, in the order of the items.
+        """Results of ``function(item, *shared)``, in the order of the items.
 
-        An item that takes its worker's time, memory or life has the error in its place. What the function raises is
-        raised here. Function and arguments travel to the workers, so the function is one of a module.
+        If an item exceeds its worker's time or memory or kills it, the error takes its place. Exceptions of the
+        function are raised here. Function and arguments are pickled, so the function must be one of a module.
         """
         if self._run is None:
             return [function(item, *shared) for item in items]
@@ -46,7 +46,7 @@ class Spread:
 
 
 class _Tasks:
-    """Items by place that wait, in the tasks that they are done in."""
+    """The waiting items, as index ranges: one range per task."""
 
     def __init__(
         self, run: Callable[..., Any], function: Callable[..., Any], items: Sequence[Any], shared: tuple[Any, ...],
@@ -60,7 +60,7 @@ class _Tasks:
         self._lock = threading.Lock()
 
     def work(self) -> None:
-        """Do tasks until none waits."""
+        """Run tasks until none waits."""
         while True:
             with self._lock:
                 if self.errors or not self.waiting:
@@ -76,7 +76,7 @@ class _Tasks:
             items = [self._items[place] for place in places]
             done = self._run(do_some, self._function, items, self._shared)
         except DecodeLimitError as error:
-            if len(places) > 1:  # which of them it was shows when each is alone
+            if len(places) > 1:  # each is tried alone to find the one that failed
                 with self._lock:
                     self.waiting.extend(range(place, place + 1) for place in places)
                 return
@@ -88,7 +88,7 @@ class _Tasks:
 
 
 def do_some(function: Callable[..., Returned], items: Sequence[Item], shared: tuple[Any, ...]) -> list[Returned]:
-    """What the function returns for the first items: those that are begun in :data:`TASK_S`, and one at least."""
+    """Results for the first items: those that begin within :data:`TASK_S`, and at least one."""
     end, results = time.monotonic() + TASK_S, []
     for item in items:
         results.append(function(item, *shared))

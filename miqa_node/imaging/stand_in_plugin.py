@@ -49,7 +49,7 @@ def decode_deflated(frame: bytes, runner: DecodeRunner) -> bytes:
     """The native frame (RFC 1951); ValueError or zlib.error if it is damaged or of another length."""
     length = int(runner.frame_length(unit="bytes"))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    # A padding byte makes a frame of odd length even, here as in a native object; no more is ever unpacked.
+    # A padding byte makes an odd length even, here as in a native object; nothing more is unpacked.
     data = inflater.decompress(frame, length + 1)
     if len(data) not in (length, length + length % 2):
         raise ValueError(f"the frame has {len(data)} bytes, not the {length} of the header")

@@ -1,10 +1,8 @@
-"""Whose turn it is: tasks of several senders share a few places, and a sender with many of them delays no other.
+"""Fair scheduling: tasks of several senders share a few places, and a sender with many tasks delays no other.
 
-Of the waiting tasks that one comes next whose sender has the fewest running, of those the one that was served longest
-ago. A task that runs for
-long no longer counts as one of the ``count`` that run at a time, as far as there are not more than ``count`` of them;
-but a sender never has more than ``count`` in all. So a sender whose images take very long, or for ever, uses up its
-own places, and leaves the others theirs.
+The next task is that of the sender with the fewest running tasks; among equals, of the sender served longest ago. A
+long task no longer counts among the ``count`` tasks that run at a time, for up to ``count`` long tasks. A sender never
+has more than ``count`` tasks in all. So a sender whose images take very long, or never end, only blocks its own places.
 """
 
 from __future__ import annotations
@@ -20,11 +18,11 @@ from dataclasses import dataclass
 from miqa_node.errors import ResourcesError
 
 LONG_S, LONG_WAIT_S = 2.0, 10.0
-"""A task is a long one when it has had this much processor time, or taken that much time: on a machine that has much
-else to do, a further process would only make all of them slower."""
+"""A task is long after this much processor time, or that much elapsed time. The second limit is higher because on a
+busy machine a further process would only slow down the others."""
 
 MOST_SENDERS = 1000
-"""Of no more it is remembered when they were served."""
+"""Maximum number of senders whose last turn is remembered."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,10 +36,10 @@ class Turn:
 
 
 class Turns:
-    """The places. Thread-safe."""
+    """The places that tasks share. Thread-safe."""
 
     def __init__(self, count: int) -> None:
-        """At most ``count`` tasks run at a time, and ``count`` long ones besides."""
+        """At most ``count`` tasks run at a time, plus ``count`` long ones."""
         self._count = count
         self._numbers = itertools.count()
         self._changed = threading.Condition()
@@ -52,7 +50,7 @@ class Turns:
 
     @contextmanager
     def of(self, sender: str) -> Iterator[Turn]:
-        """Wait for a turn, and have it for as long as the block takes; ResourcesError after :meth:`close`."""
+        """Wait for a turn and hold it during the block; ResourcesError after :meth:`close`."""
         turn = Turn(next(self._numbers), sender)
         with self._changed:
             self._waiting.append(turn)
@@ -76,7 +74,7 @@ class Turns:
                 self._changed.notify_all()
 
     def look_at(self, turn: Turn, processor_s: float) -> None:
-        """See whether the task has become a long one; ``processor_s`` is the processor time that it had."""
+        """Check whether the task has become long; ``processor_s`` is its processor time so far."""
         if turn.is_long or (processor_s <= LONG_S and time.monotonic() - turn.began_at <= LONG_WAIT_S):
             return
         with self._changed:
@@ -84,7 +82,7 @@ class Turns:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Whatever waits, and whatever comes, gets no turn any more."""
+        """Refuse turns to all waiting and later tasks."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Gives an object with compressed pixels in Explicit VR Little Endian, for a peer that decodes nothing (PS3.5 10.1)."""
+"""Converts an object with compressed pixels to Explicit VR Little Endian, for peers that cannot decode (PS3.5 10.1)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LITTLE_ENDIAN = (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 
 
 def can_uncompress(transfer_syntax_uid: str) -> bool:
-    """Whether the syntax is a compressed one whose pixels can be decoded here."""
+    """Whether the syntax is compressed and can be decoded here."""
     return transfer_syntax_uid in SYNTAXES and UID(transfer_syntax_uid).is_encapsulated
 
 
 def can_convert(transfer_syntax_uid: str) -> bool:
-    """Whether :func:`uncompress` takes the syntax: compressed pixels, Implicit VR, or a deflated data set."""
+    """Whether :func:`uncompress` accepts the syntax: compressed pixels, Implicit VR, or a deflated data set."""
     return can_uncompress(transfer_syntax_uid) or transfer_syntax_uid in _LITTLE_ENDIAN
 
 
 def uncompress(file: bytes) -> bytes:
     """The DICOM file with the same object in Explicit VR Little Endian; colours become RGB.
 
-    The SOP Instance UID stays: nothing is lost. Text stays as it was encoded.
+    The SOP Instance UID stays, as no information is lost. Text keeps its encoding.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def uncompress(file: bytes) -> bytes:
         syntax = SYNTAXES.get(str(ds.file_meta.TransferSyntaxUID))
         if syntax is None or "PixelData" not in ds:
             raise DecodeError(f"Objects in {ds.file_meta.TransferSyntaxUID.name} cannot be given uncompressed.")
-        ds.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a syntax that pydicom lacks, that of its stand-in
+        ds.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a syntax that pydicom lacks, the UID of its substitute
         failures = []
         for plugin in syntax.plugins:
             try:

@@ -1,4 +1,4 @@
-"""Turns raw header elements into values, forgiving what writers get wrong."""
+"""Turns raw header elements into values, tolerating common errors of writers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FLOATS = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
 
 
 class Values:
-    """The found elements by DICOM keyword; what is absent or damaged is empty, never an error, except a UID."""
+    """The elements by DICOM keyword; absent or damaged values are empty; only UIDs raise errors."""
 
     def __init__(self, elements: Elements, tags: Mapping[str, int]) -> None:
         self._by_tag = elements.by_tag
@@ -33,7 +33,7 @@ class Values:
         return element is not None and len(element.value) > 0
 
     def word(self, keyword: str) -> str:
-        """The first value of a coded string, in the upper case that PS3.5 6.2 asks for."""
+        """The first value of a coded string, in upper case as PS3.5 6.2 requires."""
         words = self.words(keyword)
         return words[0] if words else ""
 
@@ -44,7 +44,7 @@ class Values:
         return tuple(part.strip() for part in text.split("\\")) if text else ()
 
     def uid(self, keyword: str, *, relaxed: bool = False) -> str:
-        """A UID, empty when absent; DataSetError when it is not fit to be one, ``relaxed`` with letters neither."""
+        """A UID; empty if absent, DataSetError if invalid; ``relaxed`` allows letters."""
         element = self._by_tag.get(self._tags[keyword])
         text = element.value.decode("latin-1").strip(" \0") if element else ""
         if text and not (can_name(text) if relaxed else is_uid(text)):
@@ -55,7 +55,7 @@ class Values:
         return text
 
     def text(self, keyword: str) -> str:
-        """A text in the data set's character set (PS3.5 6.1); what cannot be decoded is replaced, not dropped."""
+        """A text in the data set's character set (PS3.5 6.1); undecodable text is read as Latin-1."""
         element = self._by_tag.get(self._tags[keyword])
         return self._decoded(element.value) if element else ""
 
@@ -76,17 +76,17 @@ class Values:
         return digits if len(digits) == 8 and digits.isdecimal() and digits.isascii() else ""
 
     def count(self, keyword: str) -> int:
-        """A number of rows, bits, frames … written as a binary integer or as text; 0 when absent or nonsense."""
+        """A number of rows, bits, frames …, stored as a binary integer or as text; 0 if absent or invalid."""
         numbers = self.numbers(keyword)
         return int(numbers[0]) if numbers and 0 <= numbers[0] < 1 << 32 else 0
 
     def number(self, keyword: str) -> float | None:
-        """The first number, None when absent or nonsense."""
+        """The first number; None if absent or invalid."""
         numbers = self.numbers(keyword)
         return numbers[0] if numbers else None
 
     def numbers(self, keyword: str) -> list[float]:
-        """All finite numbers of an element, whatever VR it was given."""
+        """All finite numbers of an element, whatever its VR."""
         element = self._by_tag.get(self._tags[keyword])
         return self._numbers(element) if element else []
 
@@ -101,7 +101,7 @@ class Values:
         return self._decoded(element.value) if element else ""
 
     def _nested(self, sequence: str, tag: int) -> Element | None:
-        """Find an element by the bytes of its tag: enough for hints, and much faster than parsing items."""
+        """Find an element by the bytes of its tag: sufficient for hints, and much faster than parsing items."""
         outer = self._by_tag.get(self._tags[sequence])
         if outer is None:
             return None
@@ -134,6 +134,6 @@ class Values:
 
 
 def _as_text(value: bytes) -> str:
-    """The value as a decimal or integer string, empty if its bytes are not one (implicit VR states no type)."""
+    """The value as a decimal or integer string; empty if it is not one (implicit VR states no type)."""
     text = value.strip(b" \0")
     return text.decode("ascii") if text and not text.translate(None, b"0123456789+-.eE\\ ") else ""
