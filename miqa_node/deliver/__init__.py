@@ -1,1 +1,1 @@
-"""Last stage: result objects go to their destinations, one lane each."""
+"""Last stage: sends result objects to their destinations, each in its own lane."""

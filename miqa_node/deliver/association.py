@@ -1,4 +1,4 @@
-"""Opens associations with a storage SCP, and ends them for certain."""
+"""Opens associations with a storage SCP, and closes them reliably."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from miqa_node.imaging.uncompressed import can_convert
 from miqa_node.observe.steady_thread import start_brief_thread
 from miqa_node.settings import DeliverSettings
 
-# pynetdicom's own log handlers format every PDU even when nobody reads the lines.
+# pynetdicom's own log handlers format every PDU even if nothing logs them.
 _config.LOG_HANDLER_LEVEL = "none"
 
 DEFAULT_SYNTAXES = tuple(map(str, DEFAULT_TRANSFER_SYNTAXES))
-"""What is proposed for services that carry no stored object."""
+"""Transfer syntaxes proposed for services without stored objects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """An application entity to call, and how; ``tls_args`` as pynetdicom takes them."""
+    """An application entity to call, with its parameters; ``tls_args`` as pynetdicom takes them."""
 
     ae_title: str
     host: str
@@ -48,7 +48,7 @@ class Peer:
         on_event_report: Callable[[evt.Event], tuple[int, None]] | None = None,
         on_store: Callable[[evt.Event], int] | None = None,
     ) -> Link:
-        """A new association; ClassRefusedError if no context is accepted, DeliveryError if there is none."""
+        """A new association; ClassRefusedError if no context is accepted, DeliveryError if no association is made."""
         settings, where = self.settings, f"{self.ae_title}@{self.host}:{self.port}"
         handlers: list[Any] = [(evt.EVT_CONN_OPEN, _prepare, [settings.dimse_timeout_s])]
         if on_event_report is not None:
@@ -89,11 +89,11 @@ class Link:
 
     @property
     def is_open(self) -> bool:
-        """Whether something can be sent on it."""
+        """Whether the association can be used."""
         return bool(self.association.is_established and self.association.is_alive())
 
     def context(self, sop_class_uid: str, syntax: str) -> tuple[int, str]:
-        """(id, transfer syntax) of the best accepted context; ClassRefusedError if there is none."""
+        """(ID, transfer syntax) of the best accepted context; ClassRefusedError if there is none."""
         accepted = {
             str(context.transfer_syntax[0]): context_id_of(context)
             for context in self.association.accepted_contexts
@@ -111,14 +111,14 @@ class Link:
         return self.exchange.echo(context_id_of(contexts[0]))
 
     def release(self) -> None:
-        """Ask for an orderly end, but do not wait forever."""
+        """Release the association, but do not wait forever."""
         thread = start_brief_thread("release", self.association.release)
         thread.join(_RELEASE_S)
         if thread.is_alive() or self.association.is_established:
             self.abort()
 
     def abort(self) -> None:
-        """End it at once, and close the socket in any case."""
+        """Abort the association at once, and close the socket in any case."""
         thread = start_brief_thread("abort", self.association.abort)
         thread.join(_ABORT_S)
         with suppress(OSError):
@@ -126,14 +126,14 @@ class Link:
 
 
 def context_id_of(context: PresentationContext) -> int:
-    """The number of an accepted presentation context, which a proposed one may lack."""
+    """The ID of an accepted presentation context; only proposed contexts may have none."""
     if context.context_id is None:
         raise ValueError("the presentation context has no number yet")
     return context.context_id
 
 
 class _TidySocket(AssociationSocket):
-    """Closes its socket also when connecting failed, where pynetdicom leaves that to the garbage collector."""
+    """Closes its socket also after a failed connection, where pynetdicom relies on the garbage collector."""
 
     def _shutdown_socket(self) -> None:
         connection = self.socket
@@ -143,7 +143,7 @@ class _TidySocket(AssociationSocket):
 
 
 class TidyAE(AE):
-    """An application entity whose connections are closed for certain."""
+    """An application entity that closes its connections reliably."""
 
     def _create_socket(self, association: Association, address: Any, tls_args: Any) -> AssociationSocket:
         keep_asleep(association)
@@ -158,7 +158,7 @@ _ABORT_S = 0.5
 
 
 def storage_contexts(proposed: Iterable[tuple[str, str]]) -> list[PresentationContext]:
-    """One context per class and syntax, so that the peer can accept several and the best one is used."""
+    """One context per class and syntax, so the peer can accept several and the node uses the best one."""
     pairs = dict.fromkeys((sop, candidate) for sop, syntax in sorted(proposed) for candidate in _syntaxes(syntax))
     return [build_context(sop, candidate) for sop, candidate in pairs]
 
@@ -171,7 +171,7 @@ def _syntaxes(syntax: str) -> tuple[str, ...]:
 
 
 def _refusal(rejected: Sequence[PresentationContext]) -> str:
-    """What the peer did not accept, in words: the classes, or their transfer syntaxes."""
+    """The rejected classes or transfer syntaxes, in words."""
     offered: dict[str, list[PresentationContext]] = {}
     for context in rejected:
         offered.setdefault(UID(str(context.abstract_syntax)).name, []).append(context)
@@ -190,7 +190,7 @@ def _refusal(rejected: Sequence[PresentationContext]) -> str:
 
 
 _SYNTAXES_NOT_SUPPORTED = 4
-"""Result of a presentation context if only its transfer syntaxes were rejected (PS3.8 table 9-18)."""
+"""Result of a presentation context if only its transfer syntaxes were rejected (PS3.8 Table 9-18)."""
 
 
 def _prepare(event: evt.Event, timeout_s: float) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class BreakerState(StrEnum):
-    """CLOSED lets everything through, OPEN nothing, HALF_OPEN one attempt that decides."""
+    """CLOSED permits everything, OPEN nothing, HALF_OPEN one attempt that decides."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -26,7 +26,7 @@ class Permit(StrEnum):
 
 
 class Breaker:
-    """Opens after ``failures`` in a row; after ``pause_s`` one attempt may show that the destination is back."""
+    """Opens after ``failures`` in a row; after ``pause_s`` one attempt tests whether the destination is back."""
 
     def __init__(self, failures: int, pause_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = failures
@@ -39,11 +39,11 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        """The state as of now."""
+        """The current state."""
         return self._state
 
     def ask(self) -> Permit:
-        """Ask before taking work; a PROBE must be followed by ``succeeded``, ``failed`` or ``give_back``."""
+        """Ask for a permit before claiming work; after a PROBE call ``succeeded``, ``failed`` or ``give_back``."""
         with self._lock:
             if self._state is BreakerState.CLOSED:
                 return Permit.EVERYTHING
@@ -53,7 +53,7 @@ class Breaker:
             return Permit.NOTHING
 
     def give_back(self) -> None:
-        """The probe was not used: there was nothing to send."""
+        """Return an unused probe: there was nothing to send."""
         with self._lock:
             if self._state is BreakerState.HALF_OPEN:
                 self._state = BreakerState.OPEN

@@ -1,4 +1,4 @@
-"""The messages of storage commitment (PS3.4 J.3): the node's requests, and its answers to those of others."""
+"""The messages of storage commitment (PS3.4 J.3): the node's requests, and its answers to requests of peers."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def make_request(transaction_uid: str, objects: Sequence[tuple[str, str]]) -> Da
 
 
 def make_report(request: CommitmentRequest, holdings: Mapping[str, AbstractSet[str]]) -> tuple[int, Dataset]:
-    """(event type, Event Information) that answers a request (PS3.4 Table J.3-2).
+    """(event type, Event Information) in answer to a request (PS3.4 Table J.3-2).
 
-    ``holdings`` maps SOP instance UIDs to SOP class UIDs; an absent one fails as unknown, another class as a conflict.
+    ``holdings`` maps SOP instance UIDs to SOP class UIDs. An absent instance fails as unknown, one of another class as
+    a conflict.
     """
     report = Dataset()
     report.TransactionUID = request.transaction_uid

@@ -19,11 +19,11 @@ from miqa_node.errors import NotFoundError, SettingsError
 from miqa_node.settings import WatchedFile, read_toml
 
 DEFAULT_KIND = "cstore"
-"""Of a table without ``kind``."""
+"""Kind of a table without ``kind``."""
 
 
 class Destinations:
-    """The destinations in force: of a watched file, which need not exist, and ``fixed`` ones, which win."""
+    """The destinations in force: those of a watched file, if any, and ``fixed`` ones, which override them."""
 
     def __init__(self, file: Path, fixed: Sequence[DestinationConfig] = ()) -> None:
         self._fixed = _by_name(fixed, "the command line")
@@ -35,7 +35,7 @@ class Destinations:
 
     @property
     def by_option(self) -> frozenset[str]:
-        """Names of those of the command line, which are in no file."""
+        """Names of the destinations from the command line, which are in no file."""
         return frozenset(self._fixed)
 
     def taking(self, kind: ResultKind) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ class Destinations:
         return tuple(name for name, config in self.current().items() if config.takes(kind))
 
     def declining(self, modality: str) -> tuple[str, ...]:
-        """Names of the destinations that want nothing of images of a modality that were not assessed."""
+        """Names of the destinations that get no results of unassessed images of a modality."""
         return tuple(name for name, config in self.current().items() if config.declines(modality))
 
     def hearing(self, event_type: EventType) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class Destinations:
 
 
 def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
-    """Read the ``[[destination]]`` tables; SettingsError names the table and key that is wrong."""
+    """Read the ``[[destination]]`` tables; SettingsError names the table and key with the error."""
     document = read_toml(file)
     if unknown := set(document) - {"destination"}:
         raise SettingsError(f"{file.name}: unknown: {', '.join(sorted(unknown))}. Write [[destination]] tables.")
@@ -65,7 +65,7 @@ def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
 
 
 def parse_flag(text: str) -> DestinationConfig:
-    """Read ``NAME=ADDRESS`` of the option --destination; SettingsError shows how to write it.
+    """Read ``NAME=ADDRESS`` of the option --destination; SettingsError shows the syntax.
 
     >>> parse_flag("pacs=ORTHANC@127.0.0.1:4242").port
     4242
@@ -77,7 +77,7 @@ def parse_flag(text: str) -> DestinationConfig:
 
 
 def parse_address(address: str, name: str, where: str, prefix: str = "") -> DestinationConfig:
-    """A destination by its address alone, of the kind that recognises it; ``where`` and ``prefix`` are for errors."""
+    """A destination given by its address, of the kind that recognises it; ``where`` and ``prefix`` are for errors."""
     kinds = DESTINATIONS.all()
     for kind, plugin in kinds.items():
         if (values := plugin.read_address(address)) is not None:
@@ -112,7 +112,7 @@ def _in_words(details: Sequence[ErrorDetails], table: Mapping[str, Any]) -> str:
         hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
         return f"unknown: {', '.join(unknown)}.{hint} A destination of kind {kind} knows {', '.join(sorted(fields))}."
     words = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
-    if len(first["loc"]) < 2:  # of the table as a whole; the first part is the kind
+    if len(first["loc"]) < 2:  # error of the whole table; the first part is the kind
         return words or first["msg"]
     key = str(first["loc"][1])
     if words:

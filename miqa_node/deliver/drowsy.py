@@ -1,7 +1,7 @@
-"""Keeps pynetdicom's two threads of an association that the node opened asleep until one of them has something to do.
+"""Lets pynetdicom's two threads of an outgoing association sleep until they have something to do.
 
-Alone each of them looks a thousand times a second, for as long as an association to a destination stays open. (The
-receiver has its own way, :mod:`miqa_node.receive.fast`, which stands alone.)
+By default each of them polls a thousand times a second, as long as an association to a destination is open. (The
+receiver has its own solution, :mod:`miqa_node.receive.fast`.)
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_RELEASE, P_DATA
 
 LOOK_S = 0.25
-"""How often both look without being woken."""
+"""Polling interval of both threads if nothing wakes them."""
 
 
 class DrowsyDul(DULServiceProvider):
-    """pynetdicom's upper layer thread; in state 6 (data transfer) it waits for the network or for something to send."""
+    """pynetdicom's upper layer thread; in state 6 (data transfer) it waits for the network or for data to send."""
 
     def adopt(self) -> None:
         """Take over an association whose threads have not been started."""
@@ -34,7 +34,7 @@ class DrowsyDul(DULServiceProvider):
         self._gate = self.assoc._reactor_checkpoint = _Gate(self.assoc)  # noqa: SLF001
 
     def run(self) -> None:
-        """The thread."""
+        """Main loop of the thread."""
         try:
             super().run()
         finally:
@@ -43,7 +43,7 @@ class DrowsyDul(DULServiceProvider):
                 each.close()
 
     def wake(self) -> None:
-        """Have the thread look at its queues; callable from any thread."""
+        """Let the thread check its queues; callable from any thread."""
         with suppress(OSError):
             self._wake_writer.send(b"\0")
 
@@ -53,7 +53,7 @@ class DrowsyDul(DULServiceProvider):
         self.wake()
 
     def _process_recv_primitive(self) -> bool:
-        """Take what the other thread has to send; once the peer ended the association, that comes too late."""
+        """Take what the other thread sends; drop it if the peer has already ended the association."""
         waiting = self.to_provider_queue
         while self.state_machine.current_state in ("Sta1", "Sta13") and waiting.queue:
             if not isinstance(waiting.queue[0], P_DATA | A_RELEASE):
@@ -72,7 +72,7 @@ class DrowsyDul(DULServiceProvider):
         if self.to_provider_queue.queue or self.event_queue.queue or self._kill_thread:
             return
         connection = None if self.socket is None else self.socket.socket
-        pending = getattr(connection, "pending", None)  # TLS: what was read, but not yet taken
+        pending = getattr(connection, "pending", None)  # TLS: data that was read, but not yet taken
         if connection is None or connection.fileno() < 0 or (pending is not None and pending()):
             return
         poll = select.poll()
@@ -85,7 +85,7 @@ class DrowsyDul(DULServiceProvider):
 
 
 def keep_asleep(association: Association) -> None:
-    """Have the threads of an association that is not yet started sleep while there is nothing to do."""
+    """Let the threads of an association, not yet started, sleep while there is nothing to do."""
     dul = association.dul
     dul.__class__ = DrowsyDul
     if isinstance(dul, DrowsyDul):
@@ -93,7 +93,7 @@ def keep_asleep(association: Association) -> None:
 
 
 class _WakingQueue(queue.Queue[Any]):
-    """What the other thread has to send."""
+    """Queue of the data that the other thread sends; a new entry wakes the reader."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class _WakingQueue(queue.Queue[Any]):
 
 
 class _Gate(threading.Event):
-    """Stands where the association's thread pauses, and keeps it there until it has something to do."""
+    """Replaces the pause of the association's thread, and blocks it until it has something to do."""
 
     def __init__(self, association: Association) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class _Gate(threading.Event):
         self.work.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Called by the association's thread before each of its rounds."""
+        """Called by the association's thread before each round of its loop."""
         while not self._has_work():
             self.work.wait(LOOK_S)
             self.work.clear()

@@ -1,6 +1,6 @@
-"""Gives an event the body that a receiver such as a chat system expects, by a JSON file of the site.
+"""Builds the body that a receiver such as a chat system expects, from the site's JSON template.
 
-``{data.study.verdict}`` within a text of the file stands for that value of the event (docs/how-to/webhooks.md).
+``{data.study.verdict}`` within a text of the template stands for that value of the event (docs/how-to/webhooks.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PLACE = re.compile(r"\{([a-z_]+(?:\.[a-z_]+)*)\}")
 
 
 def event_body(template: str, event: bytes, name: str) -> bytes:
-    """The body for one event; values that the event lacks are empty texts.
+    """The body for one event; missing values are empty texts.
 
     Raises
     ------

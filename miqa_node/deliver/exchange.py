@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, within limits: the basis of STOW-RS and webhooks."""
+"""One HTTP request and its response, within limits: the basis of STOW-RS and webhooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_ANSWER_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """Status, type and body of an answer."""
+    """Status, content type and body of a response."""
 
     status: int
     content_type: str
@@ -27,7 +27,7 @@ class HttpAnswer:
 
     @property
     def in_words(self) -> str:
-        """Number and phrase."""
+        """Status code and phrase."""
         try:
             return f"{self.status} {HTTPStatus(self.status).phrase}"
         except ValueError:
@@ -50,7 +50,7 @@ class HttpService:
         content: Iterator[bytes] | bytes | None,
         most_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
-        """Ask, and read the whole answer; DeliveryError if none comes in time, or more than ``most_bytes``."""
+        """Send a request and read the whole response; DeliveryError if it is late or exceeds ``most_bytes``."""
         deadline = time.monotonic() + 2 * self._settings.dimse_timeout_s
         try:
             client = self._connected()
@@ -63,7 +63,7 @@ class HttpService:
                 return HttpAnswer(response.status_code, response.headers.get("content-type", ""), bytes(body))
         except httpx2.HTTPError as error:
             self.close()
-            # The library's text may hold the address with whatever a site wrote into it; its type says enough.
+            # The library's message may contain the address, with any secret that a site put there; the type suffices.
             raise DeliveryError(
                 f"The service could not be reached: {_WORDS.get(type(error).__name__, type(error).__name__)}."
             ) from error

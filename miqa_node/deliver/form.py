@@ -1,6 +1,6 @@
-"""Gives an object the form that a destination requires: transfer syntax and character set of its profile.
+"""Converts an object to the form that a destination requires: transfer syntax and character set of its profile.
 
-The SOP Instance UID stays, since nothing that the object says changes.
+The SOP Instance UID stays, because the content of the object does not change.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ log = structlog.get_logger(__name__)
 
 
 def in_form(config: DestinationConfig, file: bytes, context: DeliveryContext) -> bytes:
-    """The DICOM file as the destination's ``character_set`` and ``transfer_syntaxes`` ask; events stay as they are.
+    """The DICOM file in the destination's ``character_set`` and ``transfer_syntaxes``; events stay unchanged.
 
-    A file whose text the character set does not hold keeps its own.
+    If the destination's character set lacks a character of the file, the file keeps its own set.
 
     Raises
     ------
     DeliveryError, DeliveryRefusedError
-        The pixels cannot be decoded now, or never, for a destination that takes no compressed ones.
+        The destination takes no compressed pixels, and they cannot be decoded: now (DeliveryError), or ever.
     """
     if not isinstance(config, ObjectsConfig):
         return file
@@ -55,9 +55,9 @@ def in_form(config: DestinationConfig, file: bytes, context: DeliveryContext) ->
 
 
 def _in_syntax(file: bytes, syntaxes: Sequence[str], context: DeliveryContext) -> bytes:
-    """In its own syntax if that is wanted, else uncompressed: Explicit VR if that is wanted, else Implicit VR.
+    """In its own syntax if the destination allows it, else uncompressed: Explicit VR if allowed, else Implicit VR.
 
-    What is uncompressed is deflated for a destination that names that first: a segmentation shrinks to a tenth.
+    Uncompressed objects are deflated if the destination lists that syntax first: a segmentation shrinks to a tenth.
     """
     syntax, data_set = split_file(file)
     if syntax == ExplicitVRLittleEndian and syntaxes[0] == DeflatedExplicitVRLittleEndian:
@@ -76,7 +76,7 @@ def _in_syntax(file: bytes, syntaxes: Sequence[str], context: DeliveryContext) -
 
 
 def _deflated(data_set: bytes) -> bytes:
-    """Deflated without the header of zlib, and of even length (PS3.5 A.5)."""
+    """Deflated, without a zlib header and with an even length (PS3.5 A.5)."""
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     deflated = deflater.compress(data_set) + deflater.flush()
     return deflated + b"\0" * (len(deflated) % 2)
@@ -96,7 +96,7 @@ def _in_character_set(file: bytes, sets: Sequence[str], destination: str, contex
         file = without_compression(file, context)
         syntax, data_set = split_file(file)
     if syntax in (ImplicitVRLittleEndian, ExplicitVRBigEndian):
-        return file  # the node makes none
+        return file  # the node creates none
     try:
         return _with_data_set(file, syntax, in_character_set(data_set, sets))
     except UnicodeError:

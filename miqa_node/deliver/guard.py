@@ -1,8 +1,8 @@
 """Keeps pynetdicom from losing a response to one of our requests (docs/adr/0006).
 
-``Association``'s reactor thread may have passed its checkpoint just before a request is sent. Then it, not the
-sender, takes the response from the queue, finds that it is not a request and drops it, and the sender waits the whole
-DIMSE time-out for an object that the peer has long stored. Here the reactor hands such a response back.
+``Association``'s reactor thread may pass its checkpoint just before a request is sent. Then the reactor, not the
+sender, takes the response from the queue and drops it because it is not a request, and the sender waits the whole
+DIMSE time-out for an object that the peer has already stored. Here the reactor returns such a response to the queue.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_ACTION, N_EVENT_REPOR
 from miqa_node.errors import DeliveryError
 
 MAX_FRAGMENT_BYTES = 1 << 17
-"""P-DATA-TF size towards peers that set no limit or a higher one: progress shows, and memory stays small."""
+"""Maximum P-DATA-TF size, whatever the peer allows: it makes progress visible and keeps memory small."""
 
 _SLICE_S = 0.05
 
@@ -40,7 +40,7 @@ class Exchange:
         association.__dict__["_serve_request"] = serve
 
     def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
-        """Send a C-STORE request with ``data_set`` as it is; the response's status."""
+        """Send a C-STORE request with ``data_set`` unchanged; return the response's status."""
         request = C_STORE()
         request.AffectedSOPClassUID = sop_class_uid
         request.AffectedSOPInstanceUID = sop_instance_uid
@@ -49,7 +49,7 @@ class Exchange:
         return self._exchange(request, C_STORE_RQ(), context_id)
 
     def echo(self, context_id: int) -> int:
-        """Send a C-ECHO request; the response's status."""
+        """Send a C-ECHO request; return the response's status."""
         request = C_ECHO()
         request.AffectedSOPClassUID = "1.2.840.10008.1.1"
         return self._exchange(request, C_ECHO_RQ(), context_id)
@@ -57,7 +57,7 @@ class Exchange:
     def action(
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, action_type: int, information: BytesIO
     ) -> int:
-        """Send an N-ACTION request; the response's status."""
+        """Send an N-ACTION request; return the response's status."""
         request = N_ACTION()
         request.RequestedSOPClassUID = sop_class_uid
         request.RequestedSOPInstanceUID = sop_instance_uid
@@ -68,7 +68,7 @@ class Exchange:
     def event_report(
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int, information: BytesIO
     ) -> int:
-        """Send an N-EVENT-REPORT request; the response's status."""
+        """Send an N-EVENT-REPORT request; return the response's status."""
         request = N_EVENT_REPORT()
         request.AffectedSOPClassUID = sop_class_uid
         request.AffectedSOPInstanceUID = sop_instance_uid
@@ -97,7 +97,7 @@ class Exchange:
             association._reactor_checkpoint.set()  # noqa: SLF001
 
     def _wait(self, message_id: int) -> int:
-        """The status of the response. The time-out runs from the last sign that the peer still reads."""
+        """The status of the response. The time-out starts again whenever the peer reads data."""
         association = self._association
         backlog = association.dul.to_provider_queue.qsize()
         deadline = time.monotonic() + self._timeout_s
@@ -120,7 +120,7 @@ class Exchange:
         raise DeliveryError(f"No response within {self._timeout_s:g} s.")
 
     def _serve(self, serve_request: Any, message: Any, context_id: int) -> None:
-        """Replaces ``Association._serve_request``: a response that the sender waits for goes back into its queue."""
+        """Replaces ``Association._serve_request``: puts a response that the sender waits for back into its queue."""
         if message.MessageIDBeingRespondedTo is not None and message.MessageIDBeingRespondedTo == self._awaited:
             self._association.dimse.msg_queue.put((context_id, message))
             return
@@ -136,7 +136,7 @@ def connection_of(association: Association) -> socket.socket:
 
 
 def prepare_socket(connection: socket.socket, timeout_s: float) -> None:
-    """Send small objects without delay, and never block for longer than ``timeout_s`` on a peer that is stuck."""
+    """Send small objects without delay, and never block longer than ``timeout_s`` on a stuck peer."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     interval = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1e6))
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):

@@ -1,4 +1,4 @@
-"""One lane: a thread that claims deliveries of one destination, sends them and records what came of each."""
+"""One lane: a thread that claims deliveries of one destination, sends them and records each outcome."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from miqa_node.observe.traces import span
 log = structlog.get_logger(__name__)
 
 BATCH_S = 5.0
-"""Time for one claimed batch; the rest of it is then claimed again."""
+"""Time for one claimed batch; unsent deliveries are then claimed again."""
 
 TRIAL_PAUSE_S = 3600.0
-"""How often a lane with nothing else to send tries one delivery that expired while the destination was away."""
+"""Interval at which an idle lane tries one delivery that expired while the destination was down."""
 
 TROUBLE_MAX_S = 5.0
-"""How long a lane waits at most before it looks whether the database is back."""
+"""Longest time before a lane checks again whether the database is back."""
 
 _MAX_DOUBLINGS = 30
 _JITTER = random.SystemRandom()
@@ -39,7 +39,7 @@ _JITTER = random.SystemRandom()
 
 @dataclass(slots=True)
 class Route:
-    """What all lanes of one destination share."""
+    """State shared by all lanes of one destination."""
 
     config: DestinationConfig
     outbox: Outbox
@@ -48,13 +48,13 @@ class Route:
     pace: Pace
     stopping: threading.Event = field(default_factory=threading.Event)
     waking: threading.Event = field(default_factory=threading.Event)
-    """Set when a delivery may have been queued, and when the lanes stop."""
+    """Set when a delivery may be queued, and when the lanes stop."""
     last_error: str = ""
     last_success_at: datetime | None = None
 
 
 class Lane(threading.Thread):
-    """Sends one object after the other over one connection."""
+    """Sends objects one after the other over one connection."""
 
     def __init__(self, route: Route, destination: Destination, name: str) -> None:
         super().__init__(name=name, daemon=True)
@@ -66,7 +66,7 @@ class Lane(threading.Thread):
         self._connected = False
         self._trial_at = time.monotonic()
         self.in_flight = 0
-        # The time that sending one object may take at worst: connecting, negotiating, waiting for the response.
+        # The longest time for one object: connecting, negotiating, waiting for the response.
         self._worst_s = self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s
 
     def run(self) -> None:
@@ -114,7 +114,7 @@ class Lane(threading.Thread):
         return list(self._outbox.claim(name, limit, self._worst_s + BATCH_S))
 
     def _send_batch(self, batch: list[Delivery]) -> None:
-        """Send one by one until the batch or its time is over, the lane stops, or the breaker opens."""
+        """Send one by one until the batch or its time ends, the lane stops, or the breaker opens."""
         until = time.monotonic() + BATCH_S
         waiting = list(batch)
         sent: list[DeliveryId] = []
@@ -142,7 +142,7 @@ class Lane(threading.Thread):
                 self._outbox.release([delivery.delivery_id for delivery in waiting])
 
     def _commit(self) -> bool:
-        """Ask the destination to promise that it keeps what it got; False if there is nothing to ask for."""
+        """Request storage commitment from the destination for sent objects; False if there are none."""
         config = self._route.config
         if not config.asks_commitment or self._route.breaker.state is not BreakerState.CLOSED:
             return False
@@ -151,7 +151,7 @@ class Lane(threading.Thread):
             return False
         ids = [delivery.delivery_id for delivery in batch]
         objects = [(delivery.sop_class_uid, delivery.uid) for delivery in batch]
-        # Recorded first: the report may come before the answer to the request.
+        # Recorded first: the report may arrive before the response to the request.
         transaction_uid = f"2.25.{uuid.uuid4().int}"
         again_at = datetime.now(UTC) + timedelta(seconds=self._settings.commitment_timeout_s)
         self._outbox.commitment_asked(ids, transaction_uid, again_at)
@@ -171,7 +171,7 @@ class Lane(threading.Thread):
         return True
 
     def _try_expired(self) -> bool:
-        """Seldom, send one delivery that expired: its success queues the others again."""
+        """At long intervals, send one expired delivery; if it succeeds, the others are queued again."""
         if time.monotonic() < self._trial_at:
             return False
         self._trial_at = time.monotonic() + TRIAL_PAUSE_S
@@ -199,7 +199,7 @@ class Lane(threading.Thread):
             self._route.last_success_at = datetime.now(UTC)
             self._route.last_error = ""
         if error is None or isinstance(error, DeliveryRefusedError):
-            # A refusal is an answer too: the destination is there.
+            # A refusal is also an answer: the destination is up.
             if self._route.breaker.succeeded():
                 log.info("destination is back", destination=name)
         elif self._route.breaker.failed():
@@ -229,15 +229,15 @@ class Lane(threading.Thread):
             self._outbox.failed(delivery.delivery_id, text, retry_at)
 
     def _is_over(self, delivery: Delivery, now: datetime) -> bool:
-        """Whether it has failed for as long as the site allows."""
+        """Whether the delivery has failed for as long as the site allows."""
         days = self._settings.give_up_after_days
         return bool(days and delivery.failing_since and now - delivery.failing_since >= timedelta(days=days))
 
     def _backoff(self, attempts: int) -> timedelta:
-        """Doubled after each failure; half of it at random, so that simultaneous failures do not return together.
+        """Doubled after each failure; half of it is random, so simultaneous failures do not retry together.
 
-        While the breaker is open it paces the attempts: an object that was tried often must not keep the lane from
-        seeing that the destination is back.
+        While the breaker is open, it sets the pace: the long back-off of an often-tried object must not keep the lane
+        from noticing that the destination is back.
         """
         settings, is_down = self._settings, self._route.breaker.state is not BreakerState.CLOSED
         longest = settings.backoff_initial_s * 2 ** min(attempts, _MAX_DOUBLINGS)

@@ -1,6 +1,6 @@
 """Carries results from the outbox to their destinations, each in its own lane (docs/adr/0006).
 
-Deliveries wait in the outbox only, so a lane may die at any instruction: its claims expire and are taken again.
+Deliveries wait only in the outbox, so a lane may die at any point: its claims expire and are taken again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STUCK_AFTER_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class LaneSnapshot:
-    """One destination as health pages and metrics show it."""
+    """State of one destination for health pages and metrics."""
 
     breaker: BreakerState
     lanes: int
@@ -69,7 +69,7 @@ class Lanes:
         self._thread.start()
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """Let each lane finish its current object within the limit (dimse_timeout_s); the rest is released."""
+        """Let each lane finish its current object within ``dimse_timeout_s``; release the other deliveries."""
         self._thread.stop()
         deadline = time.monotonic() + (self._settings.dimse_timeout_s if timeout_s is None else timeout_s)
         with self._lock:
@@ -81,7 +81,7 @@ class Lanes:
             group.join(deadline)
 
     def wake(self) -> None:
-        """Have idle lanes look for deliveries at once."""
+        """Let idle lanes check for deliveries at once."""
         with self._lock:
             for group in self._groups.values():
                 group.wake()
@@ -97,7 +97,7 @@ class Lanes:
             pause_s = self._settings.poll_interval_s
             try:
                 self._reconcile(self._destinations.current())
-            except Exception:  # destinations that come later must get their lanes, too
+            except Exception:  # later destinations need lanes, too
                 log.exception("the lanes could not be brought in line with the destinations")
 
     def _reconcile(self, configs: Mapping[str, DestinationConfig]) -> None:
@@ -138,11 +138,11 @@ class _LaneGroup:
         return lane
 
     def mend(self) -> None:
-        """Open a new lane in the place of one that has ended; what it had claimed is taken again."""
+        """Replace a lane that has ended by a new one; its claims are taken again."""
         for number, lane in enumerate(self._lanes):
             if not lane.is_alive() and not self._route.stopping.is_set():
                 log.error("a lane has ended, a new one takes its place", destination=self.config.name)
-                self._route.breaker.give_back()  # it may have been the one that was to try
+                self._route.breaker.give_back()  # it may have held the probe
                 self._lanes[number] = self._open(number)
 
     @property

@@ -1,4 +1,4 @@
-"""Sends notices by SMTP (RFC 5321), over TLS unless the site says otherwise."""
+"""Sends notices by SMTP (RFC 5321), over TLS unless the site turns it off."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from miqa_node.settings import NoticeSettings, SmtpTls
 from miqa_node.tls import client_context
 
 LASTING = 500
-"""Replies from here on are for ever (RFC 5321 4.2.1)."""
+"""Replies with this code or a higher one are permanent failures (RFC 5321 4.2.1)."""
 
 
 def send_mail(settings: NoticeSettings, address: str, subject: str, text: str, message_id: str) -> None:
-    """Hand one mail over to the server.
+    """Submit one mail to the server.
 
     Raises
     ------
     DeliveryError
         The server does not answer, or cannot take the mail now.
     DeliveryRefusedError
-        It will never take this mail.
+        The server will never take this mail.
     """
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = settings.sender, address, subject
     mail["Date"], mail["Message-ID"] = format_datetime(datetime.now(UTC)), message_id
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers it
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
     mail.set_content(text)
     with _session(settings) as server:
         server.send_message(mail)
 
 
 def probe_mail(settings: NoticeSettings) -> str:
-    """Connect, protect the connection, sign in; send nothing. What the server did, in words."""
+    """Connect, start TLS, sign in, send nothing; the result in words."""
     with _session(settings) as server:
         server.noop()
     protection = "without TLS" if settings.smtp_tls is SmtpTls.OFF else f"with {settings.smtp_tls.value.upper()}"
@@ -57,7 +57,7 @@ def _session(settings: NoticeSettings) -> Iterator[smtplib.SMTP]:
     except smtplib.SMTPRecipientsRefused as error:
         code = max(reply[0] for reply in error.recipients.values())
         kind = DeliveryRefusedError if code >= LASTING else DeliveryError
-        raise kind(f"{where} refuses the recipient ({code}).") from None  # the server's words may name a person
+        raise kind(f"{where} refuses the recipient ({code}).") from None  # the server's message may name a person
     except smtplib.SMTPResponseException as error:
         is_lasting = error.smtp_code >= LASTING and not isinstance(error, smtplib.SMTPAuthenticationError)
         kind = DeliveryRefusedError if is_lasting else DeliveryError
@@ -86,7 +86,7 @@ def _connected(settings: NoticeSettings) -> smtplib.SMTP:
 
 
 def _password(settings: NoticeSettings) -> str:
-    """The file is read for each session, so that a new password needs no restart."""
+    """The password; its file is read for each session, so a new password needs no restart."""
     if not settings.smtp_password_file:
         return settings.smtp_password.get_secret_value()
     try:

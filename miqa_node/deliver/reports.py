@@ -1,8 +1,8 @@
 """Reports to peers whether the node keeps objects (N-EVENT-REPORT, PS3.4 J.3.3).
 
-The report goes out on a new association, on which the node proposes itself as SCP by role selection; if the
-peer's address is not in the settings, or it accepts no association there, on the association of the request.
-A report that fails is tried again for a day. Requests are in the ledger only, so a crash delays a report.
+The node opens a new association for the report, on which it proposes itself as SCP by role selection. If the peer's
+address is not in the settings, or it accepts no association there, the report uses the association of the request.
+A failed report is repeated for a day. Requests are only in the ledger, so a crash delays a report but loses none.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 60
 MAX_PAUSE_S = 1800.0
 MAX_OPEN = 1000
-"""Associations remembered for their reports; the oldest are forgotten first."""
+"""Maximum number of associations remembered for reports; the oldest are forgotten first."""
 
 POLL_S = 1.0
 STUCK_AFTER_S = 900.0
-"""Far more than one report may take, with all its time-outs."""
+"""Far longer than one report can take, with all its time-outs."""
 ANSWER_S = 0.2
-"""The answer to a request must precede its report, and peers may be slow to accept that."""
+"""Pause between the response to a request and its report, for peers that process the response slowly."""
 
 
 class CommitmentReporter:
-    """A thread that sends the reports that are due; ``peers`` are ``AET@host:port`` of the settings."""
+    """A thread that sends due reports; ``peers`` are ``AET@host:port`` of the settings."""
 
     def __init__(
         self, ledger: CommitmentLedger, settings: DeliverSettings, ae_title: str, peers: Sequence[str]
@@ -56,17 +56,17 @@ class CommitmentReporter:
         self.threads = (self._thread,)
 
     def start(self) -> None:
-        """Begin to report."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the report under way, within its time-outs."""
+        """Finish the current report, within its time-outs, and stop."""
         self._thread.stopping.set()
         self._wake.set()
         self._thread.stop(self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s)
 
     def ask(self, request: CommitmentRequest, association: Association) -> None:
-        """Keep a request that came on an association; it is reported once its sender has the answer."""
+        """Store a request from an association; it is reported once its sender has the response."""
         self._ledger.ask(request, self._lease_s)
         with self._lock:
             self._open[request.transaction_uid] = (request, association)
@@ -74,7 +74,7 @@ class CommitmentReporter:
                 del self._open[next(iter(self._open))]
 
     def answered(self) -> None:
-        """The sender of a request has its answer."""
+        """Record that the sender of a request has its response."""
         self._wake.set()
 
     def _run(self) -> None:
@@ -90,7 +90,7 @@ class CommitmentReporter:
         except MiqaError as error:
             log.warning("reports of storage commitment wait for the database", reason=str(error))
             return False
-        except Exception:  # one odd request must not end the reports of the others
+        except Exception:  # one odd request must not stop the other reports
             log.exception("reports of storage commitment could not be looked for")
             return False
         if request is None:
@@ -100,12 +100,12 @@ class CommitmentReporter:
         return True
 
     def _next_open(self) -> CommitmentRequest | None:
-        """A request to this process, which alone can answer on the same association."""
+        """A request that arrived in this process; only this process can report on the same association."""
         with self._lock:
             return next((request for request, _association in self._open.values()), None)
 
     def _report(self, request: CommitmentRequest) -> None:
-        """Try both ways, and record the outcome."""
+        """Try both associations, and record the outcome."""
         try:
             holdings = self._ledger.look_up([uid for _, uid in request.objects])
             try:
@@ -123,7 +123,7 @@ class CommitmentReporter:
             try:
                 self._ledger.failed(request, text, retry_at)
             except MiqaError:
-                self._thread.stopping.wait(POLL_S)  # the claim runs out, and it is tried again
+                self._thread.stopping.wait(POLL_S)  # the claim expires, and the report is tried again
         finally:
             with self._lock:
                 self._open.pop(request.transaction_uid, None)
@@ -149,7 +149,7 @@ class CommitmentReporter:
         event_type, report = make_report(request, holdings)
         try:
             status, _ = association.send_n_event_report(report, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE)
-        except (RuntimeError, ValueError):  # released meanwhile
+        except (RuntimeError, ValueError):  # released in the meantime
             return False
         return bool(status.get("Status") == SUCCESS)
 

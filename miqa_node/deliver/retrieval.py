@@ -1,4 +1,4 @@
-"""Asks an archive which objects it has, and fetches one: C-FIND and C-GET, Study Root (PS3.4 C.4.1, C.4.3)."""
+"""Queries an archive for its objects, and fetches one: C-FIND and C-GET, Study Root (PS3.4 C.4.1, C.4.3)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from miqa_node.errors import DeliveryError
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 GET = "1.2.840.10008.5.1.4.1.2.2.3"
 UIDS_PER_QUERY = 50
-"""A list of UIDs is matched as a whole (PS3.4 C.2.2.2.2); peers limit how long a value may be."""
+"""Maximum number of UIDs per query (list of UID matching, PS3.4 C.2.2.2.2); peers limit the length of values."""
 
 _PENDING = frozenset({0xFF00, 0xFF01})
 
 
 def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
-    """SOP instance UIDs of those that the peer has; series by series, because all its keys are required to be there."""
+    """SOP instance UIDs that the peer has; one query per series, because all unique keys above it are required."""
     held: set[str] = set()
     for query, uids in _queries(headers):
         uid_set = set(uids)
@@ -62,12 +62,12 @@ Open = Callable[
 
 
 def get_instance(open_link: Open, header: Header) -> bytes:
-    """The object as a DICOM file, in the transfer syntax in which it came to the node."""
+    """The object as a DICOM file, in the transfer syntax in which the node received it."""
     files: list[bytes] = []
 
     def take(event: evt.Event) -> int:
         if str(getattr(event.request, "AffectedSOPInstanceUID", "")) != header.sop_instance_uid:
-            return 0xA900  # not what was asked for
+            return 0xA900  # not the requested object
         files.append(event.encoded_dataset())
         return SUCCESS
 

@@ -1,8 +1,7 @@
-"""Rewrites a data set of Explicit VR Little Endian without decoding it, for a destination that requires another form.
+"""Rewrites a data set in Explicit VR Little Endian without decoding it, for a destination that requires another form.
 
-In Implicit VR, which every storage SCP accepts (PS3.5 A.1), only the heads of the elements change: values stay as they
-are encoded, in whatever character set, also where that is wrong or unknown. In another character set only the values of
-text change.
+In Implicit VR, which every storage SCP accepts (PS3.5 A.1), only the heads of the elements change: encoded values stay,
+even if their character set is wrong or unknown. In another character set only text values change.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _CHARACTER_SET, _PIXELS = 0x00080005, 0x7FE00000
 _UNDEFINED = 0xFFFFFFFF
 
 _Value = Callable[[str, bytes, Sequence[str]], bytes]
-"""(VR, value, declared character sets) to the value that is written."""
+"""From (VR, value, declared character sets) to the value to write."""
 
 
 def as_implicit_vr(data_set: bytes) -> bytes:
@@ -31,18 +30,18 @@ def as_implicit_vr(data_set: bytes) -> bytes:
     Raises
     ------
     DeliveryRefusedError
-        It is damaged, nests too deep, or has a value of unknown type and length.
+        The data set is damaged, nests too deep, or has a value of unknown type and length.
     """
     return _Rewriting(data_set, implicit=True).result()
 
 
 def in_character_set(data_set: bytes, sets: Sequence[str]) -> bytes:
-    """The data set with its text in these character sets, which it declares; compressed pixels are unchanged.
+    """The data set with its text in these character sets, and declaring them; compressed pixels are unchanged.
 
     Raises
     ------
     UnicodeError
-        A text does not keep to its own character set, or these do not hold it.
+        A text violates its own character set, or the new sets lack a character.
     DeliveryRefusedError
         As :func:`as_implicit_vr`.
     """
@@ -50,7 +49,7 @@ def in_character_set(data_set: bytes, sets: Sequence[str]) -> bytes:
 
 
 class _Rewriting:
-    """One data set on its way into another form."""
+    """The conversion of one data set to another form."""
 
     def __init__(self, data: bytes, *, implicit: bool = False, sets: tuple[str, ...] | None = None) -> None:
         self._data = data
@@ -62,11 +61,11 @@ class _Rewriting:
         return converted
 
     def _elements(self, at: int, end: int, depth: int, declared: tuple[str, ...]) -> tuple[bytes, int]:
-        """The elements up to ``end``, or to the delimiter of their item; (converted, position behind them)."""
+        """Convert the elements up to ``end``, or to the delimiter of their item; (converted, position after them)."""
         if depth > MAX_DEPTH:
             raise _damaged()
         out = bytearray()
-        declares = depth > 0 or self._sets is None  # items have the character set of the whole
+        declares = depth > 0 or self._sets is None  # items inherit the character set of the data set
         while at < end:
             tag, vr, length, value_at = self._head(at, end)
             if tag == _ITEM_END:
@@ -75,7 +74,7 @@ class _Rewriting:
                 out += self._element(_CHARACTER_SET, "CS", _even("\\".join(self._sets or ()).encode("ascii")))
                 declares = True
             if self._sets is not None and depth == 0 and tag >= _PIXELS:
-                return bytes(out) + self._data[at:end], end  # what follows has no text
+                return bytes(out) + self._data[at:end], end  # no text follows
             at = value_at
             if vr == "SQ":
                 value, at = self._items(at, end if length == _UNDEFINED else at + length, depth, declared)

@@ -10,31 +10,31 @@ PROCESSING_FAILURE = 0x0110
 DUPLICATE_SOP_INSTANCE = 0x0111
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 
-# The same object would get these statuses again and again: only a person can help.
+# The same object would always get these statuses: only a person can help.
 _FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
 
 
 def is_warning(status: int) -> bool:
-    """Whether a status says that an object was stored, but not as it was sent."""
+    """Whether a status says that an object was stored, but with changes."""
     return status in _WARNINGS
 
 
 def judge(status: int, on_warning: OnWarning) -> bool:
-    """Whether the object arrived without remark; False if it did with a warning that is accepted.
+    """Whether the object arrived without a warning; False if it arrived with an accepted warning.
 
     Raises
     ------
     ClassRefusedError
-        No object of its SOP class is taken.
+        The destination takes no object of this SOP class.
     DeliveryRefusedError
         The same object would be refused again.
     DeliveryError
-        It did not arrive, or with a warning that is not accepted.
+        The object did not arrive, or the warning is not accepted.
     """
     if status == SUCCESS:
         return True
-    if status == DUPLICATE_SOP_INSTANCE:  # it is there already; results are the same object each time
+    if status == DUPLICATE_SOP_INSTANCE:  # the object is already there; a result is the same object each time
         return False
     if status == SOP_CLASS_NOT_SUPPORTED:
         raise ClassRefusedError(f"The peer answered with status 0x{status:04X}: it takes no objects of this SOP class.")

@@ -10,7 +10,7 @@ from miqa_node.errors import DeliveryError
 
 
 def client_context(config: TlsConfig) -> ssl.SSLContext:
-    """Check the peer's certificate and show ours; the files are read again, so a renewed one needs no restart."""
+    """Verify the peer and present the node's certificate; the files are read again, so a renewal needs no restart."""
     try:
         return tls.client_context(config.tls_ca, config.tls_certificate, config.tls_key)
     except OSError as error:

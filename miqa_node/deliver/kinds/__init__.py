@@ -1,1 +1,1 @@
-"""The kinds of destinations, one file each: the keys of its table, how it is probed, and how it sends."""
+"""The kinds of destinations, one file each: keys of the table, probe, and sending."""

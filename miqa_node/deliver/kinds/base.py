@@ -36,11 +36,11 @@ NO_ARCHIVE = "This kind of destination is no archive that can be asked; name one
 MAX_OBJECTS_PER_S = 1e6
 
 File = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,4096}$"), Field(description="the path of a file")]
-"""A path of a configuration model; empty if there is no such file."""
+"""A path in a configuration model; empty if there is no such file."""
 
 
 Modality = Annotated[str, StringConstraints(pattern=r"^([A-Z][A-Z0-9]{0,15}|[*])$")]
-"""A modality as headers name it, or ``*``."""
+"""A modality as in headers, or ``*``."""
 
 TransferSyntax = Annotated[str, StringConstraints(pattern=r"^[0-9.]{1,64}$")]
 """The UID of a transfer syntax."""
@@ -50,9 +50,9 @@ class OnWarning(StrEnum):
     """The effect of a warning status (PS3.4 B.2.3: stored, but not as it was sent) on the delivery."""
 
     ACCEPT = "accept"
-    """The object is there: SENT, with a line in the log."""
+    """The object has arrived: SENT, with a line in the log."""
     RETRY = "retry"
-    """It counts as a failed attempt."""
+    """The attempt counts as failed."""
 
 
 class DestinationConfig(BaseModel):
@@ -75,11 +75,11 @@ class DestinationConfig(BaseModel):
     objects_per_s: float | None = Field(
         default=None, gt=0.0, le=MAX_OBJECTS_PER_S, strict=False, description="a number above 0, such as 2 or 0.5"
     )
-    """Most objects, or events, that one node sends there in a second; None means no limit."""
+    """Maximum number of objects or events per second that one node sends there; None means no limit."""
 
     @property
     def address(self) -> str:
-        """Where it is, as log lines and errors name it, without anything that may be a secret."""
+        """The address for log lines and errors, without anything that may be secret."""
         return self.name
 
     @property
@@ -92,7 +92,7 @@ class DestinationConfig(BaseModel):
         return False
 
     def declines(self, modality: str) -> bool:  # noqa: ARG002 - for destinations of objects
-        """Whether results of images of a modality do not go there if the images were not assessed."""
+        """Whether the destination gets no results of unassessed images of a modality."""
         return False
 
     def hears(self, event_type: EventType) -> bool:  # noqa: ARG002 - for destinations of events
@@ -104,24 +104,24 @@ class ObjectsConfig(DestinationConfig):
     """A destination of DICOM objects."""
 
     objects: tuple[ResultKind, ...] | None = None
-    """The kinds of objects that go there; None is those that are made by default."""
+    """The kinds of objects that go there; None means those that the node makes by default."""
 
     decline_unassessed: tuple[Modality, ...] = Field(
         default=(), description='a list of modalities, such as ["US", "PT"], or ["*"] for all'
     )
-    """Modalities whose images that were not assessed are not reported there; ``*`` means all."""
+    """Modalities whose unassessed images are not reported there; ``*`` means all."""
 
     def declines(self, modality: str) -> bool:
-        """Whether it is among ``decline_unassessed``."""
+        """Whether ``decline_unassessed`` has the modality."""
         return bool({"*", modality} & set(self.decline_unassessed))
 
     transfer_syntaxes: tuple[TransferSyntax, ...] | None = Field(
         default=None, min_length=1, description='a list of UIDs, such as ["1.2.840.10008.1.2.1"]'
     )
-    """What objects may be in; None is whatever they are made in. Implicit VR Little Endian is always allowed."""
+    """Allowed transfer syntaxes; None allows those of the node. Implicit VR Little Endian is always allowed."""
 
     character_set: str | None = Field(default=None, description="a value of Specific Character Set")
-    """What text is recoded to where that set holds it, values apart by backslashes; None is as it was made."""
+    """Character set to recode text to if it has all characters, values separated by backslashes; None: unchanged."""
 
     @field_validator("character_set")
     @classmethod
@@ -137,7 +137,7 @@ class ObjectsConfig(DestinationConfig):
         return tuple(value) if isinstance(value, list) else value
 
     def takes(self, kind: ResultKind) -> bool:
-        """Whether it is among ``objects``."""
+        """Whether ``objects`` has the kind."""
         return kind in (default_kinds() if self.objects is None else self.objects)
 
     @field_validator("objects", mode="before")
@@ -147,14 +147,14 @@ class ObjectsConfig(DestinationConfig):
 
 
 _NOT_ALONE = frozenset({"ISO_IR 6", "ISO_IR 13", "ISO 2022 IR 13"})
-"""The default, which is named by leaving the element out, and the one without backslash and tilde."""
+"""The default set, which is declared by omitting the element, and the set without backslash and tilde."""
 
 
 class TlsConfig(DestinationConfig):
-    """A destination that is reached over TLS, with certificates of its own where the site has them."""
+    """A destination reached over TLS, with its own certificates if the site has them."""
 
     tls_ca: File = ""
-    """Who signed the peer's certificate; the system's authorities if empty."""
+    """Certificate authorities for the peer's certificate; the system's if empty."""
     tls_certificate: File = ""
     tls_key: File = ""
 
@@ -184,7 +184,7 @@ class HttpConfig(TlsConfig):
 
 
 def choose(names: object, choices: Mapping[str, T]) -> tuple[T, ...]:
-    """The values that a list of names means, each once; ValueError lists the known names."""
+    """The values for a list of names, without duplicates; ValueError lists the known names."""
     if isinstance(names, list | tuple) and all(isinstance(one, str) and one in choices for one in names):
         return tuple(dict.fromkeys(choices[one] for one in names))
     listed = ", ".join(f'"{name}"' for name in choices)
@@ -195,28 +195,28 @@ def choose(names: object, choices: Mapping[str, T]) -> tuple[T, ...]:
 class DeliveryContext:
     """Settings and identity of the node, for every destination.
 
-    ``on_report`` gets the reports of storage commitment that come on an association that was asked on; it is called
-    from another thread.
+    ``on_report`` receives the reports of storage commitment that arrive on the association of the request; it is
+    called from another thread.
     """
 
     settings: DeliverSettings
     calling_ae_title: str = "MIQA"
     on_report: Callable[[CommitmentReport], None] | None = None
     uncompress: Callable[[bytes], bytes] = uncompress
-    """Gives a file uncompressed; a node gives that of its decoding processes, which survives a crash."""
+    """Uncompresses a file; a node uses its decoding processes for this, so a codec's crash does no harm."""
 
 
 class Destination(ABC):
     """A connection to one destination. One object serves one thread.
 
-    Errors: DeliveryError for what may succeed later, DeliveryRefusedError for what never will, ClassRefusedError for
-    a SOP class that is not accepted.
+    Errors: DeliveryError if a retry may succeed, DeliveryRefusedError if it never will, ClassRefusedError for a SOP
+    class that is not accepted.
     """
 
     access_hint: str = "Check that it runs, its address, and that it lets this node in."
     """Advice if :meth:`probe` fails."""
     leaves_trace: ClassVar[bool] = False
-    """Whether the receiver sees :meth:`probe` as an event, so that it is only sent on request."""
+    """Whether :meth:`probe` reaches the receiver as an event; it is then only sent on request."""
     no_commitment: ClassVar[str] = "This kind of destination does no storage commitment."
 
     def __init__(self, name: str) -> None:
@@ -237,26 +237,26 @@ class Destination(ABC):
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
         """Send one DICOM file, or the JSON of an event: its class is then empty, and its UID the event's identifier.
 
-        Sending the same again must not make a second one there.
+        Sending the same object again must not create a duplicate there.
         """
 
     @abstractmethod
     def probe(self) -> str:
-        """Check that the destination is there and lets the node in; the proof in words, such as "answers C-ECHO"."""
+        """Check that the destination responds and accepts the node; the result in words, such as "answers C-ECHO"."""
 
     def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:  # noqa: ARG002
-        """Ask it to promise that it keeps (SOP class UID, SOP instance UID); the answer comes later, as a report.
+        """Request storage commitment for (SOP class UID, SOP instance UID); the answer arrives later, as a report.
 
-        CommitmentUnsupportedError says that it never will, any other DeliveryError that asking failed now.
+        CommitmentUnsupportedError: the destination does not support it. Other DeliveryErrors: the request failed.
         """
         raise CommitmentUnsupportedError(self.no_commitment)
 
     def holds(self, headers: Sequence[Header], /) -> frozenset[str]:  # noqa: ARG002
-        """SOP instance UIDs of those objects that are there; DeliveryRefusedError if it cannot be asked."""
+        """SOP instance UIDs of the objects that the destination holds; DeliveryRefusedError if it has no query."""
         raise DeliveryRefusedError(NO_ARCHIVE)
 
     def fetch(self, header: Header, /) -> bytes:  # noqa: ARG002
-        """An object as a DICOM file, as it is kept there; DeliveryError says why it cannot be had."""
+        """An object as a DICOM file, as stored at the destination; DeliveryError with the reason if that fails."""
         raise DeliveryRefusedError(NO_ARCHIVE)
 
     def close(self) -> None:  # noqa: B027 - most have nothing open
@@ -264,16 +264,16 @@ class Destination(ABC):
 
 
 def no_address(_text: str) -> Mapping[str, Any] | None:
-    """A kind that cannot be given on the command line."""
+    """``read_address`` of a kind that cannot be given on the command line."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationKind:
-    """One kind of destination: its table, and how to connect to it.
+    """One kind of destination: its table, and the function that connects to it.
 
-    ``read_address`` gives the keys that an address of the command line means, or None if it is not of this kind;
-    ``address_syntax`` shows how it is written, and is empty if there is no such form.
+    ``read_address`` returns the keys for an address from the command line, or None if the address is not of this kind;
+    ``address_syntax`` shows its syntax, empty if there is none.
     """
 
     config: type[DestinationConfig]
@@ -286,12 +286,12 @@ DESTINATIONS = Seam("destinations", DestinationKind)
 
 
 def connect(config: DestinationConfig, context: DeliveryContext) -> Destination:
-    """A connection to the destination that a table describes; it is opened when it is first used."""
+    """A connection to the destination of a table; it is opened at its first use."""
     return DESTINATIONS.get(config.kind).connect(config, context)
 
 
 def probe(config: DestinationConfig, context: DeliveryContext) -> str:
-    """Ask a destination, on a connection of its own, whether it answers; the proof in words, or a DeliveryError."""
+    """Probe a destination on a separate connection; the result in words, or a DeliveryError."""
     destination = connect(config, context)
     try:
         return destination.probe()
@@ -300,7 +300,7 @@ def probe(config: DestinationConfig, context: DeliveryContext) -> str:
 
 
 def read_file(file: str) -> str:
-    """The text of a file that a table names, such as a token; read for each use, so that a new one needs no restart."""
+    """The text of a file that a table names, such as a token; read at each use, so a new token needs no restart."""
     return Path(file).read_text("utf-8").strip()
 
 

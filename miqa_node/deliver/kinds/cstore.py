@@ -1,4 +1,4 @@
-"""Sends result objects to a storage SCP, such as the PACS, over an association that stays open while there is work."""
+"""Sends result objects to a storage SCP, such as the PACS, over an association that stays open while in use."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class CStoreConfig(ObjectsConfig, TlsConfig):
 class CStoreDestination(Destination):
     """A storage SCP.
 
-    Reports of storage commitment may come on the association that was asked on, or on one that the peer opens to the
+    Reports of storage commitment may arrive on the association of the request, or on one that the peer opens to the
     node's storage SCP.
     """
 
@@ -142,13 +142,13 @@ class CStoreDestination(Destination):
             raise DeliveryError(f"The report of storage commitment was answered with status 0x{status:04X}.")
 
     def holds(self, headers: Sequence[Header], /) -> frozenset[str]:
-        """C-FIND at the level of images, on a separate association."""
+        """C-FIND at the IMAGE level, on a separate association."""
         link = self._open([build_context(FIND)])
         with _used_once(link):
             return find_instances(link, headers)
 
     def fetch(self, header: Header, /) -> bytes:
-        """C-GET, on an association of its own."""
+        """C-GET, on a separate association."""
         return get_instance(self._open, header)
 
     def close(self) -> None:
@@ -160,7 +160,7 @@ class CStoreDestination(Destination):
                 link.release()
 
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
-        """C-STORE, on a second association if the first was closed by the peer."""
+        """C-STORE; on a second association if the peer has closed the first."""
         syntax, _ = split_file(data)
         fresh = self._connect(sop_class_uid, syntax)
         try:
@@ -171,7 +171,7 @@ class CStoreDestination(Destination):
             self._drop()
             if fresh:
                 raise
-            # The peer may have closed the association while it was idle, and the object is not to blame.
+            # The peer may have closed the idle association; the object is not to blame.
             self._connect(sop_class_uid, syntax)
             try:
                 status = self._store(sop_class_uid, sop_instance_uid, syntax, data)
@@ -200,7 +200,7 @@ class CStoreDestination(Destination):
             log.info("delivered with a warning", destination=name, sop_instance_uid=sop_instance_uid, status=code)
 
     def _connect(self, sop_class_uid: str, syntax: str) -> bool:
-        """Have an association on which the class was proposed in the syntax; True if it was just opened."""
+        """Ensure an association on which the class was proposed in the syntax; True if it is new."""
         pair = (sop_class_uid, syntax)
         if self._link is not None and pair in self._proposed and self._link.is_open:
             return False
@@ -248,7 +248,7 @@ class CStoreDestination(Destination):
 
 
 NO_COMMITMENT = frozenset({0x0118, 0x0122, 0x0123, 0x0211})
-"""No such SOP class, no such action, unrecognized operation (PS3.7 C.5): the peer does no storage commitment."""
+"""No such SOP class, no such action, unrecognized operation (PS3.7 C.5): the peer has no storage commitment."""
 
 
 def _read_address(text: str) -> Mapping[str, Any] | None:
@@ -261,7 +261,7 @@ def _read_address(text: str) -> Mapping[str, Any] | None:
 
 @contextmanager
 def _used_once(link: Link) -> Iterator[None]:
-    """One exchange on an association of its own: released after it, aborted if it fails."""
+    """A separate association for one exchange: released afterwards, aborted on failure."""
     try:
         yield
     except DeliveryError:

@@ -17,7 +17,7 @@ from miqa_node.shared_folder import SharedFolder
 
 
 class FolderConfig(ObjectsConfig):
-    """The whole path of a folder that exists."""
+    """A destination folder, given by the absolute path of an existing folder."""
 
     kind: Literal["folder"] = "folder"
     folder: Annotated[str, StringConstraints(pattern=r"^/[^\x00]{0,4095}$")] = Field(
@@ -33,8 +33,8 @@ class FolderConfig(ObjectsConfig):
 class FolderDestination(Destination):
     """One file per object, ``SOP Instance UID.dcm``.
 
-    Whoever watches the folder sees whole files only: they are written under a name that begins with a dot, flushed
-    and renamed. The node never creates the folder, so that a share that is not mounted is an error.
+    Programs that watch the folder see only complete files: each is written under a name that begins with a dot, flushed
+    and renamed. The node never creates the folder, so an unmounted share is an error.
     """
 
     access_hint = "Check that the folder is there and that the node may write to it."
@@ -44,7 +44,7 @@ class FolderDestination(Destination):
         self._folder = Path(config.folder)
 
     def probe(self) -> str:
-        """Write a file and remove it again."""
+        """Write a file and remove it."""
         path = PurePosixPath(f".miqa-check-{os.getpid()}")
         try:
             with SharedFolder(self._folder) as folder:
@@ -84,7 +84,7 @@ class FolderDestination(Destination):
 
 def _write(folder: SharedFolder, path: PurePosixPath, data: bytes) -> None:
     part = path.with_name(f".{path.name}.part")
-    with suppress(FileNotFoundError):  # of an attempt that was killed
+    with suppress(FileNotFoundError):  # left by a killed attempt
         folder.remove(part)
     try:
         folder.write(part, data)

@@ -1,4 +1,4 @@
-"""Sends result objects to a DICOMweb service by STOW-RS (PS3.18 10.5), and reads its answer instance by instance."""
+"""Sends result objects to a DICOMweb service by STOW-RS (PS3.18 10.5), and evaluates its response per instance."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ log = structlog.get_logger(__name__)
 
 CHUNK_BYTES = 1 << 16
 MAX_OBJECT_BYTES = 4 << 30
-"""Of an object that is fetched."""
+"""Maximum size of a fetched object."""
 
-# The same request would get the same answer: too large, no DICOM for this service, unknown resource kind.
+# The same request would get the same response: too large, no DICOM for this service, unsupported media type.
 _NEVER = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 _ANSWERED = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT})
 
 _SYNTAX_NOT_SUPPORTED = 0xC122
-"""Failure reason "referenced transfer syntax not supported" (PS3.18 table I.2-2)."""
+"""Failure reason "referenced transfer syntax not supported" (PS3.18 Table I.2-2)."""
 
 _REFERENCED, _FAILED = "00081199", "00081198"
 _INSTANCE = "00080018"
@@ -62,7 +62,7 @@ class StowConfig(ObjectsConfig, HttpConfig):
 
     @property
     def address(self) -> str:
-        """The address without a user's name and password."""
+        """The address without user name and password."""
         scheme, _, rest = self.url.partition("://")
         host, slash, path = rest.partition("/")
         return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
@@ -80,14 +80,14 @@ class StowDestination(Destination):
         self._service = HttpService(config, context.settings)
 
     def probe(self) -> str:
-        """Ask for one study; any answer but a refusal or an error of the service will do."""
+        """Search for one study; any response except a refusal or a server error counts as success."""
         answer = self._exchange("GET", "/studies?limit=1", {"Accept": "application/dicom+json"}, None)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
             raise _not_now(answer)
         return "answers DICOMweb"
 
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:  # noqa: ARG002
-        """Post one object, and read the service's answer about it; uncompressed if it takes no compressed one."""
+        """Post one object and evaluate the response; uncompressed if the service takes no compressed objects."""
         syntax, _ = split_file(data)
         answer = self._post(data)
         if can_convert(syntax) and _refuses_syntax(answer, sop_instance_uid):
@@ -95,11 +95,11 @@ class StowDestination(Destination):
         self._judge(answer, sop_instance_uid)
 
     def holds(self, headers: Sequence[Header], /) -> frozenset[str]:
-        """QIDO-RS, one search for each: services match lists of UIDs in different ways (PS3.18 10.6)."""
+        """QIDO-RS, one search per object: services differ in matching lists of UIDs (PS3.18 10.6)."""
         return frozenset(str(header.sop_instance_uid) for header in headers if self._has(header))
 
     def fetch(self, header: Header, /) -> bytes:
-        """WADO-RS, in the transfer syntax in which it came to the node (PS3.18 10.4)."""
+        """WADO-RS, in the transfer syntax in which the node received the object (PS3.18 10.4)."""
         accept = f'multipart/related; type="application/dicom"; transfer-syntax={header.transfer_syntax_uid}'
         path = f"{_series(header)}/instances/{header.sop_instance_uid}"
         answer = self._exchange("GET", path, {"Accept": accept}, None, MAX_OBJECT_BYTES)
@@ -145,7 +145,7 @@ class StowDestination(Destination):
         stored, failed = read_answer(answer.content_type, answer.body)
         if sop_instance_uid in failed:
             reason = failed[sop_instance_uid]
-            # It failed, even if the reason is missing or a warning.
+            # The object failed, even if the reason is missing or a warning.
             judge(reason if reason and not is_warning(reason) else PROCESSING_FAILURE, self._config.on_warning)
             return
         if sop_instance_uid in stored:
@@ -154,7 +154,7 @@ class StowDestination(Destination):
                 log.info("delivered with a warning", destination=self.name, sop_instance_uid=sop_instance_uid,
                          status=f"{warning:04X}")  # fmt: skip
             return
-        # 200 means that all was stored (PS3.18 10.5.3.2); any other status must name what was.
+        # 200 means that everything was stored (PS3.18 10.5.3.2); any other status must list the stored instances.
         if answer.status != HTTPStatus.OK or stored or failed:
             raise DeliveryError(f"The service answered {answer.in_words} but did not say that it stored the object.")
 
@@ -196,7 +196,7 @@ def only_part(content_type: str, body: bytes) -> bytes:
 
 
 def read_answer(content_type: str, body: bytes) -> tuple[dict[str, int], dict[str, int]]:
-    """Store Instances Response (PS3.18 I.2): stored UIDs with their warning, or 0, and failed UIDs with the reason.
+    """Store Instances Response (PS3.18 I.2): stored UIDs with their warning (0: none), failed UIDs with the reason.
 
     DeliveryError if the body cannot be read.
     """
@@ -215,7 +215,7 @@ _Sequences = dict[str, list[tuple[str, dict[str, int]]]]
 
 
 def _of_json(document: Any) -> _Sequences:
-    """The DICOM JSON model (PS3.18 F); some services wrap it into a list."""
+    """The DICOM JSON model (PS3.18 F); some services wrap it in a list."""
     data_set = document[0] if isinstance(document, list) else document
     sequences: _Sequences = {}
     for tag in (_REFERENCED, _FAILED):
@@ -256,7 +256,7 @@ def _series(header: Header) -> str:
 
 
 def _refuses_syntax(answer: HttpAnswer, sop_instance_uid: str) -> bool:
-    """Whether the answer may be about the transfer syntax, and not about the object."""
+    """Whether the response may refer to the transfer syntax rather than the object."""
     if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         return True
     if answer.status not in _ANSWERED:

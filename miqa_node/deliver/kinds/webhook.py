@@ -1,7 +1,7 @@
-"""Posts events to a program of the site, signed as Standard Webhooks says (standardwebhooks.com, version 1).
+"""Posts events to a program of the site, signed according to Standard Webhooks (standardwebhooks.com, version 1).
 
-Headers ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``; signed is ``<id>.<timestamp>.<body>`` with
-HMAC-SHA256. docs/how-to/webhooks.md shows how a receiver verifies it.
+Headers ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``; the signature covers
+``<id>.<timestamp>.<body>`` with HMAC-SHA256. docs/how-to/webhooks.md shows how a receiver verifies it.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ SECRET_BYTES = range(24, 65)
 MAX_SECRETS = 4
 PING = "node.ping"
 
-# The same request would get the same answer: too large, or the receiver takes no more events.
+# The same request would get the same response: too large, or the receiver takes no more events.
 _NEVER = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GONE})
 
 
 class WebhookConfig(HttpConfig):
-    """A program of the site that gets events; the path of its address may be a secret."""
+    """A program of the site that receives events; the path of its address may be secret."""
 
     kind: Literal["webhook"] = "webhook"
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+([/?][^\s#]*)?$")] = Field(
         description="an address such as https://ris.example/miqa", repr=False
     )
     secret_file: File
-    """File with the secrets that events are signed with."""
+    """File with the secrets for signing events."""
     body_file: File = ""
-    """File with the JSON that the receiver expects; without it the event goes as it is."""
+    """File with the JSON template that the receiver expects; without it the event is sent unchanged."""
     events: tuple[EventType, ...] = DEFAULT_EVENTS
     allow_http: bool = Field(default=False, description="true or false")
 
@@ -64,7 +64,7 @@ class WebhookConfig(HttpConfig):
         return f"{parts.scheme}://{parts.netloc}"
 
     def hears(self, event_type: EventType) -> bool:
-        """Whether it is among ``events``."""
+        """Whether ``events`` has the type."""
         return event_type in self.events
 
     @field_validator("events", mode="before")
@@ -80,7 +80,7 @@ class WebhookConfig(HttpConfig):
 
 
 class WebhookDestination(Destination):
-    """Each event is one request; an event that is sent again has the same identifier and body."""
+    """Each event is one request; a repeated event has the same identifier and body."""
 
     leaves_trace = True
     no_commitment = "A webhook does no storage commitment."
@@ -134,7 +134,7 @@ def _layout(file: str, name: str) -> str:
 
 
 def signature(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
-    """One signature as in the header.
+    """One signature in the form of the header.
 
     >>> key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     >>> signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
@@ -145,9 +145,9 @@ def signature(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
 
 
 def read_secrets(file: str, name: str) -> list[bytes]:
-    """The keys in a file, one in a line; a receiver needs to know only one of several.
+    """The keys in a file, one per line; a receiver needs to know only one of several.
 
-    The file is read for each event, so that a new secret needs no restart.
+    The file is read for each event, so a new secret needs no restart.
     """
     try:
         lines = read_file(file).split()
