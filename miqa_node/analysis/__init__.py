@@ -1,4 +1,5 @@
-"""What the images of a site say together: reject analysis, monitoring of the model, and labels to learn from.
+"""Analyses over all images of a site: reject analysis, monitoring of the model, and labels for training.
 
-Above the stages, which it reads from the store, and beside the way of an image: nothing here delays or changes one.
+It reads the results of the stages from the store and is not part of an image's processing: nothing here delays or
+changes an image.
 """

@@ -1,4 +1,4 @@
-"""Keeps the monthly reports in the object store, so that every machine of the node shows the same."""
+"""Keeps the monthly reports in the object store, so every machine of the node shows the same report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from miqa_node.store.database import Database
 
 
 class Form(StrEnum):
-    """How a report can be read."""
+    """File format of a report."""
 
     HTML = "html"
     PDF = "pdf"
@@ -28,12 +28,12 @@ MEDIA_TYPES = {
 
 
 def key(month: str, form: Form) -> str:
-    """Where one form of a report lies."""
+    """Key of one form of a report in the object store."""
     return f"reports/rejects-{month}.{form.value}"
 
 
 def keep_last_month(database: Database, objects: ObjectStore, settings: Settings, at: datetime) -> str:
-    """Make the report of the month before ``at`` and keep it, once; the month."""
+    """Make and keep the report of the month before ``at``, unless it exists; return the month."""
     month = month_before(at.date())
     with database.begin() as transaction:
         if reports.known(transaction, month):

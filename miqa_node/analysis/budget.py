@@ -1,8 +1,8 @@
-"""Proposes limits of soft findings for an alarm budget, from images that the node judged and that nobody labelled.
+"""Proposes limits of soft findings for an alarm budget, from judged, unlabelled images.
 
-Hard findings, measurements, contradictions and anomalies flag whatever the budget is. What is left of it goes to the
-soft findings, in equal tails: in each room and view the same share of images may be flagged by each finding, the
-strongest ones. The largest such share with which all rules together stay within the budget is found by bisection.
+Hard findings, measurements, contradictions and anomalies flag images regardless of the budget. The rest of the budget
+goes to the soft findings in equal tails: in each room and view, each finding may flag the same share of images, the
+strongest ones. Bisection finds the largest such share at which all rules together stay within the budget.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from miqa_node.store import site_limits
 from miqa_node.store.database import Transaction
 
 FEWEST = 40
-"""Images of a room and view that get a limit of their own; those of smaller groups are pooled."""
+"""Minimum number of images for separate limits of a room and view; smaller groups are pooled."""
 MOST_IMAGES = 5000
-"""The newest that a proposal is made from."""
+"""Maximum number of images for a proposal, the newest ones."""
 LEAST_STRENGTH = 0.25
-"""Nothing slighter than this is proposed as an alarm, however rare it is in a room."""
+"""Lowest limit that is ever proposed, however rare the finding is in a room."""
 NEAREST = 6
 BISECTIONS = 30
 
@@ -38,8 +38,8 @@ Group = tuple[str, str]
 class BudgetImage:
     """One judged image: its room and view, and the strengths of soft findings that are present.
 
-    ``judged``: the soft findings that its model knows. ``always``: other rules flag it; ``before``: the policy does,
-    with its own limits.
+    ``judged``: the soft findings that its model knows. ``always``: other rules flag the image; ``before``: the policy
+    flags it with its own limits.
     """
 
     digest: InstanceDigest
@@ -54,7 +54,7 @@ class BudgetImage:
 
 
 def propose_limits(transaction: Transaction, policy: Policy, budget: float, now: datetime) -> LimitSet:
-    """Make a proposal of what the model that judged last found, and keep it; nothing changes until it is confirmed.
+    """Make and store a proposal from the results of the model in force; nothing changes until a person confirms it.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def newest_images(transaction: Transaction, policy: Policy) -> list[BudgetImage]
 
 
 def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
-    """What the budget needs of an assessment; None if no soft rule covers it, or the image is not of a patient."""
+    """Data of an assessment for the budget; None if no soft rule covers it, or the image shows no patient."""
     header = assessment.header
     scope = policy.scope_of(header)
     soft = {rule.finding for rule in scope.findings if rule.soft} if scope is not None else set()
@@ -109,7 +109,7 @@ def propose(images: Sequence[BudgetImage], findings: Iterable[FindingName], budg
 
 
 def appraise(images: Sequence[BudgetImage], limits: Sequence[RoomLimit]) -> LimitProposal:
-    """What these limits would do to these images; the budget is the share that they flag.
+    """The effect of these limits on these images; the budget is the share that they flag.
 
     Raises
     ------
@@ -156,9 +156,9 @@ def _proposal(
 
 
 def grouped(images: Sequence[BudgetImage]) -> dict[Group, list[BudgetImage]]:
-    """Rooms and views with enough images; the rest by view, and what is then too few altogether.
+    """Rooms and views with enough images; the rest by view; and a last group of all remaining images.
 
-    The last group is always there, for rooms that come later; if nothing is left for it, it holds all images.
+    The last group always exists, for later rooms; if no images remain for it, it holds all images.
     """
     counts = Counter((image.room, image.view) for image in images)
     groups: dict[Group, list[BudgetImage]] = {}
@@ -186,7 +186,7 @@ def _limits(
 
 
 def _limit(strengths: Sequence[float], tail: float) -> float:
-    """The strength that at most a share ``tail`` of the images reaches, midway between the last two that it parts."""
+    """The strength that at most a share ``tail`` of the images reaches, midway between the two images around it."""
     ordered = sorted(strengths, reverse=True)
     allowed = int(tail * len(ordered))
     first_below = ordered[allowed] if allowed < len(ordered) else 0.0

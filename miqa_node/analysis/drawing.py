@@ -8,13 +8,13 @@ from html import escape
 from typing import Literal
 
 Ink = Literal["grid", "axis", "data", "faint", "band", "target", "action", "bad", "change", "words", "note"]
-"""What a shape means; style sheets give each its colour, for light and for dark."""
+"""Meanings of shapes; style sheets assign each a colour, for light and dark mode."""
 Anchor = Literal["start", "middle", "end"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Straight pieces from point to point; ``x`` runs to the right and ``y`` down, in pixels."""
+    """A polyline; ``x`` runs to the right and ``y`` down, in pixels."""
 
     points: tuple[tuple[float, float], ...]
     ink: Ink
@@ -45,7 +45,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Text whose baseline begins, has its middle, or ends at (x, y)."""
+    """Text whose baseline starts, is centred, or ends at (x, y)."""
 
     x: float
     y: float
@@ -59,7 +59,7 @@ Shape = Line | Box | Dot | Words
 
 @dataclass(slots=True)
 class Drawing:
-    """``title`` is what the drawing says, in a sentence, for those who cannot see it."""
+    """``title`` describes the drawing in a sentence for people who cannot see it."""
 
     width: float
     height: float
@@ -72,12 +72,12 @@ class Drawing:
             self.shapes.append(Line(tuple(points), ink))
 
     def add(self, *shapes: Shape) -> None:
-        """Add shapes, the later over the earlier."""
+        """Add shapes; later ones cover earlier ones."""
         self.shapes.extend(shapes)
 
 
 def to_svg(drawing: Drawing) -> str:
-    """The drawing as an SVG element to put into a page; classes carry all style, as the pages' policy demands."""
+    """The drawing as an SVG element for a page; styled by classes only, as the content security policy requires."""
     size = f'viewBox="0 0 {drawing.width:g} {drawing.height:g}"'
     shapes = "".join(_element(shape) for shape in drawing.shapes)
     return f'<svg class="figure" {size} role="img" aria-label="{escape(drawing.title)}">{shapes}</svg>'

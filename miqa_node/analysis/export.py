@@ -1,6 +1,6 @@
-"""Labels on their way out: a CSV that calibrating and training read, COCO for everybody else, and the images.
+"""Exports labels: a CSV for calibration and training, COCO for other tools, and the images.
 
-Nothing that is written names a patient: images have new names, patients are keyed hashes, readers pseudonyms.
+No exported file names a patient: images have new names, patients are keyed hashes, readers are pseudonyms.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ ACCEPTABLE = "acceptable"
 GOOD_ENOUGH = "It was called good enough, and nobody said whether the defect is there."
 
 WriteImage = Callable[[Path, Path], tuple[str, int, int]]
-"""Writes the image of a stored object below a stem: the file's name, its width and its height."""
+"""Writes the image of a stored object to a path without suffix; returns file name, width and height."""
 
 
 @dataclass(slots=True)
 class Exported:
-    """What was written; ``left_out`` counts images by the reason why they are not there."""
+    """The result of an export; ``left_out`` counts missing images by reason."""
 
     images: int = 0
     regions: int = 0
@@ -46,12 +46,12 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """New names for images, patients and people; the same key gives the same names again."""
+    """New names for images, patients and people; the same key always gives the same names."""
 
     key: bytes
 
     def of(self, purpose: str, text: str) -> str:
-        """A name that only the key leads back from."""
+        """A name that cannot be traced back without the key."""
         return hmac.new(self.key, f"export {purpose}\0{text}".encode(), hashlib.sha256).hexdigest()[:NAME_CHARACTERS]
 
     def reader(self, actor: str) -> str:
@@ -96,7 +96,7 @@ def export_labels(
 def word(opinion: ReaderOpinion) -> str:
     """A label as the CSV writes it: good, bad, or findings with semicolons between.
 
-    "acceptable" is good enough in spite of a defect that may be there: it is exported but not used for training.
+    "acceptable" means good enough, possibly with a defect: it is exported but not used for training.
 
     >>> from miqa_node.domain.label import LabelOrigin
     >>> word(Judgement("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
@@ -108,7 +108,7 @@ def word(opinion: ReaderOpinion) -> str:
 
 
 def write_png(radiograph: Radiograph, stem: Path) -> tuple[str, int, int]:
-    """The image as displayed, 8 bit, at its full size."""
+    """The displayed image, 8 bits, at its full size."""
     rows, columns = radiograph.shape
     file = stem.with_suffix(".png")
     _, png = cv2.imencode(".png", (radiograph.display >> 8).astype(np.uint8))
@@ -167,7 +167,7 @@ def _coco_head() -> dict[str, Any]:
 
 
 def _add_to_coco(coco: dict[str, Any], reviewed: ReviewedImage, file: str, width: int, height: int) -> int:
-    """An image with what holds for all of it, and one annotation for each region; how many regions."""
+    """Add an image with its labels, and one annotation for each region; return the number of regions."""
     opinion, number = reviewed.label.judgement, len(coco["images"]) + 1
     category_ids = {category["name"]: category["id"] for category in coco["categories"]}
     named = [category_ids[name] for name in opinion.findings or () if name in category_ids]

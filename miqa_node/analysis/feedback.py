@@ -1,4 +1,4 @@
-"""What people's decisions amount to as labels: how many, by whom, of what, and how far readers and model agree."""
+"""Statistics of labels from people's decisions: number, reader, finding, and agreement of readers and model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_MASKS = 300
 
 @dataclass(frozen=True, slots=True)
 class ReaderAgreement:
-    """The number of images on which model and people, one of them, or neither saw a finding."""
+    """Number of images where both model and people, only one of them, or neither saw a finding."""
 
     finding: str
     both: int
@@ -31,7 +31,7 @@ class ReaderAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Labels of a period; requests are counted (made, answered) over all time."""
+    """Labels of a period; requests (made, answered) are counted over all time."""
 
     period: Period
     total: int
@@ -48,9 +48,9 @@ class Feedback:
 
 
 def feedback(transaction: Transaction, period: Period, objects: ObjectStore, threshold: float) -> Feedback:
-    """Labels by the day when they were given; ``threshold`` is that of the segmentations.
+    """Labels by the day of the decision; ``threshold`` is that of the segmentations.
 
-    At most MOST_MASKS of the newest images that somebody drew on are compared with the maps in ``objects``.
+    At most MOST_MASKS of the newest images with drawings are compared with the maps in ``objects``.
     """
     since, until = period_moments(period)
     by_origin = labels.count(transaction, "origin", since, until)

@@ -1,4 +1,4 @@
-"""The figures of the analysis: shares with intervals, courses over time, reliability, places on a detector."""
+"""The figures of the analysis: shares with intervals, time courses, reliability, places on a detector."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 30.0
 BAR_HEIGHT = 24.0
 LABEL_CHARACTERS = 40
 CHARACTER = 7.3
-"""About the width of one, in the size in which labels are written."""
+"""Approximate width of a character at the size of labels."""
 LEAST_TO_SCALE = 20
-"""The interval of fewer images may end beyond the axis; shares never do."""
+"""With fewer images, the interval may extend beyond the axis; shares never do."""
 LEAST_TO_JOIN = 5
-"""Points of a curve that represent fewer images are shown pale and not joined."""
+"""Points of a curve with fewer images are pale and not connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def course(
 ) -> Drawing:
     """Values over time.
 
-    The band shows the limits of each, ``mean`` is a second line, ``changes`` are where the process became another.
+    The band shows the limits of each value, ``mean`` is a second line, ``changes`` are change points of the process.
     """
     drawing = Drawing(WIDTH, height, title)
     right = WIDTH - RIGHT - max([CHARACTER * len(words) for _, _, words in lines] or [0.0])
@@ -133,7 +133,7 @@ def course(
 
 
 def control_chart(title: str, labels: Sequence[str], chart: Chart, *, height: float = 180.0) -> Drawing:
-    """A p-chart in percent with limits, weighted mean and change points; what is out of limits stands out."""
+    """A p-chart in percent with limits, weighted mean and change points; values beyond the limits are highlighted."""
     points = [
         CoursePoint(label, _percent(p.share), _percent(p.low), _percent(p.high), "bad" if p.outside else "data")
         for label, p in zip(labels, chart.points, strict=True)
@@ -149,7 +149,7 @@ def control_chart(title: str, labels: Sequence[str], chart: Chart, *, height: fl
 
 
 def reliability(title: str, points: Sequence[tuple[float, Rate]]) -> Drawing:
-    """Predicted probability (x) against the share that people confirmed (y); on the diagonal both are equal."""
+    """Predicted probability (x) and the share that people confirmed (y); on the diagonal both are equal."""
     side = 260.0
     drawing = Drawing(side + LEFT + RIGHT, side + TOP + BOTTOM, title)
 
@@ -216,7 +216,7 @@ def _label_places(count: int, most: int = 8) -> list[int]:
 
 
 def _marks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round numbers around both ends, about ``count`` of them."""
+    """About ``count`` round numbers that include both ends."""
     span = (high - low) or abs(high) or 1.0
     step = _nice(span / count)
     first = math.floor(low / step + 1e-9)
@@ -233,13 +233,13 @@ def _nice(value: float) -> float:
 
 
 def _reach(rate: Rate) -> float:
-    """How far to the right a bar needs room, in percent."""
+    """Right end of the space that a bar needs, in percent."""
     end = rate.high if rate.total >= LEAST_TO_SCALE else rate.share
     return 100.0 * (end or 0.0)
 
 
 def _figures(value: float) -> str:
-    """Two figures at least, and never an exponent.
+    """At least two significant digits, and never an exponent.
 
     >>> _figures(100.0), _figures(7.24), _figures(0.0751), _figures(0.0)
     ('100', '7.2', '0.075', '0')

@@ -1,4 +1,4 @@
-"""Imports the reject log of a modality: first what was understood and what was not, then all of it or nothing."""
+"""Imports the reject log of a modality: first a preview with its faults, then all rows or none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from miqa_node.store.database import Transaction
 
 @dataclass(frozen=True, slots=True)
 class RoomRejects:
-    """How many rejects of a log are of a room; without images of it in this node they are in no rate."""
+    """Number of rejects of a log in a room; if the node has no images of the room, they are in no rate."""
 
     room: str
     rejects: int
@@ -28,7 +28,7 @@ class RoomRejects:
 
 @dataclass(frozen=True, slots=True)
 class ReasonRejects:
-    """How many rejects of a log have a reason."""
+    """Number of rejects of a log with a reason."""
 
     reason: str
     code: str
@@ -38,10 +38,10 @@ class ReasonRejects:
 
 @dataclass(frozen=True, slots=True)
 class LogPreview:
-    """What an import keeps, or kept. With ``faults`` it keeps nothing.
+    """The result of an import or its preview. With ``faults`` nothing is kept.
 
-    ``rejects`` are the rows of rejects, ``known`` those that an earlier import has; ``columns`` are field and head of
-    what is kept, ``dropped`` the heads of what is not. ``log`` is None before the import, and if all rows were known.
+    ``rejects`` counts the rows of rejects, ``known`` those from an earlier import; ``columns`` are field and head of
+    kept columns, ``dropped`` the heads of the others. ``log`` is None before the import, and if all rows were known.
     """
 
     mapping: str
@@ -60,19 +60,19 @@ class LogPreview:
 
 
 def mapping_folder(settings: Settings) -> Path | None:
-    """Where the site keeps its own mappings."""
+    """Folder of the site's own mappings."""
     return Path(settings.analysis.reject_log_mappings) if settings.analysis.reject_log_mappings else None
 
 
 def read(settings: Settings, data: bytes, mapping: str, room: str = "") -> LogReading:
-    """A log as the site's rules say; ``room`` is that of all its rows where it names none.
+    """Read a log with the site's rules; ``room`` applies to all rows if the log names no rooms.
 
     Raises
     ------
     NotFoundError
         There is no mapping of that name.
     QueryError
-        The file is no such log.
+        The file is not such a log.
     """
     chosen = load_mapping(mapping, mapping_folder(settings))
     local_now = datetime.now().astimezone().replace(tzinfo=None)
@@ -80,7 +80,7 @@ def read(settings: Settings, data: bytes, mapping: str, room: str = "") -> LogRe
 
 
 def preview(transaction: Transaction, reading: LogReading) -> LogPreview:
-    """What an import would keep; nothing is."""
+    """The result that an import would have; nothing is kept."""
     return _preview(transaction, reading, reject_logs.known(transaction, reading.rejects), None)
 
 
@@ -90,7 +90,7 @@ def keep(transaction: Transaction, reading: LogReading, actor: str) -> LogPrevie
     Raises
     ------
     QueryError
-        It has a row that cannot be understood, or no reject at all; nothing is kept.
+        A row cannot be read, or there are no rejects; nothing is kept.
     """
     if reading.faults:
         lines = "; ".join(f"line {fault.line}: {fault.text}" for fault in reading.faults[:5])

@@ -1,4 +1,4 @@
-"""Reads the reject log of a modality: all rows or none, and nothing that names a patient."""
+"""Reads the reject log of a modality: all rows or none, and no patient data."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from miqa_node.settings.log_mapping import OTHER, LogMapping, plain, reasons
 MAX_BYTES = 16 << 20
 MAX_ROWS = 100_000
 MAX_CELL = 64
-"""Characters of a place, a body part or a view; a longer one is a bad row."""
+"""Maximum length of a place, a body part or a view; a longer value is a fault."""
 MOST_FAULTS = 100
 HEAD_WITHIN = 30
-"""Lines in which the heads of the columns must appear; above them exports write titles."""
+"""Number of first lines that must contain the column heads; exports may write titles above them."""
 MINUTE_S = 60.0
-"""Clock error of a log whose times have no seconds."""
+"""Clock tolerance for a log whose times have no seconds."""
 NUMBERS = ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
 PLACES = ("room", "unit", "operator", "body_part", "view")
 
 
 @dataclass(frozen=True, slots=True)
 class LogFault:
-    """A row that cannot be understood, by its line in the file, the first being 1."""
+    """A row that cannot be read, by its line number in the file, counted from 1."""
 
     line: int
     text: str
@@ -37,10 +37,10 @@ class LogFault:
 
 @dataclass(frozen=True, slots=True)
 class LogReading:
-    """What a log says. With ``faults`` nothing of it may be kept.
+    """The content of a log. With ``faults`` nothing of it may be kept.
 
-    ``columns`` are field and head of what was read, ``dropped`` the heads of columns that were not; ``other_words``
-    counts reasons that nobody knows and that therefore count as "other"; ``skipped`` are rows of accepted exposures.
+    ``columns`` are field and head of the columns read, ``dropped`` the heads of the others; ``other_words`` counts
+    unknown reasons, which count as "other"; ``skipped`` are rows of accepted exposures.
     """
 
     mapping: str
@@ -55,12 +55,12 @@ class LogReading:
 def read_log(
     data: bytes, name: str, mapping: LogMapping, rules: AcquisitionRules, now: datetime, room: str = ""
 ) -> LogReading:
-    """Read a log by a mapping; ``room`` is that of all its rows, ``now`` the hospital's local time.
+    """Read a log with a mapping; ``room`` applies to all rows, ``now`` is the hospital's local time.
 
     Raises
     ------
     QueryError
-        It is no table with the columns that the mapping names, or larger than the limits.
+        The log is not a table with the mapping's columns, or exceeds the limits.
     """
     table = _rows(data)
     places, line, heads = _heads(table, mapping)
@@ -93,7 +93,7 @@ def read_log(
 
 
 class RowError(ValueError):
-    """A row that cannot be understood; the text says why."""
+    """A row that cannot be read; the message says why."""
 
 
 class _RowReader:
@@ -103,7 +103,7 @@ class _RowReader:
         self.skipped = 0
 
     def read(self, cells: Mapping[str, str]) -> LoggedReject | None:
-        """The reject of a row, or None for an accepted exposure; RowError says what is wrong with it."""
+        """The reject of a row, or None for an accepted exposure; RowError describes the fault."""
         status_words = {plain(word) for word in self._mapping.only.get("status", ())}
         if "status" in cells and status_words and plain(cells["status"]) not in status_words:
             self.skipped += 1
@@ -123,7 +123,7 @@ class _RowReader:
         named = self._room or self._rules.rooms.get(unit) or cells.get("room", "") or unit
         if not named:
             raise RowError("neither a room nor a unit is given; say whose log it is")
-        # Not the reason and not the person: a better mapping, or another key of pseudonyms, makes no new exposure.
+        # Neither reason nor person: a better mapping, or another key of pseudonyms, must not make a new exposure.
         identity = (at.isoformat(), named, unit, *(cells.get(field, "") for field in ("body_part", "view", *NUMBERS)))
         return LoggedReject(
             key=hashlib.sha256("\0".join(identity).encode()).hexdigest(),
@@ -173,7 +173,7 @@ class _RowReader:
 
 
 def _rows(data: bytes) -> list[tuple[int, list[str]]]:
-    """Line and cells of each row, whatever separates them."""
+    """Line number and cells of each row, for any separator."""
     if len(data) > MAX_BYTES:
         raise QueryError(f"The log is larger than {MAX_BYTES >> 20} MiB. Export fewer days.")
     text = _text(data)
@@ -204,7 +204,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # consoles run Windows
+        return data.decode("cp1252", "replace")  # Windows consoles write this encoding
 
 
 def _heads(rows: Sequence[tuple[int, list[str]]], mapping: LogMapping) -> tuple[dict[str, int], int, list[str]]:
@@ -231,7 +231,7 @@ def _places(heads: Sequence[str], mapping: LogMapping) -> dict[str, int]:
 
 
 def _numbered(rejects: Sequence[LoggedReject]) -> Iterator[LoggedReject]:
-    """Equal rows of one log are as many exposures; the same log read again has as many."""
+    """Number equal rows: each counts as one exposure, and reading the same log again gives the same keys."""
     counts: Counter[str] = Counter()
     for reject in rejects:
         counts[reject.key] += 1

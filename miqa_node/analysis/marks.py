@@ -1,4 +1,4 @@
-"""What reviewers drew against where the node looked: Dice and IoU of masks, and what enhancement does there."""
+"""Compares reviewers' drawings with the node's maps (Dice and IoU of masks), and measures enhancement inside them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from miqa_node.statistics.overlap import Mask, dice, iou
 from miqa_node.store.artifacts import Artifacts
 
 GRID = 256
-"""Cells along a side in which masks are compared."""
+"""Cells along a side of the grid in which masks are compared."""
 SSIM_SIDE = 11
-"""Width of the window of SSIM: a smaller box has none."""
+"""Width of the SSIM window: smaller boxes have no SSIM."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskFigures:
-    """One finding: on how many images people drew it, on how many of these the node had a map, and how these agree.
+    """One finding: number of images with a drawing, number of these with a map, and their agreement.
 
-    ``centre`` is the Dice of a square of the drawn area in the middle of the image: what is reached without looking.
-    Means over the images with a map, None without any.
+    ``centre`` is the Dice of a square in the middle of the image with the area of the drawing: a baseline that ignores
+    the image. Means over the images with a map; None without any.
     """
 
     finding: str
@@ -42,7 +42,7 @@ class MaskFigures:
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How near an enhanced image is to its original, mean over images: of the whole, and inside of what was drawn."""
+    """Similarity of enhanced images and originals, mean over images: of the whole image, and inside drawings."""
 
     images: int
     psnr_db: float
@@ -59,9 +59,9 @@ Compare = Callable[[Pixels, Pixels], float]
 def mask_figures(
     labels: Sequence[LabelRecord], objects: ObjectStore, threshold: float, generations: Mapping[str, int] = NONE_AGAIN
 ) -> list[MaskFigures]:
-    """Figures of each finding that somebody drew, by the maps that the node kept when it assessed the images.
+    """Figures of each drawn finding, compared with the maps that the node stored at the assessment.
 
-    A mark without a finding is compared with the anomaly map. ``generations`` says which images were judged again.
+    A mark without a finding is compared with the anomaly map. ``generations`` are those of images judged again.
     """
     rows: dict[str, list[tuple[float, float, float] | None]] = {}
     for label in labels:
@@ -83,9 +83,9 @@ def fidelity(
     psnr_db: Compare,
     ssim: Compare,
 ) -> Fidelity | None:
-    """Figures of an enhancement on the images that people drew on; None without any.
+    """Figures of an enhancement on the images with drawings; None without any.
 
-    ``load`` gives (original, enhanced) display values in [0, 1]. Inside a mark the box around it is compared.
+    ``load`` returns (original, enhanced) display values in [0, 1]. For a mark, its bounding box is compared.
     """
     rows = []
     for label in labels:
@@ -102,7 +102,7 @@ def fidelity(
 
 
 def kept_maps(objects: ObjectStore, digest: InstanceDigest, generation: int) -> dict[str, SaliencyMap]:
-    """The maps of an image by name, see :class:`SaliencyMaps`; empty if none were kept."""
+    """The stored maps of an image by name, see :class:`SaliencyMaps`; empty if there are none."""
     try:
         return Artifacts(objects).maps(digest, generation).by_name()
     except NotFoundError:

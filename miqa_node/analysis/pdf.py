@@ -24,7 +24,7 @@ INKS = {
     "bad": colors.HexColor("#b3261e"), "change": colors.HexColor("#8a5300"), "words": TEXT, "note": SOFT,
 }  # fmt: skip
 PALE = {**INKS, "faint": colors.HexColor("#aab6bd")}
-"""Of what is filled."""
+"""Colours of filled shapes."""
 DASHES = {"target": [5, 3], "change": [4, 3], "faint": [2, 2]}
 THICK = {"data": 1.4, "target": 1.0, "action": 1.0, "change": 1.2}
 HEAD = ParagraphStyle("head", fontName="Helvetica-Bold", fontSize=12.5, leading=16, spaceBefore=10, textColor=TEXT)

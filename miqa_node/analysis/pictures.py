@@ -1,4 +1,4 @@
-"""The figures of a page or report, by name; tables give the same numbers."""
+"""The figures of a page or report, by name; the tables have the same numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INKS: dict[Level, Ink] = {Level.INVESTIGATE: "bad", Level.ABOVE_TARGET: "change"
 
 
 def reject_pictures(analysis: RejectAnalysis) -> dict[str, Drawing]:
-    """Of the reject analysis: "trend", "exposure", "reasons", and one for each dimension that has values."""
+    """Figures of the reject analysis: "trend", "exposure", "reasons", and one for each dimension with values."""
     labels = [_label(point.start, analysis.step) for point in analysis.trend]
     pictures: dict[str, Drawing] = {}
     if analysis.trend:
@@ -50,7 +50,7 @@ def reject_pictures(analysis: RejectAnalysis) -> dict[str, Drawing]:
 
 
 def watch_pictures(model_watch: ModelWatch) -> dict[str, Drawing]:
-    """Of the model watch: "rooms", "curve NAME", "chart NAME" and "place NUMBER"."""
+    """Figures of the model watch: "rooms", "curve NAME", "chart NAME" and "place NUMBER"."""
     pictures: dict[str, Drawing] = {}
     if model_watch.rooms:
         rows = [Bar(room.room, room.confirmed) for room in model_watch.rooms[:MOST_BARS]]

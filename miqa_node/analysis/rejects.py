@@ -1,7 +1,7 @@
 """Reject analysis of a period (AAPM TG-151, TG-305): rates with denominators, limits and action lines.
 
-docs/explanation/reject-analysis.md defines what is counted; the store counts (:mod:`miqa_node.store.census`), this
-module turns counts into rates.
+docs/explanation/reject-analysis.md defines the counts; the store counts (:mod:`miqa_node.store.census`), this module
+computes the rates.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from miqa_node.store.database import Transaction
 
 DIMENSIONS = ("room", "station", "operator", "body_part", "view", "shift")
 LEAST_IMAGES = 20
-"""With fewer images a group is listed and not judged."""
+"""With fewer images a group is listed but has no level."""
 LISTED_ESCAPES = 25
 DAILY_UP_TO_DAYS, WEEKLY_UP_TO_DAYS = 62, 400
 NO_REASON = "No reason given"
 SOURCES = ("decisions of people in this node", "rejection notes of other systems (IHE IOCM)")
-"""What always counts as a rejection. Images that are deleted at the modality never arrive; imported logs add them."""
+"""Sources that always count as rejections. Images deleted at the modality never arrive; imported logs add them."""
 
 REASON_WORDS: dict[str, str] = {
     code.value: code.meaning for code in vars(codes).values() if isinstance(code, Code) and code.scheme == "DCM"
@@ -37,7 +37,7 @@ REASON_WORDS: dict[str, str] = {
 
 
 class Level(StrEnum):
-    """Where a rate stands against the site's lines."""
+    """Position of a rate relative to the site's target and action line."""
 
     FINE = "fine"
     ABOVE_TARGET = "above target"
@@ -58,7 +58,7 @@ class Group:
     coverage: Rate
     level: Level
     logged: int = 0
-    """Of the rejected, those that only an imported reject log knows."""
+    """Number of rejected exposures that are only in an imported reject log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ReasonShare:
 
 @dataclass(frozen=True, slots=True)
 class ExposureFigures:
-    """How a station (or a month) was exposed.
+    """Exposure of a station (or a month).
 
     ``deviation`` and ``spread`` are mean and standard deviation of the deviation index (IEC 62494-1), ``low`` and
     ``high`` the shares beyond half and double the intended exposure; ``exposure_index`` is the geometric mean.
@@ -100,11 +100,11 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True)
 class RejectAnalysis:
-    """Everything that the page, the report and the command show of a period.
+    """The data of a period for the page, the report and the command.
 
-    ``coverage``: how many of the flagged images a person decided. The upper limit of ``rejected`` counts the others as
-    rejected: that is what reading them could show at worst. ``sources`` says what the rates count, ``logs`` the same of
-    imported reject logs in numbers, and ``logged`` how many of the rejected only they know.
+    ``coverage``: number of flagged images that a person decided. The upper limit of ``rejected`` counts the undecided
+    ones as rejected, the worst case. ``sources`` describes what the rates count, ``logs`` gives the numbers of
+    imported reject logs, and ``logged`` the number of rejects that only these logs contain.
     """
 
     period: Period
@@ -132,7 +132,7 @@ class RejectAnalysis:
 
 
 def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -> RejectAnalysis:
-    """The analysis of a period; the roll-up must be fresh."""
+    """The analysis of a period; the roll-up must be up to date."""
     logs = log_counts.of_period(transaction, period)
     logged = log_counts.rejected(logs.additions)
     counted = census.by_dimensions(transaction, period, [rollup.ALL, rollup.REASON, *DIMENSIONS])
@@ -186,7 +186,7 @@ def _group(counts: AcquisitionCounts, lines: AnalysisSettings, logged: int) -> G
 
 
 def reject_rate(counts: AcquisitionCounts) -> Rate:
-    """The reject rate; its upper limit holds also if every flagged image that nobody read turned out rejected."""
+    """The reject rate; its upper limit holds even if all unread flagged images are rejects."""
     confirmed_rate = rate(counts.rejected, counts.images)
     at_worst = min(counts.images, counts.rejected + counts.flagged - counts.decided)
     return replace(confirmed_rate, high=rate(at_worst, counts.images).high)
@@ -195,7 +195,7 @@ def reject_rate(counts: AcquisitionCounts) -> Rate:
 def _level(counts: AcquisitionCounts, lines: AnalysisSettings) -> Level:
     """The level of a rate; it is above the action line only if its whole interval is.
 
-    A low rate means nothing where too few of the flagged images were read.
+    A low rate means nothing if too few of the flagged images were read.
     """
     rejected = reject_rate(counts)
     if counts.images < LEAST_IMAGES or rejected.share is None or rejected.low is None:

@@ -1,4 +1,4 @@
-"""The monthly report: the reject analysis of a month as one HTML file, one PDF and one CSV, to keep and to send on."""
+"""The monthly report: the reject analysis of a month as one HTML file, one PDF and one CSV."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STYLE = Path(__file__).parent / "templates" / "report.css"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One month in three forms; nothing in it names a patient."""
+    """One month in three formats; without patient data."""
 
     month: str
     html: str
@@ -43,14 +43,14 @@ class Report:
 
 
 def make_report(transaction: Transaction, month: str, settings: Settings, now: datetime | None = None) -> Report:
-    """Count what is not counted yet and make the report of a month, written "2026-10", in the site's language.
+    """Bring the counts up to date and make the report of a month, such as "2026-10", in the site's language.
 
-    The CSV is for programs: its columns, levels and reasons are English in every language.
+    The CSV is for programs: its columns, levels and reasons are always in English.
 
     Raises
     ------
     SettingsError
-        The text is not a month.
+        ``month`` is not a month.
     """
     made_at = now or datetime.now(UTC)
     period = month_of(month)

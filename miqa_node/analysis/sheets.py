@@ -1,6 +1,6 @@
-"""What a report says, in order and in the language spoken now: headings, sentences, figures by name and tables.
+"""Content of a report in order and in the current language: headings, sentences, figures by name and tables.
 
-HTML and PDF show the same.
+HTML and PDF have the same content.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
 
 MOST_ROWS = 40
-"""Of a table in the report; the CSV has all."""
+"""Maximum number of rows of a table in the report; the CSV has all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The analysis as rows, for CSV files: numbers as they were counted, and shares with their intervals."""
+"""The analysis as rows, for CSV files: counts, and shares with their intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REJECT_COLUMNS = [
 
 
 def reject_rows(analysis: RejectAnalysis) -> Iterator[list[object]]:
-    """A heading, the whole, every value of every dimension, and the reasons."""
+    """Heads, the total, every value of every dimension, and the reasons."""
     yield list(REJECT_COLUMNS)
     whole = Group("", analysis.total.images, analysis.rejected, analysis.flagged, analysis.repeated, analysis.coverage,
                   analysis.level, analysis.logged)  # fmt: skip
@@ -55,7 +55,7 @@ def _number(value: float | None) -> object:
 
 
 def safe(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula: what comes from headers may be anything.
+    """Text that a spreadsheet does not treat as a formula; header values may contain anything.
 
     >>> safe("=1+1"), safe("Room 1")
     ("'=1+1", 'Room 1')

@@ -1,4 +1,4 @@
-"""Monitoring of the model: whether people agree with it, whether its probabilities are calibrated, and what drifts."""
+"""Monitoring of the model: agreement of people with it, calibration of its probabilities, and drift."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from miqa_node.store.readings import ReliabilityBin, RoomOutcome
 from miqa_node.taxonomy.lookup import defect_names, finding_names, finding_title
 
 OF_THE_DETECTOR = (FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.GRID_ARTIFACT)
-"""Findings that belong to the device and not to the patient: at one place again and again they are its defect."""
+"""Findings caused by the device, not the patient: repeated at one place, they are a defect of the device."""
 MOST_PEAKS = 5_000
 MOST_SHADOWS = 1_000
 REFERENCE_WEEKS = 12
-"""Weeks of reference before a period; of a longer period the same number of last weeks is compared with them."""
+"""Weeks of reference before a period; of a longer period only as many of its last weeks are compared."""
 LEAST_JUDGED = 10
 WEEKLY_FROM_DAYS = 93
 
 
 @dataclass(frozen=True, slots=True)
 class RoomPrecision:
-    """How often people confirmed what the model had flagged in a room."""
+    """Share of the model's flags in a room that people confirmed."""
 
     room: str
     confirmed: Rate
@@ -39,7 +39,7 @@ class RoomPrecision:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """Images with about this probability, and how many of them people confirmed."""
+    """Number of images with about this probability, and of those that people confirmed."""
 
     probability: float
     confirmed: Rate
@@ -47,7 +47,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Probability against truth of one finding; ``error`` is the expected calibration error (weighted by counts)."""
+    """Reliability curve of one finding; ``error`` is the expected calibration error (weighted by counts)."""
 
     finding: str
     words: str
@@ -58,7 +58,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class FindingChart:
-    """How often a finding is present, over time."""
+    """Share of images with a finding, over time."""
 
     finding: str
     words: str
@@ -69,7 +69,7 @@ class FindingChart:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementDrift:
-    """One measurement in the period against the reference before it."""
+    """One measurement in the period compared with the reference before it."""
 
     measurement: str
     drift: Drift
@@ -87,11 +87,11 @@ class ShadowAgreement:
 
 @dataclass(frozen=True, slots=True)
 class ModelWatch:
-    """Everything that the page and the command show.
+    """The data for the page and the command.
 
-    ``precision`` is over flagged images that people judged, ``missed`` over audited images that the model had accepted:
-    both are what their denominators say. ``agreement`` weighs each image by what it represents, and is only given when
-    accepted images were audited.
+    ``precision`` refers to flagged images that people judged, ``missed`` to audited images that the model had accepted.
+    ``agreement`` weights each image by the number of images it represents, and is only given if accepted images were
+    audited.
     """
 
     period: Period
@@ -111,7 +111,7 @@ class ModelWatch:
 
 
 def watch(transaction: Transaction, period: Period) -> ModelWatch:
-    """The watch over a period; judgements count by the day when they were made. The roll-up must be fresh."""
+    """The watch over a period; judgements count by their day. The roll-up must be up to date."""
     since, until = _moment(period.since), _moment(period.until)
     outcomes = readings.outcomes(transaction, since, until)
     current = max(period.since, period.until - timedelta(weeks=REFERENCE_WEEKS))
@@ -158,7 +158,7 @@ def _rooms(outcomes: Sequence[RoomOutcome]) -> list[RoomPrecision]:
 
 
 def _weighted(outcomes: Sequence[RoomOutcome]) -> Agreement | None:
-    """Of the model's word with people's, as if all images had been judged; None without audits."""
+    """Agreement of model and people, weighted as if people had judged all images; None without audits."""
     if not any(not one.flagged and one.judged for one in outcomes):
         return None
     table: dict[tuple[str, str], float] = {}
@@ -167,7 +167,7 @@ def _weighted(outcomes: Sequence[RoomOutcome]) -> Agreement | None:
         for person, weight in (("bad", one.weighted_bad), ("good", one.weighted - one.weighted_bad)):
             table[model, person] = table.get((model, person), 0.0) + weight
     kappa = agreement(table)
-    # The limits would be those of as many judgements as images: there were fewer.
+    # No limits: they would assume as many judgements as images, but there were fewer.
     return Agreement(kappa.judged, kappa.observed, kappa.kappa, None, None)
 
 
