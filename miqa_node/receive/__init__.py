@@ -1,1 +1,1 @@
-"""First stage: objects come in over the network and are handed to the pipeline."""
+"""First stage: receives objects over the network and passes them to the pipeline."""

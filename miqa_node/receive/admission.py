@@ -30,7 +30,7 @@ class Rejection(Enum):
 
     @property
     def words(self) -> str:
-        """Why, for people."""
+        """The reason in words."""
         return _REJECTION_WORDS[self]
 
 
@@ -45,11 +45,11 @@ _REJECTION_WORDS = {
 
 
 Called = Callable[[str, str, str, str], None]
-"""Takes note of a caller: AE title (empty if it gave none), address, why it was refused, and the remedy."""
+"""Records a refused caller: AE title (empty if unknown), address, reason, and remedy."""
 
 
 def nobody(_ae_title: str, _address: str, _reason: str, _hint: str) -> None:
-    """Takes no note."""
+    """Records nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class PeerCertificate:
 
     @classmethod
     def of(cls, encoded: bytes, names: Iterable[str]) -> PeerCertificate:
-        """From its DER form."""
+        """Read a certificate in DER form."""
         return cls(hashlib.sha256(encoded).hexdigest(), frozenset(name.lower() for name in names))
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: AE titles without padding, both ends of the connection, and the certificate of a peer over TLS."""
+    """The requestor: AE titles without padding, both ends of the connection, and the peer's certificate over TLS."""
 
     calling_ae_title: str
     called_ae_title: str
@@ -88,11 +88,11 @@ class PeerRule:
         return self.covers(address) and self.names(ae_title)
 
     def names(self, ae_title: str) -> bool:
-        """Whether the entry is about an AE title, from whatever address."""
+        """Whether the entry covers an AE title, from any address."""
         return self.ae_title.fullmatch(ae_title) is not None
 
     def covers(self, address: Address) -> bool:
-        """Whether the entry covers an address, under whatever title."""
+        """Whether the entry covers an address, with any title."""
         return self.network is None or (address.version == self.network.version and address in self.network)
 
 
@@ -104,12 +104,12 @@ class CertificateRule:
     certificate: str
 
     def certifies(self, certificate: PeerCertificate | None) -> bool:
-        """Whether it is the entry's certificate."""
+        """Whether the certificate is that of the entry."""
         return certificate is not None and self.certificate in (certificate.sha256, *certificate.names)
 
 
 class Admission:
-    """The rules of one node. Stateless: limits are judged on the numbers given."""
+    """The rules of one node. Stateless: callers pass the numbers for the limits."""
 
     def __init__(self, settings: DicomSettings) -> None:
         self._settings = settings
@@ -120,14 +120,14 @@ class Admission:
         self._rules = (*listed, *(bound.peer for bound in self._bound))
 
     def lists(self, peer_address: str, local_address: str) -> bool:
-        """Whether anybody at the address may come in under some AE title; known as soon as it connects."""
+        """Whether the address is allowed with any AE title; this can be checked at connection time."""
         if self._settings.promiscuous or is_this_host(peer_address, local_address):
             return True
         address = _parse_address(peer_address)
         return any(rule.covers(address) for rule in self._rules)
 
     def judge(self, caller: Caller) -> tuple[Rejection, str] | None:
-        """None to accept the caller, else the reason and the setting that would accept it."""
+        """None to accept the caller, else the reason and the setting that would admit it."""
         settings = self._settings
         if settings.require_called_ae_title and caller.called_ae_title != settings.ae_title.strip():
             return Rejection.CALLED_AE_TITLE, (
@@ -142,7 +142,7 @@ class Admission:
         return None
 
     def judge_load(self, peer_address: str, addresses: Iterable[str]) -> tuple[Rejection, str] | None:
-        """The same for the limits; ``addresses`` are the peers of the associations that are open now."""
+        """Like :meth:`judge`, for the limits; ``addresses`` are the peers of the open associations."""
         peers = [plain_address(address) for address in addresses]
         if len(peers) >= self._settings.max_associations:
             return Rejection.LOCAL_LIMIT, "raise dicom.max_associations, or have senders close associations"
@@ -157,7 +157,7 @@ class Admission:
         return any(rule.admits(caller.calling_ae_title, address) for rule in self._rules)
 
     def _is_bound_rightly(self, caller: Caller) -> bool:
-        """Whether an entry has title, address and certificate together, if any has one of title and certificate."""
+        """Whether one entry matches title, address and certificate, if any entry names this title or certificate."""
         title, address = caller.calling_ae_title, _parse_address(caller.peer_address)
         of = [rule for rule in self._bound if rule.peer.names(title) or rule.certifies(caller.certificate)]
         return not of or any(rule.peer.admits(title, address) and rule.certifies(caller.certificate) for rule in of)
@@ -171,7 +171,7 @@ def _certificate_hint(caller: Caller) -> str:
 
 
 def is_this_host(peer_address: str, local_address: str) -> bool:
-    """Whether a connection comes from this machine: over loopback, or from the very address that it reached."""
+    """Whether a connection comes from this machine: over loopback, or with equal source and destination address."""
     peer, local = _parse_address(peer_address), _parse_address(local_address)
     return peer.is_loopback or peer == local
 
@@ -216,7 +216,7 @@ def parse_certificate(entry: str) -> CertificateRule:
 
 
 def plain_address(address: str) -> str:
-    """The address without scope, and as IPv4 where it is IPv4 written as IPv6."""
+    """The address without scope; IPv4-mapped IPv6 addresses as IPv4."""
     return str(_parse_address(address))
 
 

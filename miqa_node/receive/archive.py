@@ -16,15 +16,15 @@ INDEX_NAME = "DICOMDIR"
 
 
 def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
-    """The file itself, or one after the other the members of a ZIP file, each written to ``folder`` under a number.
+    """The file itself, or the members of a ZIP file one by one, each written to ``folder`` under a number.
 
-    Names inside the archive are never used as paths, so none can lead out of the folder. The index of a medium
-    (DICOMDIR, PS3.10 8) and hidden files are left out.
+    Names inside the archive are never used as paths, so none can point outside the folder. The index of a medium
+    (DICOMDIR, PS3.10 8) and hidden files are skipped.
 
     Raises
     ------
     ArchiveError
-        See there. Members before it were given already.
+        See there. Earlier members were already yielded.
     """
     if not zipfile.is_zipfile(path):
         yield path
@@ -50,7 +50,7 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, budget: int, limits: WebSettings) -> int:
-    """Write one member; the bytes written are counted, because a header may lie."""
+    """Write one member; the written bytes are counted, because the header's size may be wrong."""
     most = min(budget, max(info.compress_size, 1) * limits.max_archive_ratio)
     written = 0
     with archive.open(info) as source, target.open("wb") as out:

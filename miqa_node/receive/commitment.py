@@ -1,7 +1,7 @@
 """Storage commitment on associations that peers open: their requests (N-ACTION) and their reports (N-EVENT-REPORT).
 
-A request is kept before it is answered, so that the report follows also after a crash; ``deliver.reports`` sends it.
-A report answers what the node itself asked for after a delivery.
+A request is stored before the response, so its report follows even after a crash; ``deliver.reports`` sends it.
+A received report answers a request that the node made after a delivery.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _REQUEST_ACTION = 1
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """What the storage SCP does with both; given by ``node``.
+    """Callbacks of the storage SCP for requests and reports, provided by ``node``.
 
-    ``ask`` keeps a request and the association that it came on; ``answered`` is called when the sender has its
-    response; ``report`` takes event type and Event Information, and raises ValueError if they are not a report.
+    ``ask`` stores a request and its association; ``answered`` is called when the sender has its response; ``report``
+    takes event type and Event Information, and raises ValueError if they are not a report.
     """
 
     ask: Callable[[CommitmentRequest, Association], None]
@@ -51,7 +51,7 @@ class Commitment:
     report: Callable[[int, Dataset], None]
 
     def on_action(self, event: Any) -> tuple[int, None]:
-        """N-ACTION: the status for the peer."""
+        """Handle an N-ACTION; return the status for the peer."""
         association: Association = event.assoc
         if event.request.RequestedSOPInstanceUID != PUSH_MODEL_INSTANCE:
             return NO_SUCH_INSTANCE, None
@@ -73,12 +73,12 @@ class Commitment:
         return SUCCESS, None
 
     def on_sent(self, event: evt.Event) -> None:
-        """A message went out: after the answer to an N-ACTION its report may follow."""
+        """A message was sent: after the response to an N-ACTION its report may follow."""
         if isinstance(event.message, N_ACTION_RSP):
             self.answered()
 
     def on_event_report(self, event: Any) -> tuple[int, None]:
-        """N-EVENT-REPORT: the status for the peer."""
+        """Handle an N-EVENT-REPORT; return the status for the peer."""
         if event.request.AffectedSOPInstanceUID != PUSH_MODEL_INSTANCE:
             return NO_SUCH_INSTANCE, None
         try:

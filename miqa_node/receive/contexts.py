@@ -1,4 +1,4 @@
-"""Says which presentation contexts the node accepts: every storage class, known or not, in every transfer syntax."""
+"""Selects the presentation contexts to accept: every storage class, known or not, in every transfer syntax."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def supported(
 ) -> list[PresentationContext]:
     """The contexts to accept out of those that a peer proposes.
 
-    ``preferred`` transfer syntaxes come first, in their order; then the sender's own order counts, so that what it
-    compresses stays compressed on its way. A sender whose first choice is uncompressed gets Explicit VR Little Endian
-    where it offers that: some convert to what is picked, and in this syntax nothing gets lost. With ``commitment``
-    the node answers requests for storage commitment, and takes reports from peers that propose to be its SCP.
+    ``preferred`` transfer syntaxes come first, in their order; then the sender's order counts, so compressed objects
+    stay compressed. A sender whose first choice is uncompressed gets Explicit VR Little Endian if it offers it: some
+    senders convert to the accepted syntax, and this one loses no information. With ``commitment`` the node answers
+    requests for storage commitment, and takes reports from peers that propose to be its SCP.
     """
     syntaxes: dict[UID, list[UID]] = {}
     others = {VERIFICATION, COMMITMENT_PUSH_MODEL} if commitment else {VERIFICATION}
@@ -73,7 +73,7 @@ def _in_order(offered: Iterable[UID], preferred: Sequence[str]) -> list[UID]:
 
 
 def as_storage(requested: Iterable[PresentationContext]) -> dict[UID, SOPClassCommonExtendedNegotiation]:
-    """Has pynetdicom treat classes that it has no service for as storage classes (PS3.7 D.3.3.6)."""
+    """Makes pynetdicom treat classes without a service as storage classes (PS3.7 D.3.3.6)."""
     items = {}
     for context in requested:
         uid = context.abstract_syntax

@@ -1,4 +1,4 @@
-"""Who a peer is beyond its title and address: the certificate that it showed, and the user that it names."""
+"""Identity of a peer beyond title and address: its certificate, and the user that it names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.receive.peers import caller_of, connection_of
 from miqa_node.settings import UserIdentityMode
 
 CheckPasscode = Callable[[str, str], bool]
-"""Whether the passcode is one of the user's."""
+"""Whether the passcode is valid for the user."""
 
 _NAMES = re.compile(r"DNS|URI|IP Address|email")
 _USERNAME, _WITH_PASSCODE = 1, 2
@@ -28,7 +28,7 @@ _REMEDY = (
 
 
 def no_passcodes(_name: str, _passcode: str) -> bool:
-    """No passcode is right."""
+    """Reject every passcode."""
     return False
 
 
@@ -40,7 +40,7 @@ class UserIdentities:
     check: CheckPasscode = no_passcodes
 
     def judge(self, association: Association) -> tuple[Rejection, str] | None:
-        """None to let the user in, else why not and what to change."""
+        """None to accept the user, else the reason and the remedy."""
         user_identity = association.requestor.user_identity
         kind = None if user_identity is None else user_identity.user_identity_type
         if self.mode is UserIdentityMode.ACCEPT:
@@ -54,9 +54,9 @@ class UserIdentities:
         return (Rejection.USER_IDENTITY, f"it proves no user; {_REMEDY}") if required else None
 
     def answer(self, event: Any) -> tuple[bool, None]:
-        """Of those let in: a positive response, if asked for, to a bare name and to a passcode that was checked.
+        """For accepted users: a positive response, if requested, to a username alone and to a checked passcode.
 
-        To what cannot be checked there is none, as D.3.3.7 says of acceptors without support.
+        Other forms of identity cannot be checked and get no response, as D.3.3.7 allows acceptors without support.
         """
         user_identity = event.assoc.requestor.user_identity
         checked = self.mode is not UserIdentityMode.ACCEPT and user_identity.user_identity_type == _WITH_PASSCODE
@@ -73,7 +73,7 @@ def identified(association: Association) -> Caller:
 
 
 def certificate_of(association: Association) -> PeerCertificate | None:
-    """What a peer showed over TLS and an authority of ``dicom.tls_client_ca`` signed; None without one."""
+    """The peer's TLS certificate, signed by an authority of ``dicom.tls_client_ca``; None if there is none."""
     connection = connection_of(association)
     if not isinstance(connection, ssl.SSLSocket):
         return None

@@ -1,4 +1,4 @@
-"""Writes an arriving object to disk, byte for byte, and checks that it is what its sender says."""
+"""Writes an incoming object to disk, byte for byte, and checks that it matches its request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Bytes = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
-    """What a C-STORE request and its association say about the object that follows."""
+    """Data of a C-STORE request and its association about the object that follows."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -34,7 +34,7 @@ class StoreRequest:
     called_ae_title: str
     peer_address: str
     study_instance_uid: str = ""
-    """Only an object of this study is taken; empty takes all."""
+    """Accept only objects of this study; empty accepts all."""
 
 
 class IncomingObject:
@@ -49,14 +49,14 @@ class IncomingObject:
         ):
             if not self._is_uid(uid):
                 raise DataSetError(_no_uid(f"The request's {name} UID", uid))
-        head = file_head(request)  # before there is a file that an error would leave open
+        head = file_head(request)  # first, before an error could leave a file open
         self._request = request
         self._max_bytes = max_bytes
         self._size_bytes = 0
         self._digest = hashlib.sha256()
         self._path = folder / f"{uuid.uuid4().hex}.part"
         self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        # Held while the object is being received: a starting process removes only what nobody holds.
+        # Locked during reception: a starting process removes only files without a lock.
         with suppress(OSError):
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._pending: list[Bytes] = [head]
@@ -67,7 +67,7 @@ class IncomingObject:
         Raises
         ------
         TooLargeError
-            The object is larger than allowed; nothing more of it is kept.
+            The object is larger than allowed; the rest is discarded.
         """
         self._size_bytes += sum(map(len, parts))
         if self._size_bytes > self._max_bytes:
@@ -78,7 +78,7 @@ class IncomingObject:
         self._pending = []
 
     def complete(self) -> ReceivedObject:
-        """Check that the data set is the announced one and flush the file to disk.
+        """Check that the data set matches the request, and flush the file to disk.
 
         Raises
         ------
@@ -149,7 +149,7 @@ def file_head(request: StoreRequest) -> bytes:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove unacknowledged files of killed processes; their number."""
+    """Remove unacknowledged files of killed processes; return their number."""
     removed = 0
     for path in folder.glob("*.part"):
         with suppress(OSError):
@@ -172,7 +172,7 @@ def _element(number: int, vr: bytes, value: bytes) -> bytes:
 
 
 def _write_all(fd: int, parts: Sequence[Bytes]) -> None:
-    """Write everything; a disk that fills up in the middle raises on the call after the short one."""
+    """Write everything; after a short write on a full disk, the next call raises the error."""
     for start in range(0, len(parts), _IOV_MAX):
         some = parts[start : start + _IOV_MAX]
         written = os.writev(fd, some)

@@ -1,4 +1,4 @@
-"""Takes objects in, from whichever source they come, and gives the response for their senders."""
+"""Takes in objects from all sources, and determines the response for their senders."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS, comment_of, st
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 1.0
-"""Disk and database are checked for room at most this often."""
+"""Minimum interval between checks of disk space and database."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreResponse:
-    """Status and Error Comment of a C-STORE response; ``lasting`` if the same object would get it again."""
+    """Status and Error Comment of a C-STORE response; ``lasting`` if a repetition would get the same response."""
 
     status: int
     comment: str = ""
@@ -33,7 +33,7 @@ class StoreResponse:
 
 
 class Intake:
-    """Where objects enter: checks that there is room, and counts what is under way."""
+    """Entry for all objects: checks for disk space, and counts transfers in progress."""
 
     def __init__(
         self,
@@ -59,21 +59,21 @@ class Intake:
         remove_leftovers(folder)
 
     def open(self) -> None:
-        """Take objects, again."""
+        """Accept objects (again)."""
         self._closed.clear()
 
     def close(self) -> None:
-        """Refuse new objects, so that senders stop; transfers under way may finish."""
+        """Refuse new objects, so senders stop; transfers in progress may finish."""
         self._closed.set()
 
     def begin(self, request: StoreRequest) -> Transfer:
-        """A C-STORE request has come and its data set follows."""
+        """Begin a C-STORE whose data set follows."""
         with self._lock:
             self._under_way += 1
         return Transfer(self, request)
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until nothing is under way; False if that takes longer."""
+        """Wait until no transfer is in progress; False if that takes too long."""
         with self._idle:
             return self._idle.wait_for(lambda: self._under_way == 0, timeout_s)
 
@@ -83,18 +83,18 @@ class Intake:
         return time.monotonic() - self._ended_at
 
     def open_file(self, request: StoreRequest) -> IncomingObject:
-        """A file for one object; ResourcesError if there is no room."""
+        """A file for one object; ResourcesError without enough space."""
         if self._closed.is_set():
             raise ResourcesError("The node is stopping.")
         self._check_room()
         return IncomingObject(self._folder, request, self._max_bytes, relaxed_uids=self.relaxed_uids)
 
     def keep(self, received: ReceivedObject) -> None:
-        """Hand a complete object over; when this returns it is durable."""
+        """Store a complete object; when this returns, it is durable."""
         self._receive(received)
 
     def ended(self) -> None:
-        """One transfer is over."""
+        """Record the end of one transfer."""
         with self._idle:
             self._under_way -= 1
             self._ended_at = time.monotonic()
@@ -118,9 +118,9 @@ class Intake:
 
 
 class Transfer:
-    """One C-STORE. The first error decides the response; whatever follows it is drained.
+    """One C-STORE. The first error determines the response; later data are discarded.
 
-    ``end`` must be called once the answer is out, or when the association ends before that.
+    ``end`` must be called once the response is sent, or when the association ends before that.
     """
 
     def __init__(self, intake: Intake, request: StoreRequest) -> None:
@@ -135,7 +135,7 @@ class Transfer:
             self._error = error
 
     def write(self, parts: Sequence[Bytes]) -> None:
-        """More of the data set."""
+        """Write more bytes of the data set."""
         if self._incoming is None:
             return
         try:
@@ -145,7 +145,7 @@ class Transfer:
             self._close()
 
     def finish(self) -> StoreResponse:
-        """The data set is complete: make it durable. Success is answered only after that."""
+        """The data set is complete: make it durable. Only then does the node respond with success."""
         start = time.perf_counter()
         try:
             if self._incoming is not None:
@@ -159,7 +159,7 @@ class Transfer:
         return answer
 
     def end(self) -> None:
-        """The transfer is over: nothing of the object stays in the incoming folder, and the node may stop."""
+        """End the transfer: nothing of the object stays in the incoming folder, and the node may stop."""
         if self._over:
             return
         self._over = True
@@ -189,7 +189,7 @@ class Transfer:
         elif status == OUT_OF_RESOURCES:
             log.error("object refused", reason=getattr(error, "strerror", None) or "out of memory", **facts)
         else:
-            # The text of an unexpected error may quote the data set, so only its type and place are logged.
+            # The message of an unexpected error may quote the data set, so only its type and place are logged.
             log.error("object refused", where="".join(traceback.format_tb(error.__traceback__)), **facts)
         return StoreResponse(
             status, comment_of(error), lasting=status != OUT_OF_RESOURCES or isinstance(error, TooLargeError)

@@ -12,7 +12,7 @@ from miqa_node.receive.intake import Intake, StoreResponse, Transfer
 from miqa_node.receive.statuses import comment_of, status_of
 
 HEAD_BYTES = 1 << 16
-"""The kind of a file is read from its beginning, which is held until it has this length or the file ends."""
+"""The beginning of a file is buffered up to this length, or to its end, to detect the kind of file."""
 
 _META_CLASS, _META_INSTANCE = 0x00020002, 0x00020003
 _WANTED = frozenset({SOP_CLASS_UID, SOP_INSTANCE_UID, _META_CLASS, _META_INSTANCE})
@@ -20,17 +20,17 @@ _WANTED = frozenset({SOP_CLASS_UID, SOP_INSTANCE_UID, _META_CLASS, _META_INSTANC
 
 @dataclass(frozen=True, slots=True)
 class FileOrigin:
-    """Who hands the file in, as it is recorded with the instance."""
+    """Sender of the file, as recorded with the instance."""
 
     calling_ae_title: str
     called_ae_title: str
     peer_address: str
     study_instance_uid: str = ""
-    """Only instances of this study are taken; empty takes all."""
+    """Accept only instances of this study; empty accepts all."""
 
 
 class FileTransfer:
-    """One file, in pieces; ``finish`` gives the outcome. ``end`` must be called in any case."""
+    """One file, in pieces; ``finish`` returns the outcome. ``end`` must be called in any case."""
 
     def __init__(self, intake: Intake, origin: FileOrigin) -> None:
         self._intake = intake
@@ -42,7 +42,7 @@ class FileTransfer:
         self.sop_instance_uid = ""
 
     def write(self, part: bytes) -> None:
-        """More of the file."""
+        """Write more bytes of the file."""
         if self._transfer is not None:
             self._transfer.write([part])
         elif self._error is None:
@@ -60,7 +60,7 @@ class FileTransfer:
         return self._transfer.finish()
 
     def end(self) -> None:
-        """Nothing of an unfinished file stays."""
+        """Remove an unfinished file."""
         if self._transfer is not None:
             self._transfer.end()
             self._transfer = None
@@ -79,7 +79,7 @@ class FileTransfer:
     def _read_head(self) -> tuple[Encoding, StoreRequest]:
         encoding, elements = peek_elements(bytes(self._head), _WANTED)
         values = {tag: element.value.decode("latin-1").strip(" \0") for tag, element in elements.items()}
-        # The data set's own word counts: file headers are often left over from an earlier life of the object.
+        # The data set takes precedence: file headers often date from an earlier version of the object.
         sop_class_uid = values.get(SOP_CLASS_UID) or values.get(_META_CLASS, "")
         sop_instance_uid = values.get(SOP_INSTANCE_UID) or values.get(_META_INSTANCE, "")
         if not (is_uid(sop_class_uid) and can_name(sop_instance_uid)):

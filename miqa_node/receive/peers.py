@@ -10,7 +10,7 @@ from miqa_node.receive.admission import Caller, PeerCertificate
 
 
 def connection_of(association: Association) -> socket.socket:
-    """The socket of an association; OSError when it is closed."""
+    """The socket of an association; OSError if it is closed."""
     transport = association.dul.socket
     if transport is None or transport.socket is None:
         raise OSError("the connection is closed")
@@ -18,7 +18,7 @@ def connection_of(association: Association) -> socket.socket:
 
 
 def caller_of(association: Association, certificate: PeerCertificate | None = None) -> Caller:
-    """Who requested the association; ValueError before its A-ASSOCIATE-RQ has arrived."""
+    """The requestor of the association; ValueError before its A-ASSOCIATE-RQ has arrived."""
     primitive = association.requestor.primitive
     if primitive is None:
         raise ValueError("no association has been requested yet")

@@ -1,8 +1,8 @@
-"""Connections that have not got an association yet: who may open one, and which must go when there are too many.
+"""Connections without an association yet: which are admitted, and which are closed if there are too many.
 
-Whether an address may connect at all is decided here, before anything is read from it: only then can nobody who is
-on no list take the places of those who are. Listed peers that connect and say nothing lose their oldest connections
-to newer ones, so a modality gets in beside any number of silent sockets.
+An address is admitted or refused before anything is read from it, so unlisted hosts cannot take the places of listed
+peers. If listed peers connect and send nothing, their oldest connections are closed for newer ones, so a modality gets
+through despite any number of silent sockets.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from miqa_node.receive.admission import Admission, Called, nobody, plain_address
 from miqa_node.settings import DicomSettings
 
 MARGIN_S = 1.0
-"""pynetdicom's own timer (ARTIM, PS3.8 9.1.5) closes those that never say a word; the margin leaves that to it."""
+"""Margin that lets pynetdicom's own timer (ARTIM, PS3.8 9.1.5) close silent connections first."""
 
 
 class ConnectionRefusal(StrEnum):
-    """Why a connection was closed before it became an association."""
+    """Reason why a connection was closed before it became an association."""
 
     UNLISTED = "unlisted"
     CROWDED = "crowded"
@@ -35,7 +35,7 @@ class ConnectionRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PendingConnection:
-    """One of them."""
+    """One connection without an association."""
 
     connection: socket.socket
     address: str
@@ -43,7 +43,7 @@ class PendingConnection:
 
 
 class PendingConnections:
-    """All of one listening port; safe to use from several threads."""
+    """All pending connections of one listening port. Thread-safe."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class PendingConnections:
         self._seldom = SeldomLog(clock)
 
     def admit(self, connection: socket.socket, peer_address: str) -> bool:
-        """Whether to go on with a connection that was just accepted; older ones may be closed for it."""
+        """Whether to keep a newly accepted connection; older ones may be closed for it."""
         address = plain_address(peer_address)
         if not self._admission.lists(address, connection.getsockname()[0]):
             self._refuse(ConnectionRefusal.UNLISTED, address)
@@ -78,12 +78,12 @@ class PendingConnections:
         return True
 
     def settle(self, connection: socket.socket) -> None:
-        """It has got its association."""
+        """Remove a connection that has its association."""
         with self._lock:
             self._open = [one for one in self._open if one.connection is not connection]
 
     def close_late(self) -> None:
-        """Close those that have had acse_timeout_s to ask for an association, however busily they send."""
+        """Close connections without an association after acse_timeout_s, even if they send data."""
         latest = self._clock() - self._settings.acse_timeout_s - MARGIN_S
         with self._lock:
             self._forget_closed()
@@ -94,7 +94,7 @@ class PendingConnections:
             self._refuse(ConnectionRefusal.LATE, one.address)
 
     def _victim(self, address: str) -> PendingConnection | None:
-        """The oldest of the address itself if it has its share, else of the address that has most if all is full."""
+        """The address's own oldest connection if its share is used up; if all is full, that of the busiest address."""
         counts = Counter(one.address for one in self._open)
         if counts[address] < self._settings.max_associations_per_peer:
             if len(self._open) < self._settings.max_associations:
@@ -126,6 +126,6 @@ _WORDS = {
 
 
 def _close(one: PendingConnection) -> None:
-    """Wake the thread that reads it; that thread closes it. TLS is not asked: its state belongs to that thread."""
+    """Shut the socket down, so its reading thread closes it; bypass TLS, whose state belongs to that thread."""
     with suppress(OSError):
         socket.socket.shutdown(one.connection, socket.SHUT_RDWR)

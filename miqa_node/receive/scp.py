@@ -1,4 +1,4 @@
-"""Listens for DICOM associations and receives what peers store: the first station of the way of an image."""
+"""Listens for DICOM associations and receives objects by C-STORE: the first step for every image."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from miqa_node.settings import DicomSettings, TlsMode
 
 log = structlog.get_logger(__name__)
 
-# pynetdicom's own log handlers format every PDU even when nobody reads the lines.
+# pynetdicom's own log handlers format every PDU even if nothing logs them.
 _config.LOG_HANDLER_LEVEL = "none"
 
 
@@ -53,8 +53,8 @@ class StorageScp:
     """C-STORE, C-ECHO and storage commitment SCP. Answers 0x0000 only after ``receive`` has returned.
 
     ``receive`` gets each complete object, flushed to ``incoming_dir``, and makes it durable; ``check`` raises
-    ResourcesError while nothing can be taken. Both are called from several threads at the same time. Without
-    ``fast``, or with another pynetdicom than the tested one, objects come in by its own handler: slower, same results.
+    ResourcesError while the node cannot take objects. Both are called from several threads at the same time. Without
+    ``fast``, or with an untested pynetdicom version, its own handler receives objects: slower, same results.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class StorageScp:
         self._admitted: list[Association] = []
 
     def start(self) -> None:
-        """Bind the ports and serve, each in a thread of its own; OSError when a port is taken."""
+        """Bind the ports and serve, each in its own thread; OSError if a port is taken."""
         settings = self._settings
-        # Certificates are read first: with a wrong one nothing is bound.
+        # Certificates are read first: an invalid one binds no port.
         context = None if settings.tls is TlsMode.OFF else server_context(settings)
         ae = AE(settings.ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
@@ -100,7 +100,7 @@ class StorageScp:
         ae.acse_timeout = settings.acse_timeout_s
         ae.dimse_timeout = settings.dimse_timeout_s
         ae.network_timeout = settings.network_timeout_s
-        ae.maximum_associations = _NO_LIMIT  # judged in _admit, where silent connections do not count
+        ae.maximum_associations = _NO_LIMIT  # checked in _admit, where silent connections do not count
         ae.add_supported_context(contexts.VERIFICATION)
         self._stopping.clear()
         self._intake.open()
@@ -152,13 +152,13 @@ class StorageScp:
 
     @property
     def port(self) -> int:
-        """The plain port that is bound, also when the settings ask for any free one; with tls = "only" that of TLS."""
+        """The bound plain port, also if the settings ask for any free one; with tls = "only" the TLS port."""
         server = self._servers.get("plain")
         return self.tls_port if server is None and self._servers else self._bound(server, self._settings.port)
 
     @property
     def tls_port(self) -> int:
-        """The port of DICOM over TLS that is bound."""
+        """The bound port of DICOM over TLS."""
         return self._bound(self._servers.get("tls"), self._settings.tls_port)
 
     @staticmethod
@@ -188,7 +188,7 @@ class StorageScp:
         log.info("stopped listening", ae_title=self._settings.ae_title)
 
     def _admit(self, event: evt.Event) -> None:
-        """Accept the peer with suitable contexts, or reject it. Any error here rejects."""
+        """Accept the peer with suitable contexts, or reject it. Any error here rejects it."""
         association: Association = event.assoc
         verdict: tuple[Rejection, str] | None = (Rejection.TEMPORARY_CONGESTION, "see the error above")
         caller: Caller | None = None
@@ -244,11 +244,11 @@ class StorageScp:
         return request_handler(self._begin, self._settings.dimse_timeout_s)
 
     def _begin(self, association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> Transfer:
-        """A C-STORE request has come and its data set follows."""
+        """Begin a C-STORE whose data set follows."""
         return self._intake.begin(store_request(association, sop_class, sop_instance, transfer_syntax))
 
     def _store(self, event: evt.Event) -> Dataset:
-        """One C-STORE request, its data set in memory: the way without the fast path."""
+        """One C-STORE request with its data set in memory, without the fast path."""
         request = cast("C_STORE", event.request)
         sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
         transfer = self._begin(event.assoc, sop_class, sop_instance, str(event.context.transfer_syntax))
@@ -271,12 +271,12 @@ _NO_LIMIT = 1_000_000
 _POLL_S = 0.1
 _STUCK_AFTER_S = 300.0
 _LAST_ANSWER_S = 0.2
-"""pynetdicom's own handler returns before its answer is out; the fast path knows when it is."""
+"""Pause for pynetdicom's own handler, which returns before the response is sent; the fast path needs none."""
 _COLLECT_INTERVAL_S = 30.0
 
 
 class _Server(AssociationServer):
-    """Accepts connections; those that never ask for an association cannot keep others out."""
+    """Accepts connections; those that never request an association cannot block others."""
 
     request_queue_size = 128
 
@@ -297,20 +297,20 @@ class _Server(AssociationServer):
         if self.ssl_context is None:
             _limit_silence(connection, self._settings.dimse_timeout_s)
             return connection, address
-        # The library would shake hands here, where one silent peer keeps all others waiting.
+        # The library would do the TLS handshake here, where one silent peer blocks all others.
         secured = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         secured.settimeout(self._settings.dimse_timeout_s)
         return secured, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Decide at once, by the address alone, whether to go on with a connection."""
+        """Decide at once, by the address alone, whether to keep a connection."""
         try:
             return self.pending.admit(request, client_address[0])
-        except OSError:  # it is closed already
+        except OSError:  # already closed
             return False
 
     def service_actions(self) -> None:
-        """Close late connections, and free ended associations: they hold each other in cycles that Python may leave."""
+        """Close late connections, and free ended associations, whose reference cycles Python may not collect."""
         self.beat()
         self.pending.close_late()
         if self._connections and time.monotonic() - self._collected_at >= _COLLECT_INTERVAL_S:
@@ -327,7 +327,7 @@ class _Server(AssociationServer):
 
 
 def store_request(association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> StoreRequest:
-    """What is known about an object before its data set arrives."""
+    """The data known about an object before its data set arrives."""
     caller = caller_of(association)
     return StoreRequest(
         sop_class_uid=str(sop_class),
@@ -340,7 +340,7 @@ def store_request(association: Association, sop_class: str, sop_instance: str, t
 
 
 def _end_waiting(event: Any) -> None:
-    """A connection was closed. One that never asked for an association would wait on for the ACSE time-out."""
+    """Handle a closed connection, which without an association would wait for the ACSE time-out."""
     if event.assoc.requestor.primitive is None:
         event.assoc.dul.to_user_queue.put(None)
 
@@ -350,7 +350,7 @@ def _treat_as_storage(event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegot
 
 
 def _storage_level(event: Any) -> dict[UID, bytes]:
-    """SOP Class Extended Negotiation of storage: level 2 (full), no word on signatures, no coercion (PS3.4 B.3.1)."""
+    """SOP Class Extended Negotiation of storage: level 2 (full), signatures unspecified, no coercion (PS3.4 B.3.1)."""
     return {uid: _FULL_STORAGE for uid in event.app_info if contexts.is_storage(uid)}
 
 
@@ -366,14 +366,14 @@ def _response(answer: StoreResponse) -> Dataset:
 
 
 def _limit_silence(connection: socket.socket, seconds: float) -> None:
-    """Give up on a peer that stops in the middle of a PDU; unlike settimeout this costs no system calls."""
+    """Time out a peer that stops within a PDU; unlike settimeout this needs no further system calls."""
     interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
         connection.setsockopt(socket.SOL_SOCKET, option, interval)
 
 
 def _abort_all(associations: list[Association]) -> None:
-    """Send A-ABORT to everyone, then close the connections of those who do not close them themselves."""
+    """Send A-ABORT to all peers, then close the connections that they leave open."""
     threads = [start_brief_thread("abort", association.abort) for association in associations]
     deadline = time.monotonic() + _ABORT_S
     for thread in threads:

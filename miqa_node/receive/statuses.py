@@ -1,4 +1,4 @@
-"""Turns an error of receiving into the status for the sender (PS3.4 B.2.3)."""
+"""Maps an error during reception to the status for the sender (PS3.4 B.2.3)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def status_of(error: Exception) -> int:
-    """The status for an error of receiving; 0xC000 for an unexpected one.
+    """The status for an error during reception; 0xC000 for an unexpected one.
 
     >>> f"{status_of(MismatchError()):04X}", f"{status_of(OSError(errno.ENOSPC, '')):04X}"
     ('A900', 'A700')
@@ -31,7 +31,7 @@ def status_of(error: Exception) -> int:
 
 
 def comment_of(error: Exception) -> str:
-    """An Error Comment (0000,0902) for the sender's log: printable ASCII, 64 characters at most."""
+    """An Error Comment (0000,0902) for the sender's log: printable ASCII, at most 64 characters."""
     if isinstance(error, MiqaError):
         text = str(error)
     else:

@@ -1,4 +1,4 @@
-"""Makes the server's side of TLS, of the storage SCP and the web: 1.2 or newer, as BCP 195 and PS3.15 B.9 ask."""
+"""Server side of TLS for the storage SCP and the web: 1.2 or newer, as BCP 195 and PS3.15 B.9 require."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from miqa_node.settings import DicomSettings
 log = structlog.get_logger(__name__)
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""For TLS 1.2; version 1.3 has no weak ones."""
+"""Cipher suites for TLS 1.2; version 1.3 has no weak ones."""
 
 
 def server_context(settings: DicomSettings) -> ssl.SSLContext:
-    """Show the node's certificate and, with tls_client_ca, demand one of every peer; SettingsError when that fails."""
+    """Present the node's certificate and, with tls_client_ca, require one of every peer; SettingsError on failure."""
     if not settings.tls_certificate:
         raise SettingsError("dicom.tls needs dicom.tls_certificate, a PEM file with the node's certificate.")
     if not settings.tls_client_ca:
@@ -26,7 +26,7 @@ def server_context(settings: DicomSettings) -> ssl.SSLContext:
 
 
 def tls_context(certificate: str, key: str, client_ca: str, names: str) -> ssl.SSLContext:
-    """A server's side of TLS made of PEM files; SettingsError naming the settings if one cannot be used."""
+    """Server-side TLS context from PEM files; SettingsError names the settings if a file cannot be used."""
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2

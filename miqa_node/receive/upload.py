@@ -21,7 +21,7 @@ AE_TITLE = "UPLOAD"
 
 @dataclass(frozen=True, slots=True)
 class PictureDescription:
-    """What a picture does not say about itself."""
+    """Attributes that a picture lacks."""
 
     modality: str = "DX"
     body_part: str = "CHEST"
@@ -30,9 +30,9 @@ class PictureDescription:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Where uploaded files go: a folder on the object store's file system, and the size limit.
+    """Destination of uploaded files: a folder on the object store's file system, and the size limit.
 
-    ``check`` raises ResourcesError if there is no room; when ``receive`` returns, the object is durable.
+    ``check`` raises ResourcesError without enough space; when ``receive`` returns, the object is durable.
     """
 
     folder: Path
@@ -42,12 +42,12 @@ class Uploads:
     relaxed_uids: bool = False
 
     def header(self, file: Path, described: PictureDescription) -> tuple[Path, Header]:
-        """The DICOM file that the upload is or becomes, and its header; a picture's lies beside it.
+        """The DICOM file of the upload, and its header; a picture is converted to a file beside it.
 
         Raises
         ------
         DataSetError, DecodeError
-            It is neither DICOM nor a picture, or a damaged one.
+            The file is neither DICOM nor a picture, or it is damaged.
         """
         if file.stat().st_size == 0:
             raise DataSetError("The file is empty.")
@@ -60,7 +60,7 @@ class Uploads:
         return file, read_header(file, relaxed=self.relaxed_uids)[0]
 
     def take_in(self, file: Path, header: Header, peer_address: str) -> InstanceDigest:
-        """Keep the DICOM file; its digest. ResourcesError when there is no room."""
+        """Store the DICOM file; return its digest. ResourcesError without enough space."""
         self.check()
         with file.open("rb") as opened:
             fd = opened.fileno()

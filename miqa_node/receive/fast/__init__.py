@@ -1,4 +1,4 @@
-"""A fast C-STORE receiver for pynetdicom. README.md says how to use it; it imports nothing else of this project."""
+"""A fast C-STORE receiver for pynetdicom. README.md explains its use; it imports nothing else of this project."""
 
 from miqa_node.receive.fast.handler import TESTED_VERSION, is_available, request_handler
 from miqa_node.receive.fast.streaming import Begin, StoreAnswer, StoreTransfer

@@ -1,7 +1,7 @@
-"""Takes the stream of an established association apart: PDUs, their fragments, command sets and data sets (PS3.8 9.3).
+"""Parses the stream of an established association: PDUs, their fragments, command sets and data sets (PS3.8 9.3).
 
-It knows no sockets and keeps no data set: what arrives is handed on as it lies in the buffer. Every length comes
-from the network, so each is checked before it is believed, and nothing is buffered beyond a named limit.
+It uses no sockets and keeps no data set: received bytes are passed on from the buffer. Every length comes from the
+network, so it is checked before use, and nothing is buffered beyond a named limit.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class ProtocolError(Exception):
 
 
 class Sink(Protocol):
-    """What becomes of the pieces."""
+    """Receiver of the parsed parts."""
 
     def command(self, context_id: int, command: bytes) -> bool:
-        """A command set is complete; whether a data set follows."""
+        """A command set is complete; return whether a data set follows."""
 
     def data(self, context_id: int, parts: list[memoryview], *, last: bool) -> None:
         """Bytes of the data set, valid during the call only."""
@@ -37,7 +37,7 @@ class Sink(Protocol):
 
 
 class Fragments:
-    """State between two reads: where in a PDU, a fragment and a message the stream stands."""
+    """State between two reads: position in the PDU, the fragment and the message."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -51,13 +51,13 @@ class Fragments:
 
     @property
     def between_messages(self) -> bool:
-        """Whether silence is nothing unusual now."""
+        """Whether no message is in progress, so silence is normal."""
         return not (self._in_data or self._command or self._pdu_left)
 
     def feed(self, view: memoryview) -> int:
-        """Take bytes; how many were used up. What is left is the beginning of a header or of a small PDU.
+        """Parse bytes; return how many were consumed. The rest is the beginning of a header or of a small PDU.
 
-        Returns early behind a PDU that is not P-DATA-TF, because it may end the association.
+        Returns early after a PDU that is not P-DATA-TF, because it may end the association.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Fragments:
         return at
 
     def _begin_pdu(self, view: memoryview) -> int:
-        """How many bytes the header of a P-DATA-TF or the whole of another PDU took; 0 while that is incomplete."""
+        """Number of bytes consumed by the header of a P-DATA-TF or by another whole PDU; 0 while it is incomplete."""
         kind, length = _PDU.unpack_from(view)
         if kind == P_DATA_TF:
             if length < 6:
@@ -100,7 +100,7 @@ class Fragments:
         return 6 + int(length)
 
     def _take(self, view: memoryview, at: int) -> int:
-        """Take what there is of the fragment; the new position."""
+        """Take the available part of the fragment; return the new position."""
         remainder = self._pdv_left or 0
         piece = view[at : at + remainder]
         self._pdu_left -= len(piece)
@@ -169,6 +169,6 @@ def p_data(context_id: int, command: bytes) -> bytes:
 
 
 def encode_command(elements: dict[int, bytes]) -> bytes:
-    """A command set with its group length; odd values must have been padded."""
+    """A command set with its group length; values must already be padded to even length."""
     body = b"".join(_ELEMENT.pack(0, number, len(value)) + value for number, value in sorted(elements.items()))
     return _ELEMENT.pack(0, 0, 4) + struct.pack("<I", len(body)) + body

@@ -1,4 +1,4 @@
-"""The handler class that an association server of pynetdicom gets, and what it needs of its user."""
+"""The handler class for an association server of pynetdicom."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TESTED_VERSION = "3.0.4"
 
 
 def is_available() -> bool:
-    """Whether this pynetdicom is the version that the private names were tested with."""
+    """Whether this is the pynetdicom version whose private names were tested."""
     seam = [
         (DULServiceProvider, ("_is_transport_event", "_process_recv_primitive", "_decode_pdu")),
         (DULServiceProvider, ("idle_timer_expired", "stop_dul", "kill_dul")),
@@ -31,7 +31,7 @@ def request_handler(begin: Begin, silence_s: float) -> type[RequestHandler]:
     """The handler class for an association server.
 
     ``begin`` is called for each C-STORE with the association, SOP Class UID, SOP Instance UID and Transfer Syntax UID;
-    ``silence_s`` is how long a peer may stop in the middle of a message.
+    ``silence_s`` is the longest pause of a peer within a message.
     """
 
     class _StreamingHandler(RequestHandler):

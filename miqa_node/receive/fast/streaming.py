@@ -1,8 +1,8 @@
 """Reads the stream of an established association several times as fast as pynetdicom alone.
 
 pynetdicom reads 4 KiB at a time, joins all fragments in memory and polls twice a millisecond for each association.
-Here its thread that reads the network blocks until there is something to read, and streams the fragments of a data
-set to the user as they come. Negotiation, C-ECHO, release, abort and time-outs stay pynetdicom's.
+Here its network thread blocks until data arrive, and streams the fragments of a data set to the user at once.
+Negotiation, C-ECHO, release, abort and time-outs remain pynetdicom's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BUFFER_BYTES = 1 << 18
 MAX_OTHER_DATA_BYTES = 1 << 20
 MAX_NEGOTIATION_PDU_BYTES = 1 << 20
 MAX_WAITING_MESSAGES = 16
-"""Requests that are not C-STORE and wait to be served: peers negotiate no asynchronous operations (PS3.7 D.3.3.3)."""
+"""Maximum number of waiting non-C-STORE requests: peers negotiate no asynchronous operations (PS3.7 D.3.3.3)."""
 WAIT_S = 0.5
 
 _COMMAND_FIELD, _MESSAGE_ID, _RESPONDED_TO, _DATA_SET_TYPE = 0x0100, 0x0110, 0x0120, 0x0800
@@ -46,20 +46,20 @@ class StoreAnswer(Protocol):
 
     @property
     def comment(self) -> str:
-        """Error Comment (0000,0902), empty for none."""
+        """Error Comment (0000,0902); empty if there is none."""
 
 
 class StoreTransfer(Protocol):
-    """One C-STORE, as its user takes it. What it raises ends the association."""
+    """One C-STORE, implemented by the user. An exception ends the association."""
 
     def write(self, parts: Sequence[memoryview], /) -> None:
         """More bytes of the data set, valid during the call only."""
 
     def finish(self) -> StoreAnswer:
-        """The data set is complete; the answer is sent when this returns."""
+        """The data set is complete; the response is sent when this returns."""
 
     def end(self) -> None:
-        """The answer is out, or the association ended before. Called exactly once."""
+        """The response was sent, or the association ended before. Called exactly once."""
 
 
 Begin = Callable[[Association, str, str, str], StoreTransfer]
@@ -95,7 +95,7 @@ class StreamingDul(DULServiceProvider):
         self._other: bytearray = bytearray()
 
     def run(self) -> None:
-        """The thread: whatever ends it, nothing of an unfinished object stays."""
+        """Main loop of the thread: however it ends, no part of an unfinished object remains."""
         try:
             self._shake_hands()
             super().run()
@@ -109,7 +109,7 @@ class StreamingDul(DULServiceProvider):
                 each.close()
 
     def _shake_hands(self) -> None:
-        """TLS: here, in the association's own thread. One that fails shows again when the library reads."""
+        """The TLS handshake, in the association's own thread. A failure shows again when the library reads."""
         if not self._is_tls:
             return
         try:
@@ -121,7 +121,7 @@ class StreamingDul(DULServiceProvider):
                 self._connection.shutdown(socket.SHUT_RDWR)
 
     def wake(self) -> None:
-        """Have the thread look at its queues; callable from any thread."""
+        """Let the thread check its queues; callable from any thread."""
         with suppress(OSError):
             self._wake_writer.send(b"\0")
 
@@ -131,7 +131,7 @@ class StreamingDul(DULServiceProvider):
         self.wake()
 
     def stop_dul(self) -> bool:
-        """End the thread if the association is over; False when it is not."""
+        """End the thread if the association is over, else return False."""
         if self.state_machine.current_state != "Sta1":
             return False
         self.kill_dul()
@@ -140,7 +140,7 @@ class StreamingDul(DULServiceProvider):
         return True
 
     def _process_recv_primitive(self) -> bool:
-        """Take what the other thread has to send; its answers are dropped once the association is over."""
+        """Take what the other thread sends; responses are dropped once the association is over."""
         waiting = self.to_provider_queue
         while self.state_machine.current_state in ("Sta1", "Sta13"):
             if not (waiting.queue and isinstance(waiting.queue[0], P_DATA)):
@@ -149,7 +149,7 @@ class StreamingDul(DULServiceProvider):
         return bool(super()._process_recv_primitive())
 
     def _is_transport_event(self) -> bool:
-        """Read from the network; True when something for the state machine came of it."""
+        """Read from the network; True if this caused an event for the state machine."""
         state = self.state_machine.current_state
         if self.to_user_queue.queue or self.dimse_messages or self.assoc._kill:  # noqa: SLF001
             self._gate.work.set()
@@ -168,7 +168,7 @@ class StreamingDul(DULServiceProvider):
         return bool(self.assoc.dimse.msg_queue.queue)
 
     def _negotiate(self, state: str) -> bool:
-        """All other states: pynetdicom reads, once there is something to read."""
+        """All other states: pynetdicom reads, once data arrive."""
         if state != "Sta13" and self.socket and self.socket.socket and not self.event_queue.queue:
             self._wait(WAIT_S)
         if self._announces_too_much():
@@ -180,7 +180,7 @@ class StreamingDul(DULServiceProvider):
         return bool(super()._is_transport_event())
 
     def _announces_too_much(self) -> bool:
-        """Whether the next PDU of negotiation is longer than any peer needs."""
+        """Whether the next PDU of the negotiation is longer than any peer needs."""
         if self._is_tls or not (self.socket and self.socket.ready):
             return False
         try:
@@ -190,13 +190,13 @@ class StreamingDul(DULServiceProvider):
         return len(head) == 6 and int.from_bytes(head[2:], "big") > MAX_NEGOTIATION_PDU_BYTES
 
     def _receive_limited(self, count: int) -> bytearray:
-        """What pynetdicom reads by; over TLS nobody can look at a length before."""
+        """Replaces pynetdicom's read function; over TLS the length cannot be checked in advance."""
         if count > MAX_NEGOTIATION_PDU_BYTES:
             raise OSError("the peer announces an oversized PDU")
         return bytearray(self._receive(count))
 
     def _stream(self) -> bool:
-        """State 6: read until there is something for pynetdicom to do."""
+        """State 6: read until pynetdicom has something to do."""
         if not self._buffer:
             self._buffer = memoryview(bytearray(BUFFER_BYTES))
         while True:
@@ -222,7 +222,7 @@ class StreamingDul(DULServiceProvider):
                 return True
 
     def _read(self) -> bool:
-        """Fill the buffer; False when the connection is closed."""
+        """Fill the buffer; False if the connection is closed."""
         remainder = self._end - self._begin
         if self._begin:
             self._buffer[:remainder] = bytes(self._buffer[self._begin : self._end])
@@ -239,13 +239,13 @@ class StreamingDul(DULServiceProvider):
         self._read_at = time.monotonic()
         self._idle_timer.restart()
         if _QUICKACK is not None and not self._is_tls:
-            # Senders without TCP_NODELAY wait for our acknowledgement before they send the rest of an object.
+            # Senders without TCP_NODELAY wait for an acknowledgement before they send the rest of an object.
             with suppress(OSError):
                 self._connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         return True
 
     def _wait(self, seconds: float) -> bool:
-        """Block until there is something to read (True), another thread has something to send, or time is up."""
+        """Block until data arrive (True), another thread wants to send, or time is up."""
         if self._is_tls and self._connection.pending():  # type: ignore[attr-defined]  # an SSLSocket
             return True
         ready = [fd for fd, _ in self._poll.poll(seconds * 1000)]
@@ -254,10 +254,10 @@ class StreamingDul(DULServiceProvider):
                 self._wake_reader.recv(4096)
         return self._connection.fileno() in ready
 
-    # ── what Fragments hands on ──
+    # ── called by Fragments ──
 
     def command(self, context_id: int, command: bytes) -> bool:
-        """A command set; C-STORE requests are served here, everything else by pynetdicom."""
+        """A command set; C-STORE requests are handled here, all others by pynetdicom."""
         elements = parse_command(command)
         has_data = elements.get(_DATA_SET_TYPE, _NO_DATA_SET) != _NO_DATA_SET
         if elements.get(_COMMAND_FIELD) != _C_STORE_RQ:
@@ -289,7 +289,7 @@ class StreamingDul(DULServiceProvider):
             self._hand_on(context_id, 2, other)
 
     def other_pdu(self, pdu: bytes) -> None:
-        """Release, abort, or what does not belong here: for pynetdicom's state machine."""
+        """Release, abort, or an unexpected PDU: for pynetdicom's state machine."""
         try:
             decoded, event = self._decode_pdu(bytearray(pdu))
         except Exception as error:
@@ -301,7 +301,7 @@ class StreamingDul(DULServiceProvider):
         if self.assoc.dimse.msg_queue.qsize() >= MAX_WAITING_MESSAGES:
             raise ProtocolError("more requests than may be open at a time")
         primitive = P_DATA()
-        values: list[Any] = [[context_id, bytes([control]) + data]]  # annotated as a tuple, taken as a list only
+        values: list[Any] = [[context_id, bytes([control]) + data]]  # annotated as a tuple, but only a list works
         primitive.presentation_data_value_list = values
         self.assoc.dimse.receive_primitive(primitive)
 
@@ -310,7 +310,7 @@ class StreamingDul(DULServiceProvider):
         if transfer is None:
             return
         answer = transfer.finish()
-        with suppress(OSError):  # a peer that is gone shows at the next read
+        with suppress(OSError):  # a disconnected peer shows at the next read
             self._connection.sendall(p_data(context_id, encode_command(response(self._request, answer))))
         transfer.end()
         self._transfer = None

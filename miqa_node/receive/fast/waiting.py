@@ -1,4 +1,4 @@
-"""Keeps pynetdicom's two threads of an association asleep until one of them has something to do."""
+"""Lets pynetdicom's two threads of an association sleep until they have something to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pynetdicom.association import Association
 
 
 class WakingQueue(queue.Queue[Any]):
-    """What pynetdicom's other thread has to send; it wakes the sending thread."""
+    """Queue of the data that pynetdicom's other thread sends; a new entry wakes the sending thread."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class WakingQueue(queue.Queue[Any]):
 
 
 class ReactorGate(threading.Event):
-    """Stands where pynetdicom's association thread pauses, and keeps it there until it has something to do."""
+    """Replaces the pause of pynetdicom's association thread, and blocks it until it has something to do."""
 
     def __init__(self, association: Association) -> None:
         super().__init__()
@@ -33,12 +33,12 @@ class ReactorGate(threading.Event):
         super().set()
 
     def set(self) -> None:
-        """Let the thread look for work."""
+        """Let the thread check for work."""
         super().set()
         self.work.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Called by the association's thread before each of its rounds."""
+        """Called by the association's thread before each round of its loop."""
         while not self._has_work():
             self.work.wait(1.0)
             self.work.clear()
@@ -49,7 +49,7 @@ class ReactorGate(threading.Event):
         if not dul.is_alive():
             return True
         if association._kill:  # noqa: SLF001
-            # This thread closes the socket when it ends: not before the A-ABORT is out.
+            # This thread closes the socket when it ends: wait until the A-ABORT is sent.
             return dul.state_machine.current_state in ("Sta1", "Sta13")
         waiting = association.dimse.msg_queue.queue or dul.to_user_queue.queue
         return bool(waiting or dul.idle_timer_expired() or dul._kill_thread)  # noqa: SLF001
