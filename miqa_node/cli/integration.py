@@ -28,8 +28,9 @@ def integration_page() -> str:
         report_class=_class_of(made["SR"]),
         template=made["SR"].ContentTemplateSequence[0].TemplateIdentifier,
         assessment_class=_class_of(made["AIRAI"]),
-        kos_title=_title_of(made["KOS"]),
-        rejection_title=_title_of(made["REJECTION"]),
+        algorithm_purpose=_code(made["SR"].ContributingEquipmentSequence[0].PurposeOfReferenceCodeSequence[0]),
+        kos_title=_code(made["KOS"].ConceptNameCodeSequence[0]),
+        rejection_title=_code(made["REJECTION"].ConceptNameCodeSequence[0]),
     )
 
 
@@ -37,6 +38,5 @@ def _class_of(made: Dataset) -> str:
     return uid_name(made.SOPClassUID)
 
 
-def _title_of(document: Dataset) -> str:
-    title = document.ConceptNameCodeSequence[0]
-    return f"({title.CodeValue}, {title.CodingSchemeDesignator}, {title.CodeMeaning})"
+def _code(item: Dataset) -> str:
+    return f"({item.CodeValue}, {item.CodingSchemeDesignator}, {item.CodeMeaning})"

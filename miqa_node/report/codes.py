@@ -53,6 +53,8 @@ SPATIAL_CONCEPT = Code("309825002", "SCT", "Spatial and Relational Concept")
 BACKGROUND = Code("125040", "DCM", "Background")
 SMOOTHING = Code("113087", "DCM", "Smoothing")
 ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
+PROCESSING_ALGORITHM = Code("Newcode1", "99IHE", "Processing Algorithm")
+"""As IHE AIR 1.1, section 6.5.3.1, has it for trial implementation; CID 7005 has no code for it."""
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 ANATOMY_INCOMPLETE = Code("130576", "DCM", "Anatomy coverage incomplete")
 FOREIGN_BODY = Code("19227008", "SCT", "Foreign body")

@@ -13,6 +13,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.output import OutputKind
+from miqa_node.report.equipment import algorithms_of, contributing_equipment
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, text
 from miqa_node.report.text import phrase, typed_text
@@ -32,6 +33,7 @@ def begin_instance(
 ) -> Dataset:
     """General Series, Enhanced General Equipment and SOP Common (PS3.3 C.7.3.1, C.7.5.2, C.12.1), and date.
 
+    SOP Common names the algorithms.
     Patient and study are added when the object is written.
     """
     made_at = local_time(assessment.assessed_at, source)
@@ -51,6 +53,7 @@ def begin_instance(
     instance.ManufacturerModelName = MANUFACTURER
     instance.DeviceSerialNumber = typed_text(settings.node_name, 64) or MANUFACTURER
     instance.SoftwareVersions = _software_versions(assessment)
+    instance.ContributingEquipmentSequence = contributing_equipment(*algorithms_of(assessment))
     instance.CodingSchemeIdentificationSequence = Sequence([private_scheme()])
     return instance
 

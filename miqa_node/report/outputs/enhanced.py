@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from miqa_node import __version__
+from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import Enhanced
@@ -23,6 +24,7 @@ from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.report import capture, codes
 from miqa_node.report.elements import Element, raw_sequence
+from miqa_node.report.equipment import NODE, contributing_equipment, of_model
 from miqa_node.report.inherit import copy_elements, inherited_elements, keywords
 from miqa_node.report.instance import code_sequence, local_time, private_scheme, reference
 from miqa_node.report.lossy import add_lossy_history
@@ -87,7 +89,8 @@ def _make(context: OutputContext) -> Draft | None:
 def _draft(
     image: Source, enhanced: Enhanced, digest: InstanceDigest, settings: ReportSettings, made_at: datetime | None
 ) -> Draft:
-    return Draft(_own(image, enhanced, _lineage(image, enhanced, digest), settings, made_at), _copied(image))
+    own = _own(image, enhanced, _lineage(image, enhanced, digest), settings, made_at)
+    return Draft(own, _copied(image, enhanced.model))
 
 
 def can_be_derived(image: Source) -> bool:
@@ -201,7 +204,7 @@ def _number_or(image: Source, keyword: str, otherwise: float) -> float:
         return otherwise
 
 
-def _copied(image: Source) -> dict[BaseTag, Element]:
+def _copied(image: Source, model: ModelIdentity | None) -> dict[BaseTag, Element]:
     """The source's elements unchanged, except those that would be wrong here."""
     header = image.header
     left_out = {Tag(tag) for tag in map(tag_for_keyword, (*NOT_COPIED, *EQUIPMENT)) if tag is not None}
@@ -214,16 +217,26 @@ def _copied(image: Source) -> dict[BaseTag, Element]:
         if tag not in left_out and tag.element != 0 and tag.group not in in_pixels
     )
     copied = {**copy_elements(header, tags), **inherited_elements(image)}
-    equipment = [Tag(keyword) for keyword in EQUIPMENT if Tag(keyword) in header]
+    copied[Tag("ContributingEquipmentSequence")] = _equipment(header, model)
+    return copied
+
+
+def _equipment(header: Dataset, model: ModelIdentity | None) -> Element:
+    """What contributed to the source, the device that made it, and the algorithms of the copy (PS3.3 C.12.1)."""
+    tag = Tag("ContributingEquipmentSequence")
+    items = [copy_elements(item, item.keys()) for item in header.get("ContributingEquipmentSequence") or ()]
     if text(header, "Manufacturer"):
-        tag = Tag("ContributingEquipmentSequence")
-        before = [copy_elements(item, item.keys()) for item in header.get("ContributingEquipmentSequence") or ()]
-        item = copy_elements(header, equipment)
+        item = copy_elements(header, [Tag(keyword) for keyword in EQUIPMENT if Tag(keyword) in header])
         purpose = Dataset()
         purpose.PurposeOfReferenceCodeSequence = code_sequence(codes.ACQUISITION_EQUIPMENT)
-        item.update({element.tag: element for element in purpose})
-        copied[tag] = raw_sequence(tag, [*before, item])
-    return copied
+        item.update(_elements_of(purpose))
+        items.append(item)
+    algorithms = (NODE, *([of_model(model)] if model else []))
+    return raw_sequence(tag, [*items, *map(_elements_of, contributing_equipment(*algorithms))])
+
+
+def _elements_of(item: Dataset) -> dict[BaseTag, Element]:
+    return {element.tag: element for element in item}
 
 
 OUTPUT = Output(

@@ -60,9 +60,10 @@ def test_identity_series_and_derivation_are_new(source: Path) -> None:
     assert reference.ReferencedSOPInstanceUID == original.SOPInstanceUID
     assert reference.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
     assert made.Manufacturer == "miqa-node"
-    (equipment,) = made.ContributingEquipmentSequence
+    equipment, algorithm = made.ContributingEquipmentSequence
     assert (equipment.Manufacturer, equipment.StationName) == ("Maker", "ROOM1")
     assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109101"
+    assert algorithm.ManufacturerModelName == "miqa-node", "none of the methods was learned"
 
 
 def test_patient_study_geometry_window_and_private_elements_stay(source: Path) -> None:

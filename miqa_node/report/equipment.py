@@ -1,0 +1,69 @@
+"""Names the algorithms that a result came of, as IHE AI Results asks (AIR 1.1, section 6.5.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from miqa_node import __version__
+from miqa_node.domain.assessment import Assessment, ModelIdentity
+from miqa_node.domain.implementation import MANUFACTURER
+from miqa_node.report import codes
+from miqa_node.report.text import phrase
+from miqa_node.report.uids import derive_uid
+
+
+class Algorithm(NamedTuple):
+    """One algorithm; ``sha256`` identifies the graphs of a model package and is empty for what else there is."""
+
+    name: str
+    version: str
+    sha256: str = ""
+
+
+NODE = Algorithm(MANUFACTURER, __version__)
+"""Measurements, checks of the header, policy and pictures."""
+
+
+def algorithms_of(assessment: Assessment) -> Iterator[Algorithm]:
+    """What an assessment came of: the node, and each package that judged, found landmarks, predicted or described."""
+    yield NODE
+    if assessment.model is not None:
+        yield of_model(assessment.model)
+    labels = [(one.package, one.sha256) for one in assessment.predictions]
+    if assessment.landmarks is not None:
+        labels.insert(0, (assessment.landmarks.package, assessment.landmarks.sha256))
+    for label, sha256 in labels:
+        name, _, version = label.rpartition("-")
+        yield Algorithm(name or label, version if name else "unknown", sha256)
+    if assessment.caption is not None:
+        yield Algorithm(assessment.caption.writer, "unknown")
+
+
+def of_model(model: ModelIdentity) -> Algorithm:
+    """A model package."""
+    return Algorithm(model.name, model.version, model.sha256)
+
+
+def contributing_equipment(*algorithms: Algorithm) -> Sequence:
+    """Items of Contributing Equipment Sequence (PS3.3 C.12.1), one for each different algorithm.
+
+    Device UID changes with the graphs, as AIR recommends. Cards of packages name no maker, so that Manufacturer is the
+    node, which runs them.
+    """
+    return Sequence([_item(one) for one in dict.fromkeys(algorithms)])
+
+
+def _item(algorithm: Algorithm) -> Dataset:
+    purpose, item = Dataset(), Dataset()
+    code = codes.PROCESSING_ALGORITHM
+    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = code.value, code.scheme, code.meaning
+    item.Manufacturer = MANUFACTURER
+    item.ManufacturerModelName = phrase(algorithm.name, 64)
+    item.SoftwareVersions = phrase(algorithm.version, 64)
+    item.DeviceUID = derive_uid("algorithm", *algorithm)
+    item.PurposeOfReferenceCodeSequence = Sequence([purpose])
+    return item

@@ -1,0 +1,90 @@
+"""Every object names the algorithms that it came of (IHE AIR 1.1, section 6.5.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from miqa_node import __version__
+from miqa_node.domain.assessment import ModelIdentity
+from miqa_node.domain.caption import Caption
+from miqa_node.domain.landmarks import Landmarks
+from miqa_node.domain.output import output_kinds
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.prediction import Prediction
+from miqa_node.report import Confirmation, MadeObject, ReportSettings, lower_class, rejection_note
+from miqa_node.report.equipment import algorithms_of, contributing_equipment, of_model
+from miqa_node.report.withdrawal import withdraw_key_object
+from tests.unit.report import making
+from tests.unit.report.reviewed import assessed
+
+
+def items(made: Dataset) -> list[Dataset]:
+    """The algorithms that an object names."""
+    every = made.ContributingEquipmentSequence
+    return [item for item in every if item.PurposeOfReferenceCodeSequence[0].CodeValue == "Newcode1"]
+
+
+def every_object(folder: Path) -> Iterator[MadeObject]:
+    """One of each kind, the report also in the lower classes, and the withdrawal of the key object."""
+    made = [*making.everything(making.CHEST), *assessed(making.CHEST)]
+    yield from made
+    lower = lower_class(next(one.data for one in made if one.kind == "SR"))
+    while lower is not None:
+        yield MadeObject(made[0].kind, *lower)
+        lower = lower_class(lower[2])
+    yield rejection_note([making.CHEST], making.assessment(), Confirmation("j.doe", making.ASSESSED_AT, "111210"))
+    note = folder / "note.dcm"
+    note.write_bytes(next(one.data for one in made if one.kind == "KOS"))
+    better = making.disposition(Verdict.ACCEPT)
+    withdrawal = withdraw_key_object(note, making.assessment(), better, ReportSettings())
+    assert withdrawal is not None
+    yield withdrawal
+
+
+def test_every_object_names_its_algorithms(tmp_path: Path) -> None:
+    made = list(every_object(tmp_path))
+    assert {one.kind for one in made} == set(output_kinds())
+    for one in made:
+        node, *models = items(making.read(one))
+        assert (node.Manufacturer, node.ManufacturerModelName, node.SoftwareVersions) == (
+            "miqa-node", "miqa-node", __version__,
+        )  # fmt: skip
+        assert node.PurposeOfReferenceCodeSequence[0].CodingSchemeDesignator == "99IHE"
+        assert node.PurposeOfReferenceCodeSequence[0].CodeMeaning == "Processing Algorithm"
+        names = [(model.ManufacturerModelName, model.SoftwareVersions) for model in models]
+        # The copy came of a fixed filter, and no model judged what it shows.
+        assert names == ([] if one.kind == "ENHANCED" else [("cxr-quality", "1.0.0")]), one.kind
+        assert all(pydicom.uid.UID(item.DeviceUID).is_valid for item in items(making.read(one)))
+
+
+def test_each_package_is_an_algorithm_and_other_graphs_another_device() -> None:
+    prediction = Prediction("pneumonia-ensemble-0.5.0", "ee" * 32, "normal", 0.9, {})
+    full = replace(
+        making.assessment(),
+        landmarks=Landmarks({}, package="landmarks-0.1.0", sha256="dd" * 32),
+        predictions=(prediction, prediction),
+        caption=Caption("captions.example", ("A chest.",)),
+    )
+    named = contributing_equipment(*algorithms_of(full))
+    assert [(item.ManufacturerModelName, item.SoftwareVersions) for item in named] == [
+        ("miqa-node", __version__),
+        ("cxr-quality", "1.0.0"),
+        ("landmarks", "0.1.0"),
+        ("pneumonia-ensemble", "0.5.0"),
+        ("captions.example", "unknown"),
+    ]
+    trained_again = ModelIdentity("cxr-quality", "1.0.0", "ab" * 32)
+    assert full.model is not None
+    before, after = contributing_equipment(of_model(full.model), of_model(trained_again))
+    assert before.DeviceUID != after.DeviceUID
+    assert before.DeviceUID == named[1].DeviceUID
+
+
+def test_an_image_that_no_model_judged_names_the_node() -> None:
+    (node,) = contributing_equipment(*algorithms_of(making.not_assessed()))
+    assert node.ManufacturerModelName == "miqa-node"
