@@ -32,7 +32,7 @@ from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
 
-_WITHDRAWAL = OutputKind(ResultKind("WITHDRAWAL"), "KO", 9909, "Quality issue withdrawn", SOP_CLASS_UID)
+WITHDRAWAL = OutputKind(ResultKind("WITHDRAWAL"), "KO", 9912, "Quality issue withdrawn", SOP_CLASS_UID)
 
 
 def withdraw_key_object(
@@ -57,7 +57,7 @@ def withdraw_key_object(
     if review is not None:
         assessment, lineage = replace(assessment, assessed_at=review.at), lineage.decided(review.number)
         why, observers = review.sentence, [*person_observer(review.actor), *observers]
-    document = begin_instance(_WITHDRAWAL, noted, assessment, lineage, settings)
+    document = begin_instance(WITHDRAWAL, noted, assessment, lineage, settings)
     sentence = f"Key object {noted.sop_instance_uid} no longer holds: {why}"
     fill_kos(document, [noted], codes.QUALITY_ISSUE_WITHDRAWN.code)
     content = [

@@ -15,6 +15,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.output import default_kinds, output_kinds
 from miqa_node.errors import SettingsError
 from miqa_node.report.outputs.base import OUTPUTS
+from miqa_node.report.withdrawal import WITHDRAWAL
 from miqa_node.settings import share_dir
 from tests.unit.report import making
 from tests.unit.third_party import installed
@@ -62,7 +63,7 @@ def test_what_is_made_without_being_asked_for() -> None:
     assert default_kinds() == {"SR", "SEG", "KOS"}
     assert kinds_to_make(lambda kind: ["pacs"] if kind == "PDF" else []) == {"SR", "SEG", "KOS", "PDF"}
     assert set(output_kinds()) == {*UIDS, "REJECTION", "AIRAI"}
-    numbers = {one.kind: one.series_number for one in OUTPUTS.all().values()}
+    numbers = {one.kind: one.series_number for one in (*OUTPUTS.all().values(), WITHDRAWAL)}
     assert {number for number, kinds in _by_number(numbers).items() if len(kinds) > 1} == {9905}, "the pictures"
 
 
