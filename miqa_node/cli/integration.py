@@ -12,7 +12,7 @@ from miqa_node.cli.example_objects import example_objects
 
 TEMPLATE = Path(__file__).with_name("integration.md")
 """The page with names in braces where the program fills in."""
-DOCUMENTS = ("SR", "SEG", "SEG_FRACTIONAL", "SEG_LABELMAP", "KOS", "GSPS", "PDF")
+DOCUMENTS = ("SR", "SEG", "SEG_FRACTIONAL", "SEG_LABELMAP", "PDF")
 PICTURES = ("SC", "SC_RLE", "SC_J2K", "ENHANCED")
 
 
@@ -25,6 +25,8 @@ def integration_page() -> str:
         air_objects=", ".join(dict.fromkeys(_class_of(made[kind]) for kind in DOCUMENTS)),
         air_pictures=", ".join(dict.fromkeys(_class_of(made[kind]) for kind in PICTURES[:-1]))
         + " and enhanced copies in the class of their source",
+        air_notes=_class_of(made["KOS"]),
+        air_states=_class_of(made["GSPS"]),
         report_class=_class_of(made["SR"]),
         template=made["SR"].ContentTemplateSequence[0].TemplateIdentifier,
         assessment_class=_class_of(made["AIRAI"]),
