@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _DAMAGED = (
     "The {} pixel data cannot be decoded: they are damaged or contradict the header"
     " ({}). Send the object again, or uncompressed."
 )
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 AnyImage = NDArray[np.integer]
 
@@ -199,4 +201,5 @@ def _scale_to_white(stored: NDArray[np.unsignedinteger], highest: int) -> NDArra
 
 def _first_sentence(error: BaseException) -> str:
     text = str(error).removeprefix("Unable to decode as exceptions were raised by all available plugins:").strip()
+    text = _ADDRESS.sub("", text)  # the same fault gets the same report
     return text.splitlines()[0].split(" - ")[0][:200] if text else type(error).__name__
