@@ -1,1 +1,1 @@
-"""Durable work: the pipeline's steps as jobs that survive a crash."""
+"""Durable work: runs the pipeline's steps as jobs that survive a crash."""

@@ -1,7 +1,7 @@
-"""Wakes the thread that looks for jobs when this process promised one or finished one, so that polls can be rare.
+"""Wakes the polling thread of a queue when this process adds or finishes a job, so polls can be rare.
 
-DBOS Transact polls its queues and has no such call. Its poll waits on the event that stops it; here that event is
-replaced, for one queue, by one that also ends the wait. If a later version is built otherwise, polling goes on alone.
+DBOS Transact polls its queues and offers no wake-up. Its poll waits on its stop event; here, for one queue, an event
+that also ends the wait replaces it. If a later version is built differently, only the normal polling remains.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dbos import _queue
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S = 0.005
-"""After a job's end polls come at pauses from this one on, each twice as long as the last, up to the queue's own
-interval: the queue counts it as done, and has room for the next one, only shortly after."""
+"""First pause between polls after a job's end; each further pause doubles, up to the queue's own interval. The queue
+counts a job as done, and has room for the next one, only shortly after its end."""
 _EXPECTED = ("stop_event", "dbos", "queue")
 
 
@@ -28,10 +28,10 @@ class JobAlarm:
     def __init__(self) -> None:
         self._ringing, self._ending = threading.Event(), threading.Event()
         self.pause_s = FIRST_PAUSE_S
-        """The longest that the next wait lasts without a ring."""
+        """Longest duration of the next wait without a ring."""
 
     def ring(self) -> None:
-        """A job was promised, and can be seen: one look finds it."""
+        """A job was committed: one poll will find it."""
         self._ringing.set()
 
     def ring_at_end(self) -> None:
@@ -40,7 +40,7 @@ class JobAlarm:
         self._ringing.set()
 
     def wait(self, stopping: threading.Event, interval_s: float) -> bool:
-        """Wait for a ring, or for as long as no ring was heard up to the interval; whether ``stopping`` is set."""
+        """Wait for a ring or for the current pause, at most the interval; return whether ``stopping`` is set."""
         if not stopping.is_set():
             pause_s = min(self.pause_s, interval_s)
             if self._ringing.wait(pause_s):
@@ -54,7 +54,7 @@ class JobAlarm:
 
 
 class _StopOrAlarm:
-    """What a polling thread takes for the event that stops it."""
+    """Replaces the stop event of a polling thread."""
 
     def __init__(self, stopping: threading.Event, alarm: JobAlarm) -> None:
         self._stopping, self._alarm = stopping, alarm
@@ -68,7 +68,7 @@ _poll: Callable[..., None] = _queue.queue_worker_thread
 
 
 def attach(alarm: JobAlarm, queue_name: str) -> bool:
-    """Have the threads that poll this queue wait with the alarm from now on; False if that cannot be done."""
+    """Let the threads that poll this queue wait with the alarm from now on; False if that is not possible."""
     if tuple(inspect.signature(_poll).parameters) != _EXPECTED:
         log.warning("jobs are only polled for: the queue's library has changed")
         return False

@@ -1,4 +1,4 @@
-"""Watches for decisions of people that archives have not learned yet."""
+"""Reports people's decisions that archives do not have yet."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ LOOK_INTERVAL_S = 1.0
 
 
 class AmendmentWatch(RegularWork):
-    """Polls once a second."""
+    """A thread that polls once a second."""
 
     def __init__(self, amendments: Amendments) -> None:
         super().__init__("amendment-watch", LOOK_INTERVAL_S, "decisions wait to be reported")
         self._amendments = amendments
 
     def look(self) -> int:
-        """Report what waits; how many decisions."""
+        """Report waiting decisions; return their number."""
         return self._amendments.make_due()

@@ -1,4 +1,4 @@
-"""Archives that keep originals: asked whether they have what the node promised, fetched from when it is gone here."""
+"""Archives that keep originals: queries them for promised objects, and fetches originals that were removed here."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ log = structlog.get_logger(__name__)
 
 BATCH = 100
 ASK_AGAIN = timedelta(hours=1)
-"""An archive that did not have an original is asked for it again after this time."""
+"""Time after which an archive is asked again for an original that it did not have."""
 STUCK_AFTER_S = 1800.0
 MAX_FETCHED = 500
-"""Originals that one request brings back."""
+"""Maximum number of originals per request."""
 CHANGED = "The archive's copy is another image than the one that came to the node. It was not taken."
 
 Configured = Callable[[], Mapping[str, DestinationConfig]]
@@ -49,12 +49,12 @@ class Archives:
 
     @property
     def names(self) -> Sequence[str]:
-        """Empty if the site has named none."""
+        """Names of the archives; empty if the site has named none."""
         return self._names
 
     @contextmanager
     def connected(self, name: str) -> Iterator[Destination]:
-        """A connection of its own; NotFoundError if no such destination is configured."""
+        """A separate connection; NotFoundError if no such destination is configured."""
         config = self._destinations().get(name)
         if config is None:
             raise NotFoundError(f"retention.archives names {name}, which is not a destination.")
@@ -65,7 +65,7 @@ class Archives:
             destination.close()
 
     def holding(self, headers: Sequence[Header]) -> tuple[frozenset[str], bool]:
-        """SOP instance UIDs of those that an archive has, and whether every archive answered."""
+        """SOP instance UIDs of the objects that an archive has, and whether every archive answered."""
         held: frozenset[str] = frozenset()
         all_answered = True
         for name in self._names:
@@ -80,7 +80,7 @@ class Archives:
 
 
 class ArchiveWatch(RegularWork):
-    """Asks archives for promised originals: what one of them has may be removed as others are."""
+    """Asks archives for promised originals; retention may remove those that an archive has."""
 
     def __init__(self, database: Database, archives: Archives, settings: Settings) -> None:
         interval_s = settings.retention.interval_s
@@ -88,7 +88,7 @@ class ArchiveWatch(RegularWork):
         self._database, self._archives = database, archives
 
     def look(self) -> None:
-        """Ask for those whose turn it is."""
+        """Ask for the originals that are due."""
         all_answered = bool(self._archives.names)
         while all_answered and not self._stopping.is_set():
             self._thread.beat()
@@ -98,7 +98,7 @@ class ArchiveWatch(RegularWork):
             if not objects:
                 return
             held, all_answered = self._archives.holding([one.header for one in objects])
-            if not all_answered:  # what an archive could not answer is asked again at the next look
+            if not all_answered:  # unanswered queries are repeated at the next poll
                 objects = [one for one in objects if one.header.sop_instance_uid in held]
             with self._database.begin() as transaction:
                 count = archived.note(transaction, objects, held, now)
@@ -106,9 +106,9 @@ class ArchiveWatch(RegularWork):
 
 
 class ArchiveRetrieval:
-    """Brings originals back that retention removed, if an archive still has them.
+    """Fetches originals that retention removed, if an archive still has them.
 
-    Archives rewrite objects: the encoding of a copy may differ from that of the object that came, its image may not.
+    Archives rewrite objects: the encoding of a copy may differ from that of the received object, its image may not.
     """
 
     def __init__(self, database: Database, objects: ObjectStore, archives: Archives, settings: Settings) -> None:
@@ -118,14 +118,14 @@ class ArchiveRetrieval:
         self._ae_title = settings.dicom.ae_title
 
     def fetch(self, uid: str) -> Retrieval:
-        """Of an image, series or study, by UID or digest.
+        """Fetch the originals of an image, series or study, by UID or digest.
 
         Raises
         ------
         ConflictError
             No archive is configured.
         NotFoundError
-            Nothing of it was removed.
+            None of its originals was removed.
         """
         if not self._archives.names:
             raise ConflictError(
@@ -144,7 +144,7 @@ class ArchiveRetrieval:
         return Retrieval(count - len(removed), missing)
 
     def _fetch_from(self, name: str, removed: list[ArchivedObject], reasons: dict[str, str]) -> list[ArchivedObject]:
-        """Those that are still missing, with the reason for each in ``reasons``."""
+        """The originals that are still missing; ``reasons`` gets the reason for each."""
         missing = []
         try:
             with self._archives.connected(name) as archive:

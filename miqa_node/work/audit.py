@@ -1,4 +1,4 @@
-"""Keeps the audit trail: seals its records, records alerts and changes of the site's files, prunes what is old."""
+"""Maintains the audit trail: seals its records, records alerts and changes of the site's files, prunes old records."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from miqa_node.work.audit_sending import mark_of
 from miqa_node.work.regular import RegularWork
 
 SEAL_INTERVAL_S = 0.9
-"""Sealing takes a dozen statements, however many records wait; docs/how-to/audit.md promises it within a second."""
+"""Sealing takes a dozen statements for any number of records; docs/how-to/audit.md promises it within a second."""
 WATCH_INTERVAL = timedelta(seconds=2)
 PRUNE_INTERVAL = timedelta(hours=1)
 Watched = Callable[[], Mapping[str, Any]]
-"""Gives what is in force now: names → values."""
+"""Returns the values in force now, by name."""
 
 log = structlog.get_logger(__name__)
 
 
 class AuditKeeper(RegularWork):
-    """A thread of every process; the lock of the chain keeps several in order."""
+    """A thread in every process; the lock of the chain serialises several."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class AuditKeeper(RegularWork):
         role: NodeRole,
         watched: Mapping[str, Watched],
     ) -> None:
-        """``watched``: what is recorded when it changes, by name: "policy" as such, all else as settings."""
+        """``watched``: values whose changes are recorded, by name: "policy" as policy, all others as settings."""
         super().__init__("audit", SEAL_INTERVAL_S, "the audit trail waits for the database")
         self._database, self._signer, self._role = database, signer, role
         self._node = settings.node.name
@@ -53,12 +53,12 @@ class AuditKeeper(RegularWork):
         self._looked_at = self._pruned_at = datetime.min.replace(tzinfo=UTC)
 
     def start(self) -> None:
-        """Record the start, then begin."""
+        """Record the start of the process, then start the thread."""
         self._record(AuditEvent.STARTED)
         super().start()
 
     def stop(self) -> None:
-        """Record the end, and seal the remaining records."""
+        """Record the end of the process, and seal the remaining records."""
         super().stop()
         try:
             self._record(AuditEvent.STOPPED)
@@ -68,7 +68,7 @@ class AuditKeeper(RegularWork):
             log.warning("the end is not in the audit trail", error=str(error))
 
     def look(self) -> None:
-        """Record what waits, and seal it."""
+        """Record waiting changes, and seal all records."""
         self._write_alerts()
         now = datetime.now(UTC)
         if now - self._looked_at >= WATCH_INTERVAL:
@@ -143,13 +143,13 @@ class AuditKeeper(RegularWork):
         return AuditEntry(AuditEvent.SETTINGS_CHANGED, now, detail={**detail, "changed": changed if before else []})
 
     def _fingerprint(self, value: Any) -> str:
-        """Tells whether a value changed; nobody without the signing key can try values out, which may be secret."""
+        """Keyed hash that shows whether a value changed; nobody without the signing key can test guesses of secrets."""
         signature: str = self._signer.sign({"value": str(value)})["signature"]
         return hashlib.sha256(signature.encode()).hexdigest()[:16]
 
 
 def values_of(settings: Settings) -> dict[str, Any]:
-    """Every setting by its name, such as ``dicom.port``, with secrets as they are."""
+    """Every setting by its name, such as ``dicom.port``, with secrets in plain text."""
     return {
         f"{table}.{key}": value.get_secret_value() if hasattr(value, "get_secret_value") else value
         for table, values in settings.model_dump().items()

@@ -1,4 +1,4 @@
-"""Sends sealed records to the syslog receiver of the site, in order, from where the last sending ended."""
+"""Sends sealed records to the syslog receiver of the site, in order, starting where the last transmission ended."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from miqa_node.work.regular import RegularWork
 SEND_INTERVAL_S = 0.25
 BATCH = 100
 LEASE_S = 120.0
-"""A process that has the sending to itself and dies gives it up after this time."""
+"""Time after which the exclusive right to send of a dead process expires."""
 
 log = structlog.get_logger(__name__)
 
 
 def mark_of(settings: Settings) -> str:
-    """The name of the mark of what was sent; empty if nothing is sent."""
+    """Name of the mark of the last record sent; empty if the site has no receiver."""
     audit = settings.audit
     return f"syslog {audit.syslog_host}:{audit.syslog_port}"[:200] if audit.sends else ""
 
 
 class AuditSending(RegularWork):
-    """A thread of each working process; one at a time sends. What the receiver misses waits in the trail."""
+    """A thread in each working process; one at a time sends. If the receiver is down, records wait in the trail."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         super().__init__("audit-syslog", SEND_INTERVAL_S, "sending of the audit trail waits for the database")
@@ -44,7 +44,7 @@ class AuditSending(RegularWork):
         self._is_away = False
 
     def look(self) -> None:
-        """Send what waits."""
+        """Send waiting records."""
         while not self._stopping.is_set() and self._send_some() == BATCH:
             pass
 

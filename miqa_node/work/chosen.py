@@ -1,4 +1,4 @@
-"""Follows which models the site chose, so that an activation reaches every running process without a restart."""
+"""Follows the site's choice of models, so an activation reaches every running process without a restart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class ChosenModels:
-    """A thread that polls which models the site chose, so that no image waits for a query."""
+    """A thread that polls the site's choice of models, so no image waits for a query."""
 
     def __init__(self, database: Database, interval_s: float) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class ChosenModels:
         return self._choice
 
     def start(self, followers: Sequence[Callable[[], None]]) -> None:
-        """Poll once before this returns, then at every interval, and call the followers each time."""
+        """Poll once before returning, then at every interval; call the followers each time."""
         self._followers = followers
         self._look()
         self._thread.start()
@@ -46,7 +46,7 @@ class ChosenModels:
                 self._look()
             except ResourcesError as error:
                 log.warning("the choice of models waits for the database", error=str(error))
-            except Exception:  # the next choice must be seen, too
+            except Exception:  # later choices must be seen, too
                 log.exception("the choice of models could not be followed")
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""Counts for the analysis beside the way of images: days that changed, measurements, and who is read a second time."""
+"""Background counts for the analysis: changed days, measurements, and the selection for second readings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miqa_node.work.regular import RegularWork
 
 
 class AnalysisCounter(RegularWork):
-    """Counts at intervals; of several processes one does it at a time."""
+    """Counts at intervals, in one process at a time."""
 
     def __init__(self, database: Database, settings: AnalysisSettings) -> None:
         super().__init__("counting", settings.count_interval_s, "counting waits for the database")
@@ -19,7 +19,7 @@ class AnalysisCounter(RegularWork):
         self._settings = settings
 
     def look(self) -> None:
-        """Count everything that is new."""
+        """Count everything new."""
         with self._database.begin() as transaction:
             rollup.refresh(transaction, datetime.now(UTC))
         self._count_measurements()

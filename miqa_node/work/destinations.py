@@ -1,4 +1,4 @@
-"""Asks every destination at intervals whether it answers, so that a dead one is known before a result is late."""
+"""Probes every destination at intervals, so a failure is known before a result is late."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from miqa_node.store.database import Database
 from miqa_node.work.regular import RegularWork
 
 LOOK_S = 5.0
-"""The state of the lanes is stored, and destinations that do not answer are probed, this often; the others are asked at
-the interval of the settings."""
+"""Interval for storing the state of the lanes and for probing destinations that do not answer; the settings have the
+interval for all others."""
 AT_ONCE = 8
 
 log = structlog.get_logger(__name__)
 
 
 class DestinationWatch(RegularWork):
-    """Writes down how each destination does, and has what waits sent at once when one comes back."""
+    """Stores the state of each destination, and starts waiting deliveries at once when one is back."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class DestinationWatch(RegularWork):
         self._answers: dict[str, tuple[bool, str]] = {}
 
     def look(self) -> None:
-        """Check those that are due, all at the same time, and store the state of each."""
+        """Check the due destinations, all at the same time, and store the state of each."""
         configs, lanes = self._destinations.current(), self._lanes()
         self._ask([config for config in configs.values() if self._is_due(config)])
         now, node = datetime.now(UTC), self._settings.node.name
@@ -95,9 +95,9 @@ class DestinationWatch(RegularWork):
     def _check(
         self, config: DestinationConfig, lane: LaneSnapshot | None, now: datetime, *, waits: bool
     ) -> DestinationCheck | None:
-        """None as long as nothing is known: a destination that cannot be asked, to which nothing was sent yet.
+        """None while nothing is known: the destination has no probe, and nothing was sent to it yet.
 
-        What the lane says counts while something waits: a breaker stays open when its last delivery is cancelled.
+        The lane's state only counts while deliveries wait: a breaker stays open if its last delivery is cancelled.
         """
         answer = self._answers.get(config.name)
         breaker_open = waits and lane is not None and lane.breaker is not BreakerState.CLOSED

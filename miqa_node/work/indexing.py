@@ -1,4 +1,4 @@
-"""Reads the headers of new results and images, so that searches find them without a wait."""
+"""Reads the headers of new results and images, so searches find them without a delay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUDGET_S = 60.0
 
 
 class ResultIndexing(RegularWork):
-    """Completes the index at intervals; a search completes what is newer."""
+    """Completes the index at intervals; a search adds newer objects itself."""
 
     def __init__(self, database: Database, objects: ObjectStore) -> None:
         super().__init__("indexing", INTERVAL_S, "the index of results waits for the database")
@@ -20,6 +20,6 @@ class ResultIndexing(RegularWork):
         self._objects = objects
 
     def look(self) -> None:
-        """Read what is new."""
+        """Read the headers of new objects."""
         result_index.complete(self._database, self._objects, BUDGET_S)
         result_index.complete_sources(self._database, self._objects, BUDGET_S)

@@ -1,7 +1,7 @@
-"""Node names are leased in the database: two processes never do durable work under one name.
+"""Leases of node names in the database: two processes never do durable work under one name.
 
-A process renews its lease with each heartbeat and gives it back when it ends. After a crash the same machine takes it
-over at once, another one when the holder has been silent for ``work.dead_after_s``.
+A process renews its lease with each heartbeat and releases it when it ends. After a crash the same machine takes it
+over at once; another machine only after the holder has been silent for ``work.dead_after_s``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from miqa_node.work.process import ProcessIdentity
 log = structlog.get_logger(__name__)
 
 REBOOT_BEATS = 3
-"""A machine that was restarted, or a clone of it, takes a name when this many beats of its holder are missing."""
+"""A restarted machine, or a clone of it, takes over a name after this many missed heartbeats of its holder."""
 
 
 class NameLease:
-    """The lease of one name for this process. It is a part that the supervisor watches: losing it cannot be healed."""
+    """The lease of one name for this process. The supervisor watches it; a lost lease cannot be recovered."""
 
     name = "lease"
 
@@ -34,7 +34,7 @@ class NameLease:
         self._lost = ""
 
     def take(self) -> None:
-        """SettingsError if another process has the name."""
+        """Acquire the name; SettingsError if another process has it."""
         now = datetime.now(UTC)
         with self._database.begin() as transaction:
             held = executors.held(transaction, self._node, str(self._holder), now)
@@ -43,7 +43,7 @@ class NameLease:
             executors.take(transaction, self._node, str(self._holder), now)
 
     def renew(self) -> None:
-        """Say that this process is alive, and has the name."""
+        """Renew the lease: this process is alive."""
         with self._database.begin() as transaction:
             held = executors.beat(transaction, self._node, datetime.now(UTC), str(self._holder))
         if not held and not self._lost:
@@ -51,7 +51,7 @@ class NameLease:
             log.critical("lost the name of this node", node=self._node)
 
     def release(self) -> None:
-        """The process ends in order: the name is free at once."""
+        """Release the name at once, at an orderly end of the process."""
         try:
             with self._database.begin() as transaction:
                 executors.release(transaction, self._node, str(self._holder))
@@ -59,14 +59,14 @@ class NameLease:
             log.warning("the name of this node was not released", error=str(error))
 
     def trouble(self) -> str:
-        """Why this process may not go on, empty if it may."""
+        """Why this process may not continue; empty if it may."""
         return self._lost
 
     def heal(self) -> None:
-        """Only a new process can ask for the name."""
+        """Do nothing: only a new process can acquire the name."""
 
     def _refusal(self, held: NameHolder, now: datetime) -> str:
-        """Why the name is not free, empty if it is."""
+        """Why the name is not free; empty if it is."""
         other, mine = ProcessIdentity.parse(held.holder), self._holder
         settings = self._settings
         if (other.machine, other.boot) == (mine.machine, mine.boot):

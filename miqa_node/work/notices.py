@@ -1,4 +1,4 @@
-"""Sends notices by e-mail: the digest of a shift, and rejects that nobody has decided; each once per person."""
+"""Sends notices by e-mail: the digest of a shift, and undecided rejects; each once per person."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from miqa_node.taxonomy.lookup import finding_title
 from miqa_node.work.regular import RegularWork
 
 AT_ONCE = 50
-"""Notices of one look; the others wait for the next."""
+"""Maximum number of notices per poll; the others wait for the next poll."""
 
 Send = Callable[[str, str, str, str], None]
 
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class NoticeSender(RegularWork):
-    """Plans and sends what is due; any number of processes may run it on one database."""
+    """Plans and sends due notices; any number of processes may run it on one database."""
 
     def __init__(self, database: Database, settings: Settings, send: Send | None = None) -> None:
         super().__init__("notices", settings.notices.interval_s, "notices wait for the database")
@@ -40,7 +40,7 @@ class NoticeSender(RegularWork):
         self._send = send or partial(send_mail, settings.notices)
 
     def look(self) -> None:
-        """Plan what became due, and send it."""
+        """Plan due notices, and send them."""
         now, rules = datetime.now(UTC), self._settings
         shifts = last_shifts(rules.analysis.shifts, now, self._zone)
         with self._database.begin() as transaction:
@@ -98,7 +98,7 @@ class NoticeSender(RegularWork):
         return notices.flagged(transaction, notice.since, notice.until, wish.rooms)
 
     def _message_id(self, notice: Notice) -> str:
-        """The same whenever a notice is sent, so that mail programs can recognise a repetition (RFC 5322 3.6.4)."""
+        """Message-ID; the same for each transmission of a notice, so mail programs see repeats (RFC 5322 3.6.4)."""
         settings = self._settings
         text = f"{notice.account}\0{notice.kind.value}\0{notice.subject}\0{settings.notices.sender}"
         return f"<{hashlib.sha256(text.encode()).hexdigest()[:32]}@{settings.notices.sender.partition('@')[2]}>"

@@ -1,4 +1,4 @@
-"""The parts of a process that run: started one after the other, stopped in the opposite order."""
+"""The running parts of a process: started one after the other, stopped in reverse order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ log = structlog.get_logger(__name__)
 
 
 class RunningParts:
-    """What has been started so far."""
+    """The parts started so far."""
 
     def __init__(self) -> None:
         self._stops: list[Callable[[], None]] = []
 
     def begin(self, start: Callable[[], None], stop: Callable[[], None]) -> None:
-        """Start a part. Its stop is registered first: a part that fails halfway has something to stop, too."""
+        """Start a part. Its stop is registered first, because a part that fails to start must also be stopped."""
         self._stops.append(stop)
         start()
 
     def stop_all(self) -> None:
-        """Stop every part; one that fails to stop does not keep the others running."""
+        """Stop every part, even if one fails to stop."""
         while self._stops:
             try:
                 self._stops.pop()()
-            except Exception:  # the other parts must end, too
+            except Exception:  # the other parts must stop, too
                 log.exception("a part of the node did not stop in order")

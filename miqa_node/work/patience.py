@@ -1,8 +1,8 @@
-"""Bounds the pauses after which the queue looks whether a missing database is back.
+"""Limits the pauses after which the queue checks whether a missing database is back.
 
-DBOS Transact doubles them up to a minute and a half, and takes no setting for it: after a long outage the first image
-would wait so long. Here the module that sleeps gets a clock whose sleeps are limited. If a later version is built
-otherwise, its own pauses hold.
+DBOS Transact doubles them up to a minute and a half and has no setting for it: after a long outage the first image
+would wait that long. Here the sleeping module gets a clock with limited sleeps. If a later version is built
+differently, its own pauses apply.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ LONGEST_PAUSE_S = 5.0
 
 
 class PatientClock:
-    """The module ``time``, with a limit on how long one sleeps."""
+    """The module ``time`` with a limited ``sleep``."""
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else as it is."""
+        """Everything else is unchanged."""
         return getattr(time, name)
 
     @staticmethod
@@ -32,7 +32,7 @@ class PatientClock:
 
 
 def limit_pauses() -> bool:
-    """Limit the pauses of the queue's library from now on; False if that cannot be done."""
+    """Limit the pauses of the queue's library from now on; False if that is not possible."""
     if getattr(_sys_db, "time", None) is not time and not isinstance(getattr(_sys_db, "time", None), PatientClock):
         log.warning("after an outage of the database the queue may wait longer: its library has changed")
         return False

@@ -1,4 +1,4 @@
-"""Which process this is, on which machine: who holds the lease of a node's name."""
+"""Identity of a process and its machine, for the lease of a node's name."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ class ProcessIdentity:
 
     @classmethod
     def of_this(cls) -> Self:
-        """The process that asks."""
+        """The current process."""
         machine = f"{_read(_MACHINE_ID)}@{socket.gethostname()}"
         return cls(machine, _read(_BOOT_ID), os.getpid(), _began(os.getpid()))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What ``str`` wrote."""
+        """Read the form that ``str`` writes."""
         machine, boot, pid, began = text.split("|")
         return cls(machine, boot, int(pid), int(began))
 
     def __str__(self) -> str:
-        """In one line, as it is stored."""
+        """One line, as stored."""
         return f"{self.machine}|{self.boot}|{self.pid}|{self.began}"
 
     @property
     def host(self) -> str:
-        """The name of its machine."""
+        """Host name of its machine."""
         return self.machine.partition("@")[2]
 
     def runs_here(self) -> bool:
-        """Whether it is a process of this machine that still runs; a number may belong to another process by now."""
+        """Whether the process runs on this machine; its number may have been reused by another process."""
         with suppress(OSError):
             os.kill(self.pid, 0)
             return _began(self.pid) == self.began
@@ -57,7 +57,7 @@ def _read(file: Path) -> str:
 
 
 def _began(pid: int) -> int:
-    """Field 22 of proc_pid_stat(5); the name, field 2, may hold anything. 0 where there is no /proc."""
+    """Field 22 of proc_pid_stat(5); the name, field 2, may contain anything. 0 without /proc."""
     with suppress(OSError):
         return int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
     return 0

@@ -1,7 +1,7 @@
-"""The durable queue: a job exists when the transaction that promised it commits, and runs until it is done.
+"""The durable queue: a job exists once the transaction that enqueued it commits, and runs until it is done.
 
-This module is the only one that knows DBOS Transact (docs/adr/0003 says how to leave it). Jobs are handed
-over by :class:`DurableQueue` in any process, and done by :class:`Worker` where the role includes work.
+Only this module uses DBOS Transact's queues (docs/adr/0003 describes how to replace it). :class:`DurableQueue` enqueues
+jobs in any process; :class:`Worker` runs them in processes whose role includes work.
 """
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ ScheduledWorkflow = Callable[[datetime, Any], None]
 
 APPLICATION_NAME = "miqa-node"
 APPLICATION_VERSION = "1"
-"""Pinned: the library's default is a hash of the code, which would strand waiting jobs at every update.
-Raise it only when the steps of the job change, and keep the old job's code until its jobs are done."""
+"""Pinned: the library's default is a hash of the code, so waiting jobs would never run after an update.
+Raise it only if the steps of the job change, and keep the old job's code until its jobs are done."""
 
 IMAGE_QUEUE = "images"
-"""Has a part for each sender: of each the process takes as many jobs as it has workers, so that no sender's backlog
-comes before another one's fresh image."""
+"""Partitioned by sender: the process takes as many jobs of each as it has workers, so no sender's backlog delays
+another sender's new image."""
 NO_SENDER = "-"
 SENDERS_AT_ONCE = 4
-"""The jobs of so many senders are taken at once; they wait for the workers, which they share fairly."""
+"""Number of senders whose jobs are taken at the same time; they share the workers fairly."""
 EARLIER_QUEUE = "assess"
-"""Jobs that were promised before the queue had parts; they are done one by one."""
+"""Jobs enqueued by versions without partitions; they run one by one."""
 RECOVERY_QUEUE = "recovery"
 REASSESS_QUEUE = "reassess"
 REASSESS_PREFIX = "reassess:"
-"""Identifiers of jobs that judge an image again."""
+"""Prefix of the identifiers of jobs that judge an image again."""
 FRESH_LOOK_S = 1.0
-"""How often such a job looks whether images that have just arrived still wait."""
+"""Interval at which such a job checks whether new images still wait."""
 ASSESS_JOB = "assess-instance"
 
 STEP_RETRY_INTERVAL_S = 0.5
 STEP_RETRY_BACKOFF = 2.0
 STEP_MAX_PAUSE_S = 5.0
 HOLD_S = 5.0
-"""How long work that is not given up, because the node is at fault, waits before it is tried once more."""
+"""Pause before another attempt of work that is not given up because the node is at fault."""
 SHUTDOWN_GRACE_S = 20
 
 
 class DurableQueue:
-    """Hands jobs over; see :class:`~miqa_node.domain.ports.JobQueue`.
+    """Enqueues jobs; see :class:`~miqa_node.domain.ports.JobQueue`.
 
-    ``version`` names the model and policy in force: a job's id is made of it and of the instance's digest,
-    so the same image is assessed once by each version, however often it arrives.
+    ``version`` names the model and policy in force. A job's id consists of it and the instance's digest, so each
+    version assesses the same image once, however often it arrives.
     """
 
     def __init__(self, database: Database, version: Callable[[], str]) -> None:
@@ -77,16 +77,16 @@ class DurableQueue:
             serializer=DBOSPortableJSONSerializer(),
             application_name=APPLICATION_NAME,
             lazy=True,
-            # Inside C-STORE an unreachable database must become 0xA700 at once, not a wait.
+            # During C-STORE an unreachable database must cause 0xA700 at once, not a wait.
             retry_connection_errors=False,
         )
 
     def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
-        """Promise the job within the caller's transaction."""
+        """Enqueue the job within the caller's transaction."""
         self._enqueue(connection, IMAGE_QUEUE, f"assess:{digest}:{self._version()}", digest, sender or NO_SENDER)
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
-        """The same for an image that is judged again; its generation makes the job another one."""
+        """Enqueue the job for an image to be judged again; its generation makes the job's id different."""
         self._enqueue(connection, REASSESS_QUEUE, f"{REASSESS_PREFIX}{digest}:{generation}", digest)
 
     def _enqueue(self, connection: Any, queue: str, job: str, digest: InstanceDigest, sender: str = "") -> None:
@@ -102,7 +102,7 @@ class DurableQueue:
         self._client.enqueue_in_transaction(connection, options, digest)
 
     def active(self) -> frozenset[str]:
-        """Digests of the instances that have a job that waits or runs."""
+        """Digests of the instances with a waiting or running job."""
         jobs = self._client.list_workflows(
             status=["ENQUEUED", "PENDING"], name=ASSESS_JOB, load_input=False, load_output=False
         )
@@ -111,9 +111,9 @@ class DurableQueue:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Something to do at set times: ``cron`` in UTC, empty for never; ``run`` gets the time at which it was due.
+    """A scheduled task: ``cron`` in UTC, empty for never; ``run`` gets the time at which it was due.
 
-    Durable: one process does it once, and it is made up for if none ran at that time.
+    Durable: it runs once in one process, and a missed run is made up for.
     """
 
     name: str
@@ -122,7 +122,7 @@ class Schedule:
 
 
 class Worker:
-    """Runs jobs in this process. There can be one Worker a process, and one a node name."""
+    """Runs jobs in this process. At most one Worker per process and per node name."""
 
     def __init__(self, database: Database, name: str, settings: WorkSettings, lock_dir: Path) -> None:
         self._database = database
@@ -144,8 +144,8 @@ class Worker:
     ) -> None:
         """Begin to take jobs; ``steps`` are the named stages that one job runs in order, each at least once.
 
-        A step waits while disk, database or object store are missing. After another error it is tried again a few
-        times; then ``give_up`` is called in its place, so that a job never ends without a trace.
+        A step waits while disk, database or object store are unavailable. After other errors it is tried again a few
+        times; then ``give_up`` is called instead, so a job never ends without a trace.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class Worker:
             on_conflict="always_update",
         )
         DBOS.register_queue(EARLIER_QUEUE, worker_concurrency=1, polling_interval_sec=5.0, on_conflict="always_update")
-        # One at a time: a job that kills its worker must not take its neighbours along a second time.
+        # One at a time: a job that kills its worker must not take others with it a second time.
         DBOS.register_queue(RECOVERY_QUEUE, worker_concurrency=1, polling_interval_sec=1.0, on_conflict="always_update")
         DBOS.register_queue(
             REASSESS_QUEUE,
@@ -184,7 +184,7 @@ class Worker:
             _set_schedule(schedule, workflow)
 
     def stop(self) -> None:
-        """Finish running jobs within a limit and take no more. A waiting step ends and is run again later."""
+        """Finish running jobs within a limit and take no more. A waiting step ends and runs again later."""
         self._stopping.set()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=SHUTDOWN_GRACE_S)
         if self._lock is not None:
@@ -192,7 +192,7 @@ class Worker:
             self._lock.close()
 
     def running(self) -> frozenset[str]:
-        """Identifiers of the jobs that this process works on."""
+        """Identifiers of the jobs that this process is running."""
         return frozenset(self._running)
 
     def _config(self) -> DBOSConfig:
@@ -209,7 +209,7 @@ class Worker:
         }
 
     def _register(self, steps: tuple[tuple[str, Step], ...], give_up: Step | None) -> None:
-        # One more than the node's own counter: the last attempt is the one that writes "quarantined" down.
+        # One more than the node's own counter: the last attempt records "quarantined".
         attempts = self._settings.max_attempts + 1
 
         @DBOS.workflow(name=ASSESS_JOB, max_recovery_attempts=None)
@@ -226,7 +226,7 @@ class Worker:
                 self._alarm.ring_at_end()
 
     def _behind_fresh_images(self, step: Step, job: str) -> Step:
-        """The step, which begins when no image that has just arrived waits, if the job judges an image again."""
+        """The step; if the job judges an image again, it first waits until no new image is waiting."""
         if not job.startswith(REASSESS_PREFIX):
             return step
 
@@ -272,7 +272,7 @@ def _scheduled_step(schedule: Schedule) -> Callable[[datetime], None]:
 
 
 def _set_schedule(schedule: Schedule, workflow: ScheduledWorkflow) -> None:
-    """Apply the schedule of the settings; an unchanged one continues, so that missed runs are made up for."""
+    """Apply the schedule of the settings; an unchanged one continues, so missed runs are made up for."""
     there = DBOS.get_schedule(schedule.name)
     if there is not None and there["schedule"] == schedule.cron:
         return
@@ -284,7 +284,7 @@ def _set_schedule(schedule: Schedule, workflow: ScheduledWorkflow) -> None:
                 schedule_name=schedule.name, workflow_fn=workflow, schedule=schedule.cron, automatic_backfill=True
             )
         except queue_errors.DBOSException:
-            there = DBOS.get_schedule(schedule.name)  # another process that starts at this moment may have made it
+            there = DBOS.get_schedule(schedule.name)  # another starting process may have created it
             if there is None or there["schedule"] != schedule.cron:
                 raise
 
@@ -295,11 +295,11 @@ def migrate_queue(database: Database) -> None:
 
 
 class _Stopped(BaseException):
-    """The process ends while a step waits. No Exception: nothing of the step is to be stored."""
+    """The process ends while a step waits. Not an Exception, so nothing of the step is stored."""
 
 
 class _Attempts:
-    """All attempts of one step in one process. Errors are logged by type only: their texts might quote a data set."""
+    """All attempts of one step in one process. Errors are logged by type only: messages might quote a data set."""
 
     def __init__(self, step: Step, attempts: int, give_up: Step | None, stopping: threading.Event) -> None:
         self._step = step
@@ -311,7 +311,7 @@ class _Attempts:
         try:
             self._run(digest)
         except Exception as error:
-            if self._stopping.is_set():  # what the step needs may have stopped before it: the step itself did not fail
+            if self._stopping.is_set():  # a part that the step needs may have stopped first: the step did not fail
                 raise _Stopped from error
             self._left -= 1
             last = self._left <= 0 and self._give_up is not None
@@ -322,7 +322,7 @@ class _Attempts:
             self._end(digest, self._give_up)
 
     def _end(self, digest: InstanceDigest, give_up: Step) -> None:
-        """Give the work up, unless the node is at fault: then it waits, and the step is tried once more."""
+        """Give the work up, unless the node is at fault: then wait, and try the step once more."""
         while True:
             try:
                 give_up(digest)

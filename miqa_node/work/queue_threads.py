@@ -1,4 +1,4 @@
-"""The threads that take jobs from the queue. They belong to its library, which cannot start them again."""
+"""The threads that take jobs from the queue. They belong to its library, which cannot restart them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MANAGER = "(queue_thread)"
 
 
 class QueueThreads:
-    """What the supervisor sees of the queue. Make it after the queue was launched."""
+    """The supervisor's view of the queue. Create it after the queue was launched."""
 
     name = "queue"
 
@@ -17,9 +17,9 @@ class QueueThreads:
         self._threads = [thread for thread in threading.enumerate() if _MANAGER in thread.name]
 
     def trouble(self) -> str:
-        """Why no jobs are taken, empty if they are."""
+        """Why no jobs are taken; empty if they are."""
         dead = any(not thread.is_alive() for thread in self._threads)
         return "The thread of the job queue has ended: no image is judged." if dead else ""
 
     def heal(self) -> None:
-        """Only a new process helps."""
+        """Do nothing: only a new process helps."""

@@ -1,4 +1,4 @@
-"""Jobs of dead processes: heartbeats show which processes live; the roll-call hands over the jobs of silent ones."""
+"""Jobs of dead processes: heartbeats show which processes are alive; the roll call resumes the jobs of silent ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLEANING_INTERVAL = timedelta(hours=1)
 CLEANING_BATCH = 1000
 HEART_STUCK_AFTER_S = 300.0
 STOP_S = 5.0
-"""How long the end of the process waits for the queue."""
+"""Longest wait for the queue at the end of the process."""
 
 
 LONGEST_PAUSE_S = 3600.0
@@ -38,7 +38,7 @@ class WallClock:
         self._ahead_s: float | None = None
 
     def may_have_been_set_back(self) -> bool:
-        """Whether it was since :meth:`noted`, or nothing is known yet."""
+        """Whether the wall clock was set back since :meth:`noted`, or nothing is known yet."""
         if self._ahead_s is None:
             return True
         ahead_s = time.time() - time.monotonic()
@@ -46,15 +46,15 @@ class WallClock:
         return ahead_s < self._ahead_s - clock.SLACK.total_seconds()
 
     def noted(self) -> None:
-        """What follows from the clock as it is now is done."""
+        """Record that work was adjusted to the current clock."""
         self._ahead_s = time.time() - time.monotonic()
 
 
 class RollCall:
     """One thread sends heartbeats for this process; another looks for silent processes and finished jobs.
 
-    There are two, because queries of the queue wait for a missing database longer than a heartbeat may be late.
-    ``running`` are the jobs that this process works on, by their identifiers.
+    There are two because, without a database, queries of the queue wait longer than a heartbeat may be late.
+    ``running`` returns the identifiers of the jobs that this process is running.
     """
 
     def __init__(
@@ -75,20 +75,20 @@ class RollCall:
         self._clock = WallClock()
         self._left: AbstractSet[str] = frozenset()
         self._heart = SteadyThread("heartbeat", self._go_on_beating, HEART_STUCK_AFTER_S)
-        self._thread = SteadyThread("roll-call", self._run)  # may wait for a missing database for any time
+        self._thread = SteadyThread("roll-call", self._run)  # may wait for a missing database indefinitely
         self._loops = (self._heart, self._thread)
         self.threads = (*self._loops, self._lease)
         self._trusts_from = float("-inf")
         self._cleaned_at = datetime.now(UTC)
 
     def start(self) -> None:
-        """Begin; the first beat is sent before this returns."""
+        """Start; the first heartbeat is sent before this returns."""
         self._lease.renew()
         self._heart.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """End. Unfinished jobs are resumed by the roll-call of another process, or after the next start."""
+        """Stop. Another process, or the next start, resumes unfinished jobs."""
         for thread in self._loops:
             thread.stopping.set()
         for thread in self._loops:
@@ -99,7 +99,7 @@ class RollCall:
             try:
                 self._lease.renew()
             except Exception as error:  # noqa: BLE001 - a process that stops beating loses its jobs to the others
-                # Nobody could beat. Once the database is back, the others are given time to do so.
+                # No process could send heartbeats. Once the database is back, the others get time to do so.
                 self._trusts_from = time.monotonic() + self._settings.dead_after_s
                 reason = str(error) if isinstance(error, ResourcesError) else type(error).__name__
                 log.warning("heartbeats wait for the database", error=reason)
@@ -122,7 +122,7 @@ class RollCall:
                     log.exception("roll-call failed, it goes on")
 
     def _mend_clock(self) -> None:
-        """Release work that waits for a time of the former clock if it was set back, now or before this start."""
+        """If the clock was set back, now or before this start, release work that waits for a former time."""
         if not self._clock.may_have_been_set_back():
             return
         with self._database.begin() as transaction:
@@ -132,7 +132,7 @@ class RollCall:
             log.warning("the clock was set back: what waited for a later time goes on", count=count)
 
     def take_over(self) -> int:
-        """Queue the running jobs of processes that have been silent for too long; their number."""
+        """Queue the running jobs of processes that have been silent for too long; return their number."""
         if time.monotonic() < self._trusts_from:
             return 0
         with self._database.begin() as transaction:
@@ -159,7 +159,7 @@ class RollCall:
             status="PENDING", name=ASSESS_JOB, executor_id=self._name, load_input=False, load_output=False
         )
         orphans = {job.workflow_id for job in held} - self._running()
-        # Seen twice: between two steps of the queue a job is nowhere for a moment.
+        # Only if seen twice: between two steps of the queue a job is briefly in no list.
         lost, self._left = sorted(orphans & self._left), orphans
         if lost:
             DBOS.resume_workflows(lost, queue_name=RECOVERY_QUEUE)

@@ -1,4 +1,4 @@
-"""Background work that a thread does at intervals, and resumes once the database is back."""
+"""Background work of a thread at intervals; it resumes once the database is back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 class RegularWork(ABC):
-    """A thread that works every ``interval_s`` seconds; several processes may do so on the same database."""
+    """A thread that works every ``interval_s`` seconds; several processes may run it on the same database."""
 
     def __init__(self, name: str, interval_s: float, waits: str, stuck_after_s: float | None = None) -> None:
         """``waits`` is the log message while the database is unavailable; for ``stuck_after_s`` see SteadyThread."""
@@ -23,16 +23,16 @@ class RegularWork(ABC):
         self.threads = (self._thread,)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; unfinished work is resumed by the next poll in any process."""
+        """Stop; the next poll in any process resumes unfinished work."""
         self._thread.stop()
 
     @abstractmethod
     def look(self) -> object:
-        """Do what is due."""
+        """Do the due work."""
 
     def _run(self) -> None:
         while self._thread.goes_on(self._interval_s):
@@ -40,5 +40,5 @@ class RegularWork(ABC):
                 self.look()
             except ResourcesError as error:
                 log.warning(self._waits, error=str(error))
-            except Exception:  # what waits must not wait forever because one look failed
+            except Exception:  # one failed poll must not stop the work forever
                 log.exception("regular work failed, it goes on", work=self._thread.name)

@@ -1,6 +1,6 @@
 """Retention: keeps what the node holds within the site's limits, by age and by free disk space.
 
-Several processes may do this on one database: what one marks, the others leave.
+Several processes may do this on one database: each leaves the objects that another has marked.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 MARGIN_PERCENT = 2.0
-"""Free space above the limit at which removal stops, so that not every new image has to wait for another removal."""
+"""Free space above the limit at which removal stops, so not every new image has to wait for a removal."""
 
 RECLAIM_S = 10.0
-"""A sender waits no longer than this for space."""
+"""Longest time that a sender waits for space."""
 
 REPORT_INTERVAL = timedelta(days=1)
 SWEEP_INTERVAL = timedelta(minutes=5)
@@ -45,7 +45,7 @@ def limits_of(settings: Settings) -> AgeLimits:
 
 
 class Retention(RegularWork):
-    """A thread that looks at intervals; ``reclaim`` may be called from others, also where the thread does not run."""
+    """A thread that polls; other threads may call ``reclaim``, also if this one does not run."""
 
     def __init__(self, database: Database, objects: ObjectStore, settings: Settings) -> None:
         super().__init__("retention", settings.retention.interval_s, "retention waits for the database")
@@ -58,10 +58,10 @@ class Retention(RegularWork):
         self._reported_at = self._swept_at = datetime.min.replace(tzinfo=UTC)
 
     def look(self) -> None:
-        """Remove what is due; say what would be removed while retention is switched off."""
+        """Remove due objects; if retention is switched off, report what would be removed."""
         now = datetime.now(UTC)
         self._watch_disk(now)
-        self._delete_marked()  # also of erasures, and what was marked before retention was switched off
+        self._delete_marked()  # including erasures, and objects marked before retention was switched off
         if not self._rules.enabled:
             if now - self._reported_at >= REPORT_INTERVAL:
                 self._reported_at = now
@@ -79,7 +79,7 @@ class Retention(RegularWork):
             self._sweep(now)
 
     def reclaim(self) -> bool:
-        """Make space now, because an image waits for it; False if retention is off or there is space enough."""
+        """Free space now, because an image waits for it; False if retention is off or there is enough space."""
         if not (self._rules.enabled and self._is_short(self._objects.space())):
             return False
         with self._turn:
@@ -87,7 +87,7 @@ class Retention(RegularWork):
         return True
 
     def _space_needed(self) -> float:
-        """Free bytes that retention works towards; 0 if the disk is not limited."""
+        """Free bytes that retention aims for; 0 if the disk is not limited."""
         space = self._objects.space()
         if space is None or not self._rules.min_free_percent:
             return 0.0
@@ -102,7 +102,7 @@ class Retention(RegularWork):
         return low or space.free_bytes < self._settings.store.min_free_bytes
 
     def _make_space(self, wanted_bytes: float, until: float) -> None:
-        """If the disk is short, remove originals, the least needed first, until enough is free."""
+        """If the disk is nearly full, remove originals, the least needed first, until enough is free."""
         if not self._is_short(self._objects.space()):
             return
         steps: tuple[Mark, ...] = (
@@ -119,7 +119,7 @@ class Retention(RegularWork):
             log.warning("the disk stays short: what is left must stay", free_mib=space.free_bytes >> 20)
 
     def _remove(self, mark: Mark, wanted_bytes: float = float("inf"), until: float = float("inf")) -> None:
-        """Mark and delete batch by batch until enough is free, nothing is left or the time is over."""
+        """Mark and delete batch by batch until enough is free, nothing is left, or the time is up."""
         while not self._stopping.is_set() and time.monotonic() < until:
             space = self._objects.space()
             if space is not None and space.free_bytes >= wanted_bytes:
@@ -176,7 +176,7 @@ class Retention(RegularWork):
 
 
 def with_reclaim(check: Callable[[], None], reclaim: Callable[[], bool]) -> Callable[[], None]:
-    """A check of the store that makes space, and checks again, before it raises ResourcesError."""
+    """A check of the store that frees space and checks again before it raises ResourcesError."""
 
     def checked() -> None:
         try:

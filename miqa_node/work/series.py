@@ -1,7 +1,7 @@
-"""Watches CT, MR and PET series and promises their jobs once they are quiet or complete.
+"""Watches CT, MR and PET series and enqueues their jobs once they are quiet or complete.
 
-What waits is in the database, and ending the wait and promising the job are one transaction: a process that dies in
-between leaves the series waiting, and the next poll resumes it.
+Waiting series are in the database; one transaction ends the wait and enqueues the job. If a process dies in between,
+the series still waits, and the next poll resumes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STUCK_AFTER_S = 300.0
 
 
 class SeriesWatch(RegularWork):
-    """Polls once a second."""
+    """A thread that polls once a second."""
 
     def __init__(self, database: Database, queue: JobQueue, settings: WorkSettings) -> None:
         super().__init__("series-watch", LOOK_INTERVAL_S, "series wait for the database", STUCK_AFTER_S)
@@ -33,7 +33,7 @@ class SeriesWatch(RegularWork):
         }
 
     def look(self) -> int:
-        """Promise the jobs of all series that are due; their number."""
+        """Enqueue the jobs of all due series; return their number."""
         with self._database.begin() as transaction:
             if not series.any_pending(transaction):
                 return 0

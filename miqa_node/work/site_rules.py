@@ -1,4 +1,4 @@
-"""The policy in force: the site's file with the limits that people confirmed, and whether verdicts are silent."""
+"""The policy in force: the site's file with confirmed limits, and whether verdicts are silent."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = structlog.get_logger(__name__)
 
 
 class SiteRules:
-    """Joins the policy file with the limits of the database, which :meth:`follow` reads at every poll."""
+    """Combines the policy file with the limits of the database, which :meth:`follow` reads at every poll."""
 
     def __init__(self, database: Database, file_policy: Callable[[], Policy], silent_days: int) -> None:
-        """``silent_days`` after the first verdict of the node nothing is flagged, unless limits are confirmed."""
+        """For ``silent_days`` after the node's first verdict nothing is flagged, unless limits are confirmed."""
         self._database = database
         self._file_policy = file_policy
         self._silent_days = silent_days
@@ -38,7 +38,7 @@ class SiteRules:
         return joined[2]
 
     def silence(self) -> str:
-        """Why verdicts are only recorded now; empty if they flag."""
+        """Why verdicts are only recorded at present; empty if they flag."""
         until = self._silent_until
         if until is None or datetime.now(UTC) >= until:
             return ""
@@ -48,7 +48,7 @@ class SiteRules:
         )
 
     def follow(self) -> None:
-        """Read the limits in force, and how long the node stays silent."""
+        """Read the limits in force, and the end of the silent period."""
         with self._database.begin() as transaction:
             limits = site_limits.current(transaction)
             self._silent_until = site_limits.silent_until(transaction, self._silent_days, limits)

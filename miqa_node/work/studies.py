@@ -1,4 +1,4 @@
-"""Watches studies and announces those that have passed once they are quiet, and those that readers decided."""
+"""Watches studies and announces passed ones once they are quiet, and those that readers decided."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STUCK_AFTER_S = 300.0
 
 
 class StudyWatch(RegularWork):
-    """Polls once a second."""
+    """A thread that polls once a second."""
 
     def __init__(self, database: Database, announcer: Announcer) -> None:
         super().__init__("study-watch", LOOK_INTERVAL_S, "announcements wait for the database", STUCK_AFTER_S)
