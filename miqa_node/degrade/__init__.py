@@ -1,8 +1,8 @@
-"""Simulators of every quality defect, in physical units: where training and the demonstration get bad images from.
+"""Simulators of every quality defect, in physical units: the source of bad images for training and the demonstration.
 
-``degrade(image, finding, severity, rng, pixel_pitch_mm)`` is the one entry. Images are float32 display values in
-[0, 1], 0 black, of shape (rows, columns). Severity in [0, 1] is continuous; 0.25, 0.5, 0.75 and 1 have the physical
-values that each simulator states. The same generator state gives the same image; only numpy and OpenCV are needed.
+``degrade(image, finding, severity, rng, pixel_pitch_mm)`` is the entry point. Images are float32 display values in
+[0, 1], 0 black, of shape (rows, columns). Severity in [0, 1] is continuous; each simulator states the physical values
+for 0.25, 0.5, 0.75 and 1. The same generator state gives the same image; only numpy and OpenCV are needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from miqa_node.taxonomy.lookup import finding_entries
 __all__ = ["FAMILIES", "DonorMaterial", "Image", "degrade", "degrade_all", "gate", "pitch_of", "simulators"]
 
 USUAL_FIELD_MM = 400.0
-"""Longer side of a chest radiograph whose pixel spacing is not known."""
+"""Assumed longer side of a chest radiograph with unknown pixel spacing."""
 
 
 def degrade(
@@ -36,8 +36,8 @@ def degrade(
 ) -> Image:
     """The image with one defect; severity 0 returns a copy.
 
-    ``pixel_pitch_mm`` turns millimetres into pixels; take ``pitch_of(image)`` when the image does not say. ValueError
-    for a severity outside [0, 1], a pitch that is not positive, or a finding that no simulator makes (the gate).
+    ``pixel_pitch_mm`` converts millimetres to pixels; use ``pitch_of(image)`` if the pitch is unknown. ValueError for a
+    severity outside [0, 1], a pitch that is not positive, or a finding without a simulator (the gate).
     """
     if not 0.0 <= severity <= 1.0:
         msg = f"severity must lie in [0, 1], not {severity}"
@@ -56,7 +56,7 @@ def degrade(
 
 @cache
 def simulators() -> Mapping[FindingName, Simulator]:
-    """The simulation of each finding by the taxonomy, in the order in which defects happen to one image.
+    """The simulator of each finding in the taxonomy, in the order in which defects affect an image.
 
     SettingsError names an entry whose ``simulator`` cannot be loaded.
     """
@@ -81,7 +81,7 @@ def degrade_all(
     pixel_pitch_mm: float,
     material: DonorMaterial | None = None,
 ) -> Image:
-    """Several defects in one image, in the order in which they happen."""
+    """The image with several defects, applied in their physical order."""
     for finding in simulators():
         if severities.get(finding, 0.0) > 0.0:
             image = degrade(image, finding, severities[finding], rng, pixel_pitch_mm, material)
@@ -89,5 +89,5 @@ def degrade_all(
 
 
 def pitch_of(image: Image) -> float:
-    """The pixel pitch in mm if the longer side shows a usual field of 400 mm."""
+    """The pixel pitch in mm, assuming that the longer side is 400 mm."""
     return USUAL_FIELD_MM / float(max(image.shape))

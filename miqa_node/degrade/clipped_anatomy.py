@@ -17,11 +17,11 @@ SHUTTER_EDGE_MM = 0.6
 def clipped_anatomy(
     image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial
 ) -> Image:
-    """One side ends 5, 10, 20, 30 mm inside the lung field: black shutter, patient off the detector, or cropped.
+    """One side ends 5, 10, 20, 30 mm inside the lung field: by a black shutter, a patient off the detector, or a crop.
 
-    "Off the detector" moves the image until the lung passes the border and leaves black on the other side;
-    "cropped" cuts and stretches back to the old shape (the pixel pitch then grows by a few per cent in one
-    direction). Source: SCIENCE.md §1; the lung's edge comes from ``lungs.lung_field``.
+    "Off the detector" shifts the image until the lung crosses the border, with black on the other side; "crop" cuts and
+    stretches back to the old shape (the pixel pitch then shrinks by a few per cent in one direction). Source:
+    SCIENCE.md §1; the lung's edge comes from ``lungs.lung_field``.
     """
     side = int(rng.choice(4, p=(0.3, 0.3, 0.15, 0.25)))
     kind = rng.uniform()
@@ -30,7 +30,7 @@ def clipped_anatomy(
     inside_px = at_severity(severity, BEYOND_EDGE_MM) / pitch_mm
     share = min(severity / 0.25, 1.0)
     margin = (field.left * columns, (1 - field.right) * columns, field.top * rows, (1 - field.bottom) * rows)[side]
-    # Towards zero severity the border comes in from the image's own edge, so nothing jumps.
+    # Near severity zero the border starts at the image's own edge, so the effect is continuous.
     cut = round(float(np.clip(share * margin + inside_px, 0, 0.4 * (columns if side < 2 else rows))))
     if cut < 1:
         return image.copy()
@@ -41,7 +41,7 @@ def clipped_anatomy(
 
 
 def _cut_left(image: Image, cut: int, kind: float, edge_px: float) -> Image:
-    """Lose ``cut`` columns at the left: by a shutter (kind below 0.45), a shift (below 0.75) or a crop."""
+    """Remove ``cut`` columns at the left: by a shutter (kind below 0.45), a shift (below 0.75) or a crop."""
     columns = image.shape[1]
     if kind < 0.45:
         open_ = np.clip((np.arange(columns, dtype=np.float32) - cut) / np.float32(max(edge_px, 0.5)) + 0.5, 0.0, 1.0)

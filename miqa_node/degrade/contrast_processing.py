@@ -11,26 +11,26 @@ from miqa_node.degrade.physics import DonorMaterial, Image, Simulator, at_severi
 
 DETAIL_KEPT = (0.8, 0.6, 0.4, 0.25)
 WINDOW_CUT = (0.08, 0.15, 0.25, 0.35)
-"""Share of the display range that a wrong window cuts off at each end together."""
+"""Share of the display range that a wrong window clips, both ends together."""
 CLIPPED_SHARE = (0.06, 0.14, 0.28, 0.45)
-"""Share of the body's pixels that burning out or crushing takes to plain white or black."""
+"""Share of the body's pixels that become pure white (burnt out) or black (crushed)."""
 JPEG_QUALITY = (60, 30, 15, 8)
 BITS = (6.0, 5.0, 4.0, 3.0)
 KINDS = (0.17, 0.15, 0.16, 0.16, 0.13, 0.1, 0.13)
-"""How often: lost detail, narrow window, burnt out, crushed, JPEG, wide window, few bits."""
+"""Frequency of: lost detail, narrow window, burnt out, crushed, JPEG, wide window, few bits."""
 DETAIL_MM = 12.0
-"""Structures finer than about this count as detail."""
+"""Structures finer than about this size count as detail."""
 
 
 def contrast_processing(
     image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial
 ) -> Image:
-    """One of seven: lost detail, a window that is narrow, wide, burns out or crushes; JPEG of low quality; few bits.
+    """One of seven: lost detail; a window that is narrow, wide, burns out or crushes; JPEG of low quality; few bits.
 
-    I' = low-pass + c·(I - low-pass) with c 0.8, 0.6, 0.4, 0.25; a narrow window, displaced or not, cuts 8 to 35 % of
-    the range; a wide one leaves as many grey levels as 6 to 3 bits have; white parts that burn out, or dark ones
-    that are crushed, are 6 to 45 % of the body; quality 60, 30, 15, 8 (ITU-T T.81, libjpeg's scale); 6, 5, 4, 3
-    bits. Below severity 0.25 the result is mixed with the original. Source: SCIENCE.md §1.
+    I' = low-pass + c·(I - low-pass) with c 0.8, 0.6, 0.4, 0.25; a narrow window, displaced or not, clips 8 to 35 % of
+    the range; a wide one leaves as many grey levels as 6 to 3 bits have; burnt-out or crushed parts are 6 to 45 % of
+    the body; JPEG quality 60, 30, 15, 8 (ITU-T T.81, libjpeg's scale); 6, 5, 4, 3 bits. Below severity 0.25 the result
+    is mixed with the original. Source: SCIENCE.md §1.
     """
     kind = int(rng.choice(7, p=KINDS))
     side = rng.uniform()
@@ -50,7 +50,7 @@ def contrast_processing(
 
 
 def _flatten(image: Image, detail_kept: float, pitch_mm: float) -> Image:
-    """The low-pass is taken at a quarter of the size: its band holds nothing that this would lose."""
+    """The low-pass is computed at a quarter of the size, which loses nothing in its band."""
     small = cast("Image", cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA))
     low = gaussian_blur(small, DETAIL_MM / (4.0 * pitch_mm))
     low = cast("Image", cv2.resize(low, image.shape[::-1], interpolation=cv2.INTER_LINEAR))
@@ -58,13 +58,13 @@ def _flatten(image: Image, detail_kept: float, pitch_mm: float) -> Image:
 
 
 def _wrong_window(image: Image, cut: float, side: float) -> Image:
-    """Window narrower by ``cut`` of the range, taken from the dark and the bright end as ``side`` divides it."""
+    """Window narrower by ``cut`` of the range; ``side`` divides the cut between the dark and the bright end."""
     low = cut * side
     return clip((image - np.float32(low)) / np.float32(1.0 - cut))
 
 
 def _clipped(image: Image, share: float, *, bright: bool) -> Image:
-    """The window displaced until ``share`` of the body, without the direct beam, is plain white or plain black."""
+    """The window displaced until ``share`` of the body, without the direct beam, is pure white or black."""
     sample = image[::2, ::2]
     darkest, brightest = (float(v) for v in np.quantile(sample, (0.002, 0.998)))
     body = sample[(sample > darkest + 0.04) & (sample < brightest - 0.01)]
@@ -78,7 +78,7 @@ def _clipped(image: Image, share: float, *, bright: bool) -> Image:
 
 
 def _wide_window(image: Image, severity: float, side: float) -> Image:
-    """A window so wide that the picture has few of the 256 grey levels of the screen; where they lie is ``side``."""
+    """A window so wide that the picture uses few of the screen's 256 grey levels; ``side`` sets their position."""
     width = np.float32(2.0 ** (at_severity(severity, BITS, nothing=8.0) - 8.0))
     low = np.float32(side) * (np.float32(1.0) - width)
     return np.asarray(np.rint((low + width * image) * np.float32(255.0)) / np.float32(255.0), dtype=np.float32)

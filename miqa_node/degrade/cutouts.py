@@ -1,6 +1,6 @@
 """Foreign objects of the family "cutouts": real objects, cut from annotated training images at run time.
 
-Nothing of them is kept in the repository. The family serves to test on objects that no generator of ``shapes`` drew.
+The repository contains none of them. The family tests on objects that no generator of ``shapes`` has drawn.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ CONTRAST = (0.5, 0.75, 1.0, 1.3)
 SHARE_OF_OBJECTS = (0.2, 0.45, 0.7, 1.0)
 MOST_OBJECTS = 4
 LEAST_CONTRAST = 0.06
-"""Median display contrast of the cut pixels under which an object counts as not cut out cleanly."""
+"""Minimum median display contrast of the cut pixels for a clean cut-out."""
 
 
 def cut_out(image: Image, box: tuple[float, float, float, float]) -> Image | None:
-    """What the object in ``box`` (x0, y0, x1, y1 as fractions of the image) adds to its surroundings.
+    """The difference between the object in ``box`` (x0, y0, x1, y1 as fractions of the image) and its background.
 
-    The surroundings are a quadratic surface through the ring around the box; the object is what rises above it by
-    more than three robust standard deviations of the ring. None when that is not a compact, clear object.
+    The background is a quadratic surface through the ring around the box; the object consists of pixels more than three
+    robust standard deviations of the ring above it. None if this is not a compact, clear object.
     """
     rows, columns = image.shape
     left, top, right, bottom = box
@@ -52,9 +52,9 @@ def cut_out(image: Image, box: tuple[float, float, float, float]) -> Image | Non
 
 
 def cutouts(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, more: DonorMaterial) -> Image:
-    """One to four real objects over the lungs, turned and at their real size; contrast and number grow with severity.
+    """One to four real objects over the lungs, rotated, at their real size; contrast and number grow with severity.
 
-    Contrast 0.5, 0.75, 1, 1.3 of what the object had. Needs ``more.cutouts``; ValueError when there are none.
+    Contrast 0.5, 0.75, 1, 1.3 times the object's own. Needs ``more.cutouts``; ValueError if there are none.
     """
     if not more.cutouts:
         msg = "the family of cut-outs needs objects cut from annotated images (Material.cutouts)"

@@ -1,4 +1,4 @@
-"""What the detector, the stitching or the annotation adds: dead lines, scratches, dust, ghosts, text over anatomy."""
+"""Artefacts of detector, stitching or annotation: dead lines, scratches, dust, ghosts, text over anatomy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AMPLITUDE = (0.15, 0.3, 0.6, 1.0)
 SHARE = (0.2, 0.4, 0.7, 1.0)
 GHOST = (0.005, 0.015, 0.03, 0.05)
 GHOST_GAIN = 1.5
-"""A ghost is stated as a share of the exposure; processing makes it about half as much again as visible."""
+"""A ghost is given as a share of the exposure; processing increases its visibility by about half."""
 STITCH_MM = (0.5, 1.5, 3.0, 6.0)
 TEXT_MM = (4.0, 6.0, 9.0, 14.0)
 WORDS = (
@@ -49,7 +49,7 @@ def _dead_lines(image: Image, severity: float, rng: np.random.Generator, pitch_m
     upright, total = rng.uniform() < 0.6, int(rng.integers(1, 7))
     value, amplitude = float(rng.choice((0.0, 1.0))), at_severity(severity, AMPLITUDE)
     work = image.T.copy() if upright else image.copy()
-    # A line thinner than a pixel of this image is seen with a part of its contrast.
+    # A line thinner than a pixel of this image appears with reduced contrast.
     cover = np.float32(amplitude * min(1.0, 0.45 / pitch_mm))
     places, widths = rng.uniform(0.05, 0.95, total), rng.integers(1, 3, total)
     partial, ends = rng.uniform(size=total) < 0.3, rng.uniform(0.2, 0.9, total)
@@ -103,7 +103,7 @@ def _dust(image: Image, severity: float, rng: np.random.Generator, pitch_mm: flo
 
 
 def _ghost(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, more: DonorMaterial) -> Image:
-    """Lag of the exposure before: another image, or the same turned and shifted, showing through with 0.5 to 5 %."""
+    """Lag of the previous exposure: another image, or the same image turned and shifted, at 0.5 to 5 %."""
     rows, columns = image.shape
     before = more.other if more.other is not None and rng.uniform() < 0.5 else image[:, ::-1]
     before = cast("Image", cv2.resize(np.ascontiguousarray(before), (columns, rows), interpolation=cv2.INTER_AREA))
@@ -116,7 +116,7 @@ def _ghost(image: Image, severity: float, rng: np.random.Generator, pitch_mm: fl
 
 
 def _stitch(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
-    """Two parts set together with an offset of 0.5 to 6 mm along the seam and a step in brightness."""
+    """Two parts joined with an offset of 0.5 to 6 mm along the seam and a step in brightness."""
     upright = rng.uniform() < 0.5
     work = np.ascontiguousarray(image.T) if upright else image
     rows, columns = work.shape

@@ -1,7 +1,7 @@
-"""Medical devices in view: monitoring leads, tubes and lines, and metal inside the patient. They are no defect.
+"""Medical devices in view: monitoring leads, tubes and lines, and metal inside the patient. They are not a defect.
 
-Heads of prostheses are as large as those of the humerus, 37 to 57 mm (Boileau and Walch,
-J Bone Joint Surg Br 79-B, 1997); the other lengths are usual ones of the products.
+Prosthetic heads are as large as those of the humerus, 37 to 57 mm (Boileau and Walch, J Bone Joint Surg Br 79-B,
+1997); the other lengths are usual product sizes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _prosthesis(canvas: Canvas, rng: np.random.Generator) -> None:
     half = head.copy()
     half[:, : half.shape[1] // 2] = half[:, : half.shape[1] // 2] * (side < 0)
     half[:, half.shape[1] // 2 :] = half[:, half.shape[1] // 2 :] * (side > 0)
-    shown = head if rng.uniform() < 0.4 else half[:, ::-1].copy()  # the joint's side of a hemisphere faces the chest
+    shown = head if rng.uniform() < 0.4 else half[:, ::-1].copy()  # the articular side faces the chest
     put_round(canvas, (float(centre[0]), float(centre[1])), shown, mu * rng.uniform(8.0, 16.0))
     shaft = _down_the_arm(canvas, rng, side, rng.uniform(70, 130))
     top, bottom = rng.uniform(11, 16), rng.uniform(6, 10)
@@ -97,7 +97,7 @@ def _pacemaker(canvas: Canvas, rng: np.random.Generator) -> None:
 def _ecg(canvas: Canvas, rng: np.random.Generator) -> None:
     """An electrode (gel pad of 25 to 45 mm, snap of 9 mm, connector) and its lead to the border of the image.
 
-    The lead is a copper strand of 0.5 to 0.9 mm effective diameter in an insulation that hardly shows.
+    The lead is a copper strand of 0.5 to 0.9 mm effective diameter; its insulation is hardly visible.
     """
     rows, columns = canvas.mu_t.shape
     x, y = canvas.place(rng)
@@ -117,7 +117,7 @@ def _ecg(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _tube(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A tube or line in the middle of the chest: 2 to 11 mm of polymer with a stripe that the beam hardly passes."""
+    """A tube or line in the middle of the chest: 2 to 11 mm of polymer with a radiopaque stripe."""
     rows, columns = canvas.mu_t.shape
     middle = columns * (canvas.lungs.left + canvas.lungs.right) / 2
     entry = np.array([middle + rng.uniform(-0.08, 0.08) * columns, -0.03 * rows])

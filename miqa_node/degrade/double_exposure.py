@@ -18,7 +18,7 @@ def double_exposure(
 ) -> Image:
     """E = (1 - a)·E1 + a·E2, a = 0.1, 0.2, 0.35, 0.5: the same patient moved by 5 to 50 mm, or another patient.
 
-    ``more.other`` is used half of the time when there is one. Source: SCIENCE.md §1.
+    If there is a ``more.other``, half of the draws use it. Source: SCIENCE.md §1.
     """
     share = at_severity(severity, SECOND_SHARE)
     distance_px = rng.uniform(*SHIFT_MM) / pitch_mm

@@ -1,4 +1,4 @@
-"""Objects in front of or in the patient, of three families: shapes come off, devices stay, cut-outs are real."""
+"""Objects in front of or in the patient, of three families: removable shapes, medical devices, real cut-outs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that no finding can be stated of: inverted grey scale, not a frontal chest, nothing at all."""
+"""Images for which no finding can be given: inverted grey scale, not a frontal chest, blank."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miqa_node.degrade.physics import Image, clip, field_noise, gaussian_blur
 
 
 def inverted(image: Image) -> Image:
-    """The grey scale turned over, as when MONOCHROME1 is taken for MONOCHROME2 (PS3.3 C.7.6.3.1.2)."""
+    """The inverted grey scale, as when MONOCHROME1 is read as MONOCHROME2 (PS3.3 C.7.6.3.1.2)."""
     return np.float32(1.0) - image
 
 
@@ -50,7 +50,7 @@ def phantom(shape: tuple[int, int], rng: np.random.Generator) -> Image:
 
 
 def not_frontal_chest(image: Image, rng: np.random.Generator) -> Image:
-    """A part of a chest image so small that it shows no chest: 15 to 35 % of either side, scaled up."""
+    """A part of a chest image too small to show a chest: 15 to 35 % of either side, scaled up."""
     rows, columns = image.shape
     height, width = (max(int(n * rng.uniform(0.15, 0.35)), 16) for n in (rows, columns))
     top, left = int(rng.integers(rows - height)), int(rng.integers(columns - width))

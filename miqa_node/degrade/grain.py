@@ -1,4 +1,4 @@
-"""Signal and grain of a picture, so that blur takes structure and leaves the noise that a detector adds after it."""
+"""Separates signal and grain, so blur affects structure but not the noise that a detector adds afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from miqa_node.degrade.physics import Image, clip, field_noise
 WINDOW_PX = 5
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _SHARE, _NORMAL = 0.8, 0.5586
-"""The mean of this share of the smallest absolute values of a standard normal variable: edges are among the others."""
+"""Mean of this share of the smallest absolute values of a standard normal variable; the others include edges."""
 
 
 def noise_deviation(image: Image) -> float:
@@ -23,7 +23,7 @@ def noise_deviation(image: Image) -> float:
 
 
 def split(image: Image) -> tuple[Image, Image]:
-    """(signal, grain) whose sum is the image: Wiener's local filter for noise of the deviation that the image has."""
+    """(signal, grain), whose sum is the image: a local Wiener filter for the image's own noise deviation."""
     variance = np.float32(noise_deviation(image) ** 2)
     size = (WINDOW_PX, WINDOW_PX)
     mean = cast("Image", cv2.blur(image, size, borderType=cv2.BORDER_REFLECT))
@@ -35,10 +35,10 @@ def split(image: Image) -> tuple[Image, Image]:
 
 
 def lay(image: Image, blurred: Image, grain: Image, rng: np.random.Generator) -> Image:
-    """The blurred signal of ``image`` under its grain; new noise makes up for what the blur took of the noise.
+    """The blurred signal of ``image`` plus its grain; new noise replaces noise that the blur removed.
 
-    Near edges the filter leaves noise in the signal, which the blur removes; without new noise a net would learn to
-    see its absence.
+    Near edges the filter leaves noise in the signal, which the blur removes; without new noise a network would learn
+    to detect its absence.
     """
     whole = clip(blurred + grain)
     lost = noise_deviation(image) ** 2 - noise_deviation(whole) ** 2

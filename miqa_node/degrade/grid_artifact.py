@@ -1,4 +1,4 @@
-"""Anti-scatter grid: its lines alias with the pixels, or it stands askew and cuts off one side."""
+"""Anti-scatter grid: its lines alias with the pixels, or it is misaligned and cuts off one side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINES_PER_MM = (4.0, 8.0)
 
 
 def grid_artifact(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
-    """Two times in three aliased grid lines, else lateral cut-off.
+    """Aliased grid lines in two of three draws, else lateral cut-off.
 
     Lines: a grid of 4 to 8 lp/mm sampled every ``pitch_mm``, amplitude 0.5, 1, 2, 5 % of the display range, tilted
     by up to 1.5° against the pixels. Cut-off: primary radiation lost towards one edge, 15, 30, 50, 75 % at the edge
@@ -33,7 +33,7 @@ def grid_artifact(image: Image, severity: float, rng: np.random.Generator, pitch
 
 
 def _visible_alias(rng: np.random.Generator, pitch_mm: float) -> float:
-    """Cycles per pixel, in (0.04, 0.5): what sampling makes of a grid whose moiré is fine enough to look like lines."""
+    """Aliased frequency of a grid in cycles per pixel, in (0.04, 0.5), where the moiré looks like lines."""
     for _ in range(20):
         cycles = rng.uniform(*LINES_PER_MM) * pitch_mm
         alias = abs(cycles - round(cycles))
@@ -43,7 +43,7 @@ def _visible_alias(rng: np.random.Generator, pitch_mm: float) -> float:
 
 
 def _lines(image: Image, amplitude: float, frequency: float, tilt: float, upright: bool, phase: float) -> Image:
-    """Lines fade where no exposure arrives (white) and outside the body in the direct beam (clipped black)."""
+    """Lines fade where there is no exposure (white) and in the direct beam outside the body (clipped black)."""
     rows, columns = image.shape
     along = np.arange(columns if upright else rows, dtype=np.float32) * np.float32(2 * math.pi * frequency)
     across = np.arange(rows if upright else columns, dtype=np.float32)

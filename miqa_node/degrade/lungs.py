@@ -1,4 +1,4 @@
-"""Where the lungs are, roughly: what clipping and objects over the lung need to know of an image."""
+"""Approximate position of the lungs, for clipping and for objects over the lung."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WORKING_PX = 96
 USUAL = (0.12, 0.11, 0.88, 0.83)
 """Left, top, right, bottom of the lung field as fractions of a usual frontal chest radiograph."""
 FARTHEST = (0.13, 0.12, 0.13, 0.12)
-"""How far each edge may lie from the usual one before the estimate is taken as wrong and pulled back."""
+"""Maximum deviation of each edge from the usual position; estimates beyond it are limited to it."""
 RECESS = 0.06
-"""How much farther down the recess behind the diaphragm reaches than the dark part of the lung."""
+"""Distance that the recess behind the diaphragm extends below the dark part of the lung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class LungField:
 
 
 def lung_field(image: Image) -> LungField:
-    """The box around both lungs: the dark regions inside the body that lie where lungs lie.
+    """The box around both lungs: dark regions inside the body at the usual place of lungs.
 
-    Otsu's threshold of the central part separates lung from the rest; dark regions that reach far along the border
-    are direct beam. The result is bounded around the usual place, since it only has to be right within about 2 cm.
+    Otsu's threshold of the central part separates lung from the rest; dark regions with long contact to the border are
+    direct beam. The result is limited to the neighbourhood of the usual place; an accuracy of about 2 cm suffices.
     """
     small = cast("Image", cv2.resize(image, (WORKING_PX, WORKING_PX), interpolation=cv2.INTER_AREA))
     level = np.rint(cv2.GaussianBlur(small, (0, 0), 1.5) * 255.0).astype(np.uint8)
@@ -55,7 +55,7 @@ def lung_field(image: Image) -> LungField:
 
 
 def _lung_regions(dark: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The up to two largest dark regions with their centre inside the chest and little contact with the border."""
+    """Up to two of the largest dark regions with their centre inside the chest and little contact with the border."""
     n = dark.shape[0]
     count, labels, stats, centres = cv2.connectedComponentsWithStats(
         cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((3, 3)))

@@ -18,10 +18,9 @@ MOTION_MM = (0.5, 1.0, 2.0, 4.0)
 def motion_blur(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
     """Linear motion of 0.5, 1, 2, 4 mm during the exposure, in the detector plane, at a random angle.
 
-    Uniform velocity, sinusoidal velocity (breathing and the heart turn around) or two positions with a rest in each.
-    Superposition happens in exposure, so the blur is done there, and before the detector adds its noise, so the grain
-    of the picture stays. Source: SCIENCE.md §1; the motion PSFs are those
-    of Potmesil and Chakravarty, SIGGRAPH 1983.
+    Uniform velocity, sinusoidal velocity (as in breathing and heartbeat) or two positions with a rest in each. The blur
+    is computed in exposure, where superposition happens, and before the detector's noise, so the grain of the picture
+    stays. Source: SCIENCE.md §1; motion PSFs after Potmesil and Chakravarty, SIGGRAPH 1983.
     """
     length_px = at_severity(severity, MOTION_MM) / pitch_mm
     angle = rng.uniform(0.0, math.pi)

@@ -1,4 +1,4 @@
-"""Noise: too few quanta, which automatic ranging hides from the eye until the grain shows."""
+"""Noise: too few quanta; automatic ranging hides the low exposure, but grain remains visible."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ MEDIAN_DOSE_UGY = 2.5
 ELECTRONIC_NOISE = 0.004
 """Standard deviation of read-out noise relative to the median exposure, per 0.2 mm pixel."""
 PROCESSING_GAIN = (1.4, 2.6)
-"""What multi-scale processing multiplies fine detail with before display, as range to draw from."""
+"""Range of the gain that multi-scale processing applies to fine detail before display."""
 BLUR_OF_DETECTOR_MM = 0.12
 
 
 def noise(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
-    """Quantum noise of 1/2, 1/4, 1/8, 1/16 of the dose, after automatic ranging (the brightness stays)."""
+    """Quantum noise of 1/2, 1/4, 1/8, 1/16 of the dose, after automatic ranging (unchanged brightness)."""
     return with_quantum_noise(image, at_severity(severity, DOSE_FRACTION, nothing=1.0), rng, pitch_mm)
 
 
 def with_quantum_noise(image: Image, fraction: float, rng: np.random.Generator, pitch_mm: float) -> Image:
-    """The image with the noise of a fraction of its dose, its brightness as it was.
+    """The image with the noise of a fraction of its dose and unchanged brightness.
 
     At dose fraction f the variance of the exposure grows by var0(E)·(1/f - 1), where var0 = E / (quanta per pixel)
-    is Poisson's. The noise is coloured by the detector's MTF and an electronic floor is added, which matters where
-    little arrives (mediastinum, abdomen). Sources: SCIENCE.md §1; IEC 62494-1, IEC 62220-1-1 for the quanta.
+    is Poisson's. The noise is coloured by the detector's MTF, and an electronic floor is added, which matters at low
+    exposure (mediastinum, abdomen). Sources: SCIENCE.md §1; IEC 62494-1, IEC 62220-1-1 for the quanta.
     """
     gain = rng.uniform(*PROCESSING_GAIN)
     light = exposure(image)
@@ -57,7 +57,7 @@ def with_quantum_noise(image: Image, fraction: float, rng: np.random.Generator, 
 
 
 def _coloured(shape: tuple[int, ...], rng: np.random.Generator, sigma_px: float) -> Image:
-    """Noise of unit variance with the MTF of the detector; below a third of a pixel the blur is nothing."""
+    """Noise of unit variance with the MTF of the detector; a blur below a third of a pixel is ignored."""
     white = field_noise((shape[0], shape[1]), rng)
     if sigma_px < 0.33:
         return white

@@ -12,11 +12,11 @@ SATURATED_SHARE = (0.01, 0.03, 0.08, 0.20)
 def overexposure_saturation(
     image: Image, severity: float, _: np.random.Generator, __: float, ___: DonorMaterial
 ) -> Image:
-    """Exposure gain that drives 1, 3, 8, 20 % of the body's pixels to the detector's limit, where they are all black.
+    """Exposure gain that saturates 1, 3, 8, 20 % of the body's pixels, which become black.
 
-    Automatic ranging then spreads what is left over the old range, so the lungs become a black plateau with no
-    vessels in it and the rest hardly changes. Body is what is brighter than the direct beam (display above 0.04 of
-    the darkest). Source: SCIENCE.md §1.
+    Automatic ranging then spreads the other values over the old range, so the lungs become a black plateau without
+    vessels and the rest hardly changes. The body consists of pixels brighter than the direct beam (display value 0.04
+    above the darkest). Source: SCIENCE.md §1.
     """
     share = at_severity(severity, SATURATED_SHARE)
     sample = image[::2, ::2]

@@ -1,9 +1,9 @@
-"""What every simulator is built on: display to exposure and back, tables of severity, exact small kernels.
+"""Basis of all simulators: conversion between display and exposure, tables of severity, exact small kernels.
 
-Display values are float32 in [0, 1], 0 black. A chest radiograph shows exposure on a logarithmic scale, white where
-little exposure arrived, so the relative exposure behind a display value d is ``10 ** (-LATITUDE_DECADES * d)``; the
-latitude of two decades is a usual setting of CR readers for the chest (Fuji "L" value about 2). Presentation curves
-bend that line; the simulators take it as straight, which is an approximation and said so in the docs.
+Display values are float32 in [0, 1], 0 black. A chest radiograph shows exposure on a logarithmic scale, white at low
+exposure, so the relative exposure behind a display value d is ``10 ** (-LATITUDE_DECADES * d)``; the latitude of two
+decades is a usual setting of CR readers for the chest (Fuji "L" value about 2). Real presentation curves bend that
+line; the simulators assume a straight line, an approximation that the docs mention.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SEVERITY_KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class DonorMaterial:
-    """What some simulators take from other images: an image of another patient, and cut-outs of real objects.
+    """Material from other images for some simulators: an image of another patient, and cut-outs of real objects.
 
-    ``other``: display image of any shape, resampled where it is used. ``cutouts``: attenuation maps in display units
+    ``other``: display image of any shape, resampled as needed. ``cutouts``: attenuation maps in display units
     with their pixel pitch in mm, as ``cutouts.cut_out`` makes them.
     """
 
@@ -80,8 +80,8 @@ def gaussian_blur(image: Image, sigma_px: float) -> Image:
 def path_kernel(x_px: NDArray[np.float64], y_px: NDArray[np.float64], weights: NDArray[np.float64]) -> Image:
     """Point spread function of a path through the given positions.
 
-    Each position is spread with the Keys cubic (a = -1/2), which keeps the second moment, so that motion of a
-    fraction of a pixel blurs as much as it should (a bilinear spread would blur five times too much).
+    Each position is spread with the Keys cubic (a = -1/2), which keeps the second moment, so motion of a fraction of a
+    pixel blurs by the right amount (a bilinear spread would blur five times too much).
     """
     reach = math.ceil(float(np.max(np.hypot(x_px, y_px)))) + 2
     grid = np.arange(-reach, reach + 1, dtype=np.float64)
@@ -109,9 +109,9 @@ Simulation = Callable[[Image, float, np.random.Generator, float, DonorMaterial],
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """What simulates a finding; the taxonomy's entry names it. Defects of lower ``order`` happen first.
+    """The simulator of a finding, named in the taxonomy's entry. Defects of lower ``order`` are applied first.
 
-    Below 40 it is the patient, below 80 the exposure, below 110 the detector, from there on the processing.
+    Orders below 40 are the patient, below 80 the exposure, below 110 the detector, from there on the processing.
     """
 
     apply: Simulation

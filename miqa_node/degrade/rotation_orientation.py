@@ -18,9 +18,9 @@ QUARTER_TURN_FROM = 0.75
 def rotation_orientation(image: Image, severity: float, rng: np.random.Generator, _: float, __: DonorMaterial) -> Image:
     """Turned by 2, 5, 10, 20° in the plane; marked cases may also be mirrored or turned by 90 or 180°.
 
-    Every fifth draw is a mirror image from severity 0.5 on, every tenth a quarter or half turn from 0.75 on (there
-    is not a slight mirror image). The corners left free are black, as collimated, or outside the picture, as when the
-    whole field turned with the tube. Source: SCIENCE.md §1.
+    Every fifth draw is a mirror image from severity 0.5 on, every tenth a quarter or half turn from 0.75 on (a mirror
+    image cannot be slight). The empty corners are black, as with collimation, or outside the picture, as if the whole
+    field turned with the tube. Source: SCIENCE.md §1.
     """
     kind = rng.uniform()
     sign = 1.0 if rng.uniform() < 0.5 else -1.0
@@ -34,7 +34,7 @@ def rotation_orientation(image: Image, severity: float, rng: np.random.Generator
 
 
 def turn(image: Image, degrees: float, *, fill: bool = False) -> Image:
-    """Turn about the centre, the same shape; black outside, or enlarged (to 115 %) until hardly a corner is free."""
+    """Rotate about the centre, same shape; black outside, or enlarged (to 115 %) until hardly a corner is empty."""
     rows, columns = image.shape
     angle = math.radians(abs(degrees))
     scale = min(math.cos(angle) + math.sin(angle), 1.15) if fill else 1.0
@@ -44,7 +44,7 @@ def turn(image: Image, degrees: float, *, fill: bool = False) -> Image:
 
 
 def _turn(image: Image, turns: int) -> Image:
-    """Quarter turns; an image that is not square is fitted into its old shape, as a viewer would show it."""
+    """Quarter turns; a non-square image is fitted into its old shape, as a viewer would show it."""
     turned = np.ascontiguousarray(np.rot90(image, turns))
     if turned.shape == image.shape:
         return turned

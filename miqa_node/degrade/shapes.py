@@ -1,4 +1,4 @@
-"""Foreign objects of the family "shapes": what people wear, and could take off, in front of the chest."""
+"""Foreign objects of the family "shapes": removable things that people wear in front of the chest."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def _coin(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _snap(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A press stud of a gown: brass ring of 8 to 12 mm with a knob in the middle."""
+    """A press stud of a gown: brass ring of 8 to 12 mm with a central knob."""
     snap_at(canvas, canvas.place(rng), rng.uniform(4, 6), rng.uniform(0.3, 0.6))
 
 
 def snap_at(canvas: Canvas, xy: tuple[float, float], radius_mm: float, thickness_mm: float) -> None:
-    """A press stud with its middle at ``xy`` (canvas pixels): of a gown, or of an electrode."""
+    """A press stud with its centre at ``xy`` (canvas pixels): of a gown, or of an electrode."""
     radius = radius_mm * canvas.size / canvas.pitch_mm
     mask = disc(radius, lambda r: np.where(r < 0.32, 1.0, np.where(r > 0.72, 0.85, 0.35)))
     put_round(canvas, xy, mask, MU_PER_MM["copper"] * thickness_mm)

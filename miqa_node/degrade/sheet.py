@@ -21,13 +21,13 @@ from miqa_node.taxonomy.lookup import defect_names
 FIELD_MM = 368.0
 """Width of the collimated field of the sample (Collimator edges -184 to 184 mm in its header)."""
 ZOOMED_MM = 48.0
-"""Side of the detail that is shown of defects too fine for the whole image."""
+"""Side of the detail view for defects too fine for the whole image."""
 FINE = frozenset(
     (FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE, FindingName.GRID_ARTIFACT,
      FindingName.CONTRAST_PROCESSING)
 )  # fmt: skip
 WHOLE = (3, 1)
-"""Draws of fine defects that are shown whole."""
+"""Draws of fine defects that are shown as whole images."""
 TILE_PX = 250
 USUAL_SEEDS = (3, 8, 11)
 SEEDS = {
@@ -40,7 +40,7 @@ SEEDS = {
 
 
 def write_sheets(folder: Path) -> list[Path]:
-    """One picture per finding: draws (rows) by severity 0 to 1 (columns); returns what was written."""
+    """Write one picture per finding: draws (rows) by severity 0 to 1 (columns); return the paths."""
     image = public_chest()
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -54,7 +54,7 @@ def write_sheets(folder: Path) -> list[Path]:
 
 
 def public_chest(long_side_px: int | None = None) -> Image:
-    """The sample RG1 of pydicom-data as :func:`sample_chest`; resized if asked."""
+    """The sample RG1 of pydicom-data as :func:`sample_chest`, resized on request."""
     import pydicom  # noqa: PLC0415 - only sheets and goldens need DICOM and the sample
 
     data_store = importlib.import_module("data_store")
@@ -66,7 +66,7 @@ def public_chest(long_side_px: int | None = None) -> Image:
 
 
 def sample_chest(stored: np.ndarray) -> Image:
-    """Display values of RG1: MONOCHROME1, window 15,000 wide 30,000 stretched to what the image uses."""
+    """Display values of RG1: MONOCHROME1, window 15,000 wide 30,000, stretched to the range of the image."""
     low, high = np.percentile(stored, (0.05, 99.9))
     return cast("Image", np.clip((high - stored.astype(np.float32)) / np.float32(high - low), 0, 1).astype(np.float32))
 

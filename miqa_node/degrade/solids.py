@@ -1,4 +1,4 @@
-"""Solids of known material and thickness in front of or in the patient, and the shadow that they cast by physics."""
+"""Solids of known material and thickness in front of or in the patient, and their physical shadow."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from miqa_node.degrade.physics import (
 MU_PER_MM = {"pmma": 0.023, "aluminium": 0.075, "iron": 0.95, "copper": 1.43, "gold": 8.7}
 """Linear attenuation coefficients at 60 keV (NIST XCOM), the effective energy of a 120 kV chest beam."""
 SCATTER_FRACTION = 0.2
-"""Share of the exposure that is scatter behind a grid; it fills in the shadow of what lets nothing through."""
+"""Share of scatter in the exposure behind a grid; it brightens the shadow of opaque objects."""
 DISPLAY_GAIN = 1.5
-"""What processing multiplies fine contrast with."""
+"""Gain of fine contrast in processing."""
 PSF_MM = 0.15
 FINEST_MM = 0.28
-"""Pitch of the canvas that objects are drawn on, so that half-millimetre wires are no thicker than they are."""
+"""Pitch of the canvas for objects: fine enough that half-millimetre wires keep their thickness."""
 
 SIZE = (0.7, 0.8, 0.9, 1.0)
 THICKNESS = (0.4, 0.6, 0.8, 1.0)
@@ -46,7 +46,7 @@ class Canvas:
     thickness: float
 
     def add(self, mask: NDArray[np.uint8], top: int, left: int, mu_t: float) -> None:
-        """Add ``mask``/255 times ``mu_t`` at a place; what falls outside is dropped."""
+        """Add ``mask``/255 times ``mu_t`` at a place; parts outside are dropped."""
         rows, columns = self.mu_t.shape
         y0, x0 = max(top, 0), max(left, 0)
         y1, x1 = min(top + mask.shape[0], rows), min(left + mask.shape[1], columns)
@@ -64,7 +64,7 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class SolidKind:
-    """One kind of solid: how one is drawn, the most in one image, and how often it is chosen in relation to others."""
+    """One kind of solid: its drawing function, its maximum number per image, and its relative frequency."""
 
     name: str
     draw: Callable[[Canvas, np.random.Generator], None]
@@ -78,8 +78,8 @@ def with_solids(
     """The image with solids of one of ``kinds``.
 
     E' = E·(s + (1 - s)·exp(-µt)) with scatter fraction s; severity grows with the number of objects, their size and
-    their thickness, hence with contrast times area over the lung. Blurred by the detector's PSF; noise needs no
-    second draw, since the image's own lies under the object. Sources: SCIENCE.md §1; NIST XCOM for µ.
+    their thickness, hence with contrast times area over the lung. The shadow is blurred by the detector's PSF; no noise
+    is added, as the image's own noise lies under the object. Sources: SCIENCE.md §1; NIST XCOM for µ.
     """
     fine = max(1, min(4, math.ceil(pitch_mm / FINEST_MM)))
     rows, columns = image.shape
@@ -91,7 +91,7 @@ def with_solids(
     kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
     total = int(rng.integers(1, kind.most + 1))
     shown = max(1, math.ceil(at_severity(severity, SHARE_OF_OBJECTS) * total))
-    # Every object has its own stream, so that a higher severity adds objects and moves none.
+    # Every object has its own random stream, so a higher severity adds objects but moves none.
     for stream in rng.spawn(total)[:shown]:
         kind.draw(canvas, stream)
     mu_t = canvas.mu_t
@@ -102,7 +102,7 @@ def with_solids(
 
 
 def shadow(mu_t: Image) -> Image:
-    """What an attenuation of µt adds to the display value."""
+    """Increase of the display value by an attenuation of µt."""
     through = cast("Image", cv2.exp(-np.maximum(mu_t, 0.0)))
     transmitted = np.float32(SCATTER_FRACTION) + np.float32(1 - SCATTER_FRACTION) * through
     return cast("Image", cv2.log(transmitted)) * np.float32(-DISPLAY_GAIN / (LATITUDE_DECADES * math.log(10.0)))
@@ -118,7 +118,7 @@ def disc(radius_px: float, profile: Callable[[NDArray[np.float64]], NDArray[np.f
 
 
 def put_round(canvas: Canvas, xy: tuple[float, float], mask: NDArray[np.uint8], mu_t: float) -> None:
-    """Add a square mask of odd side, such as a disc, with its middle at ``xy`` in canvas pixels."""
+    """Add a square mask of odd side, such as a disc, centred at ``xy`` in canvas pixels."""
     reach = mask.shape[0] // 2
     canvas.add(mask, round(xy[1]) - reach, round(xy[0]) - reach, mu_t)
 
@@ -136,14 +136,14 @@ def line(canvas: Canvas, points: NDArray[np.float64], diameter_mm: float, mu_per
     for share, depth in ((1.0, 0.45), (0.75, 0.3), (0.4, 0.25)):
         mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
         thick = max(1, round(width * share))
-        # A stroke cannot be thinner than a pixel: what is missing in width is taken from its depth.
+        # A stroke cannot be thinner than a pixel: a thinner wire gets less depth instead.
         thinner = min(1.0, width * share / thick)
         cv2.polylines(mask, stroke, False, round(255 * thinner), thick, cv2.LINE_AA, 4)
         canvas.add(mask, int(low[1]), int(low[0]), depth * diameter_mm * mu_per_mm)
 
 
 def curve(controls: NDArray[np.float64], steps: int = 160) -> NDArray[np.float64]:
-    """A Catmull-Rom spline through the control points, which slack cables resemble."""
+    """A Catmull-Rom spline through the control points, similar to a slack cable."""
     padded = np.vstack([2 * controls[0] - controls[1], controls, 2 * controls[-1] - controls[-2]])
     t = np.linspace(0, len(controls) - 1 - 1e-9, steps)
     i = t.astype(int)

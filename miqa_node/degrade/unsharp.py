@@ -25,7 +25,7 @@ UNSHARP_SIGMA_MM = (0.15, 0.3, 0.6, 1.0)
 def unsharp(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
     """Gaussian unsharpness of σ 0.15, 0.3, 0.6, 1 mm: focal spot, distance of the object, phosphor of a CR plate.
 
-    The two axes differ by up to 15 % because focal spots are not round. The grain of the picture stays, for the
+    The two axes differ by up to 15 % because focal spots are not round. The grain of the picture stays, because the
     detector adds its noise afterwards. Source: SCIENCE.md §1.
     """
     sigma_px = at_severity(severity, UNSHARP_SIGMA_MM) / pitch_mm
