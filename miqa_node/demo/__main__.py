@@ -23,11 +23,11 @@ from miqa_node.errors import MiqaError
 
 NODE_AE_TITLE = "MIQA"
 WANTED_PORTS = (11112, 8080, 11113)
-"""DICOM and web port of the node, DICOM port of the PACS; others are taken where these are not free."""
+"""DICOM and web port of the node, DICOM port of the PACS; a port in use is replaced by a free one."""
 
 
 def main() -> int:
-    """Run the demonstration; 0 when everything went as promised."""
+    """Run the demonstration; return 0 if everything went as promised."""
     parser = argparse.ArgumentParser(prog="python -m miqa_node.demo", description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="keep everything here; default is a temporary folder")
     parser.add_argument("--once", action="store_true", help="stop after the story instead of serving until Ctrl-C")
@@ -46,12 +46,12 @@ def main() -> int:
 
 
 def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: bool) -> bool:
-    """Start the PACS and the node, run the story, serve on request, and stop both; whether all went well."""
+    """Start the PACS and the node, run the story, serve on request, and stop both; return whether all went well."""
     samples = make_samples()
     dicom_port, web_port, pacs_port = free_ports(WANTED_PORTS)
     with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
         write_destination(folder / "node", pacs.port)
-        # A rejection is seen to arrive while one looks; elsewhere it waits for second thoughts.
+        # A short delay, so users see the rejection note arrive; real nodes wait in case a person changes the decision.
         for_show = {"MIQA_DICOM__HOST": HOST, "MIQA_DELIVER__REJECTION_DELAY_S": "5"}
         with NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port, environment=for_show) as node:
             console.print(f"A node starts as [bold]{node.command}", highlight=False)
@@ -70,7 +70,7 @@ def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: 
 
 
 def write_destination(data_dir: Path, port: int) -> None:
-    """Name the PACS as a destination that also takes rejection notes, so that a rejection can be seen to arrive."""
+    """Configure the PACS as a destination that also takes rejection notes, so users can see them arrive."""
     kinds = ", ".join(f'"{kind}"' for kind in (*sorted(default_kinds()), REJECTION))
     data_dir.mkdir(parents=True, exist_ok=True)
     (data_dir / "destinations.toml").write_text(
@@ -81,7 +81,7 @@ def write_destination(data_dir: Path, port: int) -> None:
 
 
 def finish(node: NodeProcess) -> list[str]:
-    """Stop the node; what is wrong with how it ended."""
+    """Stop the node; return the faults of its end."""
     if not node.running():
         return [f"The node ended unexpectedly.\n{node.last_lines()}"]
     code = node.stop()
@@ -89,7 +89,7 @@ def finish(node: NodeProcess) -> list[str]:
 
 
 def show(console: Console, faults: list[str]) -> bool:
-    """Print what went wrong; True when nothing did."""
+    """Print the faults; True if there are none."""
     for fault in faults:
         console.print("[red]FAILED[/red]", escape(fault), highlight=False)
     return not faults

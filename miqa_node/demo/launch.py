@@ -1,4 +1,4 @@
-"""Starts a real node as a child process, as an administrator would, and asks it over REST what it found out."""
+"""Starts a real node as a child process, as an administrator would, and reads its results over REST."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class NodeProcess:
 
     @property
     def command(self) -> str:
-        """What one would type to start the same node."""
+        """The command line that starts the same node."""
         return " ".join(["miqa-node", *self._options])
 
     def start(self) -> None:
@@ -63,7 +63,7 @@ class NodeProcess:
             raise SettingsError(f"{program} is missing: install miqa-node into the environment of {sys.executable}.")
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
-            # A session of its own: Ctrl-C reaches only the demonstration, which then stops the node.
+            # A separate session: Ctrl-C reaches only the demonstration, which then stops the node.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [program, *self._options],
                 stdin=subprocess.DEVNULL,
@@ -84,7 +84,7 @@ class NodeProcess:
             self._headers = {"Authorization": f"Bearer {self._new_token()}"}
 
     def stop(self) -> int:
-        """Ask the node to finish, and return its exit code; -9 when it had to be killed."""
+        """Ask the node to stop, and return its exit code; -9 if it had to be killed."""
         process = self._process
         if process is None:
             return 0
@@ -97,7 +97,7 @@ class NodeProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process; 0 if it was not started."""
+        """The process ID; 0 if it was not started."""
         return 0 if self._process is None else self._process.pid
 
     def running(self) -> bool:
@@ -115,7 +115,7 @@ class NodeProcess:
             self.stop()
 
     def instance(self, sop_instance_uid: str) -> dict[str, Any] | None:
-        """What the node knows of an image, None as long as it knows nothing."""
+        """The node's data on an image; None while it has none."""
         status, document = self._get(f"/api/v1/instances/{sop_instance_uid}")
         if status == HTTP_NOT_FOUND:
             return None
@@ -144,7 +144,7 @@ class NodeProcess:
             return False
 
     def _new_token(self) -> str:
-        """For a node of an earlier run whose owner has set up accounts meanwhile."""
+        """A new token, for a node of an earlier run whose owner has created accounts in the meantime."""
         program = [str(Path(sys.executable).with_name("miqa-node")), "users"]
         where = ["--data-dir", str(self._data_dir)]
         made = subprocess.run(  # noqa: S603 - our own program
@@ -165,10 +165,10 @@ class NodeProcess:
 
 
 def free_port(*preferred: int) -> int:
-    """The first of the wanted ports that is free, else any free one."""
+    """The first free port of ``wanted``, else any free port."""
     for port in (*preferred, 0):
         with closing(socket.socket()) as probe:
-            # As servers do: a port whose last connection closed a moment ago counts as free.
+            # As servers do: a port whose last connection has just closed counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
@@ -179,7 +179,7 @@ def free_port(*preferred: int) -> int:
 
 
 def free_ports(preferred: Sequence[int]) -> list[int]:
-    """One free port for each wanted one, all different."""
+    """One free port for each of ``wanted``, all different."""
     ports: list[int] = []
     for port in preferred:
         candidate = free_port(port)

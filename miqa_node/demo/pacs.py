@@ -1,4 +1,4 @@
-"""A small receiving PACS: a storage SCP that writes what it is given into a folder, and nothing else."""
+"""A minimal receiving PACS: a storage SCP that only writes received objects to a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AE_TITLE = "DEMOPACS"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One object that the PACS keeps; ``arrived_at`` (``time.monotonic``) is 0 for those of an earlier run."""
+    """One object in the PACS; ``arrived_at`` (``time.monotonic``) is 0 for objects of an earlier run."""
 
     modality: str
     sop_instance_uid: str
@@ -29,7 +29,7 @@ class Arrival:
 
 
 class ReceivingPacs:
-    """Listens on the loopback from ``start`` to ``stop``; files are named <Modality>-<SOP Instance UID>.dcm."""
+    """Listens on the loopback address from ``start`` to ``stop``; files are named <Modality>-<SOP Instance UID>.dcm."""
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder
@@ -68,7 +68,7 @@ class ReceivingPacs:
         self.stop()
 
     def find(self, sop_instance_uid: str) -> Arrival | None:
-        """The object of that UID: arrived now, or lying in the folder since an earlier run."""
+        """The object with that UID: newly arrived, or in the folder since an earlier run."""
         with self._lock:
             arrival = self._arrivals.get(sop_instance_uid)
         if arrival is not None:
@@ -77,7 +77,7 @@ class ReceivingPacs:
         return Arrival(path.name.partition("-")[0], sop_instance_uid, path) if path else None
 
     def report_about(self, sop_instance_uid: str) -> Arrival | None:
-        """The Structured Report that names this image as its evidence, of those that arrived since ``start``."""
+        """The Structured Report, received since ``start``, that lists this image as evidence."""
         with self._lock:
             return self._reports.get(sop_instance_uid)
 
@@ -110,7 +110,7 @@ def _evidence(report: Dataset) -> list[str]:
 
 
 def _no_delay(event: evt.Event) -> None:
-    # Without it every response waits up to 40 ms for the acknowledgement of the one before.
+    # Without it every response waits up to 40 ms for the acknowledgement of the previous one.
     transport = event.assoc.dul.socket
     if transport is not None and transport.socket is not None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

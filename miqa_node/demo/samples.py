@@ -34,7 +34,7 @@ _FLAGGED = frozenset({Verdict.REVIEW, Verdict.REJECT})
 
 @dataclass(frozen=True, slots=True)
 class DemoImage:
-    """One DICOM file, what it shows, and which verdicts make the demonstration a success."""
+    """One DICOM file, its description, and the expected verdicts."""
 
     title: str
     sop_class_uid: str
@@ -66,7 +66,7 @@ def _defect(
 
 
 DEFECTS = (
-    # An example that the model detects: its card gives how much motion it misses (some directions and double outlines).
+    # An example that the model detects; its card states the motion that it misses (some directions, double outlines).
     _defect(FindingName.MOTION_BLUR, "4 mm of motion", "SIM-MOTION", 1.0, seed=0),
     _defect(FindingName.FOREIGN_OBJECT, "objects on the chest", "SIM-OBJECT", 1.0, seed=5),
     _defect(FindingName.NOISE, "1/16 of the dose", "SIM-DOSE", 1.0),
@@ -76,7 +76,7 @@ DEFECTS = (
 
 
 def make_samples() -> list[DemoImage]:
-    """All samples, the real ones first. The same bytes and UIDs every time, so sending them twice changes nothing.
+    """All samples, the real ones first. Bytes and UIDs are always the same, so sending them twice changes nothing.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _degraded(path: Path, defect: SimulatedDefect) -> DemoImage:
 
 
 def _derive(source: Dataset, defect: SimulatedDefect) -> Dataset:
-    """The header of a derived image (PS3.3 C.7.6.1.1.3) that names the simulation wherever viewers show text."""
+    """The header of a derived image (PS3.3 C.7.6.1.1.3) that names the simulation in all texts that viewers show."""
     dataset = deepcopy(source)
     name = defect.finding.replace("_", " ")
     comment = f"SIMULATED {name}: {defect.title}, severity {defect.severity:g}"
@@ -140,7 +140,7 @@ def _derive(source: Dataset, defect: SimulatedDefect) -> Dataset:
 
 
 def _set_pixels(dataset: Dataset, display: Image) -> None:
-    """Stored values that the source's own window shows as ``display``: PS3.3 C.11.2.1.2.1, turned round."""
+    """Stored values that the source's own window shows as ``display``: the inverse of PS3.3 C.11.2.1.2.1."""
     centre, width = float(dataset.WindowCenter), float(dataset.WindowWidth)
     levels = 1.0 - display if dataset.PhotometricInterpretation == "MONOCHROME1" else display
     stored = np.rint((centre - 0.5) + (levels.astype(np.float64) - 0.5) * (width - 1.0))

@@ -1,4 +1,4 @@
-"""The demonstration's modality: pushes files over one association, as a scanner does after an examination."""
+"""The demonstration's modality: sends files over one association, as a scanner does after an examination."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MODALITY_AE_TITLE = "DEMOMODALITY"
 
 @dataclass(frozen=True, slots=True)
 class StoreReceipt:
-    """How one C-STORE ended; the response was there at ``finished_at``, on the clock of ``time.monotonic``."""
+    """Outcome of one C-STORE; ``finished_at`` (``time.monotonic``) is the time of the response."""
 
     finished_at: float
     error: str = ""
 
 
 def send(samples: Sequence[DemoImage], node: DestinationConfig, settings: DeliverSettings) -> list[StoreReceipt]:
-    """Store each sample at the node, in order; a failure does not keep the others back."""
+    """Send each sample to the node, in order; continue after a failure."""
     outcomes = []
     with closing(connect(node, DeliveryContext(settings, MODALITY_AE_TITLE))) as modality:
         for sample in samples:

@@ -1,4 +1,4 @@
-"""Shows some radiographs being sent, judged, reported to a PACS and listed for review, and reports faults."""
+"""Shows how the node receives, judges and lists some radiographs and reports them to a PACS, and checks for faults."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STYLES = {
 
 @dataclass(slots=True)
 class DemoOutcome:
-    """What became of one sample."""
+    """The outcome for one sample."""
 
     sample: DemoImage
     sent: StoreReceipt
@@ -58,7 +58,7 @@ class DemoOutcome:
 
 
 def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequence[DemoImage]) -> list[str]:
-    """Send, wait, show; what went wrong, nothing when all went well."""
+    """Send, wait, show; return the faults, empty if all went well."""
     console.rule("1. A modality sends radiographs over C-STORE")
     started = time.monotonic()
     sent = send(samples, modality_target(node), load_settings().deliver)
@@ -78,14 +78,14 @@ def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequ
 
 
 def modality_target(node: NodeProcess) -> DestinationConfig:
-    """The node as the modality knows it."""
+    """The node as a destination of the modality."""
     return CStoreConfig(name="node", ae_title=node.ae_title, host=HOST, port=node.dicom_port)
 
 
 def wait(
     outcomes: Sequence[DemoOutcome], node: NodeProcess, pacs: ReceivingPacs, limit_s: float = VERDICT_LIMIT_S
 ) -> None:
-    """Wait for every verdict, and then for every object that the verdicts brought forth, each within its limit."""
+    """Wait for every verdict, and then for every resulting object, each within its limit."""
     waiting = [outcome for outcome in outcomes if not outcome.sent.error]
     until = time.monotonic() + limit_s
     while waiting and time.monotonic() < until and node.running():
@@ -100,13 +100,13 @@ def wait(
                 if arrival is not None and kind not in outcome.arrivals:
                     outcome.arrivals[kind] = arrival
                     outcome.arrived_after_s = time.monotonic() - outcome.sent.finished_at
-        # The verdict precedes its result objects by a moment; every image has at least a report.
+        # The verdict briefly precedes its result objects; every image has at least a report.
         waiting = [o for o in waiting if not o.disposition or not o.results or len(o.arrivals) < len(o.results)]
         time.sleep(POLL_S)
 
 
 def faults(outcomes: Sequence[DemoOutcome], worklist: Sequence[dict[str, Any]]) -> list[str]:
-    """Every way in which the outcome is not what the demonstration promises."""
+    """All deviations of the outcome from what the demonstration promises."""
     listed = {item["study_instance_uid"] for item in worklist if item["state"] == WorklistState.OPEN}
     messages = []
     for outcome in outcomes:
@@ -196,7 +196,7 @@ def _worklist_table(items: Sequence[dict[str, Any]]) -> Table:
 
 
 def addresses(node: NodeProcess, pacs: ReceivingPacs) -> Panel:
-    """Where everything can be reached while it runs."""
+    """The addresses of all parts while they run."""
     lines = [
         f"DICOM     {node.ae_title}@{HOST}:{node.dicom_port}",
         f"Worklist  http://{HOST}:{node.web_port}/",

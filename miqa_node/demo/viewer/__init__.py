@@ -1,1 +1,1 @@
-"""Shows a study with its results as a reading room would: an Orthanc with DICOMweb and the OHIF viewer before it."""
+"""Shows a study with its results as in a reading room: an Orthanc with DICOMweb behind the OHIF viewer."""

@@ -20,11 +20,11 @@ from miqa_node.demo.viewer.site import site
 from miqa_node.errors import MiqaError
 
 WANTED_PORTS = (3000, 8042)
-"""Of the viewer and of the archive; others are taken where these are not free."""
+"""Ports of the viewer and of the archive; a port in use is replaced by a free one."""
 
 
 def main() -> int:
-    """Show the results; 0 when somebody stopped it, 1 when it could not start."""
+    """Show the results; return 0 after a normal stop, 1 if it could not start."""
     parser = argparse.ArgumentParser(prog="python -m miqa_node.demo.viewer", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True, help="where `make run` keeps the demonstration")
     options = parser.parse_args()
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def show(console: Console, folder: Path, stop: threading.Event) -> None:
-    """Serve the viewer on the results in ``folder`` until ``stop``; without results the demonstration runs first."""
+    """Serve the viewer with the results in ``folder`` until ``stop``; if there are none, run the demonstration."""
     viewer_port, archive_port = free_ports(WANTED_PORTS)
     with (
         tempfile.TemporaryDirectory(prefix="miqa-viewer-") as storage,
@@ -58,7 +58,7 @@ def show(console: Console, folder: Path, stop: threading.Event) -> None:
 
 
 def results(console: Console, folder: Path) -> list[Path]:
-    """What the demonstration's PACS was sent."""
+    """The objects that the demonstration's PACS has received."""
     files = sorted((folder / "pacs").glob("*.dcm"))
     if not files:
         console.print("There are no results yet; running the demonstration first.")

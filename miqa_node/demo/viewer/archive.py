@@ -1,4 +1,4 @@
-"""A small archive with DICOMweb behind the viewer: Debian's Orthanc with its plug-in, on a port of the loopback."""
+"""A small archive with DICOMweb behind the viewer: Debian's Orthanc with its plug-in, on a loopback port."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class Archive:
     port: int
 
     def store(self, data: bytes) -> None:
-        """Keep one DICOM file."""
+        """Store one DICOM file."""
         self._call("POST", "/instances", data)
 
     def studies(self) -> list[str]:
-        """Study Instance UIDs of what it holds."""
+        """Study Instance UIDs in the archive."""
         return [str(study["MainDicomTags"]["StudyInstanceUID"]) for study in self._call("GET", "/studies?expand")]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         for patient in self._call("GET", "/patients"):
             self._call("DELETE", f"/patients/{patient}")
 
     def answers(self) -> bool:
-        """Whether it listens."""
+        """Whether the archive listens."""
         try:
             self._call("GET", "/system")
         except OSError:
@@ -74,7 +74,7 @@ def archive(folder: Path, port: int) -> Iterator[Archive]:
         raise SettingsError(f"Not installed: {', '.join(lacking)} (Debian: {packages}).")
     settings = folder / "orthanc.json"
     settings.write_text(json.dumps(_settings(folder / "storage", port)), "utf-8")
-    # A session of its own: Ctrl-C goes to its parent process, which then stops it.
+    # A separate session: Ctrl-C goes to the parent process, which then stops it.
     process = subprocess.Popen(  # noqa: S603 - a fixed program
         [ORTHANC, settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

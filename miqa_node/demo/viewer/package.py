@@ -1,4 +1,4 @@
-"""Fetches the OHIF viewer as its makers publish it for npm: one version, known by its digest, kept for next time."""
+"""Fetches the OHIF viewer from npm: one version, checked by its digest, and cached."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def viewer_files(cache: Path | None = None) -> Path:
     SettingsError
         npm is not installed.
     MiqaError
-        npm could not fetch the package, or it is not the one that was pinned.
+        npm could not fetch the package, or it is not the pinned one.
     """
     target = (cache or _user_cache()) / f"ohif-{VERSION}"
     if not target.exists():
@@ -34,7 +34,7 @@ def viewer_files(cache: Path | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as work:
             _unpack(_fetch(Path(work)))
-            # Last, so that an existing folder is complete.
+            # Last, so an existing folder is always complete.
             (Path(work) / "package" / "dist").rename(target)
     return target
 

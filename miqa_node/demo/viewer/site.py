@@ -1,4 +1,4 @@
-"""Serves the viewer's files and, under the same address, the archive's DICOMweb: nothing leaves the machine."""
+"""Serves the viewer's files and, at the same address, the archive's DICOMweb: nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SETTINGS = Path(__file__).with_name("app-config.js")
 DICOMWEB_PATHS = ("/dicom-web/", "/wado", "/api/dicom-web/")
 FORWARD_LIMIT_S = 60.0
 MAX_BODY_BYTES = 1_000_000_000
-"""What the viewer may send to the archive at once; it stores only what a person saves."""
+"""Maximum size of a request from the viewer to the archive; it only stores what a person saves."""
 
-# The viewer computes in web workers with shared memory, for which browsers want these.
+# Browsers require these headers for web workers with shared memory, which the viewer uses.
 ISOLATION = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -29,12 +29,12 @@ ISOLATION = {
 }
 SCRIPT_SUFFIXES = (".js", ".mjs")
 KEPT_S = 3600
-"""How long browsers keep the viewer's programs, whose names change with their content."""
+"""Time for which browsers cache the viewer's scripts, whose names change with their content."""
 
 
 @contextmanager
 def site(files: Path, archive_port: int, port: int = 0, root: str = "") -> Iterator[str]:
-    """Serve until the block ends; the address of the viewer. ``root`` is where the archive has ``/dicom-web``."""
+    """Serve until the block ends; yields the viewer's address. ``root`` is the archive's path before ``/dicom-web``."""
     server = ThreadingHTTPServer((HOST, port), partial(_ViewerHandler, files.resolve(), archive_port, root))
     server.daemon_threads = True
     thread = start_brief_thread("viewer", server.serve_forever)
@@ -51,10 +51,10 @@ class _ViewerHandler(BaseHTTPRequestHandler):
 
     def __init__(self, files: Path, archive_port: int, root: str, *connection: Any) -> None:
         self._files, self._archive_port, self._root = files, archive_port, root
-        super().__init__(*connection)  # which answers until the connection ends
+        super().__init__(*connection)  # it answers until the connection ends
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing: addresses hold UIDs."""
+        """Log nothing: addresses contain UIDs."""
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -77,13 +77,13 @@ class _ViewerHandler(BaseHTTPRequestHandler):
         if not file.is_file() or not file.is_relative_to(self._files):
             if PurePosixPath(path).suffix:
                 return self._answer(404, b"", "text/plain")
-            file = self._files / "index.html"  # the viewer's own pages have addresses without a file
+            file = self._files / "index.html"  # the viewer's own pages have addresses without files
         guessed = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         kind = "text/javascript" if file.suffix in SCRIPT_SUFFIXES else guessed
         return self._answer(200, file.read_bytes(), kind, 0 if file.suffix == ".html" else KEPT_S)
 
     def _forward(self, body: bytes | None = None) -> None:
-        # Host stays: the archive makes the addresses in its answers from it, which then lead here.
+        # Host stays: the archive builds the addresses in its responses from it, so they point here.
         headers = {name: value for name in ("Accept", "Content-Type", "Host") if (value := self.headers.get(name))}
         with closing(http.client.HTTPConnection(HOST, self._archive_port, timeout=FORWARD_LIMIT_S)) as connection:
             path = self.path if self.path.startswith("/api/") else f"{self._root}{self.path}"
