@@ -1,1 +1,1 @@
-"""What gets one verdict: a projection image, a series, a note or anything else. Kinds of objects differ here."""
+"""Units that get one verdict: a projection image, a series, a note or another object. Kinds of objects differ here."""

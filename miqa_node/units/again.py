@@ -1,6 +1,6 @@
-"""Corrects what archives hold: which reports a new one replaces, and which key objects no longer hold.
+"""Corrects results in archives: finds the reports that a new one replaces, and the key objects to withdraw.
 
-An image is corrected when it is judged again, and when a person decides about it.
+Results are corrected when an image is judged again, and when a person decides about it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from miqa_node.units.base import Unit, UnitContext
 
 
 def earlier_reports(instance: StoredInstance, context: UnitContext) -> Sequence[Path]:
-    """The file of the newest report so far; empty for a first judgement."""
+    """The newest report so far, as a file; empty for a first judgement."""
     return _files(instance, context, SR, REPORT)[-1:]
 
 
 def withdrawals(
     instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
 ) -> Sequence[MadeObject]:
-    """One object for each key object that held until the image was judged again."""
+    """One withdrawal for each key object that was valid until the image was judged again."""
     if not instance.generation:
         return []
     return _withdraw(_notes(instance, context), assessment, disposition, context)
@@ -50,10 +50,10 @@ def amendments(
     review: Review,
     context: UnitContext,
 ) -> Sequence[MadeObject]:
-    """What archives get when a person decided: a new report, and the key object of a good image is withdrawn.
+    """Objects for archives after a person's decision: a new report, and a withdrawal of a good image's key object.
 
-    If such a decision is taken back or replaced by another, the key object is made again. Nothing follows for an image
-    without a report: nobody received one.
+    If such a decision is taken back or replaced by another, the key object is made again. An image without a report
+    needs none of these.
     """
     subject = unit.subject(instance, assessment, context, amends=True)
     if subject is None or not earlier_reports(instance, context):
@@ -92,6 +92,6 @@ def _files(instance: StoredInstance, context: UnitContext, kind: ResultKind, sop
     for one in made:
         try:
             files.append(context.artifacts.path(one.object_key))
-        except NotFoundError:  # a file that is no longer kept cannot be referred to: only the file holds its series
+        except NotFoundError:  # a removed file cannot be referenced: only the file states its series
             continue
     return files

@@ -1,4 +1,4 @@
-"""Attempts to judge a unit: how many there were, and whether the image or the node is to blame when one fails."""
+"""Attempts to judge a unit: counts them, and decides whether the image or the node is to blame for a failure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from miqa_node.units.base import Unit, UnitContext, not_assessed, unit_of
 
 
 class Attempts:
-    """``limit`` is how often an image may be begun; ``faults`` tells whether the node itself is at fault."""
+    """``limit`` is the maximum number of attempts per image; ``faults`` detects faults of the node."""
 
     def __init__(self, context: UnitContext, units: Sequence[Unit[Any]], limit: int, faults: FaultJudge | None) -> None:
         self._context = context
@@ -32,7 +32,7 @@ class Attempts:
         self._faults = faults
 
     def begin(self, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
-        """Count a new attempt; None if nothing is left to do. Raises ResourcesError while the node is at fault."""
+        """Count a new attempt; None if nothing remains to be done. ResourcesError while the node is at fault."""
         if self._faults is not None:
             with self._forgetting(digest):
                 self._faults.check()
@@ -40,12 +40,12 @@ class Attempts:
             return judgements.begin(transaction, digest)
 
     def is_over(self, attempt: int) -> bool:
-        """Whether the image was begun too often."""
+        """Whether the number of attempts exceeds the limit."""
         return attempt > self._limit
 
     @contextmanager
     def counted(self, instance: StoredInstance) -> Iterator[None]:
-        """An attempt that lacks resources does not count: the image is not to blame, and is not quarantined."""
+        """Undo the count if resources are missing: the image is not to blame, and is not quarantined."""
         try:
             yield
         except Exception as error:
@@ -55,9 +55,9 @@ class Attempts:
             raise
 
     def judge(self, instance: StoredInstance, attempt: int) -> AssessorResult:
-        """Have the unit read and judge the image; what cannot be judged is NOT_ASSESSED with the reason."""
+        """Let the unit read and judge the image; an image that cannot be judged is NOT_ASSESSED with the reason."""
         if self.is_over(attempt):
-            # It killed its worker every time: an answer for people is better than another dead worker.
+            # The image killed its worker every time: a reason for people is better than another dead worker.
             self.blame(instance, "its worker died")
             reason = f"The assessment was begun {attempt - 1} times and never finished."
             return not_assessed(instance, reason, quarantined=True)
@@ -66,12 +66,12 @@ class Attempts:
             content = unit.read(instance, self._context, clock)
             result = unit.judge(instance, content, self._context)
         except DecodeError as error:
-            # Pixels may be damaged in many images of one sender; a decoder that dies or hangs is another matter.
+            # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
             self.blame(instance, "the decoder died or hung" if isinstance(error, DecodeLimitError) else "")
             return not_assessed(instance, f"The pixels could not be decoded: {error}")
         except RemovedError as error:
             if instance.generation:
-                raise  # the verdict that it has is better than no verdict
+                raise  # the existing verdict is better than none
             return not_assessed(instance, str(error))
         if self._faults is not None:
             self._faults.succeeded()
@@ -80,14 +80,14 @@ class Attempts:
         return replace(result, assessment=assessment)
 
     def blame(self, instance: StoredInstance, fault: str) -> None:
-        """Raise ResourcesError, so that the image waits, if not the image but the node is at fault."""
+        """Raise ResourcesError, so the image waits, if the node is at fault and not the image."""
         if self._faults is not None:
             with self._forgetting(instance.digest):
                 self._faults.blame(instance.digest, fault)
 
     @contextmanager
     def _forgetting(self, digest: InstanceDigest) -> Iterator[None]:
-        """Attempts that failed while the node was at fault do not count."""
+        """Do not count an attempt that failed while the node was at fault."""
         try:
             yield
         except ResourcesError:

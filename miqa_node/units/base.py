@@ -1,7 +1,7 @@
 """The interface of units: a unit is the smallest thing that gets a verdict, such as an image or a series.
 
-A unit of another distribution is an entry point of the group ``miqa.units`` that refers to a :class:`Unit`. It is asked
-before the built-in ones, so it may take over whatever it covers.
+A unit of another distribution is an entry point of the group ``miqa.units`` that refers to a :class:`Unit`. It comes
+before the built-in units, so it takes over all objects that it covers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from miqa_node.units.kinds import is_image
 
 Returned = TypeVar("Returned")
 Content = TypeVar("Content")
-"""What a unit reads from the object store before it is judged."""
+"""Content that a unit reads from the object store before judging."""
 
 CONFLICTING = PlausibilityIssue(
     "conflicting_instance",
@@ -46,7 +46,7 @@ CONFLICTING = PlausibilityIssue(
 
 
 class Decode(Protocol):
-    """Decodes one frame of a file, counted from 0; DecodeError gives the reason if it cannot."""
+    """Decodes one frame of a file, counted from 0; DecodeError gives the reason if that fails."""
 
     def __call__(self, path: Path, frame: int = 0) -> Radiograph:
         """Shape and values as in :class:`Radiograph`."""
@@ -54,18 +54,18 @@ class Decode(Protocol):
 
 
 class Runner(Protocol):
-    """Runs a function where its failure does no harm: in a worker process, or here."""
+    """Runs a function where its failure does no harm: in a worker process, or in this process."""
 
     def __call__(self, function: Callable[..., Returned], *arguments: Any, sender: str = "") -> Returned:
-        """The result of the function, whose work is for that sender. What it raises is raised here."""
+        """The result of the function, run on behalf of that sender. Its exceptions are raised here."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ImagingTools:
-    """How a file becomes a header and pixels.
+    """Tools that read header and pixels of a file.
 
-    Slices of series are measured where ``run`` runs, ``count`` at a time, and decoded there by ``there``.
+    Slices of series are measured by ``run``, ``count`` at a time, and decoded there with ``there``.
     """
 
     read_header: Callable[[Path], tuple[Header, StudyRecord]]
@@ -82,32 +82,32 @@ class ImagingTools:
 
 @dataclass(frozen=True, slots=True)
 class JudgedImage:
-    """One image after it was decoded, measured and judged: ``preview`` is the small PNG that pages show."""
+    """One decoded, measured and judged image; ``preview`` is the small PNG for pages."""
 
     result: AssessorResult
     preview: bytes
 
 
 class FileJudge(Protocol):
-    """Decodes one frame of a file, counted from 0, and has the models in force judge it."""
+    """Decodes one frame of a file, counted from 0, and judges it with the models in force."""
 
     def __call__(self, instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
-        """What came of it; DecodeError gives the reason if it cannot be decoded, or needs too much."""
+        """The judged image; DecodeError gives the reason if it cannot be decoded, or needs too much time or memory."""
         ...
 
 
 def run_here(function: Callable[..., Returned], *arguments: Any, sender: str = "") -> Returned:  # noqa: ARG001
-    """A :class:`Runner` for a process that does one thing at a time."""
+    """A :class:`Runner` for a process that does one task at a time."""
     return function(*arguments)
 
 
 @dataclass(frozen=True, slots=True)
 class JudgingTools:
-    """The models and the policy in force, and ``certify``, which states how far a verdict can be trusted.
+    """The models and the policy in force, and ``certify``, which states the reliability of a verdict.
 
-    ``image`` decodes and judges one image. ``shadow`` judges the same images silently, after their verdict is out.
-    ``series`` gives the package that judges CT and MR series, None if they are only measured. ``silence`` says why
-    verdicts are only recorded, empty if not.
+    ``image`` decodes and judges one image. ``shadow`` judges the same images in the background, after their verdict.
+    ``series`` returns the package for CT and MR series, None if they are only measured. ``silence`` gives the reason
+    why verdicts are only recorded; empty if they are not silent.
     """
 
     image: FileJudge
@@ -120,9 +120,9 @@ class JudgingTools:
 
 @dataclass(frozen=True, slots=True)
 class ReportingTools:
-    """How results are made: ``kinds`` are those that some destination asks for, ``enhance`` makes the enhanced copy.
+    """Tools that make results: ``kinds`` are those that some destination requests, ``enhance`` makes the enhanced copy.
 
-    ``run`` is given the functions that make them, with ``decode`` and ``enhance`` for those that need pixels.
+    ``run`` runs the functions that make them, with ``decode`` and ``enhance`` for those that need pixels.
     """
 
     settings: ReportSettings
@@ -134,7 +134,7 @@ class ReportingTools:
 
 @dataclass(frozen=True, slots=True)
 class UnitContext:
-    """What a unit may use. ``max_slices`` limits the length of a series."""
+    """The tools of a unit. ``max_slices`` limits the length of a series."""
 
     database: Database
     artifacts: Artifacts
@@ -145,37 +145,37 @@ class UnitContext:
 
 
 class Unit(ABC, Generic[Content]):
-    """One kind of thing that gets a verdict. Units hold no state: the pipeline calls them from several threads."""
+    """One kind of unit. Units hold no state: the pipeline calls them from several threads."""
 
     name: str
     is_exposure: bool = False
-    """Whether it counts as an exposure in the analysis."""
+    """Whether the unit counts as an exposure in the analysis."""
     needs_others: bool = False
-    """Whether it is judged with other instances, as a slice is with its series."""
+    """Whether an instance is judged together with others, such as a slice with its series."""
     is_guard: bool = False
-    """Whether it comes before all other units."""
+    """Whether the unit comes before all others."""
     is_last_resort: bool = False
-    """Whether it applies only if no other unit covers the object."""
+    """Whether the unit applies only if no other covers the object."""
 
     @abstractmethod
     def covers(self, header: Header) -> bool:
         """Whether an object belongs to this unit, by its header alone."""
 
     def is_image(self, header: Header) -> bool:
-        """Whether an object of this unit shows the patient, and so counts as an image of its study."""
+        """Whether an object of this unit shows the patient; it then counts as an image of its study."""
         return is_image(header)
 
     def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
-        """Queue the work on a new object in the transaction that records it; by default one job per object."""
+        """Queue the job for a new object in the transaction that records it; by default one job per object."""
         queue.enqueue_assess(transaction, received.digest, received.calling_ae_title)
 
     @abstractmethod
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Content:
-        """Read what is to be judged; DecodeError makes the verdict NOT_ASSESSED with that reason."""
+        """Read the content to judge; a DecodeError makes the verdict NOT_ASSESSED with its reason."""
 
     @abstractmethod
     def judge(self, instance: StoredInstance, content: Content, context: UnitContext) -> AssessorResult:
-        """Judge the content and store what later stages need. A second run must give the same result."""
+        """Judge the content and store the data for later stages. A second run must give the same result."""
 
     def outputs(
         self,
@@ -195,7 +195,7 @@ class Unit(ABC, Generic[Content]):
         *,
         amends: bool = False,  # noqa: ARG002
     ) -> ReportSubject | None:
-        """What reports are about; None if there are none. With ``amends`` a report replaces those of this judgement."""
+        """The subject of reports; None if there are none. With ``amends`` a report replaces those of this judgement."""
         return None
 
     def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:  # noqa: ARG002
@@ -228,7 +228,7 @@ def unit_of(header: Header, units: Iterable[Unit[Any]]) -> Unit[Any]:
 
 
 def not_assessed(instance: StoredInstance, reason: str, *, quarantined: bool = False) -> AssessorResult:
-    """An assessment that consists of the reason why there is nothing else in it."""
+    """An assessment that contains only the reason why the image was not assessed."""
     now = datetime.now(UTC)
     return AssessorResult(
         Assessment(
@@ -243,7 +243,7 @@ def not_assessed(instance: StoredInstance, reason: str, *, quarantined: bool = F
 
 
 def with_conflict(result: AssessorResult, *, conflicting: bool) -> AssessorResult:
-    """The result, with an issue if another object came under the same UID earlier."""
+    """The result, with an issue if an earlier object had the same UID."""
     if not conflicting:
         return result
     assessment = result.assessment

@@ -1,4 +1,4 @@
-"""What projection images and other images have in common: one decoded image, judged alone."""
+"""Common functions of projection images and other images: one decoded image, judged alone."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from miqa_node.units.base import Decode, FileJudge, JudgedImage, UnitContext, wi
 from miqa_node.units.kinds import image_traits, is_slide
 
 PREVIEW_SIDE = 512
-"""Longer side, in pixels, of the preview that pages show."""
+"""Longer side, in pixels, of the preview for pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class FramePlace:
-    """Where one frame lies: a file, and its number counted from 0."""
+    """Location of one frame: a file, and the frame number, counted from 0."""
 
     path: Path
     frame: int
 
 
 def read_image(instance: StoredInstance, context: UnitContext) -> FramePlace:
-    """Where the frame that stands for the object lies; it is decoded where it is judged."""
+    """Location of the representative frame; the worker that judges it also decodes it."""
     return FramePlace(context.artifacts.path(instance.object_key), frame_of(instance, context))
 
 
 def judge_image(instance: StoredInstance, place: FramePlace, context: UnitContext) -> AssessorResult:
-    """Have the image decoded and judged, keep its preview, and offer it to the shadow model."""
+    """Decode and judge the image, store its preview, and offer it to the shadow model."""
     judging, traits = context.judging, image_traits(instance.header)
     judged = judging.image(instance, place.path, place.frame)
     context.artifacts.keep_preview(instance.digest, judged.preview)
@@ -70,7 +70,7 @@ def image_outputs(
     context: UnitContext,
     enhance: Callable[[Radiograph], Enhanced | None] | None = None,
 ) -> Sequence[MadeObject]:
-    """Report, segmentation, key object and whatever else a destination asks for."""
+    """Report, segmentation, key object and other objects that destinations request."""
     image = reported_image(instance, assessment, context, enhance, amends=instance.generation > 0)
     made = make(image, instance, assessment, disposition, context)
     return [*made, *withdrawals(instance, assessment, disposition, context)]
@@ -80,7 +80,7 @@ def make(
     subject: ReportSubject, instance: StoredInstance, assessment: Assessment, disposition: Disposition,
     context: UnitContext, kinds: set[ResultKind] | None = None,
 ) -> Sequence[MadeObject]:  # fmt: skip
-    """The objects about the subject that some destination asks for, of these kinds if they are given."""
+    """The objects about the subject that destinations request; limited to ``kinds`` if given."""
     reporting, sender = context.reporting, instance.calling_ae_title
     kinds = reporting.kinds() if kinds is None else kinds
     return reporting.run(make_objects, subject, assessment, disposition, reporting.settings, kinds, sender=sender)
@@ -94,9 +94,9 @@ def reported_image(
     *,
     amends: bool = False,
 ) -> ReportedImage:
-    """The image with its maps and a way to its pixels; with ``amends`` its report replaces the newest one."""
+    """The image with its maps and access to its pixels; with ``amends`` its report replaces the newest one."""
     source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
-    # Pixels are not kept between durable steps: an output that needs them has them decoded once more.
+    # Pixels are not kept between durable steps: an output that needs them decodes them again.
     decode = partial(context.reporting.decode, source, frame) if assessment.decoder else None
     return ReportedImage(
         source,
@@ -116,5 +116,5 @@ def frame_of(instance: StoredInstance, context: UnitContext) -> int:
 
 
 def keep_preview(instance: StoredInstance, radiograph: Radiograph, context: UnitContext) -> None:
-    """Keep the small picture that pages show."""
+    """Store the preview for pages."""
     context.artifacts.keep_preview(instance.digest, preview_png(radiograph, PREVIEW_SIDE))

@@ -1,4 +1,4 @@
-"""Says of a header what kind of object it belongs to: a projection image, a slice, another image, or none."""
+"""Determines the kind of an object from its header: projection image, slice, other image, or no image."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from miqa_node.domain.traits import ImageTraits, SeriesTraits
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
-# Families of storage SOP classes (PS3.4 B.5) whose pixels, if any, are not a picture of the patient. Segmentations,
-# presentation states and documents among them are what this node itself sends: a PACS that routes them back must
-# not start a new round.
+# Families of storage SOP classes (PS3.4 B.5) whose pixels, if any, are not a picture of the patient. The node itself
+# sends segmentations, presentation states and documents: if a PACS routes them back, the node must not judge them.
 _NOT_IMAGES = {
     "9": "waveforms",
     "11": "presentation states",
@@ -60,7 +59,7 @@ _NO_MODEL = "No model judges CT or MR series; they are measured."
 _SERIES_TRAITS = {
     "CT": SeriesTraits(_NO_MODEL, may_show_phantom=True, hounsfield=True),
     "MR": SeriesTraits(_NO_MODEL, may_show_phantom=True),
-    # A head in PET is as round and even as a bottle.
+    # In PET a head is as round and uniform as a bottle.
     "PT": SeriesTraits("No model judges PET series."),
 }
 PHANTOM_MODALITIES = frozenset(name for name, traits in _SERIES_TRAITS.items() if traits.may_show_phantom)
@@ -70,7 +69,7 @@ def is_image(header: Header) -> bool:
     """Whether the object has pixels that show the patient.
 
     No for segmentations, presentation states, reports, key objects, radiotherapy objects other than portal
-    images, parametric maps, waveforms and documents. Private SOP classes are images when they have pixels.
+    images, parametric maps, waveforms and documents. Private SOP classes are images if they have pixels.
     """
     if not (header.has_pixels and header.rows and header.columns) or header.modality in NOT_IMAGE_MODALITIES:
         return False
@@ -81,16 +80,16 @@ def is_image(header: Header) -> bool:
 def is_projection(header: Header) -> bool:
     """Whether the object is a single X-ray exposure, which is assessed as soon as it is stored.
 
-    Yes for CR, DX, MG, intra-oral and panoramic images, for single-frame XA and RF (a spot film or a photo run's
-    single shot), and for monochrome single-frame secondary captures that name such a modality (digitised film).
-    No for cine runs and tomosynthesis (many frames), for colour (photographs, screenshots, this node's own
-    overlays), for the enhanced images that this node makes, and for CT localizers, which are judged with their series.
+    Yes for CR, DX, MG, intra-oral and panoramic images, for single-frame XA and RF (a spot film, or a single shot of a
+    run), and for monochrome single-frame secondary captures with such a modality (digitised film). No for cine runs
+    and tomosynthesis (many frames), for colour (photographs, screenshots, this node's overlays), for enhanced images
+    from this node, and for CT localizers, which are judged with their series.
     """
     return header.number_of_frames <= 1 and _is_radiograph(header)
 
 
 def is_run(header: Header) -> bool:
-    """Whether the object has many frames of the kind that :func:`is_projection` accepts singly: cine, multi-frame DX.
+    """Whether the object is a multi-frame image of a kind that :func:`is_projection` accepts: cine, multi-frame DX.
 
     One frame represents it (:mod:`miqa_node.imaging.representative`).
     """
@@ -103,7 +102,7 @@ def is_slide(header: Header) -> bool:
 
 
 def is_own(header: Header) -> bool:
-    """Whether this node made the image, which a PACS then routed back; its phantoms are originals."""
+    """Whether this node made the image and a PACS routed it back; its phantoms count as originals."""
     return header.manufacturer == MANUFACTURER and header.image_type[:1] == ("DERIVED",)
 
 
@@ -128,14 +127,14 @@ def is_slice(header: Header) -> bool:
 
 
 def series_traits(header: Header) -> SeriesTraits:
-    """How the series of a slice is judged."""
+    """Traits for judging the series of a slice."""
     return _SERIES_TRAITS[header.modality]
 
 
 def image_traits(header: Header) -> ImageTraits:
-    """How an image is measured and what its header should hold.
+    """Traits of an image: how it is measured, and the required attributes of its header.
 
-    The module of a Secondary Capture has neither geometry nor exposure (PS3.3 A.8).
+    A Secondary Capture has neither geometry nor exposure (PS3.3 A.8).
     """
     if not is_projection(header):
         return ImageTraits(is_radiograph=is_run(header))

@@ -12,7 +12,7 @@ from miqa_node.units.other import NOT_AN_IMAGE
 
 
 class NoteUnit(Unit[None]):
-    """Not judged itself; it becomes labels of the images that it names."""
+    """Is not judged itself; it becomes labels of the referenced images."""
 
     name = "note"
 
@@ -28,7 +28,7 @@ class NoteUnit(Unit[None]):
         return not_assessed(instance, NOT_AN_IMAGE)
 
     def note(self, instance: StoredInstance, context: UnitContext) -> RejectionNote | None:
-        """The rejection; None if its title is not one."""
+        """The rejection; None if the title is not a rejection."""
         return read_note(context.artifacts.path(instance.object_key))
 
 

@@ -1,4 +1,4 @@
-"""Everything that no other unit covers: images such as ultrasound and cine runs, and objects without pixels."""
+"""Objects that no other unit covers: images such as ultrasound and cine runs, and objects without pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_AN_IMAGE = "The object is not an image."
 
 
 class OtherUnit(Unit["FramePlace | None"]):
-    """Images are measured and judged as far as that is possible, and reported, if only to say why they were not."""
+    """Images are measured and judged as far as possible, and reported, if only with a reason."""
 
     name = "other"
     is_last_resort = True
@@ -32,7 +32,7 @@ class OtherUnit(Unit["FramePlace | None"]):
         return True
 
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> FramePlace | None:  # noqa: ARG002
-        """Where the image lies; None if the object is not an image."""
+        """Location of the frame; None if the object is not an image."""
         return read_image(instance, context) if is_image(instance.header) else None
 
     def judge(self, instance: StoredInstance, content: FramePlace | None, context: UnitContext) -> AssessorResult:
@@ -42,9 +42,9 @@ class OtherUnit(Unit["FramePlace | None"]):
     def outputs(
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
     ) -> Sequence[MadeObject]:
-        """As for a projection image, but those of a series that were not assessed share one report.
+        """As for a projection image, but unassessed images of a series share one report.
 
-        Nothing of an object without pixels, and of a picture that this node made.
+        Nothing for an object without pixels, and for a picture from this node.
         """
         if not is_image(instance.header) or is_own(instance.header):
             return ()
@@ -67,12 +67,12 @@ class OtherUnit(Unit["FramePlace | None"]):
 
 
 def _shares_report(assessment: Assessment, disposition: Disposition) -> bool:
-    """Whether there is nothing to say of this image alone: no verdict, no prediction, nothing for a person to do."""
+    """Whether this image needs no report of its own: no verdict, no prediction, nothing for a person to do."""
     return not (disposition.verdict is not Verdict.NOT_ASSESSED or assessment.predictions or disposition.attention)
 
 
 def _is_reported(instance: StoredInstance, context: UnitContext) -> bool:
-    """Whether the report of the series was made for another image; of two at once the first to be recorded stays."""
+    """Whether another image already has the series' report; of two at once, the first one recorded stays."""
     uid = series_report_uid(instance.header, context.reporting.settings)
     with context.database.begin() as transaction:
         return deliveries.result_maker(transaction, uid) not in (None, instance.digest)

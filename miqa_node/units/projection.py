@@ -1,4 +1,4 @@
-"""A single X-ray exposure: assessed as soon as it is stored, and reported as destinations ask for it."""
+"""A single X-ray exposure: assessed as soon as it is stored, and reported as destinations request."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class ProjectionUnit(Unit[FramePlace]):
         return is_projection(header)
 
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> FramePlace:  # noqa: ARG002
-        """Where the image lies."""
+        """Location of the frame."""
         return read_image(instance, context)
 
     def judge(self, instance: StoredInstance, content: FramePlace, context: UnitContext) -> AssessorResult:
-        """Measurements always, findings where a model covers the image."""
+        """Measurements always, findings if a model covers the image."""
         return judge_image(instance, content, context)
 
     def outputs(
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
     ) -> Sequence[MadeObject]:
-        """Report, segmentation, key object and whatever else a destination asks for."""
+        """Report, segmentation, key object and other objects that destinations request."""
         return image_outputs(instance, assessment, disposition, context, _enhancing(instance, context))
 
     def subject(
@@ -64,7 +64,7 @@ def _enhance(
 ) -> Enhanced | None:
     try:
         return enhance(radiograph)
-    except MiqaError as error:  # the copy is an extra: report and verdict go out without it
+    except MiqaError as error:  # the copy is optional: report and verdict are sent without it
         log.error("not enhanced", digest=digest[:16], reason=str(error))
         return None
 

@@ -1,6 +1,6 @@
 """A CT, MR or PET series: its slices wait until it is quiet or complete, and then get one verdict.
 
-The instance that came last represents the series: assessment, snapshot and report are kept under its digest.
+The last instance to arrive represents the series: assessment, snapshot and report are stored under its digest.
 See docs/explanation/series.md.
 """
 
@@ -35,18 +35,18 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         return is_slice(header)
 
     def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
-        """The series waits for more; ``work.series`` promises its job once it is quiet or complete."""
+        """The series waits for more instances; ``work.series`` enqueues its job once it is quiet or complete."""
         series.arrive(transaction, header, received.received_at)
 
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Sequence[series.SeriesMember]:  # noqa: ARG002
-        """Everything that has arrived of the series by now."""
+        """All instances of the series that have arrived so far."""
         with context.database.begin() as transaction:
             return series.files(transaction, instance.header.series_instance_uid)
 
     def judge(
         self, instance: StoredInstance, content: Sequence[series.SeriesMember], context: UnitContext
     ) -> AssessorResult:
-        """Measure all slices but those of a UID that came twice; keep a preview and the snapshot of what was read."""
+        """Measure all slices except those with the UID of an earlier one; store a preview and the snapshot."""
         files = [(one.digest, context.artifacts.path(one.object_key)) for one in content if not one.conflicting]
         tools, package = context.imaging.for_slices(instance.calling_ae_title), context.judging.series()
         with context.database.begin() as transaction:
@@ -78,7 +78,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         *,
         amends: bool = False,
     ) -> ReportedSeries | None:
-        """The slices that were read, and the earlier reports on the series."""
+        """The slices read, and the earlier reports on the series."""
         artifacts, uid = context.artifacts, instance.header.series_instance_uid
         snapshot = artifacts.snapshot(instance)
         if snapshot is None:
@@ -94,7 +94,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         return ReportedSeries(slices, snapshot.masks, reports, context.reporting.decode)
 
     def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:
-        """All slices that were read; all that have arrived if the series was given up before it was read."""
+        """All slices read; all that have arrived if the series was given up before reading."""
         snapshot = context.artifacts.snapshot(instance)
         read = None if snapshot is None else {digest for digest, _ in snapshot.slices}
         with context.database.begin() as transaction:

@@ -1,4 +1,4 @@
-"""An object without Study or Series Instance UID: it has no place in the archive until a person assigns its UIDs."""
+"""An object without Study or Series Instance UID: it has no place in the archive until a person assigns UIDs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from miqa_node.units.base import Unit, UnitContext, not_assessed
 
 
 class UnplacedUnit(Unit[None]):
-    """Quarantined and never reported: a result could only refer to a UID that the node made up."""
+    """Is quarantined and never reported: a result could only refer to a UID invented by the node."""
 
     name = "unplaced"
     is_guard = True
