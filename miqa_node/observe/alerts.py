@@ -1,4 +1,4 @@
-"""Security alerts of the process, until the audit trail has them; one buffer for all, as for metrics."""
+"""Security alerts of the process, until they are in the audit trail; one buffer for all, as for metrics."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 
 INTERVAL_S = 60.0
 MAX_ALERTS = 1000
-"""More alerts are dropped, and the next one says how many."""
+"""Further alerts are dropped; an extra alert gives their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityAlert:
-    """Somebody was refused; ``who`` is the name that was given, such as an AE title."""
+    """A refusal; ``who`` is the given name, such as an AE title."""
 
     at: datetime
     what: str
@@ -35,7 +35,7 @@ class SecurityAlerts:
         self._dropped = 0
 
     def add(self, what: str, reason: str, peer: str, who: str = "") -> None:
-        """Somebody was refused; the same within INTERVAL_S is one alert."""
+        """Record a refusal; repetitions within INTERVAL_S are one alert."""
         now, key = time.monotonic(), (what, reason, peer, who)
         with self._lock:
             if now - self._last.get(key, now - INTERVAL_S) < INTERVAL_S:
@@ -49,7 +49,7 @@ class SecurityAlerts:
                 self._dropped += 1
 
     def take(self) -> list[SecurityAlert]:
-        """All that wait."""
+        """Remove and return all waiting alerts."""
         with self._lock:
             batch, dropped = list(self._waiting), self._dropped
             self._waiting.clear()
@@ -59,7 +59,7 @@ class SecurityAlerts:
         return batch
 
     def give_back(self, alerts: Sequence[SecurityAlert]) -> None:
-        """They could not be written."""
+        """Put alerts back that could not be written."""
         with self._lock:
             self._waiting.extendleft(reversed(alerts))
 

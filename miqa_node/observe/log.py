@@ -1,9 +1,9 @@
 """Structured logs: one canonical line per image, and no line identifies a patient.
 
-Log files are read by more people than images are, and they leave the hospital in support requests. So what
-could name a patient is taken out here, behind every logger, and not left to the care of each caller:
-keys that hold patient data are dropped, objects that are not plain values are named but not printed, and the
-texts of errors that may quote a data set are withheld.
+More people read log files than images, and log files leave the hospital in support requests. So everything that could
+name a patient is removed here, behind every logger, instead of relying on each caller: keys with patient data are
+dropped, objects that are not plain values appear only by type, and error messages that may quote a data set are
+withheld.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ PATIENT_KEYS = frozenset(
         "studyid",
     }
 )
-"""Keys, as DICOM keyword or in snake_case, whose values are dropped; so is every key that begins with "patient"."""
+"""Keys to drop, as DICOM keyword or in snake_case; all keys that begin with "patient" are dropped, too."""
 
 _LIBRARY_LEVELS: Mapping[str, int] = {
-    # They quote element values in their texts; highdicom is what outputs of others may use.
+    # Their messages quote element values; third-party outputs may use highdicom.
     "pydicom": logging.CRITICAL,
     "highdicom": logging.CRITICAL,
     "pynetdicom": logging.ERROR,
@@ -68,13 +68,13 @@ _LIBRARY_LEVELS: Mapping[str, int] = {
     "uvicorn.error": logging.WARNING,
 }
 _TOLD_BY_US = ("Association request failed", "TCP Initialisation Error")
-"""Lines of pynetdicom about an unreachable peer: they lack its name, which our own line has."""
+"""pynetdicom's lines about an unreachable peer: they lack its name, which the node's own line has."""
 _HARMLESS_TEXTS = (MiqaError, OSError, ImportError, AttributeError, TypeError, NameError, AssertionError, MemoryError)
 _MAX_DEPTH = 4
 
 
 def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | None = None) -> None:
-    """Send every logger of the process, also those of libraries, to ``stream`` (stderr) in the given format."""
+    """Send all loggers of the process, including those of libraries, to ``stream`` (stderr) in the given format."""
     stream = stream if stream is not None else sys.stderr
     console = settings.format is LogFormat.CONSOLE or (settings.format is LogFormat.AUTO and stream.isatty())
     level = logging.getLevelName(settings.level.value.upper())
@@ -122,7 +122,7 @@ def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | No
 
 
 def log_plugins() -> None:
-    """Write to the log which plug-ins of others this process uses, and which it cannot use."""
+    """Log the third-party plug-ins that this process uses, and those that it cannot use."""
     logger = structlog.get_logger(__name__)
     for one in plugins.of_others():
         origin = {"seam": one.seam, "plugin": one.name, "distribution": one.distribution, "version": one.version}
@@ -133,7 +133,7 @@ def log_plugins() -> None:
 
 
 def drop_patient_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Processor: drop keys that hold patient data, and reduce values that are not plain to their type's name."""
+    """Processor: drop keys with patient data, and replace values that are not plain by their type's name."""
     clean: EventDict = {}
     for key, value in event.items():
         if not _names_patient_data(key):
@@ -142,7 +142,7 @@ def drop_patient_data(_logger: WrappedLogger, _method: str, event: EventDict) ->
 
 
 def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Processor: render ``exc_info`` as frames and types; no local variables, no texts that may quote a data set."""
+    """Processor: render ``exc_info`` as frames and types; no local variables, no messages that may quote a data set."""
     info = event.pop("exc_info", None)
     if not info:
         return event
@@ -152,7 +152,7 @@ def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -
         error = info[1] if isinstance(info, tuple) else sys.exc_info()[1]
     if error is not None:
         event["exception"] = "\n".join(_lines(error))
-    # The handler's record holds the exception too, and the formatter would print it once more, in full.
+    # The handler's record also holds the exception, and the formatter would print it again, in full.
     record = event.get("_record")
     if isinstance(record, logging.LogRecord):
         record.exc_info = None
@@ -161,14 +161,14 @@ def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -
 
 
 def describe_error(error: BaseException) -> str:
-    """An error without patient data: its type, and its text if that is known to be harmless."""
+    """An error without patient data: its type, and its message if that is known to be harmless."""
     name = type(error).__name__
     if isinstance(error, OSError) and error.filename is not None:
         return f"{name}: [Errno {error.errno}] {error.strerror}"  # file names may identify patients
     if isinstance(error, _HARMLESS_TEXTS):
         return f"{name}: {error}"
     driver_error = getattr(error, "orig", None)
-    if isinstance(driver_error, BaseException):  # a database driver's: only the following lines quote values
+    if isinstance(driver_error, BaseException):  # a database driver's: only the lines after the first quote values
         return f"{name}: {(str(driver_error).splitlines() or [''])[0]}"
     return f"{name} {WITHHELD}"
 

@@ -1,7 +1,7 @@
-"""Every Prometheus metric of the node, counted wherever an image passes and read at ``GET /metrics``.
+"""All Prometheus metrics of the node, published at ``GET /metrics``.
 
-A metric's labels come from small closed sets (states, stages, configured destinations), never from a data
-set or a peer, so a sender can neither fill the memory of the monitoring nor put patient data into it.
+A metric's labels come from small closed sets (states, stages, configured destinations), never from a data set or a
+peer, so a sender can neither fill the memory of the monitoring nor put patient data into it.
 All are documented in docs/reference/metrics.md, which a test compares with this module.
 """
 
@@ -23,11 +23,11 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 REGISTRY = CollectorRegistry(auto_describe=True)
-"""The node's own registry: what a library puts into the global one is not ours to publish."""
+"""The node's own registry: metrics that libraries add to the global registry are not published."""
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-# They double the number of series and give only the start of this process. The library forgot the annotation.
+# They double the number of series and only give the start of this process. The library lacks the annotation.
 _disable_created: Callable[[], None] = disable_created_metrics
 _disable_created()
 
@@ -218,7 +218,7 @@ BUILD_INFO = Info(
 
 @contextmanager
 def timed(histogram: Histogram) -> Iterator[None]:
-    """Observe how long the block took, also when it raised: ``with timed(STAGE_SECONDS.labels("decode"))``."""
+    """Observe the duration of the block, even if it raises: ``with timed(STAGE_SECONDS.labels("decode"))``."""
     start = time.perf_counter()
     try:
         yield

@@ -1,4 +1,4 @@
-"""A check that may hang, asked by somebody who may not wait: it runs in the background and its answer is kept."""
+"""A check that may hang, for callers that must not wait: it runs in the background and its answer is kept."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from miqa_node.observe.steady_thread import start_brief_thread
 
 
 class RecentCheck:
-    """Runs a check at most once at a time, in a thread of its own, and again when its answer is too old.
+    """Runs a check at most once at a time, in a separate thread, and again when its answer is too old.
 
-    A check that does not return within ``limit_s`` is an answer, too, unless ``is_busy``: then it waits behind work.
+    A check that does not return within ``limit_s`` has failed, unless ``is_busy``: then it waits behind other work.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class RecentCheck:
         limit_s: float,
         is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``check`` raises an error with the reason; ``name`` says what hangs if it does not return."""
+        """``check`` raises an error with the reason; ``name`` appears in the message if it does not return."""
         self._name, self._check = name, check
         self._max_age_s, self._limit_s, self._is_busy = max_age_s, limit_s, is_busy
         self._lock = threading.Lock()
@@ -38,11 +38,11 @@ class RecentCheck:
 
     @property
     def is_new(self) -> bool:
-        """Whether there was no answer yet."""
+        """Whether there is no answer yet."""
         return self._last is None
 
     def begin(self) -> Future[str]:
-        """Start the check unless it runs or its answer is recent; the answer is the reason, empty if all is well."""
+        """Start the check unless it runs or its answer is recent; the answer is the reason of failure, else empty."""
         with self._lock:
             if self._answer is None or (self._answer.done() and time.monotonic() - self._ended_s > self._max_age_s):
                 self._begun_s = time.monotonic()
@@ -51,7 +51,7 @@ class RecentCheck:
             return self._answer
 
     def reason(self, wait_s: float) -> str:
-        """Why it failed, empty if it did not; after ``wait_s`` the last answer counts, unless the check hangs."""
+        """Why the check failed, else empty; after ``wait_s`` the last answer counts, unless the check hangs."""
         answer = self.begin()
         left_s = self._limit_s - (time.monotonic() - self._begun_s)
         try:

@@ -1,4 +1,4 @@
-"""Warnings that strangers can cause as often as they like: each at most once a minute for the same cause."""
+"""Limits warnings that strangers can trigger at will: at most one per minute for the same cause."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class SeldomLog:
-    """Logs the first warning of each cause at once, and later how many more there were; safe to share."""
+    """Logs the first warning of each cause at once, and later the number of further ones. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class SeldomLog:
         self._logged: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
 
     def warning(self, event: str, reason: str, peer: str, hint: str) -> None:
-        """Warn of what a peer did, unless the same was logged within INTERVAL_S."""
+        """Log a warning about a peer, unless the same was logged within INTERVAL_S."""
         now, cause = self._clock(), (reason, peer)
         with self._lock:
             logged_at, unlogged = self._logged.pop(cause, (now - INTERVAL_S, 0))

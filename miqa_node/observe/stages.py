@@ -1,4 +1,4 @@
-"""Times the stages that one image passes: for its log line, its record and the metrics at once."""
+"""Measures the duration of an image's stages for its log line, its record and the metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class ObservedStage(NamedTuple):
-    """A stage of one image in another process, which ended at a time of the wall clock in nanoseconds."""
+    """A stage of one image in another process; its end is wall-clock time in nanoseconds."""
 
     stage: str
     seconds: float
@@ -26,13 +26,13 @@ _kept: ContextVar[list[ObservedStage] | None] = ContextVar("kept", default=None)
 
 
 class StageClock:
-    """``milliseconds`` holds the time of every stage that was finished, in order."""
+    """``milliseconds`` holds the duration of each finished stage, in order."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
 
     def time(self, stage: str, work: Callable[[], T]) -> T:
-        """Do the work and note how long it took; work that ends with an exception is not counted."""
+        """Run the work and record its duration; work that raises is not counted."""
         started = time.perf_counter()
         with span(stage):
             result = work()
@@ -43,7 +43,7 @@ class StageClock:
 
 
 def observe(stage: str, seconds: float) -> None:
-    """Count that one image spent a time in a stage: in the metrics of this process, or for :func:`observed_here`."""
+    """Record the time of one image in a stage: in the metrics of this process, or for :func:`observed_here`."""
     stages = _kept.get()
     if stages is None:
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
@@ -53,7 +53,7 @@ def observe(stage: str, seconds: float) -> None:
 
 @contextmanager
 def observed_here() -> Iterator[list[ObservedStage]]:
-    """Keep what the block would count: it counts in the process that has metrics and traces."""
+    """Collect the stages of the block instead of counting them: the process with metrics and traces counts them."""
     stages: list[ObservedStage] = []
     token = _kept.set(stages)
     try:
@@ -63,7 +63,7 @@ def observed_here() -> Iterator[list[ObservedStage]]:
 
 
 def count_observed(stages: Iterable[ObservedStage]) -> None:
-    """Count here what :func:`observed_here` kept in another process."""
+    """Count the stages that :func:`observed_here` collected in another process."""
     for stage, seconds, ended_at_ns in stages:
         observe(stage, seconds)
         add_span(stage, seconds, ended_at_ns)

@@ -1,4 +1,4 @@
-"""Every thread of the node is one of two: it must not end or hang unnoticed, or it does one thing and ends."""
+"""The two kinds of threads in the node: steady ones, whose end or hang is noticed, and brief ones for one task."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 
 class SteadyThread:
-    """Runs ``loop``, which is ``while thread.goes_on(pause_s): ...``; ``name`` says whose work it does.
+    """Runs ``loop``, which is ``while thread.goes_on(pause_s): ...``; ``name`` describes its work.
 
-    It shows that it goes on, and can be started again. It hangs if it shows no sign of life
-    for ``stuck_after_s``, pauses left out; None if its work may take any time.
+    The thread reports that it is alive, and can be restarted. It counts as hanging if it does not report for
+    ``stuck_after_s``, pauses excluded; None if its work may take any time.
     """
 
     def __init__(self, name: str, loop: Callable[[], None], stuck_after_s: float | None = None) -> None:
@@ -23,31 +23,31 @@ class SteadyThread:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self.stopping.clear()
         self.beat()
         self._thread = threading.Thread(target=self._loop, name=self.name, daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """Have the loop end, and wait for it."""
+        """End the loop, and wait for the thread."""
         self.stopping.set()
         if self._thread is not None and self._thread.ident is not None:
             self._thread.join(timeout_s)
 
     def beat(self) -> None:
-        """The thread is alive, within its work."""
+        """Report that the thread is alive, from within its work."""
         self._expected_by = time.monotonic() + self._stuck_after_s
 
     def goes_on(self, pause_s: float | None, awake: threading.Event | None = None) -> bool:
-        """Pause, until ``awake`` if given, forever if None; False when the loop is to end."""
+        """Pause, at most until ``awake`` if given, without limit if ``pause_s`` is None; False if the loop must end."""
         self._expected_by = float("inf") if pause_s is None else time.monotonic() + pause_s + self._stuck_after_s
         (awake or self.stopping).wait(pause_s)
         self.beat()
         return not self.stopping.is_set()
 
     def trouble(self) -> str:
-        """Why its work is not done, empty if it is."""
+        """Why the thread does not work; empty if it does."""
         if self._thread is None or self.stopping.is_set():
             return ""
         if not self._thread.is_alive():
@@ -57,13 +57,13 @@ class SteadyThread:
         return ""
 
     def heal(self) -> None:
-        """Start it again if it has ended. A thread that hangs cannot be ended from outside."""
+        """Restart the thread if it has ended. A hanging thread cannot be stopped from outside."""
         if self._thread is not None and not self._thread.is_alive() and not self.stopping.is_set():
             self.start()
 
 
 def start_brief_thread(name: str, work: Callable[[], object]) -> threading.Thread:
-    """Begin one piece of work beside the caller, which knows how long it waits; nothing depends on its end."""
+    """Start one task in another thread; the caller limits its own wait, and nothing depends on the task's end."""
     thread = threading.Thread(target=work, name=name, daemon=True)
     thread.start()
     return thread

@@ -1,6 +1,6 @@
-"""Sends what a job did and how long it took to a collector of OpenTelemetry, if the settings name one.
+"""Sends the steps of jobs and their durations to an OpenTelemetry collector, if the settings name one.
 
-Spans carry digests and kinds. Of an error only the type goes out, as in the log, since its text might quote a data set.
+Spans contain digests and kinds. Of an error only the type is sent, as in the log: its message might quote a data set.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _tracer: Tracer | None = None
 
 
 def set_up_traces(settings: TelemetrySettings, node: str) -> Callable[[], None]:
-    """Begin to send spans to ``telemetry.traces_url``, if there is one; call what comes back to send the last of them.
+    """Begin to send spans to ``telemetry.traces_url``, if it is set; the returned function sends the last spans.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def set_up_traces(settings: TelemetrySettings, node: str) -> Callable[[], None]:
 
 @contextmanager
 def span(name: str, **attributes: str) -> Iterator[None]:
-    """What is done inside is one span, below the one that it is done in; without a collector it costs nothing."""
+    """The block is one span, a child of the current one; without a collector this costs nothing."""
     if _tracer is None:
         yield
         return
@@ -64,6 +64,6 @@ def span(name: str, **attributes: str) -> Iterator[None]:
 
 
 def add_span(name: str, seconds: float, ended_at_ns: int) -> None:
-    """A span of what another process did; ``ended_at_ns`` is of the wall clock."""
+    """Add a span for work of another process; ``ended_at_ns`` is wall-clock time."""
     if _tracer is not None:
         _tracer.start_span(name, start_time=ended_at_ns - round(seconds * 1e9)).end(ended_at_ns)
