@@ -1,1 +1,1 @@
-"""Reader studies: a site proves or refutes on its own images what the node claims, by a plan made beforehand."""
+"""Reader studies: a site tests the node's claims on its own images, by a protocol fixed in advance."""

@@ -1,6 +1,6 @@
 """Multi-reader multi-case analysis: whether readers judge better with the node's verdict beside the image.
 
-The Obuchowski–Rockette method for two readings of the same images by the same readers (N. A. Obuchowski and
+Uses the Obuchowski–Rockette method for two readings of the same images by the same readers (N. A. Obuchowski and
 H. E. Rockette, Commun. Stat. Simul. Comput. 24 (1995) 285–308) with the degrees of freedom of S. L. Hillis (Stat. Med.
 26 (2007) 596–619). Readers and images are random; covariances come from the jackknife over images.
 """
@@ -19,7 +19,7 @@ Truth = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class AreaUnderCurve:
-    """The area under a ROC curve with its limits; None where one of the two classes has too few images."""
+    """The area under a ROC curve with its limits; None if one of the two classes has too few images."""
 
     area: float | None
     low: float | None
@@ -30,8 +30,8 @@ class AreaUnderCurve:
 class ReaderVariance:
     """Mean squares and covariances of the Obuchowski–Rockette model.
 
-    ``ms_reading`` of the two readings, ``ms_interaction`` of readings and readers; ``cov2`` between readers within a
-    reading, ``cov3`` between readers and readings.
+    ``ms_reading``: of the two readings; ``ms_interaction``: of readings and readers; ``cov2``: between readers within a
+    reading; ``cov3``: between readers and readings.
     """
 
     ms_reading: float
@@ -64,9 +64,9 @@ def area_under_curve(scores: Scores, truth: Truth, confidence: float = 0.95) -> 
 
 
 def compare_readings(scores: Scores, truth: Truth, confidence: float = 0.95) -> ReadingDifference | None:
-    """Compare two readings; ``scores`` (2, readers, n), ``truth`` (readers, n): what the others say of the images.
+    """Compare two readings; ``scores`` (2, readers, n); ``truth`` (readers, n): the consensus of the other readers.
 
-    None where a reader's truth has fewer than two images of a class.
+    None if a reader's truth has fewer than two images of a class.
     """
     readers = scores.shape[1]
     classes = np.minimum(truth.sum(1), (~truth).sum(1))
@@ -103,7 +103,7 @@ def difference_of(areas: Scores, variance: ReaderVariance, confidence: float = 0
     excess = variance.readers * max(variance.cov2 - variance.cov3, 0.0)
     denominator = variance.ms_interaction + excess
     difference = float(areas[1] - areas[0])
-    if denominator <= 0.0:  # every reader read the same twice
+    if denominator <= 0.0:  # every reader gave the same scores twice
         return ReadingDifference((float(areas[0]), float(areas[1])), difference, difference, difference, 1.0, np.inf)
     interaction = variance.ms_interaction**2 / (variance.readers - 1)
     freedom = denominator**2 / interaction if interaction > 0.0 else np.inf

@@ -1,4 +1,4 @@
-"""The protocol of a reader study: fixed before the first image is drawn, and known by its hash."""
+"""The protocol of a reader study: fixed before the first image is drawn, and identified by its hash."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ BLINDED, AIDED = "blinded", "aided"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedAccuracy:
-    """What the sample size rests on; shares in (0, 1).
+    """Assumptions for the sample size; shares in (0, 1).
 
-    The study is to show that sensitivity and specificity lie above ``least_…`` (lower exact limit at ``confidence``)
-    with probability ``power`` if they are as ``sensitivity`` and ``specificity`` say. ``prevalence`` is the share of
-    images that readers will call unusable.
+    If the true values are ``sensitivity`` and ``specificity``, the study shows with probability ``power`` that they lie
+    above ``least_…`` (lower exact limit at ``confidence``). ``prevalence`` is the expected share of unusable images.
     """
 
     prevalence: float
@@ -44,11 +43,11 @@ class ExpectedAccuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderStudyProtocol:
-    """Who reads which images, how they are drawn, and what is to be shown.
+    """Readers, images, their selection, and the goals of the study.
 
     ``until`` is the day after the last one. Images are drawn in random runs of ``run_length`` consecutive images.
-    ``rooms`` is empty for all. With ``aided`` each reader reads the images a second time, ``washout_days`` after the
-    first, and then sees the verdict of the node. ``seed`` makes the draw and the order of reading repeatable.
+    ``rooms`` is empty for all. With ``aided``, each reader reads the images again ``washout_days`` after the first
+    reading, with the node's verdict. ``seed`` makes the draw and the reading order repeatable.
     """
 
     name: str
@@ -83,7 +82,7 @@ class ReaderStudyProtocol:
 
     @property
     def text(self) -> str:
-        """The protocol as canonical JSON: sorted keys, no spaces. Its bytes are what is hashed."""
+        """The protocol as canonical JSON: sorted keys, no spaces. The hash covers these bytes."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
     @property
@@ -97,7 +96,7 @@ class ReaderStudyProtocol:
 
 
 def read_protocol(text: str) -> ReaderStudyProtocol:
-    """The protocol of its canonical JSON.
+    """The protocol read from its canonical JSON.
 
     Raises
     ------

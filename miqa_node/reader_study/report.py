@@ -1,4 +1,4 @@
-"""The report of a reader study as sheets: the protocol first, then what was shown and what was not."""
+"""The report of a reader study as sheets: the protocol first, then the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def study_pdf(study: StoredReaderStudy, protocol: ReaderStudyProtocol, results: 
 
 
 def study_sheets(study: StoredReaderStudy, protocol: ReaderStudyProtocol, results: ReaderStudyResults) -> list[Sheet]:
-    """The sections in order; nothing in them names a patient."""
+    """The sections in order, without patient data."""
     sheets = [_plan(study, protocol), _alarms(protocol, results), _readers(results), _agreement(results)]
     if protocol.aided:
         sheets.append(_aided(results.aided))

@@ -1,4 +1,4 @@
-"""What a finished reader study shows: agreement of readers, accuracy of the node's alarms, and help by them."""
+"""Results of a finished reader study: agreement of readers, accuracy of the node's alarms, and their benefit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NODE = "node"
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """Two judges on usable or unusable, by Cohen's kappa and Gwet's AC1; ``second`` is a reader or the node."""
+    """Agreement of two judges on usability, by Cohen's kappa and Gwet's AC1; ``second`` is a reader or the node."""
 
     first: str
     second: str
@@ -36,7 +36,7 @@ class PairAgreement:
 
 @dataclass(frozen=True, slots=True)
 class ReaderStudyResults:
-    """All figures of a study. Limits are exact (Clopper and Pearson), at the confidence of the protocol."""
+    """All figures of a study. Limits are exact (Clopper and Pearson), at the protocol's confidence."""
 
     images: int
     unusable: int
@@ -63,7 +63,7 @@ def evaluate(
     Raises
     ------
     ConflictError
-        Readings are missing: figures of half a study invite stopping it when they please.
+        Readings are missing: interim figures would invite stopping the study when they look good.
     """
     remaining = sum(progress(protocol, images, readings).values())
     if remaining or not images:
@@ -131,7 +131,7 @@ def _aided(
     by_key: dict[tuple[str, str, InstanceDigest], StudyReading],
     bad: NDArray[np.bool_],
 ) -> ReadingDifference | None:
-    """Each reader against what the other readers say blinded: nobody is measured by a truth that they made."""
+    """Each reader compared with the other readers' blinded readings: no reader contributes to their own truth."""
     scores = np.array(
         [
             [[float(by_key[reader, arm, image.digest].rating) for image in images] for reader in protocol.readers]

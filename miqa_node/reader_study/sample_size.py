@@ -1,4 +1,4 @@
-"""How many images a reader study needs, by exact binomial probabilities."""
+"""Number of images that a reader study needs, by exact binomial probabilities."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from miqa_node.reader_study.protocol import MOST_IMAGES, ExpectedAccuracy
 from miqa_node.statistics.binomial import binomial_cdf
 
 ASSURANCE = 0.9
-"""Probability that the drawn images hold enough usable and enough unusable ones."""
+"""Probability that the drawn images contain enough usable and enough unusable ones."""
 LOOK_AHEAD = 20
-"""Exact power is a saw-tooth of the number: a number counts as enough if the next ones are enough as well."""
+"""Exact power is a saw-tooth function of the number: a number suffices only if the next ones do, too."""
 
 
 def images_needed(expected: ExpectedAccuracy) -> int:
@@ -46,7 +46,7 @@ def cases_needed(expected: float, least: float, power: float, confidence: float)
     delta = (1.0 - confidence) / 2.0
     run = failures = 0
     for cases in range(1, MOST_IMAGES + LOOK_AHEAD):
-        # The most failures that still show it; it grows by at most one from case to case.
+        # The largest number of failures that still shows it; it grows by at most one per case.
         while failures < cases and binomial_cdf(failures, cases, 1.0 - least) <= delta:
             failures += 1
         shown = binomial_cdf(failures - 1, cases, 1.0 - expected) if failures else 0.0

@@ -1,4 +1,4 @@
-"""Which images are read, in which order, and what is still to be read: all of it follows from the protocol."""
+"""Selection and order of the images, and the remaining readings: all follow from the protocol."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from miqa_node.store.reader_studies import DrawnImage, StudyReading
 def draw(protocol: ReaderStudyProtocol, available: Sequence[InstanceDigest]) -> list[tuple[int, InstanceDigest]]:
     """Random runs of consecutive images, as (run, digest), in the order of acquisition.
 
-    Runs instead of single images: neighbours show how one shift works, and readers meet series of images as they come.
+    Runs instead of single images: neighbours show the work of one shift, and readers see images in the usual sequence.
 
     Raises
     ------
     ConflictError
-        The period has fewer images than the protocol asks for.
+        The period has fewer images than the protocol requires.
     """
     length = protocol.run_length
     needed = -(-protocol.images // length)
@@ -42,7 +42,7 @@ def draw(protocol: ReaderStudyProtocol, available: Sequence[InstanceDigest]) -> 
 def progress(
     protocol: ReaderStudyProtocol, images: Sequence[DrawnImage], readings: Collection[StudyReading]
 ) -> dict[tuple[str, str], int]:
-    """How many readings remain, by (reader, arm)."""
+    """Number of remaining readings, by (reader, arm)."""
     arms = (BLINDED, AIDED) if protocol.aided else (BLINDED,)
     done = Counter((reading.reader, reading.arm) for reading in readings)
     return {(reader, arm): len(images) - done[reader, arm] for arm in arms for reader in protocol.readers}
@@ -55,9 +55,9 @@ def next_image(
     reader: str,
     now: datetime,
 ) -> tuple[str, DrawnImage | None, int]:
-    """The arm, the image that a reader reads next, and how many remain in this arm.
+    """The arm, the next image of a reader, and the number that remains in this arm.
 
-    The image is None if nothing remains, or if the second reading must still wait.
+    The image is None if none remains, or if the second reading must still wait.
     """
     own = [reading for reading in readings if reading.reader == reader]
     blinded = {reading.digest for reading in own if reading.arm == BLINDED}
@@ -71,13 +71,13 @@ def next_image(
 
 
 def second_reading_from(protocol: ReaderStudyProtocol, own: Collection[StudyReading]) -> datetime:
-    """When a reader who has finished the first reading may begin the second."""
+    """Time from which a reader who has finished the first reading may begin the second."""
     last = max(reading.read_at for reading in own if reading.arm == BLINDED)
     return last + timedelta(days=protocol.washout_days)
 
 
 def _order(protocol: ReaderStudyProtocol, images: Sequence[DrawnImage], reader: str, arm: str) -> Sequence[DrawnImage]:
-    """Every reader has an order of their own, so that tiredness does not meet the same images."""
+    """A different order for each reader, so fatigue does not affect the same images."""
     ordered = list(images)
     protocol.random(f"order:{reader}:{arm}").shuffle(ordered)
     return ordered
