@@ -1,1 +1,1 @@
-"""Shows that an installed node does what it should, from the port to the PACS: ``miqa-node selftest``."""
+"""Tests an installed node from its port to the PACS: ``miqa-node selftest``."""

@@ -46,16 +46,16 @@ LOSSY_METHODS = {
 
 @dataclass(frozen=True, slots=True)
 class PhantomEncoding:
-    """One transfer syntax; ``encode`` makes the codestream of a frame, None where pydicom writes the pixels itself."""
+    """One transfer syntax; ``encode`` makes the codestream of a frame, None if pydicom writes the pixels itself."""
 
     syntax: UID
     encode: Callable[[Pixels], bytes] | None = None
     bits: int = 16
-    """Most bits stored that it can hold."""
+    """Maximum Bits Stored."""
 
     @property
     def lossless(self) -> bool:
-        """Whether the pixels come out as they went in."""
+        """Whether decoded pixels equal the originals."""
         return self.syntax not in LOSSY_METHODS
 
 
@@ -87,7 +87,7 @@ ENCODINGS = (
 
 
 def encoded(ds: Dataset, encoding: PhantomEncoding) -> bytes:
-    """The data set as a file in the transfer syntax; what an encoder raises goes through."""
+    """The data set as a file in the transfer syntax; exceptions of an encoder are not caught."""
     done = deepcopy(ds)
     done.file_meta = _meta(done, encoding.syntax)
     if encoding.bits == 8:
@@ -98,7 +98,7 @@ def encoded(ds: Dataset, encoding: PhantomEncoding) -> bytes:
         done["PixelData"].VR = "OB"
         done["PixelData"].is_undefined_length = True
     elif encoding.syntax == RLELossless:
-        done.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian  # what it is compressed from
+        done.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian  # the syntax before compression
         done.compress(RLELossless, generate_instance_uid=False)
     elif encoding.syntax == ExplicitVRBigEndian:
         done.PixelData = np.frombuffer(done.PixelData, "<u2").astype(">u2").tobytes()

@@ -1,4 +1,4 @@
-"""Synthetic images of five modalities as devices would send them: geometric phantoms, sound and with known defects."""
+"""Synthetic images of five modalities as devices would send them: geometric phantoms, some with known defects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Image = NDArray[np.float32]
 
 
 class PhantomDefect(StrEnum):
-    """What is wrong with a phantom."""
+    """The defect of a phantom."""
 
     NONE = "none"
     BLANK = "blank"
@@ -34,14 +34,14 @@ class PhantomDefect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PhantomKind:
-    """One modality: how its images are called and described."""
+    """One modality: names and attributes of its images."""
 
     modality: str
     sop_class_uid: str
     body_part: str
     extra: Mapping[str, object]
     is_slice: bool = False
-    """Of a series with a frame of reference, never in 8 bits (PS3.3 C.8.2.1, C.8.3.1)."""
+    """Whether the image belongs to a series with a frame of reference, never in 8 bits (PS3.3 C.8.2.1, C.8.3.1)."""
     has_window: bool = True
     is_breast: bool = False
     blank_is_flagged: bool = False
@@ -77,7 +77,7 @@ KINDS = (
 
 
 def make(kind: PhantomKind, defect: PhantomDefect, name: str) -> Dataset:
-    """The data set without its file meta information; ``name`` makes its UIDs, the same ones every time."""
+    """The data set without file meta information; its UIDs are derived from ``name``, always the same."""
     ds = Dataset()
     ds.SOPClassUID, ds.Modality, ds.BodyPartExamined = UID(kind.sop_class_uid), kind.modality, kind.body_part
     for keyword, level in (
@@ -106,7 +106,7 @@ def make(kind: PhantomKind, defect: PhantomDefect, name: str) -> Dataset:
 
 
 def _phantom(*, is_breast: bool) -> Image:
-    """Ellipses that represent the body and what is in it, with a little noise; 0 to 1."""
+    """Ellipses that represent the body and its organs, with a little noise; 0 to 1."""
     image = np.zeros((SIDE_PX, SIDE_PX), np.float32)
     half = SIDE_PX // 2
 

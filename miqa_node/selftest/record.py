@@ -1,4 +1,4 @@
-"""The commissioning record of a self-test: one HTML page to sign, and the same as JSON."""
+"""The commissioning record of a self-test: one HTML page to sign, and the same content as JSON."""
 
 from __future__ import annotations
 

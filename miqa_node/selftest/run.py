@@ -1,7 +1,7 @@
-"""Sends synthetic images through a temporary node on real ports, and checks what comes back and what arrives.
+"""Sends synthetic images through a temporary node on real ports, and checks verdicts and delivered results.
 
-Each modality is sent in every transfer syntax that can be written here, so a codec that an installation lacks shows at
-once; each with known defects; and, where the public sample radiographs are installed, a chest with simulated defects.
+Each modality is sent in every transfer syntax that can be written here, so a missing codec shows at once, and with
+known defects. If the public sample radiographs are installed, a chest with simulated defects follows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from miqa_node.settings import load_settings
 
 NODE_AE_TITLE = "MIQASELFTEST"
 QUIET_S = 1.0
-"""Series of the test are complete as they come: the node need not wait for more."""
+"""Series of the test are complete when they arrive: the node need not wait for more."""
 ANY = frozenset(Verdict)
 NOT_ACCEPTED = ANY - {Verdict.ACCEPT}
 NOT_SENT = StoreReceipt(0.0, "not sent")
@@ -53,7 +53,7 @@ class CommissioningCheck:
 
     @property
     def verdict(self) -> str:
-        """As the node gave it; empty without one."""
+        """The node's verdict; empty if there is none."""
         return str(self.outcome.disposition.get("verdict", ""))
 
 
@@ -72,12 +72,12 @@ class CommissioningRecord:
 
     @property
     def passed(self) -> bool:
-        """Whether everything was right."""
+        """Whether all checks passed."""
         return not self.faults and not any(check.faults for check in self.checks)
 
 
 def run(folder: Path, config: Path | None, limit_s: float) -> CommissioningRecord:
-    """Test a node that is started for it in ``folder``, with the settings of ``config``; ends all that it started.
+    """Start a node in ``folder`` with the settings of ``config``, test it, and stop everything.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def _faults(check: CommissioningCheck, pacs: ReceivingPacs, listed: set[str]) ->
 
 
 def _seg_faults(outcome: DemoOutcome) -> list[str]:
-    """The mask must lie on the image: same size, and something in it."""
+    """The mask must match the image: same size, and not empty."""
     seg = pydicom.dcmread(outcome.arrivals[SEG].path)
     source = pydicom.dcmread(BytesIO(outcome.sample.data), stop_before_pixels=True)
     if (seg.Rows, seg.Columns) != (source.Rows, source.Columns):
@@ -199,7 +199,7 @@ def _seg_faults(outcome: DemoOutcome) -> list[str]:
 
 
 def _together(checks: Sequence[CommissioningCheck]) -> list[str]:
-    """What only many images together show: lossless syntaxes must not change the verdict."""
+    """Check across images: lossless syntaxes must not change the verdict."""
     faults = []
     for modality in dict.fromkeys(check.modality for check in checks):
         sound = [c for c in checks if c.modality == modality and c.title == f"{modality} phantom"]
