@@ -1,1 +1,1 @@
-"""Judges images in processes of their own, so that no image can harm the process that receives and stores."""
+"""Judges images in separate processes, so no image can harm the process that receives and stores."""

@@ -1,4 +1,4 @@
-"""Imported by the fork server alone, which thereby loads the models before it forks."""
+"""Imported only by the fork server, which thereby loads the models before it forks."""
 
 from miqa_node.isolation.template import load_announced
 

@@ -1,9 +1,9 @@
-"""Takes from a worker, before its first image, the rights that judging images does not need.
+"""Removes from a worker, before its first image, the rights that judging images does not need.
 
-Landlock (Linux 5.13 or newer) leaves it reading the stored objects, the models and the software, and writing nothing. A
-seccomp filter refuses system calls that open a network connection, start a program or look into other processes.
-Neither needs privileges, and neither can be taken off again. Numbers and structures are those of the kernel's
-documentation, userspace-api/landlock and userspace-api/seccomp_filter.
+With Landlock (Linux 5.13 or newer) it can only read the stored objects, the models and the software, and write nothing.
+A seccomp filter refuses system calls that open a network connection, start a program or access other processes. Neither
+needs privileges, and neither can be removed. Numbers and structures are those of the kernel's documentation,
+userspace-api/landlock and userspace-api/seccomp_filter.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from miqa_node.errors import MiqaError
 from miqa_node.settings import Settings
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
-"""The same on every processor, as all newer system calls."""
+"""Equal on every processor, as for all newer system calls."""
 VERSION_FLAG, PATH_BENEATH = 1, 1
 FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""All rights that a version of Landlock knows; later ones know those of 5."""
+"""All rights of a Landlock version; later versions have those of 5."""
 WRITE_FILE, READ_FILE, READ_DIR = 1 << 1, 1 << 2, 1 << 3
 BIND, CONNECT = 1, 2
 ABSTRACT_SOCKETS, SIGNALS = 1, 2
 NO_NEW_PRIVILEGES = 38
 CAPABILITY_VERSION, FILE_CAPABILITIES = 0x20080522, 1 << 1 | 1 << 2
-"""Of the capabilities those that read files whoever owns them: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH."""
+"""The capabilities to read files of other owners: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH."""
 SECCOMP_SET_FILTER, ALL_THREADS = 1, 1
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000 | 1, 0x80000000
 LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
 X32 = 0x40000000
-"""Numbers of the other calling convention of x86-64 begin here."""
+"""First number of the other calling convention of x86-64."""
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/proc", "/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom", "/dev/zero")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/timezone", "/etc/fonts", "/etc/os-release")
@@ -61,11 +61,11 @@ FORBIDDEN = {
     "adjtimex": (159, 171), "clock_adjtime": (305, 266), "syslog": (103, 116),
 }  # fmt: skip
 PROCESSORS = {"x86_64": (0, 0xC000003E, 317), "aarch64": (1, 0xC00000B7, 277)}
-"""(column above, AUDIT_ARCH, number of seccomp) of each processor."""
+"""(column above, AUDIT_ARCH, number of the seccomp call) of each processor."""
 
 
 def confine(settings: Settings) -> None:
-    """Give up what is not needed, in all threads that there will be; OSError if the system refuses what it offered."""
+    """Give up unneeded rights, in this and all later threads; OSError if the system refuses a feature it reports."""
     if reason_for_none(settings):
         return
     _call("prctl", NO_NEW_PRIVILEGES, *map(ctypes.c_ulong, (1, 0, 0, 0)))
@@ -77,7 +77,7 @@ def confine(settings: Settings) -> None:
 
 
 def reason_for_none(settings: Settings) -> str:
-    """Why workers keep the rights of the node; empty if they do not."""
+    """Why workers keep the node's rights; empty if they do not."""
     if not settings.work.sandbox:
         return "work.sandbox is off"
     if sys.platform != "linux":
@@ -94,7 +94,7 @@ def reason_for_none(settings: Settings) -> str:
 
 
 def described(settings: Settings) -> str:
-    """What holds for workers, in one line."""
+    """The restrictions of workers, in one line."""
     if reason := reason_for_none(settings):
         return f"none: {reason}; worker processes have the rights of the node"
     version = landlock_version()
@@ -105,14 +105,14 @@ def described(settings: Settings) -> str:
 
 
 def landlock_version() -> int:
-    """The version of Landlock that this kernel offers; 0 if none."""
+    """The Landlock version of this kernel; 0 if there is none."""
     with suppress(OSError, AttributeError):
         return _system_call(LANDLOCK_CREATE, None, ctypes.c_size_t(0), VERSION_FLAG)
     return 0
 
 
 def readable(settings: Settings) -> list[Path]:
-    """Files and folders that a worker reads: objects, models and what is learned from them, and software."""
+    """Files and folders that a worker reads: objects, models with calibrations and baselines, and software."""
     data = settings.node.data_dir.resolve()
     own = [data / name for name in ("anomaly", "calibration")]
     uploads = Path(settings.web.upload_dir) if settings.web.upload_dir else data / "uploads"
@@ -121,7 +121,7 @@ def readable(settings: Settings) -> list[Path]:
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     software = [Path(path).resolve() for path in (*sys.path, sys.prefix, sys.base_prefix) if path]
-    # A folder that holds the node's data, such as the one that the node was started in, would open all of it.
+    # A folder that contains the node's data, such as its working directory, would expose all of it.
     software = [path for path in software if not data.is_relative_to(path)]
     package = Path(__file__).resolve().parents[1]
     models = [settings.models_dir, settings.policy_file]
@@ -134,9 +134,9 @@ def _is_online(settings: Settings) -> bool:
 
 
 def _drop_capabilities() -> None:
-    """Those of root, but for reading files of others: with them a worker could look into the memory of the node."""
+    """Drop root's capabilities except reading files of others: a worker could otherwise read the node's memory."""
     header = struct.pack("Ii", CAPABILITY_VERSION, 0)
-    held = ctypes.create_string_buffer(24)  # effective, permitted and inheritable, twice 32 bits
+    held = ctypes.create_string_buffer(24)  # effective, permitted and inheritable, 2 × 32 bits
     _call("capget", header, held)
     effective, permitted, *_ = struct.unpack("6I", held.raw)
     _call("capset", header, struct.pack("6I", effective & FILE_CAPABILITIES, permitted & FILE_CAPABILITIES, 0, 0, 0, 0))
@@ -160,7 +160,7 @@ def _allow(rules: int, paths: Iterable[Path], rights: int) -> None:
     for path in dict.fromkeys(paths):
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        except OSError:  # it is not there
+        except OSError:  # it does not exist
             continue
         try:
             allowed = rights if path.is_dir() else rights & ~READ_DIR
@@ -186,7 +186,7 @@ def _filter(*, online: bool) -> None:
 
 
 def _processor() -> tuple[int, int, int] | None:
-    """The line of the table; None for other processors and for 32-bit programs."""
+    """The processor's row of the table; None for other processors and for 32-bit programs."""
     return PROCESSORS.get(platform.machine()) if ctypes.sizeof(ctypes.c_void_p) == 8 else None
 
 

@@ -1,7 +1,7 @@
-"""What a worker process does: it decodes images, has its own models judge them, and makes reports.
+"""Tasks of a worker process: decodes images, judges them with its own models, and makes reports.
 
-The processes are forked from one that has imported this module, before it had threads or sessions. Functions here are
-called by :class:`miqa_node.isolation.workers.ImageWorkers`; the choice of models and the policy come with each call.
+The processes are forked from one that has imported this module but has no threads or sessions yet.
+:class:`miqa_node.isolation.workers.ImageWorkers` calls the functions here, with the choice of models and the policy.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ from miqa_node.units.image import judge_here
 log = structlog.get_logger(__name__)
 
 LookedAt = tuple[Path, bool, Assessment, Disposition, SaliencyMaps]
-"""A :class:`~miqa_node.local.LocalResult` but for its pixels."""
+"""A :class:`~miqa_node.local.LocalResult` without its pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteChoice:
-    """What a site decided about judging, as it is when a task is given."""
+    """The site's decisions about judging at the time of a task."""
 
     models: ModelChoice
     policy: Policy
 
 
 class _WorkerModels:
-    """The models of this process, or of the one that it was forked from."""
+    """The models of this process, or those loaded by its parent before the fork."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -66,12 +66,12 @@ class _WorkerModels:
         self.enhancer = Enhancer(settings)
 
     def take_settings(self, settings: Settings) -> None:
-        """Take the settings with their secrets, which captions need."""
+        """Replace the settings by those with secrets, which captions need."""
         self.settings = settings
         self.assessor = with_captions(settings, self.sidecars.assessor)
 
     def policy(self) -> Policy:
-        """The policy of the task at hand."""
+        """The policy of the current task."""
         return self.choice.policy
 
     @property
@@ -85,7 +85,7 @@ _models: _WorkerModels | MiqaError = MiqaError("This process is no worker of a n
 
 
 def load_models(settings: Settings) -> None:
-    """Load the models into this process; whoever needs them is given the reason if that is not possible."""
+    """Load the models into this process; if that fails, later users get the reason."""
     global _models  # noqa: PLW0603 - a process has its models for all its life
     plugins.allow(settings.plugins.allow)
     try:
@@ -99,7 +99,7 @@ def load_models(settings: Settings) -> None:
 
 
 def set_up(settings: Settings, *, logs: bool) -> None:
-    """Make this process a worker of a node with these settings. It loads the models that it was not forked with."""
+    """Set up this process as a worker of a node with these settings. It loads the models missing since the fork."""
     global _models  # noqa: PLW0603 - a process is one worker for all its life
     child.set_up()
     if logs:
@@ -118,7 +118,7 @@ def set_up(settings: Settings, *, logs: bool) -> None:
 
 
 def decoding(settings: Settings) -> Decode:
-    """A function that decodes in the process that it is called in."""
+    """A function that decodes in the process that calls it."""
     return partial(child.decode_here, max_pixels=settings.imaging.max_pixels)
 
 
@@ -132,15 +132,15 @@ def judge(
 
 
 def certify(assessment: Assessment, choice: SiteChoice) -> str:
-    """How far the verdict on an assessment can be trusted."""
+    """The reliability of the verdict on an assessment."""
     models = _following(choice)
-    with suppress(MiqaError):  # without a package there is no certificate
+    with suppress(MiqaError):  # no package, no certificate
         models.active.load()
     return models.active.certificate(assessment, choice.policy)
 
 
 def take_up(choice: SiteChoice) -> None:
-    """Load the models of a new choice; the error if they cannot be used."""
+    """Load the models of a new choice; return the error if they cannot be used."""
     models = _following(choice)
     models.active.load()
     if reason := models.active.refusal:
@@ -156,7 +156,7 @@ def check(choice: SiteChoice) -> None:
 
 
 def check_canary(choice: SiteChoice, reports: ReportSettings) -> None:
-    """Judge and report the test image; ResourcesError with the reason if that is not possible."""
+    """Judge and report the test image; ResourcesError with the reason if that fails."""
     models = _following(choice)
     # Captions of the site are for images of patients.
     plain: Callable[[], Assessor] = models.sidecars.assessor
@@ -167,7 +167,7 @@ def check_canary(choice: SiteChoice, reports: ReportSettings) -> None:
 def look(
     path: Path, described: tuple[str, str, str], transfer: OpenFile, choice: SiteChoice
 ) -> tuple[LookedAt, child.Layout]:
-    """Assess a file that is not received; its pixels go to the transfer file."""
+    """Assess a file without receiving it; its pixels go to the transfer file."""
     models = _following(choice)
     with observed_here():
         result = assess_path(path, described, models.assessor, models.policy, models.active.certificate, models.decode)
@@ -176,7 +176,7 @@ def look(
 
 
 def enhance(radiograph: Radiograph) -> Enhanced:
-    """The enhanced copy, made by the method of the settings."""
+    """The enhanced copy, made with the method of the settings."""
     return _given().enhancer.enhance(radiograph)
 
 

@@ -1,8 +1,8 @@
-"""Loads the models once, in the process that all workers of a node are forked from: they share that memory.
+"""Loads the models once, in the process from which all workers of a node are forked: they share that memory.
 
-The fork server does so before it forks (:mod:`miqa_node.isolation.loaded`). Its settings come by an environment
-variable, without their secrets. Nothing that starts threads, or uses a GPU, is loaded here: that does not live through
-a fork, so each worker loads it for itself.
+The fork server does this before it forks (:mod:`miqa_node.isolation.loaded`). An environment variable has its settings,
+without secrets. Nothing that starts threads or uses a GPU is loaded here: that does not survive a fork, so each worker
+loads it itself.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ OWNER_VARIABLE = "NODE_FORK_SERVER_OWNER"
 
 
 def announce(settings: Settings, *, logs: bool) -> None:
-    """Have the fork servers that this process starts from now on load the models of these settings."""
+    """Let fork servers that this process starts from now on load the models of these settings."""
     os.environ[VARIABLE] = settings.model_dump_json()
     os.environ[LOGS_VARIABLE] = "1" if logs else ""
     os.environ[OWNER_VARIABLE] = str(os.getpid())
 
 
 def load_announced() -> None:
-    """Load what was announced to this process, a fork server."""
+    """Load the announced models into this process, a fork server."""
     text = os.environ.get(VARIABLE)
-    if not text or os.environ.get(OWNER_VARIABLE) != str(os.getppid()):  # nobody needs it, or the node was killed
+    if not text or os.environ.get(OWNER_VARIABLE) != str(os.getppid()):  # no worker needs it, or the node was killed
         return
-    use_one_thread()  # a child would wait for ever for threads that it was forked without
+    use_one_thread()  # a child would wait forever for threads that do not survive the fork
     settings = Settings.model_validate_json(text)
     if os.environ.get(LOGS_VARIABLE):
         set_up_logging(settings.log, node=settings.node.name)
@@ -46,7 +46,7 @@ def load_announced() -> None:
             assess.intra_op_threads == assess.inter_op_threads == 1
         ):
             tasks.load_models(settings)
-    except MiqaError as error:  # each worker meets it, too, and says what it is
+    except MiqaError as error:  # each worker gets the same error, and reports it
         structlog.get_logger(__name__).debug("models are not shared", reason=str(error))
     gc.collect()
     gc.freeze()

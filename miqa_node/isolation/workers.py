@@ -1,4 +1,4 @@
-"""The worker processes as the rest of the node sees them; see docs/adr/0012-worker-processes.md."""
+"""Interface of the worker processes for the rest of the node; see docs/adr/0012-worker-processes.md."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ log = structlog.get_logger(__name__)
 
 LOADER = "miqa_node.isolation.loaded"
 OWN = "(the node itself)"
-"""Stands for a sender, so that people who look at images do not hold up the checks of the node."""
+"""Sender of the node's own checks, so people who view images do not delay them."""
 CHECK_INTERVAL_S = 5.0
 CHECK_WAIT_S = 0.5
 CHECK_LIMIT_S = 60.0
 
 
 class ImageWorkers:
-    """Processes that decode, judge and report; ``decoder`` is the same processes for those who only need pixels.
+    """Processes that decode, judge and report; ``decoder`` uses the same processes for pixels only.
 
-    An image that takes a worker's memory, time or life is an error of that image alone: DecodeLimitError.
+    An image that exceeds a worker's memory or time, or kills it, only fails itself, with DecodeLimitError.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ImageWorkers:
         policy: Callable[[], Policy],
         reports: ReportSettings,
     ) -> None:
-        """``models`` and ``policy`` are asked anew for each image."""
+        """``models`` and ``policy`` are called for each image."""
         self._models, self._policy, self._reports = models, policy, reports
         self._accepted: ModelChoice | None = None
         self._refused: ModelChoice | None = None
@@ -68,14 +68,14 @@ class ImageWorkers:
         )
 
     def follow(self) -> None:
-        """Have another choice of models tried by one worker: what cannot be loaded never replaces what works."""
+        """Test a new choice of models in one worker: models that cannot be loaded never replace working ones."""
         chosen = self._models()
         if self._accepted is None or chosen in (self._accepted, self._refused):
             return
         try:
             self.decoder.run(tasks.take_up, SiteChoice(chosen, self._policy()), sender=OWN)
         except ResourcesError:
-            return  # no process at the moment
+            return  # no process is available at the moment
         except MiqaError as error:
             self._refused = chosen
             log.error("the chosen models cannot be used, those before stay", reason=str(error))
@@ -98,7 +98,7 @@ class ImageWorkers:
         return certificate
 
     def look(self, path: Path, described: tuple[str, str, str]) -> LocalResult:
-        """Assess a file that is not received, see :func:`miqa_node.local.assess_path`."""
+        """Assess a file without receiving it, see :func:`miqa_node.local.assess_path`."""
         with transfer_file() as file:
             transfer = OpenFile(file.fileno())
             result: tasks.LookedAt
@@ -106,7 +106,7 @@ class ImageWorkers:
             return LocalResult(*result, map_pixels(file, layout))
 
     def check_canary(self) -> None:
-        """Have the test image judged and reported; ResourcesError with the reason if that is not possible."""
+        """Judge and report the test image; ResourcesError with the reason if that fails."""
         self.decoder.run(tasks.check_canary, self._choice(), self._reports, sender=OWN)
 
     def check_now(self) -> None:
@@ -114,7 +114,7 @@ class ImageWorkers:
         self.decoder.run(tasks.check, self._choice(), sender=OWN)
 
     def check(self) -> None:
-        """ResourcesError with the reason if the models do not run; the answer is at most a few seconds old."""
+        """ResourcesError with the reason if the models do not run; the result may be a few seconds old."""
         if reason := self._check.reason(CHECK_LIMIT_S if self._check.is_new else CHECK_WAIT_S):
             raise ResourcesError(reason)
 
