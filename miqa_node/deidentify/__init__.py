@@ -1,1 +1,1 @@
-"""Removes who the patient is from DICOM images, so that models can learn from them (PS3.15 Annex E)."""
+"""De-identifies DICOM images for the training of models (PS3.15 Annex E)."""

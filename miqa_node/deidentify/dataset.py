@@ -17,13 +17,13 @@ _DATES = frozenset({"DA", "DT", "TM"})
 
 @dataclass(frozen=True, slots=True)
 class DeidentificationMethod:
-    """How to de-identify: the options that were chosen, and the key."""
+    """Method of de-identification: the chosen options, and the key."""
 
     secrets: Secrets
     options: frozenset[ProfileOption] = frozenset()
 
     def __post_init__(self) -> None:
-        """Two ways to treat dates contradict each other."""
+        """Refuse two contradictory options for dates."""
         if {ProfileOption.FULL_DATES, ProfileOption.SHIFTED_DATES} <= self.options:
             raise ValueError("Dates are kept or shifted, not both.")
 
@@ -88,7 +88,7 @@ def _clean(ds: Dataset, element: DataElement, method: DeidentificationMethod, pa
 def _say_what_was_done(ds: Dataset, options: frozenset[ProfileOption]) -> None:
     codes = [BASIC_CODE, *(OPTION_CODES[option] for option in ProfileOption if option in options)]
     ds.PatientIdentityRemoved = "YES"
-    # Added to the method of an earlier de-identification (E.1.1).
+    # Appended to the method of an earlier de-identification (E.1.1).
     before = ds.get("DeidentificationMethod") or []
     methods = [before] if isinstance(before, str) else list(before)
     ds.DeidentificationMethod = list(dict.fromkeys([*methods, *(meaning[:64] for _, meaning in codes)]))
@@ -109,7 +109,7 @@ def _code(value: str, meaning: str) -> Dataset:
 
 
 def _file_meta(ds: FileDataset) -> FileMetaDataset:
-    """Only what a file needs: who sent or wrote the original is left out."""
+    """Only the required elements: sender and writer of the original are left out."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ds.file_meta.TransferSyntaxUID
     meta.MediaStorageSOPClassUID = ds.SOPClassUID

@@ -1,4 +1,4 @@
-"""Takes a folder of DICOM images to a folder of de-identified ones; what cannot be done safely is refused."""
+"""De-identifies a folder of DICOM images into another folder; refuses images that it cannot handle safely."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCREENS = {
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What became of one file: ``written`` (None when refused), ``reason`` of a refusal, and ``warnings``."""
+    """Outcome of one file: ``written`` (None if refused), ``reason`` of a refusal, and ``warnings``."""
 
     source: Path
     written: Path | None
@@ -55,9 +55,9 @@ def deidentify_files(
     sources: Iterable[tuple[Path, Path]], out: Path, method: DeidentificationMethod,
     *, allow_burned_in: bool = False, done: Callable[[FileOutcome], None] | None = None,
 ) -> list[FileOutcome]:  # fmt: skip
-    """Each source is (file, folder below ``out`` to write to); names of files become the new SOP Instance UIDs.
+    """Each source is (file, target folder below ``out``); files are named after the new SOP Instance UIDs.
 
-    Sources with the same SOP Instance UID are all written, the later ones with a number behind their name.
+    Sources with the same SOP Instance UID are all written; later ones have a number added to their name.
     """
     outcomes, targets = [], set[Path]()
     for path, folder in sources:
@@ -71,7 +71,7 @@ def deidentify_files(
 
 
 def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
-    """(why the pixels may not be released, warnings about them), from the header."""
+    """(reason against releasing the pixels, warnings about them), from the header."""
     if ds.get("BurnedInAnnotation", "") == "YES":
         return "Burned In Annotation says that text is in the pixels: clean them first, or allow it.", ()
     if ds.get("RecognizableVisualFeatures", "") == "YES":

@@ -1,7 +1,7 @@
-"""Looks for the patient in what was written: every identifying value of the original, anywhere in the new file.
+"""Searches the written file for the patient: every identifying value of the original, in every element.
 
-This does not trust the profile: names, numbers and UIDs that stood in protected or private elements of the original
-are searched in the text of the result, wherever they might have been repeated.
+This check is independent of the profile: it searches all text of the result for names, numbers and UIDs from protected
+or private elements of the original.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from miqa_node.deidentify.profile import ElementAction, ProfileOption, action_fo
 from miqa_node.deidentify.values import STANDARD_UIDS, VOCABULARY
 
 LEAST_LETTERS = 4
-"""Shorter words occur in too many places by chance."""
+"""Minimum length of a word; shorter ones occur in too many places by chance."""
 MOST_VALUE_CHARACTERS = 4096
 _NUMBERS = frozenset({"AS", "AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "CS"})
 _BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
@@ -29,14 +29,14 @@ Word = str
 
 @dataclass(frozen=True, slots=True)
 class WordOrigin:
-    """Where a word occurred; ``personal`` if the element identifies a person."""
+    """Element in which a word occurred; ``personal`` if the element identifies a person."""
 
     keyword: str
     personal: bool
 
 
 def identifying_words(ds: Dataset, options: frozenset[ProfileOption]) -> dict[Word, WordOrigin]:
-    """Words of the original that must not be found again; of several places a personal one counts."""
+    """Words of the original that must not occur in the result; of several origins a personal one counts."""
     words: dict[Word, WordOrigin] = {}
     for element in _elements(ds):
         action = action_for(element.tag, element.VR, options)
@@ -51,10 +51,10 @@ def identifying_words(ds: Dataset, options: frozenset[ProfileOption]) -> dict[Wo
 
 
 def leaks(result: Dataset, words: dict[Word, WordOrigin], original: Dataset) -> list[str]:
-    """Keywords of result elements in which a word was found, with that of where it came from; no values.
+    """Keywords of result elements with such a word, and of the element that it comes from; no values.
 
-    What the original already had in the same kept element with the same value is not a leak of a generic word; of
-    patient elements it always is one.
+    A generic word is not a leak if the original had the same value in the same kept element; a word of patient elements
+    always is.
     """
     before = {(element.tag, word) for element in _elements(original) for word in _words(element, private=False)}
     messages = []

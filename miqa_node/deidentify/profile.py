@@ -1,7 +1,7 @@
-"""What happens to each attribute: Table E.1-1 of PS3.15 (2026c) with the options that a person chose.
+"""Action for each attribute: Table E.1-1 of PS3.15 (2026c) with the chosen options.
 
-``profile.csv`` is that table: one row an attribute, its action in the Basic Profile, and what the options make of it.
-Of attributes that came after 2025 no option is known here, so they are removed as the Basic Profile says.
+``profile.csv`` is that table: one row per attribute, with its action in the Basic Profile and with each option.
+For attributes added after 2025 no option is known here, so the Basic Profile applies.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pydicom.tag import BaseTag
 
 
 class ElementAction(StrEnum):
-    """What becomes of an element.
+    """Action on an element.
 
-    Where the table leaves a choice the mildest that still protects is taken, so that mandatory attributes stay in the
-    object: of X/Z Z, of all with D D, of X/Z/U* U.
+    If the table leaves a choice, the mildest action that still protects is taken, so mandatory attributes stay in the
+    object: Z for X/Z, D for all with D, U for X/Z/U*.
     """
 
     REMOVE = "X"
@@ -66,7 +66,7 @@ _OVERLAY, _CURVE = 0x6000, 0x5000
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """One attribute of the table; ``options`` has K or C for the options that change what happens to it."""
+    """One attribute of the table; ``options`` has K or C for the options that change its action."""
 
     keyword: str
     basic: str
@@ -75,7 +75,7 @@ class ProfileRow:
 
 @cache
 def table() -> Mapping[int, ProfileRow]:
-    """Table E.1-1 by tag, without the groups that repeat."""
+    """Table E.1-1 by tag, without the repeating groups."""
     text = files("miqa_node.deidentify").joinpath("profile.csv").read_text(encoding="utf-8")
     rows = {}
     for row in csv.DictReader(text.splitlines()):
@@ -86,10 +86,10 @@ def table() -> Mapping[int, ProfileRow]:
 
 
 def action_for(tag: BaseTag, vr: str, options: frozenset[ProfileOption]) -> ElementAction:
-    """What happens to an element.
+    """The action for an element.
 
-    What is private, unknown to the dictionary, a curve or an overlay goes; a name that the table does not know is
-    emptied, which is stricter than the table. Everything else that the table does not name stays (E.1.1).
+    Private and unknown elements, curves and overlays are removed; person names that are not in the table are emptied,
+    which is stricter than the table. All other elements that are not in the table stay (E.1.1).
     """
     row = table().get(int(tag))
     if row is None:

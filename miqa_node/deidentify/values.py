@@ -1,6 +1,6 @@
 """New values for old: UIDs, pseudonyms and dates that only a secret key connects with the patient.
 
-The same key gives the same values, so that studies sent in parts stay together; without it they are irreversible.
+The same key gives the same values, so studies sent in parts stay together; without the key they are irreversible.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _DUMMIES: dict[str, Any] = {
     "OB": b"\0\0", "OW": b"\0\0", "UN": b"\0\0", "OF": b"\0" * 4, "OD": b"\0" * 8, "OL": b"\0" * 4, "OV": b"\0" * 8,
 }  # fmt: skip
 VOCABULARY = frozenset(files("miqa_node.deidentify").joinpath("vocabulary.txt").read_text(encoding="utf-8").split())
-"""Words that a cleaned description may keep (Clean Descriptors Option, E.3.6); every other word goes."""
+"""Words that a cleaned description may keep (Clean Descriptors Option, E.3.6); all others are removed."""
 
 
 class Secrets:
-    """Derives everything new from a key and what was there before (HMAC-SHA-256)."""
+    """Derives new values from a key and the old values (HMAC-SHA-256)."""
 
     def __init__(self, key: bytes) -> None:
         if len(key) < LEAST_KEY_BYTES:
@@ -45,11 +45,11 @@ class Secrets:
         return old if old.startswith(STANDARD_UIDS) or not old else UID(f"2.25.{self._number('uid', old, 16)}")
 
     def pseudonym(self, patient: str) -> str:
-        """What the patient is called instead."""
+        """The pseudonym of a patient."""
         return f"P{self._number('patient', patient, 8):020d}"
 
     def shift(self, patient: str) -> timedelta:
-        """How far all dates of a patient are moved back: whole days, so that times of day stay."""
+        """Shift of all dates of a patient into the past: whole days, so times of day stay."""
         days = LEAST_SHIFT_DAYS + self._number("shift", patient, 8) % (MOST_SHIFT_DAYS - LEAST_SHIFT_DAYS)
         return timedelta(days=days)
 
@@ -66,14 +66,14 @@ def dummy(element: DataElement) -> Any:
 
 
 def each(value: Any, change: Any) -> Any:
-    """A value, or every value of several, changed."""
+    """Apply a change to a value, or to each of several values."""
     if isinstance(value, (MultiValue, list)):
         return [change(one) for one in value]
     return change(value)
 
 
 def shifted(vr: str, value: str, by: timedelta) -> str:
-    """An earlier DA or DT (PS3.5 6.2), TM as it is; empty if the value is not a date, since it could be anything."""
+    """A shifted DA or DT (PS3.5 6.2), TM unchanged; empty if the value is invalid, because it could be anything."""
     text = str(value).strip()
     if vr == "TM":
         return text if re.fullmatch(r"[0-9:]{2,8}(\.\d{1,6})?", text) else ""
