@@ -1,3 +1,3 @@
-"""The findings that the node knows, as data: one TOML file for each family, and what else installed packages add."""
+"""The findings that the node knows, as data: one TOML file per family, and additions by installed packages."""
 
 miqa_api = 1

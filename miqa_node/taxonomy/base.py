@@ -1,4 +1,4 @@
-"""Reads findings from TOML files: what each is called, coded and drawn as, and what the policy does by default.
+"""Reads findings from TOML files: name, code, colour, and default policy of each.
 
 A distribution adds findings with an entry point of the group ``miqa.taxonomies`` that refers to a :class:`Taxonomy`.
 docs/how-to/extend.md shows a file.
@@ -21,7 +21,7 @@ from miqa_node.language.catalogue import catalogue
 from miqa_node.plugins import Seam
 
 SCHEME = "99MIQA"
-"""The private coding scheme, for what the standard has no code for."""
+"""The private coding scheme, for concepts without a standard code."""
 SOURCE_LANGUAGE = "en"
 
 CodeText = Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z0-9_.^-]+$")]
@@ -35,7 +35,7 @@ class TaxonomyTable(BaseModel):
 
 
 class ConceptEntry(TaxonomyTable):
-    """What exactly was found, where the reason of CID 7011 is wider; without ``scheme`` a code of the private one."""
+    """The exact concept, if the reason of CID 7011 is wider; without ``scheme`` a code of the private scheme."""
 
     value: CodeText
     scheme: CodeText = SCHEME
@@ -44,19 +44,19 @@ class ConceptEntry(TaxonomyTable):
 
     @property
     def code(self) -> Code:
-        """The concept as DICOM writes it."""
+        """The concept as a DICOM code."""
         return Code(self.value, self.scheme, self.meaning)
 
 
 class CertaintyEntry(TaxonomyTable):
-    """The concept of the finding's probability: its private code value, and "Certainty of" what it is."""
+    """The concept of the finding's probability: its private code value, and the words after "Certainty of"."""
 
     value: CodeText
     of: Annotated[str, Field(min_length=1, max_length=50)]
 
 
 class SeverityEntry(TaxonomyTable):
-    """What a severity of .25, .5, .75 and 1 means: four sizes in ``unit`` (UCUM), and all in words (``scale``)."""
+    """Meaning of severities .25, .5, .75 and 1: four sizes in ``unit`` (UCUM), and a description (``scale``)."""
 
     unit: str = ""
     sizes: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class RuleEntry(TaxonomyTable):
 
 
 class NamedEntry(TaxonomyTable):
-    """What findings and classes of the gate have in common: a reason of CID 7011, and words by language."""
+    """Common fields of findings and classes of the gate: a reason of CID 7011, and words by language."""
 
     reason: str
     words: dict[str, FindingWords]
@@ -91,7 +91,7 @@ class NamedEntry(TaxonomyTable):
         return REASON_CODES[self.reason]
 
     def words_in(self, language: str) -> FindingWords:
-        """The words of that language: of the taxonomy, else of the catalogue, else English."""
+        """The words in a language: from the taxonomy, else from the catalogue, else English."""
         if language in self.words:
             return self.words[language]
         english, translations = self.words[SOURCE_LANGUAGE], catalogue(language)
@@ -111,12 +111,11 @@ class GateEntry(NamedEntry):
 class FindingEntry(NamedEntry):
     """A finding.
 
-    ``soft``: slight degrees are ordinary, so that limits of a room may apply (docs/how-to/tune-the-policy.md).
-    ``region``: what its map shows: a thing ("object"), a place, or nothing in particular ("whole" image).
-    ``colour``: CIELab, L 0 to 100, a and b -128 to 127. ``simulator``: ``module:name`` of what simulates it in
-    training. A retired one is read and shown, but is not offered any more; ``replaced_by`` names its successors,
-    the one that means the same first. ``judged_by`` is the package beside the quality package that judges it; empty
-    for those of the quality package.
+    ``soft``: slight degrees are normal, so limits of a room may apply (docs/how-to/tune-the-policy.md). ``region``:
+    what its map shows: an object ("object"), a place, or no specific region ("whole" image). ``colour``: CIELab, L 0 to
+    100, a and b -128 to 127. ``simulator``: ``module:name`` of its simulator for training. A retired finding is read
+    and shown, but no longer offered; ``replaced_by`` names its successors, the equivalent one first. ``judged_by`` is
+    the package beside the quality package that judges it; empty for findings of the quality package.
     """
 
     concept: ConceptEntry | None = None
@@ -152,7 +151,7 @@ TAXONOMIES: Seam[Taxonomy] = Seam("taxonomies", Taxonomy)
 
 
 def read_taxonomy(*paths: Path) -> Taxonomy:
-    """Read the files, or every ``*.toml`` of a folder, by ``order``; SettingsError names file, entry and mistake."""
+    """Read the files, or every ``*.toml`` of a folder, by ``order``; SettingsError names file, entry and error."""
     files = [file for path in paths for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
     tables = sorted((_read(file) for file in files), key=lambda table: table.order)
     try:

@@ -1,6 +1,6 @@
-"""Looks findings up in all installed taxonomies; a name that none of them has is shown in its own words.
+"""Looks findings up in all installed taxonomies; an unknown finding is shown in its own words.
 
-Where two taxonomies have the same name, the node's own wins, then the first by name of its distribution.
+If two taxonomies have the same name, the node's own takes precedence, then the first by name of its distribution.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def gate_entries() -> Mapping[GateClass, GateEntry]:
 
 
 def all_finding_names() -> tuple[FindingName, ...]:
-    """What any model may find today, the gate included."""
+    """Current names that any model may report, the gate included."""
     return tuple(name for name, entry in finding_entries().items() if not entry.retired)
 
 
 def finding_names() -> tuple[FindingName, ...]:
-    """What a quality model may find today, the gate included."""
+    """Current names that a quality model may report, the gate included."""
     return tuple(name for name in all_finding_names() if not finding_entries()[name].judged_by)
 
 
 def successors(name: str) -> tuple[FindingName, ...]:
-    """What a retired finding is called today; empty for one that is not retired.
+    """The successors of a retired finding; empty if it is not retired.
 
     >>> successors("noise_underexposure"), successors("noise")
     (('noise', 'underexposure'), ())
@@ -46,7 +46,7 @@ def successors(name: str) -> tuple[FindingName, ...]:
 
 
 def current_name(name: str) -> str:
-    """What labels and classes of this name mean today: the first successor of a retired finding.
+    """The current name for labels and classes of this name: the first successor of a retired finding.
 
     >>> current_name("noise_underexposure"), current_name("unsharp")
     ('noise', 'unsharp')
@@ -55,7 +55,7 @@ def current_name(name: str) -> str:
 
 
 def defect_names() -> tuple[FindingName, ...]:
-    """What a quality model may find today, the gate excluded."""
+    """Current names that a quality model may report, the gate excluded."""
     return tuple(name for name in finding_names() if name != FindingName.GATE)
 
 
@@ -71,7 +71,7 @@ def reason_code(name: str) -> Code:
 
 
 def finding_title(name: str, language: str = SOURCE_LANGUAGE) -> str:
-    """What a finding or a class of the gate is called where people read it.
+    """The title of a finding or a class of the gate for people.
 
     >>> finding_title("noise_underexposure"), finding_title("inverted", "de"), finding_title("patient_motion")
     ('Noisy or under-exposed', 'Schwarz und Weiß vertauscht', 'Patient motion')
@@ -81,7 +81,7 @@ def finding_title(name: str, language: str = SOURCE_LANGUAGE) -> str:
 
 
 def finding_words(finding: Finding, language: str = SOURCE_LANGUAGE) -> FindingWords:
-    """The words that were kept with a finding, else those of the taxonomy, else its name."""
+    """The words stored with a finding, else those of the taxonomy, else its name."""
     words = finding.description.words if finding.description is not None else {}
     if words:
         return words.get(language) or words.get(SOURCE_LANGUAGE) or next(iter(words.values()))
@@ -90,7 +90,7 @@ def finding_words(finding: Finding, language: str = SOURCE_LANGUAGE) -> FindingW
 
 
 def description_of(name: FindingName) -> FindingDescription | None:
-    """What must be kept with a finding, because its taxonomy may be uninstalled; None for the node's own."""
+    """The description to store with a finding, as its taxonomy may be uninstalled; None for the node's own."""
     entry = finding_entries().get(name)
     if entry is None or name in BUILT_IN.findings:
         return None
@@ -120,6 +120,6 @@ def _merged(taxonomies: tuple[Taxonomy, ...]) -> Taxonomy:
         for (
             language,
             words,
-        ) in described.words.items():  # reasons that were kept with a verdict name findings in English
+        ) in described.words.items():  # reasons stored with a verdict name findings in English
             learn(language, {described.words[SOURCE_LANGUAGE].title: words.title})
     return Taxonomy(findings_by_name, gates_by_name)

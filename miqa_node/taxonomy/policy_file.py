@@ -1,4 +1,4 @@
-"""The site's rules as its ``policy.toml`` says them: tables of the file become the rules that ``decide`` applies."""
+"""Reads the site's ``policy.toml``: its tables become the rules that ``decide`` applies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 def parse_policy(document: Mapping[str, Any]) -> Policy:
-    """Read the tables of ``policy.toml``; SettingsError names the scope and key that is wrong."""
+    """Read the tables of ``policy.toml``; SettingsError names the scope and key with the error."""
     version = document.get("version")
     if not isinstance(version, str) or not version:
         raise SettingsError('policy.toml: give it a version, for example version = "2026-01".')
@@ -93,7 +93,7 @@ def _check_keys(rule: Mapping[str, Any], keys: set[str]) -> None:
 
 
 def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
-    """The scope's own rules; with ``default_findings`` those of the taxonomy for findings that it does not name."""
+    """The scope's own rules; with ``default_findings`` also the taxonomy's rules for all other findings."""
     own = tuple(one for rule in table.get("finding", ()) for one in _parse_finding(rule))
     defaults = table.get("default_findings", False)
     if not isinstance(defaults, bool):
@@ -110,7 +110,7 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
 
 
 def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
-    """The rule; one about a retired finding holds for its successors too."""
+    """The rules of one entry; a rule about a retired finding also applies to its successors."""
     _check_keys(rule, {"name", "verdict", "min_probability", "min_severity", "soft"})
     probability, severity = float(rule.get("min_probability", 0.0)), float(rule.get("min_severity", 0.0))
     verdict = _flag(rule["verdict"])
