@@ -1,1 +1,1 @@
-"""What brings images in: one file for each way in."""
+"""Sources of images, one file each."""

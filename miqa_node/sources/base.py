@@ -1,19 +1,19 @@
-"""What a source is: a part of the node that brings images in, such as a listener, a watched folder or a query.
+"""Interface of sources: parts of the node that bring images in, such as a listener, a watched folder or a query.
 
 A source of another distribution is an entry point of the group ``miqa.sources`` that refers to a :class:`SourceKind`.
 Its settings are the table ``[sources.<name>]``. When the node starts, ``open`` of every installed kind is called in
-the processes of the role that it names; it returns None if the site does not ask for it. The contract:
+the processes of its role; it returns None if the site does not use it. The contract:
 
-* ``start`` returns at once. Whatever waits, such as a poller between two rounds, runs in a thread of the source.
-  An error from ``start`` ends the start of the node, so that a site notices a port that is taken.
-* ``stop`` returns when the source takes nothing more and nothing of it is under way. It may be called although
-  ``start`` failed or was never called.
+* ``start`` returns at once. Work that waits, such as polling, runs in a thread of the source. An error from ``start``
+  ends the start of the node, so a site notices a port in use.
+* ``stop`` returns when the source takes no more objects and has none in progress. It may be called even if ``start``
+  failed or was never called.
 * Objects go through ``context.intake`` (bytes, as they arrive) or ``context.receive`` (a complete file in
   ``context.settings.incoming_dir``). When either returns, the object is durable, and only then may it be acknowledged,
-  removed or marked as read wherever it came from. After a crash the same object may be brought in twice: that is once.
-* ResourcesError means that the node can take nothing now, or stops: keep the object where it is and try again later.
-* Several processes may run the same source. One that must run once, such as a poller, takes a lock of its own.
-* Context that is not an image, such as an order, is written with ``context.database`` in tables of the source.
+  removed or marked as read at its origin. After a crash the same object may be brought in twice; it is stored once.
+* ResourcesError means that the node can take no objects now, or stops: keep the object at its origin and try later.
+* Several processes may run the same source. A source that must run once, such as a poller, takes its own lock.
+* Context that is not an image, such as an order, is written with ``context.database`` to tables of the source.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from miqa_node.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What a source may use.
+    """The tools of a source.
 
     ``options`` is its table in the settings, not yet checked. ``receive`` makes a complete object durable;
-    ``check_store`` raises ResourcesError while nothing can be taken.
+    ``check_store`` raises ResourcesError while the node cannot take objects.
     """
 
     settings: Settings
@@ -51,12 +51,12 @@ class SourceContext:
 
 
 class ImageSource(ABC):
-    """One way in, in one process."""
+    """One source in one process."""
 
     port: int = 0
-    """The port it listens on; 0 if it does not listen."""
+    """The listening port; 0 if it does not listen."""
     threads: Sequence[SteadyThread] = ()
-    """Threads that are watched once it has started, and started again if they end."""
+    """Threads to watch after the start; they are restarted if they end."""
 
     @abstractmethod
     def start(self) -> None:
@@ -64,17 +64,17 @@ class ImageSource(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Finish what is under way and take nothing more."""
+        """Finish objects in progress and take no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """A source that is installed; ``open`` makes one, or gives None if the site does not ask for it."""
+    """An installed source; ``open`` creates it, or returns None if the site does not use it."""
 
     name: str
     open: Callable[[SourceContext], ImageSource | None]
     role: NodeRole = NodeRole.RECEIVE
-    """The process that it runs in."""
+    """The role of the process in which it runs."""
 
 
 SOURCES: Seam[SourceKind] = Seam("sources", SourceKind)

@@ -22,7 +22,7 @@ from miqa_node.store.senders import SenderBook
 
 
 class CStoreSource(ImageSource):
-    """The storage SCP, and the reports that peers are owed."""
+    """The storage SCP, and pending reports to peers."""
 
     def __init__(self, context: SourceContext) -> None:
         settings = context.settings
@@ -50,7 +50,7 @@ class CStoreSource(ImageSource):
         )
 
     def start(self) -> None:
-        """Report what is owed, then listen; SettingsError if a port is taken."""
+        """Start the reports, then listen; SettingsError if a port is taken."""
         self._reporter.start()
         self._senders.start()
         try:
@@ -64,19 +64,19 @@ class CStoreSource(ImageSource):
         self.threads = [*self._scp.threads, *self._reporter.threads, *self._senders.threads]
 
     def stop(self) -> None:
-        """Let running C-STOREs finish, then the report under way."""
+        """Let running C-STOREs finish, then the current report."""
         self._scp.stop()
         self._senders.stop()
         self._reporter.stop()
 
     @property
     def port(self) -> int:  # type: ignore[override]  # known once it listens
-        """The port of DICOM, also if the settings ask for any free one."""
+        """The DICOM port, also if the settings ask for any free one."""
         return self._scp.port
 
 
 def _is_token_of(database: Database, name: str, passcode: str) -> bool:
-    """Whether a passcode is a token of the account that allows storing."""
+    """Whether a passcode is a token of the account with permission to store."""
     with database.begin() as transaction:
         bearer = tokens.find(transaction, passcode, datetime.now(UTC))
     return bearer is not None and bearer.name == name.lower() and Permission.UPLOAD in bearer.permissions

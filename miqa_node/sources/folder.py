@@ -1,8 +1,9 @@
-"""Watches a folder for DICOM files and takes them in: for devices that can only copy, and for discs.
+"""Watches a folder for DICOM files and takes them in: for devices that can only copy files, and for discs.
 
 A file counts as complete once its size and time have not changed for ``watch.settle_s``. It is then received like a
-C-STORE and moved to ``done``, or to ``failed`` with a text that says why. What cannot be stored now, without disk
-or database, stays where it is. After a crash between the two steps a file is received again, which changes nothing.
+C-STORE and moved to ``done``, or to ``failed`` with a text file that gives the reason. A file that cannot be stored
+now, without disk or database, stays in place. After a crash between the two steps a file is received again, which
+changes nothing.
 """
 
 from __future__ import annotations
@@ -33,21 +34,21 @@ AE_TITLE = "FOLDER"
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart")
 _INDEX = "DICOMDIR"
 STUCK_AFTER_S = 600.0
-"""A folder, such as one of the network, that does not answer for this time makes the watch hang."""
+"""The watch counts as hanging if the folder, such as a network share, does not respond for this time."""
 _DAY_S = 86_400.0
 
 
 class WatchOutcome(Enum):
-    """What became of a file."""
+    """Outcome of a file."""
 
     HANDLED = auto()
     LOCKED = auto()
-    """It cannot be read or moved away; other files can."""
+    """The file cannot be read or moved; others can."""
     NO_ROOM = auto()
 
 
 class FolderWatch(ImageSource):
-    """A thread that polls a folder; of several processes on one folder only one does."""
+    """A thread that polls a folder; of several processes on one folder only one polls."""
 
     def __init__(self, settings: WatchSettings, intake: Intake, called_ae_title: str) -> None:
         self._settings = settings
@@ -73,7 +74,7 @@ class FolderWatch(ImageSource):
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the file under way."""
+        """Finish the current file."""
         self._thread.stop()
         if self._lock is not None:
             self._lock.close()
@@ -85,7 +86,7 @@ class FolderWatch(ImageSource):
                     self.look()
             except OSError as error:
                 log.error("the watched folder cannot be read", reason=error.strerror)
-            except Exception:  # one odd file must not end the watch
+            except Exception:  # one odd file must not stop the watch
                 log.exception("the watched folder could not be looked at, it is tried again")
 
     def _is_mine(self) -> bool:
@@ -98,7 +99,7 @@ class FolderWatch(ImageSource):
         return True
 
     def look(self) -> int:
-        """One round; the number of files received or set aside."""
+        """Poll once; return the number of files received or set aside."""
         before, self._seen = self._seen, {}
         now, handled = time.monotonic(), 0
         with SharedFolder(self._folder) as folder:
@@ -108,13 +109,13 @@ class FolderWatch(ImageSource):
                     break
                 if path.name.lower().endswith(_UNFINISHED):
                     continue
-                with suppress(FileNotFoundError):  # somebody else has moved it
+                with suppress(FileNotFoundError):  # another program has moved it
                     status = folder.status(path)
                     stamp = (status.st_size, status.st_mtime_ns)
                     last_state, since = before.get(path, (None, now))
                     if last_state != stamp:
                         since = now
-                    # A file's own time spares the wait, unless the clock that it comes from is ahead of ours.
+                    # The file's own time saves the wait, unless its clock is ahead of the node's.
                     age_s = time.time() - status.st_mtime
                     settled = (age_s if age_s >= 0 else now - since) >= self._settings.settle_s
                     ready = settled and last_state == stamp and self._stuck.get(path) != stamp
@@ -145,12 +146,12 @@ class FolderWatch(ImageSource):
             if kind == FAILED:
                 why = f"{answer.status:04X} {answer.comment}"
                 log.warning("a file of the watched folder was refused", status=why[:4], reason=answer.comment)
-                with suppress(FileExistsError):  # somebody's own; the log has the reason, too
+                with suppress(FileExistsError):  # a file of another program; the log also has the reason
                     folder.write(target.with_name(f"{target.name}.txt"), f"{why}\n".encode())
         except FileNotFoundError:
             raise
         except OSError as error:
-            # Received, or refused, all the same; it is not read again and again for that.
+            # The outcome stands; the file is not read repeatedly because of this.
             log.error("a file of the watched folder cannot be moved away", reason=error.strerror or str(error))
             self._stuck[path] = stamp
             return WatchOutcome.LOCKED
@@ -172,7 +173,7 @@ class FolderWatch(ImageSource):
             transfer.end()
 
     def _forget_old(self, folder: SharedFolder) -> None:
-        """Remove files received long ago; failed ones stay until a person has looked at them."""
+        """Remove files received long ago; failed ones stay until a person removes them."""
         oldest = time.time() - self._settings.keep_done_days * _DAY_S
         for path in list(folder.files(DONE)):
             with suppress(OSError):

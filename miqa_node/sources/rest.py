@@ -1,4 +1,4 @@
-"""HTTP clients store images, by STOW-RS or on the pages. The routes are in ``web``; this is the way behind them."""
+"""Source for HTTP clients that store images by STOW-RS or on the pages. The routes are in ``web``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
 
 
 class RestSource(ImageSource):
-    """``intake`` takes DICOM files, ``uploads`` pictures, too."""
+    """``intake`` takes DICOM files, ``uploads`` also pictures."""
 
     def __init__(self, context: SourceContext) -> None:
         settings = context.settings
@@ -23,10 +23,10 @@ class RestSource(ImageSource):
         )
 
     def start(self) -> None:
-        """The web server, which starts before, listens."""
+        """Do nothing: the web server, which starts earlier, listens."""
 
     def stop(self) -> None:
-        """The web server, which stops after, finishes what is under way."""
+        """Do nothing: the web server, which stops later, finishes requests in progress."""
 
 
 KIND = SourceKind("rest", RestSource, NodeRole.WEB)
