@@ -1,1 +1,1 @@
-"""The audit trail as other systems read it: DICOM audit messages (PS3.15 A.5) over syslog."""
+"""The audit trail for other systems: DICOM audit messages (PS3.15 A.5) over syslog."""

@@ -1,8 +1,8 @@
 """Audit messages of DICOM PS3.15 A.5: one record of the trail as XML.
 
-A participant is who did it, the node itself, or the other end of a transfer; an object is the patient, the study, or
-what else was acted upon. Of the patient a message holds the identifier alone; in place of the name, which the schema
-requires, stands the pseudonym of the trail.
+Participants are the person who acted, the node itself, and the other end of a transfer; objects are the patient, the
+study, or another object of the action. A message has only the patient's identifier; the name, which the schema
+requires, is the pseudonym of the trail.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DCM, RFC3881 = "DCM", "RFC-3881"
 
 @dataclass(frozen=True, slots=True)
 class AuditSource:
-    """Who reports (A.5.2): the node's name, its site, and its AE title."""
+    """Source of the messages (A.5.2): the node's name, its site, and its AE title."""
 
     node: str
     site: str
@@ -31,7 +31,7 @@ class AuditSource:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How an event is reported: EventID, EventActionCode and EventTypeCode."""
+    """Codes of an event: EventID, EventActionCode and EventTypeCode."""
 
     code: str
     meaning: str
@@ -76,7 +76,7 @@ _OF_STUDIES = {_ACCESSED[0], _TRANSFERRED[0], _DELETED[0], _EXPORT[0]}
 
 
 def audit_message(record: AuditRecord, source: AuditSource, patient_id: str) -> bytes:
-    """The message of a sealed record, in UTF-8; ``patient_id`` is empty if nobody knows it any more."""
+    """The message of a sealed record, in UTF-8; ``patient_id`` is empty if it is no longer known."""
     record = replace(record, actor=_clean(record.actor), peer=_clean(record.peer), study=_clean(record.study))
     form, detail = _FORMS[AuditEvent(record.event)], json.loads(_clean(record.detail))
     message = ET.Element("AuditMessage")
@@ -139,7 +139,7 @@ def _participant(message: ET.Element, attributes: Mapping[str, str], role: str, 
 
 
 def _address(peer: str) -> dict[str, str]:
-    """Where somebody was: an address, which is type 2."""
+    """The network access point: an address, which is type 2."""
     return {"NetworkAccessPointID": peer, "NetworkAccessPointTypeCode": "2"} if peer else {}
 
 
@@ -158,7 +158,7 @@ def _study(message: ET.Element, record: AuditRecord, detail: Mapping[str, Any]) 
 
 
 def _subject(message: ET.Element, record: AuditRecord, form: _Form, detail: Mapping[str, Any]) -> None:
-    """What else was acted upon: an account, a list, the audit trail, the configuration."""
+    """Other objects of an action: an account, a list, the audit trail, the configuration."""
     if form.code in _OF_STUDIES and record.study:
         return
     if form.code in (_SIGN_IN[0], _ACTIVITY[0]):
@@ -201,7 +201,7 @@ def _value(participant: ET.Element, key: str, value: object) -> None:
 
 
 def _clean(text: str) -> str:
-    """Without the characters that XML forbids (XML 1.0 2.2); AE titles of strangers may hold any."""
+    """The text without characters that XML forbids (XML 1.0 2.2); AE titles of strangers may contain any."""
     return re.sub("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]", "?", text)
 
 

@@ -25,7 +25,7 @@ POLL_S = 0.005
 
 
 class SyslogClient:
-    """One connection, opened when it is needed; for one thread."""
+    """One connection, opened when needed; for one thread."""
 
     def __init__(self, settings: AuditSettings, host_name: str) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class SyslogClient:
         Raises
         ------
         DeliveryError
-            The receiver is away. Some of the messages may have reached it; send all of them again.
+            The receiver is unavailable. It may have some of the messages; send all of them again.
         """
         try:
             connection = self._connected()
@@ -89,7 +89,7 @@ class SyslogClient:
             raise
 
     def _await_acknowledgement(self, connection: socket.socket) -> None:
-        """Wait until the peer's machine has acknowledged every byte: syslog itself has no answer."""
+        """Wait until the peer's machine has acknowledged every byte: syslog itself has no acknowledgement."""
         deadline = time.monotonic() + self._settings.syslog_timeout_s
         while struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]:
             if time.monotonic() > deadline:
@@ -100,7 +100,7 @@ class SyslogClient:
 
 
 def syslog_line(record: AuditRecord, xml: bytes, host_name: str) -> bytes:
-    """The syslog message (RFC 5424 6): the record's number is in the structured data, so that gaps show."""
+    """The syslog message (RFC 5424 6): the record's number is in the structured data, so gaps show."""
     at = record.at.replace("+00:00", "Z")
     number = f'[meta sequenceId="{(record.number - 1) % (2**31 - 1) + 1}"]'
     head = f"<{PRIORITY}>1 {at} {host_name} miqa-node {os.getpid()} {MESSAGE_ID} {number} "
@@ -108,7 +108,7 @@ def syslog_line(record: AuditRecord, xml: bytes, host_name: str) -> bytes:
 
 
 def tls_context(settings: AuditSettings) -> ssl.SSLContext:
-    """How the receiver is trusted, and the node's own certificate; SettingsError if a file cannot be read."""
+    """Context with the receiver's authority and the node's certificate; SettingsError if a file cannot be read."""
     try:
         return tls.client_context(settings.syslog_ca, settings.syslog_certificate, settings.syslog_key)
     except OSError as error:
