@@ -1,1 +1,1 @@
-"""Whether this process can do its work, what is done about it when it cannot, and who is alerted."""
+"""Health of this process: checks, restarts of failed parts, and alerts."""

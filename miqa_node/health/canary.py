@@ -1,4 +1,4 @@
-"""Judges the canary as any image is judged, from its file to its report; nothing of it is kept or sent."""
+"""Judges the canary like any image, from its file to its report; nothing is stored or sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from miqa_node.units.base import Decode
 
 
 class Canary:
-    """Decoding, measuring, judging, deciding and reporting of one image with the parts of a node."""
+    """Decodes, measures, judges, decides and reports one image with the parts of a node."""
 
     def __init__(
         self, assessor: Callable[[], Assessor], policy: Callable[[], Policy],
@@ -30,7 +30,7 @@ class Canary:
     def check(self) -> None:
         """ResourcesError with the reason if it cannot be judged or reported."""
         try:
-            with transfer_file() as file:  # a worker may write nowhere else
+            with transfer_file() as file:  # a worker may not write anywhere else
                 file.write(canary_image(self._settings.encode))
                 file.flush()
                 self._judge(path_here(file))

@@ -1,7 +1,7 @@
-"""Tells faults of the node from faults of an image, and lets all images wait while the node is at fault.
+"""Distinguishes faults of the node from faults of an image; all images wait while the node is at fault.
 
-An image is given up, and reported as NOT_ASSESSED, only after the canary was judged. If the canary fails,
-or several different images in a row failed alike, the node is at fault: nothing is given up until the canary passes.
+An image is given up, and reported as NOT_ASSESSED, only after the canary passed. If the canary fails, or several
+different images in a row failed alike, the node is at fault: no image is given up until the canary passes.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from miqa_node.observe.steady_thread import SteadyThread
 log = structlog.get_logger(__name__)
 
 RECENT_S = 5.0
-"""A canary that passed within this time, after an image failed, need not be judged again."""
+"""A canary that passed this recently need not be judged again after an image failed."""
 STUCK_AFTER_S = 600.0
-"""A canary that is not judged within this time hangs, and with it all images."""
+"""The canary counts as hanging if it is not judged within this time."""
 RETRY_S = 10.0
-"""While images wait, the canary is judged this often."""
+"""Interval between canaries while images wait."""
 
 
 class NodeFaults:
-    """Of one process. Thread-safe.
+    """Faults of one process. Thread-safe.
 
     ``limit`` different images in a row that fail alike are a fault of the node. ``interval_s`` is the time between
-    canaries when all is well; with 0 the canary is judged only when images fail. ``announce`` is called with the reason
-    when images begin to wait, and with an empty one when the canary passed; again until it raises no ResourcesError.
+    canaries in normal operation; with 0 the canary is judged only if images fail. ``announce`` is called with the
+    reason when images begin to wait, and with an empty one when the canary passes; repeated after a ResourcesError.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class NodeFaults:
         self.threads = (self._thread,)
 
     def start(self) -> None:
-        """Begin to judge canaries."""
+        """Start the canary thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -70,12 +70,12 @@ class NodeFaults:
             raise ResourcesError(self._reason)
 
     def succeeded(self) -> None:
-        """An image was judged: what failed before it was not the node's fault."""
+        """Record that an image was judged: earlier failures were not the node's fault."""
         with self._lock:
             self._fault, self._cleared, self._failed = "", "", set()
 
     def blame(self, image: str, fault: str) -> None:
-        """An image is about to be given up because of a fault; ResourcesError if that is not the image's.
+        """Check before an image is given up because of a fault; ResourcesError if the node is at fault.
 
         Images that fail alike again after the canary passed are to blame, until one is judged. Without ``fault`` only
         the canary counts.
@@ -133,7 +133,7 @@ class NodeFaults:
             log.error("images wait until the node can judge again; none is given up", reason=reason)
 
     def _try_canary(self, *, fresh: bool = False) -> str:
-        """Why the canary failed, empty if it passed."""
+        """Why the canary failed; empty if it passed."""
         asked_at = time.monotonic()
         with self._canary_lock:
             if self._passed_at >= asked_at or (not fresh and asked_at - self._passed_at < RECENT_S):

@@ -1,4 +1,4 @@
-"""Answers whether this process can do its work, within a second, whatever hangs."""
+"""Reports within a second whether this process can do its work, even if something hangs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from miqa_node.observe.recent_check import RecentCheck
 
 ANSWER_S = 0.8
-"""Everybody who asks has the answer after this time."""
+"""Longest wait for an answer."""
 MAX_AGE_S = 1.0
 HANGS_S = 5.0
-"""What does not answer for this time is not usable now."""
+"""A check without an answer for this time counts as failed."""
 
 
 class ReadinessChecks:
-    """The checks of one process, by the name of what they check. Each runs beside the others."""
+    """The checks of one process, by the name of their subject. They run in parallel."""
 
     def __init__(self, checks: Mapping[str, Callable[[], None]]) -> None:
         self._checks = [

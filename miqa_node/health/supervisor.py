@@ -1,7 +1,7 @@
-"""Watches the parts of a process, starts again what has ended, and ends the process if that does not help.
+"""Watches the parts of a process, restarts ended ones, and ends the process if that does not help.
 
-What cannot be healed in a running process, such as a thread that hangs, is healed by a new one: the service manager
-starts it. All work is durable, so a process may end at any time.
+A fault that cannot be repaired in a running process, such as a hanging thread, needs a new process, which the service
+manager starts. All work is durable, so a process may end at any time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOOK_S = 2.0
 ATTEMPTS = 5
 """The process ends after this many unsuccessful restarts of a part."""
 WELL_S = 60.0
-"""What has worked for this time after it was healed is well."""
+"""A part that works for this time after a restart counts as healthy."""
 
 
 class WatchedPart(Protocol):
@@ -31,18 +31,18 @@ class WatchedPart(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, for logs."""
+        """Name for logs."""
 
     def trouble(self) -> str:
-        """Why its work is not done, empty if it is."""
+        """Why the part does not work; empty if it does."""
 
     def heal(self) -> None:
-        """Start it again, if that is possible."""
+        """Restart the part, if possible."""
 
 
 @dataclass(slots=True)
 class Patient:
-    """A part and how often it was healed in a row."""
+    """A part and the number of its consecutive restarts."""
 
     part: WatchedPart
     healings: int = 0
@@ -50,7 +50,7 @@ class Patient:
 
 
 class Supervisor:
-    """Of one process. ``give_up`` is called once, with the reason, when a part cannot be healed."""
+    """Supervisor of one process. ``give_up`` is called once, with the reason, if a part cannot be healed."""
 
     def __init__(self, give_up: Callable[[str], None]) -> None:
         self._give_up = give_up
@@ -59,19 +59,19 @@ class Supervisor:
         self.has_given_up = False
 
     def watch(self, parts: Iterable[WatchedPart]) -> None:
-        """Watch these, too."""
+        """Add parts to watch."""
         self._patients += [Patient(part) for part in parts]
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; parts that stop from now on are not restarted."""
+        """Stop watching; parts that stop from now on are not restarted."""
         self._thread.stop()
 
     def check(self) -> None:
-        """ResourcesError with the reason if a part is in trouble. The supervisor itself is healed here."""
+        """ResourcesError with the reason if a part is in trouble. Also restarts the supervisor's own thread."""
         self._thread.heal()
         if reasons := [reason for one in self._patients if (reason := one.part.trouble())]:
             raise ResourcesError(" ".join(reasons))
