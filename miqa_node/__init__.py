@@ -1,8 +1,8 @@
-"""miqa-node: a DICOM node that tells within seconds whether a medical image is technically usable."""
+"""miqa-node: a DICOM node that determines within seconds whether a medical image is technically usable."""
 
 import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime reads this when it is loaded; otherwise it reports its use to its makers, by a thread of its own.
+# ONNX Runtime reads this at import; otherwise it sends telemetry to its makers, in a thread of its own.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

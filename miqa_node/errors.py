@@ -1,4 +1,4 @@
-"""Every error that the node raises on purpose; each message says what to do.
+"""All errors that the node raises on purpose; each message says what to do.
 
 MiqaError
 ├── SettingsError          a setting is missing, unknown or contradictory
@@ -37,7 +37,7 @@ from pathlib import Path
 
 
 class MiqaError(Exception):
-    """Base of all errors raised on purpose. The text never holds patient data."""
+    """Base of all errors raised on purpose. The message never contains patient data."""
 
 
 class SettingsError(MiqaError):
@@ -69,7 +69,7 @@ class MismatchError(UnreadableError):
 
 
 class DecodeError(UnreadableError):
-    """The pixels cannot be decoded; the stored data set is kept as it came."""
+    """The pixels cannot be decoded; the stored data set is kept unchanged."""
 
 
 class DecodeLimitError(DecodeError):
@@ -81,7 +81,7 @@ class NotAnImageError(DecodeError):
 
 
 class ArchiveError(UnreadableError):
-    """A ZIP file is damaged, locked or beyond the limits; nothing behind the offending member was read."""
+    """A ZIP file is damaged, locked or beyond the limits; nothing after the offending member was read."""
 
 
 class ModelPackageError(MiqaError):
@@ -109,7 +109,7 @@ class ClassRefusedError(DeliveryRefusedError):
 
 
 class CommitmentUnsupportedError(DeliveryError):
-    """The destination does no storage commitment; what it was sent stays SENT."""
+    """The destination does not support storage commitment; deliveries to it stay SENT."""
 
 
 class QueryError(MiqaError):
@@ -121,7 +121,7 @@ class AccessError(MiqaError):
 
 
 class UnansweredError(AccessError):
-    """The site's sign-on does not answer: what it would say of somebody is not known."""
+    """The site's sign-on does not answer, so an account cannot be checked."""
 
 
 class BackupError(MiqaError):
@@ -159,7 +159,7 @@ def lacks_resources(error: BaseException) -> bool:
 def place_of(error: BaseException) -> str:
     """Where an error was raised, as ``file:line``, for logs, because the message may quote a data set.
 
-    Of one that came from another process it is the place there, which is kept as ``place``.
+    For an error from another process it is the place there, stored as ``place``.
     """
     if place := getattr(error, "place", ""):
         return str(place)

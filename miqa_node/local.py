@@ -1,4 +1,4 @@
-"""The way of one image without a node: a file in, an assessment and a verdict out; nothing is kept or delivered."""
+"""Assesses one image without a node: a file in, an assessment and a verdict out; nothing is stored or delivered."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from miqa_node.units.image import judge_here
 
 @dataclass(frozen=True, slots=True)
 class LocalResult:
-    """What was found out about one file."""
+    """The result for one file."""
 
     source: Path
     is_dicom: bool
@@ -53,8 +53,8 @@ class LocalAssessor:
     """Assesses files one by one with the models and the policy of the settings.
 
     ``choice`` is the model choice of a node with these settings, ``limits`` the confirmed limits of its rooms;
-    ``calibrated=False`` leaves the site's calibration out. ``packages`` run beside the quality package whatever the
-    policy switches on.
+    ``calibrated=False`` ignores the site's calibration. ``packages`` run beside the quality package, regardless of the
+    policy.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LocalAssessor:
     def assess_file(
         self, path: Path, *, modality: str = "DX", body_part: str = "CHEST", view: str = "PA"
     ) -> LocalResult:
-        """Assess a DICOM, PNG or JPEG file; modality, body part and view describe pictures, which cannot say it.
+        """Assess a DICOM, PNG or JPEG file; modality, body part and view describe pictures, which have no header.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class LocalAssessor:
 
     @property
     def models(self) -> ActiveModels:
-        """The models that judge."""
+        """The models in use."""
         return self._models
 
     @property
@@ -124,10 +124,10 @@ def assess_path(
     path: Path, described: tuple[str, str, str], assessor: Callable[[], Assessor], policy: Callable[[], Policy],
     certify: Callable[[Assessment, Policy], str], decode: Decode,
 ) -> LocalResult:  # fmt: skip
-    """What :meth:`LocalAssessor.assess_file` does, with the parts of whoever has them, such as a worker of a node.
+    """Do the work of :meth:`LocalAssessor.assess_file` with the caller's parts, such as those of a node's worker.
 
-    The file takes the way of every image, through a store that is gone afterwards. ``described`` is (modality, body
-    part, view) of a picture, which cannot say it.
+    The file goes through the normal pipeline, with a temporary store. ``described`` is (modality, body part, view) of a
+    picture, which has no header.
     """
     image = _ImageFile(path, described, decode)
     artifacts, digest = MemoryArtifacts(), digest_of(path)
@@ -146,15 +146,15 @@ def assess_path(
             disposition = instances.load_disposition(transaction, digest)
     if assessment is None or disposition is None or image.header is None:
         raise NotFoundError(f"{path} was not judged.")
-    if image.radiograph is None:  # a node gives it the verdict NOT_ASSESSED; here somebody waits for an answer
+    if image.radiograph is None:  # a node records the verdict NOT_ASSESSED; here the caller waits for an answer
         raise image.error or NotAnImageError(assessment.not_assessed)
-    # The node makes up missing UIDs; the result states those of the file.
+    # The pipeline generates missing UIDs; the result states those of the file.
     assessment = replace(assessment, header=image.header, timings_ms={**assessment.timings_ms, **image.timings_ms})
     return LocalResult(path, not image.is_picture, assessment, disposition, artifacts.maps(digest), image.radiograph)
 
 
 class _ImageFile:
-    """A DICOM file or a picture, and what came of reading it."""
+    """A DICOM file or a picture, and its content once read."""
 
     def __init__(self, path: Path, described: tuple[str, str, str], decode: Decode) -> None:
         self.is_picture = is_picture(path)
@@ -178,7 +178,7 @@ class _ImageFile:
         return self.header, StudyRecord(self.header.study_instance_uid, "", "", "", "", "")
 
     def decode(self, path: Path, frame: int = 0) -> Radiograph:
-        """The decoded frame; a file has one that is looked at."""
+        """The decoded frame; only one frame of a file is assessed."""
         if self.radiograph is None:
             try:
                 self.radiograph = self._decode(path, frame)
@@ -189,7 +189,7 @@ class _ImageFile:
 
 
 class _NoJobs:
-    """The stages are called one after the other; nothing waits."""
+    """A queue that ignores jobs: the stages are called one after the other."""
 
     def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
         """Nothing."""
@@ -199,6 +199,6 @@ class _NoJobs:
 
 
 def digest_of(path: Path) -> InstanceDigest:
-    """What identifies a file that was never received: the SHA-256 of all its bytes."""
+    """Identity of a file that was never received: the SHA-256 of all its bytes."""
     with path.open("rb") as file:
         return InstanceDigest(hashlib.file_digest(file, "sha256").hexdigest())

@@ -92,7 +92,7 @@ class Node:
         role: NodeRole = NodeRole.ALL,
         on_hopeless: Callable[[str], None] = lambda _reason: None,
     ) -> None:
-        """``on_hopeless`` is called with the reason when a part of the node cannot be healed: end the process then."""
+        """``on_hopeless`` is called with the reason if a part of the node cannot be healed: end the process then."""
         plugins.allow(settings.plugins.allow)
         self.settings = settings
         self.role = role
@@ -236,7 +236,7 @@ class Node:
             log.warning("deliver.max_attempts has no effect any more; deliver.give_up_after_days took its place")
         begin = self._parts.begin
         begin(lambda: None, self.database.close)
-        # Where images are assessed, worker processes start beside all that follows; elsewhere with the first image.
+        # If this role assesses images, workers start in parallel with the following; else with the first image.
         begin(self._decoder.warm if self.role.works else lambda: None, self._decoder.close)
         self._supervisor.watch(self._decoder.threads)
         migrate(self.database)
@@ -266,14 +266,14 @@ class Node:
             self._supervisor.watch(source.threads)
         begin(self._supervisor.start, self._supervisor.stop)
         ports = {"dicom_port": self.dicom_port, "web_port": self.web_port, "health_port": self.health_port}
-        give_back_memory()  # of what the start needed
+        give_back_memory()  # memory that only the start needed
         log.info("started", role=self.role.value, ae_title=self.settings.dicom.ae_title, **ports)
 
     def _start_work(self) -> None:
         try:
             self._workers.check_now()
         except MiqaError as error:
-            # Images are still received and kept: their jobs wait, and /readyz gives the reason.
+            # Images are still received and stored: their jobs wait, and /readyz gives the reason.
             log.error("no image will be assessed", reason=str(error))
             return
         begin, way = self._parts.begin, self._pipeline
@@ -303,7 +303,7 @@ class Node:
             self._supervisor.watch(part.threads)
 
     def stop(self) -> None:
-        """Stop everything, in reverse order; unfinished work is resumed after the next start."""
+        """Stop everything, in reverse order; unfinished work resumes after the next start."""
         self._parts.stop_all()
 
     def __enter__(self) -> Self:
@@ -329,7 +329,7 @@ class Node:
 
     @property
     def health_port(self) -> int:
-        """The actual port of health and metrics alone."""
+        """The actual port that serves only health and metrics."""
         return self._health.port
 
     def set_up_link(self) -> str:
@@ -342,7 +342,7 @@ class Node:
         return first_invitation(self.database, self.settings, url)
 
     def readiness(self) -> list[str]:
-        """Why the node cannot do its work now; empty when it can. The answer takes less than a second."""
+        """Why the node cannot do its work now; empty if it can. The answer takes less than a second."""
         return self._readiness.reasons()
 
     def _checks(self) -> dict[str, Callable[[], None]]:
@@ -389,7 +389,7 @@ class Node:
 
 
 def _longest_pause_s(settings: Settings) -> float:
-    """The longest wait without a fault: between two attempts, as a lease, until a study has passed."""
+    """The longest normal wait: between two attempts, for a lease, or until a study has passed."""
     deliver = settings.deliver
     sending_s = deliver.connection_timeout_s + 2 * deliver.dimse_timeout_s
     return max(deliver.backoff_max_s, deliver.commitment_timeout_s, sending_s, settings.work.study_quiet_s)

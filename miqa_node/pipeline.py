@@ -1,9 +1,9 @@
-"""The way of one image: receive · assess · conclude.
+"""The pipeline of one image: receive · assess · conclude.
 
 ``receive`` runs while the sender waits for the C-STORE response; ``assess`` and ``conclude`` run later as durable
-steps (``work`` only wraps them). Each may be killed at any instruction and is then run again from its beginning.
-Running one of them twice changes nothing: whatever it writes has a key that does not depend on the run.
-How kinds of objects differ is in ``units``; what a verdict does is in ``conclusion``, one file for each effect.
+steps (``work`` only wraps them). Each may be killed at any point and is then run again from its beginning. A second
+run changes nothing: the keys of all written data do not depend on the run. ``units`` has the differences between kinds
+of objects; ``conclusion`` has the effects of a verdict, one file each.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UNFINISHED = "The work on this image failed again and again; the log of the node
 
 
 class Pipeline:
-    """The three stages, and what they need."""
+    """The three stages, and their dependencies."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Pipeline:
         units: Sequence[Unit[Any]] | None = None,
         faults: FaultJudge | None = None,
     ) -> None:
-        """``effects`` follow a verdict, ``giving_up`` a failure for good; ``pseudonym`` hides operators."""
+        """``effects`` follow a verdict, ``giving_up`` a final failure; ``pseudonym`` hides operators."""
         self._context = context
         self._database = context.database
         self._arrivals = Arrivals(context.database, context.artifacts)
@@ -59,10 +59,10 @@ class Pipeline:
         self._units = installed() if units is None else units
         self._attempts = Attempts(context, self._units, max_attempts, faults)
 
-    # ── receive: when this returns, the sender is answered 0x0000, and nothing may get lost any more ──
+    # ── receive: when this returns, the sender gets 0x0000; from then on nothing may be lost ──
 
     def receive(self, received: ReceivedObject) -> None:
-        """Keep the object and promise the work: one transaction holds the instance and its job."""
+        """Store the object and enqueue its job: one transaction covers the instance and the job."""
         header, study = with_surrogates(*self._context.imaging.read_header(Path(received.path)), received.digest)
         unit, operator = unit_of(header, self._units), self._pseudonym(study.operators_name)
         novelty = self._arrivals.keep(
@@ -77,10 +77,10 @@ class Pipeline:
     # ── assess: decode, measure, infer, explain ──
 
     def assess(self, digest: InstanceDigest) -> None:
-        """Find out everything about the unit that the node can. If it cannot be judged, the reason is recorded."""
+        """Judge the unit. If that is not possible, the reason is recorded."""
         attempt_number = self._attempts.begin(digest)
         if attempt_number is None:
-            return  # done before, or judged with its series while this job waited
+            return  # already done, or judged with its series while this job waited
         instance, attempt = attempt_number
         if instance.generation and self._attempts.is_over(attempt):
             self.give_up(digest)
@@ -91,10 +91,10 @@ class Pipeline:
             with self._database.begin() as transaction:
                 judgements.save_assessment(transaction, result.assessment)
 
-    # ── conclude: one transaction makes the verdict and all its effects true, everywhere at once ──
+    # ── conclude: one transaction commits the verdict and all its effects ──
 
     def conclude(self, digest: InstanceDigest) -> None:
-        """Give the verdict, and let it have its effects."""
+        """Record the verdict and its effects."""
         with self._database.begin() as transaction:
             waiting = judgements.unconcluded(transaction, digest)
         if waiting is None:
@@ -112,9 +112,9 @@ class Pipeline:
         self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects)
 
     def give_up(self, digest: InstanceDigest) -> None:
-        """A step failed again and again: the verdict is NOT_ASSESSED, without a report, and people see the study.
+        """Give up after repeated failures of a step: the verdict is NOT_ASSESSED, without a report; people see it.
 
-        Of an image that was judged again, the verdict that it had stays.
+        An image that was judged again keeps its earlier verdict.
         """
         with self._database.begin() as transaction:
             waiting = judgements.unconcluded(transaction, digest)

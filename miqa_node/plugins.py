@@ -20,7 +20,7 @@ from miqa_node.errors import NotFoundError
 T = TypeVar("T")
 
 API_VERSION = 1
-"""The number that a plug-in's module gives as ``miqa_api``; with another number it is unavailable."""
+"""Required value of ``miqa_api`` in a plug-in's module; with another value the plug-in is unavailable."""
 
 OWN_DISTRIBUTION = "miqa-node"
 EVERYTHING = ("*",)
@@ -30,7 +30,7 @@ MAX_PLUGINS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One entry point: where it comes from and, if it cannot be used, why not."""
+    """One entry point: its distribution and, if it is unavailable, the reason."""
 
     seam: str
     name: str
@@ -40,7 +40,7 @@ class Plugin:
 
     @property
     def built_in(self) -> bool:
-        """Whether it is a part of the node itself."""
+        """Whether the plug-in is part of the node itself."""
         return self.distribution == OWN_DISTRIBUTION
 
 
@@ -83,7 +83,7 @@ class Seam(Generic[T]):
         )
 
     def plugins(self) -> Sequence[Plugin]:
-        """Every entry point of the group, also unavailable ones."""
+        """All entry points of the group, including unavailable ones."""
         return self._load().plugins
 
     def _load(self) -> _Loaded[T]:
@@ -104,7 +104,7 @@ _ALLOWED = _Allowed()
 
 
 def allow(patterns: Sequence[str]) -> None:
-    """Load only plug-ins that match, from now on; the node's own are always loaded.
+    """Load only matching plug-ins from now on; the node's own are always loaded.
 
     A pattern is ``<distribution>`` or ``<distribution>:<seam>.<name>``, with ``*`` and ``?`` as in file names.
     """
@@ -117,7 +117,7 @@ def allowed() -> tuple[str, ...]:
 
 
 def refused(distribution: str, seam: str, name: str, patterns: Sequence[str]) -> bool:
-    """Whether ``plugins.allow`` leaves an entry point out.
+    """Whether ``plugins.allow`` excludes an entry point.
 
     >>> refused("miqa-dose", "outputs", "dose", ["miqa-*"]), refused("miqa-dose", "outputs", "dose", ["other"])
     (False, True)

@@ -1,8 +1,8 @@
 """Prepares a process before it loads numpy, OpenCV and ONNX Runtime: threads of libraries, and memory of large arrays.
 
-Images are judged side by side, one in each worker, so threads inside of libraries only take each other's cores: the
-waiting threads of a BLAS spin. And by default the C library gives the memory of every large array back to the system
-and asks for it again, page by page, with the next one. Every value here yields to the environment.
+Images are judged in parallel, one in each worker, so threads inside libraries only compete for cores: waiting threads
+of a BLAS spin. By default the C library also returns the memory of every large array to the system and requests it
+again, page by page, for the next one. The environment overrides every value here.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
     "MALLOC_ARENA_MAX": "4",
 }
-"""Child processes read all of them at their start; this one has read those of the allocator already."""
+"""Variables that child processes read at their start; this process has already read those of the allocator."""
 
 _MALLOPT = {"MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_ARENA_MAX": -8}
 """Parameters of mallopt(3)."""
 
 
 def prepare() -> None:
-    """Set what the environment does not. To be called before anything imports numpy or OpenCV."""
+    """Set values that the environment does not set. Call this before anything imports numpy or OpenCV."""
     variables = frozenset(os.environ)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -37,6 +37,6 @@ def prepare() -> None:
 
 
 def give_back_memory() -> None:
-    """Give free memory of the heap back to the system; for a process that is idle after much work."""
-    with contextlib.suppress(OSError, AttributeError):  # of glibc only
+    """Return free heap memory to the system; for a process that is idle after heavy work."""
+    with contextlib.suppress(OSError, AttributeError):  # glibc only
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,7 +1,7 @@
-"""Judges images again that a person chose: after a fault was fixed, or with another model or policy.
+"""Judges chosen images again: after a fault was fixed, or with another model or policy.
 
-A request is stored in the transaction that queues its job, after newly arrived images. The steps
-of the job are those of every image (:mod:`miqa_node.pipeline`); the verdict in force stays until there is a new one.
+One transaction stores a request and queues its job, which runs after newly arrived images. The steps of the job are
+those of every image (:mod:`miqa_node.pipeline`); the verdict in force stays until there is a new one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from miqa_node.store.database import Database, Transaction
 from miqa_node.units.base import Unit, installed, unit_of
 
 BATCH = 200
-"""Requests that one transaction writes."""
+"""Number of requests per transaction."""
 
 GONE = "The original is no longer kept here: fetch it (miqa-node retention fetch), or send it again."
 WAITING = "It waits to be judged again already."
@@ -26,7 +26,7 @@ UNPLACED = "It has no Study or Series Instance UID: give it one first (miqa-node
 
 
 class Reassessment:
-    """Finds what a choice means, and promises the work."""
+    """Resolves a choice of images, and enqueues the jobs."""
 
     def __init__(
         self, database: Database, objects: ObjectStore, queue: JobQueue, units: Sequence[Unit[Any]] | None = None
@@ -37,12 +37,12 @@ class Reassessment:
         self._units = installed() if units is None else units
 
     def plan(self, chosen: ReassessmentFilter) -> ReassessmentPlan:
-        """What would be judged again; a series is one entry. Nothing is changed.
+        """The images that would be judged again; a series is one entry. Nothing is changed.
 
         Raises
         ------
         ConflictError
-            The choice is empty: every image of the node is hardly meant.
+            The choice has no criteria: judging every image of the node is hardly intended.
         """
         if chosen.is_empty:
             raise ConflictError("Say which images: by UID, time, verdict, package or reason.")
@@ -54,7 +54,7 @@ class Reassessment:
         return ReassessmentPlan(tuple(self._candidate(row, waiting) for row in rows), truncated)
 
     def begin(self, plan: ReassessmentPlan, actor: str, comment: str, now: datetime) -> int:
-        """Have what is possible judged again; how many requests are new. Doing it twice changes nothing."""
+        """Request a new judgement of all possible images; return the number of new requests. Idempotent."""
         request_count, possible = 0, plan.possible
         for start in range(0, len(possible), BATCH):
             with self._database.begin() as transaction:
@@ -66,7 +66,7 @@ class Reassessment:
         return request_count
 
     def _meant(self, transaction: Transaction, row: Any) -> Any:
-        """A slice means its series."""
+        """The chosen entry; a slice stands for its series."""
         unit = unit_of(reassessments.header_of(row), self._units)
         return reassessments.representative(transaction, row.series_instance_uid) if unit.needs_others else row
 

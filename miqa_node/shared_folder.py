@@ -1,8 +1,8 @@
-"""A folder that other programs and people write to: nothing in it leads the node to another place.
+"""A folder that other programs and people write to: nothing in it can redirect the node to another place.
 
-Every path is relative to the folder and walked one name at a time (openat(2) with O_NOFOLLOW), so that a symbolic link,
-put there before or while the node works, is an error and never a way out. Only the folder itself may be a link: the
-site's settings name it.
+Every path is relative to the folder and resolved one name at a time (openat(2) with O_NOFOLLOW), so a symbolic link,
+created at any time, is an error and never leads outside. Only the folder itself, named in the site's settings, may be a
+link.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ MAX_NAMES = 10_000
 
 
 class SharedFolder:
-    """An open folder; OSError as the system calls give it, ELOOP for a symbolic link. Use it as a context manager."""
+    """An open folder; system calls raise OSError, ELOOP for a symbolic link. Use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, _FOLDER)
 
     def __enter__(self) -> Self:
-        """Open already."""
+        """Return the open folder."""
         return self
 
     def __exit__(
@@ -55,17 +55,17 @@ class SharedFolder:
             os.close(top)
 
     def status(self, path: PurePosixPath) -> os.stat_result:
-        """Of a file, not of what it may link to."""
+        """Status of a file itself; links are not followed."""
         with self._parent(path) as fd:
             return os.stat(path.name, dir_fd=fd, follow_symlinks=False)
 
     def read(self, path: PurePosixPath) -> BinaryIO:
-        """A regular file, open for reading."""
+        """Open a regular file for reading."""
         with self._parent(path) as fd:
             return os.fdopen(_regular(os.open(path.name, os.O_RDONLY | _FILE, dir_fd=fd)), "rb")
 
     def write(self, path: PurePosixPath, data: bytes) -> None:
-        """A new file, flushed to disk; FileExistsError if anything of the name is there."""
+        """Write a new file, flushed to disk; FileExistsError if the name exists."""
         with self._parent(path) as fd:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
             with os.fdopen(os.open(path.name, flags, 0o666, dir_fd=fd), "wb") as out:
@@ -75,13 +75,13 @@ class SharedFolder:
             os.fsync(fd)
 
     def replace(self, path: PurePosixPath, target: PurePosixPath) -> None:
-        """Rename a file within one folder, whatever had the name before."""
+        """Rename a file within one folder, replacing any file of the new name."""
         with self._parent(path) as fd:
             os.rename(path.name, target.name, src_dir_fd=fd, dst_dir_fd=fd)
             os.fsync(fd)
 
     def move(self, path: PurePosixPath, target: PurePosixPath) -> PurePosixPath:
-        """Move a file, with a number behind its name if that is taken; its new path. Folders on the way are made."""
+        """Move a file, with a number added to its name if it exists; return the new path. Creates missing folders."""
         with self._parent(path) as source, self._parent(target, make=True) as fd:
             name = next(
                 name
@@ -97,18 +97,18 @@ class SharedFolder:
             os.unlink(path.name, dir_fd=fd)
 
     def make(self, name: str) -> None:
-        """A folder at the top, unless it is there; OSError if the name is something else, such as a link."""
+        """Create a top-level folder, if missing; OSError if the name is something else, such as a link."""
         with self._parent(PurePosixPath(name, "x"), make=True):
             pass
 
     def lock_file(self, name: str) -> BinaryIO:
-        """A file that only serves to be locked; it is made, and never emptied."""
+        """Open a file that only serves as a lock; it is created if missing, and never truncated."""
         flags = os.O_RDWR | os.O_CREAT | _FILE
         return os.fdopen(_regular(os.open(name, flags, 0o666, dir_fd=self._fd)), "r+b")
 
     @contextmanager
     def _parent(self, path: PurePosixPath, *, make: bool = False) -> Iterator[int]:
-        """The folder that a path lies in, reached without following a link."""
+        """The parent folder of a path, opened without following links."""
         if path.is_absolute() or ".." in path.parts:
             raise PermissionError(f"{path.name} lies outside of the folder")
         fd = os.dup(self._fd)

@@ -1,6 +1,6 @@
 """Signed documents: JSON with an Ed25519 signature (RFC 8032) that others can check with the node's public key.
 
-The key is made at its first use and lies in a file that only the node's own account can read.
+The key is created at its first use, in a file that only the node's own account can read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from miqa_node.errors import SettingsError, SignatureError
 
 ALGORITHM = "Ed25519"
 KEY_FILE = "signing.key"
-"""In the data directory."""
+"""File name of the key in the data directory."""
 
 
 class Signer:
@@ -38,16 +38,16 @@ class Signer:
         self.public_key = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode(
             "ascii"
         )
-        """The 32 bytes of the public key in base64."""
+        """The 32 bytes of the public key, in base64."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The signer with the key of a PEM file (PKCS #8), which is made if it does not exist.
+        """The signer with the key of a PEM file (PKCS #8), which is created if it does not exist.
 
         Raises
         ------
         SettingsError
-            The file cannot be made or read, or holds another kind of key.
+            The file cannot be created or read, or contains another kind of key.
         """
         try:
             if not path.exists():
@@ -71,14 +71,14 @@ class Signer:
 
 
 def verify(signed: Mapping[str, Any], public_key: str) -> dict[str, Any]:
-    """The document, if it was signed with the key of ``public_key`` and not changed since.
+    """The document, if it was signed with the key of ``public_key`` and has not changed since.
 
-    The public key that the signed document itself brings proves nothing, so it is not used.
+    The public key inside the signed document proves nothing, so it is not used.
 
     Raises
     ------
     SignatureError
-        It is not a signed document, was changed, or was signed with another key.
+        It is not a signed document, has been changed, or was signed with another key.
     """
     try:
         document = dict(signed["document"])
@@ -92,12 +92,12 @@ def verify(signed: Mapping[str, Any], public_key: str) -> dict[str, Any]:
 
 
 def read_signed(path: Path) -> Mapping[str, Any]:
-    """A signed document from its file; nothing is verified yet.
+    """A signed document from its file; not yet verified.
 
     Raises
     ------
     SignatureError
-        The file cannot be read or holds no JSON object.
+        The file cannot be read or contains no JSON object.
     """
     try:
         signed = json.loads(path.read_text("utf-8"))
@@ -109,7 +109,7 @@ def read_signed(path: Path) -> Mapping[str, Any]:
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
-    """The bytes that are signed: JSON with sorted keys, without spaces, in UTF-8.
+    """The bytes to sign: JSON with sorted keys, without spaces, in UTF-8.
 
     >>> canonical({"b": 1, "a": "ü"}).decode()
     '{"a":"ü","b":1}'
@@ -118,7 +118,7 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a new key as a whole, or leave the one that another process has just written."""
+    """Write a new key atomically, or keep the one that another process has just written."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     part = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""What the settings of a site become: its database and object store, its rules, and how its reports look."""
+"""Objects made from a site's settings: database and object store, data directory, and settings of reports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
-    """Database and object store of the settings; makes the data directory."""
+    """Database and object store of the settings; creates the data directory."""
     try:
         make_private(settings.node.data_dir)
         settings.incoming_dir.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
@@ -40,9 +40,9 @@ def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
 
 
 def make_private(folder: Path) -> None:
-    """Make the data directory, or close it to others if it is the node's own; a database in it, too.
+    """Create the data directory, or remove access of others if it is the node's own, also to a database in it.
 
-    A folder with other things in it stays as it is: it may be shared for a reason.
+    A folder with other content stays unchanged: it may be shared on purpose.
     """
     folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     there = {path.name for path in folder.iterdir()}
@@ -58,7 +58,7 @@ def make_private(folder: Path) -> None:
 
 
 def report_settings(settings: Settings) -> ReportSettings:
-    """What the site chose about its reports."""
+    """The site's settings for reports."""
     language = voice(settings.node.language).language
     return ReportSettings(settings.node.name, settings.assess.saliency_threshold, language=language)
 
@@ -66,13 +66,13 @@ def report_settings(settings: Settings) -> ReportSettings:
 def migrate(database: Database) -> None:
     """Bring all tables to their newest version: the node's own and the queue's."""
     if database.is_sqlite and database.url.database:
-        Path(database.url.database).touch(PRIVATE_FILE)  # before SQLite makes it for everybody to read
+        Path(database.url.database).touch(PRIVATE_FILE)  # before SQLite creates it readable for everyone
     database.migrate()
     migrate_queue(database)
 
 
 def monthly_report(database: Database, objects: ObjectStore, settings: Settings) -> Schedule:
-    """When the report on the last month is made."""
+    """The schedule of the report on the last month."""
 
     def report(due_at: datetime) -> None:
         log.info("monthly report", month=keep_last_month(database, objects, settings, due_at))
@@ -81,7 +81,7 @@ def monthly_report(database: Database, objects: ObjectStore, settings: Settings)
 
 
 def first_invitation(database: Database, settings: Settings, url: str) -> str:
-    """The address at which the first account is made, good once; empty if there are accounts already."""
+    """One-time address for creating the first account; empty if there are accounts."""
     with database.begin() as transaction:
         if users.any_exists(transaction):
             return ""
