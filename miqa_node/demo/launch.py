@@ -165,7 +165,7 @@ class NodeProcess:
 
 
 def free_port(*preferred: int) -> int:
-    """The first free port of ``wanted``, else any free port."""
+    """The first free port of ``preferred``, else any free port."""
     for port in (*preferred, 0):
         with closing(socket.socket()) as probe:
             # As servers do: a port whose last connection has just closed counts as free.
@@ -179,7 +179,7 @@ def free_port(*preferred: int) -> int:
 
 
 def free_ports(preferred: Sequence[int]) -> list[int]:
-    """One free port for each of ``wanted``, all different."""
+    """One free port for each of ``preferred``, all different."""
     ports: list[int] = []
     for port in preferred:
         candidate = free_port(port)
