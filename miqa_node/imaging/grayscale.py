@@ -16,7 +16,7 @@ from pydicom import Dataset
 
 WHITE = 65535
 ROWS_AT_ONCE = 256
-"""Rows per stripe for images deeper than 16 bits, which need no table but a computation."""
+"""Rows per stripe for images deeper than 16 bits, computed without a table."""
 
 Values = NDArray[np.float64]
 
