@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import LiteralString, Self
@@ -22,6 +22,7 @@ import psycopg
 import pytest
 import structlog
 from moto.server import ThreadedMotoServer
+from psycopg import sql
 
 from miqa_node.store.database import Database
 
@@ -148,23 +149,35 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a real PostgreSQL server of this test run; skips where Debian's postgresql is not installed."""
-    with PostgresServer() as server:
+    with PostgresServer(fsync="off") as server:  # its files end with the run
         yield server.url
 
 
 @pytest.fixture
 def postgres_url(postgres: str) -> Iterator[str]:
     """URL of an empty database of its own."""
-    import sqlalchemy as sa
+    with _postgres_database(postgres) as url:
+        yield url
 
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: str) -> Iterator[str]:
+    """Name of a PostgreSQL database that went through all migrations, for others to start as copies of it."""
+    with _postgres_database(postgres) as url:
+        database = Database(url, pool_size=1)
+        database.migrate()
+        database.close()
+        yield url.rsplit("/", 1)[1]
+
+
+@contextmanager
+def _postgres_database(server: str, template: str = "template1") -> Iterator[str]:
+    """URL of a database that is a copy of ``template`` and is dropped at the end."""
     name = f"t{free_port()}_{time.monotonic_ns()}"
-    admin = sa.create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield postgres.rsplit("/", 1)[0] + f"/{name}"
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.dispose()
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        yield f"{server.rsplit('/', 1)[0]}/{name}"
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peers)])
@@ -176,13 +189,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A migrated database."""
-    database = Database(database_url, pool_size=4)
-    database.migrate()
-    yield database
-    database.close()
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peers)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A migrated database: SQLite, and PostgreSQL where it is installed."""
+    with ExitStack() as stack:
+        url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
+        if request.param == "postgresql":
+            server, template = (request.getfixturevalue(name) for name in ("postgres", "migrated_postgres"))
+            url = stack.enter_context(_postgres_database(server, template))
+        database = Database(url, pool_size=4)
+        stack.callback(database.close)
+        database.migrate()
+        yield database
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,8 @@ def class_names(folder: Path = PACKAGE) -> dict[str, list[str]]:
     """Every class of a folder, private and inner ones too → the modules that define it."""
     modules: dict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)) if "class " in source else ():
             if isinstance(node, ast.ClassDef):
                 modules[node.name].append(str(path.relative_to(folder)))
     return modules
@@ -52,15 +53,17 @@ def participles(source: str) -> Iterator[tuple[int, str]]:
     for function in ast.walk(ast.parse(source)):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
-        names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
-        names |= {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
-        names |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-        forbidden = PARTICIPLES - ({"left"} if names & SIDES else set())
-        for node in ast.walk(function):
-            if isinstance(node, ast.arg) and node.arg in forbidden:
-                yield node.lineno, node.arg
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in forbidden:
-                yield node.lineno, node.id
+        all_nodes = list(ast.walk(function))
+        places = [(node.lineno, node.arg) for node in all_nodes if isinstance(node, ast.arg)]
+        places += [
+            (node.lineno, node.id)
+            for node in all_nodes
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        ]
+        places = [(line, name) for line, name in places if name in PARTICIPLES]
+        if places:
+            names = {getattr(node, field, None) for node in all_nodes for field in ("id", "attr", "arg")}
+            yield from (place for place in places if place[1] != "left" or not names & SIDES)
 
 
 @pytest.mark.parametrize("folder", ["miqa_node", "tests", "benchmarks", "examples"])

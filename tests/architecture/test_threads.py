@@ -21,7 +21,8 @@ def thread_makers() -> set[str]:
     """Modules that make threads of their own: by a call, or by a class that is one."""
     modules = set()
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)) if any(name in source for name in MAKES_THREADS) else ():
             made = [node.func] if isinstance(node, ast.Call) else node.bases if isinstance(node, ast.ClassDef) else []
             if any(getattr(one, "attr", getattr(one, "id", "")) in MAKES_THREADS for one in made):
                 modules.add(str(path.relative_to(PACKAGE)))
