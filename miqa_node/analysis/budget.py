@@ -8,9 +8,10 @@ strongest ones. Bisection finds the largest such share at which all rules togeth
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from difflib import unified_diff
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
@@ -121,6 +122,16 @@ def appraise(images: Sequence[BudgetImage], limits: Sequence[RoomLimit]) -> Limi
     groups = {(one.room, one.view): own.get((one.room, one.view)) or _covered(images, one) for one in limits}
     share = _flagged(images, limits) / len(images)
     return _proposal(images, groups, limits, round(share, 4), 0.0)
+
+
+def difference(
+    before: Sequence[RoomLimit], after: Sequence[RoomLimit], line_of: Callable[[RoomLimit], str]
+) -> tuple[str, ...]:
+    """The change of limits as lines of a diff: ``-`` in force now, ``+`` afterwards; empty if nothing changes."""
+    old, new = ([line_of(one) for one in of] for of in (before, after))
+    return tuple(
+        line for line in unified_diff(sorted(old), sorted(new), n=0, lineterm="") if line[:2] not in ("--", "++", "@@")
+    )
 
 
 def _check_number(images: Sequence[BudgetImage]) -> None:

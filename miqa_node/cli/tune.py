@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +15,12 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
-from miqa_node.domain.site_limit import LimitSet
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.settings import read_policy
 from miqa_node.store import site_limits
+from miqa_node.store.database import Transaction
+from miqa_node.taxonomy.lookup import all_finding_names
 
 HIGHEST_BUDGET = 0.5
 
@@ -24,7 +29,14 @@ def tune(
     budget: Annotated[
         str, typer.Option(metavar="SHARE", help="Propose limits that flag this share of images, e.g. 8%.")
     ] = "",
-    show: Annotated[int, typer.Option(metavar="N", min=0, help="Show a set of limits again.")] = 0,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FINDING[:ROOM[:VIEW]]=STRENGTH", help="Try a limit of your own; may be repeated."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the limits that you try as a set.")] = False,
+    show: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Show a set of limits again, with --limit as changed by it.")
+    ] = 0,
     confirm: Annotated[int, typer.Option(metavar="N", min=0, help="Put a proposed set in force.")] = 0,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Go back to the limits of the policy.")] = False,
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the limits.")] = "",
@@ -38,9 +50,14 @@ def tune(
     A proposal says how many images would be flagged and which lie nearest to each limit. Nothing changes until
     somebody confirms it. Running processes follow within seconds; images that have a verdict keep it.
     """
-    if sum((bool(budget), bool(show), bool(confirm), withdraw)) > 1:
-        raise typer.BadParameter("give only one of --budget, --show, --confirm and --withdraw")
+    if sum((bool(budget), bool(show or limit), bool(confirm), withdraw)) > 1:
+        raise typer.BadParameter("give only one of --budget, --show or --limit, --confirm and --withdraw")
+    if keep and not limit:
+        raise typer.BadParameter("--keep keeps what --limit tries")
     now, name = datetime.now(UTC), actor or login()
+    if limit:
+        _try(config, data_dir, [limit_of(text) for text in limit], now, base=show, keep=keep, as_json=as_json)
+        return
     if budget:
         share = share_of(budget)
         policy = read_policy(settings_of(config, data_dir).policy_file)
@@ -79,6 +96,66 @@ def share_of(text: str) -> float:
     return share
 
 
+def limit_of(text: str) -> RoomLimit:
+    """A limit such as noise=0.6 (all other rooms), noise:BEDSIDE=0.6 or noise:BEDSIDE:AP=0.6.
+
+    >>> limit_of("noise:BEDSIDE:AP=0.6").place, limit_of("noise::AP=0.6").place
+    ('BEDSIDE, AP', 'all other rooms, AP')
+    """
+    where, _, number = text.rpartition("=")
+    name, _, place = where.partition(":")
+    room, _, view = place.rpartition(":") if ":" in place else (place, "", "")
+    try:
+        strength = float(number)
+    except ValueError:
+        strength = math.nan
+    if not 0.0 <= strength <= 1.0:
+        raise typer.BadParameter(f"{text} is not a limit, such as noise:BEDSIDE:AP=0.6, with a strength from 0 to 1")
+    if name not in all_finding_names():
+        meant = get_close_matches(name, all_finding_names(), 1)
+        hint = f"; did you mean {meant[0]}?" if meant else ""
+        raise typer.BadParameter(f"there is no finding {name}{hint}")
+    return RoomLimit(FindingName(name), room, view, strength)
+
+
+def _try(
+    config: Path | None,
+    data_dir: Path | None,
+    wishes: list[RoomLimit],
+    now: datetime,
+    *,
+    base: int,
+    keep: bool,
+    as_json: bool,
+) -> None:
+    """What limits of one's own would do to the newest images, alone or in place of those of the set ``base``."""
+    policy = read_policy(settings_of(config, data_dir).policy_file)
+    with open_transaction(config, data_dir) as transaction:
+        limits = {_place(one): one for one in (*_limits(transaction, base), *wishes)}
+        proposal = budgets.appraise(budgets.newest_images(transaction, policy), list(limits.values()))
+        limit_set = site_limits.propose(transaction, proposal, now) if keep else None
+        in_force = site_limits.current(transaction)
+    if as_json:
+        print_json({"number": limit_set.number if limit_set else None, "proposal": to_json(proposal)})
+    else:
+        _print_proposal(proposal, limit_set)
+        _print_changes(in_force, proposal)
+        if limit_set is None:
+            print_line("Nothing was kept. Add --keep to make it a set that can be confirmed.")
+        else:
+            _print_next(limit_set)
+
+
+def _place(limit: RoomLimit) -> tuple[str, str, str]:
+    return limit.finding, limit.room, limit.view
+
+
+def _limits(transaction: Transaction, number: int) -> list[RoomLimit]:
+    """The limits of a set; none without a number."""
+    proposal = site_limits.load(transaction, number).proposal if number else None
+    return [one.limit for one in proposal.limits] if proposal else []
+
+
 def _list(config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
     with open_transaction(config, data_dir) as transaction:
         limit_sets = site_limits.history(transaction)
@@ -102,9 +179,21 @@ def _print(limit_set: LimitSet) -> None:
     if proposal is None:
         print_line(f"set {limit_set.number}: the limits of the policy apply again")
         return
+    _print_proposal(proposal, limit_set)
+    if proposal.always > proposal.budget * proposal.images:
+        print_line("Other rules alone are beyond the budget: look at those first (miqa-node worklist list).")
+    if limit_set.confirmed_at:
+        print_line(f"in force since {moment(limit_set.confirmed_at)}, confirmed by {limit_set.actor}")
+    else:
+        _print_next(limit_set)
+
+
+def _print_proposal(proposal: LimitProposal, limit_set: LimitSet | None) -> None:
+    budget = f", budget {proposal.budget:.1%}" if limit_set else ""
+    name = f"set {limit_set.number}" if limit_set else "a trial"
     print_line(
-        f"set {limit_set.number}: of {proposal.images} images {proposal.flagged} would be flagged "
-        f"({proposal.flagged / proposal.images:.1%}, budget {proposal.budget:.1%}); {proposal.before} by the policy "
+        f"{name}: of {proposal.images} images {proposal.flagged} would be flagged"
+        f" ({proposal.flagged / proposal.images:.1%}{budget}); {proposal.before} by the policy "
         f"without it, {proposal.always} by other rules in any case"
     )
     if a_day := proposal.per_day(proposal.flagged):
@@ -120,9 +209,18 @@ def _print(limit_set: LimitSet) -> None:
             for one in proposal.limits
         ),
     )  # fmt: skip
-    if proposal.always > proposal.budget * proposal.images:
-        print_line("Other rules alone are beyond the budget: look at those first (miqa-node worklist list).")
-    if limit_set.confirmed_at:
-        print_line(f"in force since {moment(limit_set.confirmed_at)}, confirmed by {limit_set.actor}")
-    else:
-        print_line(f"Nothing has changed. Put it in force with: miqa-node tune --confirm {limit_set.number} --as NAME")
+
+
+def _print_changes(in_force: SiteLimits, proposal: LimitProposal) -> None:
+    changes = budgets.difference(in_force.limits, [one.limit for one in proposal.limits], _words)
+    print_line("Against the limits in force:" if changes else "These are the limits in force.")
+    for line in changes:
+        print_line(line)
+
+
+def _words(limit: RoomLimit) -> str:
+    return f"{limit.finding}, {limit.place}: {limit.least_strength:.2f}"
+
+
+def _print_next(limit_set: LimitSet) -> None:
+    print_line(f"Nothing has changed. Put it in force with: miqa-node tune --confirm {limit_set.number} --as NAME")

@@ -8,11 +8,12 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from miqa_node.analysis.budget import difference
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.site_limit import RoomLimit
 from miqa_node.store import site_limits
-from miqa_node.web.pages.tuning.router import difference
+from miqa_node.web.pages.tuning.router import line_of
 from tests.web.staging import Stage
 
 OWN = {"origin": "http://localhost:8080"}
@@ -104,5 +105,5 @@ def test_a_change_is_shown_as_lines() -> None:
     name = FindingName("noise")
     before = (RoomLimit(name, "ROOM1", "AP", 0.5), RoomLimit(name, "", "", 0.4))
     after = (RoomLimit(name, "ROOM1", "AP", 0.6), RoomLimit(name, "", "", 0.4))
-    assert difference(before, after) == ("-Noisy, ROOM1, AP: 0.50", "+Noisy, ROOM1, AP: 0.60")
-    assert difference(before, before) == ()
+    assert difference(before, after, line_of) == ("-Noisy, ROOM1, AP: 0.50", "+Noisy, ROOM1, AP: 0.60")
+    assert difference(before, before, line_of) == ()

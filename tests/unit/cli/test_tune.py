@@ -57,3 +57,32 @@ def test_too_few_images_and_unknown_sets_are_named(cli: Callable[..., Ran], data
     assert few.code == Exit.CONFLICT
     assert "needs 40" in few.err
     assert cli("tune", "--confirm", 7, "--as", "mara", "--data-dir", data_dir).code == Exit.NOT_FOUND
+
+
+def test_limits_of_ones_own_are_tried_and_kept(cli: Callable[..., Ran], data_dir: Path, judged: Stage) -> None:
+    at = ("--data-dir", data_dir)
+    tried = cli("tune", "--limit", "noise=0.3", *at)
+    assert tried.code == Exit.OK
+    assert "a trial: of 45 images" in tried.out
+    assert "+noise, all other rooms: 0.30" in tried.out
+    assert "Nothing was kept" in tried.out
+    assert cli("tune", "--json", *at).json == []
+
+    assert "set 1:" in cli("tune", "--limit", "noise=0.3", "--keep", *at).out
+    changed = cli("tune", "--show", 1, "--limit", "noise:ROOM9:AP=0.9", "--keep", "--json", *at).json
+    places = {(one["limit"]["room"], one["limit"]["least_strength"]) for one in changed["proposal"]["limits"]}
+    assert (changed["number"], places) == (2, {("", 0.3), ("ROOM9", 0.9)})
+    assert "confirmed by mara" in cli("tune", "--confirm", 2, "--as", "mara", "--comment", "by hand", *at).out
+    assert "-noise, ROOM9, AP: 0.90" in cli("tune", "--limit", "noise=0.3", *at).out
+
+
+@pytest.mark.parametrize(
+    ("limit", "word"),
+    [("noise", "with a strength"), ("noise=2", "with a strength"), ("noize=0.5", "did you mean noise?")],
+)
+def test_a_limit_that_is_none_is_named(
+    cli: Callable[..., Ran], data_dir: Path, stage: Stage, limit: str, word: str
+) -> None:
+    wrong = cli("tune", "--limit", limit, "--data-dir", data_dir)
+    assert wrong.code == Exit.USAGE
+    assert word in " ".join(wrong.err.replace("│", " ").split())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from difflib import unified_diff
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ from miqa_node.analysis import budget as budgets
 from miqa_node.domain.access import Permission
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.language.catalogue import numerals, reworded
 from miqa_node.settings import read_policy
 from miqa_node.store import instances, site_limits
 from miqa_node.store.database import Transaction
@@ -120,14 +120,9 @@ def withdraw(
     return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
 
 
-def difference(before: Sequence[RoomLimit], after: Sequence[RoomLimit]) -> tuple[str, ...]:
-    """The change of limits as lines of a diff: ``-`` in force now, ``+`` afterwards; empty if nothing changes."""
-    old, new = (
-        [f"{finding(one.finding)}, {one.place}: {one.least_strength:.2f}" for one in of] for of in (before, after)
-    )
-    return tuple(
-        line for line in unified_diff(sorted(old), sorted(new), n=0, lineterm="") if line[:2] not in ("--", "++", "@@")
-    )
+def line_of(limit: RoomLimit) -> str:
+    """A limit in the words of the page."""
+    return f"{finding(limit.finding)}, {reworded(limit.place)}: {numerals(f'{limit.least_strength:.2f}')}"
 
 
 def _show(number: int) -> Response:
@@ -146,7 +141,7 @@ def _moved(services: WebServices, transaction: Transaction, number: int, strengt
 
 def _effect(proposal: LimitProposal | None, in_force: SiteLimits) -> dict[str, object]:
     after = [one.limit for one in proposal.limits] if proposal else []
-    return {"proposal": proposal, "changes": difference(in_force.limits, after) if proposal else ()}
+    return {"proposal": proposal, "changes": budgets.difference(in_force.limits, after, line_of) if proposal else ()}
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Tuning", "/tuning", 6))
