@@ -88,7 +88,8 @@ def watch_pictures(model_watch: ModelWatch) -> dict[str, Drawing]:
 
 
 def _groups(name: str, groups: Sequence[Group], analysis: RejectAnalysis) -> Drawing:
-    rows = [Bar(group.value, group.rejected, INKS.get(group.level, "data")) for group in groups[:MOST_BARS]]
+    label = reworded if name == "shift" else str
+    rows = [Bar(label(group.value), group.rejected, INKS.get(group.level, "data")) for group in groups[:MOST_BARS]]
     lines: list[tuple[float, Ink]] = [(analysis.target_percent, "target"), (analysis.action_percent, "action")]
     words = name.replace("_", " ")
     title = say("Reject rate, with intervals, target and action line: {dimension}.", dimension=reworded(f"By {words}"))

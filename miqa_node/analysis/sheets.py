@@ -128,10 +128,11 @@ def _dimension(name: str, groups: Sequence[Group]) -> Sheet:
         say("Repeated"),
         say("Level"),
     )
+    label = reworded if name == "shift" else str
     rows = [(reworded(words.capitalize()), *heads)]
     rows += [
         (
-            one.value or say("not given"), str(one.images), str(one.rejected.count), share(one.rejected),
+            label(one.value) or say("not given"), str(one.images), str(one.rejected.count), share(one.rejected),
             _percent(one.flagged), _percent(one.repeated), reworded(one.level.value),
         )
         for one in groups[:MOST_ROWS]

@@ -77,13 +77,20 @@ def reworded(text: str) -> str:
     return _reworded(text, LANGUAGE.get())
 
 
+_DECIMAL = re.compile(r"(?<![\w.])(\d+)\.(\d+)(?!\.?\d)")
+
+
 def numerals(text: str) -> str:
-    """Decimal points of a text as the language writes them.
+    """Decimal points of a text as the language writes them; versions, UIDs and addresses keep theirs.
 
     >>> numerals("0.25")
     '0.25'
+    >>> context = LANGUAGE.set("de")
+    >>> numerals("0.25 to 1.5 % by quality-0.6.0")
+    '0,25 to 1,5 % by quality-0.6.0'
+    >>> LANGUAGE.reset(context)
     """
-    return re.sub(r"(?<=\d)\.(?=\d)", ",", text) if LANGUAGE.get() in DECIMAL_COMMA else text
+    return _DECIMAL.sub(r"\1,\2", text) if LANGUAGE.get() in DECIMAL_COMMA else text
 
 
 def learn(language: str, words: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ import structlog
 from miqa_node.deliver.mail import send_mail
 from miqa_node.domain.notice import NoticeKind, NoticePreference, last_shifts
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.language.catalogue import languages, say, spoken
+from miqa_node.language.catalogue import languages, reworded, say, spoken
 from miqa_node.observe import metrics
 from miqa_node.settings import Settings
 from miqa_node.store import notices
@@ -115,7 +115,8 @@ class NoticeSender(RegularWork):
             else:
                 day, _, shift = notice.subject.partition("/")
                 count = len(studies)
-                subject = say("Flagged studies: {count}, shift {shift} of {day}", count=count, shift=shift, day=day)
+                named = {"shift": reworded(shift), "day": day}
+                subject = say("Flagged studies: {count}, shift {shift} of {day}", count=count, **named)
                 head = say("Flagged in this shift: {rooms}", rooms=rooms)
             foot = say("You chose these notices on your page Account: {link}", link=f"{self._settings.web_url}/account")
         return f"[miqa] {subject}", "\n".join([head, "", *lines, foot, ""])

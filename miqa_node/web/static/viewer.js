@@ -52,10 +52,13 @@ class Viewer {
 
   async start() {
     this.status.textContent = say("Loading the image in full …");
+    const { style } = this.view.canvas;
+    style.background = `#000 url("${this.element.dataset.preview}") center / contain no-repeat`;
     try {
       await this.view.load();
       if ("outlines" in this.element.dataset) this.view.outlines = await loadOutlines(this.view.digest);
       this.view.draw();
+      style.background = "";
       this.status.textContent = "";
       this.element.dataset.ready = "";
     } catch (error) {

@@ -22,6 +22,7 @@ import miqa_node
 from miqa_node.analysis.log_reader import NUMBERS, PLACES
 from miqa_node.analysis.pictures import MONTHS
 from miqa_node.analysis.rejects import Level
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.measurand import measurands
@@ -100,6 +101,16 @@ WORDS = (
     "amended",
     "flagged",
     "acknowledged",
+    "early",
+    "late",
+    "night",
+    "Quality",
+    "Anatomical points",
+    "In trial (shadow)",
+    "answers C-ECHO",
+    "can be written",
+    "answers DICOMweb",
+    "takes events",
     "undone",
     "assigned",
     "commented",
@@ -172,6 +183,11 @@ REASONS = (
     "{package}: {text} (decision support, not diagnosis)",
     "{measurement}: {value}, above the limit of {limit}. {concern}",
     "{measurement}: {value}, below the limit of {limit}. {concern}",
+    "no certificate: this package was not calibrated with labels of the site",
+    "no certificate: no model judged the image",
+    "no certificate: the model or its calibration changed after the image was assessed",
+    "no certificate: no promise could be kept on the labels of {day}",
+    "no certificate: that of {day} expired, {reason}",
     "received from {sender}",
     "verdict: {verdict}",
     "assessed: {steps}",
@@ -242,7 +258,7 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
 
 def _of_domain() -> Iterator[str]:
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
-    yield from (*FACETS.values(), *MONTHS)
+    yield from (*FACETS.values(), *MONTHS, *AuditEvent)
     yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
     yield from (*(one.value for one in Resolution), *(one.value.capitalize() for one in WorklistState))
     yield from (*(one.value.capitalize() for one in DeliveryState), *(words(one.value) for one in PredictionStatus))

@@ -32,6 +32,8 @@ from miqa_node.web.site_time import clock, local
 
 EARLIER = 12
 """Number of earlier exposures shown as dots."""
+MOST_UNSEEN = 4
+"""Number of unseen flagged exposures shown one by one; a screen on a wall cannot be scrolled."""
 DAYS = 7
 
 Station = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -146,6 +148,7 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
         "hints": _hints(newest, language) if newest else (),
         "unseen": [(light_of(one), one, newest is None or one.study_instance_uid != newest.study_instance_uid)
                    for one in exposures[1:] if one.is_open],
+        "most_unseen": MOST_UNSEEN,
         "earlier": [(light_of(one), one) for one in exposures[1:]],
         "light_words": LIGHT_WORDS,
         "minutes": services.settings.web.display_minutes,
