@@ -155,7 +155,8 @@ def test_old_exposures_go_away(stage: Stage, client: TestClient) -> None:
 def test_a_display_is_opened_with_a_token_that_opens_nothing_else(
     stage: Stage, connect: Callable[..., TestClient]
 ) -> None:
-    stage.add(1, at=ago(1), station="ROOM 1/left")
+    at = ago(1)
+    stage.add(1, at=at, station="ROOM 1/left")
     add_account(stage, "screens", Role.VIEWER)
     key = add_token(stage, "screens", Permission.DISPLAY)["authorization"].split()[1]
     too_much = add_token(stage, "screens", Permission.READ)["authorization"].split()[1]
@@ -166,7 +167,12 @@ def test_a_display_is_opened_with_a_token_that_opens_nothing_else(
 
     assert page.status_code == 200
     assert f'data-now="{room}/now?key={key}"' in page.text
-    assert screen.get(f"{room}/now?key={key}").status_code == 200
+    seen, own = {"at": at.isoformat()}, {"origin": "http://localhost:8080"}
+    now = screen.get(f"{room}/now?key={key}")
+    assert (now.status_code, "data-acknowledge" in now.text) == (200, True)
+    assert screen.post(f"{room}/acknowledge?key={too_much}", data=seen, headers=own).status_code == 403
+    assert screen.post(f"{room}/acknowledge?key={key}", data=seen, headers=own).status_code == 204
+    assert "data-acknowledge" not in screen.get(f"{room}/now?key={key}").text
     assert screen.get(room).status_code == 401
     assert screen.get(f"{room}?key={too_much}").status_code == 403
     assert screen.get(f"/?key={key}").status_code in (401, 422)
