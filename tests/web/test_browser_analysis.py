@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.analysis.test_reject_logs import GENERIC
 from tests.web import hospital
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.staging import Stage
+from tests.web.test_analysis_rest import PERIOD, fill
 from tests.web.test_browser import address  # noqa: F401 - fixture
 
 if TYPE_CHECKING:
@@ -79,3 +81,34 @@ def says_what_was_put_into_the_hospital(page: sync_api.Page) -> None:
     expect(page.locator("figcaption", has_text="patients, by chance")).to_contain_text("FD Thorax 2")
     page.goto("/analysis/labels?" + HALF_A_YEAR)
     expect(page.locator("main")).to_contain_text("images were read twice; both said the same of")
+
+
+def test_a_reject_log_is_previewed_and_imported(
+    stage: Stage,
+    browser: sync_api.Browser,
+    address: str,  # noqa: F811
+) -> None:
+    fill(stage, flagged=3, decided=1)
+    log = {"name": "rejects.csv", "mimeType": "text/csv", "buffer": GENERIC.encode()}
+    expect = sync_api.expect
+    with watched(browser, address, "light") as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto("/analysis/logs")
+        preview = page.locator("#preview")
+        bad = {**log, "buffer": f"{GENERIC}never,A,,,,,,Motion,,,,\n".encode()}
+        page.get_by_label("Log of the modality").set_input_files(bad)
+        expect(preview).to_contain_text("Line 5")
+        expect(page.get_by_role("button", name="Import")).to_have_count(0)
+        page.get_by_label("Log of the modality").set_input_files(log)
+        expect(preview.get_by_role("heading")).to_have_text("What was understood")
+        expect(preview).to_contain_text("Not kept: Patient name, Patient ID")
+        assert "Muster" not in preview.inner_text()
+        page.get_by_label("Your name").fill("mara")
+        assert faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        shoot(page, "phone-reject-log")
+        page.get_by_role("button", name="Import 3 rejects").click()
+        expect(page.get_by_role("status")).to_contain_text("3 rejects were imported")
+        page.goto(f"/analysis?{PERIOD}")
+        expect(page.get_by_text("imported reject log of Thorax 1")).to_be_visible()
+        expect(page.get_by_text("1 of 3").first).to_be_visible()
