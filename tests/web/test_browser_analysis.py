@@ -89,13 +89,13 @@ def test_a_reject_log_is_previewed_and_imported(
     address: str,  # noqa: F811
 ) -> None:
     fill(stage, flagged=3, decided=1)
-    log = {"name": "rejects.csv", "mimeType": "text/csv", "buffer": GENERIC.encode()}
+    log: sync_api.FilePayload = {"name": "rejects.csv", "mimeType": "text/csv", "buffer": GENERIC.encode()}
     expect = sync_api.expect
     with watched(browser, address, "light") as page:
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto("/analysis/logs")
         preview = page.locator("#preview")
-        bad = {**log, "buffer": f"{GENERIC}never,A,,,,,,Motion,,,,\n".encode()}
+        bad: sync_api.FilePayload = {**log, "buffer": f"{GENERIC}never,A,,,,,,Motion,,,,\n".encode()}
         page.get_by_label("Log of the modality").set_input_files(bad)
         expect(preview).to_contain_text("Line 5")
         expect(page.get_by_role("button", name="Import")).to_have_count(0)

@@ -32,7 +32,7 @@ from miqa_node.web.site_time import clock, local
 
 EARLIER = 12
 """Number of earlier exposures shown as dots."""
-MOST_UNSEEN = 4
+MOST_UNSEEN = 3
 """Number of unseen flagged exposures shown one by one; a screen on a wall cannot be scrolled."""
 DAYS = 7
 
