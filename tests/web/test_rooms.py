@@ -167,11 +167,11 @@ def test_a_display_is_opened_with_a_token_that_opens_nothing_else(
 
     assert page.status_code == 200
     assert f'data-now="{room}/now?key={key}"' in page.text
-    seen, own = {"at": at.isoformat()}, {"origin": "http://localhost:8080"}
+    form, own = {"at": at.isoformat()}, {"origin": "http://localhost:8080"}
     now = screen.get(f"{room}/now?key={key}")
     assert (now.status_code, "data-acknowledge" in now.text) == (200, True)
-    assert screen.post(f"{room}/acknowledge?key={too_much}", data=seen, headers=own).status_code == 403
-    assert screen.post(f"{room}/acknowledge?key={key}", data=seen, headers=own).status_code == 204
+    assert screen.post(f"{room}/acknowledge?key={too_much}", data=form, headers=own).status_code == 403
+    assert screen.post(f"{room}/acknowledge?key={key}", data=form, headers=own).status_code == 204
     assert "data-acknowledge" not in screen.get(f"{room}/now?key={key}").text
     assert screen.get(room).status_code == 401
     assert screen.get(f"{room}?key={too_much}").status_code == 403
