@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pydicom
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag, Tag
+
+from miqa_node.imaging.head import read_head
 
 MAX_INLINE_BYTES = 1024
 """Length in bytes above which the JSON refers to a binary value as bulk data."""
@@ -33,7 +34,7 @@ INSTANCE = (
 
 def read_header(path: Path) -> Dataset:
     """The data set of an object that the node holds, without its pixels."""
-    return pydicom.dcmread(path, stop_before_pixels=True)
+    return read_head(path)
 
 
 def attributes(ds: Dataset, keywords: Iterable[str | BaseTag]) -> Json:

@@ -15,8 +15,8 @@ from pydicom.filereader import read_dataset, read_file_meta_info
 from miqa_node.imaging.elements import inflate_head
 
 
-def read_head(path: Path, *, force: bool = False) -> FileDataset:
-    """Like ``dcmread(path, stop_before_pixels=True)``, for every transfer syntax.
+def read_head(path: Path, *, force: bool = False, tags: list[str] | None = None) -> FileDataset:
+    """Like ``dcmread(path, stop_before_pixels=True)``, for every transfer syntax; only ``tags`` where that saves time.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def read_head(path: Path, *, force: bool = False) -> FileDataset:
     """
     head = inflate_head(path)
     if head is None:
-        return dcmread(path, stop_before_pixels=True, force=force)
+        return dcmread(path, stop_before_pixels=True, force=force, specific_tags=tags)
     meta = read_file_meta_info(path)
     ds = read_dataset(io.BytesIO(head.data), is_implicit_VR=False, is_little_endian=True)
     read = FileDataset(str(path), ds, file_meta=meta, is_implicit_VR=False, is_little_endian=True)

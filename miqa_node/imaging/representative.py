@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from pydicom import dcmread
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.head import read_head
 
 
 def representative_frame(path: Path, *, is_slide: bool = False) -> int:
@@ -18,15 +19,10 @@ def representative_frame(path: Path, *, is_slide: bool = False) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values count as absent
         try:
-            header = dcmread(
-                path,
-                stop_before_pixels=True,
-                force=True,
-                specific_tags=["NumberOfFrames", "RepresentativeFrameNumber"],
-            )
+            header = read_head(path, force=True, tags=["NumberOfFrames", "RepresentativeFrameNumber"])
             frames = int(header.get("NumberOfFrames") or 1)
             chosen = int(header.get("RepresentativeFrameNumber") or 0)
-        except (OSError, ValueError, TypeError, EOFError, AttributeError):
+        except (OSError, ValueError, TypeError, EOFError, AttributeError, DataSetError):
             return 0
     if 1 <= chosen <= frames:
         return chosen - 1

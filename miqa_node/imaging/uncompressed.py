@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from io import BytesIO
 
 from pydicom import Dataset, dcmread
@@ -11,7 +12,11 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decoders import SYNTAXES
+from miqa_node.imaging.elements import find_encoding
 
+MAX_INFLATED_BYTES = 160_000_000
+"""An image of imaging.max_pixels has 128 MB of 16-bit pixels; the file that comes back is held by the node itself."""
+CHUNK_BYTES = 1 << 20
 _LITTLE_ENDIAN = (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 
 
@@ -33,10 +38,11 @@ def uncompress(file: bytes) -> bytes:
     Raises
     ------
     DecodeError
-        The pixels cannot be decoded.
+        The pixels cannot be decoded, or a deflated data set is larger than MAX_INFLATED_BYTES.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        _refuse_bomb(file)
         ds: Dataset = dcmread(BytesIO(file))
         if ds.file_meta.TransferSyntaxUID in _LITTLE_ENDIAN:
             ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -55,6 +61,22 @@ def uncompress(file: bytes) -> bytes:
         else:
             raise DecodeError(f"The pixels cannot be decoded for a peer that decodes nothing: {', '.join(failures)}.")
         return _written(ds)
+
+
+def _refuse_bomb(file: bytes) -> None:
+    """Inflate a deflated data set once without keeping it: the libraries would keep all of it at once."""
+    encoding = find_encoding(lambda offset, count: file[offset : offset + count])
+    if encoding.transfer_syntax_uid != DeflatedExplicitVRLittleEndian:
+        return
+    inflater, packed, size = zlib.decompressobj(-zlib.MAX_WBITS), file[encoding.offset :], 0
+    while packed and not inflater.eof:
+        try:
+            size += len(inflater.decompress(packed, CHUNK_BYTES))
+        except zlib.error as error:
+            raise DecodeError("The deflated data set is damaged.") from error
+        if size > MAX_INFLATED_BYTES:
+            raise DecodeError(f"The object inflates to more than {MAX_INFLATED_BYTES} bytes.")
+        packed = inflater.unconsumed_tail
 
 
 def _written(ds: Dataset) -> bytes:

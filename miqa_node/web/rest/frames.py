@@ -14,8 +14,9 @@ import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
+from pydicom.filereader import read_file_meta_info
 from pydicom.tag import Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeError
@@ -52,7 +53,7 @@ def retrieve_frames(
 
 
 def _frames(request: Request, services: WebServices, location: ResultLocation, frames: str) -> Response:
-    ds = dcmread(services.objects.local_path(location.object_key))
+    ds = _whole(services, location)
     if "PixelData" not in ds:
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no frames.")
     numbers = [int(number) for number in frames.split(",")]
@@ -82,6 +83,18 @@ def _plain(services: WebServices, ds: Dataset, location: ResultLocation) -> Data
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     if not _is_encapsulated(syntax):
         return ds if syntax.is_little_endian else _swapped(ds)
+    return _uncompressed(services, location)
+
+
+def _whole(services: WebServices, location: ResultLocation) -> Dataset:
+    """The object; a deflated one is inflated in a worker process, within its limits."""
+    path = services.objects.local_path(location.object_key)
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        return _uncompressed(services, location)
+    return dcmread(path)
+
+
+def _uncompressed(services: WebServices, location: ResultLocation) -> Dataset:
     return dcmread(io.BytesIO(services.uncompress(services.objects.get(location.object_key))))
 
 
@@ -112,7 +125,7 @@ def retrieve_bulk_data(
     best = next((one for one in ranges if one.covers(OCTETS)), None)
     if best is None:
         raise not_acceptable(OCTETS)
-    item: Dataset = dcmread(services.objects.local_path(location.object_key))
+    item = _whole(services, location)
     steps = tag.split("/")
     try:
         for sequence, index in zip(steps[:-1:2], steps[1::2], strict=True):

@@ -15,10 +15,13 @@ from pydicom.uid import UID, ComputedRadiographyImageStorage, DeflatedExplicitVR
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DataSetError, DecodeError
+from miqa_node.imaging import dicom_json
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.head import read_head
 from miqa_node.imaging.notes import read_note
+from miqa_node.imaging.representative import representative_frame
 from miqa_node.imaging.slices import _read
+from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.report.source import read_source
 from miqa_node.settings import load_settings
 
@@ -70,8 +73,12 @@ def little_memory() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "read", [read_head, read_source, read_note, lambda path: _read((InstanceDigest("d"), path))],
-    ids=["header", "source of results", "note", "slice"],
+    "read",
+    [
+        read_head, read_source, read_note, lambda path: _read((InstanceDigest("d"), path)), dicom_json.read_header,
+        representative_frame,
+    ],
+    ids=["header", "source of results", "note", "slice", "index of DICOMweb", "representative frame"],
 )  # fmt: skip
 def test_headers_of_a_bomb_take_little_memory(bomb: Path, read: Callable[[Path], object]) -> None:
     assert bomb.stat().st_size < 2 << 20
@@ -82,6 +89,11 @@ def test_headers_of_a_bomb_take_little_memory(bomb: Path, read: Callable[[Path],
 def test_a_bomb_is_refused_before_it_is_inflated(bomb: Path) -> None:
     with little_memory(), pytest.raises(DecodeError, match=r"14000 × 14000 pixels exceed .*max_pixels"):
         decode_frame(bomb, 0, MAX_PIXELS)
+
+
+def test_a_bomb_is_not_given_uncompressed(bomb: Path) -> None:
+    with little_memory(), pytest.raises(DecodeError, match="inflates to more than"):
+        uncompress(bomb.read_bytes())
 
 
 def test_a_header_that_goes_on_without_end_is_refused(tmp_path: Path) -> None:
