@@ -51,7 +51,8 @@ class Signer:
         """
         try:
             if not path.exists():
-                _make(path)
+                pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+                write_once(path, pem)
             key = load_pem_private_key(path.read_bytes(), None)
         except (OSError, ValueError, TypeError) as error:
             raise SettingsError(f"{path} cannot be used as signing key: {type(error).__name__}.") from error
@@ -117,14 +118,13 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _make(path: Path) -> None:
-    """Write a new key atomically, or keep the one that another process has just written."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def write_once(path: Path, content: bytes) -> None:
+    """Write a secret atomically, or keep the one that another process has just written."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         try:

@@ -65,6 +65,7 @@ class AccessSettings(SettingsTable):
     sign_in_failures_per_address: Count
     sign_in_window_s: Seconds
     second_factor: tuple[Role, ...]
+    second_factor_key: SecretStr
 
 
 class OidcSettings(SettingsTable):

@@ -22,11 +22,12 @@ import sqlalchemy as sa
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import BackupError, NotFoundError
+from miqa_node.store import second_factors
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database
 
 DATABASE, OBJECTS, FILES, MANIFEST = "miqa.sqlite", "objects", "files", "manifest.jsonl"
-KEPT_FILES = ("pseudonym.key", "signing.key", "destinations.toml")
+KEPT_FILES = ("pseudonym.key", "signing.key", second_factors.KEY_FILE, "destinations.toml")
 """Files of the data directory."""
 
 CHUNK_BYTES = 1 << 20

@@ -1,13 +1,13 @@
-"""The secret key of pseudonyms: created once, in a file that only the node's own account can read."""
+"""Secret keys, such as that of pseudonyms: created once, in files that only the node's own account can read."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from pathlib import Path
 
 from miqa_node.errors import SettingsError
+from miqa_node.signing import write_once
 
 KEY_BYTES = 32
 
@@ -18,17 +18,16 @@ def open_key(path: Path, secret: str) -> bytes:
     Raises
     ------
     SettingsError
-        The file cannot be created or read.
+        The file cannot be created or read, or is empty.
     """
     if secret:
         return hashlib.sha256(secret.encode()).digest()
     try:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return bytes.fromhex(path.read_text("ascii").strip())
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(KEY_BYTES) + "\n")
-        return bytes.fromhex(path.read_text("ascii").strip())
+        if not path.exists():
+            write_once(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode())
+        key = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path.name} in node.data_dir cannot be used as the key of pseudonyms: {error}") from error
+        raise SettingsError(f"{path.name} in node.data_dir cannot be used as a key: {error}") from error
+    if not key:
+        raise SettingsError(f"{path.name} in node.data_dir is empty.")
+    return key

@@ -1,12 +1,13 @@
 """Second factors of accounts with passwords: the key of an authenticator app (TOTP, RFC 6238), and recovery codes.
 
 Between password and code, a browser has the secret of a *half sign-in*, which gives no other access. The key is needed
-to compare codes, so it is stored in plain text; recovery codes and secrets are stored only as SHA-256.
+to compare codes, so callers encrypt it; recovery codes and secrets are stored only as SHA-256.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_bytes
@@ -23,13 +24,13 @@ HALF_LIFETIME = timedelta(minutes=10)
 RECOVERY_CODES = 10
 CODE_BYTES = 10
 """80 random bits: too many to guess, even with the hashes."""
-KEY_BYTES = 20
-"""Key length, the same as the hash's (RFC 4226 4, R6)."""
+KEY_FILE = "second-factors.key"
+"""In the data directory: the secret that keys are encrypted with, without access.second_factor_key."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecondFactor:
-    """The key in base32, whether it was confirmed with a code, and the last used time step."""
+    """The key as it is stored, whether it was confirmed with a code, and the last used time step."""
 
     key: str
     confirmed: bool
@@ -48,16 +49,21 @@ def of_accounts(transaction: Transaction) -> set[str]:
     return set(transaction.execute(query).scalars())
 
 
-def begin(transaction: Transaction, name: str) -> SecondFactor:
-    """The key for the app; the same until it is confirmed, AccessError afterwards."""
+def begin(transaction: Transaction, name: str, new_key: Callable[[], str]) -> SecondFactor:
+    """With the key for the app; the same until it is confirmed, AccessError afterwards."""
     factor = find(transaction, name)
     if factor is not None and factor.confirmed:
         raise AccessError("This account has a second factor already. Remove it first.")
     if factor is None:
-        key = base64.b32encode(token_bytes(KEY_BYTES)).decode()
+        key = new_key()
         transaction.execute(sa.insert(second_factors).values(name=name, key=key, step=0))
         factor = SecondFactor(key, confirmed=False, step=0)
     return factor
+
+
+def keep_key(transaction: Transaction, name: str, key: str) -> None:
+    """Store the key in another form."""
+    transaction.execute(sa.update(second_factors).where(second_factors.c.name == name).values(key=key))
 
 
 def use_step(transaction: Transaction, name: str, step: int) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,7 +22,9 @@ from miqa_node.domain.access import Role
 from miqa_node.domain.audit import AuditEvent, AuditFilter
 from miqa_node.settings import load_settings
 from miqa_node.store import accounts
+from miqa_node.store import second_factors as second_factor_keys
 from miqa_node.store.audit import records
+from miqa_node.store.second_factors import KEY_FILE
 from miqa_node.store.tables import half_sign_ins, recovery_codes, second_factors
 from miqa_node.web.pages.sign_in import codes
 from tests.web.people import ORIGIN, PASSWORD, add_account, sign_in
@@ -227,3 +231,52 @@ def test_an_administrator_resets_it(stage: Stage, enrolled: tuple[str, list[str]
         trail = records.select(transaction, AuditFilter(event=AuditEvent.ACCOUNT_CHANGED))
     assert (event.name, event.actor, event.action.value) == ("mara", "ada", "factor removed")
     assert (trail[0].actor, trail[0].detail.count("factor removed")) == ("ada", 1)
+
+
+def test_the_database_alone_gives_no_codes(
+    stage: Stage, app: FastAPI, enrolled: tuple[str, list[str]], connect: Connect, tmp_path: Path
+) -> None:
+    key, recovery = enrolled
+    assert key not in stored_key(stage)
+    file = stage.services.settings.node.data_dir / KEY_FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    client = connect(client="10.0.0.8")
+    sign_in(client, "mara")
+    assert post(client, "/sign-in/code", code=code(key)).status_code == 303
+
+    forget_steps(stage)
+    elsewhere = load_settings(node={"data_dir": tmp_path / "elsewhere"})
+    elsewhere.node.data_dir.mkdir()
+    app.state.services = replace(stage.services, settings=elsewhere)
+    other = connect(client="10.0.0.9")
+    sign_in(other, "mara")
+    assert post(other, "/sign-in/code", code=code(key)).status_code == 403
+    assert post(other, "/sign-in/code", code=recovery[0]).status_code == 303, "a lost secret locks nobody out"
+
+
+def test_a_key_of_an_earlier_version_is_encrypted_when_it_is_used(
+    stage: Stage, enrolled: tuple[str, list[str]], connect: Connect
+) -> None:
+    key, _ = enrolled
+    with stage.services.database.begin() as transaction:
+        second_factor_keys.keep_key(transaction, "mara", key)
+    client = connect(client="10.0.0.8")
+    sign_in(client, "mara")
+    assert post(client, "/sign-in/code", code=code(key)).status_code == 303
+    assert key not in stored_key(stage)
+
+
+def test_a_key_of_the_settings_needs_no_file(stage: Stage, app: FastAPI, mara: TestClient, tmp_path: Path) -> None:
+    """As machines have it that share a database."""
+    shared = {"second_factor_key": "the same on all machines"}
+    machines = [load_settings(node={"data_dir": tmp_path / name}, access=shared) for name in ("a", "b")]
+    app.state.services = replace(stage.services, settings=machines[0])
+    key = key_on(post(mara, "/account/second", password=PASSWORD).text)
+    app.state.services = replace(stage.services, settings=machines[1])
+    assert len(recovery_on(post(mara, "/account/second/confirm", code=code(key)).text)) == 10
+    assert not list(tmp_path.rglob(KEY_FILE))
+
+
+def stored_key(stage: Stage) -> str:
+    with stage.services.database.begin() as transaction:
+        return str(transaction.execute(sa.select(second_factors.c.key)).scalar_one())

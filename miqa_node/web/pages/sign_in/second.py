@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -14,12 +15,11 @@ from miqa_node.domain.access import Means, Principal
 from miqa_node.errors import AccessError
 from miqa_node.store import accounts, second_factors, sessions, users
 from miqa_node.store.database import Transaction
-from miqa_node.store.second_factors import SecondFactor
 from miqa_node.store.sessions import SignInOutcome
 from miqa_node.web.access import Reader, Who
 from miqa_node.web.html import render
 from miqa_node.web.page import Page
-from miqa_node.web.pages.sign_in import codes
+from miqa_node.web.pages.sign_in import app_keys, codes
 from miqa_node.web.pages.sign_in.opening import (
     ASK_CODE,
     ENROL,
@@ -70,7 +70,7 @@ def enrol(request: Request, services: Services, who: Who, code: Code) -> Respons
     now = datetime.now(UTC)
     user, target = _half(request, services)
     with services.database.begin() as transaction:
-        made = _confirm(transaction, user.name, code, now)
+        made = _confirm(transaction, services, user.name, code, now)
         if made:
             second_factors.end_half(transaction, request.cookies.get(HALF_COOKIE, ""))
             sessions.note(transaction, user.name, address_of(request), "code", SignInOutcome.SIGNED_IN, now)
@@ -96,7 +96,7 @@ def confirm(services: Services, who: Reader, code: Code) -> Response:
     """The first code of the app."""
     user = _own(services, who)
     with services.database.begin() as transaction:
-        made = _confirm(transaction, user.name, code, datetime.now(UTC))
+        made = _confirm(transaction, services, user.name, code, datetime.now(UTC))
     if not made:
         return _set_up_page(services, user.name, "/account/second/confirm", who, fault=WRONG)
     return HTMLResponse(render("sign_in/codes.html", who=who, codes=made, target="/account"))
@@ -150,7 +150,7 @@ def _try(request: Request, services: WebServices, name: str, code: str, now: dat
         if of_address >= access.sign_in_failures_per_address or of_name >= access.sign_in_failures:
             sessions.note(transaction, name, address, "code", SignInOutcome.THROTTLED, now)
             return too_many(services)
-        means = _used(transaction, name, code, now)
+        means = _used(transaction, services, name, code, now)
         if not means:
             sessions.note(transaction, name, address, "code", SignInOutcome.REFUSED, now)
             log.warning("code refused", account=name, peer=address)
@@ -160,12 +160,12 @@ def _try(request: Request, services: WebServices, name: str, code: str, now: dat
     return ""
 
 
-def _used(transaction: Transaction, name: str, code: str, now: datetime) -> str:
+def _used(transaction: Transaction, services: WebServices, name: str, code: str, now: datetime) -> str:
     """The kind of an accepted code; empty if it is not accepted."""
     factor = second_factors.find(transaction, name)
     if factor is None or not factor.confirmed:
         return ""
-    if _is_code(transaction, name, factor, code, now):
+    if _is_code(transaction, name, app_keys.key_of(transaction, services, name, factor), code, now):
         return "code"
     if second_factors.use_recovery_code(transaction, name, code):
         accounts.note_recovery(transaction, name, second_factors.codes_left(transaction, name), now)
@@ -173,15 +173,25 @@ def _used(transaction: Transaction, name: str, code: str, now: datetime) -> str:
     return ""
 
 
-def _is_code(transaction: Transaction, name: str, factor: SecondFactor, code: str, now: datetime) -> bool:
-    step = codes.step_of(factor.key, code, now)
+def _is_code(transaction: Transaction, name: str, key: str, code: str, now: datetime) -> bool:
+    step = codes.step_of(key, code, now) if key else 0
     return bool(step) and second_factors.use_step(transaction, name, step)
 
 
-def _confirm(transaction: Transaction, name: str, code: str, now: datetime) -> list[str]:
+def _confirm(transaction: Transaction, services: WebServices, name: str, code: str, now: datetime) -> list[str]:
     """Recovery codes if the code is right, otherwise none."""
-    factor = second_factors.begin(transaction, name)
-    return accounts.add_factor(transaction, name, now) if _is_code(transaction, name, factor, code, now) else []
+    key = _begun(transaction, services, name)
+    return accounts.add_factor(transaction, name, now) if _is_code(transaction, name, key, code, now) else []
+
+
+def _begun(transaction: Transaction, services: WebServices, name: str) -> str:
+    """The key for the app; a new one if the old one cannot be decrypted."""
+    new_key = partial(app_keys.new_key, services)
+    key = app_keys.key_of(transaction, services, name, second_factors.begin(transaction, name, new_key))
+    if not key:
+        second_factors.keep_key(transaction, name, new_key())
+        key = app_keys.key_of(transaction, services, name, second_factors.begin(transaction, name, new_key))
+    return key
 
 
 def _own(services: WebServices, who: Principal) -> users.User:
@@ -205,7 +215,7 @@ def _proven(request: Request, services: WebServices, who: Principal, code: str, 
 def _set_up_page(services: WebServices, name: str, action: str, who: Principal, fault: str = "") -> HTMLResponse:
     with services.database.begin() as transaction:
         try:
-            key = second_factors.begin(transaction, name).key
+            key = _begun(transaction, services, name)
         except AccessError as error:
             raise HTTPException(HTTPStatus.CONFLICT, str(error)) from error
     address = codes.address(key, name, services.settings.node.name)
