@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,13 +63,15 @@ def test_a_new_file_that_another_process_writes_to_is_waited_for(tmp_path: Path)
     writer.close()
 
 
-def test_processes_may_migrate_at_the_same_time(database_url: str) -> None:
+def test_processes_may_migrate_at_the_same_time(
+    database_url: str, migrate_from_nothing: Callable[[Database], None]
+) -> None:
     databases = [Database(database_url) for _ in range(3)]
     errors: list[Exception] = []
 
     def migrate(database: Database) -> None:
         try:
-            database.migrate()
+            migrate_from_nothing(database)
         except Exception as error:
             errors.append(error)
 
