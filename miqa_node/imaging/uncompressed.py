@@ -1,4 +1,4 @@
-"""Converts an object with compressed pixels to Explicit VR Little Endian, for peers that cannot decode (PS3.5 10.1)."""
+"""Converts an object of any syntax to Explicit VR Little Endian, which every peer can read (PS3.5 10.1)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import warnings
 import zlib
 from io import BytesIO
 
-from pydicom import Dataset, dcmread
+import numpy as np
+from pydicom import DataElement, Dataset, dcmread, dcmwrite
 from pydicom.pixels.utils import decompress
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decoders import SYNTAXES
@@ -17,7 +24,9 @@ from miqa_node.imaging.elements import find_encoding
 MAX_INFLATED_BYTES = 160_000_000
 """An image of imaging.max_pixels has 128 MB of 16-bit pixels; the file that comes back is held by the node itself."""
 CHUNK_BYTES = 1 << 20
-_LITTLE_ENDIAN = (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
+_NATIVE = (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
+_WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+"""Values that pydicom keeps as bytes in the order of the file (PS3.5 6.2); it converts all other numbers."""
 
 
 def can_uncompress(transfer_syntax_uid: str) -> bool:
@@ -26,8 +35,8 @@ def can_uncompress(transfer_syntax_uid: str) -> bool:
 
 
 def can_convert(transfer_syntax_uid: str) -> bool:
-    """Whether :func:`uncompress` accepts the syntax: compressed pixels, Implicit VR, or a deflated data set."""
-    return can_uncompress(transfer_syntax_uid) or transfer_syntax_uid in _LITTLE_ENDIAN
+    """Whether :func:`uncompress` accepts the syntax: compressed pixels, Implicit VR, big endian, or deflated."""
+    return can_uncompress(transfer_syntax_uid) or transfer_syntax_uid in _NATIVE
 
 
 def uncompress(file: bytes) -> bytes:
@@ -44,7 +53,9 @@ def uncompress(file: bytes) -> bytes:
         warnings.simplefilter("ignore")
         _refuse_bomb(file)
         ds: Dataset = dcmread(BytesIO(file))
-        if ds.file_meta.TransferSyntaxUID in _LITTLE_ENDIAN:
+        if ds.file_meta.TransferSyntaxUID in _NATIVE:
+            if ds.file_meta.TransferSyntaxUID == ExplicitVRBigEndian:
+                ds.walk(_swap)
             ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
             return _written(ds)
         syntax = SYNTAXES.get(str(ds.file_meta.TransferSyntaxUID))
@@ -79,7 +90,16 @@ def _refuse_bomb(file: bytes) -> None:
         packed = inflater.unconsumed_tail
 
 
+def _swap(ds: Dataset, element: DataElement) -> None:
+    """Reverse the bytes of each word. Pixels of 32 bits are words of 4 bytes, as for decoders."""
+    size = _WORD_BYTES.get(element.VR, 1)
+    if element.keyword == "PixelData" and element.VR == "OW":
+        size = max(size, int(ds.get("BitsAllocated") or 0) // 8)
+    if size > 1 and element.value and len(element.value) % size == 0:
+        element.value = np.frombuffer(element.value, f">u{size}").astype(f"<u{size}").tobytes()
+
+
 def _written(ds: Dataset) -> bytes:
     out = BytesIO()
-    ds.save_as(out, enforce_file_format=True)
+    dcmwrite(out, ds, enforce_file_format=True)
     return out.getvalue()

@@ -21,7 +21,6 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import (
     UID,
     Comprehensive3DSRStorage,
-    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     RLELossless,
     SecondaryCaptureImageStorage,
@@ -388,9 +387,12 @@ def test_received_images_are_served_as_they_came(stage: Stage, web: str, tmp_pat
     assert answer.status_code == 200
     raw = answer.content.split(b"\r\n\r\n", 1)[1].rsplit(b"\r\n--", 1)[0]
     assert raw == np.ascontiguousarray(pixels[-1]).astype(pixels.dtype.newbyteorder("<")).tobytes()
-    if ds.file_meta.TransferSyntaxUID != ExplicitVRBigEndian:
-        plain = client.retrieve_instance(*uids, media_types=(("application/dicom", str(ExplicitVRLittleEndian)),))
+    for plain in (
+        client.retrieve_instance(*uids, media_types=(("application/dicom", str(ExplicitVRLittleEndian)),)),
+        *client.retrieve_study(uids[0]),
+    ):
         assert plain.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert np.array_equal(plain.pixel_array, ds.pixel_array)
 
 
 def keep_source(stage: Stage, path: Path) -> None:

@@ -81,9 +81,7 @@ def _is_encapsulated(syntax: UID) -> bool:
 
 def _plain(services: WebServices, ds: Dataset, location: ResultLocation) -> Dataset:
     syntax = UID(ds.file_meta.TransferSyntaxUID)
-    if not _is_encapsulated(syntax):
-        return ds if syntax.is_little_endian else _swapped(ds)
-    return _uncompressed(services, location)
+    return ds if not _is_encapsulated(syntax) and syntax.is_little_endian else _uncompressed(services, location)
 
 
 def _whole(services: WebServices, location: ResultLocation) -> Dataset:
@@ -96,13 +94,6 @@ def _whole(services: WebServices, location: ResultLocation) -> Dataset:
 
 def _uncompressed(services: WebServices, location: ResultLocation) -> Dataset:
     return dcmread(io.BytesIO(services.uncompress(services.objects.get(location.object_key))))
-
-
-def _swapped(ds: Dataset) -> Dataset:
-    """Convert pixels of the retired big endian syntax to little endian."""
-    width = max(1, int(ds.BitsAllocated) // 8)
-    ds.PixelData = np.frombuffer(ds.PixelData, f">u{width}").astype(f"<u{width}").tobytes()
-    return ds
 
 
 def _plain_frame(ds: Dataset, number: int) -> bytes:
