@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
+from zipfile import is_zipfile
 
 import typer
 
@@ -85,6 +86,8 @@ def assess(
             for file, name in remaining:
                 started = time.perf_counter()
                 try:
+                    if is_zipfile(file):
+                        raise NotAnImageError("The ZIP file holds no image; ZIP files in it are not unpacked.")  # noqa: TRY301
                     result = assessor.assess_file(file, modality=modality, body_part=body_part, view=view)
                     writer.write(file, result)
                 except (ModelPackageError, SettingsError):

@@ -69,6 +69,8 @@ def _looks_like_image(file: Path, suffixes: frozenset[str]) -> bool:
 def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> dict[Path, str]:
     """The files, each with the name to print; a ZIP file's images are written to ``folder``.
 
+    A ZIP file without images stays as it is, so it can be named as such.
+
     Raises
     ------
     ArchiveError
@@ -79,7 +81,7 @@ def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> dict[P
         if not is_zipfile(file):
             names[file] = str(file)
             continue
-        for member in members(file, folder / str(number), limits):
-            if _looks_like_image(member, frozenset()) or is_picture(member):
-                names[member] = f"{file}#{member.name}"
+        unpacked_files = members(file, folder / str(number), limits)
+        images = [one for one in unpacked_files if _looks_like_image(one, frozenset()) or is_picture(one)]
+        names |= {one: f"{file}#{one.name}" for one in images} or {file: str(file)}
     return names

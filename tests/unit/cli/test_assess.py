@@ -162,6 +162,16 @@ def test_folders_give_images_only_but_named_files_are_always_taken(folder: Path)
     assert left_out == 2
 
 
+def test_a_zip_file_without_images_is_one_quiet_line(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "inner.zip", "w") as packed:
+        packed.writestr("letter.txt", "no image")
+    with ZipFile(tmp_path / "outer.zip", "w") as packed:
+        packed.write(tmp_path / "inner.zip", "inner.zip")
+    ran = cli("assess", tmp_path / "outer.zip", "--json", "--config", config)
+    assert (ran.code, [line["file"] for line in ran.lines]) == (0, [str(tmp_path / "outer.zip")])
+    assert "holds no image" in ran.lines[0]["skipped"]
+
+
 def test_files_without_preamble_a_medium_and_a_zip_file(
     cli: Callable[..., Ran], config: Path, folder: Path, samples: Path, tmp_path: Path
 ) -> None:
