@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,13 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 from jinja2 import Environment, nodes
 
+from miqa_node.domain.policy import MEASUREMENTS, humanised
 from miqa_node.language import catalogue
 from miqa_node.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
 from miqa_node.language.template import TemplateTexts
 from miqa_node.report.catalogue import voice
 from miqa_node.taxonomy.lookup import finding_title
+from miqa_node.taxonomy.policy_file import parse_policy
 from tests.unit.language.sources import ROOT, SPEAKING, messages, read, taxonomy_messages
 
 TEMPLATES = [path for folder in SPEAKING for path in sorted((ROOT / folder).rglob("*.html"))]
@@ -109,6 +112,20 @@ def _unmarked(node: nodes.Node, *, inside: bool) -> Iterator[str]:
     for child in node.iter_child_nodes():
         if not isinstance(child, nodes.TemplateData):
             yield from _unmarked(child, inside=inside or isinstance(child, nodes.Expr))
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_reasons_of_measurements_are_translated(language: str) -> None:
+    """Each rule of the shipped policy whose measurement has no sentence of its own."""
+    policy = parse_policy(tomllib.loads((ROOT.parent / "config" / "policy.toml").read_text(encoding="utf-8")))
+    rules = {(rule.measurement, rule.comparison) for scope in policy.scopes for rule in scope.measurements}
+    texts = [f"{humanised(name)} 7.4 is {side} 5" for name, side in rules if not MEASUREMENTS.all()[name].concern]
+    token = LANGUAGE.set(language)
+    try:
+        assert len(texts) > 5
+        assert [text for text in texts if reworded(text) == text] == []
+    finally:
+        LANGUAGE.reset(token)
 
 
 def test_words_of_scripts_are_marked() -> None:

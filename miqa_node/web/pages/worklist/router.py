@@ -96,7 +96,7 @@ def reason_words(name: str) -> str:
     return say(measurand.label if measurand else humanised(name))
 
 
-OTHER_REASONS = {"anomaly": "Unlike others", "audit": "Audit of accepted images"}
+OTHER_REASONS = {"anomaly": "Unusual image", "audit": "Audit of accepted images"}
 
 
 @router.get("/")
