@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
+from pydicom.uid import ExplicitVRBigEndian
 
 from miqa_node.imaging.uncompressed import uncompress
 
@@ -37,7 +38,7 @@ def test_words_of_tables_and_of_items_are_swapped() -> None:
     item.FloatPixelData, item.DoubleFloatPixelData = b"\1\2\3\4", b"\1\2\3\4\5\6\7\10"
     source.IconImageSequence = [item]
     source.ensure_file_meta()
-    source.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.2"
+    source.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
     out = BytesIO()
     source.save_as(out, enforce_file_format=True)
     plain = dcmread(BytesIO(uncompress(out.getvalue())))

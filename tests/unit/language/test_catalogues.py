@@ -14,7 +14,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 from jinja2 import Environment, nodes
 
-from miqa_node.domain.policy import MEASUREMENTS, humanised
+from miqa_node.domain.finding import humanised
+from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.language import catalogue
 from miqa_node.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
 from miqa_node.language.template import TemplateTexts
