@@ -15,6 +15,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.store import worklist
 from miqa_node.store.artifacts import Artifacts
+from miqa_node.web.site_time import LANGUAGE_COOKIE
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, PATIENCE_MS, chromium, shoot, watched
 from tests.web.serving import serving_phantoms
@@ -104,6 +105,18 @@ def test_the_whole_image_and_the_actions_are_in_sight(stage: Stage, page: sync_a
         assert page.locator("[data-overlay]:checked").count() == 0, "nothing lies over the pixels"
         assert faults(page) == []
         shoot(page, f"study-{images}-{width}")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("page", ["light"], indirect=True)
+def test_findings_fit_their_panel(stage: Stage, page: sync_api.Page, address: str, language: str) -> None:
+    stage.add(1, finding=FindingName.MOTION_BLUR, peak=(0.8, 0.2))
+    page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": address}])
+    page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+    open_study(page)
+    assert page.locator("html").get_attribute("lang") == language
+    panel = page.locator(".said:visible").first
+    assert panel.evaluate("(one) => one.scrollWidth - one.clientWidth") <= 0
 
 
 def test_one_image_at_a_time_from_the_film_strip(stage: Stage, page: sync_api.Page) -> None:
