@@ -44,6 +44,10 @@ def routes(app: FastAPI) -> list[tuple[APIRoute, list[Any]]]:
     return operations
 
 
+ACKNOWLEDGE = "/rooms/{station:path}/acknowledge"
+"""The one change that a wall display's key may make: somebody in the room has read the verdict. It decides nothing."""
+
+
 def test_every_route_says_who_may_call_it_and_changes_are_protected(app: FastAPI) -> None:
     every = routes(app)
 
@@ -53,7 +57,9 @@ def test_every_route_says_who_may_call_it_and_changes_are_protected(app: FastAPI
     assert changing
     for route, dependencies in changing:
         assert check_csrf in dependencies, route.path
-        if route.path not in PUBLIC and not route.path.startswith(("/account", "/api/v1/accounts/own/")):
+        if route.path == ACKNOWLEDGE:
+            assert permission_of(route) is Permission.DISPLAY
+        elif route.path not in PUBLIC and not route.path.startswith(("/account", "/api/v1/accounts/own/")):
             assert permission_of(route) not in (None, Permission.READ, Permission.DISPLAY), route.path
 
 
