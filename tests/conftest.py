@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import LiteralString, Self
@@ -102,14 +102,23 @@ class PostgresServer:
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers. After a kill the old server's children may refuse that for a moment."""
+        for _ in range(60):
+            self._launch()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=1)
+                continue
+            _wait_for_postgres(self.url)
+            return
+        raise TimeoutError("PostgreSQL does not start")
+
+    def _launch(self) -> None:
         command = [*self._as_postgres, str(POSTGRES_BIN / "postgres"), "-D", str(self._folder), "-p", str(self.port)]
         self._process = subprocess.Popen(
             [*command, "-k", str(self._folder), "-h", "127.0.0.1", *self._parameters],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        _wait_for_postgres(self.url)
 
     @contextmanager
     def standby(self) -> Iterator[PostgresServer]:
