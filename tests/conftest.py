@@ -29,6 +29,7 @@ from miqa_node.store.database import Database
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
+KINDS_OF_DATABASE = ("sqlite", pytest.param("postgresql", marks=pytest.mark.peers))
 
 
 @pytest.fixture(autouse=True)
@@ -103,18 +104,18 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers. After a kill the old server's children may refuse that for a moment."""
-        for _ in range(60):
-            self._launch()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=1)
-                continue
-            _wait_for_postgres(self.url)
-            return
-        raise TimeoutError("PostgreSQL does not start")
+        self._process = self._launch()
+        end = time.monotonic() + 60.0
+        while not _answers(self.url):
+            if time.monotonic() > end:
+                raise TimeoutError("PostgreSQL does not start")
+            time.sleep(0.1)
+            if self._process.poll() is not None:
+                self._process = self._launch()
 
-    def _launch(self) -> None:
+    def _launch(self) -> subprocess.Popen[bytes]:
         command = [*self._as_postgres, str(POSTGRES_BIN / "postgres"), "-D", str(self._folder), "-p", str(self.port)]
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             [*command, "-k", str(self._folder), "-h", "127.0.0.1", *self._parameters],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -191,7 +192,7 @@ def _postgres_database(server: str, template: str = "template1") -> Iterator[str
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peers)])
+@pytest.fixture(params=KINDS_OF_DATABASE)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of an empty database: SQLite, and PostgreSQL where it is installed."""
     if request.param == "sqlite":
@@ -200,7 +201,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peers)])
+@pytest.fixture(params=KINDS_OF_DATABASE)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A migrated database: SQLite, and PostgreSQL where it is installed."""
     with ExitStack() as stack:
@@ -235,14 +236,8 @@ def bucket_url(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return f"s3://{bucket}/node"
 
 
-def _wait_for_postgres(url: str, limit_s: float = 60.0) -> None:
-    end = time.monotonic() + limit_s
-    while True:
-        try:
-            psycopg.connect(url).close()
-        except psycopg.OperationalError:  # it listens before it is ready
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+def _answers(url: str) -> bool:
+    with suppress(psycopg.OperationalError):  # it listens before it is ready
+        psycopg.connect(url).close()
+        return True
+    return False

@@ -8,6 +8,7 @@ from datetime import date
 from miqa_node.analysis.drawing import Drawing, Ink
 from miqa_node.analysis.figures import Bar, CoursePoint, bars, control_chart, course, places, reliability
 from miqa_node.analysis.rejects import Group, Level, RejectAnalysis
+from miqa_node.analysis.sheets import value_words
 from miqa_node.analysis.watch import ModelWatch
 from miqa_node.language.catalogue import reworded, say
 
@@ -88,8 +89,10 @@ def watch_pictures(model_watch: ModelWatch) -> dict[str, Drawing]:
 
 
 def _groups(name: str, groups: Sequence[Group], analysis: RejectAnalysis) -> Drawing:
-    label = reworded if name == "shift" else str
-    rows = [Bar(label(group.value), group.rejected, INKS.get(group.level, "data")) for group in groups[:MOST_BARS]]
+    rows = [
+        Bar(value_words(name, group.value), group.rejected, INKS.get(group.level, "data"))
+        for group in groups[:MOST_BARS]
+    ]
     lines: list[tuple[float, Ink]] = [(analysis.target_percent, "target"), (analysis.action_percent, "action")]
     words = name.replace("_", " ")
     title = say("Reject rate, with intervals, target and action line: {dimension}.", dimension=reworded(f"By {words}"))

@@ -118,6 +118,11 @@ def _reasons(analysis: RejectAnalysis) -> Sheet:
     return Sheet(say("Why images were rejected"), (), "reasons", rows)
 
 
+def value_words(dimension: str, value: str) -> str:
+    """A value as it is shown: shifts have names in each language, all others are the site's own words."""
+    return reworded(value) if dimension == "shift" else value
+
+
 def _dimension(name: str, groups: Sequence[Group]) -> Sheet:
     words = name.replace("_", " ")
     heads = (
@@ -128,12 +133,11 @@ def _dimension(name: str, groups: Sequence[Group]) -> Sheet:
         say("Repeated"),
         say("Level"),
     )
-    label = reworded if name == "shift" else str
     rows = [(reworded(words.capitalize()), *heads)]
     rows += [
         (
-            label(one.value) or say("not given"), str(one.images), str(one.rejected.count), share(one.rejected),
-            _percent(one.flagged), _percent(one.repeated), reworded(one.level.value),
+            value_words(name, one.value) or say("not given"), str(one.images), str(one.rejected.count),
+            share(one.rejected), _percent(one.flagged), _percent(one.repeated), reworded(one.level.value),
         )
         for one in groups[:MOST_ROWS]
     ]  # fmt: skip

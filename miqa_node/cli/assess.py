@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
-from zipfile import is_zipfile
 
 import typer
 
@@ -82,12 +81,13 @@ def assess(
     failed = 0
     certificates: dict[str, None] = {}
     try:
-        with TemporaryDirectory() as scratch, progress(_unpacked(files, scratch, settings), "Assessing") as remaining:
+        with (
+            TemporaryDirectory() as scratch,
+            progress(_unpacked(files, scratch, settings, as_json=as_json), "Assessing") as remaining,
+        ):
             for file, name in remaining:
                 started = time.perf_counter()
                 try:
-                    if is_zipfile(file):
-                        raise NotAnImageError("The ZIP file holds no image; ZIP files in it are not unpacked.")  # noqa: TRY301
                     result = assessor.assess_file(file, modality=modality, body_part=body_part, view=view)
                     writer.write(file, result)
                 except (ModelPackageError, SettingsError):
@@ -290,11 +290,14 @@ def _chosen(paths: list[Path]) -> list[Path]:
     return files
 
 
-def _unpacked(files: list[Path], scratch: str, settings: Settings) -> list[tuple[Path, str]]:
+def _unpacked(files: list[Path], scratch: str, settings: Settings, *, as_json: bool) -> list[tuple[Path, str]]:
     try:
-        return list(unpacked(files, Path(scratch), settings.web).items())
+        names, empty = unpacked(files, Path(scratch), settings.web)
     except ArchiveError as error:
         raise typer.BadParameter(str(error)) from error
+    for file in empty:
+        _print_skipped(str(file), "The ZIP file holds no image; ZIP files in it are not unpacked.", as_json=as_json)
+    return list(names.items())
 
 
 def _print_skipped(file: str, reason: str, *, as_json: bool) -> None:

@@ -66,10 +66,10 @@ def _looks_like_image(file: Path, suffixes: frozenset[str]) -> bool:
     return sop_class is not None and is_uid(sop_class.value.decode("latin-1").strip(" \0"))
 
 
-def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> dict[Path, str]:
-    """The files, each with the name to print; a ZIP file's images are written to ``folder``.
+def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> tuple[dict[Path, str], list[Path]]:
+    """The files, each with the name to print, and the ZIP files without an image.
 
-    A ZIP file without images stays as it is, so it can be named as such.
+    A ZIP file's images are written to ``folder``.
 
     Raises
     ------
@@ -77,11 +77,16 @@ def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> dict[P
         A ZIP file is damaged, locked or beyond ``limits``.
     """
     names: dict[Path, str] = {}
+    empty: list[Path] = []
     for number, file in enumerate(files):
         if not is_zipfile(file):
             names[file] = str(file)
             continue
-        unpacked_files = members(file, folder / str(number), limits)
-        images = [one for one in unpacked_files if _looks_like_image(one, frozenset()) or is_picture(one)]
-        names |= {one: f"{file}#{one.name}" for one in images} or {file: str(file)}
-    return names
+        content = members(file, folder / str(number), limits)
+        of_file = {
+            one: f"{file}#{one.name}" for one in content if _looks_like_image(one, frozenset()) or is_picture(one)
+        }
+        names |= of_file
+        if not of_file:
+            empty.append(file)
+    return names, empty

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag, Tag
-
-from miqa_node.imaging.head import read_head
 
 MAX_INLINE_BYTES = 1024
 """Length in bytes above which the JSON refers to a binary value as bulk data."""
@@ -30,11 +27,6 @@ INSTANCE = (
     "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated", "NumberOfFrames",
     "ContentDate", "ContentTime",
 )  # fmt: skip
-
-
-def read_header(path: Path) -> Dataset:
-    """The data set of an object that the node holds, without its pixels."""
-    return read_head(path)
 
 
 def attributes(ds: Dataset, keywords: Iterable[str | BaseTag]) -> Json:

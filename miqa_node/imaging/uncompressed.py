@@ -21,7 +21,7 @@ from miqa_node.errors import DecodeError
 from miqa_node.imaging.decoders import SYNTAXES
 from miqa_node.imaging.elements import find_encoding
 
-MAX_INFLATED_BYTES = 160_000_000
+MAX_FILE_BYTES = 160_000_000
 """An image of imaging.max_pixels has 128 MB of 16-bit pixels; the file that comes back is held by the node itself."""
 CHUNK_BYTES = 1 << 20
 _NATIVE = (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
@@ -47,7 +47,7 @@ def uncompress(file: bytes) -> bytes:
     Raises
     ------
     DecodeError
-        The pixels cannot be decoded, or a deflated data set is larger than MAX_INFLATED_BYTES.
+        The pixels cannot be decoded, or a deflated data set is larger than MAX_FILE_BYTES.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -85,8 +85,8 @@ def _refuse_bomb(file: bytes) -> None:
             size += len(inflater.decompress(packed, CHUNK_BYTES))
         except zlib.error as error:
             raise DecodeError("The deflated data set is damaged.") from error
-        if size > MAX_INFLATED_BYTES:
-            raise DecodeError(f"The object inflates to more than {MAX_INFLATED_BYTES} bytes.")
+        if size > MAX_FILE_BYTES:
+            raise DecodeError(f"The object inflates to more than {MAX_FILE_BYTES} bytes.")
         packed = inflater.unconsumed_tail
 
 

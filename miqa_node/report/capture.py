@@ -10,7 +10,8 @@ from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.report import codes
-from miqa_node.report.instance import code_sequence, laterality, reference
+from miqa_node.report.codes import code_sequence
+from miqa_node.report.instance import laterality, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.picture import Picture

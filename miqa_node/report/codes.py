@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
 from miqa_node.domain.codes import Code
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
@@ -284,3 +287,15 @@ def unit_code(unit: str) -> Code:
 def procedure_code(modality: str) -> Code:
     """The procedure reported (CID 100), as far as the modality determines it."""
     return PROCEDURES.get(modality, IMAGING_PROCEDURE)
+
+
+def code_item(code: Code) -> Dataset:
+    """One item of a code sequence (PS3.3 8.8)."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
+    return item
+
+
+def code_sequence(*values: Code) -> Sequence:
+    """A code sequence."""
+    return Sequence([code_item(code) for code in values])

@@ -12,6 +12,7 @@ from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.report import codes
+from miqa_node.report.codes import code_sequence
 from miqa_node.report.text import phrase
 from miqa_node.report.uids import derive_uid
 
@@ -58,12 +59,10 @@ def contributing_equipment(*algorithms: Algorithm) -> Sequence:
 
 
 def _item(algorithm: Algorithm) -> Dataset:
-    purpose, item = Dataset(), Dataset()
-    code = codes.PROCESSING_ALGORITHM
-    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = code.value, code.scheme, code.meaning
+    item = Dataset()
     item.Manufacturer = MANUFACTURER
     item.ManufacturerModelName = phrase(algorithm.name, 64)
     item.SoftwareVersions = phrase(algorithm.version, 64)
     item.DeviceUID = derive_uid("algorithm", *algorithm)
-    item.PurposeOfReferenceCodeSequence = Sequence([purpose])
+    item.PurposeOfReferenceCodeSequence = code_sequence(codes.PROCESSING_ALGORITHM)
     return item

@@ -1,4 +1,4 @@
-"""Creates the base of every result object: series, equipment and identity; also items of codes and references."""
+"""Creates the base of every result object: series, equipment and identity; also references."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pydicom.sequence import Sequence
 
 from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.codes import Code
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.output import OutputKind
 from miqa_node.report.equipment import algorithms_of, contributing_equipment
@@ -75,18 +74,6 @@ def laterality(source: Source) -> str | None:
     """The side of a paired body part, for General Series (PS3.3 C.7.3.1, type 2C); None if not stated."""
     value = text(source.header, "Laterality") or text(source.header, "ImageLaterality")
     return value if value in ("R", "L") else None
-
-
-def code_item(code: Code) -> Dataset:
-    """One item of a code sequence (PS3.3 8.8)."""
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
-    return item
-
-
-def code_sequence(*codes: Code) -> Sequence:
-    """A code sequence."""
-    return Sequence([code_item(code) for code in codes])
 
 
 def reference(sop_class_uid: str, sop_instance_uid: str, frames: list[int] | None = None) -> Dataset:

@@ -15,7 +15,8 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import SR
 from miqa_node.report import codes
-from miqa_node.report.instance import code_sequence, reference
+from miqa_node.report.codes import code_sequence
+from miqa_node.report.instance import reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.mask import MarkedRegion

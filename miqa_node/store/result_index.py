@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, lacks_resources
-from miqa_node.imaging.dicom_json import read_header
+from miqa_node.imaging.head import read_head
 from miqa_node.imaging.search_keys import COLUMNS, SEARCH_KEYS, SearchLevel, column_values
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.matching import Condition, matches
@@ -110,7 +110,7 @@ def _read_foreign(objects: ObjectStore, key: str) -> dict[str, str]:
 
 def _read(objects: ObjectStore, key: str) -> dict[str, str]:
     try:
-        return column_values(read_header(objects.local_path(key)))
+        return column_values(read_head(objects.local_path(key)))
     except NotFoundError:
         return dict.fromkeys(COLUMNS, "")  # its bytes are gone, so no search finds it
 

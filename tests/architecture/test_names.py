@@ -62,7 +62,8 @@ def participles(source: str) -> Iterator[tuple[int, str]]:
         ]
         places = [(line, name) for line, name in places if name in PARTICIPLES]
         if places:
-            names = {getattr(node, field, None) for node in all_nodes for field in ("id", "attr", "arg")}
+            nouns = [node for node in all_nodes if not isinstance(node, ast.keyword)]
+            names = {getattr(node, field, None) for node in nouns for field in ("id", "attr", "arg")}
             yield from (place for place in places if place[1] != "left" or not names & SIDES)
 
 

@@ -15,8 +15,9 @@ from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.review import Review
 from miqa_node.report import codes
+from miqa_node.report.codes import code_sequence
 from miqa_node.report.content import person_name
-from miqa_node.report.instance import code_sequence, reference
+from miqa_node.report.instance import reference
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.outputs import sr
 from miqa_node.report.outputs.base import Draft, Output, OutputContext

@@ -23,10 +23,11 @@ from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.report import capture, codes
+from miqa_node.report.codes import code_sequence
 from miqa_node.report.elements import Element, raw_sequence
 from miqa_node.report.equipment import NODE, contributing_equipment, of_model
 from miqa_node.report.inherit import copy_elements, inherited_elements, keywords
-from miqa_node.report.instance import code_sequence, local_time, private_scheme, reference
+from miqa_node.report.instance import local_time, private_scheme, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Draft, Output, OutputContext

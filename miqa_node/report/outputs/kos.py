@@ -15,9 +15,9 @@ from miqa_node.domain.codes import UNKNOWN_FAILURE, Code
 from miqa_node.domain.delivery import KOS
 from miqa_node.domain.policy import Disposition
 from miqa_node.report import codes
+from miqa_node.report.codes import code_sequence
 from miqa_node.report.content import content_template, device_observer, evidence
 from miqa_node.report.content_items import ContentItem, Relationship, code_item, reference_item, text_item
-from miqa_node.report.instance import code_sequence
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.source import Source
 from miqa_node.report.text import phrase

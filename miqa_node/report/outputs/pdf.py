@@ -6,7 +6,8 @@ from pydicom.sequence import Sequence
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.report import codes
-from miqa_node.report.instance import code_sequence, reference
+from miqa_node.report.codes import code_sequence
+from miqa_node.report.instance import reference
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.page import draw_pdf
 from miqa_node.report.source import text

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.imaging.slices import Slice
 from miqa_node.report import codes
-from miqa_node.report.instance import code_sequence
+from miqa_node.report.codes import code_sequence
 from miqa_node.report.mask import MarkedRegion, spread_map
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.outputs.seg import describe_image, describe_series, ordered_masks, series_planes

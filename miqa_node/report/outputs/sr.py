@@ -11,9 +11,10 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import SEG, SR
 from miqa_node.domain.review import Review
 from miqa_node.report import codes
+from miqa_node.report.codes import code_sequence
 from miqa_node.report.content import content_template, device_observer, evidence, person_observer
 from miqa_node.report.content_items import ContentItem
-from miqa_node.report.instance import code_sequence, reference
+from miqa_node.report.instance import reference
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.seg import SOP_CLASS_UID as SEGMENTATION

@@ -70,7 +70,8 @@ def _frames(request: Request, services: WebServices, location: ResultLocation, f
             kind = one.media_type if re.fullmatch(r"image/[a-z0-9-]+", one.media_type) else OCTETS
             return _multipart([parts[number - 1] for number in numbers], f"{kind}; transfer-syntax={syntax}")
         if one.syntax in ("", "*", "1.2.840.10008.1.2.1") and (not _is_encapsulated(syntax) or can_uncompress(syntax)):
-            return _multipart([_plain_frame(_plain(services, ds, location), number) for number in numbers], OCTETS)
+            plain = _plain(services, ds, location)
+            return _multipart([_plain_frame(plain, number) for number in numbers], OCTETS)
     raise not_acceptable(f'multipart/related; type="{OCTETS}", uncompressed, or with transfer-syntax={syntax}')
 
 

@@ -11,7 +11,8 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydicom import Dataset
 
-from miqa_node.imaging.dicom_json import INSTANCE, SERIES, STUDY, attributes, read_header
+from miqa_node.imaging.dicom_json import INSTANCE, SERIES, STUDY, attributes
+from miqa_node.imaging.head import read_head
 from miqa_node.imaging.search_keys import SEARCH_KEYS, SearchLevel, attribute_path
 from miqa_node.store import result_index
 from miqa_node.store.result_index import ResultGroup, ResultLocation
@@ -188,7 +189,7 @@ def _groups(services: WebServices, query: _Query, level: SearchLevel) -> tuple[l
 
 
 def _header(services: WebServices, location: ResultLocation) -> Dataset:
-    return read_header(services.objects.local_path(location.object_key))
+    return read_head(services.objects.local_path(location.object_key))
 
 
 def _place(request: Request, location: ResultLocation, level: SearchLevel) -> dict[str, Any]:

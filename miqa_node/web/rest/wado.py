@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydicom.filereader import read_file_meta_info
 
-from miqa_node.imaging.dicom_json import metadata, read_header
+from miqa_node.imaging.dicom_json import metadata
+from miqa_node.imaging.head import read_head
 from miqa_node.imaging.search_keys import SearchLevel
 from miqa_node.imaging.uncompressed import can_convert
 from miqa_node.store.result_index import ResultLocation
@@ -112,7 +113,7 @@ def _all_metadata(request: Request, services: WebServices, locations: Sequence[R
     if not any(one.covers(DICOM_JSON) or one.covers("application/json") for one in accepted(request)):
         raise not_acceptable(DICOM_JSON)
     documents = [
-        metadata(read_header(services.objects.local_path(one.object_key)), address(request, one, SearchLevel.INSTANCE))
+        metadata(read_head(services.objects.local_path(one.object_key)), address(request, one, SearchLevel.INSTANCE))
         for one in locations
     ]
     return JSONResponse(documents, media_type=DICOM_JSON)

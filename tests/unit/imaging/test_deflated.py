@@ -15,7 +15,6 @@ from pydicom.uid import UID, ComputedRadiographyImageStorage, DeflatedExplicitVR
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DataSetError, DecodeError
-from miqa_node.imaging import dicom_json
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.head import read_head
 from miqa_node.imaging.notes import read_note
@@ -75,10 +74,10 @@ def little_memory() -> Iterator[None]:
 @pytest.mark.parametrize(
     "read",
     [
-        read_head, read_source, read_note, lambda path: _read((InstanceDigest("d"), path)), dicom_json.read_header,
+        read_head, read_source, read_note, lambda path: _read((InstanceDigest("d"), path)),
         representative_frame,
     ],
-    ids=["header", "source of results", "note", "slice", "index of DICOMweb", "representative frame"],
+    ids=["header", "source of results", "note", "slice", "representative frame"],
 )  # fmt: skip
 def test_headers_of_a_bomb_take_little_memory(bomb: Path, read: Callable[[Path], object]) -> None:
     assert bomb.stat().st_size < 2 << 20

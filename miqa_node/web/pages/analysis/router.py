@@ -17,6 +17,7 @@ from pydantic import Field
 
 from miqa_node.analysis import archive, feedback, rejects, tables, watch
 from miqa_node.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
+from miqa_node.analysis.sheets import value_words
 from miqa_node.domain.access import Permission
 from miqa_node.store import census, fidelities, labels, reports, rollup
 from miqa_node.store.census import Period
@@ -85,7 +86,7 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
     return render(
         "analysis/rejects.html", who=who, shown=shown, found=figures, pictures=reject_pictures(figures), query=query,
         most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
-        csv="/analysis/rejects.csv?" + _address(query),
+        csv="/analysis/rejects.csv?" + _address(query), value_words=value_words,
     )  # fmt: skip
 
 

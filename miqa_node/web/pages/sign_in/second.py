@@ -188,10 +188,10 @@ def _begun(transaction: Transaction, services: WebServices, name: str) -> str:
     """The key for the app; a new one if the old one cannot be decrypted."""
     new_key = partial(app_keys.new_key, services)
     key = app_keys.key_of(transaction, services, name, second_factors.begin(transaction, name, new_key))
-    if not key:
-        second_factors.keep_key(transaction, name, new_key())
-        key = app_keys.key_of(transaction, services, name, second_factors.begin(transaction, name, new_key))
-    return key
+    if key:
+        return key
+    second_factors.keep_key(transaction, name, new_key())
+    return _begun(transaction, services, name)
 
 
 def _own(services: WebServices, who: Principal) -> users.User:
