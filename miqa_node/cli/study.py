@@ -127,7 +127,7 @@ def report(
         )
     if pdf is not None:
         try:
-            pdf.write_bytes(study_pdf(study, protocol, results))
+            pdf.write_bytes(study_pdf(study, protocol, results, settings_of(config, data_dir).node.language))
         except OSError as error:
             raise SettingsError(f"{pdf} cannot be written: {error.strerror}.") from error
     if as_json:

@@ -7,17 +7,22 @@ from datetime import timedelta
 
 from miqa_node.analysis.pdf import write_pdf
 from miqa_node.analysis.sheets import Sheet, share
+from miqa_node.language.catalogue import numerals, reworded, say, spoken
 from miqa_node.reader_study.mrmc import AreaUnderCurve, ReadingDifference
 from miqa_node.reader_study.protocol import ReaderStudyProtocol
-from miqa_node.reader_study.results import ReaderStudyResults
+from miqa_node.reader_study.results import NODE, ReaderStudyResults
 from miqa_node.statistics.agreement import Agreement
 from miqa_node.store.reader_studies import StoredReaderStudy
 
 
-def study_pdf(study: StoredReaderStudy, protocol: ReaderStudyProtocol, results: ReaderStudyResults) -> bytes:
-    """The whole report; the same study gives the same bytes."""
-    subtitle = f"Protocol SHA-256 {protocol.sha256} · {protocol.software}"
-    return write_pdf(f"Reader study {protocol.name}", subtitle, study_sheets(study, protocol, results), {})
+def study_pdf(
+    study: StoredReaderStudy, protocol: ReaderStudyProtocol, results: ReaderStudyResults, language: str
+) -> bytes:
+    """The whole report in a language; the same study gives the same bytes."""
+    with spoken(language):
+        title = say("Reader study {name}", name=protocol.name)
+        subtitle = say("Protocol SHA-256 {digest}", digest=protocol.sha256) + f" · {protocol.software}"
+        return write_pdf(title, subtitle, study_sheets(study, protocol, results), {})
 
 
 def study_sheets(study: StoredReaderStudy, protocol: ReaderStudyProtocol, results: ReaderStudyResults) -> list[Sheet]:
@@ -30,100 +35,129 @@ def study_sheets(study: StoredReaderStudy, protocol: ReaderStudyProtocol, result
 
 def _plan(study: StoredReaderStudy, protocol: ReaderStudyProtocol) -> Sheet:
     expected = protocol.expected
+    last = protocol.until - timedelta(days=1)
+    readings = say("blinded")
+    if protocol.aided:
+        readings = say("blinded, then with the verdict {days} days later", days=protocol.washout_days)
     rows = [
-        ("Protocol", ""),
-        ("Question", protocol.question),
-        ("Planned", f"{study.planned_at:%Y-%m-%d %H:%M} UTC"),
-        ("Period", f"{protocol.since} to {protocol.until - timedelta(days=1)}"),
-        ("Rooms", ", ".join(protocol.rooms) or "all"),
-        ("Images", f"{protocol.images} of {study.available}, in random runs of {protocol.run_length}"),
-        ("Readers", ", ".join(protocol.readers)),
+        (say("Protocol"), ""),
+        (say("Question"), protocol.question),
+        (say("Planned"), f"{study.planned_at:%Y-%m-%d %H:%M} UTC"),
+        (say("Period"), say("{first} to {last}", first=protocol.since, last=last)),
+        (say("Rooms"), ", ".join(protocol.rooms) or say("all")),
         (
-            "Readings",
-            f"blinded, then with the verdict {protocol.washout_days} days later" if protocol.aided else "blinded",
+            say("Images"),
+            say(
+                "{count} of {total}, in random runs of {length}",
+                count=protocol.images, total=study.available, length=protocol.run_length,
+            ),
         ),
-        ("To be shown: sensitivity", f"above {expected.least_sensitivity:g}, expected {expected.sensitivity:g}"),
-        ("To be shown: specificity", f"above {expected.least_specificity:g}, expected {expected.specificity:g}"),
-        ("Power, confidence", f"{expected.power:g}, {expected.confidence:g}"),
-        ("Model and policy at planning", f"{protocol.model or 'none'}; {protocol.policy}"),
-    ]
-    sentence = "The protocol was fixed before the draw. Anybody who has it can compute its hash and repeat the draw."
-    return Sheet("Plan", (sentence,), rows=rows)
+        (say("Readers"), ", ".join(protocol.readers)),
+        (say("Readings"), readings),
+        (say("To be shown: sensitivity"), _expected(expected.least_sensitivity, expected.sensitivity)),
+        (say("To be shown: specificity"), _expected(expected.least_specificity, expected.specificity)),
+        (say("Power, confidence"), numerals(f"{expected.power:g}; {expected.confidence:g}")),
+        (say("Model and policy at planning"), f"{protocol.model or say('none')}; {protocol.policy}"),
+    ]  # fmt: skip
+    sentence = say(
+        "The protocol was fixed before the draw. Anybody who has it can compute its hash and repeat the draw."
+    )
+    return Sheet(say("Plan"), (sentence,), rows=rows)
+
+
+def _expected(least: float, expected: float) -> str:
+    return numerals(say("above {least}, expected {value}", least=f"{least:g}", value=f"{expected:g}"))
 
 
 def _alarms(protocol: ReaderStudyProtocol, results: ReaderStudyResults) -> Sheet:
-    unusable = f"{results.unusable} of {results.images} images were unusable to at least half of the blinded readers."
+    sensitivity, specificity = say("Sensitivity"), say("Specificity")
     sentences = (
-        unusable,
-        _shown("Sensitivity", protocol.expected.least_sensitivity, results.sensitivity_shown),
-        _shown("Specificity", protocol.expected.least_specificity, results.specificity_shown),
-        "Limits are those of Clopper and Pearson; they treat images as independent.",
+        say(
+            "{count} of {total} images were unusable to at least half of the blinded readers.",
+            count=results.unusable,
+            total=results.images,
+        ),
+        _shown(sensitivity, protocol.expected.least_sensitivity, results.sensitivity_shown),
+        _shown(specificity, protocol.expected.least_specificity, results.specificity_shown),
+        say("Limits are those of Clopper and Pearson; they treat images as independent."),
     )
-    rows = [
-        ("The node's alarms", "Images", "Share (limits)"),
-        ("Sensitivity", f"{results.sensitivity.count} of {results.sensitivity.total}", share(results.sensitivity)),
-        ("Specificity", f"{results.specificity.count} of {results.specificity.total}", share(results.specificity)),
-        (
-            "Alarms that were right",
-            f"{results.positive_predictive_value.count} of {results.positive_predictive_value.total}",
-            share(results.positive_predictive_value),
-        ),
-        (
-            "Images with an alarm",
-            f"{results.alarm_rate.count} of {results.alarm_rate.total}",
-            share(results.alarm_rate),
-        ),
-        ("Area under the curve of the score", "", _area(results.score)),
+    rates = {
+        sensitivity: results.sensitivity,
+        specificity: results.specificity,
+        say("Alarms that were right"): results.positive_predictive_value,
+        say("Images with an alarm"): results.alarm_rate,
+    }
+    rows = [(say("The node's alarms"), say("Images"), say("Share (limits)"))]
+    rows += [
+        (name, say("{count} of {total}", count=rate.count, total=rate.total), share(rate))
+        for name, rate in rates.items()
     ]
-    return Sheet("Alarms against readers", sentences, rows=rows)
+    rows.append((say("Area under the curve of the score"), "", _area(results.score)))
+    return Sheet(say("Alarms against readers"), sentences, rows=rows)
 
 
 def _readers(results: ReaderStudyResults) -> Sheet:
-    grades = ("usable", "limited", "unusable")
-    rows: list[Sequence[str]] = [("Reader", *(grade.capitalize() for grade in grades))]
+    grades = {"usable": say("Usable"), "limited": say("Limited"), "unusable": say("Unusable")}
+    rows: list[Sequence[str]] = [(say("Reader"), *grades.values())]
     rows += [(reader, *(str(count[grade]) for grade in grades)) for reader, count in results.grades.items()]
-    reasons = ", ".join(f"{reason} ({count})" for reason, count in results.reasons.most_common())
-    return Sheet("Readers", (f"Reasons that readers named: {reasons or 'none'}.",), rows=rows)
+    reasons = ", ".join(f"{reworded(reason)} ({count})" for reason, count in results.reasons.most_common())
+    return Sheet(
+        say("Readers"), (say("Reasons that readers named: {reasons}.", reasons=reasons or say("none")),), rows=rows
+    )
 
 
 def _agreement(results: ReaderStudyResults) -> Sheet:
-    rows: list[Sequence[str]] = [("Unusable or not", "Equal", "Cohen's kappa", "Gwet's AC1")]
+    rows: list[Sequence[str]] = [(say("Unusable or not"), say("Equal"), say("Cohen's kappa"), "Gwet AC1")]
     rows += [
         (
-            f"{pair.first} and {pair.second}",
+            say(
+                "{first} and {second}", first=pair.first, second=say("the node") if pair.second == NODE else pair.second
+            ),
             _percent(pair.kappa.observed),
             _coefficient(pair.kappa),
             _coefficient(pair.ac1),
         )
         for pair in results.agreement
     ]
-    sentence = "Kappa falls where unusable images are rare, even if readers agree; AC1 does not."
-    return Sheet("Agreement", (sentence,), rows=rows)
+    sentence = say("Kappa falls where unusable images are rare, even if readers agree; AC1 does not.")
+    return Sheet(say("Agreement"), (sentence,), rows=rows)
 
 
 def _aided(difference: ReadingDifference | None) -> Sheet:
+    heading = say("With the node's verdict")
     if difference is None:
-        return Sheet("With the node's verdict", ("Too few usable or unusable images to compare the two readings.",))
-    areas = (
-        f"Mean area under the curve: {difference.areas[0]:.3f} blinded, {difference.areas[1]:.3f} with the verdict; "
-        f"difference {difference.difference:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}), "
-        f"p = {difference.p_value:.3f}, {difference.degrees_of_freedom:.1f} degrees of freedom."
+        return Sheet(heading, (say("Too few usable or unusable images to compare the two readings."),))
+    areas = say(
+        "Mean area under the curve: {blinded} blinded, {aided} with the verdict; difference {difference} ({low} to "
+        "{high}), p = {p}, {degrees} degrees of freedom.",
+        blinded=f"{difference.areas[0]:.3f}",
+        aided=f"{difference.areas[1]:.3f}",
+        difference=f"{difference.difference:+.3f}",
+        low=f"{difference.low:+.3f}",
+        high=f"{difference.high:+.3f}",
+        p=f"{difference.p_value:.3f}",
+        degrees=f"{difference.degrees_of_freedom:.1f}",
     )
-    method = "Obuchowski–Rockette, random readers and images; each reader against the blinded grades of the others."
-    return Sheet("With the node's verdict", (areas, method))
+    method = say(
+        "Obuchowski–Rockette, random readers and images; each reader against the blinded grades of the others."
+    )
+    return Sheet(heading, (numerals(areas), method))
 
 
 def _shown(name: str, least: float, shown: bool) -> str:
-    return f"{name} above {least:g}: {'shown' if shown else 'not shown'}."
+    above = {"name": name, "least": numerals(f"{least:g}")}
+    return say("{name} above {least}: shown.", **above) if shown else say("{name} above {least}: not shown.", **above)
 
 
 def _area(area: AreaUnderCurve) -> str:
-    return "–" if area.area is None else f"{area.area:.3f} ({area.low:.3f}–{area.high:.3f})"
+    return "–" if area.area is None else numerals(f"{area.area:.3f} ({area.low:.3f}–{area.high:.3f})")
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None else numerals(f"{100 * value:.1f} %")
 
 
 def _coefficient(agreement: Agreement) -> str:
-    return "–" if agreement.kappa is None else f"{agreement.kappa:.2f} ({agreement.low:.2f}–{agreement.high:.2f})"
+    if agreement.kappa is None:
+        return "–"
+    return numerals(f"{agreement.kappa:.2f} ({agreement.low:.2f}–{agreement.high:.2f})")

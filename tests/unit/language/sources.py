@@ -80,6 +80,7 @@ SHOWN_ERRORS = (
             "analysis/pictures",
             "analysis/sheets",
             "analysis/report",
+            "reader_study/report",
             "report/page",
             "reassessment",
             "store/notices",

@@ -12,6 +12,7 @@ import pytest
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import ConflictError, SettingsError
+from miqa_node.language.catalogue import spoken
 from miqa_node.reader_study.protocol import AIDED, BLINDED, ExpectedAccuracy, ReaderStudyProtocol, read_protocol
 from miqa_node.reader_study.report import study_pdf, study_sheets
 from miqa_node.reader_study.results import evaluate
@@ -156,4 +157,18 @@ def test_help_by_the_verdict_is_measured_and_written_down() -> None:
     assert "4 of 12 images were unusable" in text
     assert "Sensitivity above 0.4: not shown." in text
     assert "Mean area under the curve" in text
-    assert study_pdf(study, protocol, figures).startswith(b"%PDF")
+    assert study_pdf(study, protocol, figures, "en").startswith(b"%PDF")
+
+
+def test_the_report_is_in_the_language_of_the_site() -> None:
+    protocol = replace(PROTOCOL, aided=True)
+    figures = evaluate(protocol, *everything({0, 1, 2, 3}, {0, 1, 2, 7}, (BLINDED, AIDED)))
+    study = StoredReaderStudy("winter", protocol.text, NOW, "mara", NOW, 40)
+    with spoken("de"):
+        sheets = study_sheets(study, protocol, figures)
+    text = " ".join(sentence for sheet in sheets for sentence in sheet.sentences)
+    assert "4 von 12 Bildern waren" in text
+    assert "Sensitivität über 0,4: nicht gezeigt." in text
+    cells = {cell for sheet in sheets for row in sheet.rows for cell in row}
+    assert {"Frage", "Bilder", "Beurteilungen", "Alarme des Knotens"} <= cells
+    assert study_pdf(study, protocol, figures, "de") != study_pdf(study, protocol, figures, "en")
