@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from miqa_node.errors import ResourcesError, place_of
+from miqa_node.imaging.answers import MAX_ANSWER_BYTES, ForbiddenAnswerError, read_answer, write_answer
 from miqa_node.imaging.turns import Turn, Turns
 from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
 
@@ -127,6 +128,8 @@ class ChildProcesses:
             The function did not return within ``timeout_s`` of its start.
         ChildMemoryError
             The task exceeded its memory limit.
+        ForbiddenAnswerError
+            The child answered with something other than data; it was replaced.
         ChildDeathError
             The child died while the function ran.
         ResourcesError
@@ -310,8 +313,8 @@ class _ChildProcess:
     def is_ready(self) -> bool:
         """Wait until the process is ready; False if it died or takes too long."""
         try:
-            return bool(self._connection.poll(START_TIMEOUT_S)) and self._connection.recv() == (_READY, None)
-        except (EOFError, OSError):
+            return bool(self._connection.poll(START_TIMEOUT_S)) and self._answer() == (_READY, None)
+        except (EOFError, OSError, ForbiddenAnswerError):
             return False
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float) -> tuple[int, Any]:
@@ -322,7 +325,7 @@ class _ChildProcess:
             self._connection.send((function, arguments))
             for one in _files(arguments):
                 send_handle(self._connection, one.number, self.process.pid)
-            is_ready = self._connection.poll(START_TIMEOUT_S) and self._connection.recv() == (_BEGUN, None)
+            is_ready = self._connection.poll(START_TIMEOUT_S) and self._answer() == (_BEGUN, None)
         except (EOFError, OSError):
             is_ready = False
         if not is_ready:
@@ -330,10 +333,16 @@ class _ChildProcess:
         try:
             if not self._connection.poll(timeout_s):
                 raise ChildTimeoutError
-            outcome: tuple[int, Any] = self._connection.recv()
+            answer = self._answer()
         except (EOFError, OSError) as error:
             raise ChildDeathError(None) from error
-        return outcome
+        match answer:
+            case (int(kind), value) if kind == _RESULT or isinstance(value, Exception):
+                return kind, value
+        raise ForbiddenAnswerError("A worker process answered with neither a result nor an error.")
+
+    def _answer(self) -> Any:
+        return read_answer(self._connection.recv_bytes(MAX_ANSWER_BYTES))
 
     def resident_bytes(self) -> int:
         """Resident memory of the process, shared memory included; 0 if it is gone or the system does not say."""
@@ -370,13 +379,13 @@ def _serve(connection: Connection, prepare: Callable[..., None] | None, argument
     gc.freeze()  # garbage collection would write to the memory that all children share, and so copy it
     if prepare is not None:
         prepare(*arguments)
-    connection.send((_READY, None))
+    connection.send_bytes(write_answer((_READY, None)))
     with contextlib.suppress(EOFError, OSError):
         while True:
             function, values = connection.recv()
             files = {one: OpenFile(recv_handle(connection)) for one in _files(values)}
             values = [files[one] if isinstance(one, OpenFile) else one for one in values]
-            connection.send((_BEGUN, None))
+            connection.send_bytes(write_answer((_BEGUN, None)))
             try:
                 outcome: tuple[int, Any] = _RESULT, function(*values)
             except Exception as error:  # noqa: BLE001 - it is raised again where the function was called
@@ -386,6 +395,6 @@ def _serve(connection: Connection, prepare: Callable[..., None] | None, argument
             for file in files.values():
                 os.close(file.number)
             try:
-                connection.send(outcome)
+                connection.send_bytes(write_answer(outcome))
             except (TypeError, AttributeError, ValueError):  # a library's error that cannot be pickled
-                connection.send((_ERROR, RuntimeError(type(outcome[1]).__name__)))
+                connection.send_bytes(write_answer((_ERROR, RuntimeError(type(outcome[1]).__name__))))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeLimitError, MiqaError, ResourcesError
 from miqa_node.imaging import child
+from miqa_node.imaging.answers import ForbiddenAnswerError
 from miqa_node.imaging.children import ChildDeathError, ChildMemoryError, ChildProcesses, ChildTimeoutError, OpenFile
 from miqa_node.imaging.encode import sample_image
 from miqa_node.observe import metrics
@@ -146,6 +147,8 @@ class Decoder:
                 raise self._given_up(
                     "It needs more memory than work.memory_bytes allows. Raise it if the image is sound.", "memory"
                 ) from None
+            except ForbiddenAnswerError as answer:
+                raise self._given_up(f"{answer} The process was replaced.", "crash") from None
             except ChildDeathError as death:
                 exitcode = death.exitcode
                 metrics.WORKER_DEATHS.labels("killed" if exitcode in KILLED_FROM_OUTSIDE else "crash").inc()

@@ -16,6 +16,8 @@ from miqa_node.errors import ModelPackageError
 
 ROOT = Path(__file__).resolve().parents[2]
 READERS = {"cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "pickle", "shelve"}
+RESTRICTED = {"miqa_node/imaging/answers.py"}
+"""Answers of worker processes, of which only classes of data are found; see tests/unit/imaging/test_answers.py."""
 SAFE_BY = {"torch.load": ("weights_only", True)}
 MENTION = re.compile(r"pickle|\bload\b|_load\b|" + "|".join(sorted(READERS)))
 FORBIDDEN = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "pandas.read_pickle"}
@@ -47,7 +49,8 @@ def faults(source: str) -> Iterator[str]:
 def test_no_module_reads_one() -> None:
     faults_by_module = {str(path.relative_to(ROOT)): list(faults(path.read_text("utf-8"))) for path in modules()}
     assert len(faults_by_module) > 300
-    assert {path: all_of_it for path, all_of_it in faults_by_module.items() if all_of_it} == {}
+    assert {path for path, all_of_it in faults_by_module.items() if all_of_it} == RESTRICTED
+    assert [fault for path in RESTRICTED for fault in faults_by_module[path]] == ["imports pickle"]
 
 
 @pytest.mark.parametrize(
