@@ -92,7 +92,6 @@ def campaign(folder: Path, size: int, disk_mib: int) -> dict[str, Any]:
 def radiographs(samples: Path) -> tuple[pydicom.Dataset, Pixels]:
     """A chest radiograph with other grain each time; in every twentieth study it is nothing but noise."""
     image = pydicom.dcmread(samples / "RG1_UNCR.dcm")
-    image.ImagerPixelSpacing = image.PixelSpacing
     whole, largest = image.pixel_array, 2**image.BitsStored - 1
 
     def pixels(number: int) -> bytes:

@@ -147,7 +147,8 @@ def soak(station: Station, seconds: float) -> dict[str, Any]:
     first, last = half[: max(1, len(half) // 4)], half[-max(1, len(half) // 4) :]
     middle = {name: _mean(first, name) for name in samples[0]}
     latest = {name: _mean(last, name) for name in samples[0]}
-    return {"seconds": round(seconds), "samples": len(samples), "middle": middle, "end": latest}
+    flagged = sum(event["data"]["image"]["verdict"] != "ACCEPT" for event in station.told.events)
+    return {"seconds": round(seconds), "samples": len(samples), "flagged": flagged, "middle": middle, "end": latest}
 
 
 def _sample(station: Station) -> dict[str, float]:
@@ -177,8 +178,12 @@ def _mean(samples: list[dict[str, float]], name: str) -> float:
 
 
 def _is_sound(result: dict[str, Any]) -> bool:
-    grown = result["end"]["memory_mib"] / result["middle"]["memory_mib"] - 1.0 if "end" in result else 0.0
-    return {name: result[name] for name in SOUND} == SOUND and grown <= GROWTH
+    if {name: result[name] for name in SOUND} != SOUND:
+        return False
+    if "end" not in result:
+        return True
+    grown = result["end"]["memory_mib"] / result["middle"]["memory_mib"] - 1.0
+    return grown <= GROWTH and not result["refused"] and not result["flagged"]
 
 
 if __name__ == "__main__":
