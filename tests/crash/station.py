@@ -101,6 +101,8 @@ class Pacs:
         if not self._closed:
             self._closed = True
             self._server.shutdown()
+            for association in self._server.active_associations:  # the server leaves them open
+                association.abort()
 
 
 class Node:
