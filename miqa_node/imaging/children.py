@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,6 +49,7 @@ REFILL_PAUSE_S = 5.0
 _preloaded: dict[str, None] = {}
 """Modules, in order, that the fork server of this process imports for all pools."""
 _READY, _BEGUN, _RESULT, _ERROR = range(4)
+_SAFE_PATH = "PYTHONSAFEPATH"
 _PAGE_BYTES, _TICKS_A_SECOND = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
@@ -303,6 +305,7 @@ class _ChildProcess:
         self._ending = threading.Lock()
         self.process = context.Process(target=_serve, args=(theirs, prepare, arguments), daemon=True)
         try:
+            _start_fork_server()
             self.process.start()
         except BaseException:
             self._connection.close()
@@ -368,6 +371,19 @@ class _ChildProcess:
                 self._connection.close()
             exitcode: int | None = self.process.exitcode
             return exitcode
+
+
+def _start_fork_server() -> None:
+    """Start it if it does not run. It must not import from the working directory: others may have put files there."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        ensure_running()
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _files(arguments: Iterable[Any]) -> list[OpenFile]:

@@ -110,6 +110,7 @@ def test_two_versions_beside_each_other(
         files.extractall(tree, filter="data")
     with PostgresServer() as server:
         environment = {"MIQA_STORE__DATABASE_URL": server.url, "MIQA_NODE__NAME": "earlier", "PYTHONPATH": str(tree)}
+        environment["PYTHONSAFEPATH"] = "1"  # else its fork server takes the package of the working directory
         station = at_work(tmp_path, samples, webhook, environment)
         record_property("earlier", commit)
         later = Node(tmp_path, station.pacs.port, environment | {"MIQA_NODE__NAME": "later", "PYTHONPATH": ""})

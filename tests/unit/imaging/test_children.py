@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -168,3 +171,19 @@ def test_memory_that_is_too_little_for_any_image_is_said() -> None:
     with pytest.raises(ResourcesError, match=r"work\.memory_bytes"):
         children.run(pow, 2, 10, timeout_s=LIMIT_S)
     children.close()
+
+
+PLANTED = 'from pathlib import Path; Path(__file__).with_name("was run").touch(); raise ImportError("planted")'
+PROGRAM = """
+import os
+from miqa_node.imaging.children import ChildProcesses
+children = ChildProcesses(1)
+assert children.run(os.getpid, timeout_s=60.0) != os.getpid()
+children.close()
+"""
+
+
+def test_files_of_the_working_directory_are_not_run(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text(PLANTED)
+    subprocess.run([sys.executable, "-P", "-c", PROGRAM], cwd=tmp_path, check=True, timeout=120)
+    assert [path.name for path in tmp_path.iterdir()] == ["numpy.py"]
