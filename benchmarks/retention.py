@@ -135,6 +135,7 @@ def _held(data: Path, answered: list[str]) -> dict[str, Any]:
         analysis = rejects.analyse(transaction, Period(date.min, date.max), settings.analysis)
         flagged = [digest for digest, verdict in verdicts.items() if verdict is not None and verdict.flagged]
         return {
+            "received": instances.count(transaction).received,
             "rows": len(digests),
             "verdicts": dict(Counter(verdict.verdict.value for verdict in verdicts.values() if verdict)),
             "images_of_the_reject_analysis": analysis.total.images,
@@ -149,7 +150,7 @@ def _is_sound(result: dict[str, Any]) -> bool:
         {name: result[name] for name in SOUND} == SOUND
         and not result["refused"]
         and result["rows"] == result["answered"] == sum(result["verdicts"].values())
-        and result["images_of_the_reject_analysis"] == result["answered"]
+        and result["images_of_the_reject_analysis"] == result["received"] >= result["answered"]
         and result["originals_of_flagged_kept"] == result["flagged"] > 0
     )
 
