@@ -1,8 +1,8 @@
 """Carries what a child process answers: as data alone, so that code that took a child over cannot act as the node.
 
 Answers are pickles, and reading a pickle calls what it names. Here that is only classes of plain data: dataclasses,
-enumerations, named tuples and exceptions of modules that this process has loaded anyway, and those of _PLAIN. Nothing
-that was there before, such as a class or the member of an enumeration, can be changed.
+enumerations, named tuples, texts, numbers and exceptions of modules that this process has loaded anyway, and those of
+_PLAIN. Nothing that was there before, such as a class or the member of an enumeration, can be changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _PLAIN = {
     "decimal": {"Decimal"},
     "pathlib": {"PosixPath", "PurePosixPath"},
     "pydantic_core._pydantic_core": {"TzInfo"},
-    "pydicom.uid": {"UID"},
 }
 
 
@@ -107,4 +106,4 @@ def _is_data(value: object) -> bool:
     if not isinstance(value, type):
         return False
     is_named_tuple = issubclass(value, tuple) and hasattr(value, "_fields")
-    return is_named_tuple or dataclasses.is_dataclass(value) or issubclass(value, Enum | Exception)
+    return is_named_tuple or dataclasses.is_dataclass(value) or issubclass(value, str | int | float | Enum | Exception)

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.uid import UID
+from pydicom.valuerep import DSfloat
 
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import DecodeError, DecodeLimitError
 from miqa_node.imaging.answers import ForbiddenAnswerError, read_answer, write_answer
@@ -53,6 +56,7 @@ def decoder() -> Iterator[Decoder]:
     [
         Layout((1, 2), "<u2", False, False, (0, 1), None, ("window",), "numpy", 0, 1),
         Plain((Verdict.REJECT, OpenFile(3), Path("a"), {1}, Counter("ab"), datetime.now(UTC))),
+        Plain((FindingName("motion_blur"), UID("1.2"), DSfloat("1.50"))),
         Plain((np.float32(1.5), np.dtype("<f4"), b"", 1.5, None)),
         np.arange(6, dtype=np.uint16).reshape(2, 3),
         np.asfortranarray(np.ones((3, 2), np.bool_)),
