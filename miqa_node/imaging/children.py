@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
-from multiprocessing.forkserver import ensure_running
 from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ import structlog
 
 from miqa_node.errors import ResourcesError, place_of
 from miqa_node.imaging.answers import MAX_ANSWER_BYTES, ForbiddenAnswerError, read_answer, write_answer
+from miqa_node.imaging.fork_server import start_fork_server
 from miqa_node.imaging.turns import Turn, Turns
 from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
 
@@ -49,7 +49,6 @@ REFILL_PAUSE_S = 5.0
 _preloaded: dict[str, None] = {}
 """Modules, in order, that the fork server of this process imports for all pools."""
 _READY, _BEGUN, _RESULT, _ERROR = range(4)
-_SAFE_PATH = "PYTHONSAFEPATH"
 _PAGE_BYTES, _TICKS_A_SECOND = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
@@ -305,7 +304,7 @@ class _ChildProcess:
         self._ending = threading.Lock()
         self.process = context.Process(target=_serve, args=(theirs, prepare, arguments), daemon=True)
         try:
-            _start_fork_server()
+            start_fork_server()
             self.process.start()
         except BaseException:
             self._connection.close()
@@ -326,7 +325,7 @@ class _ChildProcess:
         self.began_at_s = self.processor_s()
         try:
             self._connection.send((function, arguments))
-            for one in _files(arguments):
+            for one in (argument for argument in arguments if isinstance(argument, OpenFile)):
                 send_handle(self._connection, one.number, self.process.pid)
             is_ready = self._connection.poll(START_TIMEOUT_S) and self._answer() == (_BEGUN, None)
         except (EOFError, OSError):
@@ -373,23 +372,6 @@ class _ChildProcess:
             return exitcode
 
 
-def _start_fork_server() -> None:
-    """Start it if it does not run. It must not import from the working directory: others may have put files there."""
-    before = os.environ.get(_SAFE_PATH)
-    os.environ[_SAFE_PATH] = "1"
-    try:
-        ensure_running()
-    finally:
-        if before is None:
-            del os.environ[_SAFE_PATH]
-        else:
-            os.environ[_SAFE_PATH] = before
-
-
-def _files(arguments: Iterable[Any]) -> list[OpenFile]:
-    return [one for one in arguments if isinstance(one, OpenFile)]
-
-
 def _serve(connection: Connection, prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     """Main loop of a child until its parent closes the connection or dies."""
     gc.freeze()  # garbage collection would write to the memory that all children share, and so copy it
@@ -399,7 +381,7 @@ def _serve(connection: Connection, prepare: Callable[..., None] | None, argument
     with contextlib.suppress(EOFError, OSError):
         while True:
             function, values = connection.recv()
-            files = {one: OpenFile(recv_handle(connection)) for one in _files(values)}
+            files = {one: OpenFile(recv_handle(connection)) for one in values if isinstance(one, OpenFile)}
             values = [files[one] if isinstance(one, OpenFile) else one for one in values]
             connection.send_bytes(write_answer((_BEGUN, None)))
             try:
