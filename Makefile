@@ -18,6 +18,10 @@ ifeq ($(filter $(ACCEL),cpu gpu),)
 $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
 endif
 
+# Containers and build machines often forbid Python to keep what it compiles. Each process that a test starts would then
+# compile the whole program again: that doubles the time of the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-train run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults soak container models constraints lock sbom audit clean distclean
 

@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import LiteralString, Self
+from typing import Any, LiteralString, Self
 
 import boto3
 import psycopg
 import pytest
 import structlog
+from fastapi.routing import _IncludedRouter
 from moto.server import ThreadedMotoServer
 from psycopg import sql
+from starlette.routing import BaseRoute
 
 from miqa_node.store.database import Database
 
@@ -62,6 +64,25 @@ def migrate_from_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "migrate", copy_and_migrate)
         yield migrate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def routes_are_analysed_once() -> Iterator[None]:
+    """FastAPI analyses all routes of a new application at its first request, which takes longer than most tests."""
+    analysed: dict[object, tuple[object, object]] = {}
+    analyse = _IncludedRouter._build_effective_context
+
+    def once(included: _IncludedRouter, route: BaseRoute) -> Any:
+        context = included.include_context
+        guards = tuple(getattr(one.dependency, "permission", one.dependency) for one in context.dependencies)
+        key = (id(route), context.prefix, guards)
+        if key not in analysed:  # the route stays, so that no other one gets its number
+            analysed[key] = (route, analyse(included, route))
+        return analysed[key][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_IncludedRouter, "_build_effective_context", once)
+        yield
 
 
 def free_port() -> int:

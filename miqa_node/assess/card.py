@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from miqa_node.assess.anomaly.section import AnomalySection
 from miqa_node.assess.certificate import Certificate
+from miqa_node.assess.plain_yaml import read_yaml
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.assess.section import Section
 from miqa_node.domain.finding import NAME_PATTERN, FindingWords
@@ -205,10 +206,10 @@ def read_sections(folder: Path) -> dict[str, Any]:
     """The sections of a card as written; ModelPackageError if there is no card."""
     path = folder / CARD_NAME
     try:
-        sections = yaml.safe_load(path.read_bytes())
+        sections = read_yaml(path.read_bytes())
     except OSError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the last two: invalid dates, deep nesting
+    except (yaml.YAMLError, ValueError) as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not YAML: {error}") from error
     return sections if isinstance(sections, dict) else {}
 

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 
 from miqa_node.assess.card import Card
 from miqa_node.assess.certificate import NO_CERTIFICATE, Certificate, Share
+from miqa_node.assess.plain_yaml import read_yaml
 from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
 from miqa_node.errors import ModelPackageError
@@ -97,7 +98,7 @@ def read_calibration(path: Path) -> tuple[SiteCalibration, str]:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ModelPackageError(f"{path.name}: a calibration is never larger than {MAX_FILE_BYTES} bytes.")
         data = path.read_bytes()
-        return SiteCalibration.model_validate(yaml.safe_load(data)), hashlib.sha256(data).hexdigest()
+        return SiteCalibration.model_validate(read_yaml(data)), hashlib.sha256(data).hexdigest()
     except OSError as error:
         raise ModelPackageError(f"{path.name} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:

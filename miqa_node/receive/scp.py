@@ -373,8 +373,9 @@ def _limit_silence(connection: socket.socket, seconds: float) -> None:
 
 
 def _abort_all(associations: list[Association]) -> None:
-    """Send A-ABORT to all peers, then close the connections that they leave open."""
-    threads = [start_brief_thread("abort", association.abort) for association in associations]
+    """Send A-ABORT to all peers that asked for an association, then close all connections that are left open."""
+    requested = [association for association in associations if association.requestor.primitive is not None]
+    threads = [start_brief_thread("abort", association.abort) for association in requested]
     deadline = time.monotonic() + _ABORT_S
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))

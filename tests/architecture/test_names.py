@@ -29,6 +29,7 @@ def class_names(folder: Path = PACKAGE) -> dict[str, list[str]]:
     return modules
 
 
+@pytest.mark.slow
 def test_no_two_classes_have_the_same_name() -> None:
     shared = {name: modules for name, modules in class_names().items() if len(modules) > 1}
     assert shared == {}
@@ -67,6 +68,7 @@ def participles(source: str) -> Iterator[tuple[int, str]]:
             yield from (place for place in places if place[1] != "left" or not names & SIDES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["miqa_node", "tests", "benchmarks", "examples"])
 def test_variables_and_parameters_have_nouns_for_names(folder: str) -> None:
     files = sorted((PACKAGE.parent / folder).rglob("*.py"))

@@ -34,6 +34,7 @@ def test_the_probability_is_that_of_rational_arithmetic(trials: int, failures: i
     assert binomial_cdf(failures, trials, float(share)) == pytest.approx(exact, rel=1e-11, abs=1e-300)
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.integers(1, 20_000), st.floats(0, 1), st.floats(0.0005, 0.9995))
 def test_the_probability_and_the_limit_are_those_of_scipy(trials: int, part: float, share: float) -> None:
@@ -55,6 +56,7 @@ def test_the_limit_is_where_the_test_turns(trials: int, part: float, delta: floa
     assert below <= 0.0 or binomial_cdf(failures, trials, below) > delta
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.integers(1, 2000), st.floats(0, 1), st.floats(0.001, 0.5))
 def test_more_failures_raise_the_limit_and_more_trials_lower_it(trials: int, part: float, delta: float) -> None:

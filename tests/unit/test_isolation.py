@@ -68,6 +68,7 @@ def instance_of(path: Path, sender: str = "CR1") -> StoredInstance:
     return StoredInstance(InstanceDigest("a" * 64), header, "key", datetime.now(UTC), sender)
 
 
+@pytest.mark.slow
 def test_a_worker_judges_as_this_process_would(workers: ImageWorkers, samples: Path) -> None:
     path = samples / "RG3_UNCR.dcm"
     instance = instance_of(path)
@@ -105,6 +106,7 @@ def hoard() -> None:
     assert parts
 
 
+@pytest.mark.slow
 def test_an_image_over_its_memory_or_time_is_an_error_of_that_image(tmp_path: Path, samples: Path) -> None:
     limits: list[tuple[dict[str, float], str, Callable[..., object], tuple[float, ...]]] = [
         ({"memory_bytes": 1 << 30}, "memory_bytes", hoard, ()),
@@ -120,6 +122,7 @@ def test_an_image_over_its_memory_or_time_is_an_error_of_that_image(tmp_path: Pa
             workers.decoder.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_its_image_no_verdict(workers: ImageWorkers, samples: Path) -> None:
     path = samples / "RG1_J2KR.dcm"
     idle = workers.decoder.run(os.getpid)
@@ -134,6 +137,7 @@ def test_a_worker_that_is_killed_costs_its_image_no_verdict(workers: ImageWorker
     wait_until(lambda: not psutil.pid_exists(busy) or psutil.Process(busy).status() == psutil.STATUS_ZOMBIE)
 
 
+@pytest.mark.slow
 def test_endless_images_of_one_sender_leave_room_for_an_image_of_another(
     tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

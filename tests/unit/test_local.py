@@ -68,6 +68,7 @@ def test_it_says_what_a_node_says(local: LocalAssessor, samples: Path, tmp_path:
     assert set(result.maps.findings) == {finding.name for finding in assessment.findings if finding.present}
 
 
+@pytest.mark.slow
 def test_files_of_one_uid_do_not_meet(local: LocalAssessor, samples: Path) -> None:
     for name in ("RG1_UNCR.dcm", "RG1_J2KR.dcm", "RG1_UNCR.dcm"):
         issues = local.assess_file(samples / name).assessment.plausibility

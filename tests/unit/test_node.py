@@ -111,6 +111,7 @@ def test_an_image_comes_in_and_its_report_goes_out(
     assert {ds.PatientID for ds in pacs.objects} == {source.PatientID}
 
 
+@pytest.mark.slow
 def test_a_node_whose_idle_decoding_processes_are_killed_judges_the_next_image(tmp_path: Path, samples: Path) -> None:
     others = set(psutil.Process().children(recursive=True))
     with Node(settings_in(tmp_path)) as node:

@@ -92,6 +92,7 @@ def post(client: httpx2.Client, data: bytes, name: str = "image.png", **fields: 
     return client.post("/predict", files={"file": (name, data)}, data=fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [".png", ".jpg"])
 def test_a_sure_prediction_is_automated(client: httpx2.Client, form: str) -> None:
     answer = post(client, picture(200, form=form))
@@ -217,6 +218,7 @@ NO_PICTURE = (positive_data_acceptance,)
 """A schema cannot say which bytes are a picture, so what it allows may still be refused."""
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # schemathesis' own strategies
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_whatever_is_sent_the_answer_is_as_documented(node: Node, mode: GenerationMode) -> None:

@@ -166,6 +166,7 @@ def test_the_version_is_semantic_and_has_a_place_in_the_changelog() -> None:
     assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)],

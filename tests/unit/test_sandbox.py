@@ -70,6 +70,7 @@ def stop_node(number: int) -> None:
     os.kill(number, 0)
 
 
+@pytest.mark.slow
 def test_what_a_worker_does_not_need_is_refused(workers: ImageWorkers, node_settings: Settings) -> None:
     data = node_settings.node.data_dir
     attempts: list[tuple[Callable[..., object], tuple[object, ...]]] = [

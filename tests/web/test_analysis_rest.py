@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import UTC, datetime
 
+import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion
@@ -28,6 +29,7 @@ def fill(stage: Stage, flagged: int, decided: int) -> None:
                 labels.add(transaction, digest, opinion, AT)
 
 
+@pytest.mark.slow
 def test_nobody_having_looked_is_not_a_low_reject_rate(stage: Stage, client: TestClient) -> None:
     fill(stage, flagged=30, decided=0)
 
@@ -43,6 +45,7 @@ def test_nobody_having_looked_is_not_a_low_reject_rate(stage: Stage, client: Tes
     assert "The reject rate is" not in page
 
 
+@pytest.mark.slow
 def test_a_rate_that_was_read_is_fine(stage: Stage, client: TestClient) -> None:
     fill(stage, flagged=30, decided=28)
 
@@ -51,6 +54,7 @@ def test_a_rate_that_was_read_is_fine(stage: Stage, client: TestClient) -> None:
     assert answer["rejected"]["high"] < 0.1
 
 
+@pytest.mark.slow
 def test_every_figure_and_view_is_offered_to_programs(stage: Stage, client: TestClient) -> None:
     fill(stage, flagged=3, decided=1)
 

@@ -78,6 +78,7 @@ def test_what_a_client_has_already_is_not_sent_again(web: str, path: str) -> Non
     assert other.status_code == 200
 
 
+@pytest.mark.slow
 def test_pages_of_a_listed_origin_may_read_and_others_may_not(web: str) -> None:
     """A viewer that is served from elsewhere asks first (preflight), and reads with a token of its own."""
     asking = {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
@@ -115,6 +116,7 @@ def test_head_is_get_without_a_body(web: str, path: str) -> None:
     assert httpx2.head(f"{web}/studies/1.2.3.99").status_code == 404
 
 
+@pytest.mark.slow
 def test_capabilities_name_every_resource(web: str) -> None:
     """PS3.18 8.9: OPTIONS of the service's address, as WADL or JSON; GET gives the same."""
     wadl = httpx2.options(f"{web}/", headers={"accept": "application/vnd.sun.wadl+xml"})
@@ -211,6 +213,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 def test_filters(web: str) -> None:
     client = DICOMwebClient(web)
     for filters, result in FILTERS:
@@ -362,6 +365,7 @@ SOURCES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_received_images_are_served_as_they_came(stage: Stage, web: str, tmp_path: Path, name: str) -> None:
     """Found, header, file, and each frame equal to what pydicom decodes."""

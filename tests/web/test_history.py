@@ -79,6 +79,7 @@ def test_what_was_never_received(database: Database) -> None:
             history.of_study(transaction, "1.9")
 
 
+@pytest.mark.slow
 def test_pages_and_rest_on_this_database(stage: Stage) -> None:
     stage.add(1)
     client = TestClient(create_app(stage.services), base_url="http://localhost", client=("127.0.0.1", 1))

@@ -67,6 +67,7 @@ def read_all(client: TestClient, name: str, grades: Callable[[str], str]) -> int
     return number
 
 
+@pytest.mark.slow
 def test_from_plan_to_report(
     stage: Stage, study: Callable[..., int], connect: Callable[..., TestClient], tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -122,6 +123,7 @@ def test_a_reading_is_final_and_belongs_to_a_reader(
     assert mara.get("/reader-studies/spring").status_code == 404
 
 
+@pytest.mark.slow
 def test_plans_are_kept_as_they_are(
     stage: Stage, study: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

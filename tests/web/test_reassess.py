@@ -69,6 +69,7 @@ def test_a_request_that_means_every_image_is_refused(admin: TestClient) -> None:
     assert "Say which images" in answer.text
 
 
+@pytest.mark.slow
 def test_the_page_of_a_study_shows_first_what_would_be_done(
     admin: TestClient, stage: Stage, jobs: list[InstanceDigest]
 ) -> None:

@@ -40,6 +40,7 @@ def client(stage: Stage, fetch: Callable[[str], Retrieval], *archives: str) -> T
     return TestClient(create_app(services), base_url="http://localhost:8080", client=("127.0.0.1", 1))
 
 
+@pytest.mark.slow
 def test_the_page_offers_what_the_site_has_an_archive_for(stage: Stage, study: str) -> None:
     request: list[str] = []
 

@@ -39,6 +39,7 @@ def test_pages_show_the_time_of_the_site_and_rest_utc(stage: Stage, berlin: Test
     assert "00:30 CEST" not in client.get(f"/studies/{uid}").text, "another application keeps its own zone"
 
 
+@pytest.mark.slow
 def test_a_day_of_the_filter_is_a_day_of_the_site(stage: Stage, berlin: TestClient) -> None:
     stage.add(1, at=LATE)
 
@@ -54,6 +55,7 @@ def test_a_day_of_the_audit_page_is_a_day_of_the_site(stage: Stage, berlin: Test
     assert "No records" in berlin.get("/audit?event=exported&since=2026-07-14&until=2026-07-14").text
 
 
+@pytest.mark.slow
 def test_a_site_speaks_its_language_and_a_browser_may_speak_another(stage: Stage, client: TestClient) -> None:
     uid, _ = stage.add(1, at=LATE)
     settings = load_settings(node={"data_dir": stage.services.settings.node.data_dir, "language": "de"})

@@ -123,6 +123,7 @@ def test_nothing_stored_is_a_conflict_and_a_full_disk_says_so(door: Door) -> Non
     assert answer.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA700]
 
 
+@pytest.mark.slow
 def test_an_object_over_the_limit_is_refused_and_the_next_is_taken(door: Door) -> None:
     ds = dcmread(str(get_testdata_file("CT_small.dcm")))
     ds.SOPInstanceUID = generate_uid()

@@ -46,6 +46,7 @@ def results(graph: bytes, image: Any) -> list[Any]:
     return list(session.run(None, {"image": image}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read_twice", [False, True])
 @pytest.mark.parametrize("images", [1, 5])
 def test_results_are_the_same(images: int, *, read_twice: bool) -> None:

@@ -88,6 +88,7 @@ def calibrate(
     return make_calibration(images, label_set, card, SHA, POLICY, "General", CalibrationTarget(**wishes), NOW)
 
 
+@pytest.mark.slow
 def test_a_good_model_with_enough_labels_gets_both_promises(card: Card) -> None:
     made = calibrate(card, judged(card, 600), accepted_bad=0.05, bad_accepted=0.05)
     certificate = made.certificate

@@ -129,6 +129,7 @@ def test_a_slow_candidate_is_stopped_and_one_that_dies_again_and_again_is_left_a
         assert rig.count("failed") == 2, "the third image was not even tried"
 
 
+@pytest.mark.slow
 def test_a_candidate_that_wants_too_much_memory_fails_alone(tmp_path: Path) -> None:
     write_package(tmp_path / "models" / "tiny-3.0.0", "3.0.0", fault="hungry", golden=[])
     with Rig(tmp_path, shadow_memory_bytes=4 << 30) as rig:

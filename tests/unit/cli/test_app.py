@@ -63,6 +63,7 @@ def test_a_settings_file_that_is_not_there(cli: Callable[..., Ran], tmp_path: Pa
     assert ran.err == f"miqa-node: {tmp_path / 'none.toml'} cannot be read: No such file or directory.\n"
 
 
+@pytest.mark.slow
 def test_a_variable_of_no_table_is_found_by_doctor(cli: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIQA_DICON__PORT", "1")
 

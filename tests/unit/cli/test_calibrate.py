@@ -61,6 +61,7 @@ def texts(item: pydicom.Dataset) -> list[str]:
     return own + [text for child in item.get("ContentSequence", ()) for text in texts(child)]
 
 
+@pytest.mark.slow
 def test_labels_make_a_certificate_that_is_shown_until_something_changes(
     cli: Callable[..., Ran], config: Path, tmp_path: Path, data_dir: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_labels_make_a_certificate_that_is_shown_until_something_changes(
     assert expired["certificate"].endswith("expired, the policy changed from p1 to p2")
 
 
+@pytest.mark.slow
 def test_a_certificate_goes_on_top_of_confirmed_limits_and_ends_with_them(
     cli: Callable[..., Ran], config: Path, tmp_path: Path, data_dir: Path
 ) -> None:

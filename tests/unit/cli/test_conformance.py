@@ -182,6 +182,7 @@ def test_extended_negotiation_is_answered_as_stated(port: int) -> None:
     association.release()
 
 
+@pytest.mark.slow
 def test_the_attribute_tables_hold_what_other_images_give(samples: Path) -> None:
     """Of objects of a real image: each attribute is in the table of its kind, or copied with patient and study."""
     tables = {kind: attribute_table(examples) for kind, examples in example_objects().items()}
@@ -209,6 +210,7 @@ def test_the_integration_statement_is_that_of_this_code() -> None:
         assert list((PAGE.parents[2] / "tests").rglob(test)), test
 
 
+@pytest.mark.slow
 def test_what_is_sent_is_listed(samples: Path) -> None:
     listed = {(one.kind, one.sop_class_uid, syntax) for one in sent_objects() for syntax in one.transfer_syntax_uids}
     made = everything(samples / "RG3_UNCR.dcm")

@@ -128,6 +128,7 @@ def test_every_key_of_the_line_of_an_image_is_in_the_reference() -> None:
     assert [key for key in keys if f"`{key}`" not in text] == []
 
 
+@pytest.mark.slow
 def test_every_operation_and_filter_is_in_the_reference(stage: Stage) -> None:
     from miqa_node.web.app import create_app
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.domain.finding import FindingName
@@ -48,6 +49,7 @@ def test_decisions_and_marks_become_figures_and_one_page(
     assert PATIENT_NAME not in text
 
 
+@pytest.mark.slow
 def test_an_enhancement_is_measured_on_the_images_that_people_drew_on(
     cli: Callable[..., Ran], stage: Stage, data_dir: Path, samples: Path
 ) -> None:

@@ -50,6 +50,7 @@ def test_dicom_and_jpeg_work_too(tmp_path: Path) -> None:
         assert "Enhanced copy" in page.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_no_name_and_no_number_of_the_patient_stands_on_it(tmp_path: Path) -> None:
     dataset = making.small(200, 200)
     dataset.PatientName, dataset.PatientID = "Secret^Person", "PID4711"
@@ -76,6 +77,7 @@ def test_it_tells_of_one_image_only(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "one image" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_sentences_in_another_language_are_marked_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIQA_NODE__LANGUAGE", "de")
     page = tmp_path / "page.html"

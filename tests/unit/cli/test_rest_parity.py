@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from fastapi.routing import APIRoute
 from typer.main import get_command
 
@@ -170,5 +171,6 @@ def test_every_change_on_a_page_has_a_path_or_is_for_people_only() -> None:
     assert changes == set(PAGES) | set(PEOPLE_ONLY)
 
 
+@pytest.mark.slow
 def test_the_paths_exist(stage: Any) -> None:
     assert {*PATHS.values(), *PAGES.values()} <= offered(stage)

@@ -153,6 +153,7 @@ def test_one_signal_ends_the_node_cleanly_and_a_second_one_at_once(number: signa
             signal.signal(each, handler)
 
 
+@pytest.mark.slow
 def test_doctor_asks_destinations_by_c_echo(cli: Callable[..., Ran], pacs: Pacs, data_dir: Path) -> None:
     here, nowhere = f"here=PACS@127.0.0.1:{pacs.port}", "nowhere=PACS@127.0.0.1:1"
 

@@ -105,6 +105,7 @@ def running(tmp_path: Path, outbox: MemoryOutbox, settings: DeliverSettings, por
         lanes.stop(3.0)
 
 
+@pytest.mark.slow
 def test_what_was_sent_is_committed(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
     with archive() as peer, running(tmp_path, outbox, deliver_settings(), peer.port):
@@ -161,6 +162,7 @@ def test_a_peer_without_the_class_leaves_it_sent(tmp_path: Path, deliver_setting
     assert outbox.states() == [DeliveryState.SENT]
 
 
+@pytest.mark.slow
 def test_a_passing_failure_is_asked_again(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
     with archive() as peer:

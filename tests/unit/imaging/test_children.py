@@ -49,6 +49,7 @@ def end_with(number: int) -> None:
     time.sleep(LIMIT_S)
 
 
+@pytest.mark.slow
 def test_what_takes_too_much_memory_ends_alone(children: ChildProcesses) -> None:
     with ThreadPoolExecutor(1) as threads:
         greedy = threads.submit(children.run, hoard, 10_000, timeout_s=LIMIT_S)
@@ -183,6 +184,7 @@ children.close()
 """
 
 
+@pytest.mark.slow
 def test_files_of_the_working_directory_are_not_run(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text(PLANTED)
     subprocess.run([sys.executable, "-P", "-c", PROGRAM], cwd=tmp_path, check=True, timeout=120)

@@ -72,6 +72,7 @@ def decode(path: Path, frame: int) -> Frame:
     return decode_frame(path, frame, 10**9)
 
 
+@pytest.mark.slow
 def test_reading_every_frame_reads_the_file_a_few_times_at_most(tmp_path: Path) -> None:
     frames = RNG.integers(0, 4096, (FRAMES, 32, 32), dtype=np.uint16)
 

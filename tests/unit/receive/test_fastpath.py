@@ -141,6 +141,7 @@ def test_an_oversized_negotiation_is_not_read(start_node: StartNode) -> None:
         assert connection.recv(10)[:1] == b"\x07"
 
 
+@pytest.mark.slow
 @fast
 def test_requests_that_pile_up_are_not_kept(node: Node) -> None:
     """A peer that asks without waiting for answers must not fill the memory."""

@@ -83,6 +83,7 @@ def test_the_address_of_an_entry_is_enough_to_be_heard(start_node: StartNode, so
         listed.recv(1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_127_0_0_1_is_this_host")
 def test_silent_sockets_of_listed_peers_keep_no_modality_out(start_node: StartNode, sockets: ExitStack) -> None:
     node = start_node(acse_timeout_s=60.0, allowed_peers=["*@127.0.0.0/8"])

@@ -364,6 +364,7 @@ def test_leftovers_of_killed_processes_are_removed_and_others_kept(tmp_path: Pat
         assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.part", "other"]
 
 
+@pytest.mark.slow
 def test_connections_that_ask_for_nothing_leave_no_associations_behind(start_node: StartNode) -> None:
     import gc
 

@@ -121,6 +121,7 @@ def test_the_next_decision_supersedes_it_in_the_same_set(tmp_path: Path) -> None
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_only_destinations_that_ask_get_one_and_only_after_a_decision(tmp_path: Path) -> None:
     assert AIRAI not in default_kinds()
     assert AIRAI not in {one.kind for one in making.everything(making.CHEST)}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pydicom
+import pytest
 from pydicom.dataset import Dataset
 
 from miqa_node import __version__
@@ -46,6 +47,7 @@ def every_object(folder: Path) -> Iterator[MadeObject]:
     yield withdrawal
 
 
+@pytest.mark.slow
 def test_every_object_names_its_algorithms(tmp_path: Path) -> None:
     made = list(every_object(tmp_path))
     assert {one.kind for one in made} == set(output_kinds())

@@ -97,6 +97,7 @@ def test_which_objects_there_are(
     )
 
 
+@pytest.mark.slow
 def test_the_same_image_gives_the_same_bytes_in_another_process(source: Path, tmp_path: Path) -> None:
     here = [item.data for item in making.flagged(source)]
     assert [item.data for item in making.flagged(source)] == here
@@ -154,6 +155,7 @@ def test_the_report_says_verdict_rating_reasons_and_measurements_in_codes(source
     assert values(findings[2], "P_FOREIGN") == ["93.0"]
 
 
+@pytest.mark.slow
 def test_three_objects_of_a_two_thousand_pixel_image_take_little_time_and_memory() -> None:
     """In a process of its own; 70 ms of one core and 25 MB when this was written."""
     program = (

@@ -53,6 +53,7 @@ OUTPUT = Output(kind="BROKEN", modality="OT", series_number=9950, description="x
 """
 
 
+@pytest.mark.slow
 def test_every_object_keeps_its_class_identity_and_order() -> None:
     made = making.everything(making.CHEST)
     assert {one.kind: (str(one.sop_class_uid), one.sop_instance_uid) for one in made} == UIDS

@@ -129,6 +129,7 @@ def test_what_was_wrong_in_the_source_already_is_no_reason_to_stop(tmp_path: Pat
     assert [making.read(item).PatientBirthDate for item in making.flagged(path)] == ["19.03.1950"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sop_class", [sr.SOP_CLASS_UID, kos.SOP_CLASS_UID, seg.SOP_CLASS_UID])
 def test_the_checks_know_every_required_element_of_the_modules_that_are_always_there(sop_class: str) -> None:
     """Against the tables of the standard that come with highdicom."""

@@ -122,6 +122,7 @@ def test_a_changed_or_incomplete_backup_is_refused(shelf: Shelf, tmp_path: Path)
     assert not (tmp_path / "e" / "miqa.sqlite").exists()
 
 
+@pytest.mark.slow
 def test_what_does_not_agree_is_named_and_repaired_where_that_loses_nothing(shelf: Shelf) -> None:
     lost, removed, fine = shelf.decide(1), shelf.decide(2), shelf.decide(3)
     report = shelf.report(fine, sent=False)
@@ -179,6 +180,7 @@ def test_the_digest_is_that_of_the_data_set(samples: Path) -> None:
     assert data_set_digest(file) == hashlib.sha256(data[start:]).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_commands(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from miqa_node.work.queue import migrate_queue
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -26,6 +27,7 @@ BEFORE = (
 )
 
 
+@pytest.mark.slow
 def test_events_that_were_results_are_delivered_as_events(database: Database) -> None:
     with database.begin() as transaction:
         instances.record(transaction, header(1), study(), received(digest(1)), "k/1")

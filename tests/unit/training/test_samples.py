@@ -65,6 +65,7 @@ def test_a_simulated_object_is_marked_where_it_is(sampler: Sampler) -> None:
     assert np.mean([(cells == 1.0).mean() for cells in placed]) < 0.25
 
 
+@pytest.mark.slow
 def test_what_is_simulated_of_one_kind_is_no_object_of_the_other(sampler: Sampler) -> None:
     count = 0
     for sample in map(sampler, range(200)):

@@ -72,6 +72,7 @@ def test_workers_measure_what_this_process_would(tmp_path: Path, workers: Decode
     assert comparable(elsewhere) == comparable(here)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["CT", "MR"])
 def test_a_slice_that_kills_its_worker_costs_the_series_one_slice(
     tmp_path: Path, workers: Decoder, modality: str

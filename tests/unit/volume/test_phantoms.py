@@ -217,6 +217,7 @@ def flagged_water(folder: Path) -> list[Path]:
     return making.write_series(folder, images, "CT")
 
 
+@pytest.mark.slow
 def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_path: Path) -> None:
     paths = flagged_water(tmp_path / "s")
     rig.receive(*paths[:4])

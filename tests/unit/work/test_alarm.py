@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.settings import load_settings
 from miqa_node.store.database import JOBS, Database, announce
@@ -17,6 +19,7 @@ POLL_S = 3600.0
 LIMIT_S = 60.0
 
 
+@pytest.mark.slow
 def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
     """Neither the first one of an idle worker, nor the next ones of a busy one."""
     database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")

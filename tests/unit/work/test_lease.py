@@ -102,6 +102,7 @@ def test_the_same_name_on_two_machines_is_refused(database: Database, start: Sta
     assert says(start(*ON_ANOTHER_MACHINE)) == "taken"
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_start_together_one_has_the_name(database: Database, start: Start) -> None:
     both = [start(), start()]
     answers = sorted(says(process)[:7] for process in both)
@@ -137,6 +138,7 @@ def test_a_number_that_another_process_has_by_now_is_not_the_holder(database: Da
     lease(database).take()
 
 
+@pytest.mark.slow
 def test_an_orderly_end_gives_the_name_back_at_once(database: Database, start: Start) -> None:
     first = lease(database)
     first.take()

@@ -174,8 +174,7 @@ def test_a_server_that_is_away_is_asked_again_and_the_repetition_can_be_recognis
     stage.add(1, at=in_last_shift())
     subscribe(stage)
     office.post.answer = "451 later"
-    settings = office.settings(retry_s=0.01, smtp_timeout_s=0.001 + 5)
-    sender = NoticeSender(stage.services.database, settings)
+    sender = NoticeSender(stage.services.database, office.settings(retry_s=60.0, smtp_timeout_s=5.0))
     sender.look()
     assert ("digest", notices.WAITING, 1) in states(stage.services.database)
     with stage.services.database.begin() as transaction:
