@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PLAIN_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's parser, which PyYAML's wheels contain, needs a tenth of the time of the one in Python."""
 MAX_DEPTH = 50
 
@@ -23,11 +23,11 @@ def read_yaml(data: bytes) -> Any:
         A date in it does not exist.
     """
     depth = 0
-    for event in yaml.parse(data, Loader=LOADER):
+    for event in yaml.parse(data, Loader=PLAIN_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
                 raise yaml.YAMLError(f"more than {MAX_DEPTH} lists and mappings are nested")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-    return yaml.load(data, Loader=LOADER)  # noqa: S506 - LOADER makes plain values only
+    return yaml.load(data, Loader=PLAIN_LOADER)  # noqa: S506 - PLAIN_LOADER makes plain values only

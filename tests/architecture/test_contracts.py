@@ -79,6 +79,7 @@ def test_run_time_code_that_imports_training_fails(copy: Path, line: str) -> Non
     assert lint(copy)[0] == 1
 
 
+@pytest.mark.slow
 def test_an_import_that_runs_upward_fails(copy: Path) -> None:
     put(copy / "miqa_node" / "receive" / "intake.py", "from miqa_node.store import tables")
     assert lint(copy)[0] == 1

@@ -79,6 +79,7 @@ def test_a_worker_judges_as_this_process_would(workers: ImageWorkers, samples: P
     assert list(there.result.assessment.timings_ms)[:2] == ["decode", "measure"]
 
 
+@pytest.mark.slow
 def test_a_worker_makes_the_report_that_this_process_would(workers: ImageWorkers, samples: Path) -> None:
     path = samples / "RG3_UNCR.dcm"
     result = workers.look(path, ("DX", "CHEST", "PA"))

@@ -75,6 +75,7 @@ def test_files_of_one_uid_do_not_meet(local: LocalAssessor, samples: Path) -> No
         assert CONFLICTING not in issues
 
 
+@pytest.mark.slow
 def test_a_file_without_uids_is_judged_and_stays_without(local: LocalAssessor, samples: Path, tmp_path: Path) -> None:
     ds = pydicom.dcmread(samples / "RG1_UNCR.dcm")
     del ds.StudyInstanceUID, ds.SeriesInstanceUID

@@ -399,6 +399,7 @@ def test_what_is_not_dicom_is_refused(rig: Rig, tmp_path: Path) -> None:
         assert instances.count(transaction).received == 0
 
 
+@pytest.mark.slow
 def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_nobody_else(
     tmp_path: Path, decoder: Decoder, samples: Path
 ) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CODE = """
 import os
 from miqa_node import process
@@ -45,6 +47,7 @@ print(len(os.listdir("/proc/self/task")))
 """
 
 
+@pytest.mark.slow
 def test_the_model_runtime_reports_to_nobody(tmp_path: Path) -> None:
     """ONNX Runtime 1.31 kept a database of events in the home folder, and a thread that sends them."""
     environment = {

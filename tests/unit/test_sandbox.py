@@ -94,6 +94,7 @@ def test_what_a_worker_does_not_need_is_refused(workers: ImageWorkers, node_sett
     assert (data / "miqa.sqlite").read_bytes() == b"the database"
 
 
+@pytest.mark.slow
 def test_it_judges_what_is_stored(workers: ImageWorkers, node_settings: Settings, samples: Path) -> None:
     stored = node_settings.objects_dir / "one.dcm"
     shutil.copy(samples / "RG3_UNCR.dcm", stored)

@@ -110,6 +110,7 @@ def test_who_is_being_answered_does_not_make_room(serve: Serve, sockets: ExitSta
     assert refused.startswith(b"HTTP/1.1 503 ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [b"", HALF_HEAD, HALF_BODY], ids=["idle", "half a head", "half a body"])
 def test_who_does_not_go_on_is_disconnected(serve: Serve, sockets: ExitStack, data: bytes) -> None:
     server = serve(header_timeout_s=1.0, stall_timeout_s=1.0)
@@ -118,6 +119,7 @@ def test_who_does_not_go_on_is_disconnected(serve: Serve, sockets: ExitStack, da
     assert get(server.port) == 200
 
 
+@pytest.mark.slow
 def test_dripping_is_not_going_on(serve: Serve, sockets: ExitStack) -> None:
     server = serve(header_timeout_s=1.0, stall_timeout_s=1.0)
     dripping = [send(server.port, sockets, data) for data in (HALF_HEAD, HALF_BODY)]
@@ -187,6 +189,7 @@ def authority(tmp_path: Path) -> trustme.CA:
     return authority
 
 
+@pytest.mark.slow
 def test_tls_by_the_node_itself(serve: Serve, authority: trustme.CA, tmp_path: Path, sockets: ExitStack) -> None:
     server = serve(tls_certificate=str(tmp_path / "node.pem"), allowed_hosts=["miqa.example"], header_timeout_s=2.0)
     context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))

@@ -108,6 +108,7 @@ def test_what_is_no_upload_is_short_whatever_it_calls_itself(open_node: Open, so
     assert status(connection.recv(4096)) in (400, 413)
 
 
+@pytest.mark.slow
 def test_after_a_refusal_a_sender_cannot_go_on_for_ever(stage: Stage, open_node: Open, sockets: ExitStack) -> None:
     add_account(stage, "mara", Role.ADMIN)
     port, _ = open_node(header_timeout_s=1.0)
@@ -169,6 +170,7 @@ def test_stalled_uploads_of_one_address_leave_room_for_others(open_node: Open, s
     assert status(other.recv(4096)) == 200
 
 
+@pytest.mark.slow
 def test_a_stalled_upload_ends(open_node: Open, sockets: ExitStack) -> None:
     port, services = open_node(stall_timeout_s=1.0)
 

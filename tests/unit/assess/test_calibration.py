@@ -108,6 +108,7 @@ def test_a_good_model_with_enough_labels_gets_both_promises(card: Card) -> None:
     assert made.heads["unsharp"].temperature == 2.0, "as on the card"
 
 
+@pytest.mark.slow
 def test_what_is_promised_is_what_the_node_does(card: Card) -> None:
     images = judged(card, 900, separation=2.5)
     made = calibrate(card, images, accepted_bad=0.05, bad_accepted=None)
@@ -154,6 +155,7 @@ def test_a_model_that_is_not_good_enough_is_told_so(card: Card) -> None:
     assert "more labels will not help" in refusal.reason
 
 
+@pytest.mark.slow
 def test_decisions_about_flagged_images_alone_certify_nothing(card: Card) -> None:
     made = calibrate(card, judged(card, 600), covers_accepted=False)
     assert made.certificate.guarantees == ()
@@ -167,6 +169,7 @@ def test_no_labels_at_all(card: Card) -> None:
     assert all(refusal.labels_needed for refusal in made.certificate.refused)
 
 
+@pytest.mark.slow
 def test_operating_points_stay_on_the_raw_logits_until_a_promise_moves_them(card: Card) -> None:
     made = calibrate(card, judged(card, 600), accepted_bad=None, bad_accepted=None)
     head, row = made.heads["motion_blur"], next(r for r in card.outputs.classes if r.name == "motion_blur")
@@ -176,6 +179,7 @@ def test_operating_points_stay_on_the_raw_logits_until_a_promise_moves_them(card
     )
 
 
+@pytest.mark.slow
 def test_the_gate_is_never_made_stricter(card: Card) -> None:
     made = calibrate(card, judged(card, 900, separation=2.5), accepted_bad=0.05, bad_accepted=None)
     thresholds = {row.name: row.threshold for row in card.outputs.classes}
@@ -278,6 +282,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         read_calibration(tmp_path / "x.yaml")
 
 
+@pytest.mark.slow
 def test_simulated_labels_certify_the_simulated_world_only(card: Card) -> None:
     made = calibrate(card, judged(card, 600), simulated=True)
     assert "for simulated defects only" in made.certificate.sentence(POLICY, "General")

@@ -79,6 +79,7 @@ def busy_children() -> list[psutil.Process]:
     return [p for p in psutil.Process().children(recursive=True) if p.nice() == LOWEST_PRIORITY]
 
 
+@pytest.mark.slow
 def test_it_judges_after_the_verdict_what_the_same_package_would_say_in_front(tmp_path: Path) -> None:
     write_package(tmp_path / "models" / "tiny-1.0.0")
     with Rig(tmp_path) as rig:

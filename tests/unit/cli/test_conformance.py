@@ -133,6 +133,7 @@ def accepted(port: int, pairs: list[tuple[str, str]]) -> set[tuple[str, str]]:
     return accepted_pairs
 
 
+@pytest.mark.slow
 def test_the_page_is_that_of_this_code() -> None:
     assert PAGE.read_text("utf-8") == conformance_page(), (
         "run: miqa-node reference conformance --out docs/reference/conformance.md"

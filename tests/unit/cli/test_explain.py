@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.policy import Verdict
 from tests.unit.cli.conftest import Ran
@@ -32,6 +34,7 @@ def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, 
     assert "Muster" not in output
 
 
+@pytest.mark.slow
 def test_json_holds_every_image_of_a_study_and_says_when_it_is_cut(
     cli: Callable[..., Ran], stage: Stage, data_dir: Path
 ) -> None:

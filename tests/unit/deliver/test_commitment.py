@@ -117,6 +117,7 @@ def test_what_was_sent_is_committed(tmp_path: Path, deliver_settings: Make) -> N
     assert all(item.ReferencedSOPClassUID == BasicTextSRStorage for item in peer.asked[0].ReferencedSOPSequence)
 
 
+@pytest.mark.slow
 def test_a_lying_archive_is_found_out(tmp_path: Path, deliver_settings: Make) -> None:
     """It answered 0x0000 to the C-STORE and does not have the object."""
     outbox = MemoryOutbox()

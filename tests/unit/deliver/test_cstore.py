@@ -225,6 +225,7 @@ def test_an_association_that_the_peer_closed_meanwhile_is_opened_again(connect: 
         assert len(peer.stored) == 2
 
 
+@pytest.mark.slow
 def test_a_slow_answer_times_out(connect: Connect) -> None:
     with pacs() as peer:
         peer.answer = lambda event: time.sleep(9.0) or 0x0000

@@ -159,6 +159,7 @@ def oldest() -> float:
     return value
 
 
+@pytest.mark.slow
 def test_thousands_of_results_that_were_given_up_come_back_in_a_moment(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'many.sqlite'}")
     database.migrate()

@@ -21,6 +21,7 @@ def opened(port: int, ae_title: str = "NODE") -> Link:
     return peer.open([build_context(Verification)])
 
 
+@pytest.mark.slow
 def test_an_idle_association_sleeps_and_wakes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ae = AE("PACS")
     ae.add_supported_context(Verification)

@@ -59,6 +59,7 @@ def test_what_takes_too_much_memory_ends_alone(children: ChildProcesses) -> None
     assert children.run(pow, 2, 3, timeout_s=LIMIT_S) == 8
 
 
+@pytest.mark.slow
 def test_a_child_that_keeps_too_much_memory_is_not_used_again() -> None:
     children = ChildProcesses(1, memory_bytes=MEMORY_BYTES)
     try:

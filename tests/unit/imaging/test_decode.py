@@ -251,6 +251,7 @@ def test_a_fork_server_that_is_killed_is_started_again(samples: Path) -> None:
         decodes_a_small_image(decoder, samples)
 
 
+@pytest.mark.slow
 def test_an_image_whose_child_is_killed_from_outside_is_decoded_again(samples: Path) -> None:
     with Decoder(settings()) as decoder, ThreadPoolExecutor(1) as threads:
         decodes_a_small_image(decoder, samples)

@@ -34,6 +34,7 @@ def _texts(text: str | Sequence[str] | None) -> tuple[str, ...]:
     return (text or "",) if isinstance(text, str | None) else tuple(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_no_translation_is_missing_or_left_over(language: str) -> None:
     expected = {*messages(), *filter(None, taxonomy_messages(language))}

@@ -155,6 +155,7 @@ def test_where_nobody_listens_the_same_association_is_the_way_out(keeping: Datab
         assert wait_until(lambda: len(modality.reports) == 1)
 
 
+@pytest.mark.slow
 def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(keeping: Database, tmp_path: Path) -> None:
     modality = Modality()
     request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))

@@ -80,6 +80,7 @@ def _by_number(numbers: dict[ResultKind, int]) -> dict[int, list[ResultKind]]:
     return {number: [kind for kind in numbers if numbers[kind] == number] for number in numbers.values()}
 
 
+@pytest.mark.slow
 def test_an_output_of_another_distribution_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "destinations.toml"
     file.write_text('[[destination]]\nname = "d"\nkind = "folder"\nfolder = "/d"\nobjects = ["THUMBNAIL"]\n', "utf-8")

@@ -59,6 +59,7 @@ def comment_of(note: Dataset) -> str:
     return str(text).partition(". ")[2]
 
 
+@pytest.mark.slow
 def test_a_comment_comes_back_as_it_was_typed_whatever_the_image_declares(tmp_path: Path) -> None:
     small = making.small()
     for number, name in enumerate(NAMES):

@@ -96,6 +96,7 @@ def test_everything_is_made_whatever_the_sender_wrote(case: str, tmp_path: Path)
     assert {item.kind for item in made_of(path)} == set(KINDS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lenient")
 def test_what_cannot_be_said_is_not_repeated(tmp_path: Path) -> None:
     def made(case: str, kind: ResultKind) -> FileDataset:

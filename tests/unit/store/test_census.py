@@ -67,6 +67,7 @@ def test_a_day_is_counted_by_all_its_dimensions(database: Database) -> None:
     assert sum(c.images for c in rows["shift"]) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["", "DX"])
 def test_single_exposures_and_the_roll_up_say_the_same(database: Database, modality: str) -> None:
     dimensions = (rollup.ALL, rollup.REASON, *rollup.DIMENSIONS)

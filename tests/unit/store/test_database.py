@@ -116,6 +116,7 @@ def test_more_users_than_connections_are_a_lack_of_resources(tmp_path: Path, mon
     database.close()
 
 
+@pytest.mark.slow
 def test_a_database_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("miqa_node.store.database.CONNECT_TIMEOUT_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:

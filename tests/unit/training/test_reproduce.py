@@ -63,6 +63,7 @@ def git(*words: str) -> int | None:
     return subprocess.run([*here, *words], capture_output=True, check=False).returncode
 
 
+@pytest.mark.slow
 def test_the_shipped_cards_have_the_figures_and_agree_with_themselves() -> None:
     for recipe in read_recipes():
         comparisons = compare_cards(recipe, MODELS / recipe.name, MODELS / recipe.name)

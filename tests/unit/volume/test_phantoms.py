@@ -246,6 +246,7 @@ def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_pat
         assert phantoms.count(transaction) == 1
 
 
+@pytest.mark.slow
 def test_a_series_that_was_not_recognised_can_be_named_one(rig: Rig, tmp_path: Path) -> None:
     images = [making.with_metal(making.body_ct(seed=n)) for n in range(3)]
     rig.receive(*making.write_series(tmp_path / "s", images, "CT"))

@@ -492,6 +492,7 @@ def test_no_more_images_are_judged_again_than_the_limit_of_a_minute(
     worker.stop()
 
 
+@pytest.mark.slow
 def test_jobs_that_are_done_or_were_given_up_are_forgotten_after_their_time(
     database: Database, queue: DurableQueue, started: Recorder
 ) -> None:
