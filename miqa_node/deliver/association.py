@@ -11,7 +11,7 @@ from typing import Any
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES, _config, build_context, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
@@ -152,6 +152,19 @@ class TidyAE(AE):
             tidy.tls_args = tls_args
         return tidy
 
+    def associate(self, *arguments: Any, **keywords: Any) -> Association:
+        """An association as pynetdicom makes it; its state tells a rejection from a failed connection."""
+        association = super().associate(*arguments, **keywords)
+        answer: Any = association.dul.peek_next_pdu()
+        # pynetdicom aborts without reading the answer if the peer's rejection closes the connection before it looks.
+        if association.is_aborted and isinstance(answer, A_ASSOCIATE) and answer.result in _REJECTED:
+            association.acceptor.primitive = answer
+            association.is_aborted, association.is_rejected = False, True
+        return association
+
+
+_REJECTED = (1, 2)
+"""Results of a rejection, permanent and transient (PS3.8 Table 9-21)."""
 
 _RELEASE_S = 2.0
 _ABORT_S = 0.5

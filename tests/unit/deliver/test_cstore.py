@@ -27,7 +27,9 @@ from pydicom.uid import (
 )
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.transport import AssociationSocket
 
+from miqa_node.deliver.association import TidyAE
 from miqa_node.deliver.kinds.base import DeliveryContext, split_file
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
@@ -200,6 +202,31 @@ def test_a_rejected_association_says_why(connect: Connect) -> None:
     with pacs(title="OTHER", require=True) as peer:
         (outcome,) = connect(peer.port).send([as_file(report())])
     assert type(outcome) is DeliveryError
+    assert "Called AE title not recognised" in str(outcome)
+
+
+class LateEvent(threading.Event):
+    """Wakes its waiter only after the others have gone on, as a busy machine does now and then."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        done = super().wait(timeout)
+        time.sleep(0.5)
+        return done
+
+
+def test_a_rejection_that_comes_before_somebody_looks_says_why(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = TidyAE._create_socket
+
+    def create_late(*arguments: Any) -> AssociationSocket:
+        made = create(*arguments)
+        made._ready = LateEvent()
+        return made
+
+    monkeypatch.setattr(TidyAE, "_create_socket", create_late)
+    with pacs(title="OTHER", require=True) as peer:
+        (outcome,) = connect(peer.port).send([as_file(report())])
     assert "Called AE title not recognised" in str(outcome)
 
 
