@@ -132,16 +132,20 @@ def _aided(difference: ReadingDifference | None) -> Sheet:
         "{high}), p = {p}, {degrees} degrees of freedom.",
         blinded=f"{difference.areas[0]:.3f}",
         aided=f"{difference.areas[1]:.3f}",
-        difference=f"{difference.difference:+.3f}",
-        low=f"{difference.low:+.3f}",
-        high=f"{difference.high:+.3f}",
+        difference=_signed(difference.difference),
+        low=_signed(difference.low),
+        high=_signed(difference.high),
         p=f"{difference.p_value:.3f}",
-        degrees=f"{difference.degrees_of_freedom:.1f}",
+        degrees=f"{difference.degrees_of_freedom:.1f}".replace("inf", "∞"),
     )
     method = say(
         "Obuchowski–Rockette, random readers and images; each reader against the blinded grades of the others."
     )
     return Sheet(heading, (numerals(areas), method))
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _shown(name: str, least: float, shown: bool) -> str:

@@ -157,6 +157,8 @@ def test_help_by_the_verdict_is_measured_and_written_down() -> None:
     assert "4 of 12 images were unusable" in text
     assert "Sensitivity above 0.4: not shown." in text
     assert "Mean area under the curve" in text
+    assert "∞ degrees of freedom" in text
+    assert "(−0." in text, "a minus sign, no hyphen"
     assert study_pdf(study, protocol, figures, "en").startswith(b"%PDF")
 
 
