@@ -94,12 +94,12 @@ def _row(
     scores = np.stack([np.mean([look[size].scores[way].mean(0) for size in sizes], 0) for look in looks])
     maps = [np.mean([look[size].maps[way].mean(0) for size in sizes], 0) for look in looks]
     peaks = [(record, _peak(each.max(0), surround)) for record, each in zip(records, maps, strict=True)]
-    known = [n for n, record in enumerate(records) if record.has_real_object is not None]
+    places = [n for n, record in enumerate(records) if record.has_real_object is not None]
     both = Observations(
-        scores.max(1)[known],
-        np.array([records[n].has_real_object for n in known], np.bool_),
-        np.array([records[n].source for n in known], np.str_),
-        np.array([records[n].patient for n in known], np.str_),
+        scores.max(1)[places],
+        np.array([records[n].has_real_object for n in places], np.bool_),
+        np.array([records[n].source for n in places], np.str_),
+        np.array([records[n].patient for n in places], np.str_),
     )
     played = pointing("both", [peak for peak in peaks if peak[0].objects])
     figures = {"auroc": by_hospital(both, separation), "pointing": played["all"], "compact": played["compact"]}
