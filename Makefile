@@ -13,6 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 INPUTS := pyproject.toml constraints.txt
 READY := $(VENV)/.ready-$(ACCEL)
 TRAIN_READY := $(VENV)/.ready-$(ACCEL)-train
+FUZZ_READY := $(VENV)/.ready-$(ACCEL)-fuzz
 
 ifeq ($(filter $(ACCEL),cpu gpu),)
 $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
@@ -34,8 +35,7 @@ setup: $(READY) ## Make .venv with everything for running and testing (ACCEL=cpu
 
 setup-train: $(TRAIN_READY) ## The same with torch and scikit-learn, for training and its tests
 
-setup-fuzz: setup ## Add atheris, for inputs guided by coverage
-	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),fuzz]'
+setup-fuzz: $(FUZZ_READY) ## Add atheris, for inputs guided by coverage
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -53,6 +53,10 @@ $(READY): $(BIN)/python $(INPUTS)
 
 $(TRAIN_READY): $(READY)
 	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),train,demo,dev,docs]'
+	@touch $@
+
+$(FUZZ_READY): $(READY)
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),fuzz]'
 	@touch $@
 
 ## Use -------------------------------------------------------------------------------------------------------------
@@ -85,8 +89,8 @@ bench: setup ## Measure latency, throughput, CT series and receiving; results go
 TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print(-(-3 * len(os.sched_getaffinity(0)) // 2))' 2>/dev/null || echo auto)
 
 # Tests sync thousands of small files: in memory, where there is room, that costs nothing.
-TEST_FOLDER := $(shell $(PYTHON) -c 'import shutil; print("/dev/shm" * (shutil.disk_usage("/dev/shm").free > 8 << 30))' 2>/dev/null)
-test test-all peers faults: export PYTEST_DEBUG_TEMPROOT := $(TEST_FOLDER)
+TEST_FOLDER = $(shell $(PYTHON) -c 'import shutil; print("/dev/shm" * (shutil.disk_usage("/dev/shm").free > 8 << 30))' 2>/dev/null)
+test test-all peers faults: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
 
 test: setup ## Run the tests that need nothing but Python, on all cores (under 5 minutes on two)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not peers and not browser and not slow" $(PYTEST_ARGS)

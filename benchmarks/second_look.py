@@ -73,14 +73,14 @@ def _judged(net: QualityNet, records: Sequence[DatasetRecord]) -> list[dict[str,
     return [_row(records, looks, *way) for way in WAYS]
 
 
-@torch.no_grad()
 def _look(net: QualityNet, record: DatasetRecord, size: int) -> Look:
     display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
     view = prepare(display, None, Preprocess(global_view=GlobalView(rows=size, columns=size))).global_view
-    both = torch.from_numpy(np.concatenate([view, view[..., ::-1]]))
-    cells = net.evidence(net.global_net(both)[1])[:, list(PLACED)]
-    scores = net.map_weight[list(PLACED)] * pool(cells) + net.bias[list(PLACED)]
-    maps = cells.sigmoid().numpy()
+    with torch.no_grad():
+        both = torch.from_numpy(np.concatenate([view, view[..., ::-1]]))
+        cells = net.evidence(net.global_net(both)[1])[:, list(PLACED)]
+        scores = net.map_weight[list(PLACED)] * pool(cells) + net.bias[list(PLACED)]
+        maps = cells.sigmoid().numpy()
     maps[1] = maps[1, ..., ::-1]
     enlarged = [[cv2.resize(one, (CELLS, CELLS)) for one in each] for each in np.ascontiguousarray(maps)]
     return Look(scores.double().numpy(), np.array(enlarged, np.float32))
@@ -94,12 +94,12 @@ def _row(
     scores = np.stack([np.mean([look[size].scores[way].mean(0) for size in sizes], 0) for look in looks])
     maps = [np.mean([look[size].maps[way].mean(0) for size in sizes], 0) for look in looks]
     peaks = [(record, _peak(each.max(0), surround)) for record, each in zip(records, maps, strict=True)]
-    places = [n for n, record in enumerate(records) if record.has_real_object is not None]
+    rows = [n for n, record in enumerate(records) if record.has_real_object is not None]
     both = Observations(
-        scores.max(1)[places],
-        np.array([records[n].has_real_object for n in places], np.bool_),
-        np.array([records[n].source for n in places], np.str_),
-        np.array([records[n].patient for n in places], np.str_),
+        scores.max(1)[rows],
+        np.array([records[n].has_real_object for n in rows], np.bool_),
+        np.array([records[n].source for n in rows], np.str_),
+        np.array([records[n].patient for n in rows], np.str_),
     )
     played = pointing("both", [peak for peak in peaks if peak[0].objects])
     figures = {"auroc": by_hospital(both, separation), "pointing": played["all"], "compact": played["compact"]}

@@ -17,10 +17,8 @@ def read_yaml(data: bytes) -> Any:
     Raises
     ------
     yaml.YAMLError
-        It is not YAML, or more than MAX_DEPTH collections are nested: PyYAML builds them by recursion, and with
-        libyaml's parser a deep recursion ends the process.
-    ValueError
-        A date in it does not exist.
+        It is not YAML, a date in it does not exist, or more than MAX_DEPTH collections are nested: PyYAML builds
+        them by recursion, and with libyaml's parser a deep recursion ends the process.
     """
     depth = 0
     for event in yaml.parse(data, Loader=PLAIN_LOADER):
@@ -30,4 +28,10 @@ def read_yaml(data: bytes) -> Any:
                 raise yaml.YAMLError(f"more than {MAX_DEPTH} lists and mappings are nested")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-    return yaml.load(data, Loader=PLAIN_LOADER)  # noqa: S506 - PLAIN_LOADER makes plain values only
+    loader = PLAIN_LOADER(data)
+    try:
+        return loader.get_single_data()
+    except ValueError as error:  # a date or a number that follows YAML's grammar and means nothing
+        raise yaml.YAMLError(str(error)) from error
+    finally:
+        loader.dispose()

@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 READERS = {"cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "pickle", "shelve"}
 RESTRICTED = {"miqa_node/imaging/answers.py"}
 """Answers of worker processes, of which only classes of data are found; see tests/unit/imaging/test_answers.py."""
-SAFE_BY = {"torch.load": ("weights_only", "True"), "yaml.load": ("Loader", "PLAIN_LOADER")}
+SAFE_BY = {"torch.load": ("weights_only", True)}
 MENTION = re.compile(r"pickle|\bload\b|_load\b|" + "|".join(sorted(READERS)))
-FORBIDDEN = {"yaml.unsafe_load", "yaml.full_load", "pandas.read_pickle"}
+FORBIDDEN = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "pandas.read_pickle"}
 
 
 def modules() -> list[Path]:
@@ -41,8 +41,8 @@ def faults(source: str) -> Iterator[str]:
             keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
             if called in FORBIDDEN or keywords.get("allow_pickle", "False") != "False":
                 yield f"line {node.lineno}: {called}"
-            word, value = SAFE_BY.get(called, ("", ""))
-            if word and keywords.get(word) != value:
+            word, value = SAFE_BY.get(called, ("", None))
+            if word and keywords.get(word) != str(value):
                 yield f"line {node.lineno}: {called} without {word}={value}"
 
 

@@ -43,16 +43,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     database.close()
 
 
-_applications: list[FastAPI] = []
-
-
 @pytest.fixture
 def app(stage: Stage) -> FastAPI:
-    """One for all tests: FastAPI works out its routes at the first request, which takes longer than most of them."""
-    app = _applications[0] if _applications else create_app(stage.services)
-    _applications[:] = [app]
-    app.state.services = stage.services
-    return app
+    return create_app(stage.services)
 
 
 @pytest.fixture

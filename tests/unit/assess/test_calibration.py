@@ -264,6 +264,7 @@ def test_what_does_not_fit_is_shown_as_expired_and_never_used(
         lambda text: text.replace("offset:", "offzet:"),
         lambda text: text.replace("motion_blur:", "emotion_blur:"),
         lambda text: text.replace("temperature: ", "temperature: -"),
+        lambda text: text + "\nalso: 2026-02-30\n",
     ],
 )
 def test_a_damaged_file_is_never_used(tmp_path: Path, card: Card, made: SiteCalibration, damage: Any) -> None:

@@ -122,7 +122,7 @@ def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path:
 @pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.skipif(not MOBILENET.is_file(), reason="../shared/data/pretrained is not here")
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(900)
 def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", 720)
     made = CliRunner().invoke(
