@@ -237,6 +237,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # SQLite has these two only if built with its math functions.
     connection.create_function("floor", 1, lambda value: None if value is None else math.floor(value))
     connection.create_function("ln", 1, lambda value: math.log(value) if value and value > 0 else None)
+    # SQLite's own lower() knows ASCII only. No index may use it: other programs would order such an index otherwise.
+    connection.create_function("lower", 1, lambda value: value and str(value).casefold(), deterministic=True)
     if sqlite3.sqlite_version_info < (3, 42):
         # The queue's own tables ask for unixepoch('subsec'), which older versions answer with NULL.
         connection.create_function("unixepoch", 1, lambda _modifier: time.time())

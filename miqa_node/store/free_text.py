@@ -1,7 +1,7 @@
 """Free-text search of images by the beginning of a name or number, ignoring case.
 
-On SQLite, letters beyond ASCII are case-sensitive. The conditions are evaluated on all rows left by the other filters,
-so callers limit these, by days or to unresolved studies.
+SQLite folds the case of all scripts (database.py), PostgreSQL that of its locale. The conditions are evaluated on all
+rows left by the other filters, so callers limit these, by days or to unresolved studies.
 """
 
 from __future__ import annotations

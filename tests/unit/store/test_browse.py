@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from miqa_node.domain.operations import DestinationHold
 from miqa_node.domain.policy import Verdict
@@ -12,6 +14,7 @@ from miqa_node.store import browse, destination_checks, instances, senders, work
 from miqa_node.store.browse import ImageFilter
 from miqa_node.store.database import Database
 from miqa_node.store.senders import SenderBook
+from miqa_node.store.tables import acquisitions, studies
 from tests.unit.store.making import NOW
 from tests.unit.store.test_analysis import NOON, put
 
@@ -32,6 +35,31 @@ def test_images_are_listed_counted_and_found(database: Database, text: str) -> N
             place = (listed[0].received_at, listed[0].digest)
             assert len(browse.page(transaction, match, limit=9, before=place)) == 2
         assert sum(row[2] for row in instances.by_sender(transaction, since)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("MÜLLER^Jörg", "müller"),
+        ("Иванова^Анна", "ИВАНОВА^а"),
+        ("Σάββας^Γ", "ΣΆΒΒΑΣ"),
+        ("ΝΊΚΟΣΙΑ", "νίκος"),
+        ("straße", "STRASSE"),
+    ],
+)
+def test_case_does_not_count_in_any_script(name: str, text: str) -> None:
+    """SQLite's own ``lower`` would leave all but ASCII as it is."""
+    database = Database("sqlite://")
+    database.migrate()
+    with database.begin() as transaction:
+        put(transaction, 1, NOON, verdict=Verdict.ACCEPT)
+        transaction.execute(sa.update(studies).values(patient_name=name))
+        transaction.execute(sa.update(acquisitions).values(operator="Jürgen"))
+        for search in (text, "JÜRG"):
+            match = ImageFilter(NOW - timedelta(days=36500), NOW + timedelta(days=36500), search=search)
+            assert len(browse.page(transaction, match, limit=9)) == 1, search
+            assert browse.page(transaction, replace(match, search=search[1:]), limit=9) == []
+    database.close()
 
 
 def test_holds_statuses_and_senders(database: Database) -> None:
