@@ -273,9 +273,7 @@ class Node:
         try:
             self._workers.check_now()
         except MiqaError as error:
-            # Images are still received and stored: their jobs wait, and /readyz gives the reason.
-            log.error("no image will be assessed", reason=str(error))
-            return
+            self._faults.pause(str(error))  # images are received and wait, until the canary passes
         begin, way = self._parts.begin, self._pipeline
         self._supervisor.watch([ModelSessions()])
         for judging in (self._shadow, self._faults):

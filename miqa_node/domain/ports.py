@@ -87,8 +87,8 @@ class JobQueue(Protocol):
 class FaultJudge(Protocol):
     """Distinguishes faults of the node from faults of an image."""
 
-    def check(self) -> None:
-        """Raise ResourcesError with the reason while the node is at fault; images then wait."""
+    def admit(self) -> None:
+        """Raise ResourcesError with the reason while no image can be judged; images then wait."""
 
     def succeeded(self) -> None:
         """An image was judged."""

@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
+STUCK_AFTER_S = 1800.0
+"""Far longer than any step of the background work between two signs of life."""
+
 
 class SteadyThread:
     """Runs ``loop``, which is ``while thread.goes_on(pause_s): ...``; ``name`` describes its work.
@@ -14,7 +17,7 @@ class SteadyThread:
     ``stuck_after_s``, pauses excluded; None if its work may take any time.
     """
 
-    def __init__(self, name: str, loop: Callable[[], None], stuck_after_s: float | None = None) -> None:
+    def __init__(self, name: str, loop: Callable[[], None], stuck_after_s: float | None = STUCK_AFTER_S) -> None:
         self.name = name
         self.stopping = threading.Event()
         self._loop = loop

@@ -1,7 +1,8 @@
 """Backups of a running node: the database at one moment, then every file that its rows refer to.
 
-A backup is a folder: ``miqa.sqlite``, ``objects/``, ``files/`` (keys, destinations) and ``manifest.jsonl``, which is
-written last and lists each file with its SHA-256. A second backup into the same folder copies only what is new.
+A backup is a folder: ``miqa.sqlite``, ``objects/``, ``files/`` (keys, destinations, what the site's images taught) and
+``manifest.jsonl``, which is written last and lists each file with its SHA-256. A second backup into the same folder
+copies only what is new.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from miqa_node.store.database import Database
 DATABASE, OBJECTS, FILES, MANIFEST = "miqa.sqlite", "objects", "files", "manifest.jsonl"
 KEPT_FILES = ("pseudonym.key", "signing.key", second_factors.KEY_FILE, "destinations.toml")
 """Files of the data directory."""
+KEPT_FOLDERS = ("calibration", "anomaly")
+"""Folders of it: what a site's own images taught, by package. Without them a restored node would judge differently."""
 
 CHUNK_BYTES = 1 << 20
 BATCH = 500
@@ -70,14 +73,19 @@ def back_up(database: Database, objects: ObjectStore, data_dir: Path, folder: Pa
         if path.is_file() and path.relative_to(folder).as_posix() not in listed:
             path.unlink()  # removed or erased since the last backup
     others = [folder / DATABASE] if database.is_sqlite else []
-    for name in KEPT_FILES:
-        if (data_dir / name).is_file():
-            (folder / FILES).mkdir(exist_ok=True)
-            shutil.copy2(data_dir / name, folder / FILES / name)
-            others.append(folder / FILES / name)
+    for source_file in _kept_files(data_dir):
+        others.append(folder / FILES / source_file.relative_to(data_dir))
+        others[-1].parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source_file, others[-1])
     entries += [_entry_of(path.relative_to(folder).as_posix(), *_digest_of(path)) for path in others]
     _write_manifest(folder, entries)
     return BackupSummary(len(listed), sum(entry.size_bytes for entry in entries), copied)
+
+
+def _kept_files(data_dir: Path) -> Iterator[Path]:
+    yield from (path for name in KEPT_FILES if (path := data_dir / name).is_file())
+    for name in KEPT_FOLDERS:
+        yield from sorted(path for path in (data_dir / name).rglob("*") if path.is_file())
 
 
 def check_backup(folder: Path) -> Iterator[str]:
@@ -118,6 +126,7 @@ def restore(folder: Path, data_dir: Path, objects: ObjectStore, *, with_database
             objects.put_file(name, part)
             count += 1
         elif place == FILES:
+            (data_dir / name).parent.mkdir(parents=True, exist_ok=True)
             _copy_checked(folder / FILES / name, data_dir / name, entry.sha256)
     if with_database:  # last: an interrupted restore can be repeated
         digests = {entry.file: entry.sha256 for entry in entries}

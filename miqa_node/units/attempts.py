@@ -35,7 +35,7 @@ class Attempts:
         """Count a new attempt; None if nothing remains to be done. ResourcesError while the node is at fault."""
         if self._faults is not None:
             with self._forgetting(digest):
-                self._faults.check()
+                self._faults.admit()
         with self._context.database.begin() as transaction:
             return judgements.begin(transaction, digest)
 

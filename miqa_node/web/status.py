@@ -40,9 +40,7 @@ def healthz() -> Health:
 )
 def readyz(services: Services, response: Response) -> Readiness:
     """503 with reasons when the database, the disk, the model or a required GPU is missing."""
-    reasons = services.readiness()
-    metrics.READY.set(not reasons)
-    if reasons:
+    if reasons := services.readiness():
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         return Readiness(status="not ready", reasons=reasons)
     return Readiness(status="ready", reasons=[])
@@ -51,5 +49,6 @@ def readyz(services: Services, response: Response) -> Readiness:
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 def prometheus(services: Services) -> Response:
     """All metrics in the Prometheus text format; docs/reference/metrics.md explains each."""
+    metrics.READY.set(not services.readiness())
     services.gauges.refresh()
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

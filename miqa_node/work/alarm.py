@@ -29,6 +29,8 @@ class JobAlarm:
         self._ringing, self._ending = threading.Event(), threading.Event()
         self.pause_s = FIRST_PAUSE_S
         """Longest duration of the next wait without a ring."""
+        self.polls = 0
+        """Number of polls so far: one after each wait."""
 
     def ring(self) -> None:
         """A job was committed: one poll will find it."""
@@ -41,6 +43,7 @@ class JobAlarm:
 
     def wait(self, stopping: threading.Event, interval_s: float) -> bool:
         """Wait for a ring or for the current pause, at most the interval; return whether ``stopping`` is set."""
+        self.polls += 1
         if not stopping.is_set():
             pause_s = min(self.pause_s, interval_s)
             if self._ringing.wait(pause_s):

@@ -29,6 +29,7 @@ class AnalysisCounter(RegularWork):
     def _count_measurements(self) -> None:
         batch = self._settings.count_batch
         while not self._stopping.is_set():
+            self._thread.beat()
             with self._database.begin() as transaction:
                 if measurement_weeks.count(transaction, limit=batch) < batch:
                     return

@@ -7,6 +7,7 @@ jobs in any process; :class:`Worker` runs them in processes whose role includes 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -157,12 +158,13 @@ class Worker:
         DBOS(config=self._config())
         self._register(steps, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
-        attach(self._alarm, IMAGE_QUEUE)
+        counts_polls = attach(self._alarm, IMAGE_QUEUE)
         limit_pauses()
         self._database.on_commit(JOBS, self._alarm.ring)
         DBOS.listen_queues([IMAGE_QUEUE, EARLIER_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
         DBOS.launch()
-        self.threads = (QueueThreads(),)
+        polls = (lambda: self._alarm.polls) if counts_polls else itertools.count().__next__
+        self.threads = (QueueThreads(polls, self._database.check),)
         DBOS.register_queue(
             IMAGE_QUEUE,
             worker_concurrency=SENDERS_AT_ONCE * self._settings.worker_processes,

@@ -75,7 +75,7 @@ class RollCall:
         self._clock = WallClock()
         self._left: AbstractSet[str] = frozenset()
         self._heart = SteadyThread("heartbeat", self._go_on_beating, HEART_STUCK_AFTER_S)
-        self._thread = SteadyThread("roll-call", self._run)  # may wait for a missing database indefinitely
+        self._thread = SteadyThread("roll-call", self._run, None)  # may wait for a missing database indefinitely
         self._loops = (self._heart, self._thread)
         self.threads = (*self._loops, self._lease)
         self._trusts_from = float("-inf")

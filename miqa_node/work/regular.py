@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import structlog
 
 from miqa_node.errors import ResourcesError
-from miqa_node.observe.steady_thread import SteadyThread
+from miqa_node.observe.steady_thread import STUCK_AFTER_S, SteadyThread
 
 log = structlog.get_logger(__name__)
 
@@ -15,8 +15,11 @@ log = structlog.get_logger(__name__)
 class RegularWork(ABC):
     """A thread that works every ``interval_s`` seconds; several processes may run it on the same database."""
 
-    def __init__(self, name: str, interval_s: float, waits: str, stuck_after_s: float | None = None) -> None:
-        """``waits`` is the log message while the database is unavailable; for ``stuck_after_s`` see SteadyThread."""
+    def __init__(self, name: str, interval_s: float, waits: str, stuck_after_s: float = STUCK_AFTER_S) -> None:
+        """``waits`` is the log message while the database is unavailable; for ``stuck_after_s`` see SteadyThread.
+
+        Work in batches may take longer if it reports each batch by ``self._thread.beat()``.
+        """
         self._interval_s, self._waits = interval_s, waits
         self._thread = SteadyThread(name, self._run, stuck_after_s)
         self._stopping = self._thread.stopping

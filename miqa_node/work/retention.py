@@ -82,8 +82,12 @@ class Retention(RegularWork):
         """Free space now, because an image waits for it; False if retention is off or there is enough space."""
         if not (self._rules.enabled and self._is_short(self._objects.space())):
             return False
-        with self._turn:
-            self._make_space(self._space_needed(), time.monotonic() + RECLAIM_S)
+        until = time.monotonic() + RECLAIM_S
+        if self._turn.acquire(timeout=RECLAIM_S):  # the thread may be at it, and its work frees space, too
+            try:
+                self._make_space(self._space_needed(), until)
+            finally:
+                self._turn.release()
         return True
 
     def _space_needed(self) -> float:
@@ -132,6 +136,7 @@ class Retention(RegularWork):
 
     def _delete_marked(self) -> None:
         while True:
+            self._thread.beat()
             count, size = retention.delete_marked(self._database, self._objects, datetime.now(UTC), BATCH)
             metrics.RETENTION_REMOVED.inc(count)
             metrics.RETENTION_REMOVED_BYTES.inc(size)
@@ -147,6 +152,7 @@ class Retention(RegularWork):
         with self._database.begin() as transaction:
             upkeep.forget_requests(transaction, before)
         while not self._stopping.is_set():
+            self._thread.beat()
             with self._database.begin() as transaction:
                 if upkeep.forget_events(transaction, before, BATCH) < BATCH:
                     return

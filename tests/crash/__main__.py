@@ -27,7 +27,9 @@ from tests.crash.station import SOUND, Station, chests, noise
 from tests.unit.deliver.receiver import receiver
 
 GROWTH = 0.05
-"""By how much memory may grow from the middle of a soak to its end."""
+"""By how much memory, threads, files and disk may grow from the middle of a soak to its end."""
+RECOVERY_S = 30.0
+"""The longest time from a kill until a fresh image is reported."""
 SAMPLE_S = 10.0
 SOAK_PAUSE_S = 1.5
 """Of the scanner between two images, so that an hour holds more than a small hospital sends in a day."""
@@ -181,8 +183,9 @@ def _is_sound(result: dict[str, Any]) -> bool:
     if {name: result[name] for name in SOUND} != SOUND:
         return False
     if "end" not in result:
-        return True
-    grown = result["end"]["memory_mib"] / result["middle"]["memory_mib"] - 1.0
+        return bool(result["recovery_s"]["longest"] <= RECOVERY_S)
+    held = ("memory_mib", "threads", "files", "disk_mib")
+    grown = max(result["end"][name] / result["middle"][name] for name in held) - 1.0
     return grown <= GROWTH and not result["refused"] and not result["flagged"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import urllib.error
 import urllib.request
@@ -21,12 +22,15 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.role import NodeRole
 from miqa_node.errors import SettingsError
+from miqa_node.health import faults
 from miqa_node.node import Node
 from miqa_node.settings import Settings, load_settings
 from miqa_node.store import deliveries, instances
 from miqa_node.work.parts import RunningParts
 from tests.conftest import free_port
 from tests.waiting import wait_until
+
+QUALITY = Path(__file__).resolve().parents[2] / "models" / "quality-0.6.0"
 
 
 class Pacs:
@@ -182,6 +186,25 @@ def test_without_a_required_gpu_images_are_kept_but_the_node_is_not_ready(tmp_pa
         [digest] = _digests(node)
     with Node(settings_in(tmp_path)) as node:  # mended: what waited is assessed now
         wait_until(lambda: _verdict(node, digest) is not None)
+
+
+@pytest.mark.slow
+def test_a_node_that_began_without_its_models_judges_when_they_come_without_a_restart(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "RETRY_S", 0.5)
+    package = shutil.copytree(QUALITY, tmp_path / "models" / QUALITY.name)
+    graph, whole = package / "model.onnx", (QUALITY / "model.onnx").read_bytes()
+    graph.write_bytes(whole[:1000])
+    settings = settings_in(tmp_path, assess={"models_dir": str(package.parent), "landmarks_package": "off"})
+    with Node(settings) as node:
+        wait_until(lambda: get(node.web_port, "/readyz")[0] == 503)
+        assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
+        [digest] = _digests(node)
+        assert _verdict(node, digest) is None
+        graph.write_bytes(whole)
+        wait_until(lambda: _verdict(node, digest) is not None)
+        wait_until(lambda: get(node.web_port, "/readyz")[0] == 200)
 
 
 @pytest.mark.slow

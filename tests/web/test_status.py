@@ -6,7 +6,6 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from miqa_node.domain.policy import Verdict
-from miqa_node.observe import metrics
 from miqa_node.web.app import create_app
 from tests.web.staging import Stage
 
@@ -30,7 +29,13 @@ def test_ready(client: TestClient) -> None:
     answer = client.get("/readyz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "reasons": []})
-    assert metrics.REGISTRY.get_sample_value("miqa_ready") == 1
+
+
+def test_metrics_say_themselves_whether_the_node_is_ready(stage: Stage, client: TestClient) -> None:
+    """A site may scrape nothing but metrics, and be alerted by them."""
+    assert _samples(client)["miqa_ready", ""] == 1
+    stage.not_ready.append("No GPU.")
+    assert _samples(client)["miqa_ready", ""] == 0
 
 
 def test_not_ready_with_reasons(stage: Stage, client: TestClient) -> None:
@@ -40,7 +45,6 @@ def test_not_ready_with_reasons(stage: Stage, client: TestClient) -> None:
 
     assert answer.status_code == 503
     assert answer.json() == {"status": "not ready", "reasons": ["No GPU.", "The disk is full."]}
-    assert metrics.REGISTRY.get_sample_value("miqa_ready") == 0
 
 
 def test_gauges_come_from_the_database(stage: Stage, client: TestClient) -> None:

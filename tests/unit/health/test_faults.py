@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.domain.role import NodeRole
-from miqa_node.errors import ResourcesError
+from miqa_node.errors import ModelPackageError, ResourcesError
 from miqa_node.health import faults
 from miqa_node.health.faults import NodeFaults
 from miqa_node.node import Node
@@ -39,6 +39,7 @@ class SwitchedCanary:
 @pytest.fixture
 def canary(monkeypatch: pytest.MonkeyPatch) -> SwitchedCanary:
     monkeypatch.setattr(faults, "RETRY_S", 0.05)
+    metrics.PAUSED.set(0)
     return SwitchedCanary()
 
 
@@ -70,24 +71,51 @@ def test_without_a_working_canary_nothing_is_given_up_until_it_passes(canary: Sw
         judge.stop()
 
 
-def test_images_that_fail_alike_wait_for_a_canary_once(canary: SwitchedCanary) -> None:
-    judge = NodeFaults(canary.check, 3, 0.0)
-    judge.blame("a", "its worker died")
-    judge.blame("b", "its worker died")
-    with pytest.raises(ResourcesError, match="3 different images in a row"):
-        judge.blame("c", "its worker died")
+def test_images_that_fail_alike_wait_although_the_canary_passes_until_one_is_judged(canary: SwitchedCanary) -> None:
+    messages: list[str] = []
+    judge = NodeFaults(canary.check, 3, 0.0, messages.append)
     judge.start()
     try:
-        deadline = time.monotonic() + 30.0
-        while metrics.REGISTRY.get_sample_value("miqa_paused"):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        for image in "abcdef":
-            judge.blame(image, "its worker died")
-        for image in "ghijkl":
-            judge.blame(image, "")
+        for image in "abc":
+            judge.blame(image, "")  # damaged files: the canary decides
+        judge.blame("a", "its worker died")
+        judge.blame("b", "its worker died")
+        judge.blame("x", "a step failed again and again")  # another fault in between changes nothing
+        for image in "cde" * 3:
+            with pytest.raises(ResourcesError, match="different images in a row failed alike"):
+                judge.blame(image, "its worker died")
+            judge.admit()  # the others may still be judged, which would show that the node can
+        with pytest.raises(ResourcesError, match="5 different images"):
+            judge.check()
+        assert metrics.REGISTRY.get_sample_value("miqa_paused") == 1
+        wait_until(lambda: len(messages) == 1)
+        judge.succeeded()
+        judge.check()
+        assert metrics.REGISTRY.get_sample_value("miqa_paused") == 0
+        wait_until(lambda: len(messages) == 2)
+        judge.blame("f", "its worker died")
     finally:
         judge.stop()
+    assert messages[1] == ""
+
+
+def test_images_that_fail_alike_do_not_wait_for_ever(canary: SwitchedCanary) -> None:
+    judge = NodeFaults(canary.check, 2, 0.0, hold_s=0.2)
+    judge.blame("a", "its worker died")
+    with pytest.raises(ResourcesError):
+        judge.blame("b", "its worker died")
+    time.sleep(0.3)
+    judge.blame("b", "its worker died")
+    judge.check()
+
+
+def test_a_canary_that_cannot_be_judged_for_any_reason_pauses(canary: SwitchedCanary) -> None:
+    def broken() -> None:
+        raise ModelPackageError("The card is missing.")
+
+    judge = NodeFaults(broken, 3, 0.0)
+    with pytest.raises(ResourcesError, match="The card is missing"):
+        judge.blame("a", "")
 
 
 def test_a_canary_is_judged_at_intervals(canary: SwitchedCanary) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import itertools
 import os
 import re
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,8 @@ from miqa_node.health import supervisor
 from miqa_node.health.supervisor import Supervisor
 from miqa_node.node import Node
 from miqa_node.observe.steady_thread import SteadyThread
+from miqa_node.work import indexing, queue_threads
+from miqa_node.work.queue_threads import QueueThreads
 from tests.conftest import ROOT, free_port
 from tests.unit.test_node import Pacs, get, settings_in, store
 from tests.waiting import wait_until
@@ -64,20 +69,25 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "LOOK_S", 0.1)
+    monkeypatch.setattr(indexing, "INTERVAL_S", 0.2)
     archive = Pacs()
     hopeless: list[str] = []
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{archive.port}")
     names = (
         *("canary", "retention", "counting", "series-watch", "study-watch", "heartbeat", "roll-call"),
         *("chosen-models", "lanes", "lane-PACS-0", "storage-scp-plain"),
-        *("audit", "senders", "commitment-reports", "folder-watch", "health", "web"),
+        *("audit", "senders", "commitment-reports", "folder-watch", "health", "web", "children", "shadow"),
+        *("destination-watch", "archive-watch", "amendment-watch", "indexing"),
     )
     (tmp_path / "watched").mkdir()
     watch = {"folder": str(tmp_path / "watched"), "interval_s": 0.2}
     with Node(settings_in(tmp_path, watch=watch, **OFTEN), [destination], on_hopeless=hopeless.append) as node:
+        steady = [one for one in gc.get_objects() if isinstance(one, SteadyThread) and threads(one.name)]
+        assert {one.name for one in steady} == {*names, "supervisor"} - {"lane-PACS-0"}, "one is not ended here"
         before = {name: threads(name) for name in names}
         for name, (thread,) in before.items():
             kill(thread)
+            node._shadow._offered.set()  # the only one that waits without a limit
             assert wait_until(lambda thread=thread: not thread.is_alive(), LIMIT_S), name  # type: ignore[misc]
         for name in names:
             assert wait_until(lambda name=name: len(threads(name)) == 1, LIMIT_S), name  # type: ignore[misc]
@@ -87,6 +97,31 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     archive.server.shutdown()
     assert hopeless == []
     assert not any(threads(name) for name in names)
+
+
+@pytest.mark.parametrize("database_answers", [True, False])
+def test_a_queue_that_does_not_look_for_jobs_hangs_unless_there_is_no_database(
+    database_answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_threads, "STUCK_AFTER_S", 0.2)
+    polls = itertools.count()
+    latest = [0]
+
+    def check() -> None:
+        if not database_answers:
+            raise ResourcesError("The database does not answer.")
+
+    queue = QueueThreads(lambda: latest[0], check)
+    for _ in range(3):
+        latest[0] = next(polls)
+        time.sleep(0.15)
+        assert queue.trouble() == ""
+    for _ in range(3):
+        time.sleep(0.15)
+        reason = queue.trouble()
+    assert ("hangs" in reason) is database_answers
+    latest[0] = next(polls)
+    assert queue.trouble() == ""
 
 
 def test_a_part_that_ended_is_a_reason_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
 from miqa_node.store.retention import AgeLimits
+from miqa_node.work import retention as work_retention
 from miqa_node.work.retention import Retention
 from tests.unit.store.making import NOW, digest, header, received, study
 
@@ -395,3 +397,20 @@ def test_the_forecast_is_a_metric(shelf: Shelf) -> None:
     Retention(shelf.database, shelf.objects, settings).look()
     forecast = metrics.REGISTRY.get_sample_value("miqa_store_days_until_full")
     assert forecast == pytest.approx(2.0, rel=0.1)
+
+
+def test_a_sender_waits_a_limited_time_for_retention_that_is_at_work(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_retention, "RECLAIM_S", 0.3)
+    tables: Any = {
+        "node": {"data_dir": shelf.folder},
+        "store": {"min_free_bytes": 1 << 60},  # more than any disk has: it is always short
+        "retention": {"enabled": True, "min_free_percent": 5},
+    }
+    work = Retention(shelf.database, shelf.objects, load_settings(**tables))
+    begin = time.monotonic()
+    with work._turn:
+        assert work.reclaim() is True
+    assert 0.3 <= time.monotonic() - begin < 5.0
+    assert work.reclaim() is True
