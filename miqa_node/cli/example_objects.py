@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
-from pydicom.uid import (
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    ExplicitVRLittleEndian,
-)
 
 from miqa_node.assess.enhance.enhancer import Enhancer
+from miqa_node.cli.example_images import ExampleSource, bare_radiograph, ct_slice, full_radiograph, mr_slice
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.domain.codes import POSITIONING, Code
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import Finding, FindingName, quality_score
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
@@ -27,6 +24,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.review import Review
+from miqa_node.domain.series import MeasurementMask
 from miqa_node.domain.worklist import Resolution
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
@@ -34,74 +32,18 @@ from miqa_node.report import (
     Confirmation,
     MadeObject,
     ReportedImage,
+    ReportedSeries,
     ReportSettings,
+    ReportSubject,
     amend_objects,
     make_objects,
     rejection_note,
 )
 from miqa_node.report.outputs.base import OUTPUTS
-from miqa_node.report.uids import derive_uid
 from miqa_node.settings import load_settings
 from miqa_node.taxonomy.lookup import finding_names, reason_code
 
 _CELLS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleSource:
-    """An invented chest radiograph; a ``full`` one has what a modality with a worklist fills in."""
-
-    name: str
-    rows: int
-    columns: int
-    full: bool
-    assessed_at: datetime
-    present: tuple[FindingName, ...]
-
-    def write(self, folder: Path) -> Path:
-        """The DICOM file."""
-        ds = Dataset()
-        for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
-            setattr(ds, keyword, derive_uid("example", self.name, keyword))
-        ds.PatientName = ds.PatientID = ds.PatientBirthDate = ds.PatientSex = ds.AccessionNumber = ds.StudyID = ""
-        ds.StudyDate = ds.StudyTime = ds.ReferringPhysicianName = ""
-        ds.ImageType = ["ORIGINAL", "PRIMARY", ""]
-        if not self.full:
-            ds.SOPClassUID, ds.Modality = ComputedRadiographyImageStorage, "CR"
-            ds.BodyPartExamined, ds.PatientOrientation = "ABDOMEN", ["R", "F"]
-        else:
-            ds.SOPClassUID, ds.Modality = DigitalXRayImageStorageForPresentation, "DX"
-            ds.BodyPartExamined, ds.ViewPosition, ds.PatientOrientation = "CHEST", "PA", ["L", "F"]
-            ds.PresentationIntentType = "FOR PRESENTATION"
-            ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Example^One", "E1", "19700101", "O"
-            ds.StudyDate, ds.StudyTime, ds.AccessionNumber, ds.StudyID = "20260102", "120000", "A1", "S1"
-            ds.ReferringPhysicianName, ds.ImageLaterality, ds.BurnedInAnnotation = "Example^Two", "U", "NO"
-            ds.ImagerPixelSpacing, ds.SpecificCharacterSet = [0.7, 0.7], "ISO_IR 100"
-            ds.ShutterShape, ds.ShutterLeftVerticalEdge, ds.ShutterRightVerticalEdge = (
-                "RECTANGULAR",
-                4,
-                self.columns - 4,
-            )
-            ds.ShutterUpperHorizontalEdge, ds.ShutterLowerHorizontalEdge = 4, self.rows - 4
-            ds.LossyImageCompression, ds.LossyImageCompressionRatio = "01", "10"
-            ds.LossyImageCompressionMethod = "ISO_10918_1"
-            ds.WindowCenter, ds.WindowWidth, ds.VOILUTFunction = "2000", "3000", "LINEAR"
-            ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "US"
-        ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PhotometricInterpretation = (
-            self.rows,
-            self.columns,
-            1,
-            "MONOCHROME2" if self.full else "MONOCHROME1",
-        )
-        ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-        y, x = np.mgrid[0 : 1 : self.rows * 1j, 0 : 1 : self.columns * 1j]
-        ds.PixelData = (4000 * np.abs(np.sin(9 * x) * np.cos(7 * y))).astype("<u2").tobytes()
-        ds["PixelData"].VR = "OW"
-        ds.file_meta = FileMetaDataset()
-        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        path = folder / f"{self.name}.dcm"
-        ds.save_as(path, enforce_file_format=True)
-        return path
 
 
 SOURCES = (
@@ -109,7 +51,7 @@ SOURCES = (
         "full",
         96,
         80,
-        full=True,
+        full_radiograph,
         assessed_at=datetime(2026, 1, 2, 12, 0, 1, tzinfo=UTC),
         present=(FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR),
     ),
@@ -117,9 +59,29 @@ SOURCES = (
         "bare",
         72,
         120,
-        full=False,
+        bare_radiograph,
         assessed_at=datetime(2026, 3, 4, 15, 1, 2, tzinfo=UTC),
         present=(FindingName.FOREIGN_OBJECT,),
+    ),
+    ExampleSource(
+        "CT",
+        64,
+        88,
+        ct_slice,
+        assessed_at=datetime(2026, 5, 6, 16, 2, 3, tzinfo=UTC),
+        present=(FindingName.FOREIGN_OBJECT,),
+        slices=3,
+        marked=("metal_share", "truncation"),
+    ),
+    ExampleSource(
+        "MR",
+        104,
+        56,
+        mr_slice,
+        assessed_at=datetime(2026, 7, 8, 17, 3, 4, tzinfo=UTC),
+        present=(FindingName.MOTION_BLUR,),
+        slices=3,
+        marked=("mr_wrap",),
     ),
 )
 
@@ -129,30 +91,51 @@ def example_objects() -> dict[str, list[tuple[Dataset, Dataset]]]:
     by_kind: dict[str, list[tuple[Dataset, Dataset]]] = {}
     with TemporaryDirectory() as folder:
         for source in SOURCES:
-            path = source.write(Path(folder))
-            image = dcmread(path, stop_before_pixels=True)
-            for made in _made_of(source, path):
+            paths = source.write(Path(folder))
+            image = dcmread(paths[0], stop_before_pixels=True)
+            of_series = _made_of_series(source, paths) if len(paths) > 1 else ()
+            for made in (*_made_of_image(source, paths[0]), *of_series):
                 by_kind.setdefault(made.kind, []).append((dcmread(BytesIO(made.data)), image))
     return by_kind
 
 
-def _made_of(source: ExampleSource, path: Path) -> Iterator[MadeObject]:
-    assessment = _assessment(source, path)
-    reasons = tuple(
-        Reason(name, f"{name}: probability 0.90, severity 0.60", reason_code(name), Verdict.REJECT)
-        for name in source.present
-    )
+def _made_of_image(source: ExampleSource, path: Path) -> Iterator[MadeObject]:
+    reasons = [(str(name), f"{name}: probability 0.90, severity 0.60", reason_code(name)) for name in source.present]
     maps = SaliencyMaps({name: _peak(0.3 + 0.3 * n, 0.6) for n, name in enumerate(source.present)})
-    verdict = Disposition(Verdict.REJECT, reasons, "2026-01", "chest")
     subject = ReportedImage(
         path, maps, decode=lambda: _pixels(path), enhance=lambda p: Enhancer(load_settings()).enhance(p, "clahe")
+    )
+    return _made_of(source, [path], subject, _assessment(source, path), reasons)
+
+
+def _made_of_series(source: ExampleSource, paths: Sequence[Path]) -> Iterator[MadeObject]:
+    """Of measurements that mark the first two slices."""
+    measurements = tuple(Measurement(name, 12.5, "%") for name in source.marked)
+    assessment = replace(_assessment(source, paths[0]), findings=(), score=None, model=None, measurements=measurements)
+    reasons = [(name, f"{name} 12.5 % is above 10 %", POSITIONING) for name in source.marked]
+    mask = np.zeros((source.rows, source.columns), bool)
+    mask[source.rows // 4 : source.rows // 2, source.columns // 4 : source.columns // 2] = True
+    masks = [MeasurementMask.of(name, index, mask) for name in source.marked for index in range(2)]
+    subject = ReportedSeries([(path, 0) for path in paths], masks, decode=lambda path, _frame: _pixels(path))
+    return _made_of(source, paths, subject, assessment, reasons)
+
+
+def _made_of(
+    source: ExampleSource,
+    paths: Sequence[Path],
+    subject: ReportSubject,
+    assessment: Assessment,
+    reasons: Iterable[tuple[str, str, Code]],
+) -> Iterator[MadeObject]:
+    verdict = Disposition(
+        Verdict.REJECT, tuple(Reason(*reason, Verdict.REJECT) for reason in reasons), "2026-01", "example"
     )
     own = {plugin.name for plugin in OUTPUTS.plugins() if plugin.built_in}
     kinds = [kind for kind in output_kinds() if kind in own and kind != ResultKind("REJECTION")]
     yield from make_objects(subject, assessment, verdict, kinds=kinds)
     review = Review(1, "Example^Three", source.assessed_at, Resolution.CONFIRMED, source.name, source.present[:1])
     yield from amend_objects(subject, assessment, verdict, review, ReportSettings(), kinds, ())
-    yield rejection_note([path], assessment, Confirmation("Example^Three", source.assessed_at, "111210", source.name))
+    yield rejection_note(paths, assessment, Confirmation("Example^Three", source.assessed_at, "111210", source.name))
 
 
 def _assessment(source: ExampleSource, path: Path) -> Assessment:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
 from pydicom.uid import UID, AllTransferSyntaxes, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, build_role
 from pynetdicom.association import Association
@@ -22,8 +24,10 @@ from miqa_node.cli.integration import integration_page
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import PLAIN_SYNTAXES
 from miqa_node.receive.scp import StorageScp
+from miqa_node.report import MadeObject
 from miqa_node.settings import load_settings, share_dir
 from tests.unit.report.making import everything
+from tests.unit.volume.flagged import flagged_series
 
 PAGE = share_dir("config").parent / "docs" / "reference" / "conformance.md"
 ANNEX_N = """\
@@ -183,25 +187,63 @@ def test_extended_negotiation_is_answered_as_stated(port: int) -> None:
     association.release()
 
 
+@pytest.fixture(scope="module")
+def tables() -> dict[str, dict[tuple[str, ...], tuple[str, str]]]:
+    """(value, presence) by the path of tags to an attribute, by kind."""
+    return {kind: _by_path(attribute_table(examples)) for kind, examples in example_objects().items()}
+
+
+def _by_path(table: list[tuple[str, str, str, str, str, str]]) -> dict[tuple[str, ...], tuple[str, str]]:
+    rows: dict[tuple[str, ...], tuple[str, str]] = {}
+    path: tuple[str, ...] = ()
+    for name, tag, _, value, presence, _ in table:
+        path = (*path[: len(name) - len(name.lstrip(">"))], tag)
+        rows[path] = value, presence
+    return rows
+
+
+def _of_image(name: str) -> Callable[[Path], Sequence[MadeObject]]:
+    path = get_testdata_file(f"{name}.dcm")
+    assert isinstance(path, str), f"{name} is not among the samples"
+    return lambda _folder: everything(Path(path))
+
+
+FLAGGED: dict[str, Callable[[Path], Sequence[MadeObject]]] = {
+    **{name: _of_image(name) for name in ("RG3_UNCR", "CT_small", "MR_small")},
+    **{f"{modality} series": partial(flagged_series, modality=modality) for modality in ("CT", "MR")},
+}
+
+
 @pytest.mark.slow
-def test_the_attribute_tables_hold_what_other_images_give(samples: Path) -> None:
-    """Of objects of a real image: each attribute is in the table of its kind, or copied with patient and study."""
-    tables = {kind: attribute_table(examples) for kind, examples in example_objects().items()}
+@pytest.mark.parametrize("subject", FLAGGED)
+def test_the_attribute_tables_hold_what_other_images_give(
+    subject: str, tables: dict[str, dict[tuple[str, ...], tuple[str, str]]], tmp_path: Path
+) -> None:
+    """Of objects of another image or series: each attribute is in the table of its kind, or copied as the page says."""
     assert set(tables) >= {"SR", "SEG", "KOS", "GSPS", "SC", "SEG_FRACTIONAL", "SEG_LABELMAP", "PDF", "REJECTION"}
-    for made in everything(samples / "RG3_UNCR.dcm"):
-        if made.kind == "ENHANCED":  # keeps what its source has
+    made = [one for one in FLAGGED[subject](tmp_path) if one.kind != "ENHANCED"]  # which keeps what its source has
+    assert {one.kind for one in made} >= {"SR", "SEG", "SEG_LABELMAP", "KOS", "SC", "PDF"}
+    for one in made:
+        _compare(dcmread(BytesIO(one.data)), (), tables[one.kind], one.kind)
+
+
+def _compare(ds: Dataset, path: tuple[str, ...], rows: dict[tuple[str, ...], tuple[str, str]], kind: str) -> None:
+    there = set()
+    for element in ds:
+        here = (*path, f"({element.tag.group:04X},{element.tag.element:04X})")
+        if not path and element.tag in INHERITED and here not in rows:
             continue
-        rows = {tag: (value, presence) for name, tag, _, value, presence, _ in tables[made.kind] if name[0] != ">"}
-        ds = dcmread(BytesIO(made.data))
-        for element in ds:
-            tag = f"({element.tag.group:04X},{element.tag.element:04X})"
-            if tag not in rows:
-                assert element.tag in INHERITED, (made.kind, element.keyword)
-            elif rows[tag][0] and element.keyword != "PhotometricInterpretation":
-                assert str(element.value) == rows[tag][0] or element.VM > 1, (made.kind, element.keyword)
-        always = {tag for tag, (_, presence) in rows.items() if presence in ("ALWAYS", "EMPTY", "VNAP")}
-        there = {f"({element.tag.group:04X},{element.tag.element:04X})" for element in ds}
-        assert always <= there, (made.kind, always - there)
+        assert here in rows, (kind, here, element.keyword)
+        value, presence = rows[here]
+        there.add(here)
+        assert not (presence == "ALWAYS" and element.is_empty), (kind, element.keyword)
+        if value and element.VM <= 1:
+            assert str(element.value) == value, (kind, element.keyword)
+        if element.VR == "SQ" and any(other[: len(here)] == here != other for other in rows):
+            for item in element.value:
+                _compare(item, here, rows, kind)
+    always = {here for here, (_, presence) in rows.items() if here[:-1] == path and presence != "ANAP"}
+    assert always <= there, (kind, always - there)
 
 
 def test_the_integration_statement_is_that_of_this_code() -> None:
