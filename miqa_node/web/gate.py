@@ -17,11 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from miqa_node.analysis.log_reader import MAX_BYTES
 from miqa_node.domain.access import Permission
+from miqa_node.errors import MiqaError
 from miqa_node.settings import WebSettings
 from miqa_node.web.access import SAFE_METHODS, Needs, identify, permission_of
 from miqa_node.web.connections import ADMITTED
 from miqa_node.web.page import NO_PERMISSION_NAMED, Page
-from miqa_node.web.problems import answer_http_error
+from miqa_node.web.problems import answer_error
 from miqa_node.web.security import CSV_TYPE, STOW_TYPE, UPLOAD_TYPE, content_type
 from miqa_node.web.services import WebServices
 
@@ -43,8 +44,8 @@ class BodyGate:
         try:
             permission = await self._admit(request)
             limit = self._limit(scope, permission)
-        except HTTPException as refusal:
-            await (await answer_http_error(request, refusal))(scope, receive, send)
+        except (HTTPException, MiqaError) as refusal:
+            await (await answer_error(request, refusal))(scope, receive, send)
             return
         await self._app(scope, _limited(receive, *limit), send)
 

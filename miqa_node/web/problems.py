@@ -73,8 +73,8 @@ class Problem(BaseModel):
 
 def handle_errors(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
-    app.add_exception_handler(MiqaError, _on_miqa_error)
-    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(MiqaError, answer_error)
+    app.add_exception_handler(HTTPException, answer_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_bug)
 
@@ -86,10 +86,10 @@ def problem(status: int, detail: str, *, errors: list[dict[str, str]] | None = N
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of an operation's errors."""
-    schema = Problem.model_json_schema()
+    """The documentation of an operation's errors, and of answers without a body."""
+    content = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
     return {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        status: {"description": HTTPStatus(status).phrase, **(content if status >= HTTPStatus.BAD_REQUEST else {})}
         for status in statuses
     }
 
@@ -114,13 +114,11 @@ def sign_in_address(request: Request) -> str:
     return "/sign-in" if target == "/" else "/sign-in?" + urlencode({"next": target})
 
 
-async def _on_miqa_error(request: Request, error: Exception) -> Response:
-    status = next((s for kind, s in _STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return _answer(request, status, str(error))
-
-
-async def answer_http_error(request: Request, error: Exception) -> Response:
-    """The answer to an error with a status."""
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The answer to an error of this program, or to one with a status."""
+    if isinstance(error, MiqaError):
+        status = next((s for kind, s in _STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _answer(request, status, str(error))
     if not isinstance(error, HTTPException):
         raise error
     reason = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
 from miqa_node.domain.access import Permission, Role
 from miqa_node.local import LocalResult
@@ -96,6 +97,19 @@ def test_a_program_without_the_permission_is_answered_before_the_body(
     port, _ = open_node()
 
     assert status(send(port, sockets, head("/predict", FORM, 500_000_000, **token)).recv(4096)) == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/api/dicom-web/studies", TYPE), ("/api/v1/worklist/1.2.3/claim", "application/json")]
+)
+def test_a_database_that_does_not_answer_the_gate_is_503(
+    stage: Stage, open_node: Open, sockets: ExitStack, path: str, kind: str
+) -> None:
+    port, _ = open_node()
+    with stage.services.database.begin() as transaction:
+        transaction.execute(sa.text("ALTER TABLE users RENAME TO away"))
+
+    assert status(send(port, sockets, head(path, kind, 600)).recv(4096)) == 503
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/welcome/secret", "/people"])
