@@ -29,7 +29,10 @@ from miqa_node.store import census, reject_logs, rollup, views
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 
-app = typer.Typer(no_args_is_help=True, help="Reject analysis and model watch: show, report, export, import.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Reject analysis and model watch: rejects, model, report, export, import, logs, remove-log, mappings.",
+)
 
 Month = Annotated[str, typer.Option(metavar="YYYY-MM", help="A whole month; default is the last 30 days.")]
 MOST_PRINTED = 12

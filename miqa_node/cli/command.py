@@ -53,8 +53,59 @@ class CommandGroup(TyperGroup):
                 raise ResourcesError(
                     f"The command {plugin.name} of {plugin.distribution} is unavailable: {plugin.unavailable}"
                 )
-        name, command, rest = super().resolve_command(ctx, args)
-        return name, command.load() if isinstance(command, _Entry) else command, rest
+        name, entry, rest = super().resolve_command(ctx, args)
+        command = entry.load() if isinstance(entry, _Entry) else entry
+        _show_no_types(command, ctx)
+        return name, command, rest
+
+    def get_params(self, ctx: Any) -> Any:
+        """The options of the program itself."""
+        return _without_types(super().get_params(ctx))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what is wrong with a value is said in words."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = reason_of(error)
+            raise
+
+
+def reason_of(error: typer.BadParameter) -> str:
+    """Why a value was refused. Typer reads values with pydantic, whose sentences are for programmers."""
+    errors = getattr(error.__cause__, "errors", list)()
+    if not errors:
+        return error.message
+    first = errors[0]
+    if first["type"] == "value_error":
+        return error.message.removeprefix("Value error, ")
+    return _REASONS.get(first["type"], _NOT_SUCH_A_VALUE).format(value=first["input"], **first.get("ctx", {}))
+
+
+_NOT_SUCH_A_VALUE = "{value!r} is not such a value."
+_REASONS = {
+    "int_parsing": "{value!r} is not a whole number.",
+    "int_parsing_size": "{value!r} has too many digits.",
+    "int_from_float": "{value!r} is not a whole number.",
+    "float_parsing": "{value!r} is not a number.",
+    "greater_than_equal": "{value!r} is too small; the least is {ge}.",
+    "less_than_equal": "{value!r} is too large; the most is {le}.",
+}
+"""By pydantic's name of the error."""
+
+
+def _show_no_types(command: Any, ctx: Any) -> None:
+    """Let help show ``--json`` and ``FILE``, not ``--json <bool>`` and ``FILE <path>``, here and below."""
+    _without_types(command.get_params(ctx))
+    for one in getattr(command, "commands", {}).values():
+        _show_no_types(one, ctx)
+
+
+def _without_types(parameters: list[Any]) -> list[Any]:
+    for one in parameters:
+        if getattr(one, "is_flag", False) or one.param_type_name == "argument":
+            one.display_type_rich = lambda ctx: None  # noqa: ARG005 - Typer names it
+    return parameters
 
 
 def commands_of(path: str, group: Any) -> Iterator[tuple[str, Any]]:

@@ -68,7 +68,7 @@ DELIVERIES = Command(
     "Deliveries of results: list, show, hold, release, resend, cancel.", "miqa_node.cli.deliveries:app", _LOOK, order=9
 )
 WORKLIST = Command(
-    "Flagged studies: list, show, claim, assign, release, comment, resolve, reopen, correct.",
+    "Flagged studies: list, views, show, claim, assign, release, comment, resolve, reopen, correct.",
     "miqa_node.cli.worklist:app",
     _LOOK,
     order=10,
@@ -81,11 +81,15 @@ REASSESS = Command(
 )
 PHANTOMS = Command("Series of phantoms: list, patient, phantom.", "miqa_node.cli.phantoms:app", _LOOK, order=10)
 ANALYSIS = Command(
-    "Reject analysis and model watch: show, report, export, import.", "miqa_node.cli.analysis:app", _LOOK, order=11
+    "Reject analysis and model watch: rejects, model, report, export, import, logs, remove-log, mappings.",
+    "miqa_node.cli.analysis:app",
+    _LOOK,
+    order=11,
 )
 LABELS = Command("Labels given by people: list, export, import.", "miqa_node.cli.labels:app", _LOOK, order=12)
 MODELS = Command(
-    "Model packages: list, check, activate, roll back, compare, describe, sign.",
+    "Models: list, check, activate, rollback, history, shadow, compare, baseline, card, certificate, pack, sign, "
+    "verify.",
     "miqa_node.cli.models:app",
     _MODELS,
     order=13,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from miqa_node.analysis.feedback import feedback as of_reviewers
 from miqa_node.analysis.marks import Fidelity, Pixels, fidelity
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.enhance.likeness import psnr_db, ssim
-from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.cli.store import check_exists
 from miqa_node.domain.instance import InstanceDigest
@@ -30,12 +30,10 @@ from miqa_node.store.census import Period
 from miqa_node.store.database import Database
 from miqa_node.web.html import render
 
-DAY = "%Y-%m-%d"
-
 
 def feedback(
-    since: Annotated[datetime | None, typer.Option(metavar="DATE", formats=[DAY], help="First day of labels.")] = None,
-    until: Annotated[datetime | None, typer.Option(metavar="DATE", formats=[DAY], help="Last day of labels.")] = None,
+    since: Annotated[date | None, typer.Option(parser=read_day, metavar="DATE", help="First day of labels.")] = None,
+    until: Annotated[date | None, typer.Option(parser=read_day, metavar="DATE", help="Last day of labels.")] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Also write a self-contained HTML page.")
     ] = None,
@@ -59,8 +57,8 @@ def feedback(
     quiet_logs(settings)
     check_exists(settings)
 
-    first = (since or datetime(2000, 1, 1, tzinfo=UTC)).date()
-    last = (until or datetime.now(UTC)).date()
+    first = since or date(2000, 1, 1)
+    last = until or datetime.now(UTC).date()
     database, objects = open_store(settings)
     try:
         with database.begin() as transaction:

@@ -24,7 +24,9 @@ from miqa_node.errors import MiqaError, NotFoundError
 from miqa_node.settings import Settings
 
 app = typer.Typer(
-    no_args_is_help=True, help="Model packages: list, check, activate, roll back, compare, describe, sign."
+    no_args_is_help=True,
+    help="Models: list, check, activate, rollback, history, shadow, compare, baseline, card, certificate, pack, sign, "
+    "verify.",
 )
 app.command()(model_choice.activate)
 app.command()(model_choice.rollback)

@@ -72,6 +72,7 @@ def cli_page(root: Any) -> str:
         "variable `MIQA_<TABLE>__<KEY>`; see [Configuration](configuration.md). What wins, from the strongest: flag,",
         "environment, file, default. On a terminal commands print tables, colours and progress bars; elsewhere",
         "tab-separated text; with `--json` the same objects as the [REST interface](api.md).",
+        "`miqa-node --install-completion` lets the shell complete commands, options and values.",
         "",
         "## Exit codes",
         "",

@@ -22,7 +22,8 @@ from miqa_node.store.objects import objects_of
 from miqa_node.web.worklist_form import read_form
 
 app = typer.Typer(
-    no_args_is_help=True, help="Flagged studies: list, show, claim, assign, release, comment, resolve, reopen, correct."
+    no_args_is_help=True,
+    help="Flagged studies: list, views, show, claim, assign, release, comment, resolve, reopen, correct.",
 )
 
 StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
