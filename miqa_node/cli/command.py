@@ -73,7 +73,7 @@ class CommandGroup(TyperGroup):
 
 def reason_of(error: typer.BadParameter) -> str:
     """Why a value was refused. Typer reads values with pydantic, whose sentences are for programmers."""
-    errors = getattr(error.__cause__, "errors", list)()
+    errors: list[Any] = getattr(error.__cause__, "errors", list)()
     if not errors:
         return error.message
     first = errors[0]

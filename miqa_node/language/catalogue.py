@@ -115,7 +115,8 @@ def _reworded(text: str, language: str) -> str:
         if match is not None:
             values = (_reworded(value, language) for value in match.groups())
             return translation.format(**dict(zip(names, values, strict=True)))
-    return text
+    subject, colon, reason = text.partition(": ")
+    return f"{subject}{colon}{_reworded(reason, language)}" if reason else text
 
 
 @cache
@@ -128,7 +129,10 @@ def _patterns(language: str) -> Sequence[tuple[re.Pattern[str], Sequence[str], s
         if isinstance(text, str) and "{" in text and "<" not in text
     }
     bare = {text: _VALUE.sub("", text) for text in templates}
-    ordered = sorted((text for text in templates if _WORD.search(bare[text])), key=lambda text: -len(bare[text]))
+    ordered = sorted(
+        (text for text in templates if _WORD.search(bare[text])),
+        key=lambda text: (-len(bare[text]), -text.count("{")),
+    )
     return [
         (re.compile(_ESCAPED.sub("(.*?)", re.escape(text)), re.DOTALL), _VALUE.findall(text), templates[text])
         for text in ordered

@@ -12,6 +12,8 @@ from fastapi.testclient import TestClient
 from miqa_node.domain.access import Role
 from miqa_node.domain.operations import DestinationCheck
 from miqa_node.errors import DeliveryError
+from miqa_node.receive.admission import Admission, Caller
+from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, destination_checks, senders
 from miqa_node.store.senders import SenderBook
 from miqa_node.web.services import ALARMS_AGE_S
@@ -19,6 +21,7 @@ from tests.web.people import PASSWORD, add_account
 from tests.web.staging import Stage, csrf
 
 DO = {"actor": "mara"}
+REFUSED = "PACS@10.0.0.5:104: the connection was refused, or the association aborted."
 HERE = {"origin": "http://localhost:8080"}
 
 
@@ -37,16 +40,19 @@ def destination(client: TestClient) -> dict[str, object]:
 def test_a_destination_that_fails_for_one_process_is_an_alarm_with_the_error(stage: Stage, client: TestClient) -> None:
     stage.add(1, at=datetime.now(UTC))
     check(stage, answers=True, node="a")
-    check(stage, answers=False, node="b", detail="PACS@10.0.0.5:104 refuses the connection.")
+    check(stage, answers=False, node="b", detail=REFUSED)
 
     assert destination(client)["health"] == "failing"
     banner = client.get("/operations/alarms").text
     assert "PACS fails" in banner
-    assert "1 delivery waits. PACS@10.0.0.5:104 refuses the connection." in banner
+    assert f"1 delivery waits. {REFUSED}" in banner
     client.cookies.set("miqa_language", "de")
     banner = client.get("/operations/alarms").text
     assert "PACS ist gestört" in banner
-    assert "1 Zustellung wartet." in banner
+    assert "1 Zustellung wartet. PACS@10.0.0.5:104: die Verbindung wurde verweigert" in banner
+    assert "PACS@10.0.0.5:104: die Verbindung wurde verweigert oder die Assoziation abgebrochen." in (
+        client.get("/operations").text
+    )
     client.cookies.clear()
     page = client.get("/operations").text
     assert "Fails since" in page
@@ -159,6 +165,23 @@ def test_readers_see_the_page_and_only_administrators_change_anything(stage: Sta
 def test_the_numbers_of_the_worklist_lead_on(stage: Stage, client: TestClient) -> None:
     stage.add(1)
     assert 'href="/operations#destinations" aria-label="1 deliveries waiting"' in client.get("/").text
+
+
+def test_why_a_sender_was_refused_is_german(stage: Stage, client: TestClient) -> None:
+    book = SenderBook(stage.services.database)
+    book.note("CT1", "10.0.0.9", *_refusal(Caller("CT1", "MIQA", "10.0.0.9", "10.0.0.1")))
+    book.write()
+    client.cookies.set("miqa_language", "de")
+
+    page = client.get("/operations").text
+
+    assert "Sein AE-Titel und seine Adresse stehen nicht auf der Liste der Gegenstellen" in page
+    assert "„CT1@10.0.0.9“ in dicom.allowed_peers eintragen" in page
+
+
+def _refusal(caller: Caller) -> tuple[str, str]:
+    rejection, hint = Admission(load_settings().dicom).judge(caller) or pytest.fail("it was admitted")
+    return rejection.words, hint
 
 
 def test_strangers_do_not_push_senders_out(stage: Stage) -> None:

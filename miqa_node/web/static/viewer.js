@@ -311,7 +311,7 @@ class Viewer {
       const label = document.createElement("label");
       label.textContent = `${say("Region {number} is", { number: index + 1 })} `;
       const choice = document.createElement("select");
-      choice.append(new Option("not named", ""), ...findings().map(([name, words]) => new Option(words, name)));
+      choice.append(new Option(say("not named"), ""), ...findings().map(([name, words]) => new Option(words, name)));
       choice.value = region.finding;
       choice.addEventListener("change", () => {
         region.finding = choice.value;

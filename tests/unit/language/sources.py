@@ -7,6 +7,7 @@ takes out what nobody says any more.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -89,7 +90,35 @@ SHOWN_ERRORS = (
     ),
 )
 """Modules whose errors people read on pages; those of programs and of the command line are English."""
-NOT_SHOWN = {"ValueError", "SettingsError", "TypeError", "TimeoutError", "DecodeError", "UnansweredError"}
+SHOWN_REASONS = (
+    *(path for path in sorted((ROOT / "deliver").rglob("*.py")) if path.name != "destinations.py"),
+    *(
+        ROOT / f"{name}.py"
+        for name in (
+            "health/canary",
+            "health/faults",
+            "imaging/children",
+            "imaging/decode",
+            "node",
+            "observe/recent_check",
+            "observe/steady_thread",
+            "receive/admission",
+            "receive/pending",
+            "store/database",
+            "store/objects",
+        )
+    ),
+)
+"""Modules that say why a destination, a sender or the node itself fails; the operations page and the banner show it."""
+NOT_SHOWN = {
+    "ValueError",
+    "SettingsError",
+    "TypeError",
+    "TimeoutError",
+    "AssertionError",
+    "DecodeError",
+    "UnansweredError",
+}
 
 WORDS = (
     "retake done",
@@ -205,15 +234,18 @@ REASONS = (
     "{action} by {actor}",
     "{name} fails",
     "{name} is behind",
+    "{name} failed: {error}.",
+    "Calling AE title not recognised",
+    "Called AE title not recognised",
+    "Application context name not supported",
+    "Protocol version not supported",
+    "Temporary congestion",
+    "Local limit exceeded",
     "{count} deliveries wait.",
     "1 delivery waits.",
     "No running process sends there.",
     "Nothing is sent to {destination} until it is released.",
     "{destination} is sent to again.",
-    "its AE title and address are not on the list of peers",
-    "it called another AE title than this node's",
-    "the node could not take it at that moment",
-    "too many associations were open",
     "The value of {fields} is not valid. Go back, correct it and try again.",
     "The node's log has the details.",
     "This address takes {allowed}, not {method}.",
@@ -226,9 +258,6 @@ REASONS = (
     "Too many people sign in at once; try again in a moment.",
     "The first account must be an administrator's: make yours first.",
     "The node does not know this language or time zone.",
-    "The association was closed.",
-    "The peer aborted the association or closed the connection.",
-    "No response within {seconds} s.",
     "{destination} fails",
     "{destination} is behind",
     "No running process sends there.",
@@ -258,6 +287,9 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
     yield from ((text, "web/static") for text in script_texts())
     for path in SHOWN_ERRORS:
         for message in _errors(ast.parse(path.read_text(encoding="utf-8"))):
+            yield message, path.relative_to(ROOT).as_posix()
+    for path in SHOWN_REASONS:
+        for message in _reasons(ast.parse(path.read_text(encoding="utf-8"))):
             yield message, path.relative_to(ROOT).as_posix()
     yield from ((text, "report/phrases.py") for text in narrative_messages())
     yield from ((text, "words of the domain") for text in _of_domain())
@@ -313,13 +345,38 @@ def _errors(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        name = _called(node)
         if name in NOT_SHOWN or not (name.endswith("Error") or name in {"HTTPException", "say"}):
             continue
         for argument in node.args:
             text = _text(argument)
             if text and (" " in text or name == "say"):
                 yield text
+
+
+def _reasons(node: ast.AST) -> Iterator[str]:
+    """Texts of several words in what is raised, returned, looked up or put together; not what is logged or declared."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
+        return
+    if isinstance(node, ast.Call) and not (_called(node) in SPEAKERS or _called(node).endswith("Error")):
+        return
+    if isinstance(node, ast.Call) and _called(node) in NOT_SHOWN:
+        return
+    if isinstance(node, ast.JoinedStr | ast.Constant) and SEVERAL_WORDS.search(_VALUE.sub("", text := _text(node))):
+        yield text
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):
+            yield from _reasons(child)
+
+
+SPEAKERS = {"append", "get", "join", "kind"}
+"""Calls whose texts are part of a reason."""
+SEVERAL_WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
+_VALUE = re.compile(r"\{\w+\}")
+
+
+def _called(call: ast.Call) -> str:
+    return str(getattr(call.func, "id", getattr(call.func, "attr", "")))
 
 
 def _text(node: ast.expr) -> str:

@@ -26,7 +26,9 @@ from tests.unit.language.sources import ROOT, SPEAKING, messages, read, taxonomy
 
 TEMPLATES = [path for folder in SPEAKING for path in sorted((ROOT / folder).rglob("*.html"))]
 TWO_WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
-UNMARKED_IN_SCRIPT = re.compile(r"""(?:(?:textContent|alt|title) = |"aria-label", )["`][A-Za-z][a-z]{2,}[^\n]*""")
+UNMARKED_IN_SCRIPT = re.compile(
+    r"""(?:(?:textContent|alt|title) = |"aria-label", |new Option\()["`][A-Za-z][a-z]{2,}[^\n]*"""
+)
 TRANSLATED = [language for language in languages() if language != SOURCE]
 
 
