@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from pynetdicom import AE
 from miqa_node.cli.doctor import examine
 from miqa_node.deliver.destinations import parse_flag
 from miqa_node.node import Node
+from miqa_node.settings import load_settings
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import BIN
 from tests.unit.test_node import get, settings_in, store
 from tests.waiting import wait_until
+from tests.web.browsing import chromium, watched
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
@@ -68,6 +73,39 @@ def test_an_archive_that_dies_is_an_alarm_and_its_return_ends_it(tmp_path: Path,
             wait_until(lambda: get(node.web_port, states)[1]["total"] == 0, 120)
         senders = get(node.web_port, "/api/v1/operations")[1]["senders"]
         assert [one["calling_ae_title"] for one in senders] == ["SCANNER"]
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(600)
+def test_an_open_page_turns_red_within_a_minute_and_green_by_itself(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """With the settings as they are delivered; nobody reloads the page."""
+    port = free_port()
+    settings = load_settings(
+        node={"data_dir": tmp_path / "node"}, dicom={"port": 0, "host": "127.0.0.1"}, web={"port": 0}
+    )
+    pacs = [parse_flag(f"pacs=ANY@127.0.0.1:{port}")]
+    with (
+        Node(settings, pacs) as node,
+        chromium() as browser,
+        watched(browser, f"http://127.0.0.1:{node.web_port}", "light") as page,
+    ):
+        failing, answering = page.locator(".place.failing"), page.locator(".place.answers")
+        alarms = page.locator("#alarms")
+        with storescp(port, tmp_path):
+            page.goto("/operations")
+            sync_api.expect(answering).to_be_visible()
+            sync_api.expect(alarms).not_to_contain_text("pacs")
+        began = time.monotonic()
+        sync_api.expect(alarms).to_contain_text("pacs fails since", timeout=60_000)
+        record_property("red_after_s", round(time.monotonic() - began, 1))
+        sync_api.expect(failing).to_contain_text(f"127.0.0.1:{port}")
+        with storescp(port, tmp_path):
+            began = time.monotonic()
+            sync_api.expect(alarms).not_to_contain_text("pacs", timeout=60_000)
+            record_property("green_after_s", round(time.monotonic() - began, 1))
+            sync_api.expect(answering).to_be_visible()
 
 
 def test_a_sender_that_is_refused_is_listed_with_the_remedy(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,8 +158,9 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
     page.wait_for_selector("[data-ready]")
     assert page.title() == "Study · miqa-node"
     assert "9RG1" not in page.url
-    with_overlay = page.evaluate(OVERLAY, True)
+    expect(page.locator("[data-overlay]:checked")).to_have_count(0)
     shoot(page, "study")
+    with_overlay = page.evaluate(OVERLAY, True)
     assert faults(page) == []
     without = page.evaluate(OVERLAY, False)
     lies_on_the_object(with_overlay, without, object_mask(clean, sample))
@@ -239,6 +242,54 @@ def test_a_wrong_dismissal_is_undone_and_the_archive_holds_the_right_decision(
         file = tmp_path / f"of-the-archive-{number}.dcm"
         document.save_as(file, enforce_file_format=True)
         assert errors(file) == []
+
+
+def by_rest(node: Node, study: str, *words: str) -> None:
+    action, *resolution = words
+    body = {"actor": "mara", "comment": "a slip"} | ({"resolution": resolution[0]} if resolution else {})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{node.web_port}/api/v1/worklist/{study}/{action}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
+
+
+def by_command_line(node: Node, study: str, *words: str) -> None:
+    action, *resolution = words
+    of = ["--as", "mara", "--comment", "a slip", "--data-dir", str(node.settings.node.data_dir)]
+    assert miqa_node(["worklist", action, study, *resolution, *of]) == 0
+
+
+@pytest.mark.parametrize("say", [by_rest, by_command_line])
+def test_the_last_word_is_in_the_archive_however_it_was_said(
+    node: Node,
+    orthanc: Orthanc,  # noqa: F811
+    tmp_path: Path,
+    say: Callable[..., None],
+) -> None:
+    _, sample = chest_with_objects()
+    study = str(dcmread(io.BytesIO(sample.data), stop_before_pixels=True).StudyInstanceUID)
+    send(node, sample, tmp_path)
+    first = wait_for(orthanc, "KO", "113010")
+    assert first.StudyInstanceUID == study
+
+    say(node, study, "resolve", "dismissed")
+    dismissed = wait_for(orthanc, "SR", "DEC_DISMISSED")
+    wait_for(orthanc, "KO", "QI_WITHDRAWN")
+    say(node, study, "reopen")
+    reopened = wait_for(orthanc, "SR", "DEC_REOPENED")
+    say(node, study, "resolve", "retaken")
+    right = wait_for(orthanc, "SR", "DEC_RETAKE")
+
+    assert predecessor(reopened) == dismissed.SOPInstanceUID
+    assert predecessor(right) == reopened.SOPInstanceUID
+    assert "mara" in str(right)
+    with node.database.begin() as transaction:
+        [digest] = (image.digest for image in worklist.show(transaction, study).images)
+        [label] = labels.of_images(transaction, [InstanceDigest(digest)])
+    assert (label.judgement.bad, label.judgement.actor) == (True, "mara")
 
 
 def predecessor(report: Any) -> str:

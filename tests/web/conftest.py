@@ -10,13 +10,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from miqa_node.settings import load_settings
-from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
-from miqa_node.web.app import WebServices, create_app
+from miqa_node.web.app import create_app
 from miqa_node.web.pages.sign_in import passwords
 from tests.web.people import QUICK
-from tests.web.staging import Stage
+from tests.web.staging import Stage, staging
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +31,8 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    settings = load_settings(node={"data_dir": tmp_path}, web={"page_size": 3, "allowed_hosts": ["miqa.example"]})
-    database = Database(settings.database_url)
-    database.migrate()
-    not_ready: list[str] = []
-    services = WebServices(database, DiskObjects(settings.objects_dir), settings, lambda: list(not_ready))
-    yield Stage(services, not_ready)
-    database.close()
+    with staging(tmp_path, page_size=3) as stage:
+        yield stage
 
 
 @pytest.fixture

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -26,8 +29,11 @@ from miqa_node.domain.instance import (
 from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.prediction import Prediction
+from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances, worklist
 from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.database import Database
+from miqa_node.store.objects import DiskObjects
 from miqa_node.taxonomy.lookup import defect_names, finding_names, reason_code
 from miqa_node.web.services import WebServices
 
@@ -122,6 +128,17 @@ class Stage:
             if verdict.flagged:
                 worklist.flag(transaction, study_uid, verdict, at)
         return study_uid, digest
+
+
+@contextmanager
+def staging(folder: Path, page_size: int) -> Iterator[Stage]:
+    """A node's data in a folder."""
+    settings = load_settings(node={"data_dir": folder}, web={"page_size": page_size, "allowed_hosts": ["miqa.example"]})
+    database = Database(settings.database_url)
+    database.migrate()
+    not_ready: list[str] = []
+    yield Stage(WebServices(database, DiskObjects(settings.objects_dir), settings, lambda: list(not_ready)), not_ready)
+    database.close()
 
 
 def csrf(client: TestClient, path: str = "/") -> str:

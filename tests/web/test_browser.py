@@ -87,7 +87,7 @@ def test_a_person_claims_and_resolves_a_study(stage: Stage, page: sync_api.Page)
 
 CUT_OFF = """() => {
   const shown = [...document.querySelectorAll("main :is(input, select, button, th, h1, h2, h3, .verdict)")]
-    .filter((one) => one.checkVisibility() && !one.closest(".away"))
+    .filter((one) => one.checkVisibility() && !one.closest(".away, [role=region][tabindex]"))
     .map((one) => ({ name: one.outerHTML.slice(0, 60), heading: one.matches("thead th"),
                      at: one.getBoundingClientRect(),
                      inside: (one.closest(".card") ?? document.body).getBoundingClientRect() }));
@@ -95,7 +95,9 @@ CUT_OFF = """() => {
   const over = (one, n) => one.heading && shown[n + 1]?.heading && one.at.right > shown[n + 1].at.left + 1;
   return shown.filter((one, n) => beside(one) || over(one, n)).map((one) => one.name);
 }"""
-"""Fields and headings that stand out of their card, and headings of a table that lie over each other."""
+"""Fields and headings that stand out of their card, and headings of a table that lie over each other.
+
+What a region has that scrolls by keyboard can be reached."""
 
 
 def test_the_pages_fit_a_narrow_screen(stage: Stage, page: sync_api.Page) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -192,3 +193,52 @@ def until_focused(page: sync_api.Page, selector: str) -> None:
             return
         page.keyboard.press("Tab")
     raise AssertionError(f"the keyboard does not reach {selector}")
+
+
+def test_new_arrivals_do_not_move_the_row_under_the_pointer(stage: Stage, page: sync_api.Page) -> None:
+    add_mixed(stage, 30)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto("/")
+    sync_api.expect(page.locator("#live[data-updates]")).to_have_text("live")
+    row = page.locator("li.study[data-study='1.2.3.26']")
+    row.hover()
+    place = row.bounding_box()
+    assert place is not None
+    page.mouse.move(place["x"] + 600, place["y"] + 20)
+
+    for number in (31, 32):
+        stage.add(number)
+        sync_api.expect(page.locator("li.study")).to_have_count(number)
+        now = row.bounding_box()
+        assert now is not None
+        assert now["y"] == pytest.approx(place["y"], abs=1)
+    assert row.evaluate("(one) => one.matches(':hover')"), "a click still opens the study that one pointed at"
+    page.mouse.move(2, 2)
+    page.evaluate("scrollTo(0, 700)")
+    top = page.evaluate(FIRST_IN_SIGHT)
+    stage.add(33)
+    sync_api.expect(page.locator("li.study")).to_have_count(33)
+    assert page.evaluate(FIRST_IN_SIGHT) == top, "what somebody reads further down stays"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (390, 844)])
+def test_a_study_that_waits_too_long_says_so_in_words(
+    stage: Stage, page: sync_api.Page, width: int, height: int
+) -> None:
+    late = timedelta(minutes=stage.services.settings.web.escalate_minutes + 125)
+    stage.add(1, at=datetime.now(UTC) - late)
+    stage.add(2, at=datetime.now(UTC))
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto("/")
+
+    sync_api.expect(page.locator("[data-study='1.2.3.1']").get_by_text("Overdue by 2:05 h")).to_be_visible()
+    sync_api.expect(page.get_by_text("Overdue")).to_have_count(1)
+    rows = page.evaluate("[...document.querySelectorAll('li.study')].map((li) => [li.scrollWidth, li.clientWidth])")
+    assert all(needs <= has for needs, has in rows)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults(page) == []
+    shoot(page, f"worklist-overdue-{width}")
+
+
+FIRST_IN_SIGHT = """[...document.querySelectorAll('li.study')].map((one) => [one.dataset.study,
+    Math.round(one.getBoundingClientRect().top)]).find(([, top]) => top >= 0)"""

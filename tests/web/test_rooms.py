@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -17,13 +19,19 @@ from fastapi.testclient import TestClient
 from miqa_node.domain.access import Permission, Role
 from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.report.picture import rgb
 from miqa_node.store import history, worklist
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.stations import StationExposure
+from miqa_node.taxonomy.lookup import finding_entries
 from miqa_node.web.live import Live
 from miqa_node.web.pages.rooms import router as rooms
 from tests.web.people import add_account, add_token
 from tests.web.staging import PATIENT_NAME, Stage, csrf
+
+SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 
 
 def ago(minutes: float) -> datetime:
@@ -98,6 +106,27 @@ def test_the_picture_is_that_of_the_exposure_that_is_shown(stage: Stage, client:
     assert client.get("/rooms/ROOM2/picture.png", params={"at": newest.isoformat()}).status_code == 404
     assert client.get("/rooms/ROOM1/picture.png", params={"at": ago(0).isoformat()}).status_code == 404
     assert "Foreign object, at the upper left" in page
+
+
+def test_the_place_is_outlined_and_named_in_the_colour_of_its_finding(stage: Stage, client: TestClient) -> None:
+    _, digest = stage.add(1, Verdict.REJECT, FindingName.FOREIGN_OBJECT, at=ago(1), peak=(0.8, 0.2))
+    values = np.zeros((32, 32), np.float32)
+    values[4:9, 20:28] = 1.0
+    maps = SaliencyMaps({FindingName.FOREIGN_OBJECT: SaliencyMap(values, "drise")})
+    Artifacts(stage.services.objects).keep_maps(digest, maps)
+
+    picture = ET.fromstring(SVG.findall(client.get("/rooms/ROOM1/now").text)[0])
+
+    [outline] = picture.iter("polygon")
+    assert outline.get("stroke") == "#{:02x}{:02x}{:02x}".format(*rgb(finding_entries()["foreign_object"].colour))
+    width, height = (float(side) for side in picture.attrib["viewBox"].split()[2:])
+    corners = np.array([corner.split(",") for corner in outline.attrib["points"].split()], float) / (width, height)
+    assert corners.min(axis=0) == pytest.approx((20 / 32, 4 / 32), abs=0.04)
+    assert corners.max(axis=0) == pytest.approx((28 / 32, 9 / 32), abs=0.04)
+    [name] = picture.iter("text")
+    assert name.text == "Foreign object"
+    client.cookies.set("miqa_language", "de")
+    assert ">Fremdkörper</text>" in client.get("/rooms/ROOM1/now").text
 
 
 def test_pictures_and_the_end_of_the_accession_number_follow_the_settings(

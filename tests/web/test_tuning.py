@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from miqa_node.analysis.budget import difference
+from miqa_node.analysis.budget import difference, propose_limits
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.site_limit import RoomLimit
+from miqa_node.settings import read_policy
 from miqa_node.store import site_limits
 from miqa_node.web.pages.tuning.router import line_of
 from tests.web.staging import Stage
@@ -107,3 +111,33 @@ def test_a_change_is_shown_as_lines() -> None:
     after = (RoomLimit(name, "ROOM1", "AP", 0.6), RoomLimit(name, "", "", 0.4))
     assert difference(before, after, line_of) == ("-Noisy, ROOM1, AP: 0.50", "+Noisy, ROOM1, AP: 0.60")
     assert difference(before, before, line_of) == ()
+
+
+@pytest.mark.parametrize(
+    ("days", "says", "leads"),
+    [
+        (0, "", ""),
+        (-3, "Silent first days: verdicts are only recorded until", "See what would be flagged"),
+        (-8, "The silent first days ended", "Propose limits from these days"),
+        (-22, "", ""),
+    ],
+)
+def test_the_silent_first_days_lead_to_limits(stage: Stage, app: FastAPI, days: int, says: str, leads: str) -> None:
+    """A silence of seven days, seen so many days after the first verdict; without one for 0."""
+    for number in range(IMAGES):
+        stage.add(number, at=datetime.now(UTC) + timedelta(days=days))
+    settings = stage.services.settings
+    policy = settings.policy.model_copy(update={"silent_days": 7 if days else 0})
+    app.state.services = replace(stage.services, settings=settings.model_copy(update={"policy": policy}))
+    client = TestClient(app, "http://localhost:8080")
+
+    for path in ("/", "/tuning"):
+        notices = re.findall(r'<p class="notice"[^>]*>(.*?)</p>', client.get(path).text)
+        assert len(notices) == bool(says)
+        assert all(notice.startswith(says) for notice in notices)
+    assert client.get("/").text.count(f'<a href="/tuning">{leads}</a>') == bool(leads)
+    with stage.services.database.begin() as transaction:
+        policy_file = read_policy(settings.policy_file)
+        made = propose_limits(transaction, policy_file, 0.08, datetime.now(UTC))
+        site_limits.confirm(transaction, made.number, "mara", "", datetime.now(UTC))
+    assert 'class="notice"' not in client.get("/").text, "somebody has confirmed limits"

@@ -131,6 +131,22 @@ document.addEventListener("focusin", (event) => {
 document.body.addEventListener("htmx:beforeSwap", () => {
   document.body.dataset.refocus = document.activeElement?.closest("[data-study]") ? "yes" : "";
 });
+/* The row under the pointer stays there, or else the current one, or else the top ones of a list that was scrolled. */
+let still = [];
+const isList = (event) => event.detail.target?.id === "list";
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  if (!isList(event)) return;
+  const top = (row) => row.getBoundingClientRect().top;
+  const inSight = rows().filter((row) => top(row) >= 0 && top(row) < innerHeight);
+  const held = inSight.filter((row) => row.matches(":hover, .current")).sort((row) => (row.matches(":hover") ? -1 : 1));
+  still = [...held, ...(scrollY || held.length ? inSight : [])].map((row) => [row.dataset.study, top(row)]);
+});
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  if (!isList(event)) return;
+  const now = new Map(rows().map((row) => [row.dataset.study, row]));
+  const [study, y] = still.find(([study]) => now.has(study)) ?? [];
+  if (study) scrollBy({ top: now.get(study).getBoundingClientRect().top - y, behavior: "instant" });
+});
 document.body.addEventListener("htmx:afterSettle", () => {
   mark();
   live.dataset.updates = Number(live.dataset.updates ?? 0) + 1;

@@ -26,6 +26,7 @@ from miqa_node.analysis.rejects import Level
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.label import LabelOrigin
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import VERDICT_WORDS
 from miqa_node.domain.prediction import PredictionStatus
@@ -208,6 +209,7 @@ WORDS = (
 REASONS = (
     "{finding}: probability {probability}, severity {severity}",
     "{finding} is {value}, above the limit of {limit}",
+    "all other rooms, {view}",
     "Unusual image (top {share} of {images})",
     "Unusual image",
     "{package}: {text} (decision support, not diagnosis)",
@@ -303,6 +305,7 @@ def _of_domain() -> Iterator[str]:
     yield from (*(one.value.capitalize() for one in DeliveryState), *(words(one.value) for one in PredictionStatus))
     yield from (
         *(words(one.value) for one in Show),
+        *(words(one.value) for one in LabelOrigin),
         *(one.value for one in Level),
         *(code.meaning for code in REASON_CODES.values()),
     )

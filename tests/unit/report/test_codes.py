@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+from itertools import combinations
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.codedict import codes as standard
@@ -16,14 +20,17 @@ from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.report import codes
 from miqa_node.report.finding_codes import finding_code, finding_concepts, segment_codes
 from miqa_node.report.measurement_codes import measurement_code, measurement_concepts
+from miqa_node.report.picture import rgb
 from miqa_node.taxonomy.base import SCHEME
-from miqa_node.taxonomy.lookup import finding_names, gate_names, reason_code
+from miqa_node.taxonomy.lookup import all_finding_names, finding_entries, finding_names, gate_names, reason_code
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/reference/results.md").read_text("utf-8")
 NAME = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 
 
+DISTINCT = 20.0
+"""CIELab difference between the colours of two findings on a screen."""
 SCHEME_99MIQA = (*codes.SCHEME_99MIQA, *finding_concepts(), *measurement_concepts())
 
 
@@ -114,3 +121,13 @@ def test_a_measurement_of_a_later_version_gets_a_code_of_its_own() -> None:
     assert len({code.value for code in made}) == 50
     assert all(len(code.value) <= 16 and code.scheme == SCHEME for code in made)
     assert measurement_code("slice_gap") == Code("SLICE_GAP", "99MIQA", "Slice gap")
+
+
+def test_findings_that_appear_together_have_colours_that_people_tell_apart() -> None:
+    """CIE76 differences of what a screen shows: far colours of CIELab are clipped to sRGB."""
+    shown = {}
+    for name in all_finding_names():
+        screen = np.array([[rgb(finding_entries()[name].colour)]], np.float32) / 255.0
+        shown[name] = cv2.cvtColor(screen, cv2.COLOR_RGB2LAB)[0, 0]
+    near = {(one, other): math.dist(shown[one], shown[other]) for one, other in combinations(shown, 2)}
+    assert {pair: distance for pair, distance in near.items() if distance < DISTINCT} == {}

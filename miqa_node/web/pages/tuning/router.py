@@ -25,6 +25,7 @@ from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.html import finding, render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services, WebServices
+from miqa_node.web.silence import silence
 
 MAX_NUMBER = 2**31 - 1
 MAX_LIMITS = 5000
@@ -46,14 +47,13 @@ def tuning_page(
         sets = site_limits.history(transaction, limit=MOST_SETS)
         limit_set = site_limits.load(transaction, shown) if shown else None
         judged = len(site_limits.newest_assessments(transaction, limit=budgets.FEWEST))
-        until = site_limits.silent_until(transaction, services.settings.policy.silent_days, in_force)
     return render(
         "tuning/tuning.html",
         who=who,
         sets=sets,
         shown=limit_set,
         in_force=in_force,
-        silent_until=until if until and until > datetime.now(UTC) else None,
+        silence=silence(services),
         missing=max(0, budgets.FEWEST - judged),
         may_propose=who.may(Permission.REVIEW),
         may_confirm=who.may(Permission.ADMIN),

@@ -31,6 +31,7 @@ from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.saving import form_of
 from miqa_node.web.services import Services
+from miqa_node.web.silence import silence
 from miqa_node.web.site_time import instant, local
 from miqa_node.web.worklist_csv import worklist_csv
 from miqa_node.web.worklist_form import Show, WorklistForm
@@ -127,6 +128,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
             "Header against pixels": {name: say(name.replace("_", " ").capitalize()) for name in ISSUES},
             "Other": {name: say(text) for name, text in OTHER_REASONS.items()},
         },
+        silence=None if part else silence(services),
         not_ready=() if part else services.recent_readiness.get(None),
         now=datetime.now(UTC),
         facets=facets_of(services, query, who.name),
