@@ -122,14 +122,15 @@ def test_a_change_is_shown_as_lines() -> None:
         (-22, "", ""),
     ],
 )
-def test_the_silent_first_days_lead_to_limits(stage: Stage, app: FastAPI, days: int, says: str, leads: str) -> None:
+def test_the_silent_first_days_lead_to_limits(
+    stage: Stage, app: FastAPI, client: TestClient, days: int, says: str, leads: str
+) -> None:
     """A silence of seven days, seen so many days after the first verdict; without one for 0."""
     for number in range(IMAGES):
         stage.add(number, at=datetime.now(UTC) + timedelta(days=days))
     settings = stage.services.settings
     policy = settings.policy.model_copy(update={"silent_days": 7 if days else 0})
     app.state.services = replace(stage.services, settings=settings.model_copy(update={"policy": policy}))
-    client = TestClient(app, "http://localhost:8080")
 
     for path in ("/", "/tuning"):
         notices = re.findall(r'<p class="notice"[^>]*>(.*?)</p>', client.get(path).text)
