@@ -118,7 +118,9 @@ def test_the_place_is_outlined_and_named_in_the_colour_of_its_finding(stage: Sta
     picture = ET.fromstring(SVG.findall(client.get("/rooms/ROOM1/now").text)[0])
 
     [outline] = picture.iter("polygon")
-    assert outline.get("stroke") == "#{:02x}{:02x}{:02x}".format(*rgb(finding_entries()["foreign_object"].colour))
+    assert outline.get("stroke") == "#{:02x}{:02x}{:02x}".format(
+        *rgb(finding_entries()[FindingName.FOREIGN_OBJECT].colour)
+    )
     width, height = (float(side) for side in picture.attrib["viewBox"].split()[2:])
     corners = np.array([corner.split(",") for corner in outline.attrib["points"].split()], float) / (width, height)
     assert corners.min(axis=0) == pytest.approx((20 / 32, 4 / 32), abs=0.04)
