@@ -145,6 +145,8 @@ class StowDestination(Destination):
         stored, failed = read_answer(answer.content_type, answer.body)
         if sop_instance_uid in failed:
             reason = failed[sop_instance_uid]
+            if reason == _SYNTAX_NOT_SUPPORTED:  # of the uncompressed form, too, if there is one
+                raise DeliveryRefusedError(f"The service supports no transfer syntax of the object (0x{reason:04X}).")
             # The object failed, even if the reason is missing or a warning.
             judge(reason if reason and not is_warning(reason) else PROCESSING_FAILURE, self._config.on_warning)
             return

@@ -17,11 +17,15 @@ from tests.unit.deliver.serving import QuietHandler, serving
 
 
 class Web:
-    """``reason`` gives the Failure Reason for each data set, 0 stores it; ``answer`` replaces the whole answer."""
+    """``reason`` gives the Failure Reason for each data set, 0 stores it; ``answer`` replaces the whole answer.
+
+    Where ``takes`` says no to a data set, the whole request is an unsupported media type.
+    """
 
     def __init__(self) -> None:
         self.reason: Callable[[Dataset], int] = lambda ds: 0
         self.warning: Callable[[Dataset], int] = lambda ds: 0
+        self.takes: Callable[[Dataset], bool] = lambda ds: True
         self.answer: Callable[[], tuple[int, str, bytes]] | None = None
         self.stored: list[tuple[str, bytes]] = []
         self.headers: list[dict[str, str]] = []
@@ -29,6 +33,8 @@ class Web:
         self.url = ""
 
     def take(self, files: list[bytes]) -> tuple[int, str, bytes]:
+        if not all(self.takes(dcmread(BytesIO(file))) for file in files):
+            return 415, "text/plain", b""
         successes, failed = [], []
         for file in files:
             ds = dcmread(BytesIO(file))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import trustme
+from pydicom import Dataset, dcmread
+from pydicom.pixels import pixel_array
+from pydicom.uid import ExplicitVRLittleEndian
 
 from miqa_node.deliver.kinds.base import DeliveryContext, OnWarning
 from miqa_node.deliver.kinds.stow import StowConfig, StowDestination, read_answer
@@ -16,6 +21,7 @@ from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, Delivery
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.dicomweb import Web, dicomweb
 from tests.unit.deliver.making import as_file, report
+from tests.unit.report.making import everything, read, small, write
 
 Make = Callable[..., DeliverSettings]
 
@@ -58,6 +64,53 @@ def test_failure_reasons(deliver_settings: Make, reason: int, kind: type[Excepti
         outcome = outcome_of(web, deliver_settings())
     assert type(outcome) is kind
     assert f"{reason:04X}" in str(outcome)
+
+
+def is_plain(ds: Dataset) -> bool:
+    return not ds.file_meta.TransferSyntaxUID.is_encapsulated
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refusal", [415, 0xC122])
+def test_a_service_that_takes_nothing_compressed_gets_the_same_pixels_uncompressed(
+    deliver_settings: Make, tmp_path: Path, refusal: int
+) -> None:
+    """Each compressed kind: refused as it is, sent again at once, and kept as a decoder reads it."""
+    made = [one for one in everything(write(small(), tmp_path / "source.dcm")) if not is_plain(read(one))]
+    assert {one.kind for one in made} >= {"SC", "SC_RLE", "SC_J2K", "SEG_FRACTIONAL"}
+    with dicomweb() as web:
+        if refusal == 415:
+            web.takes = is_plain
+        else:
+            web.reason = lambda ds: 0 if is_plain(ds) else refusal
+        destination = StowDestination(StowConfig(name="web", url=web.url), DeliveryContext(deliver_settings()))
+        files = [(one.sop_class_uid, one.sop_instance_uid, one.data) for one in made]
+        assert list(destination.send(files)) == [None] * len(made)
+        destination.close()
+    assert len(web.headers) == 2 * len(made)
+    assert [uid for uid, _ in web.stored] == [one.sop_instance_uid for one in made]
+    for one, (_, file) in zip(made, web.stored, strict=True):
+        kept = dcmread(BytesIO(file))
+        assert kept.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert np.array_equal(pixel_array(kept), pixel_array(read(one))), one.kind
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refusal", [415, 0xC122])
+def test_a_service_that_takes_no_form_of_an_object_is_asked_no_more(
+    deliver_settings: Make, tmp_path: Path, refusal: int
+) -> None:
+    picture = next(one for one in everything(write(small(), tmp_path / "source.dcm")) if one.kind == "SC")
+    with dicomweb() as web:
+        if refusal == 415:
+            web.takes = lambda ds: False
+        else:
+            web.reason = lambda ds: refusal
+        destination = StowDestination(StowConfig(name="web", url=web.url), DeliveryContext(deliver_settings()))
+        (outcome,) = destination.send([(picture.sop_class_uid, picture.sop_instance_uid, picture.data)])
+        destination.close()
+    assert type(outcome) is DeliveryRefusedError
+    assert (len(web.headers), web.stored) == (2, [])
 
 
 def test_a_failure_with_the_reason_of_a_warning_is_a_failure(deliver_settings: Make) -> None:
