@@ -40,24 +40,25 @@ def supported(
 
     ``preferred`` transfer syntaxes come first, in their order; then the sender's order counts, so compressed objects
     stay compressed. A sender whose first choice is uncompressed gets Explicit VR Little Endian if it offers it: some
-    senders convert to the accepted syntax, and this one loses no information. With ``commitment`` the node answers
+    senders convert to the accepted syntax, and this one loses no information. Each context of a class has an order of
+    its own. With ``commitment`` the node answers
     requests for storage commitment, and takes reports from peers that propose to be its SCP.
     """
-    syntaxes: dict[UID, list[UID]] = {}
+    syntaxes: dict[UID, list[list[UID]]] = {}
     others = {VERIFICATION, COMMITMENT_PUSH_MODEL} if commitment else {VERIFICATION}
     for context in requested:
         uid = context.abstract_syntax
-        if uid is None:
+        if uid is None or not context.transfer_syntax:
             continue
         if is_storage(uid):
-            syntaxes.setdefault(uid, []).extend(context.transfer_syntax)
+            syntaxes.setdefault(uid, []).append(_in_order(context.transfer_syntax, preferred))
         elif uid in others:
-            syntaxes[uid] = [UID(syntax) for syntax in PLAIN_SYNTAXES]
+            syntaxes[uid] = [[UID(syntax) for syntax in PLAIN_SYNTAXES]]
     accepted = []
-    for abstract_syntax, offered in syntaxes.items():
+    for abstract_syntax, orders in syntaxes.items():
         context = PresentationContext()
         context.abstract_syntax = abstract_syntax
-        context.transfer_syntax = [*_in_order(offered, preferred)]
+        context.transfer_syntax = [*_one_order(orders)]
         if abstract_syntax == COMMITMENT_PUSH_MODEL:
             context.scu_role = context.scp_role = True
         accepted.append(context)
@@ -70,6 +71,20 @@ def _in_order(offered: Iterable[UID], preferred: Sequence[str]) -> list[UID]:
     if not first and own and own[0] in PLAIN_SYNTAXES and EXPLICIT_VR_LITTLE_ENDIAN in own:
         first = [UID(EXPLICIT_VR_LITTLE_ENDIAN)]
     return [*first, *(uid for uid in own if uid not in first)]
+
+
+def _one_order(orders: Sequence[Sequence[UID]]) -> list[UID]:
+    """An order in which each context finds its first choice first, as pynetdicom has one for all contexts of a class.
+
+    Where there is none, because contexts offer each other's first choices, the first context's counts.
+    """
+    waiting = list(dict.fromkeys(order[0] for order in orders))
+    first: list[UID] = []
+    while waiting:
+        blocked = {uid for order in orders if order[0] in waiting for uid in order[1:]}
+        first.append(next((uid for uid in waiting if uid not in blocked), waiting[0]))
+        waiting.remove(first[-1])
+    return list(dict.fromkeys((*first, *(uid for order in orders for uid in order))))
 
 
 def as_storage(requested: Iterable[PresentationContext]) -> dict[UID, SOPClassCommonExtendedNegotiation]:

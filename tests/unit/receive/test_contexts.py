@@ -14,6 +14,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    RLELossless,
 )
 from pynetdicom import StoragePresentationContexts, build_context
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
@@ -58,7 +59,8 @@ def test_other_classes(uid: str) -> None:
     assert not is_storage(uid)
 
 
-IMPLICIT, EXPLICIT, J2K = ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
+IMPLICIT, EXPLICIT = ImplicitVRLittleEndian, ExplicitVRLittleEndian
+J2K, RLE = JPEG2000Lossless, RLELossless
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,25 @@ def test_the_senders_order_counts_unless_a_setting_says_otherwise(
 ) -> None:
     (context,) = supported([build_context(CTImageStorage, offered)], preferred=preferred)
     assert context.transfer_syntax == order
+
+
+@pytest.mark.parametrize(
+    ("contexts", "accepted"),
+    [
+        ([[IMPLICIT], [J2K, EXPLICIT]], [IMPLICIT, J2K]),
+        ([[EXPLICIT, IMPLICIT], [J2K, EXPLICIT, IMPLICIT]], [EXPLICIT, J2K]),
+        ([[IMPLICIT, EXPLICIT], [J2K], [RLE, J2K, IMPLICIT]], [EXPLICIT, J2K, RLE]),
+        ([[J2K, IMPLICIT], [RLE, J2K], [EXPLICIT, RLE]], [J2K, RLE, EXPLICIT]),
+        ([[J2K, EXPLICIT], [EXPLICIT, J2K]], [J2K, J2K]),  # one order for both cannot be had: the first context's
+    ],
+)
+def test_each_context_of_a_class_has_the_order_of_its_own(
+    start_node: Callable[..., Node], contexts: list[list[UID]], accepted: list[UID]
+) -> None:
+    proposed = [build_context(CTImageStorage, syntaxes) for syntaxes in contexts]
+    association = TidyAE("TEST").associate("127.0.0.1", start_node().port, proposed)
+    assert [context.transfer_syntax[0] for context in association.accepted_contexts] == accepted
+    association.release()
 
 
 def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[..., Node]) -> None:
