@@ -20,7 +20,6 @@ from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from miqa_node.cli.attribute_tables import INHERITED, attribute_table
 from miqa_node.cli.conformance import COMMITMENT, VERIFICATION, conformance_page, sent_objects, storage_classes
 from miqa_node.cli.example_objects import example_objects
-from miqa_node.cli.integration import integration_page
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import PLAIN_SYNTAXES
 from miqa_node.receive.scp import StorageScp
@@ -244,13 +243,6 @@ def _compare(ds: Dataset, path: tuple[str, ...], rows: dict[tuple[str, ...], tup
                 _compare(item, here, rows, kind)
     always = {here for here, (_, presence) in rows.items() if here[:-1] == path and presence != "ANAP"}
     assert always <= there, (kind, always - there)
-
-
-def test_the_integration_statement_is_that_of_this_code() -> None:
-    page = PAGE.with_name("integration.md").read_text("utf-8")
-    assert page == integration_page(), "run: miqa-node reference integration --out docs/reference/integration.md"
-    for test in re.findall(r"`(?:tests/[a-z]+/)?(test_[a-z_]+[.]py)`", page):
-        assert list((PAGE.parents[2] / "tests").rglob(test)), test
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def test_the_senders_order_counts_unless_a_setting_says_otherwise(
     ],
 )
 def test_each_context_of_a_class_has_the_order_of_its_own(
-    start_node: Callable[..., Node], contexts: list[list[UID]], accepted: list[UID]
+    start_node: Callable[..., Node], contexts: list[list[str | UID]], accepted: list[UID]
 ) -> None:
     proposed = [build_context(CTImageStorage, syntaxes) for syntaxes in contexts]
     association = TidyAE("TEST").associate("127.0.0.1", start_node().port, proposed)
