@@ -89,9 +89,9 @@ def test_a_service_that_takes_nothing_compressed_gets_the_same_pixels_uncompress
     assert len(web.headers) == 2 * len(made)
     assert [uid for uid, _ in web.stored] == [one.sop_instance_uid for one in made]
     for one, (_, file) in zip(made, web.stored, strict=True):
-        kept = dcmread(BytesIO(file))
-        assert kept.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
-        assert np.array_equal(kept.pixel_array, read(one).pixel_array), one.kind
+        plain = dcmread(BytesIO(file))
+        assert plain.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert np.array_equal(plain.pixel_array, read(one).pixel_array), one.kind
 
 
 @pytest.mark.slow
