@@ -204,7 +204,14 @@ def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # Windows consoles write this encoding
+        pass
+    try:
+        return data.decode("cp1252")  # Windows consoles write this encoding
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise QueryError(
+            f"Line {line} has bytes that are neither UTF-8 nor Windows-1252 text. Export the log in UTF-8."
+        ) from error
 
 
 def _heads(rows: Sequence[tuple[int, list[str]]], mapping: LogMapping) -> tuple[dict[str, int], int, list[str]]:

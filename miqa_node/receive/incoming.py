@@ -17,6 +17,7 @@ from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTA
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject, can_name, is_uid
 from miqa_node.errors import DataSetError, MismatchError, TooLargeError
 from miqa_node.imaging.elements import read_elements
+from miqa_node.imaging.spelling import spelled
 
 SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000D
 
@@ -143,7 +144,7 @@ def file_head(request: StoreRequest) -> bytes:
         + _element(0x0010, b"UI", request.transfer_syntax_uid.encode("ascii"))
         + _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii"))
         + _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii"))
-        + _element(0x0016, b"AE", request.calling_ae_title.encode("ascii", "replace")[:16])
+        + _element(0x0016, b"AE", spelled(request.calling_ae_title).encode("ascii")[:16])
     )
     return b"\0" * 128 + b"DICM" + _element(0x0000, b"UL", struct.pack("<I", len(elements))) + elements
 

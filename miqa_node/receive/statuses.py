@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from miqa_node.errors import MiqaError, MismatchError, UnreadableError, lacks_resources
+from miqa_node.imaging.spelling import spelled
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -31,10 +32,14 @@ def status_of(error: Exception) -> int:
 
 
 def comment_of(error: Exception) -> str:
-    """An Error Comment (0000,0902) for the sender's log: printable ASCII, at most 64 characters."""
+    """An Error Comment (0000,0902) for the sender's log: printable ASCII, at most 64 characters.
+
+    >>> comment_of(UnreadableError("1 × 2 Größe 患"))
+    '1 x 2 Groesse <U+60A3>'
+    """
     if isinstance(error, MiqaError):
         text = str(error)
     else:
         text = "Out of resources" if status_of(error) == OUT_OF_RESOURCES else "Internal error, see the node's log"
-    plain = "".join(c if " " <= c <= "~" and c != "\\" else " " for c in text)
+    plain = "".join(c if " " <= c <= "~" and c != "\\" else " " for c in spelled(text))
     return plain[:64].strip()

@@ -19,8 +19,8 @@ from pydicom.tag import Tag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, MAX_VALUE_LEN, VR, format_number_as_ds
 
 from miqa_node.domain.codes import Code
+from miqa_node.imaging.spelling import spelled
 from miqa_node.report.elements import item_bytes
-from miqa_node.report.text import spelled
 
 CodeSets = tuple[str, ...]
 """Character sets from :func:`miqa_node.report.text.fitting_sets`."""

@@ -18,8 +18,8 @@ from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 
+from miqa_node.imaging.spelling import spelled
 from miqa_node.report.right_to_left import as_drawn
-from miqa_node.report.text import spelled
 
 PLAIN, BOLD = "Vera", "VeraBd"
 OWN_FOLDER = Path(reportlab.__file__).parent / "fonts"

@@ -16,13 +16,7 @@ from pydicom.multival import MultiValue
 from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from miqa_node.imaging.charsets import ASCII, holds
-
-TYPOGRAPHY = str.maketrans({
-    "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "×": "x", "·": "*", "°": " degrees", "…": "...",
-    "“": '"', "”": '"', "„": '"', "’": "'", "‘": "'",
-})  # fmt: skip
-"""Typographic signs of the node's own phrases with their ASCII spelling; letters stay."""
-_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+from miqa_node.imaging.spelling import TYPOGRAPHY, spelled
 
 
 def typed_text(text: str, limit: int | None = None) -> str:
@@ -42,21 +36,6 @@ def phrase(text: str, limit: int | None = None) -> str:
     'Aufnahme zu spät - >= 5 %'
     """
     return typed_text(text.translate(TYPOGRAPHY), limit)
-
-
-def spelled(text: str) -> str:
-    """The text in ASCII without loss, for a source with a broken character set.
-
-    >>> spelled("Größe 患者~")
-    'Groesse <U+60A3><U+8005>-'
-    """
-    plain = unicodedata.normalize("NFC", text).translate(TYPOGRAPHY).translate(_LETTERS).replace("~", "-")
-    return "".join(one if one.isascii() else _spell(one) for one in plain)
-
-
-def _spell(character: str) -> str:
-    base = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
-    return base if base and base.isascii() else f"<U+{ord(character):04X}>"
 
 
 def fitting_sets(own: Dataset, declared: Sequence[str], further: Iterable[str] = ()) -> tuple[str, ...] | None:

@@ -329,7 +329,7 @@ def response(request: dict[int, bytes], answer: StoreAnswer) -> dict[int, bytes]
         _SOP_INSTANCE: request[_SOP_INSTANCE],
     }
     if answer.comment:
-        comment = answer.comment.encode("ascii", "replace")
+        comment = answer.comment.encode("ascii")  # of statuses.comment_of
         elements[_ERROR_COMMENT] = comment + b" " * (len(comment) % 2)
     return elements
 

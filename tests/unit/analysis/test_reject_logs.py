@@ -99,6 +99,12 @@ def test_a_console_in_german(encoding: str) -> None:
     assert read.dropped == ("Patientenname",)
 
 
+def test_a_log_in_another_encoding_is_refused_rather_than_read_with_question_marks() -> None:
+    cyrillic = GENERIC.replace("Pet in the room", "Ѓ-Движение").encode("cp1251")
+    with pytest.raises(QueryError, match="Line 4 has bytes"):
+        understand(cyrillic)
+
+
 def test_bad_rows_are_named_by_line_and_nothing_is_kept(database: Database) -> None:
     text = GENERIC + "yesterday,Thorax 1,,,,,,Motion,,,,\n2027-01-01 08:00:00,Thorax 1,,,,,,Motion,,,,\n"
     read = understand(text + "2026-01-04 08:00:00,,,,,,,Motion,,,,\n2026-01-04 08:00:00,Thorax 1,,,,,,Motion,much,,,\n")
