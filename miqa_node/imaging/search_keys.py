@@ -28,7 +28,8 @@ class SearchLevel(IntEnum):
 class SearchKey:
     """One attribute to match: its keyword, with a dot within a sequence, and the columns of its values.
 
-    Person names have three columns: the alphabetic, the ideographic and the phonetic component group.
+    Person names have three columns: the alphabetic, the ideographic and the phonetic component group. The column of a
+    key within a sequence has one value for each item, perhaps empty, so that those of one item have the same place.
     """
 
     keyword: str
@@ -39,6 +40,11 @@ class SearchKey:
     def vr(self) -> str:
         """Value representation, which says how values are matched."""
         return "CS" if self.keyword == "ModalitiesInStudy" else dictionary_VR(self.keyword.rpartition(".")[2])
+
+    @property
+    def sequence(self) -> str:
+        """Keyword of the sequence that the attribute is in; empty for one at the top level."""
+        return self.keyword.rpartition(".")[0]
 
 
 def _snake(keyword: str) -> str:
@@ -90,25 +96,22 @@ def column_values(ds: Dataset) -> dict[str, str]:
     """The values of a header in the form for matching, by column; empty if absent."""
     values: dict[str, str] = {}
     for key in HEADER_KEYS:
-        texts = list(_values(ds, key.keyword.split(".")))
-        if key.vr == "PN":
-            name = texts[0] if texts and isinstance(texts[0], PersonName) else PersonName("")
+        value = ds.get(key.keyword)
+        if key.sequence:
+            values[key.columns[0]] = SEPARATOR.join(_item_values(ds, key))
+        elif key.vr == "PN":
+            name = value if isinstance(value, PersonName) else PersonName("")
             groups = (name.alphabetic, name.ideographic, name.phonetic)
             values |= dict(zip(key.columns, map(normal_name, groups), strict=True))
         else:
-            values[key.columns[0]] = SEPARATOR.join(normal_value(key.vr, str(value)) for value in texts)
+            values[key.columns[0]] = normal_value(key.vr, "" if value is None else str(value))
     return values
 
 
-def _values(ds: Dataset, path: list[str]) -> Iterator[object]:
-    element = ds.get(path[0]) if path[0] in ds else None
-    if element is None:
-        return
-    if len(path) > 1:
-        for item in element:
-            yield from _values(item, path[1:])
-    else:
-        yield element
+def _item_values(ds: Dataset, key: SearchKey) -> Iterator[str]:
+    for item in ds.get(key.sequence) or ():
+        value = item.get(key.keyword.rpartition(".")[2])
+        yield normal_value(key.vr, "" if value is None else str(value)).replace(SEPARATOR, "/")
 
 
 def normal_value(vr: str, text: str) -> str:

@@ -17,7 +17,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from miqa_node.errors import DecodeError
+from miqa_node.errors import DecodeError, MiqaError
 from miqa_node.imaging.decoders import SYNTAXES
 from miqa_node.imaging.elements import find_encoding
 
@@ -49,29 +49,38 @@ def uncompress(file: bytes) -> bytes:
     DecodeError
         The pixels cannot be decoded, or a deflated data set is larger than MAX_FILE_BYTES.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _refuse_bomb(file)
-        ds: Dataset = dcmread(BytesIO(file))
-        if ds.file_meta.TransferSyntaxUID in _NATIVE:
-            if ds.file_meta.TransferSyntaxUID == ExplicitVRBigEndian:
-                ds.walk(_swap)
-            ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-            return _written(ds)
-        syntax = SYNTAXES.get(str(ds.file_meta.TransferSyntaxUID))
-        if syntax is None or "PixelData" not in ds:
-            raise DecodeError(f"Objects in {ds.file_meta.TransferSyntaxUID.name} cannot be given uncompressed.")
-        ds.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a syntax that pydicom lacks, the UID of its substitute
-        failures = []
-        for plugin in syntax.plugins:
-            try:
-                decompress(ds, decoding_plugin=plugin.label, generate_instance_uid=False)
-                break
-            except Exception as error:  # noqa: BLE001 - codecs raise whatever they like
-                failures.append(type(error).__name__)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _refuse_bomb(file)
+            return _written(_plain(dcmread(BytesIO(file))))
+    except (MiqaError, MemoryError, OSError):
+        raise
+    except (
+        Exception
+    ) as error:  # values of a foreign data set are parsed when they are written, and raise any error then
+        raise DecodeError(f"The object cannot be given uncompressed ({type(error).__name__}).") from error
+
+
+def _plain(ds: Dataset) -> Dataset:
+    if ds.file_meta.TransferSyntaxUID in _NATIVE:
+        if ds.file_meta.TransferSyntaxUID == ExplicitVRBigEndian:
+            ds.walk(_swap)
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        return ds
+    syntax = SYNTAXES.get(str(ds.file_meta.TransferSyntaxUID))
+    if syntax is None or "PixelData" not in ds:
+        raise DecodeError(f"Objects in {ds.file_meta.TransferSyntaxUID.name} cannot be given uncompressed.")
+    ds.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a syntax that pydicom lacks, the UID of its substitute
+    failures = []
+    for plugin in syntax.plugins:
+        try:
+            decompress(ds, decoding_plugin=plugin.label, generate_instance_uid=False)
+        except Exception as error:  # noqa: BLE001 - codecs raise whatever they like
+            failures.append(type(error).__name__)
         else:
-            raise DecodeError(f"The pixels cannot be decoded for a peer that decodes nothing: {', '.join(failures)}.")
-        return _written(ds)
+            return ds
+    raise DecodeError(f"The pixels cannot be decoded for a peer that decodes nothing: {', '.join(failures)}.")
 
 
 def _refuse_bomb(file: bytes) -> None:

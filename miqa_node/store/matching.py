@@ -22,6 +22,29 @@ _DATE = re.compile(r"\d{8}")
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d|60)?)?(\.\d{1,6})?")
 
 
+def sequence_matches(transaction: Transaction, values: Mapping[SearchKey, str], columns: Columns) -> Condition | None:
+    """The condition for the keys of one sequence: a single item must match all of them (C.2.2.2.6)."""
+    conditions: list[Condition] = []
+    places: list[sa.ColumnElement[int]] = []
+    for key, value in values.items():
+        items = _items(transaction, columns[key.columns[0]])
+        condition = matches(transaction, key, {key.columns[0]: items.c.value}, value)
+        if condition is not None:
+            conditions.append(condition)
+            places.append(items.c.key)
+    same = (place == places[0] for place in places[1:])
+    return sa.exists().where(*conditions, *same) if conditions else None
+
+
+def _items(transaction: Transaction, column: sa.ColumnElement[str]) -> sa.TableValuedAlias:
+    """The values of a column of a sequence as rows, each with the place of its item."""
+    if transaction.dialect.name == "sqlite":
+        array = "[" + sa.func.replace(sa.func.json_quote(column), SEPARATOR * 2, '","') + "]"
+        return sa.func.json_each(array).table_valued(sa.column("value", sa.Text), "key").alias()
+    values = sa.func.string_to_array(column, SEPARATOR)
+    return sa.func.unnest(values).table_valued(sa.column("value", sa.Text), with_ordinality="key").render_derived()
+
+
 def matches(transaction: Transaction, key: SearchKey, columns: Columns, value: str) -> Condition | None:
     """The condition for a value of a query; None if it matches everything (universal matching).
 
@@ -41,12 +64,9 @@ def matches(transaction: Transaction, key: SearchKey, columns: Columns, value: s
     return how(transaction, key, columns[key.columns[0]], value)
 
 
-def _text(transaction: Transaction, key: SearchKey, column: sa.ColumnElement[str], value: str) -> Condition:
-    """Single value and wild card matching; in a sequence, one item must match."""
-    pattern = normal_value("LO", value)
-    one = _like(transaction, column, pattern)
-    several = _like(transaction, SEPARATOR + column + SEPARATOR, f"*{SEPARATOR}{pattern}{SEPARATOR}*")
-    return sa.or_(one, several) if "." in key.keyword else one
+def _text(transaction: Transaction, _key: SearchKey, column: sa.ColumnElement[str], value: str) -> Condition:
+    """Single value and wild card matching."""
+    return _like(transaction, column, normal_value("LO", value))
 
 
 def _code(transaction: Transaction, _key: SearchKey, column: sa.ColumnElement[str], value: str) -> Condition:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, lacks_resources
 from miqa_node.imaging.head import read_head
-from miqa_node.imaging.search_keys import COLUMNS, SEARCH_KEYS, SearchLevel, column_values
+from miqa_node.imaging.search_keys import COLUMNS, SEARCH_KEYS, SearchKey, SearchLevel, column_values
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
-from miqa_node.store.matching import Condition, matches
+from miqa_node.store.matching import Condition, matches, sequence_matches
 from miqa_node.store.tables import instances, results, source_headers
 
 BATCH = 200
@@ -142,7 +142,7 @@ def search_groups(
     uids = [_uid_of(one, level) for one in locations]
     whole = (
         sa.select(group, _HELD.c.modality, _HELD.c.series_instance_uid, sa.func.count())
-        .where(group.in_(uids), _HELD.c.gone_at.is_(None))
+        .where(group.in_(uids), *_is_held(_HELD))
         .group_by(group, _HELD.c.modality, _HELD.c.series_instance_uid)
     )
     parts: dict[str, list[tuple[str, str, int]]] = {}
@@ -187,7 +187,13 @@ def _held(name: str) -> sa.Subquery:
     return sa.union_all(_MADE, _RECEIVED).subquery(name)
 
 
-_HELD = _held("held")
+def _is_held(objects: sa.Subquery, *, removed: bool = False) -> list[Condition]:
+    """Whether an object has the UIDs of study and series, and its file is kept; with ``removed``, is not."""
+    is_removed = objects.c.gone_at.is_not(None)
+    return [objects.c.series_instance_uid != "", is_removed if removed else ~is_removed]
+
+
+_HELD, _OTHER = _held("held"), _held("other")
 _LOCATION = (
     _HELD.c.sop_instance_uid,
     _HELD.c.sop_class_uid,
@@ -205,21 +211,29 @@ _GROUP = {
 
 
 def _conditions(transaction: Transaction, query: Query, *, removed: bool = False) -> list[Condition]:
-    is_removed = _HELD.c.gone_at.is_not(None)
-    conditions: list[Condition] = [_HELD.c.series_instance_uid != "", is_removed if removed else ~is_removed]
-    for keyword, value in query.items():
-        key = SEARCH_KEYS[keyword]
-        if keyword == "ModalitiesInStudy":
-            other = _held("other")
-            one = matches(transaction, key, {"modality": other.c.modality}, value)
-            if one is not None:
-                same = other.c.study_instance_uid == _HELD.c.study_instance_uid
-                conditions.append(sa.exists().where(same, one))
-            continue
-        condition = matches(transaction, key, {**_HELD.c}, value)
-        if condition is not None:
-            conditions.append(condition)
-    return conditions
+    matching = _matching(transaction, {SEARCH_KEYS[keyword]: value for keyword, value in query.items()})
+    own = _is_held(_HELD, removed=removed)
+    return own + [condition for condition in matching if condition is not None]
+
+
+def _matching(transaction: Transaction, values: Mapping[SearchKey, str]) -> Iterator[Condition | None]:
+    columns = {**_HELD.c}
+    for sequence in dict.fromkeys(key.sequence for key in values if key.sequence):
+        keys = {key: value for key, value in values.items() if key.sequence == sequence}
+        yield sequence_matches(transaction, keys, columns)
+    for key, value in values.items():
+        if key.keyword == "ModalitiesInStudy":
+            yield _study_has(matches(transaction, key, {**_OTHER.c}, value))
+        elif not key.sequence:
+            yield matches(transaction, key, columns, value)
+
+
+def _study_has(condition: Condition | None) -> Condition | None:
+    """Whether the condition is true of any object of the study."""
+    if condition is None:
+        return None
+    of_study = _OTHER.c.study_instance_uid == _HELD.c.study_instance_uid
+    return sa.exists().where(of_study, *_is_held(_OTHER), condition)
 
 
 def _location(row: sa.Row[*tuple[Any, ...]]) -> ResultLocation:

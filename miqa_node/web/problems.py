@@ -17,6 +17,7 @@ from miqa_node.domain.access import Principal
 from miqa_node.errors import (
     AccessError,
     ConflictError,
+    DecodeError,
     DeliveryError,
     MiqaError,
     NotFoundError,
@@ -36,6 +37,7 @@ _STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
     (ConflictError, HTTPStatus.CONFLICT),
     (QueryError, HTTPStatus.BAD_REQUEST),
     (AccessError, HTTPStatus.FORBIDDEN),
+    (DecodeError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ResourcesError, HTTPStatus.SERVICE_UNAVAILABLE),
     (DeliveryError, HTTPStatus.BAD_GATEWAY),
 )

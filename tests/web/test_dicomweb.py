@@ -15,13 +15,15 @@ import httpx2
 import numpy as np
 import pytest
 from dicomweb_client.api import DICOMwebClient
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.data import get_testdata_file
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels.processing import apply_modality_lut
 from pydicom.uid import (
     UID,
     Comprehensive3DSRStorage,
     ExplicitVRLittleEndian,
+    JPEG2000Lossless,
     RLELossless,
     SecondaryCaptureImageStorage,
 )
@@ -247,6 +249,34 @@ def test_pages_counts_and_what_is_not_looked_at(web: str) -> None:
     assert "warning" not in httpx2.get(f"{web}/studies", params={"limit": "2"}, trust_env=False).headers
 
 
+def test_standard_parameters_are_not_attributes(web: str) -> None:
+    """PS3.18 8.3.3.1, 8.3.3.2 and 8.3.4.2 to 8.3.4.6; the texts are those of the standard."""
+    service = f"299 {web}:"
+    for name, outcome in (
+        ("fuzzymatching", "Only literal matching has been performed."),
+        ("emptyvaluematching", "Empty Value Matching has not been performed."),
+        ("multiplevaluematching", "Multiple Value Matching has not been performed."),
+    ):
+        answer = httpx2.get(f"{web}/studies?{name}=true&StudyID=S1", trust_env=False)
+        assert answer.headers["warning"] == f"{service} The {name} parameter is not supported. {outcome}"
+        assert len(answer.json()) == 1
+        assert "warning" not in httpx2.get(f"{web}/studies?{name}=false", trust_env=False).headers
+    more = httpx2.get(f"{web}/studies?limit=1", trust_env=False)
+    assert more.headers["warning"] == f"{service} There are 1 additional results that can be requested"
+    for query in ("accept=application/dicom%2Bjson", "charset=utf-8", "charset=iso-8859-1,utf-8;q=0.5"):
+        assert httpx2.get(f"{web}/studies?{query}", trust_env=False).status_code == 200, query
+    assert httpx2.get(f"{web}/studies?charset=iso-8859-1", trust_env=False).status_code == 400
+    assert httpx2.get(f"{web}/studies?accept=application/dicom%2Bxml", trust_env=False).status_code == 406
+
+
+@pytest.mark.parametrize("place", ["studies", "series", "instances", "studies/1.2.3.1/metadata"])
+def test_an_answer_in_xml_is_not_given_as_json(web: str, place: str) -> None:
+    for accept in ('multipart/related; type="application/dicom+xml"', "application/dicom+xml", "text/html"):
+        assert httpx2.get(f"{web}/{place}", headers={"accept": accept}, trust_env=False).status_code == 406
+    for accept in ("application/dicom+json", "application/json", "application/*", "text/html, */*;q=0.1"):
+        assert httpx2.get(f"{web}/{place}", headers={"accept": accept}, trust_env=False).status_code == 200
+
+
 def test_further_fields_are_in_the_answer_when_asked_for(web: str) -> None:
     client = DICOMwebClient(web)
     [plain] = client.search_for_studies(search_filters={"StudyID": "S1"})
@@ -333,6 +363,118 @@ def test_frames_and_bulk_data(web: str, picture: Dataset) -> None:
     assert header["7FE00010"]["BulkDataURI"].endswith("/instances/2.25.3/frames")
 
 
+RELATED = 'multipart/related; type="application/dicom"'
+VIDEO, PRIVATE = "1.2.840.10008.1.2.4.102", "1.2.826.0.1.3680043.10.1"
+
+
+def put_beside(stage: Stage, picture: Dataset, syntax: str, pixels: bytes) -> None:
+    """Result 2.25.4 beside the picture in RLE: these pixels, said to be of that syntax."""
+    ds = dcmread(BytesIO(as_file(picture)[2]))
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID("2.25.4")
+    ds.file_meta.TransferSyntaxUID, ds.PixelData = UID(syntax), pixels
+    ds["PixelData"].is_undefined_length = syntax != ExplicitVRLittleEndian
+    out = BytesIO()
+    dcmwrite(out, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    stage.services.objects.put("results/aa/4.dcm", out.getvalue())
+    with stage.services.database.begin() as transaction:
+        result = ResultObject("2.25.4", ds.SOPClassUID, ResultKind("SC_J2K"), "results/aa/4.dcm")
+        deliveries.record_result(transaction, InstanceDigest(hashlib.sha256(b"2").hexdigest()), result, NOW)
+
+
+def parts_of(answer: httpx2.Response) -> list[tuple[str, bytes]]:
+    """Content type and content of each part; the body must end with its last boundary."""
+    boundary = answer.headers["content-type"].split("boundary=")[1].encode()
+    *parts, end = answer.content.split(b"--" + boundary)[1:]
+    assert end == b"--\r\n"
+    pairs = [part.removeprefix(b"\r\n").removesuffix(b"\r\n").split(b"\r\n\r\n", 1) for part in parts]
+    return [(head.decode().removeprefix("Content-Type: "), body) for head, body in pairs]
+
+
+@pytest.mark.parametrize("syntax", [VIDEO, PRIVATE])
+def test_one_video_does_not_keep_a_study_from_its_reader(web: str, stage: Stage, picture: Dataset, syntax: str) -> None:
+    """Who names no syntax gets what cannot be converted as it is kept, and everything else in the default."""
+    put_beside(stage, picture, syntax, encapsulate([b"\0\0\1\xb3" * 9]))
+    for accept in ("*/*", RELATED):
+        answer = httpx2.get(f"{web}/studies/1.2.3.2", headers={"accept": accept}, trust_env=False)
+        kinds = {
+            dcmread(BytesIO(body), stop_before_pixels=True).SOPInstanceUID: kind for kind, body in parts_of(answer)
+        }
+        assert kinds["2.25.4"] == f"application/dicom; transfer-syntax={syntax}"
+        assert kinds["2.25.3"] == f"application/dicom; transfer-syntax={ExplicitVRLittleEndian}"
+    plain = {"accept": f"{RELATED}; transfer-syntax={ExplicitVRLittleEndian}"}
+    assert httpx2.get(f"{web}/studies/1.2.3.2", headers=plain, trust_env=False).status_code == 406
+
+
+def test_damaged_pixels_come_as_they_are_kept_or_not_at_all(web: str, stage: Stage, picture: Dataset) -> None:
+    """A part never names a syntax that it is not in, and no answer breaks off."""
+    put_beside(stage, picture, JPEG2000Lossless, encapsulate([b"\xff\x4f\xff\x51 no code stream "]))
+    place = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.4"
+    plain, octets = f"transfer-syntax={ExplicitVRLittleEndian}", 'multipart/related; type="application/octet-stream"'
+    as_stored = f"application/dicom; transfer-syntax={JPEG2000Lossless}"
+    for accept in ("*/*", RELATED, f"{RELATED}; {plain}"):
+        parts = parts_of(httpx2.get(f"{web}/studies/1.2.3.2", headers={"accept": accept}, trust_env=False))
+        assert max(kind for kind, _ in parts) == as_stored
+        for kind, body in parts:
+            assert str(dcmread(BytesIO(body)).file_meta.TransferSyntaxUID) == kind.partition("=")[2]
+    for accept, result in (
+        ("*/*", as_stored),
+        ("application/dicom", as_stored),
+        (f"{RELATED}; {plain}", 406),
+        (f"application/dicom; {plain}", 406),
+    ):
+        answer = httpx2.get(place, headers={"accept": accept}, trust_env=False)
+        if isinstance(result, int):
+            assert (answer.status_code, "transfer-syntax" in answer.json()["detail"]) == (result, True)
+        else:
+            kind = answer.headers["content-type"]
+            assert (parts_of(answer)[0][0] if kind.startswith("multipart") else kind) == result
+    for accept, status in (("*/*", 406), (octets, 406), (f"{octets}; transfer-syntax=*", 200)):
+        answer = httpx2.get(f"{place}/frames/1", headers={"accept": accept}, trust_env=False)
+        assert answer.status_code == status, accept
+
+
+def test_native_pixels_that_are_cut_off_are_refused(web: str, stage: Stage, picture: Dataset) -> None:
+    put_beside(stage, picture, ExplicitVRLittleEndian, picture.pixel_array.tobytes()[:-100])
+    answer = httpx2.get(f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.4/frames/1", trust_env=False)
+    assert (answer.status_code, "shorter" in answer.json()["detail"]) == (406, True)
+
+
+def test_frames_have_the_media_type_of_their_syntax(web: str, picture: Dataset) -> None:
+    place = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3/frames/1"
+
+    def first(media_type: str, syntax: str) -> str:
+        accept = f'multipart/related; type="{media_type}"{syntax and "; transfer-syntax="}{syntax}'
+        answer = httpx2.get(place, headers={"accept": accept}, trust_env=False)
+        return parts_of(answer)[0][0] if answer.status_code == 200 else str(answer.status_code)
+
+    rle = f"image/dicom-rle; transfer-syntax={RLELossless}"
+    for syntax in ("*", "", RLELossless):
+        assert first("image/jpeg", syntax) == "406", syntax
+        assert first("image/dicom-rle", syntax) == rle, syntax
+        assert first("image/*", syntax) == rle, syntax
+    assert first("application/octet-stream", "*") == f"application/octet-stream; transfer-syntax={RLELossless}"
+    assert first("application/octet-stream", "") == "application/octet-stream"
+    assert first("image/dicom-rle", JPEG2000Lossless) == "406"
+
+
+@pytest.mark.parametrize("name", ["OBXXXX1A_rle_2frame", "CT_small"])
+def test_a_client_can_follow_the_address_of_the_pixels(stage: Stage, web: str, name: str) -> None:
+    """The BulkDataURI of Pixel Data names every frame."""
+    source = get_testdata_file(f"{name}.dcm")
+    if not isinstance(source, str):
+        pytest.skip("not among the samples of this version of pydicom")
+    keep_source(stage, Path(source))
+    ds = dcmread(source)
+    client = DICOMwebClient(web)
+    uids = (ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID)
+    (header,) = httpx2.get(
+        f"{web}/studies/{uids[0]}/series/{uids[1]}/instances/{uids[2]}/metadata", trust_env=False
+    ).json()
+    frames = client.retrieve_bulkdata(header["7FE00010"]["BulkDataURI"])
+    assert len(frames) == int(ds.get("NumberOfFrames") or 1)
+    assert b"".join(frames) == np.ascontiguousarray(ds.pixel_array).tobytes()
+
+
 def test_rendered_and_thumbnail(stage: Stage, tmp_path: Path, web: str, picture: Dataset) -> None:
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
     with Decoder(settings) as decoder:
@@ -346,6 +488,54 @@ def test_rendered_and_thumbnail(stage: Stage, tmp_path: Path, web: str, picture:
     assert np.abs(shown.astype(int) - picture.pixel_array.astype(int)).max() <= 1
     assert (small.headers["content-type"], small.status_code) == ("image/jpeg", 200)
     assert picture_pixels(fitted.content, cv2.IMREAD_COLOR).shape == (10, 8, 3)
+
+
+REFUSED_RENDERINGS = (
+    "window=40,400", "window=40,0.5,linear", "window=40,0,sigmoid", "window=a,400,linear", "window=40,400,LINEAR",
+    "window=", "window=nan,400,linear", "quality=0", "quality=101", "quality=", "quality=1e1", "viewport=0,10",
+    "viewport=10", "viewport=10,10,a", "viewport=10,10,9999,0", "viewport=10,10,0,0,1,1,1", "viewport=",
+    "annotation=", "annotation=name", "iccprofile=srgb",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_pictures_are_rendered_as_asked(stage: Stage, tmp_path: Path, web: str) -> None:
+    """Window, quality and region (PS3.18 8.3.5.1); what is not valid is refused, as the standard says."""
+    source = get_testdata_file("CT_small.dcm")
+    assert isinstance(source, str)
+    keep_source(stage, Path(source))
+    ds = dcmread(source)
+    values = apply_modality_lut(ds.pixel_array, ds).astype(float)
+    settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
+    with Decoder(settings) as decoder:
+        services = replace(stage.services, settings=settings, decode_frame=decoder.decode)
+        with serving(services, settings.web) as address:
+            place = f"{address}/api/dicom-web/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
+            place = f"{place}/instances/{ds.SOPInstanceUID}"
+
+            def get(query: str, kind: str = "image/png", name: str = "rendered") -> httpx2.Response:
+                return httpx2.get(f"{place}/{name}?{query}", headers={"accept": kind}, trust_env=False, timeout=30)
+
+            def pixels(query: str) -> np.ndarray:
+                return picture_pixels(get(query).content, cv2.IMREAD_GRAYSCALE)
+
+            plain = pixels("")
+            exact = np.floor(np.clip((values - 40.0) / 400.0 + 0.5, 0.0, 1.0) * 65535 / 256)
+            assert np.abs(pixels("window=40,400,linear-exact") - exact).max() <= 1
+            assert np.abs(pixels("window=-100,50.5,sigmoid").astype(int) - plain).max() > 50
+            assert np.array_equal(pixels("viewport=64,32,10,20,64,32"), plain[20:52, 10:74])
+            assert np.array_equal(pixels("viewport=64,32,10,20,-64,-32"), plain[20:52, 10:74][::-1, ::-1])
+            assert np.array_equal(pixels("viewport=28,128,100"), plain[:, 100:])
+            assert pixels("viewport=256,999").shape == (256, 256)  # as large as possible, without distortion
+            sizes = [len(get(f"quality={quality}", "image/jpeg").content) for quality in (1, 50, 100)]
+            assert sizes == sorted(set(sizes))
+            note = get("annotation=patient,technique").headers["warning"]
+            assert note.endswith(": The following annotation values are not supported: patient,technique")
+            assert get("iccprofile=no").status_code == 200
+            for query in REFUSED_RENDERINGS:
+                assert get(query).status_code == 400, query
+            assert picture_pixels(get("viewport=20,9", name="thumbnail").content, 0).shape == (9, 9)
+            assert get("viewport=20,9,1,1", name="thumbnail").status_code == 400
 
 
 def test_headers_come_as_json_with_long_values_by_reference(web: str) -> None:

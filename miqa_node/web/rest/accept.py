@@ -8,12 +8,22 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import HTTPException, Request
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 MAX_RANGES = 50
 DICOM = "application/dicom"
 OCTETS = "application/octet-stream"
 RELATED = "multipart/related"
+IMAGE_TYPES: dict[str, str] = {
+    "1.2.840.10008.1.2.5": "image/dicom-rle",
+    **{f"1.2.840.10008.1.2.4.{number}": "image/jpeg" for number in (50, 51, 57, 70)},
+    **{f"1.2.840.10008.1.2.4.{number}": "image/jls" for number in (80, 81)},
+    **{f"1.2.840.10008.1.2.4.{number}": "image/jp2" for number in (90, 91)},
+    **{f"1.2.840.10008.1.2.4.{number}": "image/jpx" for number in (92, 93)},
+    **{f"1.2.840.10008.1.2.4.{number}": "image/jphc" for number in (201, 202, 203)},
+    **{f"1.2.840.10008.1.2.4.{number}": "image/jxl" for number in (110, 111, 112)},
+}
+"""The media type of compressed frames by transfer syntax (PS3.18 table 8.7.3-2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +59,44 @@ def accepted(request: Request) -> list[MediaRange]:
     return sorted(ranges, key=lambda one: -one.quality)
 
 
-def choose_syntax(ranges: Sequence[MediaRange], held: str, decodable: bool) -> str:
+def require(request: Request, *media_types: str) -> None:
+    """406 unless the client accepts one of the media types."""
+    if not any(one.covers(kind) for one in accepted(request) for kind in media_types):
+        raise not_acceptable(media_types[0])
+
+
+def choose_syntax(ranges: Sequence[MediaRange], held: str, *, convertible: bool) -> str:
     """The transfer syntax of the response: the stored one, or the default Explicit VR Little Endian.
 
-    406 if the client accepts neither.
+    A client that names no syntax gets the default, and what cannot be converted as it is stored. 406 if the client
+    accepts neither.
     """
     for one in ranges:
         if not one.covers(DICOM):
             continue
-        if one.syntax in ("*", held):
+        if one.syntax in ("*", held) or (one.syntax == "" and not convertible):
             return held
-        if one.syntax in ("", ExplicitVRLittleEndian) and (held == ExplicitVRLittleEndian or decodable):
+        if one.syntax in ("", ExplicitVRLittleEndian) and convertible:
             return str(ExplicitVRLittleEndian)
     raise not_acceptable(f'{RELATED}; type="{DICOM}" with transfer-syntax={ExplicitVRLittleEndian} or {held}')
+
+
+def stored_form(one: MediaRange, held: UID) -> str:
+    """The media type of stored, compressed frames if the range covers them; else an empty string.
+
+    An image type names its transfer syntaxes by itself; octets are compressed only for who asks for the syntax.
+    """
+    if not is_encapsulated(held):
+        return ""
+    image = IMAGE_TYPES.get(held, "")
+    if one.syntax in ("", "*", held) and one.media_type in (image, f"{image.partition('/')[0]}/*"):
+        return image
+    return OCTETS if one.syntax in ("*", held) and one.covers(OCTETS) else ""
+
+
+def is_encapsulated(syntax: UID) -> bool:
+    """Whether frames are compressed; assumed for a syntax that pydicom does not know."""
+    return not syntax.is_transfer_syntax or syntax.is_encapsulated
 
 
 def not_acceptable(offer: str) -> HTTPException:

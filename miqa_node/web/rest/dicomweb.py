@@ -66,6 +66,12 @@ def unless_known(request: Request, locations: Sequence[ResultLocation], answer: 
     return response
 
 
+def add_warnings(request: Request, response: Response, texts: Sequence[str]) -> None:
+    """One Warning header for each text, in the form of PS3.18 8.3.4."""
+    for text in texts:
+        response.headers.append("warning", f"299 {request.base_url}api/dicom-web: {text}")
+
+
 def address(request: Request, location: ResultLocation, level: SearchLevel) -> str:
     """The Retrieve URL of an object, or of its series or study."""
     parts = (

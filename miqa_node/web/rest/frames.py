@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
-import cv2
 import numpy as np
-from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.filereader import read_file_meta_info
 from pydicom.tag import Tag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.uncompressed import can_uncompress
 from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.accept import OCTETS, accepted, not_acceptable
-from miqa_node.web.rest.dicomweb import Uid, one_result, unless_known
+from miqa_node.web.rest.accept import OCTETS, accepted, is_encapsulated, not_acceptable, stored_form
+from miqa_node.web.rest.dicomweb import Uid, add_warnings, one_result, unless_known
+from miqa_node.web.rest.rendering import (
+    JPEG,
+    PNG,
+    AskedRendering,
+    AskedThumbnail,
+    Rendering,
+    Viewport,
+    picture,
+)
 from miqa_node.web.services import Services, WebServices
 
 MAX_FRAMES = 1000
 THUMBNAIL_SIDE = 200
-JPEG, PNG = "image/jpeg", "image/png"
 _INSTANCE = "/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}"
 _errors = responses(400, 401, 403, 404, 406, 422, 503)
 
 FrameList = Annotated[str, Path(pattern=r"^[0-9]{1,9}(,[0-9]{1,9})*$", description="Numbers of frames, from 1.")]
 TagPath = Annotated[str, Path(pattern=r"^[0-9A-Fa-f]{8}(/[0-9]{1,4}/[0-9A-Fa-f]{8}){0,8}$")]
-Side = Annotated[str, Query(pattern=r"^[0-9]{1,4},[0-9]{1,4}$", description="Width and height to fit into.")]
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
+
+
+@router.get(_INSTANCE + "/frames", summary="Pixels of all frames", responses=_errors)
+def retrieve_all_frames(
+    request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid
+) -> Response:
+    """The value of the pixels' BulkDataURI: every frame, in the forms of the next."""
+    location = one_result(services, study_uid, series_uid, instance_uid)
+    return unless_known(request, [location], lambda: _frames(request, services, location, None))
 
 
 @router.get(_INSTANCE + "/frames/{frames}", summary="Pixels of frames", responses=_errors)
@@ -49,44 +64,55 @@ def retrieve_frames(
 ) -> Response:  # fmt: skip
     """Frames as application/octet-stream, uncompressed; as they are kept, for a client that accepts any syntax."""
     location = one_result(services, study_uid, series_uid, instance_uid)
-    return unless_known(request, [location], lambda: _frames(request, services, location, frames))
+    numbers = [int(number) for number in frames.split(",")]
+    return unless_known(request, [location], lambda: _frames(request, services, location, numbers))
 
 
-def _frames(request: Request, services: WebServices, location: ResultLocation, frames: str) -> Response:
+def _frames(
+    request: Request, services: WebServices, location: ResultLocation, numbers: Sequence[int] | None
+) -> Response:
     ds = _whole(services, location)
     if "PixelData" not in ds:
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no frames.")
-    numbers = [int(number) for number in frames.split(",")]
     count = int(ds.get("NumberOfFrames") or 1)
-    if len(numbers) > MAX_FRAMES or not all(1 <= number <= count for number in numbers):
+    if numbers is None:
+        numbers = range(1, count + 1)
+    elif len(numbers) > MAX_FRAMES or not all(1 <= number <= count for number in numbers):
         raise HTTPException(HTTPStatus.NOT_FOUND, f"The object has frames from 1 to {count}.")
-    syntax = UID(ds.file_meta.TransferSyntaxUID)
+    held = UID(ds.file_meta.TransferSyntaxUID)
+    damage = ""
     for one in accepted(request):
-        is_stored = one.syntax in ("*", syntax) and _is_encapsulated(syntax)
-        if not (one.covers(OCTETS) or (is_stored and one.media_type.startswith("image/"))):
-            continue
-        if is_stored:
-            parts = list(generate_frames(ds.PixelData, number_of_frames=count))
-            kind = one.media_type if re.fullmatch(r"image/[a-z0-9-]+", one.media_type) else OCTETS
-            return _multipart([parts[number - 1] for number in numbers], f"{kind}; transfer-syntax={syntax}")
-        if one.syntax in ("", "*", "1.2.840.10008.1.2.1") and (not _is_encapsulated(syntax) or can_uncompress(syntax)):
-            plain = _plain(services, ds, location)
-            return _multipart([_plain_frame(plain, number) for number in numbers], OCTETS)
-    raise not_acceptable(f'multipart/related; type="{OCTETS}", uncompressed, or with transfer-syntax={syntax}')
+        try:
+            if kind := stored_form(one, held):
+                parts = _stored_frames(ds, count)
+                return _multipart([parts[number - 1] for number in numbers], f"{kind}; transfer-syntax={held}")
+            if one.covers(OCTETS) and one.syntax in ("", "*", ExplicitVRLittleEndian) and _has_plain_form(held):
+                plain = _plain(services, ds, location)
+                return _multipart([_plain_frame(plain, number) for number in numbers], OCTETS)
+        except DecodeError as error:
+            damage = f" {error}"
+    offer = not_acceptable(f'multipart/related; type="{OCTETS}", uncompressed, or with transfer-syntax={held}')
+    raise HTTPException(offer.status_code, f"{offer.detail}{damage}")
 
 
-def _is_encapsulated(syntax: UID) -> bool:
-    """Whether frames are compressed; assumed for a syntax that pydicom does not know."""
-    return not syntax.is_transfer_syntax or syntax.is_encapsulated
+def _stored_frames(ds: Dataset, count: int) -> list[bytes]:
+    try:
+        return list(generate_frames(ds.PixelData, number_of_frames=count))
+    except Exception as error:  # damaged fragments raise any error
+        raise DecodeError(f"The fragments of the pixel data are incomplete ({type(error).__name__}).") from error
+
+
+def _has_plain_form(syntax: UID) -> bool:
+    return not is_encapsulated(syntax) or can_uncompress(syntax)
 
 
 def _plain(services: WebServices, ds: Dataset, location: ResultLocation) -> Dataset:
     syntax = UID(ds.file_meta.TransferSyntaxUID)
-    return ds if not _is_encapsulated(syntax) and syntax.is_little_endian else _uncompressed(services, location)
+    return ds if not is_encapsulated(syntax) and syntax.is_little_endian else _uncompressed(services, location)
 
 
 def _whole(services: WebServices, location: ResultLocation) -> Dataset:
-    """The object; a deflated one is inflated in a worker process, within its limits."""
+    """The object; a deflated one is inflated in a worker process, within its limits. DecodeError if it is damaged."""
     path = services.objects.local_path(location.object_key)
     if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         return _uncompressed(services, location)
@@ -99,8 +125,11 @@ def _uncompressed(services: WebServices, location: ResultLocation) -> Dataset:
 
 def _plain_frame(ds: Dataset, number: int) -> bytes:
     """One frame; with one bit per pixel, it is re-aligned to a byte boundary (PS3.5 8.1.1)."""
-    bits = ds.Rows * ds.Columns * ds.SamplesPerPixel * ds.BitsAllocated
+    sides = [ds.get(name) for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
+    bits = math.prod(int(side or 0) for side in sides)
     first = (number - 1) * bits
+    if not 0 < first + bits <= 8 * len(ds.PixelData):
+        raise DecodeError("The pixel data are shorter than the header says.")
     if bits % 8 == 0:
         return bytes(ds.PixelData[first // 8 : (first + bits) // 8])
     unpacked = np.unpackbits(np.frombuffer(ds.PixelData, np.uint8), bitorder="little")[first : first + bits]
@@ -133,57 +162,53 @@ def retrieve_bulk_data(
 @router.get(_INSTANCE + "/rendered", summary="The object as a picture", responses=_errors)
 def retrieve_rendered(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
-    viewport: Side = "9999,9999",
+    rendering: AskedRendering,
 ) -> Response:  # fmt: skip
     """Its first frame as JPEG or PNG."""
-    return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), 1, viewport)
+    return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), 1, rendering)
 
 
 @router.get(_INSTANCE + "/frames/{frames}/rendered", summary="A frame as a picture", responses=_errors)
 def retrieve_rendered_frame(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
-    frames: Annotated[int, Path(ge=1, le=10**6)], viewport: Side = "9999,9999",
+    frames: Annotated[int, Path(ge=1, le=10**6)], rendering: AskedRendering,
 ) -> Response:  # fmt: skip
     """The same of one frame."""
-    return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), frames, viewport)
+    return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), frames, rendering)
 
 
 @router.get(_INSTANCE + "/thumbnail", summary="The object as a small picture", responses=_errors)
 def retrieve_thumbnail(
-    request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid
+    request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
+    rendering: AskedThumbnail,
+) -> Response:  # fmt: skip
+    """At most 200 pixels wide and high, or as large as the viewport."""
+    if rendering.viewport is None:
+        rendering = Rendering(Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), 1, rendering)
+
+
+def _rendered(
+    request: Request, services: WebServices, location: ResultLocation, frame: int, rendering: Rendering
 ) -> Response:
-    """At most 200 pixels wide and high."""
-    side = f"{THUMBNAIL_SIDE},{THUMBNAIL_SIDE}"
-    return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), 1, side)
+    response = unless_known(request, [location], lambda: _drawn(request, services, location, frame, rendering))
+    add_warnings(request, response, rendering.warnings)
+    return response
 
 
-def _rendered(request: Request, services: WebServices, location: ResultLocation, frame: int, viewport: str) -> Response:
-    return unless_known(request, [location], lambda: _drawn(request, services, location, frame, viewport))
-
-
-def _drawn(request: Request, services: WebServices, location: ResultLocation, frame: int, viewport: str) -> Response:
+def _drawn(
+    request: Request, services: WebServices, location: ResultLocation, frame: int, rendering: Rendering
+) -> Response:
     ranges = accepted(request)
     media_type = next((kind for one in ranges for kind in (JPEG, PNG) if one.covers(kind)), None)
     if media_type is None:
         raise not_acceptable(f"{JPEG} or {PNG}")
+    path = services.objects.local_path(location.object_key)
     try:
-        radiograph = services.decode_frame(services.objects.local_path(location.object_key), frame - 1)
+        drawn = picture(services.decode_frame(path, frame - 1), path, rendering, media_type)
     except DecodeError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no picture of this object: {error}") from error
-    width, height = (max(1, int(side)) for side in viewport.split(","))
-    return Response(_picture(radiograph, width, height, media_type), media_type=media_type)
-
-
-def _picture(radiograph: Radiograph, width: int, height: int, media_type: str) -> bytes:
-    """An 8-bit picture scaled down to the viewport, never enlarged."""
-    deep = radiograph.display if radiograph.colour is None else cv2.cvtColor(radiograph.colour, cv2.COLOR_RGB2BGR)
-    rows, columns = deep.shape[:2]
-    scale = min(1.0, width / columns, height / rows)
-    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    small = deep if scale == 1.0 else cv2.resize(deep, size, interpolation=cv2.INTER_AREA)
-    shown = (small.astype(np.uint16, copy=False) >> 8).astype(np.uint8)
-    _, data = cv2.imencode(".jpg" if media_type == JPEG else ".png", shown)
-    return bytes(data.tobytes())
+    return Response(drawn, media_type=media_type)
 
 
 def _multipart(parts: Sequence[bytes], media_type: str) -> Response:

@@ -19,7 +19,8 @@ from miqa_node.store.result_index import ResultGroup, ResultLocation
 from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, complete_index
+from miqa_node.web.rest.accept import require
+from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, add_warnings, address, complete_index
 from miqa_node.web.services import Services, WebServices
 
 MAX_RESULTS = 1000
@@ -28,6 +29,14 @@ MAX_RESULTS = 1000
 MAX_OFFSET = 10**6
 MAX_FIELDS = 200
 _ALL = "all"
+_UTF_8 = frozenset({"utf-8", "utf8", "iso_ir 192"})
+_UNSUPPORTED = {
+    "fuzzymatching": "Only literal matching has been performed.",
+    "emptyvaluematching": "Empty Value Matching has not been performed.",
+    "multiplevaluematching": "Multiple Value Matching has not been performed.",
+}
+"""Parameters that an origin server may leave out, and what it then says (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6)."""
+_STANDARD = frozenset({"accept", "charset", "limit", "offset", *_UNSUPPORTED})
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
 _search = responses(400, 401, 403, 406, 422, 503)
@@ -83,7 +92,9 @@ class _Query:
     """The parameters of a search (PS3.18 8.3.4): attributes by keyword or tag, includefield, limit, offset."""
 
     def __init__(self, request: Request, **path: str) -> None:
-        """``path`` holds the UIDs of the address; a UID in the parameters must be the same."""
+        """``path`` holds the UIDs of the address; a UID in the parameters must be the same. 406 unless JSON will do."""
+        require(request, DICOM_JSON, "application/json")
+        self._request = request
         self.values = dict(path)
         self._fields: list[tuple[str, ...]] = []
         self._all = False
@@ -93,14 +104,16 @@ class _Query:
         for name, value in request.query_params.multi_items():
             if name == "includefield":
                 ignored |= self._include(value)
-            elif name in ("limit", "offset", "fuzzymatching"):
+            elif name in _STANDARD:
                 special[name] = value.strip()
             elif self._is_ignored(name, value.strip(), path):
                 ignored.add(name[:64])
         self.limit = _number(special.get("limit"), MAX_RESULTS, MAX_RESULTS)
         self.offset = _number(special.get("offset"), 0, MAX_OFFSET)
-        if special.get("fuzzymatching", "").lower() == "true":
-            self._warnings.append("The fuzzymatching parameter is not supported. Only literal matching was performed.")
+        _check_character_set(special.get("charset", "utf-8"))
+        for name, outcome in _UNSUPPORTED.items():
+            if special.get(name, "").lower() == "true":
+                self._warnings.append(f"The {name} parameter is not supported. {outcome}")
         if ignored:
             self._warnings.append(f"These parameters were ignored: {', '.join(sorted(ignored))}")
 
@@ -145,10 +158,12 @@ class _Query:
         warnings = [*self._warnings]
         if more > 0 and matches:
             warnings.append(f"There are {more} additional results that can be requested")
-        headers = {"warning": ", ".join(f'299 miqa-node "{text}"' for text in warnings)} if warnings else {}
-        if not matches:
-            return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
-        return JSONResponse(list(matches), headers=headers, media_type=DICOM_JSON)
+        if matches:
+            response: Response = JSONResponse(list(matches), media_type=DICOM_JSON)
+        else:
+            response = Response(status_code=HTTPStatus.NO_CONTENT)
+        add_warnings(self._request, response, warnings)
+        return response
 
 
 _BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
@@ -197,6 +212,13 @@ def _place(request: Request, location: ResultLocation, level: SearchLevel) -> di
         "00080056": {"vr": "CS", "Value": ["ONLINE"]},
         "00081190": {"vr": "UR", "Value": [address(request, location, level)]},
     }
+
+
+def _check_character_set(text: str) -> None:
+    """400 if UTF-8, which DICOM JSON always is, is not among the character sets (PS3.18 8.3.3.2)."""
+    names = {one.partition(";")[0].strip().lower() for one in text.split(",")}
+    if names.isdisjoint(_UTF_8):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "Answers are in UTF-8; charset names only other character sets.")
 
 
 def _number(text: str | None, otherwise: int, most: int) -> int:

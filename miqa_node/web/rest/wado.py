@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydicom.filereader import read_file_meta_info
 
+from miqa_node.errors import DecodeError
 from miqa_node.imaging.dicom_json import metadata
 from miqa_node.imaging.head import read_head
 from miqa_node.imaging.search_keys import SearchLevel
@@ -17,12 +19,12 @@ from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.accept import DICOM, RELATED, accepted, choose_syntax, not_acceptable
+from miqa_node.web.rest.accept import DICOM, RELATED, accepted, choose_syntax, not_acceptable, require
 from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, named_results, one_result, unless_known
 from miqa_node.web.services import Services, WebServices
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
-_retrieve = responses(401, 403, 404, 410, 422, 503)
+_retrieve = responses(400, 401, 403, 404, 406, 410, 422, 503)
 
 
 @router.get("/studies/{study_uid}", summary="Retrieve the results of a study (WADO-RS)", responses=_retrieve)
@@ -79,29 +81,39 @@ def _files(request: Request, services: WebServices, locations: Sequence[ResultLo
 
 
 def _all_files(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
-    """DICOM files in an accepted transfer syntax, each converted only when it is sent."""
+    """DICOM files in an accepted transfer syntax, each converted only when it is sent.
+
+    Whether damaged pixels can be converted shows only then: a single object is answered with 406 unless the client
+    takes it as it is held; one of several is sent so, because the others are sound and its part names the syntax.
+    """
     ranges, objects = accepted(request), services.objects
     if not any(one.covers(DICOM) for one in ranges):
         raise not_acceptable(f'{RELATED}; type="{DICOM}"')
     syntaxes = [str(read_file_meta_info(objects.local_path(one.object_key)).TransferSyntaxUID) for one in locations]
-    chosen = [choose_syntax(ranges, held, can_convert(held)) for held in syntaxes]
+    chosen = [choose_syntax(ranges, held, convertible=can_convert(held)) for held in syntaxes]
     boundary = uuid.uuid4().hex
 
-    def file(place: int) -> bytes:
-        data = objects.get(locations[place].object_key)
-        return data if chosen[place] == syntaxes[place] else services.uncompress(data)
+    def file(place: int) -> tuple[str, bytes]:
+        held, data = syntaxes[place], objects.get(locations[place].object_key)
+        with suppress(DecodeError):
+            return chosen[place], data if chosen[place] == held else services.uncompress(data)
+        return held, data
+
+    first = file(0)  # before the status is sent
+    if len(locations) == 1:
+        choose_syntax(ranges, first[0], convertible=False)
 
     def parts() -> Iterator[bytes]:
         for place in range(len(locations)):
-            kind = f"{DICOM}; transfer-syntax={chosen[place]}"
-            yield f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode()
-            yield file(place)
+            syntax, data = file(place) if place else first
+            yield f"--{boundary}\r\nContent-Type: {DICOM}; transfer-syntax={syntax}\r\n\r\n".encode()
+            yield data
             yield b"\r\n"
         yield f"--{boundary}--\r\n".encode()
 
     best = next(one for one in ranges if one.covers(DICOM))
     if len(locations) == 1 and best.media_type == DICOM and not best.multipart:
-        return Response(file(0), media_type=f"{DICOM}; transfer-syntax={chosen[0]}")
+        return Response(first[1], media_type=f"{DICOM}; transfer-syntax={first[0]}")
     return StreamingResponse(parts(), media_type=f'{RELATED}; type="{DICOM}"; boundary={boundary}')
 
 
@@ -110,8 +122,7 @@ def _metadata(request: Request, services: WebServices, locations: Sequence[Resul
 
 
 def _all_metadata(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
-    if not any(one.covers(DICOM_JSON) or one.covers("application/json") for one in accepted(request)):
-        raise not_acceptable(DICOM_JSON)
+    require(request, DICOM_JSON, "application/json")
     documents = [
         metadata(read_head(services.objects.local_path(one.object_key)), address(request, one, SearchLevel.INSTANCE))
         for one in locations

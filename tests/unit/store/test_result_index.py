@@ -19,6 +19,7 @@ from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from tests.unit.deliver.making import as_file, report
 from tests.unit.store.making import NOW, digest, header, received, study
+from tests.unit.store.test_migrations import migrate
 
 
 def keep(database: Database, objects: DiskObjects, number: int = 1, **values: object) -> str:
@@ -84,6 +85,69 @@ def test_keys_match_by_their_value_representation(database: Database, objects: D
     keep(database, objects, 2, Modality="KO", PatientName="X")
     for query, uids in MATCHES:
         assert ("2.25.1" in find(database, objects, **query)) is uids, query
+
+
+def items(*values: tuple[str, str]) -> list[Dataset]:
+    """Items of Request Attributes Sequence with a step and a procedure; an empty value is absent."""
+    sequence = [Dataset() for _ in values]
+    for item, (step, procedure) in zip(sequence, values, strict=True):
+        if step:
+            item.ScheduledProcedureStepID = step
+        if procedure:
+            item.RequestedProcedureID = procedure
+    return sequence
+
+
+STEP, PROCEDURE = (f"RequestAttributesSequence.{name}" for name in ("ScheduledProcedureStepID", "RequestedProcedureID"))
+IN_ONE_ITEM: list[tuple[str, str, set[str]]] = [
+    ("STEP1", "RP1", {"2.25.1"}),
+    ("STEP1", "RP2", set()),
+    ("STEP2", "RP*", {"2.25.1"}),
+    ("STEP?", "RP3", set()),
+    ("AX*", "*", {"2.25.2"}),
+    ("A*B", "", set()),
+    ("*", "A*B", set()),
+    ("YB", "R3", {"2.25.2"}),
+    ("AX", "R3", set()),
+    ('Q"', "R'", {"2.25.3"}),
+    ("[", "R", {"2.25.3"}),
+    ("", "R", {"2.25.3"}),
+]
+
+
+@pytest.mark.parametrize(("step", "procedure", "matches"), IN_ONE_ITEM)
+def test_all_keys_of_a_sequence_match_within_one_item(
+    database: Database, objects: DiskObjects, step: str, procedure: str, matches: set[str]
+) -> None:
+    """PS3.4 C.2.2.2.6; a value may be absent from an item, and no pattern reaches from one item into the next."""
+    keep(database, objects, 1, RequestAttributesSequence=items(("STEP1", "RP1"), ("", "RP3"), ("STEP2", "RP2")))
+    keep(database, objects, 2, RequestAttributesSequence=items(("AX", ""), ("", "AX"), ("YB", "R3"), ("", "YB")))
+    keep(database, objects, 3, RequestAttributesSequence=items(('Q"', "R'"), ("[", "R")))
+    keep(database, objects, 4)
+    assert find(database, objects, **{STEP: step, PROCEDURE: procedure}) == matches
+    with database.begin() as transaction:
+        query = {STEP: step, PROCEDURE: procedure}
+        assert result_index.count(transaction, query, SearchLevel.INSTANCE) == len(matches)
+
+
+@pytest.mark.slow
+def test_objects_with_several_requests_are_read_again_after_an_update(database: Database, objects: DiskObjects) -> None:
+    """An older version did not keep the place of an item without a value."""
+    keep(database, objects, 1, RequestAttributesSequence=items(("STEP1", ""), ("STEP2", "RP2")))
+    receive(database, objects, 11, RequestAttributesSequence=items(("STEP1", ""), ("STEP2", "RP2")))
+    query = {STEP: "STEP1", PROCEDURE: "RP2"}
+    assert find(database, objects, **query) == set()
+    assert result_index.complete_sources(database, objects, 9.0)
+    old = {"requested_procedure_id": "RP2"}
+    with database.begin() as transaction:
+        transaction.execute(sa.update(tables.results).values(old))
+        transaction.execute(sa.update(tables.source_headers).values(old))
+    assert find(database, objects, **query) == {"2.25.1", "1.2.3.11"}
+    migrate(database, "0040")
+    migrate(database, "head")
+    assert result_index.complete_sources(database, objects, 9.0)
+    assert find(database, objects, **query) == set()
+    assert find(database, objects, **{STEP: "STEP2", PROCEDURE: "RP2"}) == {"2.25.1", "1.2.3.11"}
 
 
 NONSENSE = (
@@ -176,6 +240,20 @@ def test_received_objects_are_found_as_long_as_they_are_kept(database: Database,
         gone = sa.update(tables.instances).where(tables.instances.c.sop_instance_uid == "1.2.3.12")
         transaction.execute(gone.values(removed_at=NOW))
     assert find(database, objects) == {made, "1.2.3.11"}
+    with database.begin() as transaction:
+        gone = sa.update(tables.instances).where(tables.instances.c.sop_instance_uid.like("1.2.3.1_"))
+        transaction.execute(gone.values(removed_at=NOW))
+    assert find(database, objects, ModalitiesInStudy="CR") == set()  # no longer a modality of what the node holds
+
+
+def test_an_object_without_series_is_neither_found_nor_counted(database: Database, objects: DiskObjects) -> None:
+    receive(database, objects, 11)
+    receive(database, objects, 12, SeriesInstanceUID="", Modality="XA")
+    assert result_index.complete_sources(database, objects, 9.0)
+    assert find(database, objects, ModalitiesInStudy="XA") == set()
+    with database.begin() as transaction:
+        [group] = result_index.search_groups(transaction, {}, SearchLevel.STUDY, limit=9)
+    assert (group.modalities, group.series, group.instances) == (("CR",), 1, 1)
 
 
 def test_a_header_that_breaks_the_library_is_found_by_nothing_and_holds_nothing_up(
