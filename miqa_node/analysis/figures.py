@@ -19,6 +19,8 @@ CHARACTER = 7.3
 """Approximate width of a character at the size of labels."""
 LEAST_TO_SCALE = 20
 """With fewer images, the interval may extend beyond the axis; shares never do."""
+LEAST_REACH = 1.0
+"""Percent that bars reach at least: shares can all be zero."""
 LEAST_TO_JOIN = 5
 """Points of a curve with fewer images are pale and not connected."""
 
@@ -48,7 +50,8 @@ def bars(title: str, rows: Sequence[Bar], lines: Sequence[tuple[float, Ink]] = (
     left, right = 18.0 + CHARACTER * max([len(_short(row.label)) for row in rows] or [0]), 126.0
     height = TOP + BAR_HEIGHT * len(rows) + BOTTOM
     drawing = Drawing(WIDTH, height, title)
-    marks = _marks(0.0, min(max([_reach(row.rate) for row in rows] + [value for value, _ in lines] or [1.0]), 100.0))
+    furthest = max([LEAST_REACH, *(_reach(row.rate) for row in rows), *(value for value, _ in lines)])
+    marks = _marks(0.0, min(furthest, 100.0))
     most = marks[-1]
 
     def x(percent: float) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from miqa_node.analysis.rejects import Group, RejectAnalysis
+from miqa_node.analysis.watch import ModelWatch
+from miqa_node.statistics.agreement import Agreement
 from miqa_node.statistics.rates import Rate
 
 REJECT_COLUMNS = [
@@ -28,6 +30,55 @@ def reject_rows(analysis: RejectAnalysis) -> Iterator[list[object]]:
         yield ["reason", words, share.total, share.count, *_share(share), "", "", "", "", "", "", ""]
     for source in analysis.sources:
         yield ["source", safe(source), *[""] * (len(REJECT_COLUMNS) - 2)]
+
+
+WATCH_COLUMNS = ["figure", "of", "value", "low", "high", "count", "total", "says"]
+
+
+def watch_rows(model_watch: ModelWatch) -> Iterator[list[object]]:
+    """Heads, and each figure of the watch over the model; a value is a share, a kappa, a PSI or a calibration error."""
+    yield list(WATCH_COLUMNS)
+    yield _rate("precision", "", model_watch.precision)
+    yield from (_rate("precision", safe(one.room), one.confirmed) for one in model_watch.rooms)
+    yield _rate("missed", "", model_watch.missed)
+    if model_watch.agreement:
+        yield from _agreement("model_and_people", "", model_watch.agreement)
+    yield from _agreement("two_readers", "", model_watch.second_readings)
+    for curve in model_watch.curves:
+        yield ["calibration_error", curve.finding, _number(curve.error), "", "", "", curve.judged, ""]
+        yield from (_rate(f"confirmed_at_{one.probability:.2f}", curve.finding, one.confirmed) for one in curve.points)
+    for chart in model_watch.charts:
+        for change in chart.chart.changes:
+            since = f"since {chart.starts[change.index]}, before {_number(change.before)}"
+            yield ["finding_changed", chart.finding, _number(change.after), "", "", "", chart.images, since]
+    for one in model_watch.drifts:
+        of = one.drift
+        yield [
+            "drift_psi",
+            one.measurement,
+            _number(of.psi),
+            "",
+            _number(of.by_chance),
+            of.current,
+            of.reference,
+            of.word,
+        ]
+    for shadow in model_watch.shadows:
+        yield from _agreement("shadow", safe(shadow.package), shadow.agreement)
+    for place in model_watch.recurrences:
+        at = f"x {place.x:.2f}, y {place.y:.2f}"
+        share = _number(place.patients / place.seen)
+        yield ["recurring_place", safe(place.detector), share, "", "", place.patients, place.seen, at]
+
+
+def _rate(figure: str, of: str, rate: Rate) -> list[object]:
+    return [figure, of, *_share(rate), rate.count, rate.total, ""]
+
+
+def _agreement(figure: str, of: str, both: Agreement) -> Iterator[list[object]]:
+    judged = round(both.judged, 1)
+    yield [f"{figure}_agree", of, _number(both.observed), "", "", "", judged, ""]
+    yield [f"{figure}_kappa", of, _number(both.kappa), _number(both.low), _number(both.high), "", judged, ""]
 
 
 def _group(group: Group) -> list[object]:

@@ -13,7 +13,7 @@ from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.policy import Verdict
 from miqa_node.store import labels
 from tests.unit.store.test_analysis import put
-from tests.web.staging import Stage
+from tests.web.staging import Stage, csrf
 
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PERIOD = "since=2026-01-01&until=2026-01-31"
@@ -62,6 +62,36 @@ def test_every_figure_and_view_is_offered_to_programs(stage: Stage, client: Test
     assert client.get(f"/api/v1/analysis/labels?{PERIOD}").status_code == 200
     rows = list(csv.DictReader(io.StringIO(client.get(f"/api/v1/analysis/rejects.csv?{PERIOD}").text)))
     assert (rows[0]["dimension"], rows[0]["decided"], rows[0]["level"]) == ("all", "1", "not measurable yet")
+    figures = list(csv.DictReader(io.StringIO(client.get(f"/api/v1/analysis/model.csv?{PERIOD}").text)))
+    precision = client.get(f"/api/v1/analysis/model?{PERIOD}").json()["precision"]
+    assert figures[0]["figure"] == "precision"
+    assert (int(figures[0]["total"]), float(figures[0]["value"])) == (precision["total"], precision["share"])
+    assert client.get(f"/analysis/model.csv?{PERIOD}").text.splitlines()[0] == ",".join(figures[0])
     images = client.get(f"/api/v1/analysis/views/images.csv?{PERIOD}").text
     assert len(images.splitlines()) == 101
     assert client.get("/api/v1/analysis/views/secrets.csv").status_code == 422
+
+
+@pytest.mark.slow
+def test_a_report_is_made_when_somebody_asks_for_it(stage: Stage, client: TestClient) -> None:
+    fill(stage, flagged=3, decided=1)
+    month = PERIOD.partition("since=")[2][:7]
+    address = f"/api/v1/analysis/reports/{month}"
+
+    made = client.post(address, json={})
+    assert made.status_code == 200, made.text
+    assert made.headers["content-type"] == "application/pdf"
+    assert made.content.startswith(b"%PDF")
+    assert made.headers["content-disposition"] == f'attachment; filename="rejects-{month}.pdf"'
+    rows = list(csv.DictReader(io.StringIO(client.post(address, json={"form": "csv"}).text)))
+    assert rows[0]["images"] == "100"
+    assert client.get(f"{address}.pdf").status_code == 404, "it is not kept"
+    assert client.post("/api/v1/analysis/reports/9999-01", json={}).status_code == 400
+    assert client.post("/api/v1/analysis/reports/2026-13", json={}).status_code == 422
+
+    page = client.get(f"/analysis?{PERIOD}").text
+    assert f'formaction="/analysis/reports/{month}?form=pdf"' in page
+    form = {"csrf": csrf(client)}
+    answer = client.post(f"/analysis/reports/{month}?form=html", data=form, headers={"origin": "http://localhost:8080"})
+    assert answer.headers["content-disposition"] == f'attachment; filename="rejects-{month}.html"'
+    assert client.post(f"/analysis/reports/{month}?form=html").status_code == 403, "not from the node's own page"

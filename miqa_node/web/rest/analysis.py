@@ -18,7 +18,16 @@ from miqa_node.store import labels, reject_logs, rollup, views
 from miqa_node.web.access import Reader, Reviewer, Uploader, acting
 from miqa_node.web.fields import NO_CONTROLS, Actor, Strict
 from miqa_node.web.page import Page
-from miqa_node.web.pages.analysis.router import PeriodForm, csv_lines, frame, rejects_csv, report
+from miqa_node.web.pages.analysis.router import (
+    Month,
+    PeriodForm,
+    csv_lines,
+    frame,
+    make,
+    model_csv,
+    rejects_csv,
+    report,
+)
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services, WebServices
 
@@ -30,6 +39,12 @@ PeriodQuery = Annotated[PeriodForm, Query()]
 FIGURES: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 router = APIRouter(prefix="/api/v1/analysis", tags=["analysis"])
+
+
+class MonthlyForm(Strict):
+    """The format of a report."""
+
+    form: archive.Form = archive.Form.PDF
 
 
 class ViewQuery(Strict):
@@ -60,6 +75,12 @@ def show_model(services: Services, _who: Reader, query: PeriodQuery) -> dict[str
         return _figures(watch.watch(transaction, frame(transaction, query, "").period))
 
 
+@router.get("/model.csv", summary="Watch over the model as CSV", responses=responses(401, 403, 422, 503))
+def show_model_csv(services: Services, who: Reader, query: PeriodQuery) -> StreamingResponse:
+    """One row for each figure."""
+    return model_csv(services, who, query)
+
+
 @router.get("/labels", summary="Labels that people gave", responses=responses(401, 403, 422, 503))
 def show_labels(services: Services, _who: Reader, query: PeriodQuery) -> dict[str, Any]:
     """What people decided, drew and read, by the day on which they did."""
@@ -71,11 +92,15 @@ def show_labels(services: Services, _who: Reader, query: PeriodQuery) -> dict[st
 
 
 @router.get("/reports/{month}.{form}", summary="A monthly report", responses=responses(401, 403, 404, 422, 503))
-def show_report(
-    services: Services, who: Reader, month: Annotated[str, Path(pattern=r"^\d{4}-\d{2}$")], form: archive.Form
-) -> Response:
+def show_report(services: Services, who: Reader, month: Month, form: archive.Form) -> Response:
     """As it was stored."""
     return report(services, who, month, form)
+
+
+@router.post("/reports/{month}", summary="Make a monthly report now", responses=responses(400, 401, 403, 422, 503))
+def make_report(services: Services, who: Reader, month: Month, body: MonthlyForm) -> Response:
+    """By what is known now, also of the month that goes on; the answer is the report, and nothing is kept."""
+    return make(services, who, month, body.form)
 
 
 @router.get("/views/{view}.csv", summary="A view of the analysis as CSV", responses=responses(401, 403, 422, 503))

@@ -38,3 +38,10 @@ def test_points_of_a_curve_that_stand_for_few_images_are_pale_and_not_joined() -
     assert [shape.ink for shape in drawing.shapes if isinstance(shape, Dot)] == ["data", "faint", "data"]
     [joined] = [shape for shape in drawing.shapes if isinstance(shape, Line) and shape.ink == "data"]
     assert len(joined.points) == 2
+
+
+def test_shares_that_are_all_zero_have_an_axis() -> None:
+    """All flags of every room were dismissed."""
+    texts = words(bars("By room", [Bar("Thorax", rate(0, 1))]))
+    assert "0.0 % (0 of 1)" in texts
+    assert texts.count("0 %") == 1

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from typer.main import get_command
 
 from miqa_node.cli.command import commands_of
+from tests.conftest import ROOT
 
 DELIVERY = "POST /api/v1/deliveries/{delivery_id}/{action}"
 APPRAISAL = "POST /api/v1/limits/appraisals"
@@ -22,7 +23,7 @@ PATHS: dict[str, str] = {
     "analysis model": "GET /api/v1/analysis/model",
     "analysis rejects": "GET /api/v1/analysis",
     "analysis remove-log": "POST /api/v1/analysis/reject-logs/{log_id}/remove",
-    "analysis report": "GET /api/v1/analysis/reports/{month}.{form}",
+    "analysis report": "POST /api/v1/analysis/reports/{month}",
     "audit show": "GET /api/v1/audit",
     "deliveries cancel": DELIVERY,
     "deliveries hold": DELIVERY,
@@ -89,6 +90,7 @@ PAGES: dict[str, str] = {
     "POST /analysis/logs": "POST /api/v1/analysis/reject-logs",
     "POST /analysis/logs/preview": "POST /api/v1/analysis/reject-logs",
     "POST /analysis/logs/{log_id}/remove": "POST /api/v1/analysis/reject-logs/{log_id}/remove",
+    "POST /analysis/reports/{month}": "POST /api/v1/analysis/reports/{month}",
     "POST /look": "POST /predict",
     "POST /operations": "POST /api/v1/destinations/{destination}/{action}",
     "POST /people": "POST /api/v1/accounts",
@@ -174,3 +176,10 @@ def test_every_change_on_a_page_has_a_path_or_is_for_people_only() -> None:
 @pytest.mark.slow
 def test_the_paths_exist(stage: Any) -> None:
     assert {*PATHS.values(), *PAGES.values()} <= offered(stage)
+
+
+def test_commands_without_a_path_are_in_the_documentation() -> None:
+    rows = (ROOT / "docs/reference/api.md").read_text("utf-8").partition("| Commands | Why")[2].partition("\n\n")[0]
+    for verb in LOCAL:
+        group, _, last = verb.rpartition(" ")
+        assert any(f"`{name}`" in rows for name in (verb, f"{group} …", *([last] if group == "models" else []))), verb

@@ -59,6 +59,8 @@ class PeriodForm(Strict):
 
 
 Form = Annotated[PeriodForm, Query()]
+Month = Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="As 2026-10.")]
+MadeForm = Annotated[archive.Form, Query()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
     return render(
         "analysis/rejects.html", who=who, shown=shown, found=figures, pictures=reject_pictures(figures), query=query,
         most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
-        csv="/analysis/rejects.csv?" + _address(query), value_words=value_words,
+        csv="/analysis/rejects.csv?" + _address(query), value_words=value_words, forms=list(archive.Form),
     )  # fmt: skip
 
 
@@ -96,11 +98,7 @@ def rejects_csv(services: Services, _who: Reader, query: Form) -> StreamingRespo
     with services.database.begin() as transaction:
         shown = frame(transaction, query, "/analysis")
         figures = rejects.analyse(transaction, shown.period, services.settings.analysis)
-    name = f"rejects-{shown.period.since:%Y%m%d}-{shown.last:%Y%m%d}.csv"
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(
-        csv_lines(tables.reject_rows(figures)), media_type="text/csv; charset=utf-8", headers=headers
-    )
+    return _table("rejects", shown, tables.reject_rows(figures))
 
 
 @router.get("/analysis/model")
@@ -110,8 +108,29 @@ def model_page(services: Services, who: Reader, query: Form) -> str:
         shown = frame(transaction, query, "/analysis/model")
         figures = watch.watch(transaction, shown.period)
     return render(
-        "analysis/model.html", who=who, shown=shown, found=figures, pictures=watch_pictures(figures), query=query
+        "analysis/model.html",
+        who=who,
+        shown=shown,
+        found=figures,
+        pictures=watch_pictures(figures),
+        query=query,
+        csv="/analysis/model.csv?" + _address(query),
     )
+
+
+@router.get("/analysis/model.csv")
+def model_csv(services: Services, _who: Reader, query: Form) -> StreamingResponse:
+    """The same as a table: one row for each figure."""
+    with services.database.begin() as transaction:
+        shown = frame(transaction, query, "/analysis/model")
+        figures = watch.watch(transaction, shown.period)
+    return _table("model", shown, tables.watch_rows(figures))
+
+
+def _table(name: str, shown: AnalysisFrame, rows: Iterable[Sequence[object]]) -> StreamingResponse:
+    file = f"{name}-{shown.period.since:%Y%m%d}-{shown.last:%Y%m%d}.csv"
+    headers = {"content-disposition": f'attachment; filename="{file}"'}
+    return StreamingResponse(csv_lines(rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/analysis/labels")
@@ -130,14 +149,23 @@ def labels_page(services: Services, who: Reader, query: Form) -> str:
 
 
 @router.get("/analysis/reports/{month}.{form}")
-def report(
-    services: Services, _who: Reader, month: Annotated[str, Path(pattern=r"^\d{4}-\d{2}$")], form: archive.Form
-) -> Response:
+def report(services: Services, _who: Reader, month: Month, form: archive.Form) -> Response:
     """A monthly report, as it was stored."""
     with services.database.begin() as transaction:
         if not reports.known(transaction, month):
             raise HTTPException(HTTPStatus.NOT_FOUND, "No report of this month was made.")
     data = services.objects.get(archive.key(month, form))
+    return _download(data, month, form)
+
+
+@router.post("/analysis/reports/{month}")
+def make(services: Services, _who: Reader, month: Month, form: MadeForm = archive.Form.PDF) -> Response:
+    """The report of a month as of now, also of one that goes on; it is not kept."""
+    data = archive.make_month(services.database, services.settings, month, form, datetime.now(UTC))
+    return _download(data, month, form)
+
+
+def _download(data: bytes, month: str, form: archive.Form) -> Response:
     # An HTML report has an inline style sheet, which the pages' own policy would block.
     headers = {"content-disposition": f'attachment; filename="rejects-{month}.{form.value}"'}
     return Response(data, media_type=archive.MEDIA_TYPES[form], headers=headers)
