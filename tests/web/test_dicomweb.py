@@ -263,7 +263,12 @@ def test_standard_parameters_are_not_attributes(web: str) -> None:
         assert "warning" not in httpx2.get(f"{web}/studies?{name}=false", trust_env=False).headers
     more = httpx2.get(f"{web}/studies?limit=1", trust_env=False)
     assert more.headers["warning"] == f"{service} There are 1 additional results that can be requested"
-    for query in ("accept=application/dicom%2Bjson", "charset=utf-8", "charset=iso-8859-1,utf-8;q=0.5"):
+    for query in (
+        "accept=application/dicom%2Bjson",
+        "accept=application/dicom+json",
+        "charset=utf-8",
+        "charset=iso-8859-1,utf-8;q=0.5",
+    ):
         assert httpx2.get(f"{web}/studies?{query}", trust_env=False).status_code == 200, query
     assert httpx2.get(f"{web}/studies?charset=iso-8859-1", trust_env=False).status_code == 400
     assert httpx2.get(f"{web}/studies?accept=application/dicom%2Bxml", trust_env=False).status_code == 406

@@ -43,7 +43,9 @@ class MediaRange:
 
 def accepted(request: Request) -> list[MediaRange]:
     """The accepted media ranges, best first; without a header, everything. 400 if the header is malformed."""
-    accept = request.query_params.get("accept") or request.headers.get("accept") or "*/*"
+    # In an address a plus sign is itself; only in forms it stands for a space.
+    parameter = request.query_params.get("accept", "").replace("/dicom ", "/dicom+")
+    accept = parameter or request.headers.get("accept") or "*/*"
     ranges = []
     for part in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", accept)[:MAX_RANGES]:
         kind, *parameters = (piece.strip() for piece in re.split(r";(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", part))
