@@ -238,11 +238,23 @@ def release(
     _print_changed(item, as_json=as_json)
 
 
+def _decision(text: str) -> Resolution:
+    for one in Resolution:
+        if text in (one.value, one.words):
+            return one
+    raise typer.BadParameter(f"{text!r} is not one of {', '.join(one.words for one in Resolution)}.")
+
+
 @app.command()
 def resolve(
     study_uid: StudyUid,
     resolution: Annotated[
-        Resolution, typer.Argument(metavar="confirmed|retaken|dismissed|accepted", help="What was decided.")
+        Resolution,
+        typer.Argument(
+            parser=_decision,
+            metavar="rejected|retaken|dismissed|accepted",
+            help="What was decided; confirmed is another word for rejected.",
+        ),
     ],
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the item.")] = "",
     actor: Actor = None,
@@ -250,7 +262,7 @@ def resolve(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide a flagged study: confirmed (rejected), retaken, dismissed (the node was wrong), or accepted."""
+    """Decide a flagged study: rejected, retaken, dismissed (the node was wrong), or accepted."""
     with open_transaction(config, data_dir) as transaction:
         item = worklist.resolve(transaction, study_uid, resolution, actor or login(), comment, datetime.now(UTC))
     _print_changed(item, as_json=as_json)

@@ -214,7 +214,7 @@ def next_steps(node: NodeProcess) -> Panel:
     lines = [
         f"1. Open {address} in a browser on this machine.",
         f"2. {waiting} studies wait there. Click the first, look at the image and at what the node says of it.",
-        "3. Type your name and decide: Dismiss when the node is wrong, Confirm reject when the image is unusable.",
+        "3. Type your name and decide: Dismiss when the node is wrong, Reject when the image is unusable.",
         f"4. A rejection shows first what will happen; the PACS {AE_TITLE} then gets a note.",
         "",
         "Without accounts no sign-in is needed: the pages answer to this machine only.",

@@ -31,6 +31,11 @@ class Resolution(StrEnum):
     """The defect is present, but the image is good enough for its purpose."""
 
     @property
+    def words(self) -> str:
+        """The name that people read, the same as that of the verdict: REST and files keep ``confirmed``."""
+        return "rejected" if self is Resolution.CONFIRMED else self.value
+
+    @property
     def rejects(self) -> bool:
         """Whether the image must not be used."""
         return self in (Resolution.CONFIRMED, Resolution.RETAKEN)
@@ -91,7 +96,7 @@ class WorklistItem:
         """The decision in words; distinguishes a requested retake from a completed one."""
         if self.resolution is Resolution.RETAKEN:
             return "retake done" if self.retaken_at else "retake requested"
-        return self.resolution.value if self.resolution else ""
+        return self.resolution.words if self.resolution else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ NO_DEFECT = "No quality defect was found."
 GRADES = ("slight", "moderate", "marked", "severe")
 GRADE_LIMITS = (0.375, 0.625, 0.875)
 """Half way between the marks 0.25, 0.5, 0.75 and 1 of docs/reference/findings.md."""
+CERTAINTIES = ("possible", "likely", "certain")
+CERTAINTY_LIMITS = (0.7, 0.9)
+"""Calibrated probabilities from which pages call a finding likely and certain."""
 FINDING = "{finding}: {grade} (probability {probability} %)."
 FINDING_LIKE = "{finding}: {grade}, {like} (probability {probability} %)."
 PLACES = (
@@ -140,7 +143,7 @@ def messages() -> Iterator[str]:
     yield from VERDICTS.values()
     yield from (CAPTION, PREDICTION, NO_PREDICTION, *PENDING.values())
     yield from (SCORE, NO_DEFECT, FINDING, FINDING_LIKE, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
-    yield from GRADES
+    yield from (*GRADES, *CERTAINTIES)
     yield from (place for row in (*PLACES, *AT) for place in row)
     yield NOTHING_FOUND
     for table in (RULES, PLAUSIBILITY, ADVICE):

@@ -36,6 +36,19 @@ def review_evaluations(review: Review, disposition: Disposition) -> list[Content
     return [code_item(codes.READER_DECISION.code, codes.READER_DECISIONS[review.resolution].code), *judged]
 
 
+def decision_title(review: Review) -> str:
+    """The decision as a Series Description (LO, in ASCII), which viewers and archives list; it has no text of people.
+
+    Each decision's report has a series of its own, so the description of no other object changes.
+
+    >>> from datetime import UTC, datetime
+    >>> decision_title(Review(1, "mara", datetime(2026, 1, 31, tzinfo=UTC), Resolution.DISMISSED))
+    'Image quality, decided: dismissed'
+    """
+    said = codes.READER_DECISIONS[review.resolution].meaning.lower()
+    return f"Image quality, {said if review.resolution is None else f'decided: {said}'}"
+
+
 def opinions(review: Review | None, finding: Finding) -> list[ContentItem]:
     """Agreement or disagreement on one finding, if the person stated it."""
     agrees = None if review is None else review.agrees_on(finding.name)

@@ -82,7 +82,9 @@ class WorklistEvent:
     @property
     def words(self) -> str:
         """The action as text for people: a requested retake is not done yet."""
-        return "retake requested" if self.action == Resolution.RETAKEN.value else self.action
+        if self.action == Resolution.RETAKEN.value:
+            return "retake requested"
+        return Resolution(self.action).words if self.action in set(Resolution) else self.action
 
 
 def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHistory:

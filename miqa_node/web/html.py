@@ -30,6 +30,7 @@ from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
 from miqa_node.taxonomy.lookup import finding_title
 from miqa_node.web.page import PAGES, Navigation
+from miqa_node.web.reason import plain
 from miqa_node.web.site_time import clock, moment, zone_name
 
 _SAID = re.compile(r'\bsay\("([^"]+)"')
@@ -215,7 +216,13 @@ def _environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        contributions=contributions_text, words=words, finding=finding, moment=moment, day=day, figures=figures
+        contributions=contributions_text,
+        words=words,
+        finding=finding,
+        moment=moment,
+        day=day,
+        figures=figures,
+        plain=plain,
     )
     environment.filters.update(verdict=verdict_words, measurement=measurement, sentence=sentence, unit=unit)
     environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)

@@ -167,13 +167,13 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
 
     # A second look, then the rejection.
     page.get_by_label("Comment").fill("necklace over the lungs")
-    page.get_by_role("button", name="Confirm reject").click()
+    page.get_by_role("button", name="Reject…").click()
     expect(page.get_by_role("heading", name="What will happen")).to_be_visible()
     expect(page.get_by_label("ORTHANC")).to_be_checked()
     shoot(page, "reject")
     assert faults(page) == []
     page.get_by_role("button", name="Reject", exact=True).click()
-    expect(page.locator(".state")).to_have_text("Resolved: confirmed")
+    expect(page.locator(".state")).to_have_text("Resolved: rejected")
 
     # It is in the archive, in the analysis and in the export.
     note = wait_for_note(orthanc)

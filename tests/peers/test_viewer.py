@@ -30,11 +30,13 @@ from miqa_node.demo.viewer.archive import Archive, archive
 from miqa_node.demo.viewer.package import viewer_files
 from miqa_node.demo.viewer.site import site
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import MiqaError
 from miqa_node.report import MadeObject
 from tests.conftest import free_port
 from tests.peers.sources import as_bytes
 from tests.unit.report import making
+from tests.unit.report.reviewed import amended, review
 from tests.unit.volume.flagged import flagged_series
 
 if TYPE_CHECKING:
@@ -225,6 +227,25 @@ def test_the_key_object_does_no_harm(study: Study) -> None:
     """OHIF does not show key objects; it says so and goes on."""
     state = study.show(KOS, lambda state: state["series"] != [])
     assert {"KO", "SEG", "SR", "OT"} <= set(state["modalities"])
+
+
+def test_the_last_word_of_a_person_stands_in_the_list_of_series(
+    images_archive: Archive, address: str, browser: sync_api.BrowserContext, shots: Path, tmp_path: Path
+) -> None:
+    """OHIF shows only the numbers of a report, so the series of an amended report is named after the decision."""
+    report, *_ = amended(making.CHEST, review(Resolution.DISMISSED), tmp_path)
+    images_archive.clear()
+    for data in (
+        making.CHEST.read_bytes(),
+        *(file.read_bytes() for file in tmp_path.glob("before-SR.dcm")),
+        report.data,
+    ):
+        images_archive.store(data)
+    with looking(browser, address, str(making.read(report).StudyInstanceUID)) as looker:
+        series = looker.page.locator('[data-cy^="study-browser-thumbnail"]')
+        sync_api.expect(series.filter(has_text="Image quality, decided: dismissed")).to_be_visible()
+        sync_api.expect(series.filter(has_text="Image quality report")).to_be_visible()
+        looker.page.screenshot(path=shots / "decided.png")
 
 
 def test_make_viewer_serves_the_results_of_the_demonstration(address: str, tmp_path: Path) -> None:

@@ -69,11 +69,11 @@ def test_a_new_user_gets_from_the_terminal_to_a_reviewed_study_and_sees_the_reje
 
         page.get_by_role("link", name="Next study").click()
         expect(page.get_by_label("Your name")).to_have_value("mara")
-        page.get_by_role("button", name="Confirm reject").click()
+        page.get_by_role("button", name="Reject…").click()
         expect(page.get_by_role("heading", name="What will happen")).to_be_visible()
         expect(page.get_by_label("DEMOPACS")).to_be_checked()
         page.get_by_role("button", name="Reject", exact=True).click()
-        expect(page.locator(".state")).to_have_text("Resolved: confirmed")
+        expect(page.locator(".state")).to_have_text("Resolved: rejected")
 
         page.goto("/look")
         page.get_by_label("drop it here").set_input_files(str(files("data_store") / "data" / "RG1_UNCR.dcm"))

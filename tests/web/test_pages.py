@@ -27,7 +27,7 @@ def test_the_worklist_shows_thumbnail_verdict_reasons_and_state(stage: Stage, cl
 
     assert f'src="/previews/{digest}.png"' in page
     assert ">Rejected</span>" in page
-    assert "Motion blur: probability 0.97, severity 0.60" in page
+    assert "Motion blur – certain, moderate (probability 0.97, severity 0.60)" in page
     assert ">Open</span>" in page
     assert f'href="/studies/{study}"' in page
 
@@ -286,3 +286,30 @@ def test_a_finding_that_is_gone_from_the_taxonomy_still_shows(stage: Stage, clie
     names = {one["name"] for one in answer["instances"][0]["assessment"]["findings"]}
     assert "lost_collimation" in names
     assert "Lost collimation: " in " ".join(answer["narratives"][digest])
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "figures", "badge", "top"),
+    [
+        ("en", "Motion blur – certain, moderate", "probability 0.97, severity 0.60", "Unusual image", "top 0.1 %"),
+        ("de", "Bewegungsunschärfe – sicher, mäßig", "Wahrscheinlichkeit 0,97, Ausprägung 0,60",
+         "Ungewöhnliches Bild", "oberste 0,1 %"),
+    ],
+)  # fmt: skip
+def test_findings_are_in_plain_words_with_the_numbers_behind_and_unusual_is_a_badge(
+    stage: Stage, client: TestClient, language: str, words: str, figures: str, badge: str, top: str
+) -> None:
+    stage.add(1)
+    stage.add(2, finding=FindingName("anomaly"), text="Unusual image (top 0.1 % of this site's images)")
+    client.cookies.set("miqa_language", language)
+
+    rows, blurred, unusual = (client.get(path).text for path in ("/", "/studies/1.2.3.1", "/studies/1.2.3.2"))
+
+    assert f'title="{words} ({figures})"' in rows
+    for page in (rows, unusual):
+        assert f'<span class="badge">{badge}</span>' in page
+        assert top in page
+        assert f"{badge} ({top}" not in re.sub('title="[^"]*"', "", page), "the share stands behind the badge"
+    assert f"<li>{words} <span" in blurred
+    assert figures in blurred
+    assert f": {figures}" not in blurred

@@ -121,6 +121,21 @@ def test_a_rejection_shows_first_what_will_happen(stage: Stage, client: TestClie
         assert worklist.show(transaction, "1.2.3.1").state == "OPEN"
 
 
+@pytest.mark.parametrize(("language", "verdict"), [("en", "Resolved: rejected"), ("de", "Entschieden: abgelehnt")])
+def test_a_rejection_has_one_name(stage: Stage, client: TestClient, language: str, verdict: str) -> None:
+    stage.add(1)
+    client.cookies.set("miqa_language", language)
+    send(client, "confirmed", reason="111210", sure="true")
+
+    page = client.get("/studies/1.2.3.1").text
+
+    assert verdict in re.sub(r"\s+", " ", page)
+    read = re.sub(r"<[^>]+>", " ", page).lower()
+    assert "confirmed" not in read
+    assert "bestätigt" not in read
+    assert client.get("/api/v1/worklist/1.2.3.1").json()["resolution"] == "confirmed"
+
+
 def test_a_confirmed_rejection_is_sent_to_the_chosen_archives(
     stage: Stage, client: TestClient, archives: Sequence[str], samples: Path
 ) -> None:

@@ -23,6 +23,7 @@ from miqa_node.report.sr_groups import finding_group, image_group, unusual_group
 from miqa_node.report.sr_landmarks import landmark_groups
 from miqa_node.report.sr_library import image_library
 from miqa_node.report.sr_predictions import prediction_group
+from miqa_node.report.sr_review import decision_title
 from miqa_node.report.sr_templates import MEASUREMENT_REPORT, measurement_report
 from miqa_node.report.subject import UNUSUAL_REGION, prediction_name
 from miqa_node.report.uids import Lineage
@@ -39,6 +40,8 @@ def make_sr(context: OutputContext) -> Draft:
     source, assessment, lineage = context.source, context.assessment, context.lineage
     regions = context.regions if SEG in context.kinds and not context.series else ()
     report = context.begin(OUTPUT)
+    if context.review is not None:
+        report.SeriesDescription = decision_title(context.review)
     report.ReferencedPerformedProcedureStepSequence = Sequence()
     report.PerformedProcedureCodeSequence = Sequence()
     report.CompletionFlag = "COMPLETE"

@@ -127,6 +127,18 @@ def test_a_decision_is_taken_back_with_a_reason(cli: Callable[..., Ran], stage: 
     assert cli("labels", "list", "--data-dir", data_dir).out.count("decision") == 0
 
 
+def test_a_rejection_is_called_so(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    stage.add(1)
+    stage.add(2)
+
+    for study, word in (("1.2.3.1", "rejected"), ("1.2.3.2", "confirmed")):
+        ran = cli("worklist", "resolve", study, word, "--as", "mara", "--json", "--data-dir", data_dir)
+        assert ran.json["resolution"] == "confirmed"
+        shown = cli("worklist", "show", study, "--data-dir", data_dir).out
+        assert "RESOLVED: rejected" in shown
+        assert "confirmed" not in shown
+
+
 def test_exit_codes(cli: Callable[..., Ran], stage: Stage, data_dir: Path, tmp_path: Path) -> None:
     stage.add(1)
     stage.add(2)

@@ -71,7 +71,7 @@ def test_values_that_an_option_cannot_have_are_refused_in_words(cli: Callable[..
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("worklist resolve 1.2.3 maybe", "'maybe' is not one of 'confirmed', 'dismissed', 'retaken', 'accepted'."),
+        ("worklist resolve 1.2.3 maybe", "'maybe' is not one of rejected, dismissed, retaken, accepted."),
         ("worklist list --verdict GOOD", "'GOOD' is not one of 'accept', 'review', 'reject', 'not_assessed'."),
         ("worklist list --limit x", "'x' is not a whole number."),
         ("worklist list --limit 0", "'0' is too small; the least is 1."),

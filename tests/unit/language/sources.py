@@ -211,6 +211,9 @@ REASONS = (
     "{finding} is {value}, above the limit of {limit}",
     "all other rooms, {view}",
     "Unusual image (top {share} of {images})",
+    "top {share} of {images}",
+    "probability {probability}, severity {severity}",
+    "limit {limit} of {place}, set {number}, {day} by {actor}",
     "Unusual image",
     "{package}: {text} (decision support, not diagnosis)",
     "Burnt out share {value} is above {limit}",
@@ -301,7 +304,7 @@ def _of_domain() -> Iterator[str]:
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
     yield from (*FACETS.values(), *MONTHS, *AuditEvent)
     yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
-    yield from (*(one.value for one in Resolution), *(one.value.capitalize() for one in WorklistState))
+    yield from (*(one.words for one in Resolution), *(one.value.capitalize() for one in WorklistState))
     yield from (*(one.value.capitalize() for one in DeliveryState), *(words(one.value) for one in PredictionStatus))
     yield from (
         *(words(one.value) for one in Show),

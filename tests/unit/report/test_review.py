@@ -23,17 +23,23 @@ def answers(item: pydicom.Dataset, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("resolution", "named", "assessed", "opinions"),
+    ("resolution", "named", "assessed", "opinions", "title"),
     [
-        (Resolution.DISMISSED, (), "111237", ["DISAGREES"] * 3),
-        (Resolution.CONFIRMED, (FindingName.FOREIGN_OBJECT,), "111235", ["AGREES", "DISAGREES", "DISAGREES"]),
-        (Resolution.RETAKEN, (), "111235", []),
-        (Resolution.ACCEPTED, (), "111236", []),
-        (None, (), "111235", []),
+        (Resolution.DISMISSED, (), "111237", ["DISAGREES"] * 3, "Image quality, decided: dismissed"),
+        (Resolution.CONFIRMED, (FindingName.FOREIGN_OBJECT,), "111235", ["AGREES", "DISAGREES", "DISAGREES"],
+         "Image quality, decided: rejected"),
+        (Resolution.RETAKEN, (), "111235", [], "Image quality, decided: retake requested"),
+        (Resolution.ACCEPTED, (), "111236", [], "Image quality, decided: accepted"),
+        (None, (), "111235", [], "Image quality, decision taken back"),
     ],
-)
+)  # fmt: skip
 def test_the_amended_report_has_the_decision_and_the_opinion_on_each_finding(
-    resolution: Resolution | None, named: tuple[FindingName, ...], assessed: str, opinions: list[str], tmp_path: Path
+    resolution: Resolution | None,
+    named: tuple[FindingName, ...],
+    assessed: str,
+    opinions: list[str],
+    title: str,
+    tmp_path: Path,
 ) -> None:
     report, note, _, withdrawal = map(making.read, amended(making.CHEST, review(resolution, *named), tmp_path))
     before = pydicom.dcmread(tmp_path / "before-SR.dcm")
@@ -47,6 +53,8 @@ def test_the_amended_report_has_the_decision_and_the_opinion_on_each_finding(
     [series] = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
     assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
     assert report.ContentTime > before.ContentTime
+    assert (before.SeriesDescription, report.SeriesDescription) == ("Image quality report", title)
+    assert report.SeriesInstanceUID != before.SeriesInstanceUID
     # What the node found keeps its identifiers and its segments.
     assert trackers(report) == trackers(before)
     assert note.SOPInstanceUID != pydicom.dcmread(tmp_path / "before-KOS.dcm").SOPInstanceUID

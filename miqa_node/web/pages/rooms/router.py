@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -27,6 +26,7 @@ from miqa_node.web.html import render
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.outlines import FindingOutline, outlines
 from miqa_node.web.page import Navigation, Page
+from miqa_node.web.reason import plain
 from miqa_node.web.services import Services, WebServices
 from miqa_node.web.site_time import clock, local
 
@@ -40,8 +40,6 @@ Station = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1
 
 At = Annotated[AwareDatetime, Query()]
 """The time at which an exposure was received identifies it without naming image or patient."""
-
-_FIGURES = re.compile(r": probability [0-9.]+, severity [0-9.]+$")
 
 _LIGHTS = {
     Verdict.ACCEPT: "green",
@@ -196,7 +194,7 @@ def light_of(exposure: StationExposure | None) -> str:
 def _why(exposure: StationExposure) -> tuple[str, ...]:
     """The reasons without figures, which nobody can read from across a room."""
     reasons = exposure.disposition.reasons if exposure.disposition else ()
-    return tuple(dict.fromkeys(_FIGURES.sub("", reason.text) for reason in reasons))
+    return tuple(dict.fromkeys(plain(reason.text).title for reason in reasons))
 
 
 def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:

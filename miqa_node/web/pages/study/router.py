@@ -31,7 +31,7 @@ MAX_IMAGES = 24
 """Maximum number of images on the page; of larger studies it shows the worst. Each image has its own canvas."""
 
 KEYS = (
-    ("a d t r", "accept, dismiss, request a retake, confirm reject"),
+    ("a d t r", "accept, dismiss, request a retake, reject"),
     ("c p", "claim, put back"),
     ("u", "undo the decision"),
     ("s", "say something without deciding"),

@@ -1,0 +1,63 @@
+"""Reasons of a verdict in plain words, with the numbers behind them; objects and REST keep the whole text."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from miqa_node.domain.finding import FindingName
+from miqa_node.language.catalogue import SOURCE, numerals, reworded, say
+from miqa_node.report.phrases import CERTAINTIES, CERTAINTY_LIMITS, GRADE_LIMITS, GRADES
+from miqa_node.taxonomy.lookup import finding_entries, gate_entries
+
+_FINDING = re.compile(r"(.+?)(?: \((limit .+)\))?: (probability ([\d.]+), severity ([\d.]+))")
+_UNUSUAL = re.compile(r"(Unusual image)(?: \((top .+)\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class PlainReason:
+    """A reason in the page's language: its ``title``, that with the grades, and the numbers; those may be empty."""
+
+    title: str
+    words: str
+    figures: str = ""
+    is_unusual: bool = False
+    """It is no defect by itself; pages show it as a badge."""
+
+    @property
+    def whole(self) -> str:
+        """The words with the numbers in parentheses."""
+        return f"{self.words} ({self.figures})" if self.figures else self.words
+
+
+def plain(text: str) -> PlainReason:
+    """A reason as people read it; a reason without grades in its own words.
+
+    >>> plain("Motion blur: probability 0.93, severity 0.70").whole
+    'Motion blur – certain, marked (probability 0.93, severity 0.70)'
+    >>> plain("Unusual image (top 0.1 % of the training images)").figures
+    'top 0.1 % of the training images'
+    """
+    if finding := _FINDING.fullmatch(text):
+        name, limit, figures, probability, severity = finding.groups()
+        title = reworded(name)
+        grades = _grades(float(probability), None if name in _gates() else float(severity))
+        said = ", ".join(map(numerals, map(reworded, filter(None, (figures, limit)))))
+        return PlainReason(title, f"{title} – {grades}", said)
+    if unusual := _UNUSUAL.fullmatch(text):
+        title = reworded(unusual[1])
+        return PlainReason(title, title, numerals(reworded(unusual[2] or "")), is_unusual=True)
+    whole = numerals(reworded(text))
+    return PlainReason(whole, whole)
+
+
+def _grades(probability: float, severity: float | None) -> str:
+    certainty = say(CERTAINTIES[bisect_right(CERTAINTY_LIMITS, probability)])
+    return certainty if severity is None else f"{certainty}, {say(GRADES[bisect_right(GRADE_LIMITS, severity)])}"
+
+
+def _gates() -> set[str]:
+    """Titles of what is no defect but another kind of image, which has no severity."""
+    entries = (*gate_entries().values(), finding_entries()[FindingName.GATE])
+    return {entry.words[SOURCE].title for entry in entries}
