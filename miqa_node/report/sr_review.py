@@ -45,8 +45,8 @@ def decision_title(review: Review) -> str:
     >>> decision_title(Review(1, "mara", datetime(2026, 1, 31, tzinfo=UTC), Resolution.DISMISSED))
     'Image quality, decided: dismissed'
     """
-    said = codes.READER_DECISIONS[review.resolution].meaning.lower()
-    return f"Image quality, {said if review.resolution is None else f'decided: {said}'}"
+    decision = codes.READER_DECISIONS[review.resolution].meaning.lower()
+    return f"Image quality, {decision}" if review.resolution is None else f"Image quality, decided: {decision}"
 
 
 def opinions(review: Review | None, finding: Finding) -> list[ContentItem]:

@@ -43,8 +43,8 @@ def plain(text: str) -> PlainReason:
         name, limit, figures, probability, severity = finding.groups()
         title = reworded(name)
         grades = _grades(float(probability), None if name in _gates() else float(severity))
-        said = ", ".join(map(numerals, map(reworded, filter(None, (figures, limit)))))
-        return PlainReason(title, f"{title} – {grades}", said)
+        numbers = ", ".join(map(numerals, map(reworded, filter(None, (figures, limit)))))
+        return PlainReason(title, f"{title} – {grades}", numbers)
     if unusual := _UNUSUAL.fullmatch(text):
         title = reworded(unusual[1])
         return PlainReason(title, title, numerals(reworded(unusual[2] or "")), is_unusual=True)

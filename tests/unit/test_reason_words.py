@@ -14,17 +14,17 @@ from miqa_node.web.reason import plain
      ("0.90", "0.88", "certain, severe"), ("1.00", "1.00", "certain, severe")],
 )  # fmt: skip
 def test_grades_of_a_finding(probability: str, severity: str, grades: str) -> None:
-    said = plain(f"Metal: probability {probability}, severity {severity}")
+    reason = plain(f"Metal: probability {probability}, severity {severity}")
 
-    assert (said.title, said.words) == ("Metal", f"Metal – {grades}")
-    assert said.figures == f"probability {probability}, severity {severity}"
+    assert (reason.title, reason.words) == ("Metal", f"Metal – {grades}")
+    assert reason.figures == f"probability {probability}, severity {severity}"
 
 
 def test_the_limit_of_a_room_is_a_number_behind() -> None:
-    said = plain("Noisy (limit 0.62 of ROOM1, PA, set 3, 2026-11-20 by mara): probability 0.80, severity 0.70")
+    reason = plain("Noisy (limit 0.62 of ROOM1, PA, set 3, 2026-11-20 by mara): probability 0.80, severity 0.70")
 
-    assert said.words == "Noisy – likely, marked"
-    assert said.figures == "probability 0.80, severity 0.70, limit 0.62 of ROOM1, PA, set 3, 2026-11-20 by mara"
+    assert reason.words == "Noisy – likely, marked"
+    assert reason.figures == "probability 0.80, severity 0.70, limit 0.62 of ROOM1, PA, set 3, 2026-11-20 by mara"
 
 
 def test_another_kind_of_image_has_no_strength() -> None:
