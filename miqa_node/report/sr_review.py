@@ -39,14 +39,15 @@ def review_evaluations(review: Review, disposition: Disposition) -> list[Content
 def decision_title(review: Review) -> str:
     """The decision as a Series Description (LO, in ASCII), which viewers and archives list; it has no text of people.
 
-    Each decision's report has a series of its own, so the description of no other object changes.
+    The decision stands first, since lists show some twenty characters. Each decision's report has a series of its own.
 
     >>> from datetime import UTC, datetime
     >>> decision_title(Review(1, "mara", datetime(2026, 1, 31, tzinfo=UTC), Resolution.DISMISSED))
-    'Image quality, decided: dismissed'
+    'Decision: dismissed (image quality)'
     """
     decision = codes.READER_DECISIONS[review.resolution].meaning.lower()
-    return f"Image quality, {decision}" if review.resolution is None else f"Image quality, decided: {decision}"
+    title = decision.capitalize() if review.resolution is None else f"Decision: {decision}"
+    return f"{title} (image quality)"
 
 
 def opinions(review: Review | None, finding: Finding) -> list[ContentItem]:

@@ -25,12 +25,12 @@ def answers(item: pydicom.Dataset, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("resolution", "named", "assessed", "opinions", "title"),
     [
-        (Resolution.DISMISSED, (), "111237", ["DISAGREES"] * 3, "Image quality, decided: dismissed"),
+        (Resolution.DISMISSED, (), "111237", ["DISAGREES"] * 3, "Decision: dismissed (image quality)"),
         (Resolution.CONFIRMED, (FindingName.FOREIGN_OBJECT,), "111235", ["AGREES", "DISAGREES", "DISAGREES"],
-         "Image quality, decided: rejected"),
-        (Resolution.RETAKEN, (), "111235", [], "Image quality, decided: retake requested"),
-        (Resolution.ACCEPTED, (), "111236", [], "Image quality, decided: accepted"),
-        (None, (), "111235", [], "Image quality, decision taken back"),
+         "Decision: rejected (image quality)"),
+        (Resolution.RETAKEN, (), "111235", [], "Decision: retake requested (image quality)"),
+        (Resolution.ACCEPTED, (), "111236", [], "Decision: accepted (image quality)"),
+        (None, (), "111235", [], "Decision taken back (image quality)"),
     ],
 )  # fmt: skip
 def test_the_amended_report_has_the_decision_and_the_opinion_on_each_finding(
