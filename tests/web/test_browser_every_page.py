@@ -73,7 +73,8 @@ def fill(stage: Stage) -> None:
     _, digest = stage.add(149, Verdict.NOT_ASSESSED, at=now)
     detail = "PACS@10.0.0.5:104 refuses the connection."
     since = now - timedelta(minutes=7)
-    failing = DestinationCheck("PACS", "a", "cstore", "PACS@10.0.0.5:104", False, False, detail, False, since, now)
+    checked = now + timedelta(minutes=30)  # a process goes on checking while the pages are looked at
+    failing = DestinationCheck("PACS", "a", "cstore", "PACS@10.0.0.5:104", False, False, detail, False, since, checked)
     book = SenderBook(stage.services.database)
     book.note("MODALITY", "10.0.0.7")
     book.write()
