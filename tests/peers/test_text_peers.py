@@ -33,6 +33,8 @@ pytestmark = [pytest.mark.peers, pytest.mark.slow]
 UTF_8 = CStoreConfig(name="p", ae_title="P", host="h", port=104, character_set="ISO_IR 192")
 SETS = ("", "ISO_IR 100", "\\ISO 2022 IR 87", "\\ISO 2022 IR 149", "GB18030", "ISO_IR 127", "ISO_IR 144", "ISO_IR 126")
 
+SIX = ("ja", "ko", "zh", "ar", "ru", "el")
+
 
 @pytest.mark.parametrize("declared", SETS)
 def test_dcmtk_reads_the_comment_as_it_was_typed(declared: str, tmp_path: Path) -> None:
@@ -103,11 +105,21 @@ def test_no_validator_complains(declared: str, tmp_path: Path) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}")
     source = making.write(making.small(), tmp_path / "source.dcm", in_set(declared))
     paths = []
-    for language in ("ja", "ko", "zh", "ar", "ru", "el"):
+    for language in SIX:
         paths.append(tmp_path / f"{language}.dcm")
         paths[-1].write_bytes(
             rejection_note([source], making.assessment(), replace(CONFIRMED, comment=COMMENTS[language])).data
         )
+    # A report takes them long: two of the scripts beside each set, and so each script beside two sets or more.
+    place = SETS.index(declared)
+    for language in (SIX[place % len(SIX)], SIX[(place + 3) % len(SIX)]):
+        (tmp_path / language).mkdir()
+        opinion = review(Resolution.CONFIRMED, FindingName.FOREIGN_OBJECT, comment=COMMENTS[language])
+        decided = amended(source, opinion, tmp_path / language)
+        assert {one.kind for one in decided} == {"SR", "KOS", "AIRAI"}
+        for number, made in enumerate(decided):
+            paths.append(tmp_path / f"{language}-{number}-{made.kind}.dcm")
+            paths[-1].write_bytes(made.data)
     verdict = making.disposition(Verdict.REVIEW, FindingName.FOREIGN_OBJECT, text=COMMENTS["ja"])
     assessment, settings = making.assessment(FindingName.FOREIGN_OBJECT), ReportSettings("Röntgen 1", language="de")
     for made in make_objects(ReportedImage(source, SaliencyMaps()), assessment, verdict, settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from miqa_node.report.gsps_shutter import exposed_field
 from miqa_node.report.narrative import narrative
 from miqa_node.report.picture import MIN_SIDE
 from tests.unit.report import making
+from tests.unit.report.test_text import COMMENTS
 from tests.unit.volume.flagged import flagged_series
 
 SHAPE = (200, 160)
@@ -256,6 +258,25 @@ def test_the_page_can_be_read(source: Path, tmp_path: Path, language: str) -> No
     drawn = subprocess.run(["pdftoppm", "-r", "40", "-png", file, tmp_path / "page"], check=False, timeout=60)
     assert drawn.returncode == 0
     assert [path.name for path in tmp_path.glob("*.png")] == ["page-1.png"]
+
+
+@pytest.mark.peers
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")
+@pytest.mark.parametrize("language", ["ja", "ko", "zh", "ar", "ru", "el"])
+def test_the_page_holds_a_site_s_words_in_their_script(source: Path, tmp_path: Path, language: str) -> None:
+    """Arabic is drawn in joined forms (NFKC undoes them), which a reader turns round again."""
+    words = COMMENTS[language]
+    (made,) = make_objects(
+        ReportedImage(source, SaliencyMaps(), decode=lambda: making.radiograph(source)),
+        making.not_assessed(words),
+        making.disposition(Verdict.REVIEW),
+        kinds=[ResultKind("PDF")],
+    )
+    file = tmp_path / "page.pdf"
+    file.write_bytes(making.read(made).EncapsulatedDocument)
+    text = subprocess.run(["pdftotext", file, "-"], capture_output=True, text=True, check=True).stdout
+    printed, typed = ("".join(unicodedata.normalize("NFKC", one).split()) for one in (text, words))
+    assert typed in printed
 
 
 def test_the_label_map_has_the_segments_of_the_binary_segmentation(made: dict[ResultKind, MadeObject]) -> None:
