@@ -49,7 +49,7 @@ class WebResource:
     """Statuses other than 200."""
 
 
-@router.get("/", summary="What DICOMweb offers", responses=responses(401, 403, 406))
+@router.get("/", summary="What DICOMweb offers", responses=responses(400, 401, 403, 406, 503))
 def capabilities(request: Request, _who: Reader) -> Response:
     """The resources as WADL, or as JSON; OPTIONS of this address gives the same."""
     resources = web_resources()
@@ -71,7 +71,7 @@ def web_resources() -> list[WebResource]:
             method,
             route.summary or "",
             _media_types(route.path, method),
-            tuple(sorted(int(status) for status in route.responses if int(status) >= 300)),
+            tuple(sorted(int(status) for status in route.responses if int(status) != 200)),
         )
         for route in own
         for method in sorted(route.methods or ())

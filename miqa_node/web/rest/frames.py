@@ -41,6 +41,7 @@ MAX_FRAMES = 1000
 THUMBNAIL_SIDE = 200
 _INSTANCE = "/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}"
 _errors = responses(400, 401, 403, 404, 406, 422, 503)
+_pixels = {**responses(304), **_errors}
 
 FrameList = Annotated[str, Path(pattern=r"^[0-9]{1,9}(,[0-9]{1,9})*$", description="Numbers of frames, from 1.")]
 TagPath = Annotated[str, Path(pattern=r"^[0-9A-Fa-f]{8}(/[0-9]{1,4}/[0-9A-Fa-f]{8}){0,8}$")]
@@ -48,7 +49,7 @@ TagPath = Annotated[str, Path(pattern=r"^[0-9A-Fa-f]{8}(/[0-9]{1,4}/[0-9A-Fa-f]{
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
 
 
-@router.get(_INSTANCE + "/frames", summary="Pixels of all frames", responses=_errors)
+@router.get(_INSTANCE + "/frames", summary="Pixels of all frames", responses=_pixels)
 def retrieve_all_frames(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid
 ) -> Response:
@@ -57,7 +58,7 @@ def retrieve_all_frames(
     return unless_known(request, [location], lambda: _frames(request, services, location, None))
 
 
-@router.get(_INSTANCE + "/frames/{frames}", summary="Pixels of frames", responses=_errors)
+@router.get(_INSTANCE + "/frames/{frames}", summary="Pixels of frames", responses=_pixels)
 def retrieve_frames(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
     frames: FrameList,
@@ -159,7 +160,7 @@ def retrieve_bulk_data(
     return _multipart([value], OCTETS) if best.multipart else Response(value, media_type=OCTETS)
 
 
-@router.get(_INSTANCE + "/rendered", summary="The object as a picture", responses=_errors)
+@router.get(_INSTANCE + "/rendered", summary="The object as a picture", responses=_pixels)
 def retrieve_rendered(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
     rendering: AskedRendering,
@@ -168,7 +169,7 @@ def retrieve_rendered(
     return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), 1, rendering)
 
 
-@router.get(_INSTANCE + "/frames/{frames}/rendered", summary="A frame as a picture", responses=_errors)
+@router.get(_INSTANCE + "/frames/{frames}/rendered", summary="A frame as a picture", responses=_pixels)
 def retrieve_rendered_frame(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
     frames: Annotated[int, Path(ge=1, le=10**6)], rendering: AskedRendering,
@@ -177,7 +178,7 @@ def retrieve_rendered_frame(
     return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), frames, rendering)
 
 
-@router.get(_INSTANCE + "/thumbnail", summary="The object as a small picture", responses=_errors)
+@router.get(_INSTANCE + "/thumbnail", summary="The object as a small picture", responses=_pixels)
 def retrieve_thumbnail(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
     rendering: AskedThumbnail,

@@ -39,7 +39,8 @@ _UNSUPPORTED = {
 _STANDARD = frozenset({"accept", "charset", "limit", "offset", *_UNSUPPORTED})
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
-_search = responses(400, 401, 403, 406, 422, 503)
+_search = responses(204, 400, 401, 403, 406, 503)
+_search_within = {**_search, **responses(422)}
 
 
 @router.get("/studies", summary="Search for studies with results (QIDO-RS)", responses=_search)
@@ -64,7 +65,7 @@ def search_all_series(request: Request, services: Services, _who: Reader) -> Res
     return _search_series(request, services)
 
 
-@router.get("/studies/{study_uid}/series", summary="Search a study for series of results", responses=_search)
+@router.get("/studies/{study_uid}/series", summary="Search a study for series of results", responses=_search_within)
 def search_series(request: Request, services: Services, _who: Reader, study_uid: Uid) -> Response:
     """Series of one study."""
     return _search_series(request, services, StudyInstanceUID=study_uid)
@@ -76,13 +77,13 @@ def search_all_instances(request: Request, services: Services, _who: Reader) -> 
     return _search_instances(request, services)
 
 
-@router.get("/studies/{study_uid}/instances", summary="Search a study for results", responses=_search)
+@router.get("/studies/{study_uid}/instances", summary="Search a study for results", responses=_search_within)
 def search_instances(request: Request, services: Services, _who: Reader, study_uid: Uid) -> Response:
     """Results of one study."""
     return _search_instances(request, services, StudyInstanceUID=study_uid)
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/instances", summary="Search a series", responses=_search)
+@router.get("/studies/{study_uid}/series/{series_uid}/instances", summary="Search a series", responses=_search_within)
 def search_in_series(request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid) -> Response:
     """Results of one series."""
     return _search_instances(request, services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)

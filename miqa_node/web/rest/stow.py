@@ -34,14 +34,14 @@ AE_TITLE = "STOW-RS"
 StudyUid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
-_errors = responses(400, 401, 403, 409, 413, 415, 422, 503)
-_stored: dict[int | str, dict[str, Any]] = {
+_outcomes: dict[int | str, dict[str, Any]] = {
     200: {"description": "All instances are kept"},
     202: {"description": "Some are; the answer says which"},
+    **responses(400, 401, 403, 404, 409, 413, 415, 503),
 }
 
 
-@router.post("/studies", summary="Store instances (STOW-RS)", responses={**_stored, **_errors})
+@router.post("/studies", summary="Store instances (STOW-RS)", responses=_outcomes)
 async def store(request: Request, services: Services, who: Uploader) -> JSONResponse:
     """A body of multipart/related with parts of application/dicom; the answer has one entry for each instance.
 
@@ -50,7 +50,7 @@ async def store(request: Request, services: Services, who: Uploader) -> JSONResp
     return await _store(request, services, who.name)
 
 
-@router.post("/studies/{study_uid}", summary="Store instances of one study", responses={**_stored, **_errors})
+@router.post("/studies/{study_uid}", summary="Store instances of one study", responses={**_outcomes, **responses(422)})
 async def store_study(request: Request, services: Services, who: Uploader, study_uid: StudyUid) -> JSONResponse:
     """The same; instances of other studies are refused."""
     return await _store(request, services, who.name, study_uid)

@@ -24,7 +24,7 @@ from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, named_results,
 from miqa_node.web.services import Services, WebServices
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
-_retrieve = responses(400, 401, 403, 404, 406, 410, 422, 503)
+_retrieve = responses(304, 400, 401, 403, 404, 406, 422, 503)
 
 
 @router.get("/studies/{study_uid}", summary="Retrieve the results of a study (WADO-RS)", responses=_retrieve)
