@@ -116,6 +116,7 @@ def sayings(
 
 def test_all_ways_say_the_same(sayings: dict[str, tuple[OddFile, Sayings]]) -> None:
     assert "\n".join(f"{name}: {one}" for name, (file, one) in sayings.items() if not _agree(file, one)) == ""
+    assert len(sayings) in (len(odd_files()), len(list(libraries_files())))  # none is lost, and no two share a name
     assert len(sayings) > 70
 
 

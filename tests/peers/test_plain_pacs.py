@@ -17,6 +17,7 @@ from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.domain.output import output_kinds
 from miqa_node.imaging.uncompressed import uncompress
+from miqa_node.report import rejection_note
 from miqa_node.report.made import MadeObject
 from miqa_node.report.outputs.airai import AIRAI
 from miqa_node.report.outputs.base import OUTPUTS
@@ -26,7 +27,7 @@ from tests.peers.test_receive_peers import BIN, Orthanc, orthanc  # noqa: F401 -
 from tests.peers.validators import errors
 from tests.unit.report import making
 from tests.unit.report.reviewed import assessed
-from tests.unit.report.test_text import in_set
+from tests.unit.report.test_text import CONFIRMED, in_set
 
 pytestmark = pytest.mark.peers
 
@@ -72,8 +73,9 @@ def deliver(
 @pytest.mark.parametrize("options", [[], ["+xi"]], ids=["defaults", "implicit only"])
 def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None:
     source = making.write(making.small(), tmp_path / "source.dcm")
-    made = [*making.everything(source), *assessed(source)]
-    assert {one.kind for one in made} == set(output_kinds()) - {"REJECTION"}
+    note = rejection_note([source], making.assessment(), CONFIRMED)
+    made = [*making.everything(source), *assessed(source), note]
+    assert {one.kind for one in made} == set(output_kinds())
     older, newer = [one for one in made if one.kind != LABEL_MAP], [one for one in made if one.kind == LABEL_MAP]
     datasets = deliver(older, options, tmp_path / "out") | deliver(newer, [*options, "-pm"], tmp_path / "newer")
     for one in made:

@@ -73,7 +73,8 @@ def test_dcmtk_and_pydicom_read_the_same_text_in_every_kind_of_object(declared: 
         path = tmp_path / "made.dcm"
         compressed = making.read(one).file_meta.TransferSyntaxUID.is_encapsulated
         data = uncompress(one.data) if compressed else one.data  # dcm2json writes no compressed pixels
-        # Debian's DCMTK knows no escape sequences of Japanese: it gets these as a destination does that asks for UTF-8.
+        # Debian's DCMTK knows no escape sequences of Japanese (ISO 2022 IR 87): it gets these as a destination that
+        # asks for UTF-8, so that it proves the recoded copy; pydicom reads the object itself.
         path.write_bytes(
             in_form(UTF_8, data, DeliveryContext(load_settings().deliver)) if "IR 87" in declared else data
         )
