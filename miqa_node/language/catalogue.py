@@ -93,6 +93,15 @@ def numerals(text: str) -> str:
     return _DECIMAL.sub(r"\1,\2", text) if LANGUAGE.get() in DECIMAL_COMMA else text
 
 
+def grouped(number: str) -> str:
+    """A number with commas between thousands as the language writes it: with narrow spaces where commas are decimal.
+
+    >>> grouped("12,345")
+    '12,345'
+    """
+    return number.replace(",", "\u202f") if LANGUAGE.get() in DECIMAL_COMMA else number
+
+
 def learn(language: str, words: Mapping[str, str]) -> None:
     """Take up translations that come from elsewhere, such as the titles of a taxonomy; the catalogue's come first."""
     _learned.setdefault(language, {}).update(words)

@@ -24,7 +24,17 @@ from miqa_node.analysis.drawing import Drawing, to_svg
 from miqa_node.domain.access import Permission
 from miqa_node.domain.assessment import contributions_text, number_text
 from miqa_node.domain.policy import Verdict
-from miqa_node.language.catalogue import LANGUAGE, SOURCE, catalogue, languages, numerals, reworded, say, say_number
+from miqa_node.language.catalogue import (
+    LANGUAGE,
+    SOURCE,
+    catalogue,
+    grouped,
+    languages,
+    numerals,
+    reworded,
+    say,
+    say_number,
+)
 from miqa_node.language.template import TemplateTexts
 from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
@@ -153,7 +163,16 @@ def figures(value: float) -> str:
     >>> figures(0.25)
     '0.25'
     """
-    return numerals(number_text(value))
+    return numerals(grouped(number_text(value)))
+
+
+def whole(count: int) -> str:
+    """A whole number with its thousands apart.
+
+    >>> whole(1374)
+    '1,374'
+    """
+    return grouped(f"{count:,}")
 
 
 def texts() -> Mapping[str, str]:
@@ -224,7 +243,9 @@ def _environment(language: str) -> Environment:
         figures=figures,
         plain=plain,
     )
-    environment.filters.update(verdict=verdict_words, measurement=measurement, sentence=sentence, unit=unit)
+    environment.filters.update(
+        verdict=verdict_words, measurement=measurement, sentence=sentence, unit=unit, whole=whole
+    )
     environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
     environment.filters.update(clock=clock, said=reworded, numerals=numerals)
     environment.globals.update(version=__version__, navigation=_navigation, zone_name=zone_name)

@@ -27,7 +27,7 @@ from miqa_node.store.worklist import WorklistPosition
 from miqa_node.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.fields import Actor, Comment
-from miqa_node.web.html import render
+from miqa_node.web.html import render, whole
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.saving import form_of
 from miqa_node.web.services import Services
@@ -235,7 +235,7 @@ def _listed(services: Services, query: WorklistForm, name: str) -> dict[str, obj
     backward = more if before is not None else after is not None
     return {
         "items": items,
-        "total": f"{MOST_COUNTED:,}+" if total > MOST_COUNTED else str(total),
+        "total": f"{whole(MOST_COUNTED)}+" if total > MOST_COUNTED else str(total),
         "next": query.address(after=_text(items[-1])) if items and forward else "",
         "previous": query.address(before=_text(items[0])) if items and backward else "",
         "listed": query.address(path="").removeprefix("?"),
