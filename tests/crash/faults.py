@@ -74,6 +74,11 @@ def check(station: Station, record: Record) -> None:
     """After the fault: measure until a fresh image is reported, then compare what was promised with what came."""
     record("recovery_s", round(station.next_report_s(), 1))
     wait_until(station.node.is_ready, LIMIT_S, "the node says that it is ready")
+    count(station, record)
+
+
+def count(station: Station, record: Record) -> None:
+    """Compare what was promised with what came."""
     counts = station.finish()
     for name, value in counts.items():
         record(name, value)

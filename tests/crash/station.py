@@ -148,6 +148,14 @@ class Node:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def lose(self, role: str) -> None:
+        """Kill a process with all its children, as when its machine is gone; it never starts again."""
+        children = psutil.Process(self._processes[role].pid).children(recursive=True)
+        self.kill(role)
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+
     def children(self) -> list[psutil.Process]:
         """Fork servers, decoding processes and whatever else the node started."""
         processes: list[psutil.Process] = []

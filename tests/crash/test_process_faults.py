@@ -7,18 +7,22 @@ import os
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, PostgresServer
-from tests.crash.faults import Record, at_work, check, marks, only_with_all
-from tests.crash.station import LIMIT_S, Node
+from tests.crash.faults import BACKLOG, Record, at_work, check, count, marks, only_with_all
+from tests.crash.station import LIMIT_S, Node, Station
 from tests.unit.deliver.receiver import Receiver
 from tests.waiting import wait_until
 
 TOO_LITTLE = 300 << 20
+DEAD_AFTER_S = 60.0
+"""``work.dead_after_s``, as it comes."""
+MARGIN_S = 30.0
 LIMITS = ("memory.limit_in_bytes", "memory.max")
 GROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 
@@ -34,6 +38,43 @@ def test_three_roles_that_start_at_once_on_an_empty_database(
         station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
         record_property("first_report_s", round(time.monotonic() - began, 1))
         check(station, record_property)
+
+
+def test_two_workers_that_start_at_once_on_an_empty_database(
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+) -> None:
+    with PostgresServer() as server:
+        environment = {"MIQA_STORE__DATABASE_URL": server.url}
+        station = Station(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
+        with closing(_another_worker(station, environment)) as another:
+            station.limit_backlog(BACKLOG)
+            wait_until(another.is_ready, LIMIT_S, "the other worker is ready")
+            check(station, record_property)
+
+
+def test_a_machine_that_is_lost_for_ever_while_it_judges(
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+) -> None:
+    """Its jobs go to the other worker once it has been silent for ``work.dead_after_s``; fresh images do not wait."""
+    with PostgresServer() as server:
+        environment = {"MIQA_STORE__DATABASE_URL": server.url}
+        station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
+        with closing(_another_worker(station, environment)) as another:
+            wait_until(another.is_ready, LIMIT_S, "the other worker is ready")
+            station.next_answer()
+            began, promised = time.monotonic(), set(station.scanner.answered)
+            station.node.lose("work")
+            record_property("recovery_s", round(station.next_report_s(), 1))
+            wait_until(lambda: promised <= set(station.pacs.reports), LIMIT_S, "what it was judging has a report")
+            taken_over_s = time.monotonic() - began
+            record_property("taken_over_s", round(taken_over_s, 1))
+            assert taken_over_s < DEAD_AFTER_S + MARGIN_S
+            count(station, record_property)
+
+
+def _another_worker(station: Station, environment: Mapping[str, str]) -> Node:
+    """A second process that judges, of the same data, and with a name of its own."""
+    return Node(station.folder, station.pacs.port, {**environment, "MIQA_NODE__NAME": "another"}, ("work",))
 
 
 def test_a_second_process_of_the_same_name(
