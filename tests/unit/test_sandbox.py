@@ -8,14 +8,23 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import imagecodecs
+import numpy as np
+import pydicom
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, HTJ2KLossless, JPEG2000Lossless
 
 from miqa_node.isolation import sandbox
 from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.settings import Settings, load_settings
 from tests.unit.test_isolation import instance_of, settings, workers_of
+
+JPEG_XL_LOSSLESS = "1.2.840.10008.1.2.4.110"
 
 pytestmark = pytest.mark.skipif(
     not (sys.platform == "linux" and sandbox.landlock_version() >= 4), reason="needs Linux with Landlock 4 or newer"
@@ -105,6 +114,27 @@ def test_it_judges_what_is_stored(workers: ImageWorkers, node_settings: Settings
     workers.check()
     workers.check_canary()
     workers.decoder.check()
+
+
+ENCODED: dict[str, Callable[[Any], bytes | bytearray]] = {
+    JPEG2000Lossless: partial(imagecodecs.jpeg2k_encode, level=0, reversible=True, codecformat="j2k"),
+    HTJ2KLossless: partial(imagecodecs.htj2k_encode, reversible=True),
+    JPEG_XL_LOSSLESS: partial(imagecodecs.jpegxl_encode, lossless=True),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("syntax", ENCODED)
+def test_every_codec_works_in_it(workers: ImageWorkers, node_settings: Settings, samples: Path, syntax: str) -> None:
+    """The codecs that use threads or memory of their own decode to the same values behind Landlock and seccomp."""
+    ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    pixels = ds.pixel_array
+    ds.PixelData = encapsulate([bytes(ENCODED[syntax](pixels))])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID(syntax)
+    stored = node_settings.objects_dir / f"{syntax}.dcm"
+    ds.save_as(stored)
+    assert np.array_equal(workers.decoder.decode(stored).stored, pixels)
 
 
 def test_it_can_be_switched_off_and_says_why_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
