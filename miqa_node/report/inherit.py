@@ -83,6 +83,7 @@ TYPE_2 = keywords(
 )
 """Required, and allowed to be empty, in every result (PS3.3 C.7.1.1, C.7.2.1)."""
 
+_CHARACTER_SET = Tag("SpecificCharacterSet")
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 """Word size in bytes of VRs whose values pydicom leaves in the file's byte order."""
 _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
@@ -108,7 +109,7 @@ def inherit(
         except UnicodeError:
             log.warning("a result is spelled in ASCII: the image's text breaks its character set")
         else:
-            elements[Tag("SpecificCharacterSet")] = DataElement(Tag("SpecificCharacterSet"), "CS", UTF_8)
+            elements[_CHARACTER_SET] = DataElement(_CHARACTER_SET, "CS", UTF_8)
             return elements, (UTF_8,)
     if sets is None:
         spell_texts(own)
@@ -121,6 +122,8 @@ def inherited_elements(source: Source, recode: Recode | None = None) -> dict[Bas
     inherited = [*CONTEXT, *PATIENT, *CLINICAL_TRIAL_SUBJECT, *GENERAL_STUDY, *PATIENT_STUDY, *CLINICAL_TRIAL_STUDY]
     tags = (Tag(tag) for tag in map(tag_for_keyword, inherited) if tag is not None)
     elements = copy_elements(source.header, (tag for tag in tags if tag in source.header), recode)
+    if (declared := elements.get(_CHARACTER_SET)) is not None and not declared.value:
+        del elements[_CHARACTER_SET]  # type 1C (PS3.3 C.12.1.1.2): absent or with a value
     for keyword in TYPE_2:
         tag = Tag(keyword)
         elements.setdefault(tag, DataElement(tag, dictionary_VR(tag), None))

@@ -113,8 +113,7 @@ def test_no_validator_complains(declared: str, tmp_path: Path) -> None:
         )
     # A report takes them long: two of the scripts beside each set, and so each script beside two sets or more.
     place = SETS.index(declared)
-    # Not beside an empty Specific Character Set: key objects copy it from the source, which is to blame for it.
-    for language in (SIX[place % len(SIX)], SIX[(place + 3) % len(SIX)]) if declared else ():
+    for language in (SIX[place % len(SIX)], SIX[(place + 3) % len(SIX)]):
         (tmp_path / language).mkdir()
         opinion = review(Resolution.CONFIRMED, FindingName.FOREIGN_OBJECT, comment=COMMENTS[language])
         decided = amended(source, opinion, tmp_path / language)
