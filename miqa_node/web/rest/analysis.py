@@ -98,7 +98,7 @@ def show_report(services: Services, who: Reader, month: Month, form: archive.For
 
 
 @router.post("/reports/{month}", summary="Make a monthly report now", responses=responses(400, 401, 403, 422, 503))
-def make_report(services: Services, who: Reader, month: Month, body: MonthlyForm) -> Response:
+def make_report(services: Services, who: Reviewer, month: Month, body: MonthlyForm) -> Response:
     """By what is known now, also of the month that goes on; the answer is the report, and nothing is kept."""
     return make(services, who, month, body.form)
 

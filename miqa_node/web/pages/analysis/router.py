@@ -22,7 +22,7 @@ from miqa_node.domain.access import Permission
 from miqa_node.store import census, fidelities, labels, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
-from miqa_node.web.access import Reader
+from miqa_node.web.access import Reader, Reviewer
 from miqa_node.web.fields import NO_CONTROLS, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
@@ -159,7 +159,7 @@ def report(services: Services, _who: Reader, month: Month, form: archive.Form) -
 
 
 @router.post("/analysis/reports/{month}")
-def make(services: Services, _who: Reader, month: Month, form: MadeForm = archive.Form.PDF) -> Response:
+def make(services: Services, _who: Reviewer, month: Month, form: MadeForm = archive.Form.PDF) -> Response:
     """The report of a month as of now, also of one that goes on; it is not kept."""
     data = archive.make_month(services.database, services.settings, month, form, datetime.now(UTC))
     return _download(data, month, form)
