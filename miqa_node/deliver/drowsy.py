@@ -105,11 +105,16 @@ class _WakingQueue(queue.Queue[Any]):
 
 
 class _Gate(threading.Event):
-    """Replaces the pause of the association's thread, and blocks it until it has something to do."""
+    """Replaces the pause of the association's thread, and blocks it until it has something to do.
+
+    pynetdicom lets that thread pass, and then asks whether it is paused: a sender that clears the pause in between
+    believes it asleep, and its answer is taken away. So ``clear`` returns only when the thread is back at the gate.
+    """
 
     def __init__(self, association: Association) -> None:
         super().__init__()
         self._association = association
+        self._lock, self._is_back = threading.Lock(), threading.Event()
         self.work = threading.Event()
         super().set()
 
@@ -117,12 +122,25 @@ class _Gate(threading.Event):
         super().set()
         self.work.set()
 
+    def clear(self) -> None:
+        with self._lock:
+            super().clear()
+        association = self._association
+        while association.is_alive() and association is not threading.current_thread() and not self._is_back.wait(0.1):
+            pass
+
     def wait(self, timeout: float | None = None) -> bool:
         """Called by the association's thread before each round of its loop."""
-        while not self._has_work():
-            self.work.wait(LOOK_S)
-            self.work.clear()
-        return super().wait(timeout)
+        self._is_back.set()
+        while True:
+            while not self._has_work():
+                self.work.wait(LOOK_S)
+                self.work.clear()
+            super().wait(timeout)
+            with self._lock:
+                if self.is_set():
+                    self._is_back.clear()
+                    return True
 
     def _has_work(self) -> bool:
         association, dul = self._association, self._association.dul

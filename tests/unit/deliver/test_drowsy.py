@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from pynetdicom import AE, build_context, evt
@@ -12,6 +13,7 @@ from miqa_node.deliver.association import Link, Peer
 from miqa_node.settings import load_settings
 from tests.waiting import wait_until
 
+IMPATIENT = {"dimse_timeout_s": 2.0}
 WATCHED_S, TURNS = 1.0, 12
 """At a look every quarter of a second; alone pynetdicom's threads turn a thousand times a second."""
 
@@ -55,6 +57,36 @@ def test_an_idle_association_sleeps_and_wakes_at_once(monkeypatch: pytest.Monkey
 
         peers[0].assoc.abort()
         wait_until(lambda: not link.is_open, 5.0)
+    finally:
+        link.abort()
+        server.shutdown()
+
+
+def test_an_answer_is_not_taken_away_by_a_thread_that_passes_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the association's thread must wait for a processor just behind the gate."""
+    ae = AE("PACS")
+    ae.add_supported_context(Verification)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
+    peer = Peer("PACS", "127.0.0.1", server.server_address[1], "NODE", load_settings(deliver=IMPATIENT).deliver)
+    link = peer.open([build_context(Verification)])
+    try:
+        gate, dimse = link.association._reactor_checkpoint, link.association.dimse
+        plain_wait, plain_get = gate.wait, dimse.get_msg
+
+        def wait(timeout: float | None = None) -> bool:
+            has_passed, end = plain_wait(timeout), time.monotonic() + 0.1
+            while time.monotonic() < end and not dimse.msg_queue.queue:
+                time.sleep(0.001)  # until the answer to the next request is there
+            return has_passed
+
+        def get_msg(block: bool = False) -> Any:
+            time.sleep(0.02 * block)  # the sender has to wait, too
+            return plain_get(block)
+
+        monkeypatch.setattr(gate, "wait", wait)
+        monkeypatch.setattr(dimse, "get_msg", get_msg)
+        assert [link.association.send_c_echo().get("Status") for _ in range(5)] == [0x0000] * 5
     finally:
         link.abort()
         server.shutdown()
