@@ -99,7 +99,7 @@ def word(opinion: ReaderOpinion) -> str:
     "acceptable" means good enough, possibly with a defect: it is exported but not used for training.
 
     >>> from miqa_node.domain.label import LabelOrigin
-    >>> word(Judgement("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
+    >>> word(ReaderOpinion("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
     'motion_blur;unsharp'
     """
     if not opinion.bad:

@@ -7,7 +7,7 @@ even if their character set is wrong or unknown. In another character set only t
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
@@ -19,9 +19,6 @@ _IMPLICIT, _SHORT, _LONG = struct.Struct("<HHL"), struct.Struct("<HH2sH"), struc
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _CHARACTER_SET, _PIXELS = 0x00080005, 0x7FE00000
 _UNDEFINED = 0xFFFFFFFF
-
-_Value = Callable[[str, bytes, Sequence[str]], bytes]
-"""From (VR, value, declared character sets) to the value to write."""
 
 
 def as_implicit_vr(data_set: bytes) -> bytes:

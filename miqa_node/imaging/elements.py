@@ -21,8 +21,6 @@ IMPLICIT_LE = "1.2.840.10008.1.2"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
-GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
-"""GE's private syntax: Implicit VR Little Endian with pixels in big endian."""
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 

@@ -62,7 +62,6 @@ SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operatio
 ANATOMY_INCOMPLETE = Code("130576", "DCM", "Anatomy coverage incomplete")
 FOREIGN_BODY = Code("19227008", "SCT", "Foreign body")
 PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")
-SPATIAL_CONCEPT = Code("309825002", "SCT", "Spatial and Relational Concept")
 ASSESSMENT_BY_COMPARISON = Code("121375", "DCM", "Assessment By Comparison")  # CID 703
 SEVERITY_ATTRIBUTE = Code("246112005", "SCT", "Severity")
 

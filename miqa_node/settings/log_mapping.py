@@ -20,7 +20,6 @@ REASONS = "reasons"
 """Name of the file with the reasons that all mappings share."""
 OTHER = "other"
 """What a reason counts as whose words nobody knows."""
-REQUIRED = ("reason",)
 FIELDS = (
     "time", "date", "clock", "room", "unit", "operator", "body_part", "view", "reason", "exposure_index",
     "target_exposure_index", "deviation_index", "kvp", "mas", "status",

@@ -143,7 +143,9 @@ def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[boo
         sa.and_(series.c.modality == modality, series.c.arrived_at <= now - timedelta(seconds=seconds))
         for modality, seconds in quiet_s.items()
     ]
-    return sa.or_(*quiet, sa.and_(series.c.expected > 0, arrived == series.c.expected))
+    longest = timedelta(seconds=max(quiet_s.values(), default=0.0))
+    others = sa.and_(series.c.modality.not_in(list(quiet_s)), series.c.arrived_at <= now - longest)
+    return sa.or_(*quiet, others, sa.and_(series.c.expected > 0, arrived == series.c.expected))
 
 
 def _newest_undecided(transaction: Transaction, series_instance_uid: str) -> InstanceDigest | None:
