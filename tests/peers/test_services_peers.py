@@ -185,7 +185,7 @@ def test_orthanc_pushes_by_stow_and_gets_the_report_by_stow(tmp_path: Path, samp
                 tags = (peer.call(f"/instances/{one}/tags?simplify") for one in peer.call("/instances"))
                 return [one["Modality"] for one in tags]
 
-            assert wait_until(lambda: modalities().count("SR") == 2, 120), modalities()
+            assert wait_until(lambda: modalities().count("SR") == len(names), 120), modalities()
 
 
 @pytest.mark.slow

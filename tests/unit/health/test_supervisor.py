@@ -82,7 +82,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     (tmp_path / "watched").mkdir()
     watch = {"folder": str(tmp_path / "watched"), "interval_s": 0.2}
     with Node(settings_in(tmp_path, watch=watch, **OFTEN), [destination], on_hopeless=hopeless.append) as node:
-        steady = [one for one in gc.get_objects() if isinstance(one, SteadyThread) and threads(one.name)]
+        steady = [one for one in gc.get_objects() if type(one) is SteadyThread and threads(one.name)]
         assert {one.name for one in steady} == {*names, "supervisor"} - {"lane-PACS-0"}, "one is not ended here"
         before = {name: threads(name) for name in names}
         for name, (thread,) in before.items():
