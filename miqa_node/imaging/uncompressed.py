@@ -56,9 +56,7 @@ def uncompress(file: bytes) -> bytes:
             return _written(_plain(dcmread(BytesIO(file))))
     except (MiqaError, MemoryError, OSError):
         raise
-    except (
-        Exception
-    ) as error:  # values of a foreign data set are parsed when they are written, and raise any error then
+    except Exception as error:  # a foreign data set's values are parsed when they are written: any error is possible
         raise DecodeError(f"The object cannot be given uncompressed ({type(error).__name__}).") from error
 
 

@@ -41,8 +41,8 @@ def supported(
     ``preferred`` transfer syntaxes come first, in their order; then the sender's order counts, so compressed objects
     stay compressed. A sender whose first choice is uncompressed gets Explicit VR Little Endian if it offers it: some
     senders convert to the accepted syntax, and this one loses no information. Each context of a class has an order of
-    its own. With ``commitment`` the node answers
-    requests for storage commitment, and takes reports from peers that propose to be its SCP.
+    its own. With ``commitment`` the node answers requests for storage commitment, and takes reports from peers that
+    propose to be its SCP.
     """
     syntaxes: dict[UID, list[list[UID]]] = {}
     others = {VERIFICATION, COMMITMENT_PUSH_MODEL} if commitment else {VERIFICATION}

@@ -29,47 +29,48 @@ GROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 pytestmark = [*marks, pytest.mark.peers, only_with_all]
 
 
-def test_three_roles_that_start_at_once_on_an_empty_database(
-    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
-) -> None:
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """Settings of a node on an empty PostgreSQL."""
     with PostgresServer() as server:
-        environment = {"MIQA_STORE__DATABASE_URL": server.url}
-        began = time.monotonic()
-        station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
-        record_property("first_report_s", round(time.monotonic() - began, 1))
-        check(station, record_property)
+        yield {"MIQA_STORE__DATABASE_URL": server.url}
+
+
+def test_three_roles_that_start_at_once_on_an_empty_database(
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record, environment: dict[str, str]
+) -> None:
+    began = time.monotonic()
+    station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
+    record_property("first_report_s", round(time.monotonic() - began, 1))
+    check(station, record_property)
 
 
 def test_two_workers_that_start_at_once_on_an_empty_database(
-    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record, environment: dict[str, str]
 ) -> None:
-    with PostgresServer() as server:
-        environment = {"MIQA_STORE__DATABASE_URL": server.url}
-        station = Station(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
-        with closing(_another_worker(station, environment)) as another:
-            station.limit_backlog(BACKLOG)
-            wait_until(another.is_ready, LIMIT_S, "the other worker is ready")
-            check(station, record_property)
+    station = Station(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
+    with closing(_another_worker(station, environment)) as another:
+        station.limit_backlog(BACKLOG)
+        wait_until(another.is_ready, LIMIT_S, "the other worker is ready")
+        check(station, record_property)
 
 
 def test_a_machine_that_is_lost_for_ever_while_it_judges(
-    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record, environment: dict[str, str]
 ) -> None:
     """Its jobs go to the other worker once it has been silent for ``work.dead_after_s``; fresh images do not wait."""
-    with PostgresServer() as server:
-        environment = {"MIQA_STORE__DATABASE_URL": server.url}
-        station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
-        with closing(_another_worker(station, environment)) as another:
-            wait_until(another.is_ready, LIMIT_S, "the other worker is ready")
-            station.next_answer()
-            began, promised = time.monotonic(), set(station.scanner.answered)
-            station.node.lose("work")
-            record_property("recovery_s", round(station.next_report_s(), 1))
-            wait_until(lambda: promised <= set(station.pacs.reports), LIMIT_S, "what it was judging has a report")
-            taken_over_s = time.monotonic() - began
-            record_property("taken_over_s", round(taken_over_s, 1))
-            assert taken_over_s < DEAD_AFTER_S + MARGIN_S
-            count(station, record_property)
+    station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
+    with closing(_another_worker(station, environment)) as another:
+        wait_until(another.is_ready, LIMIT_S, "the other worker is ready")
+        station.next_answer()
+        began, promised = time.monotonic(), set(station.scanner.answered)
+        station.node.lose("work")
+        record_property("recovery_s", round(station.next_report_s(), 1))
+        wait_until(lambda: promised <= set(station.pacs.reports), LIMIT_S, "what it was judging has a report")
+        taken_over_s = time.monotonic() - began
+        record_property("taken_over_s", round(taken_over_s, 1))
+        assert taken_over_s < DEAD_AFTER_S + MARGIN_S
+        count(station, record_property)
 
 
 def _another_worker(station: Station, environment: Mapping[str, str]) -> Node:
@@ -78,16 +79,14 @@ def _another_worker(station: Station, environment: Mapping[str, str]) -> Node:
 
 
 def test_a_second_process_of_the_same_name(
-    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record, environment: dict[str, str]
 ) -> None:
-    with PostgresServer() as server:
-        environment = {"MIQA_STORE__DATABASE_URL": server.url}
-        station = at_work(tmp_path, samples, webhook, environment)
-        (tmp_path / "other" / "data").mkdir(parents=True)
-        other = Node(tmp_path / "other", station.pacs.port, environment)
-        assert other.process.wait(timeout=120) != 0
-        assert "Another process already works as" in (tmp_path / "other" / "node.log").read_text("utf-8")
-        check(station, record_property)
+    station = at_work(tmp_path, samples, webhook, environment)
+    (tmp_path / "other" / "data").mkdir(parents=True)
+    other = Node(tmp_path / "other", station.pacs.port, environment)
+    assert other.process.wait(timeout=120) != 0
+    assert "Another process already works as" in (tmp_path / "other" / "node.log").read_text("utf-8")
+    check(station, record_property)
 
 
 @pytest.fixture
