@@ -76,10 +76,11 @@ models: setup ## Check every model package against its card and its golden input
 reproduce: setup-train ## Make the shipped packages again from public starts and compare their figures (hours; DATA=folder of the images)
 	$(BIN)/miqa-node train reproduce --data $(DATA) $(REPRODUCE_ARGS)
 
-bench: setup ## Measure latency, throughput, CT series and receiving; results go to benchmarks/results/
+bench: setup ## Measure latency, throughput, CT series, jobs and receiving; results go to benchmarks/results/
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.series
+	$(BIN)/python -m benchmarks.jobs
 	@if command -v storescp >/dev/null && command -v Orthanc >/dev/null; then $(BIN)/python -m benchmarks.receive; \
 		else echo "benchmarks.receive needs dcmtk and orthanc beside the node; left out."; fi
 

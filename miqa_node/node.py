@@ -280,8 +280,8 @@ class Node:
             begin(judging.start, judging.stop)
             self._supervisor.watch(judging.threads)
         monthly = monthly_report(self.database, self.objects, self.settings)
-        steps = (("assess", way.assess), ("conclude", way.conclude))
-        begin(lambda: self._worker.start(steps, (monthly,), way.give_up), self._worker.stop)
+        stages = (("assess", way.assess), ("conclude", way.conclude))
+        begin(lambda: self._worker.start(stages, (monthly,), way.give_up), self._worker.stop)
         self._supervisor.watch(self._worker.threads)
         work = self.settings.work
         parts: list[RegularWork | RollCall] = [

@@ -1,9 +1,9 @@
 """The pipeline of one image: receive · assess · conclude.
 
-``receive`` runs while the sender waits for the C-STORE response; ``assess`` and ``conclude`` run later as durable
-steps (``work`` only wraps them). Each may be killed at any point and is then run again from its beginning. A second
-run changes nothing: the keys of all written data do not depend on the run. ``units`` has the differences between kinds
-of objects; ``conclusion`` has the effects of a verdict, one file each.
+``receive`` runs while the sender waits for the C-STORE response; ``assess`` and ``conclude`` run later as the stages of
+a durable job (``work`` only wraps them). Each may be killed at any point and is then run again from its beginning. A
+second run changes nothing: the keys of all written data do not depend on the run. ``units`` has the differences between
+kinds of objects; ``conclusion`` has the effects of a verdict, one file each.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def reported_image(
 ) -> ReportedImage:
     """The image with its maps and access to its pixels; with ``amends`` its report replaces the newest one."""
     source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
-    # Pixels are not kept between durable steps: an output that needs them decodes them again.
+    # Pixels are not kept between the stages: an output that needs them decodes them again.
     decode = partial(context.reporting.decode, source, frame) if assessment.decoder else None
     return ReportedImage(
         source,

@@ -21,7 +21,7 @@ from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, Enque
 from dbos import error as queue_errors
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.errors import SettingsError, lacks_resources
+from miqa_node.errors import SettingsError
 from miqa_node.observe.traces import span
 from miqa_node.settings import WorkSettings
 from miqa_node.store.database import JOBS, Database, announce
@@ -29,10 +29,10 @@ from miqa_node.work.alarm import JobAlarm, attach
 from miqa_node.work.lease import NameLease
 from miqa_node.work.patience import limit_pauses
 from miqa_node.work.queue_threads import QueueThreads
+from miqa_node.work.stages import RETRY_BACKOFF, RETRY_INTERVAL_S, Stage, Stages, StoppedError
 
 log = structlog.get_logger(__name__)
 
-Step = Callable[[InstanceDigest], None]
 ScheduledWorkflow = Callable[[datetime, Any], None]
 
 APPLICATION_NAME = "miqa-node"
@@ -41,11 +41,13 @@ APPLICATION_VERSION = "1"
 Raise it only if the steps of the job change, and keep the old job's code until its jobs are done."""
 
 IMAGE_QUEUE = "images"
-"""Partitioned by sender: the process takes as many jobs of each as it has workers, so no sender's backlog delays
-another sender's new image."""
+"""Partitioned by sender, so no sender's backlog delays another sender's new image."""
 NO_SENDER = "-"
 SENDERS_AT_ONCE = 4
 """Number of senders whose jobs are taken at the same time; they share the workers fairly."""
+JOBS_PER_WORKER = 4
+"""Jobs of one sender that are taken for each worker: one is in the worker, others read and write meanwhile, and one
+transaction of the queue takes several."""
 EARLIER_QUEUE = "assess"
 """Jobs enqueued by versions without partitions; they run one by one."""
 RECOVERY_QUEUE = "recovery"
@@ -56,11 +58,6 @@ FRESH_LOOK_S = 1.0
 """Interval at which such a job checks whether new images still wait."""
 ASSESS_JOB = "assess-instance"
 
-STEP_RETRY_INTERVAL_S = 0.5
-STEP_RETRY_BACKOFF = 2.0
-STEP_MAX_PAUSE_S = 5.0
-HOLD_S = 5.0
-"""Pause before another attempt of work that is not given up because the node is at fault."""
 SHUTDOWN_GRACE_S = 20
 
 
@@ -139,14 +136,11 @@ class Worker:
 
     def start(
         self,
-        steps: tuple[tuple[str, Step], ...],
+        stages: tuple[tuple[str, Stage], ...],
         schedules: tuple[Schedule, ...] = (),
-        give_up: Step | None = None,
+        give_up: Stage | None = None,
     ) -> None:
-        """Begin to take jobs; ``steps`` are the named stages that one job runs in order, each at least once.
-
-        A step waits while disk, database or object store are unavailable. After other errors it is tried again a few
-        times; then ``give_up`` is called instead, so a job never ends without a trace.
+        """Begin to take jobs; each runs the named ``stages`` (:class:`~miqa_node.work.stages.Stages`).
 
         Raises
         ------
@@ -156,7 +150,7 @@ class Worker:
         self._lock = _lock_name(self._lock_path, self._name)
         self._lease.take()
         DBOS(config=self._config())
-        self._register(steps, give_up)
+        self._register(stages, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
         counts_polls = attach(self._alarm, IMAGE_QUEUE)
         limit_pauses()
@@ -165,10 +159,11 @@ class Worker:
         DBOS.launch()
         polls = (lambda: self._alarm.polls) if counts_polls else itertools.count().__next__
         self.threads = (QueueThreads(polls, self._database.check),)
+        jobs_per_sender = JOBS_PER_WORKER * self._settings.worker_processes
         DBOS.register_queue(
             IMAGE_QUEUE,
-            worker_concurrency=SENDERS_AT_ONCE * self._settings.worker_processes,
-            partition_worker_concurrency=self._settings.worker_processes,
+            worker_concurrency=SENDERS_AT_ONCE * jobs_per_sender,
+            partition_worker_concurrency=jobs_per_sender,
             polling_interval_sec=self._settings.poll_interval_s,
             on_conflict="always_update",
         )
@@ -210,9 +205,9 @@ class Worker:
             "run_migrations": False,
         }
 
-    def _register(self, steps: tuple[tuple[str, Step], ...], give_up: Step | None) -> None:
+    def _register(self, pairs: tuple[tuple[str, Stage], ...], give_up: Stage | None) -> None:
         # One more than the node's own counter: the last attempt records "quarantined".
-        attempts = self._settings.max_attempts + 1
+        stages = Stages(pairs, self._settings.max_attempts + 1, give_up, self._stopping)
 
         @DBOS.workflow(name=ASSESS_JOB, max_recovery_attempts=None)
         def assess_instance(digest: str) -> None:
@@ -220,46 +215,35 @@ class Worker:
             self._running.add(job)
             try:
                 with span("job", job=job):
-                    for name, step in steps:
-                        attempt = _Attempts(self._behind_fresh_images(step, job), attempts, give_up, self._stopping)
-                        DBOS.run_step(_options(name, attempts), attempt, InstanceDigest(digest))
+                    if job.startswith(REASSESS_PREFIX):
+                        DBOS.run_step({"name": "wait-for-new-images"}, self._wait_for_new_images)
+                    stages.run(InstanceDigest(digest))
             finally:
                 self._running.discard(job)
                 self._alarm.ring_at_end()
 
-    def _behind_fresh_images(self, step: Step, job: str) -> Step:
-        """The step; if the job judges an image again, it first waits until no new image is waiting."""
-        if not job.startswith(REASSESS_PREFIX):
-            return step
-
-        def later(digest: InstanceDigest) -> None:
-            while DBOS.list_workflows(
-                status="ENQUEUED", queue_name=IMAGE_QUEUE, limit=1, load_input=False, load_output=False
-            ):
-                if self._stopping.wait(FRESH_LOOK_S):
-                    raise _Stopped
-            step(digest)
-
-        return later
+    def _wait_for_new_images(self) -> None:
+        """Wait until no new image is waiting: images that are judged again come after them."""
+        while DBOS.list_workflows(
+            status="ENQUEUED", queue_name=IMAGE_QUEUE, limit=1, load_input=False, load_output=False
+        ):
+            if self._stopping.wait(FRESH_LOOK_S):
+                raise StoppedError
 
     def _register_schedule(self, schedule: Schedule) -> ScheduledWorkflow:
-        options = _options(schedule.name, self._settings.max_attempts)
+        options: StepOptions = {
+            "name": schedule.name,
+            "retries_allowed": True,
+            "max_attempts": self._settings.max_attempts,
+            "interval_seconds": RETRY_INTERVAL_S,
+            "backoff_rate": RETRY_BACKOFF,
+        }
 
         @DBOS.workflow(name=schedule.name)
         def scheduled(due_at: datetime, _context: Any) -> None:
             DBOS.run_step(options, _scheduled_step(schedule), due_at)
 
         return scheduled
-
-
-def _options(name: str, attempts: int) -> StepOptions:
-    return {
-        "name": name,
-        "retries_allowed": True,
-        "max_attempts": attempts,
-        "interval_seconds": STEP_RETRY_INTERVAL_S,
-        "backoff_rate": STEP_RETRY_BACKOFF,
-    }
 
 
 def _scheduled_step(schedule: Schedule) -> Callable[[datetime], None]:
@@ -294,69 +278,6 @@ def _set_schedule(schedule: Schedule, workflow: ScheduledWorkflow) -> None:
 def migrate_queue(database: Database) -> None:
     """Bring the queue's own tables to their newest version."""
     DBOS.migrate(database.url.render_as_string(hide_password=False))
-
-
-class _Stopped(BaseException):
-    """The process ends while a step waits. Not an Exception, so nothing of the step is stored."""
-
-
-class _Attempts:
-    """All attempts of one step in one process. Errors are logged by type only: messages might quote a data set."""
-
-    def __init__(self, step: Step, attempts: int, give_up: Step | None, stopping: threading.Event) -> None:
-        self._step = step
-        self._left = attempts
-        self._give_up = give_up
-        self._stopping = stopping
-
-    def __call__(self, digest: InstanceDigest) -> None:
-        try:
-            self._run(digest)
-        except Exception as error:
-            if self._stopping.is_set():  # a part that the step needs may have stopped first: the step did not fail
-                raise _Stopped from error
-            self._left -= 1
-            last = self._left <= 0 and self._give_up is not None
-            text = "step failed, it is given up" if last else "step failed, it will be tried again"
-            log.error(text, digest=digest[:16], error=type(error).__name__)
-            if not last or self._give_up is None:
-                raise
-            self._end(digest, self._give_up)
-
-    def _end(self, digest: InstanceDigest, give_up: Step) -> None:
-        """Give the work up, unless the node is at fault: then wait, and try the step once more."""
-        while True:
-            try:
-                give_up(digest)
-            except Exception as error:
-                if not lacks_resources(error):
-                    raise
-                log.warning("an image waits for the node", digest=digest[:16])
-            else:
-                return
-            if self._stopping.wait(HOLD_S):
-                raise _Stopped
-            try:
-                self._run(digest)
-            except Exception as error:  # noqa: BLE001 - it is given up, or waits on
-                log.error("step failed once more", digest=digest[:16], error=type(error).__name__)
-            else:
-                return
-
-    def _run(self, digest: InstanceDigest) -> None:
-        pause_s = STEP_RETRY_INTERVAL_S
-        while True:
-            try:
-                self._step(digest)
-            except Exception as error:
-                if not lacks_resources(error):
-                    raise
-                log.warning("a step waits for disk, database or object store", digest=digest[:16])
-            else:
-                return
-            if self._stopping.wait(pause_s):
-                raise _Stopped
-            pause_s = min(STEP_RETRY_BACKOFF * pause_s, STEP_MAX_PAUSE_S)
 
 
 def _lock_name(path: Path, name: str) -> IO[str]:

@@ -82,7 +82,7 @@ class Node:
         self.rig = Rig(folder, decoder, parse_policy(FLAG_EVERYTHING), relaxed_uids=True)
 
     def said(self, digest: InstanceDigest) -> str:
-        """JUDGED, or why not, after the durable steps ran as the queue would run them."""
+        """JUDGED, or why not, after the stages ran as the queue would run them."""
         self.rig.finish(digest)
         with self.rig.database.begin() as transaction:
             assessment = instances.load_assessment(transaction, digest)

@@ -1,7 +1,7 @@
 """Every case of the reference table through the real SCP: what has a data set is kept and answered, nothing hangs.
 
 Each file's data set goes over a socket as it is, in its own transfer syntax, into a storage SCP with the whole pipeline
-behind it; then the durable steps run as the queue would run them, and the verdict says what the table says.
+behind it; then the stages run as the queue would run them, and the verdict says what the table says.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from tests.unit.test_node import Pacs, settings_in, store
 from tests.waiting import wait_until
 
 RECEIVE_STATEMENTS = 7
-JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 42, 11
+JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 34, 6
 SYNCS = 16
 REPORT_CALLS = 45_000
 """Function calls of a report about three findings: with content items as data sets it took 340,000."""

@@ -16,7 +16,7 @@ from miqa_node.node import Node
 from miqa_node.observe import metrics
 from miqa_node.store import instances, tables
 from miqa_node.units.projection import ProjectionUnit
-from miqa_node.work import queue
+from miqa_node.work import stages
 from tests.conftest import free_port
 from tests.unit.deliver.receiver import receiver, secret_file
 from tests.unit.test_node import get, settings_in, store
@@ -159,8 +159,8 @@ def test_a_node_that_cannot_judge_gives_no_image_up_and_goes_on_by_itself(
     tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faults, "RETRY_S", 0.2)
-    monkeypatch.setattr(queue, "HOLD_S", 0.2)
-    monkeypatch.setattr(queue, "STEP_RETRY_INTERVAL_S", 0.01)
+    monkeypatch.setattr(stages, "HOLD_S", 0.2)
+    monkeypatch.setattr(stages, "RETRY_INTERVAL_S", 0.01)
     port = free_port()
     (tmp_path / "destinations.toml").write_text(
         f'[[destination]]\nname = "pager"\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/in"\n'

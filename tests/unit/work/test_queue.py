@@ -105,7 +105,7 @@ def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, 
 def test_a_step_without_disk_or_database_waits_as_long_as_it_takes(
     database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.work.queue.STEP_RETRY_INTERVAL_S", 0.02)
+    monkeypatch.setattr("miqa_node.work.stages.RETRY_INTERVAL_S", 0.02)
     tries: list[str] = []
     done = threading.Event()
 
@@ -180,7 +180,7 @@ def test_what_fails_because_the_process_ends_is_no_failure(
 def test_what_can_never_be_finished_is_given_up_visibly(
     database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.work.queue.STEP_RETRY_INTERVAL_S", 0.02)
+    monkeypatch.setattr("miqa_node.work.stages.RETRY_INTERVAL_S", 0.02)
     tries: list[str] = []
     given_up: list[str] = []
 
