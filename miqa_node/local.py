@@ -19,6 +19,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.domain.output import default_kinds
 from miqa_node.domain.policy import Disposition, Policy
 from miqa_node.domain.ports import Assessor
 from miqa_node.domain.site_limit import SiteLimits
@@ -28,12 +29,12 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture, read_picture
 from miqa_node.observe.stages import StageClock
 from miqa_node.pipeline import Pipeline
-from miqa_node.report import ReportSettings
+from miqa_node.report import MadeObject, ReportSettings
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import instances
 from miqa_node.store.artifacts import MemoryArtifacts
 from miqa_node.store.database import Database
-from miqa_node.units.base import Decode, ImagingTools, JudgingTools, ReportingTools, UnitContext, installed
+from miqa_node.units.base import Decode, ImagingTools, JudgingTools, ReportingTools, UnitContext, installed, unit_of
 from miqa_node.units.image import judge_here
 
 
@@ -47,6 +48,19 @@ class LocalResult:
     disposition: Disposition
     maps: SaliencyMaps
     radiograph: Radiograph
+    objects: Sequence[MadeObject] | None = None
+    """What a node would send to every destination; None if no object is wanted or could refer to the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTools:
+    """The parts that judge a file, and the settings of the objects to make of it; None if none are wanted."""
+
+    assessor: Callable[[], Assessor]
+    policy: Callable[[], Policy]
+    certify: Callable[[Assessment, Policy], str]
+    decode: Decode
+    reports: ReportSettings | None = None
 
 
 class LocalAssessor:
@@ -54,7 +68,7 @@ class LocalAssessor:
 
     ``choice`` is the model choice of a node with these settings, ``limits`` the confirmed limits of its rooms;
     ``calibrated=False`` ignores the site's calibration. ``packages`` run beside the quality package, regardless of the
-    policy.
+    policy. ``reports``, the settings of DICOM objects, adds these objects to the results.
     """
 
     def __init__(
@@ -65,14 +79,21 @@ class LocalAssessor:
         calibrated: bool = True,
         packages: Sequence[str] = (),
         limits: SiteLimits | None = None,
+        reports: ReportSettings | None = None,
     ) -> None:
         self._policy_file = WatchedFile(settings.policy_file, read_policy)
         self._limits = limits or SiteLimits()
         chosen = choice or ModelChoice()
         self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
         self._sidecars = SidecarModels(settings, self._models.assessor, self._current_policy, packages)
-        self._assessor = with_captions(settings, self._sidecars.assessor)
         self._decoder = Decoder(settings)
+        self._tools = LocalTools(
+            with_captions(settings, self._sidecars.assessor),
+            self._current_policy,
+            self._models.certificate,
+            self._decoder.decode,
+            reports,
+        )
 
     def assess_file(
         self, path: Path, *, modality: str = "DX", body_part: str = "CHEST", view: str = "PA"
@@ -86,10 +107,7 @@ class LocalAssessor:
         UnreadableError
             The file is neither DICOM nor a picture, or its pixels cannot be decoded.
         """
-        described = (modality, body_part, view)
-        return assess_path(
-            path, described, self._assessor, self._current_policy, self._models.certificate, self._decoder.decode
-        )
+        return assess_path(path, (modality, body_part, view), self._tools)
 
     @property
     def models(self) -> ActiveModels:
@@ -120,21 +138,18 @@ class LocalAssessor:
         self.close()
 
 
-def assess_path(
-    path: Path, described: tuple[str, str, str], assessor: Callable[[], Assessor], policy: Callable[[], Policy],
-    certify: Callable[[Assessment, Policy], str], decode: Decode,
-) -> LocalResult:  # fmt: skip
-    """Do the work of :meth:`LocalAssessor.assess_file` with the caller's parts, such as those of a node's worker.
+def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) -> LocalResult:
+    """Do the work of :meth:`LocalAssessor.assess_file` with the caller's tools, such as those of a node's worker.
 
     The file goes through the normal pipeline, with a temporary store. ``described`` is (modality, body part, view) of a
     picture, which has no header.
     """
-    image = _ImageFile(path, described, decode)
+    image = _ImageFile(path, described, tools.decode)
     artifacts, digest = MemoryArtifacts(), digest_of(path)
     with closing(Database.in_memory()) as database:
         imaging = ImagingTools(image.read_header, image.decode)
-        judging = JudgingTools(judge_here(image.decode, assessor), policy, certify)
-        reporting = ReportingTools(ReportSettings(), set, image.decode)
+        judging = JudgingTools(judge_here(image.decode, tools.assessor), tools.policy, tools.certify)
+        reporting = ReportingTools(tools.reports or ReportSettings(), lambda: set(default_kinds()), image.decode)
         context = UnitContext(database, artifacts, imaging, judging, reporting)
         units = [unit for unit in installed() if not (unit.needs_others or unit.is_guard)]
         way = Pipeline(context, _NoJobs(), Effects(), Effects(), max_attempts=1, units=units)
@@ -142,15 +157,20 @@ def assess_path(
         way.assess(digest)
         way.conclude(digest)
         with database.begin() as transaction:
+            instance = instances.load(transaction, digest)
             assessment = instances.load_assessment(transaction, digest)
             disposition = instances.load_disposition(transaction, digest)
-    if assessment is None or disposition is None or image.header is None:
-        raise NotFoundError(f"{path} was not judged.")
-    if image.radiograph is None:  # a node records the verdict NOT_ASSESSED; here the caller waits for an answer
-        raise image.error or NotAnImageError(assessment.not_assessed)
+        if assessment is None or disposition is None or image.header is None:
+            raise NotFoundError(f"{path} was not judged.")
+        if image.radiograph is None:  # a node records the verdict NOT_ASSESSED; here the caller waits for an answer
+            raise image.error or NotAnImageError(assessment.not_assessed)
+        objects = None
+        if tools.reports is not None and image.has_identity:
+            objects = unit_of(instance.header, units).outputs(instance, assessment, disposition, context)
     # The pipeline generates missing UIDs; the result states those of the file.
     assessment = replace(assessment, header=image.header, timings_ms={**assessment.timings_ms, **image.timings_ms})
-    return LocalResult(path, not image.is_picture, assessment, disposition, artifacts.maps(digest), image.radiograph)
+    maps = artifacts.maps(digest)
+    return LocalResult(path, not image.is_picture, assessment, disposition, maps, image.radiograph, objects)
 
 
 class _ImageFile:
@@ -164,6 +184,16 @@ class _ImageFile:
         self.timings_ms: dict[str, float] = {}
         self._described = described
         self._decode = decode
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether DICOM objects can refer to the file."""
+        header = self.header
+        return (
+            not self.is_picture
+            and header is not None
+            and bool(header.sop_class_uid and header.sop_instance_uid and header.study_instance_uid)
+        )
 
     def read_header(self, path: Path) -> tuple[Header, StudyRecord]:
         """The header; a picture is decoded with it."""

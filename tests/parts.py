@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import sqlalchemy as sa
+
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.certificate import NO_CERTIFICATE
 from miqa_node.conclusion.deliver import kinds_to_make
 from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
 from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.event import EventOrigin
 from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import Assessor, JobQueue, ObjectStore
 from miqa_node.imaging.decode import Decoder
@@ -22,9 +26,16 @@ from miqa_node.pipeline import Pipeline
 from miqa_node.report import ReportSettings
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.database import Database
+from miqa_node.store.database import Database, Transaction
+from miqa_node.store.tables import results
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.units.image import judge_here
+
+
+def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
+    """All objects made from an instance, by kind."""
+    rows = transaction.execute(sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)).all()
+    return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
 
 
 def build_pipeline(
@@ -41,6 +52,7 @@ def build_pipeline(
     silence: Callable[[], str] = str,
     declining: Callable[[str], Sequence[str]] = lambda _modality: (),
     relaxed_uids: bool = False,
+    certify: Callable[[Assessment, Policy], str] = lambda *_: NO_CERTIFICATE,
 ) -> Pipeline:
     """Without an assessor images are only measured; nobody listens to events."""
     rules = rules or AcquisitionRules()
@@ -49,9 +61,7 @@ def build_pipeline(
         database,
         Artifacts(objects),
         ImagingTools(partial(read_header, relaxed=relaxed_uids), decoder.decode),
-        JudgingTools(
-            judge_here(decoder.decode, lambda: chosen), lambda: policy, lambda *_: NO_CERTIFICATE, silence=silence
-        ),
+        JudgingTools(judge_here(decoder.decode, lambda: chosen), lambda: policy, certify, silence=silence),
         ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), decoder.decode, enhance),
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 
 from miqa_node.analysis.marks import MaskFigures, mask_figures
 from miqa_node.domain.label import RequestKind
@@ -52,7 +51,7 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
 
     At most MOST_MASKS of the newest images with drawings are compared with the maps in ``objects``.
     """
-    since, until = period_moments(period)
+    since, until = period.moments
     by_origin = labels.count(transaction, "origin", since, until)
     drawn = labels.drawn(transaction, since, until, limit=MOST_MASKS)
     return Feedback(
@@ -79,12 +78,3 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
         masks=mask_figures(drawn, objects, threshold, instances.generations(transaction, [d.digest for d in drawn])),
         second_readings=agreement(readings.second_readings(transaction, since, until)),
     )
-
-
-def period_moments(period: Period) -> tuple[datetime, datetime]:
-    """First moment of a period, and the first one after it."""
-    return _moment(period.since), _moment(period.until)
-
-
-def _moment(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
 from miqa_node.domain import codes
@@ -168,7 +168,7 @@ def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -
             for one in census.escapes(transaction, period, limit=LISTED_ESCAPES + len(logs.images))
             if one.digest not in logs.images
         ][:LISTED_ESCAPES],
-        notes=census.notes(transaction, _moment(period.since), _moment(period.until)),
+        notes=census.notes(transaction, *period.moments),
     )
 
 
@@ -267,7 +267,3 @@ def _start(day: date, step: str) -> date:
     if step == "day":
         return day
     return day - timedelta(days=day.weekday()) if step == "week" else day.replace(day=1)
-
-
-def _moment(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-from miqa_node.domain.finding import FindingName
 from miqa_node.domain.label import RequestKind
 from miqa_node.statistics.agreement import Agreement, agreement
 from miqa_node.statistics.charts import Chart, p_chart
@@ -17,10 +16,8 @@ from miqa_node.store import census, label_requests, measurement_weeks, readings
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 from miqa_node.store.readings import ReliabilityBin, RoomOutcome
-from miqa_node.taxonomy.lookup import defect_names, finding_names, finding_title
+from miqa_node.taxonomy.lookup import defect_names, finding_entries, finding_names, finding_title
 
-OF_THE_DETECTOR = (FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.GRID_ARTIFACT)
-"""Findings caused by the device, not the patient: repeated at one place, they are a defect of the device."""
 MOST_PEAKS = 5_000
 MOST_SHADOWS = 1_000
 REFERENCE_WEEKS = 12
@@ -112,7 +109,8 @@ class ModelWatch:
 
 def watch(transaction: Transaction, period: Period) -> ModelWatch:
     """The watch over a period; judgements count by their day. The roll-up must be up to date."""
-    since, until = _moment(period.since), _moment(period.until)
+    since, until = period.moments
+    of_detector = [name for name, entry in finding_entries().items() if entry.of_detector]
     outcomes = readings.outcomes(transaction, since, until)
     current = max(period.since, period.until - timedelta(weeks=REFERENCE_WEEKS))
     reference = (current - timedelta(weeks=REFERENCE_WEEKS), current)
@@ -130,7 +128,7 @@ def watch(transaction: Transaction, period: Period) -> ModelWatch:
         drifts=_drifts(transaction, period, reference),
         charts=_charts(transaction, period),
         shadows=_shadows(transaction),
-        recurrences=recurrences(readings.peaks(transaction, list(OF_THE_DETECTOR), period.since, limit=MOST_PEAKS)),
+        recurrences=recurrences(readings.peaks(transaction, of_detector, period.since, limit=MOST_PEAKS)),
     )
 
 
@@ -217,7 +215,3 @@ def _shadows(transaction: Transaction) -> list[ShadowAgreement]:
         )
         for one in readings.shadow_verdicts(transaction, limit=MOST_SHADOWS)
     ]
-
-
-def _moment(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -25,10 +25,9 @@ from miqa_node.domain.finding import (
     FindingWords,
     GateClass,
     humanised,
-    quality_score,
 )
 from miqa_node.taxonomy.base import SOURCE_LANGUAGE
-from miqa_node.taxonomy.lookup import description_of, finding_entries, reason_code
+from miqa_node.taxonomy.lookup import description_of, finding_entries, quality_score, reason_code
 
 
 @dataclass(frozen=True, slots=True)

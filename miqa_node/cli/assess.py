@@ -27,9 +27,9 @@ from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.errors import ArchiveError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.local import LocalAssessor, LocalResult
-from miqa_node.report import ReportedImage, ReportSettings, make_objects
 from miqa_node.report.narrative import narrative
 from miqa_node.settings import Settings
+from miqa_node.site import report_settings
 from miqa_node.web.onepage import one_page
 
 
@@ -77,7 +77,10 @@ def assess(
     writer = _Writer(saliency_dir, out, report, settings)
     writer.check(len(files))
     named = [name.strip() for name in packages.split(",") if name.strip()]
-    assessor = LocalAssessor(settings, choice_of(settings), packages=named, limits=site_limits_of(settings))
+    reports = None if out is None else report_settings(settings)
+    assessor = LocalAssessor(
+        settings, choice_of(settings), packages=named, limits=site_limits_of(settings), reports=reports
+    )
     failed = 0
     certificates: dict[str, None] = {}
     try:
@@ -249,23 +252,12 @@ class _Writer:
         if result.maps.anomaly is not None:
             write_map(result.maps.anomaly, result.radiograph, stem.with_name(f"{stem.name}.anomaly"))
 
-    def _write_objects(self, stem: Path, result: LocalResult) -> None:
-        if not result.is_dicom:
-            typer.echo(
-                f"{stem.name}: not a DICOM file, so there is nothing that DICOM objects could refer to.", err=True
-            )
-            return
-        header = result.assessment.header
-        if not (header.sop_class_uid and header.sop_instance_uid and header.study_instance_uid):
-            typer.echo(
-                f"{stem.name}: the file lacks UIDs, so there is nothing that DICOM objects could refer to.", err=True
-            )
-            return
-        settings = ReportSettings(
-            self.settings.node.name, self.settings.assess.saliency_threshold, language=self.settings.node.language
-        )
-        made = make_objects(ReportedImage(result.source, result.maps), result.assessment, result.disposition, settings)
-        for one in made:
+    @staticmethod
+    def _write_objects(stem: Path, result: LocalResult) -> None:
+        if result.objects is None:
+            lack = "the file lacks UIDs" if result.is_dicom else "not a DICOM file"
+            typer.echo(f"{stem.name}: {lack}, so there is nothing that DICOM objects could refer to.", err=True)
+        for one in result.objects or ():
             stem.with_name(f"{stem.name}.{one.kind.lower()}.dcm").write_bytes(one.data)
 
 

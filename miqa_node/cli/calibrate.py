@@ -16,7 +16,7 @@ from miqa_node.assess.site_calibration import SiteCalibration, calibration_path,
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line, print_table, progress
+from miqa_node.cli.output import print_json, print_line, print_table, progress, three_digits
 from miqa_node.cli.store import check_exists
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError, SettingsError
 from miqa_node.local import LocalAssessor
@@ -172,7 +172,7 @@ def _print(made: SiteCalibration, *, written: bool) -> None:
         ("Class", "Present", "Temperature", "Bias", "Threshold", "ECE before", "ECE after", ""),
         (
             (name, str(head.present), f"{head.temperature:.3g}", f"{head.bias:.3g}", f"{head.threshold:.3f}",
-             _number(head.ece_before), _number(head.ece_after), "" if head.fitted else "as on the card")
+             three_digits(head.ece_before), three_digits(head.ece_after), "" if head.fitted else "as on the card")
             for name, head in made.heads.items()
         ),
     )  # fmt: skip
@@ -184,7 +184,3 @@ def _print(made: SiteCalibration, *, written: bool) -> None:
         more = f" About {refusal.labels_needed} more labelled patients." if refusal.labels_needed else ""
         print_line("no certificate", f"({refusal.promise.value} at {100 * refusal.limit:g} %): {refusal.reason}{more}")
     print_line("written" if written else "not written")
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

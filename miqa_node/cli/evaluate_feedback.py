@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from miqa_node.analysis.feedback import Feedback, period_moments
+from miqa_node.analysis.feedback import Feedback
 from miqa_node.analysis.feedback import feedback as of_reviewers
 from miqa_node.analysis.marks import Fidelity, Pixels, fidelity
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.enhance.likeness import psnr_db, ssim
+from miqa_node.cli.figures_table import number
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.cli.store import check_exists
@@ -64,7 +65,7 @@ def feedback(
         with database.begin() as transaction:
             period = Period(first, last + timedelta(days=1))
             summary = of_reviewers(transaction, period, objects, settings.assess.saliency_threshold)
-            since_at, until_at = period_moments(period)
+            since_at, until_at = period.moments
             marked = labels.drawn(transaction, since_at, until_at, limit=images) if enhance else []
             keys = {label.digest: instances.load(transaction, label.digest).object_key for label in marked}
         fidelity = _enhanced(settings, objects, marked, keys, enhance or [])
@@ -132,13 +133,13 @@ def _print(summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
     heads = _heads("Finding", ("Both", "Model only", "People only", "Nobody", "κ"))
     rows = (
         (row.finding, str(row.both), str(row.model_only), str(row.people_only), str(row.nobody),
-         _figure(row.agreement.kappa, 2))
+         number(row.agreement.kappa, 2))
         for row in summary.findings
     )  # fmt: skip
     print_table(heads, rows, title="Agreement of model and people, in images")
     heads = _heads("Finding", ("Drawn", "With a map", "Dice", "IoU", "Centre"))
     masks = (
-        (row.finding, str(row.drawn), str(row.mapped), *(_figure(v) for v in (row.dice, row.iou, row.centre)))
+        (row.finding, str(row.drawn), str(row.mapped), *(number(v) for v in (row.dice, row.iou, row.centre)))
         for row in summary.masks
     )
     print_table(heads, masks, title="What people drew, and where the node looked")
@@ -154,10 +155,6 @@ def _print(summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
 
 def _heads(what: str, numbers: Sequence[str]) -> list[Column | str]:
     return [what, *(Column(name, number=True) for name in numbers)]
-
-
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _write(path: Path, summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:

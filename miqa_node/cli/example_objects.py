@@ -18,7 +18,7 @@ from miqa_node.cli.example_images import ExampleSource, bare_radiograph, ct_slic
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.codes import POSITIONING, Code
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import Finding, FindingName, quality_score
+from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.output import output_kinds
@@ -41,7 +41,7 @@ from miqa_node.report import (
 )
 from miqa_node.report.outputs.base import OUTPUTS
 from miqa_node.settings import load_settings
-from miqa_node.taxonomy.lookup import finding_names, reason_code
+from miqa_node.taxonomy.lookup import finding_names, quality_score, reason_code
 
 _CELLS = 32
 

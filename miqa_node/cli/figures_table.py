@@ -14,9 +14,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [*lines, ""]
 
 
-def number(value: float | None) -> str:
-    """Three digits."""
-    return "–" if value is None else f"{value:.3f}"
+def number(value: float | None, digits: int = 3) -> str:
+    """The value, or a dash if there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def percent(value: float | None) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import FindingName, GateClass
-from miqa_node.taxonomy.base import SOURCE_LANGUAGE, TAXONOMIES, FindingEntry, GateEntry, RuleEntry
-from miqa_node.taxonomy.builtin import BUILT_IN
+from miqa_node.taxonomy.base import SOURCE_LANGUAGE, FindingEntry, GateEntry, RuleEntry
+from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 
 _INTRODUCTION = """\
 What a quality model says of an image. Each finding has
@@ -63,9 +63,8 @@ holds for its successors as well, and the log and `miqa-node doctor` name it; a 
 
 
 def findings_page(made: str) -> str:
-    """The page; ``made`` is the note that says where it comes from. Findings of other distributions are left out."""
-    taxonomy = TAXONOMIES.all().get("built_in", BUILT_IN)
-    entries = {name: entry for name, entry in taxonomy.findings.items() if not entry.retired}
+    """The page of all installed taxonomies; ``made`` is the note that says where it comes from."""
+    entries = {name: entry for name, entry in finding_entries().items() if not entry.retired}
     return "\n".join([
         "# Findings", "", made, _INTRODUCTION,
         "| finding | called | what it means | severity .25 / .5 / .75 / 1 | code (DCM) |",
@@ -78,16 +77,17 @@ def findings_page(made: str) -> str:
         "", _GATE,
         "| class | called | what it means | code (DCM) |",
         "|---|---|---|---|",
-        *(_gate_row(name, entry) for name, entry in taxonomy.gates.items()),
+        *(_gate_row(name, entry) for name, entry in gate_entries().items()),
         "", _END,
-        *(_retired_row(name, entry) for name, entry in taxonomy.findings.items() if entry.retired), "",
+        *(_retired_row(name, entry) for name, entry in finding_entries().items() if entry.retired), "",
     ])  # fmt: skip
 
 
 def _row(name: FindingName, entry: FindingEntry) -> str:
     words = entry.words[SOURCE_LANGUAGE]
     code = f"{_code(entry.code)}, or that of its class" if name == FindingName.GATE else _code(entry.code)
-    return f"| `{name}` | {words.title} | {words.meaning} | {entry.severity.scale} | {code} |"
+    cells = (f"`{name}`", words.title, words.meaning or "–", entry.severity.scale or "–", code)
+    return f"| {' | '.join(cells)} |"
 
 
 def _retired_row(name: FindingName, entry: FindingEntry) -> str:

@@ -17,7 +17,7 @@ from miqa_node.assess.sidecars import read_any_card
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
 from miqa_node.cli.model_choice import PackageName, choice_of, open_named, policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line, print_table
+from miqa_node.cli.output import print_json, print_line, print_table, three_digits
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.settings import Settings
 
@@ -65,7 +65,7 @@ def certificate(
             ("Class", "Temperature", "Bias", "Threshold", "ECE before", "ECE after"),
             (
                 (head, f"{v['temperature']:.3g}", f"{v['bias']:.3g}", f"{v['threshold']:.3f}",
-                 _number(v["ece_before"]), _number(v["ece_after"]))
+                 three_digits(v["ece_before"]), three_digits(v["ece_after"]))
                 for head, v in shown["heads"].items()
             ),
         )  # fmt: skip
@@ -117,7 +117,3 @@ def _path(settings: Settings, name: str) -> Path:
     if path is None:
         raise NotFoundError(f"There is no package {name} in {settings.models_dir}.")
     return path
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

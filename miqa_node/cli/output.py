@@ -120,3 +120,8 @@ def joined(sentences: Iterable[str]) -> str:
 def moment(at: datetime | None) -> str:
     """A time as every command prints it."""
     return f"{at:%Y-%m-%d %H:%M:%S}Z" if at else ""
+
+
+def three_digits(value: float | None) -> str:
+    """A number of a table; empty if there is none."""
+    return "" if value is None else f"{value:.3f}"

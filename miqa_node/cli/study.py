@@ -13,6 +13,7 @@ from miqa_node import __version__
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.package_checks import package_label
 from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.figures_table import number
 from miqa_node.cli.model_choice import policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
@@ -137,7 +138,7 @@ def report(
     print_table(
         ("Measure", Column("Images", number=True), Column("Share", number=True), Column("Limits", number=True)),
         (
-            (words, f"{rate.count}/{rate.total}", _number(rate.share), f"{_number(rate.low)}–{_number(rate.high)}")
+            (words, f"{rate.count}/{rate.total}", number(rate.share), f"{number(rate.low)}–{number(rate.high)}")
             for words, rate in (
                 ("sensitivity", results.sensitivity),
                 ("specificity", results.specificity),
@@ -149,7 +150,7 @@ def report(
     print_table(
         ("Judges", Column("kappa", number=True), Column("AC1", number=True)),
         (
-            (f"{pair.first}, {pair.second}", _number(pair.kappa.kappa), _number(pair.ac1.kappa))
+            (f"{pair.first}, {pair.second}", number(pair.kappa.kappa), number(pair.ac1.kappa))
             for pair in results.agreement
         ),
     )
@@ -176,7 +177,3 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
         return
     heads = ("Study", "Planned", Column("Images", number=True), Column("Readings missing", number=True), "SHA-256")
     print_table(heads, (tuple(str(value) for value in row) for row in rows))
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

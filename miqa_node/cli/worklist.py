@@ -13,7 +13,7 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction, opened
-from miqa_node.domain.instance import InstanceDigest, can_name
+from miqa_node.domain.instance import InstanceDigest, can_name, day
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.store import corrections, history, saved_views, worklist
@@ -342,14 +342,9 @@ def _print_changed(item: WorklistItem, *, as_json: bool) -> None:
 def _print_item(item: WorklistItem) -> None:
     print_line(item.verdict.value, _state(item), item.study_instance_uid)
     print_line(f"flagged {moment(item.flagged_at)}, accession {item.accession_number or '–'}, "
-               f"study date {_day(item.study_date) or '–'}")  # fmt: skip
+               f"study date {day(item.study_date) or '–'}")  # fmt: skip
     if item.resolved_at:
         print_line(f"resolved {moment(item.resolved_at)} by {item.resolved_by}{_said(item.comment)}")
-
-
-def _day(date: str) -> str:
-    """A DICOM date (PS3.5 6.2, DA) with dashes; any other text unchanged."""
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
 
 
 def _said(comment: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -139,13 +138,3 @@ class Finding:
     def strength(self) -> float:
         """Probability times severity: the share of quality that it takes, and the value for limits of a room."""
         return self.probability * self.severity
-
-
-def quality_score(findings: Iterable[Finding]) -> float:
-    """One number in 0–100, 100 is best: the share of quality that remains after each finding has reduced it.
-
-    100 · Π(1 − probability · severity) over the present defects. A finding below its operating point takes nothing, nor
-    does a medical device, which is not a defect: an unremarkable image scores 100.
-    """
-    defects = (f for f in findings if f.present and f.name != FindingName.DEVICE_IN_VIEW)
-    return 100.0 * math.prod(1.0 - f.strength for f in defects)

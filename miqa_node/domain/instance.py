@@ -22,6 +22,15 @@ _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _ANY_UID = re.compile(ANY_UID, re.ASCII)
 
 
+def day(date: str) -> str:
+    """A DICOM date (PS3.5 6.2, DA) with dashes; any other text unchanged.
+
+    >>> day("20260131"), day("")
+    ('2026-01-31', '')
+    """
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
+
+
 def is_uid(text: str) -> bool:
     r"""Whether ``text`` can be used as a UID and in a path: digits and dots, 1 to 64 of them (PS3.5 9.1).
 

@@ -18,12 +18,12 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.errors import DataSetError, DecodeError
 from miqa_node.imaging.decoders import version_of
+from miqa_node.imaging.elements import EXPLICIT_LE
 from miqa_node.imaging.grayscale import WHITE
 
 MAX_FILE_BYTES = 512 << 20
 MAX_PICTURE_PIXELS = 200_000_000
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 _FORMATS = ("PNG", "JPEG")
 _COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LA", "1")
@@ -67,7 +67,7 @@ def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tup
         sop_instance_uid=SopInstanceUid(_derived_uid(digest, "instance")),
         series_instance_uid=SeriesInstanceUid(_derived_uid(digest, "series")),
         study_instance_uid=StudyInstanceUid(_derived_uid(digest, "study")),
-        transfer_syntax_uid=EXPLICIT_LITTLE_ENDIAN,
+        transfer_syntax_uid=EXPLICIT_LE,
         modality=modality.upper(),
         body_part_examined=body_part.upper(),
         view_position=view.upper(),

@@ -9,7 +9,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
-from miqa_node.imaging.picture import EXPLICIT_LITTLE_ENDIAN, SECONDARY_CAPTURE, read_picture
+from miqa_node.imaging.elements import EXPLICIT_LE
+from miqa_node.imaging.picture import SECONDARY_CAPTURE, read_picture
 
 
 def write_secondary_capture(picture: Path, out: Path, *, modality: str, body_part: str, view: str) -> None:
@@ -32,7 +33,7 @@ def write_secondary_capture(picture: Path, out: Path, *, modality: str, body_par
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(uids["SOPClassUID"])
     meta.MediaStorageSOPInstanceUID = UID(uids["SOPInstanceUID"])
-    meta.TransferSyntaxUID = UID(EXPLICIT_LITTLE_ENDIAN)
+    meta.TransferSyntaxUID = UID(EXPLICIT_LE)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     capture = FileDataset(str(out), {}, file_meta=meta, preamble=b"\0" * 128)
     for keyword, uid in uids.items():

@@ -25,7 +25,7 @@ MAX_FILE_BYTES = 160_000_000
 """An image of imaging.max_pixels has 128 MB of 16-bit pixels; the file that comes back is held by the node itself."""
 CHUNK_BYTES = 1 << 20
 _NATIVE = (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
-_WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 """Values that pydicom keeps as bytes in the order of the file (PS3.5 6.2); it converts all other numbers."""
 
 
@@ -99,7 +99,7 @@ def _refuse_bomb(file: bytes) -> None:
 
 def _swap(ds: Dataset, element: DataElement) -> None:
     """Reverse the bytes of each word. Pixels of 32 bits are words of 4 bytes, as for decoders."""
-    size = _WORD_BYTES.get(element.VR, 1)
+    size = WORD_BYTES.get(element.VR, 1)
     if element.keyword == "PixelData" and element.VR == "OW":
         size = max(size, int(ds.get("BitsAllocated") or 0) // 8)
     if size > 1 and element.value and len(element.value) % size == 0:

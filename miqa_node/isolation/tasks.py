@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,11 +28,11 @@ from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Disposition, Policy
 from miqa_node.domain.ports import Assessor
 from miqa_node.errors import MiqaError, ModelPackageError
-from miqa_node.health.canary import Canary
+from miqa_node.health.canary import judge_canary
 from miqa_node.imaging import child
 from miqa_node.imaging.children import OpenFile
 from miqa_node.isolation.sandbox import confine
-from miqa_node.local import assess_path
+from miqa_node.local import LocalTools, assess_path
 from miqa_node.observe.log import set_up_logging
 from miqa_node.observe.stages import ObservedStage, observed_here
 from miqa_node.report import ReportSettings
@@ -75,9 +75,9 @@ class _WorkerModels:
         return self.choice.policy
 
     @property
-    def decode(self) -> Decode:
-        """Decodes in this process."""
-        return decoding(self.settings)
+    def tools(self) -> LocalTools:
+        """The parts that judge a file in this process."""
+        return LocalTools(self.assessor, self.policy, self.active.certificate, decoding(self.settings))
 
 
 _sessions = ModelSessions()
@@ -128,7 +128,7 @@ def judge(
     """Decode and judge one frame of an image."""
     models = _following(choice)
     with observed_here() as stages:
-        return judge_here(models.decode, models.assessor)(instance, path, frame), stages
+        return judge_here(decoding(models.settings), models.assessor)(instance, path, frame), stages
 
 
 def certify(assessment: Assessment, choice: SiteChoice) -> str:
@@ -159,9 +159,9 @@ def check_canary(choice: SiteChoice, reports: ReportSettings) -> None:
     """Judge and report the test image; ResourcesError with the reason if that fails."""
     models = _following(choice)
     # Captions of the site are for images of patients.
-    plain: Callable[[], Assessor] = models.sidecars.assessor
+    tools = replace(models.tools, assessor=models.sidecars.assessor, reports=reports)
     with observed_here():
-        Canary(plain, models.policy, models.active.certificate, models.decode, reports).check()
+        judge_canary(tools, reports.encode)
 
 
 def look(
@@ -170,7 +170,7 @@ def look(
     """Assess a file without receiving it; its pixels go to the transfer file."""
     models = _following(choice)
     with observed_here():
-        result = assess_path(path, described, models.assessor, models.policy, models.active.certificate, models.decode)
+        result = assess_path(path, described, models.tools)
     judged = (result.source, result.is_dicom, result.assessment, result.disposition, result.maps)
     return judged, child.write_pixels(result.radiograph, transfer)
 

@@ -10,14 +10,15 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import NonPatientObjectStorageServiceClass, ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
-EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+from miqa_node.imaging.elements import EXPLICIT_LE
+
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 VERIFICATION = UID("1.2.840.10008.1.1")
 COMMITMENT_PUSH_MODEL = UID("1.2.840.10008.1.20.1")
 
 _STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
 _HARDCOPY = frozenset({"1.2.840.10008.5.1.1.27", "1.2.840.10008.5.1.1.29", "1.2.840.10008.5.1.1.30"})
-PLAIN_SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"]
+PLAIN_SYNTAXES = [EXPLICIT_LE, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"]
 
 
 def is_storage(abstract_syntax: str) -> bool:
@@ -68,8 +69,8 @@ def supported(
 def _in_order(offered: Iterable[UID], preferred: Sequence[str]) -> list[UID]:
     own = list(dict.fromkeys(offered))
     first = [UID(uid) for uid in preferred if uid in own]
-    if not first and own and own[0] in PLAIN_SYNTAXES and EXPLICIT_VR_LITTLE_ENDIAN in own:
-        first = [UID(EXPLICIT_VR_LITTLE_ENDIAN)]
+    if not first and own and own[0] in PLAIN_SYNTAXES and EXPLICIT_LE in own:
+        first = [UID(EXPLICIT_LE)]
     return [*first, *(uid for uid in own if uid not in first)]
 
 

@@ -12,7 +12,8 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from miqa_node.receive.admission import Caller, PeerCertificate, Rejection
-from miqa_node.receive.peers import caller_of, connection_of
+from miqa_node.receive.fast import connection_of
+from miqa_node.receive.peers import caller_of
 from miqa_node.settings import UserIdentityMode
 
 CheckPasscode = Callable[[str, str], bool]

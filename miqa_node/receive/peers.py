@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-
 from pynetdicom.association import Association
 
 from miqa_node.receive.admission import Caller, PeerCertificate
-
-
-def connection_of(association: Association) -> socket.socket:
-    """The socket of an association; OSError if it is closed."""
-    transport = association.dul.socket
-    if transport is None or transport.socket is None:
-        raise OSError("the connection is closed")
-    return transport.socket
+from miqa_node.receive.fast import connection_of
 
 
 def caller_of(association: Association, certificate: PeerCertificate | None = None) -> Caller:

@@ -33,11 +33,11 @@ from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
 from miqa_node.receive import contexts
 from miqa_node.receive.admission import Admission, Called, Caller, Rejection, nobody, plain_address
 from miqa_node.receive.commitment import Commitment
-from miqa_node.receive.fast import is_available, request_handler
+from miqa_node.receive.fast import connection_of, is_available, request_handler
 from miqa_node.receive.identity import CheckPasscode, UserIdentities, identified, no_passcodes
 from miqa_node.receive.incoming import StoreRequest
 from miqa_node.receive.intake import Intake, StoreResponse, Transfer
-from miqa_node.receive.peers import caller_of, connection_of
+from miqa_node.receive.peers import caller_of
 from miqa_node.receive.pending import PendingConnections
 from miqa_node.receive.statuses import SUCCESS
 from miqa_node.receive.tls import server_context

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from miqa_node.domain.codes import REASON_CODES, Code
 from miqa_node.domain.finding import Finding
 from miqa_node.report.codes import (
@@ -49,16 +47,6 @@ def certainty_code(finding: Finding) -> Code:
         words = f"Certainty of {finding_words(finding).title}"
         return Code(private_value(f"p_{finding.name}"), SCHEME, words[:64])
     return _certainty(entry.certainty).code
-
-
-def finding_concepts() -> Iterator[Concept]:
-    """All concepts of the private scheme that the taxonomy defines; a retired finding may share one."""
-    entries = finding_entries().values()
-    yield from dict.fromkeys(_certainty(entry.certainty) for entry in entries if entry.certainty is not None)
-    for entry in entries:
-        if entry.concept is not None and entry.concept.scheme == SCHEME:
-            concept = entry.concept
-            yield Concept(concept.value, concept.meaning, concept.definition, entry.code)
 
 
 def _certainty(entry: CertaintyEntry) -> Concept:

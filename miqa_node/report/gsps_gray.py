@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from miqa_node.imaging.grayscale import as_signed, has_negative_output, read_grayscale
 from miqa_node.report.inherit import in_little_endian
 from miqa_node.report.source import Source, text
-from miqa_node.report.text import phrase
+from miqa_node.report.text import decimal, phrase
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
@@ -53,7 +53,7 @@ def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
             return
     slope, intercept = _first(group, "RescaleSlope"), _first(group, "RescaleIntercept")
     if slope or intercept is not None:  # as for the judgement: ignore a missing value and a slope of 0
-        state.RescaleIntercept, state.RescaleSlope = _decimal(intercept or 0.0), _decimal(slope or 1.0)
+        state.RescaleIntercept, state.RescaleSlope = decimal(intercept or 0.0), decimal(slope or 1.0)
         state.RescaleType = phrase(text(group, "RescaleType"), 64) or "US"
 
 
@@ -71,7 +71,7 @@ def _voi(group: Dataset, *, signed: bool) -> Dataset | None:
     if (width < 1.0 and function == "LINEAR") or width <= 0.0:
         return None  # PS3.3 C.11.2.1.2 forbids it
     item = Dataset()
-    item.WindowCenter, item.WindowWidth = _decimal(center), _decimal(width)
+    item.WindowCenter, item.WindowWidth = decimal(center), decimal(width)
     if function != "LINEAR":
         item.VOILUTFunction = function
     return item
@@ -100,7 +100,3 @@ def _first(group: Dataset, keyword: str) -> float | None:
     except (TypeError, ValueError, IndexError):
         return None
     return number if math.isfinite(number) else None
-
-
-def _decimal(value: float) -> str:
-    return f"{value:.10g}"[:16]

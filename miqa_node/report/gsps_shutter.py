@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.finding import FindingName
 from miqa_node.report.source import Source, whole_numbers
+from miqa_node.taxonomy.lookup import finding_entries
 
 MIN_BORDER_SHARE = 0.01
 """Minimum width of a border for a shutter, as a share of the image's side."""
@@ -33,8 +33,9 @@ def add_shutter(state: Dataset, source: Source, assessment: Assessment, stored: 
     """
     if _copy(state, source):
         return
-    clipped = assessment.finding(FindingName.CLIPPED_ANATOMY)
-    if clipped is None or not clipped.present or stored is None or stored.shape != source.shape:
+    at_border = {name for name, entry in finding_entries().items() if entry.at_border}
+    is_cut = any(finding.present and finding.name in at_border for finding in assessment.findings)
+    if not is_cut or stored is None or stored.shape != source.shape:
         return
     edges = exposed_field(stored)
     if edges is not None:

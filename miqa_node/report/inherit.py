@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from miqa_node.imaging.charsets import ASCII, UTF_8, Recode, declared_sets, recoder
+from miqa_node.imaging.uncompressed import WORD_BYTES
 from miqa_node.report.content_items import ContentItem, spell_items, texts_of
 from miqa_node.report.elements import Element, raw_element, raw_sequence
 from miqa_node.report.source import Source
@@ -84,7 +85,6 @@ TYPE_2 = keywords(
 """Required, and allowed to be empty, in every result (PS3.3 C.7.1.1, C.7.2.1)."""
 
 _CHARACTER_SET = Tag("SpecificCharacterSet")
-_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 """Word size in bytes of VRs whose values pydicom leaves in the file's byte order."""
 _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
 
@@ -155,7 +155,7 @@ def _copy_element(dataset: Dataset, tag: BaseTag, recode: Recode | None) -> Elem
 
 def in_little_endian(dataset: Dataset, element: DataElement) -> DataElement:
     """The element of a data set in little endian; swaps words that pydicom leaves in file order."""
-    size = _WORDS.get(str(element.VR))
+    size = WORD_BYTES.get(str(element.VR))
     if size is None or dataset.original_encoding[1] is not False or not isinstance(element.value, bytes):
         return element
     words = np.frombuffer(element.value[: len(element.value) // size * size], f">u{size}")

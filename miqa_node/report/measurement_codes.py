@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import humanised
-from miqa_node.domain.measurand import MEASUREMENTS, Measurand, measurands
+from miqa_node.domain.measurand import MEASUREMENTS, Measurand
 from miqa_node.report.codes import IMAGE_QUALITY, Concept, private_value
 from miqa_node.taxonomy.base import SCHEME
 
@@ -37,11 +35,6 @@ def unit_of(name: str, unit: str) -> str:
     """
     measurand = MEASUREMENTS.all().get(name)
     return measurand.report_unit if measurand is not None and measurand.report_unit else unit
-
-
-def measurement_concepts() -> Iterator[Concept]:
-    """All concepts of the private scheme that measurements define."""
-    return (_concept(one) for one in measurands() if not isinstance(one.code, Code))
 
 
 def _concept(measurand: Measurand) -> Concept:

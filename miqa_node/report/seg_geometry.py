@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 from miqa_node.imaging.slices import Slice
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, numbers, text
-from miqa_node.report.text import phrase
+from miqa_node.report.text import decimal, phrase
 
 NOMINAL_SPACING_MM = (1.0, 1.0)
 NOMINAL_THICKNESS_MM = 1.0
@@ -37,7 +37,7 @@ def add_geometry(seg: Dataset, sources: Many[Source], settings: ReportSettings) 
         shared.PlaneOrientationSequence = Sequence([_orientation(orientation)])
         for frame, position in zip(seg.PerFrameFunctionalGroupsSequence, positions, strict=True):
             plane = Dataset()
-            plane.ImagePositionPatient = [_decimal(value) for value in position or ()]
+            plane.ImagePositionPatient = [decimal(value) for value in position or ()]
             frame.PlanePositionSequence = Sequence([plane])
         return
     seg.PatientOrientation = list(first.patient_orientation) or None  # type 2C without an orientation in space
@@ -67,7 +67,7 @@ def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], set
     places = sorted({one.place_mm or 0.0 for one in slices})
     for frame, one in zip(seg.PerFrameFunctionalGroupsSequence, slices, strict=True):
         plane = Dataset()
-        plane.ImagePositionPatient = [_decimal(value) for value in one.position_mm or ()]
+        plane.ImagePositionPatient = [decimal(value) for value in one.position_mm or ()]
         frame.PlanePositionSequence = Sequence([plane])
         content = frame.FrameContentSequence[0]
         content.DimensionIndexValues = [content.DimensionIndexValues, places.index(one.place_mm or 0.0) + 1]
@@ -85,9 +85,9 @@ def _measures(source: Source) -> Dataset:
 
 def _measures_of(spacing_mm: tuple[float, float] | None, thickness_mm: float | None) -> Dataset:
     item = Dataset()
-    item.PixelSpacing = [_decimal(value) for value in spacing_mm or NOMINAL_SPACING_MM]
+    item.PixelSpacing = [decimal(value) for value in spacing_mm or NOMINAL_SPACING_MM]
     thick = thickness_mm if thickness_mm is not None and thickness_mm > 0 else NOMINAL_THICKNESS_MM
-    item.SliceThickness = _decimal(thick)
+    item.SliceThickness = decimal(thick)
     return item
 
 
@@ -102,10 +102,5 @@ def numbers_of_one(source: Source, keyword: str) -> float | None:
 
 def _orientation(values: tuple[float, ...]) -> Dataset:
     item = Dataset()
-    item.ImageOrientationPatient = [_decimal(value) for value in values]
+    item.ImageOrientationPatient = [decimal(value) for value in values]
     return item
-
-
-def _decimal(value: float) -> str:
-    """A decimal string of at most 16 characters (PS3.5 6.2)."""
-    return f"{value:.10g}"[:16]

@@ -13,7 +13,7 @@ from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError, ReportError
 from miqa_node.imaging.head import read_head
 
-_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _DIRECTION = re.compile(r"[ALPRHF]{1,3}|(?:LE|RT|D|V|CR|CD|R|M|L|PR|DI|PA|PL){1,3}")
 """Directions of bipeds and quadrupeds (PS3.3 C.7.6.1.1.1)."""
 
@@ -87,7 +87,7 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
         rows=_integer(header, "Rows", 0),
         columns=_integer(header, "Columns", 0),
         number_of_frames=max(1, _integer(header, "NumberOfFrames", 1)),
-        spacing_mm=next((pair for keyword in _SPACINGS if (pair := _pair(header, keyword))), None),
+        spacing_mm=next((pair for keyword in SPACINGS if (pair := _pair(header, keyword))), None),
         patient_orientation=_orientation(header),
         size_bytes=path.stat().st_size,
         frame=frame,

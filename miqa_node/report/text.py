@@ -19,6 +19,15 @@ from miqa_node.imaging.charsets import ASCII, holds
 from miqa_node.imaging.spelling import TYPOGRAPHY, spelled
 
 
+def decimal(value: float) -> str:
+    """A decimal string of at most 16 characters (PS3.5 6.2).
+
+    >>> decimal(1 / 3), decimal(-1e-20)
+    ('0.3333333333', '-1e-20')
+    """
+    return f"{value:.10g}"[:16]
+
+
 def typed_text(text: str, limit: int | None = None) -> str:
     r"""A person's text as one line of at most ``limit`` characters; a backslash, the value separator, becomes a slash.
 

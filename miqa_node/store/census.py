@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,12 @@ class Period:
     modality: str = ""
     room: str = ""
     body_part: str = ""
+
+    @property
+    def moments(self) -> tuple[datetime, datetime]:
+        """The first moment of the period, and the first one after it."""
+        since, until = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (self.since, self.until))
+        return since, until
 
     @property
     def within(self) -> tuple[str, str]:

@@ -22,6 +22,9 @@ ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c
 """Deliveries, each with its result or its event."""
 
 
+UNDELIVERED = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.FAILED.value)
+
+
 def record_result(
     transaction: Transaction,
     digest: InstanceDigest,
@@ -265,13 +268,6 @@ def result_maker(transaction: Transaction, sop_instance_uid: str) -> InstanceDig
     query = sa.select(results.c.digest).where(results.c.sop_instance_uid == sop_instance_uid)
     digest = transaction.execute(query).scalar_one_or_none()
     return None if digest is None else InstanceDigest(digest)
-
-
-def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
-    """All objects made from an instance."""
-    query = sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)
-    rows = transaction.execute(query).all()
-    return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
 
 
 def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:

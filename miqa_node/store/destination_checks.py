@@ -20,6 +20,7 @@ from miqa_node.domain.operations import (
 )
 from miqa_node.errors import ConflictError
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.store.deliveries import UNDELIVERED
 from miqa_node.store.tables import deliveries, destination_checks, destination_holds
 
 FORGET_AFTER = timedelta(days=7)
@@ -113,16 +114,13 @@ def _holds(transaction: Transaction) -> list[sa.RowMapping]:
     return list(transaction.execute(sa.select(destination_holds)).mappings())
 
 
-_UNSENT = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.FAILED.value)
-
-
 def _backlogs(transaction: Transaction, now: datetime) -> dict[str, DestinationBacklog]:
     of = deliveries.c
     # An untried delivery waits from the time at which it may be sent: a rejection note has a delay.
     waits_since = sa.case((of.attempts > 0, of.queued_at), else_=of.next_attempt_at)
     query = (
         sa.select(of.destination, of.state, sa.func.count(), sa.func.min(waits_since, type_=of.queued_at.type))
-        .where(of.state.in_(_UNSENT))
+        .where(of.state.in_(UNDELIVERED))
         .group_by(of.destination, of.state)
     )
     counts: dict[str, dict[str, tuple[int, datetime | None]]] = defaultdict(dict)
@@ -143,7 +141,7 @@ def _backlogs(transaction: Transaction, now: datetime) -> dict[str, DestinationB
 def _with_last(transaction: Transaction, name: str, backlog: DestinationBacklog | None) -> DestinationBacklog:
     """Add the last error of waiting deliveries and the last success, using the index of due deliveries."""
     of = deliveries.c
-    unsent = (of.destination == name, of.state.in_(_UNSENT), of.last_error != "")
+    unsent = (of.destination == name, of.state.in_(UNDELIVERED), of.last_error != "")
     error = sa.select(of.last_error).where(*unsent).order_by(of.next_attempt_at.desc()).limit(1)
     last = sa.select(sa.func.max(of.sent_at, type_=of.sent_at.type)).where(of.destination == name)
     status = backlog or DestinationBacklog()

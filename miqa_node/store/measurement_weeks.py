@@ -85,23 +85,6 @@ def _mondays(since: date, until: date) -> list[date]:
     return [first + timedelta(weeks=number) for number in range(max((until - first).days + 6, 0) // 7)]
 
 
-def histograms_by_station(
-    transaction: Transaction, since: date, until: date, measurement: str
-) -> dict[str, dict[int, int]]:
-    """Station → bin → count of one measurement."""
-    table = measurement_weeks
-    query = (
-        sa.select(table.c.station, table.c.bin, sa.func.sum(table.c.count))
-        .where(table.c.week >= since, table.c.week < until, table.c.measurement == measurement)
-        .where(table.c.station != ALL_STATIONS)
-        .group_by(table.c.station, table.c.bin)
-    )
-    counts: dict[str, dict[int, int]] = {}
-    for station, number, total in transaction.execute(query):
-        counts.setdefault(station, {})[number] = int(total)
-    return counts
-
-
 def _add(transaction: Transaction, keyed: list[tuple[tuple[date, str, str, int], int]]) -> None:
     dialect = sqlite if transaction.dialect.name == "sqlite" else postgresql
     insert = dialect.insert(measurement_weeks).values(

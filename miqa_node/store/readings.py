@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -159,7 +160,7 @@ def second_readings(transaction: Transaction, since: datetime, until: datetime) 
     return {(bool(row[0]), bool(row[1])): int(row[2]) for row in transaction.execute(query)}
 
 
-def peaks(transaction: Transaction, findings: list[str], since: date, *, limit: int) -> list[Peak]:
+def peaks(transaction: Transaction, findings: Sequence[str], since: date, *, limit: int) -> list[Peak]:
     """Locations of findings, newest first."""
     of = acquisition_findings.c
     query = (

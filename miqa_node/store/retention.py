@@ -26,9 +26,9 @@ from miqa_node.store.artifacts import maps_key, preview_key, snapshot_key
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.deliveries import UNDELIVERED
 from miqa_node.store.tables.images import BARE, KEPT
 
-_UNDELIVERED = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.FAILED.value)
 _FLAGS = (Verdict.REVIEW.value, Verdict.REJECT.value)
 _of, _verdicts, _flagged_studies = t.instances.c, t.dispositions.c, t.worklist.c
 
@@ -265,7 +265,7 @@ def _opened() -> sa.Select[tuple[str]]:
 def _undelivered() -> sa.Select[tuple[str]]:
     about = t.instances.alias()
     waits = sa.or_(
-        t.deliveries.c.state.in_(_UNDELIVERED),
+        t.deliveries.c.state.in_(UNDELIVERED),
         sa.and_(t.deliveries.c.state == DeliveryState.SENT.value, t.deliveries.c.commit_at.is_not(None)),
     )
     return (

@@ -13,7 +13,8 @@ from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents, worklist
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import assessments, dispositions, instances, studies, worklist_events
+from miqa_node.store.instances import load_assessment
+from miqa_node.store.tables import dispositions, instances, studies, worklist_events
 
 MAX_STATIONS = 200
 ACKNOWLEDGED = "acknowledged"
@@ -113,7 +114,7 @@ def exposures(transaction: Transaction, station: str, since: datetime, limit: in
                 row.body_part,
                 row.view,
                 decided,
-                None if rows else _assessment(transaction, row.digest),
+                None if rows else load_assessment(transaction, InstanceDigest(row.digest)),
                 InstanceDigest(row.digest),
                 row.study_instance_uid,
                 row.accession_number,
@@ -121,10 +122,3 @@ def exposures(transaction: Transaction, station: str, since: datetime, limit: in
             )
         )
     return rows
-
-
-def _assessment(transaction: Transaction, digest: str) -> Assessment | None:
-    document = transaction.execute(
-        sa.select(assessments.c.document).where(assessments.c.digest == digest)
-    ).scalar_one_or_none()
-    return None if document is None else documents.load_assessment(document)

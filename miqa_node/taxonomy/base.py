@@ -116,6 +116,11 @@ class FindingEntry(NamedEntry):
     100, a and b -128 to 127. ``simulator``: ``module:name`` of its simulator for training. A retired finding is read
     and shown, but no longer offered; ``replaced_by`` names its successors, the equivalent one first. ``judged_by`` is
     the package beside the quality package that judges it; empty for findings of the quality package.
+
+    What it is, for other parts of the node: ``fine``: it shows in single pixels, so pages magnify it. ``at_border``: it
+    lies where the exposed field ends, so a presentation state shows this field. ``of_detector``: it comes from the
+    device, so one place again and again is a defect of the device. ``expected``: it is no defect, and takes nothing
+    from the score.
     """
 
     concept: ConceptEntry | None = None
@@ -125,6 +130,10 @@ class FindingEntry(NamedEntry):
     colour: tuple[float, float, float] = (65.0, 50.0, 40.0)
     severity: SeverityEntry = SeverityEntry()
     policy: tuple[RuleEntry, ...] = ()
+    fine: bool = False
+    at_border: bool = False
+    of_detector: bool = False
+    expected: bool = False
     simulator: str = ""
     retired: bool = False
     replaced_by: tuple[str, ...] = ()

@@ -5,7 +5,8 @@ If two taxonomies have the same name, the node's own takes precedence, then the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from miqa_node.domain.codes import OTHER_FAILURE, Code
@@ -95,6 +96,16 @@ def description_of(name: FindingName) -> FindingDescription | None:
     if entry is None or name in BUILT_IN.findings:
         return None
     return FindingDescription(entry.words, flags=bool(entry.policy))
+
+
+def quality_score(findings: Iterable[Finding]) -> float:
+    """One number in 0–100, 100 is best: the share of quality that remains after each finding has reduced it.
+
+    100 · Π(1 − probability · severity) over the present defects. A finding below its operating point takes nothing, nor
+    does an expected one, such as a medical device: an unremarkable image scores 100.
+    """
+    expected = {name for name, entry in finding_entries().items() if entry.expected}
+    return 100.0 * math.prod(1.0 - f.strength for f in findings if f.present and f.name not in expected)
 
 
 def _entry(name: str) -> NamedEntry | None:

@@ -47,16 +47,6 @@ def pretrained(
     return net
 
 
-def imagenet_classifier(file: Path) -> ClassifierNet:
-    """The whole published MobileNetV2 with its 1,001 classes ("background" first), for checking the features."""
-    layers = read_layers(Architecture.MOBILENET, file)
-    net = build(Architecture.MOBILENET, len(layers[-1].bias), 3)
-    _fill(net.features, layers[:-1], 3)
-    _copy(net.evidence, layers[-1])
-    net.eval()
-    return net
-
-
 def read_layers(architecture: Architecture, file: Path) -> list[TfliteLayer]:
     """The convolutions of a published file from input to output; the first takes -1 to 1, red first."""
     try:

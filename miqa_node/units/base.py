@@ -7,7 +7,7 @@ before the built-in units, so it takes over all objects that it covers.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -30,6 +30,7 @@ from miqa_node.imaging.spread import Spread
 from miqa_node.observe.stages import StageClock
 from miqa_node.plugins import Seam
 from miqa_node.report import MadeObject, ReportSettings, ReportSubject
+from miqa_node.settings import WorkSettings
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
 from miqa_node.units.kinds import is_image
@@ -168,6 +169,10 @@ class Unit(ABC, Generic[Content]):
     def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
         """Queue the job for a new object in the transaction that records it; by default one job per object."""
         queue.enqueue_assess(transaction, received.digest, received.calling_ae_title)
+
+    def quiet_s(self, settings: WorkSettings) -> Mapping[str, float]:  # noqa: ARG002
+        """Seconds without a new instance after which a series is judged, by modality; empty if nothing waits."""
+        return {}
 
     @abstractmethod
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Content:

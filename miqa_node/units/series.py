@@ -6,7 +6,7 @@ See docs/explanation/series.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from miqa_node.assess.series import judge_series
 from miqa_node.domain.assessment import Assessment
@@ -16,6 +16,7 @@ from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.errors import NotFoundError
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportedSeries
+from miqa_node.settings import WorkSettings
 from miqa_node.store import phantoms, series
 from miqa_node.store.database import Transaction
 from miqa_node.units.again import withdrawals
@@ -37,6 +38,10 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
     def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
         """The series waits for more instances; ``work.series`` enqueues its job once it is quiet or complete."""
         series.arrive(transaction, header, received.received_at)
+
+    def quiet_s(self, settings: WorkSettings) -> Mapping[str, float]:
+        """Slices of PET arrive as irregularly as those of MR."""
+        return {"CT": settings.ct_quiet_s, "MR": settings.mr_quiet_s, "PT": settings.mr_quiet_s}
 
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Sequence[series.SeriesMember]:  # noqa: ARG002
         """All instances of the series that have arrived so far."""

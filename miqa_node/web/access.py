@@ -21,12 +21,11 @@ from miqa_node.domain.access import NOBODY, Means, Permission, Principal, Role
 from miqa_node.store import sessions, tokens, users
 from miqa_node.store.secrets import new_secret
 from miqa_node.web.recheck import recheck_time, rechecked
-from miqa_node.web.security import PREDICT, is_loopback
+from miqa_node.web.security import PREDICT, SAFE_METHODS, is_loopback
 from miqa_node.web.services import Services, WebServices
 
 COOKIE = "miqa_session"
 CSRF_HEADER = "x-csrf-token"
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DISPLAYS = ("/rooms", "/live")
 """Pages that accept a token in the address, because a wall display has no keyboard."""
 ALARMS = "/operations/alarms"

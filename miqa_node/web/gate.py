@@ -19,11 +19,11 @@ from miqa_node.analysis.log_reader import MAX_BYTES
 from miqa_node.domain.access import Permission
 from miqa_node.errors import MiqaError
 from miqa_node.settings import WebSettings
-from miqa_node.web.access import SAFE_METHODS, Needs, identify, permission_of
+from miqa_node.web.access import Needs, identify, permission_of
 from miqa_node.web.connections import ADMITTED
 from miqa_node.web.page import NO_PERMISSION_NAMED, Page
 from miqa_node.web.problems import answer_error
-from miqa_node.web.security import CSV_TYPE, STOW_TYPE, UPLOAD_TYPE, content_type
+from miqa_node.web.security import CSV_TYPE, SAFE_METHODS, STOW_TYPE, UPLOAD_TYPE, content_type
 from miqa_node.web.services import WebServices
 
 

@@ -23,6 +23,7 @@ from miqa_node import __version__
 from miqa_node.analysis.drawing import Drawing, to_svg
 from miqa_node.domain.access import Permission
 from miqa_node.domain.assessment import contributions_text, number_text
+from miqa_node.domain.instance import day
 from miqa_node.domain.policy import Verdict
 from miqa_node.language.catalogue import (
     LANGUAGE,
@@ -110,15 +111,6 @@ def unit(ucum: str) -> str:
     ('lp/mm', '', 'pixel')
     """
     return "" if ucum == "1" else ucum.replace("{", "").replace("}", "")
-
-
-def day(date: str) -> str:
-    """A DICOM date (PS3.5 6.2, DA) with dashes; any other text unchanged.
-
-    >>> day("20260131"), day("")
-    ('2026-01-31', '')
-    """
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
 
 
 def span(seconds: float) -> str:

@@ -40,7 +40,8 @@ PAGE_OF_ITS_OWN = (
 """Content Security Policy of a page with inline pictures and styles that runs and loads nothing."""
 HSTS = "max-age=31536000"
 """Strict-Transport-Security (RFC 6797): for a year, browsers use TLS for the host name even for http links."""
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 UPLOAD_TYPE = "multipart/form-data"
@@ -97,7 +98,7 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         self._check_host(headers)
-        if scope["method"] not in _SAFE_METHODS:
+        if scope["method"] not in SAFE_METHODS:
             self._check_origin(scope, headers)
             _check_content_type(scope, headers)
 

@@ -60,12 +60,6 @@ class UploadSpace:
             if self._taken[address] <= 0:
                 del self._taken[address]
 
-    @property
-    def taken_bytes(self) -> int:
-        """Bytes in use."""
-        with self._lock:
-            return self._taken.total()
-
 
 class UploadedForm(FormData):
     """A form whose files stay in the space until it is closed."""

@@ -1,4 +1,4 @@
-"""Watches CT, MR and PET series and enqueues their jobs once they are quiet or complete.
+"""Watches series and enqueues their jobs once they are quiet or complete.
 
 Waiting series are in the database; one transaction ends the wait and enqueues the job. If a process dies in between,
 the series still waits, and the next poll resumes it.
@@ -6,13 +6,14 @@ the series still waits, and the next poll resumes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import ChainMap
 from datetime import UTC, datetime
 
 from miqa_node.domain.ports import JobQueue
 from miqa_node.settings import WorkSettings
 from miqa_node.store import series
 from miqa_node.store.database import Database
+from miqa_node.units.base import installed
 from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 1.0
@@ -26,11 +27,7 @@ class SeriesWatch(RegularWork):
         super().__init__("series-watch", LOOK_INTERVAL_S, "series wait for the database", STUCK_AFTER_S)
         self._database = database
         self._queue = queue
-        self._quiet_s: Mapping[str, float] = {
-            "CT": settings.ct_quiet_s,
-            "MR": settings.mr_quiet_s,
-            "PT": settings.mr_quiet_s,
-        }
+        self._quiet_s = ChainMap(*(dict(unit.quiet_s(settings)) for unit in installed()))
 
     def look(self) -> int:
         """Enqueue the jobs of all due series; return their number."""

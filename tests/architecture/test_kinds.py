@@ -12,10 +12,13 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "miqa_node"
 KIND_NAMES = frozenset({"modality", "Modality", "sop_class_uid", "SOPClassUID"})
 KIND_TESTS = frozenset({"is_image", "is_projection", "is_run", "is_slice", "is_slide", "is_own"})
-ANY_OF_THEM = re.compile("|".join(sorted(KIND_NAMES | KIND_TESTS)))
+MODALITIES = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RF", "RG", "XA"})
+ANY_OF_THEM = re.compile("|".join([*sorted(KIND_NAMES | KIND_TESTS), *(f'"{one}":' for one in sorted(MODALITIES))]))
 OTHERS = {
     "demo/pacs.py": "the archive of the demonstration looks for reports among what a node sent to it",
+    "report/codes.py": "the codes of procedures, which a report repeats",
     "report/outputs/enhanced.py": "completes the module of the object that it makes, which has the class of the source",
+    "report/sr_library.py": "the meanings of modalities, which a report repeats",
     "store/series.py": "chooses among results of the node, not among received objects",
     "training": "chooses its material from files that no node received; not part of the run time",
 }
@@ -23,7 +26,7 @@ OTHERS = {
 
 
 def kind_tests(source: str) -> Iterator[tuple[int, str]]:
-    """(line, text) of each comparison of a kind with literals or constants, and each look at a test of ``units``."""
+    """(line, text) of each comparison with a fixed kind, table by modality, and import of a test of ``units``."""
     for node in ast.walk(ast.parse(source)) if ANY_OF_THEM.search(source) else ():
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
@@ -33,6 +36,10 @@ def kind_tests(source: str) -> Iterator[tuple[int, str]]:
             chooses = node.func.attr in ("in_", "not_in", "startswith") and _is_kind(node.func.value)
             if chooses and any(_is_fixed(argument) for argument in node.args):
                 yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Dict):
+            keys = {one.value for one in node.keys if isinstance(one, ast.Constant)}
+            if keys & MODALITIES:
+                yield node.lineno, f"a table by {', '.join(sorted(map(str, keys)))}"
         elif isinstance(node, ast.Match) and _is_kind(node.subject):
             yield node.lineno, f"match {ast.unparse(node.subject)}"
         elif isinstance(node, ast.ImportFrom) and node.module == "miqa_node.units.kinds":
@@ -93,6 +100,7 @@ def test_each_exception_is_needed() -> None:
         "if ds.SOPClassUID == CTImageStorage: pass",
         'query = images.c.modality.in_(("CT", "MR"))',
         'if header.sop_class_uid.startswith("1.2.840.10008.5.1.4.1.1.2"): pass',
+        'pauses = {"CT": 5.0, "MR": 20.0}',
         "from miqa_node.units.kinds import is_slice",
     ],
 )

@@ -6,10 +6,13 @@ import hashlib
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.packages import open_package
@@ -19,18 +22,19 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.local import LocalAssessor
+from miqa_node.report import ReportSettings
 from miqa_node.settings import Accelerator, load_settings, read_policy
 from miqa_node.store import instances
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from miqa_node.units.base import CONFLICTING
-from tests.parts import build_pipeline
+from tests.parts import build_pipeline, results_of
 from tests.unit.test_pipeline import ListQueue
 
 
 @pytest.fixture(scope="module")
 def local() -> LocalAssessor:
-    return LocalAssessor(load_settings(work={"processes": 1}), calibrated=False)
+    return LocalAssessor(load_settings(work={"processes": 1}), calibrated=False, reports=ReportSettings())
 
 
 def comparable(assessment: Assessment) -> Assessment:
@@ -38,18 +42,24 @@ def comparable(assessment: Assessment) -> Assessment:
 
 
 @pytest.mark.slow
-def test_it_says_what_a_node_says(local: LocalAssessor, samples: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["RG1_UNCR.dcm", "examples_ybr_color.dcm"])
+def test_it_says_what_a_node_says(name: str, local: LocalAssessor, samples: Path, tmp_path: Path) -> None:
+    """Of a chest, and of a run of ultrasound, which no model covers; a middle frame represents it."""
+    original = samples / name if (samples / name).exists() else Path(str(get_testdata_file(name)))
+    result = local.assess_file(original)
     settings = load_settings()
     package = open_package(settings.models_dir / local.models.name, Accelerator.CPU, settings.assess)
     database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
     database.migrate()
     policy = read_policy(settings.policy_file)
-    source = Path(shutil.copy(samples / "RG1_UNCR.dcm", tmp_path / "one.dcm"))
+    source = Path(shutil.copy(original, tmp_path / "one.dcm"))
     digest = InstanceDigest(hashlib.sha256(source.read_bytes()).hexdigest())
+    store = DiskObjects(tmp_path / "objects")
     with Decoder(settings) as decoder:
         way = build_pipeline(
-            database, DiskObjects(tmp_path / "objects"), ListQueue(), decoder, policy, lambda _kind: [],
+            database, store, ListQueue(), decoder, policy, lambda _kind: [],
             assessor=SidecarModels(settings, lambda: ImageAssessor(package), lambda: policy),
+            certify=local.models.certificate,
         )  # fmt: skip
         way.receive(
             ReceivedObject(str(source), digest, source.stat().st_size, "A", "B", "127.0.0.1", datetime.now(UTC))
@@ -59,13 +69,23 @@ def test_it_says_what_a_node_says(local: LocalAssessor, samples: Path, tmp_path:
     with database.begin() as transaction:
         assessment = instances.load_assessment(transaction, digest)
         disposition = instances.load_disposition(transaction, digest)
+        objects = {one.kind: store.get(one.object_key) for one in results_of(transaction, digest)}
     database.close()
     assert assessment is not None
     assert disposition is not None
-    result = local.assess_file(samples / "RG1_UNCR.dcm")
     assert comparable(result.assessment) == comparable(assessment)
     assert (result.disposition.verdict, result.disposition.reasons) == (disposition.verdict, disposition.reasons)
     assert set(result.maps.findings) == {finding.name for finding in assessment.findings if finding.present}
+    assert {one.kind for one in result.objects or ()} == set(objects) >= {"SR"}
+    for one in result.objects or ():
+        assert timeless(one.data) == timeless(objects[one.kind]), one.kind
+
+
+def timeless(file: bytes) -> dict[str, Any]:
+    """The elements of an object without dates and times."""
+    ds = pydicom.dcmread(BytesIO(file))
+    ds.walk(lambda part, element: part.__delitem__(element.tag) if element.VR in ("DA", "TM", "DT") else None)
+    return ds.to_json_dict()
 
 
 @pytest.mark.slow

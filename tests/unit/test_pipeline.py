@@ -36,7 +36,7 @@ from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.projection import ProjectionUnit
-from tests.parts import build_pipeline
+from tests.parts import build_pipeline, results_of
 
 FLAG_EVERYTHING: dict[str, Any] = {
     "version": "t1",
@@ -127,7 +127,7 @@ def test_a_flagged_image_is_reported_queued_and_listed(rig: Rig, samples: Path) 
     assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
     with rig.database.begin() as transaction:
         [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
-        [sr] = [r for r in deliveries.results_of(transaction, digest) if r.kind == ResultKind("SR")]
+        [sr] = [r for r in results_of(transaction, digest) if r.kind == ResultKind("SR")]
     assert item.images[0].digest == digest
     report = pydicom.dcmread(rig.objects.local_path(sr.object_key))
     assert report.SOPInstanceUID == sr.sop_instance_uid
@@ -162,7 +162,7 @@ def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
     assert ("ENHANCED", "ARCHIVE") in rig.queued(digest)
     assert ("ENHANCED", "PACS") not in rig.queued(digest)
     with rig.database.begin() as transaction:
-        [one] = [r for r in deliveries.results_of(transaction, digest) if r.kind == ResultKind("ENHANCED")]
+        [one] = [r for r in results_of(transaction, digest) if r.kind == ResultKind("ENHANCED")]
         key = instances.load(transaction, digest).object_key
     made, original = pydicom.dcmread(rig.objects.local_path(one.object_key)), pydicom.dcmread(samples / "RG3_UNCR.dcm")
     assert list(made.ImageType)[:2] == ["DERIVED", "SECONDARY"]
@@ -204,7 +204,7 @@ def test_other_bytes_under_the_same_uid_are_kept_judged_and_told(rig: Rig, sampl
     with rig.database.begin() as transaction:
         assessments = [instances.load_assessment(transaction, d) for d in (first, second)]
         issues = [one.plausibility for one in assessments if one is not None]
-        uids = {r.sop_instance_uid for d in (first, second) for r in deliveries.results_of(transaction, d)}
+        uids = {r.sop_instance_uid for d in (first, second) for r in results_of(transaction, d)}
     assert ["conflicting_instance" in {issue.name for issue in row} for row in issues] == [False, True]
     assert len(uids) == 4, "each has an SR and a KOS of its own"
 
@@ -310,7 +310,7 @@ def test_a_slice_waits_for_its_series(rig: Rig, samples: Path) -> None:
 
 def report_of(rig: Rig, digest: InstanceDigest) -> pydicom.Dataset:
     with rig.database.begin() as transaction:
-        [sr] = [r for r in deliveries.results_of(transaction, digest) if r.kind == ResultKind("SR")]
+        [sr] = [r for r in results_of(transaction, digest) if r.kind == ResultKind("SR")]
     return pydicom.dcmread(rig.objects.local_path(sr.object_key))
 
 

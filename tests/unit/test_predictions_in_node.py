@@ -16,8 +16,9 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.node import Node
 from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, instances, worklist
+from miqa_node.store import instances, worklist
 from miqa_node.taxonomy.lookup import defect_names
+from tests.parts import results_of
 from tests.unit.report.test_objects import groups, values
 
 POLICY = """
@@ -57,7 +58,7 @@ def test_one_report_one_segmentation_and_one_entry_hold_what_all_shipped_package
         send(node.dicom_port, dataset)
         digest = wait_for(node, str(dataset.SOPInstanceUID))
         with node.database.begin() as transaction:
-            results = deliveries.results_of(transaction, digest)
+            results = results_of(transaction, digest)
             entries = worklist.select(transaction, worklist.WorklistFilter(pending_review=True), limit=10)
             everything = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
             assessment = instances.load_assessment(transaction, digest)

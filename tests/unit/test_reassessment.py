@@ -22,6 +22,7 @@ from miqa_node.reassessment import GONE, UNPLACED, WAITING, Reassessment
 from miqa_node.store import corrections, deliveries, instances, judgements, measurement_weeks, tables, worklist
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.projection import ProjectionUnit
+from tests.parts import results_of
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 SMALL = "RG3_UNCR.dcm"
@@ -275,7 +276,7 @@ def test_a_series_is_judged_again_as_one(tmp_path: Path, decoder: Decoder) -> No
     assert service.begin(plan, "anna", "", datetime.now(UTC)) == 1
     assert rig.finish(shown) is first
     with rig.database.begin() as transaction:
-        made = [one for one in deliveries.results_of(transaction, shown) if one.kind == SR]
+        made = [one for one in results_of(transaction, shown) if one.kind == SR]
         counted = instances.count(transaction)
     assert counted.decided == len(digests)
     files = [pydicom.dcmread(rig.objects.local_path(one.object_key)) for one in made]

@@ -17,6 +17,7 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.report.sr_groups import OTHERS_OF_SERIES
 from miqa_node.store import deliveries
 from miqa_node.taxonomy.policy_file import parse_policy
+from tests.parts import results_of
 from tests.unit.test_reassessment import AgainRig
 
 ONLY_XA: dict[str, Any] = {
@@ -56,7 +57,7 @@ def sonogram(rig: AgainRig, samples: Path) -> Callable[..., InstanceDigest]:
 
 def reports_of(rig: AgainRig, digests: list[InstanceDigest]) -> list[pydicom.Dataset]:
     with rig.database.begin() as transaction:
-        made = [one for digest in digests for one in deliveries.results_of(transaction, digest)]
+        made = [one for digest in digests for one in results_of(transaction, digest)]
     assert {one.kind for one in made} <= {SR}
     return [pydicom.dcmread(rig.objects.local_path(one.object_key)) for one in made]
 

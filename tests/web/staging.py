@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.finding import Finding, FindingName, quality_score
+from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.instance import (
     Header,
     InstanceDigest,
@@ -34,7 +34,7 @@ from miqa_node.store import deliveries, instances, worklist
 from miqa_node.store.artifacts import Artifacts, original_key
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
-from miqa_node.taxonomy.lookup import defect_names, finding_names, reason_code
+from miqa_node.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
 from miqa_node.web.services import WebServices
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)

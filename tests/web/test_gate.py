@@ -148,7 +148,7 @@ def test_uploads_lie_in_a_folder_of_their_own(open_node: Open, tmp_path: Path, m
 
     assert answer.status_code == 303, answer.text
     assert list((tmp_path / "elsewhere").iterdir()) == []
-    assert wait_until(lambda: services.upload_space.taken_bytes == 0)
+    assert wait_until(lambda: not services.upload_space._taken)
 
 
 def test_uploads_have_a_quota_and_an_address_half_of_it(open_node: Open) -> None:
@@ -161,7 +161,7 @@ def test_uploads_have_a_quota_and_an_address_half_of_it(open_node: Open) -> None
     assert large.status_code == 503
     assert "web.upload_space_bytes" in large.json()["detail"]
     assert small.status_code == 409  # read, and no package is on
-    assert wait_until(lambda: services.upload_space.taken_bytes == 0)
+    assert wait_until(lambda: not services.upload_space._taken)
 
 
 def _is_taken(services: WebServices, places: int) -> bool:

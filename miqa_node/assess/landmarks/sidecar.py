@@ -28,11 +28,12 @@ from miqa_node.assess.package_checks import check_embedded_card, check_files, ch
 from miqa_node.assess.session import GraphSession
 from miqa_node.assess.sidecar import ImageContext
 from miqa_node.assess.signatures import check_origin
-from miqa_node.domain.finding import FindingName, quality_score
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
+from miqa_node.taxonomy.lookup import quality_score
 
 
 @dataclass(frozen=True, slots=True)

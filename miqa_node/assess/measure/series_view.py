@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.measure.view import Memory
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DecodeError, DecodeLimitError
@@ -32,7 +33,7 @@ class SliceTools:
     there: Decode | None = None
 
 
-class SeriesView:
+class SeriesView(Memory):
     """The slices of one stack in spatial order; ``unreadable`` counts those that could not be decoded."""
 
     def __init__(
@@ -40,27 +41,21 @@ class SeriesView:
         header: Header,
         slices: Sequence[Slice],
         tools: SliceTools,
-        computed: Mapping[Callable[..., Any], Any] | None = None,
+        results: Mapping[Callable[..., Any], Any] | None = None,
     ) -> None:
-        """``computed`` holds results that :meth:`once` returns without computing them."""
+        """``results`` of :meth:`once` are there already."""
+        super().__init__(results)
         self.header = header
         self.slices = slices
         self.reason = ""
         """Why the first of the unreadable slices could not be decoded."""
         self._tools = tools
         self._bad: dict[tuple[str, int], str] = {}
-        self._computed = dict(computed or {})
 
     @property
     def unreadable(self) -> int:
         """How many slices could not be decoded."""
         return len(self._bad)
-
-    def once(self, compute: Callable[[SeriesView], T]) -> T:
-        """Result of the function for this series; computed at the first call."""
-        if compute not in self._computed:
-            self._computed[compute] = compute(self)
-        return cast("T", self._computed[compute])
 
     def read(self, one: Slice) -> Radiograph | None:
         """The decoded slice; None if it cannot be decoded or its size differs from its header."""
@@ -85,7 +80,7 @@ class SeriesView:
     def each(self, function: Callable[[int, SeriesView], T], indices: Sequence[int]) -> list[T | DecodeLimitError]:
         """Results of the function for each of these slices of the series, see :meth:`Spread.each`."""
         tools = SliceTools(self._tools.there or self._tools.decode)
-        view = SeriesView(self.header, self.slices, tools, self._computed)
+        view = SeriesView(self.header, self.slices, tools, self._results)
         return self._tools.spread.each(function, indices, view)
 
     def sample(self, count: int) -> list[Values]:
@@ -97,7 +92,7 @@ class SeriesView:
         return [one.values(radiograph.stored) for one, radiograph in decoded if radiograph is not None]
 
 
-class SliceView:
+class SliceView(Memory):
     """One decoded slice.
 
     ``values`` are those of the modality (Hounsfield units in CT), float32 (rows, columns). ``valid`` is False where a
@@ -105,15 +100,9 @@ class SliceView:
     """
 
     def __init__(self, series: SeriesView, index: int, radiograph: Radiograph) -> None:
+        super().__init__()
         self.series = series
         self.index = index
         self.header = series.slices[index]
         self.values = self.header.values(radiograph.stored)
         self.valid = radiograph.valid
-        self._computed: dict[Callable[..., Any], Any] = {}
-
-    def once(self, compute: Callable[[SliceView], T]) -> T:
-        """Result of the function for this slice; computed at the first call."""
-        if compute not in self._computed:
-            self._computed[compute] = compute(self)
-        return cast("T", self._computed[compute])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -34,7 +34,21 @@ PICTURE_HEADER = Header(
 """Header for pictures without one, such as goldens and training images: a frontal chest without spacing."""
 
 
-class ImageView:
+class Memory:
+    """A view that computes what its measurements share once, at the first use."""
+
+    def __init__(self, results: Mapping[Callable[..., Any], Any] | None = None) -> None:
+        """``results`` are returned without computing them."""
+        self._results = dict(results or {})
+
+    def once(self, compute: Callable[[Self], T]) -> T:
+        """Result of the function for this view; computed at the first call."""
+        if compute not in self._results:
+            self._results[compute] = compute(self)
+        return cast("T", self._results[compute])
+
+
+class ImageView(Memory):
     """The bounding box of the valid pixels at native resolution, with its header.
 
     ``display`` is uint16 (0 black, 65,535 white), ``stored`` float32 stored values, both (rows, columns);
@@ -42,6 +56,7 @@ class ImageView:
     """
 
     def __init__(self, radiograph: Radiograph, header: Header) -> None:
+        super().__init__()
         box = _bounding_box(radiograph.valid, radiograph.shape)
         self.header = header
         self.spacing_mm = radiograph.spacing_mm
@@ -49,13 +64,6 @@ class ImageView:
         self.display = np.ascontiguousarray(radiograph.display[box])
         self.stored_values = np.ascontiguousarray(radiograph.stored[box])
         self.mask = _mask(radiograph.valid, box)
-        self._computed: dict[Callable[..., Any], Any] = {}
-
-    def once(self, compute: Callable[[ImageView], T]) -> T:
-        """Result of the function for this image; computed at the first call."""
-        if compute not in self._computed:
-            self._computed[compute] = compute(self)
-        return cast("T", self._computed[compute])
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,6 +1,14 @@
 """A fast C-STORE receiver for pynetdicom. README.md explains its use; it imports nothing else of this project."""
 
-from miqa_node.receive.fast.handler import TESTED_VERSION, is_available, request_handler
-from miqa_node.receive.fast.streaming import Begin, StoreAnswer, StoreTransfer
+from .handler import TESTED_VERSION, is_available, request_handler
+from .streaming import Begin, StoreAnswer, StoreTransfer, connection_of
 
-__all__ = ["TESTED_VERSION", "Begin", "StoreAnswer", "StoreTransfer", "is_available", "request_handler"]
+__all__ = [
+    "TESTED_VERSION",
+    "Begin",
+    "StoreAnswer",
+    "StoreTransfer",
+    "connection_of",
+    "is_available",
+    "request_handler",
+]

@@ -10,7 +10,7 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import RequestHandler
 
-from miqa_node.receive.fast.streaming import Begin, StreamingDul
+from .streaming import Begin, StreamingDul
 
 TESTED_VERSION = "3.0.4"
 

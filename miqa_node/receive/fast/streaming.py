@@ -20,8 +20,8 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
-from miqa_node.receive.fast.fragments import Fragments, ProtocolError, encode_command, p_data, parse_command
-from miqa_node.receive.fast.waiting import ReactorGate, WakingQueue
+from .fragments import Fragments, ProtocolError, encode_command, p_data, parse_command
+from .waiting import ReactorGate, WakingQueue
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class StreamingDul(DULServiceProvider):
         """Take over an association whose threads have not been started."""
         self._begin_transfer = begin
         self._silence_s = silence_s
-        self._connection = _connection_of(self.assoc)
+        self._connection = connection_of(self.assoc)
         self._is_tls = hasattr(self._connection, "pending")
         transport: Any = self.socket
         self._receive = transport.recv
@@ -334,7 +334,8 @@ def response(request: dict[int, bytes], answer: StoreAnswer) -> dict[int, bytes]
     return elements
 
 
-def _connection_of(association: Association) -> socket.socket:
+def connection_of(association: Association) -> socket.socket:
+    """The socket of an association; OSError if it is closed."""
     transport = association.dul.socket
     if transport is None or transport.socket is None:
         raise OSError("the connection is closed")

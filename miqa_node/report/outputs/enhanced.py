@@ -31,7 +31,7 @@ from miqa_node.report.instance import local_time, private_scheme, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
-from miqa_node.report.source import Source, numbers, read_source, text
+from miqa_node.report.source import SPACINGS, Source, numbers, read_source, text
 from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
@@ -48,7 +48,6 @@ NOT_COPIED = keywords(
 """Attributes of the source's own pixels, file or series, which would be wrong here."""
 EQUIPMENT = keywords("Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions StationName")
 """Attributes of the source kept as contributing equipment (PS3.3 C.12.1)."""
-SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 MAX_DESCRIPTION_CHARACTERS = 1024
 _OVERLAYS = range(0x6000, 0x6020, 2)
 

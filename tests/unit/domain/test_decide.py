@@ -17,12 +17,11 @@ from miqa_node.domain.finding import (
     FindingName,
     FindingWords,
     GateClass,
-    quality_score,
 )
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.domain.policy import Disposition, Policy, Verdict, decide
 from miqa_node.errors import SettingsError
-from miqa_node.taxonomy.lookup import defect_names, finding_names, reason_code
+from miqa_node.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
 from miqa_node.taxonomy.policy_file import parse_policy
 
 POLICY = """

@@ -14,13 +14,13 @@ import yaml
 from miqa_node.assess.sidecars import SidecarModels, landmark_package, open_sidecar, read_any_card, switched_on
 from miqa_node.cli.assess import document
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.finding import quality_score
 from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.policy import Verdict, decide
 from miqa_node.errors import ModelPackageError
 from miqa_node.local import LocalResult
 from miqa_node.settings import Accelerator, Settings, load_settings, read_policy
 from miqa_node.store.documents import dump_assessment, load_assessment
+from miqa_node.taxonomy.lookup import quality_score
 from tests.unit.assess.making import RADIOGRAPH, chest_header, sha256
 from tests.unit.classify.test_sidecars import DIGEST, Quality
 from tests.unit.landmarks.making import STRAIGHT, estimate_of, write_landmarks

@@ -18,7 +18,7 @@ from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import Enhanced
-from miqa_node.domain.finding import Finding, FindingName, quality_score
+from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import (
     Header,
@@ -32,7 +32,7 @@ from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.report import MadeObject, ReportedImage, make_objects
 from miqa_node.settings import load_settings
-from miqa_node.taxonomy.lookup import finding_names, reason_code
+from miqa_node.taxonomy.lookup import finding_names, quality_score, reason_code
 
 SAMPLES = Path(str(files("data_store") / "data"))
 CHEST = SAMPLES / "RG1_UNCR.dcm"

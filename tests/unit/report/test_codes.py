@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
@@ -16,10 +17,11 @@ from pydicom.sr.codedict import codes as standard
 from miqa_node.domain import codes as domain_codes
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.measurand import MEASUREMENTS
+from miqa_node.domain.measurand import MEASUREMENTS, measurands
 from miqa_node.report import codes
-from miqa_node.report.finding_codes import finding_code, finding_concepts, segment_codes
-from miqa_node.report.measurement_codes import measurement_code, measurement_concepts
+from miqa_node.report.codes import Concept
+from miqa_node.report.finding_codes import _certainty, finding_code, segment_codes
+from miqa_node.report.measurement_codes import _concept, measurement_code
 from miqa_node.report.picture import rgb
 from miqa_node.taxonomy.base import SCHEME
 from miqa_node.taxonomy.lookup import all_finding_names, finding_entries, finding_names, gate_names, reason_code
@@ -31,7 +33,23 @@ NAME = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 
 DISTINCT = 20.0
 """CIELab difference between the colours of two findings on a screen."""
-SCHEME_99MIQA = (*codes.SCHEME_99MIQA, *finding_concepts(), *measurement_concepts())
+
+
+def finding_concepts() -> Iterator[Concept]:
+    """All concepts of the private scheme that the taxonomy defines; a retired finding may share one."""
+    entries = finding_entries().values()
+    yield from dict.fromkeys(_certainty(entry.certainty) for entry in entries if entry.certainty is not None)
+    for entry in entries:
+        if entry.concept is not None and entry.concept.scheme == SCHEME:
+            concept = entry.concept
+            yield Concept(concept.value, concept.meaning, concept.definition, entry.code)
+
+
+SCHEME_99MIQA = (
+    *codes.SCHEME_99MIQA,
+    *finding_concepts(),
+    *(_concept(one) for one in measurands() if not isinstance(one.code, Code)),
+)
 
 
 def row(name: FindingName) -> Finding:

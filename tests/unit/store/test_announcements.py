@@ -21,6 +21,7 @@ from miqa_node.store.announcements import Announcer, body_of
 from miqa_node.store.database import Database
 from miqa_node.store.tables import events
 from miqa_node.units.kinds import NOT_IMAGE_MODALITIES, is_image
+from tests.parts import results_of
 from tests.unit.deliver.receiver import PAGE
 from tests.unit.store.making import NOW, digest, header, received, study
 
@@ -229,7 +230,7 @@ def test_the_example_of_the_documentation_has_the_shape_of_an_event(desk: Desk) 
 def test_events_are_no_dicom_objects(desk: Desk) -> None:
     desk.image(1, Verdict.REJECT)
     with desk.database.begin() as transaction:
-        assert deliveries.results_of(transaction, digest(1)) == []
+        assert results_of(transaction, digest(1)) == []
         assert result_index.search(transaction, {}) == []
         items = [row.item for row in deliveries.of_instance(transaction, digest(1))]
         assert {item.event_type if isinstance(item, EventNotice) else None for item in items} == {

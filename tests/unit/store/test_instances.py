@@ -23,6 +23,7 @@ from miqa_node.store import deliveries, history, instances, tables, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.instances import Novelty
 from miqa_node.taxonomy.lookup import reason_code
+from tests.parts import results_of
 from tests.unit.store.making import NOW, digest, header, received, study
 
 
@@ -174,7 +175,7 @@ def test_rows_with_names_that_nobody_knows_any_more_are_read(database: Database)
         assert shown is not None
         assert reread is not None
         assert str(shown.findings[0].name) == reread.reasons[0].name == name
-        assert [str(one.kind) for one in deliveries.results_of(transaction, of)] == [name]
+        assert [str(one.kind) for one in results_of(transaction, of)] == [name]
         assert len(deliveries.of_instance(transaction, of)) == 1
         worklist.flag(transaction, header(1).study_instance_uid, Verdict.REJECT, NOW)
         assert worklist.show(transaction, header(1).study_instance_uid).images[0].reasons == ("Motion blur",)

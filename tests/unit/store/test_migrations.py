@@ -14,6 +14,7 @@ from miqa_node.settings import share_dir
 from miqa_node.store import deliveries, delivery_jobs, history, instances
 from miqa_node.store.announcements import body_of
 from miqa_node.store.database import Database
+from tests.parts import results_of
 from tests.unit.store.making import NOW, digest, header, received, study
 
 EVENT = "evt_0123456789abcdef0123456789abcdef"
@@ -62,7 +63,7 @@ def test_a_kind_that_is_no_longer_installed_is_shown_by_its_name(database: Datab
         deliveries.queue(transaction, old, "a destination that was removed", NOW)
         [job] = delivery_jobs.select(transaction, delivery_jobs.DeliveryFilter(), limit=9)
         assert (job.kind, job.destination) == ("HOLOGRAM", "a destination that was removed")
-        assert deliveries.results_of(transaction, digest(1)) == [old]
+        assert results_of(transaction, digest(1)) == [old]
         assert deliveries.of_instance(transaction, digest(1))[0].item == old
 
 

@@ -18,7 +18,14 @@ flatbuffers = pytest.importorskip("flatbuffers")
 h5py = pytest.importorskip("h5py")
 
 from miqa_node.training.architectures import Architecture, build  # noqa: E402
-from miqa_node.training.pretrained import imagenet_classifier, pretrained, read_keras, read_layers, settle  # noqa: E402
+from miqa_node.training.pretrained import (  # noqa: E402
+    _copy,
+    _fill,
+    pretrained,
+    read_keras,
+    read_layers,
+    settle,
+)
 from miqa_node.training.tflite import read_tflite  # noqa: E402
 from tests.pictures import picture_pixels  # noqa: E402
 
@@ -43,6 +50,16 @@ def _photographs() -> dict[str, np.ndarray]:
     return {k: cv2.resize(np.asarray(v), (224, 224), interpolation=cv2.INTER_AREA) for k, v in photographs.items()}
 
 
+def _imagenet_classifier(file: Path) -> torch.nn.Module:
+    """The whole published MobileNetV2 with its 1,001 classes ("background" first)."""
+    layers = read_layers(Architecture.MOBILENET, file)
+    net = build(Architecture.MOBILENET, len(layers[-1].bias), 3)
+    _fill(net.features, layers[:-1], 3)
+    _copy(net.evidence, layers[-1])
+    net.eval()
+    return net
+
+
 def _tensor(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1.0)
 
@@ -50,7 +67,7 @@ def _tensor(image: np.ndarray) -> torch.Tensor:
 @pytest.mark.shared
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_mobilenet_says_of_photographs_what_the_published_net_says(shared_data: Path) -> None:
-    net = imagenet_classifier(shared_data / "pretrained" / MOBILENET)
+    net = _imagenet_classifier(shared_data / "pretrained" / MOBILENET)
     labels = (shared_data / "pretrained" / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
     named = {int(line.split(maxsplit=1)[0]): line.split(maxsplit=1)[1] for line in labels}
     top_labels = {}

@@ -19,12 +19,12 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.policy import Verdict
 from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, history, instances, series, worklist
+from miqa_node.store import history, instances, series, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.work.series import SeriesWatch
-from tests.parts import build_pipeline
+from tests.parts import build_pipeline, results_of
 from tests.unit.volume import making
 from tests.unit.volume.flagged import flagged_series
 
@@ -101,7 +101,7 @@ class Rig:
 
     def report(self, digest: InstanceDigest, kind: ResultKind = SR) -> pydicom.FileDataset:
         with self.database.begin() as transaction:
-            [result] = [r for r in deliveries.results_of(transaction, digest) if r.kind == kind]
+            [result] = [r for r in results_of(transaction, digest) if r.kind == kind]
         return pydicom.dcmread(self.objects.local_path(result.object_key))
 
 
@@ -170,7 +170,7 @@ def test_one_job_one_report_and_a_verdict_for_every_slice(rig: Rig, tmp_path: Pa
     assert rig.finish(anchor) is Verdict.ACCEPT
     with rig.database.begin() as transaction:
         assert instances.count(transaction).decided == 5
-        assert sum(len(deliveries.results_of(transaction, digest)) for digest in digests) == 1
+        assert sum(len(results_of(transaction, digest)) for digest in digests) == 1
         assert worklist.count(transaction, worklist.WorklistFilter()) == 0
     report = rig.report(anchor)
     [study] = report.CurrentRequestedProcedureEvidenceSequence
@@ -201,7 +201,7 @@ def test_a_pet_series_gets_one_report_that_says_why_it_was_not_assessed(rig: Rig
     assert len(images.ReferencedSOPSequence) == 4
     with rig.database.begin() as transaction:
         verdicts = [instances.load_disposition(transaction, digest) for digest in digests]
-        assert sum(len(deliveries.results_of(transaction, digest)) for digest in digests) == 1
+        assert sum(len(results_of(transaction, digest)) for digest in digests) == 1
     assert {one.verdict for one in verdicts if one is not None} == {Verdict.NOT_ASSESSED}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.domain.finding import Finding
 from miqa_node.domain.instance import StudyRecord
 from miqa_node.domain.policy import Verdict
 from miqa_node.language.catalogue import LANGUAGE, say
@@ -17,15 +17,12 @@ from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Transaction
 from miqa_node.store.history import InstanceHistory, WorklistEvent
 from miqa_node.store.priors import Prior, Usual
+from miqa_node.taxonomy.lookup import finding_entries
 from miqa_node.units.base import installed, unit_of
 from miqa_node.web.html import verdict_words
 from miqa_node.web.pages.pictures.router import maps_of
 from miqa_node.web.services import WebServices
 
-SEEN_IN_PIXELS = frozenset(
-    {FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE, FindingName("noise_underexposure")}
-)
-"""Defects visible in single pixels: the page shows a magnified part of the image beside one of a good image."""
 MAX_SLICES = 2000
 """Maximum number of slices of a series or frames of an object."""
 IN_PROGRESS = "In progress"
@@ -68,8 +65,9 @@ class StudyImage:
     @property
     def magnified(self) -> tuple[float, float] | None:
         """Where single pixels show the defect, as fractions of width and height; None for other defects."""
+        entries = finding_entries()
         for finding in self.present:
-            if finding.name in SEEN_IN_PIXELS:
+            if finding.name in entries and entries[finding.name].fine:
                 return finding.peak or (0.5, 0.5)
         return None
 
