@@ -53,7 +53,7 @@ class Seam(Generic[T]):
     def __init__(self, name: str, kind: type[T]) -> None:
         self.name = name
         self._kind = kind
-        self._loaded: dict[tuple[str, ...], _Loaded[T]] = {}
+        self._loaded: dict[tuple[str, ...], _SeamContent[T]] = {}
 
     @property
     def group(self) -> str:
@@ -86,21 +86,21 @@ class Seam(Generic[T]):
         """All entry points of the group, including unavailable ones."""
         return self._load().plugins
 
-    def _load(self) -> _Loaded[T]:
+    def _load(self) -> _SeamContent[T]:
         patterns = _ALLOWED.patterns
         if patterns not in self._loaded:
-            self._loaded[patterns] = _Loaded(self.group, self._kind, patterns)
+            self._loaded[patterns] = _SeamContent(self.group, self._kind, patterns)
         return self._loaded[patterns]
 
 
-class _Allowed:
+class _AllowList:
     """The patterns in force. They are process-wide, because all parts of the node must see the same plug-ins."""
 
     def __init__(self) -> None:
         self.patterns: tuple[str, ...] = EVERYTHING
 
 
-_ALLOWED = _Allowed()
+_ALLOWED = _AllowList()
 
 
 def allow(patterns: Sequence[str]) -> None:
@@ -146,7 +146,7 @@ def of_others() -> Sequence[Plugin]:
     return sorted(shown, key=lambda one: (one.seam, bool(one.unavailable)))
 
 
-class _Loaded(Generic[T]):
+class _SeamContent(Generic[T]):
     def __init__(self, group: str, kind: type[T], patterns: tuple[str, ...]) -> None:
         self._group, self._kind, self._patterns = group, kind, patterns
 

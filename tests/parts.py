@@ -14,7 +14,7 @@ from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.event import EventOrigin
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
@@ -48,7 +48,7 @@ def build_pipeline(
     *,
     assessor: Assessor | None = None,
     rules: AcquisitionRules | None = None,
-    enhance: Callable[[Radiograph], Enhanced] | None = None,
+    enhance: Callable[[Radiograph], EnhancedImage] | None = None,
     silence: Callable[[], str] = str,
     declining: Callable[[str], Sequence[str]] = lambda _modality: (),
     relaxed_uids: bool = False,

@@ -36,7 +36,7 @@ WriteImage = Callable[[Path, Path], tuple[str, int, int]]
 
 
 @dataclass(slots=True)
-class Exported:
+class LabelExport:
     """The result of an export; ``left_out`` counts missing images by reason."""
 
     images: int = 0
@@ -65,10 +65,10 @@ def export_labels(
     out: Path,
     names: Names,
     write: WriteImage | None,
-) -> Exported:
+) -> LabelExport:
     """Write labels of images (with the file of each) below ``out``; without ``write`` no images are written."""
     out.mkdir(parents=True, exist_ok=True)
-    done, rows = Exported(), list[dict[str, Any]]()
+    done, rows = LabelExport(), list[dict[str, Any]]()
     coco: dict[str, Any] = _coco_head()
     for reviewed, source in newest:
         if word(reviewed.label.judgement) == ACCEPTABLE:

@@ -37,7 +37,7 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import PackageRule, Policy
 from miqa_node.domain.ports import Assessor, AssessorResult
-from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError, ModelPackageError
 from miqa_node.observe.stages import observe
@@ -264,5 +264,5 @@ def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorRe
 
 def _without(context: ImageContext, reason: str) -> AssessorResult:
     """The result with the reason for a missing prediction, so that reports can state it."""
-    waiting = (Pending(PendingReason.NOT_JUDGED, reason),)
+    waiting = (PendingCause(PendingReason.NOT_JUDGED, reason),)
     return context.with_prediction(Prediction(context.rule.package, "", "", 0.0, {}, pending=waiting))

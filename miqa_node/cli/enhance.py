@@ -11,7 +11,7 @@ import typer
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DecodeError
@@ -107,7 +107,7 @@ def _read(source: Path, decoder: Decoder) -> _SourceImage:
     return _SourceImage(header, decoder.decode(source), is_dicom=True)
 
 
-def _derived(source: Path, image: _SourceImage, made: Enhanced, node_name: str) -> bytes:
+def _derived(source: Path, image: _SourceImage, made: EnhancedImage, node_name: str) -> bytes:
     if not image.is_dicom:
         raise typer.BadParameter("a picture has no patient or study for a DICOM object; use .png.")
     if image.header.samples_per_pixel > 1 or image.header.photometric_interpretation == "PALETTE COLOR":

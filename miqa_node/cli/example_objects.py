@@ -39,7 +39,6 @@ from miqa_node.report import (
     make_objects,
     rejection_note,
 )
-from miqa_node.report.outputs.base import OUTPUTS
 from miqa_node.settings import load_settings
 from miqa_node.taxonomy.lookup import finding_names, quality_score, reason_code
 
@@ -130,8 +129,7 @@ def _made_of(
     verdict = Disposition(
         Verdict.REJECT, tuple(Reason(*reason, Verdict.REJECT) for reason in reasons), "2026-01", "example"
     )
-    own = {plugin.name for plugin in OUTPUTS.plugins() if plugin.built_in}
-    kinds = [kind for kind in output_kinds() if kind in own and kind != ResultKind("REJECTION")]
+    kinds = [kind for kind in output_kinds() if kind != ResultKind("REJECTION")]
     yield from make_objects(subject, assessment, verdict, kinds=kinds)
     review = Review(1, "Example^Three", source.assessed_at, Resolution.CONFIRMED, source.name, source.present[:1])
     yield from amend_objects(subject, assessment, verdict, review, ReportSettings(), kinds, ())

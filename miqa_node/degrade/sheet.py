@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 from typing import cast
@@ -55,10 +54,10 @@ def write_sheets(folder: Path) -> list[Path]:
 
 def public_chest(long_side_px: int | None = None) -> Image:
     """The sample RG1 of pydicom-data as :func:`sample_chest`, resized on request."""
-    import pydicom  # noqa: PLC0415 - only sheets and goldens need DICOM and the sample
+    import data_store  # noqa: PLC0415 - only sheets and goldens need DICOM and the sample
+    import pydicom  # noqa: PLC0415
 
-    data_store = importlib.import_module("data_store")
-    chest = sample_chest(pydicom.dcmread(Path(str(data_store.__file__)).parent / "data" / "RG1_UNCR.dcm").pixel_array)
+    chest = sample_chest(pydicom.dcmread(Path(data_store.__file__).parent / "data" / "RG1_UNCR.dcm").pixel_array)
     if long_side_px is None:
         return chest
     scale = long_side_px / max(chest.shape)

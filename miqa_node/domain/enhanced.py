@@ -15,7 +15,7 @@ DIFFERENCE_GAIN = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Enhanced:
+class EnhancedImage:
     """``image`` accompanies ``source`` and never replaces it: same size, same range of stored values, same window.
 
     ``methods`` names the methods in order, ``steps`` describes each in words; ``model`` is the package of the learned

@@ -37,7 +37,7 @@ class PendingReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingCause:
     """One reason why a prediction waits, with a sentence for people."""
 
     reason: PendingReason
@@ -60,7 +60,7 @@ class Prediction:
     scores: Mapping[str, float]
     code: Code | None = None
     """The code of the label, if the package's card has one."""
-    pending: tuple[Pending, ...] = ()
+    pending: tuple[PendingCause, ...] = ()
 
     @property
     def status(self) -> PredictionStatus:

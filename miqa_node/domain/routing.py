@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Disposition, PackageRule, Verdict
-from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def route(prediction: Prediction, assessment: Assessment, disposition: Dispositi
     return replace(prediction, pending=pending)
 
 
-def _quality(assessment: Assessment, disposition: Disposition, routing: Routing) -> tuple[Pending, ...]:
+def _quality(assessment: Assessment, disposition: Disposition, routing: Routing) -> tuple[PendingCause, ...]:
     gate = assessment.finding(FindingName.GATE)
     if disposition.verdict is Verdict.REJECT:
         text = "The image was rejected for its quality."
@@ -58,22 +58,22 @@ def _quality(assessment: Assessment, disposition: Disposition, routing: Routing)
         text = "The quality of the image must be reviewed first."
     else:
         return ()
-    return (Pending(PendingReason.QUALITY_FIRST, text),)
+    return (PendingCause(PendingReason.QUALITY_FIRST, text),)
 
 
-def _unusual(assessment: Assessment, routing: Routing) -> tuple[Pending, ...]:
+def _unusual(assessment: Assessment, routing: Routing) -> tuple[PendingCause, ...]:
     anomaly = assessment.anomaly
     if anomaly is None or anomaly.percentile < routing.max_percentile:
         return ()
-    return (Pending(PendingReason.OUT_OF_DISTRIBUTION, f"{anomaly.sentence}."),)
+    return (PendingCause(PendingReason.OUT_OF_DISTRIBUTION, f"{anomaly.sentence}."),)
 
 
-def _unproven(routing: Routing) -> tuple[Pending, ...]:
-    return (Pending(PendingReason.NOT_PROVEN, routing.unproven),) if routing.unproven else ()
+def _unproven(routing: Routing) -> tuple[PendingCause, ...]:
+    return (PendingCause(PendingReason.NOT_PROVEN, routing.unproven),) if routing.unproven else ()
 
 
-def _unsure(prediction: Prediction, routing: Routing) -> tuple[Pending, ...]:
+def _unsure(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...]:
     if prediction.confidence >= routing.min_confidence:
         return ()
     text = f"Low confidence: {prediction.label} {prediction.confidence:.2f}, below {routing.min_confidence:.2f}."
-    return (Pending(PendingReason.LOW_CONFIDENCE, text),)
+    return (PendingCause(PendingReason.LOW_CONFIDENCE, text),)

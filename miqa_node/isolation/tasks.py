@@ -21,7 +21,7 @@ from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.session import ModelSessions, available_provider
 from miqa_node.assess.sidecars import SidecarModels
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.model_choice import ModelChoice
@@ -175,7 +175,7 @@ def look(
     return judged, child.write_pixels(result.radiograph, transfer)
 
 
-def enhance(radiograph: Radiograph) -> Enhanced:
+def enhance(radiograph: Radiograph) -> EnhancedImage:
     """The enhanced copy, made with the method of the settings."""
     return _given().enhancer.enhance(radiograph)
 

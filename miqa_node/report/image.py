@@ -8,7 +8,7 @@ from pathlib import Path
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import SR
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import Header
 from miqa_node.domain.policy import Disposition
@@ -27,7 +27,7 @@ class ReportedImage:
     path: Path
     maps: SaliencyMaps = field(default_factory=SaliencyMaps)
     decode: Callable[[], Radiograph] | None = None
-    enhance: Callable[[Radiograph], Enhanced | None] | None = None
+    enhance: Callable[[Radiograph], EnhancedImage | None] | None = None
     predecessors: Sequence[Path] = ()
     """Files of the reports that this one replaces."""
     frame: int = 1

@@ -14,7 +14,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import SEG, SR
 from miqa_node.domain.finding import Finding
-from miqa_node.domain.policy import Disposition
+from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.review import Review
 from miqa_node.report import codes, seg
@@ -164,11 +164,11 @@ def _evaluations(disposition: Disposition) -> list[ContentItem]:
 
 def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
     sentences = [
-        f"{'PENDING REVIEW' if reason.name in set(PendingReason) else disposition.verdict}: {reason.text}"
+        f"{'Pending review' if reason.name in set(PendingReason) else disposition.verdict.words}: {reason.text}"
         for reason in disposition.reasons
     ]
     if assessment.not_assessed and not any(assessment.not_assessed in sentence for sentence in sentences):
-        sentences.append(f"NOT_ASSESSED by the model: {assessment.not_assessed}")
+        sentences.append(f"{Verdict.NOT_ASSESSED.words} by the model: {assessment.not_assessed}")
     if disposition.certificate:
         sentences.append(disposition.certificate)
     return [phrase(sentence, MAX_COMMENT_CHARACTERS) for sentence in sentences]

@@ -52,7 +52,7 @@ def withdraw_key_object(
     if not title or title[0].get("CodeValue") != codes.QUALITY_ISSUE.value:
         return None
     lineage = Lineage.of(noted.sop_instance_uid, assessment, disposition)
-    why = f"the image was judged again, {disposition.verdict.value}."
+    why = f"the image was judged again: {disposition.verdict.words}."
     observers = [*device_observer(settings)]
     if review is not None:
         assessment, lineage = replace(assessment, assessed_at=review.at), lineage.decided(review.number)

@@ -130,7 +130,7 @@ def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Se
     """
     sources = _toml_files(config)
 
-    class _Layered(Settings):
+    class _LayeredSettings(Settings):
         @classmethod
         def settings_customise_sources(
             cls,
@@ -145,7 +145,7 @@ def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Se
 
     try:
         tables: dict[str, Any] = {table: values for table, values in overrides.items() if values}
-        return _Layered(**tables)
+        return _LayeredSettings(**tables)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
 

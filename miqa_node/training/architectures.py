@@ -113,7 +113,7 @@ def _resnet(channels: int, widths: tuple[int, ...] = (32, 64, 128, 256)) -> tupl
     return nn.Sequential(*layers), inputs
 
 
-class Inverted(nn.Module):
+class InvertedResidual(nn.Module):
     """Expand, filter each channel, project (Sandler et al., CVPR 2018); the projection is not rectified."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
@@ -143,7 +143,7 @@ def _mobilenet(channels: int) -> tuple[nn.Module, int]:
     inputs = 32
     for expansion, outputs, blocks, stride in MOBILENET_STAGES:
         for block in range(blocks):
-            layers.append(Inverted(inputs, outputs, 1 if block else stride, expansion))
+            layers.append(InvertedResidual(inputs, outputs, 1 if block else stride, expansion))
             inputs = outputs
     return nn.Sequential(*layers, _six(inputs, 1280, size=1)), 1280
 

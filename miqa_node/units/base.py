@@ -19,7 +19,7 @@ from miqa_node.assess.packages import Package
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
 from miqa_node.domain.note import RejectionNote
@@ -129,7 +129,7 @@ class ReportingTools:
     settings: ReportSettings
     kinds: Callable[[], set[ResultKind]]
     decode: Decode
-    enhance: Callable[[Radiograph], Enhanced] | None = None
+    enhance: Callable[[Radiograph], EnhancedImage] | None = None
     run: Runner = run_here
 
 

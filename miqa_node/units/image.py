@@ -9,7 +9,7 @@ from pathlib import Path
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition
@@ -68,7 +68,7 @@ def image_outputs(
     assessment: Assessment,
     disposition: Disposition,
     context: UnitContext,
-    enhance: Callable[[Radiograph], Enhanced | None] | None = None,
+    enhance: Callable[[Radiograph], EnhancedImage | None] | None = None,
 ) -> Sequence[MadeObject]:
     """Report, segmentation, key object and other objects that destinations request."""
     image = reported_image(instance, assessment, context, enhance, amends=instance.generation > 0)
@@ -90,7 +90,7 @@ def reported_image(
     instance: StoredInstance,
     assessment: Assessment,
     context: UnitContext,
-    enhance: Callable[[Radiograph], Enhanced | None] | None = None,
+    enhance: Callable[[Radiograph], EnhancedImage | None] | None = None,
     *,
     amends: bool = False,
 ) -> ReportedImage:

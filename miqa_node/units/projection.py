@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest, StoredInstance
 from miqa_node.domain.policy import Disposition
@@ -54,14 +54,14 @@ class ProjectionUnit(Unit[FramePlace]):
         return reported_image(instance, assessment, context, _enhancing(instance, context), amends=amends)
 
 
-def _enhancing(instance: StoredInstance, context: UnitContext) -> Callable[[Radiograph], Enhanced | None] | None:
+def _enhancing(instance: StoredInstance, context: UnitContext) -> Callable[[Radiograph], EnhancedImage | None] | None:
     enhance = context.reporting.enhance
     return None if enhance is None else partial(_enhance, enhance, instance.digest)
 
 
 def _enhance(
-    enhance: Callable[[Radiograph], Enhanced], digest: InstanceDigest, radiograph: Radiograph
-) -> Enhanced | None:
+    enhance: Callable[[Radiograph], EnhancedImage], digest: InstanceDigest, radiograph: Radiograph
+) -> EnhancedImage | None:
     try:
         return enhance(radiograph)
     except MiqaError as error:  # the copy is optional: report and verdict are sent without it

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.domain.codes import Code
-from miqa_node.domain.enhanced import DIFFERENCE_GAIN, Enhanced
+from miqa_node.domain.enhanced import DIFFERENCE_GAIN, EnhancedImage
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.policy import Reason
@@ -53,7 +53,7 @@ class FindingLocation:
 
 def one_page(
     result: LocalResult,
-    enhanced: Enhanced | None,
+    enhanced: EnhancedImage | None,
     *,
     threshold: float,
     language: str = "en",
@@ -106,7 +106,7 @@ def _landmarks(result: LocalResult) -> str:
     return _uri(np.rint(base * (1.0 - share) + np.array(LANDMARK_COLOUR[::-1]) * share).astype(np.uint8))
 
 
-def _compared(enhanced: Enhanced) -> tuple[tuple[str, str, str], ...]:
+def _compared(enhanced: EnhancedImage) -> tuple[tuple[str, str, str], ...]:
     """(original, copy, difference): the whole image and, if that is downscaled, a window at full size."""
     pictures = (enhanced.source.display, enhanced.image.display, enhanced.difference_picture)
     whole = tuple(picture_uri(picture, SMALL_PX) for picture in pictures)

@@ -54,7 +54,7 @@ BACK_CHANNEL = "/sign-on/logout"
 """The address of back-channel logout: a form sent by a program and authenticated by its signature."""
 
 
-class Refused(HTTPException):
+class RequestRefusal(HTTPException):
     """The request is refused; if the application has already started on it, it handles this as an HTTPException."""
 
 
@@ -90,7 +90,7 @@ class Guard:
         try:
             self._check(scope)
             await self._app(scope, receive, guarded_send)
-        except Refused as refused:
+        except RequestRefusal as refused:
             if started:
                 raise
             await problem(refused.status_code, refused.detail)(scope, receive, guarded_send)
@@ -106,7 +106,7 @@ class Guard:
         name = _host_name(headers.get("host", ""))
         # An IP address cannot be rebound; only names can be made to resolve elsewhere.
         if name not in self._host_names and not _is_address(name):
-            raise Refused(
+            raise RequestRefusal(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "This node does not answer to that host name. Add it to the setting web.allowed_hosts if it should.",
             )
@@ -116,7 +116,7 @@ class Guard:
         origin = headers.get("origin")
         own = (f"{scope['scheme']}://{headers.get('host', '')}", self._public_origin)
         if site not in (None, "same-origin", "none") or (origin is not None and origin not in own):
-            raise Refused(
+            raise RequestRefusal(
                 HTTPStatus.FORBIDDEN,
                 "The request comes from another site's page. If this is the node's own page behind a proxy, name the "
                 "proxy in web.trusted_proxies and the address that people use in web.public_url.",
@@ -131,15 +131,15 @@ def _check_content_type(scope: Scope, headers: Headers) -> None:
         allowed = STOW_TYPE if scope["path"].startswith(DICOMWEB) else CSV_TYPE
         is_allowed = media_type == allowed and scope["path"].startswith((DICOMWEB, REJECT_LOGS))
         if media_type != _JSON and not is_allowed:
-            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
+            raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
     elif scope["path"] == PREDICT:
         # Programs send no Origin; browsers always do with a POST, and _check_origin has checked it.
         if media_type != UPLOAD_TYPE:
-            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {UPLOAD_TYPE}.")
+            raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {UPLOAD_TYPE}.")
     elif scope["path"] == BACK_CHANNEL and media_type == _FORM and "origin" not in headers:
         return
     elif media_type not in (_FORM, UPLOAD_TYPE) or "origin" not in headers:
-        raise Refused(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
+        raise RequestRefusal(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
 
 
 def _add_headers(headers: MutableHeaders) -> None:

@@ -1,12 +1,15 @@
 """Contracts of import-linter: one table of the rooms of libraries, no circles, no long modules (docs/adr/0002).
 
-``make layers`` runs them beside import-linter's own contract of layers. Lazy imports and those for types count too.
+``make layers`` runs them beside import-linter's own contract of layers. Lazy imports and those for types count too, and
+so do modules that are named in a text, and libraries that one module takes from another.
 """
 
 from __future__ import annotations
 
+import ast
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, cast
@@ -28,10 +31,14 @@ class RoomTable(fields.Field[dict[str, list[str]]]):
 
 
 class Rooms(Contract):
-    """Only the rooms of a library import it, and every imported library has a row. Rooms that are not used fail."""
+    """Only the rooms of a library import it, and every imported library has a row. Rooms that are not used fail.
+
+    ``by_name`` are the modules that may import what a variable names.
+    """
 
     type_name = "rooms"
     rooms = RoomTable()
+    by_name = fields.SetField(subfield=fields.StringField())
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Compare the table with what is imported from outside the standard library."""
@@ -41,9 +48,11 @@ class Rooms(Contract):
         for module in sorted(graph.modules):
             if graph.is_module_squashed(module):
                 continue
-            for imported in sorted(graph.find_modules_directly_imported_by(module)):
-                library = imported.partition(".")[0]
+            imports = {*graph.find_modules_directly_imported_by(module), *hidden_imports(module)}
+            for library in sorted({name.partition(".")[0] for name in imports}):
                 if library == ROOT or library in sys.stdlib_module_names:
+                    continue
+                if library == ANY_MODULE and f"{module.removeprefix(f'{ROOT}.')}" in cast("set[str]", self.by_name):
                     continue
                 allowed = [room for room in table.get(library, ()) if _is_in(module, room)]
                 unused -= {(library, room) for room in allowed}
@@ -93,6 +102,49 @@ class ShortModules(Contract):
     def render_broken_contract(self, check: ContractCheck) -> None:
         """One line per module."""
         _print(check)
+
+
+ANY_MODULE = "a module whose name is not in the source"
+IMPORTERS = frozenset({"import_module", "__import__"})
+
+
+def hidden_imports(module: str) -> Iterator[str]:
+    """What a module imports by a function of ``importlib``, or as a name that another module has imported."""
+    tree = tree_of(module)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Call) and _last_name(node.func) in IMPORTERS:
+            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ANY_MODULE
+            yield str(name)
+        elif isinstance(node, ast.ImportFrom) and any(one.name in IMPORTERS and one.asname for one in node.names):
+            yield ANY_MODULE
+        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith(ROOT):
+            libraries = names_of_libraries(str(node.module))
+            yield from (libraries[one.name] for one in node.names if one.name in libraries)
+
+
+@cache
+def names_of_libraries(module: str) -> dict[str, str]:
+    """Name in a module of this project → the library's module that it is, or comes from."""
+    names: dict[str, str] = {}
+    tree = tree_of(module)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Import):
+            names |= {one.asname or one.name.partition(".")[0]: one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {one.asname or one.name: node.module for one in node.names}
+    return names
+
+
+@cache
+def tree_of(module: str) -> ast.Module | None:
+    """The syntax of a module of this project."""
+    path = Path(*module.split("."))
+    files = (path.with_suffix(".py"), path / "__init__.py")
+    return next((ast.parse(file.read_text(encoding="utf-8")) for file in files if file.exists()), None)
+
+
+def _last_name(function: ast.expr) -> str:
+    return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
 def _is_in(module: str, room: str) -> bool:

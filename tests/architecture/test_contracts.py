@@ -55,6 +55,23 @@ def test_libraries_that_are_smuggled_into_other_rooms_fail(copy: Path) -> None:
         assert f"miqa_node.analysis.tables imports {library}" in text
 
 
+def test_a_library_that_comes_in_by_another_way_fails(copy: Path) -> None:
+    lines = {
+        "notes": ('import importlib; cv2 = importlib.import_module("cv2")', "cv2"),
+        "labels": ('cv2 = __import__("cv2")', "cv2"),
+        "priors": ("from miqa_node.imaging.preview import cv2", "cv2"),
+        "holds": ("from miqa_node.imaging.charsets import Dataset", "pydicom"),
+        "cache": ('from importlib import import_module as get; cv2 = get("cv2")', "a module whose name is not"),
+        "clock": ('import importlib; cv2 = importlib.import_module("c" + "v2")', "a module whose name is not"),
+    }
+    for module, (line, _) in lines.items():
+        put(copy / "miqa_node" / "store" / f"{module}.py", line)
+    status, text = lint(copy)
+    assert status == 1
+    for module, (_, library) in lines.items():
+        assert f"miqa_node.store.{module} imports {library}" in text
+
+
 def test_a_library_without_a_row_fails(copy: Path) -> None:
     put(copy / "miqa_node" / "node.py", "import requests")
     status, text = lint(copy)

@@ -41,6 +41,12 @@ def test_a_second_class_of_the_same_name_is_seen(tmp_path: Path) -> None:
     assert class_names(tmp_path) == {"Header": ["first.py", "second.py"]}
 
 
+@pytest.mark.slow
+def test_no_class_is_named_by_a_participle() -> None:
+    bare = [name.lstrip("_") for name in class_names()]
+    assert [name for name in bare if re.fullmatch(r"[A-Z][a-z]+ed", name) or name.lower() in PARTICIPLES] == []
+
+
 def test_the_vocabulary_has_every_class_of_the_domain_and_of_the_seams() -> None:
     words = set(re.findall(r"^\| `(\w+)` \|", VOCABULARY.read_text(encoding="utf-8"), re.MULTILINE))
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (PACKAGE / "domain").glob("*.py")]

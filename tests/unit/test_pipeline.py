@@ -20,7 +20,7 @@ from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.packages import open_package
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
@@ -64,7 +64,7 @@ class Rig:
 
     def __init__(
         self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
-        assessor: Assessor | None = None, enhance: Callable[[Radiograph], Enhanced] | None = None,
+        assessor: Assessor | None = None, enhance: Callable[[Radiograph], EnhancedImage] | None = None,
         silence: Callable[[], str] = str, declining: Callable[[str], Sequence[str]] = lambda _modality: (),
         relaxed_uids: bool = False, database_url: str = "",
     ) -> None:  # fmt: skip
@@ -172,7 +172,7 @@ def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
 
 
 def test_an_enhancement_that_fails_holds_nothing_else_back(tmp_path: Path, decoder: Decoder, samples: Path) -> None:
-    def broken(_: Radiograph) -> Enhanced:
+    def broken(_: Radiograph) -> EnhancedImage:
         raise ModelPackageError("There is no package denoiser-<version>.")
 
     rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), enhance=broken)
@@ -334,7 +334,7 @@ def test_what_is_neither_radiograph_nor_series_is_reported_as_not_assessed(
     report = report_of(rig, digest)
     assert report.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.34"
     texts = {element.value for element in report.iterall() if element.keyword == "TextValue"}
-    assert "NOT_ASSESSED: The policy has no scope for this kind of image." in texts
+    assert "Not assessed: The policy has no scope for this kind of image." in texts
     with rig.database.begin() as transaction:
         assert worklist.select(transaction, worklist.WorklistFilter(), limit=10) == []
     rig.database.close()

@@ -13,7 +13,7 @@ from miqa_node.domain.access import Role
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.store import labels, users
 from miqa_node.store.artifacts import Artifacts
 from tests.web.axe import faults
@@ -112,7 +112,7 @@ def test_the_pages_fit_a_narrow_screen(stage: Stage, page: sync_api.Page) -> Non
 
 
 def test_nobody_is_kept_out(stage: Stage, page: sync_api.Page) -> None:
-    waits = (Pending(PendingReason.LOW_CONFIDENCE, "Low confidence: Pneumonia 0.74, below 0.80."),)
+    waits = (PendingCause(PendingReason.LOW_CONFIDENCE, "Low confidence: Pneumonia 0.74, below 0.80."),)
     predicted = Prediction("lungs-1.0.0", "ab" * 32, "Pneumonia", 0.74, {"Pneumonia": 0.74}, pending=waits)
     _, digest = stage.add(1, at=datetime.now(UTC), predictions=(predicted,))
     heat = SaliencyMap(np.eye(6, dtype=np.float32), "layercam")

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import worklist
 from miqa_node.store.artifacts import Artifacts
@@ -209,10 +209,9 @@ def test_the_study_shows_what_packages_predict_in_the_words_of_the_page_of_one_i
 ) -> None:
     sure = Prediction("pneumonia-ensemble-9.0.0", "ab" * 32, "Pneumonia", 0.93, {"Normal": 0.07, "Pneumonia": 0.93})
     why = "The confidence of 0.61 is below 0.80."
-    unsure = Prediction(
-        "cats-1.0.0", "cd" * 32, "<b>cat", 0.61, {"<b>cat": 0.61}, None, (Pending(PendingReason.LOW_CONFIDENCE, why),)
-    )
-    silent = Prediction("skin-1.0.0", "ef" * 32, "", 0.0, {}, None, (Pending(PendingReason.NOT_JUDGED, "No skin."),))
+    low, absent = PendingCause(PendingReason.LOW_CONFIDENCE, why), PendingCause(PendingReason.NOT_JUDGED, "No skin.")
+    unsure = Prediction("cats-1.0.0", "cd" * 32, "<b>cat", 0.61, {"<b>cat": 0.61}, None, (low,))
+    silent = Prediction("skin-1.0.0", "ef" * 32, "", 0.0, {}, None, (absent,))
     _, digest = stage.add(1, predictions=(sure, unsure, silent))
     stage.add(2)
     shown = SaliencyMap(np.eye(6, dtype=np.float32), "grad-cam")

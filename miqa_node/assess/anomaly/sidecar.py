@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from miqa_node.assess.card import Task
 from miqa_node.assess.sidecar import ImageContext
 from miqa_node.domain.ports import AssessorResult
-from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 
 PACKAGE = Task.ANOMALY.value
 """The name in a site's policy."""
@@ -31,5 +31,5 @@ class OwnAnomaly:
         if assessment.anomaly is not None or assessment.model is None:
             return context.judgement
         return context.with_prediction(
-            Prediction(PACKAGE, "", "", 0.0, {}, pending=(Pending(PendingReason.NOT_JUDGED, CANNOT_SAY),))
+            Prediction(PACKAGE, "", "", 0.0, {}, pending=(PendingCause(PendingReason.NOT_JUDGED, CANNOT_SAY),))
         )

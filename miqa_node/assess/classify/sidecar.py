@@ -15,7 +15,7 @@ from miqa_node.assess.sidecar import ImageContext
 from miqa_node.domain.codes import Code
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.ports import AssessorResult
-from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.domain.routing import Routing, route
 from miqa_node.errors import MiqaError
 from miqa_node.settings import Accelerator, AssessSettings
@@ -75,7 +75,7 @@ class ClassifierSidecar:
         return replace(added, maps=replace(added.maps, predictions=predictions))
 
     def _not_judged(self, reason: str) -> Prediction:
-        waiting = (Pending(PendingReason.NOT_JUDGED, reason),)
+        waiting = (PendingCause(PendingReason.NOT_JUDGED, reason),)
         return Prediction(self.name, self.sha256, "", 0.0, {}, pending=waiting)
 
     def _code(self, label: str) -> Code | None:

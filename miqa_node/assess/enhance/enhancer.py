@@ -7,7 +7,7 @@ from functools import cached_property
 from miqa_node.assess.enhance.denoiser import DenoiserPackage, newest_denoiser
 from miqa_node.assess.enhance.methods import METHODS, Function, Purpose, parse_methods
 from miqa_node.assess.enhance.plane import plane_of
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.settings import Settings
 
@@ -20,7 +20,7 @@ class Enhancer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def enhance(self, radiograph: Radiograph, methods: str = "") -> Enhanced:
+    def enhance(self, radiograph: Radiograph, methods: str = "") -> EnhancedImage:
         """The copy, and its difference from the source; ``methods`` is a chain, by default that of the settings.
 
         Raises
@@ -43,7 +43,8 @@ class Enhancer:
         learned = self._package.identity if any(method.function is None for method in chain) else None
         denoised = any(method.purpose is Purpose.DENOISE for method in chain)
         enhanced = any(method.purpose is Purpose.CONTRAST for method in chain)
-        return Enhanced(radiograph, result, tuple(m.name for m in chain), tuple(steps), denoised, enhanced, learned)
+        names = tuple(method.name for method in chain)
+        return EnhancedImage(radiograph, result, names, tuple(steps), denoised, enhanced, learned)
 
     def function(self, name: str) -> Function:
         """The function of one method."""

@@ -71,7 +71,7 @@ def _observations(review: Review, context: OutputContext) -> Iterator[Dataset]:
     if review.resolution is None:
         yield _observation(_MODERATE, review.sentence)
         return
-    yield _observation(_between(verdict, DECISION_MEANS[review.resolution]), f"{verdict}: {review.sentence}")
+    yield _observation(_between(verdict, DECISION_MEANS[review.resolution]), f"{verdict.words}: {review.sentence}")
     present = [finding for finding in context.assessment.findings if finding.present]
     for finding in present:
         agrees = review.agrees_on(finding.name)

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.output import OutputKind
 from miqa_node.domain.policy import Disposition
@@ -68,7 +68,7 @@ class OutputContext:
     predecessors: Sequence[Source] = ()
     review: Review | None = None
     decode: Callable[[], Radiograph] | None = None
-    enhance: Callable[[Radiograph], Enhanced | None] | None = None
+    enhance: Callable[[Radiograph], EnhancedImage | None] | None = None
     for_series: bool = False
 
     @cached_property
@@ -77,7 +77,7 @@ class OutputContext:
         return self.decode() if self.decode is not None else None
 
     @cached_property
-    def enhanced(self) -> Enhanced | None:
+    def enhanced(self) -> EnhancedImage | None:
         """The image with less noise or more contrast; None if it cannot be made."""
         return self.enhance(self.radiograph) if self.enhance is not None and self.radiograph is not None else None
 

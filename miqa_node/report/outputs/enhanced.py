@@ -19,7 +19,7 @@ from miqa_node import __version__
 from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.report import capture, codes
@@ -54,7 +54,7 @@ _OVERLAYS = range(0x6000, 0x6020, 2)
 
 def make_enhanced(
     source: Path,
-    enhanced: Enhanced,
+    enhanced: EnhancedImage,
     digest: InstanceDigest,
     settings: ReportSettings | None = None,
     made_at: datetime | None = None,
@@ -87,7 +87,7 @@ def _make(context: OutputContext) -> Draft | None:
 
 
 def _draft(
-    image: Source, enhanced: Enhanced, digest: InstanceDigest, settings: ReportSettings, made_at: datetime | None
+    image: Source, enhanced: EnhancedImage, digest: InstanceDigest, settings: ReportSettings, made_at: datetime | None
 ) -> Draft:
     own = _own(image, enhanced, _lineage(image, enhanced, digest), settings, made_at)
     return Draft(own, _copied(image, enhanced.model))
@@ -98,14 +98,14 @@ def can_be_derived(image: Source) -> bool:
     return image.number_of_frames <= 1 and _number_or(image, "SamplesPerPixel", 1.0) == 1.0
 
 
-def _lineage(image: Source, enhanced: Enhanced, digest: InstanceDigest) -> Lineage:
+def _lineage(image: Source, enhanced: EnhancedImage, digest: InstanceDigest) -> Lineage:
     model = enhanced.model
     made_by = (model.name, model.version, model.sha256) if model else ("", "", "")
     return Lineage((image.sop_instance_uid, digest, *made_by, *enhanced.methods))
 
 
 def _own(
-    image: Source, enhanced: Enhanced, lineage: Lineage, settings: ReportSettings, made_at: datetime | None
+    image: Source, enhanced: EnhancedImage, lineage: Lineage, settings: ReportSettings, made_at: datetime | None
 ) -> Dataset:
     own = Dataset()
     own.SOPClassUID = image.sop_class_uid
@@ -154,12 +154,12 @@ def _further_image_type(image: Source) -> list[str]:
     return [code_string(value) for value in values[2:]]
 
 
-def _derivation(enhanced: Enhanced) -> list[Code]:
+def _derivation(enhanced: EnhancedImage) -> list[Code]:
     chosen = ((enhanced.smoothed, codes.SMOOTHING), (enhanced.contrast_changed, codes.CONTRAST_ENHANCEMENT.code))
     return [code for done, code in chosen if done]
 
 
-def _add_equipment(own: Dataset, enhanced: Enhanced, settings: ReportSettings) -> None:
+def _add_equipment(own: Dataset, enhanced: EnhancedImage, settings: ReportSettings) -> None:
     """General Equipment (PS3.3 C.7.5.1): the node, which made this series."""
     own.Manufacturer = own.ManufacturerModelName = MANUFACTURER
     own.DeviceSerialNumber = typed_text(settings.node_name, 64) or MANUFACTURER
@@ -169,7 +169,7 @@ def _add_equipment(own: Dataset, enhanced: Enhanced, settings: ReportSettings) -
     ]  # fmt: skip
 
 
-def _add_pixels(own: Dataset, enhanced: Enhanced) -> None:
+def _add_pixels(own: Dataset, enhanced: EnhancedImage) -> None:
     """The stored values as decoded: without unused bits, uncompressed (PS3.3 C.7.6.3)."""
     stored = np.ascontiguousarray(enhanced.image.stored)
     low, high = enhanced.image.stored_range
@@ -183,7 +183,7 @@ def _add_pixels(own: Dataset, enhanced: Enhanced) -> None:
     own.add_new("PixelData", "OB" if own.BitsAllocated == 8 else "OW", data + b"\0" * (len(data) % 2))
 
 
-def _add_window(own: Dataset, image: Source, enhanced: Enhanced) -> None:
+def _add_window(own: Dataset, image: Source, enhanced: EnhancedImage) -> None:
     """If the source has no window, add the range that viewers would take from its pixels (PS3.3 C.11.2)."""
     header = image.header
     if any(header.get(keyword) for keyword in ("WindowCenter", "VOILUTSequence", "ModalityLUTSequence")):

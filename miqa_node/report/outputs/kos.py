@@ -73,7 +73,7 @@ def worst_reason(disposition: Disposition) -> Code:
 def describe_disposition(disposition: Disposition) -> str:
     """Verdict and reasons as one text."""
     sentence = "; ".join(reason.text for reason in disposition.reasons if reason.verdict.flagged)
-    return phrase(f"{disposition.verdict}: {sentence}", MAX_DESCRIPTION_CHARACTERS)
+    return phrase(f"{disposition.verdict.words}: {sentence}", MAX_DESCRIPTION_CHARACTERS)
 
 
 OUTPUT = Output(

@@ -19,7 +19,7 @@ TOLERANCE = 1e-3
 """Largest allowed difference of an output between torch and ONNX Runtime, both in single precision."""
 
 
-class _Exported(nn.Module):
+class _TapNet(nn.Module):
     def __init__(self, net: ClassifierNet) -> None:
         super().__init__()
         self.net = net
@@ -41,7 +41,7 @@ def export_classifier(net: ClassifierNet, path: Path, channels: int, rows: int, 
     ValueError
         The outputs of graph and torch differ.
     """
-    plain = _Exported(copy.deepcopy(net).eval())
+    plain = _TapNet(copy.deepcopy(net).eval())
     image = torch.rand((1, channels, rows, columns), generator=torch.Generator().manual_seed(0)) * 2.0 - 1.0
     return write_graph(plain, path, [(image,)], [IMAGE], [LOGITS, MAPS, TAP], tolerance=TOLERANCE)
 

@@ -17,7 +17,7 @@ from pydicom.uid import UID
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import (
@@ -110,7 +110,7 @@ def radiograph(source: Path) -> Radiograph:
     )  # fmt: skip
 
 
-def enhanced(pixels: Radiograph, methods: str) -> Enhanced:
+def enhanced(pixels: Radiograph, methods: str) -> EnhancedImage:
     """The enhanced copy."""
     return Enhancer(load_settings()).enhance(pixels, methods)
 

@@ -54,7 +54,7 @@ def test_it_refers_to_the_first_report_and_the_image_and_names_who_decided(tmp_p
 def test_each_finding_has_its_own_word(tmp_path: Path) -> None:
     assessment = assessed(Resolution.CONFIRMED, tmp_path, FindingName.FOREIGN_OBJECT, FindingName.GRID_ARTIFACT)
     verdict, *others = observations(assessment)
-    assert verdict == ("CONSISTENT", "REJECT: Rejected by j.doe: why")
+    assert verdict == ("CONSISTENT", "Rejected: Rejected by j.doe: why")
     assert sorted(others, key=lambda pair: pair[1]) == [
         ("MODERATE", "Anatomy cut off: Disagrees"),
         ("CONSISTENT", "Foreign object: Agrees"),

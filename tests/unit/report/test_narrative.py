@@ -14,7 +14,7 @@ from miqa_node.domain.assessment import Measurement, PlausibilityIssue
 from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.domain.policy import Disposition, Reason, Verdict, decide
-from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.errors import SettingsError
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import languages
@@ -169,7 +169,7 @@ def test_a_language_that_the_node_does_not_speak_is_refused_by_name() -> None:
 
 
 def test_a_prediction_is_told_as_decision_support_with_why_it_waits() -> None:
-    waiting = (Pending(PendingReason.LOW_CONFIDENCE, "0.62 is below 0.80."),)
+    waiting = (PendingCause(PendingReason.LOW_CONFIDENCE, "0.62 is below 0.80."),)
     assessment = replace(
         making.assessment(measurements=()),
         predictions=(

@@ -188,7 +188,7 @@ def test_an_image_that_was_not_assessed_has_the_reason_and_no_verdict(source: Pa
     made = make_objects(ReportedImage(source, SaliencyMaps()), making.not_assessed(), verdict)
     (group,) = groups(of_kind(made, ResultKind("SR")))
     assert values(group, "111050") == values(group, "111029") == []
-    assert values(group, "121106") == ["NOT_ASSESSED: The image is not a frontal chest radiograph."]
+    assert values(group, "121106") == ["Not assessed: The image is not a frontal chest radiograph."]
     assert values(group, "NOISE_SIGMA")
     assert kinds(made) == [ResultKind("SR")]
 
@@ -345,7 +345,7 @@ def test_text_that_is_not_ascii_keeps_its_letters(source: Path) -> None:
         ReportSettings(node_name="Röntgen 1"),
     )
     report = of_kind(made, ResultKind("SR"))
-    assert values(groups(report)[0], "121106") == ["REVIEW: Gegenstand über der Lunge - σ >= 5 / ~"]
+    assert values(groups(report)[0], "121106") == ["Review: Gegenstand über der Lunge - σ >= 5 / ~"]
     assert report.DeviceSerialNumber == "Röntgen 1"
 
 

@@ -12,7 +12,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.policy import Reason, Verdict
-from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.report import ReportedImage, make_objects
 from tests.unit.report import making
 from tests.unit.report.test_objects import groups, kinds, of_kind, values
@@ -20,8 +20,9 @@ from tests.unit.report.test_objects import groups, kinds, of_kind, values
 SCORES = {"Normal": 0.31, "Pneumonia": 0.69}
 SURE = Prediction("lungs-1.2.0", "ef" * 32, "Pneumonia", 0.69, SCORES, Code("233604007", "SCT", "Pneumonia"))
 WHY = "Low confidence: Pneumonia 0.69, below 0.80."
-UNSURE = replace(SURE, pending=(Pending(PendingReason.LOW_CONFIDENCE, WHY),))
-NONE = Prediction("lungs", "", "", 0.0, {}, pending=(Pending(PendingReason.NOT_JUDGED, "There is no package lungs."),))
+UNSURE = replace(SURE, pending=(PendingCause(PendingReason.LOW_CONFIDENCE, WHY),))
+NO_PACKAGE = PendingCause(PendingReason.NOT_JUDGED, "There is no package lungs.")
+NONE = Prediction("lungs", "", "", 0.0, {}, pending=(NO_PACKAGE,))
 WAITS = Reason("low_confidence", f"lungs-1.2.0: {WHY}", OTHER_FAILURE, Verdict.ACCEPT)
 
 
@@ -65,7 +66,7 @@ def test_one_report_and_one_segmentation_hold_everything(source: Path) -> None:
     assert [one.SegmentAlgorithmName for one in segments] == ["cxr-quality", "lungs"]
     image, *_, waiting, missing = groups(of_kind(made, ResultKind("SR")))
     assert values(image, "111052") == ["111215"], "a prediction that waits is no quality finding"
-    assert any(text.startswith("PENDING REVIEW: lungs-1.2.0") for text in values(image, "121106"))
+    assert any(text.startswith("Pending review: lungs-1.2.0") for text in values(image, "121106"))
     assert values(waiting, "PRED_STATUS") == ["PENDING_REVIEW"]
     assert WHY in values(waiting, "121106")
     assert values(missing, "P_PREDICTION") == []
