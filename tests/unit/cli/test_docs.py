@@ -38,6 +38,18 @@ def test_pages_that_are_made_are_up_to_date(name: reference.ReferencePage, cli: 
     )
 
 
+def test_source_files_that_the_documentation_names_exist() -> None:
+    named = {
+        (page.name, path)
+        for page in (ROOT / "docs").rglob("*.md")
+        for path in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text("utf-8"))
+    }
+    assert len(named) > 20
+    assert [
+        one for one in sorted(named) if not any((root / one[1]).exists() for root in (ROOT, ROOT / "miqa_node"))
+    ] == []
+
+
 def test_every_setting_has_a_default_with_a_comment_and_a_place_in_the_reference() -> None:
     defaults = (share_dir("config") / "miqa.toml").read_text("utf-8")
     configuration = page("configuration.md")
