@@ -55,6 +55,7 @@ from miqa_node.store.acquisition_rules import acquisition_rules
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import DELIVERIES
+from miqa_node.store.objects import check_writing
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.units.kinds import NOT_IMAGE_MODALITIES
@@ -344,8 +345,9 @@ class Node:
         return self._readiness.reasons()
 
     def _checks(self) -> dict[str, Callable[[], None]]:
-        checks = {
-            "The database": self.database.check,
+        checks: dict[str, Callable[[], None]] = {
+            "The database": self.database.check_writing,
+            "The data directory": partial(check_writing, self.settings.incoming_dir),
             "The object store": self.objects.check,
             "The supervisor": self._supervisor.check,
         }

@@ -146,6 +146,12 @@ class Database:
                     f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate."
                 )
 
+    def check_writing(self) -> None:
+        """The same, and a change must be committed: a full or failing disk, or a standby, can still be read."""
+        self.check()
+        with self.begin() as transaction:
+            transaction.execute(sa.update(compatibility).values(oldest_schema=compatibility.c.oldest_schema))
+
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
@@ -244,11 +250,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         connection.create_function("unixepoch", 1, lambda _modifier: time.time())
 
 
-_BROKEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+_BROKEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
 
 
 def _drop_broken(context: sa.engine.ExceptionContext) -> None:
-    """Drop connections after a disk failure: a file opened during the failure stays read-only until reopened."""
+    """Drop connections after a disk failure: a file opened during the failure stays read-only until reopened.
+
+    The queue's library, too, repeats only what failed together with its connection; else the job ends with an error.
+    """
     error = context.original_exception
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _BROKEN:
         context.is_disconnect = True

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISREG
+from tempfile import TemporaryFile
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -296,6 +297,17 @@ def _check_disk(folder: Path, min_free_bytes: int) -> None:
         )
     if not os.access(folder, os.W_OK):
         raise ResourcesError("The object store's folder is not writable.")
+
+
+def check_writing(folder: Path) -> None:
+    """Raise ResourcesError unless a file can be made and flushed in the folder: a failing disk can still be read."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"miqa-node")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ResourcesError(f"The data directory cannot be written: {error.strerror}") from error
 
 
 def _sync_folder(folder: Path) -> None:

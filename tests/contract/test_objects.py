@@ -12,7 +12,7 @@ import pytest
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
-from miqa_node.store.objects import open_objects
+from miqa_node.store.objects import check_writing, open_objects
 from tests.conftest import free_port
 
 KEY = "instances/ab/abcdef.dcm"
@@ -120,6 +120,21 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in (tmp_path / "objects").rglob("*") if path.is_file()] == ["first.dcm"]
+
+
+def test_a_folder_that_can_be_read_and_not_written_is_noticed(tmp_path: Path) -> None:
+    store = open_objects("", tmp_path, 0, LIMIT)
+    check_writing(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        store.check()
+        with pytest.raises(ResourcesError, match="cannot be written: File too large"):
+            check_writing(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    check_writing(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_is_flushed_also_by_who_finds_it_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,23 +1,26 @@
 /* Loaded before the C library: calls that would change files below $FAILING_FOLDER fail while $FAILING_FLAG exists,
- * which holds "<errno> <percent of the calls>". What is only read goes on, as from a disk that has become read-only. */
+ * which holds "<errno> <percent of the calls>". What is only read goes on, as from a disk that has become read-only.
+ * $FAILING_COUNT is a file of three 64-bit numbers: the calls so far, the number of one that fails, and its errno. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-static int real_open(const char *path) {
+static int real_open(const char *path, int flags) {
     static int (*next)(const char *, int, ...);
     if (!next) next = dlsym(RTLD_NEXT, "open64");
-    return next(path, O_RDONLY | O_CLOEXEC);
+    return next(path, flags | O_CLOEXEC);
 }
 
 static int below(const char *path) {
@@ -25,13 +28,29 @@ static int below(const char *path) {
     return folder && path && !strncmp(path, folder, strlen(folder));
 }
 
+/* The error of a call that was chosen by its number, 0 of any other. */
+static int error_of_chosen(void) {
+    static int64_t *count;
+    const char *path = getenv("FAILING_COUNT");
+    int file, saved = errno;
+    if (path && !count && (file = real_open(path, O_RDWR)) >= 0) {
+        void *memory = mmap(NULL, 3 * sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (memory != MAP_FAILED) count = memory;
+        close(file);
+    }
+    errno = saved;
+    return count && __atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST) == count[1] ? (int)count[2] : 0;
+}
+
 /* The error that this call fails with, 0 for none. */
 static int error_now(void) {
+    int chosen = error_of_chosen();
+    if (chosen) return chosen;
     const char *flag = getenv("FAILING_FLAG");
     int number = 0, percent = 100, file, saved = errno;
     char text[32];
     ssize_t length;
-    if (!flag || (file = real_open(flag)) < 0) { errno = saved; return 0; }
+    if (!flag || (file = real_open(flag, O_RDONLY)) < 0) { errno = saved; return 0; }
     length = read(file, text, sizeof text - 1);
     close(file);
     errno = saved;

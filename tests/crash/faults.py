@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,10 @@ OUT_OF_RESOURCES = 0xA700
 FAULT_S = 3.0
 BACKLOG = 6
 """Images that may wait for their verdict: what waits before an image is no part of the recovery."""
+UNREADY_S = 10.0
+"""After this time at the latest a node says that no image can be judged: a check may hang for 5 s."""
+READY_S = 10.0
+"""For this time at most it says so when images are judged again: the pause between two test images."""
 ALL = os.environ.get("FAULTS") == "all"
 """As ``make faults`` says; else only the quick ones run."""
 
@@ -55,31 +60,45 @@ def at_work(
     environment: Mapping[str, str] | None = None,
     roles: Sequence[str] = ("all",),
 ) -> Station:
-    """A node that has reported its first image, with little waiting."""
+    """A node that has reported its first image, with little waiting; from now on its readiness is watched."""
     station = Station(folder, samples, webhook, environment, roles=roles)
     station.limit_backlog(BACKLOG)
     station.next_report_s()
+    wait_until(station.node.is_ready, LIMIT_S, "the node is ready")
+    station.readiness.start()
     return station
 
 
 def wait_for_refusal(station: Station, times: int = 1) -> None:
-    """Until the sender was told so often that the node is out of resources."""
+    """Until the sender was told so often that the node is out of resources, and the node says that it is not ready."""
+    began = time.monotonic()
     station.scanner.may_send = lambda: True
     before = station.scanner.refused[OUT_OF_RESOURCES]
     wait_until(lambda: station.scanner.refused[OUT_OF_RESOURCES] >= before + times, LIMIT_S, "the sender is told")
     station.limit_backlog(BACKLOG)
+    wait_until(lambda: station.readiness.first_no_s(began) is not None, UNREADY_S, "the node says that it is not ready")
+    assert (station.readiness.first_no_s(began) or 0.0) <= UNREADY_S
 
 
-def check(station: Station, record: Record) -> None:
-    """After the fault: measure until a fresh image is reported, then compare what was promised with what came."""
+def check(station: Station, record: Record, *, judged: bool = False) -> None:
+    """After the fault: measure until a fresh image is reported, then compare what was promised with what came.
+
+    ``judged`` if images were judged during the fault, too: then the node has been ready all the time.
+    """
+    ended = time.monotonic()
     record("recovery_s", round(station.next_report_s(), 1))
-    wait_until(station.node.is_ready, LIMIT_S, "the node says that it is ready")
+    reported = time.monotonic()
+    wait_until(station.node.is_ready, READY_S, "the node says that it is ready")
     count(station, record)
+    record("ready_again_s", round(station.readiness.ready_for_good_s(ended), 1))
+    assert (station.readiness.unready_s() == 0.0) is judged
+    assert station.readiness.ready_for_good_s(reported) <= READY_S
 
 
 def count(station: Station, record: Record) -> None:
-    """Compare what was promised with what came."""
+    """Compare what was promised with what came, and say for how long the node was not ready."""
     counts = station.finish()
     for name, value in counts.items():
         record(name, value)
+    record("unready_s", round(station.readiness.unready_s(), 1))
     assert {name: counts[name] for name in SOUND} == SOUND

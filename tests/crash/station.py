@@ -23,6 +23,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 
 from miqa_node.receive.contexts import VERIFICATION
 from tests.conftest import free_port
+from tests.crash.readiness import ReadinessWatch
 from tests.unit.deliver.receiver import Receiver, secret_file
 from tests.waiting import wait_until
 
@@ -268,6 +269,7 @@ class Station:
         self.node = Node(folder, self.pacs.port, environment, roles)
         self.scanner = Scanner(self.node.dicom_port, *images(samples))
         self.scanner.start()
+        self.readiness = ReadinessWatch(self.node.is_ready)
         STATIONS.append(self)
 
     def waiting(self) -> int:
@@ -296,6 +298,7 @@ class Station:
 
     def close(self) -> None:
         """Stop all of it; again, if that was done."""
+        self.readiness.stop()
         self.scanner.stop()
         self.node.close()
         self.pacs.close()

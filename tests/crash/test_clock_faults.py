@@ -32,4 +32,4 @@ def test_a_clock_that_is_set(
     time.sleep(FAULT_S)
     station.pacs.answer = lambda: 0x0000
     assert waiting
-    check(station, record_property)
+    check(station, record_property, judged=True)

@@ -8,13 +8,33 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, only_with_all, shim, wait_for_refusal
+from tests.crash.faults import (
+    ALL,
+    FAULT_S,
+    OUT_OF_RESOURCES,
+    Record,
+    at_work,
+    check,
+    count,
+    marks,
+    only_with_all,
+    shim,
+    wait_for_refusal,
+)
+from tests.crash.station import LIMIT_S, Station, events_about
 from tests.unit.deliver.receiver import Receiver
+from tests.waiting import wait_until
 
 SOME_PERCENT = 15
+CALM_S = 0.3
+"""Without a write for this time, an image is on its way no more."""
+LATER_STEP = 7
 
 pytestmark = marks
 
@@ -45,13 +65,14 @@ def test_a_full_disk(
 
 
 @pytest.fixture
-def failing(tmp_path: Path) -> dict[str, str]:
+def failing(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Environment of a node whose writes below its data directory fail while the file ``flag`` exists."""
-    return {
+    yield {
         "LD_PRELOAD": shim("failing_disk.c", tmp_path),
         "FAILING_FOLDER": str(tmp_path / "data"),
         "FAILING_FLAG": str(tmp_path / "flag"),
     }
+    (tmp_path / "flag").unlink(missing_ok=True)  # a node stops in order only when its disk works
 
 
 @only_with_all
@@ -80,3 +101,64 @@ def test_a_disk_of_which_some_writes_fail(
     time.sleep(FAULT_S)
     flag.unlink()
     check(station, record_property)
+
+
+@pytest.fixture
+def calls(tmp_path: Path, failing: dict[str, str]) -> NDArray[np.int64]:
+    """Shared with the node: its writing calls so far, the number of one that fails, and the error of that one."""
+    numbers = np.memmap(tmp_path / "count", np.int64, "w+", shape=(3,))
+    failing["FAILING_COUNT"] = str(tmp_path / "count")
+    return numbers
+
+
+@only_with_all
+def test_a_disk_on_which_one_write_of_each_image_fails(
+    tmp_path: Path,
+    samples: Path,
+    webhook: Receiver,
+    record_property: Record,
+    failing: dict[str, str],
+    calls: NDArray[np.int64],
+) -> None:
+    """Of the first image the first call fails, of the second one the second, until each of receiving one has failed;
+    then every LATER_STEP-th, to the last of its way."""
+    station = at_work(tmp_path, samples, webhook, failing)
+    station.readiness.stop()  # it causes writes of its own
+    station.scanner.may_send = lambda: False
+    wait_until(lambda: station.waiting() == 0 and _is_calm(calls), LIMIT_S, "the node is idle")
+    calls[2] = errno.ENOSPC
+    number, failed = 1, 0
+    while (until := _one_image(station, calls, fails=number)).end >= number:
+        number += 1 if number <= until.answer else LATER_STEP
+        failed += 1
+    record_property("failed_calls", failed)
+    record_property("last_call", number)
+    assert set(station.scanner.refused) == {OUT_OF_RESOURCES}
+    count(station, record_property)
+
+
+class CallsUntil(NamedTuple):
+    """How many calls there were until an image was answered with success, and until its results were out."""
+
+    answer: int
+    end: int
+
+
+def _one_image(station: Station, calls: NDArray[np.int64], fails: int) -> CallsUntil:
+    """Send one image while the call with this number fails, and wait until all of its results are out."""
+    one_more = len(station.scanner.answered) + 1
+    calls[:2] = 0, fails
+    station.scanner.may_send = lambda: len(station.scanner.answered) < one_more
+    wait_until(lambda: len(station.scanner.answered) == one_more, LIMIT_S, "the image is taken")
+    answer = int(calls[0])
+    uid = station.scanner.answered[-1]
+    wait_until(lambda: uid in station.pacs.reports and uid in events_about(station.told), LIMIT_S, "it is reported")
+    wait_until(lambda: _is_calm(calls), LIMIT_S, "the node is idle")
+    return CallsUntil(answer, int(calls[0]))
+
+
+def _is_calm(calls: NDArray[np.int64]) -> bool:
+    """Whether the node writes nothing for a moment."""
+    before = int(calls[0])
+    time.sleep(CALM_S)
+    return int(calls[0]) == before

@@ -52,7 +52,7 @@ def test_a_destination_that_is(
         station.pacs = Pacs(before.port)
         station.pacs.files, station.pacs.reports, station.pacs.times = before.files, before.reports, before.times
     station.pacs.answer = lambda: 0x0000
-    check(station, record_property)
+    check(station, record_property, judged=True)
 
 
 def _silence() -> int:
@@ -75,7 +75,7 @@ def test_a_destination_that_takes_objects_but_is(
     time.sleep(FAULT_S)
     assert during
     station.pacs.answer = lambda: 0x0000
-    check(station, record_property)
+    check(station, record_property, judged=True)
 
 
 def _slow() -> int:

@@ -42,7 +42,7 @@ def test_three_roles_that_start_at_once_on_an_empty_database(
     began = time.monotonic()
     station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
     record_property("first_report_s", round(time.monotonic() - began, 1))
-    check(station, record_property)
+    check(station, record_property, judged=True)
 
 
 def test_two_workers_that_start_at_once_on_an_empty_database(
@@ -52,7 +52,9 @@ def test_two_workers_that_start_at_once_on_an_empty_database(
     with closing(_another_worker(station, environment)) as another:
         station.limit_backlog(BACKLOG)
         wait_until(another.is_ready, LIMIT_S, "the other worker is ready")
-        check(station, record_property)
+        wait_until(station.node.is_ready, LIMIT_S, "the first one is, too")
+        station.readiness.start()
+        check(station, record_property, judged=True)
 
 
 def test_a_machine_that_is_lost_for_ever_while_it_judges(
@@ -62,6 +64,7 @@ def test_a_machine_that_is_lost_for_ever_while_it_judges(
     station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
     with closing(_another_worker(station, environment)) as another:
         wait_until(another.is_ready, LIMIT_S, "the other worker is ready")
+        station.readiness.is_ready = another.is_ready
         station.next_answer()
         began, promised = time.monotonic(), set(station.scanner.answered)
         station.node.lose("work")
@@ -71,6 +74,7 @@ def test_a_machine_that_is_lost_for_ever_while_it_judges(
         record_property("taken_over_s", round(taken_over_s, 1))
         assert taken_over_s < DEAD_AFTER_S + MARGIN_S
         count(station, record_property)
+        assert station.readiness.unready_s() == 0.0
 
 
 def _another_worker(station: Station, environment: Mapping[str, str]) -> Node:
@@ -86,7 +90,7 @@ def test_a_second_process_of_the_same_name(
     other = Node(tmp_path / "other", station.pacs.port, environment)
     assert other.process.wait(timeout=120) != 0
     assert "Another process already works as" in (tmp_path / "other" / "node.log").read_text("utf-8")
-    check(station, record_property)
+    check(station, record_property, judged=True)
 
 
 @pytest.fixture
@@ -155,11 +159,13 @@ def test_two_versions_beside_each_other(
         record_property("earlier", commit)
         later = Node(tmp_path, station.pacs.port, environment | {"MIQA_NODE__NAME": "later", "PYTHONPATH": ""})
         wait_until(later.is_ready, LIMIT_S, "the present version is ready")
+        earlier, station.node = station.node, later
+        station.readiness.is_ready = later.is_ready
         for _ in range(5):  # the earlier one still receives, both judge
             station.next_report_s()
-        station.node.kill()
-        station.scanner.port, station.node = later.dicom_port, later
-        check(station, record_property)
+        earlier.kill()
+        station.scanner.port = later.dicom_port
+        check(station, record_property, judged=True)
 
 
 def _last_of_another_schema() -> str | None:

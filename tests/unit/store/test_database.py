@@ -148,3 +148,32 @@ def test_a_connection_that_became_read_only_is_opened_anew(tmp_path: Path) -> No
     with database.begin() as transaction:
         transaction.exec_driver_sql("INSERT INTO t VALUES (1)")
     database.close()
+
+
+def test_a_database_that_can_only_be_read_is_not_ready(database_url: str) -> None:
+    """As a standby, or a PostgreSQL whose disk is full."""
+    database = Database(database_url, pool_size=1)
+    database.migrate()
+    database.check_writing()
+    with database.engine.connect() as connection:
+        only_read = "PRAGMA query_only = ON" if database.is_sqlite else "SET default_transaction_read_only = on"
+        connection.exec_driver_sql(only_read)
+        connection.commit()
+    database.check()
+    with pytest.raises(ResourcesError):
+        database.check_writing()
+    database.close()
+
+
+def test_a_connection_that_met_a_full_disk_is_opened_anew(tmp_path: Path) -> None:
+    """The queue's library repeats only what failed together with its connection, and gives a job up otherwise."""
+    database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}", pool_size=1)
+    with database.begin() as transaction:
+        transaction.exec_driver_sql("CREATE TABLE t (a BLOB)")
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no more than there are; of this connection alone
+    with pytest.raises(ResourcesError, match="disk is full"), database.begin() as transaction:
+        transaction.exec_driver_sql("INSERT INTO t VALUES (zeroblob(100000))")
+    with database.begin() as transaction:
+        transaction.exec_driver_sql("INSERT INTO t VALUES (zeroblob(100000))")
+    database.close()
