@@ -31,6 +31,7 @@ from miqa_node.store.database import Database
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
+os.environ["MIQA_RETENTION__ENABLED"] = "false"  # else new nodes remove originals if this machine's disk is nearly full
 KINDS_OF_DATABASE = ("sqlite", pytest.param("postgresql", marks=pytest.mark.peers))
 
 

@@ -32,11 +32,12 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
     with opened(config, data_dir) as database, database.begin() as transaction:
         rows = retention.holdings(transaction, limits_of(settings), datetime.now(UTC))
         days = upkeep.days_until_full(transaction, settings.node.name, settings.store.min_free_bytes)
+        is_on = retention.is_on(transaction, settings.retention.enabled)
     space = objects_of(settings).space()
     if as_json:
         print_json(
             {
-                "enabled": settings.retention.enabled,
+                "enabled": is_on,
                 "groups": [{**asdict(row), "group": row.group.value} for row in rows],
                 "free_bytes": None if space is None else space.free_bytes,
                 "total_bytes": None if space is None else space.total_bytes,
@@ -54,7 +55,7 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
         print_line(f"free: {_mib(space.free_bytes)} of {_mib(space.total_bytes)} MiB ({space.free_percent:.0f} %)")
     if days < float("inf"):
         print_line(f"full in {days:.0f} days if the trend of the last week goes on")
-    if not settings.retention.enabled:
+    if not is_on:
         print_line("Retention is off and removes nothing. Switch it on with retention.enabled = true.")
 
 

@@ -6,7 +6,7 @@ import os
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
@@ -82,7 +82,7 @@ class WorkSettings(SettingsTable):
 class RetentionSettings(SettingsTable):
     """Table ``[retention]``."""
 
-    enabled: bool
+    enabled: bool | Literal["new"]
     accepted_days: Days
     flagged_days: Days
     artifacts_days: Days

@@ -58,6 +58,13 @@ class Holding:
     due_bytes: int
 
 
+def is_on(transaction: Transaction, enabled: bool | str) -> bool:
+    """Whether originals are removed: what ``retention.enabled`` says; for "new", whether the database began empty."""
+    if isinstance(enabled, bool):
+        return enabled
+    return bool(transaction.execute(sa.select(t.origin.c.began_empty)).scalar())
+
+
 def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list[Holding]:
     """All stored originals by group, in the order of :class:`RetentionGroup`."""
     group, due = _group(), sa.and_(*_is_free(), _is_old(limits, now))

@@ -55,6 +55,7 @@ class Retention(RegularWork):
         self._rules = settings.retention
         self._turn = threading.Lock()
         self._shards = cycle(upkeep.shards())
+        self._on: bool | None = None
         self._reported_at = self._swept_at = datetime.min.replace(tzinfo=UTC)
 
     def look(self) -> None:
@@ -62,7 +63,7 @@ class Retention(RegularWork):
         now = datetime.now(UTC)
         self._watch_disk(now)
         self._delete_marked()  # including erasures, and objects marked before retention was switched off
-        if not self._rules.enabled:
+        if not self._is_on():
             if now - self._reported_at >= REPORT_INTERVAL:
                 self._reported_at = now
                 self._report(now)
@@ -80,7 +81,7 @@ class Retention(RegularWork):
 
     def reclaim(self) -> bool:
         """Free space now, because an image waits for it; False if retention is off or there is enough space."""
-        if not (self._rules.enabled and self._is_short(self._objects.space())):
+        if not (self._is_short(self._objects.space()) and self._is_on()):
             return False
         until = time.monotonic() + RECLAIM_S
         if self._turn.acquire(timeout=RECLAIM_S):  # the thread may be at it, and its work frees space, too
@@ -89,6 +90,13 @@ class Retention(RegularWork):
             finally:
                 self._turn.release()
         return True
+
+    def _is_on(self) -> bool:
+        if self._on is None:
+            with self._database.begin() as transaction:
+                self._on = retention.is_on(transaction, self._rules.enabled)
+            log.info("retention", removes=self._on, enabled=self._rules.enabled)
+        return self._on
 
     def _space_needed(self) -> float:
         """Free bytes that retention aims for; 0 if the disk is not limited."""

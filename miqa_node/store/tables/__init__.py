@@ -50,7 +50,7 @@ from miqa_node.store.tables.notices import notice_preferences, notices
 from miqa_node.store.tables.operations import destination_checks, destination_holds, senders
 from miqa_node.store.tables.processes import activations, compatibility, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
-from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds
+from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds, origin
 from miqa_node.store.tables.worklist import decisions, saved_views, worklist, worklist_events, worklist_facets
 
 __all__ = [
@@ -94,6 +94,7 @@ __all__ = [
     "metadata",
     "notice_preferences",
     "notices",
+    "origin",
     "phantom_series",
     "reader_studies",
     "reader_study_images",

@@ -46,3 +46,6 @@ disk_samples = sa.Table(
     sa.Column("total_bytes", sa.BigInteger, nullable=False),
     sa.Column("free_bytes", sa.BigInteger, nullable=False),
 )
+
+# One row: whether no image had been received when this table was made (setting retention.enabled).
+origin = sa.Table("origin", metadata, sa.Column("began_empty", sa.Boolean, primary_key=True))

@@ -33,6 +33,7 @@ from miqa_node.store.retention import AgeLimits
 from miqa_node.work import retention as work_retention
 from miqa_node.work.retention import Retention
 from tests.unit.store.making import NOW, digest, header, received, study
+from tests.unit.store.test_migrations import migrate
 
 LIMITS = AgeLimits(accepted=30, flagged=365)
 LATER = NOW + timedelta(days=31)
@@ -414,3 +415,21 @@ def test_a_sender_waits_a_limited_time_for_retention_that_is_at_work(
         assert work.reclaim() is True
     assert 0.3 <= time.monotonic() - begin < 5.0
     assert work.reclaim() is True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("held_images", "enabled", "goes"),
+    [(False, "new", True), (False, False, False), (True, "new", False), (True, True, True)],
+)
+def test_originals_go_unasked_only_where_the_database_began_empty(
+    shelf: Shelf, held_images: bool, enabled: bool | str, goes: bool
+) -> None:
+    of = shelf.decide(1)
+    if held_images:
+        migrate(shelf.database, "0041")
+        migrate(shelf.database, "head")
+    rules = {"enabled": enabled, "accepted_days": 1, "min_free_percent": 0.0}
+    settings = load_settings(node={"data_dir": shelf.folder}, store={"min_free_bytes": 0}, retention=rules)
+    Retention(shelf.database, shelf.objects, settings).look()
+    assert shelf.has(of) == [not goes]
