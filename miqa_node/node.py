@@ -54,7 +54,8 @@ from miqa_node.store import shadows
 from miqa_node.store.acquisition_rules import acquisition_rules
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.database import DELIVERIES
+from miqa_node.store.database import ARRIVALS, DELIVERIES
+from miqa_node.store.listening import CommitListener
 from miqa_node.store.objects import check_writing
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
@@ -255,7 +256,7 @@ class Node:
             self._start_work()
             watch = DestinationWatch(self.database, self.destinations, self._lanes.snapshot, self.settings)
             asking = ArchiveWatch(self.database, self._archives, self.settings)
-            for part in (self._lanes, watch, self._retention, asking):
+            for part in (self._lanes, watch, self._retention, asking, CommitListener(self.database)):
                 begin(part.start, part.stop)
                 self._supervisor.watch(part.threads)
             self.database.on_commit(DELIVERIES, self._lanes.wake)
@@ -285,12 +286,14 @@ class Node:
         begin(lambda: self._worker.start(stages, (monthly,), way.give_up), self._worker.stop)
         self._supervisor.watch(self._worker.threads)
         work = self.settings.work
+        series_watch = SeriesWatch(self.database, self._queue, work)
+        self.database.on_commit(ARRIVALS, series_watch.wake)
         parts: list[RegularWork | RollCall] = [
             AnalysisCounter(self.database, self.settings.analysis),
             RollCall(
                 self.database, self.settings.node.name, work, self._worker.running, _longest_pause_s(self.settings)
             ),
-            SeriesWatch(self.database, self._queue, work),
+            series_watch,
             StudyWatch(self.database, self._announcer),
             AmendmentWatch(self._amendments),
             ResultIndexing(self.database, self.objects),

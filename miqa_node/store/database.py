@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum, auto
 from functools import cache
+from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -22,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.settings import share_dir
+from miqa_node.store.bells import Bells
 from miqa_node.store.tables import compatibility, metadata
 
 log = structlog.get_logger(__name__)
@@ -44,8 +47,10 @@ DEAD_PEER_MS = 30_000
 """Time after which a PostgreSQL without acknowledgements counts as gone: a machine without power closes no
 connections."""
 
-JOBS, DELIVERIES = "jobs", "deliveries"
-"""Topics of :func:`announce`."""
+JOBS, REASSESSMENTS, DELIVERIES, ARRIVALS = TOPICS = "jobs", "reassessments", "deliveries", "arrivals"
+"""Topics of :func:`announce`; an arrival is that of the first instance of a series."""
+CHANNEL = "miqa"
+"""PostgreSQL channel of the announcements."""
 
 _ANNOUNCED = "announced"
 
@@ -60,6 +65,9 @@ class Database:
             self.url = self.url.set(drivername="postgresql+psycopg")
             self.url = self.url.update_query_dict({**_patience(), **self.url.query})
         self.engine = self._open(pool_size)
+        self.source = uuid.uuid4().hex
+        """Names the announcements of this process to others."""
+        self.bells = Bells(Path(self.url.database)) if self.is_sqlite and self.url.database else None
         self._hearing: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
@@ -98,18 +106,31 @@ class Database:
                 connection.info.pop(_ANNOUNCED, None)
                 yield connection
                 announced: set[str] = connection.info.pop(_ANNOUNCED, set())
+                if announced and not self.is_sqlite:
+                    _notify(connection, [f"{self.source} {topic}" for topic in sorted(announced)])
         except sa.exc.TimeoutError as error:
             raise ResourcesError("All connections to the database are in use (store.pool_size).") from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
                 raise  # a fault of the node, which waiting does not cure
             raise ResourcesError(f"The database did not answer: {_first_line(error)}") from error
-        for hear in [hear for topic in announced for hear in self._hearing[topic]]:
-            hear()
+        for topic in announced:
+            self.hear(topic)
+            if self.bells is not None:
+                self.bells.ring(topic)
 
     def on_commit(self, topic: str, hear: Callable[[], None]) -> None:
-        """Call ``hear`` after each commit of this process that announced the topic; other processes must be polled."""
+        """Call ``hear`` after each commit that announced the topic.
+
+        Those of other processes are heard while a :class:`~miqa_node.store.listening.CommitListener` runs. Some may be
+        missed, so whoever waits must poll from time to time.
+        """
         self._hearing[topic].append(hear)
+
+    def hear(self, topic: str) -> None:
+        """A commit announced the topic."""
+        for hear in self._hearing[topic]:
+            hear()
 
     def migrate(self) -> None:
         """Bring the schema to the newest version; safe to call at every start and by several processes at once."""
@@ -184,7 +205,7 @@ def _contracted(connection: sa.Connection) -> str:
 
 
 def announce(transaction: Transaction, topic: str) -> None:
-    """Notify listeners of the topic in this process once the transaction is committed."""
+    """Notify listeners of the topic, in all processes, once the transaction is committed."""
     transaction.info.setdefault(_ANNOUNCED, set()).add(topic)
 
 
@@ -222,6 +243,12 @@ def _empty_tables() -> bytes:
         copied: bytes = connection.driver_connection.serialize()  # type: ignore[union-attr]  # of sqlite3
     database.close()
     return copied
+
+
+def _notify(connection: sa.Connection, messages: Sequence[str]) -> None:
+    """PostgreSQL delivers the messages to listening processes if and when the transaction is committed."""
+    calls = [sa.func.pg_notify(CHANNEL, message) for message in messages]
+    connection.execute(sa.select(*calls))
 
 
 def _patience() -> dict[str, str]:

@@ -12,7 +12,7 @@ from miqa_node.domain.delivery import SR, ResultKind, ResultObject
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Disposition
 from miqa_node.store import documents
-from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.database import ARRIVALS, Transaction, announce, insert_or_ignore
 from miqa_node.store.tables import assessments, dispositions, instances, results, series
 
 
@@ -25,7 +25,9 @@ def arrive(transaction: Transaction, header: Header, now: datetime) -> None:
         "arrived_at": now,
         "pending": True,
     }
-    if not insert_or_ignore(transaction, series, row):
+    if insert_or_ignore(transaction, series, row):
+        announce(transaction, ARRIVALS)
+    else:
         transaction.execute(
             sa.update(series)
             .where(series.c.series_instance_uid == header.series_instance_uid)

@@ -1,6 +1,6 @@
-"""Wakes the polling thread of a queue when this process adds or finishes a job, so polls can be rare.
+"""Wakes the polling thread of a queue when a process adds a job or this one finishes one, so polls can be rare.
 
-DBOS Transact polls its queues and offers no wake-up. Its poll waits on its stop event; here, for one queue, an event
+DBOS Transact polls its queues and offers no wake-up. Its poll waits on its stop event; here, for some queues, an event
 that also ends the wait replaces it. If a later version is built differently, only the normal polling remains.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -23,9 +23,11 @@ _EXPECTED = ("stop_event", "dbos", "queue")
 
 
 class JobAlarm:
-    """Shortens the pauses between the polls of one queue."""
+    """Decides how long the polls of one queue pause: until it rings, or for a time without a ring."""
 
-    def __init__(self) -> None:
+    def __init__(self, least_interval_s: float = 0.0) -> None:
+        """``least_interval_s`` replaces a shorter interval of the queue."""
+        self._least_interval_s = least_interval_s
         self._ringing, self._ending = threading.Event(), threading.Event()
         self.pause_s = FIRST_PAUSE_S
         """Longest duration of the next wait without a ring."""
@@ -45,6 +47,7 @@ class JobAlarm:
         """Wait for a ring or for the current pause, at most the interval; return whether ``stopping`` is set."""
         self.polls += 1
         if not stopping.is_set():
+            interval_s = max(interval_s, self._least_interval_s)
             pause_s = min(self.pause_s, interval_s)
             if self._ringing.wait(pause_s):
                 self._ringing.clear()
@@ -70,15 +73,15 @@ class _StopOrAlarm:
 _poll: Callable[..., None] = _queue.queue_worker_thread
 
 
-def attach(alarm: JobAlarm, queue_name: str) -> bool:
-    """Let the threads that poll this queue wait with the alarm from now on; False if that is not possible."""
+def attach(alarms: Mapping[str, JobAlarm]) -> bool:
+    """Let the threads that poll these queues wait with their alarms from now on; False if that is not possible."""
     if tuple(inspect.signature(_poll).parameters) != _EXPECTED:
         log.warning("jobs are only polled for: the queue's library has changed")
         return False
 
     def poll(stop_event: threading.Event, dbos: Any, queue: Any) -> None:
-        event = _StopOrAlarm(stop_event, alarm) if queue.name == queue_name else stop_event
-        _poll(event, dbos, queue)
+        alarm = alarms.get(queue.name)
+        _poll(stop_event if alarm is None else _StopOrAlarm(stop_event, alarm), dbos, queue)
 
     _queue.queue_worker_thread = poll
     return True

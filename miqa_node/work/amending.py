@@ -5,11 +5,11 @@ from __future__ import annotations
 from miqa_node.conclusion.amendment import Amendments
 from miqa_node.work.regular import RegularWork
 
-LOOK_INTERVAL_S = 1.0
+LOOK_INTERVAL_S = 2.0
 
 
 class AmendmentWatch(RegularWork):
-    """A thread that polls once a second."""
+    """A thread that polls every two seconds."""
 
     def __init__(self, amendments: Amendments) -> None:
         super().__init__("amendment-watch", LOOK_INTERVAL_S, "decisions wait to be reported")

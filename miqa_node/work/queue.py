@@ -19,12 +19,13 @@ from typing import IO, Any
 import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, StepOptions
 from dbos import error as queue_errors
+from dbos._utils import INTERNAL_QUEUE_NAME
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import SettingsError
 from miqa_node.observe.traces import span
 from miqa_node.settings import WorkSettings
-from miqa_node.store.database import JOBS, Database, announce
+from miqa_node.store.database import JOBS, REASSESSMENTS, Database, announce
 from miqa_node.work.alarm import JobAlarm, attach
 from miqa_node.work.lease import NameLease
 from miqa_node.work.patience import limit_pauses
@@ -56,6 +57,8 @@ REASSESS_PREFIX = "reassess:"
 """Prefix of the identifiers of jobs that judge an image again."""
 FRESH_LOOK_S = 1.0
 """Interval at which such a job checks whether new images still wait."""
+INTERNAL_LOOK_S = 10.0
+"""Interval of the polls of the library's own queue, which takes scheduled work only."""
 ASSESS_JOB = "assess-instance"
 
 SHUTDOWN_GRACE_S = 20
@@ -81,14 +84,15 @@ class DurableQueue:
 
     def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
         """Enqueue the job within the caller's transaction."""
+        announce(connection, JOBS)
         self._enqueue(connection, IMAGE_QUEUE, f"assess:{digest}:{self._version()}", digest, sender or NO_SENDER)
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
         """Enqueue the job for an image to be judged again; its generation makes the job's id different."""
+        announce(connection, REASSESSMENTS)
         self._enqueue(connection, REASSESS_QUEUE, f"{REASSESS_PREFIX}{digest}:{generation}", digest)
 
     def _enqueue(self, connection: Any, queue: str, job: str, digest: InstanceDigest, sender: str = "") -> None:
-        announce(connection, JOBS)
         options: EnqueueOptions = {
             "queue_name": queue,
             "workflow_name": ASSESS_JOB,
@@ -131,7 +135,7 @@ class Worker:
         self._lease = NameLease(database, name, settings)
         self._stopping = threading.Event()
         self._running: set[str] = set()
-        self._alarm = JobAlarm()
+        self._alarms = {name: JobAlarm() for name in (IMAGE_QUEUE, REASSESS_QUEUE)}
         self.threads: tuple[QueueThreads, ...] = ()
 
     def start(
@@ -152,12 +156,13 @@ class Worker:
         DBOS(config=self._config())
         self._register(stages, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
-        counts_polls = attach(self._alarm, IMAGE_QUEUE)
+        counts_polls = attach({**self._alarms, INTERNAL_QUEUE_NAME: JobAlarm(INTERNAL_LOOK_S)})
         limit_pauses()
-        self._database.on_commit(JOBS, self._alarm.ring)
+        for topic, name in ((JOBS, IMAGE_QUEUE), (REASSESSMENTS, REASSESS_QUEUE)):
+            self._database.on_commit(topic, self._alarms[name].ring)
         DBOS.listen_queues([IMAGE_QUEUE, EARLIER_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
         DBOS.launch()
-        polls = (lambda: self._alarm.polls) if counts_polls else itertools.count().__next__
+        polls = (lambda: self._alarms[IMAGE_QUEUE].polls) if counts_polls else itertools.count().__next__
         self.threads = (QueueThreads(polls, self._database.check),)
         jobs_per_sender = JOBS_PER_WORKER * self._settings.worker_processes
         DBOS.register_queue(
@@ -174,7 +179,7 @@ class Worker:
             REASSESS_QUEUE,
             worker_concurrency=1,
             limiter={"limit": self._settings.reassess_per_minute, "period": 60.0},
-            polling_interval_sec=FRESH_LOOK_S,
+            polling_interval_sec=max(FRESH_LOOK_S, self._settings.poll_interval_s),
             on_conflict="always_update",
         )
         for schedule, workflow in scheduled:
@@ -220,7 +225,7 @@ class Worker:
                     stages.run(InstanceDigest(digest))
             finally:
                 self._running.discard(job)
-                self._alarm.ring_at_end()
+                self._alarms[REASSESS_QUEUE if job.startswith(REASSESS_PREFIX) else IMAGE_QUEUE].ring_at_end()
 
     def _wait_for_new_images(self) -> None:
         """Wait until no new image is waiting: images that are judged again come after them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 
 import structlog
@@ -20,25 +21,34 @@ class RegularWork(ABC):
 
         Work in batches may take longer if it reports each batch by ``self._thread.beat()``.
         """
-        self._interval_s, self._waits = interval_s, waits
+        self._pause_s, self._waits = interval_s, waits
+        self._awake = threading.Event()
         self._thread = SteadyThread(name, self._run, stuck_after_s)
         self._stopping = self._thread.stopping
         self.threads = (self._thread,)
 
     def start(self) -> None:
         """Start the thread."""
+        self._awake.clear()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop; the next poll in any process resumes unfinished work."""
+        self._stopping.set()
+        self._awake.set()
         self._thread.stop()
+
+    def wake(self) -> None:
+        """Let the thread work now."""
+        self._awake.set()
 
     @abstractmethod
     def look(self) -> object:
         """Do the due work."""
 
     def _run(self) -> None:
-        while self._thread.goes_on(self._interval_s):
+        while self._thread.goes_on(self._pause_s, self._awake):
+            self._awake.clear()
             try:
                 self.look()
             except ResourcesError as error:

@@ -17,11 +17,13 @@ from miqa_node.units.base import installed
 from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 1.0
+IDLE_INTERVAL_S = 5.0
+"""While no series waits: the first instance of one wakes the thread."""
 STUCK_AFTER_S = 300.0
 
 
 class SeriesWatch(RegularWork):
-    """A thread that polls once a second."""
+    """A thread that polls once a second while series wait."""
 
     def __init__(self, database: Database, queue: JobQueue, settings: WorkSettings) -> None:
         super().__init__("series-watch", LOOK_INTERVAL_S, "series wait for the database", STUCK_AFTER_S)
@@ -33,7 +35,9 @@ class SeriesWatch(RegularWork):
         """Enqueue the jobs of all due series; return their number."""
         with self._database.begin() as transaction:
             if not series.any_pending(transaction):
+                self._pause_s = IDLE_INTERVAL_S
                 return 0
+            self._pause_s = LOOK_INTERVAL_S
             due = series.take_due(transaction, self._quiet_s, datetime.now(UTC))
             for digest in due:
                 self._queue.enqueue_assess(transaction, digest)

@@ -8,12 +8,12 @@ from miqa_node.store.announcements import Announcer
 from miqa_node.store.database import Database
 from miqa_node.work.regular import RegularWork
 
-LOOK_INTERVAL_S = 1.0
+LOOK_INTERVAL_S = 2.0
 STUCK_AFTER_S = 300.0
 
 
 class StudyWatch(RegularWork):
-    """A thread that polls once a second."""
+    """A thread that polls every two seconds."""
 
     def __init__(self, database: Database, announcer: Announcer) -> None:
         super().__init__("study-watch", LOOK_INTERVAL_S, "announcements wait for the database", STUCK_AFTER_S)
