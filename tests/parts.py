@@ -27,6 +27,7 @@ from miqa_node.report import ReportSettings
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.deliveries import result_of
 from miqa_node.store.tables import results
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.units.image import judge_here
@@ -35,7 +36,7 @@ from miqa_node.units.image import judge_here
 def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
     """All objects made from an instance, by kind."""
     rows = transaction.execute(sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)).all()
-    return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
+    return [result_of(row) for row in rows]
 
 
 def build_pipeline(

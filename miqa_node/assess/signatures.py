@@ -14,8 +14,8 @@ from typing import Any
 
 import structlog
 
-from miqa_node.assess.card import CARD_NAME, SIGNATURE_NAME, read_sections
-from miqa_node.assess.package_checks import package_label, sha256_of
+from miqa_node.assess.card import CARD_NAME, SIGNATURE_NAME, BaseCard, read_sections
+from miqa_node.assess.package_checks import check_files, check_name, package_label, sha256_of
 from miqa_node.errors import ModelPackageError, SignatureError
 from miqa_node.settings import AssessSettings, share_dir
 from miqa_node.signing import Signer, read_signed, verify
@@ -69,6 +69,13 @@ def origin_of(path: Path, trusted_keys: tuple[str, ...]) -> PackageOrigin:
             f"{path.name}: the package is not the one that was signed; restore it, or sign it again."
         )
     return PackageOrigin.TRUSTED if claimed in trusted_keys else PackageOrigin.UNKNOWN
+
+
+def check_folder(folder: Path, card: BaseCard, settings: AssessSettings) -> None:
+    """Refuse a package with a missing or altered file, from an unknown origin, or in a folder of another name."""
+    check_files(folder, card)
+    check_origin(folder, settings)
+    check_name(folder, card)
 
 
 def check_origin(path: Path, settings: AssessSettings) -> None:

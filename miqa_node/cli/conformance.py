@@ -15,6 +15,7 @@ from miqa_node import __version__
 from miqa_node.cli.attribute_tables import attribute_table, content_table
 from miqa_node.cli.example_objects import example_objects
 from miqa_node.deliver.association import DEFAULT_SYNTAXES
+from miqa_node.deliver.commitment import PUSH_MODEL, VERIFICATION
 from miqa_node.deliver.kinds.base import OnWarning
 from miqa_node.deliver.kinds.cstore import NO_COMMITMENT
 from miqa_node.deliver.retrieval import FIND, GET
@@ -32,8 +33,6 @@ from miqa_node.report.seg import LABEL_MAP_CLASS_UID
 from miqa_node.settings import Settings, load_settings
 from miqa_node.web.rest.capabilities import WebResource, web_resources
 
-COMMITMENT = "1.2.840.10008.1.20.1"
-VERIFICATION = "1.2.840.10008.1.1"
 Examples = Mapping[str, Sequence[tuple[Dataset, Dataset]]]
 """Objects with their sources, by kind."""
 NEWER_NAMES = {LABEL_MAP_CLASS_UID: "Label Map Segmentation Storage"}
@@ -65,7 +64,7 @@ def conformance_page() -> str:
         max_per_peer=settings.dicom.max_associations_per_peer,
         lanes=settings.deliver.lane_concurrency,
         verification=VERIFICATION,
-        commitment=COMMITMENT,
+        commitment=PUSH_MODEL,
         plain=", ".join(map(uid_name, PLAIN_SYNTAXES)),
         decoded=_rows((uid_name(uid), f"`{uid}`") for uid in decoded_syntaxes()),
         statuses=_rows(_statuses()),

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from miqa_node.conclusion.deliver import DestinationsFor
+from miqa_node.conclusion.deliver import DestinationsFor, keep
 from miqa_node.domain.delivery import ResultObject
 from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.domain.policy import AUDIT, Disposition
@@ -85,16 +85,7 @@ class Amendments:
             return []  # a slice: the representative image reports its series
         unit, announced = unit_of(instance.header, self._units), _announced(disposition)
         made = amendments(unit, instance, assessment, announced, review, context)
-        keep = context.artifacts.keep_result
-        return [
-            (
-                instance,
-                ResultObject(
-                    one.sop_instance_uid, one.sop_class_uid, one.kind, keep(digest, one.sop_instance_uid, one.data)
-                ),
-            )
-            for one in made
-        ]
+        return [(instance, result) for result in keep(made, instance, context)]
 
 
 def _announced(disposition: Disposition) -> Disposition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -10,10 +10,12 @@ import structlog
 from miqa_node.conclusion.base import Conclusion, Effect
 from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.output import default_kinds, output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.observe.stages import StageClock
+from miqa_node.report import MadeObject
 from miqa_node.store import deliveries
 from miqa_node.store.database import Transaction
 from miqa_node.units.base import UnitContext
@@ -73,16 +75,21 @@ class DeliveryEffect(Effect):
                     deliveries.queue(transaction, result, destination, conclusion.decided_at)
 
     def _make(self, conclusion: Conclusion) -> list[ResultObject]:
-        digest, keep = conclusion.instance.digest, self._context.artifacts.keep_result
-        objects = conclusion.unit.outputs(
-            conclusion.instance, conclusion.assessment, conclusion.announced, self._context
+        outputs, instance = conclusion.unit.outputs, conclusion.instance
+        return keep(
+            outputs(instance, conclusion.assessment, conclusion.announced, self._context), instance, self._context
         )
-        return [
-            ResultObject(
-                one.sop_instance_uid, one.sop_class_uid, one.kind, keep(digest, one.sop_instance_uid, one.data)
-            )
-            for one in objects
-        ]
+
+
+def keep(objects: Iterable[MadeObject], instance: StoredInstance, context: UnitContext) -> list[ResultObject]:
+    """Store the files of objects made for an instance."""
+    store = context.artifacts.keep_result
+    return [
+        ResultObject(
+            one.sop_instance_uid, one.sop_class_uid, one.kind, store(instance.digest, one.sop_instance_uid, one.data)
+        )
+        for one in objects
+    ]
 
 
 def _with_failure(disposition: Disposition) -> Disposition:

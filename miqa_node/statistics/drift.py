@@ -43,7 +43,7 @@ def psi(reference: Sequence[float], current: Sequence[float]) -> float:
     """Σ (cᵢ − rᵢ) ln(cᵢ / rᵢ) over the shares of groups, that is Jeffreys' divergence.
 
     >>> round(psi([100, 100], [150, 50]), 3)
-    0.273
+    0.272
     """
     total_r, total_c = (sum(counts) + PRIOR * len(counts) for counts in (reference, current))
     shares = (((r + PRIOR) / total_r, (c + PRIOR) / total_c) for r, c in zip(reference, current, strict=True))

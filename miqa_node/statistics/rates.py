@@ -61,7 +61,7 @@ def chi_square_quantile(probability: float, degrees: int) -> float:
     """The quantile by the cube-root approximation of Wilson and Hilferty (1931), right to about 1 % from 3 degrees on.
 
     >>> round(chi_square_quantile(0.95, 9), 2)
-    16.91
+    16.9
     """
     z = NormalDist().inv_cdf(probability)
     part = 2.0 / (9.0 * degrees)

@@ -260,7 +260,12 @@ def results_of_class(
     those = results.c.digest == digest, results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
     query = sa.select(results).where(*those).order_by(results.c.generation, results.c.made_at)
     rows = transaction.execute(query).all()
-    return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
+    return [result_of(row) for row in rows]
+
+
+def result_of(row: sa.Row[Any]) -> ResultObject:
+    """The object of a row of the results."""
+    return ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key)
 
 
 def result_maker(transaction: Transaction, sop_instance_uid: str) -> InstanceDigest | None:
@@ -297,9 +302,7 @@ def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> l
         Delivery(
             delivery_id=DeliveryId(row.delivery_id),
             destination=row.destination,
-            item=EventNotice(row.event_id, row.event_type)
-            if row.event_id is not None
-            else ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key),
+            item=EventNotice(row.event_id, row.event_type) if row.event_id is not None else result_of(row),
             state=DeliveryState(row.state),
             attempts=row.attempts,
             next_attempt_at=row.next_attempt_at,

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import SR, ResultKind, ResultObject
+from miqa_node.domain.delivery import SR, ResultObject
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Disposition
 from miqa_node.store import documents
 from miqa_node.store.database import ARRIVALS, Transaction, announce, insert_or_ignore
+from miqa_node.store.deliveries import result_of
 from miqa_node.store.tables import assessments, dispositions, instances, results, series
 
 
@@ -126,10 +127,7 @@ def earlier_reports(
         )
         .order_by(results.c.made_at, results.c.sop_instance_uid)
     )
-    return [
-        ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key)
-        for row in transaction.execute(query)
-    ]
+    return [result_of(row) for row in transaction.execute(query)]
 
 
 def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[bool]:

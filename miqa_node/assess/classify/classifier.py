@@ -18,11 +18,11 @@ from miqa_node.assess.card import checked_card, read_sections
 from miqa_node.assess.classify.card import ClassifierCard, Combination, EnsembleMember, MapMethod
 from miqa_node.assess.classify.picture import prepare, to_source
 from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, golden_pixels
-from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, checksum
+from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.saliency.methods import normalised
 from miqa_node.assess.saliency.vjp import SEED, GradientError, add_maps
 from miqa_node.assess.session import GraphSession
-from miqa_node.assess.signatures import check_origin
+from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
@@ -145,9 +145,7 @@ def open_classifier(
         The settings require a GPU and none works.
     """
     card = checked_card(ClassifierCard, read_sections(folder), folder.name)
-    check_files(folder, card)
-    check_origin(folder, settings)
-    check_name(folder, card)
+    check_folder(folder, card, settings)
     sessions = []
     for name in card.graphs:
         session = _session(folder / name, accelerator, settings)

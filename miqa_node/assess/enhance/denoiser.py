@@ -13,11 +13,11 @@ from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, Task, checked_card, rea
 from miqa_node.assess.enhance.card import DenoiserCard, Tiles
 from miqa_node.assess.enhance.plane import Levels
 from miqa_node.assess.goldens import golden_files, golden_pixels
-from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, sha256_of
+from miqa_node.assess.package_checks import check_embedded_card, sha256_of
 from miqa_node.assess.package_files import name_and_version
 from miqa_node.assess.session import GraphSession
 from miqa_node.assess.sidecar import ImageContext
-from miqa_node.assess.signatures import check_origin
+from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
@@ -103,9 +103,7 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
         A file is missing or altered, or results differ from the expected ones; the message gives the reason.
     """
     card = checked_card(DenoiserCard, read_sections(folder), folder.name)
-    check_files(folder, card)
-    check_origin(folder, settings)
-    check_name(folder, card)
+    check_folder(folder, card, settings)
     graph = folder / GRAPH_NAME
     session = GraphSession(
         graph, accelerator, intra_op_threads=settings.intra_op_threads, inter_op_threads=settings.inter_op_threads

@@ -24,10 +24,10 @@ from miqa_node.assess.landmarks.estimate import (
 )
 from miqa_node.assess.landmarks.findings import findings_of, measurements_of, visible_points
 from miqa_node.assess.landmarks.points import SIDES
-from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, checksum
+from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.session import GraphSession
 from miqa_node.assess.sidecar import ImageContext
-from miqa_node.assess.signatures import check_origin
+from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.ports import AssessorResult
@@ -90,9 +90,7 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
         A file is missing or altered, or results differ from the expected ones; the message gives the reason.
     """
     card = checked_card(LandmarkCard, read_sections(folder), folder.name)
-    check_files(folder, card)
-    check_origin(folder, settings)
-    check_name(folder, card)
+    check_folder(folder, card, settings)
     runs: list[Run] = []
     provider = ""
     for graph, outputs in ((GRAPH_NAME, WHOLE_OUTPUTS), (CLOSE_UP_GRAPH, CLOSE_UP_OUTPUTS)):

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from miqa_node.domain.instance import ANY_UID
 from miqa_node.receive.intake import Intake, StoreResponse
 from miqa_node.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS
 from miqa_node.web.access import Uploader
+from miqa_node.web.fields import Uid
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
+from miqa_node.web.rest.dicomweb import DICOM_JSON
 from miqa_node.web.services import Services, WebServices
 
 log = structlog.get_logger(__name__)
 
-DICOM_JSON = "application/dicom+json"
 MAX_PARTS = 10_000
 MAX_HEADER_BYTES = 4096
 MAX_BOUNDARY_BYTES = 256
 """RFC 2046 allows 70; Orthanc 1.10's DICOMweb client sends 73."""
 AE_TITLE = "STOW-RS"
-
-StudyUid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
 _outcomes: dict[int | str, dict[str, Any]] = {
@@ -51,7 +49,7 @@ async def store(request: Request, services: Services, who: Uploader) -> JSONResp
 
 
 @router.post("/studies/{study_uid}", summary="Store instances of one study", responses={**_outcomes, **responses(422)})
-async def store_study(request: Request, services: Services, who: Uploader, study_uid: StudyUid) -> JSONResponse:
+async def store_study(request: Request, services: Services, who: Uploader, study_uid: Uid) -> JSONResponse:
     """The same; instances of other studies are refused."""
     return await _store(request, services, who.name, study_uid)
 

@@ -18,8 +18,9 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from miqa_node.cli.attribute_tables import INHERITED, attribute_table
-from miqa_node.cli.conformance import COMMITMENT, VERIFICATION, conformance_page, sent_objects, storage_classes
+from miqa_node.cli.conformance import conformance_page, sent_objects, storage_classes
 from miqa_node.cli.example_objects import example_objects
+from miqa_node.deliver.commitment import PUSH_MODEL, VERIFICATION
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import PLAIN_SYNTAXES
 from miqa_node.receive.scp import StorageScp
@@ -168,11 +169,11 @@ def test_every_transfer_syntax_is_accepted(port: int) -> None:
 
 
 def test_services_speak_the_listed_syntaxes_and_roles(port: int) -> None:
-    pairs = [(uid, syntax) for uid in (VERIFICATION, COMMITMENT) for syntax in PLAIN_SYNTAXES]
+    pairs = [(uid, syntax) for uid in (VERIFICATION, PUSH_MODEL) for syntax in PLAIN_SYNTAXES]
     for pair in pairs:
         assert accepted(port, [pair]) == {pair}
-    role = build_role(UID(COMMITMENT), scp_role=True)
-    association = negotiate(port, [(COMMITMENT, PLAIN_SYNTAXES[0])], ext_neg=[role])
+    role = build_role(UID(PUSH_MODEL), scp_role=True)
+    association = negotiate(port, [(PUSH_MODEL, PLAIN_SYNTAXES[0])], ext_neg=[role])
     (context,) = association.accepted_contexts
     assert (context.as_scp, context.as_scu) == (True, False)
     association.release()
