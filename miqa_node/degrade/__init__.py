@@ -20,7 +20,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.lookup import finding_entries
 
-__all__ = ["FAMILIES", "DonorMaterial", "Image", "degrade", "degrade_all", "gate", "pitch_of", "simulators"]
+__all__ = ["FAMILIES", "DonorMaterial", "Image", "degrade", "gate", "pitch_of", "simulators"]
 
 USUAL_FIELD_MM = 400.0
 """Assumed longer side of a chest radiograph with unknown pixel spacing."""
@@ -72,20 +72,6 @@ def _load(name: FindingName, reference: str) -> Simulator:
     if not isinstance(simulator, Simulator):
         raise SettingsError(f"{reference}, the simulator of {name}, is not a Simulator.")
     return simulator
-
-
-def degrade_all(
-    image: Image,
-    severities: Mapping[FindingName, float],
-    rng: np.random.Generator,
-    pixel_pitch_mm: float,
-    material: DonorMaterial | None = None,
-) -> Image:
-    """The image with several defects, applied in their physical order."""
-    for finding in simulators():
-        if severities.get(finding, 0.0) > 0.0:
-            image = degrade(image, finding, severities[finding], rng, pixel_pitch_mm, material)
-    return image
 
 
 def pitch_of(image: Image) -> float:

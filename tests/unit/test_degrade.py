@@ -14,7 +14,6 @@ from miqa_node.degrade import (
     FAMILIES,
     DonorMaterial,
     degrade,
-    degrade_all,
     device_in_view,
     gate,
     grain,
@@ -218,14 +217,6 @@ def test_contrast_can_burn_out_or_crush(chest: np.ndarray) -> None:
     lost = [clipped(chest, 0.4, bright=bright) for bright in (True, False)]
     assert (lost[0] >= 0.999).mean() > (chest >= 0.999).mean() + 0.1
     assert (lost[1] <= 0.001).mean() > (chest <= 0.001).mean() + 0.1
-
-
-def test_several_defects_in_one_image(chest: np.ndarray) -> None:
-    expected = {FindingName.MOTION_BLUR: 0.8, FindingName.FOREIGN_OBJECT: 0.9, FindingName.GRID_ARTIFACT: 0.0}
-    once = degrade_all(chest, expected, np.random.default_rng(4), pitch_of(chest))
-    again = degrade_all(chest, expected, np.random.default_rng(4), pitch_of(chest))
-    assert np.array_equal(once, again)
-    assert not np.array_equal(once, chest)
 
 
 def test_gate_images(chest: np.ndarray) -> None:

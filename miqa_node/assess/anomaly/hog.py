@@ -16,11 +16,10 @@ CELLS = SIDE_PX // CELL_PX
 ORIENTATIONS = 9
 CLIP = 0.2
 """Clipping limit of L2-Hys: no component of a normalised block exceeds it."""
-LENGTH = (CELLS - 1) ** 2 * 4 * ORIENTATIONS
 
 
 def hog(view: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Shape (LENGTH,) from a picture (rows, columns) of any range, resized to SIDE_PX × SIDE_PX first."""
+    """Shape ((CELLS - 1)² · 4 · ORIENTATIONS,) from a picture (rows, columns) of any size and range."""
     cells = histograms(view, CELLS)
     blocks = np.concatenate([cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]], axis=2)
     blocks = np.minimum(_unit(blocks), CLIP)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.assess.anomaly.hog import LENGTH, hog
+from miqa_node.assess.anomaly.hog import CELLS, ORIENTATIONS, hog
 from miqa_node.assess.anomaly.regions import GRID, nearest, pool_places, read_bank
 from miqa_node.errors import ModelPackageError
 
@@ -100,6 +100,6 @@ def test_gradients_tell_orientations_apart_and_ignore_brightness() -> None:
 
     upright, lying = hog(ramp), hog(ramp.T)
 
-    assert upright.shape == (LENGTH,)
+    assert upright.shape == ((CELLS - 1) ** 2 * 4 * ORIENTATIONS,)
     assert np.abs(hog(3 * ramp + 7) - upright).max() < 1e-5
     assert upright @ lying < 0.1 * (upright @ upright)
