@@ -7,7 +7,7 @@ import sqlite3
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum, auto
 from functools import cache
@@ -211,16 +211,17 @@ def announce(transaction: Transaction, topic: str) -> None:
 
 def insert_or_ignore(transaction: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert one row unless a unique key is taken; returns whether it was inserted."""
-    return insert_returning(transaction, table, values, table.primary_key.columns) is not None
+    return transaction.execute(insert_unless_taken(transaction.dialect.name, table), values).first() is not None
 
 
-def insert_returning(
-    transaction: Transaction, table: sa.Table, values: dict[str, Any], columns: Iterable[sa.Column[Any]]
-) -> sa.Row[Any] | None:
-    """Insert one row unless a unique key is taken; returns columns of the inserted row, or None."""
+@cache
+def insert_unless_taken(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that returns the primary key of a row whose unique keys are not taken.
+
+    Built once: building a statement takes several times as long as executing it.
+    """
     # RETURNING, because psycopg gives no row count for an insert that SQLAlchemy prepares.
-    insert = insert_into(transaction, table).values(values).on_conflict_do_nothing().returning(*columns)
-    return transaction.execute(insert).first()
+    return insert_of(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
 
 
 def insert_missing(transaction: Transaction, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -231,7 +232,12 @@ def insert_missing(transaction: Transaction, table: sa.Table, rows: Sequence[dic
 
 def insert_into(transaction: Transaction, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An insert in the database's dialect, which supports conflict clauses."""
-    return sqlite.insert(table) if transaction.dialect.name == "sqlite" else postgresql.insert(table)
+    return insert_of(transaction.dialect.name, table)
+
+
+def insert_of(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """The same by the dialect's name, for a statement that is built once."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 @cache

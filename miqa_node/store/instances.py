@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -18,7 +19,7 @@ from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Transaction, insert_into, insert_or_ignore, insert_returning
+from miqa_node.store.database import Transaction, insert_into, insert_or_ignore, insert_unless_taken
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
 
 _EARLIER = instances.alias()
@@ -48,12 +49,12 @@ def record(
         studies,
         {"study_instance_uid": study.study_instance_uid, **identification(study)},
     )
-    row = insert_returning(
-        transaction,
-        instances,
+    row = transaction.execute(
+        _insert_instance(transaction.dialect.name),
         {
             "digest": received.digest,
             "sop_instance_uid": header.sop_instance_uid,
+            "uid": header.sop_instance_uid,
             "sop_class_uid": header.sop_class_uid,
             "series_instance_uid": header.series_instance_uid,
             "study_instance_uid": header.study_instance_uid,
@@ -68,13 +69,18 @@ def record(
             "peer_address": received.peer_address,
             "received_at": received.received_at,
             "operator": operator,
-            "conflicting": sa.exists().where(_EARLIER.c.sop_instance_uid == header.sop_instance_uid),
         },
-        [instances.c.conflicting],
-    )
+    ).first()
     if row is None:
         return Novelty.DUPLICATE
     return Novelty.CONFLICTING if row.conflicting else Novelty.NEW
+
+
+@cache
+def _insert_instance(dialect: str) -> sa.Insert:
+    """Insert of an instance; the parameter ``uid`` is its SOP Instance UID once more."""
+    earlier = sa.exists().where(_EARLIER.c.sop_instance_uid == sa.bindparam("uid"))
+    return insert_unless_taken(dialect, instances).values(conflicting=earlier).returning(instances.c.conflicting)
 
 
 def identification(study: StudyRecord) -> dict[str, str]:

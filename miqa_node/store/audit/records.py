@@ -19,6 +19,7 @@ NODE = "node"
 """The actor of the node's own actions."""
 
 _of = audit_records.c
+_INSERT = sa.insert(audit_records)
 COLUMNS = tuple(_of[one.name] for one in fields(AuditRecord))
 
 
@@ -41,7 +42,7 @@ class AuditEntry:
 def add(transaction: Transaction, *entries: AuditEntry) -> None:
     """Add records in one statement; they are sealed within a second."""
     if entries:
-        transaction.execute(sa.insert(audit_records), [_row(entry) for entry in entries])
+        transaction.execute(_INSERT, [_row(entry) for entry in entries])
 
 
 def select(transaction: Transaction, chosen: AuditFilter) -> list[AuditRecord]:
