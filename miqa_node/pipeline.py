@@ -63,7 +63,8 @@ class Pipeline:
 
     def receive(self, received: ReceivedObject) -> None:
         """Store the object and enqueue its job: one transaction covers the instance and the job."""
-        header, study = with_surrogates(*self._context.imaging.read_header(Path(received.path)), received.digest)
+        header, study = received.header or self._context.imaging.read_header(Path(received.path))
+        header, study = with_surrogates(header, study, received.digest)
         unit, operator = unit_of(header, self._units), self._pseudonym(study.operators_name)
         novelty = self._arrivals.keep(
             header,

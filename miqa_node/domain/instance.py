@@ -129,6 +129,8 @@ class ReceivedObject:
     called_ae_title: str
     peer_address: str
     received_at: datetime
+    header: tuple[Header, StudyRecord] | None = None
+    """Its header; None if it has not been read yet."""
 
 
 @dataclass(frozen=True, slots=True)

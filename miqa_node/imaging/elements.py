@@ -24,7 +24,8 @@ DEFLATED_LE = "1.2.840.10008.1.2.1.99"
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
-WINDOW_BYTES = 1 << 16
+WINDOW_BYTES = 1 << 14
+"""Most headers fit: a larger window costs time for every received image."""
 MAX_INFLATED_BYTES = 1 << 26
 MAX_VALUE_BYTES = 1 << 22
 MAX_ELEMENTS = 1_000_000
@@ -89,22 +90,19 @@ def read_elements(path: Path, tags: AbstractSet[int]) -> Elements:
     DataSetError
         The file is not DICOM, or it ends or is damaged before any of the elements.
     """
-    with path.open("rb") as file:
-        fd = file.fileno()
-
-        def read_file(offset: int, count: int) -> bytes:
-            return os.pread(fd, count, offset)
-
-        read: Read = read_file
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        read = _reading(fd)
         elements: dict[int, Element] = {}
-        try:
-            encoding = find_encoding(read, elements, tags)
-            if encoding.transfer_syntax_uid == DEFLATED_LE:
-                read = _inflating(read, encoding.offset)
-                encoding = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
-            pixel_tag, pixel_offset = _walk(read, encoding, tags, elements)
-        except error as broken:
-            raise DataSetError(_NOT_DICOM) from broken
+        encoding = find_encoding(read, elements, tags)
+        if encoding.transfer_syntax_uid == DEFLATED_LE:
+            read = _inflating(read, encoding.offset)
+            encoding = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
+        pixel_tag, pixel_offset = _walk(read, encoding, tags, elements)
+    except error as broken:
+        raise DataSetError(_NOT_DICOM) from broken
+    finally:
+        os.close(fd)
     if not elements:
         raise DataSetError(_NOT_DICOM)
     return Elements(
@@ -116,6 +114,17 @@ def read_elements(path: Path, tags: AbstractSet[int]) -> Elements:
         pixel_offset=pixel_offset if pixel_tag else 0,
         cut_off=not pixel_tag and encoding.transfer_syntax_uid != DEFLATED_LE and pixel_offset > path.stat().st_size,
     )
+
+
+def _reading(fd: int) -> Read:
+    """Read from a file, of which the first bytes are read once: its PS3.10 header has many short elements."""
+    start = os.pread(fd, WINDOW_BYTES, 0)
+
+    def read(offset: int, count: int) -> bytes:
+        end = offset + count
+        return start[offset:end] if end <= len(start) else os.pread(fd, count, offset)
+
+    return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +166,7 @@ def inflate_value(path: Path, offset: int) -> tuple[str, bytes]:
 
 def _inflating_file(fd: int, most_bytes: int) -> Read | None:
     """Read from the deflated data set of a file; None if it is not deflated."""
-
-    def read(offset: int, count: int) -> bytes:
-        return os.pread(fd, count, offset)
-
+    read = _reading(fd)
     try:
         encoding = find_encoding(read)
     except error:

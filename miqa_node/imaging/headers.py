@@ -17,7 +17,7 @@ from pydicom.datadict import tag_for_keyword
 
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, StudyRecord
 from miqa_node.errors import DataSetError
-from miqa_node.imaging.elements import read_elements
+from miqa_node.imaging.elements import Elements, read_elements
 from miqa_node.imaging.values import Values
 
 _TAGS: dict[str, int] = {
@@ -82,7 +82,8 @@ _TAGS: dict[str, int] = {
         "PerFrameFunctionalGroupsSequence",
     ]
 }
-_WANTED = frozenset(_TAGS.values())
+TAGS = frozenset(_TAGS.values())
+"""The elements of which a header is made."""
 
 # Other years mean "unknown": X-rays are not older, and de-identification software writes 0001 or 9999.
 _YEARS = range(1895, 2200)
@@ -106,7 +107,11 @@ def read_header(path: Path, *, nameless: bool = False, relaxed: bool = False) ->
     DataSetError
         The file is not DICOM, is cut off, has no SOP class or instance UID, or has a UID that PS3.5 9.1 forbids.
     """
-    elements = read_elements(path, _WANTED)
+    return header_of(read_elements(path, TAGS), nameless=nameless, relaxed=relaxed)
+
+
+def header_of(elements: Elements, *, nameless: bool = False, relaxed: bool = False) -> tuple[Header, StudyRecord]:
+    """The same from elements with the tags :data:`TAGS` that are already read."""
     if elements.cut_off and _TAGS["StudyInstanceUID"] not in elements.by_tag:
         raise DataSetError("The data set breaks off in front of its Study Instance UID. Send it again.")
     values = Values(elements, _TAGS)
@@ -162,7 +167,7 @@ def read_header(path: Path, *, nameless: bool = False, relaxed: bool = False) ->
 
 def read_spacing_mm(path: Path) -> tuple[float, float] | None:
     """The pixel spacing as in :func:`read_header`, also for objects without UIDs."""
-    return _spacing_mm(Values(read_elements(path, _WANTED), _TAGS))
+    return _spacing_mm(Values(read_elements(path, TAGS), _TAGS))
 
 
 def _identity(read: Callable[[Values, str], str], values: Values, keyword: str) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import struct
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,8 @@ from pathlib import Path
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject, can_name, is_uid
 from miqa_node.errors import DataSetError, MismatchError, TooLargeError
-from miqa_node.imaging.elements import read_elements
+from miqa_node.imaging.elements import Element, read_elements
+from miqa_node.imaging.headers import TAGS, header_of
 from miqa_node.imaging.spelling import spelled
 
 SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000D
@@ -42,6 +43,7 @@ class IncomingObject:
     """One object being received: a file in the incoming folder that is removed unless ``complete`` was called."""
 
     def __init__(self, folder: Path, request: StoreRequest, max_bytes: int, *, relaxed_uids: bool = False) -> None:
+        self._relaxed_uids = relaxed_uids
         self._is_uid = can_name if relaxed_uids else is_uid
         for uid, name in (
             (request.sop_class_uid, "SOP class"),
@@ -84,13 +86,15 @@ class IncomingObject:
         Raises
         ------
         DataSetError
-            There is no data set, or its beginning cannot be read.
+            There is no data set, or its header cannot be read.
         MismatchError
             SOP class or instance UID differ from the request, or the object belongs to another study.
         """
         if not self._size_bytes:
             raise DataSetError("The request came without a data set.")
-        self._check_identity()
+        elements = read_elements(self._path, TAGS)  # the only time: reading costs as much as two inserts
+        self._check_identity(elements.by_tag)
+        header = header_of(elements, relaxed=self._relaxed_uids)
         os.fsync(self._fd)
         return ReceivedObject(
             path=str(self._path),
@@ -100,6 +104,7 @@ class IncomingObject:
             called_ae_title=self._request.called_ae_title,
             peer_address=self._request.peer_address,
             received_at=datetime.now(UTC),
+            header=header,
         )
 
     def discard(self) -> None:
@@ -110,10 +115,7 @@ class IncomingObject:
         self._fd = -1
         self._path.unlink(missing_ok=True)
 
-    def _check_identity(self) -> None:
-        study = self._request.study_instance_uid
-        tags = {SOP_CLASS_UID, SOP_INSTANCE_UID} | ({STUDY_INSTANCE_UID} if study else set())
-        elements = read_elements(self._path, tags).by_tag
+    def _check_identity(self, elements: Mapping[int, Element]) -> None:
         for tag, name, request_value in (
             (SOP_CLASS_UID, "SOP Class UID", self._request.sop_class_uid),
             (SOP_INSTANCE_UID, "SOP Instance UID", self._request.sop_instance_uid),
@@ -125,7 +127,7 @@ class IncomingObject:
                 raise DataSetError(_no_uid(f"The data set's {name}", uid))
             if uid != request_value:
                 raise MismatchError(f"{name} of request and data set differ.")
-        if study:
+        if study := self._request.study_instance_uid:
             element = elements.get(STUDY_INSTANCE_UID)
             if element is None or element.value.decode("latin-1").strip(" \0") != study:
                 raise MismatchError("The object belongs to another study than the one of the address.")

@@ -215,7 +215,7 @@ def insert_or_ignore(transaction: Transaction, table: sa.Table, values: dict[str
 
 
 @cache
-def insert_unless_taken(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def insert_unless_taken(dialect: str, table: sa.Table) -> sa.sql.dml.ReturningInsert[Any]:
     """An insert that returns the primary key of a row whose unique keys are not taken.
 
     Built once: building a statement takes several times as long as executing it.
