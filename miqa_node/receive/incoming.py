@@ -92,7 +92,7 @@ class IncomingObject:
         """
         if not self._size_bytes:
             raise DataSetError("The request came without a data set.")
-        elements = read_elements(self._path, TAGS)  # the only time: reading costs as much as two inserts
+        elements = read_elements(self._path, TAGS)  # nobody reads them again
         self._check_identity(elements.by_tag)
         header = header_of(elements, relaxed=self._relaxed_uids)
         os.fsync(self._fd)

@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.settings import share_dir
 from miqa_node.store.bells import Bells
+from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import compatibility, metadata
 
 log = structlog.get_logger(__name__)
@@ -89,6 +90,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=POOL_TIMEOUT_S,
+            pool_use_lifo=True,  # the connection used last still has in its cache what it has just written
             pool_pre_ping=not self.is_sqlite,
         )
 
@@ -211,16 +213,16 @@ def announce(transaction: Transaction, topic: str) -> None:
 
 def insert_or_ignore(transaction: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert one row unless a unique key is taken; returns whether it was inserted."""
-    return transaction.execute(insert_unless_taken(transaction.dialect.name, table), values).first() is not None
+    return _insert_or_ignore(table).run(transaction, values) is not None
 
 
 @cache
-def insert_unless_taken(dialect: str, table: sa.Table) -> sa.sql.dml.ReturningInsert[Any]:
-    """An insert that returns the primary key of a row whose unique keys are not taken.
+def _insert_or_ignore(table: sa.Table) -> DriverStatement:
+    return DriverStatement(lambda dialect: insert_unless_taken(dialect, table))
 
-    Built once: building a statement takes several times as long as executing it.
-    """
-    # RETURNING, because psycopg gives no row count for an insert that SQLAlchemy prepares.
+
+def insert_unless_taken(dialect: str, table: sa.Table) -> sa.sql.dml.ReturningInsert[Any]:
+    """An insert that returns the primary key of a row whose unique keys are not taken."""
     return insert_of(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
 
 
@@ -236,7 +238,7 @@ def insert_into(transaction: Transaction, table: sa.Table) -> sqlite.Insert | po
 
 
 def insert_of(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """The same by the dialect's name, for a statement that is built once."""
+    """The same by the dialect's name, for a statement that is prepared."""
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 

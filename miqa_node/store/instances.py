@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,6 +20,7 @@ from miqa_node.store import documents
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_into, insert_or_ignore, insert_unless_taken
+from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
 
 _EARLIER = instances.alias()
@@ -49,8 +50,8 @@ def record(
         studies,
         {"study_instance_uid": study.study_instance_uid, **identification(study)},
     )
-    row = transaction.execute(
-        _insert_instance(transaction.dialect.name),
+    row = _INSERT.run(
+        transaction,
         {
             "digest": received.digest,
             "sop_instance_uid": header.sop_instance_uid,
@@ -70,17 +71,20 @@ def record(
             "received_at": received.received_at,
             "operator": operator,
         },
-    ).first()
+    )
     if row is None:
         return Novelty.DUPLICATE
-    return Novelty.CONFLICTING if row.conflicting else Novelty.NEW
+    _digest, conflicting = row
+    return Novelty.CONFLICTING if conflicting else Novelty.NEW
 
 
-@cache
-def _insert_instance(dialect: str) -> sa.Insert:
+def _insert(dialect: str) -> sa.sql.dml.ReturningInsert[Any]:
     """Insert of an instance; the parameter ``uid`` is its SOP Instance UID once more."""
     earlier = sa.exists().where(_EARLIER.c.sop_instance_uid == sa.bindparam("uid"))
     return insert_unless_taken(dialect, instances).values(conflicting=earlier).returning(instances.c.conflicting)
+
+
+_INSERT = DriverStatement(_insert)
 
 
 def identification(study: StudyRecord) -> dict[str, str]:

@@ -14,11 +14,14 @@ from miqa_node.domain.policy import Disposition
 from miqa_node.store import documents
 from miqa_node.store.database import ARRIVALS, Transaction, announce, insert_or_ignore
 from miqa_node.store.deliveries import result_of
+from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import assessments, dispositions, instances, results, series
 
 
 def arrive(transaction: Transaction, header: Header, now: datetime) -> None:
     """Record an arrival: the series waits for more."""
+    if _LATER.run(transaction, {"uid": header.series_instance_uid, "now": now}) is not None:
+        return
     row = {
         "series_instance_uid": header.series_instance_uid,
         "modality": header.modality,
@@ -28,12 +31,17 @@ def arrive(transaction: Transaction, header: Header, now: datetime) -> None:
     }
     if insert_or_ignore(transaction, series, row):
         announce(transaction, ARRIVALS)
-    else:
-        transaction.execute(
-            sa.update(series)
-            .where(series.c.series_instance_uid == header.series_instance_uid)
-            .values(arrived_at=now, pending=True)
-        )
+
+
+_LATER = DriverStatement(
+    lambda _dialect: (
+        sa.update(series)
+        .where(series.c.series_instance_uid == sa.bindparam("uid"))
+        .values(arrived_at=sa.bindparam("now"), pending=sa.true())
+        .returning(series.c.pending)
+    )
+)
+"""An arrival of a series that is there already, as all are but the first."""
 
 
 def any_pending(transaction: Transaction) -> bool:

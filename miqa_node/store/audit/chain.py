@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ MAX_FAULTS = 20
 HEAD_TITLE, CHECKPOINT_TITLE = "head of the audit trail", "records of the audit trail were pruned up to here"
 
 _of = t.audit_records.c
+_HASHED = tuple(one.name for one in fields(AuditRecord) if one.name != "sha256")
 
 
 _WAITS = sa.select(sa.exists().where(_of.number.is_(None)))
@@ -98,7 +99,7 @@ def check(database: Database, public_keys: Collection[str]) -> ChainCheck:
 
 def hash_of(one: AuditRecord, before: str) -> str:
     """SHA-256 of the hash of the record before, a line feed, and the record without its hash as canonical JSON."""
-    content = {name: value for name, value in asdict(one).items() if name != "sha256"}
+    content = {name: getattr(one, name) for name in _HASHED}
     return hashlib.sha256(before.encode("utf-8", "replace") + b"\n" + canonical(content)).hexdigest()
 
 

@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
 from miqa_node.signing import canonical
 from miqa_node.store.database import Transaction
+from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import audit_patients, audit_records
 
 NODE = "node"
 """The actor of the node's own actions."""
 
 _of = audit_records.c
-_INSERT = sa.insert(audit_records)
+_INSERT = DriverStatement(lambda _dialect: sa.insert(audit_records))
 COLUMNS = tuple(_of[one.name] for one in fields(AuditRecord))
 
 
@@ -40,9 +41,9 @@ class AuditEntry:
 
 
 def add(transaction: Transaction, *entries: AuditEntry) -> None:
-    """Add records in one statement; they are sealed within a second."""
-    if entries:
-        transaction.execute(_INSERT, [_row(entry) for entry in entries])
+    """Add records; they are sealed within a second."""
+    for entry in entries:
+        _INSERT.run(transaction, _row(entry))
 
 
 def select(transaction: Transaction, chosen: AuditFilter) -> list[AuditRecord]:

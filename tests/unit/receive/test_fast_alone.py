@@ -22,7 +22,7 @@ def test_it_imports_pynetdicom_and_the_standard_library_only(path: Path) -> None
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and not node.level:
             imported.add(node.module or "")
     foreign = {
         name
