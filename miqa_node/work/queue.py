@@ -135,6 +135,7 @@ class Worker:
         self._lease = NameLease(database, name, settings)
         self._stopping = threading.Event()
         self._running: set[str] = set()
+        self._jobs_per_sender = JOBS_PER_WORKER * settings.worker_processes
         self._alarms = {name: JobAlarm() for name in (IMAGE_QUEUE, REASSESS_QUEUE)}
         self.threads: tuple[QueueThreads, ...] = ()
 
@@ -164,11 +165,10 @@ class Worker:
         DBOS.launch()
         polls = (lambda: self._alarms[IMAGE_QUEUE].polls) if counts_polls else itertools.count().__next__
         self.threads = (QueueThreads(polls, self._database.check),)
-        jobs_per_sender = JOBS_PER_WORKER * self._settings.worker_processes
         DBOS.register_queue(
             IMAGE_QUEUE,
-            worker_concurrency=SENDERS_AT_ONCE * jobs_per_sender,
-            partition_worker_concurrency=jobs_per_sender,
+            worker_concurrency=SENDERS_AT_ONCE * self._jobs_per_sender,
+            partition_worker_concurrency=self._jobs_per_sender,
             polling_interval_sec=self._settings.poll_interval_s,
             on_conflict="always_update",
         )
@@ -224,8 +224,16 @@ class Worker:
                         DBOS.run_step({"name": "wait-for-new-images"}, self._wait_for_new_images)
                     stages.run(InstanceDigest(digest))
             finally:
-                self._running.discard(job)
-                self._alarms[REASSESS_QUEUE if job.startswith(REASSESS_PREFIX) else IMAGE_QUEUE].ring_at_end()
+                self._end(job)
+
+    def _end(self, job: str) -> None:
+        """Let the queue look for the next job, unless there was room for one anyway: then none waits."""
+        was_full = len(self._running) >= self._jobs_per_sender
+        self._running.discard(job)
+        if job.startswith(REASSESS_PREFIX):  # one at a time
+            self._alarms[REASSESS_QUEUE].ring_at_end()
+        elif was_full:
+            self._alarms[IMAGE_QUEUE].ring_at_end()
 
     def _wait_for_new_images(self) -> None:
         """Wait until no new image is waiting: images that are judged again come after them."""

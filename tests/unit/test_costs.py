@@ -33,7 +33,7 @@ from miqa_node.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from miqa_node.store.tables import series
-from miqa_node.work.queue import DurableQueue
+from miqa_node.work.queue import IMAGE_QUEUE, DurableQueue
 from tests.parts import build_pipeline
 from tests.unit.report import making
 from tests.unit.test_node import Pacs, settings_in, store
@@ -41,6 +41,8 @@ from tests.waiting import wait_until
 
 RECEIVE_STATEMENTS = 7
 JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 34, 6
+LOOK_STATEMENTS = 12
+"""Of the thread that looks for jobs, for one image in an idle node: a look takes four, and takes the job in four more."""
 SYNCS = 16
 SLICE_STATEMENTS, SLICE_SYNCS = 4, 2
 """Of a received CT slice: study, instance, series and audit record; its file and the folder of its name. The database
@@ -185,4 +187,5 @@ def test_statements_transactions_and_syncs_of_a_flagged_image(
     assert sum(counts.statements[name] for name in counts.receiving) <= RECEIVE_STATEMENTS
     assert counts.judging(counts.statements) <= JUDGE_STATEMENTS
     assert counts.judging(counts.commits) <= JUDGE_TRANSACTIONS
+    assert counts.statements[f"queue-worker-{IMAGE_QUEUE}"] <= LOOK_STATEMENTS
     assert len(synced) - before <= SYNCS

@@ -13,7 +13,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.settings import load_settings
 from miqa_node.store.database import JOBS, Database, announce
 from miqa_node.work.alarm import JobAlarm
-from miqa_node.work.queue import DurableQueue, Worker, migrate_queue
+from miqa_node.work.queue import IMAGE_QUEUE, JOBS_PER_WORKER, DurableQueue, Worker, migrate_queue
 
 POLL_S = 3600.0
 LIMIT_S = 60.0
@@ -26,11 +26,12 @@ def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
     database.migrate()
     migrate_queue(database)
     queue = DurableQueue(database, lambda: "version")
-    start, others_wait, done = threading.Event(), threading.Event(), threading.Semaphore(0)
+    start, others_wait, done = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)
+    first, more = [f"first {n}" for n in range(JOBS_PER_WORKER)], [f"more {n}" for n in range(JOBS_PER_WORKER + 1)]
 
     def conclude(digest: InstanceDigest) -> None:
-        if digest == "0":
-            start.set()
+        if digest in first:
+            start.release()
             assert others_wait.wait(LIMIT_S)
         done.release()
 
@@ -42,15 +43,16 @@ def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
     # The thread that polls has its first pause before it has looked at anything: it must not last an hour here.
     worker = Worker(database, "w1", load_settings(work={"poll_interval_s": 0.2, "processes": 1}).work, tmp_path)
     worker.start((("assess", lambda _: None), ("conclude", conclude)))
-    promise("0")
-    assert start.wait(LIMIT_S)
+    promise(*first)
+    assert all(start.acquire(timeout=LIMIT_S) for _ in first)
     with database.engine.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = 'assess'")
-    promise("1", "2")
+        connection.exec_driver_sql(f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = '{IMAGE_QUEUE}'")
+    promise(*more)
+    time.sleep(3 * 0.2)  # the poll that follows finds no room
     others_wait.set()
     try:
-        assert all(done.acquire(timeout=LIMIT_S) for _ in range(3))
-        promise("3")
+        assert all(done.acquire(timeout=LIMIT_S) for _ in (*first, *more))
+        promise("last")
         assert done.acquire(timeout=LIMIT_S)
     finally:
         worker.stop()
