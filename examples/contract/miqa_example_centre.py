@@ -31,6 +31,7 @@ class CentreCrop(Contract):
     """Outputs ``logits`` and ``severity``, both (1, classes)."""
 
     name = "centre_crop"
+    needs_measurements = False
 
     def tensors(self, _card: Card) -> tuple[Sequence[str], Sequence[str]]:
         """Names of inputs and outputs."""

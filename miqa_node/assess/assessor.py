@@ -1,9 +1,15 @@
-"""Judges one decoded image: measurements always, findings and saliency where a model package applies."""
+"""Judges one decoded image: measurements always, findings and saliency where a model package applies.
+
+Measuring and the quality graph take about as long as each other and need nothing of each other, so they run at the same
+time where a core is free.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +42,14 @@ from miqa_node.imaging.plausibility import check
 from miqa_node.observe.stages import StageClock
 
 
+@dataclass(frozen=True, slots=True)
+class GraphRun:
+    """The inputs of a quality graph, and its outputs by name."""
+
+    inputs: GraphInputs
+    outputs: Mapping[str, Array]
+
+
 class ImageAssessor:
     """An :class:`~miqa_node.domain.ports.Assessor` for one image; without a package it only measures."""
 
@@ -56,10 +70,12 @@ class ImageAssessor:
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
         """Measure, check plausibility, and have the model judge what its card covers."""
-        clock = StageClock()
-        measurements: tuple[Measurement, ...] = ()
-        if traits.is_radiograph:
-            measurements = clock.time("measure", lambda: measure(radiograph, header))
+        clock, not_assessed = StageClock(), self._out_of_scope(header, radiograph)
+        package = None if not_assessed else self._package
+        with ThreadPoolExecutor(1, "measure") as beside:
+            measuring = beside.submit(copy_context().run, _measure, radiograph, header, traits, clock)
+            run = None if package is None else _run(package, radiograph, measuring, clock)
+            measurements = measuring.result()
         plausibility = clock.time("plausibility", lambda: check(header, traits, radiograph, measurements))
         assessment = Assessment(
             digest=digest,
@@ -67,22 +83,18 @@ class ImageAssessor:
             assessed_at=datetime.now(UTC),
             measurements=measurements,
             plausibility=plausibility,
-            not_assessed=self._out_of_scope(header, radiograph),
+            not_assessed=not_assessed,
             decoder=radiograph.decoder,
             steps=radiograph.steps,
         )
         result = AssessorResult(assessment)
-        if self._package is not None and not assessment.not_assessed:
-            result = self._judge(self._package, assessment, radiograph, clock)
+        if package is not None and run is not None:
+            result = self._judge(package, assessment, run, clock)
         return replace(result, assessment=replace(result.assessment, timings_ms=clock.milliseconds))
 
-    def _judge(
-        self, package: Package, assessment: Assessment, radiograph: Radiograph, clock: StageClock
-    ) -> AssessorResult:
+    def _judge(self, package: Package, assessment: Assessment, run: GraphRun, clock: StageClock) -> AssessorResult:
         """Add the package's findings on an image that it covers."""
-        material = ModelMaterial(radiograph, assessment.measurements)
-        inputs = clock.time("preprocess", lambda: package.contract.prepare(package.card, material))
-        outputs = clock.time("infer", lambda: package.run(inputs.arrays))
+        inputs, outputs = run.inputs, run.outputs
         judged = read_findings(package, outputs, assessment.measurements)
         judged = replace(
             judged, findings=with_displayed_contrast(judged.findings, assessment.measurements, assessment.header)
@@ -111,6 +123,19 @@ class ImageAssessor:
         if radiograph.frames > 1:
             return "The image has several frames; the model judges single radiographs."
         return self._package.card.applicability.excludes(header, radiograph.spacing_mm)
+
+
+def _measure(radiograph: Radiograph, header: Header, traits: ImageTraits, clock: StageClock) -> tuple[Measurement, ...]:
+    return clock.time("measure", lambda: measure(radiograph, header)) if traits.is_radiograph else ()
+
+
+def _run(
+    package: Package, radiograph: Radiograph, measuring: Future[tuple[Measurement, ...]], clock: StageClock
+) -> GraphRun:
+    """Run the graph, unless it needs the measurements while they are still being taken."""
+    material = ModelMaterial(radiograph, measuring.result() if package.contract.needs_measurements else ())
+    inputs = clock.time("preprocess", lambda: package.contract.prepare(package.card, material))
+    return GraphRun(inputs, clock.time("infer", lambda: package.run(inputs.arrays)))
 
 
 def _maps(

@@ -88,6 +88,8 @@ class Contract(ABC):
     name: ClassVar[str]
     unit: ClassVar[Literal["image", "series"]] = "image"
     """The unit that packages of this contract judge."""
+    needs_measurements: ClassVar[bool] = True
+    """Whether ``prepare`` reads the material's measurements. If not, the graph runs while they are being taken."""
     section: ClassVar[type[Section] | None] = None
     """Schema of the card's section ``call``; None if the contract has no such section."""
 

@@ -75,6 +75,7 @@ class PlainImage(Contract):
     """One input of any name, size and layout; ``logits`` (1, C), a severity (1, C) and class maps are optional."""
 
     name = "plain_image"
+    needs_measurements = False
     section = PlainCall
 
     def tensors(self, card: Card) -> tuple[Sequence[str], Sequence[str]]:

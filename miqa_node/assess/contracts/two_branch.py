@@ -30,6 +30,7 @@ class TwoBranch(Contract):
     """
 
     name = "two_branch"
+    needs_measurements = False
 
     def tensors(self, card: Card) -> tuple[Sequence[str], Sequence[str]]:
         """See the class."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.ports import AssessorResult
+from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, load_settings
 from tests.conftest import ROOT
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.assess.plain import write_plain
+from tests.unit.third_party import installed
 
 CORNER = (slice(0, 40), slice(60, 100))
 
@@ -96,3 +100,41 @@ def test_shipped_cards_name_no_contract_and_get_theirs() -> None:
     result = {p.name: contract_of(read_card(p)).name for p in sorted((ROOT / "models").glob("quality-*"))}
     assert set(result.values()) == {"two_branch", "measurements"}
     assert set(result.values()) < set(CONTRACTS.all())
+
+
+MEETING_MEASURE = """
+from threading import Barrier
+from miqa_node.assess.measure.base import ImageMeasure
+miqa_api = 1
+BARRIER = Barrier(2)
+MEETING = ImageMeasure(
+    name="meeting", unit="1", label="Meeting", code="MEETING", summary="Waits.", definition="1",
+    section="Range and exposure", take=lambda view: 1.0 + 0.0 * BARRIER.wait(30.0),
+)
+"""
+MEETING_CONTRACT = """
+from miqa_node.assess.contracts.plain_image import PlainImage
+miqa_api = 1
+class Meeting(PlainImage):
+    name = "meeting_graph"
+    def prepare(self, card, material):
+        from other_meeting import BARRIER
+        BARRIER.wait(30.0)
+        return super().prepare(card, material)
+MEETING_GRAPH = Meeting()
+"""
+
+
+def test_the_graph_runs_while_measurements_are_being_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits for the other here, so one after the other would never end well."""
+    package = opened(tmp_path / "plain-1.0.0")
+    package = replace(package, card=package.card.model_copy(update={"contract": "meeting_graph"}))
+    with (
+        installed(tmp_path, monkeypatch, MEASUREMENTS, "meeting", MEETING_MEASURE, "MEETING"),
+        installed(tmp_path, monkeypatch, CONTRACTS, "meeting_graph", MEETING_CONTRACT, "MEETING_GRAPH"),
+    ):
+        result = ImageAssessor(package).assess(
+            chest_header(), corner(), InstanceDigest("ab"), ImageTraits(is_radiograph=True)
+        )
+    assert result.assessment.findings
+    assert "meeting" in {one.name for one in result.assessment.measurements}
