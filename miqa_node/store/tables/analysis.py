@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.store.tables.base import Digest, RowId, UtcDateTime, metadata
+from miqa_node.store.tables.base import Digest, FindingText, RowId, UtcDateTime, metadata
 
 # One row per decided exposure, narrow, for counting: kind, place, time and outcome.
 # "day" and "acquired_at" are the hospital's local time. "changed_at" is what the roll-up looks at; "binned" says that
@@ -128,7 +128,7 @@ acquisition_findings = sa.Table(
     "acquisition_findings",
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
-    sa.Column("finding", sa.String(32), primary_key=True),
+    sa.Column("finding", FindingText, primary_key=True),
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("detector", sa.Text, nullable=False),
     sa.Column("patient_key", sa.String(20), nullable=False),
@@ -161,7 +161,7 @@ logged_rejects = sa.Table(
         for name in ("room", "unit", "operator", "body_part", "view", "shift", "reason")
     ),
     sa.Column("code", sa.String(16), nullable=False),
-    sa.Column("finding", sa.String(32), nullable=False),
+    sa.Column("finding", FindingText, nullable=False),
     *(
         sa.Column(name, sa.Float)
         for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")

@@ -38,3 +38,5 @@ Uid = sa.String(64)
 Digest = sa.String(64)
 RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """An auto-incremented number; SQLite supports that for INTEGER only."""
+FindingText = sa.String(64).with_variant(sa.String(32), "sqlite")
+"""The name of a finding. Databases made before had 32 characters, which SQLite does not enforce and cannot change."""

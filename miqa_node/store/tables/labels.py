@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.store.tables.base import Digest, RowId, Uid, UtcDateTime, metadata
+from miqa_node.store.tables.base import Digest, FindingText, RowId, Uid, UtcDateTime, metadata
 
 # One row per judgement of an image by a person or another system; rows are only ever added, each person's newest
 # counts. "findings" is null when the image is bad without a named finding; "sampled" is the probability with which the
@@ -39,7 +39,7 @@ label_findings = sa.Table(
     "label_findings",
     metadata,
     sa.Column("label_id", sa.BigInteger, sa.ForeignKey("labels.label_id"), primary_key=True, autoincrement=False),
-    sa.Column("finding", sa.String(32), primary_key=True),
+    sa.Column("finding", FindingText, primary_key=True),
     sa.Column("probability", sa.Float, nullable=False),
     sa.Column("present", sa.Boolean, nullable=False),
     sa.Column("labelled", sa.Boolean),

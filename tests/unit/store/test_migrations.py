@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -10,10 +10,12 @@ from alembic import command
 from alembic.config import Config
 
 from miqa_node.domain.delivery import DeliveryAction, EventNotice, ResultKind, ResultObject
+from miqa_node.errors import SettingsError
 from miqa_node.settings import share_dir
 from miqa_node.store import deliveries, delivery_jobs, history, instances
 from miqa_node.store.announcements import body_of
 from miqa_node.store.database import Database
+from miqa_node.store.tables import acquisition_findings, label_findings, labels, logged_rejects, reject_logs
 from tests.parts import results_of
 from tests.unit.store.making import NOW, digest, header, received, study
 
@@ -67,9 +69,85 @@ def test_a_kind_that_is_no_longer_installed_is_shown_by_its_name(database: Datab
         assert deliveries.of_instance(transaction, digest(1))[0].item == old
 
 
+LONGEST = "a" * 64
+"""The longest name of a finding (TaxonomyName)."""
+
+
+def test_every_table_takes_the_longest_name_of_a_finding(database: Database) -> None:
+    with database.begin() as transaction:
+        instances.record(transaction, header(1), study(), received(digest(1)), "k/1")
+        day = {"day": NOW.date(), "detector": "", "patient_key": ""}
+        transaction.execute(sa.insert(acquisition_findings).values(digest=digest(1), finding=LONGEST, **day))
+        transaction.execute(sa.insert(labels).values(label_id=1, digest=digest(1), **_blank(labels)))
+        result = {"probability": 0.5, "present": True}
+        transaction.execute(sa.insert(label_findings).values(label_id=1, finding=LONGEST, **result))
+        transaction.execute(sa.insert(reject_logs).values(log_id=1, **_blank(reject_logs)))
+        row = {**_blank(logged_rejects), "key": digest(1), "log_id": 1, "finding": LONGEST}
+        transaction.execute(sa.insert(logged_rejects).values(row))
+        for view in ("analysis_findings", "analysis_label_findings", "analysis_logged_rejects"):
+            assert transaction.execute(sa.text(f"SELECT finding FROM {view}")).scalars().all() == [LONGEST]
+
+
+def _blank(table: sa.Table) -> dict[str, object]:
+    """A value for each required column without a default that refers to nothing."""
+    blanks = {str: "", int: 0, float: 0.0, bool: False, date: NOW.date(), datetime: NOW.replace(tzinfo=None)}
+    required = [one for one in table.columns if not (one.nullable or one.primary_key or one.foreign_keys)]
+    return {
+        one.name: [] if isinstance(one.type, sa.JSON) else blanks.get(one.type.python_type, NOW) for one in required
+    }
+
+
+SITE_VIEWS = (
+    "CREATE ROLE reads_analysis",
+    "CREATE VIEW by_finding AS SELECT finding, count(*) AS images FROM analysis_findings GROUP BY finding",
+    """CREATE VIEW "Frequent findings" AS SELECT finding FROM by_finding WHERE images > 9""",
+    "GRANT SELECT ON analysis_findings TO reads_analysis WITH GRANT OPTION",
+    "GRANT SELECT ON by_finding TO PUBLIC",
+    "ALTER VIEW by_finding OWNER TO reads_analysis",
+)
+
+
+@pytest.mark.peers
+def test_views_of_the_site_and_their_rights_survive_wider_names(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    migrate(database, "0042")
+    with database.engine.begin() as connection:
+        for statement in SITE_VIEWS:
+            connection.exec_driver_sql(statement)
+        before = _views(connection)
+    migrate(database, "head")
+    with database.engine.begin() as connection:
+        after = _views(connection)
+        for statement in ("DROP OWNED BY reads_analysis CASCADE", "DROP ROLE reads_analysis"):
+            connection.exec_driver_sql(statement)
+    database.close()
+    assert after == before
+    assert {"by_finding", "Frequent findings", "analysis_label_findings"} <= after.keys()
+
+
+@pytest.mark.peers
+def test_a_materialized_view_of_the_site_is_left_to_the_site(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    migrate(database, "0042")
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE MATERIALIZED VIEW copies AS SELECT finding FROM analysis_findings")
+    with pytest.raises(SettingsError, match="copies shows a column that must change: drop it"):
+        migrate(database, "head")
+    database.close()
+
+
+def _views(connection: sa.Connection) -> dict[str, tuple[object, ...]]:
+    """Owner, rights and query of every view."""
+    query = """SELECT relname, pg_get_userbyid(relowner), (SELECT array_agg(one::text ORDER BY one::text) FROM
+        unnest(coalesce(relacl, acldefault('r', relowner))) AS one), pg_get_viewdef(oid)
+        FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"""
+    return {name: tuple(rest) for name, *rest in connection.exec_driver_sql(query)}
+
+
 def migrate(database: Database, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(share_dir("migrations")))
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
-        (command.upgrade if revision == "head" else command.downgrade)(config, revision)
+        is_newer = revision == "head" or not sa.inspect(connection).has_table("alembic_version")
+        (command.upgrade if is_newer else command.downgrade)(config, revision)
