@@ -42,7 +42,7 @@ from tests.waiting import wait_until
 RECEIVE_STATEMENTS = 7
 JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 34, 6
 LOOK_STATEMENTS = 12
-"""Of the thread that looks for jobs, for one image in an idle node: a look takes four, and takes the job in four more."""
+"""Of the thread that looks for jobs, for one image in an idle node: four for a look, four more for taking the job."""
 SYNCS = 16
 SLICE_STATEMENTS, SLICE_SYNCS = 4, 2
 """Of a received CT slice: study, instance, series and audit record; its file and the folder of its name. The database
