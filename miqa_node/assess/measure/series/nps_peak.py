@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -43,12 +44,17 @@ def _spectrum(view: SliceView) -> PatchSpectrum | None:
 
 
 def _without_plane(patch: Values) -> NDArray[np.float64]:
-    rows, columns = patch.shape
-    y, x = np.mgrid[:rows, :columns]
-    design = np.column_stack([np.ones(patch.size), y.ravel(), x.ravel()])
-    fit, *_ = np.linalg.lstsq(design, patch.ravel().astype(np.float64), rcond=None)
-    rest: NDArray[np.float64] = (patch.ravel() - design @ fit).reshape(patch.shape)
+    values, planes = patch.astype(np.float64).ravel(), _planes(*patch.shape)
+    rest: NDArray[np.float64] = (values - planes @ (planes.T @ values)).reshape(patch.shape)
     return rest
+
+
+@lru_cache(maxsize=1)
+def _planes(rows: int, columns: int) -> NDArray[np.float64]:
+    """An orthonormal basis of all planes over a patch, shape (pixels, 3): fitting one is then a projection."""
+    y, x = np.mgrid[:rows, :columns]
+    basis: NDArray[np.float64] = np.linalg.qr(np.column_stack([np.ones(y.size), y.ravel(), x.ravel()]))[0]
+    return basis
 
 
 def peak_frequency(power: NDArray[np.float64], spacing_mm: float) -> float:
