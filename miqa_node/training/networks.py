@@ -13,7 +13,8 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 from miqa_node.training.texture import TextureNet
 
 TEXTURE_PX = 96
-"""Side of the part of a crop used for textures in training: the means do not depend on the area, the time does."""
+"""Side of the part of a crop used for textures: the means hardly depend on the area, the time does. With whole crops
+the network takes half as long again and finds simulated defects equally well (mean AUROC .914 both)."""
 SHARPNESS = 4.0
 """Sharpness of the log-mean-exp that pools a class map, between the mean (0) and the maximum (infinite)."""
 
@@ -131,9 +132,13 @@ class QualityNet(nn.Module):
         images = view.shape[0]
         each = self.crop_net(crops).float().unflatten(0, (images, -1))
         together = self.drop(torch.cat([deep.float().mean((2, 3)), *over_crops(each, 1)], 1))
-        textures = self.texture_net(crops[..., :TEXTURE_PX, :TEXTURE_PX]).unflatten(0, (images, -1))
+        textures = self.textures(crops).reshape(images, -1, self.widths.texture)
         logits, severity = self.judge(together, textures, pool(cells.float()))
         return logits, severity, cells, deep, fused
+
+    def textures(self, crops: Tensor) -> Tensor:
+        """Texture features (N, T) of crops (N, 1, h, w), from a part of each."""
+        return cast("Tensor", self.texture_net(crops[..., :TEXTURE_PX, :TEXTURE_PX]))
 
     def judge(self, together: Tensor, textures: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and severity logits (N, C) of features (N, F), textures (N, K, T) and pooled maps (N, C)."""
@@ -157,7 +162,7 @@ class ExportedNet(nn.Module):
         deep, fused = net.global_net(global_view)
         cells = net.evidence(fused)
         pooled = pool(cells)
-        each, textures = net.crop_net(crops)[None], net.texture_net(crops)[None]
+        each, textures = net.crop_net(crops)[None], net.textures(crops)[None]
         together = torch.cat([deep.mean((2, 3)), *over_crops(each, 1)], 1)
         logits, severity = net.judge(together, textures, pooled)
         return logits, severity.sigmoid(), cells.sigmoid(), deep, fused

@@ -101,7 +101,7 @@ def test_folding_batch_normalisation_changes_nothing(net: QualityNet) -> None:
 
 
 def test_training_and_exported_forms_agree(net: QualityNet) -> None:
-    view, crops = torch.randn(1, 1, 64, 64), torch.randn(5, 1, 96, 96)
+    view, crops = torch.randn(1, 1, 64, 64), torch.randn(5, 1, 160, 160)
     with torch.no_grad():
         logits, severity, cells, *_ = net(view, crops)
         exported = ExportedNet(net)(view, crops)
