@@ -46,6 +46,10 @@ def quality(
     keep_start: Annotated[
         float, typer.Option(metavar="X", min=0.0, max=1.0, help="Share of the starting weights in what is packed.")
     ] = 0.0,
+    fixed_view: Annotated[
+        bool,
+        typer.Option("--fixed-view", help="Leave the network of the whole view and its maps as they start."),
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
@@ -66,6 +70,7 @@ def quality(
         learning_rate=learning_rate,
         batch=batch,
         keep_start=keep_start,
+        fixed_view=fixed_view,
     )
     typer.echo(str(package))
 

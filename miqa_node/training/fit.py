@@ -58,6 +58,8 @@ class QualityFitSettings:
     keep_start: float = 0.0
     """Share of the starting weights in the shipped average: restores what a short run on few real objects forgets of a
     longer one (Wortsman et al., CVPR 2022)."""
+    fixed_view: bool = False
+    """Train only what judges crops, and what combines it with the whole view: places of objects stay as they are."""
 
     @property
     def starts_from_package(self) -> bool:
@@ -78,6 +80,8 @@ class QualityFit:
         elif settings.start:
             state = torch.load(settings.start, weights_only=True)["average"]
             self.net.load_state_dict(state, strict=False)
+        if settings.fixed_view:
+            self.net.fix_view()
         self.average = QualityNet(len(CLASSES), PLACED)
         self.average.load_state_dict(self.net.state_dict())
         self.optimiser = torch.optim.AdamW(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -121,6 +121,22 @@ class QualityNet(nn.Module):
         context = torch.ones(classes)
         context[list(placed)] = 0.0
         self.register_buffer("context", context)
+        self._has_fixed_view = False
+
+    def fix_view(self) -> None:
+        """Leave the global network and the maps as they are in all further training."""
+        self._has_fixed_view = True
+        self.global_net.eval()
+        for part in (self.global_net, self.evidence):
+            part.requires_grad_(False)
+        self.map_weight.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of training; normalisations of a fixed part keep their statistics."""
+        super().train(mode)
+        if self._has_fixed_view:
+            self.global_net.eval()
+        return self
 
     def forward(self, view: Tensor, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """``view`` (N, 1, H, W), ``crops`` (N·K, 1, h, w) in order of N.

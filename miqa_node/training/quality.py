@@ -44,7 +44,7 @@ def train_quality(
     data_dir: Path, out_dir: Path, *, minutes: float = 76.0, steps: int | None = None, seed: int = 1,
     resume: bool = False, version: str = "0.1.0", run_dir: Path | None = None, cache_dir: Path = CACHE, draws: int = 1,
     start: Path | None = None, learning_rate: float = LEARNING_RATE, labels: Path | None = None,
-    batch: int = BATCH, keep_start: float = 0.0,
+    batch: int = BATCH, keep_start: float = 0.0, fixed_view: bool = False,
 ) -> Path:  # fmt: skip
     """Fit, export, calibrate, evaluate, and write ``out_dir/quality-<version>``; returns that folder.
 
@@ -63,6 +63,7 @@ def train_quality(
         start=str(start) if start else "",
         batch=batch,
         keep_start=keep_start,
+        fixed_view=fixed_view,
     )
     run = fit(sampler_of(data, data.fitting, seed, Preprocess()), run_dir, settings, resume=resume)
     return package_run(run, data, data_dir, out_dir, version=version, draws=draws)
@@ -92,6 +93,7 @@ def package_run(
             f"miqa-node train quality --data DIR --out models --steps {run.progress.step} --seed {settings.seed} "
             f"--version {version} --learning-rate {settings.learning_rate}"
             f"{_start_of(settings)} --batch {settings.batch} --keep-start {settings.keep_start}"
+            f"{' --fixed-view' if settings.fixed_view else ''}"
             f"{' --labels EXPORT' if any(record.source == SITE for record in data.fitting) else ''}"
         ),
         "simulated": SIMULATED,

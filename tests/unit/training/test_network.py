@@ -258,6 +258,18 @@ def test_some_of_the_starting_weights_may_stay(tmp_path: Path) -> None:
     assert torch.allclose(half, (whole + first.average.bias) / 2, atol=1e-6)
 
 
+def test_a_fixed_view_gives_the_same_maps_while_the_rest_learns(tmp_path: Path) -> None:
+    first = fit(_Easy(), tmp_path / "first", QualityFitSettings(steps=3, batch=4, seed=1))
+    settings = QualityFitSettings(steps=3, batch=4, seed=2, start=str(tmp_path / "first" / CHECKPOINT), fixed_view=True)
+    second = fit(_Easy(), tmp_path / "second", settings)
+    view, crops, _ = collate([_Easy()(n) for n in range(2)])
+    with torch.no_grad():
+        before, after = (run.average(view, crops.flatten(0, 1)) for run in (first, second))
+    for part in (2, 3, 4):  # maps and taps
+        assert torch.equal(before[part], after[part])
+    assert not torch.equal(before[0], after[0])
+
+
 def test_a_compact_box_weighs_more_and_its_peak_must_be_the_highest() -> None:
     numbers, expected = torch.zeros(1, 1, 16, 16, dtype=torch.int16), torch.zeros(1, 1, 16, 16)
     numbers[0, 0, 2:4, 2:4] = 1
