@@ -48,8 +48,10 @@ DEAD_PEER_MS = 30_000
 """Time after which a PostgreSQL without acknowledgements counts as gone: a machine without power closes no
 connections."""
 
-JOBS, REASSESSMENTS, DELIVERIES, ARRIVALS = TOPICS = "jobs", "reassessments", "deliveries", "arrivals"
-"""Topics of :func:`announce`; an arrival is that of the first instance of a series."""
+TOPICS = ("jobs", "reassessments", "recoveries", "deliveries", "arrivals")
+"""Topics of :func:`announce`. Recoveries are jobs that a process lost, or that died with it; an arrival is that of the
+first instance of a series."""
+JOBS, REASSESSMENTS, RECOVERIES, DELIVERIES, ARRIVALS = TOPICS
 CHANNEL = "miqa"
 """PostgreSQL channel of the announcements."""
 

@@ -25,11 +25,12 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import SettingsError
 from miqa_node.observe.traces import span
 from miqa_node.settings import WorkSettings
-from miqa_node.store.database import JOBS, REASSESSMENTS, Database, announce
+from miqa_node.store.database import JOBS, REASSESSMENTS, RECOVERIES, Database, announce
 from miqa_node.work.alarm import JobAlarm, attach
 from miqa_node.work.lease import NameLease
 from miqa_node.work.patience import limit_pauses
 from miqa_node.work.queue_threads import QueueThreads
+from miqa_node.work.rare_polls import make_polls_rare
 from miqa_node.work.stages import RETRY_BACKOFF, RETRY_INTERVAL_S, Stage, Stages, StoppedError
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,10 @@ REASSESS_PREFIX = "reassess:"
 """Prefix of the identifiers of jobs that judge an image again."""
 FRESH_LOOK_S = 1.0
 """Interval at which such a job checks whether new images still wait."""
+IDLE_LOOK_S = 5.0
+"""Interval of the polls of queues that are usually empty, in case an announcement was lost."""
+EARLIER_LOOK_S = 30.0
+"""Interval of the polls of :data:`EARLIER_QUEUE`, to which nothing is added; the first polls follow each other fast."""
 INTERNAL_LOOK_S = 10.0
 """Interval of the polls of the library's own queue, which takes scheduled work only."""
 ASSESS_JOB = "assess-instance"
@@ -136,7 +141,13 @@ class Worker:
         self._stopping = threading.Event()
         self._running: set[str] = set()
         self._jobs_per_sender = JOBS_PER_WORKER * settings.worker_processes
-        self._alarms = {name: JobAlarm() for name in (IMAGE_QUEUE, REASSESS_QUEUE)}
+        self._alarms = {
+            IMAGE_QUEUE: JobAlarm(),
+            REASSESS_QUEUE: JobAlarm(IDLE_LOOK_S),
+            RECOVERY_QUEUE: JobAlarm(IDLE_LOOK_S),
+            EARLIER_QUEUE: JobAlarm(EARLIER_LOOK_S),
+            INTERNAL_QUEUE_NAME: JobAlarm(INTERNAL_LOOK_S),
+        }
         self.threads: tuple[QueueThreads, ...] = ()
 
     def start(
@@ -157,9 +168,10 @@ class Worker:
         DBOS(config=self._config())
         self._register(stages, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
-        counts_polls = attach({**self._alarms, INTERNAL_QUEUE_NAME: JobAlarm(INTERNAL_LOOK_S)})
+        counts_polls = attach(self._alarms)
         limit_pauses()
-        for topic, name in ((JOBS, IMAGE_QUEUE), (REASSESSMENTS, REASSESS_QUEUE)):
+        make_polls_rare(is_sqlite=self._database.is_sqlite)
+        for topic, name in ((JOBS, IMAGE_QUEUE), (REASSESSMENTS, REASSESS_QUEUE), (RECOVERIES, RECOVERY_QUEUE)):
             self._database.on_commit(topic, self._alarms[name].ring)
         DBOS.listen_queues([IMAGE_QUEUE, EARLIER_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
         DBOS.launch()
@@ -188,6 +200,8 @@ class Worker:
     def stop(self) -> None:
         """Finish running jobs within a limit and take no more. A waiting step ends and runs again later."""
         self._stopping.set()
+        for alarm in self._alarms.values():
+            alarm.retire()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=SHUTDOWN_GRACE_S)
         if self._lock is not None:
             self._lease.release()

@@ -15,7 +15,7 @@ from miqa_node.observe import metrics
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import WorkSettings
 from miqa_node.store import clock, executors
-from miqa_node.store.database import Database
+from miqa_node.store.database import RECOVERIES, Database, announce
 from miqa_node.work.lease import NameLease
 from miqa_node.work.queue import ASSESS_JOB, EARLIER_QUEUE, IMAGE_QUEUE, RECOVERY_QUEUE
 
@@ -144,7 +144,7 @@ class RollCall:
             status="PENDING", name=ASSESS_JOB, executor_id=sorted(dead), load_input=False, load_output=False
         )
         if held:
-            DBOS.resume_workflows([job.workflow_id for job in held], queue_name=RECOVERY_QUEUE)
+            self._resume([job.workflow_id for job in held])
             log.warning("took over the jobs of silent processes", processes=sorted(dead), jobs=len(held))
         with self._database.begin() as transaction:
             for name in dead:
@@ -162,8 +162,14 @@ class RollCall:
         # Only if seen twice: between two steps of the queue a job is briefly in no list.
         lost, self._left = sorted(orphans & self._left), orphans
         if lost:
-            DBOS.resume_workflows(lost, queue_name=RECOVERY_QUEUE)
+            self._resume(lost)
             log.warning("took up jobs whose outcome could not be written", jobs=len(lost))
+
+    def _resume(self, jobs: list[str]) -> None:
+        """Queue the jobs once more, and tell all processes."""
+        DBOS.resume_workflows(jobs, queue_name=RECOVERY_QUEUE)
+        with self._database.begin() as transaction:
+            announce(transaction, RECOVERIES)
 
     def _clean(self) -> None:
         now = datetime.now(UTC)

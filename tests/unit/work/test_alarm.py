@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.settings import load_settings
+from miqa_node.store import executors
 from miqa_node.store.database import JOBS, Database, announce
+from miqa_node.work import alarm as alarm_module
+from miqa_node.work import queue as queue_module
 from miqa_node.work.alarm import JobAlarm
-from miqa_node.work.queue import IMAGE_QUEUE, JOBS_PER_WORKER, DurableQueue, Worker, migrate_queue
+from miqa_node.work.queue import IMAGE_QUEUE, JOBS_PER_WORKER, RECOVERY_QUEUE, DurableQueue, Worker, migrate_queue
+from miqa_node.work.recovery import RollCall
+from tests.waiting import wait_until
 
 POLL_S = 3600.0
 LIMIT_S = 60.0
@@ -92,3 +99,61 @@ def test_only_the_end_of_a_job_makes_the_following_looks_frequent() -> None:
         alarm.wait(stopping, LIMIT_S)
         assert alarm.pause_s <= most_s
         assert (alarm.pause_s > 0.1) == (ring == alarm.ring)
+
+
+def test_a_queue_that_is_usually_empty_is_polled_often_only_while_its_jobs_run() -> None:
+    alarm, stopping = JobAlarm(LIMIT_S), threading.Event()
+    alarm.pause_s = LIMIT_S
+    begin = time.monotonic()
+    alarm.wait(stopping, 0.01, jobs=1)
+    assert time.monotonic() - begin < LIMIT_S / 2.0
+    alarm.pause_s = LIMIT_S
+    alarm.ring()
+    alarm.wait(stopping, 0.01)
+    assert alarm.pause_s == LIMIT_S, "without jobs the pauses are long again"
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Workers on it pause for an hour before they look at a queue that is usually empty."""
+    monkeypatch.setattr(alarm_module, "FIRST_PAUSE_S", POLL_S)
+    for name in ("IDLE_LOOK_S", "EARLIER_LOOK_S", "INTERNAL_LOOK_S"):
+        monkeypatch.setattr(queue_module, name, POLL_S)
+    with closing(Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")) as database:
+        database.migrate()
+        migrate_queue(database)
+        yield database
+
+
+def test_a_worker_that_stops_waits_for_no_pause(database: Database, tmp_path: Path) -> None:
+    worker = Worker(database, "w1", load_settings(work={"poll_interval_s": POLL_S, "processes": 1}).work, tmp_path)
+    worker.start((("assess", lambda _: None),))
+    try:
+        wait_until(lambda: all(alarm.polls for alarm in worker._alarms.values()))
+    finally:
+        began = time.monotonic()
+        worker.stop()
+    assert time.monotonic() - began < 10.0, "each of the threads would be waited for, ten seconds long"
+
+
+def test_jobs_of_a_dead_process_do_not_wait_for_a_poll(database: Database, tmp_path: Path) -> None:
+    queue, jobs, long_ago = DurableQueue(database, lambda: "version"), ("1", "2"), datetime(2000, 1, 1, tzinfo=UTC)
+    with database.begin() as transaction:
+        for digest in jobs:
+            queue.enqueue_assess(transaction, InstanceDigest(digest))
+        transaction.exec_driver_sql("UPDATE workflow_status SET status = 'PENDING', executor_id = 'dead'")
+        executors.beat(transaction, "dead", long_ago, "")
+    done, settings = threading.Semaphore(0), load_settings(work={"processes": 1}).work
+
+    def assess(_: InstanceDigest) -> None:
+        time.sleep(0.3)
+        done.release()
+
+    worker = Worker(database, "w1", settings, tmp_path)
+    worker.start((("assess", assess),))
+    try:
+        wait_until(lambda: worker._alarms[RECOVERY_QUEUE].polls)
+        assert RollCall(database, "w1", settings).take_over() == len(jobs)
+        assert all(done.acquire(timeout=LIMIT_S) for _ in jobs)
+    finally:
+        worker.stop()
