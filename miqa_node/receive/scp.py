@@ -268,7 +268,8 @@ class StorageScp:
 
 
 _NO_LIMIT = 1_000_000
-_POLL_S = 0.1
+_POLL_S = 1.0
+"""Interval of the look for connections that are late with their request."""
 _STUCK_AFTER_S = 300.0
 _LAST_ANSWER_S = 0.2
 """Pause for pynetdicom's own handler, which returns before the response is sent; the fast path needs none."""
@@ -322,6 +323,9 @@ class _Server(AssociationServer):
 
     def shutdown(self) -> None:
         """Stop serving and close the listening socket."""
+        if self.socket is not None:
+            with suppress(OSError):  # ends the wait for the next connection; not every system can
+                self.socket.shutdown(socket.SHUT_RDWR)
         super(AssociationServer, self).shutdown()
         self.server_close()
 

@@ -6,6 +6,8 @@ import asyncio
 import socket
 import ssl
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 import uvicorn
@@ -22,11 +24,40 @@ from miqa_node.web.security import is_loopback
 log = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 30.0
-BEAT_S = 1.0
+TICK_S = 1.0
+"""Interval of the signs of life, and of new Date headers."""
 STUCK_AFTER_S = 120.0
 """Maximum time for which answering one request may block the others."""
 STOP_TIMEOUT_S = 5.0
 """Time for open requests to finish when the node stops."""
+
+
+class StoppableServer(uvicorn.Server):
+    """Uvicorn's server, ended by a call; its own loop looks ten times a second whether it has to end."""
+
+    def __init__(self, config: uvicorn.Config, beat: Callable[[], None]) -> None:
+        """``beat`` is called once a second while requests are answered."""
+        super().__init__(config)
+        self._beat = beat
+        self._ending: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        """Return when the server has to end."""
+        self._ending = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):  # with 0 each tick renews the Date header
+            self._beat()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._ending.wait()
+
+    def end(self) -> None:
+        """Finish open requests and end; for other threads."""
+        self.should_exit = True
+        if self._loop is not None and self._ending is not None:
+            with suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._ending.set)
 
 
 class WebServer:
@@ -55,10 +86,10 @@ class WebServer:
             timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
             lifespan="off",
         )
-        self._server = uvicorn.Server(self._config)
         self._ended = threading.Event()
         self._thread = SteadyThread("health" if health else "web", self._run, STUCK_AFTER_S)
         self.threads = (self._thread,)
+        self._server = StoppableServer(self._config, self._thread.beat)
 
     def start(self) -> None:
         """Return when requests are answered."""
@@ -78,7 +109,7 @@ class WebServer:
         """Finish open requests and close the socket; safe to call twice."""
         self._live.stop()  # otherwise the server would wait for open streams
         self._thread.stopping.set()
-        self._server.should_exit = True
+        self._server.end()
         self._thread.stop(STOP_TIMEOUT_S + 5.0)
         self._socket.close()
 
@@ -90,20 +121,11 @@ class WebServer:
 
     async def _serve(self) -> None:
         """Serve, again on the same port each time the thread is started."""
-        self._server = uvicorn.Server(self._config)
+        self._server = StoppableServer(self._config, self._thread.beat)
         self._server.should_exit = self._thread.stopping.is_set()
         if self._socket.fileno() < 0:
             self._socket = _bind(self._address)
-        beating = asyncio.create_task(self._beat())
-        try:
-            await self._server.serve([self._socket])
-        finally:
-            beating.cancel()
-
-    async def _beat(self) -> None:
-        while True:
-            self._thread.beat()
-            await asyncio.sleep(BEAT_S)
+        await self._server.serve([self._socket])
 
 
 def _tls_context(settings: WebSettings) -> ssl.SSLContext:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx2
 import pytest
 import trustme
+import uvicorn
 
 from miqa_node.errors import SettingsError
 from miqa_node.observe import metrics
 from miqa_node.settings import load_settings
+from miqa_node.web import server as server_module
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from tests.web.staging import Stage
@@ -75,6 +79,36 @@ def get(port: int, path: str = "/healthz") -> int:
 
 def closed(reason: str) -> float:
     return metrics.REGISTRY.get_sample_value("miqa_http_connections_closed_total", {"reason": reason}) or 0.0
+
+
+@pytest.mark.parametrize("health", [True, False])
+def test_an_idle_server_does_next_to_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch, health: bool) -> None:
+    ticks: list[float] = []
+    on_tick = uvicorn.Server.on_tick
+
+    async def count(self: uvicorn.Server, counter: int) -> bool:
+        ticks.append(time.monotonic())
+        return await on_tick(self, counter)
+
+    monkeypatch.setattr(uvicorn.Server, "on_tick", count)
+    server = serve(health=health)
+    first, second = date(server.port), ""
+    while first == (second := date(server.port)):
+        time.sleep(0.1)
+    assert parsedate_to_datetime(second) > parsedate_to_datetime(first)
+    assert len(ticks) <= 5, "uvicorn's own loop ticks ten times a second"
+
+
+def test_a_server_that_stops_waits_for_no_tick(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "TICK_S", 3600.0)
+    server = serve()
+    get(server.port)
+    server.stop()
+    assert "web" not in {thread.name for thread in threading.enumerate()}
+
+
+def date(port: int) -> str:
+    return httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=PATIENT_S, trust_env=False).headers["date"]
 
 
 @pytest.mark.parametrize("data", [b"", HALF_HEAD, HALF_BODY], ids=["idle", "half a head", "half a body"])

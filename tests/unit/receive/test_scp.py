@@ -21,6 +21,7 @@ from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.errors import DataSetError, MismatchError, ResourcesError
 from miqa_node.observe import metrics
+from miqa_node.receive import scp as scp_module
 from miqa_node.receive.incoming import remove_leftovers
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
 
@@ -341,6 +342,14 @@ def test_stop_does_not_wait_for_a_sender_that_goes_on_and_on(start_node: StartNo
     # The sender's toolkit may lose an answer, but it cannot invent one.
     assert 10 <= statuses.count(0x0000) <= len(node.received)
     assert node.leftovers() == []
+
+
+def test_stop_waits_for_no_poll(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scp_module, "_POLL_S", 3600.0)
+    node = start_node()
+    start = time.monotonic()
+    node.scp.stop()
+    assert time.monotonic() - start < 5
 
 
 def test_stop_ends_idle_associations_at_once(start_node: StartNode) -> None:
