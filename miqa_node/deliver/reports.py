@@ -31,7 +31,8 @@ MAX_PAUSE_S = 1800.0
 MAX_OPEN = 1000
 """Maximum number of associations remembered for reports; the oldest are forgotten first."""
 
-POLL_S = 2.0
+POLL_S = 5.0
+"""Interval of the look for reports that are to be repeated; others wake the thread."""
 STUCK_AFTER_S = 900.0
 """Far longer than one report can take, with all its time-outs."""
 ANSWER_S = 0.2

@@ -16,6 +16,14 @@ from miqa_node.store.tables import activations
 
 ACTIVATED, ROLLED_BACK = "activated", "rolled back"
 
+# Built once: every process runs it every few seconds, and building it takes several times as long as running it.
+_NEWEST = (
+    sa.select(activations.c.package)
+    .where(activations.c.slot == sa.bindparam("slot"))
+    .order_by(activations.c.activation_id.desc())
+    .limit(1)
+)
+
 
 def choose(transaction: Transaction, slot: Slot, package: str, actor: str, comment: str, now: datetime) -> bool:
     """Record a choice; False, without a record, if it is already in force. An empty one removes the choice."""
@@ -66,13 +74,7 @@ def _stack(events: list[Activation]) -> list[str]:
 
 
 def _in_force(transaction: Transaction, slot: Slot) -> str:
-    newest = (
-        sa.select(activations.c.package)
-        .where(activations.c.slot == slot.value)
-        .order_by(activations.c.activation_id.desc())
-        .limit(1)
-    )
-    return transaction.execute(newest).scalar_one_or_none() or ""
+    return transaction.execute(_NEWEST, {"slot": slot.value}).scalar_one_or_none() or ""
 
 
 def _write(

@@ -15,6 +15,7 @@ class Bells:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._times: dict[str, int] = {}
+        self._paths: dict[str, Path] = {}
 
     def ring(self, topic: str) -> None:
         """Tell other processes. A bell that cannot be written is not rung: they also poll."""
@@ -34,4 +35,6 @@ class Bells:
         return now != before
 
     def _path(self, topic: str) -> Path:
-        return self._database.with_name(f"{self._database.name}-{topic}.bell")
+        if topic not in self._paths:  # making a path takes longer than looking at its time
+            self._paths[topic] = self._database.with_name(f"{self._database.name}-{topic}.bell")
+        return self._paths[topic]

@@ -13,7 +13,7 @@ from miqa_node.store.database import CHANNEL, TOPICS, Database
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 0.1
+LOOK_S = 0.25
 """Interval at which a process looks at the bells of SQLite."""
 ANSWER_S = 1.0
 """Longest wait for a notification of PostgreSQL before the thread reports that it is alive."""

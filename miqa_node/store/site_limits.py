@@ -19,6 +19,12 @@ from miqa_node.store.tables import assessments, dispositions, site_limits
 
 _proposal = TypeAdapter(LimitProposal)
 
+# Built once: every process runs them every few seconds, and building them takes several times as long as running them.
+_NEWEST = (
+    sa.select(site_limits).where(site_limits.c.confirmed_at.is_not(None)).order_by(site_limits.c.number.desc()).limit(1)
+)
+_FIRST_VERDICT = sa.select(sa.func.min(dispositions.c.decided_at))
+
 
 def propose(transaction: Transaction, proposal: LimitProposal, now: datetime) -> LimitSet:
     """Store a proposal; nothing changes until it is confirmed."""
@@ -81,8 +87,7 @@ def history(transaction: Transaction, *, limit: int = 100) -> list[LimitSet]:
 
 def current(transaction: Transaction) -> SiteLimits:
     """The limits in force; empty if none were confirmed, or they were withdrawn."""
-    query = sa.select(site_limits).where(site_limits.c.confirmed_at.is_not(None))
-    row = transaction.execute(query.order_by(site_limits.c.number.desc()).limit(1)).one_or_none()
+    row = transaction.execute(_NEWEST).one_or_none()
     if row is None:
         return SiteLimits()
     limit_set = _set(row)
@@ -104,7 +109,7 @@ def silent_until(transaction: Transaction, days: float, in_force: SiteLimits) ->
     """The end of the node's silent first ``days``, counted from its first verdict; None if limits are in force."""
     if not days or in_force.number:
         return None
-    first: datetime | None = transaction.execute(sa.select(sa.func.min(dispositions.c.decided_at))).scalar_one()
+    first: datetime | None = transaction.execute(_FIRST_VERDICT).scalar_one()
     return (first or datetime.now(UTC)) + timedelta(days=days)
 
 

@@ -47,7 +47,8 @@ class AuditKeeper(RegularWork):
         super().__init__("audit", SEAL_INTERVAL_S, "the audit trail waits for the database")
         self._database, self._signer, self._role = database, signer, role
         self._node = settings.node.name
-        self._watched = {"settings": lambda: values_of(settings), **watched}
+        values = values_of(settings)  # they never change while the process runs
+        self._watched = {"settings": lambda: values, **watched}
         self._known: dict[str, Mapping[str, Any]] = {}
         self._keep_days, self._sent = settings.audit.keep_days, mark_of(settings)
         self._looked_at = self._pruned_at = datetime.min.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from miqa_node.signing import Signer
 from miqa_node.store.audit import chain, marks, records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database
+from miqa_node.work import audit as audit_module
 from miqa_node.work.audit import AuditKeeper
 from miqa_node.work.audit_sending import AuditSending, mark_of
 from tests.conftest import free_port
@@ -164,6 +165,20 @@ def test_udp_sends_one_datagram_for_each_record(database: Database, tmp_path: Pa
 def test_a_transport_without_a_host_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="syslog_host"):
         load_settings(audit={"syslog_transport": "tls"})
+
+
+def test_the_keeper_reads_the_settings_once(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have hundreds of values, which never change while the process runs."""
+    counts: list[str] = []
+    monkeypatch.setattr(audit_module, "WATCH_INTERVAL", timedelta(0))
+    monkeypatch.setattr(audit_module, "values_of", lambda _: counts.append("read") or {"dicom.port": 1})
+    settings = settings_for(tmp_path, free_port(), "tcp")
+    keeper = AuditKeeper(database, settings, Signer.open(tmp_path / "signing.key"), NodeRole.ALL, {})
+    for _ in range(3):
+        keeper.look()
+    assert counts == ["read"]
 
 
 @pytest.mark.slow
