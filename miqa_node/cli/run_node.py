@@ -13,11 +13,11 @@ import typer
 
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
-from miqa_node.deliver.destinations import parse_flag
 from miqa_node.domain.role import NodeRole
-from miqa_node.node import Node
+from miqa_node.isolation.early import start_loading
 from miqa_node.observe.log import set_up_logging
 from miqa_node.observe.traces import set_up_traces
+from miqa_node.process import begin_loading, end_loading
 
 SET_UP_FILE = "set-up-link"
 STOP_S = 45.0
@@ -53,11 +53,17 @@ def run(
     ] = None,
 ) -> None:
     """Receive, assess, report and deliver until Ctrl-C or SIGTERM."""
+    begin_loading()
     os.umask(0o027)  # what is written outside of data_dir, such as delivered files, is for the node's group at most
     settings = settings_of(config, data_dir, dicom={"port": dicom_port, "ae_title": ae_title}, web={"port": web_port})
+    set_up_logging(settings.log, node=settings.node.name)
+    if NodeRole(role).works:
+        start_loading(settings)
+    # The workers' models are loaded at the same time as these.
+    from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415
+    from miqa_node.node import Node  # noqa: PLC0415
 
     destinations = [parse_flag(text) for text in destination or ()]
-    set_up_logging(settings.log, node=settings.node.name)
     end_traces = set_up_traces(settings.telemetry, settings.node.name)
     stop = stop_signal()
     hopeless = threading.Event()
@@ -68,6 +74,7 @@ def run(
         stop.set()
 
     with Node(settings, destinations, NodeRole(role), end) as node:
+        end_loading()
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
         scheme, host = "https" if settings.web.tls_certificate else "http", _in_address(settings.web.host)

@@ -26,9 +26,9 @@ import structlog
 
 from miqa_node.errors import ResourcesError, place_of
 from miqa_node.imaging.answers import MAX_ANSWER_BYTES, ForbiddenAnswerError, read_answer, write_answer
-from miqa_node.imaging.fork_server import start_fork_server
 from miqa_node.imaging.turns import Turn, Turns
 from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
+from miqa_node.process import start_fork_server
 
 log = structlog.get_logger(__name__)
 

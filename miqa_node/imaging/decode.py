@@ -8,8 +8,10 @@ no cleanup is needed, even after ``kill -9``.
 from __future__ import annotations
 
 import mmap
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -38,6 +40,7 @@ KILLED_FROM_OUTSIDE = (-9, -15, 255, None)
 CHECK_INTERVAL_S = 5.0
 CHECK_WAIT_S = 0.5
 CHECK_LIMIT_S = 20.0
+OWN_WAIT_S = 1.0
 
 
 class Decoder:
@@ -59,6 +62,8 @@ class Decoder:
             (child.__name__, *preload),
             settings.work.memory_bytes,
         )
+        self._own = threading.Lock()
+        self._warming: threading.Thread | None = None
         self.threads = self._children.threads
         self._check = RecentCheck(
             "The decoder",
@@ -73,12 +78,25 @@ class Decoder:
         """Whether every process works on a task."""
         return self._children.all_busy
 
+    @contextmanager
+    def own_turn(self) -> Iterator[None]:
+        """The node's own checks run one after another: side by side, an idle node would keep a second process for them.
+
+        One that takes long delays the next by a second at most.
+        """
+        has_turn = self._own.acquire(timeout=OWN_WAIT_S)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._own.release()
+
     def warm(self) -> None:
         """Start the children in the background, so the first image does not wait for them; return at once.
 
         They need at least a third of a second, mostly for the imports of their common parent.
         """
-        start_brief_thread("warm-decoder", self._start_children)
+        self._warming = start_brief_thread("warm-decoder", self._start_children)
 
     def _start_children(self) -> None:
         try:
@@ -136,6 +154,8 @@ class Decoder:
     def run(self, function: Callable[..., Any], *arguments: Any, sender: str = "") -> Any:
         """The result of a function in a child process; errors as for decode. Tasks take turns by ``sender``."""
         limit_s = self._timeout_s
+        if self._warming is not None:
+            self._warming.join()  # a task that came earlier would start one more process
         for pause_s in (*PAUSES_AFTER_KILL_S, 0.0):
             try:
                 return self._children.run(function, *arguments, timeout_s=limit_s, sender=sender)
@@ -168,7 +188,8 @@ class Decoder:
     def _try_sample(self) -> None:
         """Encode and decode a small image in the children; ResourcesError if that fails."""
         try:
-            self.run(child.decode_sample, sample_image(self.encode), self._max_pixels)
+            with self.own_turn():
+                self.run(child.decode_sample, sample_image(self.encode), self._max_pixels)
         except Exception as error:  # images would meet the same error
             reason = error if isinstance(error, MiqaError) else type(error).__name__
             raise ResourcesError(f"No image can be decoded: {reason}") from error

@@ -7,7 +7,6 @@ loads it itself.
 
 from __future__ import annotations
 
-import gc
 import os
 
 import structlog
@@ -16,19 +15,9 @@ from miqa_node.assess.session import CPU_PROVIDER, available_provider
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.child import use_one_thread
 from miqa_node.isolation import tasks
+from miqa_node.isolation.early import LOGS_VARIABLE, OWNER_VARIABLE, VARIABLE
 from miqa_node.observe.log import set_up_logging
-from miqa_node.process import give_back_memory
 from miqa_node.settings import Settings
-
-VARIABLE, LOGS_VARIABLE = "NODE_FORK_SERVER_SETTINGS", "NODE_FORK_SERVER_LOGS"
-OWNER_VARIABLE = "NODE_FORK_SERVER_OWNER"
-
-
-def announce(settings: Settings, *, logs: bool) -> None:
-    """Let fork servers that this process starts from now on load the models of these settings."""
-    os.environ[VARIABLE] = settings.model_dump_json()
-    os.environ[LOGS_VARIABLE] = "1" if logs else ""
-    os.environ[OWNER_VARIABLE] = str(os.getpid())
 
 
 def load_announced() -> None:
@@ -48,6 +37,3 @@ def load_announced() -> None:
             tasks.load_models(settings)
     except MiqaError as error:  # each worker gets the same error, and reports it
         structlog.get_logger(__name__).debug("models are not shared", reason=str(error))
-    gc.collect()
-    gc.freeze()
-    give_back_memory()

@@ -16,7 +16,8 @@ from miqa_node.errors import MiqaError, ResourcesError
 from miqa_node.imaging.child import transfer_file
 from miqa_node.imaging.children import OpenFile
 from miqa_node.imaging.decode import Decoder, map_pixels
-from miqa_node.isolation import sandbox, tasks, template
+from miqa_node.isolation import sandbox, tasks
+from miqa_node.isolation.early import LOADER, announce
 from miqa_node.isolation.tasks import SiteChoice
 from miqa_node.local import LocalResult
 from miqa_node.observe.recent_check import RecentCheck
@@ -27,7 +28,6 @@ from miqa_node.units.base import JudgedImage
 
 log = structlog.get_logger(__name__)
 
-LOADER = "miqa_node.isolation.loaded"
 OWN = "(the node itself)"
 """Sender of the node's own checks, so people who view images do not delay them."""
 CHECK_INTERVAL_S = 5.0
@@ -53,7 +53,7 @@ class ImageWorkers:
         self._accepted: ModelChoice | None = None
         self._refused: ModelChoice | None = None
         logs = structlog.is_configured()
-        template.announce(settings, logs=logs)
+        announce(settings, logs=logs)
         self.decoder = Decoder(settings, partial(tasks.set_up, logs=logs), (settings,), (LOADER,))
         if reason := sandbox.reason_for_none(settings):
             log.warning("worker processes have the rights of the node", reason=reason)
@@ -107,11 +107,13 @@ class ImageWorkers:
 
     def check_canary(self) -> None:
         """Judge and report the test image; ResourcesError with the reason if that fails."""
-        self.decoder.run(tasks.check_canary, self._choice(), self._reports, sender=OWN)
+        with self.decoder.own_turn():
+            self.decoder.run(tasks.check_canary, self._choice(), self._reports, sender=OWN)
 
     def check_now(self) -> None:
         """Raise the error that keeps the models from running in a worker."""
-        self.decoder.run(tasks.check, self._choice(), sender=OWN)
+        with self.decoder.own_turn():
+            self.decoder.run(tasks.check, self._choice(), sender=OWN)
 
     def check(self) -> None:
         """ResourcesError with the reason if the models do not run; the result may be a few seconds old."""

@@ -69,6 +69,21 @@ def instance_of(path: Path, sender: str = "CR1") -> StoredInstance:
 
 
 @pytest.mark.slow
+def test_what_an_idle_node_checks_takes_one_process(folder: Path) -> None:
+    """Its readiness asks for two checks at the same moment; a second process would take 70 MB."""
+    made = workers_of(settings(folder, processes=4))
+    made.decoder.warm()
+    checks = (made.check_now, made.decoder._try_sample, made.check_canary) * 2
+    try:
+        with ThreadPoolExecutor(len(checks)) as pool:
+            for check in [pool.submit(check) for check in checks]:
+                check.result(LIMIT_S)
+        assert len(made.decoder._children._children) == 1
+    finally:
+        made.decoder.close()
+
+
+@pytest.mark.slow
 def test_a_worker_judges_as_this_process_would(workers: ImageWorkers, samples: Path) -> None:
     path = samples / "RG3_UNCR.dcm"
     instance = instance_of(path)
