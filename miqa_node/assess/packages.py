@@ -27,7 +27,7 @@ from miqa_node.assess.contracts.base import (
 from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, largest_difference
 from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, sha256_of
 from miqa_node.assess.package_files import is_bare
-from miqa_node.assess.session import CPU_PROVIDER, GraphSession
+from miqa_node.assess.session import GraphSession
 from miqa_node.assess.signatures import check_origin
 from miqa_node.assess.site_calibration import ActiveCalibration, apply_calibration
 from miqa_node.domain.assessment import ModelIdentity
@@ -149,9 +149,8 @@ def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], 
             f"{package.name}: there are no golden examples to check the graph with; it can only run as a candidate "
             "beside the active package (miqa-node models shadow)."
         )
-    package.session.is_rehearsing = package.provider == CPU_PROVIDER
-    differences = {name: golden_difference(package, *golden) for name, golden in goldens.items()}
-    package.session.is_rehearsing = False
+    with package.session.rehearsing():
+        differences = {name: golden_difference(package, *golden) for name, golden in goldens.items()}
     for name, difference in differences.items():
         if not difference <= GOLDEN_TOLERANCE:
             raise ModelPackageError(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +46,7 @@ class GraphSession:
         self._failures, self._failure = 0, ""
         self._session = self._load(model)
         self.provider: str = self._session.get_providers()[0]
-        self.is_rehearsing = False
-        """If true, a run releases its memory, so a process that waits for its first image uses little."""
+        self._is_rehearsing = False
         self._sha256 = "" if isinstance(model, bytes) else _sha256_of(model)
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
@@ -56,6 +57,15 @@ class GraphSession:
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         _sessions.add(self)
 
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """In this block a run releases its memory, so a process that waits for its first image uses little."""
+        self._is_rehearsing = self.provider == CPU_PROVIDER
+        try:
+            yield
+        finally:
+            self._is_rehearsing = False
+
     def run(
         self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], timeout_s: float | None = None
     ) -> dict[str, NDArray[np.float32]]:
@@ -65,7 +75,7 @@ class GraphSession:
         """
         try:
             if timeout_s is None:
-                values = self._session.run(list(outputs), dict(inputs), _giving_back() if self.is_rehearsing else None)
+                values = self._session.run(list(outputs), dict(inputs), _giving_back() if self._is_rehearsing else None)
             else:
                 values = self._run_within(outputs, inputs, timeout_s)
         except TimeoutError:
@@ -109,6 +119,8 @@ class GraphSession:
             )
         except Exception as error:  # the runtime's exceptions share no narrower base class
             raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
+        # The runtime would keep the bytes of the graph, for a fallback to other providers that a node does not use.
+        setattr(session, "_model_bytes", None)  # noqa: B010
         if self._accelerator is Accelerator.GPU and session.get_providers()[0] != GPU_PROVIDER:
             # The runtime silently falls back to the CPU if CUDA's libraries do not load.
             raise SettingsError(gpu_missing())
@@ -189,11 +201,22 @@ def _sha256_of(file: Path) -> str:
 
 
 def _providers(accelerator: Accelerator) -> list[str]:
-    import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
-
-    has_gpu = GPU_PROVIDER in ort.get_available_providers()
+    has_gpu = _is_built_for_gpu() and _offers_gpu()
     if accelerator is Accelerator.CPU or (accelerator is Accelerator.AUTO and not has_gpu):
         return [CPU_PROVIDER]
     if not has_gpu:
         raise SettingsError(gpu_missing())
     return [GPU_PROVIDER, CPU_PROVIDER]
+
+
+def _is_built_for_gpu() -> bool:
+    """Whether ONNX Runtime has the library of its CUDA provider; the node's own process need not load it to know."""
+    spec = find_spec("onnxruntime")
+    folders = spec.submodule_search_locations if spec is not None else None
+    return any(any(Path(folder, "capi").glob("*onnxruntime_providers_cuda*")) for folder in folders or ())
+
+
+def _offers_gpu() -> bool:
+    import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
+    return GPU_PROVIDER in ort.get_available_providers()

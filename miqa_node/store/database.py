@@ -12,14 +12,10 @@ from contextlib import closing, contextmanager
 from enum import Enum, auto
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 
 from miqa_node.errors import ResourcesError, SettingsError
@@ -27,6 +23,10 @@ from miqa_node.settings import share_dir
 from miqa_node.store.bells import Bells
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import compatibility, metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 log = structlog.get_logger(__name__)
 
@@ -148,18 +148,16 @@ class Database:
             if standing is SchemaStanding.CONTRACTED:
                 raise SettingsError(_contracted(connection))
             if standing is SchemaStanding.EXPANDED:
-                schema = MigrationContext.configure(connection).get_current_revision()
+                schema = _revision(connection)
                 log.warning("the database is of a newer version; this one works beside it", schema=schema)
                 return
-            if MigrationContext.configure(connection).get_current_revision() != _scripts().get_current_head():
-                config = _alembic_config()
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+            if _revision(connection) != _scripts().get_current_head():
+                _upgrade(connection)
 
     def check(self) -> None:
         """Raise ResourcesError unless the database answers and its schema is compatible with this program."""
         with self.begin() as transaction:
-            current = MigrationContext.configure(transaction).get_current_revision()
+            current = _revision(transaction)
             newest = _scripts().get_current_head()
             if current == newest:
                 return
@@ -195,7 +193,7 @@ class SchemaStanding(Enum):
 
 def _schema_standing(connection: sa.Connection) -> SchemaStanding:
     script = _scripts()
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = _revision(connection)
     if current is None or current in {one.revision for one in script.walk_revisions()}:
         return SchemaStanding.OLDER
     oldest = connection.execute(sa.select(sa.func.max(compatibility.c.oldest_schema))).scalar_one()
@@ -204,7 +202,7 @@ def _schema_standing(connection: sa.Connection) -> SchemaStanding:
 
 
 def _contracted(connection: sa.Connection) -> str:
-    schema = MigrationContext.configure(connection).get_current_revision()
+    schema = _revision(connection)
     return f"The database has the schema {schema} of a newer miqa-node: start that version, or a later one."
 
 
@@ -314,12 +312,33 @@ def _use_write_ahead_log(connection: Any) -> None:
             return
 
 
+# Worker processes have no schema to look after: Alembic, 10 MB, is loaded by those that do.
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command  # noqa: PLC0415
+
+    config = _alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
 @cache  # readiness asks for the newest version every few seconds; reading the scripts takes 40 ms
 def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     return ScriptDirectory.from_config(_alembic_config())
 
 
 def _alembic_config() -> Config:
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(share_dir("migrations")))
     return config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pywt
 
 from miqa_node.assess.enhance.noise_level import MAD_TO_SIGMA, noise_level
 from miqa_node.assess.enhance.plane import Levels
@@ -31,6 +30,8 @@ def wavelet_shrinkage(levels: Levels) -> tuple[Levels, str]:
 
 
 def _shrink(stable: Levels) -> Levels:
+    import pywt  # noqa: PLC0415 - only enhancement needs it
+
     scales = min(SCALES, pywt.dwtn_max_level(stable.shape, WAVELET))
     if scales < 1:
         return stable
@@ -47,6 +48,8 @@ def _shrink(stable: Levels) -> Levels:
 
 
 def _soften(band: Levels, sigma: float) -> Levels:
+    import pywt  # noqa: PLC0415
+
     signal = max(0.0, float(np.mean(band**2)) - sigma**2) ** 0.5
     threshold = sigma**2 / signal if signal > 0.0 else float(np.abs(band).max())
     return np.asarray(pywt.threshold(band, threshold, mode="soft"), np.float32)

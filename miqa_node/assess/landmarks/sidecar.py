@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
     card = checked_card(LandmarkCard, read_sections(folder), folder.name)
     check_folder(folder, card, settings)
     runs: list[Run] = []
-    provider = ""
+    sessions: list[GraphSession] = []
     for graph, outputs in ((GRAPH_NAME, WHOLE_OUTPUTS), (CLOSE_UP_GRAPH, CLOSE_UP_OUTPUTS)):
         session = GraphSession(
             folder / graph, accelerator, intra_op_threads=settings.intra_op_threads,
@@ -104,13 +105,16 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
         if INPUT not in session.inputs:
             raise ModelPackageError(f"{folder.name}: {graph} has no input {INPUT}.")
         runs.append(runner(session, outputs))
-        provider = session.provider
+        sessions.append(session)
     reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up)
-    differences = {
-        name: _golden_difference(folder, name, reader, image, expected)
-        for name, (image, expected) in golden_files(folder, card).items()
-    }
-    return LandmarkSidecar(card, reader, checksum(folder, card.graphs), provider, differences)
+    with ExitStack() as stack:
+        for session in sessions:
+            stack.enter_context(session.rehearsing())
+        differences = {
+            name: _golden_difference(folder, name, reader, image, expected)
+            for name, (image, expected) in golden_files(folder, card).items()
+        }
+    return LandmarkSidecar(card, reader, checksum(folder, card.graphs), sessions[-1].provider, differences)
 
 
 def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
