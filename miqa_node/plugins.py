@@ -187,7 +187,15 @@ def _entries(group: str) -> Sequence[EntryPoint]:
 
 
 def _origin(entry: EntryPoint) -> tuple[str, str]:
-    return (entry.dist.name, entry.dist.version) if entry.dist is not None else ("unknown", "")
+    if entry.dist is None:
+        return "unknown", ""
+    place = str(getattr(entry.dist, "_path", id(entry.dist)))  # each entry point has a distribution object of its own
+    if place not in _origins:  # reading the metadata takes longer than importing a small module
+        _origins[place] = entry.dist.name, entry.dist.version
+    return _origins[place]
+
+
+_origins: dict[str, tuple[str, str]] = {}
 
 
 def _import(entry: EntryPoint, kind: type[T], *, own: bool) -> tuple[T | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -89,11 +90,16 @@ def problem(status: int, detail: str, *, errors: list[dict[str, str]] | None = N
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of an operation's errors, and of answers without a body."""
-    content = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+    content = {"content": {MEDIA_TYPE: {"schema": _schema()}}}
     return {
         status: {"description": HTTPStatus(status).phrase, **(content if status >= HTTPStatus.BAD_REQUEST else {})}
         for status in statuses
     }
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Problem.model_json_schema()
 
 
 def _answer(request: Request, status: int, detail: str) -> Response:
