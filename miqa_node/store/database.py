@@ -50,7 +50,7 @@ connections."""
 
 TOPICS = ("jobs", "reassessments", "recoveries", "deliveries", "arrivals")
 """Topics of :func:`announce`. Recoveries are jobs that a process lost, or that died with it; an arrival is that of the
-first instance of a series."""
+first instance of a series, or of the last of those announced."""
 JOBS, REASSESSMENTS, RECOVERIES, DELIVERIES, ARRIVALS = TOPICS
 CHANNEL = "miqa"
 """PostgreSQL channel of the announcements."""

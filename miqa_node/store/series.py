@@ -19,8 +19,11 @@ from miqa_node.store.tables import assessments, dispositions, instances, results
 
 
 def arrive(transaction: Transaction, header: Header, now: datetime) -> None:
-    """Record an arrival: the series waits for more."""
-    if _LATER.run(transaction, {"uid": header.series_instance_uid, "now": now}) is not None:
+    """Record an arrival: the series waits for more, unless it is complete by count."""
+    later = _LATER.run(transaction, {"uid": header.series_instance_uid, "now": now})
+    if later is not None:
+        if later[0]:
+            announce(transaction, ARRIVALS)
         return
     row = {
         "series_instance_uid": header.series_instance_uid,
@@ -38,10 +41,10 @@ _LATER = DriverStatement(
         sa.update(series)
         .where(series.c.series_instance_uid == sa.bindparam("uid"))
         .values(arrived_at=sa.bindparam("now"), pending=sa.true())
-        .returning(series.c.pending)
+        .returning(_is_complete())
     )
 )
-"""An arrival of a series that is there already, as all are but the first."""
+"""An arrival of a series that is there already, as all are but the first; returns whether it was the last."""
 
 
 def any_pending(transaction: Transaction) -> bool:
@@ -139,6 +142,16 @@ def earlier_reports(
 
 
 def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[bool]:
+    quiet = [
+        sa.and_(series.c.modality == modality, series.c.arrived_at <= now - timedelta(seconds=seconds))
+        for modality, seconds in quiet_s.items()
+    ]
+    longest = timedelta(seconds=max(quiet_s.values(), default=0.0))
+    others = sa.and_(series.c.modality.not_in(list(quiet_s)), series.c.arrived_at <= now - longest)
+    return sa.or_(*quiet, others, _is_complete())
+
+
+def _is_complete() -> sa.ColumnElement[bool]:
     # A series with more images than announced is inconsistent: only a quiet period shows that it is complete.
     arrived = (
         sa.select(sa.func.count())
@@ -147,13 +160,7 @@ def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[boo
         .correlate(series)
         .scalar_subquery()
     )
-    quiet = [
-        sa.and_(series.c.modality == modality, series.c.arrived_at <= now - timedelta(seconds=seconds))
-        for modality, seconds in quiet_s.items()
-    ]
-    longest = timedelta(seconds=max(quiet_s.values(), default=0.0))
-    others = sa.and_(series.c.modality.not_in(list(quiet_s)), series.c.arrived_at <= now - longest)
-    return sa.or_(*quiet, others, sa.and_(series.c.expected > 0, arrived == series.c.expected))
+    return sa.and_(series.c.expected > sa.literal_column("0"), arrived == series.c.expected)
 
 
 def _newest_undecided(transaction: Transaction, series_instance_uid: str) -> InstanceDigest | None:

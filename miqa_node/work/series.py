@@ -18,7 +18,7 @@ from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 1.0
 IDLE_INTERVAL_S = 5.0
-"""While no series waits: the first instance of one wakes the thread."""
+"""While no series waits: the first instance of one wakes the thread, and so does the last if the header counts them."""
 STUCK_AFTER_S = 300.0
 
 
