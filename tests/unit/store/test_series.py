@@ -28,7 +28,7 @@ def test_the_last_of_the_announced_images_wakes_who_waits_for_the_series(databas
     database.on_commit(ARRIVALS, lambda: rung.append(ARRIVALS))
     for number in (1, 2, 3, 4):
         with database.begin() as transaction:
-            image = replace(header(number), series_instance_uid="1.2.3.9", series_images=3)
+            image = replace(header(number), series_instance_uid=header(1).series_instance_uid, series_images=3)
             instances.record(transaction, image, study(), received(digest(number)), f"instances/aa/{number}.dcm")
             series.arrive(transaction, image, NOW)
         counts.append(len(rung))
