@@ -27,7 +27,15 @@ def quality(
     data: DataFolder,
     out: OutFolder,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 76.0,
-    steps: Steps = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Number of steps instead; repeatable on one machine. 0 trains nothing: what can be taken off is told "
+            "from devices anew, and the package written.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this version.")] = False,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from miqa_node.training.patients import FITTED, part_of
 
 REMOVABLE_KINDS = frozenset({"external_object"})
 """Annotated kinds that can be removed; L/R markers ("annotation") are neither removable nor devices."""
-DEVICE_KINDS = frozenset({"monitoring", "implant", "tube_line"})
+EQUIPMENT = "equipment"
+"""Drawn as an external object, but part of the treatment: breathing hoses, tubing, connectors (EXTERNAL_OBJECTS)."""
+DEVICE_KINDS = frozenset({"monitoring", "implant", "tube_line", EQUIPMENT})
 """Annotated kinds that stay where they are."""
-REAL_KINDS = frozenset({"external_object", "monitoring", "implant"})
+REAL_KINDS = frozenset({"external_object", "monitoring", "implant", EQUIPMENT})
 """Kinds that count in the combined figures of objects and devices: all except tubes and lines."""
 SITE = "site"
 """Source of images with labels from a site's own readers."""
@@ -74,6 +77,11 @@ class DatasetRecord:
         return self._has(REMOVABLE_KINDS)
 
     @property
+    def has_external_object(self) -> bool | None:
+        """The same as the first reader drew it, equipment included."""
+        return self._has(REMOVABLE_KINDS | {EQUIPMENT})
+
+    @property
     def has_device(self) -> bool | None:
         """Whether monitoring, an implant, a tube or a line was annotated; None if unknown (not read, unsure)."""
         return self._has(DEVICE_KINDS)
@@ -96,6 +104,8 @@ class DatasetRecord:
         return tuple(o for o in self.objects or () if o.kind in REAL_KINDS)
 
 
+EXTERNAL_OBJECTS = Path(__file__).with_name("external_objects.json")
+"""Boxes drawn as external objects that show equipment, or that cannot be told; all others can be taken off."""
 CLEAR_IMAGES = Path(__file__).with_name("clear_images.json")
 """Training images without annotations that were checked and show no object."""
 
@@ -103,6 +113,30 @@ CLEAR_IMAGES = Path(__file__).with_name("clear_images.json")
 def clear_images() -> frozenset[str]:
     """File names of CLEAR_IMAGES."""
     return frozenset(json.loads(CLEAR_IMAGES.read_text(encoding="utf-8"))["files"])
+
+
+def objects_of(row: Mapping[str, Any]) -> tuple[ObjectBox, ...]:
+    """The objects of a reader's line, with EXTERNAL_OBJECTS applied."""
+    equipment, undecided = _external_objects()
+    return tuple(
+        ObjectBox(
+            tuple(drawn["box"]),
+            EQUIPMENT if (row["file"], place) in equipment else drawn["kind"],
+            bool(drawn.get("sure", True)) and (row["file"], place) not in undecided,
+        )
+        for place, drawn in enumerate(row["objects"])
+    )
+
+
+@cache
+def _external_objects() -> tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]]:
+    """(file, place) of boxes with equipment, and of undecided ones."""
+    boxes = json.loads(EXTERNAL_OBJECTS.read_text(encoding="utf-8"))
+    equipment, undecided = (
+        frozenset((file, place) for file, places in boxes[kind].items() for place in places)
+        for kind in (EQUIPMENT, "undecided")
+    )
+    return equipment, undecided
 
 
 def read_records(
@@ -123,7 +157,7 @@ def read_records(
 def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, clear: bool) -> DatasetRecord:
     objects: tuple[ObjectBox, ...] | None = () if clear else None
     if drawn is not None:
-        objects = tuple(ObjectBox(tuple(o["box"]), o["kind"], bool(o.get("sure", True))) for o in drawn["objects"])
+        objects = objects_of(drawn)
     return DatasetRecord(
         path=folder / row["file"],
         source=row["source_set"],

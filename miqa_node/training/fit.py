@@ -127,6 +127,8 @@ class QualityFit:
 def fit(sampler: Draw, folder: Path, settings: QualityFitSettings, *, resume: bool = False) -> QualityFit:
     """A complete run, from the start in the settings or, with ``resume``, from its checkpoint."""
     run = QualityFit(settings, folder)
+    if settings.steps == 0:
+        return run
     if settings.starts_from_package:
         run.settle(sampler)
     run.run(sampler, resume=resume)

@@ -18,6 +18,11 @@ the network takes half as long again and finds simulated defects equally well (m
 SHARPNESS = 4.0
 """Sharpness of the log-mean-exp that pools a class map, between the mean (0) and the maximum (infinite)."""
 
+PLACES = 12
+"""Most places of an image at which something that could be taken off is sought."""
+NOWHERE = -15.0
+"""Lowest logit of a place; all others than the chosen ones have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Widths:
@@ -94,9 +99,14 @@ class QualityNet(nn.Module):
     the texture of the crops (mean and root mean square over them, so their number does not matter). Classes in
     ``placed`` are decided by their map alone: from the whole image, a net would learn that bedside images have leads,
     not what a lead looks like.
+
+    The first of two classes in ``placed`` can be taken off, the second cannot. Their maps find what does not belong to
+    the body; then ``removable`` judges each of the strongest places by its own features, and the best place decides.
+    Pooled over the whole map, one button among electrodes would not count.
     """
 
     context: Tensor
+    taken_off: Tensor
 
     def __init__(self, classes: int, placed: Sequence[int] = (), widths: Widths | None = None) -> None:
         super().__init__()
@@ -105,7 +115,9 @@ class QualityNet(nn.Module):
         self.global_net, self.crop_net = GlobalNet(widths), CropNet(widths)
         self.texture_net = TextureNet(widths.texture)
         self.evidence = nn.Conv2d(widths.neck, classes, 1)
-        nn.init.constant_(cast("Tensor", self.evidence.bias), -3.0)
+        self.removable = nn.Conv2d(widths.neck, 1, 1)
+        for logits in (self.evidence, self.removable):
+            nn.init.constant_(cast("Tensor", logits.bias), -3.0)
         features = widths.global_stages[3] + 2 * widths.crop_stages[2]
         self.drop = nn.Dropout(0.1)
         self.classify = nn.Linear(features, classes, bias=False)
@@ -121,13 +133,17 @@ class QualityNet(nn.Module):
         context = torch.ones(classes)
         context[list(placed)] = 0.0
         self.register_buffer("context", context)
+        self.placed = tuple(placed)
+        self.register_buffer(
+            "taken_off", torch.arange(classes) == (self.placed[0] if self.placed else -1), persistent=False
+        )
         self._has_fixed_view = False
 
     def fix_view(self) -> None:
         """Leave the global network and the maps as they are in all further training."""
         self._has_fixed_view = True
         self.global_net.eval()
-        for part in (self.global_net, self.evidence):
+        for part in (self.global_net, self.evidence, self.removable):
             part.requires_grad_(False)
         self.map_weight.requires_grad_(False)
 
@@ -149,18 +165,33 @@ class QualityNet(nn.Module):
         each = self.crop_net(crops).float().unflatten(0, (images, -1))
         together = self.drop(torch.cat([deep.float().mean((2, 3)), *over_crops(each, 1)], 1))
         textures = self.textures(crops).reshape(images, -1, self.widths.texture)
-        logits, severity = self.judge(together, textures, pool(cells.float()))
+        logits, severity = self.judge(together, textures, pool(cells.float()), self.at_places(cells, fused)[0])
         return logits, severity, cells, deep, fused
+
+    def at_places(self, cells: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
+        """The logit (N, 1) of the best place of something that can be taken off, and its map of logits (N, 1, h, w).
+
+        The map is low where there is no object at all.
+        """
+        seen = self.seen(cells)
+        removable = self.removable(fused).float()
+        best = torch.where(strongest_places(seen), removable, NOWHERE).amax((2, 3))
+        return best, torch.minimum(removable, seen)
 
     def textures(self, crops: Tensor) -> Tensor:
         """Texture features (N, T) of crops (N, 1, h, w), from a part of each."""
         return cast("Tensor", self.texture_net(crops[..., :TEXTURE_PX, :TEXTURE_PX]))
 
-    def judge(self, together: Tensor, textures: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and severity logits (N, C) of features (N, F), textures (N, K, T) and pooled maps (N, C)."""
+    def seen(self, cells: Tensor) -> Tensor:
+        """What does not belong to the body, removable or not: a map of logits (N, 1, h, w)."""
+        return cells[:, list(self.placed) or slice(None)].amax(1, keepdim=True).float()
+
+    def judge(self, together: Tensor, textures: Tensor, pooled: Tensor, best: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and severity logits (N, C) of features (N, F), textures (N, K, T), pooled maps (N, C), best (N, 1)."""
         texture = self.texture(torch.cat(over_crops(textures, 1), 1).float())
         elsewhere = self.classify(together) + self.classify_texture(texture)
-        logits = self.bias + self.context * elsewhere + self.map_weight * pooled
+        decisive = torch.where(self.taken_off, best, pooled)
+        logits = self.bias + self.context * elsewhere + self.map_weight * decisive
         severity = self.grade(torch.cat([together, pooled.detach()], 1)) + self.grade_texture(texture)
         return logits, severity
 
@@ -180,13 +211,23 @@ class ExportedNet(nn.Module):
         pooled = pool(cells)
         each, textures = net.crop_net(crops)[None], net.textures(crops)[None]
         together = torch.cat([deep.mean((2, 3)), *over_crops(each, 1)], 1)
-        logits, severity = net.judge(together, textures, pooled)
+        best, removable = net.at_places(cells, fused)
+        logits, severity = net.judge(together, textures, pooled, best)
+        cells = torch.where(net.taken_off[:, None, None], removable, cells)
         return logits, severity.sigmoid(), cells.sigmoid(), deep, fused
 
 
 def over_crops(features: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Mean and root mean square over the crops."""
     return features.mean(axis), (features * features).mean(axis).clamp_min(1e-6).sqrt()
+
+
+def strongest_places(seen: Tensor) -> Tensor:
+    """Which cells of maps (N, 1, h, w) are the highest within two cells, and among the PLACES highest of those."""
+    peaks = seen >= F.max_pool2d(seen, 5, 1, 2)
+    ranked = torch.where(peaks, seen, NOWHERE).flatten(1)
+    least = ranked.topk(min(PLACES, ranked.shape[1])).values[:, -1]
+    return peaks & (seen >= least[:, None, None, None])
 
 
 def pool(cells: Tensor) -> Tensor:

@@ -20,14 +20,14 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.errors import SettingsError
 from miqa_node.statistics.binomial import upper_limit
 from miqa_node.taxonomy.lookup import finding_entries
+from miqa_node.training.datasets import DEVICE_KINDS, EQUIPMENT, objects_of
 
 MOST_USABLE = 0.025
 """Share of the usable images of any hospital that one soft finding may flag."""
 STEP = 0.05
 """Step of severities; the choice is one step stricter than the available images require."""
 DELTA = 0.05
-REMOVABLE = "external_object"
-DEVICES = frozenset({"monitoring", "tube_line", "implant"})
+REMOVABLE, DEVICES = "external_object", DEVICE_KINDS
 NOISE = (FindingName("noise"), FindingName("noise_underexposure"))
 OBJECT = FindingName("foreign_object")
 
@@ -81,6 +81,10 @@ FIGURES: Mapping[str, tuple[str, Callable[[ReadImage], bool], Callable[[ReadImag
         "called noisy though readers saw none", lambda i: i.grades.get("noise", 0) == 0, lambda i: i.flags(*NOISE)
     ),
     "removable_found": ("removable objects found", lambda i: REMOVABLE in i.sure, lambda i: i.flags(OBJECT)),
+    "external_found": (
+        "the same with breathing hoses and connectors, as first drawn",
+        lambda i: bool(i.sure & {REMOVABLE, EQUIPMENT}), lambda i: i.flags(OBJECT),
+    ),
     "device_called_object": (
         "called a foreign object though there are devices only",
         lambda i: bool(i.kinds & DEVICES) and REMOVABLE not in i.kinds, lambda i: i.flags(OBJECT),
@@ -125,10 +129,10 @@ def _image(line: Mapping[str, Any], row: Mapping[str, Any]) -> ReadImage:
         for one in line["findings"]
     }
     grades = {key: int(value) for key, value in row["quality"].items() if key != "usable"}
-    objects = row["objects"]
+    objects = objects_of(row)
     return ReadImage(
         name, name.split("_", maxsplit=1)[0], line["verdict"], findings, row["quality"]["usable"], grades,
-        frozenset(o["kind"] for o in objects), frozenset(o["kind"] for o in objects if o["sure"]),
+        frozenset(o.kind for o in objects), frozenset(o.kind for o in objects if o.sure),
     )  # fmt: skip
 
 

@@ -81,6 +81,7 @@ def object_agreement(clean: Sequence[JudgedCase], flagged: NDArray[np.bool_]) ->
         "called_foreign_object_with_devices_only": among(lambda r: r.has_device and r.has_removable is False),
         "called_foreign_object_with_nothing": among(lambda r: r.has_device is False and r.has_removable is False),
         "removable_found": among(lambda r: r.has_removable),
+        "external_object_found": among(lambda r: r.has_external_object),
     }
 
 

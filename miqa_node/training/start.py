@@ -62,7 +62,13 @@ def read_weights(net: QualityNet, graph: Path, rows: Sequence[int] | None = None
             _unfold(module, name, constants, graph)
             folded.add(name)
     for name, value in net.state_dict().items():
-        if name.rpartition(".")[0].rpartition(".")[0] not in folded and not name.endswith("num_batches_tracked"):
+        if name.rpartition(".")[0].rpartition(".")[0] in folded or name.endswith("num_batches_tracked"):
+            continue
+        if name.startswith("removable.") and ROOT + name not in constants:  # up to 0.7.0
+            first = net.placed[0] if net.placed else 0
+            row = first if rows is None else rows[first]
+            value.copy_(_of_classes(constants, name.replace("removable", "evidence"), value, graph, [row]))
+        else:
             value.copy_(_of_classes(constants, name, value, graph, rows))
 
 

@@ -21,7 +21,7 @@ else:
 from miqa_node.assess.preprocess import GlobalView, Preprocess
 from miqa_node.training import losses
 from miqa_node.training.export import INPUTS, export, fold_normalisation
-from miqa_node.training.fit import CHECKPOINT, QualityFit, QualityFitSettings, collate, fit
+from miqa_node.training.fit import CHECKPOINT, PLACED, QualityFit, QualityFitSettings, collate, fit
 from miqa_node.training.graph import OUTPUTS, QualityGraph
 from miqa_node.training.networks import ExportedNet, QualityNet
 from miqa_node.training.onnx_graph import TOLERANCE, compare, write_graph
@@ -35,7 +35,7 @@ SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64))
 @pytest.fixture(scope="module")
 def net() -> QualityNet:
     torch.manual_seed(3)
-    net = QualityNet(len(CLASSES), (8,))
+    net = QualityNet(len(CLASSES), PLACED)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             assert module.running_mean is not None
@@ -107,7 +107,8 @@ def test_training_and_exported_forms_agree(net: QualityNet) -> None:
         exported = ExportedNet(net)(view, crops)
     assert torch.allclose(logits, exported[0], atol=1e-5)
     assert torch.allclose(severity.sigmoid(), exported[1], atol=1e-5)
-    assert torch.allclose(cells.sigmoid(), exported[2], atol=1e-5)
+    others = ~net.taken_off
+    assert torch.allclose(cells[:, others].sigmoid(), exported[2][:, others], atol=1e-5)
 
 
 def test_number_of_equal_crops_does_not_matter(net: QualityNet) -> None:
@@ -121,7 +122,7 @@ def test_placed_classes_hear_only_their_map(net: QualityNet) -> None:
     view = torch.randn(1, 1, 64, 64)
     with torch.no_grad():
         first, second = (net(view, torch.randn(2, 1, 96, 96) * scale)[0] for scale in (0.1, 3.0))
-    assert torch.equal(first[:, 8], second[:, 8])
+    assert torch.equal(first[:, list(PLACED)], second[:, list(PLACED)])
     assert not torch.equal(first[:, 0], second[:, 0])
 
 
@@ -237,15 +238,15 @@ def test_a_run_begins_with_the_weights_of_a_package(net: QualityNet, tmp_path: P
 def test_a_class_that_was_split_begins_twice_as_the_old_one() -> None:
     graph = max((Path(__file__).resolve().parents[3] / "models").glob("quality-[0-9]*")) / "model.onnx"
     count = classes_in(graph)
-    old, new = QualityNet(count, placed=(1,)), QualityNet(count + 1, placed=(1, 2))
+    old, new = QualityNet(count, placed=(1,)), QualityNet(count + 1, placed=(1,))
     read_weights(old, graph)
-    read_weights(new, graph, [*range(count), 1])
+    read_weights(new, graph, [*range(count), 2])
     view, crops, _ = collate([_Easy()(n) for n in range(2)])
     expected, result = (net.eval()(view, crops.flatten(0, 1)) for net in (old, new))
     for before, after in zip(expected[:3], result[:3], strict=True):
         assert torch.allclose(after[:, :count], before, atol=1e-4)
     for of_class in (result[0], result[2]):
-        assert torch.allclose(of_class[:, count], of_class[:, 1], atol=1e-5)
+        assert torch.allclose(of_class[:, count], of_class[:, 2], atol=1e-5)
 
 
 def test_some_of_the_starting_weights_may_stay(tmp_path: Path) -> None:
