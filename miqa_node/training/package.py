@@ -62,9 +62,10 @@ LIMITS = (
     "Rotation of the patient about his own axis is not assessed, only rotation in the image plane.",
     "Mirror images are told from the position of the heart and of markers; situs inversus looks like a mirror image.",
     (
-        "What can be taken off was taught by 64 real images (underwires, gown snaps, ear rings, shields) and "
-        "by simulation. Hair, folds of blankets and hoses beside the chest are mostly missed, and an electrode, a port "
-        "or a lead may be called an object: see the figures against images with devices only."
+        "What can be taken off was taught by 44 real images (underwires, gown snaps, necklaces, ear rings, shields) "
+        "and by simulation. Hair and folds are mostly missed, snaps and zips often; an electrode or a port may be "
+        "called an object. Breathing hoses, tubing and connectors count as devices: see the figures against images "
+        "with devices only."
     ),
     "Annotations of real objects were drawn by careful readers who are not radiologists or radiographers.",
     "Children are hardly represented: 34 of the training images.",

@@ -64,6 +64,7 @@ def test_each_figure_counts_the_images_that_it_is_about(tmp_path: Path) -> None:
         "usable_flagged": (3, 5),
         "noisy_without_noise": (1, 5),
         "removable_found": (1, 1),
+        "external_found": (1, 1),
         "device_called_object": (1, 2),
         "monitoring_called_object": (1, 1),
     }

@@ -43,10 +43,10 @@ def test_one_place_decides_however_many_devices_there_are() -> None:
     net.removable.bias.zero_()  # type: ignore[union-attr]
     cells, fused = torch.full((1, len(CLASSES), 48, 48), -6.0), torch.zeros(1, 64, 48, 48)
     fused[0, 0] = -9.0
-    for row in range(4, 44, 6):
+    for row in range(2, 44, 3):
         cells[0, PLACED[1], row, row], fused[0, 0, row, row] = 4.0, -3.0
     devices, _ = net.at_places(cells, fused)
-    cells[0, PLACED[0], 10, 40], fused[0, 0, 10, 40] = 1.0, 5.0
+    cells[0, PLACED[0], 10, 40], fused[0, 0, 10, 40] = 6.0, 5.0
     button, places = net.at_places(cells, fused)
     fused[0, 0, 30, 3] = 9.0  # no object is seen there
     assert float(devices) == -3.0
