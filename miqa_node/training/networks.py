@@ -173,16 +173,16 @@ class QualityNet(nn.Module):
 
         The map is low where there is no object at all.
         """
-        seen = self.seen(cells)
+        objects = self.objects(cells)
         removable = self.removable(fused).float()
-        best = torch.where(strongest_places(seen), removable, NOWHERE).amax((2, 3))
-        return best, torch.minimum(removable, seen)
+        best = torch.where(strongest_places(objects), removable, NOWHERE).amax((2, 3))
+        return best, torch.minimum(removable, objects)
 
     def textures(self, crops: Tensor) -> Tensor:
         """Texture features (N, T) of crops (N, 1, h, w), from a part of each."""
         return cast("Tensor", self.texture_net(crops[..., :TEXTURE_PX, :TEXTURE_PX]))
 
-    def seen(self, cells: Tensor) -> Tensor:
+    def objects(self, cells: Tensor) -> Tensor:
         """What does not belong to the body, removable or not: a map of logits (N, 1, h, w)."""
         return cells[:, list(self.placed) or slice(None)].amax(1, keepdim=True).float()
 
@@ -222,12 +222,12 @@ def over_crops(features: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     return features.mean(axis), (features * features).mean(axis).clamp_min(1e-6).sqrt()
 
 
-def strongest_places(seen: Tensor) -> Tensor:
+def strongest_places(objects: Tensor) -> Tensor:
     """Which cells of maps (N, 1, h, w) are the highest within two cells, and among the PLACES highest of those."""
-    peaks = seen >= F.max_pool2d(seen, 5, 1, 2)
-    ranked = torch.where(peaks, seen, NOWHERE).flatten(1)
+    peaks = objects >= F.max_pool2d(objects, 5, 1, 2)
+    ranked = torch.where(peaks, objects, NOWHERE).flatten(1)
     least = ranked.topk(min(PLACES, ranked.shape[1])).values[:, -1]
-    return peaks & (seen >= least[:, None, None, None])
+    return peaks & (objects >= least[:, None, None, None])
 
 
 def pool(cells: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ def _simulated_places(net: QualityNet, sampler: Sampler) -> Iterator[LabelledPla
 def _places(net: QualityNet, view: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Fused features (channels, h, w) of a global view (1, 1, H, W), and its strongest places (h, w)."""
     _, fused = net.global_net(torch.from_numpy(view))
-    return fused[0].numpy(), strongest_places(net.seen(net.evidence(fused)))[0, 0].numpy()
+    return fused[0].numpy(), strongest_places(net.objects(net.evidence(fused)))[0, 0].numpy()
 
 
 def _cells(box: ObjectBox, side: int) -> tuple[slice, slice]:

@@ -27,9 +27,9 @@ DISC, BAR = (0.30, 0.28, 0.36, 0.34), (0.60, 0.56, 0.72, 0.60)
 
 
 def test_the_strongest_places_are_peaks_two_cells_apart() -> None:
-    seen = torch.full((1, 1, 12, 12), -5.0)
-    seen[0, 0, 2, 2], seen[0, 0, 2, 4], seen[0, 0, 9, 9] = 3.0, 2.0, 1.0
-    chosen = strongest_places(seen)[0, 0]
+    objects = torch.full((1, 1, 12, 12), -5.0)
+    objects[0, 0, 2, 2], objects[0, 0, 2, 4], objects[0, 0, 9, 9] = 3.0, 2.0, 1.0
+    chosen = strongest_places(objects)[0, 0]
     assert chosen[2, 2]
     assert chosen[9, 9]
     assert not chosen[2, 4]
