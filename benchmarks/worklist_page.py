@@ -45,7 +45,7 @@ def main() -> None:
     arguments = parser.parse_args()
     machine = describe()
     with postgres_server(arguments.url) as url, tempfile.TemporaryDirectory() as folder:
-        rows = {} if arguments.url else _fill(url, arguments.images)
+        rows = {} if arguments.url else fill(url, arguments.images)
         result = {"images": arguments.images, "limit_s": LIMIT_S, "rows": rows}
         result |= _measure(url, Path(folder), arguments.requests)
     if not arguments.dry_run:
@@ -80,6 +80,22 @@ def lists(newest: datetime) -> dict[str, str]:
     }
 
 
+def pages(url: str) -> dict[str, str]:
+    """Name → address of what else is measured."""
+    newest = "SELECT study_instance_uid FROM worklist WHERE state = 'OPEN' ORDER BY flagged_at DESC LIMIT 1"
+    with psycopg.connect(url) as connection:
+        [study] = connection.execute(newest).fetchone() or ("",)
+    return {
+        "a study": f"/studies/{study}",
+        "images": "/images",
+        "operations": "/operations",
+        "worklist over REST, 200 studies": "/api/v1/worklist?limit=200",
+        "an image over REST": f"/api/v1/instances/{study}.1.1",
+        "deliveries over REST": "/api/v1/deliveries",
+        "metrics": "/metrics",
+    }
+
+
 def _measure(url: str, folder: Path, requests: int) -> dict[str, Any]:
     settings = load_settings(node={"data_dir": folder}, store={"database_url": url}, web={"port": 0})
     database = Database(url)
@@ -91,6 +107,8 @@ def _measure(url: str, folder: Path, requests: int) -> dict[str, Any]:
         _ask(f"{base}/")  # FastAPI works out its routes at the first request
         for name, query in lists(datetime.now(UTC)).items():
             measurements[name] = [_ask(f"{base}/?{query}")[0] for _ in range(requests)]
+        for name, address in pages(url).items():
+            measurements[name] = [_ask(base + address)[0] for _ in range(requests)]
         measurements["onward, page after page"] = _onward(base)
     finally:
         server.stop()
@@ -123,7 +141,7 @@ def _ask(address: str) -> tuple[float, str]:
     return time.perf_counter() - start, page
 
 
-def _fill(url: str, images: int) -> dict[str, int]:
+def fill(url: str, images: int) -> dict[str, int]:
     database = Database(url)
     migrate(database)
     database.close()

@@ -7,10 +7,12 @@ INSERT INTO instances SELECT digest, study || '.1.1', '1.2.840.10008.5.1.4.1.1.1
     CASE WHEN w < 0.7 THEN 'DX' WHEN w < 0.95 THEN 'CR' ELSE 'MG' END,
     (ARRAY['CHEST','CHEST','CHEST','HAND','KNEE','ANKLE','PELVIS','SPINE','SHOULDER','SKULL'])[1 + floor(u * 10)::int],
     (ARRAY['PA','LL','AP','OBL'])[1 + floor(x * 4)::int], 'ROOM ' || floor(y * y * 40)::int,
-    json_build_object('modality', 'DX', 'rows', 2500, 'columns', 2000, 'padding', repeat('x', 600)),
-    'k', 12000000, 'SCANNER', '10.0.0.1', at, false, '' FROM n;
-INSERT INTO assessments SELECT digest, json_build_object('measurements', '[]'::json, 'padding', repeat('x', 1500)),
-    floor(u * 100), 'quality', '0.2.0', repeat('0', 64), at + interval '1 second' FROM n;
+    json_build_object('sop_class_uid', '1.2.840.10008.5.1.4.1.1.1.1', 'sop_instance_uid', study || '.1.1', 'series_instance_uid',
+    study || '.1', 'study_instance_uid', study, 'transfer_syntax_uid', '1.2.840.10008.1.2.1', 'modality', 'DX', 'rows', 2500,
+    'columns', 2000, 'padding', repeat('x', 350)), 'k', 12000000, 'SCANNER', '10.0.0.1', at, false, '' FROM n;
+INSERT INTO assessments SELECT digest, json_build_object('digest', digest, 'assessed_at', at || 'Z', 'header', json_build_object(
+    'sop_class_uid', '1.2.840.10008.5.1.4.1.1.1.1', 'sop_instance_uid', study || '.1.1', 'series_instance_uid', study || '.1',
+    'study_instance_uid', study, 'transfer_syntax_uid', '1.2.840.10008.1.2.1', 'modality', 'DX'), 'padding', repeat('x', 350)), floor(u * 100), 'quality', '0.2.0', repeat('0', 64), at + interval '1 second' FROM n;
 INSERT INTO dispositions SELECT digest, study, CASE WHEN v < 0.03 THEN 'REJECT' WHEN v < 0.1 THEN 'REVIEW' WHEN v < 0.12 THEN
     'NOT_ASSESSED' ELSE 'ACCEPT' END, v < 0.1, '2026-01', 'chest', CASE WHEN v < 0.1 THEN json_build_array(json_build_object(
     'name', f, 'text', f || ': probability 0.97, severity 0.60', 'code', json_build_object('value', '111210', 'scheme', 'DCM',

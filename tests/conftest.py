@@ -190,14 +190,14 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres: str) -> Iterator[str]:
     """URL of an empty database of its own."""
-    with _postgres_database(postgres) as url:
+    with postgres_database(postgres) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres: str) -> Iterator[str]:
     """Name of a PostgreSQL database that went through all migrations, for others to start as copies of it."""
-    with _postgres_database(postgres) as url:
+    with postgres_database(postgres) as url:
         database = Database(url, pool_size=1)
         database.migrate()
         database.close()
@@ -205,7 +205,7 @@ def migrated_postgres(postgres: str) -> Iterator[str]:
 
 
 @contextmanager
-def _postgres_database(server: str, template: str = "template1") -> Iterator[str]:
+def postgres_database(server: str, template: str = "template1") -> Iterator[str]:
     """URL of a database that is a copy of ``template`` and is dropped at the end."""
     name = f"t{free_port()}_{time.monotonic_ns()}"
     with psycopg.connect(server, autocommit=True) as admin:
@@ -230,7 +230,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
         if request.param == "postgresql":
             server, template = (request.getfixturevalue(name) for name in ("postgres", "migrated_postgres"))
-            url = stack.enter_context(_postgres_database(server, template))
+            url = stack.enter_context(postgres_database(server, template))
         database = Database(url, pool_size=4)
         stack.callback(database.close)
         database.migrate()

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from miqa_node.domain.policy import Verdict
 from miqa_node.store import free_text
 from miqa_node.store.database import Transaction
+from miqa_node.store.instances import CLOCK_SLACK
 from miqa_node.store.tables import dispositions, instances, studies
 
 
@@ -74,9 +75,11 @@ def page(
 
 def counts(transaction: Transaction, match: ImageFilter) -> dict[str, int]:
     """Number of images by verdict, "" for those that wait for one; for the facets of the list."""
+    # A verdict follows its image. Said here, it saves one look into a large index for each image of recent days.
+    later = dispositions.c.decided_at >= match.since - CLOCK_SLACK
     query = (
         sa.select(dispositions.c.verdict, sa.func.count())
-        .select_from(instances.outerjoin(dispositions, dispositions.c.digest == instances.c.digest))
+        .select_from(instances.outerjoin(dispositions, (dispositions.c.digest == instances.c.digest) & later))
         .where(*_conditions(match, but_verdict=True))
         .group_by(dispositions.c.verdict)
     )

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.settings import share_dir
+from miqa_node.store import late_indexes
 from miqa_node.store.bells import Bells
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import compatibility, metadata
@@ -138,6 +139,11 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to the newest version; safe to call at every start and by several processes at once."""
+        self._migrate_tables()
+        if not self.is_sqlite:
+            late_indexes.build(self.engine)
+
+    def _migrate_tables(self) -> None:
         with self.engine.begin() as connection:
             if self.is_sqlite:
                 # pysqlite opens a transaction only before a change of data: take the write lock before reading.

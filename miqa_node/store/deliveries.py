@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -275,12 +275,23 @@ def result_maker(transaction: Transaction, sop_instance_uid: str) -> InstanceDig
     return None if digest is None else InstanceDigest(digest)
 
 
-def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:
-    """Number of deliveries: (destination, state) → count."""
-    query = sa.select(deliveries.c.destination, deliveries.c.state, sa.func.count()).group_by(
-        deliveries.c.destination, deliveries.c.state
-    )
-    return {(row[0], row[1]): int(row[2]) for row in transaction.execute(query)}
+def count_undelivered(transaction: Transaction) -> dict[str, dict[DeliveryState, int]]:
+    """Number of waiting and of failed deliveries of each destination that ever had one."""
+    of, states = deliveries.c, (DeliveryState.QUEUED, DeliveryState.FAILED)
+    counts = {name: dict.fromkeys(states, 0) for name in _destinations(transaction)}
+    query = sa.select(of.destination, of.state, sa.func.count()).where(of.state.in_([one.value for one in states]))
+    for destination, state, count in transaction.execute(query.group_by(of.destination, of.state)):
+        counts.setdefault(destination, dict.fromkeys(states, 0))[DeliveryState(state)] = int(count)
+    return counts
+
+
+def _destinations(transaction: Transaction) -> Iterator[str]:
+    """Names, each with one look into the index: a list of the distinct ones would read all rows."""
+    of = deliveries.c.destination
+    name = transaction.execute(sa.select(sa.func.min(of))).scalar_one()
+    while name is not None:
+        yield name
+        name = transaction.execute(sa.select(sa.func.min(of)).where(of > name)).scalar_one()
 
 
 def oldest_undelivered(transaction: Transaction) -> dict[str, datetime]:

@@ -1,7 +1,8 @@
-"""Free-text search of images by the beginning of a name or number, ignoring case.
+"""Free-text search by the beginning of a name or number, ignoring case.
 
-SQLite folds the case of all scripts (database.py), PostgreSQL that of its locale. The conditions are evaluated on all
-rows left by the other filters, so callers limit these, by days or to unresolved studies.
+SQLite folds the case of all scripts (database.py), PostgreSQL that of its locale. Conditions on images are evaluated on
+all rows left by the other filters, so callers limit these, by days or to some studies. PostgreSQL finds patients and
+accession numbers by indexes (late_indexes.py).
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import sqlalchemy as sa
 from miqa_node.store.tables import acquisitions, instances, studies
 
 
-def study_begins(text: str, study_instance_uid: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """A study by patient name or ID, accession number, or the station, room or operator of one of its images."""
+def studies_begin(text: str, among: sa.Select[tuple[str]]) -> sa.CompoundSelect[tuple[str]]:
+    """Studies by patient name or ID or accession number; ``among`` some also by station, room or operator."""
     exposed = instances.outerjoin(acquisitions, acquisitions.c.digest == instances.c.digest)
-    places = (instances.c.station, acquisitions.c.room, acquisitions.c.operator)
-    return sa.or_(
-        _identified(text, study_instance_uid),
-        sa.exists()
-        .select_from(exposed)
-        .where(instances.c.study_instance_uid == study_instance_uid, _begin(text, *places))
-        .correlate_except(instances, acquisitions),
+    places = _begin(text, instances.c.station, acquisitions.c.room, acquisitions.c.operator)
+    study = instances.c.study_instance_uid
+    of = studies.c
+    return sa.union(
+        *(
+            sa.select(of.study_instance_uid).where(_folded_begins(text, name))
+            for name in (of.patient_name, of.patient_id, of.accession_number)
+        ),
+        sa.select(study).select_from(exposed).where(study.in_(among.subquery().select()), places),
     )
 
 
@@ -46,3 +49,9 @@ def _identified(text: str, study_instance_uid: sa.ColumnElement[str]) -> sa.Colu
 
 def _begin(text: str, *columns: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     return sa.or_(*(column.istartswith(text, autoescape=True) for column in columns))
+
+
+def _folded_begins(text: str, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """The same as :func:`_begin`, in the form that an index serves."""
+    escaped = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+    return sa.func.lower(column).like(sa.func.lower(escaped).concat("%"), escape="/")

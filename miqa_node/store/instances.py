@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +24,9 @@ from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_into, insert_or_ignore, insert_unless_taken
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
+
+CLOCK_SLACK = timedelta(days=1)
+"""How much earlier a verdict may seem to be than its image, if a clock was set back in between."""
 
 _EARLIER = instances.alias()
 
@@ -249,9 +254,39 @@ def by_sender(transaction: Transaction, since: datetime) -> list[tuple[str, str,
 
 def count_undecided(transaction: Transaction, since: datetime) -> int:
     """Number of images that arrived since a moment and wait for a verdict."""
-    undecided = sa.not_(sa.exists().where(dispositions.c.digest == instances.c.digest))
-    query = sa.select(sa.func.count()).select_from(instances).where(instances.c.received_at >= since, undecided)
+    of = dispositions.c
+    # A verdict follows its image. Said here, it saves one look into a large index for each image of recent days.
+    verdict = sa.exists().where(of.digest == instances.c.digest, of.decided_at >= since - CLOCK_SLACK)
+    query = sa.select(sa.func.count()).select_from(instances).where(instances.c.received_at >= since, ~verdict)
     return transaction.execute(query).scalar_one()
+
+
+class UndecidedCount:
+    """Counts the images that wait for a verdict, those of the last day each time.
+
+    To count older ones, the database reads an index of all images: that takes at most a hundredth of the time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._boundary = datetime.min.replace(tzinfo=UTC)
+        self._older = 0
+        self._next_at = -math.inf
+
+    def count(self, transaction: Transaction, now: datetime) -> int:
+        """The number now; older images may be counted as they were some minutes ago."""
+        began = self._clock()
+        if began >= self._next_at:
+            self._boundary = now - timedelta(days=1)
+            recent = count_undecided(transaction, self._boundary)
+            self._older = max(0, _rows(transaction, instances) - _rows(transaction, dispositions) - recent)
+            ended = self._clock()
+            self._next_at = ended + 100.0 * (ended - began)
+        return self._older + count_undecided(transaction, self._boundary)
+
+
+def _rows(transaction: Transaction, table: sa.Table) -> int:
+    return transaction.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
 
 
 def count(transaction: Transaction) -> InstanceCounts:
@@ -260,5 +295,4 @@ def count(transaction: Transaction) -> InstanceCounts:
         sa.select(dispositions.c.verdict, sa.func.count()).group_by(dispositions.c.verdict)
     ).all()
     by_verdict = {row[0]: int(row[1]) for row in verdicts}
-    received = transaction.execute(sa.select(sa.func.count()).select_from(instances)).scalar_one()
-    return InstanceCounts(received, sum(by_verdict.values()), by_verdict)
+    return InstanceCounts(_rows(transaction, instances), sum(by_verdict.values()), by_verdict)

@@ -11,6 +11,7 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.policy import Verdict
 from miqa_node.store import phantoms, worklist
 from miqa_node.store.database import Transaction
+from miqa_node.store.instances import count_undecided
 from miqa_node.store.tables import deliveries, dispositions, instances, worklist_events
 
 MOST = 10_000
@@ -41,12 +42,11 @@ def look(transaction: Transaction, since: datetime) -> Overview:
         )
     }
     recent = instances.c.received_at >= since
-    undecided = sa.not_(sa.exists().where(dispositions.c.digest == instances.c.digest))
     unresolved = worklist.WorklistFilter(state=tuple(worklist.UNRESOLVED))
     return Overview(
         unresolved=worklist.count(transaction, unresolved, MOST),
         received=_count(transaction, sa.select(instances.c.digest).where(recent)),
-        in_work=_count(transaction, sa.select(instances.c.digest).where(recent, undecided)),
+        in_work=min(MOST, count_undecided(transaction, since)),
         accepted=verdicts.get(Verdict.ACCEPT, 0),
         not_assessed=max(0, verdicts.get(Verdict.NOT_ASSESSED, 0) - phantoms.slices_since(transaction, since)),
         deliveries_waiting=_deliveries(transaction, DeliveryState.QUEUED),

@@ -72,11 +72,16 @@ def complete(database: Database, objects: ObjectStore, budget_s: float) -> bool:
                 transaction.execute(sa.update(results).where(results.c.sop_instance_uid == uid).values(values))
 
 
-def complete_sources(database: Database, objects: ObjectStore, budget_s: float) -> bool:
-    """Read the headers of received objects, newest first; returns whether all were read in time."""
+def complete_sources(database: Database, objects: ObjectStore, budget_s: float, since: datetime | None = None) -> bool:
+    """Read the headers of received objects, newest first; returns whether all were read in time.
+
+    With ``since``, only of those that arrived since: without it, each call looks at all images.
+    """
     deadline = time.monotonic() + budget_s
     is_read = sa.exists().where(source_headers.c.digest == instances.c.digest)
     unread = sa.select(instances.c.digest, instances.c.object_key).where(~is_read, instances.c.removed_at.is_(None))
+    if since is not None:
+        unread = unread.where(instances.c.received_at >= since)
     while True:
         with database.begin() as transaction:
             new = transaction.execute(unread.order_by(instances.c.received_at.desc()).limit(BATCH)).all()

@@ -27,7 +27,10 @@ from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.deliveries import UNDELIVERED
+from miqa_node.store.retention_walk import RetentionWalk
 from miqa_node.store.tables.images import BARE, KEPT
+
+Studies = Sequence[str] | sa.Select[tuple[str]]
 
 _FLAGS = (Verdict.REVIEW.value, Verdict.REJECT.value)
 _of, _verdicts, _flagged_studies = t.instances.c, t.dispositions.c, t.worklist.c
@@ -67,7 +70,18 @@ def is_on(transaction: Transaction, enabled: bool | str) -> bool:
 
 def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list[Holding]:
     """All stored originals by group, in the order of :class:`RetentionGroup`."""
-    group, due = _group(), sa.and_(*_is_free(), _is_old(limits, now))
+    waits = {group: studies.distinct().subquery() for group, studies in _waiting().items()}
+    stored = _DECIDED
+    for studies in waits.values():
+        stored = stored.outerjoin(studies, studies.c.study_instance_uid == _of.study_instance_uid)
+    group = sa.case(
+        *((studies.c.study_instance_uid.is_not(None), one.value) for one, studies in waits.items()),
+        (~_is_unpromised(), RetentionGroup.PROMISED.value),
+        (_is_flagged(), RetentionGroup.FLAGGED.value),
+        else_=RetentionGroup.ACCEPTED.value,
+    )
+    free = [studies.c.study_instance_uid.is_(None) for studies in waits.values()]
+    due = sa.and_(*free, _is_unpromised(), _is_old(limits, now))
     query = (
         sa.select(
             group.label("name"),
@@ -76,7 +90,7 @@ def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list
             sa.func.count(sa.case((due, 1))),
             sa.func.sum(sa.case((due, _of.size_bytes), else_=0)),
         )
-        .select_from(_DECIDED)
+        .select_from(stored)
         .where(KEPT)
         .group_by("name")
     )
@@ -87,31 +101,42 @@ def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list
     ]
 
 
-def remove_old(transaction: Transaction, limits: AgeLimits, now: datetime, limit: int) -> int:
-    """Mark up to ``limit`` originals that are older than their limit, oldest first; returns their number."""
-    return _mark(transaction, _is_old(limits, now), RemovalCause.AGE, now, limit)
+def remove_old(
+    transaction: Transaction, limits: AgeLimits, now: datetime, limit: int, walk: RetentionWalk | None = None
+) -> int:
+    """Mark up to ``limit`` originals that are older than their limit; returns their number.
+
+    All removals go through the images from the oldest arrival on; ``walk`` remembers how far they came.
+    """
+    days = _shortest(limits)
+    arrived = _arrived_at() < now - timedelta(days=days) if days else sa.false()
+    return _mark(transaction, (arrived, _is_old(limits, now)), RemovalCause.AGE, now, limit, walk or RetentionWalk())
 
 
-def remove_for_space(transaction: Transaction, group: RetentionGroup, now: datetime, limit: int) -> int:
-    """Mark up to ``limit`` originals of a group regardless of age, oldest first; returns their number."""
+def remove_for_space(
+    transaction: Transaction, group: RetentionGroup, now: datetime, limit: int, walk: RetentionWalk | None = None
+) -> int:
+    """Mark up to ``limit`` originals of a group regardless of age; returns their number."""
     condition = _is_flagged() if group is RetentionGroup.FLAGGED else ~_is_flagged()
-    return _mark(transaction, condition, RemovalCause.SPACE, now, limit)
+    return _mark(transaction, (sa.true(), condition), RemovalCause.SPACE, now, limit, walk or RetentionWalk())
 
 
-def remove_artifacts(transaction: Transaction, before: datetime | None, now: datetime, limit: int) -> int:
+def remove_artifacts(
+    transaction: Transaction, before: datetime | None, now: datetime, limit: int, walk: RetentionWalk | None = None
+) -> int:
     """Mark previews, maps and results of up to ``limit`` images whose original is gone; returns their number.
 
     With ``before``, only of images decided before it. Images with an undelivered result are skipped.
     """
-    old = sa.true() if before is None else _verdicts.decided_at < before
-    chosen = (
-        sa.select(_of.digest)
-        .select_from(_DECIDED)
-        .where(BARE, old, *_is_free())
-        .order_by(_of.removed_at, _of.digest)
-        .limit(limit)
+    arrived, old = (
+        (sa.true(), sa.true()) if before is None else (_of.received_at < before, _verdicts.decided_at < before)
     )
-    digests = list(transaction.execute(chosen).scalars())
+
+    def choose(rows: Sequence[sa.Row[Any]]) -> Sequence[str]:
+        chosen = _among(rows, BARE, old).order_by(_of.received_at, _of.digest).limit(limit)
+        return transaction.execute(chosen).scalars().all()
+
+    digests = (walk or RetentionWalk()).choose(transaction, _of.received_at, (BARE, arrived), choose, limit)
     marked = sa.update(t.instances).where(_of.digest.in_(digests), BARE).values(artifacts_removed_at=now)
     return len(transaction.execute(marked.returning(_of.digest)).all()) if digests else 0
 
@@ -188,67 +213,78 @@ def absence(database: Database, key: str) -> NotFoundError:
 
 
 def _mark(
-    transaction: Transaction, condition: sa.ColumnElement[bool], cause: RemovalCause, now: datetime, limit: int
+    transaction: Transaction,
+    conditions: tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]],
+    cause: RemovalCause,
+    now: datetime,
+    limit: int,
+    walk: RetentionWalk,
 ) -> int:
-    chosen = (
-        sa.select(_of.digest)
-        .select_from(_DECIDED)
-        .where(KEPT, *_is_free(), condition)
-        .order_by(_since(), _of.digest)
-        .limit(limit)
-    )
+    arrived, condition = conditions
+
+    def choose(rows: Sequence[sa.Row[Any]]) -> Sequence[str]:
+        chosen = _among(rows, KEPT, condition).order_by(_since(), _of.digest).limit(limit)
+        return transaction.execute(chosen).scalars().all()
+
     # Selected before the first write, so that SQLite's write lock is not held while many rows are read.
-    digests = list(transaction.execute(chosen).scalars())
+    digests = walk.choose(transaction, _arrived_at(), (KEPT, arrived), choose, limit)
+    chosen = _of.digest.in_(digests)
+    studies = sa.select(_of.study_instance_uid).where(chosen).correlate(None)
     marked = (
         sa.update(t.instances)
         # Checked again on the rows themselves, because a person or a peer may be requesting one at this moment.
-        .where(_of.digest.in_(digests), KEPT, _is_unpromised(), *_is_disposable())
+        .where(chosen, KEPT, _is_unpromised(), *_is_disposable(studies))
         .values(removed_at=now, removal_cause=cause.value, deleted_at=None)
     )
     return len(transaction.execute(marked.returning(_of.digest)).all()) if digests else 0
 
 
-def _group() -> sa.ColumnElement[str]:
-    protected = (
-        (RetentionGroup.UNDECIDED, _undecided()),
-        (RetentionGroup.HOLD, _held()),
-        (RetentionGroup.OPEN, _opened()),
-        (RetentionGroup.UNDELIVERED, _undelivered()),
-    )
-    return sa.case(
-        *((_of.study_instance_uid.in_(studies), group.value) for group, studies in protected),
-        (~_is_unpromised(), RetentionGroup.PROMISED.value),
-        (_is_flagged(), RetentionGroup.FLAGGED.value),
-        else_=RetentionGroup.ACCEPTED.value,
-    )
+def _among(rows: Sequence[sa.Row[Any]], *conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[str]]:
+    """Digests of those of the rows that nothing requires to stay, and that meet the conditions."""
+    studies = sorted({row.study_instance_uid for row in rows})
+    query = sa.select(_of.digest).select_from(_DECIDED).where(_of.digest.in_([row.digest for row in rows]))
+    return query.where(*conditions, *_is_free(studies))
 
 
-def _is_free() -> tuple[sa.ColumnElement[bool], ...]:
+def _waiting() -> dict[RetentionGroup, sa.Select[tuple[str]]]:
+    """Why studies wait for something, the first that applies, and which."""
+    lists: dict[RetentionGroup, sa.SelectBase] = {
+        RetentionGroup.UNDECIDED: _undecided(),
+        RetentionGroup.HOLD: _held(),
+        RetentionGroup.OPEN: _opened(),
+        RetentionGroup.UNDELIVERED: _undelivered(),
+    }
+    return {group: sa.select(one.subquery().c.study_instance_uid) for group, one in lists.items()}
+
+
+def _is_free(among: Studies | None = None) -> tuple[sa.ColumnElement[bool], ...]:
     """Nothing requires the original to stay: it is in one of the removable groups."""
     study = _of.study_instance_uid
-    return *_is_disposable(), study.not_in(_undelivered()), study.not_in(_undecided()), _is_unpromised()
+    waits = study.not_in(_undelivered(among)), study.not_in(_undecided(among))
+    return *_is_disposable(among), *waits, _is_unpromised()
 
 
-def _is_disposable() -> tuple[sa.ColumnElement[bool], ...]:
+def _is_disposable(among: Studies | None = None) -> tuple[sa.ColumnElement[bool], ...]:
     """No person needs the study."""
-    return _of.study_instance_uid.not_in(_opened()), _of.study_instance_uid.not_in(_held())
+    return _of.study_instance_uid.not_in(_opened(among)), _of.study_instance_uid.not_in(_held())
 
 
-# Studies that wait for something. No list depends on the current image, so each is computed once.
+# Studies that wait for something, all or those among some. No list depends on the current image, so each is computed
+# once.
 
 
-def _undecided() -> sa.CompoundSelect[tuple[str]]:
+def _undecided(among: Studies | None = None) -> sa.CompoundSelect[tuple[str]]:
     one, verdict = t.instances.alias(), t.dispositions.alias()
     in_store = one.c.removed_at.is_(None)
     new = (
         sa.select(one.c.study_instance_uid)
         .select_from(one.outerjoin(verdict, verdict.c.digest == one.c.digest))
-        .where(in_store, verdict.c.digest.is_(None))
+        .where(in_store, verdict.c.digest.is_(None), _is_among(one.c.study_instance_uid, among))
     )
     again = (
         sa.select(one.c.study_instance_uid)
         .select_from(one.join(t.reassessments, t.reassessments.c.digest == one.c.digest))
-        .where(t.reassessments.c.concluded_at.is_(None))
+        .where(t.reassessments.c.concluded_at.is_(None), _is_among(one.c.study_instance_uid, among))
     )
     return sa.union_all(new, again)
 
@@ -264,12 +300,12 @@ def _held() -> sa.CompoundSelect[tuple[str]]:
     return sa.union_all(sa.select(holds.c.study_instance_uid).where(in_force), of_patients)
 
 
-def _opened() -> sa.Select[tuple[str]]:
-    item = t.worklist.alias()
-    return sa.select(item.c.study_instance_uid).where(item.c.state != WorklistState.RESOLVED.value)
+def _opened(among: Studies | None = None) -> sa.Select[tuple[str]]:
+    study, state = t.worklist.alias().c["study_instance_uid", "state"]
+    return sa.select(study).where(state != WorklistState.RESOLVED.value, _is_among(study, among))
 
 
-def _undelivered() -> sa.Select[tuple[str]]:
+def _undelivered(among: Studies | None = None) -> sa.Select[tuple[str]]:
     about = t.instances.alias()
     waits = sa.or_(
         t.deliveries.c.state.in_(UNDELIVERED),
@@ -282,8 +318,12 @@ def _undelivered() -> sa.Select[tuple[str]]:
                 about, about.c.digest == t.results.c.digest
             )
         )
-        .where(waits)
+        .where(waits, _is_among(about.c.study_instance_uid, among))
     )
+
+
+def _is_among(study: sa.ColumnElement[str], among: Studies | None) -> sa.ColumnElement[bool]:
+    return sa.true() if among is None else study.in_(among)
 
 
 def _is_flagged() -> sa.ColumnElement[bool]:
@@ -302,13 +342,21 @@ def _since() -> sa.ColumnElement[datetime]:
     return sa.func.coalesce(_of.restored_at, _flagged_studies.resolved_at, _verdicts.decided_at)
 
 
+def _arrived_at() -> sa.ColumnElement[datetime]:
+    """The same or earlier, and without a look at other tables; has an index."""
+    return sa.func.coalesce(_of.restored_at, _of.received_at, type_=t.UtcDateTime())
+
+
+def _shortest(limits: AgeLimits) -> int:
+    return min((days for days in (limits.accepted, limits.flagged, *limits.sources.values()) if days), default=0)
+
+
 def _is_old(limits: AgeLimits, now: datetime) -> sa.ColumnElement[bool]:
     def older(days: int) -> sa.ColumnElement[bool]:
         before = sa.bindparam(None, now - timedelta(days=days), t.UtcDateTime())
         return _since() < before if days else sa.false()
 
-    shortest = min((days for days in (limits.accepted, limits.flagged, *limits.sources.values()) if days), default=0)
     by_source = [(_of.calling_ae_title == source, older(days)) for source, days in limits.sources.items()]
     accepted = sa.case(*by_source, else_=older(limits.accepted)) if by_source else older(limits.accepted)
     by_group = sa.case((_is_flagged(), older(limits.flagged)), else_=accepted)
-    return sa.and_(older(shortest), by_group)
+    return sa.and_(older(_shortest(limits)), by_group)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -52,25 +52,38 @@ def sweep_orphans(
     Such files remain if a process is killed between file and row. A file younger than a day, or than an image without a
     verdict, may still get its row.
     """
-    with database.begin() as transaction:
-        oldest = transaction.execute(
-            sa.select(sa.func.min(t.instances.c.received_at))
-            .outerjoin(t.dispositions, t.dispositions.c.digest == t.instances.c.digest)
-            .where(t.instances.c.removed_at.is_(None), t.dispositions.c.digest.is_(None))
-        ).scalar_one()
-    before = min(now - ORPHAN_AGE, oldest or now)
     count = size = 0
     for kind in KINDS:
-        entries = [one for one in objects.entries(f"{kind}/{shard}/") if one.modified_at < before]
+        entries = [one for one in objects.entries(f"{kind}/{shard}/") if one.modified_at < now - ORPHAN_AGE]
         for start in range(0, len(entries), 500):
             batch = entries[start : start + 500]
             with database.begin() as transaction:
-                # Take the write lock first: no row of these can be written between check and deletion (SQLite).
-                transaction.execute(sa.update(t.instances).where(sa.false()).values(removal_cause=""))
-                orphans = _without_row(transaction, kind, batch)
-                objects.delete([one.key for one in orphans] if delete else [])
+                suspects = _without_row(transaction, kind, batch)
+            orphans = _remove_orphans(database, objects, kind, suspects, delete=delete) if suspects else []
             count, size = count + len(orphans), size + sum(one.size_bytes for one in orphans)
     return count, size
+
+
+def _remove_orphans(
+    database: Database, objects: ObjectStore, kind: str, suspects: Sequence[ObjectEntry], *, delete: bool
+) -> list[ObjectEntry]:
+    with database.begin() as transaction:
+        # Take the write lock first: no row of these can be written between check and deletion (SQLite).
+        transaction.execute(sa.update(t.instances).where(sa.false()).values(removal_cause=""))
+        oldest = _oldest_undecided(transaction)  # reads all images, so only for suspects, which are rare
+        older = [one for one in suspects if oldest is None or one.modified_at < oldest]
+        orphans = _without_row(transaction, kind, older)
+        objects.delete([one.key for one in orphans] if delete else [])
+    return orphans
+
+
+def _oldest_undecided(transaction: Transaction) -> datetime | None:
+    query = (
+        sa.select(sa.func.min(t.instances.c.received_at))
+        .outerjoin(t.dispositions, t.dispositions.c.digest == t.instances.c.digest)
+        .where(t.instances.c.removed_at.is_(None), t.dispositions.c.digest.is_(None))
+    )
+    return transaction.execute(query).scalar_one()
 
 
 def shards() -> list[str]:

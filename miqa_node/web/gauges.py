@@ -27,6 +27,7 @@ class DatabaseGauges:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = Lock()
+        self._undecided = instances.UndecidedCount()
         self._counted_at = -MIN_REFRESH_S
 
     def refresh(self) -> None:
@@ -43,23 +44,21 @@ class DatabaseGauges:
 
     def _count(self) -> None:
         with self._database.begin() as transaction:
-            counts = instances.count(transaction)
-            by_state = deliveries.count_by_state(transaction)
+            waiting = self._undecided.count(transaction, datetime.now(UTC))
+            undelivered = deliveries.count_undelivered(transaction)
             oldest = deliveries.oldest_undelivered(transaction)
             unresolved = worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED))
             flagged = worklist.count(transaction, unresolved)
             again = reassessments.count_waiting(transaction)
             mails = notices.status(transaction, datetime.now(UTC))
-        metrics.JOBS_WAITING.set(counts.received - counts.decided)
+        metrics.JOBS_WAITING.set(waiting)
         metrics.WORKLIST_OPEN.set(flagged)
         metrics.NOTICES_UNSENT.labels(state="waiting").set(mails.retried)
         metrics.NOTICES_UNSENT.labels(state="failed").set(mails.failed)
         metrics.REASSESSMENTS_WAITING.set(again)
         now = datetime.now(UTC)
-        for destination in {name for name, _ in by_state}:
+        for destination, by_state in undelivered.items():
             age = now - oldest.get(destination, now)
             metrics.DELIVERY_OLDEST_SECONDS.labels(destination=destination).set(max(0.0, age.total_seconds()))
-            queued = by_state.get((destination, DeliveryState.QUEUED.value), 0)
-            failed = by_state.get((destination, DeliveryState.FAILED.value), 0)
-            metrics.DELIVERIES_WAITING.labels(destination=destination).set(queued)
-            metrics.DELIVERIES_FAILED.labels(destination=destination).set(failed)
+            metrics.DELIVERIES_WAITING.labels(destination=destination).set(by_state[DeliveryState.QUEUED])
+            metrics.DELIVERIES_FAILED.labels(destination=destination).set(by_state[DeliveryState.FAILED])

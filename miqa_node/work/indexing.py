@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.store import result_index
 from miqa_node.store.database import Database
@@ -9,6 +11,8 @@ from miqa_node.work.regular import RegularWork
 
 INTERVAL_S = 20.0
 BUDGET_S = 60.0
+SPAN = timedelta(days=1)
+"""Each look is at the images that arrived within this time; one at all images follows once in as long a time."""
 
 
 class ResultIndexing(RegularWork):
@@ -18,8 +22,12 @@ class ResultIndexing(RegularWork):
         super().__init__("indexing", INTERVAL_S, "the index of results waits for the database")
         self._database = database
         self._objects = objects
+        self._all_read_at = datetime.min.replace(tzinfo=UTC)
 
     def look(self) -> None:
         """Read the headers of new objects."""
+        now = datetime.now(UTC)
         result_index.complete(self._database, self._objects, BUDGET_S)
-        result_index.complete_sources(self._database, self._objects, BUDGET_S)
+        since = now - SPAN if now - self._all_read_at < SPAN else None
+        if result_index.complete_sources(self._database, self._objects, BUDGET_S, since) and since is None:
+            self._all_read_at = now

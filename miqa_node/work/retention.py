@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 
@@ -21,6 +22,7 @@ from miqa_node.settings import Settings
 from miqa_node.store import retention, upkeep
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.retention import AgeLimits
+from miqa_node.store.retention_walk import RetentionWalk
 from miqa_node.work.regular import RegularWork
 
 log = structlog.get_logger(__name__)
@@ -32,16 +34,55 @@ MARGIN_PERCENT = 2.0
 RECLAIM_S = 10.0
 """Longest time that a sender waits for space."""
 
+SHARE_FOR_SPACE = 0.5
+"""Share of the time that is spent at most on reading again what stayed, while space is short."""
+
 REPORT_INTERVAL = timedelta(days=1)
 SWEEP_INTERVAL = timedelta(minutes=5)
 
-Mark = Callable[[Transaction, datetime], int]
+Mark = Callable[[Transaction, datetime, RetentionWalk], int]
 
 
 def limits_of(settings: Settings) -> AgeLimits:
     """The limits of the settings."""
     rules = settings.retention
     return AgeLimits(rules.accepted_days, rules.flagged_days, rules.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalStep:
+    """One kind of removal, and how far it came."""
+
+    mark: Mark
+    walk: RetentionWalk
+
+
+def _steps_by_age(settings: Settings) -> Sequence[RemovalStep]:
+    limits, age = limits_of(settings), timedelta(days=settings.retention.artifacts_days)
+
+    def originals(transaction: Transaction, now: datetime, walk: RetentionWalk) -> int:
+        return retention.remove_old(transaction, limits, now, BATCH, walk)
+
+    def artifacts(transaction: Transaction, now: datetime, walk: RetentionWalk) -> int:
+        return retention.remove_artifacts(transaction, now - age, now, BATCH, walk)
+
+    return [RemovalStep(mark, RetentionWalk()) for mark in ((originals, artifacts) if age else (originals,))]
+
+
+def _steps_for_space() -> Sequence[RemovalStep]:
+    """From what is needed least."""
+
+    def of_group(group: RetentionGroup) -> RemovalStep:
+        def originals(transaction: Transaction, now: datetime, walk: RetentionWalk) -> int:
+            return retention.remove_for_space(transaction, group, now, BATCH, walk)
+
+        return RemovalStep(originals, RetentionWalk(SHARE_FOR_SPACE))
+
+    def artifacts(transaction: Transaction, now: datetime, walk: RetentionWalk) -> int:
+        return retention.remove_artifacts(transaction, None, now, BATCH, walk)
+
+    bare = RemovalStep(artifacts, RetentionWalk(SHARE_FOR_SPACE))
+    return of_group(RetentionGroup.ACCEPTED), bare, of_group(RetentionGroup.FLAGGED), bare
 
 
 class Retention(RegularWork):
@@ -55,6 +96,7 @@ class Retention(RegularWork):
         self._rules = settings.retention
         self._turn = threading.Lock()
         self._shards = cycle(upkeep.shards())
+        self._by_age, self._for_space = _steps_by_age(settings), _steps_for_space()
         self._on: bool | None = None
         self._reported_at = self._swept_at = datetime.min.replace(tzinfo=UTC)
 
@@ -69,10 +111,8 @@ class Retention(RegularWork):
                 self._report(now)
             return
         with self._turn:
-            self._remove(lambda start, at: retention.remove_old(start, limits_of(self._settings), at, BATCH))
-            if days := self._rules.artifacts_days:
-                before = now - timedelta(days=days)
-                self._remove(lambda start, at: retention.remove_artifacts(start, before, at, BATCH))
+            for step in self._by_age:
+                self._remove(step)
             self._make_space(self._space_needed(), float("inf"))
         self._forget(now)
         if now - self._swept_at >= SWEEP_INTERVAL:
@@ -117,29 +157,24 @@ class Retention(RegularWork):
         """If the disk is nearly full, remove originals, the least needed first, until enough is free."""
         if not self._is_short(self._objects.space()):
             return
-        steps: tuple[Mark, ...] = (
-            lambda start, at: retention.remove_for_space(start, RetentionGroup.ACCEPTED, at, BATCH),
-            lambda start, at: retention.remove_artifacts(start, None, at, BATCH),
-            lambda start, at: retention.remove_for_space(start, RetentionGroup.FLAGGED, at, BATCH),
-            lambda start, at: retention.remove_artifacts(start, None, at, BATCH),
-        )
         self._delete_marked()
-        for step in steps:
+        for step in self._for_space:
             self._remove(step, wanted_bytes, until)
         space = self._objects.space()
         if self._is_short(space) and space is not None:
             log.warning("the disk stays short: what is left must stay", free_mib=space.free_bytes >> 20)
 
-    def _remove(self, mark: Mark, wanted_bytes: float = float("inf"), until: float = float("inf")) -> None:
+    def _remove(self, step: RemovalStep, wanted_bytes: float = float("inf"), until: float = float("inf")) -> None:
         """Mark and delete batch by batch until enough is free, nothing is left, or the time is up."""
+        step.walk.begin()
         while not self._stopping.is_set() and time.monotonic() < until:
             space = self._objects.space()
             if space is not None and space.free_bytes >= wanted_bytes:
                 return
             with self._database.begin() as transaction:
-                count = mark(transaction, datetime.now(UTC))
+                count = step.mark(transaction, datetime.now(UTC), step.walk)
             self._delete_marked()
-            if not count:
+            if not count and step.walk.is_at_end:
                 return
 
     def _delete_marked(self) -> None:

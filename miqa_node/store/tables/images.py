@@ -8,6 +8,7 @@ from miqa_node.imaging.search_keys import COLUMNS
 from miqa_node.store.tables.base import Digest, Uid, UtcDateTime, metadata
 
 KEPT = sa.text("removed_at IS NULL")
+KEPT_SINCE = sa.text("coalesce(restored_at, received_at)")
 UNDELETED = sa.text(
     "(removed_at IS NOT NULL AND deleted_at IS NULL)"
     " OR (artifacts_removed_at IS NOT NULL AND artifacts_deleted_at IS NULL)"
@@ -70,9 +71,11 @@ instances = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_instances_station", "station", "received_at"),
     sa.Index("ix_instances_kept", "received_at", sqlite_where=KEPT, postgresql_where=KEPT),
+    sa.Index("ix_instances_kept_since", KEPT_SINCE, "digest", sqlite_where=KEPT, postgresql_where=KEPT),
     sa.Index("ix_instances_undeleted", "digest", sqlite_where=UNDELETED, postgresql_where=UNDELETED),
     sa.Index("ix_instances_promised", "archive_asked_at", sqlite_where=PROMISED, postgresql_where=PROMISED),
     sa.Index("ix_instances_bare", "removed_at", sqlite_where=BARE, postgresql_where=BARE),
+    sa.Index("ix_instances_bare_since", "received_at", "digest", sqlite_where=BARE, postgresql_where=BARE),
 )
 
 # Header values of an instance by search key, in the form for matching; empty if absent.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -26,6 +26,7 @@ from miqa_node.store.tables import (
     worklist_facets,
 )
 
+MOST_SEARCHED = 2000
 COMMENTED = "commented"
 """The action of an event that is only a comment."""
 
@@ -47,7 +48,8 @@ class WorklistFilter:
     claimed_by: str = ""
     accession_number: str = ""
     search: str = ""
-    """Beginning of patient name, patient ID, accession number, station, room or operator, ignoring case."""
+    """Beginning of patient name, patient ID or accession number, ignoring case; or of a station, room or operator, for
+    the newest :data:`MOST_SEARCHED` studies that meet the other criteria."""
     uid: str = ""
     """A study, series or SOP instance UID."""
     since: datetime | None = None
@@ -116,8 +118,7 @@ def facets(
 
     Only the newest ``most`` studies of the list are counted.
     """
-    newest = sa.select(worklist.c.study_instance_uid).where(*_conditions(criteria))
-    newest = newest.order_by(worklist.c.flagged_at.desc()).limit(most)
+    newest = _newest(criteria, most)
     count = sa.func.count()
     query = (
         sa.select(worklist_facets.c.label, count)
@@ -155,6 +156,11 @@ def _query(criteria: WorklistFilter) -> sa.Select[tuple[object, ...]]:
     )
 
 
+def _newest(criteria: WorklistFilter, most: int) -> sa.Select[tuple[str]]:
+    query = sa.select(worklist.c.study_instance_uid).where(*_conditions(criteria))
+    return query.order_by(worklist.c.flagged_at.desc()).limit(most)
+
+
 def _items(transaction: Transaction, query: sa.Select[tuple[object, ...]]) -> list[WorklistItem]:
     return _with_parts(transaction, transaction.execute(query).all())
 
@@ -179,7 +185,8 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
         ordered = sa.select(studies.c.study_instance_uid).where(studies.c.accession_number == criteria.accession_number)
         conditions.append(worklist.c.study_instance_uid.in_(ordered))
     if criteria.search:
-        conditions.append(free_text.study_begins(criteria.search, worklist.c.study_instance_uid))
+        newest = _newest(replace(criteria, search=""), MOST_SEARCHED)
+        conditions.append(worklist.c.study_instance_uid.in_(free_text.studies_begin(criteria.search, newest)))
     if criteria.since:
         conditions.append(worklist.c.flagged_at >= criteria.since)
     if criteria.until:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -21,6 +22,8 @@ INDEX_BUDGET_S = 20.0
 """How long a request reads headers of new results before it asks the client to retry."""
 SOURCES_BUDGET_S = 2.0
 """The same for new images; after an update, background work reads the headers of old ones, newest first."""
+SOURCES_SPAN = timedelta(days=1)
+"""Images that arrived within this time are new."""
 
 Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$")]
 
@@ -30,7 +33,8 @@ def complete_index(services: WebServices) -> None:
     if not result_index.complete(services.database, services.objects, INDEX_BUDGET_S):
         reason = "The headers of older results are still being read; ask again in a minute."
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, reason, {"retry-after": "60"})
-    result_index.complete_sources(services.database, services.objects, SOURCES_BUDGET_S)
+    since = datetime.now(UTC) - SOURCES_SPAN
+    result_index.complete_sources(services.database, services.objects, SOURCES_BUDGET_S, since)
 
 
 def named_results(services: WebServices, **uids: str) -> list[ResultLocation]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from miqa_node.deliver.destinations import Destinations
 from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.deliver.lanes import Lanes
-from miqa_node.domain.delivery import SR, DeliveryAction, DeliveryId, ResultObject
+from miqa_node.domain.delivery import SR, DeliveryAction, DeliveryId, DeliveryState, ResultObject
 from miqa_node.node import Node
 from miqa_node.observe import metrics
 from miqa_node.settings import DeliverSettings, load_settings
@@ -172,8 +172,8 @@ def test_thousands_of_results_that_were_given_up_come_back_in_a_moment(tmp_path:
         start = time.monotonic()
         deliveries.sent(transaction, [DeliveryId(1)], NOW + LONG_AGO)
         assert time.monotonic() - start < 10
-        counts = deliveries.count_by_state(transaction)
-    assert counts == {("pacs", "SENT"): 1, ("pacs", "QUEUED"): 20_000}
+        counts = deliveries.count_undelivered(transaction)
+    assert counts == {"pacs": {DeliveryState.QUEUED: 20_000, DeliveryState.FAILED: 0}}
     database.close()
 
 
