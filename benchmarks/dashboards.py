@@ -1,4 +1,4 @@
-"""How long the dashboards take with a million images in PostgreSQL: ``python -m benchmarks.dashboards``.
+"""How long the dashboards take with ten million images in PostgreSQL: ``python -m benchmarks.dashboards``.
 
 Starts a PostgreSQL server of its own in a temporary folder, fills it with generated rows (dashboards.sql: three years
 of a hospital with 30 devices), lets the node count them, and asks for each page over HTTP, again and again.
@@ -44,7 +44,7 @@ FILL = Path(__file__).with_suffix(".sql").read_text("utf-8")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--images", type=int, default=10_000_000)
     parser.add_argument("--requests", type=int, default=20, help="per page and period")
     parser.add_argument("--url", default="", help="a filled PostgreSQL instead of a new one")
     parser.add_argument("--dry-run", action="store_true", help="print the result and keep nothing")

@@ -1,4 +1,4 @@
-"""How long the worklist page takes with a million assessed images in PostgreSQL: python -m benchmarks.worklist_page.
+"""How long the worklist and other pages take with ten million assessed images in PostgreSQL: python -m benchmarks.worklist_page.
 
 Starts a PostgreSQL server of its own, fills it with generated rows (worklist_page.sql: a year of images, a tenth of
 them flagged, 30,000 studies unresolved), and asks for the page over HTTP with each filter, order and place, again and
@@ -38,14 +38,14 @@ FILL = Path(__file__).with_suffix(".sql").read_text("utf-8")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--images", type=int, default=10_000_000)
     parser.add_argument("--requests", type=int, default=30, help="per list")
     parser.add_argument("--url", default="", help="a filled PostgreSQL instead of a new one")
     parser.add_argument("--dry-run", action="store_true", help="print the result and keep nothing")
     arguments = parser.parse_args()
     machine = describe()
     with postgres_server(arguments.url) as url, tempfile.TemporaryDirectory() as folder:
-        rows = {} if arguments.url else fill(url, arguments.images)
+        rows = count_rows(url) if arguments.url else fill(url, arguments.images)
         result = {"images": arguments.images, "limit_s": LIMIT_S, "rows": rows}
         result |= _measure(url, Path(folder), arguments.requests)
     if not arguments.dry_run:
@@ -156,6 +156,12 @@ def fill(url: str, images: int) -> dict[str, int]:
         for index in indexes:  # made at the end, which is faster
             connection.execute(index.encode())
         connection.execute("VACUUM ANALYZE")
+    return count_rows(url)
+
+
+def count_rows(url: str) -> dict[str, int]:
+    """Rows of each table that is filled."""
+    with psycopg.connect(url) as connection:
         return {table: _count(connection, table) for table in TABLES}
 
 

@@ -14,7 +14,7 @@ down_revision = "0043"
 branch_labels = None
 depends_on = None
 
-INDEXES = {
+INDEXES: dict[str, tuple[str | sa.TextClause, str]] = {
     "ix_instances_kept_since": (sa.text("coalesce(restored_at, received_at)"), "removed_at IS NULL"),
     "ix_instances_bare_since": ("received_at", "removed_at IS NOT NULL AND artifacts_removed_at IS NULL"),
 }
