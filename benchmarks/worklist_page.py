@@ -1,7 +1,7 @@
-"""How long the worklist and other pages take with ten million assessed images in PostgreSQL: python -m benchmarks.worklist_page.
+"""How long the worklist and other pages take with ten million assessed images: python -m benchmarks.worklist_page.
 
 Starts a PostgreSQL server of its own, fills it with generated rows (worklist_page.sql: a year of images, a tenth of
-them flagged, 30,000 studies unresolved), and asks for the page over HTTP with each filter, order and place, again and
+them flagged, a third of those unresolved), and asks for the page over HTTP with each filter, order and place, again and
 again.
 """
 

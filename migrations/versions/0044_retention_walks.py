@@ -31,5 +31,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in (*INDEXES, *(f"ix_studies_{column}_begins" for column in SEARCHED)):
+    for name in (*INDEXES, "ix_labels_drawn", *(f"ix_studies_{column}_begins" for column in SEARCHED)):
         op.execute(f"DROP INDEX IF EXISTS {name}")

@@ -135,7 +135,7 @@ def select(
         query = query.where(labels.c.at >= since)
     if until is not None:
         query = query.where(labels.c.at < until)
-    for row in transaction.execution_options(yield_per=1000).execute(query):
+    for row in transaction.execute(query, execution_options={"yield_per": 1000}):
         yield from_row(row)
 
 
@@ -179,14 +179,14 @@ def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> li
 
 def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: int) -> list[LabelRecord]:
     """The newest label of each image with regions, newest first."""
-    marked = sa.cast(labels.c.regions, sa.Text) != "[]"
+    marked = sa.cast(labels.c.regions, sa.Text) != sa.literal_column("'[]'")  # in the form of the index
     query = (
         sa.select(labels)
         .where(labels.c.at >= since, labels.c.at < until, marked, in_force())
         .order_by(labels.c.label_id.desc())
     )
     by_image: dict[InstanceDigest, LabelRecord] = {}
-    for row in transaction.execution_options(yield_per=1000).execute(query):
+    for row in transaction.execute(query, execution_options={"yield_per": 1000}):
         if row.digest not in by_image:
             by_image[InstanceDigest(row.digest)] = from_row(row)
             if len(by_image) == limit:

@@ -16,6 +16,7 @@ INDEXES = {
     "ix_studies_patient_name_begins": "studies (lower(patient_name) text_pattern_ops)",
     "ix_studies_patient_id_begins": "studies (lower(patient_id) text_pattern_ops)",
     "ix_studies_accession_number_begins": "studies (lower(accession_number) text_pattern_ops)",
+    "ix_labels_drawn": "labels (label_id) WHERE CAST(regions AS text) != '[]'",
 }
 """Name → what it is on. The first two are in the tables' description as well, as SQLite has them."""
 PATIENCE = "60s"

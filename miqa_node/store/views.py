@@ -32,5 +32,5 @@ def read(transaction: Transaction, view: str, first: date, last: date) -> tuple[
         .where(when >= first, when <= last)
         .order_by(when)
     )
-    result = transaction.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
+    result = transaction.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
     return list(result.keys()), (tuple(row) for row in result)

@@ -112,17 +112,22 @@ def count(transaction: Transaction, criteria: WorklistFilter, most: int | None =
 
 
 def facets(
-    transaction: Transaction, criteria: WorklistFilter, kinds: Sequence[str], most: int
+    transaction: Transaction,
+    criteria: WorklistFilter,
+    kinds: Sequence[str],
+    most: int,
+    studies_of_list: Sequence[str] | None = None,
 ) -> dict[str, dict[str, int]]:
     """Number of studies of a list by label of these kinds (``station``, ``reason`` …), most frequent first.
 
-    Only the newest ``most`` studies of the list are counted.
+    Only the newest ``most`` studies of the list are counted. ``studies_of_list``, if they are known, are not searched
+    again.
     """
-    newest = _newest(criteria, most)
+    newest = studies_of_list if studies_of_list is not None else _newest(criteria, most).subquery().select()
     count = sa.func.count()
     query = (
         sa.select(worklist_facets.c.label, count)
-        .where(worklist_facets.c.study_instance_uid.in_(newest.subquery().select()))
+        .where(worklist_facets.c.study_instance_uid.in_(newest))
         .group_by(worklist_facets.c.label)
         .order_by(count.desc(), worklist_facets.c.label)
     )

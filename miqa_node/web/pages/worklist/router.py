@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -69,10 +70,15 @@ MOST_VALUES = 8
 """Maximum number of values of a facet; the most common ones."""
 
 
-def facets_of(services: Services, query: WorklistForm, name: str) -> list[tuple[str, list[dict[str, object]]]]:
-    """The facets of the list, with counts and the address that applies or removes each filter."""
+def facets_of(
+    services: Services, query: WorklistForm, name: str, studies: Sequence[str] | None
+) -> list[tuple[str, list[dict[str, object]]]]:
+    """The facets of the list, with counts and the address that applies or removes each filter.
+
+    ``studies`` are those of the list, if one page holds them all.
+    """
     with services.database.begin() as transaction:
-        counted = worklist.facets(transaction, query.filter(name), tuple(FACETS), MOST_COUNTED)
+        counted = worklist.facets(transaction, query.filter(name), tuple(FACETS), MOST_COUNTED, studies)
     shown = []
     for field, title in FACETS.items():
         chosen = getattr(query, field)
@@ -103,7 +109,7 @@ OTHER_REASONS = {"anomaly": "Unusual image", "audit": "Audit of accepted images"
 @router.get("/")
 def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
     """Flagged studies, newest first or worst first."""
-    listing = _listed(services, query, who.name)
+    listing, studies = _listed(services, query, who.name)
     part = "hx-request" in request.headers
     with services.database.begin() as transaction:
         numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
@@ -131,7 +137,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         silence=None if part else silence(services),
         not_ready=() if part else services.recent_readiness.get(None),
         now=datetime.now(UTC),
-        facets=facets_of(services, query, who.name),
+        facets=facets_of(services, query, who.name, studies),
         escalate_s=services.settings.web.escalate_minutes * 60,
         **listing,
     )
@@ -221,19 +227,20 @@ def undo_bulk(
     return HTMLResponse(page)
 
 
-def _listed(services: Services, query: WorklistForm, name: str) -> dict[str, object]:
-    """One page of the list, and the addresses of its neighbours."""
+def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[str, object], Sequence[str] | None]:
+    """One page of the list with the addresses of its neighbours; the list's studies, if one page holds them all."""
     size = services.settings.web.page_size
     selection = query.filter(name)
     after, before = _place(query.after), _place(query.before)
     with services.database.begin() as transaction:
         items = worklist.page(transaction, selection, limit=size + 1, order=query.order, after=after, before=before)
-        total = worklist.count(transaction, selection, MOST_COUNTED + 1)
+        is_whole = len(items) <= size and after is None and before is None
+        total = len(items) if is_whole else worklist.count(transaction, selection, MOST_COUNTED + 1)
     more = len(items) > size
     items = items[-size:] if before else items[:size]
     forward = more if before is None else bool(items)
     backward = more if before is not None else after is not None
-    return {
+    listing = {
         "items": items,
         "total": f"{whole(MOST_COUNTED)}+" if total > MOST_COUNTED else str(total),
         "next": query.address(after=_text(items[-1])) if items and forward else "",
@@ -242,6 +249,7 @@ def _listed(services: Services, query: WorklistForm, name: str) -> dict[str, obj
         "as_csv": query.address("/worklist.csv"),
         "here": query.address(**{name: getattr(query, name) for name in ("after", "before") if getattr(query, name)}),
     }
+    return listing, [item.study_instance_uid for item in items] if is_whole else None
 
 
 def _text(item: WorklistItem) -> str:
