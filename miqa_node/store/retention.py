@@ -27,7 +27,7 @@ from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.deliveries import UNDELIVERED
-from miqa_node.store.retention_walk import RetentionWalk
+from miqa_node.store.retention_walk import Condition, RetentionWalk
 from miqa_node.store.tables.images import BARE, KEPT
 
 Studies = Sequence[str] | sa.Select[tuple[str]]
@@ -239,7 +239,7 @@ def _mark(
     return len(transaction.execute(marked.returning(_of.digest)).all()) if digests else 0
 
 
-def _among(rows: Sequence[sa.Row[Any]], *conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[str]]:
+def _among(rows: Sequence[sa.Row[Any]], *conditions: Condition) -> sa.Select[str]:
     """Digests of those of the rows that nothing requires to stay, and that meet the conditions."""
     studies = sorted({row.study_instance_uid for row in rows})
     query = sa.select(_of.digest).select_from(_DECIDED).where(_of.digest.in_([row.digest for row in rows]))

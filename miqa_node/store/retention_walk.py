@@ -22,6 +22,7 @@ QUERIES = 10
 SHORT_ROUND_S = 1.0
 """A round that took less is cheap: each look begins at the oldest image."""
 
+Condition = sa.ColumnElement[bool] | sa.TextClause
 Choice = Callable[[Sequence[sa.Row[Any]]], Sequence[str]]
 
 
@@ -49,7 +50,7 @@ class RetentionWalk:
         self,
         transaction: Transaction,
         age: sa.ColumnElement[datetime],
-        conditions: Sequence[sa.ColumnElement[bool]],
+        conditions: Sequence[Condition],
         choice: Choice,
         limit: int,
     ) -> Sequence[str]:
@@ -73,7 +74,7 @@ class RetentionWalk:
         return chosen
 
     def _next(
-        self, transaction: Transaction, age: sa.ColumnElement[datetime], conditions: Sequence[sa.ColumnElement[bool]]
+        self, transaction: Transaction, age: sa.ColumnElement[datetime], conditions: Sequence[Condition]
     ) -> Sequence[sa.Row[Any]]:
         of = instances.c
         query = sa.select(of.digest, of.study_instance_uid, sa.type_coerce(age, UtcDateTime()).label("age"))

@@ -83,7 +83,8 @@ def _oldest_undecided(transaction: Transaction) -> datetime | None:
         .outerjoin(t.dispositions, t.dispositions.c.digest == t.instances.c.digest)
         .where(t.instances.c.removed_at.is_(None), t.dispositions.c.digest.is_(None))
     )
-    return transaction.execute(query).scalar_one()
+    oldest: datetime | None = transaction.execute(query).scalar_one()
+    return oldest
 
 
 def shards() -> list[str]:

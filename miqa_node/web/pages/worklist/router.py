@@ -240,7 +240,7 @@ def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[st
     items = items[-size:] if before else items[:size]
     forward = more if before is None else bool(items)
     backward = more if before is not None else after is not None
-    listing = {
+    listing: dict[str, object] = {
         "items": items,
         "total": f"{whole(MOST_COUNTED)}+" if total > MOST_COUNTED else str(total),
         "next": query.address(after=_text(items[-1])) if items and forward else "",
