@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.imaging.search_keys import COLUMNS
-from miqa_node.store.tables.base import Digest, Uid, UtcDateTime, metadata
+from miqa_node.store.tables.base import Digest, LargeJson, Uid, UtcDateTime, metadata
 
 KEPT = sa.text("removed_at IS NULL")
 KEPT_SINCE = sa.text("coalesce(restored_at, received_at)")
@@ -94,7 +94,7 @@ assessments = sa.Table(
     "assessments",
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
-    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("document", LargeJson, nullable=False),
     sa.Column("score", sa.Float),
     sa.Column("model_name", sa.Text, nullable=False),
     sa.Column("model_version", sa.Text, nullable=False),
@@ -192,7 +192,7 @@ shadow_assessments = sa.Table(
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
     sa.Column("package", sa.String(128), primary_key=True, index=True),
     sa.Column("model_sha256", sa.String(64), nullable=False),
-    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("document", LargeJson, nullable=False),
     sa.Column("verdict", sa.String(16), nullable=False),
     sa.Column("policy_version", sa.Text, nullable=False),
     sa.Column("assessed_at", UtcDateTime, nullable=False, index=True),

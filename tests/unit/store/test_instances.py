@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.errors import NotFoundError
 from miqa_node.imaging.headers import read_header
-from miqa_node.store import deliveries, history, instances, tables, worklist
+from miqa_node.store import deliveries, documents, history, instances, tables, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.instances import Novelty
 from miqa_node.taxonomy.lookup import reason_code
@@ -86,6 +87,28 @@ def test_an_assessment_comes_back_whole_and_the_first_stays(database: Database) 
         instances.save_assessment(transaction, Assessment(digest("a"), header(1), NOW, not_assessed="other"))
         assert instances.load_assessment(transaction, digest("a")) == assessment
         assert instances.load_assessment(transaction, digest("b")) is None
+
+
+def test_assessments_are_small_on_disk_and_those_stored_as_text_are_read(database: Database) -> None:
+    put(database, 1, "a")
+    put(database, 2, "b")
+    measurements = tuple(Measurement(f"entropy_{n}", 6.5, "bit") for n in range(100))
+    small = Assessment(digest("a"), header(1), NOW, measurements=measurements)
+    with database.begin() as transaction:
+        instances.save_assessment(transaction, small)
+        as_text = json.dumps(documents.dump_assessment(replace(small, digest=digest("b"))))
+        values = {"digest": digest("b"), "document": as_text, "at": NOW.replace(tzinfo=None)}
+        transaction.execute(sa.text(AS_TEXT), values)
+        query = sa.text(f"SELECT digest, {SIZE[database.engine.dialect.name]} AS size FROM assessments")
+        sizes = {row.digest: row.size for row in transaction.execute(query)}
+        assert instances.load_assessment(transaction, digest("a")) == small
+        assert instances.load_assessment(transaction, digest("b")) == replace(small, digest=digest("b"))
+    assert sizes[digest("a")] < len(as_text) / 3
+
+
+AS_TEXT = """INSERT INTO assessments (digest, document, model_name, model_version, model_sha256, assessed_at)
+    VALUES (:digest, :document, '', '', '', :at)"""
+SIZE = {"sqlite": "length(CAST(document AS BLOB))", "postgresql": "pg_column_size(document)"}
 
 
 def test_a_disposition_is_given_once(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -9,13 +10,21 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.delivery import DeliveryAction, EventNotice, ResultKind, ResultObject
 from miqa_node.errors import SettingsError
 from miqa_node.settings import share_dir
 from miqa_node.store import deliveries, delivery_jobs, history, instances
 from miqa_node.store.announcements import body_of
 from miqa_node.store.database import Database
-from miqa_node.store.tables import acquisition_findings, label_findings, labels, logged_rejects, reject_logs
+from miqa_node.store.tables import (
+    acquisition_findings,
+    compatibility,
+    label_findings,
+    labels,
+    logged_rejects,
+    reject_logs,
+)
 from tests.parts import results_of
 from tests.unit.store.making import NOW, digest, header, received, study
 
@@ -105,6 +114,24 @@ SITE_VIEWS = (
     "GRANT SELECT ON by_finding TO PUBLIC",
     "ALTER VIEW by_finding OWNER TO reads_analysis",
 )
+
+
+def test_programs_before_compressed_assessments_end_on_sqlite_only_and_read_them_after_a_step_back(
+    database: Database,
+) -> None:
+    is_sqlite = database.engine.dialect.name == "sqlite"
+    judged = Assessment(digest(1), header(1), NOW, measurements=(Measurement("entropy", 6.5, "bit"),))
+    with database.begin() as transaction:
+        instances.record(transaction, header(1), study(), received(digest(1)), "k/1")
+        instances.save_assessment(transaction, judged)
+        oldest = transaction.execute(sa.select(compatibility.c.oldest_schema)).scalar_one()
+    assert oldest == ("0045" if is_sqlite else "0035")
+    migrate(database, "0043")
+    with database.begin() as transaction:
+        text = transaction.execute(sa.text("SELECT document FROM assessments")).scalar_one()
+        assert instances.load_assessment(transaction, digest(1)) == judged
+    document = json.loads(text) if is_sqlite else text
+    assert document["digest"] == digest(1)
 
 
 @pytest.mark.peers
