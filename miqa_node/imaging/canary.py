@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import DigitalXRayImageStorageForPresentation, JPEG2000Lossless, generate_uid
+from pydicom.dataset import Dataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
-from miqa_node.imaging.encode import FrameEncoder
+from miqa_node.imaging.encode import FrameEncoder, file_of
 
 SIDE = 256
 SPACING_MM = 1.4
@@ -30,14 +27,4 @@ def canary_image(encode: FrameEncoder) -> bytes:
     image.ImageType = ["ORIGINAL", "PRIMARY", ""]
     image.QualityControlImage = "YES"
     image.PixelSpacing = image.ImagerPixelSpacing = [SPACING_MM, SPACING_MM]
-    image.Rows = image.Columns = SIDE
-    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-    image.BitsAllocated = image.BitsStored = 8
-    image.HighBit, image.PixelRepresentation = 7, 0
-    image.PixelData = encapsulate([encode(pixels, JPEG2000Lossless)])
-    image["PixelData"].VR = "OB"
-    image.file_meta = FileMetaDataset()
-    image.file_meta.TransferSyntaxUID = JPEG2000Lossless
-    out = io.BytesIO()
-    image.save_as(out, enforce_file_format=True)
-    return out.getvalue()
+    return file_of(image, pixels, encode)

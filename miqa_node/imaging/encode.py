@@ -58,17 +58,22 @@ def _encode(frame: NDArray[np.uint8], transfer_syntax_uid: str) -> bytes:
 
 def sample_image(encode: FrameEncoder) -> bytes:
     """A small JPEG 2000 image as a DICOM file, for the readiness check."""
-    pixels = np.arange(64 * 64, dtype=np.uint32).astype(np.uint8).reshape(64, 64)
     sample = Dataset()
     sample.SOPClassUID, sample.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
-    sample.Rows, sample.Columns = pixels.shape
-    sample.SamplesPerPixel, sample.PhotometricInterpretation = 1, "MONOCHROME2"
-    sample.BitsAllocated = sample.BitsStored = 8
-    sample.HighBit, sample.PixelRepresentation = 7, 0
-    sample.PixelData = encapsulate([encode(pixels, JPEG2000Lossless)])
-    sample["PixelData"].VR = "OB"
-    sample.file_meta = FileMetaDataset()
-    sample.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    pixels = np.arange(64 * 64, dtype=np.uint32).astype(np.uint8).reshape(64, 64)
+    return file_of(sample, pixels, encode)
+
+
+def file_of(image: Dataset, pixels: NDArray[np.uint8], encode: FrameEncoder) -> bytes:
+    """The DICOM file of a grey image with these pixels, compressed as lossless JPEG 2000."""
+    image.Rows, image.Columns = pixels.shape
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    image.BitsAllocated = image.BitsStored = 8
+    image.HighBit, image.PixelRepresentation = 7, 0
+    image.PixelData = encapsulate([encode(pixels, JPEG2000Lossless)])
+    image["PixelData"].VR = "OB"
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = JPEG2000Lossless
     out = io.BytesIO()
-    sample.save_as(out, enforce_file_format=True)
+    image.save_as(out, enforce_file_format=True)
     return out.getvalue()
