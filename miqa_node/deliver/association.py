@@ -15,8 +15,9 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiat
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
+from miqa_node.connections import connection_of
 from miqa_node.deliver.drowsy import keep_asleep
-from miqa_node.deliver.guard import Exchange, connection_of, prepare_socket
+from miqa_node.deliver.guard import Exchange, prepare_socket
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.errors import ClassRefusedError, DeliveryError
 from miqa_node.imaging.uncompressed import can_convert

@@ -127,14 +127,6 @@ class Exchange:
         serve_request(message, context_id)
 
 
-def connection_of(association: Association) -> socket.socket:
-    """The socket of an association; OSError if it is closed."""
-    transport = association.dul.socket
-    if transport is None or transport.socket is None:
-        raise OSError("the connection is closed")
-    return transport.socket
-
-
 def prepare_socket(connection: socket.socket, timeout_s: float) -> None:
     """Send small objects without delay, and never block longer than ``timeout_s`` on a stuck peer."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

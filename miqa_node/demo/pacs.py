@@ -14,6 +14,8 @@ from pydicom import Dataset
 from pynetdicom import AE, StoragePresentationContexts, VerificationPresentationContexts, evt
 from pynetdicom.dimse_primitives import C_STORE
 
+from miqa_node.connections import connection_of
+
 SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
 AE_TITLE = "DEMOPACS"
 
@@ -111,6 +113,4 @@ def _evidence(report: Dataset) -> list[str]:
 
 def _no_delay(event: evt.Event) -> None:
     # Without it every response waits up to 40 ms for the acknowledgement of the previous one.
-    transport = event.assoc.dul.socket
-    if transport is not None and transport.socket is not None:
-        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection_of(event.assoc).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

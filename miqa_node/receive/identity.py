@@ -11,8 +11,8 @@ from typing import Any
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
+from miqa_node.connections import connection_of
 from miqa_node.receive.admission import Caller, PeerCertificate, Rejection
-from miqa_node.receive.fast import connection_of
 from miqa_node.receive.peers import caller_of
 from miqa_node.settings import UserIdentityMode
 

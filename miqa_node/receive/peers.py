@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pynetdicom.association import Association
 
+from miqa_node.connections import connection_of
 from miqa_node.receive.admission import Caller, PeerCertificate
-from miqa_node.receive.fast import connection_of
 
 
 def caller_of(association: Association, certificate: PeerCertificate | None = None) -> Caller:

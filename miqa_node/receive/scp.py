@@ -25,6 +25,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.transport import AssociationServer, RequestHandler
 
+from miqa_node.connections import connection_of
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.observe import metrics
@@ -33,7 +34,7 @@ from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
 from miqa_node.receive import contexts
 from miqa_node.receive.admission import Admission, Called, Caller, Rejection, nobody, plain_address
 from miqa_node.receive.commitment import Commitment
-from miqa_node.receive.fast import connection_of, is_available, request_handler
+from miqa_node.receive.fast import is_available, request_handler
 from miqa_node.receive.identity import CheckPasscode, UserIdentities, identified, no_passcodes
 from miqa_node.receive.incoming import StoreRequest
 from miqa_node.receive.intake import Intake, StoreResponse, Transfer

@@ -73,9 +73,9 @@ class StreamingDul(DULServiceProvider):
         """Take over an association whose threads have not been started."""
         self._begin_transfer = begin
         self._silence_s = silence_s
-        self._connection = connection_of(self.assoc)
-        self._is_tls = hasattr(self._connection, "pending")
         transport: Any = self.socket
+        self._connection: socket.socket = transport.socket
+        self._is_tls = hasattr(self._connection, "pending")
         self._receive = transport.recv
         transport.recv = self._receive_limited
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -332,14 +332,6 @@ def response(request: dict[int, bytes], answer: StoreAnswer) -> dict[int, bytes]
         comment = answer.comment.encode("ascii")  # of statuses.comment_of
         elements[_ERROR_COMMENT] = comment + b" " * (len(comment) % 2)
     return elements
-
-
-def connection_of(association: Association) -> socket.socket:
-    """The socket of an association; OSError if it is closed."""
-    transport = association.dul.socket
-    if transport is None or transport.socket is None:
-        raise OSError("the connection is closed")
-    return transport.socket
 
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
