@@ -73,8 +73,8 @@ def one_after_the_other(modality: CStoreDestination, pacs: ReceivingPacs, sample
     """Seconds from response to SR, each image alone in the node."""
     seconds = []
     for sample in samples:
-        answered = _send(modality, sample)
-        seconds.append(_wait(pacs, sample) - answered)
+        answered = send(modality, sample)
+        seconds.append(wait_for_report(pacs, sample) - answered)
     return seconds
 
 
@@ -86,18 +86,16 @@ def in_a_stream(
     start = time.monotonic()
     for n, sample in enumerate(samples):
         time.sleep(max(0.0, start + n * interval_s - time.monotonic()))
-        answered.append(_send(modality, sample))
-    return [_wait(pacs, sample) - at for sample, at in zip(samples, answered, strict=True)]
+        answered.append(send(modality, sample))
+    return [wait_for_report(pacs, sample) - at for sample, at in zip(samples, answered, strict=True)]
 
 
-def _send(modality: CStoreDestination, sample: DemoImage) -> float:
-    [error] = modality.send([(sample.sop_class_uid, sample.sop_instance_uid, sample.data)])
-    if error is not None:
-        raise error
+def send(modality: CStoreDestination, sample: DemoImage) -> float:
+    modality.send_one(sample.sop_class_uid, sample.sop_instance_uid, sample.data)
     return time.monotonic()
 
 
-def _wait(pacs: ReceivingPacs, sample: DemoImage) -> float:
+def wait_for_report(pacs: ReceivingPacs, sample: DemoImage) -> float:
     until = time.monotonic() + LIMIT_S
     while time.monotonic() < until:
         report = pacs.report_about(sample.sop_instance_uid)

@@ -74,9 +74,7 @@ def _one(
         if number == slices - 1:
             time.sleep(1.0)  # what the node does with the slices themselves is not measured here
             before = _processor_s(process)
-        [error] = scanner.send([(CTImageStorage, uid, data)])
-        if error is not None:
-            raise error
+        scanner.send_one(CTImageStorage, uid, data)
     answered = time.monotonic()
     while (report := pacs.report_about(uids[0])) is None:
         if time.monotonic() - answered > LIMIT_S:

@@ -123,9 +123,8 @@ def run_pipeline(folder: Path, settings: Settings, samples: Sequence[DemoImage])
         with NodeProcess(data_dir, "MIQA", dicom_port, web_port, destination, role="receive"):
             target = CStoreConfig(name="node", ae_title="MIQA", host=HOST, port=dicom_port)
             with closing(CStoreDestination(target, DeliveryContext(settings.deliver, "BENCHMARK"))) as modality:
-                errors = modality.send([(s.sop_class_uid, s.sop_instance_uid, s.data) for s in samples])
-            if any(errors):
-                raise next(error for error in errors if error)
+                for sample in samples:
+                    modality.send_one(sample.sop_class_uid, sample.sop_instance_uid, sample.data)
         with NodeProcess(data_dir, "MIQA", dicom_port, web_port, destination, role="work") as node:
             decided = _decisions(settings, len(samples))
             node.stop()

@@ -74,10 +74,10 @@ def _destination(to: str) -> DestinationConfig:
 def _send_one(destination: Destination, file: Path) -> tuple[str, Exception | None]:
     try:
         header, _study = read_header(file, relaxed=True)
-        outcome = destination.send([(header.sop_class_uid, header.sop_instance_uid, file.read_bytes())])[0]
+        destination.send_one(header.sop_class_uid, header.sop_instance_uid, file.read_bytes())
     except (MiqaError, OSError) as error:
         return "", error
-    return header.sop_instance_uid, outcome
+    return header.sop_instance_uid, None
 
 
 def _print(file: Path, uid: str, error: str, *, as_json: bool) -> None:

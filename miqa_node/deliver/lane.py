@@ -16,7 +16,7 @@ from miqa_node.deliver.breaker import Breaker, BreakerState, Permit
 from miqa_node.deliver.form import in_form
 from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig
 from miqa_node.deliver.pace import Pace
-from miqa_node.domain.delivery import Delivery, DeliveryId
+from miqa_node.domain.delivery import Delivery, DeliveryId, EventNotice
 from miqa_node.domain.ports import Outbox
 from miqa_node.errors import ClassRefusedError, CommitmentUnsupportedError, DeliveryRefusedError, MiqaError
 from miqa_node.observe import metrics
@@ -178,7 +178,7 @@ class Lane(threading.Thread):
         return self._outbox.try_expired(self._route.config.name)
 
     def _send_one(self, delivery: Delivery) -> Exception | None:
-        name = self._route.config.name
+        name, error = self._route.config.name, None
         try:
             data = self._outbox.data(delivery)
         except Exception as missing:  # noqa: BLE001 - the destination is not to blame
@@ -190,9 +190,12 @@ class Lane(threading.Thread):
                 span("deliver", destination=name, uid=delivery.uid),
                 metrics.timed(metrics.DELIVERY_SECONDS.labels(name)),
             ):
-                error = self._destination.send([(delivery.sop_class_uid, delivery.uid, data)])[0]
-        except Exception as unexpected:  # noqa: BLE001 - one object must not stop the lane
-            error = unexpected
+                if isinstance(delivery.item, EventNotice):
+                    self._destination.send_event(delivery.item.event_id, data)
+                else:
+                    self._destination.send_one(delivery.item.sop_class_uid, delivery.uid, data)
+        except Exception as failure:  # noqa: BLE001 - one object must not stop the lane
+            error = failure
         self._used_at, self._connected = time.monotonic(), True
         if error is None:
             metrics.DELIVERIES.labels(name, "sent").inc()

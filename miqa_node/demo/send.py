@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
 from miqa_node.demo.samples import DemoImage
+from miqa_node.errors import DeliveryError
 from miqa_node.settings import DeliverSettings
 
 MODALITY_AE_TITLE = "DEMOMODALITY"
@@ -27,6 +28,10 @@ def send(samples: Sequence[DemoImage], node: DestinationConfig, settings: Delive
     outcomes = []
     with closing(connect(node, DeliveryContext(settings, MODALITY_AE_TITLE))) as modality:
         for sample in samples:
-            [error] = modality.send([(sample.sop_class_uid, sample.sop_instance_uid, sample.data)])
-            outcomes.append(StoreReceipt(time.monotonic(), str(error or "")))
+            error = ""
+            try:
+                modality.send_one(sample.sop_class_uid, sample.sop_instance_uid, sample.data)
+            except DeliveryError as failure:
+                error = str(failure)
+            outcomes.append(StoreReceipt(time.monotonic(), error))
     return outcomes

@@ -19,10 +19,8 @@ from miqa_node.domain.event import EventType, new_event_id
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings, load_settings
 from tests.unit.deliver.dicomweb import dicomweb
-from tests.unit.deliver.making import as_file, pacs, report
+from tests.unit.deliver.making import Event, File, as_file, outcomes, pacs, report
 from tests.unit.deliver.receiver import receiver, secret_file
-
-File = tuple[str, str, bytes]
 
 
 @dataclass
@@ -33,7 +31,7 @@ class Arrangement:
     arrived: Callable[[], list[tuple[str, bytes]]]
     break_down: Callable[[], None]
     never: File
-    make: Callable[[], File] = lambda: as_file(report())
+    make: Callable[[], File | Event] = lambda: as_file(report())
     content: Callable[[bytes], bytes] = lambda file: split_file(file)[1]
 
 
@@ -102,9 +100,9 @@ def _webhook(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]
         def break_down() -> None:
             peer.answer = lambda event: 503
 
-        def event() -> File:
+        def event() -> Event:
             event_id = new_event_id()
-            return "", event_id, f'{{"id": "{event_id}", "type": "study.flagged"}}'.encode()
+            return event_id, f'{{"id": "{event_id}", "type": "study.flagged"}}'.encode()
 
         never = as_file(report())
         yield Arrangement(destination, lambda: peer.taken, break_down, never, event, content=lambda body: body)
@@ -115,26 +113,30 @@ def test_has_its_name(arranged: Arrangement) -> None:
     assert arranged.destination.name == "there"
 
 
-def test_one_outcome_for_each_file_in_order(arranged: Arrangement) -> None:
+def test_one_outcome_for_each_item_in_order(arranged: Arrangement) -> None:
     good = arranged.make()
-    outcomes = arranged.destination.send([good, arranged.never, good])
-    assert (outcomes[0], outcomes[2]) == (None, None)
-    assert isinstance(outcomes[1], DeliveryRefusedError)
+    first, second, third = outcomes(arranged.destination, good, arranged.never, good)
+    assert (first, third) == (None, None)
+    assert isinstance(second, DeliveryRefusedError)
 
 
-def test_nothing_to_send_is_nothing_to_do(arranged: Arrangement) -> None:
-    assert list(arranged.destination.send([])) == []
+def test_a_destination_of_objects_takes_no_events(arranged: Arrangement) -> None:
+    event = new_event_id(), b"{}"
+    if len(arranged.make()) == 3:
+        [outcome] = outcomes(arranged.destination, event)
+        assert isinstance(outcome, DeliveryRefusedError)
+        assert arranged.arrived() == []
 
 
 def test_what_arrives_is_what_was_sent(arranged: Arrangement) -> None:
-    files = [arranged.make() for _ in range(3)]
-    assert list(arranged.destination.send(files)) == [None] * 3
-    assert sorted(arranged.arrived()) == sorted((uid, arranged.content(data)) for _, uid, data in files)
+    items = [arranged.make() for _ in range(3)]
+    assert outcomes(arranged.destination, *items) == [None] * 3
+    assert sorted(arranged.arrived()) == sorted((uid, arranged.content(data)) for *_, uid, data in items)
 
 
 def test_a_passing_failure_is_one_that_may_be_tried_again(arranged: Arrangement) -> None:
     arranged.break_down()
-    (outcome,) = arranged.destination.send([arranged.make()])
+    (outcome,) = outcomes(arranged.destination, arranged.make())
     assert isinstance(outcome, DeliveryError)
     assert not isinstance(outcome, DeliveryRefusedError)
 
@@ -146,17 +148,17 @@ def test_is_checked_without_sending_anything(arranged: Arrangement) -> None:
 
 def test_may_be_closed_at_any_time_and_used_again(arranged: Arrangement) -> None:
     arranged.destination.close()
-    assert list(arranged.destination.send([arranged.make()])) == [None]
+    assert outcomes(arranged.destination, arranged.make()) == [None]
     arranged.destination.close()
     arranged.destination.close()
-    assert list(arranged.destination.send([arranged.make()])) == [None]
+    assert outcomes(arranged.destination, arranged.make()) == [None]
 
 
 def test_a_folder_shows_whole_files_only_and_never_replaces_one(tmp_path: Path) -> None:
     destination = connect(FolderConfig(name="out", folder=str(tmp_path)), DeliveryContext(load_settings().deliver))
     sop_class, uid, data = as_file(report())
     (tmp_path / f"{uid}.dcm").write_bytes(b"something else")
-    (outcome,) = destination.send([(sop_class, uid, data)])
+    (outcome,) = outcomes(destination, (sop_class, uid, data))
     assert isinstance(outcome, DeliveryRefusedError)
     assert "other content" in str(outcome)
     assert [path.name for path in tmp_path.iterdir()] == [f"{uid}.dcm"]

@@ -25,6 +25,7 @@ from miqa_node.settings import load_settings
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import BIN, Orthanc, orthanc  # noqa: F401 - fixture
 from tests.peers.validators import errors
+from tests.unit.deliver.making import outcomes
 from tests.unit.report import making
 from tests.unit.report.reviewed import assessed
 from tests.unit.report.test_text import CONFIRMED, in_set
@@ -60,7 +61,7 @@ def deliver(
                 assert time.monotonic() < end
                 time.sleep(0.1)
         files = [(one.sop_class_uid, one.sop_instance_uid, in_form(config, one.data, context)) for one in made]
-        assert list(destination.send(files)) == [None] * len(files)
+        assert outcomes(destination, *files) == [None] * len(files)
         destination.close()
     finally:
         process.terminate()
@@ -98,7 +99,7 @@ def test_orthanc_keeps_an_assessment_as_it_is(orthanc: Orthanc, tmp_path: Path) 
     [made] = assessed(making.write(making.small(), tmp_path / "source.dcm"))
     config = CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)
     destination = CStoreDestination(config, DeliveryContext(load_settings().deliver, "NODE"))
-    assert list(destination.send([(made.sop_class_uid, made.sop_instance_uid, made.data)])) == [None]
+    assert outcomes(destination, (made.sop_class_uid, made.sop_instance_uid, made.data)) == [None]
     destination.close()
     [instance] = orthanc.call("/instances")
     assert pydicom.dcmread(BytesIO(orthanc.file(instance))).to_json_dict() == making.read(made).to_json_dict()

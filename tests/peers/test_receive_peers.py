@@ -21,7 +21,7 @@ from miqa_node.deliver.kinds.base import DeliveryContext, split_file
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.settings import load_settings
 from tests.conftest import free_port
-from tests.unit.deliver.making import as_file, report
+from tests.unit.deliver.making import as_file, outcomes, report
 from tests.unit.receive.conftest import dicom_settings, start_node  # noqa: F401 - fixtures
 from tests.unit.receive.wire import Node
 from tests.waiting import wait_until
@@ -200,8 +200,8 @@ def test_results_reach_orthanc_unchanged(orthanc: Orthanc) -> None:
     destination = CStoreDestination(config, DeliveryContext(settings, "NODE"))
     destination.probe()
     files = [as_file(report(BasicTextSRStorage)) for _ in range(5)]
-    assert list(destination.send(files)) == [None] * 5
-    assert list(destination.send(files[:1])) == [None]  # again: the same object, no second one
+    assert outcomes(destination, *files) == [None] * 5
+    assert outcomes(destination, *files[:1]) == [None]  # again: the same object, no second one
     destination.close()
     datasets = {split_file(orthanc.file(instance))[1] for instance in orthanc.call("/instances")}
     assert datasets == {split_file(data)[1] for _, _, data in files}
@@ -223,7 +223,7 @@ def test_results_reach_storescp(tmp_path: Path) -> None:
             )
             end = time.monotonic() + 10
             file = as_file(report())
-            while list(destination.send([file])) != [None]:
+            while outcomes(destination, file) != [None]:
                 assert time.monotonic() < end
                 time.sleep(0.1)
             destination.close()

@@ -25,7 +25,7 @@ from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
-from tests.unit.deliver.making import as_file, report
+from tests.unit.deliver.making import as_file, outcomes, report
 from tests.unit.receive.conftest import dicom_settings, start_node
 from tests.unit.receive.wire import Node
 from tests.waiting import wait_until
@@ -136,7 +136,7 @@ def test_orthanc_over_tls_both_ways(
             tls_key=files["node.key"],
         )
         destination = CStoreDestination(config, DeliveryContext(load_settings().deliver, "NODE"))
-        assert list(destination.send([as_file(report())])) == [None]
+        assert outcomes(destination, as_file(report())) == [None]
         destination.close()
         assert len(peer.call("/instances")) == 2
 
@@ -150,7 +150,7 @@ def test_results_reach_orthanc_by_stow(tmp_path: Path) -> None:
         destination = connect(config, DeliveryContext(load_settings().deliver, "NODE"))
         destination.probe()
         files = [as_file(report()) for _ in range(3)]
-        assert list(destination.send(files)) == [None] * 3
+        assert outcomes(destination, *files) == [None] * 3
         destination.close()
         assert {peer.call(f"/instances/{one}/tags?simplify")["SOPInstanceUID"] for one in peer.call("/instances")} == {
             uid for _, uid, _ in files

@@ -26,6 +26,7 @@ from miqa_node.errors import MiqaError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.settings import load_settings
 from tests.conftest import ROOT
+from tests.unit.deliver.making import outcomes
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_the_pacs_keeps_what_it_answers_and_finds_it_again(samples: list[DemoIma
     with ReceivingPacs(tmp_path) as pacs:
         config = CStoreConfig(name="pacs", ae_title=AE_TITLE, host="127.0.0.1", port=pacs.port)
         modality = CStoreDestination(config, DeliveryContext(load_settings().deliver, "TEST"))
-        [error] = modality.send([(sample.sop_class_uid, sample.sop_instance_uid, sample.data)])
+        [error] = outcomes(modality, (sample.sop_class_uid, sample.sop_instance_uid, sample.data))
         modality.close()
         assert error is None
         arrival = pacs.find(sample.sop_instance_uid)

@@ -22,6 +22,7 @@ from miqa_node.domain.instance import ReceivedObject
 from miqa_node.errors import ResourcesError
 from miqa_node.receive.intake import Intake
 from miqa_node.settings import load_settings
+from tests.unit.deliver.making import outcomes
 from tests.web.serving import serving
 from tests.web.staging import Stage
 
@@ -88,7 +89,7 @@ def test_our_own_sender_stores(door: Door) -> None:
     config = StowConfig(name="node", url=door.url)
     sender = StowDestination(config, DeliveryContext(load_settings().deliver))
     ds = dcmread(str(get_testdata_file("CT_small.dcm")))
-    assert list(sender.send([(ds.SOPClassUID, ds.SOPInstanceUID, sample())])) == [None]
+    assert outcomes(sender, (ds.SOPClassUID, ds.SOPInstanceUID, sample())) == [None]
     sender.close()
     assert dcmread(BytesIO(door.files[0])) == ds
 

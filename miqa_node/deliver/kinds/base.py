@@ -222,23 +222,13 @@ class Destination(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def send(self, files: Sequence[tuple[str, str, bytes]]) -> Sequence[Exception | None]:
-        """Send each (SOP class UID, SOP instance UID, file) in order; one outcome each, None is success."""
-        return [self._outcome(*file) for file in files]
-
-    def _outcome(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> Exception | None:
-        try:
-            self.send_one(sop_class_uid, sop_instance_uid, data)
-        except DeliveryError as error:
-            return error
-        return None
-
     @abstractmethod
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
-        """Send one DICOM file, or the JSON of an event: its class is then empty, and its UID the event's identifier.
+        """Send one DICOM file. Sending the same object again must not create a duplicate there."""
 
-        Sending the same object again must not create a duplicate there.
-        """
+    def send_event(self, event_id: str, body: bytes) -> None:  # noqa: ARG002
+        """Send one event, as JSON. A repeated event has the same identifier and body."""
+        raise DeliveryRefusedError("This kind of destination takes no events.")
 
     @abstractmethod
     def probe(self) -> str:

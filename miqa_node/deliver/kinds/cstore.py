@@ -164,23 +164,23 @@ class CStoreDestination(Destination):
         syntax, _ = split_file(data)
         fresh = self._connect(sop_class_uid, syntax)
         try:
-            status = self._store(sop_class_uid, sop_instance_uid, syntax, data)
-        except DeliveryRefusedError:
-            raise
-        except DeliveryError:
-            self._drop()
-            if fresh:
+            status = self._store_or_drop(sop_class_uid, sop_instance_uid, syntax, data)
+        except DeliveryError as error:
+            if fresh or isinstance(error, DeliveryRefusedError):
                 raise
             # The peer may have closed the idle association; the object is not to blame.
             self._connect(sop_class_uid, syntax)
-            try:
-                status = self._store(sop_class_uid, sop_instance_uid, syntax, data)
-            except DeliveryRefusedError:
-                raise
-            except DeliveryError:
-                self._drop()
-                raise
+            status = self._store_or_drop(sop_class_uid, sop_instance_uid, syntax, data)
         self._judge(status, sop_instance_uid)
+
+    def _store_or_drop(self, sop_class_uid: str, sop_instance_uid: str, syntax: str, data: bytes) -> int:
+        """Only a refusal leaves the association open."""
+        try:
+            return self._store(sop_class_uid, sop_instance_uid, syntax, data)
+        except DeliveryError as error:
+            if not isinstance(error, DeliveryRefusedError):
+                self._drop()
+            raise
 
     def _store(self, sop_class_uid: str, sop_instance_uid: str, syntax: str, data: bytes) -> int:
         link = self._link

@@ -31,7 +31,7 @@ from miqa_node.deliver.kinds.base import (
     choose,
     read_file,
 )
-from miqa_node.domain.event import DEFAULT_EVENTS, ID_PREFIX, EventType, new_event_id
+from miqa_node.domain.event import DEFAULT_EVENTS, EventType, new_event_id
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every secret is not one
@@ -97,11 +97,13 @@ class WebhookDestination(Destination):
         self._post(event_id, json.dumps(body | {"data": {}}).encode())
         return "takes events"
 
-    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
-        """Post one event."""
-        if sop_class_uid or not sop_instance_uid.startswith(ID_PREFIX):
-            raise DeliveryRefusedError("A webhook takes events, and this is a DICOM object.")
-        self._post(sop_instance_uid, data)
+    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:  # noqa: ARG002
+        """Refuse it."""
+        raise DeliveryRefusedError("A webhook takes events, and this is a DICOM object.")
+
+    def send_event(self, event_id: str, body: bytes) -> None:
+        """Post it."""
+        self._post(event_id, body)
 
     def close(self) -> None:
         """Close the connections."""

@@ -20,6 +20,7 @@ from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report import Confirmation, rejection_note
 from miqa_node.settings import load_settings, share_dir
+from tests.unit.deliver.making import outcomes
 from tests.unit.report import making
 
 PAGE = share_dir("config").parent / "docs" / "reference" / "integration.md"
@@ -66,7 +67,7 @@ def test_what_it_stores_reaches_a_node_that_commits_to_it(node: LiveNode, tmp_pa
     made = [*making.everything(source), rejection_note([source], making.assessment(), CONFIRMED)]
     config = CStoreConfig(name="n", ae_title="MIQA", host="127.0.0.1", port=node.port, commitment=True)
     destination = CStoreDestination(config, DeliveryContext(load_settings().deliver, "MIQA"))
-    assert list(destination.send([(one.sop_class_uid, one.sop_instance_uid, one.data) for one in made])) == [
+    assert outcomes(destination, *((one.sop_class_uid, one.sop_instance_uid, one.data) for one in made)) == [
         None for _ in made
     ]
     page = PAGE.read_text("utf-8")

@@ -16,6 +16,7 @@ from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import ThreadedAssociationServer
 
+from miqa_node.deliver.kinds.base import Destination
 from miqa_node.domain.delivery import (
     SR,
     CommitmentReport,
@@ -25,8 +26,14 @@ from miqa_node.domain.delivery import (
     ResultKind,
     ResultObject,
 )
+from miqa_node.errors import DeliveryError
 from miqa_node.receive.contexts import VERIFICATION
 from miqa_node.report import lower_class
+
+File = tuple[str, str, bytes]
+"""SOP class UID, SOP instance UID, DICOM file."""
+Event = tuple[str, bytes]
+"""Identifier and JSON."""
 
 
 def report(sop_class: str = BasicTextSRStorage) -> Dataset:
@@ -42,10 +49,26 @@ def report(sop_class: str = BasicTextSRStorage) -> Dataset:
     return ds
 
 
-def as_file(ds: Dataset) -> tuple[str, str, bytes]:
+def as_file(ds: Dataset) -> File:
     out = BytesIO()
     ds.save_as(out, enforce_file_format=True)
     return str(ds.SOPClassUID), str(ds.SOPInstanceUID), out.getvalue()
+
+
+def outcomes(destination: Destination, *items: File | Event) -> list[DeliveryError | None]:
+    """What came of sending each in order; None is success."""
+    return [_outcome(destination, item) for item in items]
+
+
+def _outcome(destination: Destination, item: File | Event) -> DeliveryError | None:
+    try:
+        if len(item) == 3:
+            destination.send_one(*item)
+        else:
+            destination.send_event(*item)
+    except DeliveryError as error:
+        return error
+    return None
 
 
 class MemoryOutbox:

@@ -37,7 +37,7 @@ from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedEr
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.settings import DeliverSettings
-from tests.unit.deliver.making import as_file, pacs, report
+from tests.unit.deliver.making import as_file, outcomes, pacs, report
 from tests.waiting import wait_until
 
 Make = Callable[..., DeliverSettings]
@@ -64,7 +64,7 @@ def test_sends_the_bytes_as_they_are_over_one_association(connect: Connect) -> N
     with pacs() as peer:
         destination = connect(peer.port)
         files = [as_file(report()) for _ in range(5)]
-        assert list(destination.send(files)) == [None] * 5
+        assert outcomes(destination, *files) == [None] * 5
         assert peer.stored == [(uid, split_file(data)[1]) for _, uid, data in files]
         assert peer.associations == 1
         (association,) = peer.ae.active_associations
@@ -77,7 +77,7 @@ def test_sends_the_bytes_as_they_are_over_one_association(connect: Connect) -> N
 def test_converts_where_only_implicit_vr_is_accepted(connect: Connect) -> None:
     with pacs(syntaxes=[ImplicitVRLittleEndian]) as peer:
         ds = report()
-        assert list(connect(peer.port).send([as_file(ds)])) == [None]
+        assert outcomes(connect(peer.port), as_file(ds)) == [None]
         ((_, data),) = peer.stored
         assert data != split_file(as_file(ds)[2])[1]
         assert data == split_file_implicit(ds)
@@ -96,7 +96,7 @@ def test_a_class_that_the_peer_does_not_take_is_refused_and_others_go_on(connect
     with pacs() as peer:
         destination = connect(peer.port)
         bad, good = as_file(report(SegmentationStorage)), as_file(report())
-        first, second, third = destination.send([good, bad, good])
+        first, second, third = outcomes(destination, good, bad, good)
         assert first is None
         assert isinstance(second, DeliveryRefusedError)
         assert "Segmentation" in str(second)
@@ -125,7 +125,7 @@ def test_a_peer_that_decodes_nothing_gets_the_picture_uncompressed(
     ds = picture(syntax)
     expected = ds.pixel_array
     with pacs(classes=[SecondaryCaptureImageStorage], syntaxes=[accepted]) as peer:
-        assert list(connect(peer.port).send([as_file(ds)])) == [None]
+        assert outcomes(connect(peer.port), as_file(ds)) == [None]
         ((uid, data_set),) = peer.stored
     got = dcmread(BytesIO(data_set), force=True) if accepted == ImplicitVRLittleEndian else read_explicit(data_set)
     got.file_meta = FileMetaDataset()
@@ -142,17 +142,17 @@ def test_a_peer_that_decodes_gets_it_as_it_is(connect: Connect) -> None:
     ds = picture(RLELossless)
     with pacs(classes=[SecondaryCaptureImageStorage], syntaxes=[ImplicitVRLittleEndian, RLELossless]) as peer:
         file = as_file(ds)
-        assert list(connect(peer.port).send([file])) == [None]
+        assert outcomes(connect(peer.port), file) == [None]
         assert peer.stored == [(file[1], split_file(file[2])[1])]
 
 
 def test_the_error_names_what_was_refused(connect: Connect) -> None:
     with pacs(classes=[SecondaryCaptureImageStorage], syntaxes=["1.2.840.10008.1.2.2"]) as peer:
-        (outcome,) = connect(peer.port).send([as_file(picture(RLELossless))])
+        (outcome,) = outcomes(connect(peer.port), as_file(picture(RLELossless)))
     refused = "Secondary Capture Image Storage in none of RLE Lossless, Explicit VR Little Endian, Implicit VR"
     assert refused in str(outcome)
     with pacs() as peer:
-        (outcome,) = connect(peer.port).send([as_file(report(SegmentationStorage))])
+        (outcome,) = outcomes(connect(peer.port), as_file(report(SegmentationStorage)))
     assert "no Segmentation Storage (offered in" in str(outcome)
 
 
@@ -174,12 +174,12 @@ def test_statuses(connect: Connect, status: int, outcome: type[Exception] | None
     with pacs() as peer:
         peer.answer = lambda event: status
         destination = connect(peer.port)
-        (got,) = destination.send([as_file(report())])
+        (got,) = outcomes(destination, as_file(report()))
         assert type(got) is (outcome or type(None))
         if outcome:
             assert f"0x{status:04X}" in str(got)
         peer.answer = lambda event: 0x0000
-        assert list(destination.send([as_file(report())])) == [None]
+        assert outcomes(destination, as_file(report())) == [None]
         assert peer.associations == 1
 
 
@@ -187,20 +187,20 @@ def test_nobody_listens(connect: Connect) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         destination = connect(listener.getsockname()[1])
-        (outcome,) = destination.send([as_file(report())])
+        (outcome,) = outcomes(destination, as_file(report()))
     assert type(outcome) is DeliveryError
 
 
 def test_an_unknown_host(deliver_settings: Make) -> None:
     config = CStoreConfig(name="pacs", ae_title="PACS", host="no-such-host.invalid", port=104)
-    (outcome,) = CStoreDestination(config, DeliveryContext(deliver_settings(), "NODE")).send([as_file(report())])
+    (outcome,) = outcomes(CStoreDestination(config, DeliveryContext(deliver_settings(), "NODE")), as_file(report()))
     assert type(outcome) is DeliveryError
     assert "cannot be resolved" in str(outcome)
 
 
 def test_a_rejected_association_says_why(connect: Connect) -> None:
     with pacs(title="OTHER", require=True) as peer:
-        (outcome,) = connect(peer.port).send([as_file(report())])
+        (outcome,) = outcomes(connect(peer.port), as_file(report()))
     assert type(outcome) is DeliveryError
     assert "Called AE title not recognised" in str(outcome)
 
@@ -226,7 +226,7 @@ def test_a_rejection_that_comes_before_somebody_looks_says_why(
 
     monkeypatch.setattr(TidyAE, "_create_socket", create_late)
     with pacs(title="OTHER", require=True) as peer:
-        (outcome,) = connect(peer.port).send([as_file(report())])
+        (outcome,) = outcomes(connect(peer.port), as_file(report()))
     assert "Called AE title not recognised" in str(outcome)
 
 
@@ -235,20 +235,20 @@ def test_an_aborting_peer_fails_the_object_and_the_next_one_gets_through(connect
         peer.answer = lambda event: event.assoc.abort() or 0x0000
         destination = connect(peer.port, dimse_timeout_s=5.0)
         start = time.monotonic()
-        (outcome,) = destination.send([as_file(report())])
+        (outcome,) = outcomes(destination, as_file(report()))
         assert type(outcome) is DeliveryError
         assert time.monotonic() - start < 4
         peer.answer = lambda event: 0x0000
-        assert list(destination.send([as_file(report())])) == [None]
+        assert outcomes(destination, as_file(report())) == [None]
 
 
 def test_an_association_that_the_peer_closed_meanwhile_is_opened_again(connect: Connect) -> None:
     with pacs() as peer:
         destination = connect(peer.port)
-        assert list(destination.send([as_file(report())])) == [None]
+        assert outcomes(destination, as_file(report())) == [None]
         for association in peer.ae.active_associations:
             association.abort()
-        assert list(destination.send([as_file(report())])) == [None]
+        assert outcomes(destination, as_file(report())) == [None]
         assert len(peer.stored) == 2
 
 
@@ -258,7 +258,7 @@ def test_a_slow_answer_times_out(connect: Connect) -> None:
         peer.answer = lambda event: time.sleep(9.0) or 0x0000
         destination = connect(peer.port, dimse_timeout_s=1.2)  # it also limits the association's own beginning
         start = time.monotonic()
-        (outcome,) = destination.send([as_file(report())])
+        (outcome,) = outcomes(destination, as_file(report()))
         assert type(outcome) is DeliveryError
         assert "1.2 s" in str(outcome)
         assert time.monotonic() - start < 9.0
@@ -274,7 +274,7 @@ def stuck_listener() -> Iterator[int]:
 def test_a_peer_that_says_nothing_does_not_hang(connect: Connect) -> None:
     with stuck_listener() as port:
         start = time.monotonic()
-        (outcome,) = connect(port, dimse_timeout_s=0.5).send([as_file(report())])
+        (outcome,) = outcomes(connect(port, dimse_timeout_s=0.5), as_file(report()))
         assert type(outcome) is DeliveryError
         assert time.monotonic() - start < 4
 
@@ -285,7 +285,7 @@ def test_large_objects(connect: Connect) -> None:
         ds.PixelData = bytes(range(256)) * 40_000
         ds["PixelData"].VR = "OB"
         file = as_file(ds)
-        assert list(connect(peer.port).send([file])) == [None]
+        assert outcomes(connect(peer.port), file) == [None]
         assert peer.stored == [(file[1], split_file(file[2])[1])]
 
 
@@ -328,7 +328,7 @@ def test_a_response_that_the_reactor_took_is_handed_back(connect: Connect, monke
     with pacs() as peer:
         destination = connect(peer.port)
         start = time.monotonic()
-        assert list(destination.send([as_file(report()) for _ in range(4)])) == [None] * 4
+        assert outcomes(destination, *(as_file(report()) for _ in range(4))) == [None] * 4
         assert len(stolen) == 3
         assert time.monotonic() - start < 1.5
         assert peer.associations == 1
@@ -365,12 +365,12 @@ def test_a_foreign_response_is_not_taken_for_ours(connect: Connect) -> None:
 
         peer.answer = answer
         destination = connect(peer.port, dimse_timeout_s=0.5)
-        (outcome,) = destination.send([as_file(report())])
+        (outcome,) = outcomes(destination, as_file(report()))
         assert type(outcome) is DeliveryError
 
 
 def test_what_is_no_dicom_file_fails_alone(connect: Connect) -> None:
     with pacs() as peer:
-        bad, good = connect(peer.port).send([(BasicTextSRStorage, "1.2.3", b""), as_file(report())])
+        bad, good = outcomes(connect(peer.port), (BasicTextSRStorage, "1.2.3", b""), as_file(report()))
         assert isinstance(bad, DeliveryRefusedError)
         assert good is None

@@ -13,6 +13,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.event import EventType
 from miqa_node.errors import SettingsError
 from miqa_node.settings import load_settings, share_dir
+from tests.unit.deliver.making import outcomes
 from tests.unit.third_party import installed
 
 PACS = '[[destination]]\nname = "pacs"\nae_title = "ORTHANC"\nhost = "10.0.0.5"\nport = 104\n'
@@ -222,7 +223,7 @@ def test_a_kind_of_another_distribution_is_one_file(tmp_path: Path, monkeypatch:
     with installed(tmp_path / "site", monkeypatch, DESTINATIONS, "drop", OTHER.format(before=""), "KIND"):
         (config,) = parse_destinations(file)
         destination = connect(config, DeliveryContext(load_settings().deliver))
-        assert list(destination.send([("1.2", "1.2.3", b"x")])) == [None]
+        assert outcomes(destination, ("1.2", "1.2.3", b"x")) == [None]
         assert destination.probe() == "is open"
         assert destination.boxes == {"b": ["1.2.3"]}
         assert parse_flag("out=drop:c").box == "c"

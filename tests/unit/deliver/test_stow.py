@@ -19,7 +19,7 @@ from miqa_node.deliver.kinds.stow import StowConfig, StowDestination, read_answe
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.dicomweb import Web, dicomweb
-from tests.unit.deliver.making import as_file, report
+from tests.unit.deliver.making import as_file, outcomes, report
 from tests.unit.report.making import everything, read, small, write
 
 Make = Callable[..., DeliverSettings]
@@ -28,7 +28,7 @@ Make = Callable[..., DeliverSettings]
 def outcome_of(web: Web, settings: DeliverSettings, **more: Any) -> Exception | None:
     destination = StowDestination(StowConfig(name="web", url=web.url, **more), DeliveryContext(settings))
     try:
-        return destination.send([as_file(report())])[0]
+        return outcomes(destination, as_file(report()))[0]
     finally:
         destination.close()
 
@@ -84,7 +84,7 @@ def test_a_service_that_takes_nothing_compressed_gets_the_same_pixels_uncompress
             web.reason = lambda ds: 0 if is_plain(ds) else refusal
         destination = StowDestination(StowConfig(name="web", url=web.url), DeliveryContext(deliver_settings()))
         files = [(one.sop_class_uid, one.sop_instance_uid, one.data) for one in made]
-        assert list(destination.send(files)) == [None] * len(made)
+        assert outcomes(destination, *files) == [None] * len(made)
         destination.close()
     assert len(web.headers) == 2 * len(made)
     assert [uid for uid, _ in web.stored] == [one.sop_instance_uid for one in made]
@@ -106,7 +106,7 @@ def test_a_service_that_takes_no_form_of_an_object_is_asked_no_more(
         else:
             web.reason = lambda ds: refusal
         destination = StowDestination(StowConfig(name="web", url=web.url), DeliveryContext(deliver_settings()))
-        (outcome,) = destination.send([(picture.sop_class_uid, picture.sop_instance_uid, picture.data)])
+        (outcome,) = outcomes(destination, (picture.sop_class_uid, picture.sop_instance_uid, picture.data))
         destination.close()
     assert type(outcome) is DeliveryRefusedError
     assert (len(web.headers), web.stored) == (2, [])
@@ -164,7 +164,7 @@ def test_a_slow_service_and_nobody(deliver_settings: Make) -> None:
         assert "no answer" in str(outcome)
         gone = web.url
     destination = StowDestination(StowConfig(name="web", url=gone), DeliveryContext(deliver_settings()))
-    assert "nobody listens" in str(destination.send([as_file(report())])[0])
+    assert "nobody listens" in str(outcomes(destination, as_file(report()))[0])
     destination.close()
 
 

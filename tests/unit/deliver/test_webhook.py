@@ -17,7 +17,7 @@ from miqa_node.deliver.kinds.webhook import WebhookConfig
 from miqa_node.domain.event import new_event_id
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings
-from tests.unit.deliver.making import as_file, report
+from tests.unit.deliver.making import Event, as_file, outcomes, report
 from tests.unit.deliver.receiver import SECRET, Receiver, documented, receiver, secret_file
 
 OTHER = "whsec_YW5vdGhlci1zZWNyZXQtdGhhdC1pcy1sb25nLWVub3VnaA=="
@@ -43,15 +43,15 @@ def webhook(deliver_settings: Callable[..., DeliverSettings], tmp_path: Path) ->
         one.close()
 
 
-def event(**changes: object) -> tuple[str, str, bytes]:
+def event(**changes: object) -> Event:
     event_id = new_event_id()
-    return "", event_id, json.dumps({"id": event_id, "type": "study.flagged", **changes}).encode()
+    return event_id, json.dumps({"id": event_id, "type": "study.flagged", **changes}).encode()
 
 
 def test_an_event_arrives_signed_and_as_it_was_written(peer: Receiver, webhook: Callable[..., Destination]) -> None:
     first, second = event(), event(data="ä")
-    assert list(webhook(peer.url).send([first, second])) == [None, None]
-    assert peer.taken == [(first[1], first[2]), (second[1], second[2])]
+    assert outcomes(webhook(peer.url), first, second) == [None, None]
+    assert peer.taken == [first, second]
     headers, _body = peer.attempts[0]
     assert headers["content-type"] == "application/json"
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 5
@@ -66,19 +66,19 @@ def test_a_receiver_gets_the_body_that_the_site_wrote_for_it(
     chat = webhook(peer.url, body_file=str(layout))
     sample = event(data={"study": {"verdict": "REJECT", "note": 'a "b"\nc'}})
 
-    assert list(chat.send([sample])) == [None], "the signature is that of the body that was sent"
+    assert outcomes(chat, sample) == [None], "the signature is that of the body that was sent"
     assert json.loads(peer.taken[0][1]) == {"text": 'REJECT: „a "b"\nc“ ', "type": "study.flagged", "blocks": [3]}
 
     layout.write_text("Hello {type}")
-    (outcome,) = chat.send([event()])
+    (outcome,) = outcomes(chat, event())
     assert "body_file is not JSON" in str(outcome)
     layout.unlink()
-    (outcome,) = chat.send([event()])
+    (outcome,) = outcomes(chat, event())
     assert "body_file cannot be read" in str(outcome)
 
 
 def test_the_documented_code_refuses_what_was_changed(peer: Receiver, webhook: Callable[..., Destination]) -> None:
-    webhook(peer.url).send([event()])
+    outcomes(webhook(peer.url), event())
     (headers, body), verify = peer.attempts[0], documented()["verify"]
     assert verify(SECRET, headers, body)
     assert not verify(SECRET, headers, body + b" ")
@@ -91,7 +91,7 @@ def test_a_wrong_secret_is_an_answer_that_says_where_to_look(
     peer: Receiver, webhook: Callable[..., Destination]
 ) -> None:
     destination = webhook(peer.url, OTHER)
-    (outcome,) = destination.send([event()])
+    (outcome,) = outcomes(destination, event())
     assert "401" in str(outcome)
     assert "secret_file" in str(outcome)
     with pytest.raises(DeliveryError, match="secret_file"):
@@ -104,10 +104,10 @@ def test_a_secret_is_replaced_without_a_restart(
 ) -> None:
     destination = webhook(peer.url)
     secret_file(tmp_path, OTHER, SECRET)
-    assert list(destination.send([event()])) == [None], "the receiver knows the old one"
+    assert outcomes(destination, event()) == [None], "the receiver knows the old one"
     peer.secret = OTHER
     secret_file(tmp_path, OTHER)
-    assert list(destination.send([event()])) == [None]
+    assert outcomes(destination, event()) == [None]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_secret_is_replaced_without_a_restart(
 def test_a_bad_secret_is_told_without_repeating_it(
     peer: Receiver, webhook: Callable[..., Destination], secrets: tuple[str, ...], says: str
 ) -> None:
-    (outcome,) = webhook(peer.url, *secrets).send([event()])
+    (outcome,) = outcomes(webhook(peer.url, *secrets), event())
     assert isinstance(outcome, DeliveryError)
     assert says in str(outcome)
     assert "hunter2" not in str(outcome)
@@ -133,7 +133,7 @@ def test_a_bad_secret_is_told_without_repeating_it(
 def test_no_secret_file(peer: Receiver, webhook: Callable[..., Destination], tmp_path: Path) -> None:
     destination = webhook(peer.url)
     (tmp_path / "webhook.secret").unlink()
-    (outcome,) = destination.send([event()])
+    (outcome,) = outcomes(destination, event())
     assert "cannot be read" in str(outcome)
 
 
@@ -146,7 +146,7 @@ def test_what_answers_mean(
     peer: Receiver, webhook: Callable[..., Destination], status: int, *, final: bool, says: str
 ) -> None:
     peer.answer = lambda _event: status
-    (outcome,) = webhook(peer.url).send([event()])
+    (outcome,) = outcomes(webhook(peer.url), event())
     assert isinstance(outcome, DeliveryError)
     assert isinstance(outcome, DeliveryRefusedError) == final
     assert says in str(outcome)
@@ -157,13 +157,13 @@ def test_what_answers_mean(
 def test_a_silent_receiver_costs_its_time_out_only(peer: Receiver, webhook: Callable[..., Destination]) -> None:
     peer.delay_s = 1.5
     before = time.monotonic()
-    (outcome,) = webhook(peer.url).send([event()])
+    (outcome,) = outcomes(webhook(peer.url), event())
     assert "no answer" in str(outcome)
     assert time.monotonic() - before < 1.4
 
 
 def test_it_takes_no_dicom_objects(peer: Receiver, webhook: Callable[..., Destination]) -> None:
-    (outcome,) = webhook(peer.url).send([as_file(report())])
+    (outcome,) = outcomes(webhook(peer.url), as_file(report()))
     assert isinstance(outcome, DeliveryRefusedError)
     assert peer.attempts == []
 
@@ -177,7 +177,7 @@ def test_over_tls_with_a_certificate_of_the_hospital(webhook: Callable[..., Dest
         trusting, doubting = webhook(peer.url, tls_ca=str(tmp_path / "ca.pem")), webhook(peer.url)
         trusting.probe()
         assert peer.pings == 1
-        assert list(trusting.send([event()])) == [None]
-        (outcome,) = doubting.send([event()])
+        assert outcomes(trusting, event()) == [None]
+        (outcome,) = outcomes(doubting, event())
         assert "certificate is not trusted" in str(outcome)
         assert len(peer.taken) == 1

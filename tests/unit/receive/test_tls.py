@@ -16,7 +16,7 @@ from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.errors import DeliveryError, SettingsError
 from miqa_node.settings import load_settings
-from tests.unit.deliver.making import as_file, report
+from tests.unit.deliver.making import as_file, outcomes, report
 from tests.unit.receive.wire import Node
 
 
@@ -40,7 +40,7 @@ def send(port: int, **more: Any) -> Exception | None:
     config = CStoreConfig(name="node", ae_title="MIQA", host="127.0.0.1", port=port, **more)
     destination = CStoreDestination(config, DeliveryContext(settings, "CT1"))
     try:
-        return destination.send([as_file(report())])[0]
+        return outcomes(destination, as_file(report()))[0]
     finally:
         destination.close()
 
@@ -68,7 +68,7 @@ def test_beside_the_plain_port_and_large_objects_too(start_node: Callable[..., N
         CStoreConfig(name="n", ae_title="MIQA", host="127.0.0.1", port=node.scp.tls_port, tls=True, tls_ca=files["ca"]),
         DeliveryContext(load_settings().deliver, "CT1"),
     )
-    assert list(destination.send([as_file(ds)] * 3)) == [None] * 3
+    assert outcomes(destination, *[as_file(ds)] * 3) == [None] * 3
     destination.close()
     assert len(node.received) == 5
 
