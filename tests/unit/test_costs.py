@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
+from benchmarks.capacity import TRANSACTIONS
 from benchmarks.receive import make_files
 from miqa_node.deliver.destinations import parse_flag
 from miqa_node.demo.samples import make_samples
@@ -43,6 +44,8 @@ RECEIVE_STATEMENTS = 7
 JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 34, 6
 LOOK_STATEMENTS = 12
 """Of the thread that looks for jobs, for one image in an idle node: four for a look, four more for taking the job."""
+IMAGE_THREADS = ("dbos-executor", f"queue-worker-{IMAGE_QUEUE}", "lane-", "audit")
+"""Threads that write because of an image, beside the one that receives it."""
 SYNCS = 16
 SLICE_STATEMENTS, SLICE_SYNCS = 4, 2
 """Of a received CT slice: study, instance, series and audit record; its file and the folder of its name. The database
@@ -67,15 +70,24 @@ class Counts:
     def __init__(self, engine: sa.Engine) -> None:
         self.statements: Counter[str] = Counter()
         self.commits: Counter[str] = Counter()
+        self.changes: Counter[str] = Counter()
+        """Transactions that may have changed something."""
         self.receiving: set[str] = set()
+        self._changing: set[str] = set()
         sa.event.listen(engine, "checkout", lambda driver, *_more: driver.set_trace_callback(self._statement))
         sa.event.listen(engine, "commit", lambda _connection: self.commits.update([threading.current_thread().name]))
 
     def _statement(self, statement: str) -> None:
-        if statement.startswith(("BEGIN", "COMMIT", "ROLLBACK", "--")):  # "--": what a trigger does
-            return
         name = threading.current_thread().name
+        if statement.startswith("--"):  # what a trigger does
+            return
+        if statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+            self.changes[name] += statement.startswith("COMMIT") and name in self._changing
+            self._changing.discard(name)
+            return
         self.statements[name] += 1
+        if not statement.startswith(("SELECT", "PRAGMA")):
+            self._changing.add(name)
         if statement.startswith("INSERT INTO instances"):
             self.receiving.add(name)
 
@@ -185,7 +197,10 @@ def test_statements_transactions_and_syncs_of_a_flagged_image(
         time.sleep(1.0)
 
     assert sum(counts.statements[name] for name in counts.receiving) <= RECEIVE_STATEMENTS
+    assert sum(counts.changes[name] for name in counts.receiving) == 1
     assert counts.judging(counts.statements) <= JUDGE_STATEMENTS
     assert counts.judging(counts.commits) <= JUDGE_TRANSACTIONS
     assert counts.statements[f"queue-worker-{IMAGE_QUEUE}"] <= LOOK_STATEMENTS
     assert len(synced) - before <= SYNCS
+    of_the_image = {*counts.receiving, *(name for name in counts.changes if name.startswith(IMAGE_THREADS))}
+    assert 6 <= sum(counts.changes[name] for name in of_the_image) <= TRANSACTIONS
