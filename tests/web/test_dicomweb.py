@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -599,6 +600,6 @@ def keep_source(stage: Stage, path: Path) -> None:
     header, study = read_header(path)
     digest = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest())
     stage.services.objects.put(f"instances/{digest}.dcm", path.read_bytes())
-    origin = ReceivedObject("", digest, path.stat().st_size, "CR1", "MIQA", "127.0.0.1", NOW)
+    origin = ReceivedObject("", digest, path.stat().st_size, "CR1", "MIQA", "127.0.0.1", datetime.now(UTC))
     with stage.services.database.begin() as transaction:
         instances.record(transaction, header, study, origin, f"instances/{digest}.dcm")
