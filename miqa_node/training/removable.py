@@ -66,7 +66,7 @@ def separate_removable(
     slope = rule.coef_[0] / scale
     column = net.placed[0]
     net.removable.weight.copy_(torch.from_numpy(slope.astype(np.float32))[None, :, None, None])
-    net.removable.bias.fill_(float(rule.intercept_[0] - slope @ mean))  # type: ignore[union-attr]
+    net.removable.bias.fill_(float(rule.intercept_[0] - slope @ mean))  # type: ignore[union-attr, unused-ignore]
     net.map_weight[column], net.bias[column] = 1.0, 0.0
     return int(real.removable.sum())
 

@@ -40,7 +40,7 @@ def test_one_place_decides_however_many_devices_there_are() -> None:
     net = QualityNet(len(CLASSES), PLACED).eval()
     net.removable.weight.zero_()
     net.removable.weight[0, 0] = 1.0
-    net.removable.bias.zero_()  # type: ignore[union-attr]
+    net.removable.bias.zero_()  # type: ignore[union-attr, unused-ignore]
     cells, fused = torch.full((1, len(CLASSES), 48, 48), -6.0), torch.zeros(1, 64, 48, 48)
     fused[0, 0] = -9.0
     for row in range(2, 44, 3):
