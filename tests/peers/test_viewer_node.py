@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def keep(database: Database, objects: DiskObjects, source: Path, made: tuple[Mad
     header, study = read_header(source)
     digest = InstanceDigest(hashlib.sha256(source.read_bytes()).hexdigest())
     objects.put(f"instances/{digest}.dcm", source.read_bytes())
-    origin = ReceivedObject("", digest, source.stat().st_size, "CR1", "MIQA", "127.0.0.1", NOW)
+    origin = ReceivedObject("", digest, source.stat().st_size, "CR1", "MIQA", "127.0.0.1", datetime.now(UTC))
     with database.begin() as transaction:
         instances.record(transaction, header, study, origin, f"instances/{digest}.dcm")
         for one in made:
