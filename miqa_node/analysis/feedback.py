@@ -8,10 +8,10 @@ from miqa_node.analysis.marks import MaskFigures, mask_figures
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.statistics.agreement import Agreement, agreement
-from miqa_node.store import instances, label_requests, labels, readings
+from miqa_node.store import instances, label_days, label_requests, labels, readings
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
-from miqa_node.store.labels import LabelCount
+from miqa_node.store.label_days import LabelCount, LabelDimension
 
 MOST_MASKS = 300
 
@@ -47,12 +47,15 @@ class Feedback:
 
 
 def feedback(transaction: Transaction, period: Period, objects: ObjectStore, threshold: float) -> Feedback:
-    """Labels by the day of the decision; ``threshold`` is that of the segmentations.
+    """Labels by the day of the decision; ``threshold`` is that of the segmentations. The roll-up must be up to date.
 
     At most MOST_MASKS of the newest images with drawings are compared with the maps in ``objects``.
     """
     since, until = period.moments
-    by_origin = labels.count(transaction, "origin", since, until)
+    by_origin, by_finding, by_reader = (
+        label_days.counts(transaction, by, period.since, period.until)
+        for by in (LabelDimension.ORIGIN, LabelDimension.FINDING, LabelDimension.ACTOR)
+    )
     drawn = labels.drawn(transaction, since, until, limit=MOST_MASKS)
     return Feedback(
         period=period,
@@ -60,8 +63,8 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
         good=sum(one.labels - one.bad for one in by_origin),
         bad=sum(one.bad for one in by_origin),
         by_origin=by_origin,
-        by_finding=labels.count_findings(transaction, since, until),
-        by_reader=labels.count(transaction, "actor", since, until),
+        by_finding=by_finding,
+        by_reader=by_reader,
         audits=label_requests.count(transaction, RequestKind.AUDIT),
         second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
         findings=[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +25,8 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.settings import Settings
 from miqa_node.site import open_store
-from miqa_node.store import label_requests, labels, reviews
+from miqa_node.store import label_days, label_requests, labels, reviews, rollup
+from miqa_node.store.label_days import LabelDimension
 from miqa_node.store.pseudonyms import open_key
 
 app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, export, import.")
@@ -42,9 +43,9 @@ class Images(StrEnum):
 @app.command("list")
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Count labels by origin, and open requests."""
-    ever, now = datetime(1970, 1, 1, tzinfo=UTC), datetime.now(UTC)
     with open_transaction(config, data_dir) as transaction:
-        counted = labels.count(transaction, "origin", ever, now)
+        rollup.refresh(transaction, datetime.now(UTC))
+        counted = label_days.counts(transaction, LabelDimension.ORIGIN, date.min, date.max)
         request_counts = {kind: label_requests.count(transaction, kind) for kind in RequestKind}
     if as_json:
         origins = {one.value: {"labels": one.labels, "bad": one.bad} for one in counted}

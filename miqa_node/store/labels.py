@@ -6,9 +6,8 @@ Functions here read the labels in force, without those of withdrawn decisions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -32,16 +31,6 @@ from miqa_node.store.tables import (
     rejection_notes,
     requests,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LabelCount:
-    """Number of labels in a group, and of those that judge the image bad."""
-
-    value: str
-    labels: int
-    bad: int
-
 
 _NOTE = LabelOrigin.REJECTION_NOTE.value
 
@@ -137,32 +126,6 @@ def select(
         query = query.where(labels.c.at < until)
     for row in transaction.execute(query, execution_options={"yield_per": 1000}):
         yield from_row(row)
-
-
-def count(
-    transaction: Transaction, by: Literal["origin", "actor"], since: datetime, until: datetime
-) -> list[LabelCount]:
-    """Labels of a period by origin or author, most first."""
-    query = (
-        sa.select(labels.c[by], sa.func.count(), sa.func.count(sa.case((labels.c.bad, 1))))
-        .where(labels.c.at >= since, labels.c.at < until, in_force())
-        .group_by(labels.c[by])
-        .order_by(sa.func.count().desc(), labels.c[by])
-    )
-    return [LabelCount(row[0], int(row[1]), int(row[2])) for row in transaction.execute(query)]
-
-
-def count_findings(transaction: Transaction, since: datetime, until: datetime) -> list[LabelCount]:
-    """Number of labels of a period that state whether a finding is present, and of those that confirm it."""
-    of = label_findings.c
-    query = (
-        sa.select(of.finding, sa.func.count(), sa.func.count(sa.case((of.labelled, 1))))
-        .join(labels, labels.c.label_id == of.label_id)
-        .where(labels.c.at >= since, labels.c.at < until, of.labelled.is_not(None), in_force())
-        .group_by(of.finding)
-        .order_by(of.finding)
-    )
-    return [LabelCount(row[0], int(row[1]), int(row[2])) for row in transaction.execute(query)]
 
 
 def newest_at(transaction: Transaction) -> datetime | None:

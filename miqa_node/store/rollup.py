@@ -1,17 +1,19 @@
 """Counts by day and value of each dimension, so that a million exposures become a few thousand rows.
 
-A day is recounted when one of its exposures changes; the source is always :mod:`.acquisitions`.
+A day is recounted when one of its exposures or labels changes; the sources are always :mod:`.acquisitions` and
+:mod:`.labels`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from miqa_node.domain.policy import Verdict
+from miqa_node.store import label_days
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import acquisition_days, acquisition_findings, acquisitions, rollup_marks
 
@@ -23,7 +25,7 @@ REASON, FINDING = "reason", "finding"
 WITHIN = ("room", "body_part")
 """Fields that can narrow a page; their images are counted by every dimension, like all images."""
 
-MARK = "days"
+MARK, LABEL_MARK = "days", "label days"
 OVERLAP = timedelta(minutes=2)
 """Overlap with the last run: a transaction begun before it may have committed after it."""
 DAYS_AT_ONCE = 50
@@ -73,21 +75,32 @@ def refresh(transaction: Transaction, now: datetime, *, most_days: int | None = 
     """
     if not _alone(transaction):
         return 0
-    insert_or_ignore(transaction, rollup_marks, {"name": MARK, "until": datetime(1970, 1, 1, tzinfo=now.tzinfo)})
-    mark = transaction.execute(sa.select(rollup_marks.c.until).where(rollup_marks.c.name == MARK)).scalar_one()
-    changed = (
-        sa.select(acquisitions.c.day)
-        .where(acquisitions.c.changed_at >= mark - OVERLAP)
-        .distinct()
-        .order_by(acquisitions.c.day.desc())
-    )
-    days = list(transaction.execute(changed).scalars())
+    waiting = _catch_up(transaction, now, MARK, _changed_days, _count, most_days)
+    return waiting + _catch_up(transaction, now, LABEL_MARK, label_days.changed_days, label_days.count_days, most_days)
+
+
+def _catch_up(
+    transaction: Transaction,
+    now: datetime,
+    name: str,
+    changed_days: Callable[[datetime], sa.Select[tuple[date]] | sa.CompoundSelect[tuple[date]]],
+    count: Callable[[Transaction, Sequence[date]], None],
+    most_days: int | None,
+) -> int:
+    insert_or_ignore(transaction, rollup_marks, {"name": name, "until": datetime(1970, 1, 1, tzinfo=now.tzinfo)})
+    mark = transaction.execute(sa.select(rollup_marks.c.until).where(rollup_marks.c.name == name)).scalar_one()
+    days = list(transaction.execute(changed_days(mark - OVERLAP)).scalars())
     chosen = days[:most_days]
     for start in range(0, len(chosen), DAYS_AT_ONCE):
-        _count(transaction, chosen[start : start + DAYS_AT_ONCE])
+        count(transaction, chosen[start : start + DAYS_AT_ONCE])
     if len(chosen) == len(days) and now > mark:  # a slow clock on another machine must not move the mark back
-        transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == MARK).values(until=now))
+        transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == name).values(until=now))
     return len(days) - len(chosen)
+
+
+def _changed_days(since: datetime) -> sa.Select[tuple[date]]:
+    day = acquisitions.c.day
+    return sa.select(day).where(acquisitions.c.changed_at >= since).distinct().order_by(day.desc())
 
 
 def _alone(transaction: Transaction) -> bool:

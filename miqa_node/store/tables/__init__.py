@@ -45,7 +45,7 @@ from miqa_node.store.tables.images import (
     source_headers,
     studies,
 )
-from miqa_node.store.tables.labels import label_findings, labels, requests
+from miqa_node.store.tables.labels import label_days, label_findings, labels, requests
 from miqa_node.store.tables.notices import notice_preferences, notices
 from miqa_node.store.tables.operations import destination_checks, destination_holds, senders
 from miqa_node.store.tables.processes import activations, compatibility, executors, site_limits
@@ -86,6 +86,7 @@ __all__ = [
     "half_sign_ins",
     "instances",
     "invitations",
+    "label_days",
     "label_findings",
     "labels",
     "legal_holds",

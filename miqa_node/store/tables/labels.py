@@ -45,6 +45,17 @@ label_findings = sa.Table(
     sa.Column("labelled", sa.Boolean),
 )
 
+# The roll-up: labels in force by day and by value of a dimension (origin, actor, finding).
+label_days = sa.Table(
+    "label_days",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("dimension", sa.String(16), primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("labels", sa.Integer, nullable=False),
+    sa.Column("bad", sa.Integer, nullable=False),
+)
+
 # Requests to read images that are not flagged: audits of accepted images, and second readings.
 # "share" is the probability with which the image was drawn.
 requests = sa.Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +12,9 @@ from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError
-from miqa_node.store import history, label_requests, labels, reviews, views, worklist
+from miqa_node.store import history, label_days, label_requests, labels, reviews, rollup, views, worklist
 from miqa_node.store.database import Database
+from miqa_node.store.label_days import LabelDimension
 from miqa_node.store.tables import decisions
 from tests.unit.store.making import NOW, digest
 from tests.unit.store.test_analysis import NOON, put, row
@@ -39,7 +40,8 @@ def test_a_decision_that_is_taken_back_leaves_no_label_and_no_count(database: Da
         assert audit.answered_at is None
         assert labels.of_images(transaction, [it]) == []
         assert reviews.newest(transaction) == []
-        assert labels.count(transaction, "origin", NOW, LATER) == []
+        rollup.refresh(transaction, LATER)
+        assert label_days.counts(transaction, LabelDimension.ORIGIN, date.min, date.max) == []
     with database.begin() as transaction:
         assert list(labels.select(transaction)) == []
     with database.begin() as transaction:
