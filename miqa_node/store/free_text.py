@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from miqa_node.store.tables import acquisitions, instances, studies
 
 
-def studies_begin(text: str, among: sa.Select[tuple[str]]) -> sa.CompoundSelect[tuple[str]]:
+def studies_begin(text: str, among: sa.Select[str]) -> sa.CompoundSelect[str]:
     """Studies by patient name or ID or accession number; ``among`` some also by station, room or operator."""
     exposed = instances.outerjoin(acquisitions, acquisitions.c.digest == instances.c.digest)
     places = _begin(text, instances.c.station, acquisitions.c.room, acquisitions.c.operator)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -53,7 +54,7 @@ def counts(transaction: Transaction, by: LabelDimension, since: date, until: dat
     return [LabelCount(row[0], int(row[1]), int(row[2])) for row in transaction.execute(query)]
 
 
-def changed_days(since: datetime) -> sa.CompoundSelect[tuple[date]]:
+def changed_days(since: datetime) -> sa.CompoundSelect[Any]:
     """Days with new labels, and those of labels whose decisions were withdrawn, newest first."""
     withdrawn = decisions.c.withdraws == labels.c.decision_id
     days = sa.union(  # not "or", which would read all labels
@@ -69,11 +70,11 @@ def count_days(transaction: Transaction, days: Sequence[date]) -> None:
     first, after = (datetime.combine(day, time(), UTC) for day in (min(days), max(days) + timedelta(days=1)))
     of_days = labels.c.at >= first, labels.c.at < after, _day.in_(days), in_force()
     for by, column in ((LabelDimension.ORIGIN, labels.c.origin), (LabelDimension.ACTOR, labels.c.actor)):
-        _insert(transaction, by, column, labels.c.bad, sa.select().select_from(labels).where(*of_days))
+        _insert(transaction, by, column, labels.c.bad, labels, *of_days)
     finding = label_findings.c
     said = labels.join(label_findings, finding.label_id == labels.c.label_id)
-    query = sa.select().select_from(said).where(*of_days, finding.labelled.is_not(None))
-    _insert(transaction, LabelDimension.FINDING, finding.finding, finding.labelled, query)
+    has_opinion = finding.labelled.is_not(None)
+    _insert(transaction, LabelDimension.FINDING, finding.finding, finding.labelled, said, *of_days, has_opinion)
 
 
 def _insert(
@@ -81,14 +82,15 @@ def _insert(
     by: LabelDimension,
     value: sa.ColumnElement[str],
     bad: sa.ColumnElement[bool],
-    source: sa.Select[tuple[()]],
+    source: sa.FromClause,
+    *conditions: sa.ColumnElement[bool],
 ) -> None:
-    columns = {
+    columns: dict[str, sa.ColumnElement[Any]] = {
         "day": _day,
         "dimension": sa.literal(by.value),
         "value": value,
         "labels": sa.func.count(),
         "bad": sa.func.count(sa.case((bad, 1))),
     }
-    query = source.with_only_columns(*columns.values()).group_by(_day, value)
+    query = sa.select(*columns.values()).select_from(source).where(*conditions).group_by(_day, value)
     transaction.execute(sa.insert(label_days).from_select([*columns], query))

@@ -83,13 +83,13 @@ def _catch_up(
     transaction: Transaction,
     now: datetime,
     name: str,
-    changed_days: Callable[[datetime], sa.Select[tuple[date]] | sa.CompoundSelect[tuple[date]]],
+    changed_days: Callable[[datetime], sa.Executable],
     count: Callable[[Transaction, Sequence[date]], None],
     most_days: int | None,
 ) -> int:
     insert_or_ignore(transaction, rollup_marks, {"name": name, "until": datetime(1970, 1, 1, tzinfo=now.tzinfo)})
     mark = transaction.execute(sa.select(rollup_marks.c.until).where(rollup_marks.c.name == name)).scalar_one()
-    days = list(transaction.execute(changed_days(mark - OVERLAP)).scalars())
+    days: list[date] = list(transaction.execute(changed_days(mark - OVERLAP)).scalars())
     chosen = days[:most_days]
     for start in range(0, len(chosen), DAYS_AT_ONCE):
         count(transaction, chosen[start : start + DAYS_AT_ONCE])

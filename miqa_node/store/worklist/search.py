@@ -89,10 +89,14 @@ def page(
     order: WorklistOrder = WorklistOrder.NEWEST,
     after: WorklistPosition | None = None,
     before: WorklistPosition | None = None,
+    among: Sequence[str] | None = None,
 ) -> list[WorklistItem]:
-    """The items after a position, or the last before it; as fast at the end of a list as at its start."""
+    """The items after a position, or the last before it; as fast at the end of a list as at its start.
+
+    ``among`` are all studies that match, if they are known: they are not searched again.
+    """
     columns = _ORDERS[order]
-    query = _query(criteria)
+    query = _query(criteria) if among is None else _query().where(worklist.c.study_instance_uid.in_(among))
     at = before or after
     if at is not None:
         values = [sa.literal(getattr(at, column.name), column.type) for column in columns]
@@ -111,23 +115,17 @@ def count(transaction: Transaction, criteria: WorklistFilter, most: int | None =
     return transaction.execute(sa.select(sa.func.count()).select_from(matches.subquery())).scalar_one()
 
 
-def facets(
-    transaction: Transaction,
-    criteria: WorklistFilter,
-    kinds: Sequence[str],
-    most: int,
-    studies_of_list: Sequence[str] | None = None,
-) -> dict[str, dict[str, int]]:
-    """Number of studies of a list by label of these kinds (``station``, ``reason`` …), most frequent first.
+def newest(transaction: Transaction, criteria: WorklistFilter, most: int) -> list[str]:
+    """UIDs of the studies that match a filter, newest first, at most ``most``."""
+    return list(transaction.execute(_newest(criteria, most)).scalars())
 
-    Only the newest ``most`` studies of the list are counted. ``studies_of_list``, if they are known, are not searched
-    again.
-    """
-    newest = studies_of_list if studies_of_list is not None else _newest(criteria, most).subquery().select()
+
+def facets(transaction: Transaction, study_uids: Sequence[str], kinds: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Number of some studies by label of these kinds (``station``, ``reason`` …), most frequent first."""
     count = sa.func.count()
     query = (
         sa.select(worklist_facets.c.label, count)
-        .where(worklist_facets.c.study_instance_uid.in_(newest))
+        .where(worklist_facets.c.study_instance_uid.in_(study_uids))
         .group_by(worklist_facets.c.label)
         .order_by(count.desc(), worklist_facets.c.label)
     )
@@ -141,7 +139,7 @@ def facets(
 
 def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:
     """One item; NotFoundError if the study is not on the list."""
-    query = _query(WorklistFilter()).where(worklist.c.study_instance_uid == study_instance_uid)
+    query = _query().where(worklist.c.study_instance_uid == study_instance_uid)
     row = transaction.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"No study {study_instance_uid} is on the worklist.")
@@ -153,7 +151,7 @@ def place_of(item: WorklistItem) -> WorklistPosition:
     return WorklistPosition(item.flagged_at, item.verdict.rank, item.study_instance_uid)
 
 
-def _query(criteria: WorklistFilter) -> sa.Select[tuple[object, ...]]:
+def _query(criteria: WorklistFilter = WorklistFilter()) -> sa.Select[tuple[object, ...]]:
     return (
         sa.select(worklist, studies.c.accession_number, studies.c.patient_id, studies.c.study_date)
         .join(studies, studies.c.study_instance_uid == worklist.c.study_instance_uid)
@@ -161,7 +159,7 @@ def _query(criteria: WorklistFilter) -> sa.Select[tuple[object, ...]]:
     )
 
 
-def _newest(criteria: WorklistFilter, most: int) -> sa.Select[tuple[str]]:
+def _newest(criteria: WorklistFilter, most: int) -> sa.Select[str]:
     query = sa.select(worklist.c.study_instance_uid).where(*_conditions(criteria))
     return query.order_by(worklist.c.flagged_at.desc()).limit(most)
 

@@ -71,14 +71,11 @@ MOST_VALUES = 8
 
 
 def facets_of(
-    services: Services, query: WorklistForm, name: str, studies: Sequence[str] | None
+    services: Services, query: WorklistForm, studies: Sequence[str]
 ) -> list[tuple[str, list[dict[str, object]]]]:
-    """The facets of the list, with counts and the address that applies or removes each filter.
-
-    ``studies`` are those of the list, if one page holds them all.
-    """
+    """The facets of the list's newest studies, with counts and the address that applies or removes each filter."""
     with services.database.begin() as transaction:
-        counted = worklist.facets(transaction, query.filter(name), tuple(FACETS), MOST_COUNTED, studies)
+        counted = worklist.facets(transaction, studies, tuple(FACETS))
     shown = []
     for field, title in FACETS.items():
         chosen = getattr(query, field)
@@ -137,7 +134,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         silence=None if part else silence(services),
         not_ready=() if part else services.recent_readiness.get(None),
         now=datetime.now(UTC),
-        facets=facets_of(services, query, who.name, studies),
+        facets=facets_of(services, query, studies),
         escalate_s=services.settings.web.escalate_minutes * 60,
         **listing,
     )
@@ -227,29 +224,31 @@ def undo_bulk(
     return HTMLResponse(page)
 
 
-def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[str, object], Sequence[str] | None]:
-    """One page of the list with the addresses of its neighbours; the list's studies, if one page holds them all."""
+def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[str, object], Sequence[str]]:
+    """One page of the list with the addresses of its neighbours, and the newest studies of the list."""
     size = services.settings.web.page_size
     selection = query.filter(name)
     after, before = _place(query.after), _place(query.before)
     with services.database.begin() as transaction:
-        items = worklist.page(transaction, selection, limit=size + 1, order=query.order, after=after, before=before)
-        is_whole = len(items) <= size and after is None and before is None
-        total = len(items) if is_whole else worklist.count(transaction, selection, MOST_COUNTED + 1)
+        newest = worklist.newest(transaction, selection, MOST_COUNTED + 1)
+        all_of_them = newest if len(newest) <= MOST_COUNTED else None
+        items = worklist.page(
+            transaction, selection, limit=size + 1, order=query.order, after=after, before=before, among=all_of_them
+        )
     more = len(items) > size
     items = items[-size:] if before else items[:size]
     forward = more if before is None else bool(items)
     backward = more if before is not None else after is not None
     listing: dict[str, object] = {
         "items": items,
-        "total": f"{whole(MOST_COUNTED)}+" if total > MOST_COUNTED else str(total),
+        "total": str(len(newest)) if all_of_them is not None else f"{whole(MOST_COUNTED)}+",
         "next": query.address(after=_text(items[-1])) if items and forward else "",
         "previous": query.address(before=_text(items[0])) if items and backward else "",
         "listed": query.address(path="").removeprefix("?"),
         "as_csv": query.address("/worklist.csv"),
         "here": query.address(**{name: getattr(query, name) for name in ("after", "before") if getattr(query, name)}),
     }
-    return listing, [item.study_instance_uid for item in items] if is_whole else None
+    return listing, newest[:MOST_COUNTED]
 
 
 def _text(item: WorklistItem) -> str:
