@@ -62,6 +62,7 @@ def test_a_new_user_gets_from_the_terminal_to_a_reviewed_study_and_sees_the_reje
         page.goto("/")
         expect(page.locator("li.study")).to_have_count(5)
         page.locator("li.study a.open").first.click()
+        page.wait_for_load_state()  # its scripts remember the name
         expect(page.locator(".meanings")).to_contain_text("Dismiss: the node was wrong")
         page.get_by_label("Your name").fill("mara")
         page.get_by_role("button", name="Dismiss").click()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from miqa_node.assess.measure.base import SeriesMeasure
-from miqa_node.assess.measure.series.ct_body import CT, air_ring, ct_slice
+from miqa_node.assess.measure.series.ct_body import CT, air_ring, ct_slice, window_mean
 from miqa_node.assess.measure.series_view import SeriesView, SliceView
 
 SECTION = "CT and MR series"
@@ -20,10 +19,8 @@ def _deviation(view: SliceView) -> float | None:
 
 
 def _averaged_deviation(view: SliceView) -> float | None:
-    plane, ring = view.once(ct_slice), view.once(air_ring)
-    if plane is None or ring is None:
-        return None
-    return float(cv2.blur(plane.image, (plane.window_px, plane.window_px))[ring].std())
+    ring = view.once(air_ring)
+    return None if ring is None else float(view.once(window_mean)[ring].std())
 
 
 def middle(_: SeriesView | None, parts: Sequence[float]) -> float | None:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from miqa_node.assess.measure.series_view import Mask, SliceView, Values
 
@@ -36,10 +35,10 @@ class CtSlice(NamedTuple):
 
 
 class SoftTissue(NamedTuple):
-    """Pixels on which a window of soft tissue is centred, and the standard deviation in that window."""
+    """Pixels on which a window of soft tissue is centred, and the standard deviation in the window of each."""
 
     mask: Mask
-    deviation: Values
+    deviations: Values
 
 
 def ct_slice(view: SliceView) -> CtSlice | None:
@@ -54,12 +53,11 @@ def ct_slice(view: SliceView) -> CtSlice | None:
 def find_body(image: Values) -> Mask:
     """The largest connected part denser than fat; holes such as lungs are not filled."""
     dense = cv2.morphologyEx((image > BODY_HU).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(dense, connectivity=4)
-    if count < 2:
-        return np.zeros(image.shape, bool)
-    largest = 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
+    count, labels = cv2.connectedComponents(dense, connectivity=4)
+    # OpenCV's own statistics of the parts take four times as long as finding them.
+    largest = 1 if count < 3 else 1 + int(np.bincount(labels.ravel())[1:].argmax())
     body: Mask = labels == largest
-    return body if body.sum() > 0.01 * body.size else np.zeros(image.shape, bool)
+    return body if np.count_nonzero(body) > 0.01 * body.size else np.zeros(image.shape, bool)
 
 
 def soft_tissue(view: SliceView) -> SoftTissue | None:
@@ -67,14 +65,19 @@ def soft_tissue(view: SliceView) -> SoftTissue | None:
     plane = view.once(ct_slice)
     if plane is None:
         return None
-    side = plane.window_px
-    mean = cv2.blur(plane.image, (side, side))
+    side, mean = plane.window_px, view.once(window_mean)
     square = cv2.blur(plane.image * plane.image, (side, side))
-    count = side * side
+    inner = cv2.erode(plane.body.view(np.uint8), np.ones((side, side), np.uint8)) > 0
+    mask = inner & (mean > SOFT_TISSUE_HU[0]) & (mean < SOFT_TISSUE_HU[1])
+    count, means = side * side, mean[mask]
     # The most frequent SD of n pixels lies below that of their population by √((n − 2) / n).
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0.0) * (count / (count - 2)))
-    inner = cv2.erode(plane.body.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    return SoftTissue(inner & (mean > SOFT_TISSUE_HU[0]) & (mean < SOFT_TISSUE_HU[1]), deviation)
+    return SoftTissue(mask, np.sqrt(np.maximum(square[mask] - means * means, 0.0) * (count / (count - 2))))
+
+
+def window_mean(view: SliceView) -> Values:
+    """Mean of the window around each pixel; zeros without a body."""
+    plane = view.once(ct_slice)
+    return np.zeros_like(view.values) if plane is None else cv2.blur(plane.image, (plane.window_px, plane.window_px))
 
 
 def air_ring(view: SliceView) -> Mask | None:
@@ -83,20 +86,29 @@ def air_ring(view: SliceView) -> Mask | None:
     if plane is None:
         return None
     ring = _ring(plane.body, plane.spacing_mm) & (plane.image < BODY_HU)
-    return None if ring.sum() < MIN_RING_PX else ring
+    return None if np.count_nonzero(ring) < MIN_RING_PX else ring
+
+
+class FieldOfView(NamedTuple):
+    """The inside of the circle that a scanner reconstructs, without its edge; the edge, and how many pixels it has."""
+
+    inside: Mask
+    edge: Mask
+    edge_px: int
 
 
 @lru_cache(maxsize=4)
-def from_centre(rows: int, columns: int) -> NDArray[np.float64]:
-    """Distance of every pixel from the centre of the slice, in pixels; read-only."""
+def field_of_view(rows: int, columns: int) -> FieldOfView:
+    """The largest circle around the centre of the slice; read-only."""
     y, x = np.ogrid[:rows, :columns]
-    distance = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2)
-    distance.flags.writeable = False
-    return distance
+    distance, radius = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2), min(rows, columns) / 2
+    inside = distance < radius - EDGE_PX
+    edge = ~inside & (distance < radius)
+    inside.flags.writeable = edge.flags.writeable = False
+    return FieldOfView(inside, edge, np.count_nonzero(edge))
 
 
 def _ring(body: Mask, spacing_mm: float) -> Mask:
-    outside = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 3) * spacing_mm
-    field = from_centre(*body.shape) < min(body.shape) / 2 - EDGE_PX
-    ring: Mask = (outside > RING_MM[0]) & (outside < RING_MM[1]) & field
+    outside = cv2.distanceTransform((~body).view(np.uint8), cv2.DIST_L2, 3) * spacing_mm
+    ring: Mask = (outside > RING_MM[0]) & (outside < RING_MM[1]) & field_of_view(*body.shape).inside
     return ring

@@ -21,7 +21,7 @@ def _histogram(view: SliceView) -> Counts | None:
     soft = view.once(soft_tissue)
     if soft is None:
         return None
-    classes = np.minimum((soft.deviation[soft.mask] / CLASS_HU).astype(int), CLASSES - 1)
+    classes = np.minimum((soft.deviations / CLASS_HU).astype(int), CLASSES - 1)
     return np.bincount(classes, minlength=CLASSES)
 
 

@@ -32,20 +32,22 @@ def _spectrum(view: SliceView) -> PatchSpectrum | None:
     if plane is None or soft is None:
         return None
     share = cv2.blur(soft.mask.astype(np.float32), (PATCH, PATCH))
-    power, count = np.zeros((PATCH, PATCH)), 0
-    for row in range(PATCH // 2, plane.image.shape[0] - PATCH // 2, PATCH):
-        for column in range(PATCH // 2, plane.image.shape[1] - PATCH // 2, PATCH):
-            if share[row, column] < 0.99 or count == MAX_PATCHES_PER_SLICE:
-                continue
-            top, left = row - PATCH // 2, column - PATCH // 2
-            power += np.abs(np.fft.fft2(_without_plane(plane.image[top : top + PATCH, left : left + PATCH]))) ** 2
-            count += 1
-    return PatchSpectrum(power, plane.spacing_mm) if count else None
+    centres = np.argwhere(share[_centres(share.shape[0]), _centres(share.shape[1])] >= 0.99)[:MAX_PATCHES_PER_SLICE]
+    if not len(centres):
+        return None
+    patches = np.stack([plane.image[top : top + PATCH, left : left + PATCH] for top, left in PATCH * centres])
+    spectra = np.fft.fft2(_without_planes(patches))
+    return PatchSpectrum((np.abs(spectra) ** 2).sum(axis=0), plane.spacing_mm)
 
 
-def _without_plane(patch: Values) -> NDArray[np.float64]:
-    values, planes = patch.astype(np.float64).ravel(), _planes(*patch.shape)
-    rest: NDArray[np.float64] = (values - planes @ (planes.T @ values)).reshape(patch.shape)
+def _centres(length: int) -> slice:
+    """The middles of the patches along one side."""
+    return slice(PATCH // 2, length - PATCH // 2, PATCH)
+
+
+def _without_planes(patches: Values) -> NDArray[np.float64]:
+    values, planes = patches.astype(np.float64).reshape(len(patches), -1), _planes(*patches.shape[1:])
+    rest: NDArray[np.float64] = (values - (values @ planes) @ planes.T).reshape(patches.shape)
     return rest
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from miqa_node.assess.measure.base import SeriesMeasure
 from miqa_node.assess.measure.series.air_noise import worst
-from miqa_node.assess.measure.series.ct_body import CT, EDGE_PX, ct_slice, from_centre
+from miqa_node.assess.measure.series.ct_body import CT, ct_slice, field_of_view
 from miqa_node.assess.measure.series_view import Mask, SliceView
 
 SMALL_FIELD_MM = 300.0
@@ -19,10 +21,9 @@ def truncation(body: Mask) -> tuple[float, Mask]:
     >>> round(truncation(np.ones((64, 64), bool))[0])
     100
     """
-    distance, radius = from_centre(*body.shape), min(body.shape) / 2
-    rim = (distance >= radius - EDGE_PX) & (distance < radius)
-    cut = body & rim
-    return 100.0 * float(cut.sum()) / max(1, int(rim.sum())), cut
+    field = field_of_view(*body.shape)
+    cut = body & field.edge
+    return 100.0 * float(np.count_nonzero(cut)) / max(1, field.edge_px), cut
 
 
 def _cut(view: SliceView) -> tuple[float, Mask] | None:
