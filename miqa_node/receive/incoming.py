@@ -24,6 +24,9 @@ SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x
 
 Bytes = bytes | bytearray | memoryview
 
+WRITE_BACK_BYTES = 1 << 20
+"""The disk starts on so many bytes while further ones are received, so that the flush at the end is short."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
@@ -55,7 +58,7 @@ class IncomingObject:
         head = file_head(request)  # first, before an error could leave a file open
         self._request = request
         self._max_bytes = max_bytes
-        self._size_bytes = 0
+        self._size_bytes = self._started_bytes = 0
         self._digest = hashlib.sha256()
         self._path = folder / f"{uuid.uuid4().hex}.part"
         self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -79,6 +82,9 @@ class IncomingObject:
             self._digest.update(part)
         _write_all(self._fd, [*self._pending, *parts])
         self._pending = []
+        if self._size_bytes - self._started_bytes >= WRITE_BACK_BYTES:
+            _start_writing(self._fd, self._started_bytes, self._size_bytes - self._started_bytes)
+            self._started_bytes = self._size_bytes
 
     def complete(self) -> ReceivedObject:
         """Check that the data set matches the request, and flush the file to disk.
@@ -187,6 +193,16 @@ def _write_all(fd: int, parts: Sequence[Bytes]) -> None:
             written = 0
             while rest:
                 rest = rest[os.write(fd, rest) :]
+
+
+def _start_writing(fd: int, offset: int, count: int) -> None:
+    """Let the system write a part of the file to disk now, in the background.
+
+    Linux does so when told that the part will not be needed; what is not yet on disk stays in memory all the same.
+    """
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):  # only advice
+            os.posix_fadvise(fd, offset, count, os.POSIX_FADV_DONTNEED)
 
 
 _IOV_MAX = 512
