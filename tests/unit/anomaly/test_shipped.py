@@ -75,22 +75,11 @@ def least_s(task: Callable[[], object], times: int) -> float:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
-def test_page_and_documentation_state_the_figures_of_the_card(folder: Path) -> None:
+def test_the_page_of_the_model_states_the_figures_of_the_card(folder: Path) -> None:
     section = read_card(folder).anomaly
     assert section is not None
     figures = section.metrics
-    shift = figures["other_hospitals"]
     page = (folder / "MODEL_CARD.md").read_text("utf-8")
     for name in ("not_chest", "real_objects"):
         assert str(figures[name]["auroc"]) in page
     assert str(figures["simulated"]["mean_auroc"]) in page
-
-    explained = Path(ROOT, "docs/explanation/anomaly.md").read_text("utf-8")
-    if f"**{folder.name}**" not in explained:
-        pytest.skip("the documentation shows the figures of another version")
-    shown = [figures["not_chest"]["auroc"], figures["real_objects"]["auroc"], figures["simulated"]["mean_auroc"]]
-    shown += [set_["simulated"] for set_ in figures["features_compared"].values()]
-    assert [f"{value:.3f}" for value in shown if f"{value:.3f}" not in explained] == []
-    shares = [*shift["above"]["cxr_eval"].values(), *shift["above"]["second_hospital"].values()]
-    shares += [shift["with_own_baseline"][name]["95.0"] for name in ("cxr_eval", "second_hospital")]
-    assert [f"{100 * share:.1f} %" for share in shares if f"{100 * share:.1f} %" not in explained] == []
