@@ -72,9 +72,9 @@ def count_days(transaction: Transaction, days: Sequence[date]) -> None:
     for by, column in ((LabelDimension.ORIGIN, labels.c.origin), (LabelDimension.ACTOR, labels.c.actor)):
         _insert(transaction, by, column, labels.c.bad, labels, *of_days)
     finding = label_findings.c
-    said = labels.join(label_findings, finding.label_id == labels.c.label_id)
+    opinions = labels.join(label_findings, finding.label_id == labels.c.label_id)
     has_opinion = finding.labelled.is_not(None)
-    _insert(transaction, LabelDimension.FINDING, finding.finding, finding.labelled, said, *of_days, has_opinion)
+    _insert(transaction, LabelDimension.FINDING, finding.finding, finding.labelled, opinions, *of_days, has_opinion)
 
 
 def _insert(

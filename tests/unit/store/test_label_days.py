@@ -34,8 +34,8 @@ def counted_directly(transaction: Transaction, since: date, until: date) -> dict
         opinion = label.judgement
         if not since <= label.at.date() < until:
             continue
-        said = {LabelDimension.ORIGIN: opinion.origin.value, LabelDimension.ACTOR: opinion.actor}
-        for by, value in said.items():
+        values = {LabelDimension.ORIGIN: opinion.origin.value, LabelDimension.ACTOR: opinion.actor}
+        for by, value in values.items():
             counts[by][value] += 1
             bad[by][value] += opinion.bad
         for finding in ("motion_blur", "grid_artifact") if opinion.findings is not None else ():

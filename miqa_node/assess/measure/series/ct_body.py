@@ -77,7 +77,9 @@ def soft_tissue(view: SliceView) -> SoftTissue | None:
 def window_mean(view: SliceView) -> Values:
     """Mean of the window around each pixel; zeros without a body."""
     plane = view.once(ct_slice)
-    return np.zeros_like(view.values) if plane is None else cv2.blur(plane.image, (plane.window_px, plane.window_px))
+    if plane is None:
+        return np.zeros_like(view.values)
+    return np.asarray(cv2.blur(plane.image, (plane.window_px, plane.window_px)), np.float32)
 
 
 def air_ring(view: SliceView) -> Mask | None:
@@ -105,7 +107,7 @@ def field_of_view(rows: int, columns: int) -> FieldOfView:
     inside = distance < radius - EDGE_PX
     edge = ~inside & (distance < radius)
     inside.flags.writeable = edge.flags.writeable = False
-    return FieldOfView(inside, edge, np.count_nonzero(edge))
+    return FieldOfView(inside, edge, int(np.count_nonzero(edge)))
 
 
 def _ring(body: Mask, spacing_mm: float) -> Mask:
