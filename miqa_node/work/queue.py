@@ -174,9 +174,10 @@ class Worker:
         for topic, name in ((JOBS, IMAGE_QUEUE), (REASSESSMENTS, REASSESS_QUEUE), (RECOVERIES, RECOVERY_QUEUE)):
             self._database.on_commit(topic, self._alarms[name].ring)
         DBOS.listen_queues([IMAGE_QUEUE, EARLIER_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
+        others = threading.enumerate()
         DBOS.launch()
         polls = (lambda: self._alarms[IMAGE_QUEUE].polls) if counts_polls else itertools.count().__next__
-        self.threads = (QueueThreads(polls, self._database.check),)
+        self.threads = (QueueThreads(polls, self._database.check, others),)
         DBOS.register_queue(
             IMAGE_QUEUE,
             worker_concurrency=SENDERS_AT_ONCE * self._jobs_per_sender,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from miqa_node.errors import ResourcesError
 
@@ -15,13 +15,17 @@ STUCK_AFTER_S = 300.0
 
 
 class QueueThreads:
-    """The supervisor's view of the queue. Create it after the queue was launched."""
+    """The supervisor's view of the queue. Create it after the queue was launched; ``others`` ran before."""
 
     name = "queue"
 
-    def __init__(self, polls: Callable[[], int], check_database: Callable[[], None]) -> None:
+    def __init__(
+        self, polls: Callable[[], int], check_database: Callable[[], None], others: Collection[threading.Thread] = ()
+    ) -> None:
         """``polls`` counts the queue's polls; ``check_database`` raises ResourcesError while none can succeed."""
-        self._threads = [thread for thread in threading.enumerate() if _MANAGER in thread.name]
+        # Without those of a queue that has just been destroyed in this process: they are still ending.
+        own = (thread for thread in threading.enumerate() if thread not in others)
+        self._threads = [thread for thread in own if _MANAGER in thread.name]
         self._polls, self._check_database = polls, check_database
         self._last_count, self._last_sign_at = polls(), time.monotonic()
 

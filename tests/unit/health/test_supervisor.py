@@ -124,6 +124,23 @@ def test_a_queue_that_does_not_look_for_jobs_hangs_unless_there_is_no_database(
     assert queue.trouble() == ""
 
 
+def test_the_end_of_an_earlier_queue_s_threads_is_not_that_of_the_queue() -> None:
+    end = threading.Event()
+    names = ("Thread-1 (queue_thread)", "Thread-2 (queue_thread)")
+    earlier, own = (threading.Thread(target=end.wait, name=name, daemon=True) for name in names)
+    earlier.start()
+    others = threading.enumerate()
+    own.start()
+    queues = [
+        QueueThreads(itertools.count().__next__, lambda: None, known) for known in (others, threading.enumerate())
+    ]
+    assert [queue.trouble() for queue in queues] == ["", ""]
+    end.set()
+    own.join()
+    earlier.join()
+    assert ["ended" in queue.trouble() for queue in queues] == [True, False]
+
+
 def test_a_part_that_ended_is_a_reason_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "LOOK_S", 0.02)
     thread = SteadyThread("worker", lambda: wait(thread))
