@@ -26,7 +26,7 @@ from miqa_node.domain.ports import ObjectStore
 from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import Settings
 from miqa_node.site import open_store
-from miqa_node.store import fidelities, instances, labels
+from miqa_node.store import fidelities, instances, labels, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Database
 from miqa_node.web.html import render
@@ -63,6 +63,7 @@ def feedback(
     database, objects = open_store(settings)
     try:
         with database.begin() as transaction:
+            rollup.refresh(transaction, datetime.now(UTC))
             period = Period(first, last + timedelta(days=1))
             summary = of_reviewers(transaction, period, objects, settings.assess.saliency_threshold)
             since_at, until_at = period.moments
