@@ -129,11 +129,10 @@ def test_the_end_of_an_earlier_queue_s_threads_is_not_that_of_the_queue() -> Non
     names = ("Thread-1 (queue_thread)", "Thread-2 (queue_thread)")
     earlier, own = (threading.Thread(target=end.wait, name=name, daemon=True) for name in names)
     earlier.start()
-    others = threading.enumerate()
+    without_own = threading.enumerate()
     own.start()
-    queues = [
-        QueueThreads(itertools.count().__next__, lambda: None, known) for known in (others, threading.enumerate())
-    ]
+    with_own = threading.enumerate()
+    queues = [QueueThreads(itertools.count().__next__, lambda: None, before) for before in (without_own, with_own)]
     assert [queue.trouble() for queue in queues] == ["", ""]
     end.set()
     own.join()
