@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -80,9 +82,9 @@ def export(
         database.check()
         with database.begin() as transaction:
             newest, every = reviews.newest(transaction), list(labels.select(transaction))
-        with progress(newest, "Exporting") as remaining:
+        with progress(newest, "Exporting") as remaining, _writer(images, settings, key) as write:
             pairs = [(one, objects.local_path(one.object_key)) for one in remaining]
-            done = export_labels(pairs, every, out, Names(key), _writer(images, settings, key))
+            done = export_labels(pairs, every, out, Names(key), write)
     finally:
         database.close()
     if as_json:
@@ -120,14 +122,13 @@ def import_(
     print_line(f"Labels taken in: {len(rows)}.")
 
 
-def _writer(images: Images, settings: Settings, key: bytes) -> WriteImage | None:
-    if images is Images.NONE:
-        return None
-    if images is Images.DICOM:
-        return _deidentified(key)
-
-    decoder = Decoder(settings)
-    return lambda source, stem: write_png(decoder.decode(source), stem)
+@contextmanager
+def _writer(images: Images, settings: Settings, key: bytes) -> Iterator[WriteImage | None]:
+    if images is not Images.PNG:
+        yield None if images is Images.NONE else _deidentified(key)
+        return
+    with Decoder(settings) as decoder:
+        yield lambda source, stem: write_png(decoder.decode(source), stem)
 
 
 def _deidentified(key: bytes) -> WriteImage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -33,8 +34,9 @@ from tests.unit.test_pipeline import ListQueue
 
 
 @pytest.fixture(scope="module")
-def local() -> LocalAssessor:
-    return LocalAssessor(load_settings(work={"processes": 1}), calibrated=False, reports=ReportSettings())
+def local() -> Iterator[LocalAssessor]:
+    with LocalAssessor(load_settings(work={"processes": 1}), calibrated=False, reports=ReportSettings()) as assessor:
+        yield assessor
 
 
 def comparable(assessment: Assessment) -> Assessment:
