@@ -26,7 +26,7 @@ from miqa_node.settings import load_settings
 from miqa_node.site import migrate
 from miqa_node.store import rollup
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.web.app import WebServices, create_app
 from miqa_node.web.server import WebServer
 

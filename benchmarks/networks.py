@@ -21,7 +21,7 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess import session
+from miqa_node.assess import blocked
 from miqa_node.assess.session import GraphSession
 from miqa_node.local import LocalAssessor
 from miqa_node.settings import load_settings
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--packages", nargs="*", default=[])
     options = parser.parse_args()
     machine = describe()
-    with patch.object(session, "in_whole_blocks", lambda _: None):
+    with patch.object(blocked, "in_whole_blocks", lambda _: None):
         stored = measure(options.images, [])
     keep("networks", machine, {
         "images": len(options.images) - 1,

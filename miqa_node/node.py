@@ -55,8 +55,8 @@ from miqa_node.store.acquisition_rules import acquisition_rules
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import ARRIVALS, DELIVERIES
+from miqa_node.store.disk import check_writing
 from miqa_node.store.listening import CommitListener
-from miqa_node.store.objects import check_writing
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.units.kinds import NOT_IMAGE_MODALITIES

@@ -16,7 +16,6 @@ from markupsafe import Markup
 from miqa_node import __version__
 from miqa_node.analysis import rejects, watch
 from miqa_node.analysis.drawing import Drawing, to_svg
-from miqa_node.analysis.pdf import write_pdf
 from miqa_node.analysis.pictures import MONTHS, reject_pictures, watch_pictures
 from miqa_node.analysis.rejects import RejectAnalysis
 from miqa_node.analysis.sheets import Sheet, sheets_of
@@ -52,6 +51,8 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
     SettingsError
         ``month`` is not a month.
     """
+    from miqa_node.analysis.pdf import write_pdf  # noqa: PLC0415 - its library slows the start of a node
+
     made_at = now or datetime.now(UTC)
     period = month_of(month)
     rollup.refresh(transaction, made_at)

@@ -15,7 +15,6 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from miqa_node.assess.blocked import in_whole_blocks
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator
 
@@ -105,6 +104,8 @@ class GraphSession:
 
     def _load(self, model: Path | bytes) -> ort.InferenceSession:
         import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
+        from miqa_node.assess.blocked import in_whole_blocks  # noqa: PLC0415 - it loads onnx
 
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads

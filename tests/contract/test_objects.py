@@ -12,7 +12,8 @@ import pytest
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
-from miqa_node.store.objects import check_writing, open_objects
+from miqa_node.store.disk import check_writing
+from miqa_node.store.objects import open_objects
 from tests.conftest import free_port
 
 KEY = "instances/ab/abcdef.dcm"
@@ -91,7 +92,7 @@ def test_other_schemes_are_refused(tmp_path: Path) -> None:
 def test_a_bucket_that_does_not_answer_is_a_lack_of_resources(
     bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.store.objects.BUCKET_TIMEOUT_S", 1)
+    monkeypatch.setattr("miqa_node.store.bucket.BUCKET_TIMEOUT_S", 1)
     store = open_objects(bucket_url, tmp_path / "cache", 0, LIMIT)
     store.put(KEY, b"abc")
     monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{free_port()}")  # nobody listens there

@@ -32,7 +32,7 @@ from miqa_node.node import Node
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.store.tables import series
 from miqa_node.work.queue import IMAGE_QUEUE, DurableQueue
 from tests.parts import build_pipeline

@@ -27,7 +27,7 @@ from miqa_node.report import ReportSettings
 from miqa_node.settings import Accelerator, load_settings, read_policy
 from miqa_node.store import instances
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.units.base import CONFLICTING
 from tests.parts import build_pipeline, results_of
 from tests.unit.test_pipeline import ListQueue

@@ -33,7 +33,7 @@ from miqa_node.settings import Accelerator, load_settings
 from miqa_node.store import deliveries, instances, label_requests, tables, worklist
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.projection import ProjectionUnit
 from tests.parts import build_pipeline, results_of

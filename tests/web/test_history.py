@@ -13,7 +13,7 @@ from miqa_node.errors import NotFoundError
 from miqa_node.settings import load_settings
 from miqa_node.store import history, worklist
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.web.app import create_app
 from miqa_node.web.services import WebServices
 from tests.web.staging import NOW, PATIENT_NAME, Stage

@@ -15,7 +15,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline
 from miqa_node.statistics.overlap import dice, iou
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 DIGEST = InstanceDigest("ab" * 32)

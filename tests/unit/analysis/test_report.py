@@ -29,7 +29,7 @@ from miqa_node.settings import Settings, load_settings
 from miqa_node.store import labels, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from tests.unit.store.test_analysis import NOON, put
 
 NOW = datetime(2026, 2, 2, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from miqa_node.cli.app import run
 from miqa_node.settings import load_settings
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.web.services import WebServices
 from tests.web.staging import Stage
 

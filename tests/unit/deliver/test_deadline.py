@@ -19,7 +19,7 @@ from miqa_node.observe import metrics
 from miqa_node.settings import DeliverSettings, load_settings
 from miqa_node.store import deliveries, delivery_jobs, instances
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.store.tables import deliveries as table
 from miqa_node.web.gauges import DatabaseGauges

@@ -106,7 +106,8 @@ SHOWN_REASONS = (
             "receive/admission",
             "receive/pending",
             "store/database",
-            "store/objects",
+            "store/bucket",
+            "store/disk",
         )
     ),
 )

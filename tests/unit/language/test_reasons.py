@@ -17,7 +17,7 @@ from miqa_node.observe.recent_check import RecentCheck
 from miqa_node.receive.admission import Admission, Caller, PeerCertificate
 from miqa_node.receive.pending import _HINTS, _WORDS
 from miqa_node.settings import load_settings
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 
 CT_IMAGE, IMPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
 

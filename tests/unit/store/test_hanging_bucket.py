@@ -13,7 +13,7 @@ import pytest
 from miqa_node.errors import ResourcesError
 from miqa_node.health import readiness
 from miqa_node.health.readiness import ReadinessChecks
-from miqa_node.store import objects
+from miqa_node.store import bucket
 from miqa_node.store.objects import open_objects
 
 
@@ -48,12 +48,12 @@ def hanging_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "limit_s", [2.0, pytest.param(objects.BUCKET_TIMEOUT_S, marks=pytest.mark.slow)], ids=["short", "promised"]
+    "limit_s", [2.0, pytest.param(bucket.BUCKET_TIMEOUT_S, marks=pytest.mark.slow)], ids=["short", "promised"]
 )
 def test_a_sender_waits_no_longer_than_promised(
     hanging_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit_s: float
 ) -> None:
-    monkeypatch.setattr(objects, "BUCKET_TIMEOUT_S", limit_s)
+    monkeypatch.setattr(bucket, "BUCKET_TIMEOUT_S", limit_s)
     store = open_objects(hanging_url, tmp_path / "cache", 0, 1 << 20)
     file = tmp_path / "file"
     file.write_bytes(b"x")

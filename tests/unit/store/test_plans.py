@@ -17,7 +17,7 @@ from miqa_node.imaging.search_keys import COLUMNS
 from miqa_node.settings import load_settings
 from miqa_node.store import rollup
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.web.app import WebServices
 from miqa_node.web.gauges import DatabaseGauges
 from miqa_node.work.indexing import ResultIndexing

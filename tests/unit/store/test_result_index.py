@@ -16,7 +16,7 @@ from miqa_node.errors import QueryError
 from miqa_node.imaging.search_keys import SEARCH_KEYS, SearchLevel
 from miqa_node.store import deliveries, instances, result_index, tables
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from tests.unit.deliver.making import as_file, report
 from tests.unit.store.making import NOW, digest, header, received, study
 from tests.unit.store.test_migrations import migrate

@@ -21,7 +21,7 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import load_settings
 from miqa_node.store import history, instances, series, worklist
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.work.series import SeriesWatch
 from tests.parts import build_pipeline, results_of

@@ -25,7 +25,7 @@ from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError,
 from miqa_node.settings import Settings, load_settings
 from miqa_node.store import notices, users
 from miqa_node.store.database import Database
-from miqa_node.store.objects import DiskObjects
+from miqa_node.store.disk import DiskObjects
 from miqa_node.store.tables import notices as table
 from miqa_node.store.tables import worklist
 from miqa_node.web.services import WebServices

@@ -1,0 +1,144 @@
+"""The object store in an S3 bucket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import S3Store
+
+from miqa_node.domain.ports import ObjectEntry
+from miqa_node.errors import NotFoundError, ResourcesError
+from miqa_node.store.cache import CopyLimit
+from miqa_node.store.disk import Absent, DiskObjects, check_disk, check_key, never_stored
+
+BUCKET_TIMEOUT_S = 20
+"""Time-out for a bucket that does not answer, the longest time that senders of images wait."""
+CHECK_SHARE, PUT_SHARE = 0.25, 0.7
+"""Share of that time per step: a sender waits for the check of the store, and then for storing its object."""
+
+
+class BucketObjects:
+    """Objects in an S3 bucket, with a local cache of recently read or written objects."""
+
+    def __init__(
+        self, url: str, cache: Path, min_free_bytes: int, cache_bytes: int, absent: Absent = never_stored
+    ) -> None:
+        # Credentials, region and endpoint come from the usual AWS_… variables of the environment.
+        self._bucket = S3Store.from_url(url, retry_config={"retry_timeout": timedelta(seconds=BUCKET_TIMEOUT_S)})
+        self._cache = DiskObjects(cache)
+        self._cache_dir = cache
+        self._limit = CopyLimit(cache, cache_bytes)
+        self._min_free_bytes = min_free_bytes
+        self._absent = absent
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Upload unless the key exists (conditional put: one of two writers wins).
+
+        An abandoned upload may still complete. Then the key has these bytes, and the next attempt finds it taken.
+        """
+        check_key(key)
+        try:
+            with _answering():
+                _within(PUT_SHARE, lambda: obstore.put_async(self._bucket, key, data, mode="create"))
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def put_file(self, key: str, path: Path) -> bool:
+        """Upload a file and keep it in the cache."""
+        stored = self.put(key, path.read_bytes())
+        if stored:
+            self._cache.put_file(key, path)
+            self._limit.keep()
+        path.unlink(missing_ok=True)
+        return stored
+
+    def get(self, key: str) -> bytes:
+        """The bytes of a key."""
+        return self.local_path(key).read_bytes()
+
+    def local_path(self, key: str) -> Path:
+        """The cached copy, fetched if it is missing."""
+        check_key(key)
+        try:
+            return self._limit.used(self._cache.local_path(key))
+        except NotFoundError:
+            try:
+                with _answering():
+                    data = bytes(obstore.get(self._bucket, key).bytes())
+            except FileNotFoundError as error:
+                raise self._absent(key) from error
+            self._cache.put(key, data)
+            self._limit.keep()
+            return self._cache.local_path(key)
+
+    def exists(self, key: str) -> bool:
+        """Whether the bucket has the key."""
+        check_key(key)
+        try:
+            with _answering():
+                obstore.head(self._bucket, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def check(self) -> None:
+        """Raise ResourcesError if the bucket does not answer or the cache's disk is too full."""
+        check_disk(self._cache_dir, self._min_free_bytes)
+        with _answering(), _existing():
+            _within(CHECK_SHARE, lambda: obstore.list_with_delimiter_async(self._bucket, "check"))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete in the bucket, then the copies."""
+        for key in keys:
+            check_key(key)
+        if keys:
+            with _answering(), suppress(FileNotFoundError):
+                obstore.delete(self._bucket, keys)
+        self._cache.delete(keys)
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        """Objects of the bucket."""
+        with _answering():
+            for batch in obstore.list(self._bucket, prefix=prefix):
+                for entry in batch:
+                    yield ObjectEntry(entry["path"], entry["size"], entry["last_modified"])
+
+    def space(self) -> None:
+        """None, because a bucket has no limit."""
+        return
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Raise ResourcesError if the bucket does not answer or denies access: the object is not to blame."""
+    try:
+        yield
+    except (AlreadyExistsError, FileNotFoundError):
+        raise
+    except (BaseError, TimeoutError) as error:
+        raise ResourcesError(f"The object store does not answer: {type(error).__name__}") from error
+
+
+@contextmanager
+def _existing() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ResourcesError("The bucket of store.objects_url does not exist.") from error
+
+
+def _within(share: float, ask: Callable[[], Awaitable[object]]) -> None:
+    """Limit a request to a share of BUCKET_TIMEOUT_S; the client's own limits apply per attempt, not in total."""
+
+    async def answer() -> None:
+        async with asyncio.timeout(share * BUCKET_TIMEOUT_S):
+            await ask()
+
+    asyncio.run(answer())

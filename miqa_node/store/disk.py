@@ -1,0 +1,171 @@
+"""The object store on local disk: one file per object, written once."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from stat import S_ISREG
+from tempfile import TemporaryFile
+
+from miqa_node.domain.ports import DiskSpace, ObjectEntry
+from miqa_node.errors import NotFoundError, ResourcesError
+
+_KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
+_SHARD = re.compile(r"[0-9a-f]{2}")
+
+
+Absent = Callable[[str], NotFoundError]
+"""The error for a missing key, which states whether and when the object was removed."""
+
+
+def never_stored(key: str) -> NotFoundError:
+    """The error for a key that never existed."""
+    return NotFoundError(f"There is no object {key}.")
+
+
+class DiskObjects:
+    """Objects as files below one folder. A key that exists is complete: files appear by rename only."""
+
+    def __init__(self, root: Path, min_free_bytes: int = 0, absent: Absent = never_stored) -> None:
+        self._root = root
+        self._min_free_bytes = min_free_bytes
+        self._absent = absent
+        self._known_folders: set[Path] = set()
+        root.mkdir(parents=True, exist_ok=True)
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Write, flush to disk and rename; see :class:`~miqa_node.domain.ports.ObjectStore`."""
+        target = self._path(key)
+        part = target.parent / f".{uuid.uuid4().hex}.part"
+        self._make_folder(target.parent)
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:  # remove the partial file, because the disk may be full
+            part.unlink(missing_ok=True)
+            raise
+        return self._publish(part, target)
+
+    def put_file(self, key: str, path: Path) -> bool:
+        """Take over a file that the caller has already flushed to disk."""
+        target = self._path(key)
+        self._make_folder(target.parent)
+        return self._publish(path, target)
+
+    def get(self, key: str) -> bytes:
+        """The bytes of a key."""
+        return self.local_path(key).read_bytes()
+
+    def local_path(self, key: str) -> Path:
+        """The file itself."""
+        path = self._path(key)
+        if not path.is_file():
+            raise self._absent(key)
+        return path
+
+    def exists(self, key: str) -> bool:
+        """Whether the file exists."""
+        return self._path(key).is_file()
+
+    def check(self) -> None:
+        """Raise ResourcesError if the disk is fuller than allowed or the folder is not writable."""
+        check_disk(self._root, self._min_free_bytes)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Unlink the files."""
+        for key in keys:
+            self._path(key).unlink(missing_ok=True)
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        """Files below a folder, without those that are still being written."""
+        for path in (self._root / prefix).rglob("*"):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if S_ISREG(status.st_mode) and not path.name.startswith("."):
+                    key = path.relative_to(self._root).as_posix()
+                    yield ObjectEntry(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def space(self) -> DiskSpace:
+        """Space of the folder's file system."""
+        usage = shutil.disk_usage(self._root)
+        return DiskSpace(usage.total, usage.free)
+
+    def _publish(self, part: Path, target: Path) -> bool:
+        # link() fails if the target exists, but rename() would silently replace it: a stored file never changes.
+        new = True
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            new = False
+            with suppress(FileNotFoundError):
+                os.utime(target)  # refresh its time: it is not an old orphan
+        finally:
+            part.unlink(missing_ok=True)
+        # Also for an existing file: its writer may have been killed before this line.
+        _sync_folder(target.parent)
+        return new
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder in self._known_folders:
+            return
+        missing = [f for f in (folder, *folder.parents) if not f.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        if missing and _SHARD.fullmatch(folder.name):
+            # Create all shards of a kind at once: one flush now instead of one per early image.
+            for shard in range(256):
+                (folder.parent / f"{shard:02x}").mkdir(exist_ok=True)
+        for made in reversed(missing):
+            _sync_folder(made.parent)
+        self._known_folders.add(folder)
+
+    def _path(self, key: str) -> Path:
+        check_key(key)
+        return self._root / key
+
+
+def check_key(key: str) -> None:
+    """Raise ValueError unless it may be the key of an object."""
+    if not _KEY.fullmatch(key) or ".." in key:
+        raise ValueError(f"not an object key: {key!r}")
+
+
+def check_disk(folder: Path, min_free_bytes: int) -> None:
+    """Raise ResourcesError if the folder's disk is fuller than allowed, or the folder not writable."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ResourcesError(f"The object store's folder cannot be read: {error.strerror}") from error
+    if free < min_free_bytes:
+        raise ResourcesError(
+            f"Only {free // 2**20} MiB are free on the object store's disk; "
+            f"store.min_free_bytes asks for {min_free_bytes // 2**20} MiB."
+        )
+    if not os.access(folder, os.W_OK):
+        raise ResourcesError("The object store's folder is not writable.")
+
+
+def check_writing(folder: Path) -> None:
+    """Raise ResourcesError unless a file can be made and flushed in the folder: a failing disk can still be read."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"miqa-node")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ResourcesError(f"The data directory cannot be written: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
