@@ -290,6 +290,12 @@ class _Server(AssociationServer):
         self._collected_at = time.monotonic()
         super().__init__(*arguments, **keywords)
 
+    def server_bind(self) -> None:
+        """Bind the port; with ``dicom.shared_port`` beside other processes of this user."""
+        if self._settings.shared_port and self.socket is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
+
     def get_request(self) -> tuple[socket.socket, Any]:
         if self.socket is None:
             raise OSError("the server is closed")

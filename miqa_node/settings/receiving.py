@@ -32,6 +32,7 @@ class DicomSettings(SettingsTable):
     ae_title: AeTitle
     host: str
     port: Port
+    shared_port: bool
     allowed_peers: tuple[str, ...]
     promiscuous: bool
     require_called_ae_title: bool
