@@ -3,9 +3,9 @@
     python -m benchmarks.receive [--rounds N] [--cr N] [--ct N]
 
 All three take the same files from the same sender (DCMTK's storescu, TCP_NODELAY=1), one after the other, in
-rounds, so that what else runs on the machine hits all of them. The node is the whole node in its receiving role:
-an object counts once it is flushed to disk and its row and job are committed. storescp writes without flushing;
-Orthanc stores with its defaults. Needs DCMTK and Orthanc from Debian packages.
+rounds, so that what else runs on the machine hits all of them; each plainly and by TLS. The node is the whole node in
+its receiving role: an object counts once it is flushed to disk and its row and job are committed. storescp writes
+without flushing; Orthanc stores with its defaults. Needs DCMTK and Orthanc from Debian packages.
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -37,6 +42,13 @@ ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 SOURCES = {"CR 8 MB": (ComputedRadiographyImageStorage, "CR", 2048), "CT 0.5 MB": (CTImageStorage, "CT", 512)}
 ASSOCIATIONS = (1, 4)
 START_S = 60.0
+
+
+class TlsIdentity(NamedTuple):
+    """Files with a key and its certificate, PEM."""
+
+    key: Path
+    certificate: Path
 
 
 def main() -> None:
@@ -55,13 +67,13 @@ def main() -> None:
         folder = Path(name)
         for _ in range(arguments.rounds):
             for kind, count in counts.items():
-                for associations in ASSOCIATIONS:
+                for associations, identity in product(ASSOCIATIONS, (None, make_identity(folder))):
                     # New UIDs each time: a known object is cheaper to receive.
                     files = make_files(folder / "source", kind, count)
                     for receiver in (node, storescp, orthanc):
-                        with receiver(folder / "receiver") as port:
-                            rate = count / send(port, files, associations)
-                        case = f"{kind}, {associations} association{'s' * (associations > 1)}"
+                        with receiver(folder / "receiver", identity) as port:
+                            rate = count / send(port, files, associations, tls=identity is not None)
+                        case = f"{kind}, {associations} association{'s' * (associations > 1)}{', TLS' * bool(identity)}"
                         rates.setdefault(case, {}).setdefault(receiver.__name__, []).append(rate)
                         print(f"{case:28} {receiver.__name__:10} {rate:8.1f} images/s", file=sys.stderr)
     result = {
@@ -80,18 +92,33 @@ def main() -> None:
     keep("receive", machine, result)
 
 
-def send(port: int, files: list[Path], associations: int) -> float:
+def send(port: int, files: list[Path], associations: int, *, tls: bool) -> float:
     """Seconds until the last response; every object must have been answered with success."""
     shares = [files[start::associations] for start in range(associations)]
 
     def one(share: list[Path]) -> None:
-        command = [str(STORESCU), "-aec", "BENCH", "-xe", "-R", "127.0.0.1", str(port), *map(str, share)]
+        command = [str(STORESCU), "-aec", "BENCH", "-xe", "-R", *(["+tla", "-ic"] if tls else [])]
+        command += ["127.0.0.1", str(port), *map(str, share)]
         subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
 
     start_s = time.perf_counter()
     with ThreadPoolExecutor(associations) as pool:
         list(pool.map(one, shares))
     return time.perf_counter() - start_s
+
+
+def make_identity(folder: Path) -> TlsIdentity:
+    """A key, and a certificate that it signed itself."""
+    identity = TlsIdentity(folder / "key.pem", folder / "certificate.pem")
+    if not identity.key.exists():
+        key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+        now = datetime.now(UTC)
+        builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        certificate = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, hashes.SHA256())
+        plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        identity.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
+        identity.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return identity
 
 
 def make_files(folder: Path, kind: str, count: int) -> list[Path]:
@@ -120,27 +147,34 @@ def make_files(folder: Path, kind: str, count: int) -> list[Path]:
 
 
 @contextmanager
-def node(folder: Path) -> Iterator[int]:
+def node(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
     """The whole node, receiving only, with the folders that a node has after its first few hundred objects."""
     port = free_port()
     for number in range(256):
         (folder / "objects" / "instances" / f"{number:02x}").mkdir(parents=True)
     command = [str(Path(sys.executable).with_name("miqa-node")), "run", "--role", "receive"]
     command += ["--data-dir", str(folder), "--dicom-port", str(port), "--web-port", str(free_port())]
-    with running(folder, command, port):
+    tls = {} if identity is None else {
+        "MIQA_DICOM__TLS": "only",
+        "MIQA_DICOM__TLS_PORT": str(port),
+        "MIQA_DICOM__TLS_CERTIFICATE": str(identity.certificate),
+        "MIQA_DICOM__TLS_KEY": str(identity.key),
+    }  # fmt: skip
+    with running(folder, command, port, tls):
         yield port
 
 
 @contextmanager
-def storescp(folder: Path) -> Iterator[int]:
+def storescp(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
     """DCMTK's receiver, one process per association."""
     port = free_port()
-    with running(folder, [str(STORESCP), "--fork", "-pdu", "131072", "-od", str(folder), str(port)], port):
+    tls = [] if identity is None else ["+tls", str(identity.key), str(identity.certificate), "-ic"]
+    with running(folder, [str(STORESCP), "--fork", "-pdu", "131072", *tls, "-od", str(folder), str(port)], port):
         yield port
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[int]:
+def orthanc(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
     """Orthanc with its defaults."""
     port = free_port()
     configuration: dict[str, Any] = {
@@ -151,6 +185,14 @@ def orthanc(folder: Path) -> Iterator[int]:
         "RemoteAccessAllowed": False,
         "Plugins": [],
     }
+    if identity is not None:
+        configuration |= {
+            "DicomTlsEnabled": True,
+            "DicomTlsCertificate": str(identity.certificate),
+            "DicomTlsPrivateKey": str(identity.key),
+            "DicomTlsTrustedCertificates": str(identity.certificate),
+            "DicomTlsRemoteCertificateRequired": False,
+        }
     folder.mkdir(parents=True)
     file = folder.parent / "orthanc.json"
     file.write_text(json.dumps(configuration), "utf-8")
@@ -159,10 +201,11 @@ def orthanc(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def running(folder: Path, command: list[str], port: int) -> Iterator[None]:
+def running(folder: Path, command: list[str], port: int, more: Mapping[str, str] | None = None) -> Iterator[None]:
     """Run a receiver until the block ends; its folder goes with it."""
     folder.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {**ENVIRONMENT, **(more or {})}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + START_S
         while not answers(port):
