@@ -26,6 +26,8 @@ from .waiting import ReactorGate, WakingQueue
 log = logging.getLogger(__name__)
 
 BUFFER_BYTES = 1 << 18
+TLS_RECORD_BYTES = 1 << 14
+"""The longest data of a TLS record (RFC 8446 5.1)."""
 MAX_OTHER_DATA_BYTES = 1 << 20
 MAX_NEGOTIATION_PDU_BYTES = 1 << 20
 MAX_WAITING_MESSAGES = 16
@@ -236,6 +238,8 @@ class StreamingDul(DULServiceProvider):
         if not count:
             return False
         self._end += count
+        if self._is_tls:
+            self._read_further_records()
         self._read_at = time.monotonic()
         self._idle_timer.restart()
         if _QUICKACK is not None and not self._is_tls:
@@ -243,6 +247,22 @@ class StreamingDul(DULServiceProvider):
             with suppress(OSError):
                 self._connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         return True
+
+    def _read_further_records(self) -> None:
+        """Over TLS each read returns one record: read those that have arrived, and so write fewer, larger parts."""
+        while len(self._buffer) - self._end >= TLS_RECORD_BYTES and self._has_data(0.0):
+            try:
+                count = self._connection.recv_into(self._buffer[self._end :])
+            except OSError:  # shows again at the next read, when what came before it was handled
+                return
+            if not count:
+                return
+            self._end += count
+
+    def _has_data(self, seconds: float) -> bool:
+        if self._is_tls and self._connection.pending():  # type: ignore[attr-defined]  # an SSLSocket
+            return True
+        return any(fd == self._connection.fileno() for fd, _ in self._poll.poll(seconds * 1000))
 
     def _wait(self, seconds: float) -> bool:
         """Block until data arrive (True), another thread wants to send, or time is up."""

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 import trustme
+from pydicom.uid import CTImageStorage
 
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.errors import DeliveryError, SettingsError
 from miqa_node.settings import load_settings
 from tests.unit.deliver.making import as_file, outcomes, report
-from tests.unit.receive.wire import Node
+from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, small_image
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -71,6 +73,23 @@ def test_beside_the_plain_port_and_large_objects_too(start_node: Callable[..., N
     assert outcomes(destination, *[as_file(ds)] * 3) == [None] * 3
     destination.close()
     assert len(node.received) == 5
+
+
+@pytest.mark.parametrize("piece", [500, 1 << 14, 100_000])
+def test_an_object_whose_sender_leaves_without_waiting_is_kept_whole(
+    start_node: Callable[..., Node], files: dict[str, str], piece: int
+) -> None:
+    node = start_node(tls="only", tls_port=0, tls_certificate=files["node"])
+    ds = small_image(size=1_500_000)
+    data = encoded(ds)
+    with RawPeer(node.port, tls=ssl.create_default_context(cafile=files["ca"])) as peer:
+        stream = p_data(pdv(0x03, RawPeer.command(CTImageStorage, ds.SOPInstanceUID)))
+        stream += b"".join(p_data(pdv(0x00, data[at : at + 30_000])) for at in range(0, len(data), 30_000))
+        stream += p_data(pdv(0x02, b""))
+        for at in range(0, len(stream), piece):
+            peer.socket.sendall(stream[at : at + piece])
+    assert wait_until(lambda: len(node.files) == 1, 20.0)
+    assert node.files[0].endswith(data)
 
 
 def test_silent_and_old_peers_keep_nobody_waiting(start_node: Callable[..., Node], files: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import time
 from dataclasses import dataclass, field
@@ -107,8 +108,15 @@ def send_raw(
 class RawPeer:
     """An association over a bare socket, to send what no decent toolkit would."""
 
-    def __init__(self, port: int, sop_class: str = CTImageStorage, syntax: str = ExplicitVRLittleEndian) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(
+        self,
+        port: int,
+        sop_class: str = CTImageStorage,
+        syntax: str = ExplicitVRLittleEndian,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = plain if tls is None else tls.wrap_socket(plain, server_hostname="127.0.0.1")
         request = A_ASSOCIATE()
         request.application_context_name = "1.2.840.10008.3.1.1.1"
         request.calling_ae_title = "RAW"
