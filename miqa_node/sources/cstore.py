@@ -59,8 +59,8 @@ class CStoreSource(ImageSource):
             ports = f"{self._dicom.port}" if self._dicom.tls is TlsMode.OFF else "dicom.port and dicom.tls_port"
             raise SettingsError(
                 f"The node cannot listen for DICOM on {self._dicom.host}, port {ports} ({error.strerror}); "
-                "choose another dicom.port (miqa-node run --dicom-port), or stop what uses it; several receivers of one "
-                "node share it with dicom.shared_port."
+                "choose another dicom.port (miqa-node run --dicom-port), or stop what uses it; "
+                "several receivers of one node share it with dicom.shared_port."
             ) from error
         self.threads = [*self._scp.threads, *self._reporter.threads, *self._senders.threads]
 
