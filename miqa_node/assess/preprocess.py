@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from miqa_node.assess.section import Section
+from miqa_node.imaging.percentiles import percentiles
 
 PERCENTILE_SAMPLE_PX = 256
 """Percentiles use every n-th pixel: about this many along the longer side."""
@@ -120,7 +121,7 @@ def normalise(image: NDArray[np.uint16], spec: Normalise, mask: NDArray[np.bool_
     sample = image[::step, ::step]
     if mask is not None:
         sample = sample[mask[::step, ::step]]
-    low, high = np.percentile(sample, (spec.low_percentile, spec.high_percentile)) if sample.size else (0.0, 0.0)
+    low, high = percentiles(sample, (spec.low_percentile, spec.high_percentile)) if sample.size else (0.0, 0.0)
     span = max(float(high - low), spec.least_range * 65535.0)
     scaled = (image.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
     np.clip(scaled, 0.0, 1.0, out=scaled)

@@ -17,6 +17,7 @@ from miqa_node.domain.codes import Code
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.domain.traits import ImageTraits
+from miqa_node.imaging.percentiles import percentiles
 from miqa_node.imaging.regions import FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
 
 ISSUES: dict[str, Code] = {
@@ -187,7 +188,7 @@ def _looks_inverted(header: Header, radiograph: Radiograph) -> bool:
     if not is_frontal_chest(header) or min(radiograph.shape) < 64:
         return False
     display = radiograph.display[:: max(1, radiograph.shape[0] // 256), :: max(1, radiograph.shape[1] // 256)]
-    darkest, brightest = np.quantile(display, (0.01, 0.99))
+    darkest, brightest = percentiles(display, (1.0, 99.0))
     lungs = min(_median(display, box) for box in LUNGS)
     return bool(lungs - _median(display, MEDIASTINUM) > INVERSION_MARGIN * (brightest - darkest))
 

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from miqa_node.assess.section import Section
 from miqa_node.domain.image import Radiograph
+from miqa_node.imaging.percentiles import percentiles
 
 Channel = Annotated[float, Field(gt=0)]
 
@@ -141,7 +142,8 @@ def _stretched(
         values = display.astype(np.float32) / np.float32(65535.0)
     else:
         sample = display if mask is None else display[mask]
-        low, high = np.percentile(sample, (spec.low_percentile, spec.high_percentile)) if sample.size else (0.0, 0.0)
+        limits = spec.low_percentile, spec.high_percentile
+        low, high = percentiles(sample, limits) if sample.size else (0.0, 0.0)
         span = max(float(high - low), spec.least_range * 65535.0)
         values = (display.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
         np.clip(values, 0.0, 1.0, out=values)

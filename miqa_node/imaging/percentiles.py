@@ -1,0 +1,29 @@
+"""Percentiles of pixels by counting, many times as fast as by sorting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_COUNTED = 1 << 24
+"""OpenCV returns counts as float32, which is exact up to here."""
+
+
+def percentiles(pixels: NDArray[np.uint16], percents: Sequence[float]) -> NDArray[np.float64]:
+    """Those of ``numpy.percentile`` (linear interpolation), of at least one pixel; ``percents`` are 0 to 100.
+
+    >>> percentiles(np.array([[1, 2], [4, 3]], np.uint16), (0, 50, 100)).tolist()
+    [1.0, 2.5, 4.0]
+    """
+    if pixels.size > MOST_COUNTED:
+        return np.asarray(np.percentile(pixels, percents), np.float64)
+    column = np.ascontiguousarray(pixels).reshape(-1, 1)
+    below = np.cumsum(cv2.calcHist([column], [0], None, [1 << 16], [0, 1 << 16]).ravel(), dtype=np.float64)
+    places = np.asarray(percents, np.float64) / 100.0 * (pixels.size - 1)
+    lower = np.floor(places)
+    low = np.searchsorted(below, lower, "right").astype(np.float64)
+    high = np.searchsorted(below, np.minimum(lower + 1, pixels.size - 1), "right").astype(np.float64)
+    return np.asarray(low + (high - low) * (places - lower), np.float64)

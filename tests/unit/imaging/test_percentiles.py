@@ -1,0 +1,26 @@
+"""Percentiles by counting are those of numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from miqa_node.imaging import percentiles as module
+from miqa_node.imaging.percentiles import percentiles
+
+PERCENTS = (0.0, 0.5, 1.0, 33.3, 50.0, 99.0, 99.5, 100.0)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 64, 501])
+@pytest.mark.parametrize("highest", [0, 1, 255, 4095, 65535])
+def test_they_are_those_of_numpy(side: int, highest: int) -> None:
+    pixels = np.random.default_rng(side).integers(0, highest, (side, side + 1), np.uint16, endpoint=True)
+    for part in (pixels, pixels[::2, ::2], pixels.T, pixels[pixels >= pixels.min()]):
+        np.testing.assert_allclose(percentiles(part, PERCENTS), np.percentile(part, PERCENTS), rtol=1e-12, atol=1e-9)
+
+
+def test_more_pixels_than_can_be_counted_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.arange(1000, dtype=np.uint16)
+    counted = percentiles(pixels, PERCENTS)
+    monkeypatch.setattr(module, "MOST_COUNTED", 999)
+    np.testing.assert_allclose(percentiles(pixels, PERCENTS), counted, rtol=1e-12)
