@@ -250,7 +250,7 @@ class StreamingDul(DULServiceProvider):
 
     def _read_further_records(self) -> None:
         """Over TLS each read returns one record: read those that have arrived, and so write fewer, larger parts."""
-        while len(self._buffer) - self._end >= TLS_RECORD_BYTES and self._has_data(0.0):
+        while len(self._buffer) - self._end >= TLS_RECORD_BYTES and self._wait(0.0):
             try:
                 count = self._connection.recv_into(self._buffer[self._end :])
             except OSError:  # shows again at the next read, when what came before it was handled
@@ -258,11 +258,6 @@ class StreamingDul(DULServiceProvider):
             if not count:
                 return
             self._end += count
-
-    def _has_data(self, seconds: float) -> bool:
-        if self._is_tls and self._connection.pending():  # type: ignore[attr-defined]  # an SSLSocket
-            return True
-        return any(fd == self._connection.fileno() for fd, _ in self._poll.poll(seconds * 1000))
 
     def _wait(self, seconds: float) -> bool:
         """Block until data arrive (True), another thread wants to send, or time is up."""
