@@ -23,15 +23,12 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+import trustme
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -65,9 +62,10 @@ def main() -> None:
     rates: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        identities = (None, make_identity(folder))
         for _ in range(arguments.rounds):
             for kind, count in counts.items():
-                for associations, identity in product(ASSOCIATIONS, (None, make_identity(folder))):
+                for associations, identity in product(ASSOCIATIONS, identities):
                     # New UIDs each time: a known object is cheaper to receive.
                     files = make_files(folder / "source", kind, count)
                     for receiver in (node, storescp, orthanc):
@@ -108,16 +106,11 @@ def send(port: int, files: list[Path], associations: int, *, tls: bool) -> float
 
 
 def make_identity(folder: Path) -> TlsIdentity:
-    """A key, and a certificate that it signed itself."""
+    """A key, and a certificate of an authority that nobody knows."""
     identity = TlsIdentity(folder / "key.pem", folder / "certificate.pem")
-    if not identity.key.exists():
-        key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-        now = datetime.now(UTC)
-        builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        certificate = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, hashes.SHA256())
-        plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        identity.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
-        identity.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    issued = trustme.CA().issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(identity.key)
+    issued.cert_chain_pems[0].write_to_path(identity.certificate)
     return identity
 
 
