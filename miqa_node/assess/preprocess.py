@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from miqa_node.assess.section import Section
-from miqa_node.imaging.percentiles import percentiles
+from miqa_node.imaging.histogram import percentiles
 
 PERCENTILE_SAMPLE_PX = 256
 """Percentiles use every n-th pixel: about this many along the longer side."""

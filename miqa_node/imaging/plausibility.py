@@ -17,7 +17,7 @@ from miqa_node.domain.codes import Code
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.domain.traits import ImageTraits
-from miqa_node.imaging.percentiles import percentiles
+from miqa_node.imaging.histogram import percentiles
 from miqa_node.imaging.regions import FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
 
 ISSUES: dict[str, Code] = {

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from miqa_node.assess.section import Section
 from miqa_node.domain.image import Radiograph
-from miqa_node.imaging.percentiles import percentiles
+from miqa_node.imaging.histogram import percentiles
 
 Channel = Annotated[float, Field(gt=0)]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.imaging.histogram import histogram
 
 T = TypeVar("T")
 
@@ -117,7 +118,7 @@ class ImageView(Memory):
     @cached_property
     def display_histogram(self) -> NDArray[np.float64]:
         """Counts of the 65,536 presentation values."""
-        return _histogram(self.display, self.mask)
+        return histogram(self.display, self.mask)
 
     @cached_property
     def overview(self) -> NDArray[np.float32]:
@@ -157,16 +158,16 @@ def _statistics(view: ImageView) -> StoredStatistics:
             float(low), float(high), shares[0] / len(values), shares[1] / len(values), float(p1), float(p99)
         )
     offset = int(np.iinfo(stored.dtype).min)
-    histogram = _histogram(_unsigned(stored), view.mask)
-    used = np.flatnonzero(histogram)
-    cumulated = np.cumsum(histogram) / histogram.sum()
+    counts = histogram(_unsigned(stored), view.mask)
+    used = np.flatnonzero(counts)
+    total = counts.sum()
+    cumulated = np.cumsum(counts) / total
     p1, p99 = np.searchsorted(cumulated, (0.01, 0.99))
-    total = histogram.sum()
     return StoredStatistics(
         lowest=float(used[0] + offset),
         highest=float(used[-1] + offset),
-        share_lowest=float(histogram[used[0]] / total),
-        share_highest=float(histogram[used[-1]] / total),
+        share_lowest=float(counts[used[0]] / total),
+        share_highest=float(counts[used[-1]] / total),
         p1=float(p1 + offset),
         p99=float(p99 + offset),
     )
@@ -178,11 +179,6 @@ def _unsigned(stored: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
     if stored.dtype.kind == "i":
         return unsigned ^ unsigned.dtype.type(1 << 8 * stored.dtype.itemsize - 1)
     return unsigned
-
-
-def _histogram(values: NDArray[np.unsignedinteger], mask: NDArray[np.uint8] | None) -> NDArray[np.float64]:
-    bins = 1 << 8 * values.dtype.itemsize
-    return np.asarray(cv2.calcHist([values], [0], mask, [bins], [0, bins]), dtype=np.float64).ravel()
 
 
 def _bounding_box(valid: NDArray[np.bool_] | None, shape: tuple[int, int]) -> tuple[slice, slice]:

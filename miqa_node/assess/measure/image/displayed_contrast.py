@@ -6,12 +6,12 @@ percentiles, so a window that uses only 2 % of the grey scale looks normal to th
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.measure.base import ImageMeasure
 from miqa_node.assess.measure.view import WHITE, ImageView
+from miqa_node.imaging.histogram import histogram
 
 SECTION = "Range and exposure"
 MIDDLE = (0.15, 0.85)
@@ -26,8 +26,7 @@ def middle_shares(view: ImageView) -> NDArray[np.float64]:
     rows, columns = (slice(int(MIDDLE[0] * side), max(1, round(MIDDLE[1] * side))) for side in view.shape)
     middle = np.ascontiguousarray(view.display[rows, columns])
     mask = None if view.mask is None else np.ascontiguousarray(view.mask[rows, columns])
-    bins = int(WHITE) + 1
-    counts = np.asarray(cv2.calcHist([middle], [0], mask, [bins], [0, bins]), dtype=np.float64).ravel()
+    counts = histogram(middle, mask)
     total = counts.sum()
     return counts / total if total else counts[:0]
 

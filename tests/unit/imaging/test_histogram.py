@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.imaging import percentiles as module
-from miqa_node.imaging.percentiles import percentiles
+from miqa_node.imaging import histogram as module
+from miqa_node.imaging.histogram import percentiles
 
 PERCENTS = (0.0, 0.5, 1.0, 33.3, 50.0, 99.0, 99.5, 100.0)
 
