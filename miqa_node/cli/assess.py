@@ -161,6 +161,7 @@ def document(file: Path | str, result: LocalResult, total_s: float, language: st
         "anomaly": _anomaly(assessment.anomaly),
         "predictions": [_prediction(one) for one in assessment.predictions],
         "landmarks": _landmarks(assessment.landmarks),
+        "lung_field": _lung_field(assessment.landmarks),
         "measurements": {
             m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m.name, assessment)
             for m in assessment.measurements
@@ -182,6 +183,16 @@ def _landmarks(landmarks: Landmarks | None) -> dict[str, Any] | None:
     if landmarks is None:
         return None
     return {"side": "image", **{name: list(point) for name, point in landmarks.points.items()}}
+
+
+def _lung_field(landmarks: Landmarks | None) -> dict[str, Any] | None:
+    """The outline of each lung, by side of the image."""
+    if landmarks is None or not landmarks.lungs:
+        return None
+    return {
+        "side": "image",
+        **{side: [list(corner) for corner in corners] for side, corners in landmarks.lungs.items()},
+    }
 
 
 def _more(measurement: str, assessment: Assessment) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydicom.uid import (
 )
 
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.landmarks import Outline
 from miqa_node.report.uids import derive_uid
 
 SLICE_DISTANCE_MM = 5.0
@@ -28,7 +29,7 @@ class ExampleSource:
     """An invented image; with ``slices``, a series of them.
 
     ``describe`` adds what its modality fills in. ``present`` has the findings of its first image, ``marked`` the
-    measurements that flag the series.
+    measurements that flag the series, ``lung`` the outline of the lung at the image's left.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ExampleSource:
     present: tuple[FindingName, ...]
     slices: int = 1
     marked: tuple[str, ...] = ()
+    lung: Outline = ()
 
     def write(self, folder: Path) -> list[Path]:
         """The DICOM files, one a slice."""

@@ -21,6 +21,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.review import Review
@@ -53,6 +54,7 @@ SOURCES = (
         full_radiograph,
         assessed_at=datetime(2026, 1, 2, 12, 0, 1, tzinfo=UTC),
         present=(FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR),
+        lung=((0.1, 0.2), (0.4, 0.2), (0.4, 0.8), (0.1, 0.8)),
     ),
     ExampleSource(
         "bare",
@@ -61,6 +63,7 @@ SOURCES = (
         bare_radiograph,
         assessed_at=datetime(2026, 3, 4, 15, 1, 2, tzinfo=UTC),
         present=(FindingName.FOREIGN_OBJECT,),
+        lung=((0.2, 0.1), (0.5, 0.3), (0.4, 0.9)),
     ),
     ExampleSource(
         "CT",
@@ -152,6 +155,9 @@ def _assessment(source: ExampleSource, path: Path) -> Assessment:
         measurements=(Measurement("noise_sigma", 12.5, "1"), Measurement("edge_width_10_90", 0.5, "mm")),
         score=quality_score(rows),
         model=ModelIdentity(f"model-{source.name}", source.name, "0" * 64),
+        landmarks=Landmarks({}, package=f"points-of-{source.name}-1.0.0", lungs={"left": source.lung})
+        if source.lung
+        else None,
     )
 
 

@@ -108,7 +108,7 @@ def _pneumonia_maps(game: Figures) -> Iterable[str]:
 
 
 def landmarks_section(card: Figures) -> Iterable[str]:
-    """Errors of points, rotation and cut sides."""
+    """Errors of points, rotation and cut sides, and agreement of the lung field."""
     metrics = card["metrics"]
     yield from (f"## {card['name']}-{card['version']}", "", metrics["about"], "")
     parts = {"development set": metrics["development_set"], "held-out patients": metrics["held_out_patients"]}
@@ -131,6 +131,20 @@ def landmarks_section(card: Figures) -> Iterable[str]:
     ]  # fmt: skip
     about = ("simulated cut at the image's", "AUROC", "found", "false alarms", "error of what is cut, % of the width")
     yield from table(about, cuts)
+    yield from _lung_field(metrics["lung_field"])
+
+
+def _lung_field(figures: Figures) -> Iterable[str]:
+    """Agreement of the lung field with others' masks and with outlines by points."""
+    yield from ("", figures["about"], "")
+    parts = {"masks_drawn_by_others": "masks drawn by others", "held_out_patients": "held-out patients",
+             "development_set": "development set"}  # fmt: skip
+    rows = [
+        (f"{words}, {source}", str(one["images"]), *(number(one[name]) for name in ("mean", "median", "p10", "least")))
+        for part, words in parts.items()
+        for source, one in figures[part].items()
+    ]
+    yield from table(("lung field against", "images", "mean", "median", "10th percentile", "least"), rows)
 
 
 def _between(one: Figures, name: str) -> str:

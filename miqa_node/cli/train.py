@@ -315,6 +315,36 @@ def landmarks(
     typer.echo(str(train_landmarks(data, runs, out, whole, closer, version)))
 
 
+@app.command("lung-field")
+def lung_field(
+    data: DataFolder,
+    out: OutFolder,
+    start: Annotated[
+        Path, typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Landmark package to add it to.")
+    ],
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 20,
+    steps: Steps = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.2.0",
+    runs: Annotated[
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="Checkpoint and caches."),
+    ] = Path("training-runs/lung-field"),
+    config: ConfigFile = None,
+) -> None:
+    """Train the lung field on top of a landmark package, whose points stay as they are.
+
+    An interrupted run continues from its checkpoint.
+    """
+    require((*_NEEDED, "sklearn"))
+    quiet_logs(settings_of(config))
+    from miqa_node.training.landmarks.fit import LandmarkSchedule
+    from miqa_node.training.landmarks.lung_train import train_lung_field
+
+    schedule = LandmarkSchedule(minutes=minutes, steps=steps, seed=seed, rate=3e-3)
+    typer.echo(str(train_lung_field(start, data, runs, out, schedule, version)))
+
+
 def _print_comparison(rows: list[dict[str, Any]]) -> None:
     headings = ("Mean AUROC", "Real objects", "Accuracy", "Precision", "Recall", "F1", "ms")
     keys = ("mean_auroc", "real_objects", "accuracy", "precision_at_point", "recall", "f1")

@@ -15,6 +15,8 @@ LANDMARK_WORDS: Mapping[str, str] = {
     "spine_low": "Spine between the domes",
 }
 """Names of the kinds of points."""
+Outline = tuple[tuple[float, float], ...]
+"""Corners (x, y) of a closed polygon, as fractions of the image; the first is not repeated."""
 IMAGE_SIDES = ("left", "right", "top", "bottom")
 _OPPOSITE = {"left": "right", "right": "left"}
 _LETTERS = {"l": "left", "r": "right"}
@@ -26,14 +28,16 @@ class Landmarks:
 
     ``points`` holds (x, y) by name, as fractions of the stored image's width and height from its upper left corner; a
     structure that cannot be seen is absent. A name's ending ``_l`` or ``_r`` is the IMAGE's side. ``cut`` is, by side
-    of the image (``left``, ``right``, ``top``, ``bottom``), the probability that lung is cut off there. ``package`` is
-    ``<name>-<version>`` of the landmark package, ``sha256`` identifies its graphs.
+    of the image (``left``, ``right``, ``top``, ``bottom``), the probability that lung is cut off there. ``lungs`` holds
+    the outline of each lung by side of the image (``left``, ``right``), empty from a package without a lung field.
+    ``package`` is ``<name>-<version>`` of the landmark package, ``sha256`` identifies its graphs.
     """
 
     points: Mapping[str, tuple[float, float]]
     cut: Mapping[str, float] = field(default_factory=dict)
     package: str = ""
     sha256: str = ""
+    lungs: Mapping[str, Outline] = field(default_factory=dict)
 
 
 def patient_side(image_side: str, orientation: tuple[str, ...]) -> str:

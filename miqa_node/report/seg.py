@@ -108,6 +108,9 @@ def describe_segment(
     segment.SegmentationAlgorithmIdentificationSequence = Sequence([_identification(name, version, family)])
     segment.SegmentedPropertyCategoryCodeSequence = code_sequence(subject.category)
     segment.SegmentedPropertyTypeCodeSequence = code_sequence(subject.kind)
+    if subject.side is not None:
+        kind = segment.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = code_sequence(subject.side)
     segment.RecommendedDisplayCIELabValue = cielab(subject.colour)
     segment.TrackingID = subject.name
     segment.TrackingUID = lineage.uid(SR, "tracking", subject.name)

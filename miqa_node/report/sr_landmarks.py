@@ -16,37 +16,62 @@ from miqa_node.report.uids import Lineage
 
 SITES = {
     "apex": Code("86598002", "SCT", "Apex of Lung"),
-    "cpa": Code("39607008", "SCT", "Lung"),
+    "cpa": codes.LUNG,
     "dome": Code("5798000", "SCT", "Diaphragm"),
     "clav": Code("51299004", "SCT", "Clavicle"),
     "lat": Code("113197003", "SCT", "Rib"),
     "spine_clav": Code("421060004", "SCT", "Spine"),
     "spine_low": Code("421060004", "SCT", "Spine"),
 }
-LATERALITY = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
 
 
 def landmark_groups(source: Source, landmarks: Landmarks, lineage: Lineage) -> list[ContentItem]:
-    """One group per visible point; sides are the patient's, coordinates are in the stored image."""
+    """One group per visible point and per lung; sides are the patient's, coordinates are in the stored image."""
     if not source.has_pixels:
         return []
-    return [_group(source, landmarks, name, lineage) for name in landmarks.points]
+    return [
+        *(_point(source, landmarks, name, lineage) for name in landmarks.points),
+        *(_lung(source, landmarks, side, lineage) for side in landmarks.lungs),
+    ]
 
 
-def _group(source: Source, landmarks: Landmarks, name: str, lineage: Lineage) -> ContentItem:
+def _lung(source: Source, landmarks: Landmarks, image_side: str, lineage: Lineage) -> ContentItem:
+    """The outline, closed by its first corner (PS3.3 C.18.6.1.2)."""
+    side = patient_side(image_side, source.patient_orientation)
+    corners = np.array(landmarks.lungs[image_side]) * (source.columns, source.rows)
+    return measurement_group(
+        REGION_GROUP,
+        tracking(f"lung_field:{side}", f"Lung, patient's {side}", lineage),
+        codes.LUNG,
+        _algorithm(landmarks),
+        sites=[finding_site(codes.LUNG, codes.LATERALITY[side])],
+        places=[
+            place(
+                codes.IMAGE_REGION, "POLYLINE", np.vstack([corners, corners[:1]]), source, source.frame_numbers,
+                Relationship.CONTAINS,
+            )
+        ],
+    )  # fmt: skip
+
+
+def _algorithm(landmarks: Landmarks) -> list[ContentItem]:
+    package, _, version = landmarks.package.rpartition("-")
+    sha256 = [f"model sha256 {landmarks.sha256}"] if landmarks.sha256 else []
+    return algorithm(phrase(package or landmarks.package), phrase(version or "unknown"), sha256)
+
+
+def _point(source: Source, landmarks: Landmarks, name: str, lineage: Lineage) -> ContentItem:
     kind, side = landmark_kind(name)
     x, y = landmarks.points[name]
-    laterality = LATERALITY.get(patient_side(side, source.patient_orientation))
-    package, _, version = landmarks.package.rpartition("-")
+    laterality = codes.LATERALITY.get(patient_side(side, source.patient_orientation))
     words = landmark_words(name, source.patient_orientation)
-    sha256 = [f"model sha256 {landmarks.sha256}"] if landmarks.sha256 else []
     # SCOORD of a point: 0.0 at the upper left corner of the first pixel (PS3.3 C.18.6.1.2).
     point = np.array([[x * source.columns, y * source.rows]])
     return measurement_group(
         REGION_GROUP,
         tracking(f"landmark:{name}", words, lineage),
         codes.LANDMARKS[kind].code,
-        algorithm(phrase(package or landmarks.package), phrase(version or "unknown"), sha256),
+        _algorithm(landmarks),
         sites=[finding_site(SITES[kind], laterality)],
         places=[place(codes.IMAGE_REGION, "POINT", point, source, source.frame_numbers, Relationship.CONTAINS)],
     )

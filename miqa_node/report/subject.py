@@ -8,6 +8,7 @@ from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding
+from miqa_node.domain.landmarks import Landmarks, patient_side
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.report import codes
 from miqa_node.report.finding_codes import segment_codes
@@ -25,6 +26,8 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "metal_share": (54.0, 78.0, 62.0),
     "truncation": (55.0, 75.0, -45.0),
     "mr_wrap": (55.0, 75.0, -45.0),
+    "lung_left": (75.0, -10.0, -35.0),
+    "lung_right": (75.0, -45.0, 40.0),
 }
 FOREIGN_FINDING = (65.0, 50.0, 40.0)
 """Colour of a finding that is in no taxonomy."""
@@ -48,6 +51,8 @@ class SegmentSubject:
     """The meaning of its colour on a picture."""
     algorithm: tuple[str, str] | None = None
     """Name and version of its package, if other than the quality package."""
+    side: Code | None = None
+    """The side of the patient of a structure that there are two of."""
 
 
 def of_finding(finding: Finding) -> SegmentSubject:
@@ -87,6 +92,17 @@ def subject_of_measurement(name: str, assessment: Assessment) -> SegmentSubject:
     measurement = assessment.measurement(name)
     assert measurement is not None, "masks exist only of what was measured"  # noqa: S101
     return of_measurement(measurement)
+
+
+def of_lung(image_side: str, landmarks: Landmarks, orientation: tuple[str, ...]) -> SegmentSubject:
+    """The lung at a side of the image, named by the side of the patient."""
+    side = patient_side(image_side, orientation)
+    package, _, version = landmarks.package.rpartition("-")
+    return SegmentSubject(
+        f"lung_field:{side}", codes.ANATOMICAL_STRUCTURE, codes.LUNG, COLOURS[f"lung_{side}"],
+        "Visible lung, without the parts behind heart and diaphragm", f"Lung, patient's {side}",
+        algorithm=(package or landmarks.package, version or "unknown"), side=codes.LATERALITY[side],
+    )  # fmt: skip
 
 
 MARKS: dict[str, tuple[Code, Code, str]] = {

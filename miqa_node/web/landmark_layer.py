@@ -1,4 +1,4 @@
-"""Draws anatomical points for the pages: a dot and a short name at each, and the measured lines."""
+"""Draws anatomy for the pages: a dot and a short name at each point, the measured lines, the outlines of the lungs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ def landmark_layer(landmarks: Landmarks, shape: tuple[int, int], orientation: tu
     rows, columns = (max(1, round(side * scale)) for side in shape)
     layer = np.zeros((rows, columns), np.uint8)
     at = {name: (round(x * columns), round(y * rows)) for name, (x, y) in landmarks.points.items()}
+    for outline in landmarks.lungs.values():
+        corners = np.rint(np.array(outline) * (columns, rows)).astype(np.int32)
+        cv2.polylines(layer, [corners], isClosed=True, color=WEAK, thickness=1, lineType=cv2.LINE_AA)
     for one, other in LINES:
         if one in at and other in at:
             cv2.line(layer, at[one], at[other], WEAK, 1, cv2.LINE_AA)

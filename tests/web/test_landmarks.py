@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from fastapi.testclient import TestClient
@@ -27,6 +29,13 @@ def test_the_page_offers_the_points_as_a_layer(stage: Stage, client: TestClient)
     for x, y in STRAIGHT.values():
         assert layer[round(y * layer.shape[0]), round(x * layer.shape[1])] == 255
     assert (layer == 0).mean() > 0.95, "it hides nothing"
+
+
+def test_the_layer_has_the_outlines_of_the_lungs() -> None:
+    corners = {"left": ((0.2, 0.2), (0.4, 0.2), (0.4, 0.8), (0.2, 0.8))}
+    with_lungs = landmark_layer(replace(LANDMARKS, lungs=corners), (500, 400), ("L", "F"))
+    assert with_lungs[round(0.5 * 1024), round(0.2 * 819)] > 0
+    assert landmark_layer(LANDMARKS, (500, 400), ("L", "F"))[round(0.5 * 1024), round(0.2 * 819)] == 0
 
 
 def test_an_image_without_points_offers_none(stage: Stage, client: TestClient) -> None:

@@ -26,6 +26,8 @@ from miqa_node.assess.landmarks.positioning import rotation_percent
 INPUT = "image"
 WHOLE_OUTPUTS = ("points", "visible", "error", "cut", "margin", "ribs", "rotation", "grade", "mark", "mirrored")
 """Outputs of the whole-image graph: points, their visibility and expected errors, then outputs without a place."""
+LUNGS = "lungs"
+"""Output of the whole-image graph in packages that find the lung field."""
 CLOSE_UP_OUTPUTS = ("points", "visible", "error", "rotation", "grade")
 ROTATION_BY_GRADE = (0.06, 0.19, 0.26)
 """Mean rotation, as a share, of patients whom readers called straight; its increase for patients called at least
@@ -45,6 +47,8 @@ class LandmarkEstimate:
     cut off at a side; ``margin`` (4,) distance of the lungs to that side, negative outside; ``ribs`` above the dome at
     image left; ``rotation`` a share, -1 to 1; ``grade`` (4,: rotation at least slight, at least marked, inspiration at
     least slightly, at least markedly poor), ``mark`` (2,: scapulae, chin) and ``mirrored`` are probabilities.
+    ``lungs`` (2, cells, cells) is the probability of lung in each cell of the image, of the lung at the image's left
+    and of the one at its right; None from a package without a lung field.
     """
 
     points: NDArray[np.float64]
@@ -57,6 +61,7 @@ class LandmarkEstimate:
     grade: NDArray[np.float64]
     mark: NDArray[np.float64]
     mirrored: float
+    lungs: NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, outputs: Outputs) -> Self:
@@ -65,6 +70,7 @@ class LandmarkEstimate:
             points=outputs["points"], visible=outputs["visible"], error=outputs["error"], cut=outputs["cut"],
             margin=outputs["margin"], ribs=float(outputs["ribs"][0]), rotation=float(outputs["rotation"][0]),
             grade=outputs["grade"], mark=outputs["mark"], mirrored=float(outputs["mirrored"][0]),
+            lungs=outputs.get(LUNGS),
         )  # fmt: skip
 
 
@@ -117,7 +123,7 @@ def mirror(estimate: LandmarkEstimate) -> LandmarkEstimate:
     return replace(
         estimate, points=points, visible=estimate.visible[MIRRORED], error=estimate.error[MIRRORED],
         cut=estimate.cut[MIRRORED_SIDES], margin=estimate.margin[MIRRORED_SIDES], rotation=-estimate.rotation,
-        mirrored=1.0 - estimate.mirrored,
+        mirrored=1.0 - estimate.mirrored, lungs=None if estimate.lungs is None else estimate.lungs[::-1, :, ::-1],
     )  # fmt: skip
 
 
@@ -133,4 +139,5 @@ def mean(one: LandmarkEstimate, other: LandmarkEstimate) -> LandmarkEstimate:
     rotation = 0.5 * (one.rotation + other.rotation)
     usual = float(np.dot(ROTATION_BY_GRADE, (1.0, means["grade"][0], means["grade"][1])))
     size = max(abs(rotation), usual)
-    return LandmarkEstimate(**means, ribs=one.ribs, rotation=math.copysign(min(size, 1.0), rotation))
+    lungs = None if one.lungs is None or other.lungs is None else 0.5 * (one.lungs + other.lungs)
+    return LandmarkEstimate(**means, ribs=one.ribs, rotation=math.copysign(min(size, 1.0), rotation), lungs=lungs)

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from miqa_node.assess.landmarks.estimate import LandmarkEstimate
+from miqa_node.assess.landmarks.lung_field import lung_field_percent
 from miqa_node.assess.landmarks.measurands import (
     CUT_SIDES,
+    LUNG_FIELD_PERCENT,
     LUNG_HEIGHT_RATIO,
     LUNG_MARGIN,
     LUNG_MARGINS,
@@ -21,7 +23,7 @@ from miqa_node.assess.landmarks.points import NUMBER, POINTS, SIDES
 from miqa_node.assess.landmarks.positioning import dome_height, tilt_deg
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.landmarks import patient_side
+from miqa_node.domain.landmarks import Outline, patient_side
 from miqa_node.taxonomy.lookup import reason_code
 
 GRADES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -56,6 +58,11 @@ def measurements_of(
         *(Measurement(side.name, margin, unit) for side, margin in zip(LUNG_MARGINS, margins, strict=True)),
     )
     return tuple(one for one in every if math.isfinite(one.value))
+
+
+def field_of(lungs: Mapping[str, Outline]) -> tuple[Measurement, ...]:
+    """The size of the lung field; nothing without one."""
+    return (Measurement(LUNG_FIELD_PERCENT.name, round(lung_field_percent(lungs), 2), "%"),) if lungs else ()
 
 
 def margins_mm(

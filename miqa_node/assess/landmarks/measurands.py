@@ -98,6 +98,17 @@ def _margin_at(side: str, rank: int) -> Measurand:
     )
 
 
+LUNG_FIELD_PERCENT = Measurand(
+    name="lung_field_percent",
+    unit="%",
+    label="Visible lung, share of the image",
+    code="LUNG_FIELD",
+    summary="Share of the image's area that shows lung; low where the field was opened too far or little lung is seen.",
+    definition="Area inside the outlines of both lungs over the area of the image, without the parts of the lungs "
+    "behind heart and diaphragm. Of well collimated adults about a third.",
+    section=SECTION,
+    rank=360,
+)
 LUNG_MARGIN_LEFT, LUNG_MARGIN_RIGHT = _margin_at("left", 351), _margin_at("right", 352)
 LUNG_MARGIN_TOP, LUNG_MARGIN_BOTTOM = _margin_at("top", 353), _margin_at("bottom", 354)
 LUNG_MARGINS = (LUNG_MARGIN_LEFT, LUNG_MARGIN_RIGHT, LUNG_MARGIN_TOP, LUNG_MARGIN_BOTTOM)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,13 +18,15 @@ from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, LandmarkCard
 from miqa_node.assess.landmarks.estimate import (
     CLOSE_UP_OUTPUTS,
     INPUT,
+    LUNGS,
     WHOLE_OUTPUTS,
     LandmarkEstimate,
     LandmarkReader,
     Outputs,
     Run,
 )
-from miqa_node.assess.landmarks.findings import findings_of, measurements_of, visible_points
+from miqa_node.assess.landmarks.findings import field_of, findings_of, measurements_of, visible_points
+from miqa_node.assess.landmarks.lung_field import lung_outlines
 from miqa_node.assess.landmarks.points import SIDES
 from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.session import GraphSession
@@ -35,6 +38,9 @@ from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
 from miqa_node.taxonomy.lookup import quality_score
+
+GOLDEN_CELLS = 8
+"""Blocks of the lung field along each side of the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +77,14 @@ class LandmarkSidecar:
         thresholds = {one.name: one.threshold for one in self.card.findings}
         added = findings_of(*image, header.patient_orientation, thresholds)
         findings = (*assessment.findings, *added)
+        lungs = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
         cut = {side: round(float(chance), 4) for side, chance in zip(SIDES, estimate.cut, strict=True)}
         assessment = replace(
             assessment,
             findings=findings,
-            measurements=(*assessment.measurements, *measurements_of(*image)),
+            measurements=(*assessment.measurements, *measurements_of(*image), *field_of(lungs)),
             score=None if assessment.score is None else quality_score(findings),
-            landmarks=Landmarks(points, cut, self.name, self.sha256),
+            landmarks=Landmarks(points, cut, self.name, self.sha256, lungs),
         )
         return replace(context.judgement, assessment=assessment)
 
@@ -104,7 +111,8 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
             raise ModelPackageError(f"{folder.name}: {graph} has no output {' or '.join(missing)}.")
         if INPUT not in session.inputs:
             raise ModelPackageError(f"{folder.name}: {graph} has no input {INPUT}.")
-        runs.append(runner(session, outputs))
+        more = (LUNGS,) if LUNGS in session.outputs else ()
+        runs.append(runner(session, (*outputs, *more)))
         sessions.append(session)
     reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up)
     with ExitStack() as stack:
@@ -128,8 +136,17 @@ def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
 
 
 def golden_values(estimate: LandmarkEstimate) -> list[float]:
-    """The values that goldens compare: points, probabilities, margins and rotation, in a fixed order."""
-    parts = (estimate.points, estimate.visible, estimate.cut, estimate.margin, [estimate.rotation], estimate.grade)
+    """The values that goldens compare: points, probabilities, margins and rotation, in a fixed order.
+
+    Then the lung field, if the package finds one, as means of blocks of its cells.
+    """
+    rotation = np.array([estimate.rotation])
+    parts = [estimate.points, estimate.visible, estimate.cut, estimate.margin, rotation, estimate.grade]
+    if estimate.lungs is not None:
+        blocks = (
+            cv2.resize(lung, (GOLDEN_CELLS, GOLDEN_CELLS), interpolation=cv2.INTER_AREA) for lung in estimate.lungs
+        )
+        parts.extend(blocks)
     return [round(float(v), 5) for part in parts for v in np.ravel(part)]
 
 

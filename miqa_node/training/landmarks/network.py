@@ -70,7 +70,7 @@ class LandmarkNet(nn.Module):
             parameter.requires_grad = False
         wide = widths.decoder
         self.lateral = nn.ModuleList(_unit(channels, wide, 1) for channels in _TAPS.values())
-        self.mix = nn.ModuleList(_separable(wide) for _ in _TAPS)
+        self.mix = nn.ModuleList(separable(wide) for _ in _TAPS)
         self.heat = nn.Conv2d(wide, len(task.points), 1)
         self.shrink = _unit(_TAPS[_LAST_BLOCK], _SHRUNK, 1)
         cells = (task.side_px // 32) ** 2
@@ -136,6 +136,7 @@ def _unit(inputs: int, outputs: int, size: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _separable(width: int) -> nn.Sequential:
+def separable(width: int) -> nn.Sequential:
+    """Each channel filtered by itself in 5 × 5, then all mixed; rows, columns and channels stay."""
     each = nn.Conv2d(width, width, 5, padding=2, groups=width, bias=False)
     return nn.Sequential(each, nn.BatchNorm2d(width), *_unit(width, width, 1))

@@ -59,19 +59,19 @@ LIMITS = (
 
 def write_package(
     whole: Path, closer: Path, folder: Path, records: Sequence[DatasetRecord], training: Mapping[str, Any],
-    metrics: Mapping[str, Any], version: str,
+    metrics: Mapping[str, Any], version: str, limits: Sequence[str] = LIMITS,
 ) -> Path:  # fmt: skip
     """Write the whole folder, with copies of the graph files that have the card in their metadata."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(whole, folder / GRAPH_NAME)
     shutil.copyfile(closer, folder / CLOSE_UP_GRAPH)
     names = write_goldens(folder / "golden", reader_of(whole, closer))
-    return seal(folder, _card(records, training, metrics, version, names))
+    return seal(folder, _card(records, training, metrics, version, names, limits))
 
 
 def _card(
     records: Sequence[DatasetRecord], training: Mapping[str, Any], metrics: Mapping[str, Any], version: str,
-    goldens: Sequence[str],
+    goldens: Sequence[str], limits: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "task": "landmarks",
@@ -79,7 +79,7 @@ def _card(
         "version": version,
         "intended_use": INTENDED_USE,
         "not_for": list(NOT_FOR),
-        "limits": list(LIMITS),
+        "limits": list(limits),
         "applicability": {
             **CHEST_RADIOGRAPHS,
             "pixel_pitch_mm": {"min": 0.05, "max": 1.2},

@@ -30,7 +30,8 @@ CUT_BELOW, WHOLE_ABOVE = -0.003, 0.012
 class LandmarkSample:
     """A varied image (rows, columns), values 0 to 1, and its targets; NaN if unknown.
 
-    ``points`` (12, 2), ``visible`` (12,), ``cut`` (4,), ``margin`` (4,), ``rotation`` a share, ``ribs``, ``mirrored``.
+    ``points`` (12, 2), ``visible`` (12,), ``cut`` (4,), ``margin`` (4,), ``rotation`` a share, ``ribs``, ``mirrored``;
+    ``lungs`` (2, rows, columns) of 0 to 1, the lung fields at the image's left and right, None without such masks.
     """
 
     image: Image
@@ -41,22 +42,21 @@ class LandmarkSample:
     rotation: float
     ribs: float
     mirrored: bool
+    lungs: Image | None = None
 
 
 def vary_sample(
     annotation: LandmarkAnnotation, pixels: NDArray[np.uint8], rng: np.random.Generator,
-    *, side_px: int = CANVAS_PX, cut_share: float = CUT_SHARE,
+    *, side_px: int = CANVAS_PX, cut_share: float = CUT_SHARE, lungs: NDArray[np.uint8] | None = None,
 ) -> LandmarkSample:  # fmt: skip
     """Another presentation of the image, of ``side_px`` × ``side_px`` pixels.
 
-    ``cut_share`` of the images get a border that runs through or close to the lungs.
+    ``cut_share`` of the images get a border that runs through or close to the lungs. ``lungs`` (2, rows, columns) are
+    masks over the whole image, which move with it.
     """
     mirrored = bool(rng.uniform() < MIRROR_SHARE)
     motion = _motion(annotation.points, rng, mirrored=mirrored, cut_share=cut_share)
-    rows, columns = pixels.shape
-    to_canvas = np.diag([side_px, side_px, 1.0]) @ motion @ np.diag([1 / columns, 1 / rows, 1.0])
-    halves = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
-    matrix = np.linalg.inv(halves) @ to_canvas @ halves
+    matrix = _pixels_to_canvas(pixels.shape, motion, side_px)
     edge = float(rng.choice((0.0, 0.0, rng.uniform(0, 255))))
     border = cv2.BORDER_REPLICATE if rng.uniform() < 0.2 else cv2.BORDER_CONSTANT
     smaller = abs(np.linalg.det(matrix[:2, :2])) < 0.5
@@ -65,9 +65,21 @@ def vary_sample(
     image = warped.astype(np.float32) / np.float32(255)
     points = annotation.points @ motion[:2, :2].T + motion[:2, 2]
     sample = _sample(annotation, image, points[MIRRORED] if mirrored else points, motion, mirrored=mirrored)
+    if lungs is not None:
+        to_canvas = _pixels_to_canvas(lungs.shape[1:], motion, side_px)[:2]
+        moved = [cv2.warpAffine(lung.astype(np.float32), to_canvas, (side_px, side_px)) for lung in lungs]
+        sample = replace(sample, lungs=np.stack(moved[::-1] if mirrored else moved))
     if rng.uniform() < SHUTTER_SHARE:
         sample = _shuttered(sample, rng)
     return replace(sample, image=_presented(sample.image, rng))
+
+
+def _pixels_to_canvas(shape: tuple[int, ...], motion: NDArray[np.float64], side_px: int) -> NDArray[np.float64]:
+    """From the pixels of an image of (rows, columns) to those of the canvas (3, 3), by a map of fractions."""
+    rows, columns = shape
+    to_canvas = np.diag([side_px, side_px, 1.0]) @ motion @ np.diag([1 / columns, 1 / rows, 1.0])
+    halves = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
+    return np.asarray(np.linalg.inv(halves) @ to_canvas @ halves, np.float64)
 
 
 def _motion(
@@ -140,13 +152,16 @@ def _shuttered(sample: LandmarkSample, rng: np.random.Generator) -> LandmarkSamp
     level = 0.0 if rng.uniform() < 0.8 else float(rng.uniform(0.0, 1.0))
     left, right, top, bottom = (round(b * n) for b, n in zip(blades, (columns, columns, rows, rows), strict=True))
     image[:, :left], image[:, columns - right :], image[:top], image[rows - bottom :] = level, level, level, level
+    lungs = None if sample.lungs is None else sample.lungs.copy()
+    if lungs is not None:
+        lungs[:, :, :left], lungs[:, :, columns - right :], lungs[:, :top], lungs[:, rows - bottom :] = 0, 0, 0, 0
     cut = np.where(blades > 0, _cut_of(margin), sample.cut)
     cut = np.where(sample.cut == 1.0, 1.0, cut)
     x, y = sample.points[:, 0], sample.points[:, 1]
     open_ = (x > blades[0]) & (x < 1 - blades[1]) & (y > blades[2]) & (y < 1 - blades[3])
     visible = sample.visible * open_
     points = np.where(visible[:, None] > 0, sample.points, np.nan)
-    return replace(sample, image=image, points=points, visible=visible, cut=cut, margin=margin)
+    return replace(sample, image=image, points=points, visible=visible, cut=cut, margin=margin, lungs=lungs)
 
 
 def _presented(image: Image, rng: np.random.Generator) -> Image:

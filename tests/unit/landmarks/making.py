@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from miqa_node.assess.card import METADATA_KEY
 from miqa_node.assess.landmarks.card import LandmarkCard
-from miqa_node.assess.landmarks.estimate import INPUT, LandmarkEstimate
+from miqa_node.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, POINTS
 from tests.unit.assess.making import sha256
 
@@ -32,6 +32,20 @@ def points_of(**changes: tuple[float, float]) -> np.ndarray:
     return np.array([{**STRAIGHT, **changes}[name] for name in POINTS], np.float64)
 
 
+LUNG_BOXES = {"left": (0.125, 0.25, 0.4375, 0.75), "right": (0.5625, 0.25, 0.875, 0.6875)}
+"""Two rectangular lungs by side of the image: (x0, y0, x1, y1) as fractions."""
+
+
+def lungs_of(boxes: Mapping[str, tuple[float, float, float, float]] = LUNG_BOXES, cells: int = 64) -> np.ndarray:
+    """The probabilities (2, cells, cells) of a network that is certain of these lungs."""
+    chance = np.zeros((2, cells, cells))
+    for number, side in enumerate(("left", "right")):
+        if side in boxes:
+            x0, y0, x1, y1 = (round(share * cells) for share in boxes[side])
+            chance[number, y0:y1, x0:x1] = 1.0
+    return chance
+
+
 def estimate_of(**changes: Any) -> LandmarkEstimate:
     """What the networks would say of STRAIGHT."""
     fields: dict[str, Any] = {
@@ -46,7 +60,8 @@ def whole_outputs(estimate: LandmarkEstimate) -> dict[str, np.ndarray]:
     """The outputs of the whole image's graph."""
     names = ("points", "visible", "error", "cut", "margin", "grade", "mark")
     values = {name: getattr(estimate, name) for name in names}
-    return values | {name: np.array([getattr(estimate, name)]) for name in ("ribs", "rotation", "mirrored")}
+    lungs = {} if estimate.lungs is None else {LUNGS: estimate.lungs}
+    return values | {name: np.array([getattr(estimate, name)]) for name in ("ribs", "rotation", "mirrored")} | lungs
 
 
 def close_up_outputs(estimate: LandmarkEstimate) -> dict[str, np.ndarray]:
@@ -132,7 +147,7 @@ def _golden(folder: Path, card: Mapping[str, Any]) -> list[float]:
         return runner(session, [one for one in outputs if one in session.outputs])
 
     read = LandmarkCard.model_validate({**card, "files": {}})
-    whole, closer = run("model.onnx", WHOLE_OUTPUTS), run("close_up.onnx", CLOSE_UP_OUTPUTS)
+    whole, closer = run("model.onnx", (*WHOLE_OUTPUTS, LUNGS)), run("close_up.onnx", CLOSE_UP_OUTPUTS)
     try:
         reader = LandmarkReader(whole, closer, read.picture, read.close_up)
         return golden_values(reader(golden_radiograph("tiny", (folder / "golden/0.png").read_bytes()).display))

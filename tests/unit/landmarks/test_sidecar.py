@@ -23,7 +23,7 @@ from miqa_node.store.documents import dump_assessment, load_assessment
 from miqa_node.taxonomy.lookup import quality_score
 from tests.unit.assess.making import RADIOGRAPH, chest_header, sha256
 from tests.unit.classify.test_sidecars import DIGEST, Quality
-from tests.unit.landmarks.making import STRAIGHT, estimate_of, write_landmarks
+from tests.unit.landmarks.making import STRAIGHT, estimate_of, lungs_of, write_landmarks
 
 MEASURED = [
     "rotation_percent", "ribs_above_dome", "lung_height_ratio", "tilt_deg", "cut_sides", "lung_margin",
@@ -59,6 +59,45 @@ def test_points_measurements_and_findings_are_added_to_the_assessment(tmp_path: 
     assert not [f.name for f in assessment.findings if f.present]
     assert {"lung_cut_left", "patient_rotated"} <= {f.name for f in assessment.findings}
     assert load_assessment(json.loads(json.dumps(dump_assessment(assessment)))) == assessment, "it is stored whole"
+
+
+def test_a_package_that_finds_the_lung_field_outlines_both_lungs(tmp_path: Path) -> None:
+    # The mean over the image and its mirror image: the tiny graphs say the same of both, so lungs must be symmetric.
+    boxes = {"left": (0.125, 0.25, 0.4375, 0.75), "right": (0.5625, 0.25, 0.875, 0.75)}
+    write_landmarks(tmp_path / "models/landmarks-1.0.0", estimate_of(lungs=lungs_of(boxes)))
+    assessment = judged(settings_of(tmp_path))
+    assert assessment.landmarks is not None
+    for side, box in boxes.items():
+        corners = np.array(assessment.landmarks.lungs[side])
+        assert [*corners.min(0), *corners.max(0)] == pytest.approx(box, abs=0.01)
+    share = assessment.measurement("lung_field_percent")
+    assert share is not None
+    assert share.value == pytest.approx(2 * 100 * 0.3125 * 0.5, rel=0.03)
+    assert load_assessment(json.loads(json.dumps(dump_assessment(assessment)))) == assessment, "it is stored whole"
+
+
+def test_an_older_package_has_no_lung_field(tmp_path: Path) -> None:
+    write_landmarks(tmp_path / "models/landmarks-1.0.0")
+    assessment = judged(settings_of(tmp_path))
+    assert assessment.landmarks is not None
+    assert not assessment.landmarks.lungs
+    assert assessment.measurement("lung_field_percent") is None
+    older = dump_assessment(assessment)
+    del older["landmarks"]["lungs"]  # as stored before there was one
+    assert load_assessment(json.loads(json.dumps(older))) == assessment
+
+
+def test_a_package_whose_lung_field_differs_here_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "models/landmarks-1.0.0"
+    card = write_landmarks(folder, estimate_of(lungs=lungs_of()))
+    golden = folder / "golden/0.json"
+    values = json.loads(golden.read_text("utf-8"))["values"]
+    values[-1] += 0.5
+    golden.write_text(json.dumps({"values": values}), encoding="utf-8")
+    card["files"]["golden/0.json"] = sha256(golden)
+    (folder / "card.yaml").write_text(yaml.safe_dump(card), encoding="utf-8")
+    with pytest.raises(ModelPackageError, match="differ"):
+        open_sidecar(folder, Accelerator.CPU, settings_of(tmp_path).assess)
 
 
 def test_a_cut_lung_asks_for_a_look_and_lowers_the_score(tmp_path: Path) -> None:

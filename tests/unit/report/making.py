@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +28,7 @@ from miqa_node.domain.instance import (
     SopInstanceUid,
     StudyInstanceUid,
 )
+from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.output import default_kinds, output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.imaging.frame import decode_frame
@@ -120,6 +122,7 @@ def flagged(
     kinds: Collection[ResultKind] = default_kinds(),
     pixels: Radiograph | None = None,
     blurred: tuple[float, float] = (0.65, 0.25),
+    landmarks: Landmarks | None = None,
 ) -> tuple[MadeObject, ...]:
     """The objects of an image with three defects, two of them with a place, an object at (0.3, 0.7) and ``blurred``.
 
@@ -133,7 +136,7 @@ def flagged(
         ReportedImage(
             source, SaliencyMaps(maps), decode=lambda: cast("Radiograph", pixels), enhance=lambda _pixels: copy
         ),
-        assessment(*names),
+        replace(assessment(*names), landmarks=landmarks),
         verdict,
         kinds=kinds,
     )
@@ -141,7 +144,10 @@ def flagged(
 
 def everything(source: Path) -> tuple[MadeObject, ...]:
     """Every kind of object that the pipeline can make of the image."""
-    return flagged(source, [kind for kind in output_kinds() if kind != ResultKind("REJECTION")], radiograph(source))
+    kinds = [kind for kind in output_kinds() if kind != ResultKind("REJECTION")]
+    corners = ((0.1, 0.2), (0.4, 0.2), (0.4, 0.8), (0.1, 0.8))
+    landmarks = Landmarks({}, package="landmarks-1.0.0", sha256="ef" * 32, lungs={"left": corners})
+    return flagged(source, kinds, radiograph(source), landmarks=landmarks)
 
 
 def read(made: MadeObject) -> FileDataset:

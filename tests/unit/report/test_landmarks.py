@@ -13,11 +13,12 @@ import pytest
 from highdicom.sr import GraphicTypeValues, srread
 
 from miqa_node.domain.assessment import Assessment, Measurement
+from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.landmarks import Landmarks
+from miqa_node.domain.landmarks import Landmarks, Outline
 from miqa_node.domain.policy import Verdict
 from miqa_node.report import MadeObject, ReportedImage, make_objects
-from tests.unit.landmarks.making import STRAIGHT
+from tests.unit.landmarks.making import LUNG_BOXES, STRAIGHT
 from tests.unit.report import making
 
 MEASURED = (
@@ -30,13 +31,28 @@ MEASURED = (
 )
 
 
-def assessed(points: dict[str, tuple[float, float]]) -> Assessment:
-    landmarks = Landmarks(points, {}, "landmarks-1.0.0", "ef" * 32)
+LUNGS: dict[str, Outline] = {
+    side: ((x0, y0), (x1, y0), (x1, y1), (x0, y1)) for side, (x0, y0, x1, y1) in LUNG_BOXES.items()
+}
+
+
+def assessed(points: dict[str, tuple[float, float]], lungs: dict[str, Outline] | None = None) -> Assessment:
+    landmarks = Landmarks(points, {}, "landmarks-1.0.0", "ef" * 32, lungs or {})
     return replace(making.assessment(measurements=MEASURED), landmarks=landmarks)
 
 
-def report(source: Path, points: dict[str, tuple[float, float]]) -> MadeObject:
-    [made] = make_objects(ReportedImage(source, SaliencyMaps()), assessed(points), making.disposition(Verdict.ACCEPT))
+def report(source: Path, points: dict[str, tuple[float, float]], lungs: dict[str, Outline] | None = None) -> MadeObject:
+    [made] = make_objects(
+        ReportedImage(source, SaliencyMaps()), assessed(points, lungs), making.disposition(Verdict.ACCEPT)
+    )
+    return made
+
+
+def lung_seg(source: Path, lungs: dict[str, Outline]) -> MadeObject:
+    [made] = make_objects(
+        ReportedImage(source, SaliencyMaps()), assessed(STRAIGHT, lungs), making.disposition(Verdict.ACCEPT), None,
+        {ResultKind("SEG_LUNGS")},
+    )  # fmt: skip
     return made
 
 
@@ -77,6 +93,55 @@ def test_an_image_that_is_stored_the_other_way_round_has_the_other_side(tmp_path
     content = content_of(report(turned, {"apex_l": (0.3, 0.2)}))
     [group] = content.get_planar_roi_measurement_groups(graphic_type=GraphicTypeValues.POINT)
     assert group.tracking_identifier == "Apex of the lung, patient's left"
+
+
+def test_each_lung_is_a_closed_outline_named_by_the_side_of_the_patient(source: Path) -> None:
+    groups = content_of(report(source, {}, LUNGS)).get_planar_roi_measurement_groups(
+        graphic_type=GraphicTypeValues.POLYLINE
+    )
+    named = {group.tracking_identifier: group for group in groups}
+    right = named["Lung, patient's right"]  # at the image's left: Patient Orientation of the source is L\\F
+    corners = np.array(LUNGS["left"]) * (160, 200)
+    assert np.allclose(right.roi.value, [*corners, corners[0]])
+    assert (right.finding_type.value, right.finding_type.scheme_designator) == ("39607008", "SCT")
+    [site] = right.finding_sites
+    assert [item.ConceptCodeSequence[0].CodeValue for item in site.ContentSequence] == ["24028007"]
+    assert len(groups) == 2
+
+
+def test_the_segmentation_of_the_lungs_covers_what_is_inside_their_outlines(source: Path) -> None:
+    seg = making.read(lung_seg(source, LUNGS))
+    assert (seg.SeriesDescription, seg.SeriesNumber, seg.ContentLabel) == ("Lung fields", 9913, "LUNG_FIELDS")
+    masks = seg.pixel_array.astype(bool)
+    assert masks.shape == (2, 200, 160)
+    for mask, (x0, y0, x1, y1) in zip(masks, LUNG_BOXES.values(), strict=True):
+        drawn = np.zeros((200, 160), np.bool_)
+        drawn[round(200 * y0) : round(200 * y1), round(160 * x0) : round(160 * x1)] = True
+        assert (mask != drawn).mean() < 0.01, "to half a pixel"
+    kinds = [segment.SegmentedPropertyTypeCodeSequence[0] for segment in seg.SegmentSequence]
+    assert [kind.CodeValue for kind in kinds] == ["39607008", "39607008"]
+    sides = [kind.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning for kind in kinds]
+    assert sides == ["Right", "Left"]
+    assert [segment.SegmentAlgorithmName for segment in seg.SegmentSequence] == ["landmarks", "landmarks"]
+    report_groups = content_of(report(source, {}, LUNGS)).get_planar_roi_measurement_groups()
+    assert {segment.TrackingUID for segment in seg.SegmentSequence} == {group.tracking_uid for group in report_groups}
+
+
+def test_without_a_lung_field_there_is_no_such_segmentation(source: Path) -> None:
+    made = make_objects(
+        ReportedImage(source, SaliencyMaps()), assessed(STRAIGHT), making.disposition(Verdict.ACCEPT), None,
+        {ResultKind("SEG_LUNGS")},
+    )  # fmt: skip
+    assert not made
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", ["SR", "SEG_LUNGS"])
+def test_objects_with_lungs_are_valid(source: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "object.dcm"
+    path.write_bytes((report(source, STRAIGHT, LUNGS) if kind == "SR" else lung_seg(source, LUNGS)).data)
+    run = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    assert "Error" not in run.stderr + run.stdout
 
 
 def test_measurements_of_the_points_have_codes_and_units(source: Path) -> None:
