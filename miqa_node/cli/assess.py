@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -162,6 +162,7 @@ def document(file: Path | str, result: LocalResult, total_s: float, language: st
         "predictions": [_prediction(one) for one in assessment.predictions],
         "landmarks": _landmarks(assessment.landmarks),
         "lung_field": _lung_field(assessment.landmarks),
+        "side_markers": _side_markers(assessment.landmarks),
         "measurements": {
             m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m.name, assessment)
             for m in assessment.measurements
@@ -193,6 +194,11 @@ def _lung_field(landmarks: Landmarks | None) -> dict[str, Any] | None:
         "side": "image",
         **{side: [list(corner) for corner in corners] for side, corners in landmarks.lungs.items()},
     }
+
+
+def _side_markers(landmarks: Landmarks | None) -> list[dict[str, Any]]:
+    """The letters that name a side, the most certain first."""
+    return [] if landmarks is None else [{**asdict(marker), "side": marker.side} for marker in landmarks.markers]
 
 
 def _more(measurement: str, assessment: Assessment) -> dict[str, Any]:

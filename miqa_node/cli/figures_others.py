@@ -132,6 +132,22 @@ def landmarks_section(card: Figures) -> Iterable[str]:
     about = ("simulated cut at the image's", "AUROC", "found", "false alarms", "error of what is cut, % of the width")
     yield from table(about, cuts)
     yield from _lung_field(metrics["lung_field"])
+    yield from _side_markers(metrics["side_markers"])
+
+
+def _side_markers(figures: Figures) -> Iterable[str]:
+    """How often letters are read, flagged where they are right, and flagged in mirror images."""
+    yield from ("", figures["about"], "")
+    rows = [
+        (f"{words}, {source}", str(one["images"]),
+         *(percent(one[name]) for name in ("read", "wrongly_flagged", "mirrored_flagged", "misplaced_flagged")))
+        for part, words in {"held_out_patients": "held-out patients", "development_set": "development set"}.items()
+        for source, one in figures[part].items()
+    ]  # fmt: skip
+    yield from table(
+        ("side markers of", "images", "read", "wrongly flagged", "mirror images flagged", "misplaced markers flagged"),
+        rows,
+    )
 
 
 def _lung_field(figures: Figures) -> Iterable[str]:

@@ -173,7 +173,7 @@ def attention(
     out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="Folder of the run.")] = Path(
         "training-runs/attention"
     ),
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 25.0,
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 22.0,
     steps: Steps = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same crops.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
@@ -343,6 +343,38 @@ def lung_field(
 
     schedule = LandmarkSchedule(minutes=minutes, steps=steps, seed=seed, rate=3e-3)
     typer.echo(str(train_lung_field(start, data, runs, out, schedule, version)))
+
+
+@app.command("side-markers")
+def side_markers(
+    data: DataFolder,
+    out: OutFolder,
+    start: Annotated[
+        Path, typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Landmark package to add it to.")
+    ],
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 22,
+    steps: Steps = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.3.0",
+    runs: Annotated[
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="Checkpoint and caches."),
+    ] = Path("training-runs/side-markers"),
+    config: ConfigFile = None,
+) -> None:
+    """Train the reader of side markers (L, R, D) and add it to a landmark package, which else stays as it is.
+
+    An interrupted run continues from its checkpoint.
+    """
+    require((*_NEEDED, "sklearn", "matplotlib"))
+    quiet_logs(settings_of(config))
+    from miqa_node.training.landmarks.fit import LandmarkSchedule
+    from miqa_node.training.landmarks.marker_train import RATE, train_side_markers
+
+    schedule = LandmarkSchedule(
+        minutes=minutes, steps=steps, seed=seed, batch=8, rate=RATE, average=0.995, decay=0.01, bfloat16=False
+    )
+    typer.echo(str(train_side_markers(start, data, runs, out, schedule, version)))
 
 
 def _print_comparison(rows: list[dict[str, Any]]) -> None:

@@ -23,6 +23,25 @@ _LETTERS = {"l": "left", "r": "right"}
 
 
 @dataclass(frozen=True, slots=True)
+class SideMarker:
+    """A letter in the image that names a side of the patient; ``x`` and ``y`` are fractions of the stored image.
+
+    ``letter``: L is left; R, and D as in derecha, destra and droite, are right. ``probability`` is the network's, not
+    calibrated.
+    """
+
+    letter: str
+    x: float
+    y: float
+    probability: float
+
+    @property
+    def side(self) -> str:
+        """The side of the patient that it names."""
+        return "left" if self.letter == "L" else "right"
+
+
+@dataclass(frozen=True, slots=True)
 class Landmarks:
     """The points of one image.
 
@@ -30,7 +49,8 @@ class Landmarks:
     structure that cannot be seen is absent. A name's ending ``_l`` or ``_r`` is the IMAGE's side. ``cut`` is, by side
     of the image (``left``, ``right``, ``top``, ``bottom``), the probability that lung is cut off there. ``lungs`` holds
     the outline of each lung by side of the image (``left``, ``right``), empty from a package without a lung field.
-    ``package`` is ``<name>-<version>`` of the landmark package, ``sha256`` identifies its graphs.
+    ``markers`` are the side markers that were read, the most certain first. ``package`` is ``<name>-<version>`` of the
+    landmark package, ``sha256`` identifies its graphs.
     """
 
     points: Mapping[str, tuple[float, float]]
@@ -38,6 +58,7 @@ class Landmarks:
     package: str = ""
     sha256: str = ""
     lungs: Mapping[str, Outline] = field(default_factory=dict)
+    markers: tuple[SideMarker, ...] = ()
 
 
 def patient_side(image_side: str, orientation: tuple[str, ...]) -> str:

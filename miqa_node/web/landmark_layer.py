@@ -15,6 +15,8 @@ SHORT = {"apex": "Apex", "cpa": "CP angle", "dome": "Dome", "clav": "Clavicle", 
          "spine_clav": "Spine", "spine_low": "Spine"}  # fmt: skip
 STRONG, WEAK = 255, 130
 TEXT_SCALE = 0.45
+MARKER_PX = 24
+"""Half of the side of the square around a side marker."""
 
 
 def landmark_layer(landmarks: Landmarks, shape: tuple[int, int], orientation: tuple[str, ...]) -> NDArray[np.uint8]:
@@ -26,6 +28,11 @@ def landmark_layer(landmarks: Landmarks, shape: tuple[int, int], orientation: tu
     for outline in landmarks.lungs.values():
         corners = np.rint(np.array(outline) * (columns, rows)).astype(np.int32)
         cv2.polylines(layer, [corners], isClosed=True, color=WEAK, thickness=1, lineType=cv2.LINE_AA)
+    for marker in landmarks.markers:
+        place = round(marker.x * columns), round(marker.y * rows)
+        corner, opposite = ([n + move for n in place] for move in (-MARKER_PX, MARKER_PX))
+        cv2.rectangle(layer, corner, opposite, STRONG, 1, cv2.LINE_AA)
+        _write(layer, f"Marker {marker.letter}", (place[0] + MARKER_PX, place[1] - MARKER_PX))
     for one, other in LINES:
         if one in at and other in at:
             cv2.line(layer, at[one], at[other], WEAK, 1, cv2.LINE_AA)

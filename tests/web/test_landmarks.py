@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.landmarks import Landmarks
-from miqa_node.web.landmark_layer import LONG_SIDE_PX, landmark_layer
+from miqa_node.domain.landmarks import Landmarks, SideMarker
+from miqa_node.web.landmark_layer import LONG_SIDE_PX, MARKER_PX, landmark_layer
 from tests.unit.landmarks.making import STRAIGHT
 from tests.web.staging import Stage
 
@@ -36,6 +36,13 @@ def test_the_layer_has_the_outlines_of_the_lungs() -> None:
     with_lungs = landmark_layer(replace(LANDMARKS, lungs=corners), (500, 400), ("L", "F"))
     assert with_lungs[round(0.5 * 1024), round(0.2 * 819)] > 0
     assert landmark_layer(LANDMARKS, (500, 400), ("L", "F"))[round(0.5 * 1024), round(0.2 * 819)] == 0
+
+
+def test_the_layer_has_the_side_markers() -> None:
+    marked = landmark_layer(replace(LANDMARKS, markers=(SideMarker("L", 0.9, 0.1, 0.8),)), (500, 400), ("L", "F"))
+    x, y = round(0.9 * 819), round(0.1 * 1024)
+    assert min(marked[y, x - MARKER_PX], marked[y, x + MARKER_PX]) > 200
+    assert marked[y, x] == 0, "the letter itself stays visible"
 
 
 def test_an_image_without_points_offers_none(stage: Stage, client: TestClient) -> None:

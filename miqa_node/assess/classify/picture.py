@@ -89,7 +89,7 @@ def sized(display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.boo
     if display.ndim == 3 and not spec.colour:
         display = cv2.cvtColor(display, cv2.COLOR_RGB2GRAY).astype(np.uint16)
     values = _stretched(display, spec.stretch, valid) if display.ndim == 2 else display.astype(np.float32) / 65535.0
-    top, left, rows, columns = _place(display.shape, spec)
+    top, left, rows, columns = place_in(display.shape, spec)
     scale = max(rows / display.shape[0], columns / display.shape[1])
     how = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
     fine = np.clip(cv2.resize(values, (columns, rows), interpolation=how), 0.0, 1.0)
@@ -115,14 +115,14 @@ def normalised(small: NDArray[np.uint8], spec: PictureInput) -> NDArray[np.float
 
 def to_source(values: NDArray[np.float32], shape: tuple[int, ...], spec: PictureInput) -> NDArray[np.float32]:
     """The part of a map over the input that covers the source image, whose shape begins with (rows, columns)."""
-    top, left, rows, columns = _place(shape, spec)
+    top, left, rows, columns = place_in(shape, spec)
     if (rows, columns) == (spec.rows, spec.columns):
         return values
     fine = cv2.resize(values, (spec.columns, spec.rows), interpolation=cv2.INTER_LINEAR)
     return np.asarray(fine[top : top + rows, left : left + columns], np.float32)
 
 
-def _place(shape: tuple[int, ...], spec: PictureInput) -> tuple[int, int, int, int]:
+def place_in(shape: tuple[int, ...], spec: PictureInput) -> tuple[int, int, int, int]:
     """(top, left, rows, columns) of the image in the input."""
     if spec.fit == "stretch":
         return 0, 0, spec.rows, spec.columns

@@ -8,11 +8,12 @@ from pydantic import Field
 
 from miqa_node.assess.card import GRAPH_NAME, BaseCard, Task
 from miqa_node.assess.classify.picture import PictureInput
+from miqa_node.assess.landmarks.marker import MarkerInput
 from miqa_node.assess.landmarks.picture import CloseUpInput
 from miqa_node.assess.section import Section
 from miqa_node.domain.finding import NAME_PATTERN
 
-CLOSE_UP_GRAPH = "close_up.onnx"
+CLOSE_UP_GRAPH, MARKER_GRAPH = "close_up.onnx", "marker.onnx"
 Chance = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -26,6 +27,8 @@ class PositioningPoint(Section):
 class LandmarkCard(BaseCard):
     """``model.onnx`` sees the whole image, ``close_up.onnx`` the clavicles; docs/reference/model-package.md.
 
+    ``marker.onnx`` reads side markers, in a package with the section ``marker``.
+
     A point is reported if its probability of being visible reaches ``visible_from``; nothing is reported for an image
     with fewer than ``least_points`` points.
     """
@@ -36,8 +39,9 @@ class LandmarkCard(BaseCard):
     visible_from: Chance
     least_points: Annotated[int, Field(ge=0, le=12)]
     findings: tuple[PositioningPoint, ...]
+    marker: MarkerInput | None = None
 
     @property
     def graphs(self) -> tuple[str, ...]:
-        """Both graphs."""
-        return (GRAPH_NAME, CLOSE_UP_GRAPH)
+        """Both graphs, and that of side markers in a package that reads them."""
+        return (GRAPH_NAME, CLOSE_UP_GRAPH, *([MARKER_GRAPH] if self.marker else ()))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.classify.picture import PictureInput, prepare
+from miqa_node.assess.landmarks.marker import MarkerReader
 from miqa_node.assess.landmarks.picture import (
     CLOSE_UP_INPUT,
     PICTURE,
@@ -22,6 +23,7 @@ from miqa_node.assess.landmarks.picture import (
 )
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, MIRRORED, MIRRORED_SIDES
 from miqa_node.assess.landmarks.positioning import rotation_percent
+from miqa_node.domain.landmarks import SideMarker
 
 INPUT = "image"
 WHOLE_OUTPUTS = ("points", "visible", "error", "cut", "margin", "ribs", "rotation", "grade", "mark", "mirrored")
@@ -48,7 +50,8 @@ class LandmarkEstimate:
     image left; ``rotation`` a share, -1 to 1; ``grade`` (4,: rotation at least slight, at least marked, inspiration at
     least slightly, at least markedly poor), ``mark`` (2,: scapulae, chin) and ``mirrored`` are probabilities.
     ``lungs`` (2, cells, cells) is the probability of lung in each cell of the image, of the lung at the image's left
-    and of the one at its right; None from a package without a lung field.
+    and of the one at its right; None from a package without a lung field. ``markers`` are the side markers that were
+    read, the most certain first.
     """
 
     points: NDArray[np.float64]
@@ -62,6 +65,7 @@ class LandmarkEstimate:
     mark: NDArray[np.float64]
     mirrored: float
     lungs: NDArray[np.float64] | None = None
+    markers: tuple[SideMarker, ...] = ()
 
     @classmethod
     def of(cls, outputs: Outputs) -> Self:
@@ -75,13 +79,13 @@ class LandmarkEstimate:
 
 
 class LandmarkReader:
-    """Runs the whole-image network and, if there is one, the close-up network."""
+    """Runs the whole-image network and, if there are such, the close-up network and the reader of side markers."""
 
     def __init__(
         self, whole: Run, closer: Run | None = None, picture: PictureInput = PICTURE,
-        part: CloseUpInput = CLOSE_UP_INPUT,
+        part: CloseUpInput = CLOSE_UP_INPUT, marker: MarkerReader | None = None,
     ) -> None:  # fmt: skip
-        self._whole, self._closer, self._picture, self._part = whole, closer, picture, part
+        self._whole, self._closer, self._picture, self._part, self._marker = whole, closer, picture, part, marker
 
     def __call__(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> LandmarkEstimate:
         """The estimate for presentation values (rows, columns); padding (``valid`` is False) is black to the networks.
@@ -90,7 +94,8 @@ class LandmarkReader:
         """
         small, mask = stored_copy(display, valid)
         other = None if mask is None else np.ascontiguousarray(mask[:, ::-1])
-        return mean(self._read(small, mask), mirror(self._read(np.ascontiguousarray(small[:, ::-1]), other)))
+        estimate = mean(self._read(small, mask), mirror(self._read(np.ascontiguousarray(small[:, ::-1]), other)))
+        return replace(estimate, markers=self._marker(small, mask)) if self._marker else estimate
 
     def _read(self, small: NDArray[np.uint16], mask: NDArray[np.bool_] | None) -> LandmarkEstimate:
         estimate = LandmarkEstimate.of(self._whole(prepare(small, self._picture, mask)))

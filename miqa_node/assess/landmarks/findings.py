@@ -9,12 +9,14 @@ import numpy as np
 
 from miqa_node.assess.landmarks.estimate import LandmarkEstimate
 from miqa_node.assess.landmarks.lung_field import lung_field_percent
+from miqa_node.assess.landmarks.marker import against_header, contradiction
 from miqa_node.assess.landmarks.measurands import (
     CUT_SIDES,
     LUNG_FIELD_PERCENT,
     LUNG_HEIGHT_RATIO,
     LUNG_MARGIN,
     LUNG_MARGINS,
+    MIRRORED_PERCENT,
     RIBS_ABOVE_DOME,
     ROTATION_PERCENT,
     TILT_DEG,
@@ -35,6 +37,10 @@ RIB_SIZES = (-10.0, -9.0, -8.0, -7.0, -6.0)
 """Negated rib counts, so that the sizes ascend."""
 FIELD_MM = 350.0
 """Assumed side of the image if the header gives no spacing: that of a usual detector."""
+MARKER_ALONE, MARKER_AND_ANATOMY = 0.5, 1.0
+"""Severities of a side marker on the wrong side: by itself, and where the anatomy is mirrored, too."""
+MIRRORED_FROM = 0.8
+SIDE_MARKER_WRONG = FindingName("side_marker_wrong")
 PATIENT_ROTATED, POOR_INSPIRATION = FindingName("patient_rotated"), FindingName("poor_inspiration")
 
 
@@ -53,6 +59,7 @@ def measurements_of(
         Measurement(RIBS_ABOVE_DOME.name, estimate.ribs, "1"),
         Measurement(LUNG_HEIGHT_RATIO.name, dome_height(visible_points) / aspect, "1"),
         Measurement(TILT_DEG.name, tilt_deg(estimate.points, aspect), "deg"),
+        Measurement(MIRRORED_PERCENT.name, round(100.0 * estimate.mirrored, 2), "%"),
         Measurement(CUT_SIDES.name, float(estimate.cut.sum()), "1"),
         Measurement(LUNG_MARGIN.name, min(margins), unit),
         *(Measurement(side.name, margin, unit) for side, margin in zip(LUNG_MARGINS, margins, strict=True)),
@@ -94,6 +101,9 @@ def _judged(
     for side, chance, margin in zip(SIDES, estimate.cut, margins, strict=True):
         yield cut_finding(side, orientation), chance, np.interp(-margin, CUT_SIZES_MM, GRADES)
     yield PATIENT_ROTATED, estimate.grade[0], np.interp(100.0 * abs(estimate.rotation), ROTATION_SIZES, GRADES)
+    mirrored = against_header(estimate.mirrored, orientation)
+    severity = MARKER_AND_ANATOMY if mirrored >= MIRRORED_FROM else MARKER_ALONE
+    yield SIDE_MARKER_WRONG, contradiction(estimate.markers, orientation, mirrored), severity
     yield POOR_INSPIRATION, estimate.grade[2], np.interp(-estimate.ribs, RIB_SIZES, GRADES)
 
 

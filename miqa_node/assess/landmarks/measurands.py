@@ -54,6 +54,18 @@ TILT_DEG = Measurand(
     section=SECTION,
     rank=330,
 )
+MIRRORED_PERCENT = Measurand(
+    name="mirrored_percent",
+    unit="%",
+    label="Mirror image, chance by anatomy",
+    code="MIRRORED",
+    summary="Chance that the image is a mirror image, by heart, aorta and diaphragm; rotated patients look like one.",
+    definition="Probability by the network, which was shown images and their mirror images, that the patient's right "
+    "is not at the IMAGE's left. A heart on the right gives the same; so may a patient who is turned. It flags nothing "
+    "by itself.",
+    section=SECTION,
+    rank=335,
+)
 CUT_SIDES = Measurand(
     name="cut_sides",
     unit="1",

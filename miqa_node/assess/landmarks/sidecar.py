@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
 from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, golden_radiograph
-from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, LandmarkCard
+from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
 from miqa_node.assess.landmarks.estimate import (
     CLOSE_UP_OUTPUTS,
     INPUT,
@@ -27,6 +27,7 @@ from miqa_node.assess.landmarks.estimate import (
 )
 from miqa_node.assess.landmarks.findings import field_of, findings_of, measurements_of, visible_points
 from miqa_node.assess.landmarks.lung_field import lung_outlines
+from miqa_node.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
 from miqa_node.assess.landmarks.points import SIDES
 from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.session import GraphSession
@@ -84,7 +85,7 @@ class LandmarkSidecar:
             findings=findings,
             measurements=(*assessment.measurements, *measurements_of(*image), *field_of(lungs)),
             score=None if assessment.score is None else quality_score(findings),
-            landmarks=Landmarks(points, cut, self.name, self.sha256, lungs),
+            landmarks=Landmarks(points, cut, self.name, self.sha256, lungs, estimate.markers),
         )
         return replace(context.judgement, assessment=assessment)
 
@@ -101,7 +102,8 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
     check_folder(folder, card, settings)
     runs: list[Run] = []
     sessions: list[GraphSession] = []
-    for graph, outputs in ((GRAPH_NAME, WHOLE_OUTPUTS), (CLOSE_UP_GRAPH, CLOSE_UP_OUTPUTS)):
+    parts = {GRAPH_NAME: WHOLE_OUTPUTS, CLOSE_UP_GRAPH: CLOSE_UP_OUTPUTS, MARKER_GRAPH: (LETTER_CHANCES,)}
+    for graph, outputs in ((graph, parts[graph]) for graph in card.graphs):
         session = GraphSession(
             folder / graph, accelerator, intra_op_threads=settings.intra_op_threads,
             inter_op_threads=settings.inter_op_threads,
@@ -114,7 +116,8 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
         more = (LUNGS,) if LUNGS in session.outputs else ()
         runs.append(runner(session, (*outputs, *more)))
         sessions.append(session)
-    reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up)
+    marker = MarkerReader(runs[2], card.marker.picture) if card.marker else None
+    reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up, marker)
     with ExitStack() as stack:
         for session in sessions:
             stack.enter_context(session.rehearsing())
@@ -138,7 +141,8 @@ def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
 def golden_values(estimate: LandmarkEstimate) -> list[float]:
     """The values that goldens compare: points, probabilities, margins and rotation, in a fixed order.
 
-    Then the lung field, if the package finds one, as means of blocks of its cells.
+    Then the lung field, if the package finds one, as means of blocks of its cells, and the highest probability of each
+    letter, if letters were read.
     """
     rotation = np.array([estimate.rotation])
     parts = [estimate.points, estimate.visible, estimate.cut, estimate.margin, rotation, estimate.grade]
@@ -147,6 +151,9 @@ def golden_values(estimate: LandmarkEstimate) -> list[float]:
             cv2.resize(lung, (GOLDEN_CELLS, GOLDEN_CELLS), interpolation=cv2.INTER_AREA) for lung in estimate.lungs
         )
         parts.extend(blocks)
+    if estimate.markers:
+        best = {letter: [m.probability for m in estimate.markers if m.letter == letter] for letter in LETTERS}
+        parts.append(np.array([max(chances, default=0.0) for chances in best.values()]))
     return [round(float(v), 5) for part in parts for v in np.ravel(part)]
 
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from miqa_node.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, LUNGS, WHOLE_OUTPUTS, LandmarkReader
+from miqa_node.assess.landmarks.marker import LETTER_CHANCES, MARKER_PICTURE, MarkerReader
 from miqa_node.assess.landmarks.sidecar import runner
 from miqa_node.assess.session import GraphSession
 from miqa_node.settings import Accelerator
 
 
-def reader_of(whole: Path, closer: Path | None = None) -> LandmarkReader:
-    """The landmark reader of one graph, or of both."""
+def reader_of(whole: Path, closer: Path | None = None, marker: Path | None = None) -> LandmarkReader:
+    """The landmark reader of one graph, or of several."""
     files = [(whole, WHOLE_OUTPUTS), *([(closer, CLOSE_UP_OUTPUTS)] if closer else [])]
     runs = []
     for file, outputs in files:
         session = GraphSession(file, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
         runs.append(runner(session, (*outputs, *((LUNGS,) if LUNGS in session.outputs else ()))))
-    return LandmarkReader(runs[0], runs[1] if closer else None)
+    return LandmarkReader(runs[0], runs[1] if closer else None, marker=reader_of_markers(marker) if marker else None)
+
+
+def reader_of_markers(graph: Path) -> MarkerReader:
+    """The reader of side markers of one graph."""
+    session = GraphSession(graph, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
+    return MarkerReader(runner(session, (LETTER_CHANCES,)), MARKER_PICTURE)

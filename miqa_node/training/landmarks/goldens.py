@@ -13,7 +13,7 @@ import numpy as np
 
 from miqa_node.assess.landmarks.estimate import LandmarkReader
 from miqa_node.assess.landmarks.sidecar import golden_values
-from miqa_node.degrade import gate
+from miqa_node.degrade import Image, gate
 from miqa_node.degrade.sheet import public_chest
 
 LONG_SIDE_PX = 360
@@ -28,6 +28,7 @@ def write_goldens(folder: Path, reader: LandmarkReader) -> list[str]:
         "chest": chest,
         "chest_mirrored": np.ascontiguousarray(chest[:, ::-1]),
         "chest_cut": np.ascontiguousarray(chest[: round(0.62 * rows), : round(0.9 * columns)]),
+        "chest_marker": _with_letter(chest),
         "phantom": gate.phantom((360, 320), np.random.default_rng(5)),
     }
     for name, image in images.items():
@@ -37,3 +38,11 @@ def write_goldens(folder: Path, reader: LandmarkReader) -> list[str]:
         values = golden_values(reader(pixels.astype(np.uint16) * np.uint16(257)))
         (folder / f"{name}.json").write_text(json.dumps({"values": values}) + "\n", encoding="utf-8")
     return list(images)
+
+
+def _with_letter(chest: Image) -> Image:
+    """The chest with an L on the wrong side."""
+    marked = np.rint(np.clip(chest, 0, 1) * 255).astype(np.uint8)
+    place = round(0.06 * chest.shape[1]), round(0.3 * len(chest))
+    cv2.putText(marked, "L", place, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 255, 3)
+    return marked.astype(np.float32) / np.float32(255)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from miqa_node.assess.card import GRAPH_NAME
-from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH
+from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH
+from miqa_node.assess.landmarks.marker import MarkerInput
 from miqa_node.assess.landmarks.picture import CLOSE_UP_INPUT, PICTURE
 from miqa_node.assess.sidecars import LANDMARKS
 from miqa_node.training.datasets import DatasetRecord
@@ -26,6 +27,8 @@ THRESHOLDS = {
     "patient_rotated": 0.55, "poor_inspiration": 0.75,
 }  # fmt: skip
 """Operating points: above 0.5, because alarms must be rare. See docs/explanation/positioning.md."""
+WRONG_MARKER_FROM = 0.75
+"""Operating point of a side marker on the wrong side, in packages that read them."""
 INTENDED_USE = (
     "Finds anatomical points on frontal chest radiographs of adults and says how the patient was positioned: rotation, "
     "tilt, depth of inspiration, lungs that are cut off. For radiographers, while the patient is still there."
@@ -59,14 +62,23 @@ LIMITS = (
 
 def write_package(
     whole: Path, closer: Path, folder: Path, records: Sequence[DatasetRecord], training: Mapping[str, Any],
-    metrics: Mapping[str, Any], version: str, limits: Sequence[str] = LIMITS,
+    metrics: Mapping[str, Any], version: str, limits: Sequence[str] = LIMITS, marker: Path | None = None,
 ) -> Path:  # fmt: skip
-    """Write the whole folder, with copies of the graph files that have the card in their metadata."""
+    """Write the whole folder, with copies of the graph files that have the card in their metadata.
+
+    ``marker`` is the graph of side markers, if the package reads them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(whole, folder / GRAPH_NAME)
     shutil.copyfile(closer, folder / CLOSE_UP_GRAPH)
-    names = write_goldens(folder / "golden", reader_of(whole, closer))
-    return seal(folder, _card(records, training, metrics, version, names, limits))
+    if marker is not None:
+        shutil.copyfile(marker, folder / MARKER_GRAPH)
+    names = write_goldens(folder / "golden", reader_of(whole, closer, marker))
+    card = _card(records, training, metrics, version, names, limits)
+    if marker is not None:
+        card["marker"] = MarkerInput().model_dump(mode="json")
+        card["findings"].append({"name": "side_marker_wrong", "threshold": WRONG_MARKER_FROM})
+    return seal(folder, card)
 
 
 def _card(

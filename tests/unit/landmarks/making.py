@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from miqa_node.assess.card import METADATA_KEY
 from miqa_node.assess.landmarks.card import LandmarkCard
 from miqa_node.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate
+from miqa_node.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, POINTS
 from tests.unit.assess.making import sha256
 
@@ -96,10 +97,22 @@ def graph(outputs: Mapping[str, np.ndarray], side_px: int, card: Mapping[str, An
     return model
 
 
+def letters_of(places: Mapping[str, tuple[float, float, float]], cells: int = 16) -> np.ndarray:
+    """The output (3, cells, cells) of a marker graph that reads these letters: (x, y, probability) by letter."""
+    chances = np.zeros((3, cells, cells))
+    for letter, (x, y, chance) in places.items():
+        chances[LETTERS.index(letter), int(y * cells), int(x * cells)] = chance
+    return chances
+
+
 def write_landmarks(
-    folder: Path, estimate: LandmarkEstimate | None = None, leave_out: str = "", **changes: Any
+    folder: Path,
+    estimate: LandmarkEstimate | None = None,
+    leave_out: str = "",
+    letters: np.ndarray | None = None,
+    **changes: Any,
 ) -> dict[str, Any]:
-    """Write a complete package that says ``estimate`` of every image; the card as written."""
+    """Write a complete package that says ``estimate`` of every image, and reads ``letters``; the card as written."""
     estimate = estimate or estimate_of()
     (folder / "golden").mkdir(parents=True)
     card: dict[str, Any] = {
@@ -123,14 +136,18 @@ def write_landmarks(
         "metrics": {},
         "golden": [{"input": "golden/0.png", "expected": "golden/0.json"}],
     } | changes
+    graphs = ["model.onnx", "close_up.onnx"]
+    if letters is not None:
+        graphs.append("marker.onnx")
+        card["marker"] = {"picture": {"rows": 64, "columns": 64, "fit": "pad"}}
+        card["findings"] = [*card["findings"], {"name": "side_marker_wrong", "threshold": 0.6}]
+        onnx.save(graph({LETTER_CHANCES: letters}, 64, card), folder / "marker.onnx")
     whole = {name: value for name, value in whole_outputs(estimate).items() if name != leave_out}
     onnx.save(graph(whole, 64, card), folder / "model.onnx")
     onnx.save(graph(close_up_outputs(estimate), 48, card), folder / "close_up.onnx")
     cv2.imwrite(str(folder / "golden/0.png"), np.random.default_rng(0).integers(0, 256, (50, 40), np.uint8))
     (folder / "golden/0.json").write_text(json.dumps({"values": _golden(folder, card)}))
-    card["files"] = {
-        name: sha256(folder / name) for name in ("model.onnx", "close_up.onnx", "golden/0.png", "golden/0.json")
-    }
+    card["files"] = {name: sha256(folder / name) for name in (*graphs, "golden/0.png", "golden/0.json")}
     (folder / "card.yaml").write_text(yaml.safe_dump(card))
     return card
 
@@ -148,8 +165,9 @@ def _golden(folder: Path, card: Mapping[str, Any]) -> list[float]:
 
     read = LandmarkCard.model_validate({**card, "files": {}})
     whole, closer = run("model.onnx", (*WHOLE_OUTPUTS, LUNGS)), run("close_up.onnx", CLOSE_UP_OUTPUTS)
+    marker = MarkerReader(run("marker.onnx", (LETTER_CHANCES,)), read.marker.picture) if read.marker else None
     try:
-        reader = LandmarkReader(whole, closer, read.picture, read.close_up)
+        reader = LandmarkReader(whole, closer, read.picture, read.close_up, marker)
         return golden_values(reader(golden_radiograph("tiny", (folder / "golden/0.png").read_bytes()).display))
     except KeyError:  # an output was left out
         return []

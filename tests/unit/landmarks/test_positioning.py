@@ -18,7 +18,16 @@ from tests.unit.landmarks.making import STRAIGHT, estimate_of, points_of
 SHAPE, SPACING = (1000, 800), (0.4, 0.5)
 """400 mm high and wide."""
 EVERY = dict.fromkeys(
-    ("lung_cut_left", "lung_cut_right", "lung_cut_top", "lung_cut_bottom", "patient_rotated", "poor_inspiration"), 0.8
+    (
+        "lung_cut_left",
+        "lung_cut_right",
+        "lung_cut_top",
+        "lung_cut_bottom",
+        "patient_rotated",
+        "poor_inspiration",
+        "side_marker_wrong",
+    ),
+    0.8,
 )
 LEFT_IS_LEFT = ("R", "F")
 """Patient Orientation of an image whose rows run to the patient's right."""

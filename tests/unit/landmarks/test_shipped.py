@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from miqa_node.assess import session
@@ -27,7 +28,7 @@ def package() -> LandmarkSidecar:
 
 def test_it_passes_its_checks_and_its_page_is_that_of_its_card(package: LandmarkSidecar) -> None:
     assert isinstance(package.card, LandmarkCard)
-    assert len(package.golden_differences) == 4
+    assert len(package.golden_differences) == 5
     assert all(FindingName(one.name) in finding_entries() for one in package.card.findings)
     folder = load_settings(None).models_dir / package.name
     assert (folder / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(package.card)
@@ -50,6 +51,12 @@ def test_the_aims_are_reached_by_the_card(package: LandmarkSidecar) -> None:
     assert figures["cut_auroc"] >= 0.9
 
 
+def test_side_markers_are_read_and_right_ones_are_not_called_wrong(package: LandmarkSidecar) -> None:
+    figures = package.card.metrics["side_markers"]["development_set"]
+    assert all(one["wrongly_flagged"] <= 0.02 for one in figures.values())
+    assert all(one["mirrored_flagged"] >= 0.5 for one in figures.values())
+
+
 @pytest.mark.slow
 def test_a_public_chest_gets_points_and_measurements(samples: Path, tmp_path: Path) -> None:
     settings = load_settings(None, node={"data_dir": tmp_path, "accelerator": "cpu"})
@@ -62,6 +69,9 @@ def test_a_public_chest_gets_points_and_measurements(samples: Path, tmp_path: Pa
     assert points["apex_l"][1] < points["dome_l"][1] < points["cpa_l"][1] + 0.1
     assert points["lat_l"][0] < 0.35
     assert points["lat_r"][0] > 0.65
+    lungs = {side: np.array(corners) for side, corners in chest.landmarks.lungs.items()}
+    assert lungs["left"].max(0)[0] < points["spine_clav"][0] < lungs["right"].min(0)[0]
+    assert abs(lungs["left"].min(0)[1] - points["apex_l"][1]) < 0.05, "from the apex"
     tilt = chest.measurement("tilt_deg")
     assert tilt is not None
     assert abs(tilt.value) < 10
@@ -77,6 +87,8 @@ def test_the_figures_of_the_card_are_measured_again(
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
     from miqa_node.training.landmarks.data import read_landmark_data
+    from miqa_node.training.landmarks.lung_figures import against_drawn_masks
+    from miqa_node.training.landmarks.marker_train import marker_figures
     from miqa_node.training.landmarks.train import landmark_figures
     from miqa_node.training.patients import held_out_by_digest
 
@@ -94,5 +106,12 @@ def test_the_figures_of_the_card_are_measured_again(
             for name, value in figures.items():
                 again = measured[part][hospital][name]
                 assert again == (None if value is None else pytest.approx(value, rel=0.02, abs=0.02)), (hospital, name)
+    for source, figures in card_figures["lung_field"]["masks_drawn_by_others"].items():
+        assert source == "openist"
+        assert against_drawn_masks(package.reader, shared_data / "cxr_train") == pytest.approx(figures, abs=0.005)
+    letters = marker_figures(package.reader, shared_data)
+    for part in ("development_set", "held_out_patients"):
+        for hospital, figures in card_figures["side_markers"][part].items():
+            assert letters[part][hospital] == pytest.approx(figures, abs=0.02), hospital
     for side, figures in card_figures["simulated_cuts"].items():
         assert measured["simulated_cuts"][side]["auroc"] == pytest.approx(figures["auroc"], abs=0.02)

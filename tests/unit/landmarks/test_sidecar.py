@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import yaml
 
+from miqa_node.assess.landmarks.estimate import LandmarkEstimate
+from miqa_node.assess.landmarks.findings import findings_of
 from miqa_node.assess.sidecars import SidecarModels, landmark_package, open_sidecar, read_any_card, switched_on
 from miqa_node.cli.assess import document
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.finding import Finding
 from miqa_node.domain.image import Radiograph, SaliencyMaps
+from miqa_node.domain.landmarks import SideMarker
 from miqa_node.domain.policy import Verdict, decide
 from miqa_node.errors import ModelPackageError
 from miqa_node.local import LocalResult
@@ -23,11 +27,11 @@ from miqa_node.store.documents import dump_assessment, load_assessment
 from miqa_node.taxonomy.lookup import quality_score
 from tests.unit.assess.making import RADIOGRAPH, chest_header, sha256
 from tests.unit.classify.test_sidecars import DIGEST, Quality
-from tests.unit.landmarks.making import STRAIGHT, estimate_of, lungs_of, write_landmarks
+from tests.unit.landmarks.making import STRAIGHT, estimate_of, letters_of, lungs_of, write_landmarks
 
 MEASURED = [
-    "rotation_percent", "ribs_above_dome", "lung_height_ratio", "tilt_deg", "cut_sides", "lung_margin",
-    "lung_margin_left", "lung_margin_right", "lung_margin_top", "lung_margin_bottom",
+    "rotation_percent", "ribs_above_dome", "lung_height_ratio", "tilt_deg", "mirrored_percent", "cut_sides",
+    "lung_margin", "lung_margin_left", "lung_margin_right", "lung_margin_top", "lung_margin_bottom",
 ]  # fmt: skip
 CUT = {"cut": np.array([0.01, 0.02, 0.03, 0.97]), "margin": np.array([0.1, 0.1, 0.1, -0.1])}
 
@@ -76,6 +80,66 @@ def test_a_package_that_finds_the_lung_field_outlines_both_lungs(tmp_path: Path)
     assert load_assessment(json.loads(json.dumps(dump_assessment(assessment)))) == assessment, "it is stored whole"
 
 
+@pytest.mark.parametrize(
+    ("letter", "x", "orientation", "verdict"),
+    [
+        ("L", 0.9, ("L", "F"), Verdict.ACCEPT),  # the patient's left is at the image's right
+        ("L", 0.1, ("L", "F"), Verdict.REVIEW),
+        ("R", 0.9, ("L", "F"), Verdict.REVIEW),
+        ("D", 0.1, ("L", "F"), Verdict.ACCEPT),
+        ("D", 0.9, ("L", "F"), Verdict.REVIEW),
+        ("L", 0.1, ("R", "F"), Verdict.ACCEPT),  # stored the other way round, and the header says so
+        ("L", 0.9, ("R", "F"), Verdict.REVIEW),
+        ("L", 0.52, ("L", "F"), Verdict.ACCEPT),  # in the middle
+        ("L", 0.48, ("L", "F"), Verdict.ACCEPT),
+        ("R", 0.1, (), Verdict.ACCEPT),
+        ("R", 0.9, (), Verdict.REVIEW),
+    ],
+)
+def test_a_marker_on_the_wrong_side_asks_for_a_look(
+    tmp_path: Path, letter: str, x: float, orientation: tuple[str, ...], verdict: Verdict
+) -> None:
+    # Pixels of a tiny graph's input that hold the image of 200 x 160: the 51 columns in the middle of 64.
+    padded = (x * 51 + 6) / 64
+    write_landmarks(tmp_path / "models/landmarks-1.0.0", letters=letters_of({letter: (padded, 0.3, 0.9)}))
+    settings = settings_of(tmp_path)
+    assessment = judged(settings, patient_orientation=orientation)
+    assert assessment.landmarks is not None
+    [marker] = assessment.landmarks.markers
+    assert (marker.letter, marker.probability) == (letter, 0.9)
+    assert [marker.x, marker.y] == pytest.approx([x, 0.3], abs=0.05)
+    assert decide(assessment, read_policy(settings.policy_file)).verdict is verdict
+    assert load_assessment(json.loads(json.dumps(dump_assessment(assessment)))) == assessment, "it is stored whole"
+
+
+def test_a_marker_that_agrees_speaks_against_one_that_does_not(tmp_path: Path) -> None:
+    letters = letters_of({"L": (0.85, 0.3, 0.95), "D": (0.85, 0.8, 0.9)})  # initials below an L
+    write_landmarks(tmp_path / "models/landmarks-1.0.0", letters=letters)
+    assessment = judged(settings_of(tmp_path), patient_orientation=("L", "F"))
+    assert assessment.landmarks is not None
+    assert [one.letter for one in assessment.landmarks.markers] == ["L", "D"]
+    assert not [finding.name for finding in assessment.findings if finding.present]
+
+
+@pytest.mark.parametrize(("mirrored", "severity"), [(0.1, 0.5), (0.95, 1.0)])
+def test_a_wrong_marker_is_worse_where_the_heart_is_on_the_other_side_too(mirrored: float, severity: float) -> None:
+    assert [one.severity for one in wrong_markers(estimate_of(mirrored=mirrored))] == [severity]
+
+
+def wrong_markers(estimate: LandmarkEstimate) -> list[Finding]:
+    marked = replace(estimate, markers=(SideMarker("L", 0.1, 0.2, 0.9),))
+    return list(findings_of(marked, (200, 160), None, (), {"side_marker_wrong": 0.6}))
+
+
+def test_an_image_without_a_letter_has_no_contradiction(tmp_path: Path) -> None:
+    write_landmarks(tmp_path / "models/landmarks-1.0.0", letters=letters_of({"L": (0.1, 0.3, 0.2)}))
+    assessment = judged(settings_of(tmp_path))
+    assert assessment.landmarks is not None
+    assert not assessment.landmarks.markers, "too uncertain to be reported"
+    [finding] = [one for one in assessment.findings if one.name == "side_marker_wrong"]
+    assert finding.probability == 0.0
+
+
 def test_an_older_package_has_no_lung_field(tmp_path: Path) -> None:
     write_landmarks(tmp_path / "models/landmarks-1.0.0")
     assessment = judged(settings_of(tmp_path))
@@ -83,7 +147,7 @@ def test_an_older_package_has_no_lung_field(tmp_path: Path) -> None:
     assert not assessment.landmarks.lungs
     assert assessment.measurement("lung_field_percent") is None
     older = dump_assessment(assessment)
-    del older["landmarks"]["lungs"]  # as stored before there was one
+    del older["landmarks"]["lungs"], older["landmarks"]["markers"]  # as stored before there were such
     assert load_assessment(json.loads(json.dumps(older))) == assessment
 
 

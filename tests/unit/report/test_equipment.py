@@ -61,7 +61,7 @@ def test_every_object_names_its_algorithms(tmp_path: Path) -> None:
         names = [(model.ManufacturerModelName, model.SoftwareVersions) for model in models]
         quality, points = ("cxr-quality", "1.0.0"), ("landmarks", "1.0.0")
         # The copy came of a fixed filter, and no model judged what it shows; points were found in some of the images.
-        possible = {"ENHANCED": [[]], "SEG_LUNGS": [[quality, points]]}
+        possible: dict[str, list[list[tuple[str, str]]]] = {"ENHANCED": [[]], "SEG_LUNGS": [[quality, points]]}
         assert names in possible.get(one.kind, [[quality], [quality, points]]), one.kind
         assert all(pydicom.uid.UID(item.DeviceUID).is_valid for item in items(making.read(one)))
 
