@@ -19,6 +19,8 @@ LETTERS = ("L", "R", "D")
 MARKER_PICTURE = PictureInput(rows=512, columns=512, fit="pad", mean=(0.5,), std=(0.5,))
 READ_FROM = 0.3
 """Letters that are less certain are not reported."""
+MOST_LETTERS = 8
+"""More are not reported of one image, whatever the network sees in it."""
 APART_CELLS = 5
 """Letters are at least half of this apart."""
 MIDDLE_SHARE = 0.06
@@ -55,7 +57,7 @@ class MarkerReader:
 
 
 def peaks_of(chances: NDArray[np.float64]) -> list[tuple[str, float, float, float]]:
-    """(letter, x, y, probability) of the peaks of (3, rows, columns), the highest first; places are fractions.
+    """(letter, x, y, probability) of at most MOST_LETTERS peaks of (3, rows, columns), the highest first, as fractions.
 
     >>> chances = np.zeros((3, 8, 8)); chances[1, 2, 6] = 0.9; chances[0, 2, 5] = 0.5
     >>> peaks_of(chances)
@@ -69,7 +71,7 @@ def peaks_of(chances: NDArray[np.float64]) -> list[tuple[str, float, float, floa
         (LETTERS[int(chances[:, y, x].argmax())], (x + 0.5) / columns, (y + 0.5) / rows, float(chances[:, y, x].max()))
         for y, x in places.tolist()
     ]
-    return sorted(peaks, key=lambda peak: -peak[3])
+    return sorted(peaks, key=lambda peak: -peak[3])[:MOST_LETTERS]
 
 
 def contradiction(markers: Sequence[SideMarker], orientation: tuple[str, ...], mirrored: float = 0.0) -> float:

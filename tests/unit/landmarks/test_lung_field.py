@@ -1,4 +1,4 @@
-"""Outlines of the lungs from probabilities."""
+"""Outlines of the lungs and places of letters from probabilities."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from miqa_node.assess.landmarks.estimate import mean, mirror
 from miqa_node.assess.landmarks.lung_field import lung_field_percent, lung_outlines
+from miqa_node.assess.landmarks.marker import MOST_LETTERS, peaks_of
 from tests.unit.landmarks.making import LUNG_BOXES, estimate_of, lungs_of
 
 
@@ -34,6 +35,12 @@ def test_specks_and_lungs_that_are_not_seen_have_no_outline() -> None:
     assert set(outlines) == {"left"}
     assert np.array(outlines["left"]).max() < 0.8, "the speck is no part of it"
     assert lung_outlines(np.zeros((2, 64, 64))) == {}
+
+
+def test_an_image_full_of_letters_gives_a_few() -> None:
+    peaks = peaks_of(np.full((3, 64, 64), 0.9))
+    assert len(peaks) == MOST_LETTERS
+    assert {chance for *_, chance in peaks} == {0.9}
 
 
 def test_the_mirror_image_has_the_other_lung_at_the_other_side() -> None:
