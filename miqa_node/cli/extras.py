@@ -17,6 +17,10 @@ DataFolder = Annotated[
 OutFolder = Annotated[
     Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
 ]
+LandmarkPackage = Annotated[
+    Path, typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Landmark package to add it to.")
+]
+SampleSeed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")]
 Steps = Annotated[
     int | None, typer.Option("--steps", metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
 ]

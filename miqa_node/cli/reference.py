@@ -191,10 +191,10 @@ One object per line and file, in the order of the files:
 | `anomaly` | `score` of how unusual the image is, and `percentile` of the `baseline`, `training` or `site`; or null. |
 | `predictions` | Of packages beside quality: `package`, `label`, `confidence`, `status`, `scores`, why `pending`. |
 | `landmarks` | Points of a frontal chest: name → [x, y] as fractions of the stored image; absent where not visible. |
+| `landmarks.side` | `image`: `_l` and `_r` in the names are the image's left and right. Without points all is null. |
 | `lung_field` | Outline of each visible lung, `left` and `right` → corners [x, y] as fractions of the stored image. |
 | `lung_field.side` | `image`: left and right are the image's. Without an outline all is null. |
 | `side_markers` | Letters that name a `side` of the patient: `letter`, `x` and `y` as fractions, `probability`. |
-| `landmarks.side` | `image`: `_l` and `_r` in the names are the image's left and right. Without points all is null. |
 | `measurements` | Name → `value` and `unit` (UCUM); `cut_sides` has `sides` of the image and `chances` besides. |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |

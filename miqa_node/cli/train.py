@@ -12,7 +12,7 @@ import typer
 
 from miqa_node.cli import pneumonia
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.extras import DataFolder, OutFolder, Steps, require
+from miqa_node.cli.extras import DataFolder, LandmarkPackage, OutFolder, SampleSeed, Steps, require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.train_classifier import classifier
@@ -36,7 +36,7 @@ def quality(
             "from devices anew, and the package written.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    seed: SampleSeed = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this version.")] = False,
     start: Annotated[
@@ -103,7 +103,7 @@ def classical(
     model: Annotated[Kind, typer.Option(metavar="KIND", help="lr, additive, svm, forest, or all of them.")] = Kind.ALL,
     samples: Annotated[int, typer.Option(metavar="N", min=200, help="Number of training samples to measure.")] = 3000,
     draws: Annotated[int, typer.Option(metavar="N", min=1, help="Simulations per image and finding to judge by.")] = 2,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    seed: SampleSeed = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
     against: Annotated[
         Path | None,
@@ -173,7 +173,7 @@ def attention(
     out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="Folder of the run.")] = Path(
         "training-runs/attention"
     ),
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 22.0,
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 25.0,
     steps: Steps = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same crops.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
@@ -293,7 +293,7 @@ def landmarks(
     close_up_steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Steps of the network of close-ups.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    seed: SampleSeed = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
     runs: Annotated[
         Path,
@@ -319,12 +319,10 @@ def landmarks(
 def lung_field(
     data: DataFolder,
     out: OutFolder,
-    start: Annotated[
-        Path, typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Landmark package to add it to.")
-    ],
+    start: LandmarkPackage,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 20,
     steps: Steps = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    seed: SampleSeed = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.2.0",
     runs: Annotated[
         Path,
@@ -349,12 +347,10 @@ def lung_field(
 def side_markers(
     data: DataFolder,
     out: OutFolder,
-    start: Annotated[
-        Path, typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Landmark package to add it to.")
-    ],
+    start: LandmarkPackage,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 22,
     steps: Steps = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    seed: SampleSeed = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.3.0",
     runs: Annotated[
         Path,

@@ -38,10 +38,19 @@ def algorithms_of(assessment: Assessment) -> Iterator[Algorithm]:
     if assessment.landmarks is not None:
         labels.insert(0, (assessment.landmarks.package, assessment.landmarks.sha256))
     for label, sha256 in labels:
-        name, _, version = label.rpartition("-")
-        yield Algorithm(name or label, version if name else "unknown", sha256)
+        yield Algorithm(*name_and_version(label), sha256)
     if assessment.caption is not None:
         yield Algorithm(assessment.caption.writer, "unknown")
+
+
+def name_and_version(label: str) -> tuple[str, str]:
+    """The parts of a package's ``<name>-<version>``.
+
+    >>> name_and_version("landmarks-0.3.0"), name_and_version("landmarks")
+    (('landmarks', '0.3.0'), ('landmarks', 'unknown'))
+    """
+    name, _, version = label.rpartition("-")
+    return (name, version) if name else (label, "unknown")
 
 
 def of_model(model: ModelIdentity) -> Algorithm:

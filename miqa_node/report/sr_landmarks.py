@@ -8,6 +8,7 @@ from miqa_node.domain.codes import Code
 from miqa_node.domain.landmarks import Landmarks, landmark_kind, landmark_words, patient_side
 from miqa_node.report import codes
 from miqa_node.report.content_items import ContentItem, Relationship
+from miqa_node.report.equipment import name_and_version
 from miqa_node.report.source import Source
 from miqa_node.report.sr_groups import tracking
 from miqa_node.report.sr_templates import REGION_GROUP, algorithm, finding_site, measurement_group, place
@@ -55,9 +56,9 @@ def _lung(source: Source, landmarks: Landmarks, image_side: str, lineage: Lineag
 
 
 def _algorithm(landmarks: Landmarks) -> list[ContentItem]:
-    package, _, version = landmarks.package.rpartition("-")
+    package, version = name_and_version(landmarks.package)
     sha256 = [f"model sha256 {landmarks.sha256}"] if landmarks.sha256 else []
-    return algorithm(phrase(package or landmarks.package), phrase(version or "unknown"), sha256)
+    return algorithm(phrase(package), phrase(version), sha256)
 
 
 def _point(source: Source, landmarks: Landmarks, name: str, lineage: Lineage) -> ContentItem:

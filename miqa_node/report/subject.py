@@ -11,6 +11,7 @@ from miqa_node.domain.finding import Finding
 from miqa_node.domain.landmarks import Landmarks, patient_side
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.report import codes
+from miqa_node.report.equipment import name_and_version
 from miqa_node.report.finding_codes import segment_codes
 from miqa_node.taxonomy.lookup import finding_entries, finding_words
 
@@ -97,11 +98,10 @@ def subject_of_measurement(name: str, assessment: Assessment) -> SegmentSubject:
 def of_lung(image_side: str, landmarks: Landmarks, orientation: tuple[str, ...]) -> SegmentSubject:
     """The lung at a side of the image, named by the side of the patient."""
     side = patient_side(image_side, orientation)
-    package, _, version = landmarks.package.rpartition("-")
     return SegmentSubject(
         f"lung_field:{side}", codes.ANATOMICAL_STRUCTURE, codes.LUNG, COLOURS[f"lung_{side}"],
         "Visible lung, without the parts behind heart and diaphragm", f"Lung, patient's {side}",
-        algorithm=(package or landmarks.package, version or "unknown"), side=codes.LATERALITY[side],
+        algorithm=name_and_version(landmarks.package), side=codes.LATERALITY[side],
     )  # fmt: skip
 
 

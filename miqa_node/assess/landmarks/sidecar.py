@@ -113,8 +113,7 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
             raise ModelPackageError(f"{folder.name}: {graph} has no output {' or '.join(missing)}.")
         if INPUT not in session.inputs:
             raise ModelPackageError(f"{folder.name}: {graph} has no input {INPUT}.")
-        more = (LUNGS,) if LUNGS in session.outputs else ()
-        runs.append(runner(session, (*outputs, *more)))
+        runs.append(runner(session, outputs))
         sessions.append(session)
     marker = MarkerReader(runs[2], card.marker.picture) if card.marker else None
     reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up, marker)
@@ -129,10 +128,11 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
 
 
 def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
-    """One graph as :class:`LandmarkReader` calls it."""
+    """One graph as :class:`LandmarkReader` calls it, with its lung field if it has one."""
+    names = (*outputs, *({LUNGS} & set(session.outputs)))
 
     def run(image: NDArray[np.float32]) -> Outputs:
-        values = session.run(outputs, {INPUT: image})
+        values = session.run(names, {INPUT: image})
         return {name: np.asarray(value[0], np.float64) for name, value in values.items()}
 
     return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from miqa_node.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, LUNGS, WHOLE_OUTPUTS, LandmarkReader
+from miqa_node.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, WHOLE_OUTPUTS, LandmarkReader
 from miqa_node.assess.landmarks.marker import LETTER_CHANCES, MARKER_PICTURE, MarkerReader
 from miqa_node.assess.landmarks.sidecar import runner
 from miqa_node.assess.session import GraphSession
@@ -14,10 +14,10 @@ from miqa_node.settings import Accelerator
 def reader_of(whole: Path, closer: Path | None = None, marker: Path | None = None) -> LandmarkReader:
     """The landmark reader of one graph, or of several."""
     files = [(whole, WHOLE_OUTPUTS), *([(closer, CLOSE_UP_OUTPUTS)] if closer else [])]
-    runs = []
-    for file, outputs in files:
-        session = GraphSession(file, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
-        runs.append(runner(session, (*outputs, *((LUNGS,) if LUNGS in session.outputs else ()))))
+    runs = [
+        runner(GraphSession(file, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1), outputs)
+        for file, outputs in files
+    ]
     return LandmarkReader(runs[0], runs[1] if closer else None, marker=reader_of_markers(marker) if marker else None)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from miqa_node.training import weights
 from miqa_node.training.landmarks.losses import LandmarkLoss, LandmarkTargets
@@ -20,6 +20,9 @@ from miqa_node.training.loop import TrainingSchedule, TrainingTask, ahead, train
 DrawSample = Callable[[int], tuple[Tensor, LandmarkTargets]]
 """Returns sample number n, always the same one."""
 LandmarkBatch = tuple[Tensor, LandmarkTargets]
+TensorPair = tuple[Tensor, Tensor]
+N = TypeVar("N", bound=nn.Module)
+"""A network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,46 @@ def fit(net: LandmarkNet, draw: DrawSample, loss_of: LandmarkLoss, schedule: Lan
             lambda first: landmark_batches(draw, first * schedule.batch, schedule.batch, schedule.workers),
             forward, lambda output, batch: loss_of(output, batch[1]),
         ),
-        TrainingSchedule(
-            rate=warm_cosine_of_share, average=schedule.average, steps=schedule.steps, minutes=schedule.minutes,
-            bfloat16=schedule.bfloat16, log_every=schedule.log_every, checkpoint=schedule.checkpoint,
-            checkpoint_s=schedule.checkpoint_s,
-        ),
+        _loop_schedule(schedule),
     )  # fmt: skip
     return average
+
+
+def fit_pairs(
+    make: Callable[[], N], draw: Callable[[int], TensorPair],
+    loss_of: Callable[[Tensor, Tensor], tuple[Tensor, dict[str, float]]], schedule: LandmarkSchedule,
+) -> N:  # fmt: skip
+    """The same for a network from one tensor to another, all of whose weights learn at one rate.
+
+    ``make`` gives the network, ``draw`` sample number n: its input and its target, without the batch axis.
+    """
+    torch.manual_seed(schedule.seed)
+    torch.set_num_threads(schedule.threads)
+    net = make()
+    average = copy.deepcopy(net)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
+
+    def batch_from(start: int) -> TensorPair:
+        inputs, targets = zip(*(draw(index) for index in range(start, start + schedule.batch)), strict=True)
+        return torch.stack(inputs), torch.stack(targets)
+
+    train(
+        TrainingTask[TensorPair, Tensor](
+            net, average, optimizer,
+            lambda first: ahead(batch_from, count(first * schedule.batch, schedule.batch), schedule.workers),
+            lambda batch: cast("Tensor", net(batch[0])).float(), lambda output, batch: loss_of(output, batch[1]),
+        ),
+        _loop_schedule(schedule),
+    )  # fmt: skip
+    return average
+
+
+def _loop_schedule(schedule: LandmarkSchedule) -> TrainingSchedule:
+    return TrainingSchedule(
+        rate=warm_cosine_of_share, average=schedule.average, steps=schedule.steps, minutes=schedule.minutes,
+        bfloat16=schedule.bfloat16, log_every=schedule.log_every, checkpoint=schedule.checkpoint,
+        checkpoint_s=schedule.checkpoint_s,
+    )  # fmt: skip
 
 
 def landmark_batches(

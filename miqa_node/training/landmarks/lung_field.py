@@ -6,10 +6,8 @@ with, bit by bit.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Generator, Mapping, MutableSequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Callable, Mapping, MutableSequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +27,11 @@ from miqa_node.settings import Accelerator
 from miqa_node.training.datasets import DatasetRecord, held_out, may_ship, read_records
 from miqa_node.training.landmarks.data import LandmarkData, picture, read_pixels
 from miqa_node.training.landmarks.evaluate import presentation
-from miqa_node.training.landmarks.fit import LandmarkSchedule
+from miqa_node.training.landmarks.fit import LandmarkSchedule, TensorPair, fit_pairs
 from miqa_node.training.landmarks.lung_outlines import REQUIRED, drawn_lungs
 from miqa_node.training.landmarks.network import separable
 from miqa_node.training.landmarks.points import LandmarkAnnotation
 from miqa_node.training.landmarks.variation import vary_sample
-from miqa_node.training.loop import TrainingSchedule, TrainingTask, ahead, train, warm_cosine_of_share
 from miqa_node.training.onnx_graph import write_graph
 
 CHANNELS, CELLS = 48, 64
@@ -44,8 +41,6 @@ FEATURES = "lung_features"
 PREFIX = f"{LUNGS}/"
 """Beginning of the names of the head's nodes in the graph."""
 Masks = NDArray[np.uint8]
-LungBatch = tuple[Tensor, Tensor]
-"""Features (N, 48, 64, 64) and lung fields (N, 2, 64, 64) of 0 to 1."""
 
 
 class LungHead(nn.Module):
@@ -81,7 +76,7 @@ class LungData:
 
     def draw(
         self, features_of: Callable[[NDArray[np.float32]], NDArray[np.float32]], seed: int, index: int
-    ) -> LungBatch:
+    ) -> TensorPair:
         """Training sample number ``index`` of a seed, without the batch axis; always the same one."""
         rng = np.random.default_rng((seed, index))
         annotation = self.fitting[int(rng.integers(len(self.fitting)))]
@@ -169,33 +164,9 @@ def _with_features(graph: Path) -> tuple[onnx.ModelProto, str]:
     return model, str(tensors[0])
 
 
-def fit_lungs(draw: Callable[[int], LungBatch], schedule: LandmarkSchedule) -> LungHead:
-    """The running average of the head's weights in evaluation mode; an interrupted run resumes from its checkpoint."""
-    torch.manual_seed(schedule.seed)
-    torch.set_num_threads(schedule.threads)
-    head = LungHead()
-    average = copy.deepcopy(head)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
-
-    def batches(first: int) -> Generator[LungBatch]:
-        def make(start: int) -> LungBatch:
-            features, fields = zip(*(draw(index) for index in range(start, start + schedule.batch)), strict=True)
-            return torch.stack(features), torch.stack(fields)
-
-        return ahead(make, count(first * schedule.batch, schedule.batch), schedule.workers)
-
-    train(
-        TrainingTask[LungBatch, Tensor](
-            head, average, optimizer, batches,
-            lambda batch: head(batch[0]), lambda logits, batch: loss_of(logits, batch[1]),
-        ),
-        TrainingSchedule(
-            rate=warm_cosine_of_share, average=schedule.average, steps=schedule.steps, minutes=schedule.minutes,
-            bfloat16=False, log_every=schedule.log_every, checkpoint=schedule.checkpoint,
-            checkpoint_s=schedule.checkpoint_s,
-        ),
-    )  # fmt: skip
-    return average
+def fit_lungs(draw: Callable[[int], TensorPair], schedule: LandmarkSchedule) -> LungHead:
+    """The head whose samples ``draw`` gives: features (48, 64, 64) and lung fields (2, 64, 64) of 0 to 1."""
+    return fit_pairs(LungHead, draw, loss_of, replace(schedule, bfloat16=False))
 
 
 def loss_of(logits: Tensor, fields: Tensor) -> tuple[Tensor, dict[str, float]]:

@@ -16,9 +16,8 @@ from miqa_node.assess.sidecars import LANDMARKS
 from miqa_node.training.datasets import read_records
 from miqa_node.training.landmarks.data import read_landmark_data, read_pixels
 from miqa_node.training.landmarks.estimate import reader_of
-from miqa_node.training.landmarks.fit import LandmarkSchedule
+from miqa_node.training.landmarks.fit import LandmarkSchedule, TensorPair
 from miqa_node.training.landmarks.lung_field import (
-    LungBatch,
     LungData,
     add_head,
     fit_lungs,
@@ -56,7 +55,7 @@ def train_lung_field(
     data = read_lung_data(drawn, data_dir, runs / "images", reader_of(whole, closer))
     features_of = tapped_graph(whole, runs / "tapped.onnx")
 
-    def draw(index: int) -> LungBatch:
+    def draw(index: int) -> TensorPair:
         return data.draw(features_of, schedule.seed, index)
 
     checkpoint = schedule.checkpoint or runs / CHECKPOINT

@@ -112,14 +112,17 @@ def paste(
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return
     part = tuple(slice(place.start - first, place.stop - first) for place, first in ((rows, y), (columns, x)))
-    here = image[rows, columns]
     tone, share = rng.uniform(0.0, 0.9), rng.uniform(0.3, 1.0)
-    here = here + moved[1][part] * np.float32(share) * (np.float32(tone) - here)
+    _blend(image, (rows, columns), moved[1][part] * np.float32(share), tone)
     white, strength = rng.uniform(0.85, 1.0), rng.uniform(0.55, 1.0)
     if moved[1][part].any() and tone > 0.7 and rng.uniform() < 0.7:
         white = rng.uniform(0.0, 0.4)  # a letter cut out of a bright plate
-    here = image[rows, columns]
-    image[rows, columns] = here + moved[0][part] * np.float32(strength) * (np.float32(white) - here)
+    _blend(image, (rows, columns), moved[0][part] * np.float32(strength), white)
+
+
+def _blend(image: Image, place: tuple[slice, slice], share: Glyph, tone: float) -> None:
+    """Move that part of the image (in place) towards a tone, by a share of each pixel."""
+    image[place] = image[place] + share * (np.float32(tone) - image[place])
 
 
 def _centred(

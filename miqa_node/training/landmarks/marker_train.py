@@ -11,7 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
 from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
@@ -20,10 +19,8 @@ from miqa_node.assess.landmarks.marker import (
     LETTER_CHANCES,
     LETTERS,
     MARKER_PICTURE,
-    MarkerReader,
     contradiction,
 )
-from miqa_node.assess.landmarks.picture import stored_copy
 from miqa_node.assess.sidecars import LANDMARKS
 from miqa_node.training import weights
 from miqa_node.training.datasets import DatasetRecord, held_out, may_ship, read_records
@@ -80,7 +77,8 @@ def train_side_markers(
     fitting = [one for one in records if not held_out(one) and may_ship(one)]
     boxes = annotated_boxes(data_dir / "annotations" / "train.jsonl")
     checkpoint = schedule.checkpoint or runs / CHECKPOINT
-    images = [marker_image(record, boxes[record.path.name]) for record in fitting]
+    read = json.loads(LETTERS_READ.read_text(encoding="utf-8"))
+    images = [marker_image(record, boxes[record.path.name], read) for record in fitting]
     net = fit_markers(images, replace(schedule, checkpoint=checkpoint))
     graph = runs / MARKER_GRAPH
     export_markers(net, graph)
@@ -117,16 +115,15 @@ def annotated_boxes(file: Path) -> dict[str, list[tuple[float, float, float, flo
 
 
 def marker_image(
-    record: DatasetRecord, boxes: Sequence[tuple[float, float, float, float]], file: Path = LETTERS_READ
+    record: DatasetRecord, boxes: Sequence[tuple[float, float, float, float]], read: Mapping[str, Any]
 ) -> MarkerImage:
-    """A training image with the letters of ``file``; inscriptions that are not in it are filled from around them.
+    """A training image with its letters of LETTERS_READ; inscriptions not ``read`` there are filled from around them.
 
     Raises
     ------
     OSError
         The image cannot be read.
     """
-    read = json.loads(file.read_text(encoding="utf-8"))
     letters, words = (read[part].get(record.path.name, []) for part in ("letters", "others"))
     pixels = cv2.imread(str(record.path), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
@@ -196,8 +193,3 @@ def _agreement(reader: LandmarkReader, records: Sequence[DatasetRecord]) -> dict
         ):  # fmt: skip
             figures[name].append(contradiction(estimate.markers, (), mirrored) >= WRONG_MARKER_FROM)
     return {"images": len(records), **{name: round(float(np.mean(flags)), 3) for name, flags in figures.items()}}
-
-
-def read_letters(reader: MarkerReader, pixels: NDArray[np.uint8]) -> Sequence[Any]:
-    """The side markers of 8-bit pixels, as the node reads them."""
-    return reader(*stored_copy(presentation(pixels)))

@@ -1,11 +1,9 @@
-"""Trains the network that reads side markers: which letter stands where, and whether in mirror writing."""
+"""Trains the network that reads side markers: which letter stands where, also in mirror writing."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import cast
 
 import cv2
@@ -17,10 +15,9 @@ from torch import Tensor, nn
 from miqa_node.assess.landmarks.marker import LETTERS, MARKER_PICTURE
 from miqa_node.degrade import Image
 from miqa_node.training import weights
-from miqa_node.training.landmarks.fit import LandmarkSchedule
+from miqa_node.training.landmarks.fit import LandmarkSchedule, TensorPair, fit_pairs
 from miqa_node.training.landmarks.marker_render import inscription, paste, side_marker
 from miqa_node.training.landmarks.network import separable
-from miqa_node.training.loop import TrainingSchedule, TrainingTask, ahead, train, warm_cosine_of_share
 from miqa_node.training.presentation import tone
 
 LONG_SIDE_PX = MARKER_PICTURE.rows
@@ -34,7 +31,6 @@ DRAWN = (0.25, 0.35, 0.4)
 """How often L, R and D are drawn. Real letters are mostly an L, often in a circle, and never a D."""
 RARE_LOGIT = -4.0
 """Initial answer of every cell: letters are rare."""
-MarkerBatch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ def _halved(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def draw(images: Sequence[MarkerImage], seed: int, index: int) -> MarkerBatch:
+def draw(images: Sequence[MarkerImage], seed: int, index: int) -> TensorPair:
     """Training sample number ``index`` of a seed: a part of an image (1, 320, 320), and its target (3, 40, 40)."""
     rng = np.random.default_rng((seed, index))
     chosen = images[int(rng.integers(len(images)))]
@@ -137,7 +133,7 @@ def _presented(image: Image, rng: np.random.Generator) -> Image:
     return np.clip(image, 0.0, 1.0)
 
 
-def _cropped(image: Image, letters: Sequence[RealMarker], rng: np.random.Generator) -> MarkerBatch:
+def _cropped(image: Image, letters: Sequence[RealMarker], rng: np.random.Generator) -> TensorPair:
     rows, columns = image.shape
     left, top = int(rng.integers(0, columns - CROP_PX + 1)), int(rng.integers(0, rows - CROP_PX + 1))
     if letters and rng.uniform() < 0.7:
@@ -169,34 +165,12 @@ def loss_of(logits: Tensor, target: Tensor) -> tuple[Tensor, dict[str, float]]:
 
 
 def fit_markers(images: Sequence[MarkerImage], schedule: LandmarkSchedule) -> MarkerNet:
-    """The running average of the weights in evaluation mode; an interrupted run resumes from its checkpoint."""
-    torch.manual_seed(schedule.seed)
-    torch.set_num_threads(schedule.threads)
-    net = weights.in_format(MarkerNet(), torch.channels_last)
-    average = copy.deepcopy(net)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
+    """The network fitted to samples of these images."""
 
-    def batches(first: int) -> Generator[MarkerBatch]:
-        def make(start: int) -> MarkerBatch:
-            parts, targets = zip(
-                *(draw(images, schedule.seed, i) for i in range(start, start + schedule.batch)), strict=True
-            )
-            return torch.stack(parts), torch.stack(targets)
+    def sample(index: int) -> TensorPair:
+        return draw(images, schedule.seed, index)
 
-        return ahead(make, count(first * schedule.batch, schedule.batch), schedule.workers)
-
-    train(
-        TrainingTask[MarkerBatch, Tensor](
-            net, average, optimizer, batches, lambda batch: net(batch[0].to(memory_format=torch.channels_last)).float(),
-            lambda logits, batch: loss_of(logits, batch[1]),
-        ),
-        TrainingSchedule(
-            rate=warm_cosine_of_share, average=schedule.average, steps=schedule.steps, minutes=schedule.minutes,
-            bfloat16=schedule.bfloat16, log_every=schedule.log_every, checkpoint=schedule.checkpoint,
-            checkpoint_s=schedule.checkpoint_s,
-        ),
-    )  # fmt: skip
-    return average
+    return fit_pairs(lambda: weights.in_format(MarkerNet(), torch.channels_last), sample, loss_of, schedule)
 
 
 def levelled(pixels: NDArray[np.uint8]) -> Image:

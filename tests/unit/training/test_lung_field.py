@@ -23,11 +23,10 @@ from miqa_node.settings import Accelerator, load_settings
 from miqa_node.statistics.overlap import dice
 from miqa_node.training.landmarks.data import picture
 from miqa_node.training.landmarks.estimate import reader_of
-from miqa_node.training.landmarks.fit import LandmarkSchedule
+from miqa_node.training.landmarks.fit import LandmarkSchedule, TensorPair
 from miqa_node.training.landmarks.lung_field import (
     CELLS,
     CHANNELS,
-    LungBatch,
     LungData,
     LungHead,
     add_head,
@@ -143,7 +142,7 @@ def test_a_graph_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_head_learns_a_lung_and_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
-    def draw(index: int) -> LungBatch:
+    def draw(index: int) -> TensorPair:
         field = torch.zeros(2, CELLS, CELLS)
         field[0, 10:50, 5:25] = field[1, 10:50, 40:60] = 1.0
         features = torch.zeros(CHANNELS, CELLS, CELLS)

@@ -18,6 +18,7 @@ import torch
 from miqa_node.assess.landmarks.marker import LETTERS, MARKER_PICTURE
 from miqa_node.training.datasets import DatasetRecord, held_out, may_ship
 from miqa_node.training.landmarks.estimate import reader_of_markers
+from miqa_node.training.landmarks.evaluate import presentation
 from miqa_node.training.landmarks.fit import LandmarkSchedule
 from miqa_node.training.landmarks.marker_render import inscription, paste, side_marker
 from miqa_node.training.landmarks.marker_train import (
@@ -25,7 +26,6 @@ from miqa_node.training.landmarks.marker_train import (
     annotated_records,
     export_markers,
     marker_image,
-    read_letters,
 )
 from miqa_node.training.landmarks.markers import (
     CROP_PX,
@@ -61,6 +61,19 @@ def test_a_letter_stands_where_it_was_drawn_and_is_as_high_as_it_was_asked_for()
         rows, columns = np.nonzero(image > 0.3)
         assert abs(np.median(columns) - 150) < 45
         assert 30 < np.ptp(rows) < 160, "with its circle or initials"
+
+
+def test_a_plate_lies_under_its_letter() -> None:
+    ink, plate = np.zeros((2, 288, 288), np.float32)
+    plate[96:192, 96:192] = 1.0
+    ink[134:154, 134:154] = 1.0
+    for seed in range(10):
+        image = PLAIN.copy()
+        paste(image, (ink, plate), (180.0, 200.0), 70.0, 0.0, np.random.default_rng(seed), mirrored=False)
+        corner, middle = image[170, 150], image[200, 180]
+        assert abs(float(corner) - 0.3) > 0.005, "the plate has a tone of its own"
+        assert abs(float(middle) - float(corner)) > 0.05, "and the letter another one"
+        assert image[20, 20] == PLAIN[20, 20]
 
 
 def test_mirror_writing_is_the_mirror_image() -> None:
@@ -127,7 +140,7 @@ def test_a_reader_learns_a_letter_and_the_graph_says_where_it_is(tmp_path: Path)
             parameter.zero_()
         list(net.parameters())[-1].copy_(torch.tensor([-9.0, 9.0, -9.0]))
     export_markers(net, tmp_path / "marker.onnx")
-    markers = read_letters(reader_of_markers(tmp_path / "marker.onnx"), pixels)
+    markers = reader_of_markers(tmp_path / "marker.onnx")(presentation(pixels))
     assert {one.letter for one in markers} == {"R"}
     assert all(one.side == "right" for one in markers)
     assert MarkerNet()(torch.zeros(1, 1, MARKER_PICTURE.rows, MARKER_PICTURE.columns)).shape == (1, 3, 64, 64)
@@ -139,9 +152,8 @@ def test_letters_of_a_training_image_are_kept_and_unread_inscriptions_are_not(tm
     cv2.imwrite(str(tmp_path / "a.png"), pixels)
     boxes = [(0.1, 0.1, 0.15, 0.15), (0.8, 0.1, 0.85, 0.15), (0.8, 0.8, 0.85, 0.85)]
     read = {"letters": {"a.png": [[0.125, 0.125, "R"]]}, "others": {"a.png": [[0.825, 0.825]]}}
-    (tmp_path / "letters.json").write_text(json.dumps(read))
     record = DatasetRecord(tmp_path / "a.png", "nih", "free", "p", "PA", "")
-    made = marker_image(record, boxes, tmp_path / "letters.json")
+    made = marker_image(record, boxes, read)
     [letter] = made.real
     assert [letter.label, *letter.centre] == pytest.approx([1, 64.0, 64.0])
     rows = columns = {"R": slice(58, 68), "other": slice(418, 428), "unread": slice(52, 76)}
