@@ -74,7 +74,7 @@ class ImageAssessor:
         package = None if not_assessed else self._package
         with ThreadPoolExecutor(1, "measure") as beside:
             measuring = beside.submit(copy_context().run, _measure, radiograph, header, traits, clock)
-            run = None if package is None else _run(package, radiograph, measuring, clock)
+            run = None if package is None else _run(package, header, radiograph, measuring, clock)
             measurements = measuring.result()
         plausibility = clock.time("plausibility", lambda: check(header, traits, radiograph, measurements))
         assessment = Assessment(
@@ -130,10 +130,12 @@ def _measure(radiograph: Radiograph, header: Header, traits: ImageTraits, clock:
 
 
 def _run(
-    package: Package, radiograph: Radiograph, measuring: Future[tuple[Measurement, ...]], clock: StageClock
-) -> GraphRun:
+    package: Package, header: Header, radiograph: Radiograph, measuring: Future[tuple[Measurement, ...]],
+    clock: StageClock,
+) -> GraphRun:  # fmt: skip
     """Run the graph, unless it needs the measurements while they are still being taken."""
-    material = ModelMaterial(radiograph, measuring.result() if package.contract.needs_measurements else ())
+    measurements = measuring.result() if package.contract.needs_measurements else ()
+    material = ModelMaterial(radiograph, measurements, header=header)
     inputs = clock.time("preprocess", lambda: package.contract.prepare(package.card, material))
     return GraphRun(inputs, clock.time("infer", lambda: package.run(inputs.arrays)))
 

@@ -1,7 +1,8 @@
 """Turns display pixels into a model's inputs as the package's card specifies; training runs the same code.
 
 Two inputs (SCIENCE.md §1): ``global_view``, the whole image, downscaled, for anatomy, position, objects and exposure;
-and ``crops``, cut at (nearly) native pitch, for blur, noise, grid and compression, which downscaling destroys.
+and ``crops``, cut at (nearly) native pitch, for blur, noise, grid and compression, which downscaling destroys. A card
+may ask for a third, ``numbers``: see :mod:`miqa_node.assess.numbers`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from miqa_node.assess.numbers import WHITE, DisplayedRange, NumberName, numbers_of
 from miqa_node.assess.section import Section
+from miqa_node.domain.instance import Header
 from miqa_node.imaging.histogram import percentiles
 
 PERCENTILE_SAMPLE_PX = 256
@@ -62,23 +65,28 @@ class Preprocess(Section):
     normalise: Normalise = Normalise()
     global_view: GlobalView = GlobalView()
     crops: Crops = Crops()
+    numbers: tuple[NumberName, ...] = ()
+    """What the input ``numbers`` holds, in order; a graph without that input has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class TwoBranchInputs:
     """``global_view`` (1, 1, rows, columns) and ``crops`` (K, 1, size, size), float32.
 
-    ``crop_boxes`` holds (x0, y0, x1, y1) of each crop as fractions of the image.
+    ``crop_boxes`` holds (x0, y0, x1, y1) of each crop as fractions of the image. ``numbers`` is (1, 2·N), see
+    :func:`~miqa_node.assess.numbers.numbers_of`; without a column if the card asks for none.
     """
 
     global_view: NDArray[np.float32]
     crops: NDArray[np.float32]
     crop_boxes: tuple[tuple[float, float, float, float], ...]
+    numbers: NDArray[np.float32]
 
     @property
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """The graph's inputs by name."""
-        return {"global_view": self.global_view, "crops": self.crops}
+        images = {"global_view": self.global_view, "crops": self.crops}
+        return {**images, "numbers": self.numbers} if self.numbers.size else images
 
     @staticmethod
     def to_source(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -86,22 +94,30 @@ class TwoBranchInputs:
         return values
 
 
-def prepare(display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, spec: Preprocess) -> TwoBranchInputs:
+def prepare(
+    display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, spec: Preprocess, header: Header | None = None
+) -> TwoBranchInputs:
     """The model's inputs of one image.
 
     ``display`` has shape (rows, columns), 0 is black and 65,535 is white; where ``valid`` is False (padding) the
-    model sees black, and the normalisation ignores the pixels.
+    model sees black, and the normalisation ignores the pixels. Without a ``header`` its numbers are unknown.
     """
     small = working_image(display, spec.crops)
     mask = None
     if valid is not None and not valid.all():
         mask = cv2.resize(valid.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    working = normalise(small, spec.normalise, mask)
+    displayed = displayed_range(small, spec.normalise, mask)
+    working = _stretched(small, displayed, spec.normalise, mask)
     origins = crop_origins(working.shape, spec.crops)
     rows, columns = working.shape
     size = spec.crops.size_px
     boxes = tuple((x / columns, y / rows, (x + size) / columns, (y + size) / rows) for y, x in origins)
-    return TwoBranchInputs(global_view(working, spec.global_view), cut_crops(working, origins, size), boxes)
+    return TwoBranchInputs(
+        global_view(working, spec.global_view),
+        cut_crops(working, origins, size),
+        boxes,
+        numbers_of(spec.numbers, displayed, header),
+    )
 
 
 def working_image(display: NDArray[np.uint16], crops: Crops) -> NDArray[np.uint16]:
@@ -115,15 +131,30 @@ def working_image(display: NDArray[np.uint16], crops: Crops) -> NDArray[np.uint1
     return cast("NDArray[np.uint16]", cv2.resize(display, size, interpolation=_interpolation(scale)))
 
 
-def normalise(image: NDArray[np.uint16], spec: Normalise, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """Robust normalisation of a whole image; the crops share it, so noise keeps its ratio to the range."""
+def displayed_range(
+    image: NDArray[np.uint16], spec: Normalise, mask: NDArray[np.bool_] | None = None
+) -> DisplayedRange:
+    """The percentiles between which an image is normalised, and its mean, from a sample of its valid pixels."""
     step = max(1, max(image.shape) // PERCENTILE_SAMPLE_PX)
     sample = image[::step, ::step]
     if mask is not None:
         sample = sample[mask[::step, ::step]]
-    low, high = percentiles(sample, (spec.low_percentile, spec.high_percentile)) if sample.size else (0.0, 0.0)
-    span = max(float(high - low), spec.least_range * 65535.0)
-    scaled = (image.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
+    if not sample.size:
+        return DisplayedRange(0.0, 0.0, 0.0)
+    low, high = percentiles(sample, (spec.low_percentile, spec.high_percentile))
+    return DisplayedRange(float(low), float(high), float(sample.mean()))
+
+
+def normalise(image: NDArray[np.uint16], spec: Normalise, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """Robust normalisation of a whole image; the crops share it, so noise keeps its ratio to the range."""
+    return _stretched(image, displayed_range(image, spec, mask), spec, mask)
+
+
+def _stretched(
+    image: NDArray[np.uint16], displayed: DisplayedRange, spec: Normalise, mask: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    span = max(displayed.high - displayed.low, spec.least_range * WHITE)
+    scaled = (image.astype(np.float32) - np.float32(displayed.low)) * np.float32(1.0 / span)
     np.clip(scaled, 0.0, 1.0, out=scaled)
     if mask is not None:
         scaled[~mask] = 0.0

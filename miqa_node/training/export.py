@@ -12,20 +12,29 @@ from miqa_node.assess.preprocess import Preprocess
 from miqa_node.training import weights
 from miqa_node.training.graph import OUTPUTS
 from miqa_node.training.networks import ExportedNet, QualityNet
+from miqa_node.training.numbers_net import NumbersNet
 from miqa_node.training.onnx_graph import write_graph
 
-INPUTS = ("global_view", "crops")
+INPUTS = ("global_view", "crops", "numbers")
 TAPS = ("tap_deep", "tap_fused")
 
 
-def export(net: QualityNet, path: Path, spec: Preprocess) -> float:
-    """Write the graph; return the largest difference from torch; ValueError if it exceeds the tolerance."""
+def export(net: QualityNet, path: Path, spec: Preprocess, beside: NumbersNet | None = None) -> float:
+    """Write the graph; return the largest difference from torch; ValueError if it exceeds the tolerance.
+
+    The graph has the input ``numbers`` where something is fitted to them.
+    """
     generator = torch.Generator().manual_seed(0)
     view = torch.randn((1, 1, spec.global_view.rows, spec.global_view.columns), generator=generator)
     crops = torch.randn((5, 1, spec.crops.size_px, spec.crops.size_px), generator=generator)
+    numbers = torch.randn((1, 2 * len(spec.numbers)), generator=generator)
+    count = 2 if beside is None else 3
+    inputs = INPUTS[:count]
+    shapes = {"global_view": None, "crops": {0: torch.export.Dim("K", min=1, max=64)}, "numbers": None}
     return write_graph(
-        ExportedNet(fold_normalisation(net)).eval(), path, [(view, crops), (view, crops[:2])], INPUTS, OUTPUTS,
-        dynamic_shapes={"global_view": None, "crops": {0: torch.export.Dim("K", min=1, max=64)}},
+        ExportedNet(fold_normalisation(net), beside).eval(), path,
+        [(view, crops, numbers)[:count], (view, crops[:2], numbers)[:count]], inputs, OUTPUTS,
+        dynamic_shapes={name: shapes[name] for name in inputs},
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from miqa_node.assess.preprocess import Preprocess, TwoBranchInputs, prepare
+from miqa_node.domain.instance import Header
 
 OUTPUTS = ("logits", "severity", "maps", "tap_deep", "tap_fused")
 
@@ -41,9 +42,9 @@ class QualityGraph:
         self.spec = spec
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, display: NDArray[np.uint16]) -> GraphPrediction:
-        """Judge display pixels (rows, columns), 0 black, 65,535 white."""
-        return self.run(prepare(display, None, self.spec))
+    def __call__(self, display: NDArray[np.uint16], header: Header | None = None) -> GraphPrediction:
+        """Judge display pixels (rows, columns), 0 black, 65,535 white, with a header or without one."""
+        return self.run(prepare(display, None, self.spec, header))
 
     def run(self, inputs: TwoBranchInputs) -> GraphPrediction:
         """Judge prepared inputs."""

@@ -197,13 +197,18 @@ class QualityNet(nn.Module):
 
 
 class ExportedNet(nn.Module):
-    """The graph of a package: one image, its crops, and outputs as the card's contract names them."""
+    """The graph of a package: one image, its crops, and outputs as the card's contract names them.
 
-    def __init__(self, net: QualityNet) -> None:
+    ``beside``, if given, turns the input ``numbers`` into what is added to logits and severity logits.
+    """
+
+    def __init__(self, net: QualityNet, beside: nn.Module | None = None) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.beside = net, beside
 
-    def forward(self, global_view: Tensor, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def forward(
+        self, global_view: Tensor, crops: Tensor, numbers: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Logits (1, C), severity in [0, 1] (1, C), maps in [0, 1] (1, C, H/8, W/8), taps."""
         net = self.net
         deep, fused = net.global_net(global_view)
@@ -213,6 +218,9 @@ class ExportedNet(nn.Module):
         together = torch.cat([deep.mean((2, 3)), *over_crops(each, 1)], 1)
         best, removable = net.at_places(cells, fused)
         logits, severity = net.judge(together, textures, pooled, best)
+        if self.beside is not None:
+            more, worse = self.beside(numbers)
+            logits, severity = logits + more, severity + worse
         cells = torch.where(net.taken_off[:, None, None], removable, cells)
         return logits, severity.sigmoid(), cells.sigmoid(), deep, fused
 

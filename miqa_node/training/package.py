@@ -55,10 +55,15 @@ LIMITS = (
         "lines are below what they can teach; crops are therefore taken at 1024 px on the longer side, not finer."
     ),
     (
-        "The pixels are stretched between their percentiles, so a window that is wide or dark for the whole picture is "
-        "invisible to the network; the displayed contrast is a measurement with a rule of its own."
+        "The pixels are stretched between their percentiles; of a window that is wide, dark or bright for the whole "
+        "picture the network knows only by the span and the mean of what is displayed. The displayed contrast is a "
+        "measurement with a rule of its own, too."
     ),
-    "Exposure indices are not used; noise is judged from pixels after unknown processing.",
+    (
+        "Exposure indices of the header weigh in on noise, under- and overexposure. No images with real indices were "
+        "at hand: those of training were made to fit the simulated dose, as IEC 62494-1 defines them. Without a header "
+        "noise is judged from pixels after unknown processing."
+    ),
     "Rotation of the patient about his own axis is not assessed, only rotation in the image plane.",
     "Mirror images are told from the position of the heart and of markers; situs inversus looks like a mirror image.",
     (

@@ -9,12 +9,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.preprocess import Preprocess, crop_origins, cut_crops, global_view, normalise, working_image
+from miqa_node.assess.numbers import numbers_of
+from miqa_node.assess.preprocess import (
+    Preprocess,
+    crop_origins,
+    cut_crops,
+    displayed_range,
+    global_view,
+    normalise,
+    working_image,
+)
 from miqa_node.degrade import FAMILIES, DonorMaterial, Image, degrade, gate, pitch_of, simulators
 from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import real_cutouts
 from miqa_node.training.datasets import DEVICE_KINDS, REMOVABLE_KINDS, DatasetRecord, ImageCache, ObjectBox
+from miqa_node.training.dose import dose_header
 from miqa_node.training.presentation import LARGE_PX, BaseImage, deliver, tone, vary
 
 CLASSES: tuple[str, ...] = tuple(str(name) for name in (*defect_names(), *gate_names()))
@@ -56,7 +66,8 @@ class TrainingSample:
 
     ``global_view`` (1, H, W); ``crops`` (K, 1, h, w); ``present`` and ``severity`` (C,), -1 where unknown;
     ``cells`` (3, H/8, W/8): for each of MAP_CLASSES 1 here, 0 not here, -1 unknown;
-    ``boxes`` (3, H/8, W/8) int: number of the annotated box that a cell lies in (a lead runs somewhere in it), 0 none.
+    ``boxes`` (3, H/8, W/8) int: number of the annotated box that a cell lies in (a lead runs somewhere in it), 0 none;
+    ``numbers`` (2·N,): what the network is given beside the pixels.
     """
 
     global_view: NDArray[np.float32]
@@ -65,6 +76,7 @@ class TrainingSample:
     severity: NDArray[np.float32]
     cells: NDArray[np.float32]
     boxes: NDArray[np.int16]
+    numbers: NDArray[np.float32]
 
 
 class Sampler:
@@ -113,7 +125,8 @@ class Sampler:
                 touched[finding] = np.abs(image - before)
         present, severity = self._labels(base, severities)
         cells, boxes = self._places(base, severities, touched)
-        return self._finish(deliver(image, rng), present, severity, cells, boxes, rng)
+        dose = None if base.record.grades.get("noise", 0) else severities  # nobody knows that of a noisy image
+        return self._finish(deliver(image, rng), present, severity, cells, boxes, rng, dose)
 
     def _gate_sample(self, base: BaseImage, rng: np.random.Generator) -> TrainingSample:
         present = np.full(len(CLASSES), UNKNOWN, np.float32)
@@ -208,11 +221,16 @@ class Sampler:
     def _finish(
         self, image: Image, present: NDArray[np.float32], severity: NDArray[np.float32],
         cells: NDArray[np.float32], boxes: NDArray[np.int16], rng: np.random.Generator,
+        dose: Mapping[FindingName, float] | None = None,
     ) -> TrainingSample:  # fmt: skip
-        """The package's own preprocessing; a few random crops represent the whole grid."""
+        """The package's own preprocessing; a few random crops represent the whole grid.
+
+        ``dose`` holds the simulated defects if they tell the dose.
+        """
         spec = self._spec
         display = np.rint(image * np.float32(65535)).astype(np.uint16)
-        working = normalise(working_image(display, spec.crops), spec.normalise)
+        small = working_image(display, spec.crops)
+        working = normalise(small, spec.normalise)
         origins = np.array(crop_origins(working.shape, spec.crops))
         chosen = origins[rng.permutation(len(origins))[: self._crops]]
         if len(chosen) < self._crops:
@@ -220,7 +238,11 @@ class Sampler:
         chosen = chosen + rng.integers(-20, 21, chosen.shape)
         chosen = np.clip(chosen, 0, np.array(working.shape) - spec.crops.size_px)
         crops = cut_crops(working, [(int(y), int(x)) for y, x in chosen], spec.crops.size_px)
-        return TrainingSample(global_view(working, spec.global_view)[0], crops, present, severity, cells, boxes)
+        header = dose_header(dose, rng) if dose is not None else None
+        numbers = numbers_of(spec.numbers, displayed_range(small, spec.normalise), header)[0]
+        return TrainingSample(
+            global_view(working, spec.global_view)[0], crops, present, severity, cells, boxes, numbers
+        )
 
 
 def draw_defects(rng: np.random.Generator) -> dict[FindingName, float]:

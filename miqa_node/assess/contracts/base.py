@@ -21,6 +21,7 @@ from miqa_node.assess.section import Section
 from miqa_node.assess.session import GraphSession
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError, NotFoundError
 from miqa_node.plugins import Seam
 
@@ -39,12 +40,14 @@ def _no_slices(count: int) -> Sequence[Array]:  # noqa: ARG001 - an image has no
 class ModelMaterial:
     """Material for a graph's inputs: the measurements, and the decoded image or the slices of a series.
 
-    ``slices(n)`` returns up to n slices, spread over the stack, as values of the modality (rows, columns).
+    ``slices(n)`` returns up to n slices, spread over the stack, as values of the modality (rows, columns). ``header``
+    is that of the image; pictures without one have none.
     """
 
     radiograph: Radiograph | None = None
     measurements: Sequence[Measurement] = ()
     slices: Callable[[int], Sequence[Array]] = _no_slices
+    header: Header | None = None
 
     @property
     def image(self) -> Radiograph:

@@ -20,12 +20,13 @@ from miqa_node.assess.goldens import golden_radiograph
 from miqa_node.assess.preprocess import prepare
 from miqa_node.assess.session import GraphSession
 
-GLOBAL_VIEW, CROPS = "global_view", "crops"
+GLOBAL_VIEW, CROPS, NUMBERS = "global_view", "crops", "numbers"
 
 
 class TwoBranch(Contract):
     """Inputs ``global_view`` (1, 1, rows, columns) and ``crops`` (K, 1, size, size), made as ``preprocess`` specifies.
 
+    Where ``preprocess.numbers`` names N numbers there is a third one, ``numbers`` (1, 2·N).
     Outputs: ``logits`` and ``severity`` (1, C), and the class maps (1, C, rows, columns) that ``saliency.maps`` names.
     """
 
@@ -34,11 +35,12 @@ class TwoBranch(Contract):
 
     def tensors(self, card: Card) -> tuple[Sequence[str], Sequence[str]]:
         """See the class."""
-        return (GLOBAL_VIEW, CROPS), (LOGITS, SEVERITY, card.saliency.maps)
+        inputs = (GLOBAL_VIEW, CROPS, NUMBERS) if card.preprocess.numbers else (GLOBAL_VIEW, CROPS)
+        return inputs, (LOGITS, SEVERITY, card.saliency.maps)
 
     def prepare(self, card: Card, material: ModelMaterial) -> GraphInputs:
         """See :mod:`miqa_node.assess.preprocess`."""
-        return prepare(material.image.display, material.image.valid, card.preprocess)
+        return prepare(material.image.display, material.image.valid, card.preprocess, material.header)
 
     def run(self, card: Card, session: GraphSession, inputs: Arrays, further: Sequence[str] = ()) -> dict[str, Array]:
         """The class maps come as ``maps``."""

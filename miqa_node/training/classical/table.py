@@ -58,7 +58,7 @@ class _KeepsImage(Sampler):
         self.image = image
         present, severity = args[:2]
         nothing = np.zeros(0, np.float32)  # the views for a network would cost as much as the measurements
-        return TrainingSample(nothing, nothing, present, severity, nothing, np.zeros(0, np.int16))
+        return TrainingSample(nothing, nothing, present, severity, nothing, np.zeros(0, np.int16), nothing)
 
 
 def training_table(

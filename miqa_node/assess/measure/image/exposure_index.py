@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-from math import log10
-
 from miqa_node.assess.measure.base import ImageMeasure
-from miqa_node.assess.measure.view import ImageView
+from miqa_node.domain import exposure
 from miqa_node.domain.codes import Code
 
 SECTION = "Range and exposure"
-
-
-def _index(view: ImageView) -> float | None:
-    return _positive(view.header.exposure_index)
-
-
-def _target(view: ImageView) -> float | None:
-    return _positive(view.header.target_exposure_index)
-
-
-def _positive(value: float | None) -> float | None:
-    return value if value is not None and value > 0 else None
-
-
-def _deviation(view: ImageView) -> float | None:
-    index, target = _index(view), _target(view)
-    if view.header.deviation_index is None and index is not None and target is not None:
-        return deviation(index, target)
-    return view.header.deviation_index
-
-
-def deviation(index: float, target: float) -> float:
-    """Ten times the common logarithm of the exposure over the intended one.
-
-    >>> deviation(200.0, 100.0)
-    3.010299956639812
-    """
-    return 10.0 * log10(index / target)
-
 
 EXPOSURE_INDEX = ImageMeasure(
     name="exposure_index",
@@ -50,7 +19,7 @@ EXPOSURE_INDEX = ImageMeasure(
     section=SECTION,
     rank=10,
     needs="header",
-    take=_index,
+    take=lambda view: exposure.exposure_index(view.header),
 )
 TARGET_EXPOSURE_INDEX = ImageMeasure(
     name="target_exposure_index",
@@ -61,7 +30,7 @@ TARGET_EXPOSURE_INDEX = ImageMeasure(
     section=SECTION,
     rank=20,
     needs="header",
-    take=_target,
+    take=lambda view: exposure.target_exposure_index(view.header),
 )
 DEVIATION_INDEX = ImageMeasure(
     name="deviation_index",
@@ -75,5 +44,5 @@ DEVIATION_INDEX = ImageMeasure(
     section=SECTION,
     rank=30,
     needs="header",
-    take=_deviation,
+    take=lambda view: exposure.deviation_index(view.header),
 )
