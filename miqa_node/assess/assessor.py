@@ -153,13 +153,13 @@ def _maps(
     if not columns or package.contract.map_tensors(package.card) is None:
         return {}
     if explainer is not None:
-        explanation = clock.time("explain", lambda: explainer.explain(inputs, own, tuple(columns)))
-        maps, method = explanation.maps, explanation.method
+        maps = clock.time("explain", lambda: explainer.explain(inputs, own, tuple(columns)))
     elif own is not None:
-        maps, method = {n: normalised(inputs.to_source(own[n])) for n in columns}, package.card.saliency.method
+        method = package.card.saliency.method
+        maps = {n: SaliencyMap(normalised(inputs.to_source(own[n])), method) for n in columns}
     else:
         return {}
-    return {FindingName(columns[n]): SaliencyMap(values, method) for n, values in maps.items()}
+    return {FindingName(columns[n]): one for n, one in maps.items()}
 
 
 def _without_overruled(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, cast
 
 import cv2
@@ -80,7 +80,7 @@ class TwoBranchInputs:
     global_view: NDArray[np.float32]
     crops: NDArray[np.float32]
     crop_boxes: tuple[tuple[float, float, float, float], ...]
-    numbers: NDArray[np.float32]
+    numbers: NDArray[np.float32] = field(default_factory=lambda: np.zeros((1, 0), np.float32))
 
     @property
     def arrays(self) -> dict[str, NDArray[np.float32]]:

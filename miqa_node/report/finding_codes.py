@@ -12,7 +12,7 @@ from miqa_node.report.codes import (
     private_value,
 )
 from miqa_node.taxonomy.base import SCHEME, CertaintyEntry
-from miqa_node.taxonomy.lookup import finding_entries, finding_words
+from miqa_node.taxonomy.lookup import finding_entries, finding_words, is_object
 
 
 def finding_code(finding: Finding) -> Code:
@@ -31,9 +31,7 @@ def finding_code(finding: Finding) -> Code:
 
 def segment_codes(finding: Finding) -> tuple[Code, Code]:
     """(category, type) of a finding's segment, PS3.16 CID 7150 and, for objects, CID 7158."""
-    entry = finding_entries().get(finding.name)
-    thing = entry is not None and entry.region == "object"
-    return PHYSICAL_OBJECT if thing else SPATIAL_CONCEPT, finding_code(finding)
+    return PHYSICAL_OBJECT if is_object(finding.name) else SPATIAL_CONCEPT, finding_code(finding)
 
 
 def certainty_code(finding: Finding) -> Code:

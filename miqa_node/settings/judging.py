@@ -23,6 +23,7 @@ class SaliencyMethod(StrEnum):
     """How the place of a finding is shown; docs/explanation/saliency.md compares them."""
 
     CLASS_MAP = "class_map"
+    OBJECT_MAP = "object_map"
     NORMGRAD_BIAS = "normgrad_bias"
     NORMGRAD_SCALING = "normgrad_scaling"
     NORMGRAD_CONV1X1 = "normgrad_conv1x1"
@@ -45,6 +46,7 @@ class AssessSettings(SettingsTable):
     inter_op_threads: Count
     saliency_threshold: Annotated[float, Field(gt=0, lt=1)]
     saliency_method: SaliencyMethod
+    saliency_method_objects: SaliencyMethod
     saliency_timeout_s: Seconds
     min_confidence: Annotated[float, Field(ge=0, le=1)]
     max_percentile: Annotated[float, Field(ge=0, le=100)]

@@ -55,6 +55,12 @@ def current_name(name: str) -> str:
     return next(iter(successors(name)), name)
 
 
+def is_object(name: str) -> bool:
+    """Whether the map of a finding shows an object, such as a device; not if no taxonomy has the finding."""
+    entry = _entry(name)
+    return isinstance(entry, FindingEntry) and entry.region == "object"
+
+
 def defect_names() -> tuple[FindingName, ...]:
     """Current names that a quality model may report, the gate excluded."""
     return tuple(name for name in finding_names() if name != FindingName.GATE)

@@ -18,17 +18,17 @@ from miqa_node.training import losses
 from miqa_node.training.networks import ExportedNet, QualityNet
 from miqa_node.training.samples import CLASSES, COLUMN, TrainingSample
 
-DISPLAYED: tuple[NumberName, ...] = ("displayed_span", "displayed_mean")
 DOSE: tuple[NumberName, ...] = ("exposure_index", "deviation_index")
-NUMBERS = (*DISPLAYED, *DOSE)
+NUMBERS: tuple[NumberName, ...] = ("displayed_span", "displayed_mean", *DOSE)
 BEARS_ON: Mapping[FindingName, Sequence[NumberName]] = {
     FindingName.NOISE: DOSE,
     FindingName.UNDEREXPOSURE: NUMBERS,
     FindingName.OVEREXPOSURE_SATURATION: NUMBERS,
-    FindingName.CONTRAST_PROCESSING: DISPLAYED,
 }
-"""Noise is the one of them that the displayed range says nothing of: automatic ranging hides it."""
-SAMPLES, ROUNDS, BATCH = 9000, 40, 128
+"""Automatic ranging hides noise in the displayed range. Contrast is not among them: with span and mean simulated
+windows were found better (AUROC .93 instead of .91), low contrast as readers grade it worse (.70 instead of .77); the
+contrast as displayed has a rule of its own."""
+SAMPLES, ROUNDS, BATCH = 9000, 20, 128
 HIDDEN, RATE, DECAY = 16, 1e-2, 0.01
 
 

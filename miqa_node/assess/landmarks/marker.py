@@ -17,8 +17,8 @@ LETTER_CHANCES = "letters"
 LETTERS = ("L", "R", "D")
 """Left, right, and right in Spanish, Italian, French and Portuguese."""
 MARKER_PICTURE = PictureInput(rows=512, columns=512, fit="pad", mean=(0.5,), std=(0.5,))
-READ_FROM = 0.3
-"""Letters that are less certain are not reported."""
+READ_FROM = 0.4
+"""Letters that are less certain are not reported: most of them are none."""
 MOST_LETTERS = 8
 """More are not reported of one image, whatever the network sees in it."""
 APART_CELLS = 5

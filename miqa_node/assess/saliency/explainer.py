@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import structlog
@@ -14,18 +13,16 @@ from miqa_node.assess.contracts.base import GraphInputs
 from miqa_node.assess.packages import Package
 from miqa_node.assess.saliency.explained import ExplainedGraph
 from miqa_node.assess.saliency.methods import explain, normalised
+from miqa_node.assess.saliency.object_map import object_map
+from miqa_node.domain.image import SaliencyMap
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings, SaliencyMethod
+from miqa_node.taxonomy.lookup import is_object
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Maps by column of the logits, float32 in [0, 1] over the whole source image, and the method."""
-
-    maps: Mapping[int, NDArray[np.float32]]
-    method: str
+FROM_CLASS_MAPS = frozenset({SaliencyMethod.CLASS_MAP, SaliencyMethod.OBJECT_MAP})
+"""Methods that need no run of their own: the graph has given its class maps with the verdict."""
 
 
 class Explainer:
@@ -34,38 +31,54 @@ class Explainer:
     def __init__(self, package: Package, accelerator: Accelerator, settings: AssessSettings) -> None:
         graph = package.folder if package.folder.is_file() else package.folder / GRAPH_NAME
         self._package = package.name
+        self._names = [row.name for row in package.card.outputs.classes]
         self._own_method = package.card.saliency.method
-        self._method = settings.saliency_method
+        self._method, self._method_of_objects = settings.saliency_method, settings.saliency_method_objects
         self._timeout_s = settings.saliency_timeout_s
         self._graph = ExplainedGraph(graph, package.card, accelerator, settings)
         self._unusable: set[str] = set()
 
     def explain(
         self, inputs: GraphInputs, class_maps: NDArray[np.float32] | None, columns: Sequence[int]
-    ) -> Explanation:
-        """Maps of the findings in ``columns``; ``class_maps``, shape (C, rows, columns), is the graph's own output.
+    ) -> dict[int, SaliencyMap]:
+        """Maps of the findings in ``columns`` that have one, each with the method that made it, over the source image.
 
-        All columns share one run. If the graph cannot be differentiated, this is logged once; if an image takes too
-        long or fails, only this image is affected. The fallbacks are the graph's own class maps, then occlusion, then
-        no map.
+        ``class_maps``, shape (C, rows, columns), is the graph's own output. Columns with the same method share one run.
+        If the graph cannot be differentiated, this is logged once; if an image takes too long or fails, only this image
+        is affected. The fallbacks are the graph's own class maps, then occlusion, then no map.
         """
-        if not columns:
-            return Explanation({}, self._own_method)
-        for method in self._methods(class_maps is not None):
-            if (maps := self._attempt(method, inputs, columns)) is not None:
-                return Explanation(dict(zip(columns, maps, strict=True)), method)
-        if class_maps is None:
-            return Explanation({}, "")
-        maps_of = {column: normalised(inputs.to_source(class_maps[column])) for column in columns}
-        return Explanation(maps_of, self._own_method)
+        by_method: dict[SaliencyMethod, list[int]] = {}
+        for column in columns:
+            method = self._method_of_objects if is_object(self._names[column]) else self._method
+            by_method.setdefault(method, []).append(column)
+        maps: dict[int, SaliencyMap] = {}
+        for method, group in by_method.items():
+            maps |= self._maps(method, inputs, class_maps, group)
+        return {column: maps[column] for column in columns if column in maps}
 
-    def _methods(self, has_class_maps: bool) -> Sequence[str]:
+    def _maps(
+        self, method: SaliencyMethod, inputs: GraphInputs, class_maps: NDArray[np.float32] | None,
+        columns: Sequence[int],
+    ) -> dict[int, SaliencyMap]:  # fmt: skip
+        for attempt in self._attempts(method, class_maps is not None):
+            if (made := self._attempt(attempt, inputs, columns)) is not None:
+                return {column: SaliencyMap(one, attempt) for column, one in zip(columns, made, strict=True)}
+        if class_maps is None:
+            return {}
+        if method is SaliencyMethod.OBJECT_MAP:
+            spots = {column: object_map(inputs.to_source(class_maps[column])) for column in columns}
+            return {column: SaliencyMap(normalised(values), method.value) for column, values in spots.items()}
+        return {
+            column: SaliencyMap(normalised(inputs.to_source(class_maps[column])), self._own_method)
+            for column in columns
+        }
+
+    def _attempts(self, method: SaliencyMethod, has_class_maps: bool) -> Sequence[str]:
         """The methods to try, in order, before the graph's own class maps."""
-        chosen = SaliencyMethod.GRADCAM if self._method is SaliencyMethod.CLASS_MAP else self._method
-        if not has_class_maps:
-            return [m.value for m in dict.fromkeys((chosen, SaliencyMethod.OCCLUSION)) if m.value not in self._unusable]
-        usable = self._method is not SaliencyMethod.CLASS_MAP and self._method.value not in self._unusable
-        return [self._method.value] if usable else []
+        if has_class_maps:
+            return [] if method in FROM_CLASS_MAPS or method.value in self._unusable else [method.value]
+        chosen = SaliencyMethod.GRADCAM if method in FROM_CLASS_MAPS else method
+        return [m.value for m in dict.fromkeys((chosen, SaliencyMethod.OCCLUSION)) if m.value not in self._unusable]
 
     def _attempt(self, method: str, inputs: GraphInputs, columns: Sequence[int]) -> NDArray[np.float32] | None:
         try:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.contracts.base import GraphInputs
 from miqa_node.assess.saliency.explained import ExplainedGraph
+from miqa_node.assess.saliency.object_map import object_map
 from miqa_node.assess.saliency.vjp import COMBINED, LAYER_MAPS
 from miqa_node.settings import SaliencyMethod
 
@@ -45,6 +46,8 @@ def explain(
         return np.zeros((0, 1, 1), np.float32)
     if method == SaliencyMethod.CLASS_MAP:
         values = graph.class_maps(inputs.arrays, columns, timeout_s)
+    elif method == SaliencyMethod.OBJECT_MAP:
+        values = np.stack([object_map(one) for one in graph.class_maps(inputs.arrays, columns, timeout_s)])
     elif method in LAYER_MAPS or method == COMBINED:
         values = graph.gradient_maps(method, inputs.arrays, columns, timeout_s)
     elif method == SaliencyMethod.OCCLUSION:

@@ -25,6 +25,8 @@ FONTS = (
 OTHER_LETTERS = "ABCEFGHIKMNOPQSTUWXYZ1234568"
 """Single letters that name no side here."""
 WORDS = ("AP", "PA", "PORTABLE", "SUPINE", "ERECT", "UPRIGHT", "MOBILE", "SITTING", "DECUB", "BED", "ICU", "STAT")
+CIRCLED_SHARE, SLANTED_SHARE = 0.5, 0.3
+"""Consoles often print a slanted letter in a circle."""
 DRAWN_PX = 96
 """Height of a letter before it is scaled into the image."""
 Glyph = NDArray[np.float32]
@@ -39,15 +41,18 @@ def side_marker(letter: str, rng: np.random.Generator) -> tuple[Glyph, Glyph]:
     draw = ImageDraw.Draw(ink)
     stroke = int(rng.choice((0, 0, 3, 6)))
     _centred(draw, letter, (side / 2, side / 2), font, stroke)
+    if rng.uniform() < SLANTED_SHARE:
+        ink = _slanted(ink, rng.uniform(0.1, 0.4))
+        draw = ImageDraw.Draw(ink)
     plate = PilImage.new("L", (side, side))
     kind = rng.uniform()
-    if kind < 0.4:
+    if kind < CIRCLED_SHARE:
         radius = DRAWN_PX * rng.uniform(0.75, 1.1)
         box = [side / 2 - radius, side / 2 - radius, side / 2 + radius, side / 2 + radius]
         draw.ellipse(box, outline=255, width=int(rng.uniform(3, 9)))
         if rng.uniform() < 0.5:
             ImageDraw.Draw(plate).ellipse(box, fill=255)
-    elif kind < 0.65:
+    elif kind < 0.75:
         wide, high = DRAWN_PX * rng.uniform(0.45, 0.8), DRAWN_PX * rng.uniform(0.6, 1.2)
         box = [side / 2 - wide, side / 2 - high, side / 2 + wide, side / 2 + high]
         ImageDraw.Draw(plate).rounded_rectangle(box, radius=rng.uniform(0, 0.4) * DRAWN_PX, fill=255)
@@ -129,6 +134,12 @@ def _centred(
     draw: ImageDraw.ImageDraw, text: str, place: Sequence[float], font: ImageFont.FreeTypeFont, stroke: int
 ) -> None:
     draw.text((place[0], place[1]), text, fill=255, font=font, anchor="mm", stroke_width=stroke, stroke_fill=255)
+
+
+def _slanted(picture: PilImage.Image, share: float) -> PilImage.Image:
+    """The letter leaning to the right, by a share of its height; its middle stays."""
+    shift = share * picture.height / 2
+    return picture.transform(picture.size, PilImage.Transform.AFFINE, (1, share, -shift, 0, 1, 0))
 
 
 def _as_glyph(picture: PilImage.Image) -> Glyph:

@@ -27,7 +27,7 @@ THRESHOLDS = {
     "patient_rotated": 0.55, "poor_inspiration": 0.75,
 }  # fmt: skip
 """Operating points: above 0.5, because alarms must be rare. See docs/explanation/positioning.md."""
-WRONG_MARKER_FROM = 0.75
+WRONG_MARKER_FROM = 0.8
 """Operating point of a side marker on the wrong side, in packages that read them."""
 INTENDED_USE = (
     "Finds anatomical points on frontal chest radiographs of adults and says how the patient was positioned: rotation, "

@@ -23,9 +23,9 @@ from miqa_node.assess.session import GraphSession
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.settings import Accelerator, AssessSettings, SaliencyMethod, load_settings
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.taxonomy.lookup import defect_names, is_object
 from tests.unit.assess import making
-from tests.unit.assess.making import RADIOGRAPH, write_package
+from tests.unit.assess.making import CLASSES, RADIOGRAPH, write_package
 
 TAPPED: dict[str, Any] = {"saliency": {"maps": "maps", "method": "mean", "taps": ["global_view"]}}
 """The tiny package's logits are means of the view, so a gradient is the same everywhere and maps are known."""
@@ -122,7 +122,7 @@ def test_a_method_that_does_not_exist_is_said(package: Make) -> None:
 
 
 def test_settings_know_exactly_the_methods_of_the_run_time() -> None:
-    assert {m.value for m in SaliencyMethod} == {*LAYER_MAPS, COMBINED, "class_map", "occlusion"}
+    assert {m.value for m in SaliencyMethod} == {*LAYER_MAPS, COMBINED, "class_map", "object_map", "occlusion"}
 
 
 def test_maps_without_evidence_stay_zero() -> None:
@@ -162,10 +162,12 @@ def test_all_present_findings_share_one_run_and_are_named(package: Make, runs: l
     assert set(judgement.maps.findings) == present
     assert runs == [("logits", "severity", "maps"), ("normgrad_scaling",)]
     for name, shown in judgement.maps.findings.items():
-        assert shown.method == "normgrad_scaling"
-        assert shown.values.shape == (64, 64)
+        thing = is_object(name)
+        assert shown.method == ("object_map" if thing else "normgrad_scaling")
+        assert shown.values.shape == ((8, 8) if thing else (64, 64))
         # The first class does not look at the view at all: no evidence, and no invented one.
-        assert shown.values.max() == (0.0 if name == defect_names()[0] else 1.0)
+        assert thing or shown.values.max() == (0.0 if name == defect_names()[0] else 1.0)
+    assert any(is_object(name) for name in judgement.maps.findings)
     assert "explain" in judgement.assessment.timings_ms
 
 
@@ -186,9 +188,34 @@ def test_class_maps_need_no_run_of_their_own(package: Make, runs: list[tuple[str
     inputs: Any = made.prepare(radiograph().display)
     own = np.random.default_rng(1).random((14, 8, 8)).astype(np.float32)
     maps = Explainer(made, Accelerator.CPU, settings_with("class_map")).explain(inputs, own, [2, 7])
-    assert maps.method == "mean"
-    np.testing.assert_allclose(maps.maps[7], own[7] / own[7].max(), rtol=1e-6)
+    assert maps[7].method == "mean"
+    np.testing.assert_allclose(maps[7].values, own[7] / own[7].max(), rtol=1e-6)
     assert runs == []
+
+
+def test_an_object_is_pointed_at_where_the_class_map_is_a_spot(package: Make, runs: list[tuple[str, ...]]) -> None:
+    """A lead is a stripe of evidence, stronger than the electrode at its end; other findings keep their method."""
+    made = package(**TAPPED)
+    inputs: Any = made.prepare(radiograph().display)
+    own = np.zeros((len(CLASSES), 48, 48), np.float32)
+    electrode, other = CLASSES.index("device_in_view"), CLASSES.index("motion_blur")
+    own[:, 10], own[:, 30:32, 20:22] = 1.0, 0.9
+    runs.clear()
+    maps = Explainer(made, Accelerator.CPU, settings_with("class_map")).explain(inputs, own, [electrode, other])
+    assert list(maps) == [electrode, other]
+    assert (maps[electrode].method, maps[other].method) == ("object_map", "mean")
+    row, column = np.unravel_index(int(maps[electrode].values[:, 2:-2].argmax()), (48, 44))
+    assert (row in {30, 31}, column + 2 in {20, 21}) == (True, True)
+    assert maps[electrode].values.max() == 1.0
+    assert not runs
+
+
+def test_without_class_maps_objects_are_explained_by_a_gradient(package: Make) -> None:
+    made = package(**TAPPED)
+    inputs: Any = made.prepare(radiograph().display)
+    column = CLASSES.index("device_in_view")
+    maps = Explainer(made, Accelerator.CPU, settings_with("class_map")).explain(inputs, None, [column])
+    assert maps[column].method == "gradcam"
 
 
 def test_a_package_without_taps_gives_class_maps_and_says_so_once(package: Make) -> None:
@@ -198,7 +225,7 @@ def test_a_package_without_taps_gives_class_maps_and_says_so_once(package: Make)
     explainer = Explainer(made, Accelerator.CPU, settings_with("gradcam"))
     with capture_logs() as lines:
         maps = [explainer.explain(inputs, own, [0]) for _ in range(3)]
-    assert [f.method for f in maps] == ["mean"] * 3
+    assert [f[0].method for f in maps] == ["mean"] * 3
     [line] = lines
     assert line["package"] == "tiny-1.0.0"
     assert "No layer is named" in line["reason"]
@@ -219,7 +246,7 @@ def test_an_operator_without_a_rule_gives_class_maps_and_is_named_once(package: 
     explainer = Explainer(made, Accelerator.CPU, settings_with("normgrad_combined"))
     with capture_logs() as lines:
         maps = [explainer.explain(made.prepare(radiograph().display), np.ones((14, 8, 8), np.float32), [0, 1])] * 2
-    assert [set(f.maps) for f in maps] == [{0, 1}, {0, 1}]
+    assert [set(f) for f in maps] == [{0, 1}, {0, 1}]
     [line] = lines
     assert "GlobalLpPool" in line["reason"]
 
@@ -230,10 +257,10 @@ def test_an_image_that_takes_too_long_gets_its_class_maps(package: Make) -> None
     own = np.ones((14, 8, 8), np.float32)
     slow = Explainer(made, Accelerator.CPU, settings_with("occlusion", timeout_s=1e-6))
     with capture_logs() as lines:
-        assert slow.explain(inputs, own, [0]).method == "mean"
+        assert slow.explain(inputs, own, [0])[0].method == "mean"
     assert lines[0]["limit_s"] == 1e-6
     patient = Explainer(made, Accelerator.CPU, settings_with("occlusion"))
-    assert patient.explain(inputs, own, [0]).method == "occlusion"
+    assert patient.explain(inputs, own, [0])[0].method == "occlusion"
 
 
 def test_a_graph_that_does_not_end_is_stopped() -> None:
@@ -254,9 +281,9 @@ def test_a_graph_that_fails_while_it_runs_costs_only_the_map(package: Make) -> N
     wrong = kind(inputs.global_view[:, :, :32], inputs.crops, inputs.crop_boxes)
     explainer = Explainer(made, Accelerator.CPU, settings_with("gradcam"))
     with capture_logs() as lines:
-        assert explainer.explain(wrong, np.ones((14, 8, 8), np.float32), [0]).method == "mean"
+        assert explainer.explain(wrong, np.ones((14, 8, 8), np.float32), [0])[0].method == "mean"
     assert [line["event"] for line in lines] == ["saliency failed"]
-    assert explainer.explain(inputs, np.ones((14, 8, 8), np.float32), [0]).method == "gradcam"
+    assert explainer.explain(inputs, np.ones((14, 8, 8), np.float32), [0])[0].method == "gradcam"
 
 
 def test_the_node_explains_by_its_settings(tmp_path: Path) -> None:
@@ -268,4 +295,6 @@ def test_the_node_explains_by_its_settings(tmp_path: Path) -> None:
     bright[100:] = 0
     image = Radiograph(bright, bright, (0, 65535), (0.2, 0.2))
     judgement = ActiveModels(settings).assessor().assess(header(), image, InstanceDigest("d"), RADIOGRAPH)
-    assert {shown.method for shown in judgement.maps.findings.values()} == {"layercam"}
+    methods = {name: shown.method for name, shown in judgement.maps.findings.items()}
+    assert methods == {name: "object_map" if is_object(name) else "layercam" for name in methods}
+    assert set(methods.values()) == {"layercam", "object_map"}

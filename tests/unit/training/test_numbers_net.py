@@ -29,23 +29,21 @@ from miqa_node.training.numbers_net import BEARS_ON, NUMBERS, JudgedSamples, Num
 from miqa_node.training.onnx_graph import TOLERANCE
 from miqa_node.training.samples import CLASSES, COLUMN, TrainingSample
 
-NOISE, BRIGHT, WINDOW = (
-    COLUMN[name] for name in (FindingName.NOISE, FindingName.UNDEREXPOSURE, FindingName.CONTRAST_PROCESSING)
-)
+NOISE, BRIGHT = COLUMN[FindingName.NOISE], COLUMN[FindingName.UNDEREXPOSURE]
 SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64), numbers=NUMBERS)
 
 
 def samples(count: int = 4000) -> JudgedSamples:
-    """Pixels say nothing: low doses are noisy, bright pictures under-exposed, narrow spans wrong windows."""
+    """Pixels say nothing: low doses are noisy, bright pictures under-exposed."""
     rng = np.random.default_rng(4)
     numbers, present = [], np.zeros((count, len(CLASSES)), np.float32)
     for row in range(count):
-        noisy, bright, wide = (bool(rng.uniform() < 0.5) for _ in range(3))
+        noisy, bright = (bool(rng.uniform() < 0.5) for _ in range(2))
         header = dose_header({FindingName.NOISE: 0.75} if noisy else {}, rng)
-        low, span = rng.uniform(0, 2000), rng.uniform(1000, 5000) if wide else rng.uniform(30000, 60000)
+        low, span = rng.uniform(0, 2000), rng.uniform(30000, 60000)
         mean = rng.uniform(40000, 60000) if bright else rng.uniform(10000, 35000)
         numbers.append(numbers_of(NUMBERS, DisplayedRange(low, low + span, mean), header)[0])
-        present[row, [NOISE, BRIGHT, WINDOW]] = noisy, bright, wide
+        present[row, [NOISE, BRIGHT]] = noisy, bright
     zero = torch.zeros(count, len(CLASSES))
     truth = torch.from_numpy(present)
     return JudgedSamples(zero, zero, torch.from_numpy(np.array(numbers)), truth, 0.75 * truth)
@@ -78,9 +76,9 @@ def test_an_index_alone_does_not_outweigh_clear_pixels(fitted: NumbersNet) -> No
     assert float(added(fitted, 25000.0, deviation=-9.0)[NOISE]) - none < np.log(100.0)
 
 
-def test_a_bright_picture_and_a_wide_window_are_told_by_the_displayed_range(fitted: NumbersNet) -> None:
+def test_a_bright_picture_is_recognised_by_the_displayed_range(fitted: NumbersNet) -> None:
     assert added(fitted, 50000.0)[BRIGHT] > added(fitted, 20000.0)[BRIGHT] + 2.0
-    assert added(fitted, 25000.0, span=2000.0)[WINDOW] > added(fitted, 25000.0)[WINDOW] + 2.0
+    assert added(fitted, 50000.0)[NOISE] == added(fitted, 20000.0)[NOISE]
 
 
 def test_other_findings_stay_as_they_are(fitted: NumbersNet) -> None:
