@@ -73,6 +73,7 @@ def test_the_shipped_network_gains_and_says_the_same() -> None:
     fed = {
         "global_view": rng.normal(size=(1, 1, 384, 384)).astype(np.float32),
         "crops": rng.normal(size=(3, 1, 160, 160)).astype(np.float32),
+        "numbers": rng.normal(size=(1, 8)).astype(np.float32),
     }
     results = []
     for graph in (path.read_bytes(), blocked):

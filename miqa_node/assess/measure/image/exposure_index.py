@@ -1,4 +1,11 @@
-"""The exposure indices of IEC 62494-1, as the header gives them."""
+"""The exposure indices of IEC 62494-1, as the header gives them.
+
+>>> from dataclasses import replace
+>>> from miqa_node.assess.measure.view import PICTURE_HEADER
+>>> header = replace(PICTURE_HEADER, exposure_index=200.0, target_exposure_index=100.0)
+>>> round(exposure.deviation_index(header), 2)
+3.01
+"""
 
 from __future__ import annotations
 
