@@ -100,7 +100,8 @@ def fit_numbers(samples: JudgedSamples, seed: int) -> NumbersNet:
         loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
         optimiser.step()
         falling.step()
-    return net.eval()
+    net.eval()
+    return net
 
 
 def _loss(net: NumbersNet, samples: JudgedSamples, some: Tensor) -> Tensor:
