@@ -107,7 +107,7 @@ def prepare(
     if valid is not None and not valid.all():
         mask = cv2.resize(valid.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     displayed = displayed_range(small, spec.normalise, mask)
-    working = _stretched(small, displayed, spec.normalise, mask)
+    working = normalise(small, displayed, spec.normalise, mask)
     origins = crop_origins(working.shape, spec.crops)
     rows, columns = working.shape
     size = spec.crops.size_px
@@ -145,14 +145,10 @@ def displayed_range(
     return DisplayedRange(float(low), float(high), float(sample.mean()))
 
 
-def normalise(image: NDArray[np.uint16], spec: Normalise, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """Robust normalisation of a whole image; the crops share it, so noise keeps its ratio to the range."""
-    return _stretched(image, displayed_range(image, spec, mask), spec, mask)
-
-
-def _stretched(
-    image: NDArray[np.uint16], displayed: DisplayedRange, spec: Normalise, mask: NDArray[np.bool_] | None
+def normalise(
+    image: NDArray[np.uint16], displayed: DisplayedRange, spec: Normalise, mask: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:
+    """Robust normalisation of a whole image; the crops share it, so noise keeps its ratio to the range."""
     span = max(displayed.high - displayed.low, spec.least_range * WHITE)
     scaled = (image.astype(np.float32) - np.float32(displayed.low)) * np.float32(1.0 / span)
     np.clip(scaled, 0.0, 1.0, out=scaled)

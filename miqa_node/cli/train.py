@@ -33,7 +33,7 @@ def quality(
             metavar="N",
             min=0,
             help="Number of steps instead; repeatable on one machine. 0 trains nothing: what can be taken off is told "
-            "from devices anew, and the package written.",
+            "from devices anew, what the numbers beside the pixels add is fitted anew, and the package written.",
         ),
     ] = None,
     seed: SampleSeed = 1,

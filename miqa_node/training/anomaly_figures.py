@@ -31,7 +31,7 @@ from miqa_node.training.ordinary import (
     project,
 )
 from miqa_node.training.pointing import chance, hit, peak
-from miqa_node.training.scores import auroc, auroc_interval, read_image
+from miqa_node.training.scores import auroc, auroc_interval, other_record, read_image
 from miqa_node.units.kinds import is_image
 
 LEVELS = (0.5, 0.75, 1.0)
@@ -111,7 +111,7 @@ def gather(
     who = [f"{record.source}/{record.patient}" for record in records]
     simulated: dict[str, LookSet] = {finding: LookSet([], []) for finding in defect_names()}
     for number, image in enumerate(images):
-        other = images[(number * 7 + 3) % len(images)]
+        other = other_record(images, number)
         for place, finding in enumerate(defect_names()):
             rng = np.random.default_rng((seed, number, place))
             level = LEVELS[(number + place) % len(LEVELS)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 
 import numpy as np
 
@@ -11,10 +10,10 @@ from miqa_node.degrade import Image
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import Header
 from miqa_node.training.datasets import DatasetRecord
-from miqa_node.training.dose import dose_header
+from miqa_node.training.dose import known_header
 from miqa_node.training.graph import QualityGraph
 from miqa_node.training.samples import COLUMN
-from miqa_node.training.scores import auroc, read_image, simulate
+from miqa_node.training.scores import auroc, eight_bits, other_record, read_image, simulate
 
 FINDINGS = (FindingName.NOISE, FindingName.UNDEREXPOSURE, FindingName.OVEREXPOSURE_SATURATION)
 LEVELS = (0.5, 0.75, 1.0)
@@ -32,7 +31,7 @@ def _figures(
     indices: tuple[list[float], list[float]] = ([], [])
     for number, record in enumerate(records):
         image, level = read_image(record), LEVELS[number % len(LEVELS)]
-        other = read_image(records[(number * 7 + 3) % len(records)])
+        other = read_image(other_record(records, number))
         made = simulate(image, other, finding, level, (*seed, number))
         for changed, picture in enumerate((image, made)):
             header = _header(finding, level * changed, (*seed, number, changed))
@@ -46,9 +45,8 @@ def _figures(
 
 def _header(finding: FindingName, severity: float, seed: tuple[int, ...]) -> Header:
     rng = np.random.default_rng(seed)
-    return next(header for _ in count() if (header := dose_header({finding: severity}, rng)) is not None)
+    return known_header({finding: severity}, rng)
 
 
 def _logit(graph: QualityGraph, picture: Image, header: Header | None, finding: FindingName) -> float:
-    display = np.rint(picture * np.float32(255)).astype(np.uint16) * np.uint16(257)
-    return float(graph(display, header).logits[COLUMN[finding]])
+    return float(graph(eight_bits(picture), header).logits[COLUMN[finding]])

@@ -15,7 +15,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.graph import ImageJudge
 from miqa_node.training.samples import COLUMN
-from miqa_node.training.scores import JudgedCase, auroc, judge, read_image, simulate
+from miqa_node.training.scores import JudgedCase, auroc, judge, other_record, read_image, rounded, simulate
 
 BLUR = (FindingName.MOTION_BLUR, FindingName.UNSHARP)
 LEVELS = (0.5, 0.75, 1.0)
@@ -33,7 +33,7 @@ def grain_figures(
     scores: dict[str, dict[str, list[float]]] = {}
     for number, record in enumerate(records):
         image = read_image(record)
-        other = read_image(records[(number * 7 + 3) % len(records)])
+        other = read_image(other_record(records, number))
         calm = _denoised(image)
         for place, finding in enumerate(findings):
             origin, level = (seed, number, place, 0), LEVELS[(number + place) % len(LEVELS)]
@@ -53,11 +53,6 @@ def grain_figures(
         "largest_change_by_own_grain": _largest(rows, "own_grain"),
         "findings": rows,
     }
-
-
-def rounded(image: Image) -> Image:
-    """The picture in 8 bits."""
-    return np.asarray(np.rint(image * np.float32(255)) / np.float32(255), np.float32)
 
 
 def _denoised(image: Image) -> Image:

@@ -18,7 +18,7 @@ from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.pointing import peak
 from miqa_node.training.readers import THINGS, Peak, pointing
 from miqa_node.training.samples import OBJECTS
-from miqa_node.training.scores import read_image
+from miqa_node.training.scores import eight_bits, read_image
 
 METHODS = sorted(set(SaliencyMethod) - {SaliencyMethod.OCCLUSION}, key=lambda m: (not m.startswith("normgrad"), m))
 """All but occlusion, which takes seconds for one image."""
@@ -39,7 +39,7 @@ def saliency_figures(
     for record in records:
         if not record.objects:
             continue
-        display = np.rint(read_image(record) * np.float32(255)).astype(np.uint16) * np.uint16(257)
+        display = eight_bits(read_image(record))
         inputs = prepare(display, None, card.preprocess)
         logits = graph.logits_of_views(inputs.arrays)(inputs.global_view)
         likely = [expit((float(logits[c]) + r.bias) / r.temperature) for c, r in zip(columns, rows, strict=True)]

@@ -230,7 +230,8 @@ class Sampler:
         spec = self._spec
         display = np.rint(image * np.float32(65535)).astype(np.uint16)
         small = working_image(display, spec.crops)
-        working = normalise(small, spec.normalise)
+        displayed = displayed_range(small, spec.normalise)
+        working = normalise(small, displayed, spec.normalise)
         origins = np.array(crop_origins(working.shape, spec.crops))
         chosen = origins[rng.permutation(len(origins))[: self._crops]]
         if len(chosen) < self._crops:
@@ -239,7 +240,7 @@ class Sampler:
         chosen = np.clip(chosen, 0, np.array(working.shape) - spec.crops.size_px)
         crops = cut_crops(working, [(int(y), int(x)) for y, x in chosen], spec.crops.size_px)
         header = dose_header(dose, rng) if dose is not None else None
-        numbers = numbers_of(spec.numbers, displayed_range(small, spec.normalise), header)[0]
+        numbers = numbers_of(spec.numbers, displayed, header)[0]
         return TrainingSample(
             global_view(working, spec.global_view)[0], crops, present, severity, cells, boxes, numbers
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from miqa_node.degrade import FAMILIES, DonorMaterial, Image, degrade, pitch_of
 from miqa_node.domain.finding import FindingName
 from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.graph import ImageJudge
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,7 @@ def judge(
     exact: bool = False,
 ) -> JudgedCase:
     """Judge a display image with values in [0, 1], in 8 bits as the images have that it was made of, or ``exact``."""
-    if exact:
-        prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16))
-    else:
-        prediction = graph(np.rint(image * np.float32(255)).astype(np.uint16) * np.uint16(257))
+    prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16)) if exact else graph(eight_bits(image))
     return JudgedCase(record, made, level, prediction.logits, prediction.severity, origin)
 
 
@@ -61,7 +61,7 @@ def judge_simulated(
     made = {finding: f"{finding}:{family}" if family else finding for finding in chosen}
     cases = []
     for number, record in enumerate(records):
-        images = (load(record), load(_other(records, number)))
+        images = (load(record), load(other_record(records, number)))
         for place, finding in enumerate(chosen):
             for draw in range(draws):
                 origin = (seed, number, place, draw)
@@ -87,12 +87,23 @@ def simulate_again(case: JudgedCase, records: Sequence[DatasetRecord], load: Cal
     """The image of a simulated case of one of the standard simulators, for people to look at."""
     number = case.origin[1]
     finding = FindingName(case.made)
-    made = simulate(load(records[number]), load(_other(records, number)), finding, case.level, case.origin)
-    return np.asarray(np.rint(made * np.float32(255)) / np.float32(255), np.float32)  # as it was judged
+    made = simulate(load(records[number]), load(other_record(records, number)), finding, case.level, case.origin)
+    return rounded(made)  # as it was judged
 
 
-def _other(records: Sequence[DatasetRecord], number: int) -> DatasetRecord:
+def other_record(records: Sequence[R], number: int) -> R:
+    """What is laid over record ``number`` in a double exposure: one of another patient, the same in every run."""
     return records[(number * 7 + 3) % len(records)]
+
+
+def rounded(image: Image) -> Image:
+    """The picture in 8 bits."""
+    return np.asarray(np.rint(image * np.float32(255)) / np.float32(255), np.float32)
+
+
+def eight_bits(image: Image) -> NDArray[np.uint16]:
+    """A display image with values in [0, 1] as display pixels, 0 to 65,535, in 256 steps as 8-bit files have them."""
+    return np.asarray(np.rint(image * np.float32(255)).astype(np.uint16) * np.uint16(257), np.uint16)
 
 
 def read_image(record: DatasetRecord) -> Image:

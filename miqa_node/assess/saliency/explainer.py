@@ -65,13 +65,10 @@ class Explainer:
                 return {column: SaliencyMap(one, attempt) for column, one in zip(columns, made, strict=True)}
         if class_maps is None:
             return {}
+        own = {column: inputs.to_source(class_maps[column]) for column in columns}
         if method is SaliencyMethod.OBJECT_MAP:
-            spots = {column: object_map(inputs.to_source(class_maps[column])) for column in columns}
-            return {column: SaliencyMap(normalised(values), method.value) for column, values in spots.items()}
-        return {
-            column: SaliencyMap(normalised(inputs.to_source(class_maps[column])), self._own_method)
-            for column in columns
-        }
+            return {column: SaliencyMap(normalised(object_map(one)), method.value) for column, one in own.items()}
+        return {column: SaliencyMap(normalised(one), self._own_method) for column, one in own.items()}
 
     def _attempts(self, method: SaliencyMethod, has_class_maps: bool) -> Sequence[str]:
         """The methods to try, in order, before the graph's own class maps."""

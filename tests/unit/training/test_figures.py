@@ -26,12 +26,12 @@ from miqa_node.training.datasets import (
     training_split,
 )
 from miqa_node.training.evaluate import _finding
-from miqa_node.training.grain_check import _denoised, rounded
+from miqa_node.training.grain_check import _denoised
 from miqa_node.training.hospitals import Observations, by_hospital, separation
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.readers import object_agreement, pointing
 from miqa_node.training.samples import CLASSES, COLUMN
-from miqa_node.training.scores import JudgedCase, auroc, auroc_interval
+from miqa_node.training.scores import JudgedCase, auroc, auroc_interval, rounded
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 NIH = "NIH Clinical Center public release"

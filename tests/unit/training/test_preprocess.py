@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from miqa_node.assess.preprocess import Crops, Normalise, Preprocess, crop_origins, normalise, prepare, working_image
+from miqa_node.assess.preprocess import (
+    Crops,
+    Normalise,
+    Preprocess,
+    crop_origins,
+    displayed_range,
+    normalise,
+    prepare,
+    working_image,
+)
 
 
 def _image(rows: int, columns: int) -> np.ndarray:
@@ -35,7 +44,7 @@ def test_shapes_types_and_bounds(shape: tuple[int, int]) -> None:
 def test_crops_are_what_the_image_holds_there() -> None:
     spec = Preprocess()
     display = _image(512, 480)
-    whole = normalise(display, spec.normalise)
+    whole = normalise(display, displayed_range(display, spec.normalise), spec.normalise)
     inputs = prepare(display, None, spec)
     for crop, (x0, y0, _, _) in zip(inputs.crops, inputs.crop_boxes, strict=True):
         row, column = round(y0 * 512), round(x0 * 480)
@@ -68,7 +77,8 @@ def test_padding_is_black_and_does_not_move_the_range() -> None:
     valid[:, :100] = False
     padded = display.copy()
     padded[:, :100] = 65535
-    without = normalise(display[:, 100:], Normalise())
+    chest = display[:, 100:]
+    without = normalise(chest, displayed_range(chest, Normalise()), Normalise())
     view = prepare(padded, valid, Preprocess())
     assert view.crops[0, 0, 0, 0] == pytest.approx(-2.0)
     assert np.abs(view.global_view[0, 0, :, 120:].mean() - without[:, 25:].mean()) < 0.02
