@@ -28,11 +28,8 @@ TARGETS = 0.4
 
 def dose_header(severities: Mapping[FindingName, float], rng: np.random.Generator) -> Header | None:
     """A header for an image with these simulated defects; None, as often, for one that says nothing of dose."""
-    return known_header(severities, rng) if rng.uniform() < KNOWN_SHARE else None
-
-
-def known_header(severities: Mapping[FindingName, float], rng: np.random.Generator) -> Header:
-    """A header with an exposure index for an image with these simulated defects, and often with a deviation index."""
+    if rng.uniform() >= KNOWN_SHARE:
+        return None
     decades = rng.normal(_decades(severities), WIDE_SPREAD if rng.uniform() < WIDE_SHARE else SPREAD)
     target = USUAL_INDEX * 10.0 ** rng.normal(0.0, TARGETS)
     header = replace(PICTURE_HEADER, exposure_index=float(target * 10.0**decades))

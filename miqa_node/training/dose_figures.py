@@ -10,7 +10,7 @@ from miqa_node.degrade import Image
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import Header
 from miqa_node.training.datasets import DatasetRecord
-from miqa_node.training.dose import known_header
+from miqa_node.training.dose import dose_header
 from miqa_node.training.graph import QualityGraph
 from miqa_node.training.samples import COLUMN
 from miqa_node.training.scores import auroc, eight_bits, other_record, read_image, simulate
@@ -45,7 +45,10 @@ def _figures(
 
 def _header(finding: FindingName, severity: float, seed: tuple[int, ...]) -> Header:
     rng = np.random.default_rng(seed)
-    return known_header({finding: severity}, rng)
+    header = None
+    while header is None:
+        header = dose_header({finding: severity}, rng)
+    return header
 
 
 def _logit(graph: QualityGraph, picture: Image, header: Header | None, finding: FindingName) -> float:
