@@ -9,27 +9,18 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from enum import Enum, auto
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from miqa_node.errors import ResourcesError, SettingsError
-from miqa_node.settings import share_dir
-from miqa_node.store import late_indexes
+from miqa_node.errors import ResourcesError
+from miqa_node.store import late_indexes, schema
 from miqa_node.store.bells import Bells
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import compatibility, metadata
-
-if TYPE_CHECKING:
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-log = structlog.get_logger(__name__)
 
 Transaction = sa.Connection
 """An open transaction; the end of the ``with`` block commits its changes, an exception rolls them back."""
@@ -150,30 +141,12 @@ class Database:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7205177)")
-            standing = _schema_standing(connection)
-            if standing is SchemaStanding.CONTRACTED:
-                raise SettingsError(_contracted(connection))
-            if standing is SchemaStanding.EXPANDED:
-                schema = _revision(connection)
-                log.warning("the database is of a newer version; this one works beside it", schema=schema)
-                return
-            if _revision(connection) != _scripts().get_current_head():
-                _upgrade(connection)
+            schema.bring_up_to_date(connection)
 
     def check(self) -> None:
         """Raise ResourcesError unless the database answers and its schema is compatible with this program."""
         with self.begin() as transaction:
-            current = _revision(transaction)
-            newest = _scripts().get_current_head()
-            if current == newest:
-                return
-            standing = _schema_standing(transaction)
-            if standing is SchemaStanding.CONTRACTED:
-                raise ResourcesError(_contracted(transaction))
-            if standing is SchemaStanding.OLDER:
-                raise ResourcesError(
-                    f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate."
-                )
+            schema.check(transaction)
 
     def check_writing(self) -> None:
         """The same, and a change must be committed: a full or failing disk, or a standby, can still be read."""
@@ -184,32 +157,6 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
-
-
-class SchemaStanding(Enum):
-    """Compatibility of a database's schema with this program (docs/how-to/upgrade.md)."""
-
-    OLDER = auto()
-    """It must be migrated first, or is the newest that this program knows."""
-    EXPANDED = auto()
-    """A newer version added parts that this program does not need."""
-    CONTRACTED = auto()
-    """A newer version removed parts that this program needs."""
-
-
-def _schema_standing(connection: sa.Connection) -> SchemaStanding:
-    script = _scripts()
-    current = _revision(connection)
-    if current is None or current in {one.revision for one in script.walk_revisions()}:
-        return SchemaStanding.OLDER
-    oldest = connection.execute(sa.select(sa.func.max(compatibility.c.oldest_schema))).scalar_one()
-    newest = script.get_current_head()
-    return SchemaStanding.EXPANDED if oldest and newest and oldest <= newest else SchemaStanding.CONTRACTED
-
-
-def _contracted(connection: sa.Connection) -> str:
-    schema = _revision(connection)
-    return f"The database has the schema {schema} of a newer miqa-node: start that version, or a later one."
 
 
 def announce(transaction: Transaction, topic: str) -> None:
@@ -316,38 +263,6 @@ def _use_write_ahead_log(connection: Any) -> None:
             time.sleep(BUSY_RETRY_S)
         else:
             return
-
-
-# Worker processes have no schema to look after: Alembic, 10 MB, is loaded by those that do.
-
-
-def _revision(connection: sa.Connection) -> str | None:
-    from alembic.migration import MigrationContext  # noqa: PLC0415
-
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _upgrade(connection: sa.Connection) -> None:
-    from alembic import command  # noqa: PLC0415
-
-    config = _alembic_config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-@cache  # readiness asks for the newest version every few seconds; reading the scripts takes 40 ms
-def _scripts() -> ScriptDirectory:
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
-
-    return ScriptDirectory.from_config(_alembic_config())
-
-
-def _alembic_config() -> Config:
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(share_dir("migrations")))
-    return config
 
 
 def _first_line(error: sa.exc.DBAPIError) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,9 +15,10 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from miqa_node.errors import ResourcesError, SettingsError
-from miqa_node.store import late_indexes
+from miqa_node.store import late_indexes, schema
 from miqa_node.store.database import Database
 from miqa_node.store.tables import metadata
 
@@ -27,6 +30,21 @@ def test_migrations_lead_to_the_tables_in_the_code(database: Database) -> None:
     with database.begin() as transaction:
         differences = compare_metadata(MigrationContext.configure(transaction, opts=opts), metadata)
     assert differences == []
+
+
+def test_names_of_migrations_are_their_revisions_in_order() -> None:
+    scripts = ScriptDirectory.from_config(schema.alembic_config())
+    assert schema.revisions() == tuple(script.revision for script in reversed(list(scripts.walk_revisions())))
+
+
+def test_a_schema_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
+    Database(url).migrate()
+    program = (
+        "import sys; from miqa_node.store.database import Database\n"
+        f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_every_late_index_is_there(database: Database) -> None:

@@ -16,7 +16,8 @@ from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import activations, instances, reviews, shadows, worklist
-from miqa_node.store.database import Database, _alembic_config
+from miqa_node.store.database import Database
+from miqa_node.store.schema import alembic_config
 from tests.unit.store.making import NOW, digest, header, received, study
 
 
@@ -123,7 +124,7 @@ def test_verdicts_of_before_the_migration_stay_and_have_none(database: Database)
     with database.begin() as transaction:
         put(transaction, 1)
     with database.begin() as transaction:
-        config = _alembic_config()
+        config = alembic_config()
         config.attributes["connection"] = transaction
         command.downgrade(config, "0001")
     database.migrate()
