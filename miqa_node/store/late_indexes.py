@@ -16,9 +16,10 @@ INDEXES = {
     "ix_studies_patient_name_begins": "studies (lower(patient_name) text_pattern_ops)",
     "ix_studies_patient_id_begins": "studies (lower(patient_id) text_pattern_ops)",
     "ix_studies_accession_number_begins": "studies (lower(accession_number) text_pattern_ops)",
+    "ix_worklist_unresolved_study": "worklist (study_instance_uid, flagged_at, rank) WHERE state != 'RESOLVED'",
     "ix_labels_drawn": "labels (label_id) WHERE CAST(regions AS text) != '[]'",
 }
-"""Name → what it is on. The first two are in the tables' description as well, as SQLite has them."""
+"""Name → what it is on. Those of instances and the worklist are in the tables' description, too: SQLite has them."""
 PATIENCE = "60s"
 """Longest wait for the end of other transactions, such as a dump. Without the indexes, the node works more slowly."""
 _LOCK = 7205179

@@ -42,6 +42,15 @@ worklist = sa.Table(
         sqlite_where=sa.text("state != 'RESOLVED'"),
         postgresql_where=sa.text("state != 'RESOLVED'"),
     ),
+    # Filters begin with the studies of a label: which of them are unresolved, and where they stand in the list.
+    sa.Index(
+        "ix_worklist_unresolved_study",
+        "study_instance_uid",
+        "flagged_at",
+        "rank",
+        sqlite_where=sa.text("state != 'RESOLVED'"),
+        postgresql_where=sa.text("state != 'RESOLVED'"),
+    ),
     sa.Index("ix_worklist_claimed_by", "claimed_by", "flagged_at"),
 )
 

@@ -93,18 +93,23 @@ def page(
 ) -> list[WorklistItem]:
     """The items after a position, or the last before it; as fast at the end of a list as at its start.
 
-    ``among`` are all studies that match, if they are known: they are not searched again.
+    ``among`` are the studies that match, or the first of them, if they are known: they are not searched again.
     """
     columns = _ORDERS[order]
-    query = _query(criteria) if among is None else _query().where(worklist.c.study_instance_uid.in_(among))
+    newest_first = [column.desc() for column in columns]
+    conditions: list[sa.ColumnElement[bool]] = (
+        _conditions(criteria) if among is None else [worklist.c.study_instance_uid.in_(among)]
+    )
     at = before or after
     if at is not None:
         values = [sa.literal(getattr(at, column.name), column.type) for column in columns]
         here = sa.tuple_(*values)
-        query = query.where(sa.tuple_(*columns) > here if before else sa.tuple_(*columns) < here)
-    if before is not None:
-        return _items(transaction, query.order_by(*columns).limit(limit))[::-1]
-    return _items(transaction, query.order_by(*(column.desc() for column in columns)).limit(limit))
+        conditions.append(sa.tuple_(*columns) > here if before else sa.tuple_(*columns) < here)
+    # Indexes hold all that finds the studies of a page; rows of tables are read for these only.
+    studies_of_page = sa.select(worklist.c.study_instance_uid).where(*conditions)
+    studies_of_page = studies_of_page.order_by(*(columns if before else newest_first)).limit(limit)
+    query = _query().where(worklist.c.study_instance_uid.in_(studies_of_page))
+    return _items(transaction, query.order_by(*newest_first))
 
 
 def count(transaction: Transaction, criteria: WorklistFilter, most: int | None = None) -> int:
@@ -161,7 +166,7 @@ def _query(criteria: WorklistFilter = WorklistFilter()) -> sa.Select[tuple[objec
 
 def _newest(criteria: WorklistFilter, most: int) -> sa.Select[str]:
     query = sa.select(worklist.c.study_instance_uid).where(*_conditions(criteria))
-    return query.order_by(worklist.c.flagged_at.desc()).limit(most)
+    return query.order_by(*(column.desc() for column in _ORDERS[WorklistOrder.NEWEST])).limit(most)
 
 
 def _items(transaction: Transaction, query: sa.Select[tuple[object, ...]]) -> list[WorklistItem]:

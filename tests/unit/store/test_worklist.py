@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import instances, worklist
 from miqa_node.store.database import Database
-from miqa_node.store.worklist import WorklistFilter
+from miqa_node.store.worklist import WorklistFilter, WorklistOrder, WorklistPosition
 from tests.unit.store.making import NOW, digest, header, received, study
 
 
@@ -79,6 +80,31 @@ def test_filters(database: Database) -> None:
     with database.begin() as transaction:
         page = worklist.select(transaction, WorklistFilter(), limit=1, offset=1)
     assert [item.study_instance_uid for item in page] == ["1.2.5.2"]
+
+
+@pytest.mark.parametrize("order", WorklistOrder)
+def test_pages_are_parts_of_one_list_even_where_studies_were_flagged_at_the_same_time(
+    database: Database, order: WorklistOrder
+) -> None:
+    for number in range(1, 10):
+        flag(database, number, number, Verdict.REJECT if number % 3 else Verdict.REVIEW, later_s=number // 4)
+    with database.begin() as transaction:
+
+        def uids_of_page(**place: Any) -> list[str]:
+            items = worklist.page(transaction, WorklistFilter(reason="motion_blur"), limit=4, order=order, **place)
+            return [item.study_instance_uid for item in items]
+
+        def place(uid: str) -> WorklistPosition:
+            return worklist.place_of(worklist.show(transaction, uid))
+
+        first = uids_of_page()
+        second = uids_of_page(after=place(first[-1]))
+        assert len({*first, *second, *uids_of_page(after=place(second[-1]))}) == 9
+        assert uids_of_page(before=place(second[0])) == first
+        newest = worklist.newest(transaction, WorklistFilter(), 100)
+        assert uids_of_page(among=newest) == first
+        if order is WorklistOrder.NEWEST:
+            assert newest[:4] == first
 
 
 def test_claim_release_and_resolve(database: Database) -> None:

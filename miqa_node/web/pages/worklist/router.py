@@ -24,7 +24,7 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.store import overview, saved_views, users, worklist
-from miqa_node.store.worklist import WorklistPosition
+from miqa_node.store.worklist import WorklistOrder, WorklistPosition
 from miqa_node.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.fields import Actor, Comment
@@ -232,9 +232,11 @@ def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[st
     with services.database.begin() as transaction:
         newest = worklist.newest(transaction, selection, MOST_COUNTED + 1)
         all_of_them = newest if len(newest) <= MOST_COUNTED else None
+        begins = query.order is WorklistOrder.NEWEST and not (after or before)
         items = worklist.page(
-            transaction, selection, limit=size + 1, order=query.order, after=after, before=before, among=all_of_them
-        )
+            transaction, selection, limit=size + 1, order=query.order, after=after, before=before,
+            among=newest[: size + 1] if begins else all_of_them,
+        )  # fmt: skip
     more = len(items) > size
     items = items[-size:] if before else items[:size]
     forward = more if before is None else bool(items)
