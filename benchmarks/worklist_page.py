@@ -53,7 +53,7 @@ def main() -> None:
         return
     for name, page in result["lists"].items():
         print(f"{page['p95_s']:7.3f} s p95  {page['p50_s']:7.3f} s p50  {name}")
-    print(result["all"])
+    print(result["worklist"], result["all"])
 
 
 def lists(newest: datetime) -> dict[str, str]:
@@ -102,10 +102,11 @@ def _measure(url: str, folder: Path, requests: int) -> dict[str, Any]:
     server = WebServer(create_app(WebServices(database, DiskObjects(folder), settings, list)), settings.web)
     server.start()
     measurements: dict[str, list[float]] = {}
+    queries = lists(datetime.now(UTC))
     try:
         base = f"http://127.0.0.1:{server.port}"
         _ask(f"{base}/")  # FastAPI works out its routes at the first request
-        for name, query in lists(datetime.now(UTC)).items():
+        for name, query in queries.items():
             measurements[name] = [_ask(f"{base}/?{query}")[0] for _ in range(requests)]
         for name, address in pages(url).items():
             measurements[name] = [_ask(base + address)[0] for _ in range(requests)]
@@ -113,11 +114,12 @@ def _measure(url: str, folder: Path, requests: int) -> dict[str, Any]:
     finally:
         server.stop()
         database.close()
-    every = quantiles([time_s for times in measurements.values() for time_s in times])
+    worklist = quantiles([time_s for name in queries for time_s in measurements[name]])
     return {
         "lists": {name: quantiles(times) for name, times in measurements.items()},
-        "all": every,
-        "within_limit": every["p95_s"] < LIMIT_S,
+        "worklist": worklist,
+        "all": quantiles([time_s for times in measurements.values() for time_s in times]),
+        "within_limit": worklist["p95_s"] < LIMIT_S,
     }
 
 
