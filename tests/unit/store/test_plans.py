@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from benchmarks import worklist_page
 from miqa_node.imaging.search_keys import COLUMNS
 from miqa_node.settings import load_settings
-from miqa_node.store import rollup
+from miqa_node.store import rollup, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects
+from miqa_node.store.worklist import UNRESOLVED, WorklistFilter
 from miqa_node.web.app import WebServices
 from miqa_node.web.gauges import DatabaseGauges
 from miqa_node.work.indexing import ResultIndexing
@@ -61,6 +62,15 @@ class Hospital:
 
         ``with_indexes`` for short lists, which read all of 50,000 rows but not of millions: no index would serve them.
         """
+        statements = self.statements(act)
+        with self.database.begin() as transaction:
+            if with_indexes:
+                transaction.execute(sa.text("SET LOCAL enable_seqscan = off"))
+            tables = {one[0]: list(_scans(_plan(transaction, *one))) for one in statements}
+        return {statement: read for statement, read in tables.items() if read}
+
+    def statements(self, act: Callable[[], object]) -> list[tuple[str, Any]]:
+        """The statements of ``act``, with their parameters."""
         statements: list[tuple[str, Any]] = []
 
         def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -73,11 +83,7 @@ class Hospital:
         finally:
             sa.event.remove(self.database.engine, "before_cursor_execute", keep)
         assert statements
-        with self.database.begin() as transaction:
-            if with_indexes:
-                transaction.execute(sa.text("SET LOCAL enable_seqscan = off"))
-            tables = {one[0]: list(_scans(_plan(transaction, *one))) for one in statements}
-        return {statement: read for statement, read in tables.items() if read}
+        return statements
 
 
 def _plan(transaction: sa.Connection, statement: str, parameters: Any) -> Any:
@@ -124,6 +130,27 @@ def test_no_page_of_the_worklist_or_of_a_study_reads_a_whole_table(hospital: Hos
     addresses = [address for name, address in pages.items() if name not in counted]
     addresses += [f"/?{query}" for query in worklist_page.lists(datetime.now(UTC)).values()]
     assert _of_pages(hospital, addresses) == {}
+
+
+def test_a_filtered_list_is_found_by_indexes_alone(hospital: Hospital) -> None:
+    criteria = WorklistFilter(state=tuple(UNRESOLVED), modality="MG", body_part="SKULL", view="OBL")
+
+    def ask() -> None:
+        with hospital.database.begin() as transaction:
+            worklist.newest(transaction, criteria, 1000)
+
+    [statement] = hospital.statements(ask)
+    with hospital.database.begin() as transaction:
+        for way in ("enable_seqscan", "enable_hashjoin"):
+            transaction.execute(sa.text(f"SET LOCAL {way} = off"))  # as with many more rows
+        plan = _plan(transaction, *statement)
+    assert {node["Node Type"] for node in _nodes(plan) if "Relation Name" in node} == {"Index Only Scan"}
+
+
+def _nodes(plan: Any) -> Iterator[Any]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
 
 
 def test_no_page_of_the_analysis_of_a_month_reads_a_whole_table(hospital: Hospital) -> None:
