@@ -5,14 +5,13 @@
 The images are pictures of chest radiographs; the first one warms up. Processor time instead of time on the clock, so
 that other work on the machine counts little; on a busy machine shared caches and hyper-threads still make it longer.
 ``as_stored`` is the quality network without filters in whole blocks (:mod:`miqa_node.assess.blocked`). ``yardstick``
-is a MobileNetV2 backbone for one image of 640 × 640 px with three channels in the same session options, so that
-figures of different machines can be compared. Needs `make setup-train`.
+is a MobileNetV2 backbone for one image of 640 × 640 px with three channels, so that figures of different machines can be
+compared.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,18 +21,19 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import onnx
 import onnxruntime
-import torch
-from torch import Tensor, nn
+from onnx import helper, numpy_helper
 
 from benchmarks.machine import describe, keep
 from miqa_node.assess import blocked
 from miqa_node.assess.session import GraphSession
 from miqa_node.local import LocalAssessor
 from miqa_node.settings import load_settings
-from miqa_node.training.architectures import MOBILENET_STAGES
 
 YARDSTICK_PX, YARDSTICK_RUNS = 640, 15
+MOBILENET = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+"""Expansion, channels, blocks and first stride: table 2 of Sandler et al., CVPR 2018."""
 Times = dict[str, list[float]]
 
 
@@ -71,47 +71,61 @@ def measure(images: Sequence[Path], packages: Sequence[str]) -> Mapping[str, Any
 
 def yardstick() -> float:
     """Median time of the backbone in milliseconds, on one thread."""
-    pixels = torch.randn(1, 3, YARDSTICK_PX, YARDSTICK_PX)
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "yardstick.onnx")
-        torch.onnx.export(backbone().eval(), (pixels,), path, input_names=["pixels"], dynamo=False)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(backbone().SerializeToString(), options, providers=["CPUExecutionProvider"])
+    pixels = np.random.default_rng(0).normal(size=(1, 3, YARDSTICK_PX, YARDSTICK_PX)).astype(np.float32)
     times = []
     for _ in range(1 + YARDSTICK_RUNS):
         begin = time.process_time()
-        session.run(None, {"pixels": pixels.numpy()})
+        session.run(None, {"pixels": pixels})
         times.append(time.process_time() - begin)
     return milliseconds(times[1:])
 
 
-def backbone() -> nn.Module:
-    """Plain MobileNetV2 (Sandler et al., CVPR 2018) without padding of its own and normalisation, which are folded."""
-    layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU6()]
-    inputs = 32
-    for expansion, outputs, blocks, stride in MOBILENET_STAGES:
+def backbone() -> onnx.ModelProto:
+    """MobileNetV2 with random weights and without normalisation, which is folded into weights before networks run."""
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
+    rng = np.random.default_rng(0)
+
+    def convolution(
+        values: str, inputs: int, outputs: int, size: int = 1, stride: int = 1, groups: int = 1, *, six: bool = True
+    ) -> str:
+        name, pad = f"v{len(nodes)}", size // 2
+        weight = rng.normal(size=(outputs, inputs // groups, size, size)).astype(np.float32)
+        weight /= np.sqrt(weight[0].size)
+        weights.append(numpy_helper.from_array(weight, f"{name}.weight"))
+        nodes.append(
+            helper.make_node(
+                "Conv", [values, f"{name}.weight"], [name], kernel_shape=[size, size], strides=[stride, stride],
+                pads=[pad, pad, pad, pad], group=groups,
+            )
+        )  # fmt: skip
+        if not six:
+            return name
+        nodes.append(helper.make_node("Clip", [name, "zero", "six"], [f"{name}.six"]))
+        return f"{name}.six"
+
+    weights += [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (("zero", 0.0), ("six", 6.0))]
+    values, inputs = convolution("pixels", 3, 32, 3, 2), 32
+    for expansion, outputs, blocks, first_stride in MOBILENET:
         for block in range(blocks):
-            layers.append(Inverted(inputs, outputs, 1 if block else stride, expansion))
-            inputs = outputs
-    return nn.Sequential(*layers, nn.Conv2d(inputs, 1280, 1), nn.ReLU6())
-
-
-class Inverted(nn.Module):
-    """Wider by the expansion, one filter for each channel, narrow again."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        width = inputs * expansion
-        wider = [nn.Conv2d(inputs, width, 1), nn.ReLU6()] if expansion > 1 else []
-        depthwise = nn.Conv2d(width, width, 3, stride, 1, groups=width)
-        self.layers = nn.Sequential(*wider, depthwise, nn.ReLU6(), nn.Conv2d(width, outputs, 1))
-        self.adds = stride == 1 and inputs == outputs
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Of the same size, or half of it."""
-        values: Tensor = self.layers(images)
-        return images + values if self.adds else values
+            stride, width = 1 if block else first_stride, inputs * expansion
+            wide = values if expansion == 1 else convolution(values, inputs, width)
+            narrow = convolution(convolution(wide, width, width, 3, stride, width), width, outputs, six=False)
+            if stride == 1 and inputs == outputs:
+                nodes.append(helper.make_node("Add", [values, narrow], [f"{narrow}.sum"]))
+                narrow = f"{narrow}.sum"
+            values, inputs = narrow, outputs
+    features = convolution(values, inputs, 1280)
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "mobilenet",
+        [tensor("pixels", onnx.TensorProto.FLOAT, [1, 3, YARDSTICK_PX, YARDSTICK_PX])],
+        [tensor(features, onnx.TensorProto.FLOAT, None)], weights,
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
 def milliseconds(seconds: Sequence[float]) -> float:
