@@ -5,8 +5,8 @@
 The images are pictures of chest radiographs; the first one warms up. Processor time instead of time on the clock, so
 that other work on the machine counts little; on a busy machine shared caches and hyper-threads still make it longer.
 ``as_stored`` is the quality network without filters in whole blocks (:mod:`miqa_node.assess.blocked`). ``yardstick``
-is a MobileNetV2 backbone for one image of 640 × 640 px with three channels, so that figures of different machines can be
-compared.
+is a MobileNetV2 backbone for one image of 640 × 640 px with three channels, so that figures of different machines can
+be compared.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def backbone() -> onnx.ModelProto:
         nodes.append(helper.make_node("Clip", [name, "zero", "six"], [f"{name}.six"]))
         return f"{name}.six"
 
-    weights += [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (("zero", 0.0), ("six", 6.0))]
+    for name, value in (("zero", 0.0), ("six", 6.0)):
+        weights.append(numpy_helper.from_array(np.array(value, np.float32), name))
     values, inputs = convolution("pixels", 3, 32, 3, 2), 32
     for expansion, outputs, blocks, first_stride in MOBILENET:
         for block in range(blocks):
