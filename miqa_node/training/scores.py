@@ -92,7 +92,7 @@ def simulate_again(case: JudgedCase, records: Sequence[DatasetRecord], load: Cal
 
 
 def other_record(records: Sequence[R], number: int) -> R:
-    """What is laid over record ``number`` in a double exposure: one of another patient, the same in every run."""
+    """The record that is laid over record ``number`` in a double exposure; the same one in every run."""
     return records[(number * 7 + 3) % len(records)]
 
 
