@@ -45,12 +45,12 @@ def bring_up_to_date(connection: sa.Connection) -> None:
 
 def check(connection: sa.Connection) -> None:
     """Raise ResourcesError unless the schema is compatible with this program."""
-    current = _revision(connection)
-    if current == revisions()[-1]:
+    current, newest = _revision(connection), revisions()[-1]
+    if current == newest:
         return
     if current is None or current in revisions():
         raise ResourcesError(
-            f"The database schema is at {current}, this program needs {revisions()[-1]}: run miqa-node migrate."
+            f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate."
         )
     if not _is_expanded(connection):
         raise ResourcesError(_contracted(current))
@@ -75,8 +75,8 @@ def _is_expanded(connection: sa.Connection) -> bool:
     return bool(oldest) and oldest <= revisions()[-1]
 
 
-def _contracted(current: str) -> str:
-    return f"The database has the schema {current} of a newer miqa-node: start that version, or a later one."
+def _contracted(schema: str) -> str:
+    return f"The database has the schema {schema} of a newer miqa-node: start that version, or a later one."
 
 
 def _upgrade(connection: sa.Connection) -> None:

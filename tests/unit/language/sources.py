@@ -106,6 +106,7 @@ SHOWN_REASONS = (
             "receive/admission",
             "receive/pending",
             "store/database",
+            "store/schema",
             "store/bucket",
             "store/disk",
         )
