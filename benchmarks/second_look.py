@@ -29,7 +29,7 @@ from miqa_node.training.hospitals import Observations, by_hospital, separation
 from miqa_node.training.networks import QualityNet, pool
 from miqa_node.training.readers import pointing
 from miqa_node.training.samples import CLASSES
-from miqa_node.training.scores import read_image
+from miqa_node.training.scores import read_image, sixteen_bits
 from miqa_node.training.start import read_package
 
 PACKAGE = Path("models/quality-0.9.0")
@@ -74,7 +74,7 @@ def _judged(net: QualityNet, records: Sequence[DatasetRecord]) -> list[dict[str,
 
 
 def _look(net: QualityNet, record: DatasetRecord, size: int) -> Look:
-    display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
+    display = sixteen_bits(read_image(record))
     view = prepare(display, None, Preprocess(global_view=GlobalView(rows=size, columns=size))).global_view
     with torch.no_grad():
         both = torch.from_numpy(np.concatenate([view, view[..., ::-1]]))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.anomaly.baseline import percentile
-from miqa_node.degrade import DonorMaterial, Image, degrade, pitch_of
+from miqa_node.degrade import DonorMaterial, degrade, pitch_of
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
@@ -31,7 +31,7 @@ from miqa_node.training.ordinary import (
     project,
 )
 from miqa_node.training.pointing import chance, hit, peak
-from miqa_node.training.scores import auroc, auroc_interval, other_record, read_image
+from miqa_node.training.scores import auroc, auroc_interval, other_record, read_image, sixteen_bits
 from miqa_node.units.kinds import is_image
 
 LEVELS = (0.5, 0.75, 1.0)
@@ -116,10 +116,10 @@ def gather(
             rng = np.random.default_rng((seed, number, place))
             level = LEVELS[(number + place) % len(LEVELS)]
             bad = degrade(image, finding, level, rng, pitch_of(image), DonorMaterial(other=other))
-            simulated[finding].looks.append(look(_display(bad)))
+            simulated[finding].looks.append(look(sixteen_bits(bad)))
             simulated[finding].patients.append(who[number])
     return AnomalyTestData(
-        clean=LookSet([look(_display(image)) for image in images], who),
+        clean=LookSet([look(sixteen_bits(image)) for image in images], who),
         records=records,
         simulated=simulated,
         not_chest=not_chest,
@@ -219,7 +219,7 @@ def _regions(looker: ImageLooker, learnt: OrdinaryModel, records: Sequence[Datas
         boxes = [box.box for box in record.boxes]
         if not record.has_real_object:
             continue
-        _, outputs = looker.run(_display(read_image(record)))
+        _, outputs = looker.run(sixteen_bits(read_image(record)))
         region_map = learnt.model.region_map(outputs)
         assert region_map is not None  # noqa: S101 - a model that is learnt here has a memory of places
         hits.append(hit(peak(region_map.values), boxes).tolerant)
@@ -268,10 +268,6 @@ def _above(scores: Floats, ordinary: Floats, limit: float) -> float:
 
 def _some(values: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
     return [value for value, is_chosen in zip(values, chosen, strict=True) if is_chosen]
-
-
-def _display(image: Image) -> NDArray[np.uint16]:
-    return np.asarray(np.rint(image * np.float32(65535)), np.uint16)
 
 
 def _round(value: float) -> float:

@@ -22,7 +22,15 @@ from miqa_node.training.hospitals import Observations, by_hospital, separation
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.readers import THINGS, agreement, object_agreement, pointing
 from miqa_node.training.samples import COLUMN, GRADED_AS, OBJECTS
-from miqa_node.training.scores import JudgedCase, auroc, auroc_interval, judge, judge_simulated, read_image
+from miqa_node.training.scores import (
+    JudgedCase,
+    auroc,
+    auroc_interval,
+    judge,
+    judge_simulated,
+    read_image,
+    sixteen_bits,
+)
 
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 MARKED = 0.5
@@ -267,8 +275,7 @@ def real_object_figures(judged: EvaluationCases) -> dict[str, Any]:
 
 def peaks_of(graph: ImageJudge, record: DatasetRecord) -> dict[str, tuple[float, float]]:
     """The peak of the map of objects, of devices, and of both combined, (x, y) as fractions."""
-    display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
-    maps = graph(display).maps[[COLUMN[finding] for finding in OBJECTS]]
+    maps = graph(sixteen_bits(read_image(record))).maps[[COLUMN[finding] for finding in OBJECTS]]
     return {**{str(finding): peak(values) for finding, values in zip(OBJECTS, maps, strict=True)},
             "both": peak(maps.max(0))}  # fmt: skip
 

@@ -26,6 +26,7 @@ from miqa_node.training.corpus import real_cutouts
 from miqa_node.training.datasets import DEVICE_KINDS, REMOVABLE_KINDS, DatasetRecord, ImageCache, ObjectBox
 from miqa_node.training.dose import dose_header
 from miqa_node.training.presentation import LARGE_PX, BaseImage, deliver, tone, vary
+from miqa_node.training.scores import sixteen_bits
 
 CLASSES: tuple[str, ...] = tuple(str(name) for name in (*defect_names(), *gate_names()))
 COLUMN = {name: index for index, name in enumerate(CLASSES)}
@@ -228,8 +229,7 @@ class Sampler:
         ``dose`` holds the simulated defects if they tell the dose.
         """
         spec = self._spec
-        display = np.rint(image * np.float32(65535)).astype(np.uint16)
-        small = working_image(display, spec.crops)
+        small = working_image(sixteen_bits(image), spec.crops)
         displayed = displayed_range(small, spec.normalise)
         working = normalise(small, displayed, spec.normalise)
         origins = np.array(crop_origins(working.shape, spec.crops))

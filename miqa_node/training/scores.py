@@ -44,7 +44,7 @@ def judge(
     exact: bool = False,
 ) -> JudgedCase:
     """Judge a display image with values in [0, 1], in 8 bits as the images have that it was made of, or ``exact``."""
-    prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16)) if exact else graph(eight_bits(image))
+    prediction = graph(sixteen_bits(image) if exact else eight_bits(image))
     return JudgedCase(record, made, level, prediction.logits, prediction.severity, origin)
 
 
@@ -104,6 +104,11 @@ def rounded(image: Image) -> Image:
 def eight_bits(image: Image) -> NDArray[np.uint16]:
     """A display image with values in [0, 1] as display pixels, 0 to 65,535, in 256 steps as 8-bit files have them."""
     return np.asarray(np.rint(image * np.float32(255)).astype(np.uint16) * np.uint16(257), np.uint16)
+
+
+def sixteen_bits(image: Image) -> NDArray[np.uint16]:
+    """A display image with values in [0, 1] as display pixels, 0 to 65,535."""
+    return np.asarray(np.rint(image * np.float32(65535)), np.uint16)
 
 
 def read_image(record: DatasetRecord) -> Image:

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from miqa_node.store.tables.base import RowId, Uid, UtcDateTime, metadata
 
+UNRESOLVED = sa.text("state != 'RESOLVED'")
+
 # One row per flagged study, past or present, with its current state.
 # "rank" orders verdicts, the worst highest. "decision_id" is the decision in force, "retaken_at" when the new exposure
 # came that it requested.
@@ -31,16 +33,16 @@ worklist = sa.Table(
         "flagged_at",
         "rank",
         "study_instance_uid",
-        sqlite_where=sa.text("state != 'RESOLVED'"),
-        postgresql_where=sa.text("state != 'RESOLVED'"),
+        sqlite_where=UNRESOLVED,
+        postgresql_where=UNRESOLVED,
     ),
     sa.Index(
         "ix_worklist_unresolved_worst",
         "rank",
         "flagged_at",
         "study_instance_uid",
-        sqlite_where=sa.text("state != 'RESOLVED'"),
-        postgresql_where=sa.text("state != 'RESOLVED'"),
+        sqlite_where=UNRESOLVED,
+        postgresql_where=UNRESOLVED,
     ),
     # Filters begin with the studies of a label: which of them are unresolved, and where they stand in the list.
     sa.Index(
@@ -48,8 +50,8 @@ worklist = sa.Table(
         "study_instance_uid",
         "flagged_at",
         "rank",
-        sqlite_where=sa.text("state != 'RESOLVED'"),
-        postgresql_where=sa.text("state != 'RESOLVED'"),
+        sqlite_where=UNRESOLVED,
+        postgresql_where=UNRESOLVED,
     ),
     sa.Index("ix_worklist_claimed_by", "claimed_by", "flagged_at"),
 )

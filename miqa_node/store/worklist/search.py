@@ -77,7 +77,7 @@ UNRESOLVED = frozenset({WorklistState.OPEN, WorklistState.CLAIMED})
 
 def select(transaction: Transaction, criteria: WorklistFilter, *, limit: int, offset: int = 0) -> list[WorklistItem]:
     """Flagged studies, newest first, with their flagged images."""
-    query = _query(criteria).order_by(*(column.desc() for column in _ORDERS[WorklistOrder.NEWEST]))
+    query = _query(criteria).order_by(*_first_to_last(WorklistOrder.NEWEST))
     return _items(transaction, query.limit(limit).offset(offset))
 
 
@@ -96,7 +96,6 @@ def page(
     ``among`` are the studies that match, or the first of them, if they are known: they are not searched again.
     """
     columns = _ORDERS[order]
-    newest_first = [column.desc() for column in columns]
     conditions: list[sa.ColumnElement[bool]] = (
         _conditions(criteria) if among is None else [worklist.c.study_instance_uid.in_(among)]
     )
@@ -107,9 +106,9 @@ def page(
         conditions.append(sa.tuple_(*columns) > here if before else sa.tuple_(*columns) < here)
     # Indexes hold all that finds the studies of a page; rows of tables are read for these only.
     studies_of_page = sa.select(worklist.c.study_instance_uid).where(*conditions)
-    studies_of_page = studies_of_page.order_by(*(columns if before else newest_first)).limit(limit)
+    studies_of_page = studies_of_page.order_by(*(columns if before else _first_to_last(order))).limit(limit)
     query = _query().where(worklist.c.study_instance_uid.in_(studies_of_page))
-    return _items(transaction, query.order_by(*newest_first))
+    return _items(transaction, query.order_by(*_first_to_last(order)))
 
 
 def count(transaction: Transaction, criteria: WorklistFilter, most: int | None = None) -> int:
@@ -166,7 +165,11 @@ def _query(criteria: WorklistFilter = WorklistFilter()) -> sa.Select[tuple[objec
 
 def _newest(criteria: WorklistFilter, most: int) -> sa.Select[str]:
     query = sa.select(worklist.c.study_instance_uid).where(*_conditions(criteria))
-    return query.order_by(*(column.desc() for column in _ORDERS[WorklistOrder.NEWEST])).limit(most)
+    return query.order_by(*_first_to_last(WorklistOrder.NEWEST)).limit(most)
+
+
+def _first_to_last(order: WorklistOrder) -> list[sa.ColumnElement[Any]]:
+    return [column.desc() for column in _ORDERS[order]]
 
 
 def _items(transaction: Transaction, query: sa.Select[tuple[object, ...]]) -> list[WorklistItem]:
