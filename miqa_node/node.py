@@ -107,7 +107,9 @@ class Node:
         self.models = ActiveModels(settings, self._choice.current)
         self._shadow = ShadowRunner(settings, self._choice.current, self._keep_shadow)
         self._reports = report_settings(settings)
-        self._workers = ImageWorkers(settings, self._choice.current, self.policy.current, self._reports)
+        self._workers = ImageWorkers(
+            settings, self._choice.current, self.policy.current, self._reports, is_alone=not role.works
+        )
         self._decoder = self._workers.decoder
         self._queue = DurableQueue(self.database, self._version)
         self._announcer = Announcer(
@@ -239,8 +241,8 @@ class Node:
         begin = self._parts.begin
         begin(lambda: None, self.database.close)
         # If this role assesses images, workers start in parallel with the following; else with the first image.
-        begin(self._decoder.warm if self.role.works else lambda: None, self._decoder.close)
-        self._supervisor.watch(self._decoder.threads)
+        begin(self._workers.start if self.role.works else lambda: None, self._workers.close)
+        self._supervisor.watch(self._workers.threads)
         migrate(self.database)
         begin(self._audit.start, self._audit.stop)
         self._supervisor.watch(self._audit.threads)

@@ -15,6 +15,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from miqa_node.assess.graph import IMAGES, GraphFacts, RunnableGraph
+from miqa_node.assess.inference.client import inference_process
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator
 
@@ -27,6 +29,10 @@ FAILURES_IN_A_ROW = 3
 """After this many failures in a row a session counts as broken, and the graph is loaded again."""
 GPU_PROVIDER = "CUDAExecutionProvider"
 CPU_PROVIDER = "CPUExecutionProvider"
+PROVIDER_OPTIONS = {
+    # Without a search by trial, which each new number of images in a run would start; in full single precision.
+    GPU_PROVIDER: {"device_id": "0", "cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"},
+}
 
 
 _sessions: weakref.WeakSet[GraphSession] = weakref.WeakSet()
@@ -34,7 +40,10 @@ _sessions: weakref.WeakSet[GraphSession] = weakref.WeakSet()
 
 
 class GraphSession:
-    """One graph on one provider; ``run`` may be called from several threads."""
+    """One graph on one provider; ``run`` may be called from several threads.
+
+    In a worker of a node that has an inference process the graph runs there.
+    """
 
     def __init__(
         self, model: Path | bytes, accelerator: Accelerator, *, intra_op_threads: int, inter_op_threads: int
@@ -43,17 +52,13 @@ class GraphSession:
         self.name: str = "" if isinstance(model, bytes) else f"{model.parent.name}/{model.name}"
         """Folder and file of the graph; empty for a graph in memory."""
         self._failures, self._failure = 0, ""
-        self._session = self._load(model)
-        self.provider: str = self._session.get_providers()[0]
+        self._graph = self._load(model)
+        facts = self._graph.facts
+        self.provider: str = facts.provider
         self._is_rehearsing = False
         self._sha256 = "" if isinstance(model, bytes) else _sha256_of(model)
-        self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
-        self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
-        self.channels: Mapping[str, int] = {
-            o.name: o.shape[1] for o in self._session.get_outputs() if len(o.shape) == 4 and isinstance(o.shape[1], int)
-        }
-        """Size of the second axis of outputs that are stacks of images, if it is fixed."""
-        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.inputs, self.outputs = facts.inputs, facts.outputs
+        self.channels, self.metadata = facts.channels, facts.metadata
         _sessions.add(self)
 
     @contextmanager
@@ -73,10 +78,7 @@ class GraphSession:
         TimeoutError if it takes longer than ``timeout_s``; the graph then stops at its next node.
         """
         try:
-            if timeout_s is None:
-                values = self._session.run(list(outputs), dict(inputs), _giving_back() if self._is_rehearsing else None)
-            else:
-                values = self._run_within(outputs, inputs, timeout_s)
+            values = self._graph.run(outputs, inputs, timeout_s, gives_back=self._is_rehearsing)
         except TimeoutError:
             raise
         except Exception as error:
@@ -98,34 +100,34 @@ class GraphSession:
         """
         if not isinstance(self._model, bytes) and _sha256_of(self._model) != self._sha256:
             raise ModelPackageError(f"{self.name} was changed while it was in use: activate the package again.")
-        self._session = self._load(self._model)
+        self._graph = self._load(self._model)
         self._failures = 0
         log.warning("a model session was loaded again", session=self.name, failure=self._failure)
 
-    def _load(self, model: Path | bytes) -> ort.InferenceSession:
-        import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+    def _load(self, model: Path | bytes) -> RunnableGraph:
+        if (process := inference_process()) is not None:
+            return process.open(model if isinstance(model, bytes) else model.read_bytes())
+        return LocalGraph(open_graph(model, self._accelerator, self._threads))
 
-        from miqa_node.assess.blocked import in_whole_blocks  # noqa: PLC0415 - it loads onnx
 
-        options = ort.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = self._threads
-        # Spinning threads would take the cores from decoding and receiving.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        providers = _providers(self._accelerator)
-        graph = (in_whole_blocks(model) if providers == [CPU_PROVIDER] else None) or model
-        try:
-            session = ort.InferenceSession(
-                graph if isinstance(graph, bytes) else str(graph), options, providers=providers
-            )
-        except Exception as error:  # the runtime's exceptions share no narrower base class
-            raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
-        # The runtime would keep the bytes of the graph, for a fallback to other providers that a node does not use.
-        setattr(session, "_model_bytes", None)  # noqa: B010
-        if self._accelerator is Accelerator.GPU and session.get_providers()[0] != GPU_PROVIDER:
-            # The runtime silently falls back to the CPU if CUDA's libraries do not load.
-            raise SettingsError(gpu_missing())
-        return session
+class LocalGraph:
+    """A graph in a session of this process."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+        self.facts = facts_of(session)
+
+    def run(
+        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], timeout_s: float | None,
+        *, gives_back: bool,
+    ) -> Sequence[NDArray[np.float32]]:  # fmt: skip
+        """See :meth:`RunnableGraph.run`."""
+        if timeout_s is not None:
+            return self._run_within(outputs, inputs, timeout_s)
+        values: Sequence[NDArray[np.float32]] = self._session.run(
+            list(outputs), dict(inputs), _giving_back() if gives_back else None
+        )
+        return values
 
     def _run_within(
         self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], timeout_s: float
@@ -166,6 +168,62 @@ class ModelSessions:
         for session in tuple(_sessions):
             if session.trouble():
                 session.reload()
+
+
+def open_graph(
+    model: Path | bytes, accelerator: Accelerator, threads: tuple[int, int], *, is_for_one: bool = True
+) -> ort.InferenceSession:
+    """A session of a graph with so many threads (within and between operators), for one image at a time or any number.
+
+    Raises
+    ------
+    ModelPackageError
+        The runtime cannot load the graph.
+    SettingsError
+        The settings require a GPU and none works.
+    """
+    import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
+    from miqa_node.assess.blocked import in_whole_blocks  # noqa: PLC0415 - it loads onnx
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads
+    # Spinning threads would take the cores from decoding and receiving.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    if is_for_one:
+        options.add_free_dimension_override_by_name(IMAGES, 1)
+    providers = _providers(accelerator)
+    graph = (in_whole_blocks(model) if providers == [CPU_PROVIDER] else None) or model
+    try:
+        session = ort.InferenceSession(
+            graph if isinstance(graph, bytes) else str(graph),
+            options,
+            providers=providers,
+            provider_options=[PROVIDER_OPTIONS.get(name, {}) for name in providers],
+        )
+    except Exception as error:  # the runtime's exceptions share no narrower base class
+        raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
+    # The runtime would keep the bytes of the graph, for a fallback to other providers that a node does not use.
+    setattr(session, "_model_bytes", None)  # noqa: B010
+    if accelerator is Accelerator.GPU and session.get_providers()[0] != GPU_PROVIDER:
+        # The runtime silently falls back to the CPU if CUDA's libraries do not load.
+        raise SettingsError(gpu_missing())
+    return session
+
+
+def facts_of(session: ort.InferenceSession) -> GraphFacts:
+    """What a session says of its graph."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    return GraphFacts(
+        tuple(one.name for one in inputs),
+        tuple(one.name for one in outputs),
+        {one.name: one.shape[1] for one in outputs if len(one.shape) == 4 and isinstance(one.shape[1], int)},
+        dict(session.get_modelmeta().custom_metadata_map),
+        session.get_providers()[0],
+        # An input with several rows for an image is called "N*…".
+        all(str(one.shape[0]).partition("*")[0] == IMAGES for one in (*inputs, *outputs) if one.shape),
+    )
 
 
 def _giving_back() -> ort.RunOptions:

@@ -28,6 +28,7 @@ from miqa_node.deliver.mail import probe_mail
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.operations import FRESH, DestinationCheck
 from miqa_node.errors import DeliveryError, MiqaError, SettingsError
+from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
 from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
@@ -107,7 +108,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("policy", _policy),
         ("accelerator", _accelerator),
         ("models", _models),
-        ("sandbox of workers", described),
+        ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),
         ("fonts", _fonts),
         ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
         ("web port", lambda s: _port(s.web.host, s.web.port, "web.port")),
@@ -209,7 +210,8 @@ def _accelerator(settings: Settings) -> str:
     except MiqaError as error:
         mend = "Install the extra [gpu] and its driver, or set node.accelerator to auto or cpu."
         raise Wrong(str(error), mend) from error
-    return f"{provider}, node.accelerator is {settings.node.accelerator.value}"
+    place = "in one process for all workers" if has_inference_process(settings) else "in each worker"
+    return f"{provider}, node.accelerator is {settings.node.accelerator.value}; models run {place}"
 
 
 def _models(settings: Settings) -> str:

@@ -64,9 +64,12 @@ PROCESSORS = {"x86_64": (0, 0xC000003E, 317), "aarch64": (1, 0xC00000B7, 277)}
 """(column above, AUDIT_ARCH, number of the seccomp call) of each processor."""
 
 
-def confine(settings: Settings) -> None:
-    """Give up unneeded rights, in this and all later threads; OSError if the system refuses a feature it reports."""
-    if reason_for_none(settings):
+def confine(settings: Settings, *, is_alone: bool = True) -> None:
+    """Give up unneeded rights, in this and all later threads; OSError if the system refuses a feature it reports.
+
+    A worker that ``is_alone`` runs the models itself, on a GPU if there is one.
+    """
+    if reason_for_none(settings, is_alone=is_alone):
         return
     _call("prctl", NO_NEW_PRIVILEGES, *map(ctypes.c_ulong, (1, 0, 0, 0)))
     _drop_capabilities()
@@ -76,8 +79,8 @@ def confine(settings: Settings) -> None:
         _filter(online=_is_online(settings))
 
 
-def reason_for_none(settings: Settings) -> str:
-    """Why workers keep the node's rights; empty if they do not."""
+def reason_for_none(settings: Settings, *, is_alone: bool = True) -> str:
+    """Why workers keep the node's rights; empty if they do not. See :func:`confine`."""
     if not settings.work.sandbox:
         return "work.sandbox is off"
     if sys.platform != "linux":
@@ -86,16 +89,16 @@ def reason_for_none(settings: Settings) -> str:
         provider = available_provider(settings.node.accelerator)
     except MiqaError:
         provider = CPU_PROVIDER
-    if provider != CPU_PROVIDER:
+    if is_alone and provider != CPU_PROVIDER:
         return f"{provider} needs devices and programs of its driver"
     if not landlock_version() and _processor() is None:
         return "this kernel or container has neither Landlock nor seccomp"
     return ""
 
 
-def described(settings: Settings) -> str:
-    """The restrictions of workers, in one line."""
-    if reason := reason_for_none(settings):
+def described(settings: Settings, *, is_alone: bool = True) -> str:
+    """The restrictions of workers, in one line. See :func:`confine`."""
+    if reason := reason_for_none(settings, is_alone=is_alone):
         return f"none: {reason}; worker processes have the rights of the node"
     version = landlock_version()
     files = f"Landlock {version}" if version else "no Landlock in this kernel or container: files are not restricted"

@@ -18,6 +18,7 @@ from miqa_node import plugins
 from miqa_node.assess.active import ActiveModels
 from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.enhance.enhancer import Enhancer
+from miqa_node.assess.inference.client import connect
 from miqa_node.assess.session import ModelSessions, available_provider
 from miqa_node.assess.sidecars import SidecarModels
 from miqa_node.domain.assessment import Assessment
@@ -98,17 +99,22 @@ def load_models(settings: Settings) -> None:
         _models.sidecars.check()
 
 
-def set_up(settings: Settings, *, logs: bool) -> None:
-    """Set up this process as a worker of a node with these settings. It loads the models missing since the fork."""
+def set_up(settings: Settings, *, logs: bool, inference: str = "") -> None:
+    """Set up this process as a worker of a node with these settings. It loads the models missing since the fork.
+
+    ``inference`` is the address of the process that runs the models of all workers, if there is one.
+    """
     global _models  # noqa: PLW0603 - a process is one worker for all its life
     child.set_up()
     if logs:
         set_up_logging(settings.log, node=settings.node.name)
+    if inference:
+        connect(inference)
     try:
-        confine(settings)
+        confine(settings, is_alone=not inference)
     except OSError as error:
         log.warning("a worker process has the rights of the node", reason=str(error))
-    if isinstance(_models, MiqaError) or _models.settings.model_dump_json() != settings.model_dump_json():
+    if inference or isinstance(_models, MiqaError) or _models.settings.model_dump_json() != settings.model_dump_json():
         load_models(settings)
     if isinstance(_models, _WorkerModels):
         try:

@@ -31,9 +31,8 @@ def load_announced() -> None:
         set_up_logging(settings.log, node=settings.node.name)
     assess = settings.assess
     try:
-        if available_provider(settings.node.accelerator) == CPU_PROVIDER and (
-            assess.intra_op_threads == assess.inter_op_threads == 1
-        ):
+        is_plain = available_provider(settings.node.accelerator) == CPU_PROVIDER and assess.inference_process != "on"
+        if is_plain and assess.intra_op_threads == assess.inter_op_threads == 1:
             tasks.load_models(settings)
     except MiqaError as error:  # each worker gets the same error, and reports it
         structlog.get_logger(__name__).debug("models are not shared", reason=str(error))

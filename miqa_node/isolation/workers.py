@@ -18,10 +18,12 @@ from miqa_node.imaging.children import OpenFile
 from miqa_node.imaging.decode import Decoder, map_pixels
 from miqa_node.isolation import sandbox, tasks
 from miqa_node.isolation.early import LOADER, announce
+from miqa_node.isolation.inference import InferenceProcess, has_inference_process
 from miqa_node.isolation.tasks import SiteChoice
 from miqa_node.local import LocalResult
 from miqa_node.observe.recent_check import RecentCheck
 from miqa_node.observe.stages import count_observed
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.report import ReportSettings
 from miqa_node.settings import Settings
 from miqa_node.units.base import JudgedImage
@@ -47,18 +49,26 @@ class ImageWorkers:
         models: Callable[[], ModelChoice],
         policy: Callable[[], Policy],
         reports: ReportSettings,
+        *,
+        is_alone: bool = True,
     ) -> None:
-        """``models`` and ``policy`` are called for each image."""
+        """``models`` and ``policy`` are called for each image.
+
+        Unless each worker ``is_alone``, with models of its own, they share an inference process if the settings say so.
+        """
         self._models, self._policy, self._reports = models, policy, reports
         self._accepted: ModelChoice | None = None
         self._refused: ModelChoice | None = None
         logs = structlog.is_configured()
         announce(settings, logs=logs)
-        self.decoder = Decoder(settings, partial(tasks.set_up, logs=logs), (settings,), (LOADER,))
-        if reason := sandbox.reason_for_none(settings):
+        shares = not is_alone and has_inference_process(settings)
+        self._inference = InferenceProcess(settings) if shares else None
+        prepare = partial(tasks.set_up, logs=logs, inference=self._inference.address if self._inference else "")
+        self.decoder = Decoder(settings, prepare, (settings,), (LOADER,))
+        if reason := sandbox.reason_for_none(settings, is_alone=not shares):
             log.warning("worker processes have the rights of the node", reason=reason)
         else:
-            log.info("worker processes are sandboxed", by=sandbox.described(settings))
+            log.info("worker processes are sandboxed", by=sandbox.described(settings, is_alone=not shares))
         self._check = RecentCheck(
             "A worker process",
             self.check_now,
@@ -66,6 +76,23 @@ class ImageWorkers:
             limit_s=CHECK_LIMIT_S,
             is_busy=lambda: self.decoder.all_busy,
         )
+
+    def start(self) -> None:
+        """Start the processes in the background; without it, each starts when it is needed."""
+        if self._inference is not None:
+            self._inference.start()
+        self.decoder.warm()
+
+    def close(self) -> None:
+        """End the processes."""
+        self.decoder.close()
+        if self._inference is not None:
+            self._inference.close()
+
+    @property
+    def threads(self) -> tuple[SteadyThread, ...]:
+        """What has to stay alive."""
+        return self.decoder.threads if self._inference is None else (*self.decoder.threads, self._inference.thread)
 
     def follow(self) -> None:
         """Test a new choice of models in one worker: models that cannot be loaded never replace working ones."""

@@ -80,7 +80,8 @@ STAGE_SECONDS = Histogram(
 )
 WORKER_DEATHS = Counter(
     "miqa_worker_deaths_total",
-    "Processes that ended while they worked on an image: over its memory or time, crash, or killed (from outside).",
+    "Processes that ended while they worked on an image: over its memory or time, crash, or killed (from outside); "
+    "and the inference process (inference).",
     ["reason"],
     registry=REGISTRY,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
@@ -44,6 +44,9 @@ class AssessSettings(SettingsTable):
     require_signatures: bool
     intra_op_threads: Count
     inter_op_threads: Count
+    inference_process: Literal["auto", "on", "off"]
+    batch_size: Annotated[int, Field(ge=1, le=256)]
+    batch_wait_ms: Annotated[float, Field(ge=0, le=1000)]
     saliency_threshold: Annotated[float, Field(gt=0, lt=1)]
     saliency_method: SaliencyMethod
     saliency_method_objects: SaliencyMethod

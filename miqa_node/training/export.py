@@ -34,7 +34,7 @@ def export(net: QualityNet, path: Path, spec: Preprocess, beside: NumbersNet | N
     return write_graph(
         ExportedNet(fold_normalisation(net), beside).eval(), path,
         [(view, crops, numbers)[:count], (view, crops[:2], numbers)[:count]], inputs, OUTPUTS,
-        dynamic_shapes={name: shapes[name] for name in inputs},
+        dynamic_shapes={name: shapes[name] for name in inputs}, parts=("crops",),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
+
+from miqa_node.training.any_images import for_any_number
 
 OPSET = 18
 TOLERANCE = 2e-4
@@ -29,15 +31,20 @@ def write_graph(
     *,
     dynamic_shapes: Any = None,
     tolerance: float = TOLERANCE,
+    parts: Collection[str] = (),
+    is_for_one: bool = False,
 ) -> float:
     """Write ``net``, which must be in evaluation mode, and compare it with torch on every example; the first is traced.
 
-    ``dynamic_shapes`` is what :func:`torch.onnx.export` takes. Returns the largest difference in any output.
+    The examples show one image each; the graph takes any number, unless it ``is_for_one``. ``parts`` are those inputs
+    that have several rows for an image. ``dynamic_shapes`` is what :func:`torch.onnx.export` takes. Returns the largest
+    difference in any output.
 
     Raises
     ------
     ValueError
-        Graph and torch differ by more than ``tolerance``, scaled by the largest value if that exceeds 1.
+        Graph and torch differ by more than ``tolerance``, scaled by the largest value if that exceeds 1, or images in
+        one run influence each other.
     """
     with warnings.catch_warnings():
         # The exporter of torch 2.13 calls functions that torch 2.13 itself deprecates.
@@ -52,6 +59,9 @@ def write_graph(
     model: onnx.ModelProto = program.model_proto
     model.producer_name, model.doc_string = "miqa-node", ""
     _forget_where_it_was_made(model)
+    if not is_for_one:
+        one = {name: value.numpy() for name, value in zip(input_names, examples[0], strict=True)}
+        model = for_any_number(model, one, parts)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     difference: float

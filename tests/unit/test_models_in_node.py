@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 import urllib.request
@@ -24,6 +26,7 @@ from miqa_node.settings import load_settings
 from miqa_node.store import activations, history, instances, shadows
 from miqa_node.store.database import Database
 from tests.unit.assess.making import CR, chest_dataset, write_package
+from tests.unit.assess.test_session import break_graph
 from tests.waiting import wait_until
 
 
@@ -171,19 +174,12 @@ def test_a_shadow_judges_the_same_images_and_nobody_hears_of_it(site: Site) -> N
     assert not list((site.folder / "node" / "calibration").glob("*"))
 
 
-class BrokenSession:
-    """As a session of ONNX Runtime whose device is gone."""
-
-    def run(self, *_: object) -> None:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
-
-
 def break_session() -> None:
     """In the worker process."""
     models = tasks._models
     assert isinstance(models, tasks._WorkerModels)
     assert models.active.package is not None
-    models.active.package.session._session = BrokenSession()
+    break_graph(models.active.package)
 
 
 @pytest.mark.slow
@@ -195,4 +191,19 @@ def test_a_model_session_that_raises_again_and_again_is_loaded_again(site: Site)
         store(site.node.dicom_port, 2, 3, 4)
         assert site.versions(range(2, 5)) == ["1.1.0"] * 3
         assert [made.not_assessed for n in range(2, 5) if (made := site.assessment(n))] == [""] * 3
+        wait_until(lambda: site.node.readiness() == [])
+
+
+@pytest.mark.slow
+def test_one_process_runs_the_models_of_all_workers_and_its_death_costs_no_image(tmp_path: Path) -> None:
+    site = Site(tmp_path, inference_process="on")
+    with site.node:
+        process = site.node._workers._inference
+        assert process is not None
+        store(site.node.dicom_port, 1)
+        assert site.versions(range(1, 2)) == ["1.1.0"]
+        os.kill(process._process.pid, signal.SIGKILL)
+        store(site.node.dicom_port, 2, 3)
+        assert site.versions(range(2, 4)) == ["1.1.0"] * 2
+        assert [made.not_assessed for n in range(1, 4) if (made := site.assessment(n))] == [""] * 3
         wait_until(lambda: site.node.readiness() == [])

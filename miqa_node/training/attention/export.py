@@ -18,4 +18,4 @@ def export_vit(encoder: VisionTransformer, path: Path) -> float:
     plain = ExportedVit(encoder).eval()
     side = encoder.shape.side_px
     view = torch.randn((1, 1, side, side), generator=torch.Generator().manual_seed(0))
-    return write_graph(plain, path, [(view,)], [INPUT], OUTPUTS)
+    return write_graph(plain, path, [(view,)], [INPUT], OUTPUTS, is_for_one=True)

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from miqa_node.assess.contracts.base import CONTRIBUTIONS
 from miqa_node.assess.contracts.measurements import INPUT
+from miqa_node.assess.graph import IMAGES
 from miqa_node.training.classical.basis import KNOTS, LIMIT
 from miqa_node.training.classical.models import ClassicalModel, curves
 
@@ -20,8 +21,8 @@ OPSET, IR_VERSION = 18, 10
 def sum_graph(model: ClassicalModel, usual: NDArray[np.float32]) -> onnx.ModelProto:
     """The graph of a model whose heads are sums over measurements, linear or piecewise linear.
 
-    Input ``measurements`` (1, F) without missing values. Outputs ``logits`` (1, C), ``severity`` (1, C) in [0, 1] and
-    ``contributions`` (1, C, F): each measurement's part of the logit, minus its part for ``usual`` (F,), the scaled
+    Input ``measurements`` (N, F) without missing values. Outputs ``logits`` (N, C), ``severity`` (N, C) in [0, 1] and
+    ``contributions`` (N, C, F): each measurement's part of the logit, minus its part for ``usual`` (F,), the scaled
     measurements of a typical good image. TypeError if a head is not such a sum.
     """
     heads = [curves(head, bends=model.bends) for head in model.heads]
@@ -50,7 +51,7 @@ def sum_graph(model: ClassicalModel, usual: NDArray[np.float32]) -> onnx.ModelPr
         "last": np.array([2], np.int64),
         "innermost": np.array([3], np.int64),
         "second": np.array([1], np.int64),
-        "row": np.array([1, -1], np.int64),
+        "row": np.array([0, -1], np.int64),
     }
     nodes = [
         _node("Sign", [INPUT], "sign"),
@@ -75,15 +76,15 @@ def sum_graph(model: ClassicalModel, usual: NDArray[np.float32]) -> onnx.ModelPr
         _node("Gemm", ["bent_row", "severity_weights", "severity_bias"], "grade"),
         _node("Clip", ["grade", "zero", "one"], "severity"),
     ]
-    outputs: dict[str, list[int]] = {
-        "logits": [1, classes],
-        "severity": [1, classes],
-        CONTRIBUTIONS: [1, classes, features],
+    outputs: dict[str, list[int | str]] = {
+        "logits": [IMAGES, classes],
+        "severity": [IMAGES, classes],
+        CONTRIBUTIONS: [IMAGES, classes, features],
     }
     made = helper.make_graph(
         nodes,
         "sums",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, features])],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [IMAGES, features])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
         [numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in constants.items()]
         + [numpy_helper.from_array(v, k) for k, v in shapes.items()],

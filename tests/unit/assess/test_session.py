@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from miqa_node.assess import session
 from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.assess.graph import RunnableGraph
 from miqa_node.assess.packages import Package, open_package
-from miqa_node.assess.session import FAILURES_IN_A_ROW, ModelSessions
+from miqa_node.assess.session import FAILURES_IN_A_ROW, LocalGraph, ModelSessions
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, load_settings
 from tests.unit.assess.making import write_package
@@ -22,9 +25,18 @@ def package(tmp_path: Path) -> Package:
     return open_package(tmp_path / "tiny-1.0.0", Accelerator.CPU, load_settings().assess)
 
 
-class BrokenSession:
-    def run(self, *_: object) -> None:
+class BrokenGraph(LocalGraph):
+    """As one in a session of ONNX Runtime whose device is gone."""
+
+    def __init__(self, whole: RunnableGraph) -> None:
+        self.facts = whole.facts
+
+    def run(self, *_: object, **__: object) -> Sequence[NDArray[np.float32]]:
         raise RuntimeError("the device is gone")
+
+
+def break_graph(package: Package) -> None:
+    package.session._graph = BrokenGraph(package.session._graph)
 
 
 def fail(package: Package, times: int) -> None:
@@ -40,7 +52,7 @@ def works(package: Package) -> bool:
 
 def test_a_broken_session_is_named_and_loaded_again(package: Package) -> None:
     sessions = ModelSessions()
-    package.session._session = BrokenSession()
+    break_graph(package)
     fail(package, FAILURES_IN_A_ROW - 1)
     assert package.session.trouble() == ""
     fail(package, 1)
@@ -52,17 +64,17 @@ def test_a_broken_session_is_named_and_loaded_again(package: Package) -> None:
 
 
 def test_single_failures_are_not_the_session_s(package: Package) -> None:
-    session = package.session._session
+    graph = package.session._graph
     for _ in range(FAILURES_IN_A_ROW):
-        package.session._session = BrokenSession()
+        break_graph(package)
         fail(package, FAILURES_IN_A_ROW - 1)
-        package.session._session = session
+        package.session._graph = graph
         assert works(package)
     assert package.session.trouble() == ""
 
 
 def test_a_graph_that_was_changed_meanwhile_is_not_loaded(package: Package) -> None:
-    package.session._session = BrokenSession()
+    break_graph(package)
     fail(package, FAILURES_IN_A_ROW)
     graph = package.folder / GRAPH_NAME
     graph.write_bytes(graph.read_bytes() + b"\0")

@@ -19,7 +19,7 @@ from miqa_node.training.enhancement import scores
 from tests.unit.enhance.making import CHEST, at_dose, whole_chest
 from tests.unit.report import making
 
-PACKAGE = share_dir("models") / "denoiser-0.2.0"
+PACKAGE = share_dir("models") / "denoiser-0.2.1"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_quarter_dose_gains_three_decibels_and_edges_stay(denoiser: DenoiserPack
     original = np.ascontiguousarray(image[image.shape[0] // 4 :][:600, :600])
     noisy = at_dose(original, 0.5)
     cleaned, words = denoiser.graph.denoise(noisy)
-    assert words == "noise removed by denoiser-0.2.0"
+    assert words == "noise removed by denoiser-0.2.1"
     assert psnr_db(cleaned, original) > psnr_db(noisy, original) + 3.0
     assert ssim(cleaned, original) > ssim(noisy, original)
     share = scores.EdgeSlopes(original).kept(cleaned)
@@ -89,8 +89,8 @@ def test_odd_and_small_images_come_back_in_their_size(denoiser: DenoiserPackage)
 def test_the_enhancer_uses_it_and_says_so() -> None:
     made = Enhancer(load_settings()).enhance(making.radiograph(CHEST), "learned")
     assert made.model is not None
-    assert (made.model.name, made.model.version) == ("denoiser", "0.2.0")
-    assert made.image.steps[-1] == "noise removed by denoiser-0.2.0"
+    assert (made.model.name, made.model.version) == ("denoiser", "0.2.1")
+    assert made.image.steps[-1] == "noise removed by denoiser-0.2.1"
     assert made.source.stored is not made.image.stored
 
 

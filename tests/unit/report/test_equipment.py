@@ -67,7 +67,7 @@ def test_every_object_names_its_algorithms(tmp_path: Path) -> None:
 
 
 def test_each_package_is_an_algorithm_and_other_graphs_another_device() -> None:
-    prediction = Prediction("pneumonia-ensemble-0.5.0", "ee" * 32, "normal", 0.9, {})
+    prediction = Prediction("pneumonia-ensemble-0.5.1", "ee" * 32, "normal", 0.9, {})
     full = replace(
         making.assessment(),
         landmarks=Landmarks({}, package="landmarks-0.1.0", sha256="dd" * 32),

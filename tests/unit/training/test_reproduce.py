@@ -74,7 +74,7 @@ def test_the_shipped_cards_have_the_figures_and_agree_with_themselves() -> None:
 
 @needs_training
 def test_worse_figures_fail_and_better_ones_do_not(tmp_path: Path, cli: Callable[..., Ran]) -> None:
-    recipe = read_recipes(["quality-classical-0.1.0"])[0]
+    recipe = read_recipes(["quality-classical-0.1.1"])[0]
     folder = tmp_path / "out" / recipe.name
     shutil.copytree(MODELS / recipe.name, folder)
     card = yaml.safe_load((folder / "card.yaml").read_text("utf-8"))
@@ -96,8 +96,8 @@ def test_worse_figures_fail_and_better_ones_do_not(tmp_path: Path, cli: Callable
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path, cli: Callable[..., Ran]) -> None:
     ran = cli("train", "reproduce", "--data", tmp_path, "--package", "quality-9.9.9", "--dry-run")
     assert ran.code == Exit.USAGE
-    assert "quality-classical-0.1.0" in ran.err
-    assert "quality-classical-0.1.0: about" in cli("train", "reproduce", "--data", tmp_path, "--dry-run").out
+    assert "quality-classical-0.1.1" in ran.err
+    assert "quality-classical-0.1.1: about" in cli("train", "reproduce", "--data", tmp_path, "--dry-run").out
 
 
 @pytest.mark.parametrize("name", [recipe.name for recipe in read_recipes()])

@@ -1,0 +1,168 @@
+"""The inference process: loads graphs for workers and runs their images together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from miqa_node.assess.graph import GraphFacts
+from miqa_node.assess.inference.batches import Array, Arrays, Batches
+from miqa_node.assess.session import CPU_PROVIDER, facts_of, open_graph
+from miqa_node.errors import MiqaError, ModelPackageError
+from miqa_node.imaging.answers import MAX_ANSWER_BYTES, ForbiddenAnswerError, read_answer, write_answer
+from miqa_node.observe.steady_thread import start_brief_thread
+from miqa_node.settings import Settings
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+log = structlog.get_logger(__name__)
+
+MOST_GRAPHS = 64
+"""More than a node with all its packages, a candidate and their explanations has."""
+LOOK_S = 1.0
+FAILURES_IN_A_ROW = 8
+"""After as many failed runs without a success the process ends and another is started: a GPU does not recover from
+some errors within one."""
+
+
+def serve(address: str, authkey: bytes, settings: Settings, owner: Connection) -> None:
+    """Answer workers until the owner's end of ``owner`` is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    graphs = _Graphs(settings)
+    start_brief_thread("watch", partial(_watch, owner, graphs, settings.work.timeout_s))
+    Path(address).unlink(missing_ok=True)
+    with Listener(address, "AF_UNIX", backlog=64, authkey=authkey) as listener:
+        while True:
+            try:
+                worker = listener.accept()
+            except (AuthenticationError, EOFError, ConnectionError):  # no worker of this node, or one that died
+                continue
+            start_brief_thread("worker", partial(_attend, worker, graphs))
+
+
+def bound_run(session: ort.InferenceSession, outputs: Sequence[str], inputs: Arrays) -> Sequence[Array]:
+    """Run a graph with inputs and outputs bound to the memory of its provider's device."""
+    import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
+    device = "cpu" if session.get_providers()[0] == CPU_PROVIDER else "cuda"
+    binding = session.io_binding()
+    for name, array in inputs.items():
+        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, device, 0))
+    for name in outputs:
+        binding.bind_output(name, device)
+    session.run_with_iobinding(binding)
+    values: Sequence[Array] = binding.copy_outputs_to_cpu()
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    facts: GraphFacts
+    batches: Batches
+
+
+class _Graphs:
+    """The loaded graphs, by the SHA-256 of their files."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._accelerator, self._assess = settings.node.accelerator, settings.assess
+        self._graphs: dict[str, _Graph] = {}
+        self._loading, self._device = threading.Lock(), threading.Lock()
+        self._failures = 0
+        self._began_at = float("inf")
+
+    def busy_s(self) -> float:
+        """How long the device has been at its present run; below 0 if it is idle."""
+        return time.monotonic() - self._began_at
+
+    def answer(self, request: Any) -> Any:
+        """The answer to a request of :mod:`~miqa_node.assess.inference.client`; its refusal as ModelPackageError."""
+        match request:
+            case ("know", str(key)):
+                return graph.facts if (graph := self._graphs.get(key)) else None
+            case ("load", bytes(data)):
+                return self._load(data).facts
+            case ("run", str(key), tuple(outputs), dict(inputs)) if key in self._graphs:
+                return self._run(self._graphs[key].batches, outputs, inputs)
+        raise ModelPackageError("The inference process does not know this request.")
+
+    def _load(self, data: bytes) -> _Graph:
+        key = hashlib.sha256(data).hexdigest()
+        with self._loading:
+            if key not in self._graphs:
+                if len(self._graphs) >= MOST_GRAPHS:
+                    raise ModelPackageError(f"The inference process has {MOST_GRAPHS} graphs already.")
+                self._graphs[key] = self._opened(data)
+            return self._graphs[key]
+
+    def _opened(self, data: bytes) -> _Graph:
+        assess = self._assess
+        threads = assess.intra_op_threads, assess.inter_op_threads
+        session = open_graph(data, self._accelerator, threads, is_for_one=False)
+        facts = facts_of(session)
+        most = assess.batch_size if facts.takes_any_number else 1
+
+        def run(outputs: Sequence[str], inputs: Arrays) -> Sequence[Array]:
+            self._began_at = time.monotonic()
+            try:
+                return bound_run(session, outputs, inputs)
+            finally:
+                self._began_at = float("inf")
+
+        return _Graph(facts, Batches(run, self._device, most=most, wait_s=assess.batch_wait_ms / 1000.0))
+
+    def _run(self, batches: Batches, outputs: Sequence[str], inputs: Arrays) -> Sequence[Array]:
+        try:
+            values = batches.run(outputs, inputs)
+        except Exception as error:
+            self._failures += 1
+            if self._failures >= FAILURES_IN_A_ROW:
+                log.error("the inference process ends, to be started again", reason=type(error).__name__)
+                os._exit(1)
+            raise
+        self._failures = 0
+        return values
+
+
+def _attend(worker: Connection, graphs: _Graphs) -> None:
+    """Answer one worker until it closes the connection or sends what is no data."""
+    with worker:
+        while True:
+            try:
+                request = read_answer(worker.recv_bytes(MAX_ANSWER_BYTES))
+            except (EOFError, OSError, ForbiddenAnswerError):
+                return
+            try:
+                answer: tuple[Any, str] = graphs.answer(request), ""
+            except MiqaError as error:
+                answer = None, str(error)
+            except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no narrower base class
+                answer = None, f"The inference process could not run the graph ({type(error).__name__})."
+            try:
+                worker.send_bytes(write_answer(answer))
+            except OSError:
+                return
+
+
+def _watch(owner: Connection, graphs: _Graphs, limit_s: float) -> None:
+    """End this process with its owner, or when a run hangs: nothing else ends what waits for a device."""
+    with suppress(OSError):
+        while not owner.poll(LOOK_S):
+            if graphs.busy_s() > limit_s:
+                log.error("the inference process ends, to be started again", reason=f"a run took {limit_s:g} s")
+                os._exit(1)
+    os._exit(0)
