@@ -80,6 +80,8 @@ def send(node: Node, numbers: range, most_waiting: int | None = 6) -> list[int]:
     for number in numbers:
         if most_waiting is not None:
             wait_until(lambda: _waiting(node) < most_waiting)
+        if not association.is_established:  # a machine that stalls lets an association wait until it is idle
+            association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
         statuses.append(int(association.send_c_store(exposure(number)).Status))
     association.release()
     if most_waiting is not None:

@@ -16,6 +16,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.store import labels, users
 from miqa_node.store.artifacts import Artifacts
+from tests.waiting import wait_until
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.people import PASSWORD, add_account
@@ -209,7 +210,7 @@ def test_the_image_can_be_windowed_zoomed_and_marked(stage: Stage, page: sync_ap
         page.mouse.move(x + dx, y + dy, steps=4)
         page.mouse.up()
 
-    bright = page.evaluate(BRIGHTNESS)
+    bright = last_brightness(page)
     drag(0, 120)
     assert page.evaluate(BRIGHTNESS) < bright - 10, "a higher level is darker"
     page.get_by_role("button", name="Reset").click()
@@ -260,6 +261,19 @@ def test_a_room_display_tells_when_the_node_is_gone_and_comes_back(stage: Stage,
 
     sync_api.expect(page.locator("[data-light=green]")).to_be_visible()
     sync_api.expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def last_brightness(page: sync_api.Page) -> float:
+    """The brightness of the canvas once it stays the same: it is drawn again when the page has got its last layout."""
+    values = [-1.0]
+
+    def is_last() -> bool:
+        values.append(float(page.evaluate(BRIGHTNESS)))
+        page.wait_for_timeout(200)
+        return values[-1] == values[-2]
+
+    wait_until(is_last)
+    return values[-1]
 
 
 BRIGHTNESS = """() => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
+from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 from pynetdicom.transport import ThreadedAssociationServer
 
 from miqa_node.deliver.reports import CommitmentReporter, parse_commitment_peer
@@ -64,7 +66,19 @@ class Modality:
     def association(self, port: int) -> Iterator[Callable[..., int]]:
         ae = AE(self.title)
         ae.add_requested_context(COMMITMENT_PUSH_MODEL)
-        association = ae.associate("127.0.0.1", port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.take)])
+        here: list[object] = []
+        answers: list[object] = []
+
+        def take(event: evt.Event) -> tuple[int, None]:
+            here.append(event)
+            return self.take(event)
+
+        def count_answers(event: evt.Event) -> None:
+            if isinstance(event.message, N_EVENT_REPORT_RSP):
+                answers.append(event.message)
+
+        handlers = [(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_DIMSE_SENT, count_answers)]
+        association = ae.associate("127.0.0.1", port, evt_handlers=handlers)
         assert association.is_established
 
         def ask(
@@ -79,6 +93,9 @@ class Modality:
             return int(status.Status)
 
         yield ask
+        # A report is answered in a thread of its own; an answer after the request to release would be a protocol error.
+        wait_until(lambda: len(answers) == len(here))
+        time.sleep(0.05)
         association.release()
 
 
