@@ -77,8 +77,9 @@ class Modality:
             if isinstance(event.message, N_EVENT_REPORT_RSP):
                 answers.append(event.message)
 
-        handlers = [(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_DIMSE_SENT, count_answers)]
-        association = ae.associate("127.0.0.1", port, evt_handlers=handlers)
+        association = ae.associate(
+            "127.0.0.1", port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_DIMSE_SENT, count_answers)]
+        )
         assert association.is_established
 
         def ask(
