@@ -26,6 +26,7 @@ LOOK_S = 1.0
 PAUSE_S = 2.0
 """Before another start, so that a process that cannot live does not keep a core busy."""
 EXIT_TIMEOUT_S = 10.0
+LONGEST_FOLDER = 70
 
 
 def has_inference_process(settings: Settings) -> bool:
@@ -44,7 +45,9 @@ class InferenceProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._folder = Path(tempfile.mkdtemp(prefix="miqa-inference-"))  # only its owner may enter
+        usual = tempfile.gettempdir()  # the name of a socket has at most 107 bytes
+        folder = tempfile.mkdtemp(prefix="miqa-inference-", dir=usual if len(usual) < LONGEST_FOLDER else "/tmp")  # noqa: S108 - mkdtemp makes a new one
+        self._folder = Path(folder)  # only its owner may enter
         self.address = str(self._folder / "socket")
         self._context: Any = multiprocessing.get_context("forkserver")
         self._process: Any = None

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MOST_GRAPHS = 64
-"""More than a node with all its packages, a candidate and their explanations has."""
+"""Of one worker: more than all packages of a node with their explanations have, also after some changes."""
 LOOK_S = 1.0
 FAILURES_IN_A_ROW = 8
 """After as many failed runs without a success the process ends and another is started: a GPU does not recover from
@@ -69,18 +70,22 @@ def bound_run(session: ort.InferenceSession, outputs: Sequence[str], inputs: Arr
     return values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class _Graph:
     facts: GraphFacts
     batches: Batches
 
 
+_Opened = dict[str, _Graph]
+"""The graphs that one worker opened, by the SHA-256 of their files."""
+
+
 class _Graphs:
-    """The loaded graphs, by the SHA-256 of their files."""
+    """The loaded graphs: each as long as a worker is connected that opened it."""
 
     def __init__(self, settings: Settings) -> None:
         self._accelerator, self._assess = settings.node.accelerator, settings.assess
-        self._graphs: dict[str, _Graph] = {}
+        self._graphs: weakref.WeakValueDictionary[str, _Graph] = weakref.WeakValueDictionary()
         self._loading, self._device = threading.Lock(), threading.Lock()
         self._failures = 0
         self._began_at = float("inf")
@@ -89,27 +94,29 @@ class _Graphs:
         """How long the device has been at its present run; below 0 if it is idle."""
         return time.monotonic() - self._began_at
 
-    def answer(self, request: Any) -> Any:
-        """The answer to a request of :mod:`~miqa_node.assess.inference.client`; its refusal as ModelPackageError."""
+    def answer(self, request: Any, opened: _Opened) -> Any:
+        """The answer to a request of :mod:`~miqa_node.assess.inference.client`; ModelPackageError refuses it."""
         match request:
             case ("know", str(key)):
-                return graph.facts if (graph := self._graphs.get(key)) else None
+                return self._open(key, None, opened)
             case ("load", bytes(data)):
-                return self._load(data).facts
-            case ("run", str(key), tuple(outputs), dict(inputs)) if key in self._graphs:
-                return self._run(self._graphs[key].batches, outputs, inputs)
+                return self._open(hashlib.sha256(data).hexdigest(), data, opened)
+            case ("run", str(key), tuple(outputs), dict(inputs)) if key in opened:
+                return self._run(opened[key].batches, outputs, inputs)
         raise ModelPackageError("The inference process does not know this request.")
 
-    def _load(self, data: bytes) -> _Graph:
-        key = hashlib.sha256(data).hexdigest()
+    def _open(self, key: str, data: bytes | None, opened: _Opened) -> GraphFacts | None:
+        """The facts of a graph that now counts as opened; None if it would have to be sent."""
         with self._loading:
-            if key not in self._graphs:
-                if len(self._graphs) >= MOST_GRAPHS:
-                    raise ModelPackageError(f"The inference process has {MOST_GRAPHS} graphs already.")
-                self._graphs[key] = self._opened(data)
-            return self._graphs[key]
+            graph = self._graphs.get(key)
+            if graph is None and data is None:
+                return None
+            if len(opened) >= MOST_GRAPHS:
+                raise ModelPackageError(f"A worker has opened {MOST_GRAPHS} graphs already.")
+            self._graphs[key] = opened[key] = graph = graph or self._loaded(data or b"")
+            return graph.facts
 
-    def _opened(self, data: bytes) -> _Graph:
+    def _loaded(self, data: bytes) -> _Graph:
         assess = self._assess
         threads = assess.intra_op_threads, assess.inter_op_threads
         session = open_graph(data, self._accelerator, threads, is_for_one=False)
@@ -140,6 +147,7 @@ class _Graphs:
 
 def _attend(worker: Connection, graphs: _Graphs) -> None:
     """Answer one worker until it closes the connection or sends what is no data."""
+    opened: _Opened = {}
     with worker:
         while True:
             try:
@@ -147,7 +155,7 @@ def _attend(worker: Connection, graphs: _Graphs) -> None:
             except (EOFError, OSError, ForbiddenAnswerError):
                 return
             try:
-                answer: tuple[Any, str] = graphs.answer(request), ""
+                answer: tuple[Any, str] = graphs.answer(request, opened), ""
             except MiqaError as error:
                 answer = None, str(error)
             except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no narrower base class

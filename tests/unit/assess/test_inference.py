@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import threading
@@ -213,6 +214,28 @@ def test_a_late_answer_is_not_taken_for_that_to_a_later_question(process: Infere
     with pytest.raises(TimeoutError):
         graph.run(["twice"], image(1.0), 0.0, gives_back=False)
     assert graph.run(["twice"], image(5.0), None, gives_back=False)[0].tolist() == [[10.0, 10.0]]
+
+
+@pytest.mark.slow
+def test_a_graph_stays_loaded_as_long_as_a_worker_that_opened_it(process: InferenceProcess) -> None:
+    first, second = InferenceClient(process.address), InferenceClient(process.address)
+    key = hashlib.sha256(doubling()).hexdigest()
+    assert second.ask(("know", key)) is None
+    first.open(doubling())
+    assert second.ask(("know", key)) is not None
+    first._connection.close()
+    time.sleep(0.5)
+    graph = second.open(doubling())
+    assert graph.run(["twice"], image(1.0), None, gives_back=False)[0].tolist() == [[2.0, 2.0]]
+    second._connection.close()
+
+    def is_forgotten() -> bool:
+        other = InferenceClient(process.address)
+        facts = other.ask(("know", key))
+        other._connection.close()
+        return facts is None
+
+    wait_until(is_forgotten, LIMIT_S)
 
 
 @pytest.mark.slow
