@@ -45,8 +45,10 @@ class InferenceProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        usual = tempfile.gettempdir()  # the name of a socket has at most 107 bytes
-        folder = tempfile.mkdtemp(prefix="miqa-inference-", dir=usual if len(usual) < LONGEST_FOLDER else "/tmp")  # noqa: S108 - mkdtemp makes a new one
+        usual = tempfile.gettempdir()
+        # The name of a socket has at most 107 bytes.
+        parent = usual if len(usual) < LONGEST_FOLDER else "/tmp"  # noqa: S108 - the folder in it is new
+        folder = tempfile.mkdtemp(prefix="miqa-inference-", dir=parent)
         self._folder = Path(folder)  # only its owner may enter
         self.address = str(self._folder / "socket")
         self._context: Any = multiprocessing.get_context("forkserver")
