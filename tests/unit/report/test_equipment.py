@@ -79,7 +79,7 @@ def test_each_package_is_an_algorithm_and_other_graphs_another_device() -> None:
         ("miqa-node", __version__),
         ("cxr-quality", "1.0.0"),
         ("landmarks", "0.1.0"),
-        ("pneumonia-ensemble", "0.5.0"),
+        ("pneumonia-ensemble", "0.5.1"),
         ("captions.example", "unknown"),
     ]
     trained_again = ModelIdentity("cxr-quality", "1.0.0", "ab" * 32)
