@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +36,10 @@ class Batches:
     """The runs of one graph. Thread-safe.
 
     ``run`` takes up to ``most`` images along the first axis of every input and output; with ``most`` 1 each image has a
-    run of its own. ``device`` lets one run at a time through; graphs on one device share it.
+    run of its own. ``device`` lets as many runs through as it can take at a time; graphs on one device share it.
     """
 
-    def __init__(self, run: Run, device: threading.Lock, *, most: int, wait_s: float) -> None:
+    def __init__(self, run: Run, device: AbstractContextManager[object], *, most: int, wait_s: float) -> None:
         self._run, self._device, self._most, self._wait_s = run, device, most, wait_s
         self._open: dict[object, _Batch] = {}
         self._lock = threading.Lock()

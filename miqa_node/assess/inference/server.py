@@ -86,13 +86,15 @@ class _Graphs:
     def __init__(self, settings: Settings) -> None:
         self._accelerator, self._assess = settings.node.accelerator, settings.assess
         self._graphs: weakref.WeakValueDictionary[str, _Graph] = weakref.WeakValueDictionary()
-        self._loading, self._device = threading.Lock(), threading.Lock()
-        self._failures = 0
-        self._began_at = float("inf")
+        self._loading, self._failures = threading.Lock(), 0
+        # A GPU takes one run at a time, a CPU one for each core.
+        self._gpu, self._cores = threading.Lock(), threading.BoundedSemaphore(settings.work.worker_processes)
+        self._runs: dict[int, float] = {}
 
     def busy_s(self) -> float:
-        """How long the device has been at its present run; below 0 if it is idle."""
-        return time.monotonic() - self._began_at
+        """How long the oldest run has taken so far; 0 if there is none."""
+        now = time.monotonic()
+        return now - min(list(self._runs.values()), default=now)
 
     def answer(self, request: Any, opened: _Opened) -> Any:
         """The answer to a request of :mod:`~miqa_node.assess.inference.client`; ModelPackageError refuses it."""
@@ -124,13 +126,14 @@ class _Graphs:
         most = assess.batch_size if facts.takes_any_number else 1
 
         def run(outputs: Sequence[str], inputs: Arrays) -> Sequence[Array]:
-            self._began_at = time.monotonic()
+            self._runs[threading.get_ident()] = time.monotonic()
             try:
                 return bound_run(session, outputs, inputs)
             finally:
-                self._began_at = float("inf")
+                del self._runs[threading.get_ident()]
 
-        return _Graph(facts, Batches(run, self._device, most=most, wait_s=assess.batch_wait_ms / 1000.0))
+        device = self._cores if facts.provider == CPU_PROVIDER else self._gpu
+        return _Graph(facts, Batches(run, device, most=most, wait_s=assess.batch_wait_ms / 1000.0))
 
     def _run(self, batches: Batches, outputs: Sequence[str], inputs: Arrays) -> Sequence[Array]:
         try:
