@@ -45,6 +45,8 @@ LOOK_S, IDLE_LOOK_S = 0.05, 1.0
 SPARE_S = 300.0
 """A child ends after this idle time; one is kept ready for the next image."""
 REFILL_PAUSE_S = 5.0
+HELPER_LOST = 75
+"""Exit code of a child that ends because a process that it needs has ended: the task was not the cause, perhaps."""
 
 _preloaded: dict[str, None] = {}
 """Modules, in order, that the fork server of this process imports for all pools."""

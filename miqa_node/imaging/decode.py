@@ -24,7 +24,14 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeLimitError, MiqaError, ResourcesError
 from miqa_node.imaging import child
 from miqa_node.imaging.answers import ForbiddenAnswerError
-from miqa_node.imaging.children import ChildDeathError, ChildMemoryError, ChildProcesses, ChildTimeoutError, OpenFile
+from miqa_node.imaging.children import (
+    HELPER_LOST,
+    ChildDeathError,
+    ChildMemoryError,
+    ChildProcesses,
+    ChildTimeoutError,
+    OpenFile,
+)
 from miqa_node.imaging.encode import sample_image
 from miqa_node.observe import metrics
 from miqa_node.observe.recent_check import RecentCheck
@@ -35,8 +42,8 @@ log = structlog.get_logger(__name__)
 
 PAUSES_AFTER_KILL_S = (0.5, 3.0, 10.0)
 """Pauses before retries of an image whose child was killed from outside, such as by the OOM killer."""
-KILLED_FROM_OUTSIDE = (-9, -15, 255, None)
-"""Exit codes that no codec causes: SIGKILL, SIGTERM, and unknown codes."""
+KILLED_FROM_OUTSIDE = (-9, -15, 255, None, HELPER_LOST)
+"""Exit codes that no codec causes: SIGKILL, SIGTERM, unknown codes, and a lost inference process."""
 CHECK_INTERVAL_S = 5.0
 CHECK_WAIT_S = 0.5
 CHECK_LIMIT_S = 20.0
@@ -176,6 +183,10 @@ class Decoder:
                     break
                 log.warning("a worker process was killed from outside", exitcode=exitcode)
                 time.sleep(pause_s)
+        if exitcode == HELPER_LOST:
+            raise DecodeLimitError(
+                "The inference process ended each time this image was judged; the log and the GPU's memory may say why."
+            )
         raise DecodeLimitError(
             f"The worker process died (exit code {exitcode}): a codec crashed on this image,"
             " or the machine has too little memory for it."

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from miqa_node.assess.graph import GraphFacts
 from miqa_node.errors import ModelPackageError
 from miqa_node.imaging.answers import MAX_ANSWER_BYTES, read_answer, write_answer
+from miqa_node.imaging.children import HELPER_LOST
 
 log = structlog.get_logger(__name__)
 
 START_LIMIT_S = 120.0
 """The process loads a GPU's libraries before it listens."""
 PAUSE_S = 0.1
-LOST = 255
-"""Exit code of a worker whose inference process ended: as if killed from outside, so its image is judged again."""
 
 _process: InferenceClient | None = None
 
@@ -77,7 +76,7 @@ class InferenceClient:
                 answer, reason = read_answer(self._connection.recv_bytes(MAX_ANSWER_BYTES))
             except (EOFError, ConnectionError):
                 log.warning("the inference process ended; this worker is replaced")
-                os._exit(LOST)
+                os._exit(HELPER_LOST)  # the image is judged again by another worker
         if reason:
             raise ModelPackageError(reason)
         return answer

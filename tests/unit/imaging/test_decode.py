@@ -21,6 +21,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from miqa_node.errors import DecodeError, DecodeLimitError, ResourcesError
 from miqa_node.imaging import decode
+from miqa_node.imaging.children import HELPER_LOST
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
@@ -259,6 +260,18 @@ def test_an_image_whose_child_is_killed_from_outside_is_decoded_again(samples: P
         time.sleep(0.15)
         _kill_children(signal.SIGKILL)
         assert image.result(30).shape == (1955, 1841)
+
+
+def lose_its_helper() -> None:
+    os._exit(HELPER_LOST)
+
+
+def test_an_image_that_ends_the_inference_process_each_time_is_given_up_with_that_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decode, "PAUSES_AFTER_KILL_S", (0.0, 0.0))
+    with Decoder(settings()) as decoder, pytest.raises(DecodeLimitError, match="inference process ended each time"):
+        decoder.run(lose_its_helper)
 
 
 def test_a_step_of_the_clock_kills_no_decoding(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
