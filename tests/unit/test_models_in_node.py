@@ -202,8 +202,12 @@ def test_one_process_runs_the_models_of_all_workers_and_its_death_costs_no_image
         assert process is not None
         store(site.node.dicom_port, 1)
         assert site.versions(range(1, 2)) == ["1.1.0"]
-        os.kill(process._process.pid, signal.SIGKILL)
-        store(site.node.dicom_port, 2, 3)
-        assert site.versions(range(2, 4)) == ["1.1.0"] * 2
-        assert [made.not_assessed for n in range(1, 4) if (made := site.assessment(n))] == [""] * 3
+        sender = threading.Thread(target=lambda: [store(site.node.dicom_port, n) for n in range(2, 10)])
+        sender.start()
+        for _ in range(2):
+            os.kill(process._process.pid, signal.SIGKILL)
+            time.sleep(4.0)
+        sender.join()
+        assert site.versions(range(2, 10)) == ["1.1.0"] * 8
+        assert [made.not_assessed for n in range(1, 10) if (made := site.assessment(n))] == [""] * 9
         wait_until(lambda: site.node.readiness() == [])
