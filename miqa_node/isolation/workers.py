@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -35,6 +39,15 @@ OWN = "(the node itself)"
 CHECK_INTERVAL_S = 5.0
 CHECK_WAIT_S = 0.5
 CHECK_LIMIT_S = 60.0
+CERTIFICATE_S = 60.0
+
+
+class LastCertificate(NamedTuple):
+    """The sentence about a verdict, what it depends on, and when a worker gave it."""
+
+    basis: object
+    text: str
+    at_s: float
 
 
 class ImageWorkers:
@@ -57,6 +70,8 @@ class ImageWorkers:
         Unless each worker ``is_alone``, with models of its own, they share an inference process if the settings say so.
         """
         self._models, self._policy, self._reports = models, policy, reports
+        self._data_dir = settings.node.data_dir
+        self._certificate: LastCertificate | None = None
         self._accepted: ModelChoice | None = None
         self._refused: ModelChoice | None = None
         logs = structlog.is_configured()
@@ -120,9 +135,24 @@ class ImageWorkers:
         return judged
 
     def certify(self, assessment: Assessment, policy: Policy) -> str:
-        """What to show beside the verdict on this assessment."""
-        certificate: str = self.decoder.run(tasks.certify, assessment, self._choice(policy), sender=OWN)
-        return certificate
+        """What to show beside the verdict on this assessment; a worker is asked if anything that it depends on changed.
+
+        What a worker said is believed for a minute at most: it may have had no model just then.
+        """
+        choice, now = self._choice(policy), time.monotonic()
+        basis = (assessment.model, assessment.calibration, choice, self._calibrations())
+        last = self._certificate
+        if last is None or last.basis != basis or now - last.at_s > CERTIFICATE_S:
+            certificate: str = self.decoder.run(tasks.certify, assessment, choice, sender=OWN)
+            last = self._certificate = LastCertificate(basis, certificate, now)
+        return last.text
+
+    def _calibrations(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, time and size of the site's calibrations."""
+        with suppress(OSError):  # there are none
+            files = [(file.name, file.stat()) for file in os.scandir(self._data_dir / "calibration")]
+            return tuple(sorted((name, status.st_mtime_ns, status.st_size) for name, status in files))
+        return ()
 
     def look(self, path: Path, described: tuple[str, str, str]) -> LocalResult:
         """Assess a file without receiving it, see :func:`miqa_node.local.assess_path`."""

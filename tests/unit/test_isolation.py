@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Policy
@@ -30,6 +32,8 @@ from miqa_node.report import ReportedImage, ReportSettings, make_objects
 from miqa_node.settings import Settings, load_settings, read_policy
 from miqa_node.units.image import judge_here
 from tests.conftest import ROOT
+from tests.unit.assess.making import write_package
+from tests.unit.report import making
 from tests.waiting import wait_until
 
 LIMIT_S = 60.0
@@ -213,3 +217,36 @@ def test_workers_share_the_models_and_are_forked_from_a_process_without_threads(
     assert package.startswith("quality-")
     assert int(megabytes) < 60
     assert int(threads) == 1 or not prepared, "BLAS has threads of its own, which it starts again in a child"
+
+
+@pytest.mark.slow
+def test_the_certificate_is_asked_for_again_when_what_it_depends_on_changes(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_package(tmp_path / "models/quality-1.0.0", "1.0.0", "quality")
+    node_settings = settings(tmp_path)
+    made = workers_of(node_settings)
+    questions: list[object] = []
+    run = made.decoder.run
+
+    def count(function: Callable[..., object], *arguments: object, sender: str = "") -> object:
+        questions.append(function)
+        return run(function, *arguments, sender=sender)
+
+    monkeypatch.setattr(made.decoder, "run", count)
+    rules = policy()
+    assessment = replace(making.assessment(), model=ModelIdentity("quality", "1.0.0", "0" * 64), calibration="")
+    try:
+        first = made.certify(assessment, rules)
+        assert made.certify(assessment, rules) == first
+        assert questions == [tasks.certify]
+        assert made.certify(assessment, replace(rules, version="another")) == first
+        assert questions == [tasks.certify] * 2
+        folder = node_settings.node.data_dir / "calibration"
+        folder.mkdir(exist_ok=True)
+        (folder / "quality-1.0.0.yaml").write_text("no calibration", "utf-8")
+        made.certify(assessment, rules)
+        made.certify(assessment, rules)
+        assert questions == [tasks.certify] * 3
+    finally:
+        made.decoder.close()
