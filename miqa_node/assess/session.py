@@ -52,7 +52,7 @@ class GraphSession:
         self.name: str = "" if isinstance(model, bytes) else f"{model.parent.name}/{model.name}"
         """Folder and file of the graph; empty for a graph in memory."""
         self._failures, self._failure = 0, ""
-        self._graph = self._load(model)
+        self._graph = self._load()
         facts = self._graph.facts
         self.provider: str = facts.provider
         self._is_rehearsing = False
@@ -100,11 +100,12 @@ class GraphSession:
         """
         if not isinstance(self._model, bytes) and _sha256_of(self._model) != self._sha256:
             raise ModelPackageError(f"{self.name} was changed while it was in use: activate the package again.")
-        self._graph = self._load(self._model)
+        self._graph = self._load()
         self._failures = 0
         log.warning("a model session was loaded again", session=self.name, failure=self._failure)
 
-    def _load(self, model: Path | bytes) -> RunnableGraph:
+    def _load(self) -> RunnableGraph:
+        model = self._model
         if (process := inference_process()) is not None:
             return process.open(model if isinstance(model, bytes) else model.read_bytes())
         return LocalGraph(open_graph(model, self._accelerator, self._threads))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import tempfile
-from multiprocessing import current_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -72,8 +71,7 @@ class InferenceProcess:
 
     def _begin(self) -> None:
         theirs, self._alive = self._context.Pipe(duplex=False)
-        authkey = bytes(current_process().authkey)
-        arguments = (self.address, authkey, self._settings, theirs)
+        arguments = (self.address, self._settings, theirs)
         process = self._context.Process(target=serve, args=arguments, name="inference", daemon=True)
         start_fork_server()
         process.start()

@@ -16,6 +16,7 @@ from miqa_node.errors import MiqaError
 from miqa_node.imaging.child import use_one_thread
 from miqa_node.isolation import tasks
 from miqa_node.isolation.early import LOGS_VARIABLE, OWNER_VARIABLE, VARIABLE
+from miqa_node.isolation.inference import has_inference_process
 from miqa_node.observe.log import set_up_logging
 from miqa_node.settings import Settings
 
@@ -31,8 +32,8 @@ def load_announced() -> None:
         set_up_logging(settings.log, node=settings.node.name)
     assess = settings.assess
     try:
-        is_plain = available_provider(settings.node.accelerator) == CPU_PROVIDER and assess.inference_process != "on"
-        if is_plain and assess.intra_op_threads == assess.inter_op_threads == 1:
+        is_plain = available_provider(settings.node.accelerator) == CPU_PROVIDER
+        if is_plain and not has_inference_process(settings) and assess.intra_op_threads == assess.inter_op_threads == 1:
             tasks.load_models(settings)
     except MiqaError as error:  # each worker gets the same error, and reports it
         structlog.get_logger(__name__).debug("models are not shared", reason=str(error))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import AuthenticationError
+from multiprocessing import AuthenticationError, current_process
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,13 +40,13 @@ FAILURES_IN_A_ROW = 8
 some errors within one."""
 
 
-def serve(address: str, authkey: bytes, settings: Settings, owner: Connection) -> None:
+def serve(address: str, settings: Settings, owner: Connection) -> None:
     """Answer workers until the owner's end of ``owner`` is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     graphs = _Graphs(settings)
     start_brief_thread("watch", partial(_watch, owner, graphs, settings.work.timeout_s))
     Path(address).unlink(missing_ok=True)
-    with Listener(address, "AF_UNIX", backlog=64, authkey=authkey) as listener:
+    with Listener(address, "AF_UNIX", backlog=64, authkey=bytes(current_process().authkey)) as listener:
         while True:
             try:
                 worker = listener.accept()
