@@ -104,11 +104,16 @@ def test_page_faults_of_an_image(costs: ImageCosts) -> None:
 
 @pytest.mark.slow
 def test_bytes_that_an_accepted_and_a_flagged_image_leave(site: Site) -> None:
-    accepted, flagged = (bytes_left(site, number) for number in range(2))
+    accepted, flagged = (least_bytes_left(site, number) for number in range(2))
     assert accepted[0] <= ACCEPTED_ROWS
     assert accepted[1] <= ACCEPTED_OBJECTS
     assert flagged[0] <= FLAGGED_ROWS
     assert flagged[1] <= FLAGGED_OBJECTS
+
+
+def least_bytes_left(site: Site, number: int) -> tuple[int, ...]:
+    """Of two images, because regular work of the node may write rows of its own meanwhile."""
+    return tuple(map(min, *(bytes_left(site, number) for _ in range(2))))
 
 
 def bytes_left(site: Site, number: int) -> tuple[int, int]:

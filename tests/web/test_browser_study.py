@@ -192,6 +192,20 @@ def test_the_image_is_worked_with_by_keyboard_alone(stage: Stage, page: sync_api
     assert faults(page) == []
 
 
+def test_of_two_images_asked_for_at_once_the_later_stands_beside_this_one(stage: Stage, page: sync_api.Page) -> None:
+    stage.add(1, Verdict.ACCEPT, patient="P", study_date="20260101")
+    stage.add(2, patient="P")
+    open_study(page, "/studies/1.2.3.2")
+
+    page.evaluate("""() => {
+        for (const key of "vg") document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    }""")
+    page.wait_for_load_state("networkidle")
+    sync_api.expect(page.locator(".beside .frame:visible")).to_have_count(2)
+    caption = page.locator(".beside .frame:visible .caption").last
+    sync_api.expect(caption).to_have_text("Last good image of ROOM1, another study")
+
+
 def test_without_pixel_spacing_there_is_no_ruler(stage: Stage, page: sync_api.Page) -> None:
     stage.add(1)
     open_study(page)

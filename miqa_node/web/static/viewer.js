@@ -199,6 +199,7 @@ class Viewer {
     for (const [name, button] of this.compares) if (name !== which) button.setAttribute("aria-pressed", "false");
     for (const other of this.others.values()) other.canvas.parentElement.hidden = true;
     this.element.classList.toggle("beside", shown);
+    this.shownBeside = shown ? which : "";
     if (!shown) return;
     let other = this.others.get(which);
     if (!other) {
@@ -209,6 +210,7 @@ class Viewer {
       this.views.push(other);
       await other.load();
     }
+    if (this.shownBeside !== which) return; // another was chosen while this one was loading
     other.canvas.parentElement.hidden = false;
     other.go(this.view.zoom, this.view.x, this.view.y, false);
   }
