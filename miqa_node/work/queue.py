@@ -140,6 +140,8 @@ class Worker:
         self._lease = NameLease(database, name, settings)
         self._stopping = threading.Event()
         self._running: set[str] = set()
+        self._counting = threading.Lock()
+        self._ends_since_full = 0
         self._jobs_per_sender = JOBS_PER_WORKER * settings.worker_processes
         self._alarms = {
             IMAGE_QUEUE: JobAlarm(),
@@ -242,13 +244,22 @@ class Worker:
                 self._end(job)
 
     def _end(self, job: str) -> None:
-        """Let the queue look for the next job, unless there was room for one anyway: then none waits."""
-        was_full = len(self._running) >= self._jobs_per_sender
+        """Let the queue look for the next jobs; if there was room for one all the time, none waits.
+
+        It looks after several ends, because each look costs as much as the jobs that it takes; the others are enough
+        work meanwhile.
+        """
+        is_full = len(self._running) >= self._jobs_per_sender
         self._running.discard(job)
         if job.startswith(REASSESS_PREFIX):  # one at a time
             self._alarms[REASSESS_QUEUE].ring_at_end()
-        elif was_full:
-            self._alarms[IMAGE_QUEUE].ring_at_end()
+            return
+        with self._counting:
+            self._ends_since_full += 1 if is_full or self._ends_since_full else 0
+            if self._ends_since_full < self._jobs_per_sender // 2:
+                return
+            self._ends_since_full = 0
+        self._alarms[IMAGE_QUEUE].ring_at_end()
 
     def _wait_for_new_images(self) -> None:
         """Wait until no new image is waiting: images that are judged again come after them."""

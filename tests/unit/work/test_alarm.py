@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue as queue_of_names
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -62,6 +64,47 @@ def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
         promise("last")
         assert done.acquire(timeout=LIMIT_S)
     finally:
+        worker.stop()
+        database.close()
+
+
+@pytest.mark.slow
+def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path) -> None:
+    """Each look costs processor time; meanwhile the other half is work enough."""
+    database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
+    database.migrate()
+    migrate_queue(database)
+    queue = DurableQueue(database, lambda: "version")
+    begun, ends = queue_of_names.SimpleQueue[str](), defaultdict[str, threading.Event](threading.Event)
+    first, more = [f"first {n}" for n in range(JOBS_PER_WORKER)], [f"more {n}" for n in range(JOBS_PER_WORKER // 2)]
+
+    def conclude(digest: InstanceDigest) -> None:
+        begun.put(digest)
+        assert ends[digest].wait(LIMIT_S)
+
+    def promise(digests: list[str]) -> None:
+        with database.begin() as transaction:
+            for digest in digests:
+                queue.enqueue_assess(transaction, InstanceDigest(digest))
+
+    worker = Worker(database, "w1", load_settings(work={"poll_interval_s": 0.2, "processes": 1}).work, tmp_path)
+    worker.start((("assess", lambda _: None), ("conclude", conclude)))
+    try:
+        promise(first)
+        assert {begun.get(timeout=LIMIT_S) for _ in first} == set(first)
+        with database.engine.begin() as connection:
+            statement = f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = '{IMAGE_QUEUE}'"
+            connection.exec_driver_sql(statement)
+        promise(more)
+        time.sleep(4.0)  # polls find no room; their pauses double, and the next one is about two seconds away
+        for digest in first[: JOBS_PER_WORKER // 2]:
+            assert begun.empty()
+            ends[digest].set()
+            time.sleep(0.3)
+        assert {begun.get(timeout=LIMIT_S) for _ in more} == set(more)
+    finally:
+        for digest in (*first, *more):
+            ends[digest].set()
         worker.stop()
         database.close()
 
