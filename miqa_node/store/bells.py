@@ -5,6 +5,7 @@ SQLite has no notifications. Looking at a file's time costs a hundredth of a que
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,24 +15,27 @@ class Bells:
 
     def __init__(self, database: Path) -> None:
         self._database = database
+        self._looking = threading.Lock()
         self._times: dict[str, int] = {}
         self._paths: dict[str, Path] = {}
 
     def ring(self, topic: str) -> None:
         """Tell other processes. A bell that cannot be written is not rung: they also poll."""
-        with suppress(OSError):
+        # A thread that looks between the two steps would take this process's own ring for another's.
+        with suppress(OSError), self._looking:
             path = self._path(topic)
             path.touch(0o600)
             self._times[topic] = path.stat().st_mtime_ns
 
     def has_rung(self, topic: str) -> bool:
         """Whether another process rang since the last call; the first call only remembers the time."""
-        try:
-            now = self._path(topic).stat().st_mtime_ns
-        except OSError:
-            now = 0
-        before = self._times.setdefault(topic, now)
-        self._times[topic] = now
+        with self._looking:
+            try:
+                now = self._path(topic).stat().st_mtime_ns
+            except OSError:
+                now = 0
+            before = self._times.setdefault(topic, now)
+            self._times[topic] = now
         return now != before
 
     def _path(self, topic: str) -> Path:

@@ -75,11 +75,11 @@ def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path) -> Non
     database.migrate()
     migrate_queue(database)
     queue = DurableQueue(database, lambda: "version")
-    begun, ends = queue_of_names.SimpleQueue[str](), defaultdict[str, threading.Event](threading.Event)
+    starts, ends = queue_of_names.SimpleQueue[str](), defaultdict[str, threading.Event](threading.Event)
     first, more = [f"first {n}" for n in range(JOBS_PER_WORKER)], [f"more {n}" for n in range(JOBS_PER_WORKER // 2)]
 
     def conclude(digest: InstanceDigest) -> None:
-        begun.put(digest)
+        starts.put(digest)
         assert ends[digest].wait(LIMIT_S)
 
     def promise(digests: list[str]) -> None:
@@ -91,17 +91,17 @@ def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path) -> Non
     worker.start((("assess", lambda _: None), ("conclude", conclude)))
     try:
         promise(first)
-        assert {begun.get(timeout=LIMIT_S) for _ in first} == set(first)
+        assert {starts.get(timeout=LIMIT_S) for _ in first} == set(first)
         with database.engine.begin() as connection:
             statement = f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = '{IMAGE_QUEUE}'"
             connection.exec_driver_sql(statement)
         promise(more)
         time.sleep(4.0)  # polls find no room; their pauses double, and the next one is about two seconds away
         for digest in first[: JOBS_PER_WORKER // 2]:
-            assert begun.empty()
+            assert starts.empty()
             ends[digest].set()
             time.sleep(0.3)
-        assert {begun.get(timeout=LIMIT_S) for _ in more} == set(more)
+        assert {starts.get(timeout=LIMIT_S) for _ in more} == set(more)
     finally:
         for digest in (*first, *more):
             ends[digest].set()
