@@ -142,11 +142,9 @@ class StreamingDul(DULServiceProvider):
         return True
 
     def _process_recv_primitive(self) -> bool:
-        """Take what the other thread sends; responses are dropped once the association is over."""
+        """Take what the other thread sends; responses and aborts are dropped once the association is over."""
         waiting = self.to_provider_queue
-        while self.state_machine.current_state in ("Sta1", "Sta13"):
-            if not (waiting.queue and isinstance(waiting.queue[0], P_DATA)):
-                break
+        while waiting.queue and self.state_machine.current_state in ("Sta1", "Sta13"):
             waiting.get_nowait()
         return bool(super()._process_recv_primitive())
 
@@ -155,8 +153,10 @@ class StreamingDul(DULServiceProvider):
         state = self.state_machine.current_state
         if self.to_user_queue.queue or self.dimse_messages or self.assoc._kill:  # noqa: SLF001
             self._gate.work.set()
+        if state == "Sta13":
+            return self._drop()
         if state != "Sta6":
-            return self._negotiate(state)
+            return self._negotiate()
         try:
             return self._stream()
         except ProtocolError as error:
@@ -169,15 +169,23 @@ class StreamingDul(DULServiceProvider):
         """Whether pynetdicom has a whole message to handle."""
         return bool(self.assoc.dimse.msg_queue.queue)
 
-    def _negotiate(self, state: str) -> bool:
+    def _drop(self) -> bool:
+        """State 13: the association is over. What has arrived is dropped, then the connection is closed.
+
+        It is not read as PDUs: after a protocol error nobody knows where one starts, and an answer to each
+        misunderstood piece would go on for as long as the peer sends. A timer ends that (ARTIM, PS3.8 9.1.5).
+        """
+        self._begin = self._end = 0
+        if self.socket and not (self.socket.ready and self._read()):
+            self.socket.close()
+        return True
+
+    def _negotiate(self) -> bool:
         """All other states: pynetdicom reads, once data arrive."""
-        if state != "Sta13" and self.socket and self.socket.socket and not self.event_queue.queue:
+        if self.socket and self.socket.socket and not self.event_queue.queue:
             self._wait(WAIT_S)
         if self._announces_too_much():
-            if state == "Sta13" and self.socket:
-                self.socket.close()
-            else:
-                self.event_queue.put("Evt19")
+            self.event_queue.put("Evt19")
             return True
         return bool(super()._is_transport_event())
 
@@ -199,8 +207,6 @@ class StreamingDul(DULServiceProvider):
 
     def _stream(self) -> bool:
         """State 6: read until pynetdicom has something to do."""
-        if not self._buffer:
-            self._buffer = memoryview(bytearray(BUFFER_BYTES))
         while True:
             if self._begin < self._end:
                 self._begin += self._fragments.feed(self._buffer[self._begin : self._end])
@@ -225,6 +231,8 @@ class StreamingDul(DULServiceProvider):
 
     def _read(self) -> bool:
         """Fill the buffer; False if the connection is closed."""
+        if not self._buffer:
+            self._buffer = memoryview(bytearray(BUFFER_BYTES))
         remainder = self._end - self._begin
         if self._begin:
             self._buffer[:remainder] = bytes(self._buffer[self._begin : self._end])

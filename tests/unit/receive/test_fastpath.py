@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pynetdicom
 import pytest
+from pydicom import Dataset
 from pydicom.uid import CTImageStorage
 from pynetdicom import build_context
 from pynetdicom.dimse_messages import N_ACTION_RQ
@@ -20,6 +21,7 @@ from pynetdicom.dsutils import encode
 
 from miqa_node.deliver.association import TidyAE
 from miqa_node.domain.instance import ReceivedObject
+from miqa_node.receive.commitment import PUSH_MODEL_INSTANCE, Commitment
 from miqa_node.receive.fast import is_available
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import DicomSettings
@@ -32,6 +34,9 @@ StartNode = Callable[..., Node]
 def node(start_node: StartNode) -> Node:
     return start_node()
 
+
+COMMITMENT = "1.2.840.10008.1.20.1"
+"""Storage Commitment Push Model (PS3.4 J.3.1)."""
 
 fast = pytest.mark.parametrize("start_node", [True], indirect=True, ids=["fast"])
 
@@ -142,25 +147,60 @@ def test_an_oversized_negotiation_is_not_read(start_node: StartNode) -> None:
 
 
 @pytest.mark.slow
+def test_requests_that_pile_up_are_not_kept(tmp_path: Path, dicom_settings: Callable[..., DicomSettings]) -> None:
+    """A peer that asks without waiting for answers must not fill the memory.
+
+    The first request gets no answer before the peer is refused: none piles up where each is answered at once.
+    """
+    end = threading.Event()
+    commitment = Commitment(lambda request, association: wait_for(end), lambda: None, lambda kind, report: None)
+    scp = StorageScp(dicom_settings(), tmp_path / "in", lambda received: None, lambda: None, commitment=commitment)
+    scp.start()
+    stream = large_commitment_request()
+    try:
+        with RawPeer(scp.port, COMMITMENT) as peer:
+            with suppress(OSError):
+                for _ in range(400):
+                    peer.socket.sendall(stream)
+            assert peer.is_ended()
+    finally:
+        end.set()
+        scp.stop(1.0)
+
+
 @fast
-def test_requests_that_pile_up_are_not_kept(node: Node) -> None:
-    """A peer that asks without waiting for answers must not fill the memory."""
+def test_what_comes_after_an_abort_is_dropped(node: Node) -> None:
+    """A peer that goes on gets no second abort, and nobody looks for PDUs in the rest."""
+    with RawPeer(node.port) as peer:
+        peer.socket.sendall(p_data(pdv(3, bytes(100))) + bytes(3 << 20))
+        answers = []
+        with suppress(EOFError, ConnectionError):
+            while True:
+                answers.append(peer.read_pdu()[0])
+    assert answers == [7]
+
+
+def wait_for(event: threading.Event) -> None:
+    assert event.wait(60)
+
+
+def large_commitment_request() -> bytes:
+    """A request for storage commitment with half a megabyte of padding."""
     request = N_ACTION()
     request.MessageID = 1
-    request.RequestedSOPClassUID = "1.2.840.10008.1.20.1"
-    request.RequestedSOPInstanceUID = "1.2.840.10008.1.20.1.1"
+    request.RequestedSOPClassUID = COMMITMENT
+    request.RequestedSOPInstanceUID = PUSH_MODEL_INSTANCE
     request.ActionTypeID = 1
     request.ActionInformation = BytesIO(b"xx")
     message = N_ACTION_RQ()
     message.primitive_to_message(request)
     command = encode(message.command_set, is_implicit_vr=True, is_little_endian=True)
     assert command is not None
-    stream = p_data(pdv(3, command)) + p_data(pdv(2, bytes(500_000)))
-    with RawPeer(node.port) as peer:
-        with suppress(OSError):
-            for _ in range(400):
-                peer.socket.sendall(stream)
-        assert peer.is_ended()
+    item, information = Dataset(), Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CTImageStorage, "1.2.3"
+    information.TransactionUID, information.ReferencedSOPSequence = "1.2.4", [item]
+    information.DataSetTrailingPadding = bytes(500_000)
+    return p_data(pdv(3, command)) + p_data(pdv(2, encoded(information)))
 
 
 @fast
