@@ -32,7 +32,7 @@ from miqa_node.training.samples import CLASSES
 from miqa_node.training.scores import read_image, sixteen_bits
 from miqa_node.training.start import read_package
 
-PACKAGE = Path("models/quality-0.9.1")
+PACKAGE = Path("models/quality-0.9.2")
 SIZES = (384, 448, 512)
 CELLS = 72
 """Side to which the maps of all sizes are brought."""

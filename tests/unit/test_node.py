@@ -30,7 +30,7 @@ from miqa_node.work.parts import RunningParts
 from tests.conftest import free_port
 from tests.waiting import wait_until
 
-QUALITY = Path(__file__).resolve().parents[2] / "models" / "quality-0.9.1"
+QUALITY = Path(__file__).resolve().parents[2] / "models" / "quality-0.9.2"
 
 
 class Pacs:
