@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -65,7 +67,7 @@ def run(
 
     destinations = [parse_flag(text) for text in destination or ()]
     end_traces = set_up_traces(settings.telemetry, settings.node.name)
-    stop = stop_signal()
+    stop = StopSignal()
     hopeless = threading.Event()
 
     def end(_reason: str) -> None:
@@ -109,17 +111,41 @@ def _show_set_up_link(link: str, file: Path) -> None:
     typer.echo("       opens once, for the first account; until then the pages answer to this host only")
 
 
-def stop_signal() -> threading.Event:
-    """Set by the first Ctrl-C or SIGTERM; the second one stops the program at once."""
-    stop = threading.Event()
+class StopSignal:
+    """Set by the first Ctrl-C or SIGTERM, or from any thread; the second signal stops the program at once.
 
-    def on_signal(number: int, _frame: object) -> None:
-        stop.set()
+    A main thread that waits for an Event hears nothing of a signal that another thread took, or that arrived just
+    before it fell asleep: Python runs handlers in the main thread only, once that runs again. Here the system's part of
+    the signal writes into a socket, which wakes it in any case.
+    """
+
+    def __init__(self) -> None:
+        """To be called in the main thread."""
+        self._is_set = False
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def set(self) -> None:
+        """Let the main thread go on; callable from any thread."""
+        self._is_set = True
+        with suppress(BlockingIOError):  # full, so there is enough to wake it
+            self._writer.send(b"\0")
+
+    def is_set(self) -> bool:
+        """Whether the node has to stop."""
+        return self._is_set
+
+    def wait(self) -> None:
+        """Block until it is set; to be called in the main thread."""
+        while not self._is_set:
+            self._reader.recv(1)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self.set()
         signal.signal(number, signal.SIG_DFL)
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    return stop
 
 
 def _in_address(host: str) -> str:

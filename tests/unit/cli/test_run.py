@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.run_node import stop_signal
+from miqa_node.cli.run_node import StopSignal
 from miqa_node.receive.contexts import VERIFICATION
 from tests.unit.cli.conftest import Ran
 from tests.waiting import wait_until
@@ -127,30 +129,53 @@ def test_from_the_modality_to_the_pacs_and_the_worklist(
     assert "P-4711" not in log
 
 
-def test_a_taken_port_names_its_setting(cli: Callable[..., Ran], data_dir: Path) -> None:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def test_a_taken_port_names_its_setting(cli: Callable[..., Ran], data_dir: Path, signals_as_before: None) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         ran = cli("run", "--data-dir", data_dir, "--dicom-port", "0", "--web-port", holder.getsockname()[1])
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
     assert ran.code == Exit.USAGE
     assert "web.port" in ran.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_ends_the_node_cleanly_and_a_second_one_at_once(number: signal.Signals) -> None:
+def test_one_signal_ends_the_node_cleanly_and_a_second_one_at_once(
+    number: signal.Signals, signals_as_before: None
+) -> None:
+    stop = StopSignal()
+    assert not stop.is_set()
+    signal.raise_signal(number)
+    stop.wait()
+    assert stop.is_set()
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_another_thread_takes_ends_the_node(signals_as_before: None) -> None:
+    stop, awake = StopSignal(), threading.Event()
+
+    def take() -> None:
+        time.sleep(0.3)  # the main thread waits meanwhile
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        if not awake.wait(5.0):
+            os.kill(os.getpid(), signal.SIGKILL)  # a main thread that sleeps for ever cannot fail a test
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    stop.wait()
+    awake.set()
+    taker.join()
+
+    assert stop.is_set()
+
+
+@pytest.fixture
+def signals_as_before() -> Iterator[None]:
+    """The handlers of the test run come back after the test."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        stop = stop_signal()
-        assert not stop.is_set()
-        signal.raise_signal(number)
-        assert stop.wait(timeout=5)
-        assert signal.getsignal(number) is signal.SIG_DFL
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    yield
+    signal.set_wakeup_fd(-1)
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.mark.slow
