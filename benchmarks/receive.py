@@ -86,8 +86,17 @@ def main() -> None:
             }
             for case, of_case in rates.items()
         },
+        "node_beside": {
+            case: {name: round(beside(of_case, name), 2) for name in ("storescp", "orthanc")}
+            for case, of_case in rates.items()
+        },
     }
     keep("receive", machine, result)
+
+
+def beside(rates: Mapping[str, list[float]], other: str) -> float:
+    """Median over the rounds of the node's rate divided by the other receiver's in the same round."""
+    return statistics.median(one / of_other for one, of_other in zip(rates["node"], rates[other], strict=True))
 
 
 def send(port: int, files: list[Path], associations: int, *, tls: bool) -> float:

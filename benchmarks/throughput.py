@@ -4,7 +4,8 @@
 
 The same 2048 × 2048 CR files take three ways, each with as many processes as the node has workers:
 
-``bare``: decode the pixels, make the model's inputs, run the graph; nothing is kept.
+``bare``: decode the pixels, make the inputs of the shipped packages that such an image gets (quality, landmarks), run
+their graphs; nothing is kept. ``bare_quality`` is the same for the quality package alone.
 ``measured``: the same, and the measurements at native resolution, which are work and not overhead.
 ``pipeline``: the node with the role "work" and everything that it does: the durable queue, decoding in child processes
 with limits, measurements, plausibility, maps, verdict, SR, SEG and KOS, their checks and their delivery to a PACS.
@@ -29,8 +30,12 @@ import numpy as np
 from benchmarks.machine import describe, keep
 from benchmarks.radiographs import SIDE, radiographs
 from miqa_node.assess.active import quality_folder
+from miqa_node.assess.landmarks.estimate import LandmarkReader
+from miqa_node.assess.landmarks.sidecar import open_landmarks
 from miqa_node.assess.measure.projection import measure
+from miqa_node.assess.package_files import find_package
 from miqa_node.assess.packages import open_package
+from miqa_node.assess.sidecars import landmark_package
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.demo.launch import HOST, NodeProcess, free_port, free_ports
@@ -64,14 +69,21 @@ def compare(folder: Path, samples: Sequence[DemoImage]) -> dict[str, Any]:
     settings = load_settings(node={"data_dir": folder / "node"})
     files = _write(folder / "files", samples)
     workers = settings.work.worker_processes
-    bare = loop(files, workers, measuring=False)
-    measured = loop(files, workers, measuring=True)
+    quality = loop(files, workers, landmarks=False, measuring=False)
+    bare = loop(files, workers, landmarks=True, measuring=False)
+    measured = loop(files, workers, landmarks=True, measuring=True)
     pipeline, stages = run_pipeline(folder, settings, samples)
     return {
         "image": {"rows": SIDE, "columns": SIDE, "bytes": len(samples[0].data), "flagged": "every second"},
         "images": len(samples),
         "processes": workers,
-        "images_per_s": {"bare": round(bare, 2), "measured": round(measured, 2), "pipeline": round(pipeline, 2)},
+        "images_per_s": {
+            "bare_quality": round(quality, 2),
+            "bare": round(bare, 2),
+            "measured": round(measured, 2),
+            "pipeline": round(pipeline, 2),
+        },
+        "pipeline_beside_bare": round(pipeline / bare, 3),
         "overhead_percent": {
             "against_bare": round(100.0 * (bare / pipeline - 1.0), 1),
             "against_measured": round(100.0 * (measured / pipeline - 1.0), 1),
@@ -80,12 +92,12 @@ def compare(folder: Path, samples: Sequence[DemoImage]) -> dict[str, Any]:
     }
 
 
-def loop(files: Sequence[Path], workers: int, *, measuring: bool) -> float:
+def loop(files: Sequence[Path], workers: int, *, landmarks: bool, measuring: bool) -> float:
     """Images per second of a loop in ``workers`` processes that share the files; starting them takes no part."""
     context = multiprocessing.get_context("spawn")
     barrier, spans = context.Barrier(workers), context.Queue()
     shares = [list(files[n::workers]) for n in range(workers)]
-    processes = [context.Process(target=_loop, args=(share, measuring, barrier, spans)) for share in shares]
+    processes = [context.Process(target=_loop, args=(share, landmarks, measuring, barrier, spans)) for share in shares]
     for process in processes:
         process.start()
     intervals: list[tuple[float, float]] = [spans.get(timeout=LIMIT_S) for _ in processes]
@@ -94,13 +106,14 @@ def loop(files: Sequence[Path], workers: int, *, measuring: bool) -> float:
     return len(files) / (max(end for _, end in intervals) - min(begin for begin, _ in intervals))
 
 
-def _loop(files: Sequence[Path], measuring: bool, barrier: Any, spans: Any) -> None:
+def _loop(files: Sequence[Path], landmarks: bool, measuring: bool, barrier: Any, spans: Any) -> None:
     settings = load_settings(assess={"intra_op_threads": 1})
     cv2.setNumThreads(1)
     folder = quality_folder(settings)
     if folder is None:
         raise SystemExit("There is no quality package to run: make models.")
     package = open_package(folder, settings.node.accelerator, settings.assess)
+    read_points = _point_reader(settings) if landmarks else None
     for round_ in (files[:WARM_UP], files):
         barrier.wait(LIMIT_S)
         begin = time.monotonic()
@@ -108,10 +121,19 @@ def _loop(files: Sequence[Path], measuring: bool, barrier: Any, spans: Any) -> N
             header, _study = read_header(file)
             frame = decode_frame(file, 0, settings.imaging.max_pixels)
             package.run(package.prepare(frame.display, frame.valid).arrays)
+            if read_points is not None:
+                read_points(frame.display, frame.valid)
             if measuring:
                 radiograph = Radiograph(frame.stored, frame.display, frame.stored_range, frame.spacing_mm, frame.valid)
                 measure(radiograph, header)
     spans.put((begin, time.monotonic()))
+
+
+def _point_reader(settings: Settings) -> LandmarkReader:
+    folder = find_package(settings.models_dir, landmark_package(settings))
+    if folder is None:
+        raise SystemExit("There is no landmark package to run: make models.")
+    return open_landmarks(folder, settings.node.accelerator, settings.assess).reader
 
 
 def run_pipeline(folder: Path, settings: Settings, samples: Sequence[DemoImage]) -> tuple[float, dict[str, float]]:
