@@ -2,7 +2,8 @@
 
 All extras are resolved together, also cpu and gpu (which are never installed together), so that one file serves every
 installation: what is constrained but not asked for is simply not installed. Local versions such as +cpu are cut off,
-because builds of torch for other machines carry another one, or none.
+because builds of torch for other machines carry another one, or none. Versions are those of the oldest Python that the
+project admits: some packages ask for a later patch of it than distributions have.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+OLDEST_PYTHON = "3.11.0"
 HEADER = """\
 # The exact versions that miqa-node is tested with, for Python 3.11 to 3.13 on Linux; the Makefile installs with them.
 # Written by `make constraints` from pyproject.toml; do not edit by hand.
@@ -46,6 +48,7 @@ def resolve(wanted: list[str]) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
+        command += ["--python-version", OLDEST_PYTHON, "--only-binary", ":all:"]
         subprocess.run([*command, "--report", str(report), *wanted], check=True)  # noqa: S603 - our own pyproject.toml
         found = json.loads(report.read_text("utf-8"))["install"]
     return {normal(item["metadata"]["name"]): item["metadata"]["version"].partition("+")[0] for item in found}

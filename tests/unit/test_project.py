@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from miqa_node import __version__
 
@@ -56,6 +58,18 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows() -> None:
     for line in [*PROJECT["dependencies"], *(line for lines in EXTRAS.values() for line in lines)]:
         requirement = Requirement(line)
         assert requirement.specifier.contains(pinned[normal(requirement.name)]), line
+
+
+def test_the_oldest_python_can_install_every_pinned_version() -> None:
+    """Debian 12 has Python 3.11.2: a package that asks for 3.11.5 makes `make run` fail there."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    installed = {normal(one.name): one for one in distributions()}
+
+    demands = {name: installed[name].metadata.get("Requires-Python", "") for name in pins() if name in installed}
+    refused = {name: demand for name, demand in demands.items() if oldest not in SpecifierSet(demand)}
+
+    assert len(demands) > 100
+    assert not refused
 
 
 def test_what_runs_here_is_what_the_constraints_say() -> None:
