@@ -92,12 +92,17 @@ class ImageView(Memory):
         """Stored values as float32; the mean replaces invalid ones, so they add nothing to the spectrum."""
         return self.stored_part(slice(None))
 
-    def stored_part(self, part: slice | NDArray[np.intp] | tuple[slice, slice]) -> NDArray[np.float32]:
-        """A part of ``stored``, without computing all of it."""
-        stored = self.stored_values[part].astype(np.float32)
-        if self.mask is not None:
-            stored[self.mask[part] == 0] = self._stored_mean
-        return stored
+    def stored_part(
+        self, part: slice | NDArray[np.intp] | tuple[slice, slice], columns: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float32]:
+        """A part of ``stored``, or some ``columns`` of it, without computing all of it."""
+        stored, mask = self.stored_values[part], None if self.mask is None else self.mask[part]
+        if columns is not None:
+            stored, mask = stored.take(columns, axis=1), None if mask is None else mask.take(columns, axis=1)
+        values = stored.astype(np.float32)
+        if mask is not None:
+            values[mask == 0] = self._stored_mean
+        return values
 
     @cached_property
     def _stored_mean(self) -> float:
