@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from miqa_node.domain.image import Radiograph
+from miqa_node.imaging.reduction import reduced
 
 
 def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
@@ -15,7 +16,6 @@ def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
     """
     rows, columns = radiograph.shape
     scale = min(1.0, max_side / max(rows, columns))
-    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    small = cv2.resize(radiograph.display, size, interpolation=cv2.INTER_AREA)
-    _, png = cv2.imencode(".png", (small.astype(np.uint16, copy=False) >> 8).astype(np.uint8))
+    small = reduced(radiograph.display, max(1, round(rows * scale)), max(1, round(columns * scale)))
+    _, png = cv2.imencode(".png", (small >> 8).astype(np.uint8))
     return bytes(png.tobytes())

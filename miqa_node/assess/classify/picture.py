@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from miqa_node.assess.section import Section
 from miqa_node.domain.image import Radiograph
 from miqa_node.imaging.histogram import percentiles
+from miqa_node.imaging.reduction import reduced
 
 Channel = Annotated[float, Field(gt=0)]
 
@@ -91,9 +92,11 @@ def sized(display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.boo
     values = _stretched(display, spec.stretch, valid) if display.ndim == 2 else display.astype(np.float32) / 65535.0
     top, left, rows, columns = place_in(display.shape, spec)
     scale = max(rows / display.shape[0], columns / display.shape[1])
-    how = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-    fine = np.clip(cv2.resize(values, (columns, rows), interpolation=how), 0.0, 1.0)
-    small: NDArray[np.uint8] = np.rint(fine * 255.0).astype(np.uint8)
+    if scale < 1.0:
+        fine = reduced(values, rows, columns)
+    else:
+        fine = np.asarray(cv2.resize(values, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
+    small: NDArray[np.uint8] = np.rint(np.clip(fine, 0.0, 1.0) * 255.0).astype(np.uint8)
     if spec.clahe is not None:
         small = _equalised(small, spec.clahe)
     if (rows, columns) == (spec.rows, spec.columns):

@@ -17,6 +17,7 @@ from pydantic import Field
 from miqa_node.assess.classify.picture import Clahe, PictureInput, prepare
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX
 from miqa_node.assess.section import Section
+from miqa_node.imaging.reduction import reduced
 
 STORED_PX = 512
 """Longer side of the copy that both inputs are made from."""
@@ -60,7 +61,7 @@ def stored_copy(
     if scale >= 1.0:
         return display, valid
     rows, columns = (max(1, round(side * scale)) for side in display.shape)
-    small = np.asarray(cv2.resize(display, (columns, rows), interpolation=cv2.INTER_AREA), np.uint16)
+    small = reduced(display, rows, columns)
     if valid is None:
         return small, None
     mask = cv2.resize(valid.astype(np.uint8), (columns, rows), interpolation=cv2.INTER_NEAREST)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.imaging.histogram import histogram
+from miqa_node.imaging.reduction import reduced
 
 T = TypeVar("T")
 
@@ -130,8 +131,7 @@ class ImageView(Memory):
         """The image at no more than 256 pixels a side, area-averaged, levels in [0, 255]."""
         rows, columns = self.shape
         scale = max(1.0, max(rows, columns) / 256)
-        size = (max(1, round(columns / scale)), max(1, round(rows / scale)))
-        return np.asarray(cv2.resize(self.levels, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        return reduced(self.levels, max(1, round(rows / scale)), max(1, round(columns / scale)))
 
 
 @dataclass(frozen=True, slots=True)
