@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 MOST_COUNTED = 1 << 24
 """OpenCV returns counts as float32, which is exact up to here."""
-FEW = 1 << 20
-"""OpenCV takes 2 ms for the 65,536 counts alone: up to this many pixels NumPy is faster."""
+FEW = 1 << 17
+"""Up to this many pixels NumPy is faster: OpenCV takes a tenth of a millisecond for the 65,536 counts alone."""
 
 
-def histogram(values: NDArray[np.unsignedinteger], mask: NDArray[np.uint8] | None = None) -> NDArray[np.float64]:
+def histogram(values: NDArray[np.unsignedinteger], mask: NDArray[np.uint8] | None = None) -> NDArray[np.intp]:
     """Count of each possible value of 8 or 16 bits; where ``mask`` is 0, pixels do not count."""
     bins = 1 << 8 * values.dtype.itemsize
     if values.itemsize > 1 and values.size <= FEW:
         counted = values.ravel() if mask is None else values[mask != 0]
-        return np.bincount(counted, minlength=bins).astype(np.float64)
-    return np.asarray(cv2.calcHist([values], [0], mask, [bins], [0, bins]), dtype=np.float64).ravel()
+        return np.bincount(counted, minlength=bins)
+    return cv2.calcHist([values], [0], mask, [bins], [0, bins]).astype(np.intp).ravel()
 
 
 def percentiles(pixels: NDArray[np.uint16], percents: Sequence[float]) -> NDArray[np.float64]:

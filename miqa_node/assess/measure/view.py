@@ -122,7 +122,7 @@ class ImageView(Memory):
         return np.asarray(cv2.erode(self.mask, np.ones((5, 5), np.uint8), borderValue=255), dtype=np.uint8)
 
     @cached_property
-    def display_histogram(self) -> NDArray[np.float64]:
+    def display_histogram(self) -> NDArray[np.intp]:
         """Counts of the 65,536 presentation values."""
         return histogram(self.display, self.mask)
 

@@ -28,7 +28,7 @@ def middle_shares(view: ImageView) -> NDArray[np.float64]:
     mask = None if view.mask is None else np.ascontiguousarray(view.mask[rows, columns])
     counts = histogram(middle, mask)
     total = counts.sum()
-    return counts / total if total else counts[:0]
+    return counts / total if total else np.empty(0)
 
 
 def _span(view: ImageView) -> float | None:
