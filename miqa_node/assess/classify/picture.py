@@ -89,9 +89,33 @@ def sized(display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.boo
     """The resized image before normalisation, 8 bits, (rows, columns) or (rows, columns, 3); training caches it."""
     if display.ndim == 3 and not spec.colour:
         display = cv2.cvtColor(display, cv2.COLOR_RGB2GRAY).astype(np.uint16)
-    values = _stretched(display, spec.stretch, valid) if display.ndim == 2 else display.astype(np.float32) / 65535.0
-    top, left, rows, columns = place_in(display.shape, spec)
-    scale = max(rows / display.shape[0], columns / display.shape[1])
+    values = stretched(display, spec.stretch, valid) if display.ndim == 2 else display.astype(np.float32) / 65535.0
+    return resized(values, spec)
+
+
+def stretched(
+    display: NDArray[np.uint16], spec: Stretch | None, valid: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Presentation values (rows, columns) as 0 to 1; 0 where ``valid`` is False."""
+    mask = valid if valid is not None and not valid.all() else None
+    if spec is None:
+        values = display.astype(np.float32) / np.float32(65535.0)
+    else:
+        sample = display if mask is None else display[mask]
+        limits = spec.low_percentile, spec.high_percentile
+        low, high = percentiles(sample, limits) if sample.size else (0.0, 0.0)
+        span = max(float(high - low), spec.least_range * 65535.0)
+        values = (display.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
+        np.clip(values, 0.0, 1.0, out=values)
+    if mask is not None:
+        values[~mask] = 0.0
+    return values
+
+
+def resized(values: NDArray[np.float32], spec: PictureInput) -> NDArray[np.uint8]:
+    """The steps of :func:`sized` after the stretch; ``values`` are 0 to 1, (rows, columns) or (rows, columns, 3)."""
+    top, left, rows, columns = place_in(values.shape, spec)
+    scale = max(rows / values.shape[0], columns / values.shape[1])
     if scale < 1.0:
         fine = reduced(values, rows, columns)
     else:
@@ -135,24 +159,6 @@ def place_in(shape: tuple[int, ...], spec: PictureInput) -> tuple[int, int, int,
         for side, whole in zip(shape[:2], (spec.rows, spec.columns), strict=True)
     )
     return (spec.rows - rows) // 2, (spec.columns - columns) // 2, rows, columns
-
-
-def _stretched(
-    display: NDArray[np.uint16], spec: Stretch | None, valid: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
-    mask = valid if valid is not None and not valid.all() else None
-    if spec is None:
-        values = display.astype(np.float32) / np.float32(65535.0)
-    else:
-        sample = display if mask is None else display[mask]
-        limits = spec.low_percentile, spec.high_percentile
-        low, high = percentiles(sample, limits) if sample.size else (0.0, 0.0)
-        span = max(float(high - low), spec.least_range * 65535.0)
-        values = (display.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
-        np.clip(values, 0.0, 1.0, out=values)
-    if mask is not None:
-        values[~mask] = 0.0
-    return values
 
 
 def _equalised(small: NDArray[np.uint8], spec: Clahe) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from miqa_node.assess.classify.picture import Clahe, PictureInput, prepare
+from miqa_node.assess.classify.picture import Clahe, PictureInput, normalised, resized
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX
 from miqa_node.assess.section import Section
 from miqa_node.imaging.reduction import reduced
@@ -81,12 +81,12 @@ def close_up_centre(points: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def close_up(
-    display: NDArray[np.uint16], centre: tuple[float, float], picture: PictureInput = PICTURE,
-    part: CloseUpInput = CLOSE_UP_INPUT, valid: NDArray[np.bool_] | None = None,
+    values: NDArray[np.float32], centre: tuple[float, float], picture: PictureInput = PICTURE,
+    part: CloseUpInput = CLOSE_UP_INPUT,
 ) -> CloseUp:  # fmt: skip
-    """The close-up of presentation values (rows, columns) around ``centre``; it stays inside the image."""
-    whole = prepare(display, picture.model_copy(update={"rows": part.whole_px, "columns": part.whole_px}), valid)
+    """The close-up of stretched values (rows, columns), 0 to 1, around ``centre``; it stays inside the image."""
+    whole = resized(values, picture.model_copy(update={"rows": part.whole_px, "columns": part.whole_px}))
     side = part.side_px
     left, top = (int(np.clip(round(c * part.whole_px - side / 2), 0, part.whole_px - side)) for c in centre)
-    image = np.ascontiguousarray(whole[:, :, top : top + side, left : left + side])
+    image = normalised(whole[top : top + side, left : left + side], picture)
     return CloseUp(image, left / part.whole_px, top / part.whole_px, part.share)
