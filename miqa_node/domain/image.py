@@ -40,6 +40,8 @@ class Radiograph:
     decoder: str = ""
     frame: int = 0
     frames: int = 1
+    copies: dict[int, NDArray[np.uint16]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Reduced copies of ``display`` by the limit of their sides, see :func:`miqa_node.imaging.reduction.small_copy`."""
 
     @property
     def shape(self) -> tuple[int, int]:

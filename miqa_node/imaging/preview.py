@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from miqa_node.domain.image import Radiograph
-from miqa_node.imaging.reduction import reduced
+from miqa_node.imaging.reduction import small_copy
 
 
 def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
@@ -14,8 +14,5 @@ def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
 
     Pixels with different spacings are not resampled to squares.
     """
-    rows, columns = radiograph.shape
-    scale = min(1.0, max_side / max(rows, columns))
-    small = reduced(radiograph.display, max(1, round(rows * scale)), max(1, round(columns * scale)))
-    _, png = cv2.imencode(".png", (small >> 8).astype(np.uint8))
+    _, png = cv2.imencode(".png", (small_copy(radiograph, max_side) >> 8).astype(np.uint8))
     return bytes(png.tobytes())

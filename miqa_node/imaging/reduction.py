@@ -8,11 +8,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.domain.image import Radiograph
+
 Gray = TypeVar("Gray", NDArray[np.uint16], NDArray[np.float32])
 
 QUARTERS = 4
 LEAST_FACTOR = 4
 """By less, quarters are not faster."""
+
+
+def small_copy(radiograph: Radiograph, side: int) -> NDArray[np.uint16]:
+    """Presentation values with sides of at most ``side`` pixels; made once, as several users want the same copy."""
+    if side not in radiograph.copies:
+        radiograph.copies[side] = within(radiograph.display, side)
+    return radiograph.copies[side]
+
+
+def within(image: Gray, side: int) -> Gray:
+    """The image (rows, columns), reduced in proportion if a side is longer than ``side`` pixels.
+
+    >>> within(np.zeros((100, 40), np.uint16), 50).shape
+    (50, 20)
+    """
+    scale = side / max(image.shape)
+    return image if scale >= 1.0 else reduced(image, *(max(1, round(length * scale)) for length in image.shape))
 
 
 def reduced(image: Gray, rows: int, columns: int) -> Gray:

@@ -17,7 +17,7 @@ from pydantic import Field
 from miqa_node.assess.classify.picture import Clahe, PictureInput, normalised, resized
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX
 from miqa_node.assess.section import Section
-from miqa_node.imaging.reduction import reduced
+from miqa_node.imaging.reduction import within
 
 STORED_PX = 512
 """Longer side of the copy that both inputs are made from."""
@@ -56,15 +56,14 @@ class CloseUp:
 def stored_copy(
     display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_] | None]:
-    """Presentation values, longer side at most STORED_PX, and the mask of pixels that are not padding."""
-    scale = STORED_PX / max(display.shape)
-    if scale >= 1.0:
-        return display, valid
-    rows, columns = (max(1, round(side * scale)) for side in display.shape)
-    small = reduced(display, rows, columns)
-    if valid is None:
-        return small, None
-    mask = cv2.resize(valid.astype(np.uint8), (columns, rows), interpolation=cv2.INTER_NEAREST)
+    """Presentation values, longer side at most STORED_PX, and the mask of pixels that are not padding.
+
+    ``valid`` may still have the size of the image that ``display`` is a copy of.
+    """
+    small = within(display, STORED_PX)
+    if valid is None or valid.shape == small.shape:
+        return small, valid
+    mask = cv2.resize(valid.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST)
     return small, mask.astype(np.bool_)
 
 

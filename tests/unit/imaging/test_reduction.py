@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from miqa_node.imaging.reduction import reduced
+from miqa_node.domain.image import Radiograph
+from miqa_node.imaging.reduction import reduced, small_copy
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.float32])
@@ -15,11 +18,22 @@ from miqa_node.imaging.reduction import reduced
 def test_they_are_those_of_opencv(kind: type[np.generic], shape: tuple[int, int], size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 65535, shape, np.uint16, endpoint=True).astype(kind)
     expected = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-    found = reduced(image, *size)
-    assert found.dtype == kind
-    assert np.array_equal(found, expected)
+    small = reduced(image, *size)
+    assert small.dtype == kind
+    assert np.array_equal(small, expected)
 
 
 def test_colours_are_reduced_one_by_one() -> None:
     image = np.random.default_rng(0).random((301, 211, 3), np.float32)
     assert np.array_equal(reduced(image, 20, 30)[..., 1], reduced(np.ascontiguousarray(image[..., 1]), 20, 30))
+
+
+def test_a_small_copy_is_made_once_and_only_of_its_own_image() -> None:
+    display = np.random.default_rng(0).integers(0, 65535, (300, 200), np.uint16)
+    radiograph = Radiograph(display, display, (0, 65535), None)
+    copy = small_copy(radiograph, 64)
+    assert copy.shape == (64, 43)
+    assert small_copy(radiograph, 64) is copy
+    other = replace(radiograph, display=display // 2 + 32768)
+    assert small_copy(other, 64).min() >= 32768
+    assert small_copy(radiograph, 512) is display
