@@ -14,5 +14,5 @@ def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
 
     Pixels with different spacings are not resampled to squares.
     """
-    _, png = cv2.imencode(".png", (small_copy(radiograph, max_side) >> 8).astype(np.uint8))
+    _, png = cv2.imencode(".png", (radiograph.once(small_copy, max_side) >> 8).astype(np.uint8))
     return bytes(png.tobytes())

@@ -18,10 +18,8 @@ LEAST_FACTOR = 4
 
 
 def small_copy(radiograph: Radiograph, side: int) -> NDArray[np.uint16]:
-    """Presentation values with sides of at most ``side`` pixels; made once, as several users want the same copy."""
-    if side not in radiograph.copies:
-        radiograph.copies[side] = within(radiograph.display, side)
-    return radiograph.copies[side]
+    """Presentation values with sides of at most ``side`` pixels."""
+    return within(radiograph.display, side)
 
 
 def within(image: Gray, side: int) -> Gray:

@@ -72,7 +72,7 @@ class LandmarkSidecar:
         outside = gate is not None and gate.present
         if outside or radiograph.frames > 1 or self.card.applicability.excludes(header, radiograph.spacing_mm):
             return context.judgement
-        estimate = self.reader(small_copy(radiograph, STORED_PX), radiograph.valid)
+        estimate = self.reader(radiograph.once(small_copy, STORED_PX), radiograph.valid)
         points = visible_points(estimate, self.card.visible_from)
         if len(points) < self.card.least_points:
             return context.judgement

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.imaging.histogram import histogram
+from miqa_node.imaging.histogram import Counts, displayed_counts, histogram
 from miqa_node.imaging.reduction import reduced
 
 T = TypeVar("T")
@@ -63,6 +63,7 @@ class ImageView(Memory):
         self.header = header
         self.spacing_mm = radiograph.spacing_mm
         self.stored_range = radiograph.stored_range
+        self._radiograph = radiograph
         self.display = np.ascontiguousarray(radiograph.display[box])
         self.stored_values = np.ascontiguousarray(radiograph.stored[box])
         self.mask = _mask(radiograph.valid, box)
@@ -122,9 +123,9 @@ class ImageView(Memory):
         return np.asarray(cv2.erode(self.mask, np.ones((5, 5), np.uint8), borderValue=255), dtype=np.uint8)
 
     @cached_property
-    def display_histogram(self) -> NDArray[np.intp]:
-        """Counts of the 65,536 presentation values."""
-        return histogram(self.display, self.mask)
+    def display_histogram(self) -> Counts:
+        """Counts of the 65,536 presentation values of valid pixels."""
+        return self._radiograph.once(displayed_counts)
 
     @cached_property
     def overview(self) -> NDArray[np.float32]:

@@ -31,9 +31,9 @@ def test_colours_are_reduced_one_by_one() -> None:
 def test_a_small_copy_is_made_once_and_only_of_its_own_image() -> None:
     display = np.random.default_rng(0).integers(0, 65535, (300, 200), np.uint16)
     radiograph = Radiograph(display, display, (0, 65535), None)
-    copy = small_copy(radiograph, 64)
+    copy = radiograph.once(small_copy, 64)
     assert copy.shape == (64, 43)
-    assert small_copy(radiograph, 64) is copy
+    assert radiograph.once(small_copy, 64) is copy
     other = replace(radiograph, display=display // 2 + 32768)
-    assert small_copy(other, 64).min() >= 32768
-    assert small_copy(radiograph, 512) is display
+    assert other.once(small_copy, 64).min() >= 32768
+    assert radiograph.once(small_copy, 512) is display
