@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
 
+Pixels = NDArray[np.integer[Any] | np.floating[Any]]
 Gray = TypeVar("Gray", NDArray[np.uint16], NDArray[np.float32])
 
 QUARTERS = 4
@@ -56,5 +57,5 @@ def reduced(image: Gray, rows: int, columns: int) -> Gray:
     return cast("Gray", small if image.dtype == np.float32 else np.rint(small).astype(image.dtype))
 
 
-def _resized(image: NDArray[np.generic], rows: int, columns: int) -> NDArray[np.generic]:
-    return cast("NDArray[np.generic]", cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
+def _resized(image: Pixels, rows: int, columns: int) -> Pixels:
+    return cast("Pixels", cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
