@@ -52,7 +52,7 @@ class Radiograph:
         return int(rows), int(columns)
 
     def once(self, compute: Callable[..., T], *arguments: Hashable) -> T:
-        """Result of the function for this image and the arguments, which several users want; computed at the first."""
+        """Result of the function for this image and the arguments; computed at the first call."""
         use = compute, *arguments
         if use not in self._results:
             self._results[use] = compute(self, *arguments)
