@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.domain.finding import FindingName
+
+T = TypeVar("T")
 
 ANOMALY = "anomaly"
 """Name of the map of where an unusual image differs from others."""
@@ -40,12 +43,20 @@ class Radiograph:
     decoder: str = ""
     frame: int = 0
     frames: int = 1
+    _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
         rows, columns = self.display.shape
         return int(rows), int(columns)
+
+    def once(self, compute: Callable[..., T], *arguments: Hashable) -> T:
+        """Result of the function for this image and the arguments; computed at the first call."""
+        use = compute, *arguments
+        if use not in self._results:
+            self._results[use] = compute(self, *arguments)
+        return cast("T", self._results[use])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,32 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.domain.image import Radiograph
+
+Counts = NDArray[np.intp]
 MOST_COUNTED = 1 << 24
-"""OpenCV returns counts as float32, which is exact up to here."""
-FEW = 1 << 20
-"""OpenCV takes 2 ms for the 65,536 counts alone: up to this many pixels NumPy is faster."""
+"""Pixels counted at a time: OpenCV returns counts as float32, which is exact up to here."""
+FEW = 1 << 17
+"""Up to this many pixels NumPy is faster: OpenCV takes a tenth of a millisecond for the 65,536 counts alone."""
 
 
-def histogram(values: NDArray[np.unsignedinteger], mask: NDArray[np.uint8] | None = None) -> NDArray[np.float64]:
+def histogram(values: NDArray[np.unsignedinteger], mask: NDArray[np.uint8] | None = None) -> Counts:
     """Count of each possible value of 8 or 16 bits; where ``mask`` is 0, pixels do not count."""
     bins = 1 << 8 * values.dtype.itemsize
     if values.itemsize > 1 and values.size <= FEW:
-        counted = values.ravel() if mask is None else values[mask != 0]
-        return np.bincount(counted, minlength=bins).astype(np.float64)
-    return np.asarray(cv2.calcHist([values], [0], mask, [bins], [0, bins]), dtype=np.float64).ravel()
+        return np.bincount(values.ravel() if mask is None else values[mask != 0], minlength=bins)
+    counts = np.zeros(bins, np.intp)
+    rows = max(1, MOST_COUNTED * len(values) // max(1, values.size))
+    for first in range(0, len(values), rows):
+        part = np.ascontiguousarray(values[first : first + rows])
+        usable = None if mask is None else np.ascontiguousarray(mask[first : first + rows])
+        counts += cv2.calcHist([part], [0], usable, [bins], [0, bins]).astype(np.intp).ravel()
+    return counts
+
+
+def displayed_counts(radiograph: Radiograph) -> Counts:
+    """Count of each of the 65,536 presentation values of the valid pixels."""
+    return histogram(radiograph.display, None if radiograph.valid is None else radiograph.valid.view(np.uint8))
 
 
 def percentiles(pixels: NDArray[np.uint16], percents: Sequence[float]) -> NDArray[np.float64]:
@@ -29,11 +42,14 @@ def percentiles(pixels: NDArray[np.uint16], percents: Sequence[float]) -> NDArra
     >>> percentiles(np.array([[1, 2], [4, 3]], np.uint16), (0, 50, 100)).tolist()
     [1.0, 2.5, 4.0]
     """
-    if pixels.size > MOST_COUNTED:
-        return np.asarray(np.percentile(pixels, percents), np.float64)
-    below = np.cumsum(histogram(np.ascontiguousarray(pixels)))
-    places = np.asarray(percents, np.float64) / 100.0 * (pixels.size - 1)
+    return percentiles_of(histogram(pixels), percents)
+
+
+def percentiles_of(counts: Counts, percents: Sequence[float]) -> NDArray[np.float64]:
+    """Percentiles of the values that are counted, at least one; see :func:`percentiles`."""
+    below = np.cumsum(counts)
+    places = np.asarray(percents, np.float64) / 100.0 * (below[-1] - 1)
     lower = np.floor(places)
     low = np.searchsorted(below, lower, "right").astype(np.float64)
-    high = np.searchsorted(below, np.minimum(lower + 1, pixels.size - 1), "right").astype(np.float64)
+    high = np.searchsorted(below, np.minimum(lower + 1, below[-1] - 1), "right").astype(np.float64)
     return np.asarray(low + (high - low) * (places - lower), np.float64)

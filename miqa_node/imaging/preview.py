@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from miqa_node.domain.image import Radiograph
+from miqa_node.imaging.reduction import small_copy
 
 
 def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
@@ -13,9 +14,5 @@ def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
 
     Pixels with different spacings are not resampled to squares.
     """
-    rows, columns = radiograph.shape
-    scale = min(1.0, max_side / max(rows, columns))
-    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    small = cv2.resize(radiograph.display, size, interpolation=cv2.INTER_AREA)
-    _, png = cv2.imencode(".png", (small.astype(np.uint16, copy=False) >> 8).astype(np.uint8))
+    _, png = cv2.imencode(".png", (radiograph.once(small_copy, max_side) >> 8).astype(np.uint8))
     return bytes(png.tobytes())

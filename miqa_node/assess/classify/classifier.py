@@ -25,6 +25,7 @@ from miqa_node.assess.session import GraphSession
 from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.errors import ModelPackageError
+from miqa_node.imaging.histogram import Counts
 from miqa_node.settings import Accelerator, AssessSettings
 
 IMAGE, LOGITS = "image", "logits"
@@ -78,10 +79,10 @@ class Classifier:
         return max((name for name in scores if name != point.label), key=lambda name: scores[name])
 
     def see(
-        self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None
+        self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None, counts: Counts | None = None
     ) -> tuple[dict[str, float], NDArray[np.float32]]:
         """Scores of a picture (see :func:`~miqa_node.assess.classify.picture.prepare`), and the graph's input."""
-        image = prepare(display, self.card.picture, valid)
+        image = prepare(display, self.card.picture, valid, counts)
         return self.scores(image), image
 
     def map_of(

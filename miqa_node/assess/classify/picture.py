@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 
 from miqa_node.assess.section import Section
 from miqa_node.domain.image import Radiograph
-from miqa_node.imaging.histogram import percentiles
+from miqa_node.imaging.histogram import Counts, histogram, percentiles_of
+from miqa_node.imaging.reduction import reduced
 
 Channel = Annotated[float, Field(gt=0)]
 
@@ -69,14 +70,15 @@ class PictureInput(Section):
 
 
 def prepare(
-    display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.bool_] | None = None
-) -> NDArray[np.float32]:
+    display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.bool_] | None = None,
+    counts: Counts | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
     """The graph's input, (1, channels, rows, columns), of presentation values.
 
     ``display`` has shape (rows, columns), or (rows, columns, 3) as RGB; 0 is black and 65,535 is white. Where ``valid``
-    is False (padding) the model sees black.
+    is False (padding) the model sees black. ``counts`` are those of the valid values of a gray image, if known already.
     """
-    return normalised(sized(display, spec, valid), spec)
+    return normalised(sized(display, spec, valid, counts), spec)
 
 
 def looked_at(radiograph: Radiograph, spec: PictureInput) -> NDArray[np.uint16]:
@@ -84,16 +86,46 @@ def looked_at(radiograph: Radiograph, spec: PictureInput) -> NDArray[np.uint16]:
     return radiograph.colour if spec.colour and radiograph.colour is not None else radiograph.display
 
 
-def sized(display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+def sized(
+    display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.bool_] | None = None,
+    counts: Counts | None = None,
+) -> NDArray[np.uint8]:  # fmt: skip
     """The resized image before normalisation, 8 bits, (rows, columns) or (rows, columns, 3); training caches it."""
     if display.ndim == 3 and not spec.colour:
         display = cv2.cvtColor(display, cv2.COLOR_RGB2GRAY).astype(np.uint16)
-    values = _stretched(display, spec.stretch, valid) if display.ndim == 2 else display.astype(np.float32) / 65535.0
-    top, left, rows, columns = place_in(display.shape, spec)
-    scale = max(rows / display.shape[0], columns / display.shape[1])
-    how = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-    fine = np.clip(cv2.resize(values, (columns, rows), interpolation=how), 0.0, 1.0)
-    small: NDArray[np.uint8] = np.rint(fine * 255.0).astype(np.uint8)
+    return resized(stretched(display, spec.stretch, valid, counts), spec)
+
+
+def stretched(
+    display: NDArray[np.uint16], spec: Stretch | None, valid: NDArray[np.bool_] | None = None,
+    counts: Counts | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
+    """Presentation values as 0 to 1, those of colour images without a stretch; 0 where ``valid`` is False."""
+    mask = valid if valid is not None and not valid.all() else None
+    if spec is None or display.ndim == 3:
+        values = display.astype(np.float32) / np.float32(65535.0)
+    else:
+        if counts is None:
+            counts = histogram(display, None if mask is None else mask.view(np.uint8))
+        limits = spec.low_percentile, spec.high_percentile
+        low, high = percentiles_of(counts, limits) if counts.any() else (0.0, 0.0)
+        span = max(float(high - low), spec.least_range * 65535.0)
+        values = (display.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
+        np.clip(values, 0.0, 1.0, out=values)
+    if mask is not None:
+        values[~mask] = 0.0
+    return values
+
+
+def resized(values: NDArray[np.float32], spec: PictureInput) -> NDArray[np.uint8]:
+    """The steps of :func:`sized` after the stretch; ``values`` are 0 to 1, (rows, columns) or (rows, columns, 3)."""
+    top, left, rows, columns = place_in(values.shape, spec)
+    scale = max(rows / values.shape[0], columns / values.shape[1])
+    if scale < 1.0:
+        fine = reduced(values, rows, columns)
+    else:
+        fine = np.asarray(cv2.resize(values, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
+    small: NDArray[np.uint8] = np.rint(np.clip(fine, 0.0, 1.0) * 255.0).astype(np.uint8)
     if spec.clahe is not None:
         small = _equalised(small, spec.clahe)
     if (rows, columns) == (spec.rows, spec.columns):
@@ -132,24 +164,6 @@ def place_in(shape: tuple[int, ...], spec: PictureInput) -> tuple[int, int, int,
         for side, whole in zip(shape[:2], (spec.rows, spec.columns), strict=True)
     )
     return (spec.rows - rows) // 2, (spec.columns - columns) // 2, rows, columns
-
-
-def _stretched(
-    display: NDArray[np.uint16], spec: Stretch | None, valid: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
-    mask = valid if valid is not None and not valid.all() else None
-    if spec is None:
-        values = display.astype(np.float32) / np.float32(65535.0)
-    else:
-        sample = display if mask is None else display[mask]
-        limits = spec.low_percentile, spec.high_percentile
-        low, high = percentiles(sample, limits) if sample.size else (0.0, 0.0)
-        span = max(float(high - low), spec.least_range * 65535.0)
-        values = (display.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
-        np.clip(values, 0.0, 1.0, out=values)
-    if mask is not None:
-        values[~mask] = 0.0
-    return values
 
 
 def _equalised(small: NDArray[np.uint8], spec: Clahe) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.domain.routing import Routing, route
 from miqa_node.errors import MiqaError
+from miqa_node.imaging.histogram import displayed_counts
 from miqa_node.settings import Accelerator, AssessSettings
 
 log = structlog.get_logger(__name__)
@@ -60,7 +61,8 @@ class ClassifierSidecar:
             reason = "The image has several frames; the model judges single images."
         if reason:
             return context.with_prediction(self._not_judged(reason))
-        scores, image = classifier.see(looked_at(radiograph, classifier.card.picture), radiograph.valid)
+        display, counts = looked_at(radiograph, classifier.card.picture), radiograph.once(displayed_counts)
+        scores, image = classifier.see(display, radiograph.valid, counts)
         label = classifier.label(scores)
         prediction = Prediction(self.name, self.sha256, label, scores[label], scores, self._code(label))
         routed = route(prediction, judgement.assessment, context.disposition, self._routing.of(context.rule))

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.classify.picture import PictureInput, prepare
+from miqa_node.assess.classify.picture import PictureInput, normalised, resized, stretched
 from miqa_node.assess.landmarks.marker import MarkerReader
 from miqa_node.assess.landmarks.picture import (
     CLOSE_UP_INPUT,
@@ -93,15 +93,15 @@ class LandmarkReader:
         It is the mean over the image and its mirror image, which reduces the networks' random errors.
         """
         small, mask = stored_copy(display, valid)
-        other = None if mask is None else np.ascontiguousarray(mask[:, ::-1])
-        estimate = mean(self._read(small, mask), mirror(self._read(np.ascontiguousarray(small[:, ::-1]), other)))
+        values = stretched(small, self._picture.stretch, mask)
+        estimate = mean(self._read(values), mirror(self._read(np.ascontiguousarray(values[:, ::-1]))))
         return replace(estimate, markers=self._marker(small, mask)) if self._marker else estimate
 
-    def _read(self, small: NDArray[np.uint16], mask: NDArray[np.bool_] | None) -> LandmarkEstimate:
-        estimate = LandmarkEstimate.of(self._whole(prepare(small, self._picture, mask)))
+    def _read(self, values: NDArray[np.float32]) -> LandmarkEstimate:
+        estimate = LandmarkEstimate.of(self._whole(normalised(resized(values, self._picture), self._picture)))
         if self._closer is None:
             return estimate
-        part = close_up(small, close_up_centre(estimate.points), self._picture, self._part, mask)
+        part = close_up(values, close_up_centre(estimate.points), self._picture, self._part)
         return refine(estimate, part, self._closer(part.image))
 
 

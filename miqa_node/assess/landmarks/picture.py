@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from miqa_node.assess.classify.picture import Clahe, PictureInput, prepare
+from miqa_node.assess.classify.picture import Clahe, PictureInput, normalised, resized
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX
 from miqa_node.assess.section import Section
+from miqa_node.imaging.reduction import within
 
 STORED_PX = 512
 """Longer side of the copy that both inputs are made from."""
@@ -55,15 +56,14 @@ class CloseUp:
 def stored_copy(
     display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_] | None]:
-    """Presentation values, longer side at most STORED_PX, and the mask of pixels that are not padding."""
-    scale = STORED_PX / max(display.shape)
-    if scale >= 1.0:
-        return display, valid
-    rows, columns = (max(1, round(side * scale)) for side in display.shape)
-    small = np.asarray(cv2.resize(display, (columns, rows), interpolation=cv2.INTER_AREA), np.uint16)
-    if valid is None:
-        return small, None
-    mask = cv2.resize(valid.astype(np.uint8), (columns, rows), interpolation=cv2.INTER_NEAREST)
+    """Presentation values, longer side at most STORED_PX, and the mask of pixels that are not padding.
+
+    ``valid`` may still have the size of the image that ``display`` is a copy of.
+    """
+    small = within(display, STORED_PX)
+    if valid is None or valid.shape == small.shape:
+        return small, valid
+    mask = cv2.resize(valid.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST)
     return small, mask.astype(np.bool_)
 
 
@@ -80,12 +80,12 @@ def close_up_centre(points: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def close_up(
-    display: NDArray[np.uint16], centre: tuple[float, float], picture: PictureInput = PICTURE,
-    part: CloseUpInput = CLOSE_UP_INPUT, valid: NDArray[np.bool_] | None = None,
+    values: NDArray[np.float32], centre: tuple[float, float], picture: PictureInput = PICTURE,
+    part: CloseUpInput = CLOSE_UP_INPUT,
 ) -> CloseUp:  # fmt: skip
-    """The close-up of presentation values (rows, columns) around ``centre``; it stays inside the image."""
-    whole = prepare(display, picture.model_copy(update={"rows": part.whole_px, "columns": part.whole_px}), valid)
+    """The close-up of stretched values (rows, columns), 0 to 1, around ``centre``; it stays inside the image."""
+    whole = resized(values, picture.model_copy(update={"rows": part.whole_px, "columns": part.whole_px}))
     side = part.side_px
     left, top = (int(np.clip(round(c * part.whole_px - side / 2), 0, part.whole_px - side)) for c in centre)
-    image = np.ascontiguousarray(whole[:, :, top : top + side, left : left + side])
+    image = normalised(whole[top : top + side, left : left + side], picture)
     return CloseUp(image, left / part.whole_px, top / part.whole_px, part.share)

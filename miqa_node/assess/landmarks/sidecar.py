@@ -28,6 +28,7 @@ from miqa_node.assess.landmarks.estimate import (
 from miqa_node.assess.landmarks.findings import field_of, findings_of, measurements_of, visible_points
 from miqa_node.assess.landmarks.lung_field import lung_outlines
 from miqa_node.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
+from miqa_node.assess.landmarks.picture import STORED_PX
 from miqa_node.assess.landmarks.points import SIDES
 from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.session import GraphSession
@@ -37,6 +38,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
+from miqa_node.imaging.reduction import small_copy
 from miqa_node.settings import Accelerator, AssessSettings
 from miqa_node.taxonomy.lookup import quality_score
 
@@ -70,7 +72,7 @@ class LandmarkSidecar:
         outside = gate is not None and gate.present
         if outside or radiograph.frames > 1 or self.card.applicability.excludes(header, radiograph.spacing_mm):
             return context.judgement
-        estimate = self.reader(radiograph.display, radiograph.valid)
+        estimate = self.reader(radiograph.once(small_copy, STORED_PX), radiograph.valid)
         points = visible_points(estimate, self.card.visible_from)
         if len(points) < self.card.least_points:
             return context.judgement

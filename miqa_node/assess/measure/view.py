@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.imaging.histogram import histogram
+from miqa_node.imaging.histogram import Counts, displayed_counts, histogram
+from miqa_node.imaging.reduction import reduced
 
 T = TypeVar("T")
 
@@ -62,6 +63,7 @@ class ImageView(Memory):
         self.header = header
         self.spacing_mm = radiograph.spacing_mm
         self.stored_range = radiograph.stored_range
+        self._radiograph = radiograph
         self.display = np.ascontiguousarray(radiograph.display[box])
         self.stored_values = np.ascontiguousarray(radiograph.stored[box])
         self.mask = _mask(radiograph.valid, box)
@@ -92,12 +94,17 @@ class ImageView(Memory):
         """Stored values as float32; the mean replaces invalid ones, so they add nothing to the spectrum."""
         return self.stored_part(slice(None))
 
-    def stored_part(self, part: slice | NDArray[np.intp] | tuple[slice, slice]) -> NDArray[np.float32]:
-        """A part of ``stored``, without computing all of it."""
-        stored = self.stored_values[part].astype(np.float32)
-        if self.mask is not None:
-            stored[self.mask[part] == 0] = self._stored_mean
-        return stored
+    def stored_part(
+        self, part: slice | NDArray[np.intp] | tuple[slice, slice], columns: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float32]:
+        """A part of ``stored``, or some ``columns`` of it, without computing all of it."""
+        stored, mask = self.stored_values[part], None if self.mask is None else self.mask[part]
+        if columns is not None:
+            stored, mask = stored.take(columns, axis=1), None if mask is None else mask.take(columns, axis=1)
+        values = stored.astype(np.float32)
+        if mask is not None:
+            values[mask == 0] = self._stored_mean
+        return values
 
     @cached_property
     def _stored_mean(self) -> float:
@@ -116,17 +123,16 @@ class ImageView(Memory):
         return np.asarray(cv2.erode(self.mask, np.ones((5, 5), np.uint8), borderValue=255), dtype=np.uint8)
 
     @cached_property
-    def display_histogram(self) -> NDArray[np.float64]:
-        """Counts of the 65,536 presentation values."""
-        return histogram(self.display, self.mask)
+    def display_histogram(self) -> Counts:
+        """Counts of the 65,536 presentation values of valid pixels."""
+        return self._radiograph.once(displayed_counts)
 
     @cached_property
     def overview(self) -> NDArray[np.float32]:
         """The image at no more than 256 pixels a side, area-averaged, levels in [0, 255]."""
         rows, columns = self.shape
         scale = max(1.0, max(rows, columns) / 256)
-        size = (max(1, round(columns / scale)), max(1, round(rows / scale)))
-        return np.asarray(cv2.resize(self.levels, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        return reduced(self.levels, max(1, round(rows / scale)), max(1, round(columns / scale)))
 
 
 @dataclass(frozen=True, slots=True)

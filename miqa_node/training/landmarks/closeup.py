@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from miqa_node.assess.landmarks.picture import CLOSE_UP_INPUT, CloseUp, close_up, close_up_centre
+from miqa_node.assess.classify.picture import stretched
+from miqa_node.assess.landmarks.picture import CLOSE_UP_INPUT, PICTURE, CloseUp, close_up, close_up_centre
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, CLOSE_UP_POINTS
 from miqa_node.training.landmarks.data import LandmarkData, display_of, targets
 from miqa_node.training.landmarks.losses import LandmarkLoss, LandmarkTargets, rotation_loss
@@ -29,7 +30,8 @@ def draw_close_up(data: LandmarkData, seed: int, index: int) -> tuple[Tensor, La
     pixels = data.pixels[annotation.record.path.name]
     sample = vary_sample(annotation, pixels, rng, side_px=CLOSE_UP_INPUT.whole_px, cut_share=0.05)
     x, y = close_up_centre(sample.points)
-    part = close_up(display_of(sample.image), (x + rng.normal(0.0, SHIFT), y + rng.normal(0.0, SHIFT)))
+    values = stretched(display_of(sample.image), PICTURE.stretch)
+    part = close_up(values, (x + rng.normal(0.0, SHIFT), y + rng.normal(0.0, SHIFT)))
     return torch.from_numpy(part.image[0]), close_up_targets(annotation, sample, part)
 
 

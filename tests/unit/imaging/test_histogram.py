@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from miqa_node.domain.image import Radiograph
 from miqa_node.imaging import histogram as module
-from miqa_node.imaging.histogram import histogram, percentiles
+from miqa_node.imaging.histogram import displayed_counts, histogram, percentiles
 
 PERCENTS = (0.0, 0.5, 1.0, 33.3, 50.0, 99.0, 99.5, 100.0)
 
@@ -38,8 +39,20 @@ def test_every_pixel_that_is_not_masked_counts_once(kind: type[np.unsignedintege
     assert histogram(pixels).sum() == pixels.size
 
 
-def test_more_pixels_than_can_be_counted_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = np.arange(1000, dtype=np.uint16)
-    counted = percentiles(pixels, PERCENTS)
+def test_more_pixels_than_can_be_counted_at_a_time_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FEW", 0)
+    pixels = np.random.default_rng(0).integers(0, 99, (61, 97), np.uint16)
+    mask = (pixels > 9).view(np.uint8)
+    whole, valid = histogram(pixels), histogram(pixels, mask)
     monkeypatch.setattr(module, "MOST_COUNTED", 999)
-    np.testing.assert_allclose(percentiles(pixels, PERCENTS), counted, rtol=1e-12)
+    assert np.array_equal(histogram(pixels), whole)
+    assert np.array_equal(histogram(pixels, mask), valid)
+    assert np.array_equal(histogram(pixels.ravel()), whole)
+
+
+def test_displayed_values_are_counted_where_they_are_valid() -> None:
+    display = np.array([[1, 2], [2, 7]], np.uint16)
+    radiograph = Radiograph(display, display, (0, 7), None, valid=np.array([[True, True], [True, False]]))
+    counts = radiograph.once(displayed_counts)
+    assert counts[:9].tolist() == [0, 1, 2, 0, 0, 0, 0, 0, 0]
+    assert radiograph.once(displayed_counts) is counts

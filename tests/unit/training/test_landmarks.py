@@ -14,9 +14,10 @@ pytest.importorskip("sklearn")
 
 import torch
 
+from miqa_node.assess.classify.picture import stretched
 from miqa_node.assess.landmarks import positioning
 from miqa_node.assess.landmarks.estimate import LandmarkEstimate, refine
-from miqa_node.assess.landmarks.picture import CloseUp, close_up, close_up_centre
+from miqa_node.assess.landmarks.picture import PICTURE, CloseUp, close_up, close_up_centre
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, CLOSE_UP_POINTS, MIRRORED, NUMBER, POINTS
 from miqa_node.assess.sidecars import open_sidecar
 from miqa_node.degrade import gate
@@ -132,14 +133,15 @@ def test_the_loss_falls_with_the_distance_and_ignores_what_is_unknown(data: Land
 def test_the_close_up_knows_where_it_lies(data: LandmarkData) -> None:
     annotation = data.fitting[1]
     display = data.pixels[annotation.record.path.name].astype(np.uint16) * np.uint16(257)
-    part = close_up(display, close_up_centre(annotation.points))
+    values = stretched(display, PICTURE.stretch)
+    part = close_up(values, close_up_centre(annotation.points))
     assert part.image.shape == (1, 1, 192, 192)
     clavicle = annotation.points[[NUMBER["clav_r"]]]
     inside = (clavicle - (part.left, part.top)) / part.share
     assert part.to_image(inside) == pytest.approx(clavicle)
     column, row = (int(v * 192) for v in inside[0])
     assert part.image[0, 0, row - 3 : row + 4, column - 3 : column + 4].max() > part.image.mean() + 0.5
-    corner = close_up(display, (0.0, 1.0))
+    corner = close_up(values, (0.0, 1.0))
     assert (corner.left, corner.top) == (0.0, 1.0 - part.share)
 
 

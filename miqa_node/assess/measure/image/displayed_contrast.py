@@ -24,11 +24,9 @@ END_SHARE = 0.01
 def middle_shares(view: ImageView) -> NDArray[np.float64]:
     """Share of the middle's valid pixels at each of the 65,536 presentation values; empty if there are none."""
     rows, columns = (slice(int(MIDDLE[0] * side), max(1, round(MIDDLE[1] * side))) for side in view.shape)
-    middle = np.ascontiguousarray(view.display[rows, columns])
-    mask = None if view.mask is None else np.ascontiguousarray(view.mask[rows, columns])
-    counts = histogram(middle, mask)
+    counts = histogram(view.display[rows, columns], None if view.mask is None else view.mask[rows, columns])
     total = counts.sum()
-    return counts / total if total else counts[:0]
+    return counts / total if total else np.empty(0)
 
 
 def _span(view: ImageView) -> float | None:

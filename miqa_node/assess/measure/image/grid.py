@@ -13,7 +13,8 @@ from miqa_node.domain.assessment import Measurement
 
 SMALLEST_SIDE = 64
 MAX_LINES = 512
-ROWS_AT_ONCE = 64
+LINES_AT_ONCE = 64
+"""Lines transformed together, few enough for the processor's cache."""
 LOWEST_FREQUENCY = 0.03
 BACKGROUND_BINS = 41
 PEAK_BINS = 2
@@ -95,22 +96,21 @@ def _lines(view: ImageView, axis: int) -> NDArray[np.float32]:
     chosen = np.linspace(0, count - 1, min(MAX_LINES, count)).astype(np.intp)
     if axis == 1:
         return view.stored_part(chosen)[:, :length]
-    # For the cache, columns are gathered row by row and transposed block by block.
-    stripes = [
-        np.take(view.stored_part(slice(row, min(row + ROWS_AT_ONCE, length))), chosen, axis=1)
-        for row in range(0, length, ROWS_AT_ONCE)
-    ]
-    return np.asarray(cv2.transpose(np.concatenate(stripes)), np.float32)
+    return np.asarray(cv2.transpose(view.stored_part(slice(length), chosen)), np.float32)
 
 
 def _line_spectrum(lines: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean power spectrum of lines, shape (lines, length), and its frequencies in cycles per pixel."""
     length = lines.shape[1]
-    lines = lines - lines.mean(axis=1, keepdims=True)
-    lines *= np.hanning(length).astype(np.float32)
-    # Each row of the result: Re 0, Re 1, Im 1, Re 2, Im 2 … and, of an even length, the real highest frequency.
-    packed = cv2.dft(lines, flags=cv2.DFT_ROWS)
-    squares = cv2.reduce(np.square(packed, out=packed), 0, cv2.REDUCE_AVG).ravel().astype(np.float64)
+    weights, squares = np.hanning(length).astype(np.float32), np.zeros(length)
+    for first in range(0, len(lines), LINES_AT_ONCE):
+        part = lines[first : first + LINES_AT_ONCE]
+        weighted = part - part.mean(axis=1, keepdims=True)
+        weighted *= weights
+        # Each row of the result: Re 0, Re 1, Im 1, Re 2, Im 2 … and, of an even length, the real highest frequency.
+        packed = cv2.dft(weighted, flags=cv2.DFT_ROWS)
+        squares += cv2.reduce(np.square(packed, out=packed), 0, cv2.REDUCE_SUM).ravel()
+    squares /= len(lines)
     pairs = 1 + (length - 1) // 2 * 2
     power = np.concatenate((squares[:1], squares[1:pairs:2] + squares[2:pairs:2], squares[pairs:]))
     return power, np.asarray(np.fft.rfftfreq(length), dtype=np.float64)
@@ -121,7 +121,8 @@ def _highest_peak(power: NDArray[np.float64], frequencies: NDArray[np.float64]) 
     first = max(BACKGROUND_BINS, int(np.searchsorted(frequencies, LOWEST_FREQUENCY)))
     first = min(first, len(power) // 4)
     padded = np.pad(power, BACKGROUND_BINS // 2, mode="reflect")
-    background = np.median(sliding_window_view(padded, BACKGROUND_BINS), axis=1)
+    middle = BACKGROUND_BINS // 2
+    background = np.partition(sliding_window_view(padded, BACKGROUND_BINS), middle, axis=1)[:, middle]  # the median
     floor = np.finfo(np.float32).eps * power[1:].max(initial=0.0)
     usable = background > floor
     usable[:first] = False

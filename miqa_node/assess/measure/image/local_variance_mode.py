@@ -51,8 +51,9 @@ def _variances(stored: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean squared deviation of each tile; the sides are multiples of the tile's."""
     size = (stored.shape[1] // TILE, stored.shape[0] // TILE)
     means = cv2.resize(stored, size, interpolation=cv2.INTER_AREA)
-    residual = stored - cv2.resize(means, stored.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    squared = np.square(residual, out=residual)
+    # The rows of a tile share their means: these are repeated along the columns only.
+    residual = stored.reshape(-1, TILE, stored.shape[1]) - np.repeat(means, TILE, axis=1)[:, None]
+    squared = np.square(residual, out=residual).reshape(stored.shape)
     return np.asarray(cv2.resize(squared, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 

@@ -11,8 +11,8 @@ from miqa_node.assess.measure.view import ImageView
 SMALLEST_SIDE = 32
 MAD_TO_SIGMA = 0.6745
 LEAST_BLOCKS = 256
-ROWS_AT_ONCE = 512
-"""An even number."""
+ROWS_AT_ONCE = 128
+"""Rows processed together, few enough for the processor's cache; an even number."""
 
 
 def _sigma(view: ImageView) -> float | None:
@@ -75,11 +75,12 @@ def noise_sigma(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -
     if deep:
         diagonal = _diagonal(stored, usable)
         return float(np.median(diagonal)) / 2.0 / MAD_TO_SIGMA if diagonal.size >= LEAST_BLOCKS else None
-    counts = np.zeros(1 << 18, np.intp)
+    counts = np.zeros(0, np.intp)
     for row in range(0, len(stored), ROWS_AT_ONCE):
         part = slice(row, row + ROWS_AT_ONCE)
-        histogram = np.bincount(_diagonal(stored[part], None if usable is None else usable[part]))
-        counts[: len(histogram)] += histogram
+        diagonal = _diagonal(stored[part], None if usable is None else usable[part])
+        before, counts = counts, np.bincount(diagonal, minlength=len(counts))
+        counts[: len(before)] += before
     return _grouped_median(counts) / 2.0 / MAD_TO_SIGMA if counts.sum() >= LEAST_BLOCKS else None
 
 
