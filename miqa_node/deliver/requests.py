@@ -1,4 +1,4 @@
-"""Requests as the fragments that are sent (PS3.7 6.3, PS3.8 E.2): pynetdicom makes a data set of each command, twice."""
+"""Requests as the fragments that are sent (PS3.7 6.3, PS3.8 E.2). pynetdicom makes two data sets of each command."""
 
 from __future__ import annotations
 

@@ -171,10 +171,10 @@ def take_back_attempt(transaction: Transaction, digest: InstanceDigest) -> None:
     transaction.execute(sa.update(attempts).where(*condition).values(begun=attempts.c.begun - 1))
 
 
-def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
-    """Store an assessment; the first one of an instance stays."""
+def save_assessment(transaction: Transaction, assessment: Assessment) -> bool:
+    """Store an assessment; False if the instance already has one, which stays."""
     model = assessment.model
-    insert_or_ignore(
+    return insert_or_ignore(
         transaction,
         assessments,
         {
