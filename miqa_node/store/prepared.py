@@ -17,18 +17,22 @@ Convert = Callable[[Any], Any] | None
 """Turns a value into what the driver takes, or back; None if it needs no change."""
 
 
-def among(dialect: str, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
-    """Whether the column has one of the values of a list, which is one parameter whatever its length."""
+def each(dialect: str, name: str, kind: sa.types.TypeEngine[Any]) -> sa.TableValuedAlias:
+    """The values of a list as rows with the column ``value``; the list is one parameter, whatever its length."""
     if dialect == "sqlite":
-        values = sa.func.json_each(sa.bindparam(name, type_=sa.JSON)).table_valued("value")
-        return column.in_(sa.select(values.c.value))
-    return column == sa.any_(sa.bindparam(name, type_=sa.ARRAY(column.type)))
+        return sa.func.json_each(sa.bindparam(name, type_=sa.JSON)).table_valued("value")
+    return sa.func.unnest(sa.bindparam(name, type_=sa.ARRAY(kind))).table_valued("value").render_derived()
+
+
+def among(dialect: str, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether the column has one of the values of a list."""
+    return column.in_(sa.select(each(dialect, name, column.type).c.value))
 
 
 class DriverStatement:
     """One statement; ``build`` makes it for the name of a dialect.
 
-    It takes values by the name of a column or of a parameter; for lists, see :func:`among`. Errors are SQLAlchemy's.
+    It takes values by the name of a column or of a parameter; for lists, see :func:`each`. Errors are SQLAlchemy's.
     """
 
     def __init__(self, build: Callable[[str], Any]) -> None:

@@ -16,8 +16,8 @@ from miqa_node.errors import ConflictError
 from miqa_node.store import announcements, decisions, documents, users
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Transaction, insert_missing, insert_or_ignore
-from miqa_node.store.prepared import DriverStatement
+from miqa_node.store.database import Transaction, insert_of, insert_or_ignore
+from miqa_node.store.prepared import DriverStatement, each
 from miqa_node.store.tables import (
     dispositions,
     instances,
@@ -264,8 +264,18 @@ def _find_by(transaction: Transaction, study_instance_uid: str) -> None:
     for row in _FLAGGED.all(transaction, {"study": study_instance_uid}):
         labels |= {f"{name}:{value}" for name, value in zip(_FACETS, row[1:], strict=True) if value}
         labels |= {f"reason:{reason.name}" for reason in documents.load_reasons(row.reasons)}
-    rows_of_labels = [{"study_instance_uid": study_instance_uid, "label": label} for label in sorted(labels)]
-    insert_missing(transaction, worklist_facets, rows_of_labels)
+    _INDEX.run(transaction, {"study": study_instance_uid, "labels": sorted(labels)})
+
+
+def _index(dialect: str) -> sa.Insert:
+    facets = worklist_facets.c
+    labels = each(dialect, "labels", facets.label.type).c.value
+    # SQLite would take the conflict clause for a condition of a join if there were no other condition.
+    rows = sa.select(sa.bindparam("study", type_=facets.study_instance_uid.type), labels).where(sa.true())
+    return insert_of(dialect, worklist_facets).from_select(list(facets), rows).on_conflict_do_nothing()
+
+
+_INDEX = DriverStatement(_index)
 
 
 _FACETS = ("modality", "body_part", "view", "station")
