@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 Convert = Callable[[Any], Any] | None
 """Turns a value into what the driver takes, or back; None if it needs no change."""
+_row_class: Callable[..., Any] = namedtuple  # noqa: PYI024 - the names follow from the statement
 
 
 def each(dialect: str, name: str, kind: sa.types.TypeEngine[Any]) -> sa.TableValuedAlias:
@@ -86,7 +87,7 @@ class _Compiled:
 
     def __post_init__(self) -> None:
         names = [str(getattr(column, "key", None)) for column in self.columns]
-        self._row: Any = namedtuple("Row", names, rename=True)  # noqa: PYI024 - the names follow from the statement
+        self._row = _row_class("Row", names, rename=True)
 
     def parameters(self, values: Mapping[str, Any]) -> list[Any] | dict[str, Any]:
         """The values as the driver takes them."""
