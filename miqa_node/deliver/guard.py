@@ -12,7 +12,6 @@ import queue
 import socket
 import struct
 import time
-from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, cast
 
@@ -26,6 +25,7 @@ from miqa_node.deliver.requests import (
     LOW_PRIORITY,
     N_ACTION,
     N_EVENT_REPORT,
+    Command,
     Element,
     fragments,
 )
@@ -51,7 +51,7 @@ class Exchange:
 
     def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
         """Send a C-STORE request with ``data_set`` unchanged; return the response's status."""
-        affected = {Element.AFFECTED_CLASS: sop_class_uid, Element.AFFECTED_INSTANCE: sop_instance_uid}
+        affected: Command = {Element.AFFECTED_CLASS: sop_class_uid, Element.AFFECTED_INSTANCE: sop_instance_uid}
         command = {**affected, Element.COMMAND: C_STORE, Element.PRIORITY: LOW_PRIORITY}
         return self._exchange(context_id, command, data_set)
 
@@ -63,7 +63,7 @@ class Exchange:
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, action_type: int, information: BytesIO
     ) -> int:
         """Send an N-ACTION request; return the response's status."""
-        requested = {Element.REQUESTED_CLASS: sop_class_uid, Element.REQUESTED_INSTANCE: sop_instance_uid}
+        requested: Command = {Element.REQUESTED_CLASS: sop_class_uid, Element.REQUESTED_INSTANCE: sop_instance_uid}
         command = {**requested, Element.COMMAND: N_ACTION, Element.ACTION_TYPE: action_type}
         return self._exchange(context_id, command, information.getvalue())
 
@@ -71,16 +71,16 @@ class Exchange:
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int, information: BytesIO
     ) -> int:
         """Send an N-EVENT-REPORT request; return the response's status."""
-        affected = {Element.AFFECTED_CLASS: sop_class_uid, Element.AFFECTED_INSTANCE: sop_instance_uid}
+        affected: Command = {Element.AFFECTED_CLASS: sop_class_uid, Element.AFFECTED_INSTANCE: sop_instance_uid}
         command = {**affected, Element.COMMAND: N_EVENT_REPORT, Element.EVENT_TYPE: event_type}
         return self._exchange(context_id, command, information.getvalue())
 
-    def _exchange(self, context_id: int, command: Mapping[Element, int | str], data_set: bytes = b"") -> int:
+    def _exchange(self, context_id: int, command: Command, data_set: bytes = b"") -> int:
         """Send a request; return the response's status."""
         association = self._association
         self._message_id = self._message_id % 0xFFFF + 1
         self._awaited = self._message_id
-        numbered = {**command, Element.MESSAGE_ID: self._message_id}
+        numbered: Command = {**command, Element.MESSAGE_ID: self._message_id}
         association._reactor_checkpoint.clear()  # noqa: SLF001 - as Association.send_c_store does
         try:
             while not association._is_paused and association.is_alive():  # noqa: SLF001

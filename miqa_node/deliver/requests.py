@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import IntEnum
 
 C_STORE, C_ECHO, N_EVENT_REPORT, N_ACTION = 0x0001, 0x0030, 0x0100, 0x0130
@@ -29,9 +29,13 @@ class Element(IntEnum):
     ACTION_TYPE = 0x1008
 
 
-def fragments(command: Mapping[Element, int | str], data_set: bytes, pdu_bytes: int) -> Iterator[bytes]:
-    """A command of UIDs and numbers and its data set, if it has one, in parts for PDUs of at most so many bytes."""
-    whole = {**command, Element.DATA_SET: 0x0001 if data_set else 0x0101}
+Command = dict[Element, int | str]
+"""UIDs and numbers."""
+
+
+def fragments(command: Command, data_set: bytes, pdu_bytes: int) -> Iterator[bytes]:
+    """A command and its data set, if it has one, in parts for PDUs of at most so many bytes."""
+    whole: Command = {**command, Element.DATA_SET: 0x0001 if data_set else 0x0101}
     most = pdu_bytes - _PDV_HEADER_BYTES
     for kind, data in ((_COMMAND, _encoded(whole)), (0, data_set)):
         for begin in range(0, len(data), most):
@@ -39,7 +43,7 @@ def fragments(command: Mapping[Element, int | str], data_set: bytes, pdu_bytes: 
             yield bytes([kind | (_LAST if end >= len(data) else 0)]) + data[begin:end]
 
 
-def _encoded(command: Mapping[Element, int | str]) -> bytes:
+def _encoded(command: Command) -> bytes:
     """In Implicit VR Little Endian, with the group length."""
     values = {element: _value(value) for element, value in sorted(command.items())}
     body = b"".join(_ELEMENT.pack(0, element, len(value)) + value for element, value in values.items())

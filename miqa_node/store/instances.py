@@ -29,7 +29,7 @@ CLOCK_SLACK = timedelta(days=1)
 """How much earlier a verdict may seem to be than its image, if a clock was set back in between."""
 
 _EARLIER = instances.alias()
-_THIS = sa.bindparam("this")
+_THIS = sa.bindparam("this", type_=instances.c.digest.type)
 _LOAD = DriverStatement(lambda _dialect: sa.select(instances).where(instances.c.digest == _THIS))
 _LOAD_ASSESSMENT = DriverStatement(
     lambda _dialect: sa.select(assessments.c.document).where(assessments.c.digest == _THIS)

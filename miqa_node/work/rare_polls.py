@@ -12,7 +12,7 @@ import functools
 import inspect
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -33,7 +33,9 @@ _CONSTANTS = (
     (_workflow_commands, "_BACKGROUND_JOBS_INTERVAL_SEC"),
     (_scheduler, "_STARTUP_FAST_POLL_DURATION_SEC"),
 )
-_SETTLED = tuple((name, getattr(_sys_db.SystemDatabase, name, None)) for name in ("get_queue", "_is_latest_version"))
+_SETTLED: Mapping[str, Any] = {
+    name: getattr(_sys_db.SystemDatabase, name, None) for name in ("get_queue", "_is_latest_version")
+}
 """What each look for jobs asks of the library's database, by the name of a queue or version."""
 
 
@@ -83,12 +85,12 @@ def make_polls_rare(*, is_sqlite: bool) -> bool:
     """Apply the intervals to everything launched from now on; False if that is not possible."""
     is_as_expected = tuple(inspect.signature(_watch).parameters) == _EXPECTED and hasattr(_dbos, "queue_thread")
     is_as_expected &= all(isinstance(getattr(*constant, None), float) for constant in _CONSTANTS)
-    if not is_as_expected or not all(ask for _, ask in _SETTLED):
+    if not is_as_expected or not all(_SETTLED.values()):
         log.warning("an idle node takes more processor time than it needs: the queue's library has changed")
         return False
     for (module, name), seconds in zip(_CONSTANTS, (SWEEP_S if is_sqlite else LOCKED_SWEEP_S, FIRST_S), strict=True):
         setattr(module, name, seconds)
     setattr(_dbos, "queue_thread", _watch_rarely)  # noqa: B010 - the library does not export it
-    for name, ask in _SETTLED:
+    for name, ask in _SETTLED.items():
         setattr(_sys_db.SystemDatabase, name, _remembering(ask))
     return True

@@ -9,7 +9,7 @@ from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 
 from miqa_node.deliver import requests
-from miqa_node.deliver.requests import Element, fragments
+from miqa_node.deliver.requests import Command, Element, fragments
 
 CLASS, INSTANCE = "1.2.840.10008.5.1.4.1.1.88.22", "1.2.3"
 
@@ -22,7 +22,7 @@ def test_a_store_request_is_that_of_pynetdicom(pdu_bytes: int, data_set_bytes: i
     request.MessageID, request.Priority = 7, 2
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = CLASS, INSTANCE
     request.DataSet = BytesIO(data_set[:data_set_bytes])
-    command: dict[Element, int | str] = {
+    command: Command = {
         Element.MESSAGE_ID: 7,
         Element.PRIORITY: requests.LOW_PRIORITY,
         Element.COMMAND: requests.C_STORE,
@@ -35,7 +35,7 @@ def test_a_store_request_is_that_of_pynetdicom(pdu_bytes: int, data_set_bytes: i
 def test_a_request_without_a_data_set_says_so() -> None:
     request = C_ECHO()
     request.MessageID, request.AffectedSOPClassUID = 1, "1.2.840.10008.1.1"
-    command: dict[Element, int | str] = {
+    command: Command = {
         Element.AFFECTED_CLASS: "1.2.840.10008.1.1",
         Element.COMMAND: requests.C_ECHO,
         Element.MESSAGE_ID: 1,
