@@ -58,6 +58,8 @@ class Pipeline:
         self._pseudonym = pseudonym
         self._units = installed() if units is None else units
         self._attempts = Attempts(context, self._units, max_attempts, faults)
+        self._saved: dict[InstanceDigest, Assessment] = {}
+        """Assessments that this process has just stored, and mostly concludes next."""
 
     # ── receive: when this returns, the sender gets 0x0000; from then on nothing may be lost ──
 
@@ -90,14 +92,17 @@ class Pipeline:
             result = self._attempts.judge(instance, attempt)
             self._context.artifacts.keep_maps(digest, result.maps, instance.generation)
             with self._database.begin() as transaction:
-                judgements.save_assessment(transaction, result.assessment)
+                is_saved = judgements.save_assessment(transaction, result.assessment)
+        if is_saved:
+            self._saved[digest] = result.assessment
 
     # ── conclude: one transaction commits the verdict and all its effects ──
 
     def conclude(self, digest: InstanceDigest) -> None:
         """Record the verdict and its effects."""
+        saved = self._saved.pop(digest, None)
         with self._database.begin() as transaction:
-            waiting = judgements.unconcluded(transaction, digest)
+            waiting = judgements.unconcluded(transaction, digest, saved)
         if waiting is None:
             return
         instance, assessment = waiting

@@ -16,9 +16,19 @@ from io import BytesIO
 from typing import Any, cast
 
 from pynetdicom.association import Association
-from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_ACTION, N_EVENT_REPORT
+from pynetdicom.pdu_primitives import P_DATA
 
+from miqa_node.deliver.commitment import VERIFICATION
+from miqa_node.deliver.requests import (
+    C_ECHO,
+    C_STORE,
+    LOW_PRIORITY,
+    N_ACTION,
+    N_EVENT_REPORT,
+    Command,
+    Element,
+    fragments,
+)
 from miqa_node.errors import DeliveryError
 
 MAX_FRAGMENT_BYTES = 1 << 17
@@ -41,54 +51,46 @@ class Exchange:
 
     def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
         """Send a C-STORE request with ``data_set`` unchanged; return the response's status."""
-        request = C_STORE()
-        request.AffectedSOPClassUID = sop_class_uid
-        request.AffectedSOPInstanceUID = sop_instance_uid
-        request.Priority = 2
-        request.DataSet = BytesIO(data_set)
-        return self._exchange(request, C_STORE_RQ(), context_id)
+        affected: Command = {Element.AFFECTED_CLASS: sop_class_uid, Element.AFFECTED_INSTANCE: sop_instance_uid}
+        command = {**affected, Element.COMMAND: C_STORE, Element.PRIORITY: LOW_PRIORITY}
+        return self._exchange(context_id, command, data_set)
 
     def echo(self, context_id: int) -> int:
         """Send a C-ECHO request; return the response's status."""
-        request = C_ECHO()
-        request.AffectedSOPClassUID = "1.2.840.10008.1.1"
-        return self._exchange(request, C_ECHO_RQ(), context_id)
+        return self._exchange(context_id, {Element.AFFECTED_CLASS: VERIFICATION, Element.COMMAND: C_ECHO})
 
     def action(
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, action_type: int, information: BytesIO
     ) -> int:
         """Send an N-ACTION request; return the response's status."""
-        request = N_ACTION()
-        request.RequestedSOPClassUID = sop_class_uid
-        request.RequestedSOPInstanceUID = sop_instance_uid
-        request.ActionTypeID = action_type
-        request.ActionInformation = information
-        return self._exchange(request, N_ACTION_RQ(), context_id)
+        requested: Command = {Element.REQUESTED_CLASS: sop_class_uid, Element.REQUESTED_INSTANCE: sop_instance_uid}
+        command = {**requested, Element.COMMAND: N_ACTION, Element.ACTION_TYPE: action_type}
+        return self._exchange(context_id, command, information.getvalue())
 
     def event_report(
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int, information: BytesIO
     ) -> int:
         """Send an N-EVENT-REPORT request; return the response's status."""
-        request = N_EVENT_REPORT()
-        request.AffectedSOPClassUID = sop_class_uid
-        request.AffectedSOPInstanceUID = sop_instance_uid
-        request.EventTypeID = event_type
-        request.EventInformation = information
-        return self._exchange(request, N_EVENT_REPORT_RQ(), context_id)
+        affected: Command = {Element.AFFECTED_CLASS: sop_class_uid, Element.AFFECTED_INSTANCE: sop_instance_uid}
+        command = {**affected, Element.COMMAND: N_EVENT_REPORT, Element.EVENT_TYPE: event_type}
+        return self._exchange(context_id, command, information.getvalue())
 
-    def _exchange(self, request: Any, message: Any, context_id: int) -> int:
+    def _exchange(self, context_id: int, command: Command, data_set: bytes = b"") -> int:
+        """Send a request; return the response's status."""
         association = self._association
         self._message_id = self._message_id % 0xFFFF + 1
-        request.MessageID = self._awaited = self._message_id
+        self._awaited = self._message_id
+        numbered: Command = {**command, Element.MESSAGE_ID: self._message_id}
         association._reactor_checkpoint.clear()  # noqa: SLF001 - as Association.send_c_store does
         try:
             while not association._is_paused and association.is_alive():  # noqa: SLF001
                 time.sleep(0.0001)
-            message.primitive_to_message(request)
             limit = min(association.dimse.maximum_pdu_size or MAX_FRAGMENT_BYTES, MAX_FRAGMENT_BYTES)
-            for fragment in message.encode_msg(context_id, limit):
-                association.dul.send_pdu(fragment)
-            return self._wait(request.MessageID)
+            for fragment in fragments(numbered, data_set, limit):
+                pdu = P_DATA()
+                pdu.presentation_data_value_list.append((context_id, fragment))
+                association.dul.send_pdu(pdu)
+            return self._wait(self._message_id)
         finally:
             self._awaited = None
             for peer_request in self._requests:  # the peer's own requests, which came before its response

@@ -6,11 +6,13 @@ The processes are forked from one that has imported this module but has no threa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -27,7 +29,7 @@ from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Disposition, Policy
-from miqa_node.domain.ports import Assessor
+from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.errors import MiqaError, ModelPackageError
 from miqa_node.health.canary import judge_canary
 from miqa_node.imaging import child
@@ -38,6 +40,7 @@ from miqa_node.observe.log import set_up_logging
 from miqa_node.observe.stages import ObservedStage, observed_here
 from miqa_node.report import ReportSettings
 from miqa_node.settings import Settings, read_policy
+from miqa_node.store import documents
 from miqa_node.units.base import Decode, JudgedImage
 from miqa_node.units.image import judge_here
 
@@ -128,13 +131,30 @@ def decoding(settings: Settings) -> Decode:
     return partial(child.decode_here, max_pixels=settings.imaging.max_pixels)
 
 
-def judge(
-    instance: StoredInstance, path: Path, frame: int, choice: SiteChoice
-) -> tuple[JudgedImage, list[ObservedStage]]:
+class JudgedParts(NamedTuple):
+    """A judged image on its way to the node.
+
+    The assessment is a JSON document: an answer of many small values takes four times as long to read.
+    """
+
+    document: str
+    maps: SaliencyMaps
+    preview: bytes
+    stages: list[ObservedStage]
+
+    def image(self) -> JudgedImage:
+        """The image in the node."""
+        assessment = documents.load_assessment(json.loads(self.document))
+        return JudgedImage(AssessorResult(assessment, self.maps), self.preview)
+
+
+def judge(instance: StoredInstance, path: Path, frame: int, choice: SiteChoice) -> JudgedParts:
     """Decode and judge one frame of an image."""
     models = _following(choice)
     with observed_here() as stages:
-        return judge_here(decoding(models.settings), models.assessor)(instance, path, frame), stages
+        judged = judge_here(decoding(models.settings), models.assessor)(instance, path, frame)
+    document = json.dumps(documents.dump_assessment(judged.result.assessment))
+    return JudgedParts(document, judged.result.maps, judged.preview, stages)
 
 
 def certify(assessment: Assessment, choice: SiteChoice) -> str:

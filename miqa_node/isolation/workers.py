@@ -127,12 +127,11 @@ class ImageWorkers:
 
     def judge(self, instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
         """See :class:`~miqa_node.units.base.FileJudge`."""
-        judged: JudgedImage
-        judged, stages = self.decoder.run(
+        parts: tasks.JudgedParts = self.decoder.run(
             tasks.judge, instance, path, frame, self._choice(), sender=instance.calling_ae_title
         )
-        count_observed(stages)
-        return judged
+        count_observed(parts.stages)
+        return parts.image()
 
     def certify(self, assessment: Assessment, policy: Policy) -> str:
         """What to show beside the verdict on this assessment; a worker is asked if anything that it depends on changed.

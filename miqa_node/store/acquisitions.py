@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,10 +14,13 @@ from miqa_node.domain.instance import Header, StoredInstance
 from miqa_node.domain.policy import Disposition
 from miqa_node.store import measurement_weeks
 from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import acquisition_findings, acquisitions, studies
 
 SAME_EXPOSURE_S = 2.0
 """Maximum time between differently processed images of one exposure; a repeat takes longer."""
+VIEW = ("patient_key", "modality", "body_part", "view", "laterality")
+"""Columns that are the same in exposures of one view of one patient."""
 
 
 def counts(instance: StoredInstance) -> bool:
@@ -37,22 +42,23 @@ def record(
 ) -> None:
     """Record the exposure of an image, and the earlier exposure that it repeats."""
     header = instance.header
-    patient_id = transaction.execute(
-        sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == header.study_instance_uid)
-    ).scalar_one_or_none()
-    acquisition = rules.describe(instance, patient_id or header.study_instance_uid)
+    study = _PATIENT.run(transaction, {"study": header.study_instance_uid})
+    acquisition = rules.describe(instance, (study and study.patient_id) or header.study_instance_uid)
+    exposure = {
+        "day": acquisition.acquired_at.date(),
+        "detector": header.detector_id or header.station_name or instance.calling_ae_title,
+        "patient_key": acquisition.patient_key,
+    }
     new = insert_or_ignore(
         transaction,
         acquisitions,
         {
             "digest": instance.digest,
-            "day": acquisition.acquired_at.date(),
+            **exposure,
             "acquired_at": acquisition.acquired_at,
-            "patient_key": acquisition.patient_key,
             "modality": header.modality[:16],
             "room": acquisition.room,
             "station": header.station_name or instance.calling_ae_title,
-            "detector": header.detector_id or header.station_name or instance.calling_ae_title,
             "operator": instance.operator,
             "body_part": header.body_part_examined,
             "view": header.view_position,
@@ -75,7 +81,12 @@ def record(
     if not new:
         return
     _mark_earlier_ones(transaction, header, acquisition, rules, now)
-    _add_findings(transaction, assessment)
+    _add_findings(transaction, assessment, exposure)
+
+
+_PATIENT = DriverStatement(
+    lambda _dialect: sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == sa.bindparam("study"))
+)
 
 
 def follow(
@@ -98,7 +109,8 @@ def follow(
     values = {"verdict": disposition.verdict.value, "model": _model(assessment), "binned": False, "changed_at": now}
     transaction.execute(sa.update(acquisitions).where(this).values(values))
     transaction.execute(sa.delete(acquisition_findings).where(acquisition_findings.c.digest == assessment.digest))
-    _add_findings(transaction, assessment)
+    exposure = {"day": row.day, "detector": row.detector, "patient_key": row.patient_key}
+    _add_findings(transaction, assessment, exposure)
     return True
 
 
@@ -106,26 +118,33 @@ def _model(assessment: Assessment) -> str:
     return f"{assessment.model.name}-{assessment.model.version}" if assessment.model else ""
 
 
-def _add_findings(transaction: Transaction, assessment: Assessment) -> None:
-    of = acquisitions.c
-    query = sa.select(of.day, of.detector, of.patient_key).where(of.digest == assessment.digest)
-    exposure = transaction.execute(query).mappings().one()
+def _add_findings(transaction: Transaction, assessment: Assessment, exposure: Mapping[str, Any]) -> None:
     for finding in assessment.findings:
         if finding.present:
             x, y = finding.peak or (None, None)
             values = {"digest": assessment.digest, "finding": finding.name, "x": x, "y": y, **exposure}
-            transaction.execute(sa.insert(acquisition_findings).values(values))
+            _ADD_FINDING.run(transaction, values)
 
 
-def _same(header: Header, made: Acquisition) -> list[sa.ColumnElement[bool]]:
-    """The same view of the same patient."""
-    return [
-        acquisitions.c.patient_key == made.patient_key,
-        acquisitions.c.modality == header.modality[:16],
-        acquisitions.c.body_part == header.body_part_examined,
-        acquisitions.c.view == header.view_position,
-        acquisitions.c.laterality == header.image_laterality[:16],
-    ]
+_ADD_FINDING = DriverStatement(lambda _dialect: sa.insert(acquisition_findings))
+
+
+def _view(header: Header, made: Acquisition) -> dict[str, str]:
+    """A view of a patient, as parameters of :func:`_between`."""
+    return {
+        "the_patient_key": made.patient_key,
+        "the_modality": header.modality[:16],
+        "the_body_part": header.body_part_examined,
+        "the_view": header.view_position,
+        "the_laterality": header.image_laterality[:16],
+    }
+
+
+def _between() -> list[sa.ColumnElement[bool]]:
+    """Exposures of the same view of the same patient from a ``first`` to a ``last`` moment."""
+    of = acquisitions.c
+    same = [of[name] == sa.bindparam(f"the_{name}") for name in VIEW]
+    return [*same, of.acquired_at >= sa.bindparam("first"), of.acquired_at <= sa.bindparam("last")]
 
 
 def _later_one(transaction: Transaction, header: Header, made: Acquisition, rules: AcquisitionRules) -> bool:
@@ -134,10 +153,10 @@ def _later_one(transaction: Transaction, header: Header, made: Acquisition, rule
         return False
     first = made.acquired_at + timedelta(seconds=SAME_EXPOSURE_S)
     last = made.acquired_at + timedelta(seconds=rules.repeat_window_s)
-    query = sa.select(acquisitions.c.digest).where(
-        *_same(header, made), acquisitions.c.acquired_at >= first, acquisitions.c.acquired_at <= last
-    )
-    return transaction.execute(query.limit(1)).first() is not None
+    return _LATER.run(transaction, {**_view(header, made), "first": first, "last": last}) is not None
+
+
+_LATER = DriverStatement(lambda _dialect: sa.select(acquisitions.c.digest).where(*_between()).limit(1))
 
 
 def _mark_earlier_ones(
@@ -147,13 +166,13 @@ def _mark_earlier_ones(
         return
     first = made.acquired_at - timedelta(seconds=rules.repeat_window_s)
     last = made.acquired_at - timedelta(seconds=SAME_EXPOSURE_S)
-    transaction.execute(
+    _MARK_EARLIER.run(transaction, {**_view(header, made), "first": first, "last": last, "now": now})
+
+
+_MARK_EARLIER = DriverStatement(
+    lambda _dialect: (
         sa.update(acquisitions)
-        .where(
-            *_same(header, made),
-            acquisitions.c.acquired_at >= first,
-            acquisitions.c.acquired_at <= last,
-            ~acquisitions.c.repeated,
-        )
-        .values(repeated=True, changed_at=now)
+        .where(*_between(), ~acquisitions.c.repeated)
+        .values(repeated=True, changed_at=sa.bindparam("now"))
     )
+)

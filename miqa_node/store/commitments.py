@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, DeliveryState
 from miqa_node.store.database import Transaction
-from miqa_node.store.deliveries import take
+from miqa_node.store.deliveries import take, taking
+from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import deliveries
 
 MAX_REQUESTS = 10
@@ -24,13 +25,13 @@ NO_REPORT = f"Storage commitment was requested {MAX_REQUESTS} times and never re
 
 def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
     """Whether :func:`claim` would find something; takes no write lock."""
-    return transaction.execute(sa.select(sa.exists().where(*_due(destination, now)))).scalar_one()
+    return bool(_IS_DUE.run(transaction, {"to": destination, "now": now})[0])
 
 
 def claim(transaction: Transaction, destination: str, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
     """Take up to ``limit`` deliveries that await commitment, with an exclusive lease of ``lease_s``."""
-    values = {"commit_at": now + timedelta(seconds=lease_s)}
-    return take(transaction, _due(destination, now), deliveries.c.commit_at, limit, values)
+    values = {"to": destination, "now": now, "until": now + timedelta(seconds=lease_s), "most": limit}
+    return take(transaction, _CLAIM, values)
 
 
 def asked(
@@ -94,12 +95,14 @@ def reported(transaction: Transaction, report: CommitmentReport, now: datetime) 
     return outcome
 
 
-def _due(destination: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        deliveries.c.destination == destination,
-        deliveries.c.state == DeliveryState.SENT.value,
-        deliveries.c.commit_at <= now,
-    )
+_NOW = sa.bindparam("now", type_=deliveries.c.commit_at.type)
+_DUE = (
+    deliveries.c.destination == sa.bindparam("to"),
+    deliveries.c.state == DeliveryState.SENT.value,
+    deliveries.c.commit_at <= _NOW,
+)
+_IS_DUE = DriverStatement(lambda _dialect: sa.select(sa.exists().where(*_DUE)))
+_CLAIM = DriverStatement(lambda _dialect: taking(_DUE, deliveries.c.commit_at, {"commit_at": sa.bindparam("until")}))
 
 
 def _lacking(reason: int, now: datetime) -> dict[str, object]:

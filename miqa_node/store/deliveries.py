@@ -14,6 +14,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import DELIVERIES, Transaction, announce, insert_or_ignore
+from miqa_node.store.prepared import DriverStatement, among
 from miqa_node.store.tables import deliveries, destination_holds, events, results
 
 ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid).outerjoin(
@@ -73,50 +74,54 @@ def queue(
 
 def claim(transaction: Transaction, destination: str, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
     """Take up to ``limit`` due deliveries of a destination, oldest first, with an exclusive lease of ``lease_s``."""
-    values = {"lease_until": now + timedelta(seconds=lease_s)}
-    return take(transaction, _due(destination, now), deliveries.c.next_attempt_at, limit, values)
+    values = {"to": destination, "now": now, "until": now + timedelta(seconds=lease_s), "most": limit}
+    return take(transaction, _CLAIM, values)
 
 
 def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
     """Whether :func:`claim` would find something; takes no write lock."""
-    return transaction.execute(sa.select(sa.exists().where(*_due(destination, now)))).scalar_one()
+    return bool(_IS_DUE.run(transaction, {"to": destination, "now": now})[0])
 
 
-def take(
-    transaction: Transaction,
-    due: Sequence[sa.ColumnElement[bool]],
-    order: sa.ColumnElement[datetime],
-    limit: int,
-    values: Mapping[str, object],
-) -> list[Delivery]:
-    """Update up to ``limit`` due deliveries in order, so that they are no longer due; each is taken once."""
+def take(transaction: Transaction, taking: DriverStatement, values: Mapping[str, object]) -> list[Delivery]:
+    """Run a statement made by :func:`taking`; returns what it took."""
+    ids = [row.delivery_id for row in taking.all(transaction, values)]
+    return [_delivery(row) for row in _LOAD.all(transaction, {"ids": ids})] if ids else []
+
+
+def taking(
+    due: Sequence[sa.ColumnElement[bool]], order: sa.ColumnElement[datetime], values: Mapping[str, object]
+) -> sa.sql.dml.ReturningUpdate[Any]:
+    """Update due deliveries in order, the parameter ``most`` at most, so that they are due no more: each once."""
     # A common table expression: PostgreSQL may run a subquery again for each row, and lock more rows than the limit.
     chosen = (
         sa.select(deliveries.c.delivery_id)
         .where(*due)
         .order_by(order, deliveries.c.delivery_id)
-        .limit(limit)
+        .limit(sa.bindparam("most", type_=sa.Integer))
         .with_for_update(skip_locked=True)
         .cte("chosen")
     )
-    rows = transaction.execute(
+    return (
         sa.update(deliveries)
         .where(deliveries.c.delivery_id.in_(sa.select(chosen.c.delivery_id)))
         .values(values)
         .returning(deliveries.c.delivery_id)
     )
-    ids = rows.scalars().all()
-    return load_where(transaction, deliveries.c.delivery_id.in_(ids)) if ids else []
 
 
-def _due(destination: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        deliveries.c.destination == destination,
-        deliveries.c.state == DeliveryState.QUEUED.value,
-        deliveries.c.next_attempt_at <= now,
-        sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
-        ~sa.exists().where(destination_holds.c.destination == destination),
-    )
+_TO, _NOW = deliveries.c.destination == sa.bindparam("to"), sa.bindparam("now", type_=deliveries.c.sent_at.type)
+_DUE = (
+    _TO,
+    deliveries.c.state == DeliveryState.QUEUED.value,
+    deliveries.c.next_attempt_at <= _NOW,
+    sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= _NOW),
+    ~sa.exists().where(destination_holds.c.destination == sa.bindparam("to")),
+)
+_IS_DUE = DriverStatement(lambda _dialect: sa.select(sa.exists().where(*_DUE)))
+_CLAIM = DriverStatement(
+    lambda _dialect: taking(_DUE, deliveries.c.next_attempt_at, {"lease_until": sa.bindparam("until")})
+)
 
 
 def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: datetime, *, commit: bool = False) -> None:
@@ -124,32 +129,47 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
 
     Deliveries that expired while the destination was away are queued again, with a new deadline.
     """
-    destinations = sa.select(deliveries.c.destination).where(deliveries.c.delivery_id.in_(delivery_ids)).distinct()
-    for destination in transaction.execute(destinations).scalars().all():
-        if transaction.execute(sa.select(sa.exists().where(*_expired(destination)))).scalar_one():
-            again = {"state": DeliveryState.QUEUED.value, "next_attempt_at": now, "failing_since": None}
-            transaction.execute(sa.update(deliveries).where(*_expired(destination)).values(again))
-    marked = transaction.execute(
+    _TRY_AGAIN.run(transaction, {"ids": delivery_ids, "now": now})
+    marked = _SENT.all(transaction, {"ids": delivery_ids, "now": now, "ask_at": now if commit else None})
+    _audit(transaction, [row.delivery_id for row in marked], now)
+
+
+_EXPIRED = deliveries.c.state == DeliveryState.FAILED.value, deliveries.c.failing_since.is_not(None)
+_AGAIN = {"state": DeliveryState.QUEUED.value, "next_attempt_at": _NOW}
+
+
+def _try_again(dialect: str) -> sa.Update:
+    """What expired of the destinations of the parameter ``ids``."""
+    one = deliveries.alias()
+    destinations = sa.select(one.c.destination).where(among(dialect, one.c.delivery_id, "ids"))
+    expired = sa.update(deliveries).where(deliveries.c.destination.in_(destinations), *_EXPIRED)
+    return expired.values(**_AGAIN, failing_since=None)
+
+
+def _sent(dialect: str) -> sa.sql.dml.ReturningUpdate[Any]:
+    return (
         sa.update(deliveries)
         .where(
-            deliveries.c.delivery_id.in_(delivery_ids),
+            among(dialect, deliveries.c.delivery_id, "ids"),
             # If two lanes sent the same object because a lease expired, the later one changes nothing.
             deliveries.c.state != DeliveryState.COMMITTED.value,
         )
         .values(
             state=DeliveryState.SENT.value,
             attempts=deliveries.c.attempts + 1,
-            sent_at=now,
+            sent_at=_NOW,
             lease_until=None,
             last_error="",
             failing_since=None,
             transaction_uid=None,
-            commit_at=now if commit else None,
+            commit_at=sa.bindparam("ask_at"),
             commit_attempts=0,
         )
         .returning(deliveries.c.delivery_id)
     )
-    _audit(transaction, marked.scalars().all(), now)
+
+
+_TRY_AGAIN, _SENT = DriverStatement(_try_again), DriverStatement(_sent)
 
 
 def failed(
@@ -179,16 +199,10 @@ def try_expired(transaction: Transaction, destination: str, now: datetime) -> bo
 
     Its deadline stays: if the trial fails, it is FAILED again.
     """
-    again = {"state": DeliveryState.QUEUED.value, "next_attempt_at": now}
-    return bool(take(transaction, _expired(destination), deliveries.c.next_attempt_at, 1, again))
+    return _TRY_ONE.run(transaction, {"to": destination, "now": now, "most": 1}) is not None
 
 
-def _expired(destination: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        deliveries.c.destination == destination,
-        deliveries.c.state == DeliveryState.FAILED.value,
-        deliveries.c.failing_since.is_not(None),
-    )
+_TRY_ONE = DriverStatement(lambda _dialect: taking((_TO, *_EXPIRED), deliveries.c.next_attempt_at, _AGAIN))
 
 
 def _note_failure(
@@ -263,7 +277,7 @@ def results_of_class(
     return [result_of(row) for row in rows]
 
 
-def result_of(row: sa.Row[Any]) -> ResultObject:
+def result_of(row: Any) -> ResultObject:
     """The object of a row of the results."""
     return ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key)
 
@@ -303,34 +317,47 @@ def oldest_undelivered(transaction: Transaction) -> dict[str, datetime]:
 
 def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> list[Delivery]:
     """Deliveries that meet a condition on the tables, in order of their due time."""
-    query = (
+    return [_delivery(row) for row in transaction.execute(_loading(condition))]
+
+
+def _loading(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return (
         sa.select(deliveries, results.c.sop_class_uid, results.c.kind, results.c.object_key, events.c.event_type)
         .select_from(ITEMS)
         .where(condition)
         .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)
     )
-    return [
-        Delivery(
-            delivery_id=DeliveryId(row.delivery_id),
-            destination=row.destination,
-            item=EventNotice(row.event_id, row.event_type) if row.event_id is not None else result_of(row),
-            state=DeliveryState(row.state),
-            attempts=row.attempts,
-            next_attempt_at=row.next_attempt_at,
-            last_error=row.last_error,
-            failing_since=row.failing_since,
-        )
-        for row in transaction.execute(query)
-    ]
+
+
+_LOAD = DriverStatement(lambda dialect: _loading(among(dialect, deliveries.c.delivery_id, "ids")))
+
+
+def _delivery(row: Any) -> Delivery:
+    return Delivery(
+        delivery_id=DeliveryId(row.delivery_id),
+        destination=row.destination,
+        item=EventNotice(row.event_id, row.event_type) if row.event_id is not None else result_of(row),
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        last_error=row.last_error,
+        failing_since=row.failing_since,
+    )
 
 
 def _audit(transaction: Transaction, delivery_ids: Sequence[int], now: datetime) -> None:
     """Record delivered objects in the audit trail."""
+    records.add(transaction, *(_entry(row, now) for row in _DELIVERED.all(transaction, {"ids": delivery_ids})))
+
+
+def _delivered(dialect: str) -> sa.Select[Any]:
     digest = sa.func.coalesce(results.c.digest, events.c.digest).label("digest")
     columns = (deliveries.c.destination, results.c.kind, results.c.sop_instance_uid, results.c.sop_class_uid, digest)
     query = sa.select(*columns, events.c.event_type).select_from(ITEMS)
-    rows = transaction.execute(query.where(deliveries.c.delivery_id.in_(delivery_ids)))
-    records.add(transaction, *(_entry(row, now) for row in rows))
+    return query.where(among(dialect, deliveries.c.delivery_id, "ids"))
+
+
+_DELIVERED = DriverStatement(_delivered)
 
 
 def _entry(row: Any, now: datetime) -> AuditEntry:

@@ -21,7 +21,7 @@ from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Transaction, insert_into, insert_or_ignore, insert_unless_taken
+from miqa_node.store.database import Transaction, insert_of, insert_or_ignore, insert_unless_taken
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
 
@@ -29,6 +29,12 @@ CLOCK_SLACK = timedelta(days=1)
 """How much earlier a verdict may seem to be than its image, if a clock was set back in between."""
 
 _EARLIER = instances.alias()
+_THIS = sa.bindparam("this", type_=instances.c.digest.type)
+_LOAD = DriverStatement(lambda _dialect: sa.select(instances).where(instances.c.digest == _THIS))
+_LOAD_ASSESSMENT = DriverStatement(
+    lambda _dialect: sa.select(assessments.c.document).where(assessments.c.digest == _THIS)
+)
+_LOAD_DISPOSITION = DriverStatement(lambda _dialect: sa.select(dispositions).where(dispositions.c.digest == _THIS))
 
 
 class Novelty(StrEnum):
@@ -105,7 +111,7 @@ def identification(study: StudyRecord) -> dict[str, str]:
 
 def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
     """The instance of a digest; NotFoundError if it does not exist."""
-    row = transaction.execute(sa.select(instances).where(instances.c.digest == digest)).one_or_none()
+    row = _LOAD.run(transaction, {"this": digest})
     if row is None:
         raise NotFoundError(f"No instance has the digest {digest}.")
     return StoredInstance(
@@ -146,10 +152,17 @@ def generations(transaction: Transaction, digests: Collection[str]) -> dict[str,
 
 def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
     """Count an attempt at an assessment; returns the number of attempts including this one."""
-    first = insert_into(transaction, attempts).values(digest=digest, begun=1)
-    again = first.on_conflict_do_update(index_elements=[attempts.c.digest], set_={"begun": attempts.c.begun + 1})
-    attempt_count: int = transaction.execute(again.returning(attempts.c.begun)).scalar_one()
+    attempt_count: int = _BEGIN.run(transaction, {"digest": digest, "begun": 1}).begun
     return attempt_count
+
+
+def _begin(dialect: str) -> sa.sql.dml.ReturningInsert[Any]:
+    again = {"begun": attempts.c.begun + 1}
+    first = insert_of(dialect, attempts).on_conflict_do_update(index_elements=[attempts.c.digest], set_=again)
+    return first.returning(attempts.c.begun)
+
+
+_BEGIN = DriverStatement(_begin)
 
 
 def take_back_attempt(transaction: Transaction, digest: InstanceDigest) -> None:
@@ -158,10 +171,10 @@ def take_back_attempt(transaction: Transaction, digest: InstanceDigest) -> None:
     transaction.execute(sa.update(attempts).where(*condition).values(begun=attempts.c.begun - 1))
 
 
-def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
-    """Store an assessment; the first one of an instance stays."""
+def save_assessment(transaction: Transaction, assessment: Assessment) -> bool:
+    """Store an assessment; False if the instance already has one, which stays."""
     model = assessment.model
-    insert_or_ignore(
+    return insert_or_ignore(
         transaction,
         assessments,
         {
@@ -178,10 +191,8 @@ def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
 
 def load_assessment(transaction: Transaction, digest: InstanceDigest) -> Assessment | None:
     """The assessment of an instance; None if it has not been assessed yet."""
-    document = transaction.execute(
-        sa.select(assessments.c.document).where(assessments.c.digest == digest)
-    ).scalar_one_or_none()
-    return None if document is None else documents.load_assessment(document)
+    row = _LOAD_ASSESSMENT.run(transaction, {"this": digest})
+    return None if row is None else documents.load_assessment(row.document)
 
 
 def save_disposition(
@@ -216,7 +227,7 @@ def save_disposition(
 
 def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Disposition | None:
     """The verdict of an instance; None if it is pending."""
-    row = transaction.execute(sa.select(dispositions).where(dispositions.c.digest == digest)).one_or_none()
+    row = _LOAD_DISPOSITION.run(transaction, {"this": digest})
     if row is None:
         return None
     attention = row.flagged and not Verdict(row.verdict).flagged

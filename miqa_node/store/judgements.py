@@ -54,22 +54,29 @@ def forget_attempts(transaction: Transaction, digest: InstanceDigest) -> None:
     transaction.execute(sa.update(reassessments).where(*waits).values(begun=0))
 
 
-def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
-    """Store an assessment; the first one of its generation stays."""
+def save_assessment(transaction: Transaction, assessment: Assessment) -> bool:
+    """Store an assessment; False if its generation already has one, which stays."""
     if not assessment.generation:
-        instances.save_assessment(transaction, assessment)
-        return
-    transaction.execute(
+        return instances.save_assessment(transaction, assessment)
+    saved = transaction.execute(
         sa.update(reassessments)
         .where(_this(assessment.digest, assessment.generation), reassessments.c.document.is_(None))
         .values(document=documents.dump_assessment(assessment))
     )
+    return bool(saved.rowcount)
 
 
-def unconcluded(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, Assessment | None] | None:
-    """The instance that waits for a verdict, with its assessment if there is one; None if it does not wait."""
+def unconcluded(
+    transaction: Transaction, digest: InstanceDigest, saved: Assessment | None = None
+) -> tuple[StoredInstance, Assessment | None] | None:
+    """The instance that waits for a verdict, with its assessment if there is one; None if it does not wait.
+
+    ``saved`` is an assessment known to be stored, which is not read again if it is the one.
+    """
     instance = instances.load(transaction, digest)
     if instances.load_disposition(transaction, digest) is None:
+        if saved is not None and saved.generation == 0:
+            return instance, saved
         return instance, instances.load_assessment(transaction, digest)
     row = _pending(transaction, digest)
     if row is None:

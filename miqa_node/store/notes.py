@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.note import NoteTitle, RejectionNote
 from miqa_node.store import labels
 from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import acquisitions, dispositions, instances, rejection_notes, results
 
 MAX_AT_ONCE = 1000
@@ -46,22 +48,28 @@ def record(transaction: Transaction, note: RejectionNote, sender: str, now: date
 
 def apply_waiting(transaction: Transaction, now: datetime, sop_instance_uid: str = "") -> int:
     """Apply the notes that waited for images with a verdict now, of one image or of all; returns their number."""
-    query = (
-        sa.select(rejection_notes, instances.c.digest.label("found"))
-        .join(instances, instances.c.sop_instance_uid == rejection_notes.c.sop_instance_uid)
-        .join(dispositions, dispositions.c.digest == instances.c.digest)
-        .where(rejection_notes.c.digest.is_(None), ~instances.c.conflicting)
-        .limit(MAX_AT_ONCE)
-    )
-    if sop_instance_uid:
-        query = query.where(rejection_notes.c.sop_instance_uid == sop_instance_uid)
-    rows = transaction.execute(query).all()
+    uid = sop_instance_uid
+    rows = _WAITING_FOR.all(transaction, {"uid": uid}) if uid else _WAITING.all(transaction, {})
     for row in rows:
         _apply(transaction, row, InstanceDigest(row.found), now)
     return len(rows)
 
 
-def _apply(transaction: Transaction, row: sa.Row[tuple[object, ...]], digest: InstanceDigest, now: datetime) -> None:
+def _waiting(*condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return (
+        sa.select(rejection_notes, instances.c.digest.label("found"))
+        .join(instances, instances.c.sop_instance_uid == rejection_notes.c.sop_instance_uid)
+        .join(dispositions, dispositions.c.digest == instances.c.digest)
+        .where(rejection_notes.c.digest.is_(None), ~instances.c.conflicting, *condition)
+        .limit(MAX_AT_ONCE)
+    )
+
+
+_WAITING = DriverStatement(lambda _dialect: _waiting())
+_WAITING_FOR = DriverStatement(lambda _dialect: _waiting(rejection_notes.c.sop_instance_uid == sa.bindparam("uid")))
+
+
+def _apply(transaction: Transaction, row: Any, digest: InstanceDigest, now: datetime) -> None:
     title = NoteTitle(row.title)
     if title is NoteTitle.QUALITY:
         opinion = ReaderOpinion(

@@ -140,11 +140,9 @@ class Worker:
         self._lease = NameLease(database, name, settings)
         self._stopping = threading.Event()
         self._running: set[str] = set()
-        self._counting = threading.Lock()
-        self._ends_since_full = 0
         self._jobs_per_sender = JOBS_PER_WORKER * settings.worker_processes
         self._alarms = {
-            IMAGE_QUEUE: JobAlarm(),
+            IMAGE_QUEUE: JobAlarm(enough=self._jobs_per_sender // 2),
             REASSESS_QUEUE: JobAlarm(IDLE_LOOK_S),
             RECOVERY_QUEUE: JobAlarm(IDLE_LOOK_S),
             EARLIER_QUEUE: JobAlarm(EARLIER_LOOK_S),
@@ -241,25 +239,7 @@ class Worker:
                         DBOS.run_step({"name": "wait-for-new-images"}, self._wait_for_new_images)
                     stages.run(InstanceDigest(digest))
             finally:
-                self._end(job)
-
-    def _end(self, job: str) -> None:
-        """Let the queue look for the next jobs; if there was room for one all the time, none waits.
-
-        It looks after several ends, because each look costs as much as the jobs that it takes; the others are enough
-        work meanwhile.
-        """
-        is_full = len(self._running) >= self._jobs_per_sender
-        self._running.discard(job)
-        if job.startswith(REASSESS_PREFIX):  # one at a time
-            self._alarms[REASSESS_QUEUE].ring_at_end()
-            return
-        with self._counting:
-            self._ends_since_full += 1 if is_full or self._ends_since_full else 0
-            if self._ends_since_full < self._jobs_per_sender // 2:
-                return
-            self._ends_since_full = 0
-        self._alarms[IMAGE_QUEUE].ring_at_end()
+                self._running.discard(job)
 
     def _wait_for_new_images(self) -> None:
         """Wait until no new image is waiting: images that are judged again come after them."""

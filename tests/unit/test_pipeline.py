@@ -234,6 +234,23 @@ def test_a_step_killed_half_way_makes_the_same_objects_again(
     assert {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")} == made
 
 
+def test_an_assessment_is_read_again_only_by_a_process_that_did_not_make_it(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+    load = instances.load_assessment
+    monkeypatch.setattr(instances, "load_assessment", lambda *given: loads.append(given[1]) or load(*given))
+    first, second = rig.receive(samples / "RG3_UNCR.dcm"), rig.receive(samples / "RG3_UNCR.dcm", {"PatientID": "2"})
+    rig.pipeline.assess(first)
+    rig.pipeline.assess(second)
+    rig.pipeline._saved.pop(second)
+    loads.clear()
+    for digest in (first, second):
+        rig.pipeline.conclude(digest)
+        assert rig.verdict(digest) is Verdict.REVIEW
+    assert loads == [second]
+
+
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
 

@@ -16,7 +16,8 @@ from miqa_node.errors import ConflictError
 from miqa_node.store import announcements, decisions, documents, users
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Transaction, insert_missing, insert_or_ignore
+from miqa_node.store.database import Transaction, insert_of, insert_or_ignore
+from miqa_node.store.prepared import DriverStatement, each
 from miqa_node.store.tables import (
     dispositions,
     instances,
@@ -224,14 +225,14 @@ def reopen(
 
 def note(transaction: Transaction, study_uid: str, action: str, actor: str, comment: str, now: datetime) -> None:
     """Add to the history of an item."""
-    transaction.execute(
-        sa.insert(worklist_events).values(
-            study_instance_uid=study_uid, at=now, action=action, actor=actor, comment=comment
-        )
-    )
+    row = {"study_instance_uid": study_uid, "at": now, "action": action, "actor": actor, "comment": comment}
+    _NOTE.run(transaction, row)
     if actor:
         entry = AuditEntry(AuditEvent.DECIDED, now, actor, study=study_uid, detail={"action": action})
         records.add(transaction, entry)
+
+
+_NOTE = DriverStatement(lambda _dialect: sa.insert(worklist_events))
 
 
 def _move(
@@ -259,15 +260,29 @@ def _move(
 
 def _find_by(transaction: Transaction, study_instance_uid: str) -> None:
     """Index the study by the properties and reasons of its flagged images."""
-    names = ("modality", "body_part", "view", "station")
-    rows = transaction.execute(
-        sa.select(dispositions.c.reasons, *(instances.c[name] for name in names))
-        .join(instances, instances.c.digest == dispositions.c.digest)
-        .where(dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged)
-    )
     labels: set[str] = set()
-    for row in rows:
-        labels |= {f"{name}:{value}" for name, value in zip(names, row[1:], strict=True) if value}
+    for row in _FLAGGED.all(transaction, {"study": study_instance_uid}):
+        labels |= {f"{name}:{value}" for name, value in zip(_FACETS, row[1:], strict=True) if value}
         labels |= {f"reason:{reason.name}" for reason in documents.load_reasons(row.reasons)}
-    rows_of_labels = [{"study_instance_uid": study_instance_uid, "label": label} for label in sorted(labels)]
-    insert_missing(transaction, worklist_facets, rows_of_labels)
+    _INDEX.run(transaction, {"study": study_instance_uid, "labels": sorted(labels)})
+
+
+def _index(dialect: str) -> sa.Insert:
+    facets = worklist_facets.c
+    labels = each(dialect, "labels", facets.label.type).c.value
+    # SQLite would take the conflict clause for a condition of a join if there were no other condition.
+    rows = sa.select(sa.bindparam("study", type_=facets.study_instance_uid.type), labels).where(sa.true())
+    return insert_of(dialect, worklist_facets).from_select(list(facets), rows).on_conflict_do_nothing()
+
+
+_INDEX = DriverStatement(_index)
+
+
+_FACETS = ("modality", "body_part", "view", "station")
+_FLAGGED = DriverStatement(
+    lambda _dialect: (
+        sa.select(dispositions.c.reasons, *(instances.c[name] for name in _FACETS))
+        .join(instances, instances.c.digest == dispositions.c.digest)
+        .where(dispositions.c.study_instance_uid == sa.bindparam("study"), dispositions.c.flagged)
+    )
+)

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.worklist import Resolution
-from miqa_node.store.acquisitions import SAME_EXPOSURE_S
+from miqa_node.store.acquisitions import SAME_EXPOSURE_S, VIEW
 from miqa_node.store.database import Transaction
+from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import acquisitions, decisions, instances, worklist
 from miqa_node.store.worklist.changes import note
 
@@ -23,13 +24,11 @@ def complete_retakes(transaction: Transaction, digest: InstanceDigest, now: date
     A retake is a later exposure of the same view of the same patient, in the same study or another one. An image
     without View Position completes none.
     """
-    of = acquisitions.c
-    new = transaction.execute(sa.select(acquisitions).where(of.digest == digest)).one_or_none()
+    new = _NEW.run(transaction, {"digest": digest})
     if new is None or not new.view:
         return 0
-    same = [of[name] == getattr(new, name) for name in ("patient_key", "modality", "body_part", "view", "laterality")]
-    earlier = sa.select(of.digest).where(*same, of.acquired_at <= new.acquired_at - timedelta(seconds=SAME_EXPOSURE_S))
-    digests = set(transaction.execute(earlier).scalars())
+    last = new.acquired_at - timedelta(seconds=SAME_EXPOSURE_S)
+    digests = {row.digest for row in _EARLIER.all(transaction, {**new._asdict(), "acquired_at": last})}
     if not digests:
         return 0
     query = (
@@ -49,3 +48,16 @@ def complete_retakes(transaction: Transaction, digest: InstanceDigest, now: date
         transaction.execute(sa.update(worklist).where(worklist.c.study_instance_uid == uid).values(retaken_at=now))
         note(transaction, uid, "retake done", "", "", now)
     return len(done)
+
+
+_of = acquisitions.c
+_NEW = DriverStatement(
+    lambda _dialect: sa.select(_of.acquired_at, *(_of[name] for name in VIEW)).where(
+        _of.digest == sa.bindparam("digest")
+    )
+)
+_EARLIER = DriverStatement(
+    lambda _dialect: sa.select(_of.digest).where(
+        *(_of[name] == sa.bindparam(name) for name in VIEW), _of.acquired_at <= sa.bindparam("acquired_at")
+    )
+)

@@ -12,7 +12,7 @@ from miqa_node.domain.audit import AuditEvent, AuditFilter
 from miqa_node.errors import ResourcesError
 from miqa_node.store.audit import records
 from miqa_node.store.database import Database, insert_or_ignore
-from miqa_node.store.prepared import DriverStatement
+from miqa_node.store.prepared import DriverStatement, among
 from miqa_node.store.tables import executors, series
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -28,6 +28,24 @@ def test_values_come_back_as_from_any_other_statement(database: Database) -> Non
         first, second = transaction.execute(sa.select(series).order_by(series.c.series_instance_uid)).all()
     assert first == (*ROW.values(),)
     assert first[1:] == second[1:]
+
+
+def test_rows_come_back_as_from_any_other_statement(database: Database) -> None:
+    query = sa.select(series, sa.literal(3).label("three")).order_by(series.c.series_instance_uid)
+    prepared = DriverStatement(lambda _dialect: query)
+    listed = DriverStatement(
+        lambda dialect: query.where(among(dialect, series.c.series_instance_uid, "uids"), series.c.modality == "CT")
+    )
+    with database.begin() as transaction:
+        assert prepared.run(transaction, {}) is None
+        for uid in ("1", "2", "3"):
+            insert_or_ignore(transaction, series, {**ROW, "series_instance_uid": uid})
+        rows, plain = prepared.all(transaction, {}), transaction.execute(query).all()
+        some = listed.all(transaction, {"uids": ["1", "3", "4"]})
+        assert listed.all(transaction, {"uids": []}) == []
+    assert rows == plain
+    assert [row.series_instance_uid for row in some] == ["1", "3"]
+    assert (some[0].arrived_at, some[0].pending, some[0].three) == (NOW, True, 3)
 
 
 def test_other_columns_are_another_statement(database: Database) -> None:

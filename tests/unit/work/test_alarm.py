@@ -19,6 +19,7 @@ from miqa_node.store import executors
 from miqa_node.store.database import JOBS, Database, announce
 from miqa_node.work import alarm as alarm_module
 from miqa_node.work import queue as queue_module
+from miqa_node.work import rare_polls
 from miqa_node.work.alarm import JobAlarm
 from miqa_node.work.queue import IMAGE_QUEUE, JOBS_PER_WORKER, RECOVERY_QUEUE, DurableQueue, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
@@ -29,8 +30,9 @@ LIMIT_S = 60.0
 
 
 @pytest.mark.slow
-def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
+def test_no_job_waits_for_a_poll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the first one of an idle worker, nor the next ones of a busy one."""
+    monkeypatch.setattr(rare_polls, "QUEUES_S", 0.0)
     database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
     database.migrate()
     migrate_queue(database)
@@ -69,8 +71,9 @@ def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path) -> None:
+def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look costs processor time; meanwhile the other half is work enough."""
+    monkeypatch.setattr(rare_polls, "QUEUES_S", 0.0)
     database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
     database.migrate()
     migrate_queue(database)
@@ -96,7 +99,7 @@ def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path) -> Non
             statement = f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = '{IMAGE_QUEUE}'"
             connection.exec_driver_sql(statement)
         promise(more)
-        time.sleep(4.0)  # polls find no room; their pauses double, and the next one is about two seconds away
+        time.sleep(2 * 0.2)  # polls find no room, and learn that the next one is far away
         for digest in first[: JOBS_PER_WORKER // 2]:
             assert starts.empty()
             ends[digest].set()
@@ -132,34 +135,43 @@ def test_an_alarm_ends_with_what_stops_the_thread() -> None:
     assert alarm.wait(stopping, LIMIT_S)
 
 
-def test_only_the_end_of_a_job_makes_the_following_looks_frequent() -> None:
-    """A promise is seen at once; a job counts as done only shortly after its end."""
-    alarm, stopping, begin = JobAlarm(), threading.Event(), time.monotonic()
-    while time.monotonic() - begin < 0.3:  # the pauses grow
-        alarm.wait(stopping, LIMIT_S)
-    for ring, most_s in ((alarm.ring, LIMIT_S), (alarm.ring_at_end, 0.1)):
-        ring()
-        alarm.wait(stopping, LIMIT_S)
-        assert alarm.pause_s <= most_s
-        assert (alarm.pause_s > 0.1) == (ring == alarm.ring)
+def test_an_alarm_rings_for_room_for_several_or_if_little_is_left_to_do() -> None:
+    alarm, stopping = JobAlarm(enough=4), threading.Event()
+    assert is_prompt(alarm, stopping), "at the start jobs may wait"
+    for jobs, rings in ((7, False), (6, False), (5, False), (4, True), (4, False), (3, True), (2, True), (9, False)):
+        alarm.ring_at_end(jobs)
+        assert is_prompt(alarm, stopping) == rings, jobs
 
 
-def test_a_queue_that_is_usually_empty_is_polled_often_only_while_its_jobs_run() -> None:
-    alarm, stopping = JobAlarm(LIMIT_S), threading.Event()
-    alarm.pause_s = LIMIT_S
-    begin = time.monotonic()
+def is_prompt(alarm: JobAlarm, stopping: threading.Event) -> bool:
+    """Whether the alarm ends a wait before its interval does."""
+    began = time.monotonic()
+    alarm.wait(stopping, 0.2)
+    return time.monotonic() - began < 0.1
+
+
+def test_a_queue_that_is_usually_empty_is_polled_often_only_while_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    alarm, stopping = JobAlarm(0.4), threading.Event()
+    alarm.wait(stopping, LIMIT_S)
+    assert not is_prompt(alarm, stopping)
+    began = time.monotonic()
     alarm.wait(stopping, 0.01, jobs=1)
-    assert time.monotonic() - begin < LIMIT_S / 2.0
-    alarm.pause_s = LIMIT_S
+    alarm.wait(stopping, 0.01)
+    assert time.monotonic() - began < 0.4
+    monkeypatch.setattr(alarm_module, "BUSY_S", 0.0)
     alarm.ring()
     alarm.wait(stopping, 0.01)
-    assert alarm.pause_s == LIMIT_S, "without jobs the pauses are long again"
+    assert not is_prompt(alarm, stopping), "without jobs the pauses are long again"
+
+
+def test_a_library_that_is_built_otherwise_is_polled_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alarm_module, "_forget", None)
+    assert not alarm_module.attach({})
 
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Workers on it pause for an hour before they look at a queue that is usually empty."""
-    monkeypatch.setattr(alarm_module, "FIRST_PAUSE_S", POLL_S)
     for name in ("IDLE_LOOK_S", "EARLIER_LOOK_S", "INTERNAL_LOOK_S"):
         monkeypatch.setattr(queue_module, name, POLL_S)
     with closing(Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")) as database:
@@ -195,7 +207,7 @@ def test_jobs_of_a_dead_process_do_not_wait_for_a_poll(database: Database, tmp_p
     worker = Worker(database, "w1", settings, tmp_path)
     worker.start((("assess", assess),))
     try:
-        wait_until(lambda: worker._alarms[RECOVERY_QUEUE].polls)
+        wait_until(lambda: worker._alarms[RECOVERY_QUEUE].polls > 1)
         assert RollCall(database, "w1", settings).take_over() == len(jobs)
         assert all(done.acquire(timeout=LIMIT_S) for _ in jobs)
     finally:

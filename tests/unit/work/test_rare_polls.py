@@ -29,8 +29,8 @@ def test_an_idle_queue_runs_few_statements(tmp_path: Path, monkeypatch: pytest.M
     worker = Worker(database, "w1", load_settings().work, tmp_path)
     worker.start((("assess", lambda _: None),))
     try:
-        pause_s = worker._alarms[EARLIER_QUEUE]
-        wait_until(lambda: pause_s.pause_s > QUIET_S)
+        wait_until(lambda: worker._alarms[EARLIER_QUEUE].polls > 1)
+        time.sleep(1.0)  # what follows the start
         statements: list[str] = []
         sa.event.listen(database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
         time.sleep(QUIET_S)
@@ -72,3 +72,25 @@ def test_a_lock_of_postgresql_is_not_held_longer_than_the_library_allows(
 def test_a_library_that_is_built_otherwise_keeps_its_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(_scheduler, "_STARTUP_FAST_POLL_DURATION_SEC")
     assert not make_polls_rare(is_sqlite=True)
+
+
+def test_what_hardly_changes_is_not_asked_at_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Queues:
+        there: str | None = None
+
+        def get_queue(self, name: str, *, client_system_database: object = None) -> str | None:
+            asked.append(name if client_system_database is None else "client's")
+            return self.there
+
+    queues, others = Queues(), Queues()
+    monkeypatch.setattr(Queues, "get_queue", rare_polls._remembering(Queues.get_queue))
+    assert [queues.get_queue("a"), queues.get_queue("a")] == [None, None], "a queue may be registered at any time"
+    queues.there = others.there = "settings"
+    assert [queues.get_queue("a") for _ in range(3)] == ["settings"] * 3
+    assert queues.get_queue("a", client_system_database=queues) == others.get_queue("a") == "settings"
+    assert asked == ["a", "a", "a", "client's", "a"]
+    monkeypatch.setattr(rare_polls, "QUEUES_S", 0.0)
+    assert queues.get_queue("b") == queues.get_queue("b") == "settings"
+    assert asked[5:] == ["b", "b"]
