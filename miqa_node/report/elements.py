@@ -104,7 +104,7 @@ def _known(vr: str, value: Any) -> bytes | None:
         return text.encode("ascii") if text.isascii() else None
     if vr in _WHOLE_NUMBERS:
         return struct.pack(f"<{len(values)}{_WHOLE_NUMBERS[vr]}", *values)
-    return None
+    return value if vr in ("OB", "OW") and isinstance(value, bytes) else None
 
 
 def _number_text(value: Any) -> str:

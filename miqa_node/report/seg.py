@@ -85,7 +85,7 @@ def _overlap(planes: Many[SegmentPlane]) -> bool:
     """Whether a pixel of an image belongs to two segments."""
     covered: dict[tuple[str, int], NDArray[np.bool_]] = {}
     for plane in planes:
-        place, mask = (plane.source.sop_instance_uid, plane.frame), plane.values > 0
+        place, mask = (plane.source.sop_instance_uid, plane.frame), plane.values.astype(np.bool_, copy=False)
         if place in covered and bool((covered[place] & mask).any()):
             return True
         covered[place] = covered[place] | mask if place in covered else mask
