@@ -7,7 +7,7 @@ networks need to judge the image.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -88,11 +88,8 @@ def reference_item(
     frames: Sequence[int] | None = None,
 ) -> ContentItem:  # fmt: skip
     """IMAGE or COMPOSITE: an instance, or some of its frames, counted from 1."""
-    parts = element_bytes(0x00081150, "UI", sop_class_uid.encode())
-    parts += element_bytes(0x00081155, "UI", sop_instance_uid.encode())
-    if frames is not None:
-        parts += element_bytes(0x00081160, "IS", "\\".join(map(str, frames)).encode())
-    return ContentItem(value_type, name, relationship, reference=element_bytes(0x00081199, "SQ", item_bytes(parts)))
+    reference = _reference(sop_class_uid, sop_instance_uid, None if frames is None else tuple(frames))
+    return ContentItem(value_type, name, relationship, reference=reference)
 
 
 def region_item(
@@ -104,13 +101,16 @@ def region_item(
     return ContentItem("SCOORD", name, relationship, [image], graphic=graphic)
 
 
-def texts_of(items: Iterable[ContentItem]) -> Iterator[str]:
+def texts_of(items: Iterable[ContentItem]) -> list[str]:
     """All texts that depend on the character set."""
+    texts: list[str] = []
     for item in items:
-        yield item.text
-        for code in _codes(item):
-            yield from (code.value, code.scheme, code.meaning)
-        yield from texts_of(item.children)
+        texts.append(item.text)
+        for code in (item.name, item.code, None if item.number is None else item.number[1]):
+            if code is not None:
+                texts += (code.value, code.scheme, code.meaning)
+        texts += texts_of(item.children)
+    return texts
 
 
 def spell_items(items: Iterable[ContentItem]) -> None:
@@ -153,6 +153,16 @@ def _item(item: ContentItem, sets: CodeSets) -> bytes:
 
 
 @lru_cache(maxsize=64)
+def _reference(sop_class_uid: str, sop_instance_uid: str, frames: tuple[int, ...] | None) -> bytes:
+    """Cached, because most groups of a report refer to the same image."""
+    parts = element_bytes(0x00081150, "UI", sop_class_uid.encode())
+    parts += element_bytes(0x00081155, "UI", sop_instance_uid.encode())
+    if frames is not None:
+        parts += element_bytes(0x00081160, "IS", "\\".join(map(str, frames)).encode())
+    return element_bytes(0x00081199, "SQ", item_bytes(parts))
+
+
+@lru_cache(maxsize=64)
 def _head(relationship: str, value_type: str) -> bytes:
     return element_bytes(0x0040A010, "CS", relationship.encode()) + element_bytes(0x0040A040, "CS", value_type.encode())
 
@@ -185,11 +195,6 @@ def _code_sequence(tag: int, code: Code, sets: CodeSets) -> bytes:
         is_urn = code.value.startswith("urn") or "://" in code.value
         parts.append(text_bytes(0x00080120 if is_urn else 0x00080119, "UR" if is_urn else "UC", code.value, sets))
     return element_bytes(tag, "SQ", item_bytes(b"".join(parts)))
-
-
-def _codes(item: ContentItem) -> Iterator[Code]:
-    unit = None if item.number is None else item.number[1]
-    yield from (code for code in (item.name, item.code, unit) if code is not None)
 
 
 def _spelled(code: Code | None) -> Code | None:

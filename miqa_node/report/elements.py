@@ -31,7 +31,14 @@ _LONG_VRS = frozenset(map(str, EXPLICIT_VR_LENGTH_32))
 
 def encode_elements(elements: Mapping[BaseTag, Element], character_sets: Sequence[str] = ("ascii",)) -> bytes:
     """The elements in tag order; decoded text is encoded in these character sets, which must support it."""
-    return b"".join(_encoded(elements[tag], character_sets) for tag in sorted(elements))
+    # Tags are compared as plain numbers, because pydicom's have comparisons of their own.
+    ordered = sorted(elements.values(), key=lambda element: int(element.tag))
+    return b"".join([_encoded(element, character_sets) for element in ordered])
+
+
+def elements_of(item: Dataset) -> dict[BaseTag, DataElement]:
+    """The elements of a data set by tag; those of another object are decoded, because their encoding may differ."""
+    return {one.tag: item[one.tag] if isinstance(one, RawDataElement) else one for one in item.elements()}
 
 
 def element_bytes(tag: int, vr: str, value: bytes) -> bytes:
@@ -89,20 +96,18 @@ def _item(item: Dataset, character_sets: Sequence[str]) -> bytes:
         out = _output()
         write_dataset(out, item)
         return item_bytes(out.getvalue())
-    # Raw elements of another object are decoded, because they may be encoded in another way.
-    elements = {one.tag: item[one.tag] if isinstance(one, RawDataElement) else one for one in item.elements()}
-    return item_bytes(encode_elements(elements, character_sets))
+    return item_bytes(encode_elements(elements_of(item), character_sets))
 
 
 def _known(vr: str, value: Any) -> bytes | None:
     """The encoded value; None if only pydicom can encode it."""
     if value is None or (isinstance(value, str) and not value):
         return b""
-    values = value if isinstance(value, MultiValue) else [value]
+    values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
     if vr in _TEXTS:
         text = "\\".join([one if type(one) is str else _number_text(one) for one in values])
         return text.encode("ascii") if text.isascii() else None
-    if vr in _WHOLE_NUMBERS:
+    if vr in _WHOLE_NUMBERS and all(isinstance(one, int) for one in values):
         return struct.pack(f"<{len(values)}{_WHOLE_NUMBERS[vr]}", *values)
     return value if vr in ("OB", "OW") and isinstance(value, bytes) else None
 
