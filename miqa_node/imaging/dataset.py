@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
@@ -32,7 +31,7 @@ from miqa_node.imaging.elements import (
     inflate_value,
     read_elements,
 )
-from miqa_node.imaging.head import read_head
+from miqa_node.imaging.head import raw_elements, read_head
 from miqa_node.imaging.headers import read_spacing_mm
 from miqa_node.imaging.pixel_data import (
     ITEM,
@@ -226,14 +225,9 @@ def _read_only_what_is_needed(path: Path, size: int) -> tuple[FileDataset, Pixel
         raise DecodeError(f"The data set cannot be parsed to its end ({_brief(broken)}). Send it again.") from broken
     if elements.pixel_tag != _PIXEL_DATA or elements.transfer_syntax_uid == DEFLATED_LE:
         raise DecodeError("The data set is broken before its pixel data. Send it again.")
-    raw: dict[BaseTag, DataElement | RawDataElement] = {
-        BaseTag(tag): RawDataElement(
-            BaseTag(tag), element.vr or None, len(element.value), element.value, 0, elements.implicit,
-            not elements.big_endian,
-        )
-        for tag, element in elements.by_tag.items()
-    }  # fmt: skip
-    ds = FileDataset(path, raw, is_implicit_VR=elements.implicit, is_little_endian=not elements.big_endian)
+    ds = FileDataset(
+        path, raw_elements(elements), is_implicit_VR=elements.implicit, is_little_endian=not elements.big_endian
+    )
     ds.set_original_encoding(elements.implicit, not elements.big_endian)
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = UID(elements.transfer_syntax_uid)

@@ -6,13 +6,16 @@ pydicom inflates a whole deflated data set to read any of it; a few hundred kilo
 from __future__ import annotations
 
 import io
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.dataset import FileDataset
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_dataset, read_file_meta_info
+from pydicom.tag import BaseTag
 
-from miqa_node.imaging.elements import inflate_head
+from miqa_node.imaging.elements import Elements, inflate_head, read_elements
 
 
 def read_head(path: Path, *, force: bool = False, tags: list[str] | None = None) -> FileDataset:
@@ -34,3 +37,30 @@ def read_head(path: Path, *, force: bool = False, tags: list[str] | None = None)
     read = FileDataset(str(path), ds, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
     read.set_original_encoding(False, True, ds.original_character_set)
     return read
+
+
+def read_some(path: Path, tags: AbstractSet[int]) -> Dataset:
+    """The elements of these tags (0xGGGGEEEE), in a quarter of the time of the whole header.
+
+    Without Specific Character Set (0008,0005) among them, text beyond ASCII is not decoded as it was meant.
+
+    Raises
+    ------
+    DataSetError
+        The file is not DICOM.
+    """
+    elements = read_elements(path, tags)
+    ds = Dataset(raw_elements(elements))
+    ds.set_original_encoding(elements.implicit, not elements.big_endian)
+    return ds
+
+
+def raw_elements(elements: Elements) -> dict[BaseTag, DataElement | RawDataElement]:
+    """The elements in pydicom's form."""
+    return {
+        BaseTag(tag): RawDataElement(
+            BaseTag(tag), element.vr or None, len(element.value), element.value, 0, elements.implicit,
+            not elements.big_endian,
+        )
+        for tag, element in elements.by_tag.items()
+    }  # fmt: skip

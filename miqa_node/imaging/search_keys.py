@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.tag import Tag
 from pydicom.valuerep import PersonName
 
 SEPARATOR = "\\"
@@ -39,12 +41,17 @@ class SearchKey:
     @property
     def vr(self) -> str:
         """Value representation, which says how values are matched."""
-        return "CS" if self.keyword == "ModalitiesInStudy" else dictionary_VR(self.keyword.rpartition(".")[2])
+        return "CS" if self.keyword == "ModalitiesInStudy" else _vr_of(self.keyword.rpartition(".")[2])
 
     @property
     def sequence(self) -> str:
         """Keyword of the sequence that the attribute is in; empty for one at the top level."""
         return self.keyword.rpartition(".")[0]
+
+
+@lru_cache(maxsize=128)
+def _vr_of(keyword: str) -> str:
+    return dictionary_VR(keyword)
 
 
 def _snake(keyword: str) -> str:
@@ -77,6 +84,11 @@ HEADER_KEYS = (
     *_keys(SearchLevel.INSTANCE, "InstanceNumber"),
 )
 """Keys whose values come from the header."""
+
+HEADER_TAGS = frozenset(
+    int(Tag(keyword)) for keyword in ("SpecificCharacterSet", *(key.sequence or key.keyword for key in HEADER_KEYS))
+)
+"""The elements with these values, and what is needed to decode them."""
 
 COLUMNS = tuple(column for key in HEADER_KEYS for column in key.columns)
 

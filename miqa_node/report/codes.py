@@ -15,6 +15,7 @@ from pydicom.sequence import Sequence
 from miqa_node.domain.codes import Code
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
+from miqa_node.report.dataset import data_set
 from miqa_node.taxonomy.base import SCHEME
 
 IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
@@ -293,9 +294,7 @@ def procedure_code(modality: str) -> Code:
 
 def code_item(code: Code) -> Dataset:
     """One item of a code sequence (PS3.3 8.8)."""
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
-    return item
+    return data_set(CodeValue=code.value, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning)
 
 
 def code_sequence(*values: Code) -> Sequence:

@@ -8,6 +8,7 @@ from pydicom.sequence import Sequence
 from miqa_node.domain.codes import Code
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.report.content_items import ContentItem, Relationship, code_item, text_item, uid_item
+from miqa_node.report.dataset import data_set
 from miqa_node.report.instance import reference
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source
@@ -45,9 +46,7 @@ def person_observer(actor: str) -> list[ContentItem]:
 
 def content_template(identifier: str) -> Sequence:
     """The template that a document follows (PS3.3 C.18.8)."""
-    item = Dataset()
-    item.MappingResource, item.TemplateIdentifier = "DCMR", identifier
-    return Sequence([item])
+    return Sequence([data_set(MappingResource="DCMR", TemplateIdentifier=identifier)])
 
 
 def person_name(actor: str) -> str:
@@ -64,12 +63,8 @@ def evidence(source: Source, *others: tuple[str, str, str]) -> Sequence:
         *others,
     ):
         series.setdefault(series_uid, []).append(reference(class_uid, instance_uid))
-    study = Dataset()
-    study.StudyInstanceUID = source.study_instance_uid
-    study.ReferencedSeriesSequence = Sequence()
-    for series_uid, references in series.items():
-        item = Dataset()
-        item.SeriesInstanceUID = series_uid
-        item.ReferencedSOPSequence = Sequence(references)
-        study.ReferencedSeriesSequence.append(item)
-    return Sequence([study])
+    items = [
+        data_set(SeriesInstanceUID=series_uid, ReferencedSOPSequence=Sequence(references))
+        for series_uid, references in series.items()
+    ]
+    return Sequence([data_set(StudyInstanceUID=source.study_instance_uid, ReferencedSeriesSequence=Sequence(items))])

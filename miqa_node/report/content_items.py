@@ -7,28 +7,21 @@ networks need to judge the image.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
-from pydicom.dataelem import DataElement
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element
-from pydicom.tag import Tag
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, MAX_VALUE_LEN, VR, format_number_as_ds
+from pydicom.valuerep import MAX_VALUE_LEN, VR, format_number_as_ds
 
 from miqa_node.domain.codes import Code
 from miqa_node.imaging.spelling import spelled
-from miqa_node.report.elements import item_bytes
+from miqa_node.report.elements import element_bytes, item_bytes, text_bytes
 
 CodeSets = tuple[str, ...]
 """Character sets from :func:`miqa_node.report.text.fitting_sets`."""
 
-_SHORT = struct.Struct("<HH2sH")
-_LONG = struct.Struct("<HH2sHL")
 _SHORT_CODE = 16
-_MAX_SHORT_BYTES = 0xFFFF
 
 
 class Relationship(StrEnum):
@@ -95,12 +88,8 @@ def reference_item(
     frames: Sequence[int] | None = None,
 ) -> ContentItem:  # fmt: skip
     """IMAGE or COMPOSITE: an instance, or some of its frames, counted from 1."""
-    parts = _bytes(0x0008, 0x1150, "UI", sop_class_uid.encode()) + _bytes(
-        0x0008, 0x1155, "UI", sop_instance_uid.encode()
-    )
-    if frames is not None:
-        parts += _bytes(0x0008, 0x1160, "IS", "\\".join(map(str, frames)).encode())
-    return ContentItem(value_type, name, relationship, reference=_bytes(0x0008, 0x1199, "SQ", item_bytes(parts)))
+    reference = _reference(sop_class_uid, sop_instance_uid, None if frames is None else tuple(frames))
+    return ContentItem(value_type, name, relationship, reference=reference)
 
 
 def region_item(
@@ -108,17 +97,20 @@ def region_item(
 ) -> ContentItem:
     """SCOORD: ``points`` are column, row, column, row … in the frame of the image from which it was selected."""
     data = struct.pack(f"<{len(points)}f", *points)
-    graphic = _bytes(0x0070, 0x0022, "FL", data) + _bytes(0x0070, 0x0023, "CS", graphic_type.encode())
+    graphic = element_bytes(0x00700022, "FL", data) + element_bytes(0x00700023, "CS", graphic_type.encode())
     return ContentItem("SCOORD", name, relationship, [image], graphic=graphic)
 
 
-def texts_of(items: Iterable[ContentItem]) -> Iterator[str]:
+def texts_of(items: Iterable[ContentItem]) -> list[str]:
     """All texts that depend on the character set."""
+    texts: list[str] = []
     for item in items:
-        yield item.text
-        for code in _codes(item):
-            yield from (code.value, code.scheme, code.meaning)
-        yield from texts_of(item.children)
+        texts.append(item.text)
+        for code in (item.name, item.code, None if item.number is None else item.number[1]):
+            if code is not None:
+                texts += (code.value, code.scheme, code.meaning)
+        texts += texts_of(item.children)
+    return texts
 
 
 def spell_items(items: Iterable[ContentItem]) -> None:
@@ -139,84 +131,70 @@ def encode_items(items: Iterable[ContentItem], sets: CodeSets) -> bytes:
 def _item(item: ContentItem, sets: CodeSets) -> bytes:
     parts = [item.reference, _head(item.relationship, item.value_type)]
     if item.name is not None:
-        parts.append(_code_sequence(0x0040, 0xA043, item.name, sets))
+        parts.append(_code_sequence(0x0040A043, item.name, sets))
     if item.value_type == "CONTAINER":
-        parts.append(_bytes(0x0040, 0xA050, "CS", b"CONTINUOUS"))
+        parts.append(element_bytes(0x0040A050, "CS", b"CONTINUOUS"))
     elif item.value_type == "PNAME":
-        parts.append(_text(0x0040, 0xA123, "PN", item.text, sets))
+        parts.append(text_bytes(0x0040A123, "PN", item.text, sets))
     elif item.value_type == "UIDREF":
-        parts.append(_bytes(0x0040, 0xA124, "UI", item.text.encode("ascii")))
+        parts.append(element_bytes(0x0040A124, "UI", item.text.encode("ascii")))
     elif item.value_type == "TEXT":
-        parts.append(_text(0x0040, 0xA160, "UT", item.text, sets))
+        parts.append(text_bytes(0x0040A160, "UT", item.text, sets))
     if item.code is not None:
-        parts.append(_code_sequence(0x0040, 0xA168, item.code, sets))
+        parts.append(_code_sequence(0x0040A168, item.code, sets))
     if item.number is not None:
         parts.append(_number(*item.number, sets))
     if item.template:
         parts.append(_template(item.template))
     if item.children:
-        parts.append(_bytes(0x0040, 0xA730, "SQ", encode_items(item.children, sets)))
+        parts.append(element_bytes(0x0040A730, "SQ", encode_items(item.children, sets)))
     parts.append(item.graphic)
     return b"".join(parts)
 
 
 @lru_cache(maxsize=64)
+def _reference(sop_class_uid: str, sop_instance_uid: str, frames: tuple[int, ...] | None) -> bytes:
+    """Cached, because most groups of a report refer to the same image."""
+    parts = element_bytes(0x00081150, "UI", sop_class_uid.encode())
+    parts += element_bytes(0x00081155, "UI", sop_instance_uid.encode())
+    if frames is not None:
+        parts += element_bytes(0x00081160, "IS", "\\".join(map(str, frames)).encode())
+    return element_bytes(0x00081199, "SQ", item_bytes(parts))
+
+
+@lru_cache(maxsize=64)
 def _head(relationship: str, value_type: str) -> bytes:
-    return _bytes(0x0040, 0xA010, "CS", relationship.encode()) + _bytes(0x0040, 0xA040, "CS", value_type.encode())
+    return element_bytes(0x0040A010, "CS", relationship.encode()) + element_bytes(0x0040A040, "CS", value_type.encode())
 
 
 @lru_cache(maxsize=16)
 def _template(identifier: str) -> bytes:
-    item = _bytes(0x0008, 0x0105, "CS", b"DCMR") + _bytes(0x0040, 0xDB00, "CS", identifier.encode())
-    return _bytes(0x0040, 0xA504, "SQ", item_bytes(item))
+    item = element_bytes(0x00080105, "CS", b"DCMR") + element_bytes(0x0040DB00, "CS", identifier.encode())
+    return element_bytes(0x0040A504, "SQ", item_bytes(item))
 
 
 def _number(value: float, unit: Code, sets: CodeSets) -> bytes:
-    floating = _bytes(0x0040, 0xA161, "FD", struct.pack("<d", value)) if isinstance(value, float) else b""
+    floating = element_bytes(0x0040A161, "FD", struct.pack("<d", value)) if isinstance(value, float) else b""
     plain = str(float(value))
     if len(plain) > MAX_VALUE_LEN[VR.DS]:
         plain = format_number_as_ds(float(value))
-    item = _code_sequence(0x0040, 0x08EA, unit, sets) + floating + _bytes(0x0040, 0xA30A, "DS", plain.encode())
-    return _bytes(0x0040, 0xA300, "SQ", item_bytes(item))
+    item = _code_sequence(0x004008EA, unit, sets) + floating + element_bytes(0x0040A30A, "DS", plain.encode())
+    return element_bytes(0x0040A300, "SQ", item_bytes(item))
 
 
 @lru_cache(maxsize=4096)
-def _code_sequence(group: int, element: int, code: Code, sets: CodeSets) -> bytes:
+def _code_sequence(tag: int, code: Code, sets: CodeSets) -> bytes:
     """One item (PS3.3 8.8); a long value has a separate element, after the others."""
     long = len(code.value) > _SHORT_CODE
     parts = [
-        b"" if long else _text(0x0008, 0x0100, "SH", code.value, sets),
-        _text(0x0008, 0x0102, "SH", code.scheme, sets),
-        _text(0x0008, 0x0104, "LO", code.meaning, sets),
+        b"" if long else text_bytes(0x00080100, "SH", code.value, sets),
+        text_bytes(0x00080102, "SH", code.scheme, sets),
+        text_bytes(0x00080104, "LO", code.meaning, sets),
     ]
     if long:
         is_urn = code.value.startswith("urn") or "://" in code.value
-        parts.append(_text(0x0008, 0x0120 if is_urn else 0x0119, "UR" if is_urn else "UC", code.value, sets))
-    return _bytes(group, element, "SQ", item_bytes(b"".join(parts)))
-
-
-def _text(group: int, element: int, vr: str, text: str, sets: CodeSets) -> bytes:
-    if text.isascii():
-        return _bytes(group, element, vr, text.encode("ascii"))
-    out = DicomBytesIO()
-    out.is_little_endian, out.is_implicit_VR = True, False
-    write_data_element(out, DataElement(Tag(group, element), vr, text), list(sets))
-    return out.getvalue()
-
-
-def _bytes(group: int, element: int, vr: str, value: bytes) -> bytes:
-    if len(value) % 2:
-        value += b"\0" if vr == "UI" else b" "
-    if vr not in EXPLICIT_VR_LENGTH_32 and len(value) > _MAX_SHORT_BYTES:
-        vr = "UN"  # PS3.5 6.2.2: its length has four bytes
-    if vr in EXPLICIT_VR_LENGTH_32:
-        return _LONG.pack(group, element, vr.encode(), 0, len(value)) + value
-    return _SHORT.pack(group, element, vr.encode(), len(value)) + value
-
-
-def _codes(item: ContentItem) -> Iterator[Code]:
-    unit = None if item.number is None else item.number[1]
-    yield from (code for code in (item.name, item.code, unit) if code is not None)
+        parts.append(text_bytes(0x00080120 if is_urn else 0x00080119, "UR" if is_urn else "UC", code.value, sets))
+    return element_bytes(tag, "SQ", item_bytes(b"".join(parts)))
 
 
 def _spelled(code: Code | None) -> Code | None:

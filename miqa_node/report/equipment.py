@@ -13,6 +13,7 @@ from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.report import codes
 from miqa_node.report.codes import code_sequence
+from miqa_node.report.dataset import data_set
 from miqa_node.report.text import phrase
 from miqa_node.report.uids import derive_uid
 
@@ -68,10 +69,10 @@ def contributing_equipment(*algorithms: Algorithm) -> Sequence:
 
 
 def _item(algorithm: Algorithm) -> Dataset:
-    item = Dataset()
-    item.Manufacturer = MANUFACTURER
-    item.ManufacturerModelName = phrase(algorithm.name, 64)
-    item.SoftwareVersions = phrase(algorithm.version, 64)
-    item.DeviceUID = derive_uid("algorithm", *algorithm)
-    item.PurposeOfReferenceCodeSequence = code_sequence(codes.PROCESSING_ALGORITHM)
-    return item
+    return data_set(
+        Manufacturer=MANUFACTURER,
+        ManufacturerModelName=phrase(algorithm.name, 64),
+        SoftwareVersions=phrase(algorithm.version, 64),
+        DeviceUID=derive_uid("algorithm", *algorithm),
+        PurposeOfReferenceCodeSequence=code_sequence(codes.PROCESSING_ALGORITHM),
+    )

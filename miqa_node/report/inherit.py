@@ -84,8 +84,16 @@ TYPE_2 = keywords(
 )
 """Required, and allowed to be empty, in every result (PS3.3 C.7.1.1, C.7.2.1)."""
 
+_INHERITED = tuple(
+    Tag(tag)
+    for tag in map(
+        tag_for_keyword,
+        (*CONTEXT, *PATIENT, *CLINICAL_TRIAL_SUBJECT, *GENERAL_STUDY, *PATIENT_STUDY, *CLINICAL_TRIAL_STUDY),
+    )
+    if tag is not None
+)
+_TYPE_2_VRS = {Tag(keyword): dictionary_VR(keyword) for keyword in TYPE_2}
 _CHARACTER_SET = Tag("SpecificCharacterSet")
-"""Word size in bytes of VRs whose values pydicom leaves in the file's byte order."""
 _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
 
 
@@ -119,14 +127,11 @@ def inherit(
 
 def inherited_elements(source: Source, recode: Recode | None = None) -> dict[BaseTag, Element]:
     """All inherited elements, ready for Explicit VR Little Endian."""
-    inherited = [*CONTEXT, *PATIENT, *CLINICAL_TRIAL_SUBJECT, *GENERAL_STUDY, *PATIENT_STUDY, *CLINICAL_TRIAL_STUDY]
-    tags = (Tag(tag) for tag in map(tag_for_keyword, inherited) if tag is not None)
-    elements = copy_elements(source.header, (tag for tag in tags if tag in source.header), recode)
+    elements = copy_elements(source.header, (tag for tag in _INHERITED if tag in source.header), recode)
     if (declared := elements.get(_CHARACTER_SET)) is not None and not declared.value:
         del elements[_CHARACTER_SET]  # type 1C (PS3.3 C.12.1.1.2): absent or with a value
-    for keyword in TYPE_2:
-        tag = Tag(keyword)
-        elements.setdefault(tag, DataElement(tag, dictionary_VR(tag), None))
+    for tag, vr in _TYPE_2_VRS.items():
+        elements.setdefault(tag, DataElement(tag, vr, None))
     return elements
 
 

@@ -12,6 +12,7 @@ from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.output import OutputKind
+from miqa_node.report.dataset import data_set
 from miqa_node.report.equipment import algorithms_of, contributing_equipment
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, text
@@ -37,24 +38,26 @@ def begin_instance(
     """
     made_at = local_time(assessment.assessed_at, source)
     date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
-    instance = Dataset()
-    instance.SOPClassUID = output.sop_class_uid
-    instance.SOPInstanceUID = lineage.uid(output.kind, "instance")
-    instance.SeriesInstanceUID = lineage.uid(output.kind, "series")
-    instance.StudyInstanceUID = source.study_instance_uid
-    instance.Modality = output.modality
-    instance.SeriesNumber = output.series_number
-    instance.SeriesDescription = output.description
-    instance.InstanceNumber = 1
-    instance.InstanceCreationDate, instance.InstanceCreationTime = date, time
-    instance.ContentDate, instance.ContentTime = date, time
-    instance.Manufacturer = MANUFACTURER
-    instance.ManufacturerModelName = MANUFACTURER
-    instance.DeviceSerialNumber = typed_text(settings.node_name, 64) or MANUFACTURER
-    instance.SoftwareVersions = _software_versions(assessment)
-    instance.ContributingEquipmentSequence = contributing_equipment(*algorithms_of(assessment))
-    instance.CodingSchemeIdentificationSequence = Sequence([private_scheme()])
-    return instance
+    return data_set(
+        SOPClassUID=output.sop_class_uid,
+        SOPInstanceUID=lineage.uid(output.kind, "instance"),
+        SeriesInstanceUID=lineage.uid(output.kind, "series"),
+        StudyInstanceUID=source.study_instance_uid,
+        Modality=output.modality,
+        SeriesNumber=output.series_number,
+        SeriesDescription=output.description,
+        InstanceNumber=1,
+        InstanceCreationDate=date,
+        InstanceCreationTime=time,
+        ContentDate=date,
+        ContentTime=time,
+        Manufacturer=MANUFACTURER,
+        ManufacturerModelName=MANUFACTURER,
+        DeviceSerialNumber=typed_text(settings.node_name, 64) or MANUFACTURER,
+        SoftwareVersions=_software_versions(assessment),
+        ContributingEquipmentSequence=contributing_equipment(*algorithms_of(assessment)),
+        CodingSchemeIdentificationSequence=Sequence([private_scheme()]),
+    )
 
 
 def local_time(moment: datetime, source: Source) -> datetime:
@@ -78,8 +81,7 @@ def laterality(source: Source) -> str | None:
 
 def reference(sop_class_uid: str, sop_instance_uid: str, frames: list[int] | None = None) -> Dataset:
     """One item of a referenced SOP sequence (PS3.3 10.8, and 10.3 for frames)."""
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
+    item = data_set(ReferencedSOPClassUID=sop_class_uid, ReferencedSOPInstanceUID=sop_instance_uid)
     if frames:
         item.ReferencedFrameNumber = frames
     return item
@@ -94,9 +96,9 @@ def _software_versions(assessment: Assessment) -> list[str]:
 
 def private_scheme() -> Dataset:
     """The identification of the coding scheme 99MIQA (PS3.3 C.12.1), for objects that use its codes."""
-    item = Dataset()
-    item.CodingSchemeDesignator = SCHEME
-    item.CodingSchemeUID = derive_uid("miqa-node", "coding scheme", SCHEME)
-    item.CodingSchemeName = "miqa-node image quality concepts"
-    item.CodingSchemeResponsibleOrganization = "miqa-node"
-    return item
+    return data_set(
+        CodingSchemeDesignator=SCHEME,
+        CodingSchemeUID=derive_uid("miqa-node", "coding scheme", SCHEME),
+        CodingSchemeName="miqa-node image quality concepts",
+        CodingSchemeResponsibleOrganization="miqa-node",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,9 +18,6 @@ MAX_OUTLINE_POINTS = 400
 """Maximum number of points of an outline; it is simplified for drawing, not for measuring."""
 MAX_OUTLINES = 20
 """Maximum number of outlined parts of a mask, the largest first."""
-
-
-ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,25 @@ def threshold_map(values: NDArray[np.float32], shape: tuple[int, int], threshold
     A map without a positive finite peak gives an empty mask.
     """
     fine, peak = _enlarged(values, shape)
-    mask = np.zeros(shape, np.bool_)
-    if peak > 0.0:
-        least = max(np.float32(threshold), np.nextafter(np.float32(0.0), np.float32(1.0)))
-        for row in range(0, shape[0], ROWS_AT_ONCE):  # stripes fit in the processor's cache
-            stripe = slice(row, row + ROWS_AT_ONCE)
-            np.greater_equal(fine[stripe] / np.float32(peak), least, out=mask[stripe])
+    if peak <= 0.0:
+        return np.zeros(shape, np.bool_)
+    mask: NDArray[np.bool_] = fine >= _least_value(threshold, np.float32(peak))
     return mask
+
+
+def _least_value(share: float, peak: np.float32) -> np.float32:
+    """The least positive value of which the quotient by the peak is not below ``share``.
+
+    With it, pixels need a comparison each and no division.
+    """
+    least = max(np.float32(share), np.nextafter(np.float32(0.0), np.float32(1.0)))
+    bits = range(1, int(peak.view(np.uint32)) + 1)  # positive floats have the order of their bits
+    found = bisect_left(bits, True, key=lambda one: bool(_float_of(one) / peak >= least))
+    return _float_of(bits[found])
+
+
+def _float_of(bits: int) -> np.float32:
+    return np.uint32(bits).view(np.float32)
 
 
 def spread_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -96,7 +106,7 @@ def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def outlines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """The closed polygons around the connected parts of a mask, in the form of :class:`MarkedRegion`, largest first."""
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = sorted(contours, key=lambda c: (cv2.contourArea(c), len(c)), reverse=True)[:MAX_OUTLINES]
     return [_polygon(contour) for contour in largest]
 

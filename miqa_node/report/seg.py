@@ -15,7 +15,8 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import SR
 from miqa_node.report import codes
-from miqa_node.report.codes import code_sequence
+from miqa_node.report.codes import code_item, code_sequence
+from miqa_node.report.dataset import data_set
 from miqa_node.report.instance import reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import ReportSettings
@@ -85,7 +86,7 @@ def _overlap(planes: Many[SegmentPlane]) -> bool:
     """Whether a pixel of an image belongs to two segments."""
     covered: dict[tuple[str, int], NDArray[np.bool_]] = {}
     for plane in planes:
-        place, mask = (plane.source.sop_instance_uid, plane.frame), plane.values > 0
+        place, mask = (plane.source.sop_instance_uid, plane.frame), plane.values.astype(np.bool_, copy=False)
         if place in covered and bool((covered[place] & mask).any()):
             return True
         covered[place] = covered[place] | mask if place in covered else mask
@@ -96,34 +97,34 @@ def describe_segment(
     number: int, subject: SegmentSubject, origin: str, assessment: Assessment, lineage: Lineage
 ) -> Dataset:
     """One item of the Segment Sequence (PS3.3 C.8.20.4); ``origin`` describes how the mask was made."""
-    segment = Dataset()
-    segment.SegmentNumber = number
-    segment.SegmentLabel = subject.kind.meaning
-    segment.SegmentDescription = phrase(f"{subject.description}; {origin}", 1024)
-    segment.SegmentAlgorithmType = "AUTOMATIC"
     name, version = subject.algorithm or _algorithm(assessment)
-    segment.SegmentAlgorithmName = phrase(name, 64)
     learnt = assessment.model is not None or subject.algorithm is not None
     family = codes.ARTIFICIAL_INTELLIGENCE if learnt else codes.HISTOGRAM_ANALYSIS
-    segment.SegmentationAlgorithmIdentificationSequence = Sequence([_identification(name, version, family)])
-    segment.SegmentedPropertyCategoryCodeSequence = code_sequence(subject.category)
-    segment.SegmentedPropertyTypeCodeSequence = code_sequence(subject.kind)
+    kind = code_item(subject.kind)
     if subject.side is not None:
-        kind = segment.SegmentedPropertyTypeCodeSequence[0]
         kind.SegmentedPropertyTypeModifierCodeSequence = code_sequence(subject.side)
-    segment.RecommendedDisplayCIELabValue = cielab(subject.colour)
-    segment.TrackingID = subject.name
-    segment.TrackingUID = lineage.uid(SR, "tracking", subject.name)
-    return segment
+    return data_set(
+        SegmentNumber=number,
+        SegmentLabel=subject.kind.meaning,
+        SegmentDescription=phrase(f"{subject.description}; {origin}", 1024),
+        SegmentAlgorithmType="AUTOMATIC",
+        SegmentAlgorithmName=phrase(name, 64),
+        SegmentationAlgorithmIdentificationSequence=Sequence([_identification(name, version, family)]),
+        SegmentedPropertyCategoryCodeSequence=code_sequence(subject.category),
+        SegmentedPropertyTypeCodeSequence=Sequence([kind]),
+        RecommendedDisplayCIELabValue=cielab(subject.colour),
+        TrackingID=subject.name,
+        TrackingUID=lineage.uid(SR, "tracking", subject.name),
+    )
 
 
 def _identification(name: str, version: str, family: Code) -> Dataset:
     """Algorithm Identification (PS3.3 10.16)."""
-    item = Dataset()
-    item.AlgorithmFamilyCodeSequence = code_sequence(family)
-    item.AlgorithmName = phrase(name, 64)
-    item.AlgorithmVersion = phrase(version, 64)
-    return item
+    return data_set(
+        AlgorithmFamilyCodeSequence=code_sequence(family),
+        AlgorithmName=phrase(name, 64),
+        AlgorithmVersion=phrase(version, 64),
+    )
 
 
 def _algorithm(assessment: Assessment) -> tuple[str, str]:
@@ -139,11 +140,8 @@ def cielab(colour: tuple[float, float, float]) -> list[int]:
 
 def _add_references(seg: Dataset, sources: Many[Source]) -> None:
     """Common Instance Reference (PS3.3 C.12.2)."""
-    series = Dataset()
-    series.SeriesInstanceUID = sources[0].series_instance_uid
-    series.ReferencedInstanceSequence = Sequence(
-        [reference(source.sop_class_uid, source.sop_instance_uid) for source in sources]
-    )
+    images = Sequence([reference(source.sop_class_uid, source.sop_instance_uid) for source in sources])
+    series = data_set(SeriesInstanceUID=sources[0].series_instance_uid, ReferencedInstanceSequence=images)
     seg.ReferencedSeriesSequence = Sequence([series])
 
 
@@ -157,40 +155,40 @@ def add_bits(seg: Dataset, planes: Many[SegmentPlane]) -> None:
 
 def _add_frames(seg: Dataset, planes: Many[SegmentPlane], dimension_uid: str) -> None:
     """Multi-frame Dimension and the per-frame functional groups (PS3.3 C.7.6.17, C.7.6.16)."""
-    organization = Dataset()
-    organization.DimensionOrganizationUID = dimension_uid
-    seg.DimensionOrganizationSequence = Sequence([organization])
-    index = Dataset()
-    index.DimensionOrganizationUID = dimension_uid
     if planes[0].segment_number:
-        index.DimensionIndexPointer = 0x0062000B  # Referenced Segment Number
-        index.FunctionalGroupPointer = 0x0062000A  # Segment Identification Sequence
-        index.DimensionDescriptionLabel = "Segment"
+        index = data_set(
+            DimensionOrganizationUID=dimension_uid,
+            DimensionIndexPointer=0x0062000B,  # Referenced Segment Number
+            FunctionalGroupPointer=0x0062000A,  # Segment Identification Sequence
+            DimensionDescriptionLabel="Segment",
+        )
     else:
-        index.DimensionIndexPointer = 0x00209453  # Frame Label
-        index.FunctionalGroupPointer = 0x00209111  # Frame Content Sequence
-        index.DimensionDescriptionLabel = "Label map"
+        index = data_set(
+            DimensionOrganizationUID=dimension_uid,
+            DimensionIndexPointer=0x00209453,  # Frame Label
+            FunctionalGroupPointer=0x00209111,  # Frame Content Sequence
+            DimensionDescriptionLabel="Label map",
+        )
+    seg.DimensionOrganizationSequence = Sequence([data_set(DimensionOrganizationUID=dimension_uid)])
     seg.DimensionIndexSequence = Sequence([index])
     seg.SharedFunctionalGroupsSequence = Sequence([Dataset()])
     seg.PerFrameFunctionalGroupsSequence = Sequence(_frame(plane) for plane in planes)
 
 
 def _frame(plane: SegmentPlane) -> Dataset:
-    content, derivation, frame = Dataset(), Dataset(), Dataset()
     source = plane.source
-    if plane.segment_number:
-        identification = Dataset()
-        identification.ReferencedSegmentNumber = plane.segment_number
-        frame.SegmentIdentificationSequence = Sequence([identification])
-        content.DimensionIndexValues = [plane.segment_number]
-    else:  # a label map has no such group (PS3.3 C.8.20.3.1)
-        content.FrameLabel, content.DimensionIndexValues = FRAME_LABEL, [1]
     frames = [plane.frame] if source.number_of_frames > 1 else None
     image = reference(source.sop_class_uid, source.sop_instance_uid, frames)
     image.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
     image.SpatialLocationsPreserved = "YES"
-    derivation.SourceImageSequence = Sequence([image])
-    derivation.DerivationCodeSequence = code_sequence(codes.SEGMENTATION)
-    frame.FrameContentSequence = Sequence([content])
-    frame.DerivationImageSequence = Sequence([derivation])
-    return frame
+    derivation = data_set(
+        SourceImageSequence=Sequence([image]), DerivationCodeSequence=code_sequence(codes.SEGMENTATION)
+    )
+    groups = {"DerivationImageSequence": Sequence([derivation])}
+    if plane.segment_number:
+        content = data_set(DimensionIndexValues=plane.segment_number)
+        identification = data_set(ReferencedSegmentNumber=plane.segment_number)
+        groups["SegmentIdentificationSequence"] = Sequence([identification])
+    else:  # a label map has no such group (PS3.3 C.8.20.3.1)
+        content = data_set(FrameLabel=FRAME_LABEL, DimensionIndexValues=1)
+    return data_set(FrameContentSequence=Sequence([content]), **groups)

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from miqa_node.imaging.slices import Slice
+from miqa_node.report.dataset import data_set
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, numbers, text
 from miqa_node.report.text import decimal, phrase
@@ -84,11 +85,9 @@ def _measures(source: Source) -> Dataset:
 
 
 def _measures_of(spacing_mm: tuple[float, float] | None, thickness_mm: float | None) -> Dataset:
-    item = Dataset()
-    item.PixelSpacing = [decimal(value) for value in spacing_mm or NOMINAL_SPACING_MM]
     thick = thickness_mm if thickness_mm is not None and thickness_mm > 0 else NOMINAL_THICKNESS_MM
-    item.SliceThickness = decimal(thick)
-    return item
+    spacing = [decimal(value) for value in spacing_mm or NOMINAL_SPACING_MM]
+    return data_set(PixelSpacing=spacing, SliceThickness=decimal(thick))
 
 
 def numbers_of_one(source: Source, keyword: str) -> float | None:
@@ -101,6 +100,4 @@ def numbers_of_one(source: Source, keyword: str) -> float | None:
 
 
 def _orientation(values: tuple[float, ...]) -> Dataset:
-    item = Dataset()
-    item.ImageOrientationPatient = [decimal(value) for value in values]
-    return item
+    return data_set(ImageOrientationPatient=[decimal(value) for value in values])

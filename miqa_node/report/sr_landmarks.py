@@ -30,13 +30,16 @@ def landmark_groups(source: Source, landmarks: Landmarks, lineage: Lineage) -> l
     """One group per visible point and per lung; sides are the patient's, coordinates are in the stored image."""
     if not source.has_pixels:
         return []
+    found_by = _algorithm(landmarks)
     return [
-        *(_point(source, landmarks, name, lineage) for name in landmarks.points),
-        *(_lung(source, landmarks, side, lineage) for side in landmarks.lungs),
+        *(_point(source, landmarks, name, lineage, found_by) for name in landmarks.points),
+        *(_lung(source, landmarks, side, lineage, found_by) for side in landmarks.lungs),
     ]
 
 
-def _lung(source: Source, landmarks: Landmarks, image_side: str, lineage: Lineage) -> ContentItem:
+def _lung(
+    source: Source, landmarks: Landmarks, image_side: str, lineage: Lineage, found_by: list[ContentItem]
+) -> ContentItem:
     """The outline, closed by its first corner (PS3.3 C.18.6.1.2)."""
     side = patient_side(image_side, source.patient_orientation)
     corners = np.array(landmarks.lungs[image_side]) * (source.columns, source.rows)
@@ -44,7 +47,7 @@ def _lung(source: Source, landmarks: Landmarks, image_side: str, lineage: Lineag
         REGION_GROUP,
         tracking(f"lung_field:{side}", f"Lung, patient's {side}", lineage),
         codes.LUNG,
-        _algorithm(landmarks),
+        found_by,
         sites=[finding_site(codes.LUNG, codes.LATERALITY[side])],
         places=[
             place(
@@ -61,7 +64,9 @@ def _algorithm(landmarks: Landmarks) -> list[ContentItem]:
     return algorithm(phrase(package), phrase(version), sha256)
 
 
-def _point(source: Source, landmarks: Landmarks, name: str, lineage: Lineage) -> ContentItem:
+def _point(
+    source: Source, landmarks: Landmarks, name: str, lineage: Lineage, found_by: list[ContentItem]
+) -> ContentItem:
     kind, side = landmark_kind(name)
     x, y = landmarks.points[name]
     laterality = codes.LATERALITY.get(patient_side(side, source.patient_orientation))
@@ -72,7 +77,7 @@ def _point(source: Source, landmarks: Landmarks, name: str, lineage: Lineage) ->
         REGION_GROUP,
         tracking(f"landmark:{name}", words, lineage),
         codes.LANDMARKS[kind].code,
-        _algorithm(landmarks),
+        found_by,
         sites=[finding_site(SITES[kind], laterality)],
         places=[place(codes.IMAGE_REGION, "POINT", point, source, source.frame_numbers, Relationship.CONTAINS)],
     )

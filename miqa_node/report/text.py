@@ -17,6 +17,7 @@ from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from miqa_node.imaging.charsets import ASCII, holds
 from miqa_node.imaging.spelling import TYPOGRAPHY, spelled
+from miqa_node.report.elements import elements_of
 
 
 def decimal(value: float) -> str:
@@ -34,8 +35,9 @@ def typed_text(text: str, limit: int | None = None) -> str:
     >>> typed_text("Größe: 37° \n患者が動いた")
     'Größe: 37° 患者が動いた'
     """
-    visible = "".join(" " if unicodedata.category(one) == "Cc" else one for one in text)
-    return " ".join(visible.replace("\\", "/").split())[:limit].strip()
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(" " if unicodedata.category(one) == "Cc" else one for one in text)
+    return " ".join(text.replace("\\", "/").split())[:limit].strip()
 
 
 def phrase(text: str, limit: int | None = None) -> str:
@@ -55,8 +57,9 @@ def fitting_sets(own: Dataset, declared: Sequence[str], further: Iterable[str] =
     ASCII is part of every set in PS3.3 C.12.1.1.2, including sets without a codec on this machine.
     """
     texts = [*_texts(own), *further]
-    roman = any(name.endswith("IR 13") for name in declared) and any("~" in one for one in texts)
-    if all(one.isascii() for one in texts) and not roman:
+    together = "".join(texts)
+    roman = "~" in together and any(name.endswith("IR 13") for name in declared)
+    if together.isascii() and not roman:
         return ASCII
     if roman or not all(holds(one, declared) for one in texts if not one.isascii()):
         return None
@@ -74,7 +77,7 @@ def spell_texts(own: Dataset) -> None:
 
 
 def _elements(ds: Dataset) -> Iterator[tuple[Dataset, DataElement]]:
-    for element in ds:
+    for element in elements_of(ds).values():
         if element.VR == "SQ":
             for item in element.value:
                 yield from _elements(item)

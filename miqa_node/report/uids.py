@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from miqa_node.domain.assessment import Assessment
@@ -13,6 +14,7 @@ from miqa_node.domain.policy import Disposition
 _NAMESPACE = UUID("cbc068c2-e572-4ae2-863a-1c3f3b4cb0a7")
 
 
+@lru_cache(maxsize=1024)
 def derive_uid(*parts: str) -> str:
     """One UID for each distinct tuple of texts: a version 5 UUID under the root 2.25 (PS3.5 B.2).
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
+from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.imaging.charsets import ASCII
 from miqa_node.report.content_items import ContentItem, encode_items
-from miqa_node.report.elements import Element, encode_elements, raw_element
+from miqa_node.report.elements import Element, element_bytes, elements_of, encode_elements, raw_element
 from miqa_node.report.text import phrase
 
 _CONTENT = Tag("ContentSequence")
@@ -32,7 +30,7 @@ def encode(
 
     ``character_sets`` must support the text of both; ``report.inherit.inherit`` chooses them.
     """
-    elements: dict[BaseTag, Element] = {**inherited, **{element.tag: element for element in own}}
+    elements: dict[BaseTag, Element] = {**inherited, **elements_of(own)}
     if content:
         elements[_CONTENT] = raw_element(_CONTENT, "SQ", encode_items(content, character_sets))
     return b"\0" * 128 + b"DICM" + _file_meta(own, transfer_syntax_uid) + encode_elements(elements, character_sets)
@@ -48,13 +46,11 @@ def code_string(text: str) -> str:
 
 
 def _file_meta(own: Dataset, transfer_syntax_uid: str) -> bytes:
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(own.SOPClassUID)
-    meta.MediaStorageSOPInstanceUID = UID(own.SOPInstanceUID)
-    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    out = DicomBytesIO()
-    write_file_meta_info(out, meta, enforce_standard=True)
-    return out.getvalue()
+    """File Meta Information (PS3.10 7.1)."""
+    meta = element_bytes(0x00020001, "OB", b"\0\1")
+    meta += element_bytes(0x00020002, "UI", own.SOPClassUID.encode())
+    meta += element_bytes(0x00020003, "UI", own.SOPInstanceUID.encode())
+    meta += element_bytes(0x00020010, "UI", transfer_syntax_uid.encode())
+    meta += element_bytes(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode())
+    meta += element_bytes(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode())
+    return element_bytes(0x00020000, "UL", len(meta).to_bytes(4, "little")) + meta

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, lacks_resources
-from miqa_node.imaging.head import read_head
-from miqa_node.imaging.search_keys import COLUMNS, SEARCH_KEYS, SearchKey, SearchLevel, column_values
+from miqa_node.imaging.head import read_head, read_some
+from miqa_node.imaging.search_keys import COLUMNS, HEADER_TAGS, SEARCH_KEYS, SearchKey, SearchLevel, column_values
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.matching import Condition, matches, sequence_matches
 from miqa_node.store.tables import instances, results, source_headers
@@ -66,7 +66,7 @@ def complete(database: Database, objects: ObjectStore, budget_s: float) -> bool:
             return True
         if time.monotonic() > deadline:
             return False
-        headers = [(uid, _read(objects, key)) for uid, key in new]
+        headers = [(uid, _read(objects, key, own=True)) for uid, key in new]
         with database.begin() as transaction:
             for uid, values in headers:
                 transaction.execute(sa.update(results).where(results.c.sop_instance_uid == uid).values(values))
@@ -104,7 +104,7 @@ def _read_foreign(objects: ObjectStore, key: str) -> dict[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            values = _read(objects, key)
+            values = _read(objects, key, own=False)
         except Exception as error:  # a foreign header can make the library fail in any way
             if lacks_resources(error):
                 raise
@@ -113,9 +113,11 @@ def _read_foreign(objects: ObjectStore, key: str) -> dict[str, str]:
     return {name: text.replace("\0", "").encode("utf-8", "replace").decode() for name, text in values.items()}
 
 
-def _read(objects: ObjectStore, key: str) -> dict[str, str]:
+def _read(objects: ObjectStore, key: str, *, own: bool) -> dict[str, str]:
+    """The values of an object; of one that the node made, only their elements are read, which cannot surprise."""
     try:
-        return column_values(read_head(objects.local_path(key)))
+        path = objects.local_path(key)
+        return column_values(read_some(path, HEADER_TAGS) if own else read_head(path))
     except NotFoundError:
         return dict.fromkeys(COLUMNS, "")  # its bytes are gone, so no search finds it
 

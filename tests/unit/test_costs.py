@@ -53,7 +53,7 @@ syncs once more for each transaction, which slices of several associations share
 SLICE_CALLS = 1_600
 """Function calls of a received CT slice: with statements built for each row and two readings of the header it took
 some 2,300 more."""
-REPORT_CALLS = 45_000
+REPORT_CALLS = 20_000
 """Function calls of a report about three findings: with content items as data sets it took 340,000."""
 
 

@@ -24,7 +24,7 @@ from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.report import capture, codes
 from miqa_node.report.codes import code_sequence
-from miqa_node.report.elements import Element, raw_sequence
+from miqa_node.report.elements import Element, elements_of, raw_sequence
 from miqa_node.report.equipment import NODE, contributing_equipment, of_model
 from miqa_node.report.inherit import copy_elements, inherited_elements, keywords
 from miqa_node.report.instance import local_time, private_scheme, reference
@@ -229,14 +229,10 @@ def _equipment(header: Dataset, model: ModelIdentity | None) -> Element:
         item = copy_elements(header, [Tag(keyword) for keyword in EQUIPMENT if Tag(keyword) in header])
         purpose = Dataset()
         purpose.PurposeOfReferenceCodeSequence = code_sequence(codes.ACQUISITION_EQUIPMENT)
-        item.update(_elements_of(purpose))
+        item.update(elements_of(purpose))
         items.append(item)
     algorithms = (NODE, *([of_model(model)] if model else []))
-    return raw_sequence(tag, [*items, *map(_elements_of, contributing_equipment(*algorithms))])
-
-
-def _elements_of(item: Dataset) -> dict[BaseTag, Element]:
-    return {element.tag: element for element in item}
+    return raw_sequence(tag, [*items, *map(elements_of, contributing_equipment(*algorithms))])
 
 
 OUTPUT = Output(

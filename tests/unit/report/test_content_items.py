@@ -22,8 +22,8 @@ from miqa_node.report.content_items import (
     texts_of,
     uid_item,
 )
-from miqa_node.report.elements import encode_elements
-from miqa_node.report.leaves import UndefinedLengthError, leaves
+from miqa_node.report.elements import element_bytes, encode_elements
+from miqa_node.report.encoded import EncodedElement, elements_in, items_in
 from miqa_node.report.source import read_source
 from miqa_node.report.sr_templates import place
 from tests.unit.report import making
@@ -46,6 +46,12 @@ def by_highdicom(item: Dataset, *sets: str) -> bytes:
     holder = Dataset()
     holder.ContentSequence = Sequence([item])
     return encode_elements({element.tag: element for element in holder}, sets or ("ascii",))[12:]
+
+
+def read(sequence: bytes) -> dict[int, EncodedElement]:
+    """The elements of a sequence's only item."""
+    [item] = items_in(sequence)
+    return {element.tag: element for element in elements_in(item)}
 
 
 def test_a_code_in_a_container() -> None:
@@ -96,7 +102,7 @@ def test_a_place_on_a_frame() -> None:
 def test_an_outline_beyond_64_kilobytes_has_a_long_length() -> None:
     source = read_source(making.CHEST)
     ours = place(NAME, "POLYLINE", np.zeros((9000, 2)), source, None, Relationship.CONTAINS)
-    graphic = next(leaf for leaf in leaves(written([ours]), (CONTENT,)) if leaf.name.endswith("GraphicData"))
+    graphic = read(written([ours]))[0x00700022]
     assert (graphic.vr, len(graphic.value)) == ("UN", 72000)
 
 
@@ -109,20 +115,31 @@ def test_every_text_counts_for_the_character_set_and_can_be_spelled() -> None:
 
 def test_the_elements_of_a_sequence_are_found_at_every_depth() -> None:
     image = reference_item("IMAGE", None, CLASS, INSTANCE, Relationship.CONTAINS, [1, 2])
-    values = {leaf.name: leaf.value for leaf in leaves(written([container(NAME, [image])]), (CONTENT,))}
-    reference = "ContentSequence/ContentSequence/ReferencedSOPSequence/"
-    assert values[reference + "ReferencedSOPInstanceUID"] == b"1.2.3\0"
-    assert values[reference + "ReferencedFrameNumber"] == b"1\\2 "
+    child = read(read(written([container(NAME, [image])]))[CONTENT].value)
+    reference = read(child[0x00081199].value)
+    assert (reference[0x00081155].value, reference[0x00081160].value) == (b"1.2.3\0", b"1\\2 ")
 
 
 def test_a_sequence_that_is_cut_is_no_sequence() -> None:
     value = written([text_item(NAME, "text")])
     for end in range(1, len(value)):
-        with pytest.raises(ValueError, match=r"a sequence|an element"):
-            leaves(value[:end], (CONTENT,))
+        with pytest.raises(ValueError, match="a sequence"):
+            items_in(value[:end])
 
 
-def test_an_undefined_length_is_left_to_others() -> None:
-    value = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + written([text_item(NAME, "text")])[8:]
-    with pytest.raises(UndefinedLengthError):
-        leaves(value, (CONTENT,))
+def test_an_item_that_is_cut_is_no_item() -> None:
+    [item] = items_in(written([text_item(NAME, "text")]))
+    whole = {sum(len(element_bytes(*one)) for one in elements_in(item)[:count]) for count in range(9)}
+    for end in set(range(1, len(item))) - whole:
+        with pytest.raises(ValueError, match="an element"):
+            elements_in(item[:end])
+
+
+def test_only_pixels_have_an_undefined_length() -> None:
+    undefined, end = b"\xff\xff\xff\xff", b"\xfe\xff\xdd\xe0\0\0\0\0"
+    assert elements_in(b"\xe0\x7f\x10\0OB\0\0" + undefined + b"fragments" + end)[0].value == b"fragments"
+    for element in (b"\xe0\x7f\x10\0OB\0\0" + undefined + b"fragments", b"\x40\0\x30\xa7SQ\0\0" + undefined + end):
+        with pytest.raises(ValueError, match="longer than what it is in"):
+            elements_in(element)
+    with pytest.raises(ValueError, match="whole items"):
+        items_in(b"\xfe\xff\0\xe0" + undefined + end)

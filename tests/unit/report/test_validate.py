@@ -16,8 +16,9 @@ from miqa_node.errors import ReportError
 from miqa_node.report import MadeObject, seg
 from miqa_node.report.inherit import inherited_elements
 from miqa_node.report.outputs import kos, sr
+from miqa_node.report.required import required
 from miqa_node.report.source import read_source
-from miqa_node.report.validate import check_file, required
+from miqa_node.report.validate import check_file
 from tests.unit.report import making
 
 
@@ -107,6 +108,28 @@ def test_another_instance_than_announced_is_refused(made: dict[str, MadeObject],
 def test_what_cannot_be_read_back_is_refused(data: bytes, made: dict[str, MadeObject], source: Path) -> None:
     with pytest.raises(ReportError):
         check(made["SR"], data, source)
+
+
+def test_what_is_cut_or_damaged_anywhere_is_refused(made: dict[str, MadeObject], source: Path) -> None:
+    """Every byte that says what an element is and how long: the first 12 of each of the file."""
+    data = made["KOS"].data
+    begin, heads = 144, [(132, 8)]
+    while begin < len(data):
+        is_long = data[begin + 4 : begin + 6] in (b"SQ", b"OB")
+        size = int.from_bytes(data[begin + 8 : begin + 12] if is_long else data[begin + 6 : begin + 8], "little")
+        heads.append((begin, 6))
+        begin += (12 if is_long else 8) + size
+    assert len(heads) > 30
+    for begin, size in heads:
+        for damaged in (data[:begin] + b"\0" * size + data[begin + size :], data[: begin + 5]):
+            with pytest.raises(ReportError):
+                check(made["KOS"], damaged, source)
+
+
+def test_another_encoding_than_that_of_the_file_is_refused(made: dict[str, MadeObject], source: Path) -> None:
+    data = made["KOS"].data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0", 1)
+    with pytest.raises(ReportError, match="TransferSyntaxUID is not that of the file"):
+        check(made["KOS"], data, source)
 
 
 def test_the_patients_values_never_stand_in_the_error(made: dict[str, MadeObject], source: Path) -> None:
