@@ -24,8 +24,12 @@ SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x
 
 Bytes = bytes | bytearray | memoryview
 
-WRITE_BACK_BYTES = 1 << 20
-"""The disk starts on so many bytes while further ones are received, so that the flush at the end is short."""
+WRITE_BACK_BYTES, WRITE_BACK_BYTES_ALONE = 1 << 20, 1 << 18
+"""The disk starts on so many bytes while further ones are received, so that the flush at the end is short.
+
+Of the only object under way it starts on fewer: beside others, which keep the disk busy, small pieces cost more than
+they save.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,11 @@ class StoreRequest:
 class IncomingObject:
     """One object being received: a file in the incoming folder that is removed unless ``complete`` was called."""
 
-    def __init__(self, folder: Path, request: StoreRequest, max_bytes: int, *, relaxed_uids: bool = False) -> None:
+    def __init__(
+        self, folder: Path, request: StoreRequest, max_bytes: int, *, relaxed_uids: bool = False,
+        is_alone: bool = False,
+    ) -> None:  # fmt: skip
+        self._write_back_bytes = WRITE_BACK_BYTES_ALONE if is_alone else WRITE_BACK_BYTES
         self._relaxed_uids = relaxed_uids
         self._is_uid = can_name if relaxed_uids else is_uid
         for uid, name in (
@@ -82,7 +90,7 @@ class IncomingObject:
             self._digest.update(part)
         _write_all(self._fd, [*self._pending, *parts])
         self._pending = []
-        if self._size_bytes - self._started_bytes >= WRITE_BACK_BYTES:
+        if self._size_bytes - self._started_bytes >= self._write_back_bytes:
             _start_writing(self._fd, self._started_bytes, self._size_bytes - self._started_bytes)
             self._started_bytes = self._size_bytes
 

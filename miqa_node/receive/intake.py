@@ -87,7 +87,9 @@ class Intake:
         if self._closed.is_set():
             raise ResourcesError("The node is stopping.")
         self._check_room()
-        return IncomingObject(self._folder, request, self._max_bytes, relaxed_uids=self.relaxed_uids)
+        return IncomingObject(
+            self._folder, request, self._max_bytes, relaxed_uids=self.relaxed_uids, is_alone=self._under_way == 1
+        )
 
     def keep(self, received: ReceivedObject) -> None:
         """Store a complete object; when this returns, it is durable."""
