@@ -120,8 +120,8 @@ def _highest_peak(power: NDArray[np.float64], frequencies: NDArray[np.float64]) 
     """(dB above the neighbourhood, cycles per pixel) of the highest narrow peak; −inf if there is no power."""
     first = max(BACKGROUND_BINS, int(np.searchsorted(frequencies, LOWEST_FREQUENCY)))
     first = min(first, len(power) // 4)
-    padded = np.pad(power, BACKGROUND_BINS // 2, mode="reflect")
     middle = BACKGROUND_BINS // 2
+    padded = np.pad(power, middle, mode="reflect")
     background = np.partition(sliding_window_view(padded, BACKGROUND_BINS), middle, axis=1)[:, middle]  # the median
     floor = np.finfo(np.float32).eps * power[1:].max(initial=0.0)
     usable = background > floor
