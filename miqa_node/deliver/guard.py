@@ -26,7 +26,7 @@ from miqa_node.deliver.requests import (
     N_ACTION,
     N_EVENT_REPORT,
     Command,
-    Element,
+    CommandTag,
     fragments,
 )
 from miqa_node.errors import DeliveryError
@@ -51,28 +51,31 @@ class Exchange:
 
     def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
         """Send a C-STORE request with ``data_set`` unchanged; return the response's status."""
-        affected: Command = {Element.AFFECTED_CLASS: sop_class_uid, Element.AFFECTED_INSTANCE: sop_instance_uid}
-        command = {**affected, Element.COMMAND: C_STORE, Element.PRIORITY: LOW_PRIORITY}
+        affected: Command = {CommandTag.AFFECTED_CLASS: sop_class_uid, CommandTag.AFFECTED_INSTANCE: sop_instance_uid}
+        command = {**affected, CommandTag.COMMAND: C_STORE, CommandTag.PRIORITY: LOW_PRIORITY}
         return self._exchange(context_id, command, data_set)
 
     def echo(self, context_id: int) -> int:
         """Send a C-ECHO request; return the response's status."""
-        return self._exchange(context_id, {Element.AFFECTED_CLASS: VERIFICATION, Element.COMMAND: C_ECHO})
+        return self._exchange(context_id, {CommandTag.AFFECTED_CLASS: VERIFICATION, CommandTag.COMMAND: C_ECHO})
 
     def action(
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, action_type: int, information: BytesIO
     ) -> int:
         """Send an N-ACTION request; return the response's status."""
-        requested: Command = {Element.REQUESTED_CLASS: sop_class_uid, Element.REQUESTED_INSTANCE: sop_instance_uid}
-        command = {**requested, Element.COMMAND: N_ACTION, Element.ACTION_TYPE: action_type}
+        requested: Command = {
+            CommandTag.REQUESTED_CLASS: sop_class_uid,
+            CommandTag.REQUESTED_INSTANCE: sop_instance_uid,
+        }
+        command = {**requested, CommandTag.COMMAND: N_ACTION, CommandTag.ACTION_TYPE: action_type}
         return self._exchange(context_id, command, information.getvalue())
 
     def event_report(
         self, context_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int, information: BytesIO
     ) -> int:
         """Send an N-EVENT-REPORT request; return the response's status."""
-        affected: Command = {Element.AFFECTED_CLASS: sop_class_uid, Element.AFFECTED_INSTANCE: sop_instance_uid}
-        command = {**affected, Element.COMMAND: N_EVENT_REPORT, Element.EVENT_TYPE: event_type}
+        affected: Command = {CommandTag.AFFECTED_CLASS: sop_class_uid, CommandTag.AFFECTED_INSTANCE: sop_instance_uid}
+        command = {**affected, CommandTag.COMMAND: N_EVENT_REPORT, CommandTag.EVENT_TYPE: event_type}
         return self._exchange(context_id, command, information.getvalue())
 
     def _exchange(self, context_id: int, command: Command, data_set: bytes = b"") -> int:
@@ -80,7 +83,7 @@ class Exchange:
         association = self._association
         self._message_id = self._message_id % 0xFFFF + 1
         self._awaited = self._message_id
-        numbered: Command = {**command, Element.MESSAGE_ID: self._message_id}
+        numbered: Command = {**command, CommandTag.MESSAGE_ID: self._message_id}
         association._reactor_checkpoint.clear()  # noqa: SLF001 - as Association.send_c_store does
         try:
             while not association._is_paused and association.is_alive():  # noqa: SLF001

@@ -14,7 +14,7 @@ _PDV_HEADER_BYTES = 6
 _COMMAND, _LAST = 0b01, 0b10
 
 
-class Element(IntEnum):
+class CommandTag(IntEnum):
     """Elements of a command set, all of group 0000."""
 
     AFFECTED_CLASS = 0x0002
@@ -29,13 +29,13 @@ class Element(IntEnum):
     ACTION_TYPE = 0x1008
 
 
-Command = dict[Element, int | str]
+Command = dict[CommandTag, int | str]
 """UIDs and numbers."""
 
 
 def fragments(command: Command, data_set: bytes, pdu_bytes: int) -> Iterator[bytes]:
     """A command and its data set, if it has one, in parts for PDUs of at most so many bytes."""
-    whole: Command = {**command, Element.DATA_SET: 0x0001 if data_set else 0x0101}
+    whole: Command = {**command, CommandTag.DATA_SET: 0x0001 if data_set else 0x0101}
     most = pdu_bytes - _PDV_HEADER_BYTES
     for kind, data in ((_COMMAND, _encoded(whole)), (0, data_set)):
         for begin in range(0, len(data), most):

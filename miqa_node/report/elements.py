@@ -87,8 +87,8 @@ def _encoded(element: Element, character_sets: Sequence[str]) -> bytes:
     vr, value = str(element.VR), element.value
     if vr == "SQ":
         return element_bytes(element.tag, vr, b"".join(_item(item, character_sets) for item in value))
-    known = None if element.is_undefined_length else _known(vr, value)
-    return _by_pydicom(element, character_sets) if known is None else element_bytes(element.tag, vr, known)
+    encoded = None if element.is_undefined_length else _known(vr, value)
+    return _by_pydicom(element, character_sets) if encoded is None else element_bytes(element.tag, vr, encoded)
 
 
 def _item(item: Dataset, character_sets: Sequence[str]) -> bytes:

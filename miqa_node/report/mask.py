@@ -72,8 +72,8 @@ def _least_value(share: float, peak: np.float32) -> np.float32:
     """
     least = max(np.float32(share), np.nextafter(np.float32(0.0), np.float32(1.0)))
     bits = range(1, int(peak.view(np.uint32)) + 1)  # positive floats have the order of their bits
-    found = bisect_left(bits, True, key=lambda one: bool(_float_of(one) / peak >= least))
-    return _float_of(bits[found])
+    index = bisect_left(bits, True, key=lambda one: bool(_float_of(one) / peak >= least))
+    return _float_of(bits[index])
 
 
 def _float_of(bits: int) -> np.float32:

@@ -110,12 +110,13 @@ def _values(
 
 def _in_sequence(value: bytes, character_sets: tuple[str, ...]) -> _Findings:
     """The findings of all items together."""
-    found = [
+    findings = [
         (_in_short_item if len(item) <= _SHORT_ITEM_BYTES else _in_item)(item, character_sets)
         for item in items_in(value)
     ]
     return _Findings(
-        tuple(fault for one in found for fault in one.faults), tuple(uid for one in found for uid in one.instances)
+        tuple(fault for one in findings for fault in one.faults),
+        tuple(uid for one in findings for uid in one.instances),
     )
 
 

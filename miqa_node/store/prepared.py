@@ -38,7 +38,7 @@ class DriverStatement:
 
     def __init__(self, build: Callable[[str], Any]) -> None:
         self._build = build
-        self._compiled: dict[tuple[str, tuple[str, ...]], _Compiled] = {}
+        self._compiled: dict[tuple[str, tuple[str, ...]], _DriverSql] = {}
 
     def run(self, connection: sa.Connection, values: Mapping[str, Any]) -> Any:
         """Execute it; returns the first row, None without one. Its values are attributes as in SQLAlchemy's rows."""
@@ -59,7 +59,7 @@ class DriverStatement:
             connection._handle_dbapi_exception(error, compiled.sql, None, None, None)  # noqa: SLF001
         return compiled.rows(rows, cursor.description, dialect) if rows else []
 
-    def _compile(self, key: tuple[str, tuple[str, ...]], dialect: sa.Dialect) -> _Compiled:
+    def _compile(self, key: tuple[str, tuple[str, ...]], dialect: sa.Dialect) -> _DriverSql:
         name, columns = key
         statement = self._build(name)
         compiled = statement.compile(dialect=dialect, column_keys=list(columns))
@@ -67,14 +67,14 @@ class DriverStatement:
         binds = [(name, compiled.binds[name]) for name in names]
         converts = [(name, bind.type.dialect_impl(dialect).bind_processor(dialect)) for name, bind in binds]
         constants = {name: bind.value for name, bind in binds if name not in columns}
-        self._compiled[key] = _Compiled(
+        self._compiled[key] = _DriverSql(
             str(compiled), converts, constants, compiled.positional, tuple(statement.exported_columns)
         )
         return self._compiled[key]
 
 
 @dataclass
-class _Compiled:
+class _DriverSql:
     """SQL, the values it takes in order, those that are always the same, and the columns of its rows."""
 
     sql: str

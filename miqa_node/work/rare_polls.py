@@ -71,11 +71,11 @@ def _remembering(ask: Callable[..., Any]) -> Callable[..., Any]:
     def answer(database: Any, name: str, *transaction: Any, **others: Any) -> Any:
         if others:  # a client's
             return ask(database, name, *transaction, **others)
-        known = vars(database).setdefault(f"remembered {ask.__name__}", {})
-        until, value = known.get(name, (0.0, None))
+        answers = vars(database).setdefault(f"remembered {ask.__name__}", {})
+        until, value = answers.get(name, (0.0, None))
         if not value or time.monotonic() >= until:
             value = ask(database, name, *transaction)
-            known[name] = time.monotonic() + QUEUES_S, value
+            answers[name] = time.monotonic() + QUEUES_S, value
         return value
 
     return answer

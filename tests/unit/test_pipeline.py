@@ -239,7 +239,7 @@ def test_an_assessment_is_read_again_only_by_a_process_that_did_not_make_it(
 ) -> None:
     loads: list[str] = []
     load = instances.load_assessment
-    monkeypatch.setattr(instances, "load_assessment", lambda *given: loads.append(given[1]) or load(*given))
+    monkeypatch.setattr(instances, "load_assessment", lambda *key: loads.append(key[1]) or load(*key))
     first, second = rig.receive(samples / "RG3_UNCR.dcm"), rig.receive(samples / "RG3_UNCR.dcm", {"PatientID": "2"})
     rig.pipeline.assess(first)
     rig.pipeline.assess(second)

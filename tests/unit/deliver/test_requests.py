@@ -9,7 +9,7 @@ from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 
 from miqa_node.deliver import requests
-from miqa_node.deliver.requests import Command, Element, fragments
+from miqa_node.deliver.requests import Command, CommandTag, fragments
 
 CLASS, INSTANCE = "1.2.840.10008.5.1.4.1.1.88.22", "1.2.3"
 
@@ -23,11 +23,11 @@ def test_a_store_request_is_that_of_pynetdicom(pdu_bytes: int, data_set_bytes: i
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = CLASS, INSTANCE
     request.DataSet = BytesIO(data_set[:data_set_bytes])
     command: Command = {
-        Element.MESSAGE_ID: 7,
-        Element.PRIORITY: requests.LOW_PRIORITY,
-        Element.COMMAND: requests.C_STORE,
-        Element.AFFECTED_CLASS: CLASS,
-        Element.AFFECTED_INSTANCE: INSTANCE,
+        CommandTag.MESSAGE_ID: 7,
+        CommandTag.PRIORITY: requests.LOW_PRIORITY,
+        CommandTag.COMMAND: requests.C_STORE,
+        CommandTag.AFFECTED_CLASS: CLASS,
+        CommandTag.AFFECTED_INSTANCE: INSTANCE,
     }
     assert list(fragments(command, data_set[:data_set_bytes], pdu_bytes)) == made(C_STORE_RQ(), request, pdu_bytes)
 
@@ -36,9 +36,9 @@ def test_a_request_without_a_data_set_says_so() -> None:
     request = C_ECHO()
     request.MessageID, request.AffectedSOPClassUID = 1, "1.2.840.10008.1.1"
     command: Command = {
-        Element.AFFECTED_CLASS: "1.2.840.10008.1.1",
-        Element.COMMAND: requests.C_ECHO,
-        Element.MESSAGE_ID: 1,
+        CommandTag.AFFECTED_CLASS: "1.2.840.10008.1.1",
+        CommandTag.COMMAND: requests.C_ECHO,
+        CommandTag.MESSAGE_ID: 1,
     }
     assert list(fragments(command, b"", 1000)) == made(C_ECHO_RQ(), request, 1000)
 

@@ -75,13 +75,13 @@ def test_a_library_that_is_built_otherwise_keeps_its_polls(monkeypatch: pytest.M
 
 
 def test_what_hardly_changes_is_not_asked_at_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    questions: list[str] = []
 
     class Queues:
         there: str | None = None
 
         def get_queue(self, name: str, *, client_system_database: object = None) -> str | None:
-            asked.append(name if client_system_database is None else "client's")
+            questions.append(name if client_system_database is None else "client's")
             return self.there
 
     queues, others = Queues(), Queues()
@@ -90,7 +90,7 @@ def test_what_hardly_changes_is_not_asked_at_each_look(monkeypatch: pytest.Monke
     queues.there = others.there = "settings"
     assert [queues.get_queue("a") for _ in range(3)] == ["settings"] * 3
     assert queues.get_queue("a", client_system_database=queues) == others.get_queue("a") == "settings"
-    assert asked == ["a", "a", "a", "client's", "a"]
+    assert questions == ["a", "a", "a", "client's", "a"]
     monkeypatch.setattr(rare_polls, "QUEUES_S", 0.0)
     assert queues.get_queue("b") == queues.get_queue("b") == "settings"
-    assert asked[5:] == ["b", "b"]
+    assert questions[5:] == ["b", "b"]
