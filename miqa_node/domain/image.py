@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.domain.finding import FindingName
-
-T = TypeVar("T")
+from miqa_node.domain.memory import Memory, Results
 
 ANOMALY = "anomaly"
 """Name of the map of where an unusual image differs from others."""
@@ -20,7 +19,7 @@ PREDICTION = "prediction:"
 
 
 @dataclass(frozen=True, slots=True)
-class Radiograph:
+class Radiograph(Memory):
     """One decoded frame.
 
     ``stored``: shape (rows, columns), stored values with unused high bits removed, any integer dtype. ``display``:
@@ -43,7 +42,7 @@ class Radiograph:
     decoder: str = ""
     frame: int = 0
     frames: int = 1
-    _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _results: Results = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,12 +50,9 @@ class Radiograph:
         rows, columns = self.display.shape
         return int(rows), int(columns)
 
-    def once(self, compute: Callable[..., T], *arguments: Hashable) -> T:
-        """Result of the function for this image and the arguments; computed at the first call."""
-        use = compute, *arguments
-        if use not in self._results:
-            self._results[use] = compute(self, *arguments)
-        return cast("T", self._results[use])
+    def __reduce__(self) -> tuple[type[Radiograph], tuple[Any, ...]]:
+        """For other processes, without what was computed here."""
+        return type(self), tuple(getattr(self, one.name) for one in fields(self) if one.init)
 
 
 @dataclass(frozen=True, slots=True)

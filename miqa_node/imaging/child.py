@@ -20,6 +20,7 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.imaging.children import OpenFile
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
+from miqa_node.imaging.histogram import presentation_table
 from miqa_node.imaging.uncompressed import uncompress
 
 __all__ = [
@@ -69,7 +70,7 @@ def decode_sample(file: bytes, max_pixels: int) -> tuple[int, int]:
 def decode_here(path: Path, frame: int, max_pixels: int) -> Radiograph:
     """Decode in this process; errors as :func:`miqa_node.imaging.frame.decode_frame`."""
     decoded = decode_frame(path, frame, max_pixels)
-    return Radiograph(
+    radiograph = Radiograph(
         stored=decoded.stored,
         display=decoded.display,
         stored_range=decoded.stored_range,
@@ -81,6 +82,9 @@ def decode_here(path: Path, frame: int, max_pixels: int) -> Radiograph:
         frame=frame,
         frames=decoded.frames,
     )
+    if decoded.table is not None:
+        radiograph.remember(presentation_table, decoded.table)
+    return radiograph
 
 
 def write_pixels(radiograph: Radiograph, transfer: OpenFile) -> Layout:

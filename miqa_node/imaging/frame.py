@@ -21,7 +21,7 @@ from miqa_node.errors import DecodeError, MiqaError
 from miqa_node.imaging.codestream import mend_sequential_scan
 from miqa_node.imaging.dataset import StoredImage, read_image
 from miqa_node.imaging.decoders import CodecPlugin, Syntax, syntax_for, version_of
-from miqa_node.imaging.grayscale import WHITE, find_padding, read_grayscale, render
+from miqa_node.imaging.grayscale import WHITE, find_padding, read_grayscale, render_with_table
 
 _NUMBER_OF_FRAMES, _PIXEL_DATA = 0x00280008, 0x7FE00010
 _DAMAGED = (
@@ -35,7 +35,10 @@ AnyImage = NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded frame; the fields are those of :class:`miqa_node.domain.image.Radiograph`."""
+    """One decoded frame; the fields are those of :class:`miqa_node.domain.image.Radiograph`.
+
+    ``table`` is that of :func:`miqa_node.imaging.grayscale.render_with_table`.
+    """
 
     stored: AnyImage
     display: NDArray[np.uint16]
@@ -46,6 +49,7 @@ class Frame:
     steps: tuple[str, ...]
     decoder: str
     frames: int
+    table: NDArray[np.uint16] | None = None
 
 
 def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
@@ -87,9 +91,9 @@ def _presented(image: StoredImage, frame: int) -> Frame:
     grayscale = read_grayscale(ds, frame)
     stored, stored_range = _used_bits(raw, ds, steps)
     valid = _find_padding(raw, stored, grayscale.padding)
-    display = render(stored, grayscale, valid)
+    display, table = render_with_table(stored, grayscale, valid)
     steps.extend(grayscale.steps())
-    return Frame(stored, display, valid, None, stored_range, spacing_mm, tuple(steps), decoder, frames)
+    return Frame(stored, display, valid, None, stored_range, spacing_mm, tuple(steps), decoder, frames, table)
 
 
 def _decode(image: StoredImage, frame: int) -> tuple[AnyImage, CodecPlugin]:

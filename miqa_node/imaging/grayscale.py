@@ -153,7 +153,18 @@ def render(
 
     Any integer dtype; up to 16 bits through the table, deeper ones by computing each pixel.
     """
+    return render_with_table(stored, grayscale, valid)[0]
+
+
+def render_with_table(
+    stored: NDArray[np.integer], grayscale: Grayscale, valid: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | None]:
+    """Presentation values, and their table by the bits of a stored value, read as an unsigned number, if there is one.
+
+    See :func:`render`.
+    """
     used = _used_range(stored, valid) if grayscale.voi is None else (0.0, 0.0)
+    table = None
     if stored.dtype.itemsize <= 2:
         bits = 8 * stored.dtype.itemsize
         index = np.arange(1 << bits, dtype=f"u{stored.dtype.itemsize}")
@@ -166,7 +177,7 @@ def render(
             display[stripe] = grayscale.present(stored[stripe].astype(np.float64), used)
     if valid is not None:
         np.multiply(display, valid, out=display)
-    return display
+    return display, table
 
 
 def find_padding(raw: NDArray[np.integer], padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
+from miqa_node.imaging.grayscale import WHITE
 
 Counts = NDArray[np.intp]
 MOST_COUNTED = 1 << 24
@@ -31,9 +32,30 @@ def histogram(values: NDArray[np.unsignedinteger], mask: NDArray[np.uint8] | Non
     return counts
 
 
+def stored_counts(radiograph: Radiograph) -> Counts:
+    """Count of each possible stored value of the valid pixels, in the order of their bits read as unsigned numbers.
+
+    Of up to 16 bits.
+    """
+    stored = radiograph.stored
+    return histogram(stored.view(f"u{stored.dtype.itemsize}"), _usable(radiograph))
+
+
 def displayed_counts(radiograph: Radiograph) -> Counts:
     """Count of each of the 65,536 presentation values of the valid pixels."""
-    return histogram(radiograph.display, None if radiograph.valid is None else radiograph.valid.view(np.uint8))
+    table = radiograph.once(presentation_table)
+    if table is None:
+        return histogram(radiograph.display, _usable(radiograph))
+    return np.bincount(table, radiograph.once(stored_counts), WHITE + 1).astype(np.intp)
+
+
+def presentation_table(_: Radiograph) -> NDArray[np.uint16] | None:
+    """The presentation values of all possible stored values, in that order, if the decoder remembers them."""
+    return None
+
+
+def _usable(radiograph: Radiograph) -> NDArray[np.uint8] | None:
+    return None if radiograph.valid is None else radiograph.valid.view(np.uint8)
 
 
 def percentiles(pixels: NDArray[np.uint16], percents: Sequence[float]) -> NDArray[np.float64]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.measure.view import Memory
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
+from miqa_node.domain.memory import Memory, Results
 from miqa_node.errors import DecodeError, DecodeLimitError
 from miqa_node.imaging.slices import Slice
 from miqa_node.imaging.spread import Spread
@@ -41,7 +41,7 @@ class SeriesView(Memory):
         header: Header,
         slices: Sequence[Slice],
         tools: SliceTools,
-        results: Mapping[Callable[..., Any], Any] | None = None,
+        results: Results | None = None,
     ) -> None:
         """``results`` of :meth:`once` are there already."""
         super().__init__(results)

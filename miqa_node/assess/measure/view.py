@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -13,10 +11,9 @@ from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.imaging.histogram import Counts, displayed_counts, histogram
+from miqa_node.domain.memory import Memory
+from miqa_node.imaging.histogram import Counts, displayed_counts, stored_counts
 from miqa_node.imaging.reduction import reduced
-
-T = TypeVar("T")
 
 WHITE = 65535.0
 LEVELS = 255.0
@@ -36,20 +33,6 @@ PICTURE_HEADER = Header(
 """Header for pictures without one, such as goldens and training images: a frontal chest without spacing."""
 
 
-class Memory:
-    """A view that computes what its measurements share once, at the first use."""
-
-    def __init__(self, results: Mapping[Callable[..., Any], Any] | None = None) -> None:
-        """``results`` are returned without computing them."""
-        self._results = dict(results or {})
-
-    def once(self, compute: Callable[[Self], T]) -> T:
-        """Result of the function for this view; computed at the first call."""
-        if compute not in self._results:
-            self._results[compute] = compute(self)
-        return cast("T", self._results[compute])
-
-
 class ImageView(Memory):
     """The bounding box of the valid pixels at native resolution, with its header.
 
@@ -63,7 +46,7 @@ class ImageView(Memory):
         self.header = header
         self.spacing_mm = radiograph.spacing_mm
         self.stored_range = radiograph.stored_range
-        self._radiograph = radiograph
+        self.radiograph = radiograph
         self.display = np.ascontiguousarray(radiograph.display[box])
         self.stored_values = np.ascontiguousarray(radiograph.stored[box])
         self.mask = _mask(radiograph.valid, box)
@@ -125,7 +108,7 @@ class ImageView(Memory):
     @cached_property
     def display_histogram(self) -> Counts:
         """Counts of the 65,536 presentation values of valid pixels."""
-        return self._radiograph.once(displayed_counts)
+        return self.radiograph.once(displayed_counts)
 
     @cached_property
     def overview(self) -> NDArray[np.float32]:
@@ -164,7 +147,7 @@ def _statistics(view: ImageView) -> StoredStatistics:
             float(low), float(high), shares[0] / len(values), shares[1] / len(values), float(p1), float(p99)
         )
     offset = int(np.iinfo(stored.dtype).min)
-    counts = histogram(_unsigned(stored), view.mask)
+    counts = np.roll(view.radiograph.once(stored_counts), -offset)  # the lowest value first
     used = np.flatnonzero(counts)
     total = counts.sum()
     cumulated = np.cumsum(counts) / total
@@ -177,14 +160,6 @@ def _statistics(view: ImageView) -> StoredStatistics:
         p1=float(p1 + offset),
         p99=float(p99 + offset),
     )
-
-
-def _unsigned(stored: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
-    """Signed values shifted so that the lowest possible value is 0."""
-    unsigned: NDArray[np.unsignedinteger] = stored.view(f"u{stored.dtype.itemsize}")
-    if stored.dtype.kind == "i":
-        return unsigned ^ unsigned.dtype.type(1 << 8 * stored.dtype.itemsize - 1)
-    return unsigned
 
 
 def _bounding_box(valid: NDArray[np.bool_] | None, shape: tuple[int, int]) -> tuple[slice, slice]:

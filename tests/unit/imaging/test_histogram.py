@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.imaging import histogram as module
-from miqa_node.imaging.histogram import displayed_counts, histogram, percentiles
+from miqa_node.imaging.child import decode_here
+from miqa_node.imaging.histogram import displayed_counts, histogram, percentiles, presentation_table
 
 PERCENTS = (0.0, 0.5, 1.0, 33.3, 50.0, 99.0, 99.5, 100.0)
 
@@ -56,3 +62,51 @@ def test_displayed_values_are_counted_where_they_are_valid() -> None:
     counts = radiograph.once(displayed_counts)
     assert counts[:9].tolist() == [0, 1, 2, 0, 0, 0, 0, 0, 0]
     assert radiograph.once(displayed_counts) is counts
+
+
+@pytest.mark.parametrize("padding", [None, -2000])
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.uint8])
+@pytest.mark.parametrize("window", [None, (40.0, 400.0)])
+def test_counts_by_the_decoders_table_are_those_of_the_picture(
+    tmp_path: Path, padding: int | None, kind: type[np.integer[Any]], window: tuple[float, float] | None
+) -> None:
+    radiograph = decode_here(_written(tmp_path / "image.dcm", padding, kind, window), 0, 10**6)
+    assert (radiograph.valid is not None) == (padding is not None and kind is np.int16)
+    plain = Radiograph(radiograph.stored, radiograph.display, radiograph.stored_range, None, radiograph.valid)
+    assert radiograph.once(presentation_table) is not None
+    assert plain.once(presentation_table) is None
+    assert np.array_equal(radiograph.once(displayed_counts), plain.once(displayed_counts))
+
+
+def test_what_was_computed_of_an_image_does_not_travel_with_it(tmp_path: Path) -> None:
+    radiograph = decode_here(Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm", 0, 10**6)
+    assert radiograph.once(displayed_counts).sum() == radiograph.display.size
+    copy = pickle.loads(pickle.dumps(radiograph))
+    assert copy.once(presentation_table) is None
+    assert np.array_equal(copy.display, radiograph.display)
+    assert (copy.steps, copy.frames, copy.stored_range) == (
+        radiograph.steps,
+        radiograph.frames,
+        radiograph.stored_range,
+    )
+
+
+def _written(path: Path, padding: int | None, kind: type[np.integer[Any]], window: tuple[float, float] | None) -> Path:
+    info = np.iinfo(kind)
+    pixels = np.random.default_rng(3).integers(max(info.min, -1024), min(info.max, 3000), (61, 47), kind)
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = CTImageStorage, generate_uid(), "CT"
+    ds.StudyInstanceUID = ds.SeriesInstanceUID = generate_uid()
+    ds.Rows, ds.Columns = pixels.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME1"
+    ds.BitsAllocated = ds.BitsStored = info.bits
+    ds.HighBit, ds.PixelRepresentation = info.bits - 1, int(info.min < 0)
+    if window is not None:
+        ds.WindowCenter, ds.WindowWidth = window
+    if padding is not None and info.min < 0:
+        pixels[:9] = ds.PixelPaddingValue = padding
+    ds.PixelData = pixels.tobytes()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.save_as(path, enforce_file_format=True)
+    return path
