@@ -25,6 +25,8 @@ _ITEM, _SHORT, _LONG = struct.Struct("<HHL"), struct.Struct("<HH2sH"), struct.St
 _MAX_SHORT_BYTES, _UNDEFINED = 0xFFFF, 0xFFFFFFFF
 _TEXTS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 _ZERO_PADDED = frozenset({"UI", "UN", "OB", "OW"})
+_BYTES = frozenset({"OB", "OW", "UN"})
+"""pydicom would not pad UN, and a sequence with such an element would have an odd length."""
 _WHOLE_NUMBERS = {"US": "H", "UL": "L"}
 _LONG_VRS = frozenset(map(str, EXPLICIT_VR_LENGTH_32))
 
@@ -109,7 +111,7 @@ def _known(vr: str, value: Any) -> bytes | None:
         return text.encode("ascii") if text.isascii() else None
     if vr in _WHOLE_NUMBERS and all(isinstance(one, int) for one in values):
         return struct.pack(f"<{len(values)}{_WHOLE_NUMBERS[vr]}", *values)
-    return value if vr in ("OB", "OW") and isinstance(value, bytes) else None
+    return value if vr in _BYTES and isinstance(value, bytes) else None
 
 
 def _number_text(value: Any) -> str:
