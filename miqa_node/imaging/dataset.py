@@ -289,7 +289,7 @@ def _whole(ds: Dataset, keyword: str) -> int:
     """A positive whole number; 0 if the element is absent or unreadable."""
     try:
         return max(0, int(ds.get(keyword) or 0))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return 0
 
 

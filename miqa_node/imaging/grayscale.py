@@ -244,7 +244,7 @@ def _first_lut(ds: Dataset, keyword: str, notes: list[str], *, signed: bool) -> 
         return None
     try:
         return _lut(items[0], signed=signed)
-    except (AttributeError, TypeError, ValueError, IndexError):
+    except (AttributeError, TypeError, ValueError, ArithmeticError, IndexError):
         notes.append(f"{keyword} without usable data ignored")
         return None
 
@@ -279,7 +279,7 @@ def _padding(ds: Dataset, notes: list[str]) -> tuple[int, int] | None:
     lowest = -(1 << bits - 1) if ds.get("PixelRepresentation") == 1 else 0
     try:
         ends = [int(value), int(ds.get("PixelPaddingRangeLimit", value))]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         notes.append("unreadable pixel padding ignored")
         return None
     low, high = sorted((end - lowest) % (1 << bits) + lowest for end in ends)  # some writers use the other sign
@@ -303,6 +303,6 @@ def _number(ds: Dataset, keyword: str, otherwise: float) -> float:
         value = value[0]
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return otherwise
     return number if np.isfinite(number) else otherwise

@@ -171,7 +171,7 @@ def _number(ds: Dataset, keyword: str) -> float | None:
     value: Any = ds.get(keyword)
     try:
         number = float(value[0] if isinstance(value, (list, tuple)) else value)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, ArithmeticError, IndexError):
         return None
     return number if np.isfinite(number) else None
 
@@ -179,7 +179,7 @@ def _number(ds: Dataset, keyword: str) -> float | None:
 def _numbers(ds: Dataset, keyword: str, count: int) -> Vector | None:
     try:
         values = tuple(float(value) for value in ds.get(keyword) or ())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return None
     return values if len(values) == count and all(np.isfinite(values)) else None
 

@@ -20,8 +20,8 @@ from miqa_node.report.source import Source, numbers, text
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
 _PHOTOMETRIC = {JPEGBaseline8Bit: "YBR_FULL_422", RLELossless: "RGB", JPEG2000Lossless: "YBR_RCT"}
-LEAST_ASPECT = 0.001
-"""Relative difference below which pixels count as square: spacings are rounded."""
+LEAST_ASPECT, MOST_ASPECT = 0.001, 1000.0
+"""Relative difference below which pixels count as square, as spacings are rounded; a larger ratio is a mistake."""
 _LOSSY_METHOD = "ISO_10918_1"
 
 
@@ -79,7 +79,9 @@ def _add_aspect(capture: Dataset, source: Source) -> None:
     """Pixel Aspect Ratio of an image whose pixels are not square (PS3.3 C.7.6.3.1.7): the picture has no spacing."""
     across = numbers(source.header, "PixelAspectRatio", 2)
     vertical, horizontal = source.spacing_mm or across or (1.0, 1.0)
-    if min(vertical, horizontal) > 0.0 and abs(vertical / horizontal - 1.0) >= LEAST_ASPECT:
+    if min(vertical, horizontal) <= 0.0 or max(vertical, horizontal) > MOST_ASPECT * min(vertical, horizontal):
+        return
+    if abs(vertical / horizontal - 1.0) >= LEAST_ASPECT:
         ratio = Fraction(vertical / horizontal).limit_denominator(1000)
         capture.PixelAspectRatio = [ratio.numerator, ratio.denominator]
 

@@ -22,7 +22,7 @@ Element = DataElement | RawDataElement
 
 _CHARACTER_SET = Tag("SpecificCharacterSet")
 _ITEM, _SHORT, _LONG = struct.Struct("<HHL"), struct.Struct("<HH2sH"), struct.Struct("<HH2sHL")
-_MAX_SHORT_BYTES, _UNDEFINED = 0xFFFF, 0xFFFFFFFF
+_MAX_SHORT_BYTES, UNDEFINED = 0xFFFF, 0xFFFFFFFF
 _TEXTS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 _ZERO_PADDED = frozenset({"UI", "UN", "OB", "OW"})
 _BYTES = frozenset({"OB", "OW", "UN"})
@@ -83,7 +83,7 @@ def _padded(vr: str, value: bytes) -> bytes:
 
 def _encoded(element: Element, character_sets: Sequence[str]) -> bytes:
     if isinstance(element, RawDataElement):
-        if element.length == _UNDEFINED:
+        if element.length == UNDEFINED:
             return _by_pydicom(element, character_sets)
         return element_bytes(element.tag, str(element.VR), element.value or b"")
     vr, value = str(element.VR), element.value

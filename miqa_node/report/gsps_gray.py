@@ -97,6 +97,6 @@ def _first(group: Dataset, keyword: str) -> float | None:
     value = group.get(keyword)
     try:
         number = float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, ArithmeticError, IndexError):
         return None
     return number if math.isfinite(number) else None

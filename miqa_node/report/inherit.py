@@ -19,7 +19,7 @@ from pydicom.tag import BaseTag, Tag
 from miqa_node.imaging.charsets import ASCII, UTF_8, Recode, declared_sets, recoder
 from miqa_node.imaging.uncompressed import WORD_BYTES
 from miqa_node.report.content_items import ContentItem, spell_items, texts_of
-from miqa_node.report.elements import Element, raw_element, raw_sequence
+from miqa_node.report.elements import UNDEFINED, Element, raw_element, raw_sequence
 from miqa_node.report.source import Source
 from miqa_node.report.text import fitting_sets, spell_texts
 
@@ -144,13 +144,19 @@ def copy_elements(dataset: Dataset, tags: Iterable[BaseTag], recode: Recode | No
 
 
 def _copy_element(dataset: Dataset, tag: BaseTag, recode: Recode | None) -> Element:
-    element = cast("Element", dataset.get_item(tag))
+    element = cast("Element", dataset.get_item(tag, keep_deferred=True))  # else pydicom decodes an empty value
     if isinstance(element, RawDataElement):
         vr = _vr_of(element)
         if vr != "SQ" and vr not in _BINARY_VRS and " or " not in vr:
             value = element.value or b""
             return raw_element(tag, vr, value if recode is None else recode(vr, value))
-    decoded = dataset[tag]  # here pydicom resolves ambiguous VRs of the dictionary, such as US or SS
+    try:
+        decoded = dataset[tag]  # here pydicom resolves ambiguous VRs of the dictionary, such as US or SS
+    except Exception:  # pydicom raises many for a value that contradicts its VR, or whose VR depends on what is absent
+        if not isinstance(element, RawDataElement) or element.length == UNDEFINED:
+            raise
+        dataset[tag] = element  # pydicom has left it half decoded
+        return raw_element(tag, "UN", element.value or b"")  # as it came, for whoever can read it (PS3.5 6.2.2)
     if decoded.VR == "SQ":
         if recode is not None and any("SpecificCharacterSet" in item for item in decoded.value):
             raise UnicodeError("an item has a character set of its own")

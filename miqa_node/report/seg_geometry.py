@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 from miqa_node.imaging.slices import Slice
 from miqa_node.report.dataset import data_set
 from miqa_node.report.made import ReportSettings
-from miqa_node.report.source import Source, numbers, text
+from miqa_node.report.source import Source, number, numbers, text
 from miqa_node.report.text import decimal, phrase
 
 NOMINAL_SPACING_MM = (1.0, 1.0)
@@ -81,22 +81,13 @@ def _indicator(source: Source) -> str | None:
 
 
 def _measures(source: Source) -> Dataset:
-    return _measures_of(source.spacing_mm, numbers_of_one(source, "SliceThickness"))
+    return _measures_of(source.spacing_mm, number(source.header, "SliceThickness"))
 
 
 def _measures_of(spacing_mm: tuple[float, float] | None, thickness_mm: float | None) -> Dataset:
     thick = thickness_mm if thickness_mm is not None and thickness_mm > 0 else NOMINAL_THICKNESS_MM
     spacing = [decimal(value) for value in spacing_mm or NOMINAL_SPACING_MM]
     return data_set(PixelSpacing=spacing, SliceThickness=decimal(thick))
-
-
-def numbers_of_one(source: Source, keyword: str) -> float | None:
-    """The single positive number of an element."""
-    try:
-        value = float(source.header[keyword].value)
-    except (KeyError, TypeError, ValueError):
-        return None
-    return value if value > 0 else None
 
 
 def _orientation(values: tuple[float, ...]) -> Dataset:

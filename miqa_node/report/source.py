@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError, ReportError
@@ -95,35 +97,45 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
 
 
 def text(header: Dataset, keyword: str) -> str:
-    """The value as text; empty if it is absent."""
-    value = header.get(keyword)
+    """The value as text; empty if it is absent or cannot be read."""
+    try:
+        value = header.get(keyword)
+    except (TypeError, ValueError, ArithmeticError):
+        return ""
     return "" if value is None else str(value).strip()
 
 
 def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """The values, if there are exactly ``count`` and all are numbers."""
-    try:
-        values = tuple(float(v) for v in header[keyword].value)
-    except (KeyError, TypeError, ValueError):
-        return None
+    """The values, if there are exactly ``count`` and all are finite numbers."""
+    values = _all_numbers(header, keyword)
     return values if len(values) == count else None
+
+
+def number(header: Dataset, keyword: str) -> float | None:
+    """The single finite number of an element."""
+    values = _all_numbers(header, keyword)
+    return values[0] if len(values) == 1 else None
 
 
 def whole_numbers(header: Dataset, keyword: str) -> list[int]:
     """All values of an Integer String; empty if one of them is not a whole number."""
-    value = header.get(keyword)
-    try:
-        values = [float(v) for v in ([value] if isinstance(value, (str, int, float)) else value or ())]
-    except (TypeError, ValueError):
-        return []
+    values = _all_numbers(header, keyword)
     return [int(v) for v in values] if all(v.is_integer() for v in values) else []
 
 
-def _integer(header: Dataset, keyword: str, default: int) -> int:
+def _all_numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
+    """All values of an element; empty if it is absent, or one of them is no finite number."""
     try:
-        return int(header[keyword].value)
-    except (KeyError, TypeError, ValueError):
-        return default
+        value = header[keyword].value
+        values = tuple(map(float, value if isinstance(value, (MultiValue, list, tuple)) else [value]))
+    except (KeyError, TypeError, ValueError, ArithmeticError):  # an endless Integer String is an OverflowError
+        return ()
+    return values if all(map(math.isfinite, values)) else ()
+
+
+def _integer(header: Dataset, keyword: str, default: int) -> int:
+    value = number(header, keyword)
+    return default if value is None else int(value)
 
 
 def _pair(header: Dataset, keyword: str) -> tuple[float, float] | None:

@@ -23,7 +23,8 @@ from miqa_node.report.text import phrase
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.11.1"
 VERDICT_LAYER = "VERDICT"
 VERDICT_COLOUR = (97.0, -21.0, 94.0)
-MAX_TEXT_CHARACTERS = 1024
+MAX_TEXT_CHARACTERS, MOST_INTEGER = 1024, 2**31
+"""Limits of the Value Representations ST and IS (PS3.5 6.2)."""
 NOTICE = "Decision support only"
 
 
@@ -75,7 +76,8 @@ def _add_displayed_area(state: Dataset, source: Source) -> None:
     if source.spacing_mm:
         area.PresentationPixelSpacing = [f"{value:.10g}"[:16] for value in source.spacing_mm]
     else:
-        area.PresentationPixelAspectRatio = [int(value) for value in aspect] if aspect and min(aspect) >= 1 else [1, 1]
+        usable = aspect is not None and min(aspect) >= 1 and max(aspect) < MOST_INTEGER
+        area.PresentationPixelAspectRatio = [int(value) for value in aspect or ()] if usable else [1, 1]
     state.DisplayedAreaSelectionSequence = Sequence([area])
 
 

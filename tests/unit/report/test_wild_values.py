@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import config
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -31,6 +32,27 @@ def with_values(**values: object) -> Change:
             setattr(dataset, keyword, value)
 
     return change
+
+
+def with_texts(**values: str | list[str]) -> Change:
+    """The values as they are, also where pydicom would read a number and fail."""
+
+    def change(dataset: Dataset) -> None:
+        for keyword, value in values.items():
+            vr = dictionary_VR(keyword)
+            dataset.add_new(keyword, "LO", value)
+            dataset[keyword].VR = vr
+
+    return change
+
+
+def lut_data_alone(dataset: Dataset) -> None:
+    """In a file that does not tell VRs, its VR depends on the descriptor; pydicom cannot decode it."""
+    for keyword, value in (("PerformedProtocolCodeSequence", [1, 2, 3]), ("ContributingEquipmentSequence", [])):
+        item = Dataset()
+        item.add_new("LUTData", "US", value)
+        setattr(dataset, keyword, Sequence([item]))
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
 
 
 IN_SPACE = {
@@ -71,6 +93,15 @@ WILD: dict[str, Change] = {
     "a window without end": with_values(WindowCenter="1e400", WindowWidth="100"),
     "no modality": with_values(Modality=""),
     "two depths": with_values(BitsStored=[15, 15]),
+    "a thickness without end": with_texts(SliceThickness="1e400"),
+    "an orientation that is no number": with_values(**IN_SPACE | {"ImageOrientationPatient": ["NaN"] * 6}),
+    "a place without end": with_values(**IN_SPACE | {"ImagePositionPatient": ["1e400", "0", "-inf"]}),
+    "an aspect without end": with_texts(PixelAspectRatio=["1e400", "1"]),
+    "an aspect of many digits": with_texts(PixelAspectRatio=["123456789012345678", "1e-320"]),
+    "frames in words": with_texts(NumberOfFrames="one"),
+    "frames with a fraction": with_texts(NumberOfFrames="0.5"),
+    "fewer frames than none": with_texts(NumberOfFrames="-1"),
+    "LUT data without a descriptor": lut_data_alone,
 }  # fmt: skip
 
 
