@@ -33,6 +33,7 @@ from miqa_node.imaging.elements import (
 )
 from miqa_node.imaging.head import raw_elements, read_head
 from miqa_node.imaging.headers import read_spacing_mm
+from miqa_node.imaging.numbers import single_number
 from miqa_node.imaging.pixel_data import (
     ITEM,
     Fragment,
@@ -167,7 +168,7 @@ def _find_frames(
             fragments, table = find_fragments(read, element)
         if "ExtendedOffsetTable" in ds:
             table = np.frombuffer(ds.ExtendedOffsetTable, "<u8").tolist()
-        return tuple(assign_fragments(read, fragments, table, int(ds.get("NumberOfFrames") or 1)))
+        return tuple(assign_fragments(read, fragments, table, _whole(ds, "NumberOfFrames") or 1))
     except EOFError:
         raise DecodeError(_NO_PIXELS) from None
     except (ValueError, TypeError) as broken:
@@ -287,10 +288,7 @@ def _complete_syntax(ds: FileDataset, path: Path, first_frame: bytes | None, rep
 
 def _whole(ds: Dataset, keyword: str) -> int:
     """A positive whole number; 0 if the element is absent or unreadable."""
-    try:
-        return max(0, int(ds.get(keyword) or 0))
-    except (TypeError, ValueError, ArithmeticError):
-        return 0
+    return max(0, int(single_number(ds, keyword) or 0))
 
 
 def _brief(error: Exception) -> str:

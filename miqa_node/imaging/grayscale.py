@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from miqa_node.imaging.numbers import first_number, single_number
+
 WHITE = 65535
 ROWS_AT_ONCE = 256
 """Rows per stripe for images deeper than 16 bits, computed without a table."""
@@ -215,7 +217,8 @@ def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
 def _modality(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | tuple[float, float]:
     if lut := _first_lut(ds, "ModalityLUTSequence", notes, signed=signed):
         return lut
-    slope, intercept = _number(ds, "RescaleSlope", 1.0), _number(ds, "RescaleIntercept", 0.0)
+    slope, intercept = first_number(ds, "RescaleSlope"), first_number(ds, "RescaleIntercept") or 0.0
+    slope = 1.0 if slope is None else slope
     if slope == 0.0:
         notes.append("rescale slope 0 ignored")
         slope = 1.0
@@ -225,8 +228,8 @@ def _modality(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | tuple[flo
 def _voi(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | VoiWindow | None:
     if lut := _first_lut(ds, "VOILUTSequence", notes, signed=signed):
         return lut
-    center, width = _number(ds, "WindowCenter", np.nan), _number(ds, "WindowWidth", np.nan)
-    if not np.isfinite(center) or not np.isfinite(width):
+    center, width = first_number(ds, "WindowCenter"), first_number(ds, "WindowWidth")
+    if center is None or width is None:
         return None
     function = str(ds.get("VOILUTFunction") or "LINEAR").strip().upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
@@ -270,39 +273,25 @@ def _lut(item: Dataset, *, signed: bool) -> Lut:
     return Lut(first, bits, data)
 
 
+_PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit")
+
+
 def _padding(ds: Dataset, notes: list[str]) -> tuple[int, int] | None:
     """The inclusive range of padding values (PS3.3 C.7.5.1.1.2), in either order of its two ends."""
-    value = ds.get("PixelPaddingValue")
-    if value is None or value == "":
+    if ds.get("PixelPaddingValue") in (None, ""):
         return None
     bits = _bits(ds, "BitsAllocated") or 16
     lowest = -(1 << bits - 1) if ds.get("PixelRepresentation") == 1 else 0
-    try:
-        ends = [int(value), int(ds.get("PixelPaddingRangeLimit", value))]
-    except (TypeError, ValueError, ArithmeticError):
+    numbers = [single_number(ds, keyword) for keyword in _PADDING if keyword in ds]
+    # Some writers use the other sign.
+    ends = [(int(number) - lowest) % (1 << bits) + lowest for number in numbers if number is not None]
+    if len(ends) < len(numbers):
         notes.append("unreadable pixel padding ignored")
         return None
-    low, high = sorted((end - lowest) % (1 << bits) + lowest for end in ends)  # some writers use the other sign
-    return low, high
+    return min(ends), max(ends)
 
 
 def _bits(ds: Dataset, keyword: str) -> int:
     """A number of bits; 0 if it is absent or invalid."""
-    number = int(_number(ds, keyword, 0.0))
+    number = int(first_number(ds, keyword) or 0)
     return number if 0 < number <= 64 else 0
-
-
-def _number(ds: Dataset, keyword: str, otherwise: float) -> float:
-    """The first finite number of an element, else ``otherwise``."""
-    value = ds.get(keyword)
-    if value is None or value == "":
-        return otherwise
-    if not isinstance(value, (str, bytes)) and hasattr(value, "__len__"):
-        if not len(value):
-            return otherwise
-        value = value[0]
-    try:
-        number = float(value)
-    except (TypeError, ValueError, ArithmeticError):
-        return otherwise
-    return number if np.isfinite(number) else otherwise

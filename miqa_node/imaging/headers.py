@@ -20,6 +20,9 @@ from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Elements, read_elements
 from miqa_node.imaging.values import Values
 
+MOST_EXPOSURE, MOST_DEVIATION = 1e9, 100.0
+"""A Deviation Index of 100 would be ten thousand million times the intended exposure (IEC 62494-1)."""
+
 _TAGS: dict[str, int] = {
     keyword: int(tag_for_keyword(keyword) or 0)
     for keyword in [
@@ -143,9 +146,9 @@ def header_of(elements: Elements, *, nameless: bool = False, relaxed: bool = Fal
         manufacturer=values.text("Manufacturer"),
         manufacturer_model_name=values.text("ManufacturerModelName"),
         acquired_at=_acquired_at(values),
-        exposure_index=values.number("ExposureIndex"),
-        target_exposure_index=values.number("TargetExposureIndex"),
-        deviation_index=values.number("DeviationIndex"),
+        exposure_index=values.number("ExposureIndex", MOST_EXPOSURE),
+        target_exposure_index=values.number("TargetExposureIndex", MOST_EXPOSURE),
+        deviation_index=values.number("DeviationIndex", MOST_DEVIATION),
         burned_in_annotation=values.word("BurnedInAnnotation"),
         has_pixels=bool(elements.pixel_tag),
         has_voi=_has_voi(values),

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,12 @@ from pydicom import Dataset
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DataSetError, DecodeLimitError
 from miqa_node.imaging.head import read_head
+from miqa_node.imaging.numbers import all_numbers, first_number
 from miqa_node.imaging.spread import Spread
 
 Vector = tuple[float, ...]
+LEAST_FRAME_BYTES = 8
+"""A compressed frame has at least the head of an item (PS3.5 A.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ def _read(file: tuple[InstanceDigest, Path]) -> list[Slice]:
         warnings.simplefilter("ignore")  # odd values become None below
         try:
             ds = read_head(path, force=True)
-            frames = _number(ds, "NumberOfFrames") or 1.0
+            frames = first_number(ds, "NumberOfFrames") or 1.0
+            if not 1.0 <= frames <= path.stat().st_size / LEAST_FRAME_BYTES:
+                frames = 1.0  # decoding it will say what is wrong
             return [_slice(ds, digest, path, frame) for frame in range(int(frames))]
         except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, DataSetError):
             return []
@@ -122,23 +126,23 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
     exposure = _group(ds, frame, "CTExposureSequence")
     encoding = _group(ds, frame, "MRFOVGeometrySequence")
     direction = encoding.get("InPlanePhaseEncodingDirection") or ""
-    slope = _number(transform, "RescaleSlope")
+    slope = first_number(transform, "RescaleSlope")
     spacing = _numbers(measures, "PixelSpacing", 2)
     image_type = ds.get("ImageType") or []
     return Slice(
         digest=digest,
         path=path,
         frame=frame,
-        number=int(_number(ds, "InstanceNumber") or 0) + frame,
-        rows=int(ds.get("Rows") or 0),
-        columns=int(ds.get("Columns") or 0),
+        number=int(first_number(ds, "InstanceNumber") or 0) + frame,
+        rows=int(first_number(ds, "Rows") or 0),
+        columns=int(first_number(ds, "Columns") or 0),
         position_mm=_numbers(plane, "ImagePositionPatient", 3),
         orientation=_numbers(turned, "ImageOrientationPatient", 6),
         spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
-        thickness_mm=_number(measures, "SliceThickness"),
+        thickness_mm=first_number(measures, "SliceThickness"),
         slope=1.0 if slope is None else slope,
-        intercept=_number(transform, "RescaleIntercept") or 0.0,
-        ctdi_vol_mgy=_number(exposure, "CTDIvol"),
+        intercept=first_number(transform, "RescaleIntercept") or 0.0,
+        ctdi_vol_mgy=first_number(exposure, "CTDIvol"),
         phase_columns={"COL": True, "COLUMN": True, "ROW": False}.get(str(direction)),
         is_localizer="LOCALIZER" in image_type,
         contrast=_contrast(ds, frame),
@@ -149,10 +153,10 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
 def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:
     image_type = [str(part) for part in ds.get("ImageType") or []]
     return (
-        _number(_group(ds, frame, "MRDiffusionSequence"), "DiffusionBValue"),
-        _number(_group(ds, frame, "MREchoSequence"), "EffectiveEchoTime") or _number(ds, "EchoTime"),
-        _number(_group(ds, frame, "FrameContentSequence"), "TemporalPositionIndex")
-        or _number(ds, "TemporalPositionIdentifier"),
+        first_number(_group(ds, frame, "MRDiffusionSequence"), "DiffusionBValue"),
+        first_number(_group(ds, frame, "MREchoSequence"), "EffectiveEchoTime") or first_number(ds, "EchoTime"),
+        first_number(_group(ds, frame, "FrameContentSequence"), "TemporalPositionIndex")
+        or first_number(ds, "TemporalPositionIdentifier"),
         image_type[2] if len(image_type) > 2 else "",
     )
 
@@ -167,21 +171,9 @@ def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
     return ds
 
 
-def _number(ds: Dataset, keyword: str) -> float | None:
-    value: Any = ds.get(keyword)
-    try:
-        number = float(value[0] if isinstance(value, (list, tuple)) else value)
-    except (TypeError, ValueError, ArithmeticError, IndexError):
-        return None
-    return number if np.isfinite(number) else None
-
-
 def _numbers(ds: Dataset, keyword: str, count: int) -> Vector | None:
-    try:
-        values = tuple(float(value) for value in ds.get(keyword) or ())
-    except (TypeError, ValueError, ArithmeticError):
-        return None
-    return values if len(values) == count and all(np.isfinite(values)) else None
+    values = all_numbers(ds, keyword)
+    return values if len(values) == count else None
 
 
 def _rounded(orientation: Vector | None) -> Vector | None:

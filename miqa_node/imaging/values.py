@@ -80,10 +80,13 @@ class Values:
         numbers = self.numbers(keyword)
         return int(numbers[0]) if numbers and 0 <= numbers[0] < 1 << 32 else 0
 
-    def number(self, keyword: str) -> float | None:
-        """The first number; None if absent or invalid."""
+    def number(self, keyword: str, most: float) -> float | None:
+        """The first number; None if absent, invalid or beyond ± ``most``.
+
+        Sums of what is kept, and its squares, stay finite; PostgreSQL refuses others.
+        """
         numbers = self.numbers(keyword)
-        return numbers[0] if numbers else None
+        return numbers[0] if numbers and abs(numbers[0]) <= most else None
 
     def numbers(self, keyword: str) -> list[float]:
         """All finite numbers of an element, whatever its VR."""

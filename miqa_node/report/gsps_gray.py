@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from miqa_node.imaging.grayscale import as_signed, has_negative_output, read_grayscale
+from miqa_node.imaging.numbers import first_number
 from miqa_node.report.inherit import in_little_endian
 from miqa_node.report.source import Source, text
 from miqa_node.report.text import decimal, phrase
@@ -51,7 +50,7 @@ def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
             table.ModalityLUTType = phrase(text(tables[0], "ModalityLUTType"), 64) or "US"
             state.ModalityLUTSequence = Sequence([table])
             return
-    slope, intercept = _first(group, "RescaleSlope"), _first(group, "RescaleIntercept")
+    slope, intercept = first_number(group, "RescaleSlope"), first_number(group, "RescaleIntercept")
     if slope or intercept is not None:  # as for the judgement: ignore a missing value and a slope of 0
         state.RescaleIntercept, state.RescaleSlope = decimal(intercept or 0.0), decimal(slope or 1.0)
         state.RescaleType = phrase(text(group, "RescaleType"), 64) or "US"
@@ -64,7 +63,7 @@ def _voi(group: Dataset, *, signed: bool) -> Dataset | None:
             item = Dataset()
             item.VOILUTSequence = Sequence([table])
             return item
-    center, width = _first(group, "WindowCenter"), _first(group, "WindowWidth")
+    center, width = first_number(group, "WindowCenter"), first_number(group, "WindowWidth")
     function = text(group, "VOILUTFunction") or "LINEAR"
     if center is None or width is None or function not in _FUNCTIONS:
         return None
@@ -91,12 +90,3 @@ def _descriptor(element: DataElement) -> DataElement:
     """LUT Descriptor as signed shorts: a presentation state has no Pixel Representation to declare them."""
     entries, first, bits = (int(value) for value in element.value)
     return DataElement(element.tag, "SS", [as_signed(entries), as_signed(first), bits])
-
-
-def _first(group: Dataset, keyword: str) -> float | None:
-    value = group.get(keyword)
-    try:
-        number = float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
-    except (TypeError, ValueError, ArithmeticError, IndexError):
-        return None
-    return number if math.isfinite(number) else None

@@ -47,6 +47,8 @@ from miqa_node.taxonomy.lookup import finding_entries, finding_title, finding_wo
 
 UNUSUAL_PERCENTILE = 95.0
 """Minimum percentile at which the narrative mentions the anomaly, whether or not the policy flags it."""
+MOST_DECADES = 99.0
+"""Powers of ten of the dose that are written out; more is a mistake in the header."""
 EDGES = ("edge_slope_10_90", "edge_width_10_90")
 
 
@@ -185,7 +187,8 @@ def _measured(phrase: str, measured: Measurement, speaker: Voice) -> str:
     value = speaker.number(measured.value)
     if measured.name == "deviation_index":
         # IEC 62494-1: ten times the common logarithm of the exposure over the intended one.
-        return speaker.say(phrase, value=value, factor=speaker.number(10.0 ** (measured.value / 10.0)))
+        exponent = max(-MOST_DECADES, min(measured.value / 10.0, MOST_DECADES))
+        return speaker.say(phrase, value=value, factor=speaker.number(10.0**exponent))
     return speaker.say(phrase, value=value, percent=f"{value} %")
 
 

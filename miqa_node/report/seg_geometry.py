@@ -7,10 +7,11 @@ from collections.abc import Sequence as Many
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from miqa_node.imaging.numbers import single_number
 from miqa_node.imaging.slices import Slice
 from miqa_node.report.dataset import data_set
 from miqa_node.report.made import ReportSettings
-from miqa_node.report.source import Source, number, numbers, text
+from miqa_node.report.source import Source, numbers, text
 from miqa_node.report.text import decimal, phrase
 
 NOMINAL_SPACING_MM = (1.0, 1.0)
@@ -81,7 +82,7 @@ def _indicator(source: Source) -> str | None:
 
 
 def _measures(source: Source) -> Dataset:
-    return _measures_of(source.spacing_mm, number(source.header, "SliceThickness"))
+    return _measures_of(source.spacing_mm, single_number(source.header, "SliceThickness"))
 
 
 def _measures_of(spacing_mm: tuple[float, float] | None, thickness_mm: float | None) -> Dataset:

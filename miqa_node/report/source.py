@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.multival import MultiValue
 
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError, ReportError
 from miqa_node.imaging.head import read_head
+from miqa_node.imaging.numbers import all_numbers, single_number
 
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _DIRECTION = re.compile(r"[ALPRHF]{1,3}|(?:LE|RT|D|V|CR|CD|R|M|L|PR|DI|PA|PL){1,3}")
@@ -107,34 +106,18 @@ def text(header: Dataset, keyword: str) -> str:
 
 def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     """The values, if there are exactly ``count`` and all are finite numbers."""
-    values = _all_numbers(header, keyword)
+    values = all_numbers(header, keyword)
     return values if len(values) == count else None
-
-
-def number(header: Dataset, keyword: str) -> float | None:
-    """The single finite number of an element."""
-    values = _all_numbers(header, keyword)
-    return values[0] if len(values) == 1 else None
 
 
 def whole_numbers(header: Dataset, keyword: str) -> list[int]:
     """All values of an Integer String; empty if one of them is not a whole number."""
-    values = _all_numbers(header, keyword)
+    values = all_numbers(header, keyword)
     return [int(v) for v in values] if all(v.is_integer() for v in values) else []
 
 
-def _all_numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
-    """All values of an element; empty if it is absent, or one of them is no finite number."""
-    try:
-        value = header[keyword].value
-        values = tuple(map(float, value if isinstance(value, (MultiValue, list, tuple)) else [value]))
-    except (KeyError, TypeError, ValueError, ArithmeticError):  # an endless Integer String is an OverflowError
-        return ()
-    return values if all(map(math.isfinite, values)) else ()
-
-
 def _integer(header: Dataset, keyword: str, default: int) -> int:
-    value = number(header, keyword)
+    value = single_number(header, keyword)
     return default if value is None else int(value)
 
 

@@ -78,14 +78,16 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
     def subject(
         self,
         instance: StoredInstance,
-        assessment: Assessment,  # noqa: ARG002
+        assessment: Assessment,
         context: UnitContext,
         *,
         amends: bool = False,
     ) -> ReportedSeries | None:
-        """The slices read, and the earlier reports on the series."""
+        """The slices read, and the earlier reports on the series; None if there are none."""
         artifacts, uid = context.artifacts, instance.header.series_instance_uid
         snapshot = artifacts.snapshot(instance)
+        if snapshot is None and assessment.quarantined:
+            return None  # reading it was given up
         if snapshot is None:
             raise NotFoundError("The series was never read.")
         if not snapshot.slices:

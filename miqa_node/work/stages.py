@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.errors import lacks_resources
+from miqa_node.errors import lacks_resources, place_of
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class Stages:
                 if self._stopping.is_set():  # a part that the stage needs may have stopped first: it did not fail
                     raise StoppedError from error
                 text = "a stage failed, it will be tried again" if chances else "a stage failed, it is given up"
-                log.error(text, stage=name, digest=digest[:16], error=type(error).__name__)
+                log.error(text, stage=name, digest=digest[:16], error=type(error).__name__, where=place_of(error))
                 if not chances and self._give_up is None:
                     raise
             else:
@@ -89,7 +89,8 @@ class Stages:
             try:
                 self._wait_for_resources(stage, digest)
             except Exception as error:  # noqa: BLE001 - it is given up, or waits on
-                log.error("a stage failed once more", stage=name, digest=digest[:16], error=type(error).__name__)
+                facts = {"error": type(error).__name__, "where": place_of(error)}
+                log.error("a stage failed once more", stage=name, digest=digest[:16], **facts)
             else:
                 return
 

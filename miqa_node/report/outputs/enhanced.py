@@ -22,6 +22,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.imaging.numbers import single_number
 from miqa_node.report import capture, codes
 from miqa_node.report.codes import code_sequence
 from miqa_node.report.elements import Element, elements_of, raw_sequence
@@ -31,7 +32,7 @@ from miqa_node.report.instance import local_time, private_scheme, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
-from miqa_node.report.source import SPACINGS, Source, number, numbers, read_source, text
+from miqa_node.report.source import SPACINGS, Source, numbers, read_source, text
 from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
@@ -95,7 +96,7 @@ def _draft(
 
 def can_be_derived(image: Source) -> bool:
     """Whether the node can write a copy: one frame of one sample per pixel."""
-    return image.number_of_frames <= 1 and (number(image.header, "SamplesPerPixel") or 1.0) == 1.0
+    return image.number_of_frames <= 1 and (single_number(image.header, "SamplesPerPixel") or 1.0) == 1.0
 
 
 def _lineage(image: Source, enhanced: EnhancedImage, digest: InstanceDigest) -> Lineage:
@@ -190,7 +191,10 @@ def _add_window(own: Dataset, image: Source, enhanced: EnhancedImage) -> None:
         return
     original = enhanced.source
     used = original.stored if original.valid is None else original.stored[original.valid]
-    slope, intercept = (number(header, "RescaleSlope") or 1.0), (number(header, "RescaleIntercept") or 0.0)
+    slope, intercept = (
+        (single_number(header, "RescaleSlope") or 1.0),
+        (single_number(header, "RescaleIntercept") or 0.0),
+    )
     ends = sorted(float(value) * slope + intercept for value in (used.min(), used.max()))
     own.WindowCenter = f"{(ends[0] + ends[1]) / 2.0 + 0.5:.10g}"[:16]
     own.WindowWidth = f"{max(1.0, ends[1] - ends[0] + 1.0):.10g}"[:16]
@@ -202,7 +206,7 @@ def _copied(image: Source, model: ModelIdentity | None) -> dict[BaseTag, Element
     left_out = {Tag(tag) for tag in map(tag_for_keyword, (*NOT_COPIED, *EQUIPMENT)) if tag is not None}
     # A spacing of zero, which some digitisers write, is not a spacing.
     left_out |= {Tag(keyword) for keyword in SPACINGS if 0.0 in (numbers(header, keyword, 2) or ())}
-    if number(header, "NumberOfFrames") != 1:
+    if single_number(header, "NumberOfFrames") != 1:
         left_out.add(Tag("NumberOfFrames"))  # there is one
     in_pixels = {group for group in _OVERLAYS if Tag(group, 0x3000) not in header}
     tags = (

@@ -101,6 +101,13 @@ def test_an_ordinary_image_is_told_in_three_sentences_and_needs_nothing_done() -
     assert {s.part for s in sentences(assessment, accepted)} == {Part.VERDICT, Part.FINDING, Part.MEASUREMENT}
 
 
+@pytest.mark.parametrize("deviation", [1e16, -1e16, 20240231.0])
+def test_an_exposure_that_cannot_be_does_not_keep_a_report_from_being_made(deviation: float) -> None:
+    assessment = making.assessment(measurements=(Measurement("deviation_index", deviation, "1"),))
+    [measured] = [s.text for s in sentences(assessment, decide(assessment, POLICY)) if s.part is Part.MEASUREMENT]
+    assert measured.startswith("Measured: exposure ")
+
+
 def test_what_is_not_a_chest_has_no_findings_told() -> None:
     assessment = making.assessment(FindingName.FOREIGN_OBJECT)
     gate = Finding(FindingName.GATE, reason_code(GateClass.INVERTED), 0.97, 0.97, 0.5)

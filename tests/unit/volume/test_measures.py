@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import FileDataset
 
 from miqa_node.assess.measure.series_view import SliceTools
 from miqa_node.assess.series import SeriesResult, judge_series
@@ -165,6 +167,30 @@ def test_slices_that_cannot_be_decoded_are_counted_and_take_no_part(tmp_path: Pa
 def test_a_series_beyond_the_limit_says_so(tmp_path: Path) -> None:
     judgement = judged(making.write_series(tmp_path, [making.body_ct()] * 3, "CT"), max_slices=2)
     assert "work.series_max_slices (2)" in judgement.assessment.not_assessed
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("InstanceNumber", "1e400"),
+        ("NumberOfFrames", "1e16"),
+        ("NumberOfFrames", "NaN"),
+        ("TemporalPositionIdentifier", "1e400"),
+        ("SliceThickness", "1e400"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Value too large:UserWarning")
+def test_a_slice_with_a_number_without_an_end_does_not_cost_the_series(
+    tmp_path: Path, keyword: str, value: str
+) -> None:
+    def change(dataset: FileDataset) -> None:
+        if dataset.InstanceNumber == 2:
+            dataset.add_new(keyword, "LO", value)
+            dataset[keyword].VR = dictionary_VR(keyword)
+
+    paths = making.write_series(tmp_path, [making.body_ct(seed=seed) for seed in range(4)], "CT", change=change)
+    assert len(read_slices([(InstanceDigest(path.stem), path) for path in paths])) == 4
+    assert numbers(judged(paths))["slice_count"] == 4.0
 
 
 def test_an_enhanced_ct_is_a_series_of_its_frames(samples: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.uid import UID
+from structlog.testing import capture_logs
 
 from miqa_node.domain.delivery import SR, ResultKind
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
@@ -23,6 +24,7 @@ from miqa_node.store import history, instances, series, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects
 from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.units.series import SeriesUnit
 from miqa_node.work.series import SeriesWatch
 from tests.parts import build_pipeline, results_of
 from tests.unit.volume import making
@@ -305,3 +307,22 @@ def test_what_flagged_a_series_is_the_first_number_of_its_report(modality: str, 
         for one in numbers
     }
     assert (units["Number of slices"], units["Gaps between slices"]) == ("{slices}", "{gaps}")
+
+
+def test_a_series_that_cannot_be_read_is_flagged_in_the_end(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(SeriesUnit, "judge", fail)
+    rig.receive(*making.write_series(tmp_path / "slices", [making.body_ct()], "CT"))
+    [digest] = rig.look(30.0)
+    for _ in range(3):  # the limit
+        with pytest.raises(ZeroDivisionError):
+            rig.pipeline.assess(digest)
+    with capture_logs() as lines:
+        assert rig.finish(digest) is Verdict.NOT_ASSESSED
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == []
+    with rig.database.begin() as transaction:
+        assert results_of(transaction, digest) == []

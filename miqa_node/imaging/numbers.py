@@ -1,0 +1,45 @@
+"""Numbers of a data set's elements, whatever their sender wrote: text, nothing, or a number without an end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+
+# pydicom reads a value at its first use. An Integer String without an end is an OverflowError.
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
+
+
+def all_numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
+    """All values of an element; empty if it is absent, or one of them is no finite number."""
+    return _finite(_values(ds, keyword))
+
+
+def first_number(ds: Dataset, keyword: str) -> float | None:
+    """The first value of an element; None if it is absent or no finite number."""
+    return next(iter(_finite(_values(ds, keyword)[:1])), None)
+
+
+def single_number(ds: Dataset, keyword: str) -> float | None:
+    """The only value of an element; None if it is absent, has several, or is no finite number."""
+    values = all_numbers(ds, keyword)
+    return values[0] if len(values) == 1 else None
+
+
+def _values(ds: Dataset, keyword: str) -> Sequence[Any]:
+    try:
+        value = ds[keyword].value
+    except _UNREADABLE:
+        return ()
+    return value if isinstance(value, (MultiValue, list, tuple)) else (value,)
+
+
+def _finite(values: Sequence[Any]) -> tuple[float, ...]:
+    try:
+        numbers = tuple(map(float, values))
+    except _UNREADABLE:
+        return ()
+    return numbers if all(map(math.isfinite, numbers)) else ()

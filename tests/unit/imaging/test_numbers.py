@@ -1,0 +1,45 @@
+"""Numbers of elements: whatever stands there, reading them raises nothing."""
+
+from __future__ import annotations
+
+import pytest
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+
+from miqa_node.imaging.numbers import all_numbers, first_number, single_number
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def with_text(keyword: str, value: str | list[str] | None) -> Dataset:
+    """The element as a file has it, not yet read as a number."""
+    ds = Dataset()
+    ds.add_new(keyword, "LO", value)
+    ds[keyword].VR = dictionary_VR(keyword)
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "numbers", "first"),
+    [
+        ("PixelSpacing", ["0.5", "0.25"], (0.5, 0.25), 0.5),
+        ("SliceThickness", "2.5", (2.5,), 2.5),
+        ("SliceThickness", "", (), None),
+        ("SliceThickness", None, (), None),
+        ("SliceThickness", "thick", (), None),
+        ("SliceThickness", "1e400", (), None),
+        ("PixelSpacing", ["0.5", "NaN"], (), 0.5),
+        ("PixelSpacing", ["-inf", "1"], (), None),
+        ("InstanceNumber", "7", (7.0,), 7.0),
+        ("InstanceNumber", "1e400", (), None),
+        ("InstanceNumber", "1,5", (), None),
+    ],
+)
+def test_values(keyword: str, value: str | list[str] | None, numbers: tuple[float, ...], first: float | None) -> None:
+    ds = with_text(keyword, value)
+    assert (all_numbers(ds, keyword), first_number(ds, keyword)) == (numbers, first)
+    assert single_number(ds, keyword) == (numbers[0] if len(numbers) == 1 else None)
+
+
+def test_an_absent_element_has_none() -> None:
+    assert (all_numbers(Dataset(), "Rows"), first_number(Dataset(), "Rows")) == ((), None)
