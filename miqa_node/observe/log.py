@@ -104,6 +104,8 @@ def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | No
         else structlog.processors.JSONRenderer()
     )
     handler = logging.StreamHandler(stream)
+    # Levels of loggers do not suffice: pydicom sets its own when it is imported, which may be after this.
+    handler.addFilter(_is_wanted)
     handler.addFilter(lambda record: not record.getMessage().startswith(_TOLD_BY_US))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -171,6 +173,12 @@ def describe_error(error: BaseException) -> str:
     if isinstance(driver_error, BaseException):  # a database driver's: only the lines after the first quote values
         return f"{name}: {(str(driver_error).splitlines() or [''])[0]}"
     return f"{name} {WITHHELD}"
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Whether a record of a library has the level that lines of this library need."""
+    name = record.name
+    return all(record.levelno >= least for one, least in _LIBRARY_LEVELS.items() if f"{name}.".startswith(f"{one}."))
 
 
 class _NodeName:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -159,3 +161,25 @@ def test_text_for_people(capsys: pytest.CaptureFixture[str], stream: io.StringIO
     assert "too quiet" not in stream.getvalue()
     assert "disk is nearly full" in stream.getvalue()
     assert "free=/data" in stream.getvalue()
+
+
+def test_a_library_that_is_loaded_later_does_not_choose_its_own_level(stream: io.StringIO) -> None:
+    """pydicom sets the level of its logger when it is imported, and its lines quote element values."""
+    logging.getLogger("pydicom").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Dataset().PatientBirthDate = f"{NAME} 1.1.1950"
+    logging.getLogger("pydicom.filereader").error("Bad value %s", NAME)
+    assert stream.getvalue() == ""
+
+
+def test_no_value_is_logged_by_a_process_that_loads_pydicom_after_its_log_is_set_up() -> None:
+    program = (
+        "from miqa_node.observe.log import set_up_logging\n"
+        "from miqa_node.settings import load_settings\n"
+        "set_up_logging(load_settings().log)\n"
+        "from pydicom.dataset import Dataset\n"
+        f"Dataset().PatientBirthDate = '{NAME} 1.1.1950'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert NAME not in done.stderr + done.stdout
