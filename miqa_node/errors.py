@@ -144,6 +144,7 @@ class ConflictError(MiqaError):
     """The item is in a state that does not allow the requested transition."""
 
 
+_PACKAGE = Path(__file__).parent
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 
 
@@ -159,9 +160,11 @@ def lacks_resources(error: BaseException) -> bool:
 def place_of(error: BaseException) -> str:
     """Where an error was raised, as ``file:line``, for logs, because the message may quote a data set.
 
+    If it was raised in a library, the place where the node called it comes first: ``frame.py:78 > valuerep.py:1367``.
     For an error from another process it is the place there, stored as ``place``.
     """
     if place := getattr(error, "place", ""):
         return str(place)
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [frame for frame in frames if _PACKAGE in frame[0].parents]
+    return " > ".join(f"{path.name}:{line}" for path, line in dict.fromkeys([*own[-1:], *frames[-1:]]))

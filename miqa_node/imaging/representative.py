@@ -7,6 +7,7 @@ from pathlib import Path
 
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.head import read_head
+from miqa_node.imaging.numbers import single_number
 
 
 def representative_frame(path: Path, *, is_slide: bool = False) -> int:
@@ -20,8 +21,8 @@ def representative_frame(path: Path, *, is_slide: bool = False) -> int:
         warnings.simplefilter("ignore")  # odd values count as absent
         try:
             header = read_head(path, force=True, tags=["NumberOfFrames", "RepresentativeFrameNumber"])
-            frames = int(header.get("NumberOfFrames") or 1)
-            chosen = int(header.get("RepresentativeFrameNumber") or 0)
+            frames = int(single_number(header, "NumberOfFrames") or 1)
+            chosen = int(single_number(header, "RepresentativeFrameNumber") or 0)
         except (OSError, ValueError, TypeError, EOFError, AttributeError, DataSetError):
             return 0
     if 1 <= chosen <= frames:

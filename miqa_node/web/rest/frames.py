@@ -19,6 +19,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from miqa_node.errors import DecodeError
+from miqa_node.imaging.numbers import single_number
 from miqa_node.imaging.uncompressed import can_uncompress
 from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader
@@ -75,7 +76,7 @@ def _frames(
     ds = _whole(services, location)
     if "PixelData" not in ds:
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no frames.")
-    count = int(ds.get("NumberOfFrames") or 1)
+    count = int(single_number(ds, "NumberOfFrames") or 1)
     if numbers is None:
         numbers = range(1, count + 1)
     elif len(numbers) > MAX_FRAMES or not all(1 <= number <= count for number in numbers):

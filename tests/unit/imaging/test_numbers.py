@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydicom.datadict import dictionary_VR
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
 from miqa_node.imaging.numbers import all_numbers, first_number, single_number
+from miqa_node.imaging.representative import representative_frame
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -39,6 +43,16 @@ def test_values(keyword: str, value: str | list[str] | None, numbers: tuple[floa
     ds = with_text(keyword, value)
     assert (all_numbers(ds, keyword), first_number(ds, keyword)) == (numbers, first)
     assert single_number(ds, keyword) == (numbers[0] if len(numbers) == 1 else None)
+
+
+@pytest.mark.parametrize(("frames", "frame"), [("9", 4), ("1e400", 0), ("nine", 0), ("-3", 0), ("", 0)])
+def test_the_frame_that_represents_an_image(tmp_path: Path, frames: str, frame: int) -> None:
+    ds = with_text("NumberOfFrames", frames)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID, ds.SOPInstanceUID = UltrasoundMultiFrameImageStorage, "1.2"
+    ds.save_as(tmp_path / "loop.dcm", enforce_file_format=True)
+    assert representative_frame(tmp_path / "loop.dcm") == frame
 
 
 def test_an_absent_element_has_none() -> None:
