@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag, Tag
+
+from miqa_node.imaging.head import drop_unreadable
 
 MAX_INLINE_BYTES = 1024
 """Length in bytes above which the JSON refers to a binary value as bulk data."""
@@ -30,12 +34,13 @@ INSTANCE = (
 
 
 def attributes(ds: Dataset, keywords: Iterable[str | BaseTag]) -> Json:
-    """The named attributes; absent ones are left out."""
+    """The named attributes; absent ones are left out, and those that cannot be read."""
     values: Json = {}
     for keyword in keywords:
         tag = _tag(keyword)
         if tag in ds:
-            values |= json.loads(json.dumps(_plain(ds, [tag])))
+            with suppress(Exception):  # one damaged value must not keep all others from a client
+                values |= json.loads(json.dumps(_plain(ds, tag)), parse_constant=lambda _: None)
     values["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the object's character set
     return values
 
@@ -43,23 +48,27 @@ def attributes(ds: Dataset, keywords: Iterable[str | BaseTag]) -> Json:
 def metadata(ds: Dataset, address: str) -> Json:
     """Every attribute; long binary values by the BulkDataURI ``<address>/bulkdata/<tag>``, pixels by ``/frames``.
 
-    Within sequences the path names each sequence and the place of the item, from 0.
+    Within sequences the path names each sequence and the place of the item, from 0. What cannot be read is left out.
     """
+    drop_unreadable(ds)
     document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda element: f"{element.tag:08X}", suppress_invalid_tags=True)
-    _complete_addresses(document, f"{address}/bulkdata/")
+    _complete(document, f"{address}/bulkdata/")
     if ds.get("Rows") and ds.get("Columns") and ds.get("BitsAllocated"):
         document["7FE00010"] = {"vr": "OW", "BulkDataURI": f"{address}/frames"}
     document["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return document
 
 
-def _complete_addresses(document: Json, prefix: str) -> None:
+def _complete(document: Json, prefix: str) -> None:
+    """Complete the addresses; numbers that JSON does not have become null, as empty values are (PS3.18 F.2.5)."""
     for tag, element in document.items():
         if "BulkDataURI" in element:
             element["BulkDataURI"] = f"{prefix}{tag}"
         elif element.get("vr") == "SQ":
             for place, item in enumerate(element.get("Value", ())):
-                _complete_addresses(item, f"{prefix}{tag}/{place}/")
+                _complete(item, f"{prefix}{tag}/{place}/")
+        elif values := element.get("Value"):
+            element["Value"] = [None if isinstance(one, float) and not isfinite(one) else one for one in values]
 
 
 def _tag(keyword: str | BaseTag) -> BaseTag:
@@ -70,8 +79,5 @@ def _tag(keyword: str | BaseTag) -> BaseTag:
     return Tag(keyword if tag is None else tag)
 
 
-def _plain(ds: Dataset, tags: Iterable[int]) -> Json:
-    some = Dataset()
-    for tag in tags:
-        some[tag] = ds[tag]
-    return dict(some.to_json_dict(suppress_invalid_tags=True))
+def _plain(ds: Dataset, tag: BaseTag) -> Json:
+    return dict(Dataset({tag: ds[tag]}).to_json_dict(suppress_invalid_tags=True))

@@ -65,9 +65,11 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
             # The libraries warn about nearly every image; relevant deviations are checked and recorded in the steps.
             warnings.simplefilter("ignore")
             return _presented(read_image(path, max_pixels), frame)
-    except (MiqaError, MemoryError, OSError):
+    except (MiqaError, MemoryError):
         raise
     except Exception as error:  # values are parsed at their first use, and raise any error then
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not pydicom's
+            raise
         if getattr(error, "code", None) == cv2.Error.StsNoMem:  # OpenCV's equivalent of MemoryError
             raise MemoryError from error
         raise DecodeError(f"The description of the pixels cannot be read ({type(error).__name__}).") from error

@@ -64,3 +64,22 @@ def raw_elements(elements: Elements) -> dict[BaseTag, DataElement | RawDataEleme
         )
         for tag, element in elements.by_tag.items()
     }  # fmt: skip
+
+
+def drop_unreadable(ds: Dataset) -> int:
+    """Remove the elements that pydicom cannot read, also those in items; return how many there were.
+
+    It reads each value at its first use, and raises many kinds of errors for one that contradicts its VR. Reading all
+    of them takes as long as making a report, so this is for headers that have proved to have such values.
+    """
+    dropped = 0
+    for tag in list(ds.keys()):
+        try:
+            element = ds[tag]
+        except Exception:  # noqa: BLE001
+            del ds[tag]
+            dropped += 1
+            continue
+        if element.VR == "SQ":
+            dropped += sum(map(drop_unreadable, element.value))
+    return dropped

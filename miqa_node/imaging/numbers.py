@@ -9,9 +9,6 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-# pydicom reads a value at its first use. An Integer String without an end is an OverflowError.
-_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
-
 
 def all_numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
     """All values of an element; empty if it is absent, or one of them is no finite number."""
@@ -32,7 +29,7 @@ def single_number(ds: Dataset, keyword: str) -> float | None:
 def _values(ds: Dataset, keyword: str) -> Sequence[Any]:
     try:
         value = ds[keyword].value
-    except _UNREADABLE:
+    except Exception:  # noqa: BLE001 - pydicom reads a value at its first use, and raises many for what it cannot read
         return ()
     return value if isinstance(value, (MultiValue, list, tuple)) else (value,)
 
@@ -40,6 +37,6 @@ def _values(ds: Dataset, keyword: str) -> Sequence[Any]:
 def _finite(values: Sequence[Any]) -> tuple[float, ...]:
     try:
         numbers = tuple(map(float, values))
-    except _UNREADABLE:
+    except (TypeError, ValueError, ArithmeticError):
         return ()
     return numbers if all(map(math.isfinite, numbers)) else ()

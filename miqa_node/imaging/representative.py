@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from miqa_node.errors import DataSetError
 from miqa_node.imaging.head import read_head
 from miqa_node.imaging.numbers import single_number
 
@@ -23,7 +22,7 @@ def representative_frame(path: Path, *, is_slide: bool = False) -> int:
             header = read_head(path, force=True, tags=["NumberOfFrames", "RepresentativeFrameNumber"])
             frames = int(single_number(header, "NumberOfFrames") or 1)
             chosen = int(single_number(header, "RepresentativeFrameNumber") or 0)
-        except (OSError, ValueError, TypeError, EOFError, AttributeError, DataSetError):
+        except Exception:  # noqa: BLE001 - besides those of files, any that pydicom raises for a damaged value
             return 0
     if 1 <= chosen <= frames:
         return chosen - 1

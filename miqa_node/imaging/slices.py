@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.errors import DataSetError, DecodeLimitError
+from miqa_node.errors import DecodeLimitError
 from miqa_node.imaging.head import read_head
 from miqa_node.imaging.numbers import all_numbers, first_number
 from miqa_node.imaging.spread import Spread
@@ -114,7 +114,7 @@ def _read(file: tuple[InstanceDigest, Path]) -> list[Slice]:
             if not 1.0 <= frames <= path.stat().st_size / LEAST_FRAME_BYTES:
                 frames = 1.0  # decoding it will say what is wrong
             return [_slice(ds, digest, path, frame) for frame in range(int(frames))]
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, DataSetError):
+        except Exception:  # noqa: BLE001 - besides those of files, any that pydicom raises for a damaged value
             return []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from miqa_node.errors import MiqaError, lacks_resources, place_of
 from miqa_node.report.inherit import inherit
 from miqa_node.report.made import MadeObject, ReportRequest, ReportSettings
 from miqa_node.report.outputs.base import OUTPUTS, Output, OutputContext
+from miqa_node.report.source import mended
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
 
@@ -47,8 +48,8 @@ def make_objects(
         The source has no identity to refer to, or an object would not be valid DICOM.
     """
     chosen = default_kinds() if kinds is None else frozenset(kinds)
-    context = subject.context(ReportRequest(assessment, disposition, settings or ReportSettings(), chosen))
-    return _all_of(context, OUTPUTS.all())
+    request = ReportRequest(assessment, disposition, settings or ReportSettings(), chosen)
+    return _whatever_the_header(lambda: _all_of(subject.context(request), OUTPUTS.all()))
 
 
 def amend_objects(
@@ -70,9 +71,19 @@ def amend_objects(
         As :func:`make_objects`.
     """
     request = ReportRequest(assessment, disposition, settings, frozenset(kinds))
-    context = replace(subject.context(request), review=review)
-    outputs = OUTPUTS.all().items()
-    return _all_of(context, {name: one for name, one in outputs if one.of_decisions or one.kind in amended})
+    outputs = {name: one for name, one in OUTPUTS.all().items() if one.of_decisions or one.kind in amended}
+    return _whatever_the_header(lambda: _all_of(replace(subject.context(request), review=review), outputs))
+
+
+def _whatever_the_header(make: Callable[[], tuple[MadeObject, ...]]) -> tuple[MadeObject, ...]:
+    """The objects, if need be without the elements of the header that cannot be read."""
+    try:
+        return make()
+    except Exception as error:
+        if lacks_resources(error):
+            raise
+        with mended():
+            return make()
 
 
 def _all_of(context: OutputContext, outputs: Mapping[str, Output]) -> tuple[MadeObject, ...]:

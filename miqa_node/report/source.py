@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from miqa_node.domain.instance import can_name, is_uid
-from miqa_node.errors import DataSetError, ReportError
-from miqa_node.imaging.head import read_head
+from miqa_node.errors import ReportError
+from miqa_node.imaging.head import drop_unreadable, read_head
 from miqa_node.imaging.numbers import all_numbers, single_number
+
+log = structlog.get_logger(__name__)
 
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _DIRECTION = re.compile(r"[ALPRHF]{1,3}|(?:LE|RT|D|V|CR|CD|R|M|L|PR|DI|PA|PL){1,3}")
 """Directions of bipeds and quadrupeds (PS3.3 C.7.6.1.1.1)."""
+
+
+_is_mended: ContextVar[bool] = ContextVar("is_mended", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,10 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
     """
     try:
         header = read_head(path)
-    except (OSError, InvalidDicomError, EOFError, DataSetError) as error:
+    except Exception as error:  # besides those of files, any that pydicom raises for a damaged value
         raise ReportError(f"The source cannot be read as DICOM: {type(error).__name__}.") from error
+    if _is_mended.get() and (dropped := drop_unreadable(header)):
+        log.warning("unreadable elements of a header are left out", elements=dropped)
     uid_by_keyword = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
     for keyword, uid in uid_by_keyword.items():
         if uid and not is_uid(text(header, keyword)):
@@ -95,12 +105,19 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
     )
 
 
-def text(header: Dataset, keyword: str) -> str:
-    """The value as text; empty if it is absent or cannot be read."""
+@contextmanager
+def mended() -> Iterator[None]:
+    """In this block sources come without elements that cannot be read."""
+    token = _is_mended.set(True)
     try:
-        value = header.get(keyword)
-    except (TypeError, ValueError, ArithmeticError):
-        return ""
+        yield
+    finally:
+        _is_mended.reset(token)
+
+
+def text(header: Dataset, keyword: str) -> str:
+    """The value as text; empty if it is absent."""
+    value = header.get(keyword)
     return "" if value is None else str(value).strip()
 
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, lacks_resources
-from miqa_node.imaging.head import read_head, read_some
+from miqa_node.imaging.head import drop_unreadable, read_head, read_some
 from miqa_node.imaging.search_keys import COLUMNS, HEADER_TAGS, SEARCH_KEYS, SearchKey, SearchLevel, column_values
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.matching import Condition, matches, sequence_matches
@@ -100,7 +100,7 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float, 
 
 
 def _read_foreign(objects: ObjectStore, key: str) -> dict[str, str]:
-    """Like :func:`_read`; an object with an unreadable header, or without study or series, is never found."""
+    """Like :func:`_read`, without what cannot be read; an object without study or series is never found."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -108,9 +108,20 @@ def _read_foreign(objects: ObjectStore, key: str) -> dict[str, str]:
         except Exception as error:  # a foreign header can make the library fail in any way
             if lacks_resources(error):
                 raise
-            return dict.fromkeys(COLUMNS, "")
+            values = _read_readable(objects, key)
     # Characters that databases cannot store as text.
     return {name: text.replace("\0", "").encode("utf-8", "replace").decode() for name, text in values.items()}
+
+
+def _read_readable(objects: ObjectStore, key: str) -> dict[str, str]:
+    try:
+        ds = read_head(objects.local_path(key))
+        drop_unreadable(ds)
+        return column_values(ds)
+    except Exception as error:
+        if lacks_resources(error):
+            raise
+        return dict.fromkeys(COLUMNS, "")
 
 
 def _read(objects: ObjectStore, key: str, *, own: bool) -> dict[str, str]:

@@ -34,6 +34,7 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.headers import read_header
+from miqa_node.report.elements import element_bytes
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances
@@ -603,3 +604,45 @@ def keep_source(stage: Stage, path: Path) -> None:
     origin = ReceivedObject("", digest, path.stat().st_size, "CR1", "MIQA", "127.0.0.1", datetime.now(UTC))
     with stage.services.database.begin() as transaction:
         instances.record(transaction, header, study, origin, f"instances/{digest}.dcm")
+
+
+def damaged(path: Path) -> tuple[str, str, str]:
+    """A CT slice with values that contradict their VR, an item that ends early, and numbers that JSON does not have."""
+    ds = dcmread(str(get_testdata_file("CT_small.dcm")))
+    ds.add_new("ReconstructionTargetCenterPatient", "FD", [float("nan"), float("inf"), 1.5])
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    out = BytesIO()
+    dcmwrite(out, ds, enforce_file_format=True)
+    data = out.getvalue()
+    for tag, broken in (
+        (b"\x20\x00\x10\x00", element_bytes(0x00200010, "IS", b"1e400 ")),  # Study ID
+        (b"\x08\x00\x90\x00", element_bytes(0x00080090, "UL", b"Doctor")),  # Referring Physician's Name
+        (b"\x20\x00\x13\x00", element_bytes(0x00200013, "SQ", b"1 ")),  # Instance Number
+        (b"\x28\x00\x30\x00", element_bytes(0x00280030, "FD", b"0.50")),  # Pixel Spacing
+    ):
+        at = data.index(tag)
+        data = data[:at] + broken + data[at + 8 + int.from_bytes(data[at + 6 : at + 8], "little") :]
+    path.write_bytes(data)
+    return str(ds.StudyInstanceUID), str(ds.SeriesInstanceUID), str(ds.SOPInstanceUID)
+
+
+def test_one_damaged_object_keeps_nothing_else_from_being_found(web: str, stage: Stage, tmp_path: Path) -> None:
+    """The last values of a header that a device wrote wrongly once broke the search of all studies."""
+    path = tmp_path / "damaged.dcm"
+    study, series, instance = damaged(path)
+    keep_source(stage, path)
+    for level in ("studies", "series", "instances"):
+        for fields in ("", "?includefield=all"):
+            answer = httpx2.get(f"{web}/{level}{fields}", trust_env=False)
+            assert answer.status_code == 200, answer.text
+            found = {one["0020000D"]["Value"][0] for one in answer.json()}
+            assert found == {"1.2.3.1", "1.2.3.2", study}
+    at = f"{web}/studies/{study}/series/{series}/instances/{instance}"
+    (document,) = httpx2.get(f"{at}/metadata", trust_env=False).json()
+    assert document["00189318"] == {"vr": "FD", "Value": [None, None, 1.5]}
+    assert {"00080090", "00200010", "00200013", "00280030"} & set(document) == set()
+    assert document["00280010"]["Value"] == [128]
+    frames = httpx2.get(f"{at}/frames/1", headers={"accept": "application/octet-stream"}, trust_env=False)
+    assert frames.status_code in (200, 406)
+    assert httpx2.get(f"{at}/bulkdata/00280030", trust_env=False).status_code == 404
+    assert httpx2.get(at, trust_env=False).content.count(path.read_bytes()) == 1

@@ -19,6 +19,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from miqa_node.errors import DecodeError
+from miqa_node.imaging.head import drop_unreadable
 from miqa_node.imaging.numbers import single_number
 from miqa_node.imaging.uncompressed import can_uncompress
 from miqa_node.store.result_index import ResultLocation
@@ -74,7 +75,7 @@ def _frames(
     request: Request, services: WebServices, location: ResultLocation, numbers: Sequence[int] | None
 ) -> Response:
     ds = _whole(services, location)
-    if "PixelData" not in ds:
+    if not isinstance(ds.get("PixelData"), bytes):
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no frames.")
     count = int(single_number(ds, "NumberOfFrames") or 1)
     if numbers is None:
@@ -114,11 +115,15 @@ def _plain(services: WebServices, ds: Dataset, location: ResultLocation) -> Data
 
 
 def _whole(services: WebServices, location: ResultLocation) -> Dataset:
-    """The object; a deflated one is inflated in a worker process, within its limits. DecodeError if it is damaged."""
+    """The object without what cannot be read; a deflated one is inflated in a worker process, within its limits.
+
+    DecodeError if it is damaged.
+    """
     path = services.objects.local_path(location.object_key)
-    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        return _uncompressed(services, location)
-    return dcmread(path)
+    is_deflated = read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    ds = _uncompressed(services, location) if is_deflated else dcmread(path)
+    drop_unreadable(ds)
+    return ds
 
 
 def _uncompressed(services: WebServices, location: ResultLocation) -> Dataset:
@@ -127,7 +132,7 @@ def _uncompressed(services: WebServices, location: ResultLocation) -> Dataset:
 
 def _plain_frame(ds: Dataset, number: int) -> bytes:
     """One frame; with one bit per pixel, it is re-aligned to a byte boundary (PS3.5 8.1.1)."""
-    sides = [ds.get(name) for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
+    sides = [single_number(ds, name) for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
     bits = math.prod(int(side or 0) for side in sides)
     first = (number - 1) * bits
     if not 0 < first + bits <= 8 * len(ds.PixelData):

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydicom import Dataset
 
 from miqa_node.imaging.dicom_json import INSTANCE, SERIES, STUDY, attributes
-from miqa_node.imaging.head import read_head
+from miqa_node.imaging.head import drop_unreadable, read_head
 from miqa_node.imaging.search_keys import SEARCH_KEYS, SearchLevel, attribute_path
 from miqa_node.store import result_index
 from miqa_node.store.result_index import ResultGroup, ResultLocation
@@ -150,6 +150,7 @@ class _Query:
     def included(self, ds: Dataset) -> dict[str, Any]:
         """The attributes of includefield; for an attribute within a sequence, the whole sequence."""
         if self._all:
+            drop_unreadable(ds)
             return attributes(ds, (element.tag for element in ds if element.VR not in _BULK))
         return attributes(ds, (path[0] for path in self._fields))
 
