@@ -107,5 +107,6 @@ def test_an_output_of_another_distribution_that_fails_is_named_and_stops_nothing
         made = making.flagged(making.CHEST, [ResultKind(kind) for kind in ("SR", "KOS", "BROKEN")])
     assert [one.kind for one in made] == ["SR", "KOS"]
     (line,) = [line for line in lines if line["event"] == "output failed"]
-    assert (line["output"], line["reason"], line["where"]) == ("BROKEN", "ZeroDivisionError", "other_broken.py:6")
+    assert (line["output"], line["reason"]) == ("BROKEN", "ZeroDivisionError")
+    assert line["where"].endswith(" > other_broken.py:6")
     assert "patient" not in str(line)
