@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import logging
 import os
+import warnings
 from collections.abc import Sequence
 from multiprocessing import forkserver
 
@@ -39,6 +41,16 @@ def prepare() -> None:
         for name, parameter in _MALLOPT.items():
             if name not in variables:
                 mallopt(parameter, int(_ENVIRONMENT[name]))
+
+
+def silence_libraries() -> None:
+    """Print no warnings of libraries that quote element values.
+
+    Call it once they are loaded, because they set the levels of their loggers themselves.
+    """
+    for name in ("pydicom", "highdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pynetdicom")
 
 
 def begin_loading() -> None:

@@ -22,6 +22,7 @@ from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.histogram import presentation_table
 from miqa_node.imaging.uncompressed import uncompress
+from miqa_node.process import silence_libraries
 
 __all__ = [
     "Layout",
@@ -123,6 +124,7 @@ def set_up() -> None:
     """Set up this process as a child of a node. It ignores Ctrl-C, because the node stops its children itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    silence_libraries()
     use_one_thread()
 
 

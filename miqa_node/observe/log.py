@@ -12,7 +12,6 @@ import logging
 import sys
 import threading
 import traceback
-import warnings
 from collections.abc import Mapping, MutableMapping
 from datetime import date, datetime
 from numbers import Real
@@ -24,6 +23,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from miqa_node import plugins
 from miqa_node.errors import MiqaError
+from miqa_node.process import silence_libraries
 from miqa_node.settings import LogFormat, LogSettings
 
 WITHHELD = "(withheld: it may quote a data set)"
@@ -118,8 +118,7 @@ def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | No
     root.setLevel(level)
     for name, least in _LIBRARY_LEVELS.items():
         logging.getLogger(name).setLevel(max(least, level))
-    # pydicom's warnings quote element values, and the warnings module would print them.
-    warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pynetdicom")
+    silence_libraries()  # the warnings module prints, too
     threading.excepthook = _log_dead_thread
 
 

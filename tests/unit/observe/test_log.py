@@ -173,13 +173,19 @@ def test_a_library_that_is_loaded_later_does_not_choose_its_own_level(stream: io
     assert stream.getvalue() == ""
 
 
-def test_no_value_is_logged_by_a_process_that_loads_pydicom_after_its_log_is_set_up() -> None:
-    program = (
-        "from miqa_node.observe.log import set_up_logging\n"
-        "from miqa_node.settings import load_settings\n"
-        "set_up_logging(load_settings().log)\n"
-        "from pydicom.dataset import Dataset\n"
-        f"Dataset().PatientBirthDate = '{NAME} 1.1.1950'\n"
-    )
+LATE = """
+from miqa_node.observe.log import set_up_logging
+from miqa_node.settings import load_settings
+set_up_logging(load_settings().log)
+"""
+CHILD = """
+from miqa_node.imaging import child
+child.set_up()
+"""
+
+
+@pytest.mark.parametrize("set_up", [LATE, CHILD], ids=["pydicom is loaded after the log is set up", "a child process"])
+def test_no_process_quotes_a_value(set_up: str) -> None:
+    program = f"{set_up}\nfrom pydicom.dataset import Dataset\nDataset().PatientBirthDate = '{NAME} 1.1.1950'\n"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert NAME not in done.stderr + done.stdout
