@@ -13,6 +13,8 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.tag import Tag
 from pydicom.valuerep import PersonName
 
+from miqa_node.imaging.values import MOST_CHARACTERS
+
 SEPARATOR = "\\"
 MAX_PATH = 4
 """Maximum depth of nested sequences in the name of a key."""
@@ -114,9 +116,10 @@ def column_values(ds: Dataset) -> dict[str, str]:
         elif key.vr == "PN":
             name = value if isinstance(value, PersonName) else PersonName("")
             groups = (name.alphabetic, name.ideographic, name.phonetic)
-            values |= dict(zip(key.columns, map(normal_name, groups), strict=True))
+            names = (normal_name(group)[:MOST_CHARACTERS] for group in groups)
+            values |= dict(zip(key.columns, names, strict=True))
         else:
-            values[key.columns[0]] = normal_value(key.vr, "" if value is None else str(value))
+            values[key.columns[0]] = normal_value(key.vr, "" if value is None else str(value))[:MOST_CHARACTERS]
     return values
 
 

@@ -17,6 +17,9 @@ _DELIMITERS = set(b"\\^=\r\n\t\f")
 """Bytes that reset ISO 2022 escapes (PS3.5 6.1.2.5.3)."""
 _FLOATS = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
 
+MOST_CHARACTERS = 256
+"""Of a text that is kept: a person's name may have 194 (PS3.5 6.2), and an index of PostgreSQL takes 2,700 bytes."""
+
 
 class Values:
     """The elements by DICOM keyword; absent or damaged values are empty; only UIDs raise errors."""
@@ -41,7 +44,7 @@ class Values:
         """All values of a coded string."""
         element = self._by_tag.get(self._tags[keyword])
         text = element.value.replace(b"\0", b" ").decode("latin-1").strip().upper() if element else ""
-        return tuple(part.strip() for part in text.split("\\")) if text else ()
+        return tuple(part.strip()[:MOST_CHARACTERS] for part in text.split("\\")) if text else ()
 
     def uid(self, keyword: str, *, relaxed: bool = False) -> str:
         """A UID; empty if absent, DataSetError if invalid; ``relaxed`` allows letters."""
@@ -55,9 +58,12 @@ class Values:
         return text
 
     def text(self, keyword: str) -> str:
-        """A text in the data set's character set (PS3.5 6.1); undecodable text is read as Latin-1."""
+        """A text in the data set's character set (PS3.5 6.1); undecodable text is read as Latin-1.
+
+        It ends after :data:`MOST_CHARACTERS`.
+        """
         element = self._by_tag.get(self._tags[keyword])
-        return self._decoded(element.value) if element else ""
+        return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
 
     def _decoded(self, encoded: bytes) -> str:
         # Zero bytes belong to no character set of PS3.5, and PostgreSQL keeps none.
@@ -78,7 +84,7 @@ class Values:
     def count(self, keyword: str) -> int:
         """A number of rows, bits, frames …, stored as a binary integer or as text; 0 if absent or invalid."""
         numbers = self.numbers(keyword)
-        return int(numbers[0]) if numbers and 0 <= numbers[0] < 1 << 32 else 0
+        return int(numbers[0]) if numbers and 0 <= numbers[0] < 1 << 31 else 0  # the range of IS
 
     def number(self, keyword: str, most: float) -> float | None:
         """The first number; None if absent, invalid or beyond ± ``most``.
@@ -101,7 +107,7 @@ class Values:
     def meaning(self, sequence: str) -> str:
         """Code Meaning (0008,0104) of a code sequence's first item, as written."""
         element = self._nested(sequence, 0x00080104)
-        return self._decoded(element.value) if element else ""
+        return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
 
     def _nested(self, sequence: str, tag: int) -> Element | None:
         """Find an element by the bytes of its tag: sufficient for hints, and much faster than parsing items."""

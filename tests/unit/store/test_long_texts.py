@@ -1,0 +1,66 @@
+"""What a header must not do: be too long for an index of PostgreSQL, or too large for its integers."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import string
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydicom import config, dcmread
+from pydicom.data import get_testdata_file
+
+from miqa_node.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.imaging.decode import Decoder
+from miqa_node.store import rollup
+from miqa_node.store.database import Database
+from miqa_node.store.disk import DiskObjects
+from miqa_node.store.result_index import complete, complete_sources
+from miqa_node.taxonomy.policy_file import parse_policy
+from tests.parts import build_pipeline, results_of
+from tests.unit.report import making
+from tests.unit.volume.test_way import RULES, Jobs
+
+KEYWORDS = (
+    "PatientID", "PatientName", "AccessionNumber", "StudyID", "StudyDescription", "SeriesDescription", "StationName",
+    "Manufacturer", "BodyPartExamined", "ViewPosition", "ImageLaterality", "OperatorsName", "DetectorID",
+    "PerformedLocation", "ProtocolName", "ReferringPhysicianName",
+)  # fmt: skip
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[Database]:
+    database = Database(postgres_url)
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modality", ["CT", "CR"])
+@pytest.mark.parametrize("number", ["12", "4000000000", "99999999999999999999"])
+def test_an_image_with_texts_without_an_end_is_received_judged_and_found(
+    database: Database, tmp_path: Path, decoder: Decoder, number: str, modality: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config.settings, "writing_validation_mode", config.IGNORE)
+    ds = dcmread(str(get_testdata_file("CT_small.dcm"))) if modality == "CT" else making.small(64, 64)
+    for seed, keyword in enumerate(KEYWORDS):  # random, since PostgreSQL compresses what repeats
+        text = "".join(random.Random(seed).choices(string.ascii_letters + string.digits, k=9000))
+        ds.add_new(keyword, "UT", text)
+    ds.add_new("ImagesInAcquisition", "UT", number)
+    path = tmp_path / "image.dcm"
+    ds.save_as(path, enforce_file_format=True)
+    digest, size = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path.stat().st_size
+    objects = DiskObjects(tmp_path / "objects")
+    pipeline = build_pipeline(database, objects, Jobs(), decoder, parse_policy(RULES), lambda _: ["PACS"])
+    pipeline.receive(ReceivedObject(str(path), digest, size, "CT1", "MIQA", "127.0.0.1", datetime.now(UTC)))
+    pipeline.assess(digest)
+    pipeline.conclude(digest)
+    with database.begin() as transaction:
+        assert results_of(transaction, digest)
+        rollup.refresh(transaction, datetime.now(UTC))
+    assert complete_sources(database, objects, 60.0)
+    assert complete(database, objects, 60.0)
