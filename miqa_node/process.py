@@ -44,13 +44,15 @@ def prepare() -> None:
 
 
 def silence_libraries() -> None:
-    """Print no warnings of libraries that quote element values.
-
-    Call it once they are loaded, because they set the levels of their loggers themselves.
-    """
-    for name in ("pydicom", "highdicom"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    """Print no warnings of libraries that quote element values, whether they are loaded yet or not."""
+    # pydicom sets the level of its logger when it is imported, but leaves filters alone.
+    logging.getLogger("pydicom").addFilter(_is_critical)
+    logging.getLogger("highdicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pynetdicom")
+
+
+def _is_critical(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.CRITICAL
 
 
 def begin_loading() -> None:

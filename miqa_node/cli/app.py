@@ -47,6 +47,7 @@ def main() -> None:
     """Entry point ``miqa-node``."""
     if sys.argv[1:2] != ["train"]:  # training computes one thing at a time, with all cores
         process.prepare()
+    process.silence_libraries()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -92,10 +92,9 @@ def _one(
         if path.stat().st_size > MOST_FILE_BYTES:
             return FileOutcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
         original = pydicom.dcmread(path)
-    except (InvalidDicomError, OSError):
-        return FileOutcome(path, None, "It is not a DICOM file.")
-    try:
         return _written(path, original, folder, method, used, allow_burned_in=allow_burned_in)
+    except InvalidDicomError:
+        return FileOutcome(path, None, "It is not a DICOM file.")
     except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
         return FileOutcome(path, None, f"It cannot be read as a whole ({type(error).__name__}).")
 
@@ -120,9 +119,11 @@ def _written(
     target = next(folder / name for name in names if folder / name not in used)
     folder.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
-    pydicom.dcmwrite(part, result, enforce_file_format=True)
-    if leaked := leaks(pydicom.dcmread(part), words, original):
-        part.unlink()
-        return FileOutcome(path, None, f"The result still says who the patient is: {'; '.join(leaked[:5])}.")
-    part.replace(target)
+    try:
+        pydicom.dcmwrite(part, result, enforce_file_format=True)
+        if leaked := leaks(pydicom.dcmread(part), words, original):
+            return FileOutcome(path, None, f"The result still says who the patient is: {'; '.join(leaked[:5])}.")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
     return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ())))

@@ -184,7 +184,15 @@ child.set_up()
 """
 
 
-@pytest.mark.parametrize("set_up", [LATE, CHILD], ids=["pydicom is loaded after the log is set up", "a child process"])
+COMMAND = """
+from miqa_node import process
+process.silence_libraries()
+"""
+
+
+@pytest.mark.parametrize(
+    "set_up", [LATE, CHILD, COMMAND], ids=["loaded after the log is set up", "a child", "a command"]
+)
 def test_no_process_quotes_a_value(set_up: str) -> None:
     program = f"{set_up}\nfrom pydicom.dataset import Dataset\nDataset().PatientBirthDate = '{NAME} 1.1.1950'\n"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
