@@ -635,8 +635,8 @@ def test_one_damaged_object_keeps_nothing_else_from_being_found(web: str, stage:
         for fields in ("", "?includefield=all"):
             answer = httpx2.get(f"{web}/{level}{fields}", trust_env=False)
             assert answer.status_code == 200, answer.text
-            found = {one["0020000D"]["Value"][0] for one in answer.json()}
-            assert found == {"1.2.3.1", "1.2.3.2", study}
+            studies = {one["0020000D"]["Value"][0] for one in answer.json()}
+            assert studies == {"1.2.3.1", "1.2.3.2", study}
     at = f"{web}/studies/{study}/series/{series}/instances/{instance}"
     (document,) = httpx2.get(f"{at}/metadata", trust_env=False).json()
     assert document["00189318"] == {"vr": "FD", "Value": [None, None, 1.5]}
