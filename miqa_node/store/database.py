@@ -48,6 +48,8 @@ CHANNEL = "miqa"
 """PostgreSQL channel of the announcements."""
 
 _ANNOUNCED = "announced"
+_PROGRAM_LIMIT = "54"
+"""Class of SQLSTATE for values that are too large, such as for an index; psycopg counts them as operational errors."""
 
 
 class Database:
@@ -107,7 +109,8 @@ class Database:
         except sa.exc.TimeoutError as error:
             raise ResourcesError("All connections to the database are in use (store.pool_size).") from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
-            if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
+            is_too_large = str(getattr(error.orig, "sqlstate", "")).startswith(_PROGRAM_LIMIT)
+            if is_too_large or isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
                 raise  # a fault of the node, which waiting does not cure
             raise ResourcesError(f"The database did not answer: {_first_line(error)}") from error
         for topic in announced:

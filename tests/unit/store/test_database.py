@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import sqlite3
 import subprocess
@@ -161,6 +162,18 @@ def test_a_damaged_database_is_a_lack_of_resources_too(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
     with pytest.raises(ResourcesError, match="not a database"), database.begin() as transaction:
         transaction.execute(sa.text("SELECT 1 FROM studies"))
+    database.close()
+
+
+@pytest.mark.slow
+def test_a_value_that_is_too_large_for_an_index_is_none(postgres_url: str) -> None:
+    """Its sender would get 0xA700 and send it again for ever."""
+    database = Database(postgres_url)
+    with database.begin() as transaction:
+        transaction.execute(sa.text("CREATE TABLE texts (text TEXT)"))
+        transaction.execute(sa.text("CREATE INDEX ix_texts ON texts (text)"))
+    with pytest.raises(sa.exc.OperationalError, match="maximum"), database.begin() as transaction:
+        transaction.execute(sa.text("INSERT INTO texts VALUES (:text)"), {"text": secrets.token_hex(9000)})
     database.close()
 
 
