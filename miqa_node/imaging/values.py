@@ -17,6 +17,7 @@ _DELIMITERS = set(b"\\^=\r\n\t\f")
 """Bytes that reset ISO 2022 escapes (PS3.5 6.1.2.5.3)."""
 _FLOATS = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
 
+LEAST_NUMBER = 1e-9
 MOST_CHARACTERS = 256
 """Of a text that is kept: a person's name may have 194 (PS3.5 6.2), and an index of PostgreSQL takes 2,700 bytes."""
 
@@ -87,12 +88,14 @@ class Values:
         return int(numbers[0]) if numbers and 0 <= numbers[0] < 1 << 31 else 0  # the range of IS
 
     def number(self, keyword: str, most: float) -> float | None:
-        """The first number; None if absent, invalid or beyond ± ``most``.
+        """The first number; None if absent, invalid or beyond ± ``most``, and 0 if next to nothing.
 
-        Sums of what is kept, and its squares, stay finite; PostgreSQL refuses others.
+        So squares of what is kept, and their sums, are numbers, too: PostgreSQL refuses to compute others.
         """
         numbers = self.numbers(keyword)
-        return numbers[0] if numbers and abs(numbers[0]) <= most else None
+        if not numbers or abs(numbers[0]) > most:
+            return None
+        return numbers[0] if abs(numbers[0]) >= LEAST_NUMBER else 0.0
 
     def numbers(self, keyword: str) -> list[float]:
         """All finite numbers of an element, whatever its VR."""

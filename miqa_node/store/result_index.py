@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -91,7 +92,7 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float, 
         for digest, key in new:
             if time.monotonic() > deadline:
                 break
-            headers.append({"digest": digest, **_read_foreign(objects, key)})
+            headers.append({"digest": digest, **_read(objects, key, own=False)})
         with database.begin() as transaction:
             for row in headers:
                 insert_or_ignore(transaction, source_headers, row)
@@ -99,38 +100,36 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float, 
             return False
 
 
-def _read_foreign(objects: ObjectStore, key: str) -> dict[str, str]:
-    """Like :func:`_read`, without what cannot be read; an object without study or series is never found."""
+def _read(objects: ObjectStore, key: str, *, own: bool) -> dict[str, str]:
+    """The values of an object without what cannot be read; an object without study or series is never found.
+
+    Of one that the node made, only their elements are read; they are the source's, too.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            values = _read(objects, key, own=False)
+            path = objects.local_path(key)
+        except NotFoundError:
+            return dict.fromkeys(COLUMNS, "")  # its bytes are gone, so no search finds it
+        try:
+            values = column_values(read_some(path, HEADER_TAGS) if own else read_head(path))
         except Exception as error:  # a foreign header can make the library fail in any way
             if lacks_resources(error):
                 raise
-            values = _read_readable(objects, key)
+            values = _read_readable(path)
     # Characters that databases cannot store as text.
     return {name: text.replace("\0", "").encode("utf-8", "replace").decode() for name, text in values.items()}
 
 
-def _read_readable(objects: ObjectStore, key: str) -> dict[str, str]:
+def _read_readable(path: Path) -> dict[str, str]:
     try:
-        ds = read_head(objects.local_path(key))
+        ds = read_head(path)
         drop_unreadable(ds)
         return column_values(ds)
     except Exception as error:
         if lacks_resources(error):
             raise
         return dict.fromkeys(COLUMNS, "")
-
-
-def _read(objects: ObjectStore, key: str, *, own: bool) -> dict[str, str]:
-    """The values of an object; of one that the node made, only their elements are read, which cannot surprise."""
-    try:
-        path = objects.local_path(key)
-        return column_values(read_some(path, HEADER_TAGS) if own else read_head(path))
-    except NotFoundError:
-        return dict.fromkeys(COLUMNS, "")  # its bytes are gone, so no search finds it
 
 
 def search(

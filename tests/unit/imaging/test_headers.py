@@ -91,12 +91,17 @@ def test_every_native_syntax_gives_the_same_header(tmp_path: Path, syntax: str) 
 
 @pytest.mark.parametrize(
     ("exposure", "deviation", "expected"),
-    [("412.5", "-3.1", (412.5, -3.1)), ("1e300", "20240231", (None, None)), ("1e9", "100", (1e9, 100.0))],
+    [
+        ("412.5", "-3.1", (412.5, -3.1)),
+        ("1e300", "20240231", (None, None)),
+        ("1e9", "100", (1e9, 100.0)),
+        ("1e-300", "-1e-200", (0.0, 0.0)),
+    ],
 )
 def test_exposure_indices_that_cannot_be_are_none(
     tmp_path: Path, exposure: str, deviation: str, expected: tuple[float | None, float | None]
 ) -> None:
-    """Their sums and squares are kept for the analysis, and PostgreSQL refuses those without an end."""
+    """Their sums and squares are kept for the analysis, and PostgreSQL refuses to compute those beyond its numbers."""
     header, _ = read_header(make(tmp_path / "a.dcm", ExposureIndex=exposure, DeviationIndex=deviation))
     assert (header.exposure_index, header.deviation_index) == expected
 

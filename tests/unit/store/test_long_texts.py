@@ -1,4 +1,4 @@
-"""What a header must not do: be too long for an index of PostgreSQL, or too large for its integers."""
+"""What PostgreSQL refuses must not reach it: texts too long for an index, zero bytes, numbers beyond its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.report import making
 from tests.unit.volume.test_way import RULES, Jobs
 
 KEYWORDS = (
-    "PatientID", "PatientName", "AccessionNumber", "StudyID", "StudyDescription", "SeriesDescription", "StationName",
+    "PatientID", "AccessionNumber", "StudyID", "StudyDescription", "SeriesDescription", "StationName",
     "Manufacturer", "BodyPartExamined", "ViewPosition", "ImageLaterality", "OperatorsName", "DetectorID",
     "PerformedLocation", "ProtocolName", "ReferringPhysicianName",
 )  # fmt: skip
@@ -42,7 +42,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 @pytest.mark.slow
 @pytest.mark.parametrize("modality", ["CT", "CR"])
 @pytest.mark.parametrize("number", ["12", "4000000000", "99999999999999999999"])
-def test_an_image_with_texts_without_an_end_is_received_judged_and_found(
+def test_an_image_of_which_postgresql_would_refuse_much_is_received_judged_counted_and_found(
     database: Database, tmp_path: Path, decoder: Decoder, number: str, modality: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config.settings, "writing_validation_mode", config.IGNORE)
@@ -51,6 +51,9 @@ def test_an_image_with_texts_without_an_end_is_received_judged_and_found(
         text = "".join(random.Random(seed).choices(string.ascii_letters + string.digits, k=9000))
         ds.add_new(keyword, "UT", text)
     ds.add_new("ImagesInAcquisition", "UT", number)
+    ds.add_new("DeviationIndex", "DS", "1e-200")
+    ds.add_new("ExposureIndex", "DS", "1e300")
+    ds.PatientName = "A\0B^C"
     path = tmp_path / "image.dcm"
     ds.save_as(path, enforce_file_format=True)
     digest, size = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path.stat().st_size
