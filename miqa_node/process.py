@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import logging
 import os
 import warnings
 from collections.abc import Sequence
@@ -44,15 +43,8 @@ def prepare() -> None:
 
 
 def silence_libraries() -> None:
-    """Print no warnings of libraries that quote element values, whether they are loaded yet or not."""
-    # pydicom sets the level of its logger when it is imported, but leaves filters alone.
-    logging.getLogger("pydicom").addFilter(_is_critical)
-    logging.getLogger("highdicom").setLevel(logging.CRITICAL)
+    """Print no warnings of libraries that quote element values; where a log is set up, it filters their lines, too."""
     warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pynetdicom")
-
-
-def _is_critical(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.CRITICAL
 
 
 def begin_loading() -> None:

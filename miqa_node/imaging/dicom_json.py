@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from math import isfinite
 from typing import Any
 
 from pydicom import Dataset
@@ -40,7 +39,7 @@ def attributes(ds: Dataset, keywords: Iterable[str | BaseTag]) -> Json:
         tag = _tag(keyword)
         if tag in ds:
             with suppress(Exception):  # one damaged value must not keep all others from a client
-                values |= json.loads(json.dumps(_plain(ds, tag)), parse_constant=lambda _: None)
+                values |= _plain(Dataset({tag: ds[tag]}).to_json_dict(suppress_invalid_tags=True))
     values["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the object's character set
     return values
 
@@ -51,24 +50,29 @@ def metadata(ds: Dataset, address: str) -> Json:
     Within sequences the path names each sequence and the place of the item, from 0. What cannot be read is left out.
     """
     drop_unreadable(ds)
-    document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda element: f"{element.tag:08X}", suppress_invalid_tags=True)
-    _complete(document, f"{address}/bulkdata/")
+    document = _plain(
+        ds.to_json_dict(MAX_INLINE_BYTES, lambda element: f"{element.tag:08X}", suppress_invalid_tags=True)
+    )
+    _complete_addresses(document, f"{address}/bulkdata/")
     if ds.get("Rows") and ds.get("Columns") and ds.get("BitsAllocated"):
         document["7FE00010"] = {"vr": "OW", "BulkDataURI": f"{address}/frames"}
     document["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return document
 
 
-def _complete(document: Json, prefix: str) -> None:
-    """Complete the addresses; numbers that JSON does not have become null, as empty values are (PS3.18 F.2.5)."""
+def _plain(document: Json) -> Json:
+    """As a client reads it; numbers that JSON does not have are null, as empty values are (PS3.18 F.2.5)."""
+    plain: Json = json.loads(json.dumps(document), parse_constant=lambda _: None)
+    return plain
+
+
+def _complete_addresses(document: Json, prefix: str) -> None:
     for tag, element in document.items():
         if "BulkDataURI" in element:
             element["BulkDataURI"] = f"{prefix}{tag}"
         elif element.get("vr") == "SQ":
             for place, item in enumerate(element.get("Value", ())):
-                _complete(item, f"{prefix}{tag}/{place}/")
-        elif values := element.get("Value"):
-            element["Value"] = [None if isinstance(one, float) and not isfinite(one) else one for one in values]
+                _complete_addresses(item, f"{prefix}{tag}/{place}/")
 
 
 def _tag(keyword: str | BaseTag) -> BaseTag:
@@ -77,7 +81,3 @@ def _tag(keyword: str | BaseTag) -> BaseTag:
         return keyword
     tag = tag_for_keyword(keyword)
     return Tag(keyword if tag is None else tag)
-
-
-def _plain(ds: Dataset, tag: BaseTag) -> Json:
-    return dict(Dataset({tag: ds[tag]}).to_json_dict(suppress_invalid_tags=True))

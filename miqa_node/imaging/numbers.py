@@ -15,6 +15,12 @@ def all_numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
     return _finite(_values(ds, keyword))
 
 
+def numbers(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """The values, if there are exactly ``count`` and all are finite numbers."""
+    values = all_numbers(ds, keyword)
+    return values if len(values) == count else None
+
+
 def first_number(ds: Dataset, keyword: str) -> float | None:
     """The first value of an element; None if it is absent or no finite number."""
     return next(iter(_finite(_values(ds, keyword)[:1])), None)
@@ -22,8 +28,8 @@ def first_number(ds: Dataset, keyword: str) -> float | None:
 
 def single_number(ds: Dataset, keyword: str) -> float | None:
     """The only value of an element; None if it is absent, has several, or is no finite number."""
-    values = all_numbers(ds, keyword)
-    return values[0] if len(values) == 1 else None
+    values = numbers(ds, keyword, 1)
+    return values[0] if values else None
 
 
 def _values(ds: Dataset, keyword: str) -> Sequence[Any]:
@@ -36,7 +42,7 @@ def _values(ds: Dataset, keyword: str) -> Sequence[Any]:
 
 def _finite(values: Sequence[Any]) -> tuple[float, ...]:
     try:
-        numbers = tuple(map(float, values))
+        all_values = tuple(map(float, values))
     except (TypeError, ValueError, ArithmeticError):
         return ()
-    return numbers if all(map(math.isfinite, numbers)) else ()
+    return all_values if all(map(math.isfinite, all_values)) else ()

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DecodeLimitError
 from miqa_node.imaging.head import read_head
-from miqa_node.imaging.numbers import all_numbers, first_number
+from miqa_node.imaging.numbers import first_number, numbers
 from miqa_node.imaging.spread import Spread
 
 Vector = tuple[float, ...]
@@ -127,7 +127,7 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
     encoding = _group(ds, frame, "MRFOVGeometrySequence")
     direction = encoding.get("InPlanePhaseEncodingDirection") or ""
     slope = first_number(transform, "RescaleSlope")
-    spacing = _numbers(measures, "PixelSpacing", 2)
+    spacing = numbers(measures, "PixelSpacing", 2)
     image_type = ds.get("ImageType") or []
     return Slice(
         digest=digest,
@@ -136,8 +136,8 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         number=int(first_number(ds, "InstanceNumber") or 0) + frame,
         rows=int(first_number(ds, "Rows") or 0),
         columns=int(first_number(ds, "Columns") or 0),
-        position_mm=_numbers(plane, "ImagePositionPatient", 3),
-        orientation=_numbers(turned, "ImageOrientationPatient", 6),
+        position_mm=numbers(plane, "ImagePositionPatient", 3),
+        orientation=numbers(turned, "ImageOrientationPatient", 6),
         spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         thickness_mm=first_number(measures, "SliceThickness"),
         slope=1.0 if slope is None else slope,
@@ -169,11 +169,6 @@ def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
             group: Dataset = groups[0][keyword].value[0]
             return group
     return ds
-
-
-def _numbers(ds: Dataset, keyword: str, count: int) -> Vector | None:
-    values = all_numbers(ds, keyword)
-    return values if len(values) == count else None
 
 
 def _rounded(orientation: Vector | None) -> Vector | None:

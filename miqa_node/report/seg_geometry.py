@@ -7,11 +7,11 @@ from collections.abc import Sequence as Many
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.imaging.numbers import single_number
+from miqa_node.imaging.numbers import numbers, single_number
 from miqa_node.imaging.slices import Slice
 from miqa_node.report.dataset import data_set
 from miqa_node.report.made import ReportSettings
-from miqa_node.report.source import Source, numbers, text
+from miqa_node.report.source import Source, text
 from miqa_node.report.text import decimal, phrase
 
 NOMINAL_SPACING_MM = (1.0, 1.0)

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import ReportError
 from miqa_node.imaging.head import drop_unreadable, read_head
-from miqa_node.imaging.numbers import all_numbers, single_number
+from miqa_node.imaging.numbers import all_numbers, numbers, single_number
 
 log = structlog.get_logger(__name__)
 
@@ -119,12 +119,6 @@ def text(header: Dataset, keyword: str) -> str:
     """The value as text; empty if it is absent."""
     value = header.get(keyword)
     return "" if value is None else str(value).strip()
-
-
-def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """The values, if there are exactly ``count`` and all are finite numbers."""
-    values = all_numbers(header, keyword)
-    return values if len(values) == count else None
 
 
 def whole_numbers(header: Dataset, keyword: str) -> list[int]:

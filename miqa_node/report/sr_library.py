@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.domain.codes import Code
+from miqa_node.imaging.numbers import numbers
 from miqa_node.report import codes
 from miqa_node.report.content_items import (
     ContentItem,
@@ -13,7 +14,7 @@ from miqa_node.report.content_items import (
     reference_item,
     text_item,
 )
-from miqa_node.report.source import Source, numbers
+from miqa_node.report.source import Source
 
 _MODALITIES = {  # CID 29
     "CR": "Computed Radiography",

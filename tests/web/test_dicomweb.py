@@ -34,10 +34,10 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.headers import read_header
-from miqa_node.report.elements import element_bytes
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances
+from tests.damage import replace_element
 from tests.pictures import picture_pixels
 from tests.unit.deliver.making import as_file, report
 from tests.web.serving import serving
@@ -614,14 +614,13 @@ def damaged(path: Path) -> tuple[str, str, str]:
     out = BytesIO()
     dcmwrite(out, ds, enforce_file_format=True)
     data = out.getvalue()
-    for tag, broken in (
-        (b"\x20\x00\x10\x00", element_bytes(0x00200010, "IS", b"1e400 ")),  # Study ID
-        (b"\x08\x00\x90\x00", element_bytes(0x00080090, "UL", b"Doctor")),  # Referring Physician's Name
-        (b"\x20\x00\x13\x00", element_bytes(0x00200013, "SQ", b"1 ")),  # Instance Number
-        (b"\x28\x00\x30\x00", element_bytes(0x00280030, "FD", b"0.50")),  # Pixel Spacing
+    for tag, vr, value in (
+        (0x00200010, "IS", b"1e400 "),  # Study ID
+        (0x00080090, "UL", b"Doctor"),  # Referring Physician's Name
+        (0x00200013, "SQ", b"1 "),  # Instance Number
+        (0x00280030, "FD", b"0.50"),  # Pixel Spacing
     ):
-        at = data.index(tag)
-        data = data[:at] + broken + data[at + 8 + int.from_bytes(data[at + 6 : at + 8], "little") :]
+        data = replace_element(data, tag, vr, value)
     path.write_bytes(data)
     return str(ds.StudyInstanceUID), str(ds.SeriesInstanceUID), str(ds.SOPInstanceUID)
 

@@ -22,7 +22,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.imaging.numbers import single_number
+from miqa_node.imaging.numbers import numbers, single_number
 from miqa_node.report import capture, codes
 from miqa_node.report.codes import code_sequence
 from miqa_node.report.elements import Element, elements_of, raw_sequence
@@ -32,7 +32,7 @@ from miqa_node.report.instance import local_time, private_scheme, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
-from miqa_node.report.source import SPACINGS, Source, numbers, read_source, text
+from miqa_node.report.source import SPACINGS, Source, read_source, text
 from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file

@@ -11,13 +11,14 @@ from pydicom.sequence import Sequence
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.policy import Disposition
+from miqa_node.imaging.numbers import numbers
 from miqa_node.report.gsps_gray import add_grayscale
 from miqa_node.report.gsps_shutter import add_shutter
 from miqa_node.report.instance import laterality, reference
 from miqa_node.report.mask import MarkedRegion, outlines_of
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.seg import cielab
-from miqa_node.report.source import Source, numbers
+from miqa_node.report.source import Source
 from miqa_node.report.text import phrase
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.11.1"

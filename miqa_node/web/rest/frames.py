@@ -7,6 +7,7 @@ import math
 import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated
 
@@ -19,7 +20,6 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.head import drop_unreadable
 from miqa_node.imaging.numbers import single_number
 from miqa_node.imaging.uncompressed import can_uncompress
 from miqa_node.store.result_index import ResultLocation
@@ -75,7 +75,7 @@ def _frames(
     request: Request, services: WebServices, location: ResultLocation, numbers: Sequence[int] | None
 ) -> Response:
     ds = _whole(services, location)
-    if not isinstance(ds.get("PixelData"), bytes):
+    if not _has_pixels(ds):
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no frames.")
     count = int(single_number(ds, "NumberOfFrames") or 1)
     if numbers is None:
@@ -115,15 +115,17 @@ def _plain(services: WebServices, ds: Dataset, location: ResultLocation) -> Data
 
 
 def _whole(services: WebServices, location: ResultLocation) -> Dataset:
-    """The object without what cannot be read; a deflated one is inflated in a worker process, within its limits.
-
-    DecodeError if it is damaged.
-    """
+    """The object; a deflated one is inflated in a worker process, within its limits. DecodeError if it is damaged."""
     path = services.objects.local_path(location.object_key)
-    is_deflated = read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
-    ds = _uncompressed(services, location) if is_deflated else dcmread(path)
-    drop_unreadable(ds)
-    return ds
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        return _uncompressed(services, location)
+    return dcmread(path)
+
+
+def _has_pixels(ds: Dataset) -> bool:
+    with suppress(Exception):  # what pydicom cannot read are no pixels
+        return isinstance(ds.get("PixelData"), bytes)
+    return False
 
 
 def _uncompressed(services: WebServices, location: ResultLocation) -> Dataset:
@@ -159,7 +161,7 @@ def retrieve_bulk_data(
         for sequence, index in zip(steps[:-1:2], steps[1::2], strict=True):
             item = item[Tag(int(sequence, 16))].value[int(index)]
         value = item[Tag(int(steps[-1], 16))].value
-    except (KeyError, IndexError, TypeError):
+    except Exception:  # noqa: BLE001 - besides those of a wrong path, any that pydicom raises for a damaged value
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no such value.") from None
     if not isinstance(value, bytes):
         raise HTTPException(HTTPStatus.NOT_FOUND, "The value is not binary; the metadata hold it.")

@@ -21,7 +21,7 @@ from miqa_node.deidentify.files import deidentify_files, read_key
 from miqa_node.deidentify.leaks import identifying_words, leaks
 from miqa_node.deidentify.profile import ElementAction, ProfileOption, action_for, table
 from miqa_node.deidentify.values import Secrets, cleaned, shifted
-from miqa_node.report.elements import element_bytes
+from tests.damage import replace_element
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 SECRETS = Secrets(b"a key of the test, 16 or more")
@@ -248,27 +248,19 @@ def test_files_are_renamed_and_what_is_unsafe_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("tag", "broken"),
-    [
-        (
-            b"\x08\x00\x60\x00",
-            element_bytes(0x00080005, "AT", b"\x10\x00\x10\x00") + element_bytes(0x00080060, "CS", b"CR"),
-        ),
-        (b"\x10\x00\x30\x00", element_bytes(0x00100030, "UL", b"196408")),
-        (b"\x10\x00\x10\x10", element_bytes(0x00101010, "SQ", b"061Y")),
-    ],
+    ("tag", "vr", "value"),
+    [(0x00080005, "AT", b"\x10\x00\x10\x00"), (0x00100030, "UL", b"196408"), (0x00101010, "SQ", b"061Y")],
     ids=["a character set that is a tag", "a date in six bytes of four", "an age as a sequence"],
 )
 def test_a_damaged_file_is_refused_and_the_others_are_written(
-    tmp_path: Path, tag: bytes, broken: bytes, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, tag: int, vr: str, value: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("1", "2", "3"):
-        person().save_as(tmp_path / f"{name}.dcm", enforce_file_format=True)
-    data = (tmp_path / "2.dcm").read_bytes()
-    at = data.index(tag, 132)
-    (tmp_path / "2.dcm").write_bytes(
-        data[:at] + broken + data[at + 8 + int.from_bytes(data[at + 6 : at + 8], "little") :]
-    )
+        ds = person()
+        ds.SpecificCharacterSet = "ISO_IR 100"
+        ds.save_as(tmp_path / f"{name}.dcm", enforce_file_format=True)
+    second = tmp_path / "2.dcm"
+    second.write_bytes(replace_element(second.read_bytes(), tag, vr, value))
     sources = [(tmp_path / f"{number}.dcm", Path()) for number in (1, 2, 3)]
     outcomes = deidentify_files(sources, tmp_path / "out", DeidentificationMethod(SECRETS))
     assert [one.written is not None for one in outcomes] == [True, False, True]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
 from miqa_node.imaging.numbers import all_numbers, first_number, single_number
 from miqa_node.imaging.representative import representative_frame
+from tests.damage import write_text
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -18,8 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def with_text(keyword: str, value: str | list[str] | None) -> Dataset:
     """The element as a file has it, not yet read as a number."""
     ds = Dataset()
-    ds.add_new(keyword, "LO", value)
-    ds[keyword].VR = dictionary_VR(keyword)
+    write_text(ds, keyword, value)
     return ds
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import config
-from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -18,7 +17,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.report import MadeObject
-from miqa_node.report.elements import element_bytes
+from tests.damage import replace_element, write_text
 from tests.unit.report import making
 
 KINDS = [ResultKind(name) for name in ("SR", "SEG", "KOS", "GSPS", "SC", "ENHANCED")]
@@ -40,9 +39,7 @@ def with_texts(**values: str | list[str]) -> Change:
 
     def change(dataset: Dataset) -> None:
         for keyword, value in values.items():
-            vr = dictionary_VR(keyword)
-            dataset.add_new(keyword, "LO", value)
-            dataset[keyword].VR = vr
+            write_text(dataset, keyword, value)
 
     return change
 
@@ -129,11 +126,11 @@ def test_everything_is_made_whatever_the_sender_wrote(case: str, tmp_path: Path)
 
 
 UNREADABLE = {
-    "a time zone in four bytes of six": (b"\x08\x00\x01\x02", element_bytes(0x00080201, "UL", b"-0400 ")),
-    "a code that ends within an item": (b"\x08\x00\x32\x10", element_bytes(0x00081032, "SQ", b"\xfe\xff")),
-    "a number without an end": (b"\x20\x00\x13\x00", element_bytes(0x00200013, "IS", b"1e400 ")),
-    "an orientation in words of two bytes": (b"\x20\x00\x20\x00", element_bytes(0x00200020, "US", b"L\\F")),
-    "a series number that is half a double": (b"\x20\x00\x11\x00", element_bytes(0x00200011, "FD", b"1 ")),
+    "a time zone in four bytes of six": (0x00080201, "UL", b"-0400 "),
+    "a code that ends within an item": (0x00081032, "SQ", b"\xfe\xff"),
+    "a number without an end": (0x00200013, "IS", b"1e400 "),
+    "an orientation in words of two bytes": (0x00200020, "US", b"L\\F"),
+    "a series number that is half a double": (0x00200011, "FD", b"1 "),
 }
 
 
@@ -147,11 +144,7 @@ def test_a_value_that_contradicts_its_vr_costs_no_object(case: str, tmp_path: Pa
         dataset.InstanceNumber = dataset.SeriesNumber = 1
 
     path = making.write(making.small(64, 64), tmp_path / "source.dcm", change)
-    tag, broken = UNREADABLE[case]
-    data = path.read_bytes()
-    at = data.index(tag, 132)
-    header, length = (12, data[at + 8 : at + 12]) if data[at + 4 : at + 6] == b"SQ" else (8, data[at + 6 : at + 8])
-    path.write_bytes(data[:at] + broken + data[at + header + int.from_bytes(length, "little") :])
+    path.write_bytes(replace_element(path.read_bytes(), *UNREADABLE[case]))
     assert {item.kind for item in made_of(path)} == set(KINDS)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 import string
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,14 +28,6 @@ KEYWORDS = (
     "Manufacturer", "BodyPartExamined", "ViewPosition", "ImageLaterality", "OperatorsName", "DetectorID",
     "PerformedLocation", "ProtocolName", "ReferringPhysicianName",
 )  # fmt: skip
-
-
-@pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    database = Database(postgres_url)
-    database.migrate()
-    yield database
-    database.close()
 
 
 @pytest.mark.slow

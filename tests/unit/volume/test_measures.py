@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.datadict import dictionary_VR
 from pydicom.dataset import FileDataset
 
 from miqa_node.assess.measure.series_view import SliceTools
@@ -23,6 +22,7 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.slices import read_slices
 from miqa_node.store.arrays import dump_snapshot, load_snapshot
 from miqa_node.units.kinds import is_slice, series_traits
+from tests.damage import write_text
 from tests.unit.volume import making
 
 
@@ -185,8 +185,7 @@ def test_a_slice_with_a_number_without_an_end_does_not_cost_the_series(
 ) -> None:
     def change(dataset: FileDataset) -> None:
         if dataset.InstanceNumber == 2:
-            dataset.add_new(keyword, "LO", value)
-            dataset[keyword].VR = dictionary_VR(keyword)
+            write_text(dataset, keyword, value)
 
     paths = making.write_series(tmp_path, [making.body_ct(seed=seed) for seed in range(4)], "CT", change=change)
     assert len(read_slices([(InstanceDigest(path.stem), path) for path in paths])) == 4
