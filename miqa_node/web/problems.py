@@ -1,9 +1,10 @@
-"""Error responses: RFC 9457 problem details for programs, a plain page for people."""
+"""Error responses: RFC 9457 problem details for programs, for people a plain page or a sign in place of a picture."""
 
 from __future__ import annotations
 
 from functools import cache
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,6 +30,8 @@ from miqa_node.errors import (
 from miqa_node.web.html import render
 
 MEDIA_TYPE = "application/problem+json"
+NO_PICTURE = Path(__file__).with_name("static") / "no_picture.svg"
+"""Shown where a picture would be: browsers draw what came with an error, too, instead of a sign of a damaged page."""
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +106,10 @@ def _schema() -> dict[str, Any]:
 
 
 def _answer(request: Request, status: int, detail: str) -> Response:
-    wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    wanted = request.headers.get("accept", "")
+    wants_page = "text/html" in wanted and not request.url.path.startswith("/api/")
+    if request.url.path.endswith(".png") and "image/" in wanted and not wants_page:
+        return Response(NO_PICTURE.read_bytes(), status, media_type="image/svg+xml")
     if status == HTTPStatus.UNAUTHORIZED and "hx-request" in request.headers:
         return Response("", status, {"hx-redirect": "/sign-in"})
     if status == HTTPStatus.UNAUTHORIZED and wants_page and request.method == "GET":

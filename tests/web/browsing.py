@@ -39,6 +39,12 @@ def chromium() -> Iterator[sync_api.Browser]:
         browser.close()
 
 
+def is_fault(message: sync_api.ConsoleMessage) -> bool:
+    """Whether a line of the console tells of one: an image without a picture is none, a sign is drawn in its place."""
+    is_picture = message.location["url"].partition("?")[0].endswith(".png")
+    return message.type == "error" and not (is_picture and "404" in message.text)
+
+
 @contextmanager
 def watched(browser: sync_api.Browser, address: str, scheme: Literal["dark", "light"]) -> Iterator[sync_api.Page]:
     """A page that fails the test when it asks another host for something or the browser finds fault with it."""
@@ -50,7 +56,7 @@ def watched(browser: sync_api.Browser, address: str, scheme: Literal["dark", "li
     foreign: list[str] = []
     requests: list[str] = []
     page.on("request", lambda request: None if request.url.startswith(address) else foreign.append(request.url))
-    page.on("console", lambda message: requests.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: requests.append(message.text) if is_fault(message) else None)
     page.on("pageerror", lambda error: requests.append(str(error)))
     yield page
     context.close()

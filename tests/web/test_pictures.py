@@ -18,7 +18,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
-from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.artifacts import Artifacts, original_key, preview_key
 from miqa_node.web.renders import Render, Renders, make_render
 from tests.web.staging import Stage
 
@@ -76,6 +76,19 @@ def test_an_image_that_cannot_be_decoded_says_why(stage: Stage, app: FastAPI, cl
 
     assert (answer.status_code, answer.json()["detail"]) == (422, "This syntax is not decoded.")
     assert client.get(f"/images/{'0' * 64}/pixels").status_code == 404
+
+
+def test_a_browser_gets_a_sign_in_place_of_a_picture(stage: Stage, client: TestClient) -> None:
+    """Otherwise it draws its sign for a damaged page, on the display of a room over half of the wall."""
+    _, digest = stage.add(1)
+    stage.services.objects.delete([preview_key(digest)])
+    wants = {"accept": "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"}
+
+    for path in (f"/previews/{digest}.png", f"/images/{digest}/maps/blur.png"):
+        answer = client.get(path, headers=wants)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "image/svg+xml")
+        assert answer.text.startswith("<svg")
+        assert client.get(path).json()["status"] == 404, "programs are told why"
 
 
 def test_maps_are_drawn_over_the_whole_image(stage: Stage, client: TestClient) -> None:
