@@ -106,9 +106,9 @@ def _schema() -> dict[str, Any]:
 
 
 def _answer(request: Request, status: int, detail: str) -> Response:
-    wanted = request.headers.get("accept", "")
-    wants_page = "text/html" in wanted and not request.url.path.startswith("/api/")
-    if request.url.path.endswith(".png") and "image/" in wanted and not wants_page:
+    accept = request.headers.get("accept", "")
+    wants_page = "text/html" in accept and not request.url.path.startswith("/api/")
+    if request.url.path.endswith(".png") and "image/" in accept and not wants_page:
         return Response(NO_PICTURE.read_bytes(), status, media_type="image/svg+xml")
     if status == HTTPStatus.UNAUTHORIZED and "hx-request" in request.headers:
         return Response("", status, {"hx-redirect": "/sign-in"})
