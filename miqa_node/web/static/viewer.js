@@ -62,7 +62,7 @@ class Viewer {
       this.status.textContent = "";
       this.element.dataset.ready = "";
     } catch (error) {
-      this.status.textContent = say("Only the small picture can be shown: {error}.", { error: error.message });
+      this.status.textContent = say("The image cannot be shown in full: {error}.", { error: error.message });
       const small = document.createElement("img");
       small.className = "preview";
       small.alt = say("The image as it was received");
