@@ -90,13 +90,14 @@ CUT_OFF = """() => {
   const shown = [...document.querySelectorAll("main :is(input, select, button, th, h1, h2, h3, .verdict)")]
     .filter((one) => one.checkVisibility() && !one.closest(".away, [role=region][tabindex]"))
     .map((one) => ({ name: one.outerHTML.slice(0, 60), heading: one.matches("thead th"),
+                     short: one.matches(".verdict") && one.scrollWidth > one.clientWidth + 1,
                      at: one.getBoundingClientRect(),
                      inside: (one.closest(".card") ?? document.body).getBoundingClientRect() }));
   const beside = (one) => one.at.right > one.inside.right + 1;
   const over = (one, n) => one.heading && shown[n + 1]?.heading && one.at.right > shown[n + 1].at.left + 1;
-  return shown.filter((one, n) => beside(one) || over(one, n)).map((one) => one.name);
+  return shown.filter((one, n) => one.short || beside(one) || over(one, n)).map((one) => one.name);
 }"""
-"""Fields and headings that stand out of their card, and headings of a table that lie over each other.
+"""Verdicts without their end, what stands out of its card, and headings of a table that lie over each other.
 
 What a region has that scrolls by keyboard can be reached."""
 

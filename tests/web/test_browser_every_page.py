@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from miqa_node.analysis.budget import propose_limits
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.operations import DestinationCheck
 from miqa_node.domain.policy import Verdict
 from miqa_node.settings import read_policy
-from miqa_node.store import destination_checks, instances, phantoms
+from miqa_node.store import destination_checks, instances, phantoms, worklist
 from miqa_node.store.artifacts import preview_key
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.senders import SenderBook
 from miqa_node.web.page import PAGES
 from miqa_node.web.site_time import LANGUAGE_COOKIE
@@ -33,13 +36,16 @@ else:
 
 pytestmark = [*MARKS, pytest.mark.slow]
 
-SIZES = ((1440, 900), (390, 844))
+SIZES = ((1280, 1024), (390, 844))
+LONG_UID = "1.2.826.0.1.3680043.10.511.3.12345678901234567890123456789012345"
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 BEHIND = (
     "/studies/1.2.3.101", "/rooms/ROOM1", "/analysis/model", "/analysis/labels", "/analysis/logs", "/readings",
-    "/reader-studies", "/tuning?set=1", "/audit", "/account", "/sign-in",
+    "/reader-studies", "/tuning?set=1", f"/audit?study={LONG_UID}", "/account", "/sign-in",
 )  # fmt: skip
 """Pages that no entry of the navigation opens."""
+TOO_WIDE = """() => [...document.querySelectorAll("main [role=region][tabindex]")]
+    .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => "scrolls sideways: " + one.ariaLabel)"""
 BROKEN = "[...document.images].filter(one => one.complete && !one.naturalWidth).map(one => one.getAttribute('src'))"
 """Pictures for which a browser shows its sign of a damaged page."""
 
@@ -75,7 +81,7 @@ def fill(stage: Stage) -> None:
         _, digest = stage.add(number, verdict, finding, station=room, at=now - timedelta(minutes=2 * (number - 100)))
         if number < 104:  # the newest of each room were not decoded
             stage.services.objects.delete([preview_key(digest)])
-    _, digest = stage.add(149, Verdict.NOT_ASSESSED, at=now)
+    study, digest = stage.add(149, Verdict.NOT_ASSESSED, at=now)
     detail = "PACS@10.0.0.5:104 refuses the connection."
     since = now - timedelta(minutes=7)
     checked = now + timedelta(minutes=30)  # a process goes on checking while the pages are looked at
@@ -83,7 +89,10 @@ def fill(stage: Stage) -> None:
     book = SenderBook(stage.services.database)
     book.note("MODALITY", "10.0.0.7")
     book.write()
+    sent = {"class": "1.2.840.10008.5.1.4.1.1.88.34", "destination": "PACS", "instance": LONG_UID, "kind": "SR"}
     with stage.services.database.begin() as transaction:
+        worklist.flag(transaction, study, Verdict.NOT_ASSESSED, now)
+        records.add(transaction, AuditEntry(AuditEvent.DELIVERED, now, study=LONG_UID, detail=sent))
         destination_checks.record(transaction, failing)
         assessment = instances.load_assessment(transaction, digest)
         assert assessment is not None
@@ -115,6 +124,7 @@ def test_every_page_is_accessible_and_fits(browser: sync_api.Browser, address: s
 
 
 def outside(page: sync_api.Page, width: int) -> set[str]:
-    """What does not fit: the page that scrolls sideways, and fields and headings that are cut off."""
-    sideways = page.evaluate("document.documentElement.scrollWidth") > width
-    return {*page.evaluate(CUT_OFF), *(["scrolls sideways"] if sideways else [])}
+    """What does not fit: what scrolls sideways (on a phone, the page only), and fields and headings that are cut off."""
+    sideways = ["scrolls sideways"] if page.evaluate("document.documentElement.scrollWidth") > width else []
+    wide = page.evaluate(TOO_WIDE) if width == SIZES[0][0] else []
+    return {*page.evaluate(CUT_OFF), *sideways, *wide}
