@@ -124,7 +124,7 @@ def test_every_page_is_accessible_and_fits(browser: sync_api.Browser, address: s
 
 
 def outside(page: sync_api.Page, width: int) -> set[str]:
-    """What does not fit: what scrolls sideways (on a phone, the page only), and fields and headings that are cut off."""
+    """What does not fit: what scrolls sideways (on a phone, only the page), and fields and headings that end early."""
     sideways = ["scrolls sideways"] if page.evaluate("document.documentElement.scrollWidth") > width else []
     wide = page.evaluate(TOO_WIDE) if width == SIZES[0][0] else []
     return {*page.evaluate(CUT_OFF), *sideways, *wide}
