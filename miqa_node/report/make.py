@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from miqa_node.errors import MiqaError, lacks_resources, place_of
 from miqa_node.report.inherit import inherit
 from miqa_node.report.made import MadeObject, ReportRequest, ReportSettings
 from miqa_node.report.outputs.base import OUTPUTS, Output, OutputContext
-from miqa_node.report.source import mended
+from miqa_node.report.source import whatever_the_header
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
 
@@ -31,6 +31,7 @@ class ReportSubject(Protocol):
         """The context for outputs; ReportError if no object can refer to the subject."""
 
 
+@whatever_the_header
 def make_objects(
     subject: ReportSubject,
     assessment: Assessment,
@@ -49,9 +50,10 @@ def make_objects(
     """
     chosen = default_kinds() if kinds is None else frozenset(kinds)
     request = ReportRequest(assessment, disposition, settings or ReportSettings(), chosen)
-    return _whatever_the_header(lambda: _all_of(subject.context(request), OUTPUTS.all()))
+    return _all_of(subject.context(request), OUTPUTS.all())
 
 
+@whatever_the_header
 def amend_objects(
     subject: ReportSubject,
     assessment: Assessment,
@@ -72,18 +74,7 @@ def amend_objects(
     """
     request = ReportRequest(assessment, disposition, settings, frozenset(kinds))
     outputs = {name: one for name, one in OUTPUTS.all().items() if one.of_decisions or one.kind in amended}
-    return _whatever_the_header(lambda: _all_of(replace(subject.context(request), review=review), outputs))
-
-
-def _whatever_the_header(make: Callable[[], tuple[MadeObject, ...]]) -> tuple[MadeObject, ...]:
-    """The objects, if need be without the elements of the header that cannot be read."""
-    try:
-        return make()
-    except Exception as error:
-        if lacks_resources(error):
-            raise
-        with mended():
-            return make()
+    return _all_of(replace(subject.context(request), review=review), outputs)
 
 
 def _all_of(context: OutputContext, outputs: Mapping[str, Output]) -> tuple[MadeObject, ...]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import structlog
 from pydicom.dataset import Dataset
 
 from miqa_node.domain.instance import can_name, is_uid
-from miqa_node.errors import ReportError
+from miqa_node.errors import ReportError, lacks_resources
 from miqa_node.imaging.head import drop_unreadable, read_head
 from miqa_node.imaging.numbers import all_numbers, numbers, single_number
 
@@ -24,6 +25,8 @@ _DIRECTION = re.compile(r"[ALPRHF]{1,3}|(?:LE|RT|D|V|CR|CD|R|M|L|PR|DI|PA|PL){1,
 """Directions of bipeds and quadrupeds (PS3.3 C.7.6.1.1.1)."""
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _is_mended: ContextVar[bool] = ContextVar("is_mended", default=False)
 
 
@@ -105,14 +108,23 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
     )
 
 
-@contextmanager
-def mended() -> Iterator[None]:
-    """In this block sources come without elements that cannot be read."""
-    token = _is_mended.set(True)
-    try:
-        yield
-    finally:
-        _is_mended.reset(token)
+def whatever_the_header(make: Callable[_P, _T]) -> Callable[_P, _T]:
+    """A function that makes objects; if it fails, it is called again with sources without unreadable elements."""
+
+    @wraps(make)
+    def made(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return make(*args, **kwargs)
+        except Exception as error:
+            if lacks_resources(error):
+                raise
+        token = _is_mended.set(True)
+        try:
+            return make(*args, **kwargs)
+        finally:
+            _is_mended.reset(token)
+
+    return made
 
 
 def text(header: Dataset, keyword: str) -> str:

@@ -26,7 +26,7 @@ from miqa_node.report.inherit import inherit
 from miqa_node.report.instance import begin_instance
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, fill_kos
-from miqa_node.report.source import read_source
+from miqa_node.report.source import read_source, whatever_the_header
 from miqa_node.report.text import typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
@@ -35,6 +35,7 @@ from miqa_node.report.write import encode
 WITHDRAWAL = OutputKind(ResultKind("WITHDRAWAL"), "KO", 9912, "Quality issue withdrawn", SOP_CLASS_UID)
 
 
+@whatever_the_header
 def withdraw_key_object(
     path: Path,
     assessment: Assessment,

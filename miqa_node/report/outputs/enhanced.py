@@ -32,7 +32,7 @@ from miqa_node.report.instance import local_time, private_scheme, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
-from miqa_node.report.source import SPACINGS, Source, read_source, text
+from miqa_node.report.source import SPACINGS, Source, read_source, text, whatever_the_header
 from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
@@ -53,6 +53,7 @@ MAX_DESCRIPTION_CHARACTERS = 1024
 _OVERLAYS = range(0x6000, 0x6020, 2)
 
 
+@whatever_the_header
 def make_enhanced(
     source: Path,
     enhanced: EnhancedImage,

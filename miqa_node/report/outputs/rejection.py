@@ -21,7 +21,7 @@ from miqa_node.report.instance import begin_instance
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Output
 from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, fill_kos, kos_content
-from miqa_node.report.source import read_source
+from miqa_node.report.source import read_source, whatever_the_header
 from miqa_node.report.text import typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
@@ -42,6 +42,7 @@ class Confirmation:
     number: int = 0
 
 
+@whatever_the_header
 def rejection_note(
     sources: Sequence[Path],
     assessment: Assessment,

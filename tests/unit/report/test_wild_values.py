@@ -16,7 +16,16 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.report import MadeObject
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.policy import Verdict
+from miqa_node.report import (
+    Confirmation,
+    MadeObject,
+    ReportSettings,
+    make_enhanced,
+    rejection_note,
+    withdraw_key_object,
+)
 from tests.damage import replace_element, write_text
 from tests.unit.report import making
 
@@ -130,6 +139,9 @@ UNREADABLE = {
     "a code that ends within an item": (0x00081032, "SQ", b"\xfe\xff"),
     "a number without an end": (0x00200013, "IS", b"1e400 "),
     "an orientation in words of two bytes": (0x00200020, "US", b"L\\F"),
+    "a birth date in two words": (0x00100030, "UL", b"196001"),
+    "a sex in words": (0x00100040, "US", b"M"),
+    "a study date as a number": (0x00080020, "FD", b"20261120"[:6]),
     "a series number that is half a double": (0x00200011, "FD", b"1 "),
 }
 
@@ -141,11 +153,22 @@ def test_a_value_that_contradicts_its_vr_costs_no_object(case: str, tmp_path: Pa
     def change(dataset: Dataset) -> None:
         dataset.TimezoneOffsetFromUTC, dataset.PatientOrientation = "-0400", ["L", "F"]
         dataset.ProcedureCodeSequence = Sequence([Dataset()])
+        dataset.PatientBirthDate, dataset.PatientSex, dataset.StudyDate = "19600101", "M", "20261120"
         dataset.InstanceNumber = dataset.SeriesNumber = 1
 
     path = making.write(making.small(64, 64), tmp_path / "source.dcm", change)
     path.write_bytes(replace_element(path.read_bytes(), *UNREADABLE[case]))
-    assert {item.kind for item in made_of(path)} == set(KINDS)
+    made = {item.kind: item for item in made_of(path)}
+    assert set(made) == set(KINDS)
+
+    note = tmp_path / "note.dcm"
+    note.write_bytes(made[ResultKind("KOS")].data)
+    accepted = making.disposition(Verdict.ACCEPT)
+    assert withdraw_key_object(note, making.assessment(), accepted, ReportSettings()) is not None
+    confirmation = Confirmation("maria", making.ASSESSED_AT, "111210")
+    assert rejection_note([path], making.assessment(), confirmation).kind == "REJECTION"
+    enhanced = making.enhanced(making.radiograph(path), "nlm+clahe")
+    assert make_enhanced(path, enhanced, InstanceDigest("ab" * 32)).kind == "ENHANCED"
 
 
 @pytest.mark.slow
