@@ -274,7 +274,7 @@ def _period(transaction: Transaction, month: str) -> Period:
     rollup.refresh(transaction, now)
     if month:
         return month_of(month)
-    span = census.span(transaction)
+    span = census.span(transaction, now)
     last = span[1] if span else now.date()
     return Period(last - timedelta(days=29), last + timedelta(days=1))
 

@@ -7,12 +7,16 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 
 KEY_CHARACTERS = 16
 """64 bits of the keyed hash: the probability that any two of a million patients share one is 3e-8."""
+
+CLOCK_DIFFERENCE = timedelta(days=1)
+"""By how much a scanner's time may be ahead, with its time zone. Beyond that its clock is wrong, since no image arrives
+before it is made, and the time of arrival counts: the analysis shows the days up to the newest exposure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,10 @@ class AcquisitionRules:
 
     def describe(self, instance: StoredInstance, patient: str) -> Acquisition:
         """The exposure; ``patient`` is a Patient ID, or the study's UID if it is empty."""
-        header = instance.header
-        at = header.acquired_at or instance.received_at.astimezone().replace(tzinfo=None)
+        header, received_at = instance.header, instance.received_at.astimezone().replace(tzinfo=None)
+        at = header.acquired_at or received_at
+        if at > received_at + CLOCK_DIFFERENCE:
+            at = received_at
         station, sender = header.station_name, instance.calling_ae_title
         named = self.rooms.get(station) or self.rooms.get(sender) or header.performed_location
         return Acquisition(

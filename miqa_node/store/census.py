@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.domain.acquisition import CLOCK_DIFFERENCE
 from miqa_node.store import rollup
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import acquisition_days, acquisitions, instances, labels
@@ -117,9 +118,11 @@ def findings_by_day(transaction: Transaction, period: Period) -> list[tuple[date
     return [(row[0], row[1], int(row[2])) for row in transaction.execute(query)]
 
 
-def span(transaction: Transaction) -> tuple[date, date] | None:
-    """First and last day with images; None if there are none."""
-    low, high = transaction.execute(sa.select(sa.func.min(acquisitions.c.day), sa.func.max(acquisitions.c.day))).one()
+def span(transaction: Transaction, now: datetime) -> tuple[date, date] | None:
+    """First and last day with images; None if there are none. Days to come, of clocks that were wrong, do not count."""
+    day = acquisitions.c.day
+    query = sa.select(sa.func.min(day), sa.func.max(day)).where(day <= (now + CLOCK_DIFFERENCE).date())
+    low, high = transaction.execute(query).one()
     return None if low is None else (low, high)
 
 

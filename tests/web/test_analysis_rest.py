@@ -23,7 +23,7 @@ def fill(stage: Stage, flagged: int, decided: int) -> None:
     with stage.services.database.begin() as transaction:
         for number in range(100):
             verdict = Verdict.REVIEW if number < flagged else Verdict.ACCEPT
-            digest = put(transaction, number, AT, verdict=verdict, patient=number)
+            digest = put(transaction, number, AT.replace(tzinfo=None), verdict=verdict, patient=number)
             if number < decided:
                 opinion = ReaderOpinion("anna", LabelOrigin.DECISION, False, rejects=False)
                 labels.add(transaction, digest, opinion, AT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, Re
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
-from miqa_node.store import acquisitions, instances, label_requests, labels, worklist
+from miqa_node.store import acquisitions, census, instances, label_requests, labels, worklist
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.tables import acquisition_findings, label_findings
 from miqa_node.store.tables import acquisitions as table
@@ -41,12 +41,14 @@ def put(
     rules: AcquisitionRules = RULES,
     patient: int = 1,
     operator: str = "",
+    arrived: datetime | None = None,
     **values: object,
 ) -> InstanceDigest:
-    """An image of a patient, received, judged and decided."""
+    """An image of a patient, received (not before it was made), judged and decided."""
     made = header(number, study=patient, acquired_at=at, **values)
     it = digest(number)
-    instances.record(transaction, made, study(patient), received(it), "key", operator)
+    arrival = received(it, arrived or max(NOW, at.astimezone(UTC)))
+    instances.record(transaction, made, study(patient), arrival, "key", operator)
     blur = Finding(FindingName.MOTION_BLUR, MOTION_BLUR, 0.9, 0.5, 0.4, (0.25, 0.75))
     grid = Finding(FindingName.GRID_ARTIFACT, reason_code(FindingName.GRID_ARTIFACT), 0.1, 0.1, 0.4)
     model = ModelIdentity("quality", "0.2.0", "ab" * 32)
@@ -85,6 +87,17 @@ def test_an_exposure_is_written_down_by_the_rules_of_the_site(database: Database
     assert "ID1" not in exposure_row.patient_key
     assert len(exposure_row.patient_key) == 16
     assert [(p.finding, p.x, p.y, p.detector) for p in places] == [("motion_blur", 0.25, 0.75, "D7")]
+
+
+def test_an_exposure_of_a_clock_that_is_years_ahead_counts_when_it_arrives(database: Database) -> None:
+    """The analysis shows the month up to the newest exposure, so one such device would have been all that it shows."""
+    with database.begin() as transaction:
+        ahead = row(transaction, put(transaction, 1, NOON.replace(year=2099), arrived=NOW))
+        early = row(transaction, put(transaction, 2))
+        assert ahead.acquired_at == NOW.astimezone().replace(tzinfo=None)
+        assert early.acquired_at == NOON
+        transaction.execute(sa.update(table).where(table.c.digest == digest(1)).values(day=date(2099, 1, 1)))
+        assert census.span(transaction, NOW) == (NOON.date(), NOON.date())
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def frame(transaction: Transaction, query: PeriodForm, page: str, up_to: date | 
     """Count new exposures, and determine the requested period."""
     now = datetime.now(UTC)
     waiting = rollup.refresh(transaction, now, most_days=MOST_DAYS_TO_COUNT)
-    span = census.span(transaction)
+    span = census.span(transaction, now)
     newest = span[1] if span else now.date()
     lately = newest - timedelta(days=CHOICES_DAYS)
     newest = max(newest, up_to or newest)
