@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from miqa_node.domain.acquisition import AcquisitionRules
+from miqa_node.domain.calendar import FIRST_DAY
 from miqa_node.domain.reject_log import LoggedReject
 from miqa_node.errors import QueryError
 from miqa_node.settings.log_mapping import OTHER, LogMapping, plain, reasons
@@ -153,6 +154,8 @@ class _RowReader:
                 continue
             if at > self._now + timedelta(days=1):
                 raise RowError(f"{text!r} lies in the future")
+            if at.date() < FIRST_DAY:
+                raise RowError(f"{text!r} lies before {FIRST_DAY}")
             return at, self._mapping.clock_error_s if "%S" in form else max(MINUTE_S, self._mapping.clock_error_s)
         raise RowError(f"{text[:MAX_CELL]!r} is no date and time of the form {self._mapping.time_formats[0]}")
 

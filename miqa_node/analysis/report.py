@@ -27,7 +27,7 @@ from miqa_node.store import rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 
-_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"((?:19|2\d)\d\d)-(0[1-9]|1[0-2])")
 STYLE = Path(__file__).parent / "templates" / "report.css"
 
 

@@ -152,7 +152,7 @@ def export(
     data_dir: DataDir = None,
 ) -> None:
     """Write one view of the analysis as CSV; its columns are described in docs/reference/analysis-schema.md."""
-    first, last = read_day(since or date.min.isoformat()), read_day(until or date.max.isoformat())
+    first, last = read_day(since) if since else date.min, read_day(until) if until else date.max
     with open_transaction(config, data_dir) as transaction:
         rollup.refresh(transaction, datetime.now(UTC))
         columns, rows = views.read(transaction, table.value, first, last)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from miqa_node import plugins
+from miqa_node.domain.calendar import FIRST_DAY, FIRST_MOMENT, LAST_DAY
 from miqa_node.observe.log import set_up_logging
 from miqa_node.settings import LogLevel, Settings, load_settings
 
@@ -29,21 +30,34 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 def read_moment(text: str) -> datetime:
     """A time from the command line: ISO 8601 (local time unless it has an offset), or 90m, 24h, 7d ago."""
     if span := _SPAN.fullmatch(text):
-        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        now, ago = datetime.now(UTC), timedelta(**{_UNITS[span[2]]: int(span[1])})
+        if ago > now - FIRST_MOMENT:
+            raise _not_in_calendar(text)
+        return now - ago
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        at = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(
             "write 2026-01-31, 2026-01-31T08:00+01:00, or a relative time such as 90m, 24h or 7d"
         ) from error
+    if not FIRST_DAY <= at.date() <= LAST_DAY:
+        raise _not_in_calendar(text)
+    return at.astimezone(UTC)
 
 
 def read_day(text: str) -> date:
     """A day from the command line."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-12-01") from error
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise _not_in_calendar(text)
+    return day
+
+
+def _not_in_calendar(text: str) -> typer.BadParameter:
+    return typer.BadParameter(f"{text} is not from {FIRST_DAY} to {LAST_DAY}")
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from miqa_node.domain.calendar import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import ANY_UID
 from miqa_node.taxonomy.lookup import all_finding_names
 
+Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, le=LAST_MOMENT, description="With time zone.")]
 Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 SeriesUid = Annotated[str, Field(pattern=rf"^\s*{ANY_UID}\s*$", description="Series Instance UID (0020,000E).")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"

@@ -89,6 +89,6 @@ def instant(text: str) -> datetime | None:
     """An ISO 8601 moment with its offset, in UTC; None if the text is not one."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # no moment, or in UTC not in the calendar
         return None
-    return at.astimezone(UTC) if at.tzinfo else None

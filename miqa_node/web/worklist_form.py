@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode
@@ -14,7 +14,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.store import worklist
 from miqa_node.store.worklist import WorklistOrder
-from miqa_node.web.fields import NO_CONTROLS, Strict
+from miqa_node.web.fields import NO_CONTROLS, Day, Strict
 from miqa_node.web.site_time import midnight
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
@@ -56,8 +56,8 @@ class WorklistForm(Strict):
     mine: bool = False
     """Only studies claimed by or assigned to the current person."""
     search: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    since: Literal[""] | date = ""
-    until: Literal[""] | date = ""
+    since: Literal[""] | Day = ""
+    until: Literal[""] | Day = ""
     after: str = Field("", max_length=120, pattern=NO_CONTROLS)
     before: str = Field("", max_length=120, pattern=NO_CONTROLS)
 

@@ -16,7 +16,7 @@ from miqa_node.domain.reject_log import RejectLog
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.store import labels, reject_logs, rollup, views
 from miqa_node.web.access import Reader, Reviewer, Uploader, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor, Strict
+from miqa_node.web.fields import NO_CONTROLS, Actor, Day, Strict
 from miqa_node.web.page import Page
 from miqa_node.web.pages.analysis.router import (
     Month,
@@ -50,8 +50,8 @@ class MonthlyForm(Strict):
 class ViewQuery(Strict):
     """First and last day of a view."""
 
-    since: Literal[""] | date = ""
-    until: Literal[""] | date = ""
+    since: Literal[""] | Day = ""
+    until: Literal[""] | Day = ""
 
 
 @router.get("", summary="Reject analysis", responses=responses(401, 403, 422, 503))

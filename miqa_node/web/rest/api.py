@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.instance import ANY_UID, InstanceDigest
@@ -21,7 +21,7 @@ from miqa_node.store.history import InstanceHistory, WorklistEvent
 from miqa_node.store.worklist import WorklistFilter, WorklistOrder
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.decisions import DIGEST, MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
-from miqa_node.web.fields import NO_CONTROLS, Actor, Assignee, Comment, Remark, Strict, Uid, ViewName
+from miqa_node.web.fields import NO_CONTROLS, Actor, Assignee, Comment, Moment, Remark, Strict, Uid, ViewName
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.saving import form_of
@@ -81,8 +81,8 @@ class WorklistQuery(Strict):
         description="How patient name, patient ID, accession number, station, room or operator begins, in any case.",
     )
     uid: str = Field("", pattern=f"^({ANY_UID})?$", description="A study, series or SOP instance UID.")
-    since: AwareDatetime | None = Field(None, description="Flagged at this time or later; with time zone.")
-    until: AwareDatetime | None = Field(None, description="Flagged before this time; with time zone.")
+    since: Moment | None = Field(None, description="Flagged at this time or later; with time zone.")
+    until: Moment | None = Field(None, description="Flagged before this time; with time zone.")
     limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="Maximum number; default is web.page_size.")
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Number of newest rows to skip.")
 

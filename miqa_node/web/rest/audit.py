@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from miqa_node.domain.access import Permission
 from miqa_node.domain.audit import AuditEvent, AuditFilter
 from miqa_node.store.audit import records
 from miqa_node.web.access import Admin
-from miqa_node.web.fields import NO_CONTROLS, Strict
+from miqa_node.web.fields import NO_CONTROLS, Moment, Strict
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
@@ -28,8 +28,8 @@ class AuditQuery(Strict):
     by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Account, AE title or login.")
     study: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Study Instance UID.")
     patient: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Patient ID, unless erased.")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     before: int = Field(0, ge=0, le=2**62, description="Only records with smaller numbers: the next page.")
     limit: int = Field(100, ge=1, le=1000)
 

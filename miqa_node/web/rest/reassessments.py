@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.reassessment import MAX_REASSESSMENTS, ReassessmentCandidate, ReassessmentFilter
 from miqa_node.web.access import Admin, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Strict
+from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Moment, Strict
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
@@ -27,8 +27,8 @@ class ReassessmentRequest(Strict):
     """Which images; omitted fields match everything, but one must be given."""
 
     uids: list[DigestOrUid] = Field([], max_length=1000, description="Digests, or study, series or SOP instance UIDs.")
-    since: AwareDatetime | None = Field(None, description="Judged at this time or later; with time zone.")
-    until: AwareDatetime | None = Field(None, description="Judged before this time; with time zone.")
+    since: Moment | None = Field(None, description="Judged at this time or later; with time zone.")
+    until: Moment | None = Field(None, description="Judged before this time; with time zone.")
     verdict: list[Verdict] = Field([], description="Their verdict now.")
     package: list[PackageName] = Field([], max_length=100, description="Name or <name>-<version> of the package.")
     because: str = Field("", max_length=200, pattern=NO_CONTROLS, description="Part of a reason.")

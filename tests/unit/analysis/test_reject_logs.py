@@ -119,6 +119,11 @@ def test_bad_rows_are_named_by_line_and_nothing_is_kept(database: Database) -> N
         assert not reject_logs.listed(transaction)
 
 
+def test_a_year_before_the_calendar_is_a_bad_row() -> None:
+    read = understand(GENERIC + "0001-01-01 08:00:00,Thorax 1,,,,,,Motion,,,,\n")
+    assert [fault.text for fault in read.faults] == ["'0001-01-01 08:00:00' lies before 1900-01-01"]
+
+
 @pytest.mark.parametrize("data", [b"", b"\0\1\2", b"\xff\xfeabc", b"a,b\n1,2\n", b'Date,Reason\n"2026', b"PK\x03\x04"])
 def test_what_is_no_log_is_refused(data: bytes) -> None:
     with pytest.raises(QueryError):

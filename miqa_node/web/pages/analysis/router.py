@@ -23,7 +23,7 @@ from miqa_node.store import census, fidelities, labels, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 from miqa_node.web.access import Reader, Reviewer
-from miqa_node.web.fields import NO_CONTROLS, Strict
+from miqa_node.web.fields import NO_CONTROLS, Day, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.pages.analysis import logs
@@ -43,8 +43,8 @@ router = APIRouter()
 class PeriodForm(Strict):
     """The filter above each page; an untouched field is sent empty."""
 
-    since: Literal[""] | date = ""
-    until: Literal[""] | date = Field("", description="The last day of the period.")
+    since: Literal[""] | Day = ""
+    until: Literal[""] | Day = Field("", description="The last day of the period.")
     modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
     room: str = Field("", max_length=64, pattern=NO_CONTROLS)
     body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
@@ -59,7 +59,7 @@ class PeriodForm(Strict):
 
 
 Form = Annotated[PeriodForm, Query()]
-Month = Annotated[str, Path(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="As 2026-10.")]
+Month = Annotated[str, Path(pattern=r"^(19|2\d)\d\d-(0[1-9]|1[0-2])$", description="As 2026-10.")]
 MadeForm = Annotated[archive.Form, Query()]
 
 

@@ -15,7 +15,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.store import browse
 from miqa_node.store.browse import ImageFilter, ImageRow
 from miqa_node.web.access import Reader
-from miqa_node.web.fields import NO_CONTROLS, Strict
+from miqa_node.web.fields import NO_CONTROLS, Day, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services
@@ -35,8 +35,8 @@ class ImagesForm(Strict):
     search: str = Field("", max_length=64, pattern=NO_CONTROLS)
     verdict: Literal[""] | Verdict = ""
     modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
-    since: Literal[""] | date = ""
-    until: Literal[""] | date = ""
+    since: Literal[""] | Day = ""
+    until: Literal[""] | Day = ""
     before: str = Field("", max_length=120, pattern=NO_CONTROLS)
 
     def days(self, today: date) -> tuple[date, date]:

@@ -9,7 +9,6 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Response
-from pydantic import AwareDatetime
 
 from miqa_node.domain.access import Means, Permission, Principal
 from miqa_node.domain.image import SaliencyMaps
@@ -22,6 +21,7 @@ from miqa_node.store import stations
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.stations import StationExposure
 from miqa_node.web.access import Display
+from miqa_node.web.fields import Moment
 from miqa_node.web.html import render
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.outlines import FindingOutline, outlines
@@ -38,7 +38,7 @@ DAYS = 7
 
 Station = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
-At = Annotated[AwareDatetime, Query()]
+At = Annotated[Moment, Query()]
 """The time at which an exposure was received identifies it without naming image or patient."""
 
 _LIGHTS = {
@@ -91,9 +91,7 @@ def room_picture(services: Services, _who: Display, station: Station, at: At) ->
 
 
 @router.post("/rooms/{station:path}/acknowledge")
-def room_acknowledge(
-    services: Services, _who: Display, station: Station, at: Annotated[AwareDatetime, Form()]
-) -> Response:
+def room_acknowledge(services: Services, _who: Display, station: Station, at: Annotated[Moment, Form()]) -> Response:
     """Record that somebody in the room has seen the flagged exposure; the study stays on the worklist.
 
     A wall display has no keyboard to sign in with, so its key is sufficient: this decides nothing.
