@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from miqa_node.settings.base import Days, Port, Seconds, SettingsTable
+from miqa_node.settings.base import Days, Port, Seconds, SettingsTable, Span
 
 
 class SyslogTransport(StrEnum):
@@ -23,7 +23,7 @@ class AuditSettings(SettingsTable):
     """Table ``[audit]``."""
 
     keep_days: Days
-    seen_again_s: Seconds
+    seen_again_s: Span
     syslog_transport: SyslogTransport
     syslog_host: str
     syslog_port: Port

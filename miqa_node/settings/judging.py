@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from miqa_node.settings.base import Count, Seconds, SettingsTable
+from miqa_node.settings.base import Count, Pause, Seconds, SettingsTable
 
 PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """The 32 bytes of an Ed25519 public key in base64."""
@@ -79,7 +79,7 @@ class CaptionSettings(SettingsTable):
     long_side_px: Annotated[int, Field(ge=32, le=4096)]
     timeout_s: Seconds
     attempts: Count
-    pause_s: Annotated[float, Field(ge=0)]
+    pause_s: Pause
     max_answer_bytes: Count
     max_tokens: Annotated[int, Field(ge=1, le=1024)]
     max_sentences: Count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError as VariableError
 
 from miqa_node.errors import SettingsError
 from miqa_node.settings.auditing import AuditSettings
@@ -148,6 +150,8 @@ def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Se
         return _LayeredSettings(**tables)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
+    except VariableError as error:
+        raise SettingsError(_not_json(error)) from error
 
 
 def _toml_files(config: Path | None) -> list[Path]:
@@ -162,6 +166,14 @@ def _toml_files(config: Path | None) -> list[Path]:
 def _explain(error: ValidationError) -> str:
     lines = [f"[{'.'.join(str(part) for part in item['loc'])}] {_in_words(item)}" for item in error.errors()]
     return "Settings are wrong:\n  " + "\n  ".join(lines) + "\nEvery setting is explained in config/miqa.toml."
+
+
+def _not_json(error: VariableError) -> str:
+    """The variable that the library names only by its table; its value may be a secret."""
+    text = getattr(error.__cause__, "doc", None)
+    names = sorted(name for name, value in os.environ.items() if name.upper().startswith("MIQA_") and value == text)
+    example = """'["a", "b"]', and a table as '{"a": 1}'"""
+    return f"{' or '.join(names) or str(error)} cannot be read as JSON: write a list as {example}."
 
 
 def _in_words(item: ErrorDetails) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from miqa_node.settings.base import Port, Seconds, SettingsTable
+from miqa_node.settings.base import CENTURY_DAYS, Port, Seconds, SettingsTable
 
 
 class SmtpTls(StrEnum):
@@ -33,7 +33,7 @@ class NoticeSettings(SettingsTable):
     patient_data: bool
     interval_s: Seconds
     retry_s: Seconds
-    give_up_hours: Annotated[float, Field(gt=0)]
+    give_up_hours: Annotated[float, Field(gt=0, le=CENTURY_DAYS * 24)]
 
     @property
     def used(self) -> bool:

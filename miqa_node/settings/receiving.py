@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from miqa_node.settings.base import AeTitle, Count, Port, Seconds, SettingsTable
+from miqa_node.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable
 
 
 class TlsMode(StrEnum):
@@ -62,4 +62,4 @@ class WatchSettings(SettingsTable):
     interval_s: Seconds
     settle_s: Seconds
     max_files: Count
-    keep_done_days: Count
+    keep_done_days: DaysKept

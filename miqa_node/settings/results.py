@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from miqa_node.settings.base import Count, Days, Seconds, SettingsTable, Share
+from miqa_node.settings.base import Count, Days, Pause, Seconds, SettingsTable, Share, Span
 
 
 class DeliverSettings(SettingsTable):
@@ -22,13 +22,13 @@ class DeliverSettings(SettingsTable):
     max_attempts: Annotated[int, Field(ge=0)]
     breaker_failures: Count
     breaker_pause_s: Seconds
-    commitment_timeout_s: Seconds
+    commitment_timeout_s: Span
     batch_size: Count
     idle_association_s: Seconds
     poll_interval_s: Seconds
-    rejection_delay_s: Annotated[float, Field(ge=0)]
+    rejection_delay_s: Pause
     check_interval_s: Seconds
-    longest_wait_s: Seconds
+    longest_wait_s: Span
 
 
 class AnalysisSettings(SettingsTable):
@@ -36,7 +36,7 @@ class AnalysisSettings(SettingsTable):
 
     rooms: dict[str, str]
     shifts: dict[str, Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]]
-    repeat_window_s: Seconds
+    repeat_window_s: Span
     show_operators: bool
     pseudonym_key: str
     assume_archived: bool

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
-from miqa_node.settings.base import Count, Days, Seconds, SettingsTable
+from miqa_node.settings.base import Count, Days, DaysKept, Pause, Seconds, SettingsTable, Span
 
 
 class Accelerator(StrEnum):
@@ -61,14 +61,14 @@ class WorkSettings(SettingsTable):
     poll_interval_s: Seconds
     max_attempts: Count
     heartbeat_interval_s: Seconds
-    dead_after_s: Seconds
-    retention_days: Count
+    dead_after_s: Span
+    retention_days: DaysKept
     ct_quiet_s: Seconds
     mr_quiet_s: Seconds
     study_quiet_s: Seconds
     series_max_slices: Count
     reassess_per_minute: Count
-    canary_interval_s: Annotated[float, Field(ge=0)]
+    canary_interval_s: Pause
     alike_failures: Count
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, IPvAnyNetwork, SecretStr
 
 from miqa_node.domain.access import Role
-from miqa_node.settings.base import Count, Port, Seconds, SettingsTable
+from miqa_node.settings.base import Count, Minutes, Port, Seconds, SettingsTable, Span
 
 
 class WebSettings(SettingsTable):
@@ -42,8 +42,8 @@ class WebSettings(SettingsTable):
     live_interval_s: Seconds
     live_heartbeat_s: Seconds
     max_live_pages: Count
-    escalate_minutes: Count
-    display_minutes: Count
+    escalate_minutes: Minutes
+    display_minutes: Minutes
     display_picture: bool
     display_accession_digits: Annotated[int, Field(ge=0, le=16)]
     max_archive_members: Count
@@ -56,14 +56,14 @@ class WebSettings(SettingsTable):
 class AccessSettings(SettingsTable):
     """Table ``[access]``."""
 
-    session_idle_s: Seconds
-    session_lifetime_s: Seconds
+    session_idle_s: Span
+    session_lifetime_s: Span
     max_sessions: Count
     password_min_characters: Annotated[int, Field(ge=8, le=64)]
-    invitation_lifetime_s: Seconds
+    invitation_lifetime_s: Span
     sign_in_failures: Count
     sign_in_failures_per_address: Count
-    sign_in_window_s: Seconds
+    sign_in_window_s: Span
     second_factor: tuple[Role, ...]
     second_factor_key: SecretStr
 
@@ -80,7 +80,7 @@ class OidcSettings(SettingsTable):
     viewers: tuple[str, ...]
     reviewers: tuple[str, ...]
     admins: tuple[str, ...]
-    recheck_s: Seconds
+    recheck_s: Span
     timeout_s: Seconds
 
     @property

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from miqa_node.errors import SettingsError
-from miqa_node.settings import load_settings
+from miqa_node.settings import Settings, load_settings
+from miqa_node.settings.base import SettingsTable
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,32 @@ def test_a_lone_carriage_return_is_said_to_be_no_toml(tmp_path: Path) -> None:
     path.write_bytes(b"\r")
     with pytest.raises(SettingsError, match="cannot be read as TOML"):
         load_settings(path)
+
+
+DURATIONS = [
+    (table, name)
+    for table, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, SettingsTable)
+    for name in field.annotation.model_fields
+    if name.rsplit("_", 1)[-1] in ("s", "minutes", "hours", "days") and name != "min_bytes_per_s"
+]
+
+
+@pytest.mark.parametrize(("table", "name"), DURATIONS)
+@pytest.mark.parametrize("value", [1e12, float("inf"), float("nan")])
+def test_no_duration_is_longer_than_a_clock_can_count(table: str, name: str, value: float) -> None:
+    """The node would start, and fail at the first image, page or socket that it computes with."""
+    with pytest.raises(SettingsError, match=rf"\[{table}.{name}\]"):
+        load_settings(None, **{table: {name: value}})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("MIQA_DICOM", "{hidden"), ("MIQA_DICOM__ALLOWED_PEERS", "CT1@10.0.0.7"), ("MIQA_RETENTION__SOURCES", "CT1=7")],
+)
+def test_a_variable_that_must_be_json_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert str(refused.value).startswith(f"{variable} cannot be read as JSON")
+    assert value not in str(refused.value), "it may be a secret"
