@@ -171,11 +171,14 @@ def _base(buildah: Buildah, folder: Path) -> str:
 
 
 def _volumes(folder: Path) -> list[str]:
-    """What pip here is configured with is what pip in the build gets: its settings, local indexes, certificates."""
+    """What pip here is configured with is what pip in the build gets: its settings, local indexes, certificates.
+
+    Constraints stay outside: the locks choose the versions.
+    """
     pip = [sys.executable, "-m", "pip", "config", "list"]
     settings = subprocess.run(pip, check=True, capture_output=True, text=True).stdout
     pairs = re.findall(r"^(?:global|:env:)\.([\w-]+)='(.*)'$", settings, re.MULTILINE)
-    lines = [f"{name} = {value}" for name, value in pairs]
+    lines = [f"{name} = {value}" for name, value in pairs if name != "constraint"]
     (folder / "pip.conf").write_text("[global]\n" + "\n".join(dict.fromkeys(lines)) + "\n")
     local = {Path(path) for path in re.findall(r"(?:file://|(?<=[\s'=]))(/[\w./-]+)", settings)}
     folders = {path.parent if path.name == "simple" else path for path in local if path.is_dir()} | {CERTIFICATES}
