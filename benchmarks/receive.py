@@ -5,9 +5,11 @@
 All three take the same files from the same sender (DCMTK's storescu, TCP_NODELAY=1), one after the other, in
 rounds, so that what else runs on the machine hits all of them; each plainly and by TLS. The node is the whole node in
 its receiving role: an object counts once it is flushed to disk and its row and job are committed. storescp writes
-without flushing; Orthanc stores with its defaults. What they stored is emptied after each measurement and removed at
+without flushing, so it is measured a second time with ``flush_on_close.c``, which makes it flush each file and its
+folder; Orthanc stores with its defaults. What they stored is emptied after each measurement and removed at
 the end: ext4 without a journal passes over the inodes of the last minutes' removed files one by one, which would cost
-whoever creates a file next a tenth to a fifth of its time. Needs DCMTK and Orthanc from Debian packages.
+whoever creates a file next a tenth to a fifth of its time. Needs DCMTK and Orthanc from Debian packages, and a C
+compiler.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, Explici
 from benchmarks.machine import describe, keep
 
 STORESCU, STORESCP, ORTHANC = Path("/usr/bin/storescu"), Path("/usr/bin/storescp"), Path("/usr/sbin/Orthanc")
+CC = Path("/usr/bin/cc")
 ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 SOURCES = {"CR 8 MB": (ComputedRadiographyImageStorage, "CR", 2048), "CT 0.5 MB": (CTImageStorage, "CT", 512)}
 ASSOCIATIONS = (1, 4)
@@ -55,9 +58,9 @@ def main() -> None:
     parser.add_argument("--cr", type=int, default=40, help="CR images per measurement")
     parser.add_argument("--ct", type=int, default=160, help="CT images per measurement")
     arguments = parser.parse_args()
-    for program in (STORESCU, STORESCP, ORTHANC):
+    for program in (STORESCU, STORESCP, ORTHANC, CC):
         if not program.exists():
-            sys.exit(f"{program} is missing: install Debian's packages dcmtk and orthanc.")
+            sys.exit(f"{program} is missing: install Debian's packages dcmtk, orthanc and gcc.")
     machine = describe()
     counts = dict(zip(SOURCES, (arguments.cr, arguments.ct), strict=True))
     rates: dict[str, dict[str, list[float]]] = {}
@@ -69,13 +72,13 @@ def main() -> None:
                 for associations, identity in product(ASSOCIATIONS, identities):
                     # New UIDs each time: a known object is cheaper to receive.
                     files = make_files(folder / "source", kind, count)
-                    for receiver in (node, storescp, orthanc):
+                    for receiver in (node, *OTHERS):
                         number += 1
                         with receiver(folder / f"receiver-{number}", identity) as port:
                             rate = count / send(port, files, associations, tls=identity is not None)
                         case = f"{kind}, {associations} association{'s' * (associations > 1)}{', TLS' * bool(identity)}"
                         rates.setdefault(case, {}).setdefault(receiver.__name__, []).append(rate)
-                        print(f"{case:28} {receiver.__name__:10} {rate:8.1f} images/s", file=sys.stderr)
+                        print(f"{case:28} {receiver.__name__:17} {rate:8.1f} images/s", file=sys.stderr)
     result = {
         "sender": "storescu",
         "images_per_measurement": counts,
@@ -89,7 +92,7 @@ def main() -> None:
             for case, of_case in rates.items()
         },
         "node_beside": {
-            case: {name: round(beside(of_case, name), 2) for name in ("storescp", "orthanc")}
+            case: {other.__name__: round(beside(of_case, other.__name__), 2) for other in OTHERS}
             for case, of_case in rates.items()
         },
     }
@@ -170,9 +173,26 @@ def node(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
 @contextmanager
 def storescp(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
     """DCMTK's receiver, one process per association."""
+    with _storescp(folder, identity) as port:
+        yield port
+
+
+@contextmanager
+def storescp_flushing(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
+    """The same, keeping what it says that it keeps."""
+    library = folder.parent / "flush_on_close.so"
+    source = Path(__file__).with_name("flush_on_close.c")
+    subprocess.run([CC, "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source, "-ldl"], check=True)
+    with _storescp(folder, identity, {"LD_PRELOAD": str(library)}) as port:
+        yield port
+
+
+@contextmanager
+def _storescp(folder: Path, identity: TlsIdentity | None, more: Mapping[str, str] | None = None) -> Iterator[int]:
     port = free_port()
     tls = [] if identity is None else ["+tls", str(identity.key), str(identity.certificate), "-ic"]
-    with running(folder, [str(STORESCP), "--fork", "-pdu", "131072", *tls, "-od", str(folder), str(port)], port):
+    command = [str(STORESCP), "--fork", "-pdu", "131072", *tls, "-od", str(folder), str(port)]
+    with running(folder, command, port, more):
         yield port
 
 
@@ -201,6 +221,9 @@ def orthanc(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
     file.write_text(json.dumps(configuration), "utf-8")
     with running(folder, [str(ORTHANC), str(file)], port):
         yield port
+
+
+OTHERS = (storescp, storescp_flushing, orthanc)
 
 
 @contextmanager
