@@ -98,6 +98,7 @@ class Retention(RegularWork):
         self._shards = cycle(upkeep.shards())
         self._by_age, self._for_space = _steps_by_age(settings), _steps_for_space()
         self._on: bool | None = None
+        self._stays_short = False
         self._reported_at = self._swept_at = datetime.min.replace(tzinfo=UTC)
 
     def look(self) -> None:
@@ -155,14 +156,16 @@ class Retention(RegularWork):
 
     def _make_space(self, wanted_bytes: float, until: float) -> None:
         """If the disk is nearly full, remove originals, the least needed first, until enough is free."""
-        if not self._is_short(self._objects.space()):
-            return
-        self._delete_marked()
-        for step in self._for_space:
-            self._remove(step, wanted_bytes, until)
         space = self._objects.space()
-        if self._is_short(space) and space is not None:
+        if self._is_short(space):
+            self._delete_marked()
+            for step in self._for_space:
+                self._remove(step, wanted_bytes, until)
+            space = self._objects.space()
+        is_short = self._is_short(space)
+        if is_short and not self._stays_short and space is not None:  # once, however many images are refused
             log.warning("the disk stays short: what is left must stay", free_mib=space.free_bytes >> 20)
+        self._stays_short = is_short
 
     def _remove(self, step: RemovalStep, wanted_bytes: float = float("inf"), until: float = float("inf")) -> None:
         """Mark and delete batch by batch until enough is free, nothing is left, or the time is up."""

@@ -35,7 +35,7 @@ TAKEN = (0x0000, 0xB000)
 """Success, and the warning that data elements were coerced (PS3.4 B.2.3)."""
 IMAGES_PER_STUDY = 8
 SIDE = 128
-CHEST_SHRUNK = 3
+CHEST_SHRUNK = 2
 """Shrunk further, it is unsharp to the model, and flagged."""
 CHEST_PITCH_MM = 0.2
 
