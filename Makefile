@@ -81,8 +81,8 @@ bench: setup ## Measure latency, throughput, CT series, jobs and receiving; resu
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.series
 	$(BIN)/python -m benchmarks.jobs
-	@if command -v storescp >/dev/null && command -v Orthanc >/dev/null; then $(BIN)/python -m benchmarks.receive; \
-		else echo "benchmarks.receive needs dcmtk and orthanc beside the node; left out."; fi
+	@if command -v storescp >/dev/null && command -v Orthanc >/dev/null && command -v cc >/dev/null; then $(BIN)/python -m benchmarks.receive; \
+		else echo "benchmarks.receive needs dcmtk, orthanc and a C compiler beside the node; left out."; fi
 
 ## Check -----------------------------------------------------------------------------------------------------------
 
