@@ -61,6 +61,9 @@ _LIBRARY_LEVELS: Mapping[str, int] = {
     "highdicom": logging.CRITICAL,
     "pynetdicom": logging.ERROR,
     "openjpeg": logging.ERROR,
+    # Theirs quote whole addresses, which may contain a key or ask for a patient, and headers.
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
     "dbos": logging.WARNING,
     "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,

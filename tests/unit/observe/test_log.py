@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 import structlog
@@ -21,6 +22,7 @@ from pydicom.dataset import Dataset
 from miqa_node.errors import DataSetError
 from miqa_node.observe.log import WITHHELD, describe_error, set_up_logging
 from miqa_node.settings import LogFormat, LogLevel, LogSettings
+from tests.unit.deliver.receiver import receiver
 
 NAME = "Muster^Erika"
 
@@ -30,7 +32,10 @@ def stream() -> Iterator[io.StringIO]:
     """What was logged since the set-up; logging is put back afterwards."""
     root = logging.getLogger()
     before = root.handlers[:], root.level, threading.excepthook, structlog.get_config()
-    levels = {name: logging.getLogger(name).level for name in ("pydicom", "pynetdicom", "dbos", "sqlalchemy")}
+    levels = {
+        name: logging.getLogger(name).level
+        for name in ("pydicom", "pynetdicom", "dbos", "sqlalchemy", "httpx2", "httpcore2")
+    }
     stream = io.StringIO()
     with warnings.catch_warnings():
         set_up_logging(LogSettings(level=LogLevel.INFO, format=LogFormat.AUTO), node="miqa-1", stream=stream)
@@ -63,6 +68,15 @@ def test_libraries_come_out_the_same_way_without_idle_talk(stream: io.StringIO) 
 
     (line,) = lines(stream)
     assert (line["event"], line["node"]) == ("socket closed", "miqa-1")
+
+
+def test_no_line_quotes_the_address_of_a_request(stream: io.StringIO) -> None:
+    """A webhook's may contain its key, and that of a search a patient; there was a line for each request."""
+    logging.getLogger().setLevel(logging.DEBUG)
+    with receiver() as server:
+        answer = httpx2.get(server.url, params={"key": "hidden", "patient.identifier": NAME})
+    assert answer.request.url.params["key"] == "hidden"
+    assert lines(stream) == []
 
 
 @pytest.mark.parametrize(
