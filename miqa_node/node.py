@@ -18,6 +18,7 @@ from miqa_node.assess.sidecars import landmark_package
 from miqa_node.conclusion.amendment import Amendments
 from miqa_node.conclusion.deliver import kinds_to_make
 from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
+from miqa_node.deliver.certificates import certificate_files
 from miqa_node.deliver.destinations import Destinations
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, probe
 from miqa_node.deliver.lanes import Lanes
@@ -41,13 +42,7 @@ from miqa_node.receive.intake import Intake
 from miqa_node.report import lower_class
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.signing import KEY_FILE, Signer
-from miqa_node.site import (
-    first_invitation,
-    migrate,
-    monthly_report,
-    open_store,
-    report_settings,
-)
+from miqa_node.site import first_invitation, migrate, monthly_report, open_store, report_settings
 from miqa_node.sources.base import ImageSource, SourceContext, open_sources
 from miqa_node.sources.rest import RestSource
 from miqa_node.store import shadows
@@ -67,6 +62,7 @@ from miqa_node.work.amending import AmendmentWatch
 from miqa_node.work.archives import ArchiveRetrieval, Archives, ArchiveWatch
 from miqa_node.work.audit import AuditKeeper, Watched
 from miqa_node.work.audit_sending import AuditSending
+from miqa_node.work.certificates import CertificateWatch
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
 from miqa_node.work.destinations import DestinationWatch
@@ -222,6 +218,7 @@ class Node:
             reassess=Reassessment(self.database, self.objects, self._queue),
             look=self._workers.look,
             destinations=lambda: tuple(self.destinations.current()),
+            certificates=self._certificates,
             echo=self._echo,
             models=self._models,
         )
@@ -262,7 +259,7 @@ class Node:
                 begin(part.start, part.stop)
                 self._supervisor.watch(part.threads)
             self.database.on_commit(DELIVERIES, self._lanes.wake)
-        for server in (self._health, self._web):
+        for server in (CertificateWatch(self._certificates), self._health, self._web):
             begin(server.start, server.stop)
             self._supervisor.watch(server.threads)
         for source in self._sources.values():  # last: no sender connects before the node can store
@@ -372,6 +369,9 @@ class Node:
         if config is None:
             raise NotFoundError(f"No destination {destination} is configured here.")
         return probe(config, DeliveryContext(self.settings.deliver, self.settings.dicom.ae_title))
+
+    def _certificates(self) -> dict[str, str]:
+        return certificate_files(self.settings, self.destinations.current().values())
 
     def _models(self) -> dict[str, str]:
         choice = self._choice.current()

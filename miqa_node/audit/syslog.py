@@ -31,7 +31,8 @@ class SyslogClient:
         self._settings = settings
         self._host_name = host_name
         self._socket: socket.socket | None = None
-        self._context = tls_context(settings) if settings.syslog_transport is SyslogTransport.TLS else None
+        if settings.syslog_transport is SyslogTransport.TLS:
+            tls_context(settings)  # a wrong file ends the start
 
     def send(self, messages: Sequence[tuple[AuditRecord, bytes]]) -> None:
         """Send messages in order; when this returns, the receiving machine has acknowledged all (TCP and TLS).
@@ -50,7 +51,7 @@ class SyslogClient:
                 return
             connection.sendall(b"".join(b"%d %s" % (len(line), line) for line in lines))
             self._await_acknowledgement(connection)
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ssl.SSLError, SettingsError) as error:
             self.close()
             raise DeliveryError(f"The syslog receiver cannot be reached: {error}") from error
 
@@ -80,11 +81,11 @@ class SyslogClient:
         plain = socket.create_connection(where, settings.syslog_timeout_s)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if self._context is None:
+        if settings.syslog_transport is not SyslogTransport.TLS:
             return plain
-        try:
-            return self._context.wrap_socket(plain, server_hostname=settings.syslog_host)
-        except (OSError, ssl.SSLError):
+        try:  # the files are read again, so a renewal needs no restart
+            return tls_context(settings).wrap_socket(plain, server_hostname=settings.syslog_host)
+        except (OSError, ssl.SSLError, SettingsError):
             plain.close()
             raise
 

@@ -22,7 +22,8 @@ from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
-from miqa_node.deliver.destinations import parse_destinations, parse_flag
+from miqa_node.deliver.certificates import certificate_ends, certificate_files
+from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
 from miqa_node.deliver.mail import probe_mail
 from miqa_node.domain.measurand import MEASUREMENTS
@@ -112,6 +113,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("fonts", _fonts),
         ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
         ("web port", lambda s: _port(s.web.host, s.web.port, "web.port")),
+        ("certificates", _certificates),
         ("notices", _notices),
         ("health port", lambda s: _port(s.web.host, _health_port(s), "web.health_port")),
     )
@@ -259,6 +261,17 @@ def _answers(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def _certificates(settings: Settings) -> str:
+    files = certificate_files(settings, Destinations(settings.destinations_file).current().values())
+    ends, now = list(certificate_ends(files)), datetime.now(UTC)
+    if unreadable := sorted(files.keys() - {end.name for end in ends}):
+        raise Wrong(f"{', '.join(unreadable)}: the file cannot be read", "Name a PEM file that this user may read.")
+    detail = ", ".join(f"{end.name} ends on {end.at:%Y-%m-%d}" for end in ends) or "none is presented"
+    if any(end.is_near(now) for end in ends):
+        raise Wrong(detail, "Put a new one in its place; a running node takes it without a restart.")
+    return detail
 
 
 def _notices(settings: Settings) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -151,6 +151,32 @@ def status_of(
         backlog,
         hold,
     )
+
+
+RENEWAL_TIME = timedelta(days=14)
+"""Programs that renew certificates, even those of 47 days, do it earlier than so long before the end."""
+RENEWAL = "Put a new one in its place: the node takes it without a restart."
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateEnd:
+    """When a certificate that the node presents ends, by its setting or destination."""
+
+    name: str
+    at: datetime
+
+    def is_near(self, now: datetime) -> bool:
+        """Whether somebody has to renew it now."""
+        return self.at - now < RENEWAL_TIME
+
+
+def certificate_alarms(ends: Iterable[CertificateEnd], now: datetime) -> Iterator[Alarm]:
+    """Alarms of certificates that have ended, or that have to be renewed now."""
+    for one in ends:
+        if one.at <= now:
+            yield Alarm(f"The certificate of {one.name} has ended", RENEWAL, one.at)
+        elif one.is_near(now):
+            yield Alarm(f"The certificate of {one.name} ends on {one.at:%Y-%m-%d}", RENEWAL, None)
 
 
 def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, now: datetime) -> Iterator[Alarm]:

@@ -160,6 +160,13 @@ STORE_DAYS_UNTIL_FULL = Gauge(
     registry=REGISTRY,
 )
 
+CERTIFICATE_EXPIRY = Gauge(
+    "miqa_certificate_expiry_timestamp_seconds",
+    "When a certificate that the node presents ends, by its setting or destination; seconds since 1970.",
+    ["certificate"],
+    registry=REGISTRY,
+)
+
 # web
 
 HTTP_CLOSED = Counter(

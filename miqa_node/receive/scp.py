@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import socket
-import ssl
 import struct
 import threading
 import time
@@ -41,7 +40,7 @@ from miqa_node.receive.intake import Intake, StoreResponse, Transfer
 from miqa_node.receive.peers import caller_of
 from miqa_node.receive.pending import PendingConnections
 from miqa_node.receive.statuses import SUCCESS
-from miqa_node.receive.tls import server_context
+from miqa_node.receive.tls import ServerTls, server_tls
 from miqa_node.settings import DicomSettings, TlsMode
 
 log = structlog.get_logger(__name__)
@@ -93,7 +92,7 @@ class StorageScp:
         """Bind the ports and serve, each in its own thread; OSError if a port is taken."""
         settings = self._settings
         # Certificates are read first: an invalid one binds no port.
-        context = None if settings.tls is TlsMode.OFF else server_context(settings)
+        tls = None if settings.tls is TlsMode.OFF else server_tls(settings)
         ae = AE(settings.ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -108,8 +107,8 @@ class StorageScp:
         try:
             if settings.tls is not TlsMode.ONLY:
                 self._listen(ae, "plain", settings.port, None)
-            if context is not None:
-                self._listen(ae, "tls", settings.tls_port, context)
+            if tls is not None:
+                self._listen(ae, "tls", settings.tls_port, tls)
         except OSError:
             for server in self._servers.values():
                 server.server_close()
@@ -124,7 +123,7 @@ class StorageScp:
             port = server.server_address[1]
             log.info("listening", ae_title=settings.ae_title, host=settings.host, port=port, tls=name == "tls")
 
-    def _listen(self, ae: AE, name: str, port: int, context: ssl.SSLContext | None) -> None:
+    def _listen(self, ae: AE, name: str, port: int, tls: ServerTls | None) -> None:
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_SOP_COMMON, _treat_as_storage),
@@ -140,16 +139,16 @@ class StorageScp:
                 (evt.EVT_N_EVENT_REPORT, self._commitment.on_event_report),
                 (evt.EVT_DIMSE_SENT, self._commitment.on_sent),
             ]
-        server = ae.make_server(
+        server: Any = ae.make_server(
             (self._settings.host, port),
             evt_handlers=handlers,
-            ssl_context=context,
             server_class=_Server,
             settings=self._settings,
             pending=PendingConnections(self._settings, self._admission, called=self._called),
             request_handler=self._handler(),
         )
-        self._servers[name] = cast("_Server", server)
+        server.tls = tls
+        self._servers[name] = server
 
     @property
     def port(self) -> int:
@@ -284,6 +283,7 @@ class _Server(AssociationServer):
 
     def __init__(self, *arguments: Any, settings: DicomSettings, pending: PendingConnections, **keywords: Any) -> None:
         self._settings = settings
+        self.tls: ServerTls | None = None
         self.pending = pending
         self.beat: Callable[[], None] = lambda: None
         self._connections = 0
@@ -302,11 +302,11 @@ class _Server(AssociationServer):
         connection, address = self.socket.accept()
         self._connections += 1
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.ssl_context is None:
+        if self.tls is None:
             _limit_silence(connection, self._settings.dimse_timeout_s)
             return connection, address
         # The library would do the TLS handshake here, where one silent peer blocks all others.
-        secured = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        secured = self.tls.current().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         secured.settimeout(self._settings.dimse_timeout_s)
         return secured, address
 

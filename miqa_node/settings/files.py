@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -21,16 +21,20 @@ T = TypeVar("T")
 class WatchedFile(Generic[T]):
     """A file of the site that may change while the node runs.
 
-    It is read again when it changes. A version with an error in it never replaces a good one, and a file that
-    vanishes changes nothing. ``absent`` replaces one that does not exist at the start; without it that is an error.
+    It is read again when it changes, or one of those in ``beside``, which ``read`` reads, too. A version with an error
+    in it never replaces a good one, and a file that vanishes changes nothing. ``absent`` replaces one that does not
+    exist at the start; without it that is an error.
     """
 
-    def __init__(self, path: Path, read: Callable[[Path], T], absent: T | None = None) -> None:
+    def __init__(
+        self, path: Path, read: Callable[[Path], T], absent: T | None = None, beside: Sequence[Path] = ()
+    ) -> None:
         self._path = path
         self._read = read
+        self._beside = beside
         self._lock = threading.Lock()
         self._stamp = self._look()
-        self._value = absent if absent is not None and self._stamp is None else read(path)
+        self._value = absent if absent is not None and self._stamp[0] is None else read(path)
 
     def current(self) -> T:
         """Values of the newest readable version of the file; cheap enough to call often."""
@@ -47,12 +51,16 @@ class WatchedFile(Generic[T]):
                     log.exception("the last good version stays in force", file=self._path.name)
             return self._value
 
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stamp(path) for path in (self._path, *self._beside))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def read_toml(path: Path) -> dict[str, Any]:

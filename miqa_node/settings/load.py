@@ -23,7 +23,7 @@ from miqa_node.settings.auditing import AuditSettings
 from miqa_node.settings.files import read_toml, share_dir
 from miqa_node.settings.judging import AssessSettings, CaptionSettings, ImagingSettings, PolicySettings
 from miqa_node.settings.mailing import NoticeSettings
-from miqa_node.settings.receiving import DicomSettings, WatchSettings
+from miqa_node.settings.receiving import DicomSettings, TlsMode, WatchSettings
 from miqa_node.settings.results import AnalysisSettings, DeliverSettings
 from miqa_node.settings.running import (
     LogSettings,
@@ -94,6 +94,16 @@ class Settings(BaseSettings):
         host = "localhost" if self.web.host in ("0.0.0.0", "::", "127.0.0.1") else self.web.host  # noqa: S104 - compared
         scheme = "https" if self.web.tls_certificate else "http"
         return self.web.public_url.rstrip("/") or f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.web.port}"
+
+    @property
+    def certificates(self) -> dict[str, str]:
+        """PEM files of the certificates that the node presents, by setting; without those of destinations."""
+        files = {
+            "dicom.tls_certificate": self.dicom.tls_certificate if self.dicom.tls is not TlsMode.OFF else "",
+            "web.tls_certificate": self.web.tls_certificate,
+            "audit.syslog_certificate": self.audit.syslog_certificate if self.audit.sends else "",
+        }
+        return {setting: file for setting, file in files.items() if file}
 
     @property
     def objects_dir(self) -> Path:

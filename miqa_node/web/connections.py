@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from miqa_node.observe import metrics
 from miqa_node.observe.seldom import SeldomLog
+from miqa_node.receive.tls import ServerTls
 from miqa_node.settings import WebSettings
 
 SWEEP_INTERVAL_S = 1.0
@@ -65,7 +66,7 @@ class LimitedHttp(H11Protocol):
             super().connection_made(transport)
         else:
             transport.pause_reading()
-            self._handshake = self.loop.create_task(self._secure(self.room.tls))
+            self._handshake = self.loop.create_task(self._secure(self.room.tls.current()))
 
     async def _secure(self, context: ssl.SSLContext) -> None:
         limit_s = self.room.settings.header_timeout_s
@@ -161,7 +162,7 @@ class LimitedHttp(H11Protocol):
 class HttpConnections:
     """All connections of one server. It lives in the server's event loop and needs no lock."""
 
-    def __init__(self, settings: WebSettings, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, settings: WebSettings, tls: ServerTls | None = None) -> None:
         self.settings = settings
         self.tls = tls
         self._open: set[LimitedHttp] = set()

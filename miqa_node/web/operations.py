@@ -93,7 +93,10 @@ def look(services: WebServices) -> OperationsReport:
         statuses = destination_checks.statuses(transaction, services.destinations(), now)
         return OperationsReport(
             now,
-            tuple(alarms(statuses, timedelta(seconds=settings.deliver.longest_wait_s), now)),
+            (
+                *alarms(statuses, timedelta(seconds=settings.deliver.longest_wait_s), now),
+                *services.certificate_alarms(),
+            ),
             statuses,
             senders.select(transaction),
             [SenderImages(*row) for row in instances.by_sender(transaction, now - SPAN)],

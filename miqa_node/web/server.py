@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +14,7 @@ from fastapi import FastAPI
 
 from miqa_node.errors import SettingsError
 from miqa_node.observe.steady_thread import SteadyThread
-from miqa_node.receive.tls import tls_context
+from miqa_node.receive.tls import ServerTls, open_tls
 from miqa_node.settings import WebSettings
 from miqa_node.web.connections import HttpConnections
 from miqa_node.web.live import Live
@@ -67,7 +66,7 @@ class WebServer:
     """
 
     def __init__(self, app: FastAPI, settings: WebSettings, *, health: bool = False) -> None:
-        context = None if health or not settings.tls_certificate else _tls_context(settings)
+        tls = None if health or not settings.tls_certificate else _tls(settings)
         self._is_open_to_others = not health
         self._socket = _listen_for_health(settings) if health else _listen(settings.host, settings.port, "port")
         self._live: Live = app.state.services.live
@@ -75,7 +74,7 @@ class WebServer:
         self.port: int = self._address[1]
         self._config = uvicorn.Config(
             app,
-            http=HttpConnections(settings, context).protocol(),
+            http=HttpConnections(settings, tls).protocol(),
             ws="none",
             loop="asyncio",
             log_config=None,  # uvicorn's lines go to the node's own log
@@ -128,8 +127,8 @@ class WebServer:
         await self._server.serve([self._socket])
 
 
-def _tls_context(settings: WebSettings) -> ssl.SSLContext:
-    return tls_context(settings.tls_certificate, settings.tls_key, "", "web.tls_certificate or web.tls_key")
+def _tls(settings: WebSettings) -> ServerTls:
+    return open_tls(settings.tls_certificate, settings.tls_key, "", "web.tls_certificate or web.tls_key")
 
 
 def _listen_for_health(settings: WebSettings) -> socket.socket:

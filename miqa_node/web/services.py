@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -11,8 +12,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from miqa_node.deliver.certificates import certificate_ends
 from miqa_node.domain.image import Radiograph
-from miqa_node.domain.operations import Alarm
+from miqa_node.domain.operations import Alarm, certificate_alarms
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import Retrieval
@@ -83,6 +85,8 @@ class WebServices:
     """Judges images again; None in a process without a queue, such as a page under test."""
     destinations: Callable[[], tuple[str, ...]] = tuple
     """Names of the configured destinations."""
+    certificates: Callable[[], Mapping[str, str]] = dict
+    """PEM files of the certificates that the node presents, by setting or destination."""
     echo: Callable[[str], str] | None = None
     """Probes a destination; returns the result in words, or raises a DeliveryError; None if unavailable."""
     models: Callable[[], Mapping[str, str]] = dict
@@ -152,7 +156,15 @@ class WebServices:
     def recent_alarms(self) -> Recent[None, Sequence[Alarm]]:
         """The alarms for the banner of every page; updated at most every ALARMS_AGE_S."""
         wait_s = self.settings.deliver.longest_wait_s
-        return Recent(lambda _: alarms_now(self.database, self.destinations(), wait_s), ALARMS_AGE_S, 1)
+
+        def read(_: None) -> Sequence[Alarm]:
+            return *alarms_now(self.database, self.destinations(), wait_s), *self.certificate_alarms()
+
+        return Recent(read, ALARMS_AGE_S, 1)
+
+    def certificate_alarms(self) -> Iterator[Alarm]:
+        """The current alarms of certificates."""
+        return certificate_alarms(certificate_ends(self.certificates()), datetime.now(UTC))
 
     @cached_property
     def predictions(self) -> Slots:

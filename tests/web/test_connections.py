@@ -237,6 +237,11 @@ def test_tls_by_the_node_itself(serve: Serve, authority: trustme.CA, tmp_path: P
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
     assert b"HTTP" not in b"".join(rest(one) for one in silent)  # without TLS they are closed in time
 
+    renewed = authority.issue_cert("127.0.0.1")
+    renewed.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "node.pem"))
+    pem = ssl.get_server_certificate(("127.0.0.1", server.port), ca_certs=str(tmp_path / "ca.pem"))
+    assert pem.split() == renewed.cert_chain_pems[0].bytes().decode().split()
+
 
 def test_a_wrong_certificate_is_said_at_the_start(serve: Serve) -> None:
     with pytest.raises(SettingsError, match=r"web\.tls_certificate"):

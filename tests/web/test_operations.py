@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import trustme
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -73,6 +75,30 @@ def test_a_delivery_that_waits_over_five_minutes_is_an_alarm(stage: Stage, clien
     check(stage, answers=True)
 
     assert "PACS is behind" in client.get("/operations/alarms").text
+
+
+@pytest.mark.parametrize(
+    ("days", "says", "german"),
+    [
+        (-2, "The certificate of PACS has ended</strong> since", "Das Zertifikat von PACS ist abgelaufen"),
+        (9, "The certificate of PACS ends on 20", "Das Zertifikat von PACS läuft am 20"),
+        (20, "", ""),
+    ],
+)
+def test_a_certificate_that_ends_is_an_alarm(
+    stage: Stage, client: TestClient, tmp_path: Path, days: int, says: str, german: str
+) -> None:
+    end, file = datetime.now(UTC) + timedelta(days=days), tmp_path / "node.pem"
+    made = trustme.CA().issue_cert("n.example", not_before=end - timedelta(days=90), not_after=end)
+    made.private_key_and_cert_chain_pem.write_to_path(file)
+    object.__setattr__(stage.services, "certificates", lambda: {"PACS": str(file)})
+
+    banner = client.get("/operations/alarms").text
+    assert says in banner
+    assert ("the node takes it without a restart" in banner) == bool(says)
+    assert len(client.get("/api/v1/operations").json()["alarms"]) == bool(says)
+    client.cookies.set("miqa_language", "de")
+    assert german in client.get("/operations/alarms").text
 
 
 def test_what_waits_for_nobody_is_an_alarm(stage: Stage, client: TestClient) -> None:

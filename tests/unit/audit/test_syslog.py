@@ -141,16 +141,25 @@ def test_a_receiver_with_a_certificate_of_somebody_else_gets_nothing(
     database: Database, tmp_path: Path, stack: ExitStack
 ) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    context, authority = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trustme.CA()
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     port = free_port()
     receiver = Receiver(port, context)
     stack.callback(receiver.close)
     record_more(database, tmp_path, 1)
     settings = settings_for(tmp_path, port, "tls", syslog_ca=str(tmp_path / "ca.pem"))
-    AuditSending(database, settings).look()
+    sending = AuditSending(database, settings)
+    stack.callback(sending.stop)
+    sending.look()
     assert receiver.lines == []
     assert sent(database, settings) == 0
+
+    (tmp_path / "ca.pem").write_text("half a file")
+    sending.look()
+    assert sent(database, settings) == 0
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))  # without a restart
+    sending.look()
+    assert sent(database, settings) == 1
 
 
 def test_udp_sends_one_datagram_for_each_record(database: Database, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from miqa_node import plugins
 from miqa_node.cli.exits import Exit
@@ -111,6 +113,26 @@ def test_a_rule_on_a_number_that_nothing_measures_is_named(
 
     assert not check["ok"]
     assert "nothing here measures sharpnes" in check["detail"]
+
+
+@pytest.mark.parametrize(
+    ("days", "ok", "says"), [(30, True, "ends on"), (13, False, "ends on"), (None, False, "cannot be read")]
+)
+def test_a_certificate_that_ends_is_named(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path, days: int | None, ok: bool, says: str
+) -> None:
+    file = tmp_path / "web.pem"
+    if days is not None:
+        made = trustme.CA().issue_cert("n.example", not_after=datetime.now(UTC) + timedelta(days=days))
+        made.private_key_and_cert_chain_pem.write_to_path(file)
+    change(config, "[web]", f'[web]\ntls_certificate = "{file}"')
+
+    check = checks(cli("doctor", "--config", config, "--json"))["certificates"]
+
+    assert check["ok"] is ok
+    assert check["detail"].startswith("web.tls_certificate")
+    assert says in check["detail"]
+    assert bool(check["mend"]) is not ok
 
 
 def test_a_database_of_an_older_program(cli: Callable[..., Ran], config: Path, data_dir: Path) -> None:

@@ -75,6 +75,42 @@ def test_beside_the_plain_port_and_large_objects_too(start_node: Callable[..., N
     assert len(node.received) == 5
 
 
+def presented(port: int, ca: str) -> bytes | None:
+    """The certificate that a connection gets; None if ``ca`` did not sign it."""
+    context = ssl.create_default_context(cafile=ca)
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as raw,
+            context.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
+        ):
+            return secured.getpeercert(binary_form=True)
+    except ssl.SSLCertVerificationError:
+        return None
+
+
+def test_a_renewed_certificate_and_authority_are_in_force_without_a_restart(
+    start_node: Callable[..., Node], files: dict[str, str], tmp_path: Path
+) -> None:
+    """A certificate that ends is the usual way in which a receiver of many years stops one night."""
+    node = start_node(tls="only", tls_port=0, tls_certificate=files["node"], tls_client_ca=files["ca"])
+    before = presented(node.port, files["ca"])
+    other = trustme.CA()
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    other.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(files["node"])
+    after = presented(node.port, str(tmp_path / "other.pem"))
+    assert None not in (before, after)
+    assert before != after
+
+    Path(files["node"]).write_text("half a file")
+    assert presented(node.port, str(tmp_path / "other.pem")) == after
+    trusted = {"tls": True, "tls_ca": str(tmp_path / "other.pem"), "tls_certificate": files["ct"]}
+    assert send(node.port, **trusted) is None
+
+    other.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(files["node"])
+    Path(files["ca"]).write_bytes((tmp_path / "other.pem").read_bytes())  # this authority signed no device
+    assert isinstance(send(node.port, **trusted), DeliveryError)
+
+
 @pytest.mark.parametrize("piece", [500, 1 << 14, 100_000])
 def test_an_object_whose_sender_leaves_without_waiting_is_kept_whole(
     start_node: Callable[..., Node], files: dict[str, str], piece: int

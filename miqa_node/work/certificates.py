@@ -1,0 +1,37 @@
+"""Says in the log and the metrics how long the certificates last that the node presents, before peers refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from miqa_node.deliver.certificates import certificate_ends
+from miqa_node.observe import metrics
+from miqa_node.work.regular import RegularWork
+
+LOOK_S = 600.0
+SAY_INTERVAL = timedelta(days=1)
+
+log = structlog.get_logger(__name__)
+
+
+class CertificateWatch(RegularWork):
+    """Reads the files again at intervals: they change when somebody renews a certificate."""
+
+    def __init__(self, files: Callable[[], Mapping[str, str]]) -> None:
+        """``files`` gives the PEM files in use, by setting or destination."""
+        super().__init__("certificate-watch", LOOK_S, "the watch of certificates waits")
+        self._files = files
+        self._said_at: dict[str, datetime] = {}
+
+    def look(self) -> None:
+        """Set the metric of each certificate, and say once a day which ones end soon."""
+        now = datetime.now(UTC)
+        metrics.CERTIFICATE_EXPIRY.clear()
+        for end in certificate_ends(self._files()):
+            metrics.CERTIFICATE_EXPIRY.labels(end.name).set(end.at.timestamp())
+            if end.is_near(now) and now - self._said_at.get(end.name, datetime.min.replace(tzinfo=UTC)) >= SAY_INTERVAL:
+                self._said_at[end.name] = now
+                log.warning("a certificate ends soon: renew it", certificate=end.name, ends_at=end.at.isoformat())
