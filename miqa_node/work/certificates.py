@@ -26,6 +26,11 @@ class CertificateWatch(RegularWork):
         self._files = files
         self._said_at: dict[str, datetime] = {}
 
+    def start(self) -> None:
+        """Start the thread; it looks at once."""
+        super().start()
+        self.wake()
+
     def look(self) -> None:
         """Set the metric of each certificate, and say once a day which ones end soon."""
         now = datetime.now(UTC)
