@@ -27,6 +27,7 @@ from miqa_node.deliver.destinations import Destinations, parse_destinations, par
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
 from miqa_node.deliver.mail import probe_mail
 from miqa_node.domain.measurand import MEASUREMENTS
+from miqa_node.domain.network import authority
 from miqa_node.domain.operations import FRESH, DestinationCheck
 from miqa_node.errors import DeliveryError, MiqaError, SettingsError
 from miqa_node.isolation.inference import has_inference_process
@@ -241,17 +242,17 @@ def _health_port(settings: Settings) -> int:
 
 
 def _port(host: str, port: int, setting: str) -> str:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family, place = socket.AF_INET6 if ":" in host else socket.AF_INET, authority(host, port)
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             if _answers(host, port):
-                return f"{host}:{port} is in use; this is fine if the node is running"
+                return f"{place} is in use; this is fine if the node is running"
             mend = f"Choose another {setting}; ports below 1024 need a privilege."
-            raise Wrong(f"{host}:{port} cannot be used: {error.strerror}", mend) from error
-    return f"{host}:{port} is free"
+            raise Wrong(f"{place} cannot be used: {error.strerror}", mend) from error
+    return f"{place} is free"
 
 
 def _answers(host: str, port: int) -> bool:

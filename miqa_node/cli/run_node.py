@@ -15,6 +15,7 @@ import typer
 
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
+from miqa_node.domain.network import authority
 from miqa_node.domain.role import NodeRole
 from miqa_node.isolation.early import start_loading
 from miqa_node.observe.log import set_up_logging
@@ -78,10 +79,11 @@ def run(
     with Node(settings, destinations, NodeRole(role), end) as node:
         end_loading()
         if node.role.receives:
-            typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
-        scheme, host = "https" if settings.web.tls_certificate else "http", _in_address(settings.web.host)
-        typer.echo(f"web   {scheme}://{host}:{node.web_port}/")
-        typer.echo(f"health http://{host}:{node.health_port}/readyz")
+            typer.echo(f"DICOM {settings.dicom.ae_title}@{authority(settings.dicom.host, node.dicom_port)}")
+        host = "localhost" if settings.web.host in ("0.0.0.0", "::") else settings.web.host  # noqa: S104 - compared
+        scheme = "https" if settings.web.tls_certificate else "http"
+        typer.echo(f"web   {scheme}://{authority(host, node.web_port)}/")
+        typer.echo(f"health http://{authority(host, node.health_port)}/readyz")
         _show_set_up_link(node.set_up_link(), settings.node.data_dir / SET_UP_FILE)
         stop.wait()
         typer.echo("stopping")
@@ -146,9 +148,3 @@ class StopSignal:
     def _on_signal(self, number: int, _frame: object) -> None:
         self.set()
         signal.signal(number, signal.SIG_DFL)
-
-
-def _in_address(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        return "localhost"
-    return f"[{host}]" if ":" in host else host

@@ -19,6 +19,7 @@ from miqa_node.connections import connection_of
 from miqa_node.deliver.drowsy import keep_asleep
 from miqa_node.deliver.guard import Exchange, prepare_socket
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.domain.network import authority
 from miqa_node.errors import ClassRefusedError, DeliveryError
 from miqa_node.imaging.uncompressed import can_convert
 from miqa_node.observe.steady_thread import start_brief_thread
@@ -50,7 +51,7 @@ class Peer:
         on_store: Callable[[evt.Event], int] | None = None,
     ) -> Link:
         """A new association; ClassRefusedError if no context is accepted, DeliveryError if no association is made."""
-        settings, where = self.settings, f"{self.ae_title}@{self.host}:{self.port}"
+        settings, where = self.settings, f"{self.ae_title}@{authority(self.host, self.port)}"
         handlers: list[Any] = [(evt.EVT_CONN_OPEN, _prepare, [settings.dimse_timeout_s])]
         if on_event_report is not None:
             handlers.append((evt.EVT_N_EVENT_REPORT, on_event_report))

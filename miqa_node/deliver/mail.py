@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 
+from miqa_node.domain.network import authority
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.settings import NoticeSettings, SmtpTls
 from miqa_node.tls import client_context
@@ -43,12 +44,12 @@ def probe_mail(settings: NoticeSettings) -> str:
     with _session(settings) as server:
         server.noop()
     protection = "without TLS" if settings.smtp_tls is SmtpTls.OFF else f"with {settings.smtp_tls.value.upper()}"
-    return f"{settings.smtp_host}:{settings.smtp_port} answers {protection}"
+    return f"{authority(settings.smtp_host, settings.smtp_port)} answers {protection}"
 
 
 @contextmanager
 def _session(settings: NoticeSettings) -> Iterator[smtplib.SMTP]:
-    where = f"{settings.smtp_host}:{settings.smtp_port}"
+    where = authority(settings.smtp_host, settings.smtp_port)
     try:
         with _connected(settings) as server:
             if settings.smtp_user:

@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from miqa_node.domain.network import authority
 from miqa_node.errors import SettingsError
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.receive.tls import ServerTls, open_tls
@@ -151,7 +152,7 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
         return _bind((host, port))
     except OSError as error:
         raise SettingsError(
-            f"The web interface cannot listen on {host}:{port} ({error.strerror}); "
+            f"The web interface cannot listen on {authority(host, port)} ({error.strerror}); "
             f"choose another web.host or web.{setting}{' (miqa-node run --web-port)' if setting == 'port' else ''}."
         ) from error
 

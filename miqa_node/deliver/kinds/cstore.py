@@ -41,6 +41,7 @@ from miqa_node.deliver.rewriting import as_implicit_vr
 from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
 from miqa_node.domain.instance import Header
+from miqa_node.domain.network import authority
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 from miqa_node.imaging.uncompressed import can_convert
 
@@ -68,7 +69,7 @@ class CStoreConfig(ObjectsConfig, TlsConfig):
     @property
     def address(self) -> str:
         """AE title, host and port."""
-        return f"{self.ae_title}@{self.host}:{self.port}"
+        return f"{self.ae_title}@{authority(self.host, self.port)}"
 
     @property
     def asks_commitment(self) -> bool:

@@ -114,6 +114,7 @@ def test_flags() -> None:
         name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=4242
     )
     assert parse_flag("p=A B@[::1]:104").host == "::1"
+    assert parse_flag("p=A B@[::1]:104").address == "A B@[::1]:104"
 
 
 @pytest.mark.parametrize(
