@@ -22,7 +22,7 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
-from miqa_node.errors import QueryError, SettingsError
+from miqa_node.errors import QueryError
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.statistics.rates import Rate
 from miqa_node.store import census, reject_logs, rollup, views
@@ -129,11 +129,8 @@ def report(
     else:
         files = {out / f"rejects-{made.month}{suffix}": data for suffix, data in forms.items()}
     for file, data in files.items():
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
-        except OSError as error:
-            raise SettingsError(f"{file} cannot be written: {error.strerror}.") from error
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
         typer.echo(str(file))
 
 
@@ -156,10 +153,7 @@ def export(
     with open_transaction(config, data_dir) as transaction:
         rollup.refresh(transaction, datetime.now(UTC))
         columns, rows = views.read(transaction, table.value, first, last)
-        try:
-            stream = out.open("w", newline="", encoding="utf-8") if out else sys.stdout
-        except OSError as error:
-            raise SettingsError(f"{out} cannot be written: {error.strerror}.") from error
+        stream = out.open("w", newline="", encoding="utf-8") if out else sys.stdout
         try:
             writer = csv.writer(stream)
             writer.writerow(columns)

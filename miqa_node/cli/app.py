@@ -12,7 +12,7 @@ import typer
 
 from miqa_node import __version__, plugins, process
 from miqa_node.cli.command import COMMANDS, CommandGroup
-from miqa_node.cli.exits import Exit, code_of
+from miqa_node.cli.exits import Exit, code_of, reason_of
 from miqa_node.errors import MiqaError
 
 app = typer.Typer(
@@ -52,13 +52,16 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; its exit code. Errors that the node raises on purpose are printed without a traceback."""
+    """Run one command; its exit code. Errors of the node and of the system's files are printed without a traceback."""
     try:
         _allow_plugins(arguments)
         app(args=arguments, prog_name="miqa-node")
     except MiqaError as error:
         typer.echo(f"miqa-node: {error}", err=True)
         return code_of(error)
+    except OSError as error:
+        typer.echo(f"miqa-node: {reason_of(error)}", err=True)
+        return Exit.UNAVAILABLE
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
     return Exit.OK

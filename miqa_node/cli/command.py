@@ -55,7 +55,7 @@ class CommandGroup(TyperGroup):
                 )
         name, entry, rest = super().resolve_command(ctx, args)
         command = entry.load() if isinstance(entry, _Entry) else entry
-        _show_no_types(command, ctx)
+        _put_in_words(command, ctx)
         return name, command, rest
 
     def get_params(self, ctx: Any) -> Any:
@@ -94,11 +94,21 @@ _REASONS = {
 """By pydantic's name of the error."""
 
 
-def _show_no_types(command: Any, ctx: Any) -> None:
-    """Let help show ``--json`` and ``FILE``, not ``--json <bool>`` and ``FILE <path>``, here and below."""
-    _without_types(command.get_params(ctx))
+def _put_in_words(command: Any, ctx: Any) -> None:
+    """Let help show ``--json`` and ``FILE``, not ``--json <bool>`` and ``FILE <path>``, here and below; check texts."""
+    for one in _without_types(command.get_params(ctx)):
+        if one.callback is None and one.type_descriptor.annotation in (str, list[str]):
+            one.callback = _check_text
     for one in getattr(command, "commands", {}).values():
-        _show_no_types(one, ctx)
+        _put_in_words(one, ctx)
+
+
+def _check_text(ctx: typer.Context, parameter: Any, value: Any) -> Any:  # noqa: ARG001 - Typer names them
+    """The value; typer.BadParameter for bytes that are no UTF-8, which files may be called but no text may contain."""
+    for text in [value] if isinstance(value, str) else value or ():
+        if any("\udc80" <= character <= "\udcff" for character in text):
+            raise typer.BadParameter(f"{text!r} is not UTF-8.")
+    return value
 
 
 def _without_types(parameters: list[Any]) -> list[Any]:

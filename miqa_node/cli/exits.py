@@ -42,3 +42,13 @@ _BY_ERROR: tuple[tuple[type[MiqaError], Exit], ...] = (
 def code_of(error: MiqaError) -> Exit:
     """The exit code of a command that ended with this error."""
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), Exit.FAILED)
+
+
+def reason_of(error: OSError) -> str:
+    """What the operating system refused, without a traceback: the file, if it is one, and why.
+
+    >>> reason_of(PermissionError(13, "Permission denied", "out.pdf")), reason_of(OSError(28, "No space left"))
+    ('out.pdf: Permission denied.', 'No space left.')
+    """
+    file = f"{error.filename}: " if error.filename is not None else ""
+    return f"{file}{error.strerror or type(error).__name__}."

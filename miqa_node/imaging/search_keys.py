@@ -158,8 +158,10 @@ def normal_name(group: str) -> str:
 def attribute_path(name: str) -> tuple[str, ...] | None:
     """The keywords of an attribute in a query, named by keywords or tags; None if it is not a DICOM attribute.
 
-    >>> attribute_path("00100010"), attribute_path("RequestAttributesSequence.00400009"), attribute_path("Patient")
-    (('PatientName',), ('RequestAttributesSequence', 'ScheduledProcedureStepID'), None)
+    >>> attribute_path("00100010"), attribute_path("RequestAttributesSequence.00400009")
+    (('PatientName',), ('RequestAttributesSequence', 'ScheduledProcedureStepID'))
+    >>> attribute_path("Patient"), attribute_path("")
+    (None, None)
     """
     parts = name.split(".")
     if len(parts) > MAX_PATH:
@@ -168,7 +170,7 @@ def attribute_path(name: str) -> tuple[str, ...] | None:
     for part in parts:
         if re.fullmatch(r"[0-9a-fA-F]{8}", part):
             path.append(keyword_for_tag(int(part, 16)) or part.upper())
-        elif tag_for_keyword(part) is not None:
+        elif part and tag_for_keyword(part) is not None:  # some retired tags have the keyword ""
             path.append(part)
         else:
             return None

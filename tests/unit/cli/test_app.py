@@ -117,5 +117,29 @@ def test_an_export_says_how_much_was_written_and_where_nothing_could_be(
 
     assert (ran.code, ran.out, ran.err) == (Exit.OK, "", f"{file}: 0 rows\n")
     assert file.read_text("utf-8").startswith("digest")
-    assert nowhere.code == Exit.USAGE
-    assert "cannot be written" in nowhere.err
+    assert nowhere.code == Exit.UNAVAILABLE
+    assert nowhere.err == f"miqa-node: {tmp_path / 'none' / 'images.csv'}: No such file or directory.\n"
+
+
+@pytest.mark.parametrize("option", ["--out", "--saliency-dir"])
+def test_a_folder_that_cannot_be_made_is_named(
+    cli: Callable[..., Ran], samples: Path, tmp_path: Path, option: str
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    ran = cli("assess", samples / "RG3_UNCR.dcm", option, file / "results")
+
+    assert ran.code == Exit.UNAVAILABLE
+    assert ran.err == f"miqa-node: {file / 'results'}: Not a directory.\n"
+
+
+@pytest.mark.parametrize(
+    "words", ["explain {}", "worklist show {}", "worklist claim 1.2 --as {}", "phantoms patient {}", "reassess {}"]
+)
+def test_a_text_that_is_no_utf_8_is_refused(cli: Callable[..., Ran], data_dir: Path, words: str) -> None:
+    """Python hands such bytes on as halves of surrogate pairs, which no database takes."""
+    ran = cli(*words.format("a\udcff").split(), "--data-dir", data_dir)
+
+    assert ran.code == Exit.USAGE
+    assert "is not UTF-8" in ran.err
