@@ -24,6 +24,8 @@ from miqa_node.imaging.histogram import percentiles
 
 PERCENTILE_SAMPLE_PX = 256
 """Percentiles use every n-th pixel: about this many along the longer side."""
+MAX_SIDE_PX = 8192
+"""Longer sides are compressed: a picture one pixel high would otherwise be enlarged to gigabytes."""
 
 
 class Normalise(Section):
@@ -127,8 +129,8 @@ def working_image(display: NDArray[np.uint16], crops: Crops) -> NDArray[np.uint1
     scale = max(scale, crops.size_px / min(rows, columns))
     if scale == 1.0:
         return display
-    size = (max(round(columns * scale), crops.size_px), max(round(rows * scale), crops.size_px))
-    return cast("NDArray[np.uint16]", cv2.resize(display, size, interpolation=_interpolation(scale)))
+    width, height = (min(max(round(side * scale), crops.size_px), MAX_SIDE_PX) for side in (columns, rows))
+    return cast("NDArray[np.uint16]", cv2.resize(display, (width, height), interpolation=_interpolation(scale)))
 
 
 def displayed_range(

@@ -96,6 +96,8 @@ def _one(
     except InvalidDicomError:
         return FileOutcome(path, None, "It is not a DICOM file.")
     except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
+        if isinstance(error, OSError) and error.strerror:  # pydicom's own have none
+            return FileOutcome(path, None, f"The file system refuses it: {error.strerror}.")
         return FileOutcome(path, None, f"It cannot be read as a whole ({type(error).__name__}).")
 
 

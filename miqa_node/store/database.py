@@ -138,7 +138,7 @@ class Database:
             late_indexes.build(self.engine)
 
     def _migrate_tables(self) -> None:
-        with self.engine.begin() as connection:
+        with self.begin() as connection:
             if self.is_sqlite:
                 # pysqlite opens a transaction only before a change of data: take the write lock before reading.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -65,6 +65,11 @@ _DETAILS: dict[int, str] = {
 }
 
 
+_UNREADABLE_BODY = "There was an error parsing the body"
+"""FastAPI's words, with status 400, for a body that Python's JSON reader does not take, but for its syntax."""
+_NO_JSON = "body: JSON in UTF-8 is expected, without numbers of thousands of digits and without deep nesting."
+
+
 class Problem(BaseModel):
     """A problem in the form of RFC 9457."""
 
@@ -135,6 +140,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
         return _answer(request, status, str(error))
     if not isinstance(error, HTTPException):
         raise error
+    if error.detail == _UNREADABLE_BODY:
+        return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, _NO_JSON)
     reason = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
     detail = reason or _DETAILS.get(error.status_code, "")
     if allow := (error.headers or {}).get("Allow"):

@@ -80,6 +80,22 @@ def test_a_cd_is_received_image_by_image(client: httpx2.Client) -> None:
     assert "2 images were received, 1 files were not images" in client.get(answer.headers["location"]).text
 
 
+def test_the_only_image_of_a_zip_file_is_looked_at(client: httpx2.Client) -> None:
+    one, two, none = (io.BytesIO() for _ in range(3))
+    for packed, names in ((one, ["CD/DICOMDIR", "CD/1"]), (two, ["1", "2"]), (none, ["DICOMDIR"])):
+        with zipfile.ZipFile(packed, "w") as made:
+            for name in names:
+                made.writestr(name, dicom(416, 0.4))
+    page = look(client, one.getvalue())
+    assert (page.status_code, "Image quality" in page.text) == (200, True)
+    for packed, fault in (
+        (two, "Tick “Keep” to receive the files of the ZIP file"),
+        (none, "The ZIP file has no image."),
+    ):
+        answer = look(client, packed.getvalue())
+        assert (answer.status_code, fault in answer.text) == (422, True)
+
+
 def test_a_folder_is_received_only_when_asked_and_image_by_image(client: httpx2.Client) -> None:
     cd = {"CD/DICOMDIR": b"index", "CD/1": dicom(414, 0.4), "CD/2": dicom(415, 0.6), "CD/a.zip": b"PK\x03\x04 nothing"}
     refused = send_folder(client, cd)

@@ -284,6 +284,16 @@ def test_openapi_describes_every_operation_and_its_errors(client: TestClient) ->
         for status, response in operation["responses"].items():
             if status.startswith(("4", "5")) and path.startswith("/api/"):
                 assert list(response["content"]) == ["application/problem+json"], (path, status)
+        if "requestBody" in operation:
+            assert {"415", "422"} <= operation["responses"].keys(), path
+
+
+@pytest.mark.parametrize("body", [b"[" * 20_000, b'{"actor": "\xff"}', b'{"actor": ' + b"9" * 5000 + b"}", b"{"])
+def test_a_body_that_is_no_json_is_named(client: TestClient, body: bytes) -> None:
+    answer = client.post("/api/v1/worklist/1.2.3/claim", content=body, headers={"content-type": "application/json"})
+
+    assert answer.status_code == 422, "as the document promises"
+    assert "JSON" in answer.json()["detail"]
 
 
 def test_deliveries_are_listed_held_released_cancelled_and_sent_again(stage: Stage, client: TestClient) -> None:

@@ -97,7 +97,7 @@ def show_report(services: Services, who: Reader, month: Month, form: archive.For
     return report(services, who, month, form)
 
 
-@router.post("/reports/{month}", summary="Make a monthly report now", responses=responses(400, 401, 403, 422, 503))
+@router.post("/reports/{month}", summary="Make a monthly report now", responses=responses(400, 401, 403, 415, 422, 503))
 def make_report(services: Services, who: Reviewer, month: Month, body: MonthlyForm) -> Response:
     """By what is known now, also of the month that goes on; the answer is the report, and nothing is kept."""
     return make(services, who, month, body.form)
@@ -166,7 +166,7 @@ def import_log(
 @router.post(
     "/reject-logs/{log_id}/remove",
     summary="Take the import of a reject log back",
-    responses=responses(401, 403, 404, 422, 503),
+    responses=responses(401, 403, 404, 415, 422, 503),
 )
 def remove_log(
     services: Services, who: Reviewer, log_id: Annotated[int, Path(ge=1, le=2**31 - 1)], removal: LogRemoval

@@ -246,6 +246,13 @@ def test_files_are_renamed_and_what_is_unsafe_is_refused(tmp_path: Path) -> None
     assert written.name == f"{SECRETS.uid(good.SOPInstanceUID)}.dcm"
 
 
+def test_a_folder_that_cannot_be_written_is_not_a_fault_of_the_image(tmp_path: Path) -> None:
+    person().save_as(source := tmp_path / "1.dcm", enforce_file_format=True)
+    (tmp_path / "file").touch()
+    [outcome] = deidentify_files([(source, Path())], tmp_path / "file" / "out", DeidentificationMethod(SECRETS))
+    assert outcome.reason == "The file system refuses it: Not a directory."
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("tag", "vr", "value"),

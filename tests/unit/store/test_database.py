@@ -157,6 +157,16 @@ def test_a_database_that_is_not_there_is_a_lack_of_resources() -> None:
     database.close()
 
 
+@pytest.mark.parametrize("kind", ["not there", "damaged"])
+def test_a_database_that_cannot_be_migrated_is_a_lack_of_resources(tmp_path: Path, kind: str) -> None:
+    (file := tmp_path / "miqa.sqlite").write_bytes(b"no database" * 100)
+    url = f"sqlite:///{file}" if kind == "damaged" else "postgresql://nobody@127.0.0.1:1/none"
+    database = Database(url)
+    with pytest.raises(ResourcesError, match="The database did not answer"):
+        database.migrate()
+    database.close()
+
+
 def test_a_damaged_database_is_a_lack_of_resources_too(tmp_path: Path) -> None:
     (tmp_path / "x.sqlite").write_bytes(b"no database at all" * 1000)
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")

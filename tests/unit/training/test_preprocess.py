@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from miqa_node.assess.preprocess import (
+    MAX_SIDE_PX,
     Crops,
     Normalise,
     Preprocess,
@@ -18,6 +19,13 @@ from miqa_node.assess.preprocess import (
     prepare,
     working_image,
 )
+
+
+@pytest.mark.parametrize("shape", [(1, 20_000), (20_000, 1), (3, 8193)])
+def test_a_slender_picture_is_not_enlarged_to_gigabytes(shape: tuple[int, int]) -> None:
+    small = working_image(np.zeros(shape, np.uint16), Crops())
+
+    assert (min(small.shape), max(small.shape)) == (Crops().size_px, MAX_SIDE_PX)
 
 
 def _image(rows: int, columns: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -86,8 +87,13 @@ async def look(
 def _looked(services: WebServices, path: Path, described: PictureDescription) -> str:
     if services.look is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "This process does not assess images.")
+    content = list(islice(members(path, path.parent / "members", services.settings.web), 2))
+    if not content:
+        raise ArchiveError("The ZIP file has no image.")
+    if len(content) > 1:
+        raise ArchiveError("Only one image can be checked at a time. Tick “Keep” to receive the files of the ZIP file.")
     with services.look_turn:
-        result = services.look(path, (described.modality, described.body_part, described.view))
+        result = services.look(content[0], (described.modality, described.body_part, described.view))
         settings = services.settings
         return one_page(
             result, None, threshold=settings.assess.saliency_threshold, language=LANGUAGE.get(), served=True
