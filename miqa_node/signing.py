@@ -55,7 +55,8 @@ class Signer:
                 write_once(path, pem)
             key = load_pem_private_key(path.read_bytes(), None)
         except (OSError, ValueError, TypeError) as error:
-            raise SettingsError(f"{path} cannot be used as signing key: {type(error).__name__}.") from error
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise SettingsError(f"{path} cannot be used as signing key: {reason}.") from error
         if not isinstance(key, Ed25519PrivateKey):
             raise SettingsError(f"{path} is not an Ed25519 key.")
         return cls(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -96,13 +97,19 @@ def problem(status: int, detail: str, *, errors: list[dict[str, str]] | None = N
     return JSONResponse(content.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of an operation's errors, and of answers without a body."""
+def responses(*statuses: int, media: Iterable[str] = ()) -> dict[int | str, dict[str, Any]]:
+    """The documentation of an operation's errors, of answers without a body, and of an answer that is no plain JSON.
+
+    An operation with ``media`` also needs ``response_class=Response``, or FastAPI documents JSON beside them.
+    """
     content = {"content": {MEDIA_TYPE: {"schema": _schema()}}}
-    return {
+    told: dict[int | str, dict[str, Any]] = {
         status: {"description": HTTPStatus(status).phrase, **(content if status >= HTTPStatus.BAD_REQUEST else {})}
         for status in statuses
     }
+    if media:
+        told[200] = {"description": HTTPStatus.OK.phrase, "content": {one: {} for one in media}}
+    return told
 
 
 @cache

@@ -284,6 +284,8 @@ def test_openapi_describes_every_operation_and_its_errors(client: TestClient) ->
         for status, response in operation["responses"].items():
             if status.startswith(("4", "5")) and path.startswith("/api/"):
                 assert list(response["content"]) == ["application/problem+json"], (path, status)
+        for response in (response for status, response in operation["responses"].items() if status.startswith("2")):
+            assert response.get("content") != {"application/json": {"schema": {}}}, f"{path} is of another media type"
         if "requestBody" in operation:
             assert {"415", "422"} <= operation["responses"].keys(), path
 

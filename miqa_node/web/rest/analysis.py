@@ -39,6 +39,7 @@ PeriodQuery = Annotated[PeriodForm, Query()]
 FIGURES: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 router = APIRouter(prefix="/api/v1/analysis", tags=["analysis"])
+_csv = responses(401, 403, 422, 503, media=("text/csv",))
 
 
 class MonthlyForm(Strict):
@@ -62,7 +63,7 @@ def show_rejects(services: Services, _who: Reader, query: PeriodQuery) -> dict[s
         return _figures(rejects.analyse(transaction, period, services.settings.analysis))
 
 
-@router.get("/rejects.csv", summary="Reject analysis as CSV", responses=responses(401, 403, 422, 503))
+@router.get("/rejects.csv", summary="Reject analysis as CSV", responses=_csv, response_class=Response)
 def show_rejects_csv(services: Services, who: Reader, query: PeriodQuery) -> StreamingResponse:
     """One row for each value of each dimension."""
     return rejects_csv(services, who, query)
@@ -75,7 +76,7 @@ def show_model(services: Services, _who: Reader, query: PeriodQuery) -> dict[str
         return _figures(watch.watch(transaction, frame(transaction, query, "").period))
 
 
-@router.get("/model.csv", summary="Watch over the model as CSV", responses=responses(401, 403, 422, 503))
+@router.get("/model.csv", summary="Watch over the model as CSV", responses=_csv, response_class=Response)
 def show_model_csv(services: Services, who: Reader, query: PeriodQuery) -> StreamingResponse:
     """One row for each figure."""
     return model_csv(services, who, query)
@@ -91,19 +92,29 @@ def show_labels(services: Services, _who: Reader, query: PeriodQuery) -> dict[st
         return _figures(feedback.feedback(transaction, period, services.objects, threshold))
 
 
-@router.get("/reports/{month}.{form}", summary="A monthly report", responses=responses(401, 403, 404, 422, 503))
+@router.get(
+    "/reports/{month}.{form}",
+    summary="A monthly report",
+    responses=responses(401, 403, 404, 422, 503, media=archive.MEDIA_TYPES.values()),
+    response_class=Response,
+)
 def show_report(services: Services, who: Reader, month: Month, form: archive.Form) -> Response:
     """As it was stored."""
     return report(services, who, month, form)
 
 
-@router.post("/reports/{month}", summary="Make a monthly report now", responses=responses(400, 401, 403, 415, 422, 503))
+@router.post(
+    "/reports/{month}",
+    summary="Make a monthly report now",
+    responses=responses(400, 401, 403, 415, 422, 503, media=archive.MEDIA_TYPES.values()),
+    response_class=Response,
+)
 def make_report(services: Services, who: Reviewer, month: Month, body: MonthlyForm) -> Response:
     """By what is known now, also of the month that goes on; the answer is the report, and nothing is kept."""
     return make(services, who, month, body.form)
 
 
-@router.get("/views/{view}.csv", summary="A view of the analysis as CSV", responses=responses(401, 403, 422, 503))
+@router.get("/views/{view}.csv", summary="A view of the analysis as CSV", responses=_csv, response_class=Response)
 def show_view(
     services: Services, _who: Reader, view: ViewName, query: Annotated[ViewQuery, Query()]
 ) -> StreamingResponse:

@@ -192,7 +192,11 @@ def list_worklist(services: Services, who: Reader, query: Annotated[WorklistQuer
 
 
 @router.get(
-    "/worklist.csv", summary="Flagged studies as CSV", tags=["worklist"], responses=responses(401, 403, 422, 503)
+    "/worklist.csv",
+    summary="Flagged studies as CSV",
+    tags=["worklist"],
+    responses=responses(401, 403, 422, 503, media=("text/csv",)),
+    response_class=Response,
 )
 def list_worklist_csv(services: Services, who: Reader, query: Annotated[WorklistQuery, Query()]) -> Response:
     """All that match, newest first, whatever `limit` and `offset` say: state, decision, reasons and comments."""

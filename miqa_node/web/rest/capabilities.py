@@ -49,7 +49,12 @@ class WebResource:
     """Statuses other than 200."""
 
 
-@router.get("/", summary="What DICOMweb offers", responses=responses(400, 401, 403, 406, 503))
+@router.get(
+    "/",
+    summary="What DICOMweb offers",
+    responses=responses(400, 401, 403, 406, 503, media=("application/json", WADL)),
+    response_class=Response,
+)
 def capabilities(request: Request, _who: Reader) -> Response:
     """The resources as WADL, or as JSON; OPTIONS of this address gives the same."""
     resources = web_resources()

@@ -26,7 +26,7 @@ from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.accept import OCTETS, accepted, is_encapsulated, not_acceptable, stored_form
+from miqa_node.web.rest.accept import OCTETS, RELATED, accepted, is_encapsulated, not_acceptable, stored_form
 from miqa_node.web.rest.dicomweb import Uid, add_warnings, one_result, unless_known
 from miqa_node.web.rest.rendering import (
     JPEG,
@@ -42,13 +42,15 @@ from miqa_node.web.services import Services, WebServices
 MAX_FRAMES = 1000
 THUMBNAIL_SIDE = 200
 _INSTANCE = "/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}"
-_errors = responses(400, 401, 403, 404, 406, 422, 503)
-_pixels = {**responses(304), **_errors}
+_ERRORS = (304, 400, 401, 403, 404, 406, 422, 503)
+_pixels = responses(*_ERRORS, media=(RELATED,))
+_values = responses(*_ERRORS[1:], media=(OCTETS, RELATED))
+_pictures = responses(*_ERRORS, media=(JPEG, PNG))
 
 FrameList = Annotated[str, Path(pattern=r"^[0-9]{1,9}(,[0-9]{1,9})*$", description="Numbers of frames, from 1.")]
 TagPath = Annotated[str, Path(pattern=r"^[0-9A-Fa-f]{8}(/[0-9]{1,4}/[0-9A-Fa-f]{8}){0,8}$")]
 
-router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
+router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"], default_response_class=Response)
 
 
 @router.get(_INSTANCE + "/frames", summary="Pixels of all frames", responses=_pixels)
@@ -145,7 +147,7 @@ def _plain_frame(ds: Dataset, number: int) -> bytes:
     return np.packbits(unpacked, bitorder="little").tobytes()
 
 
-@router.get(_INSTANCE + "/bulkdata/{tag:path}", summary="A long binary value", responses=_errors)
+@router.get(_INSTANCE + "/bulkdata/{tag:path}", summary="A long binary value", responses=_values)
 def retrieve_bulk_data(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid, tag: TagPath
 ) -> Response:
@@ -168,7 +170,7 @@ def retrieve_bulk_data(
     return _multipart([value], OCTETS) if best.multipart else Response(value, media_type=OCTETS)
 
 
-@router.get(_INSTANCE + "/rendered", summary="The object as a picture", responses=_pixels)
+@router.get(_INSTANCE + "/rendered", summary="The object as a picture", responses=_pictures)
 def retrieve_rendered(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
     rendering: AskedRendering,
@@ -177,7 +179,7 @@ def retrieve_rendered(
     return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), 1, rendering)
 
 
-@router.get(_INSTANCE + "/frames/{frames}/rendered", summary="A frame as a picture", responses=_pixels)
+@router.get(_INSTANCE + "/frames/{frames}/rendered", summary="A frame as a picture", responses=_pictures)
 def retrieve_rendered_frame(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
     frames: Annotated[int, Path(ge=1, le=10**6)], rendering: AskedRendering,
@@ -186,7 +188,7 @@ def retrieve_rendered_frame(
     return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), frames, rendering)
 
 
-@router.get(_INSTANCE + "/thumbnail", summary="The object as a small picture", responses=_pixels)
+@router.get(_INSTANCE + "/thumbnail", summary="The object as a small picture", responses=_pictures)
 def retrieve_thumbnail(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid,
     rendering: AskedThumbnail,

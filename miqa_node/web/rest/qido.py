@@ -38,8 +38,8 @@ _UNSUPPORTED = {
 """Parameters that an origin server may leave out, and what it then says (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6)."""
 _STANDARD = frozenset({"accept", "charset", "limit", "offset", *_UNSUPPORTED})
 
-router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
-_search = responses(204, 400, 401, 403, 406, 503)
+router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"], default_response_class=Response)
+_search = responses(204, 400, 401, 403, 406, 503, media=(DICOM_JSON,))
 _search_within = {**_search, **responses(422)}
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from python_multipart.exceptions import MultipartParseError
@@ -31,10 +31,10 @@ MAX_BOUNDARY_BYTES = 256
 """RFC 2046 allows 70; Orthanc 1.10's DICOMweb client sends 73."""
 AE_TITLE = "STOW-RS"
 
-router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
+router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"], default_response_class=Response)
 _outcomes: dict[int | str, dict[str, Any]] = {
-    200: {"description": "All instances are kept"},
-    202: {"description": "Some are; the answer says which"},
+    200: {"description": "All instances are kept", "content": {DICOM_JSON: {}}},
+    202: {"description": "Some are; the answer says which", "content": {DICOM_JSON: {}}},
     **responses(400, 401, 403, 404, 409, 413, 415, 503),
 }
 

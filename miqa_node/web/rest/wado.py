@@ -23,8 +23,10 @@ from miqa_node.web.rest.accept import DICOM, RELATED, accepted, choose_syntax, n
 from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, named_results, one_result, unless_known
 from miqa_node.web.services import Services, WebServices
 
-router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
-_retrieve = responses(304, 400, 401, 403, 404, 406, 422, 503)
+router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"], default_response_class=Response)
+_ERRORS = (304, 400, 401, 403, 404, 406, 422, 503)
+_retrieve = responses(*_ERRORS, media=(RELATED, DICOM))
+_headers = responses(*_ERRORS, media=(DICOM_JSON,))
 
 
 @router.get("/studies/{study_uid}", summary="Retrieve the results of a study (WADO-RS)", responses=_retrieve)
@@ -51,13 +53,13 @@ def retrieve_instance(
     return _files(request, services, [one_result(services, study_uid, series_uid, instance_uid)])
 
 
-@router.get("/studies/{study_uid}/metadata", summary="Headers of a study's results", responses=_retrieve)
+@router.get("/studies/{study_uid}/metadata", summary="Headers of a study's results", responses=_headers)
 def study_metadata(request: Request, services: Services, _who: Reader, study_uid: Uid) -> Response:
     """Every attribute in DICOM JSON; long binary values by reference."""
     return _metadata(request, services, named_results(services, StudyInstanceUID=study_uid))
 
 
-@router.get("/studies/{study_uid}/series/{series_uid}/metadata", summary="Headers of a series", responses=_retrieve)
+@router.get("/studies/{study_uid}/series/{series_uid}/metadata", summary="Headers of a series", responses=_headers)
 def series_metadata(request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid) -> Response:
     """The same for one series."""
     locations = named_results(services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
@@ -67,7 +69,7 @@ def series_metadata(request: Request, services: Services, _who: Reader, study_ui
 @router.get(
     "/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}/metadata",
     summary="Header of a result",
-    responses=_retrieve,
+    responses=_headers,
 )
 def instance_metadata(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid
