@@ -103,13 +103,13 @@ def responses(*statuses: int, media: Iterable[str] = ()) -> dict[int | str, dict
     An operation with ``media`` also needs ``response_class=Response``, or FastAPI documents JSON beside them.
     """
     content = {"content": {MEDIA_TYPE: {"schema": _schema()}}}
-    told: dict[int | str, dict[str, Any]] = {
+    answers: dict[int | str, dict[str, Any]] = {
         status: {"description": HTTPStatus(status).phrase, **(content if status >= HTTPStatus.BAD_REQUEST else {})}
         for status in statuses
     }
     if media:
-        told[200] = {"description": HTTPStatus.OK.phrase, "content": {one: {} for one in media}}
-    return told
+        answers[200] = {"description": HTTPStatus.OK.phrase, "content": {one: {} for one in media}}
+    return answers
 
 
 @cache
