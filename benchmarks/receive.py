@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from benchmarks.machine import describe, keep
+from tests.crash.faults import shim
 
 STORESCU, STORESCP, ORTHANC = Path("/usr/bin/storescu"), Path("/usr/bin/storescp"), Path("/usr/sbin/Orthanc")
 CC = Path("/usr/bin/cc")
@@ -171,29 +172,19 @@ def node(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
 
 
 @contextmanager
-def storescp(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
+def storescp(folder: Path, identity: TlsIdentity | None, environment: Mapping[str, str] | None = None) -> Iterator[int]:
     """DCMTK's receiver, one process per association."""
-    with _storescp(folder, identity) as port:
-        yield port
-
-
-@contextmanager
-def storescp_flushing(folder: Path, identity: TlsIdentity | None) -> Iterator[int]:
-    """The same, keeping what it says that it keeps."""
-    library = folder.parent / "flush_on_close.so"
-    source = Path(__file__).with_name("flush_on_close.c")
-    subprocess.run([CC, "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source, "-ldl"], check=True)
-    with _storescp(folder, identity, {"LD_PRELOAD": str(library)}) as port:
-        yield port
-
-
-@contextmanager
-def _storescp(folder: Path, identity: TlsIdentity | None, more: Mapping[str, str] | None = None) -> Iterator[int]:
     port = free_port()
     tls = [] if identity is None else ["+tls", str(identity.key), str(identity.certificate), "-ic"]
     command = [str(STORESCP), "--fork", "-pdu", "131072", *tls, "-od", str(folder), str(port)]
-    with running(folder, command, port, more):
+    with running(folder, command, port, environment):
         yield port
+
+
+def storescp_flushing(folder: Path, identity: TlsIdentity | None) -> AbstractContextManager[int]:
+    """The same, keeping what it says that it keeps."""
+    library = shim(Path(__file__).with_name("flush_on_close.c"), folder.parent)
+    return storescp(folder, identity, {"LD_PRELOAD": library})
 
 
 @contextmanager

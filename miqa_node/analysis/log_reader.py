@@ -7,9 +7,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from miqa_node.domain.acquisition import AcquisitionRules
+from miqa_node.domain.acquisition import CLOCK_DIFFERENCE, AcquisitionRules
 from miqa_node.domain.calendar import FIRST_DAY
 from miqa_node.domain.reject_log import LoggedReject
 from miqa_node.errors import QueryError
@@ -152,7 +152,7 @@ class _RowReader:
                 at = datetime.strptime(text, form)  # noqa: DTZ007 - the hospital's local time
             except ValueError:
                 continue
-            if at > self._now + timedelta(days=1):
+            if at > self._now + CLOCK_DIFFERENCE:
                 raise RowError(f"{text!r} lies in the future")
             if at.date() < FIRST_DAY:
                 raise RowError(f"{text!r} lies before {FIRST_DAY}")

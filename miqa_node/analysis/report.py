@@ -20,6 +20,7 @@ from miqa_node.analysis.pictures import MONTHS, reject_pictures, watch_pictures
 from miqa_node.analysis.rejects import RejectAnalysis
 from miqa_node.analysis.sheets import Sheet, sheets_of
 from miqa_node.analysis.tables import reject_rows
+from miqa_node.domain.calendar import MONTH
 from miqa_node.errors import SettingsError
 from miqa_node.language.catalogue import reworded, say, spoken
 from miqa_node.settings import Settings
@@ -27,7 +28,6 @@ from miqa_node.store import rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 
-_MONTH = re.compile(r"((?:19|2\d)\d\d)-(0[1-9]|1[0-2])")
 STYLE = Path(__file__).parent / "templates" / "report.css"
 
 
@@ -75,7 +75,7 @@ def month_of(text: str) -> Period:
     >>> month_of("2026-12").until
     datetime.date(2027, 1, 1)
     """
-    match = _MONTH.fullmatch(text)
+    match = re.fullmatch(MONTH, text)
     if match is None:
         raise SettingsError(f"{text!r} is not a month; write it as 2026-10.")
     year, month = int(match[1]), int(match[2])

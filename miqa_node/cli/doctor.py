@@ -28,7 +28,7 @@ from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, con
 from miqa_node.deliver.mail import probe_mail
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.network import authority
-from miqa_node.domain.operations import FRESH, DestinationCheck
+from miqa_node.domain.operations import FRESH, RENEWAL, DestinationCheck
 from miqa_node.errors import DeliveryError, MiqaError, SettingsError
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
@@ -271,7 +271,7 @@ def _certificates(settings: Settings) -> str:
         raise Wrong(f"{', '.join(unreadable)}: the file cannot be read", "Name a PEM file that this user may read.")
     detail = ", ".join(f"{end.name} ends on {end.at:%Y-%m-%d}" for end in ends) or "none is presented"
     if any(end.is_near(now) for end in ends):
-        raise Wrong(detail, "Put a new one in its place; a running node takes it without a restart.")
+        raise Wrong(detail, RENEWAL)
     return detail
 
 

@@ -11,3 +11,5 @@ from datetime import UTC, date, datetime
 
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2999, 12, 31)
 FIRST_MOMENT, LAST_MOMENT = datetime(1900, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+MONTH = r"((?:19|2\d)\d\d)-(0[1-9]|1[0-2])"
+"""Pattern of a month of these days, as 2026-10: its year and its number."""

@@ -9,6 +9,9 @@ from enum import StrEnum
 
 FRESH = timedelta(minutes=3)
 """Maximum age of a check: the process behind an older one has ended or hangs."""
+RENEWAL_TIME = timedelta(days=14)
+"""Programs that renew certificates, even those of 47 days, do it earlier than so long before the end."""
+RENEWAL = "Put a new one in its place: the node takes it without a restart."
 
 
 class DestinationHealth(StrEnum):
@@ -112,6 +115,18 @@ class SenderStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateEnd:
+    """When a certificate that the node presents ends, by its setting or destination."""
+
+    name: str
+    at: datetime
+
+    def is_near(self, now: datetime) -> bool:
+        """Whether somebody has to renew it now."""
+        return self.at - now < RENEWAL_TIME
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something that needs a person now."""
 
@@ -151,23 +166,6 @@ def status_of(
         backlog,
         hold,
     )
-
-
-RENEWAL_TIME = timedelta(days=14)
-"""Programs that renew certificates, even those of 47 days, do it earlier than so long before the end."""
-RENEWAL = "Put a new one in its place: the node takes it without a restart."
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateEnd:
-    """When a certificate that the node presents ends, by its setting or destination."""
-
-    name: str
-    at: datetime
-
-    def is_near(self, now: datetime) -> bool:
-        """Whether somebody has to renew it now."""
-        return self.at - now < RENEWAL_TIME
 
 
 def certificate_alarms(ends: Iterable[CertificateEnd], now: datetime) -> Iterator[Alarm]:

@@ -33,9 +33,9 @@ class CertificateWatch(RegularWork):
 
     def look(self) -> None:
         """Set the metric of each certificate, and say once a day which ones end soon."""
-        now = datetime.now(UTC)
+        now, ends = datetime.now(UTC), list(certificate_ends(self._files()))
         metrics.CERTIFICATE_EXPIRY.clear()
-        for end in certificate_ends(self._files()):
+        for end in ends:
             metrics.CERTIFICATE_EXPIRY.labels(end.name).set(end.at.timestamp())
             if end.is_near(now) and now - self._said_at.get(end.name, datetime.min.replace(tzinfo=UTC)) >= SAY_INTERVAL:
                 self._said_at[end.name] = now

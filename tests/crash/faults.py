@@ -41,14 +41,13 @@ marks = [
 """pynetdicom leaves the sockets of refused connections to the garbage collector."""
 
 
-def shim(source: str, folder: Path) -> str:
-    """A library that stands between a node and the C library, made from a C file of this folder; skips without cc."""
+def shim(source: Path, folder: Path) -> str:
+    """A library in ``folder`` that stands between a program and the C library, made from a C file; skips without cc."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler is installed")
-    library = folder / Path(source).with_suffix(".so")
-    code = str(Path(__file__).with_name(source))
-    make = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-o", str(library), code, "-ldl"]
+    library = folder / source.with_suffix(".so").name
+    make = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-o", str(library), str(source), "-ldl"]
     subprocess.run(make, check=True)
     return str(library)
 

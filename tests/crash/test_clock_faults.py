@@ -23,7 +23,7 @@ def test_a_clock_that_is_set(
     webhook.verify = lambda *_: True  # the webhook's own clock is not set
     offset = tmp_path / "offset"
     offset.write_text("0")
-    environment = {"LD_PRELOAD": shim("set_clock.c", tmp_path), "CLOCK_OFFSET": str(offset)}
+    environment = {"LD_PRELOAD": shim(Path(__file__).with_name("set_clock.c"), tmp_path), "CLOCK_OFFSET": str(offset)}
     station = at_work(tmp_path, samples, webhook, environment)
     station.pacs.answer = lambda: 0xA700  # results wait at the moment of the step
     waiting = [station.next_answer() for _ in range(3)]

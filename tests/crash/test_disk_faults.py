@@ -68,7 +68,7 @@ def test_a_full_disk(
 def failing(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Environment of a node whose writes below its data directory fail while the file ``flag`` exists."""
     yield {
-        "LD_PRELOAD": shim("failing_disk.c", tmp_path),
+        "LD_PRELOAD": shim(Path(__file__).with_name("failing_disk.c"), tmp_path),
         "FAILING_FOLDER": str(tmp_path / "data"),
         "FAILING_FLAG": str(tmp_path / "flag"),
     }

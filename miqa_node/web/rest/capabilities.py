@@ -34,7 +34,7 @@ _MEDIA_TYPES = {
 _LISTS = frozenset({"studies", "series", "instances", "metadata"})
 """Last parts of paths that return a list."""
 
-router = APIRouter(prefix=PREFIX, tags=["dicomweb"])
+router = APIRouter(prefix=PREFIX, tags=["dicomweb"], default_response_class=Response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ class WebResource:
     "/",
     summary="What DICOMweb offers",
     responses=responses(400, 401, 403, 406, 503, media=("application/json", WADL)),
-    response_class=Response,
 )
 def capabilities(request: Request, _who: Reader) -> Response:
     """The resources as WADL, or as JSON; OPTIONS of this address gives the same."""

@@ -18,6 +18,8 @@ from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.services import WebServices
 
 DICOM_JSON = "application/dicom+json"
+RETRIEVAL_ERRORS = (400, 401, 403, 404, 406, 422, 503)
+"""Of operations that give an object or a part of it."""
 INDEX_BUDGET_S = 20.0
 """How long a request reads headers of new results before it asks the client to retry."""
 SOURCES_BUDGET_S = 2.0

@@ -27,7 +27,7 @@ from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.rest.accept import OCTETS, RELATED, accepted, is_encapsulated, not_acceptable, stored_form
-from miqa_node.web.rest.dicomweb import Uid, add_warnings, one_result, unless_known
+from miqa_node.web.rest.dicomweb import RETRIEVAL_ERRORS, Uid, add_warnings, one_result, unless_known
 from miqa_node.web.rest.rendering import (
     JPEG,
     PNG,
@@ -42,10 +42,9 @@ from miqa_node.web.services import Services, WebServices
 MAX_FRAMES = 1000
 THUMBNAIL_SIDE = 200
 _INSTANCE = "/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}"
-_ERRORS = (304, 400, 401, 403, 404, 406, 422, 503)
-_pixels = responses(*_ERRORS, media=(RELATED,))
-_values = responses(*_ERRORS[1:], media=(OCTETS, RELATED))
-_pictures = responses(*_ERRORS, media=(JPEG, PNG))
+_pixels = responses(304, *RETRIEVAL_ERRORS, media=(RELATED,))
+_values = responses(*RETRIEVAL_ERRORS, media=(OCTETS, RELATED))
+_pictures = responses(304, *RETRIEVAL_ERRORS, media=(JPEG, PNG))
 
 FrameList = Annotated[str, Path(pattern=r"^[0-9]{1,9}(,[0-9]{1,9})*$", description="Numbers of frames, from 1.")]
 TagPath = Annotated[str, Path(pattern=r"^[0-9A-Fa-f]{8}(/[0-9]{1,4}/[0-9A-Fa-f]{8}){0,8}$")]

@@ -20,13 +20,20 @@ from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.rest.accept import DICOM, RELATED, accepted, choose_syntax, not_acceptable, require
-from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, named_results, one_result, unless_known
+from miqa_node.web.rest.dicomweb import (
+    DICOM_JSON,
+    RETRIEVAL_ERRORS,
+    Uid,
+    address,
+    named_results,
+    one_result,
+    unless_known,
+)
 from miqa_node.web.services import Services, WebServices
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"], default_response_class=Response)
-_ERRORS = (304, 400, 401, 403, 404, 406, 422, 503)
-_retrieve = responses(*_ERRORS, media=(RELATED, DICOM))
-_headers = responses(*_ERRORS, media=(DICOM_JSON,))
+_retrieve = responses(304, *RETRIEVAL_ERRORS, media=(RELATED, DICOM))
+_headers = responses(304, *RETRIEVAL_ERRORS, media=(DICOM_JSON,))
 
 
 @router.get("/studies/{study_uid}", summary="Retrieve the results of a study (WADO-RS)", responses=_retrieve)

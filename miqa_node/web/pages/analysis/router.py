@@ -19,6 +19,7 @@ from miqa_node.analysis import archive, feedback, rejects, tables, watch
 from miqa_node.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
 from miqa_node.analysis.sheets import value_words
 from miqa_node.domain.access import Permission
+from miqa_node.domain.calendar import MONTH
 from miqa_node.store import census, fidelities, labels, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
@@ -59,7 +60,7 @@ class PeriodForm(Strict):
 
 
 Form = Annotated[PeriodForm, Query()]
-Month = Annotated[str, Path(pattern=r"^(19|2\d)\d\d-(0[1-9]|1[0-2])$", description="As 2026-10.")]
+Month = Annotated[str, Path(pattern=f"^{MONTH}$", description="As 2026-10.")]
 MadeForm = Annotated[archive.Form, Query()]
 
 
