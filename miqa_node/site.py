@@ -60,7 +60,9 @@ def make_private(folder: Path) -> None:
 def report_settings(settings: Settings) -> ReportSettings:
     """The site's settings for reports."""
     language = voice(settings.node.language).language
-    return ReportSettings(settings.node.name, settings.assess.saliency_threshold, language=language)
+    return ReportSettings(
+        settings.node.name, settings.assess.saliency_threshold, language=language, zone=settings.node.zone
+    )
 
 
 def migrate(database: Database) -> None:

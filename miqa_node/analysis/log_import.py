@@ -75,7 +75,7 @@ def read(settings: Settings, data: bytes, mapping: str, room: str = "") -> LogRe
         The file is not such a log.
     """
     chosen = load_mapping(mapping, mapping_folder(settings))
-    local_now = datetime.now().astimezone().replace(tzinfo=None)
+    local_now = datetime.now(settings.node.zone).replace(tzinfo=None)
     return read_log(data, mapping, chosen, acquisition_rules(settings), local_now, room)
 
 

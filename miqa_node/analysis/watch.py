@@ -108,11 +108,16 @@ class ModelWatch:
 
 
 def watch(transaction: Transaction, period: Period) -> ModelWatch:
-    """The watch over a period; judgements count by their day. The roll-up must be up to date."""
+    """The watch over the days of a period, with images of every kind; judgements count by their day.
+
+    The roll-up must be up to date.
+    """
+    period = Period(period.since, period.until)
     since, until = period.moments
     of_detector = [name for name, entry in finding_entries().items() if entry.of_detector]
     outcomes = readings.outcomes(transaction, since, until)
-    current = max(period.since, period.until - timedelta(weeks=REFERENCE_WEEKS))
+    # Measurements are counted by week: the first week of the period is not part of its reference.
+    current = measurement_weeks.monday(max(period.since, period.until - timedelta(weeks=REFERENCE_WEEKS)))
     reference = (current - timedelta(weeks=REFERENCE_WEEKS), current)
     return ModelWatch(
         period=period,
@@ -128,7 +133,7 @@ def watch(transaction: Transaction, period: Period) -> ModelWatch:
         drifts=_drifts(transaction, period, reference),
         charts=_charts(transaction, period),
         shadows=_shadows(transaction),
-        recurrences=recurrences(readings.peaks(transaction, of_detector, period.since, limit=MOST_PEAKS)),
+        recurrences=recurrences(readings.peaks(transaction, of_detector, period.since, period.until, limit=MOST_PEAKS)),
     )
 
 
@@ -171,13 +176,13 @@ def _weighted(outcomes: Sequence[RoomOutcome]) -> Agreement | None:
 
 def _drifts(transaction: Transaction, period: Period, reference: tuple[date, date]) -> list[MeasurementDrift]:
     before = measurement_weeks.histograms(transaction, *reference)
-    now = measurement_weeks.histograms(transaction, measurement_weeks.monday(reference[1]), period.until)
+    now = measurement_weeks.histograms(transaction, reference[1], period.until)
     drifts = [MeasurementDrift(name, drift(before.get(name, {}), now[name])) for name in sorted(now)]
     return sorted(drifts, key=lambda one: -(one.drift.psi or 0.0))
 
 
 def _charts(transaction: Transaction, period: Period) -> list[FindingChart]:
-    days = census.by_day(transaction, Period(period.since, period.until, period.modality))
+    days = census.by_day(transaction, period)
     weekly = len(days) > WEEKLY_FROM_DAYS
 
     def start(day: date) -> date:

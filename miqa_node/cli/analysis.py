@@ -25,7 +25,7 @@ from miqa_node.cli.store import open_transaction
 from miqa_node.errors import QueryError
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.statistics.rates import Rate
-from miqa_node.store import census, reject_logs, rollup, views
+from miqa_node.store import census, labels, reject_logs, rollup, views
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 
@@ -91,7 +91,7 @@ def rejects(
 def model(month: Month = "", config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print how the model performs: precision, missed images, agreement, drift, recurring places."""
     with open_transaction(config, data_dir) as transaction:
-        figures = watch(transaction, _period(transaction, month))
+        figures = watch(transaction, _period(transaction, month, labels.newest_at(transaction)))
     if as_json:
         print_json(to_json(figures))
         return
@@ -263,13 +263,16 @@ def _print_log(done: LogPreview, *, is_import: bool) -> None:
         print_line("columns not kept:", ", ".join(done.dropped))
 
 
-def _period(transaction: Transaction, month: str) -> Period:
+def _period(transaction: Transaction, month: str, label_at: datetime | None = None) -> Period:
+    """The days of a month; without one the last 30 days with images, or up to the label given last."""
     now = datetime.now(UTC)
     rollup.refresh(transaction, now)
     if month:
         return month_of(month)
     span = census.span(transaction, now)
     last = span[1] if span else now.date()
+    if label_at is not None:
+        last = max(last, label_at.date())
     return Period(last - timedelta(days=29), last + timedelta(days=1))
 
 

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 
@@ -35,7 +36,8 @@ class AcquisitionRules:
     """A site's rules for names of rooms and shifts, for people's names, and for drawing samples.
 
     ``rooms`` maps station names or calling AE titles to rooms, ``shifts`` names to the time of day when each begins.
-    Whoever has ``key`` can find out which pseudonym belongs to a known name.
+    Whoever has ``key`` can find out which pseudonym belongs to a known name. ``zone`` is the hospital's time zone; None
+    is the system's.
     """
 
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -46,6 +48,7 @@ class AcquisitionRules:
     assume_archived: bool = True
     archive_ae_titles: tuple[str, ...] = ()
     audit_share: float = 0.0
+    zone: ZoneInfo | None = None
 
     def operator(self, name: str) -> str:
         """The operator's name or pseudonym; empty if the header has none."""
@@ -56,7 +59,7 @@ class AcquisitionRules:
 
     def describe(self, instance: StoredInstance, patient: str) -> Acquisition:
         """The exposure; ``patient`` is a Patient ID, or the study's UID if it is empty."""
-        header, received_at = instance.header, instance.received_at.astimezone().replace(tzinfo=None)
+        header, received_at = instance.header, instance.received_at.astimezone(self.zone).replace(tzinfo=None)
         at = header.acquired_at or received_at
         if at > received_at + CLOCK_DIFFERENCE:
             at = received_at

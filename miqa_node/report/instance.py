@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -36,7 +37,7 @@ def begin_instance(
     SOP Common names the algorithms.
     Patient and study are added when the object is written.
     """
-    made_at = local_time(assessment.assessed_at, source)
+    made_at = local_time(assessment.assessed_at, source, settings.zone)
     date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
     return data_set(
         SOPClassUID=output.sop_class_uid,
@@ -60,17 +61,17 @@ def begin_instance(
     )
 
 
-def local_time(moment: datetime, source: Source) -> datetime:
+def local_time(moment: datetime, source: Source, zone: ZoneInfo | None) -> datetime:
     """The moment in the local time of the study.
 
-    Dates and times of a data set share one offset (PS3.3 C.12.1.1.8): the source's if it declares one, otherwise this
-    machine's.
+    Dates and times of a data set share one offset (PS3.3 C.12.1.1.8): the source's if it declares one, otherwise
+    the site's.
     """
     offset = _OFFSET.fullmatch(text(source.header, "TimezoneOffsetFromUTC"))
     if offset:
         minutes = int(offset["hours"]) * 60 + int(offset["minutes"])
         return moment.astimezone(timezone(timedelta(minutes=-minutes if offset["sign"] == "-" else minutes)))
-    return moment.astimezone()
+    return moment.astimezone(zone)
 
 
 def laterality(source: Source) -> str | None:

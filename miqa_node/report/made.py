@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
@@ -29,6 +30,7 @@ class ReportSettings:
     ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
     nominal orientation and spacing: without them, viewers such as OHIF show nothing.
     ``encode`` compresses pixels in the process that makes the objects.
+    ``zone`` is the time zone of sources that name none; None is the system's.
     ``language`` is that of the narrative, see :func:`miqa_node.report.catalogue.languages`.
     """
 
@@ -36,6 +38,7 @@ class ReportSettings:
     saliency_threshold: float = 0.5
     nominal_geometry: bool = True
     language: str = "en"
+    zone: ZoneInfo | None = None
     encode: FrameEncoder = field(default=encode_frame, repr=False, compare=False)
 
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field
 
@@ -39,6 +39,11 @@ class NodeSettings(SettingsTable):
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
     data_dir: Path
     accelerator: Accelerator
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The site's time zone; None is the system's, which ``astimezone`` takes as well."""
+        return ZoneInfo(self.time_zone) if self.time_zone else None
 
 
 class StoreSettings(SettingsTable):

@@ -21,4 +21,5 @@ def acquisition_rules(settings: Settings) -> AcquisitionRules:
         assume_archived=site.assume_archived,
         archive_ae_titles=site.archive_ae_titles,
         audit_share=site.audit_share,
+        zone=settings.node.zone,
     )

@@ -160,12 +160,12 @@ def second_readings(transaction: Transaction, since: datetime, until: datetime) 
     return {(bool(row[0]), bool(row[1])): int(row[2]) for row in transaction.execute(query)}
 
 
-def peaks(transaction: Transaction, findings: Sequence[str], since: date, *, limit: int) -> list[Peak]:
-    """Locations of findings, newest first."""
+def peaks(transaction: Transaction, findings: Sequence[str], since: date, until: date, *, limit: int) -> list[Peak]:
+    """Locations of findings from ``since`` to the day before ``until``, newest first."""
     of = acquisition_findings.c
     query = (
         sa.select(of.detector, of.patient_key, of.x, of.y)
-        .where(of.finding.in_(findings), of.day >= since, of.x.is_not(None))
+        .where(of.finding.in_(findings), of.day >= since, of.day < until, of.x.is_not(None))
         .order_by(of.day.desc(), of.digest)
         .limit(limit)
     )

@@ -53,7 +53,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     pages = tuple(PAGES.all().values()) if pages_and_api else ()
     app.add_middleware(BodyGate, pages=pages, settings=services.settings.web)
     app.add_middleware(CrossOrigin, settings=services.settings.web)
-    app.add_middleware(SiteTime, zone=services.settings.node.time_zone, language=services.settings.node.language)
+    app.add_middleware(SiteTime, zone=services.settings.node.zone, language=services.settings.node.language)
     app.add_middleware(ReadRecorder, pages=pages)
     app.add_middleware(Guard, settings=services.settings.web)
     metrics.BUILD_INFO.info({"version": __version__})

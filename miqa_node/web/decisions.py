@@ -147,7 +147,8 @@ def _note(
         raise _wrong("digest: no assessed image is left to reject.")
     paths = [services.objects.local_path(image.instance.object_key) for image in images]
     confirmation = Confirmation(decision.actor, now, decision.reason, decision.comment, number)
-    made = rejection_note(paths, images[0].assessment, confirmation, ReportSettings(services.settings.node.name))
+    node = services.settings.node
+    made = rejection_note(paths, images[0].assessment, confirmation, ReportSettings(node.name, zone=node.zone))
     key = Artifacts(services.objects).keep_result(digests[0], made.sop_instance_uid, made.data)
     return ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key)
 

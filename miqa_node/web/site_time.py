@@ -24,12 +24,12 @@ LANGUAGE_COOKIE, ZONE_COOKIE = "miqa_language", "miqa_zone"
 class SiteTime:
     """ASGI middleware: pages use the language and zone of the settings, unless the person chose others for the browser.
 
-    An empty zone is the system's.
+    None is the system's zone.
     """
 
-    def __init__(self, app: ASGIApp, zone: str, language: str) -> None:
+    def __init__(self, app: ASGIApp, zone: ZoneInfo | None, language: str) -> None:
         self._app = app
-        self._zone = ZoneInfo(zone) if zone else None
+        self._zone = zone
         self._language = language
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -36,7 +35,7 @@ class NoticeSender(RegularWork):
     def __init__(self, database: Database, settings: Settings, send: Send | None = None) -> None:
         super().__init__("notices", settings.notices.interval_s, "notices wait for the database")
         self._database, self._settings = database, settings
-        self._zone = ZoneInfo(settings.node.time_zone) if settings.node.time_zone else None
+        self._zone = settings.node.zone
         self._send = send or partial(send_mail, settings.notices)
 
     def look(self) -> None:

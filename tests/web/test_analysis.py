@@ -125,6 +125,23 @@ def test_the_labels_of_today_are_shown_also_when_they_are_about_images_of_years_
     assert f'name="until" value="{later:%Y-%m-%d}"' in page
 
 
+def test_the_model_watch_counts_decisions_made_after_the_newest_image(
+    hospital: list[Any], client: TestClient, stage: Stage
+) -> None:
+    later = NOW + timedelta(days=3)
+    with stage.services.database.begin() as transaction:
+        labels.add(transaction, hospital[1], ReaderOpinion("clara", LabelOrigin.AUDIT, bad=True, findings=()), later)
+
+    assert f'name="until" value="{later:%Y-%m-%d}"' in client.get("/analysis/model").text
+    assert client.get("/api/v1/analysis/model").json()["missed"]["total"] == 1
+
+
+@pytest.mark.parametrize("page", ["model", "labels"])
+def test_figures_of_all_images_take_no_filter_that_they_would_ignore(client: TestClient, page: str) -> None:
+    assert 'name="modality"' not in client.get(f"/analysis/{page}").text
+    assert client.get(f"/api/v1/analysis/{page}?modality=DX").status_code == 422
+
+
 def test_every_page_of_an_empty_node_can_be_opened(client: TestClient) -> None:
     for address in ("/analysis", "/analysis/model", "/analysis/labels", "/readings", "/analysis/rejects.csv"):
         assert client.get(address).status_code == 200, address

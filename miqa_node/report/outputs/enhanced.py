@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from pydicom.datadict import tag_for_keyword
@@ -127,10 +128,10 @@ def _own(
     if enhanced.contrast_changed:
         own.CodingSchemeIdentificationSequence = Sequence([private_scheme()])
     if made_at is not None:
-        moment = local_time(made_at, image)
+        moment = local_time(made_at, image, settings.zone)
         own.InstanceCreationDate, own.InstanceCreationTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
     if image.sop_class_uid == capture.SOP_CLASS_UID:
-        _complete_capture(own, image, made_at)
+        _complete_capture(own, image, made_at, settings.zone)
     _add_equipment(own, enhanced, settings)
     _add_pixels(own, enhanced)
     _add_window(own, image, enhanced)
@@ -138,10 +139,10 @@ def _own(
     return own
 
 
-def _complete_capture(own: Dataset, image: Source, made_at: datetime | None) -> None:
+def _complete_capture(own: Dataset, image: Source, made_at: datetime | None, zone: ZoneInfo | None) -> None:
     """Required elements of Secondary Captures (PS3.3 A.8.1) that the source lacks."""
     if made_at is not None and not (text(image.header, "ContentDate") and text(image.header, "ContentTime")):
-        moment = local_time(made_at, image)
+        moment = local_time(made_at, image, zone)
         own.ContentDate, own.ContentTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
     side = () if text(image.header, "BodyPartExamined") else (("Laterality", None),)
     for keyword, otherwise in (("ConversionType", "WSD"), ("PatientOrientation", None), *side):

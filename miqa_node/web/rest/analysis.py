@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.responses import StreamingResponse
@@ -14,11 +14,12 @@ from miqa_node.analysis import archive, feedback, log_import, rejects, tables, w
 from miqa_node.analysis.log_import import LogPreview, mapping_folder
 from miqa_node.domain.reject_log import RejectLog
 from miqa_node.settings.log_mapping import load_mapping, mappings
-from miqa_node.store import labels, reject_logs, rollup, views
+from miqa_node.store import reject_logs, rollup, views
 from miqa_node.web.access import Reader, Reviewer, Uploader, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor, Day, Strict
+from miqa_node.web.fields import NO_CONTROLS, Actor, Strict
 from miqa_node.web.page import Page
 from miqa_node.web.pages.analysis.router import (
+    DaysForm,
     Month,
     PeriodForm,
     csv_lines,
@@ -35,6 +36,7 @@ ViewName = Annotated[
     str, Path(pattern=f"^({'|'.join(views.VIEWS)})$", description="images, days, labels, label_findings …")
 ]
 PeriodQuery = Annotated[PeriodForm, Query()]
+DaysQuery = Annotated[DaysForm, Query()]
 
 FIGURES: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
@@ -46,13 +48,6 @@ class MonthlyForm(Strict):
     """The format of a report."""
 
     form: archive.Form = archive.Form.PDF
-
-
-class ViewQuery(Strict):
-    """First and last day of a view."""
-
-    since: Literal[""] | Day = ""
-    until: Literal[""] | Day = ""
 
 
 @router.get("", summary="Reject analysis", responses=responses(401, 403, 422, 503))
@@ -70,24 +65,23 @@ def show_rejects_csv(services: Services, who: Reader, query: PeriodQuery) -> Str
 
 
 @router.get("/model", summary="Watch over the model", responses=responses(401, 403, 422, 503))
-def show_model(services: Services, _who: Reader, query: PeriodQuery) -> dict[str, Any]:
+def show_model(services: Services, _who: Reader, query: DaysQuery) -> dict[str, Any]:
     """Precision, missed images, agreement, drift and recurring places."""
     with services.database.begin() as transaction:
-        return _figures(watch.watch(transaction, frame(transaction, query, "").period))
+        return _figures(watch.watch(transaction, frame(transaction, query, "", of_labels=True).period))
 
 
 @router.get("/model.csv", summary="Watch over the model as CSV", responses=_csv, response_class=Response)
-def show_model_csv(services: Services, who: Reader, query: PeriodQuery) -> StreamingResponse:
+def show_model_csv(services: Services, who: Reader, query: DaysQuery) -> StreamingResponse:
     """One row for each figure."""
     return model_csv(services, who, query)
 
 
 @router.get("/labels", summary="Labels that people gave", responses=responses(401, 403, 422, 503))
-def show_labels(services: Services, _who: Reader, query: PeriodQuery) -> dict[str, Any]:
+def show_labels(services: Services, _who: Reader, query: DaysQuery) -> dict[str, Any]:
     """What people decided, drew and read, by the day on which they did."""
     with services.database.begin() as transaction:
-        rows = labels.newest_at(transaction)
-        period = frame(transaction, query, "", up_to=rows.date() if rows else None).period
+        period = frame(transaction, query, "", of_labels=True).period
         threshold = services.settings.assess.saliency_threshold
         return _figures(feedback.feedback(transaction, period, services.objects, threshold))
 
@@ -115,9 +109,7 @@ def make_report(services: Services, who: Reviewer, month: Month, body: MonthlyFo
 
 
 @router.get("/views/{view}.csv", summary="A view of the analysis as CSV", responses=_csv, response_class=Response)
-def show_view(
-    services: Services, _who: Reader, view: ViewName, query: Annotated[ViewQuery, Query()]
-) -> StreamingResponse:
+def show_view(services: Services, _who: Reader, view: ViewName, query: DaysQuery) -> StreamingResponse:
     """The rows that docs/reference/analysis-schema.md describes."""
     lines = _view(services, view, query.since or date.min, query.until or date.max)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import highdicom
 import numpy as np
@@ -334,6 +335,23 @@ def test_times_are_those_of_the_place_that_the_source_names(tmp_path: Path) -> N
         "190015.123456",
         "+0930",
     )
+
+
+def test_times_are_those_of_the_hospital_where_the_source_names_no_place(tmp_path: Path) -> None:
+    """In a container, whose clock is UTC, results looked older than their images."""
+
+    def nowhere(dataset: Dataset) -> None:
+        del dataset.TimezoneOffsetFromUTC
+
+    made = make_objects(
+        ReportedImage(making.write(making.small(), tmp_path / "s.dcm", nowhere), SaliencyMaps()),
+        making.assessment(),
+        making.disposition(Verdict.ACCEPT),
+        ReportSettings(zone=ZoneInfo("Australia/Adelaide")),
+    )
+    report = of_kind(made, ResultKind("SR"))
+    assert (report.ContentDate, str(report.ContentTime)) == ("20261120", "200015.123456")
+    assert "TimezoneOffsetFromUTC" not in report
 
 
 def test_text_that_is_not_ascii_keeps_its_letters(source: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.codes import MOTION_BLUR
 from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
+from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution
@@ -98,6 +100,13 @@ def test_an_exposure_of_a_clock_that_is_years_ahead_counts_when_it_arrives(datab
         assert early.acquired_at == NOON
         transaction.execute(sa.update(table).where(table.c.digest == digest(1)).values(day=date(2099, 1, 1)))
         assert census.span(transaction, NOW) == (NOON.date(), NOON.date())
+
+
+def test_an_image_without_a_time_counts_when_it_arrives_on_the_clock_of_the_hospital(database: Database) -> None:
+    """The system's clock is UTC in a container."""
+    instance = StoredInstance(digest(1), header(1), "key", datetime(2026, 1, 2, 20, 30, tzinfo=UTC), "MODALITY")
+    there = replace(RULES, zone=ZoneInfo("Australia/Sydney")).describe(instance, "ID1")
+    assert (there.acquired_at, there.shift) == (datetime(2026, 1, 3, 7, 30), "early")  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(

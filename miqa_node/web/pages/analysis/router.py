@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -41,25 +41,34 @@ MOST_REPORTS = 24
 router = APIRouter()
 
 
-class PeriodForm(Strict):
-    """The filter above each page; an untouched field is sent empty."""
+class DaysForm(Strict):
+    """First and last day; an untouched field is sent empty."""
 
     since: Literal[""] | Day = ""
     until: Literal[""] | Day = Field("", description="The last day of the period.")
-    modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
-    room: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
 
     def period(self, newest: date) -> Period:
         """The period for the store; without days, the last month with images."""
         last = self.until or newest
         first = self.since or last - timedelta(days=DEFAULT_DAYS - 1)
-        return Period(
-            min(first, last), max(first, last) + timedelta(days=1), self.modality, self.room.strip(), self.body_part
-        )
+        return Period(min(first, last), max(first, last) + timedelta(days=1))
+
+
+class PeriodForm(DaysForm):
+    """The filter of the reject analysis."""
+
+    modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
+    room: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
+
+    def period(self, newest: date) -> Period:
+        """See :class:`DaysForm`."""
+        days = super().period(newest)
+        return replace(days, modality=self.modality, room=self.room.strip(), body_part=self.body_part)
 
 
 Form = Annotated[PeriodForm, Query()]
+Days = Annotated[DaysForm, Query()]
 Month = Annotated[str, Path(pattern=f"^{MONTH}$", description="As 2026-10.")]
 MadeForm = Annotated[archive.Form, Query()]
 
@@ -103,10 +112,10 @@ def rejects_csv(services: Services, _who: Reader, query: Form) -> StreamingRespo
 
 
 @router.get("/analysis/model")
-def model_page(services: Services, who: Reader, query: Form) -> str:
+def model_page(services: Services, who: Reader, query: Days) -> str:
     """Model monitoring."""
     with services.database.begin() as transaction:
-        shown = frame(transaction, query, "/analysis/model")
+        shown = frame(transaction, query, "/analysis/model", of_labels=True)
         figures = watch.watch(transaction, shown.period)
     return render(
         "analysis/model.html",
@@ -120,10 +129,10 @@ def model_page(services: Services, who: Reader, query: Form) -> str:
 
 
 @router.get("/analysis/model.csv")
-def model_csv(services: Services, _who: Reader, query: Form) -> StreamingResponse:
+def model_csv(services: Services, _who: Reader, query: Days) -> StreamingResponse:
     """The same as a table: one row for each figure."""
     with services.database.begin() as transaction:
-        shown = frame(transaction, query, "/analysis/model")
+        shown = frame(transaction, query, "/analysis/model", of_labels=True)
         figures = watch.watch(transaction, shown.period)
     return _table("model", shown, tables.watch_rows(figures))
 
@@ -135,11 +144,10 @@ def _table(name: str, shown: AnalysisFrame, rows: Iterable[Sequence[object]]) ->
 
 
 @router.get("/analysis/labels")
-def labels_page(services: Services, who: Reader, query: Form) -> str:
+def labels_page(services: Services, who: Reader, query: Days) -> str:
     """The labels from people's decisions."""
     with services.database.begin() as transaction:
-        rows = labels.newest_at(transaction)  # a label counts on the day it was given, even for an image from years ago
-        shown = frame(transaction, query, "/analysis/labels", up_to=rows.date() if rows else None)
+        shown = frame(transaction, query, "/analysis/labels", of_labels=True)
         threshold = services.settings.assess.saliency_threshold
         figures = feedback.feedback(transaction, shown.period, services.objects, threshold)
         measured = fidelities.newest(transaction)
@@ -172,14 +180,18 @@ def _download(data: bytes, month: str, form: archive.Form) -> Response:
     return Response(data, media_type=archive.MEDIA_TYPES[form], headers=headers)
 
 
-def frame(transaction: Transaction, query: PeriodForm, page: str, up_to: date | None = None) -> AnalysisFrame:
-    """Count new exposures, and determine the requested period."""
+def frame(transaction: Transaction, query: DaysForm, page: str, *, of_labels: bool = False) -> AnalysisFrame:
+    """Count new exposures, and determine the requested period.
+
+    ``of_labels``: the page counts labels, too, each on the day it was given, even for an image from years ago.
+    """
     now = datetime.now(UTC)
     waiting = rollup.refresh(transaction, now, most_days=MOST_DAYS_TO_COUNT)
     span = census.span(transaction, now)
     newest = span[1] if span else now.date()
     lately = newest - timedelta(days=CHOICES_DAYS)
-    newest = max(newest, up_to or newest)
+    if of_labels and (label := labels.newest_at(transaction)):
+        newest = max(newest, label.date())
     period = query.period(newest)
     return AnalysisFrame(
         period=period,
@@ -193,7 +205,7 @@ def frame(transaction: Transaction, query: PeriodForm, page: str, up_to: date | 
     )
 
 
-def _shortcuts(page: str, query: PeriodForm, span: tuple[date, date]) -> list[tuple[str, str]]:
+def _shortcuts(page: str, query: DaysForm, span: tuple[date, date]) -> list[tuple[str, str]]:
     first, last = span
     this = last.replace(day=1)
     before = (this - timedelta(days=1)).replace(day=1)
@@ -206,7 +218,7 @@ def _shortcuts(page: str, query: PeriodForm, span: tuple[date, date]) -> list[tu
     return [(name, f"{page}?{_address(query, since=since, until=until)}") for name, since, until in spans]
 
 
-def _address(query: PeriodForm, **other: date) -> str:
+def _address(query: DaysForm, **other: date) -> str:
     parameters = {**query.model_dump(), **other}
     return urlencode({key: str(value) for key, value in parameters.items() if value})
 
