@@ -152,6 +152,8 @@ class _RowReader:
                 at = datetime.strptime(text, form)  # noqa: DTZ007 - the hospital's local time
             except ValueError:
                 continue
+            if at.tzinfo is not None:
+                at = at.astimezone(self._rules.zone).replace(tzinfo=None)
             if at > self._now + CLOCK_DIFFERENCE:
                 raise RowError(f"{text!r} lies in the future")
             if at.date() < FIRST_DAY:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -122,6 +124,13 @@ def test_bad_rows_are_named_by_line_and_nothing_is_kept(database: Database) -> N
 def test_a_year_before_the_calendar_is_a_bad_row() -> None:
     read = understand(GENERIC + "0001-01-01 08:00:00,Thorax 1,,,,,,Motion,,,,\n")
     assert [fault.text for fault in read.faults] == ["'0001-01-01 08:00:00' lies before 1900-01-01"]
+
+
+def test_a_time_with_its_offset_counts_on_the_clock_of_the_hospital() -> None:
+    mapping = load_mapping("generic", None).model_copy(update={"time_formats": ("%Y-%m-%dT%H:%M:%S%z",)})
+    text = "Date and time,Room,Reject reason\n2026-10-31T23:30:00-0500,Thorax 1,Patient motion\n"
+    [reject] = read_log(text.encode(), "own", mapping, replace(RULES, zone=ZoneInfo("Europe/Berlin")), NOW).rejects
+    assert (reject.at.isoformat(), reject.shift) == ("2026-11-01T05:30:00", "night")
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\1\2", b"\xff\xfeabc", b"a,b\n1,2\n", b'Date,Reason\n"2026', b"PK\x03\x04"])
