@@ -338,8 +338,7 @@ class Node:
         if not self.role.serves or self.settings.oidc.used:
             return ""
         web = self.settings.web
-        scheme = "https" if web.tls_certificate else "http"
-        url = self.settings.web_url if web.public_url else f"{scheme}://localhost:{self.web_port}"
+        url = self.settings.web_url if web.public_url else web.address(self.web_port)
         return first_invitation(self.database, self.settings, url)
 
     def readiness(self) -> list[str]:

@@ -80,10 +80,8 @@ def run(
         end_loading()
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{authority(settings.dicom.host, node.dicom_port)}")
-        host = "localhost" if settings.web.host in ("0.0.0.0", "::") else settings.web.host  # noqa: S104 - compared
-        scheme = "https" if settings.web.tls_certificate else "http"
-        typer.echo(f"web   {scheme}://{authority(host, node.web_port)}/")
-        typer.echo(f"health http://{authority(host, node.health_port)}/readyz")
+        typer.echo(f"web   {settings.web.address(node.web_port)}/")
+        typer.echo(f"health http://{authority(settings.web.shown_host, node.health_port)}/readyz")
         _show_set_up_link(node.set_up_link(), settings.node.data_dir / SET_UP_FILE)
         stop.wait()
         typer.echo("stopping")

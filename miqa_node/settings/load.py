@@ -18,7 +18,6 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError as VariableError
 
-from miqa_node.domain.network import authority
 from miqa_node.errors import SettingsError
 from miqa_node.settings.auditing import AuditSettings
 from miqa_node.settings.files import read_toml, share_dir
@@ -92,9 +91,7 @@ class Settings(BaseSettings):
     @property
     def web_url(self) -> str:
         """What links to the pages begin with."""
-        host = "localhost" if self.web.host in ("0.0.0.0", "::", "127.0.0.1") else self.web.host  # noqa: S104 - compared
-        scheme = "https" if self.web.tls_certificate else "http"
-        return self.web.public_url.rstrip("/") or f"{scheme}://{authority(host, self.web.port)}"
+        return self.web.public_url.rstrip("/") or self.web.address(self.web.port)
 
     @property
     def certificates(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, IPvAnyNetwork, SecretStr
 
 from miqa_node.domain.access import Role
+from miqa_node.domain.network import authority
 from miqa_node.settings.base import Count, Minutes, Port, Seconds, SettingsTable, Span
 
 
@@ -51,6 +52,15 @@ class WebSettings(SettingsTable):
     max_archive_ratio: Count
     max_predictions: Count
     predict_timeout_s: Seconds
+
+    @property
+    def shown_host(self) -> str:
+        """The host in addresses for people: localhost if the pages listen on this machine or on all its addresses."""
+        return "localhost" if self.host in ("0.0.0.0", "::", "127.0.0.1", "::1") else self.host  # noqa: S104 - compared
+
+    def address(self, port: int) -> str:
+        """What addresses of the pages begin with if they are served on this port."""
+        return f"{'https' if self.tls_certificate else 'http'}://{authority(self.shown_host, port)}"
 
 
 class AccessSettings(SettingsTable):

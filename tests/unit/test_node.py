@@ -208,6 +208,16 @@ def test_a_node_that_began_without_its_models_judges_when_they_come_without_a_re
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_set_up_link_of_a_node_with_an_address_of_its_own_can_be_opened(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, web={"host": "127.0.0.2"})
+    with Node(settings, [], NodeRole.WEB) as node:
+        link = node.set_up_link()
+        assert link.startswith(f"http://127.0.0.2:{node.web_port}/welcome/")
+        with urllib.request.urlopen(link) as answer:  # noqa: S310 - http
+            assert "Set up this node" in answer.read().decode()
+
+
 def test_a_taken_port_is_said_and_leaves_nothing_running(tmp_path: Path, samples: Path) -> None:
     with Node(settings_in(tmp_path / "a")) as node:
         port = node.dicom_port
