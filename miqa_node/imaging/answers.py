@@ -26,6 +26,7 @@ _PLAIN = {
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
     "decimal": {"Decimal"},
     "pathlib": {"PosixPath", "PurePosixPath"},
+    "pathlib._local": {"PosixPath", "PurePosixPath"},  # of Python 3.13
     "pydantic_core._pydantic_core": {"TzInfo"},
 }
 

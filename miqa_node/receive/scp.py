@@ -253,7 +253,8 @@ class StorageScp:
         sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
         transfer = self._begin(event.assoc, sop_class, sop_instance, str(event.context.transfer_syntax))
         if request.DataSet is not None:
-            transfer.write([request.DataSet.getbuffer()])
+            with request.DataSet.getbuffer() as data:
+                transfer.write([data])
         answer = transfer.finish()
         transfer.end()
         return _response(answer)

@@ -214,7 +214,7 @@ def test_the_set_up_link_of_a_node_with_an_address_of_its_own_can_be_opened(tmp_
     with Node(settings, [], NodeRole.WEB) as node:
         link = node.set_up_link()
         assert link.startswith(f"http://127.0.0.2:{node.web_port}/welcome/")
-        with urllib.request.urlopen(link) as answer:  # noqa: S310 - http
+        with urllib.request.urlopen(link) as answer:
             assert "Set up this node" in answer.read().decode()
 
 

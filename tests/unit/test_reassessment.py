@@ -34,7 +34,9 @@ class AgainRig(Rig):
 
     def under(self, policy: dict[str, Any], decoder: Decoder) -> AgainRig:
         self.database.close()
-        return AgainRig(self.folder, decoder, parse_policy(policy))
+        after = AgainRig(self.folder, decoder, parse_policy(policy))
+        self.database = after.database  # for whoever closes this one
+        return after
 
     @property
     def service(self) -> Reassessment:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -41,7 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def hospital(settings: Settings) -> Database:
+def hospital(settings: Settings) -> Iterator[Database]:
     """40 images of January in two rooms; 12 of the 20 in the first are rejected."""
     database = Database(settings.database_url)
     database.migrate()
@@ -53,7 +54,8 @@ def hospital(settings: Settings) -> Database:
                      operator=f"op-{number % 3}", deviation_index=1.0)  # fmt: skip
             if number % 2 and number < 24:
                 reject(database, transaction, it)
-    return database
+    yield database
+    database.close()
 
 
 def reject(database: Database, transaction: Connection, it: InstanceDigest) -> None:

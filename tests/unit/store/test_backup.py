@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,12 +25,13 @@ from tests.unit.store.test_retention import LATER, Shelf
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
     folder = tmp_path / "data"
     folder.mkdir()
     database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
     database.migrate()
-    return Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
+    yield Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
+    database.close()
 
 
 def check(shelf: Shelf, *, repair: bool = False, calls: list[str] | None = None) -> list[Inconsistency]:

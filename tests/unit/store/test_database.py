@@ -65,7 +65,9 @@ def test_names_of_migrations_are_their_revisions_in_order() -> None:
 
 def test_a_schema_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
-    Database(url).migrate()
+    database = Database(url)
+    database.migrate()
+    database.close()
     program = (
         "import sys; from miqa_node.store.database import Database\n"
         f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"

@@ -97,7 +97,7 @@ def test_assessments_are_small_on_disk_and_those_stored_as_text_are_read(databas
     with database.begin() as transaction:
         instances.save_assessment(transaction, small)
         as_text = json.dumps(documents.dump_assessment(replace(small, digest=digest("b"))))
-        values = {"digest": digest("b"), "document": as_text, "at": NOW.replace(tzinfo=None)}
+        values = {"digest": digest("b"), "document": as_text, "at": str(NOW.replace(tzinfo=None))}
         transaction.execute(sa.text(AS_TEXT), values)
         query = sa.text(f"SELECT digest, {SIZE[database.engine.dialect.name]} AS size FROM assessments")
         sizes = {row.digest: row.size for row in transaction.execute(query)}

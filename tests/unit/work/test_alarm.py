@@ -125,6 +125,7 @@ def test_a_transaction_that_is_rolled_back_wakes_nobody() -> None:
         announce(transaction, JOBS)
         announce(transaction, JOBS)
     assert rung == [JOBS]
+    database.close()
 
 
 def test_an_alarm_ends_with_what_stops_the_thread() -> None:

@@ -338,10 +338,12 @@ def test_after_an_outage_the_others_are_given_time_to_beat(
 
 
 def test_a_roll_call_that_never_began_can_be_stopped(tmp_path: Path) -> None:
-    roll_call = RollCall(Database(f"sqlite:///{tmp_path / 'none' / 'x'}"), "w1", SETTINGS)
+    database = Database(f"sqlite:///{tmp_path / 'none' / 'x'}")
+    roll_call = RollCall(database, "w1", SETTINGS)
     with pytest.raises(ResourcesError):
         roll_call.start()
     roll_call.stop()
+    database.close()
 
 
 def test_regular_work_outlives_what_nobody_expected() -> None:
