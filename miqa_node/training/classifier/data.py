@@ -142,6 +142,13 @@ def _of_folder(source: Path) -> list[LabelledImage]:
 
 
 def _of_csv(source: Path) -> list[LabelledImage]:
+    try:
+        return _of_table(source)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{source.name} is not UTF-8 text; save it as CSV in UTF-8.") from error
+
+
+def _of_table(source: Path) -> list[LabelledImage]:
     with source.open(encoding="utf-8-sig", newline="") as stream:
         rows = csv.DictReader(stream)
         if missing := {"file", "label"} - set(rows.fieldnames or ()):

@@ -176,6 +176,13 @@ def test_a_csv_that_does_not_do_is_refused_with_what_to_mend(tmp_path: Path, con
     assert message in ran.output
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_csv_that_is_not_utf8_is_refused_with_what_to_do(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "labels.csv").write_text("file,label\nx.png,Brüche\n", encoding=encoding)
+    with pytest.raises(ValueError, match=r"labels\.csv is not UTF-8 text; save it as CSV in UTF-8\."):
+        read_examples(tmp_path / "labels.csv", 1)
+
+
 def test_patients_in_two_parts_are_refused(tmp_path: Path) -> None:
     rng, rows = np.random.default_rng(1), ["file,label,patient,split"]
     for number in range(40):
