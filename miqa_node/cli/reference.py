@@ -200,6 +200,7 @@ One object per line and file, in the order of the files:
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
 
 A file that cannot be read gives `file` and `error`, and exit code 1 at the end; the others are still done.
+A DICOM object that is not an image, or a ZIP file without images, gives `file` and `skipped`, the reason.
 PNG and JPEG files count as display-ready MONOCHROME2 frontal chest radiographs unless `--modality`, `--body-part` or
 `--view` or the model's gate say otherwise.
 
