@@ -124,6 +124,8 @@ class Provider:
             headers = {"authorization": f"Bearer {answer.get('access_token', '')}"}
             claims = {"iss": self._settings.issuer, **self._ask("GET", self._known().user, headers=headers)}
         else:
+            claims = {}
+        if "sub" not in claims:
             raise AccessError("The provider renews sign-ons without saying for whom.")
         if subject_of(claims) != subject:
             raise AccessError("The provider renewed the sign-on of another person.")

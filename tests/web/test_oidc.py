@@ -260,6 +260,18 @@ def test_an_answer_that_belongs_to_another_browser_is_refused(
     assert victim.get("/").status_code == 401
 
 
+@pytest.mark.parametrize(
+    "text", [b"[" * 5000, b"[]", b"7", b"{", b"\xff"], ids=["deep", "list", "number", "cut", "bytes"]
+)
+def test_a_cookie_that_this_node_did_not_make_begins_no_sign_on(
+    browser: Callable[..., TestClient], text: bytes
+) -> None:
+    client = browser()
+    client.cookies.set("miqa_sign_on", base64.urlsafe_b64encode(text).decode())
+    answer = client.get("/sign-on/back", params={"state": "s", "code": CODE})
+    assert (answer.status_code, "not begun in this browser" in answer.text) == (403, True)
+
+
 def test_a_provider_that_calls_itself_something_else_is_not_trusted(
     provider: Provider, browser: Callable[..., TestClient]
 ) -> None:

@@ -227,3 +227,13 @@ def test_claims_come_from_the_userinfo_endpoint_where_renewals_bring_none(
     provider.documents["/userinfo"] = {"sub": "4711"}
     age(stage, 500)
     assert not is_in(client)
+
+
+def test_a_userinfo_endpoint_that_names_nobody_confirms_nobody(stage: Stage, provider: Provider, browser: Make) -> None:
+    provider.documents["/.well-known/openid-configuration"]["userinfo_endpoint"] = f"{provider.issuer}/userinfo"
+    provider.documents["/userinfo"] = {"groups": ["radiology"]}
+    provider.id_tokens_renewed = False
+    client = browser()
+    sign_on(client, provider)
+    age(stage, 500)
+    assert not is_in(client)
