@@ -79,7 +79,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         started.append(process)
         assert process.stdout is not None
         dicom = re.fullmatch(r"DICOM ([A-Z_]+)@127\.0\.0\.1:(\d+)\n", process.stdout.readline())
-        web = re.fullmatch(r"web +(http://127\.0\.0\.1:\d+)/\n", process.stdout.readline())
+        web = re.fullmatch(r"web +(http://localhost:\d+)/\n", process.stdout.readline())
         assert dicom, (tmp_path / "node.log").read_text()
         assert web
         return Running(process, int(dicom[2]), web[1])
