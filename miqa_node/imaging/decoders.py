@@ -30,7 +30,6 @@ PILLOW = CodecPlugin("pillow", "pillow")
 IMAGECODECS = CodecPlugin("imagecodecs", "imagecodecs")
 OPENJPEG = CodecPlugin("pylibjpeg", "pylibjpeg-openjpeg")
 RLE = CodecPlugin("pylibjpeg", "pylibjpeg-rle")
-CHARLS = CodecPlugin("pyjpegls", "pyjpegls")
 JPEG_XL = CodecPlugin("jpeg_xl", "imagecodecs")
 DEFLATED = CodecPlugin("deflated", "pydicom")
 NATIVE = CodecPlugin("", "pydicom")
@@ -55,8 +54,8 @@ SYNTAXES: dict[str, Syntax] = {
     "1.2.840.10008.1.2.4.51": Syntax("JPEG Extended", native.JPEGExtended12BitDecoder, (IMAGECODECS,)),
     "1.2.840.10008.1.2.4.57": Syntax("JPEG Lossless", native.JPEGLosslessDecoder, (IMAGECODECS,)),
     "1.2.840.10008.1.2.4.70": Syntax("JPEG Lossless SV1", native.JPEGLosslessSV1Decoder, (IMAGECODECS,)),
-    "1.2.840.10008.1.2.4.80": Syntax("JPEG-LS Lossless", native.JPEGLSLosslessDecoder, (CHARLS,)),
-    "1.2.840.10008.1.2.4.81": Syntax("JPEG-LS Near-Lossless", native.JPEGLSNearLosslessDecoder, (CHARLS,)),
+    "1.2.840.10008.1.2.4.80": Syntax("JPEG-LS Lossless", native.JPEGLSLosslessDecoder, (IMAGECODECS,)),
+    "1.2.840.10008.1.2.4.81": Syntax("JPEG-LS Near-Lossless", native.JPEGLSNearLosslessDecoder, (IMAGECODECS,)),
     "1.2.840.10008.1.2.4.90": Syntax("JPEG 2000 Lossless", native.JPEG2000LosslessDecoder, (OPENJPEG,)),
     "1.2.840.10008.1.2.4.91": Syntax("JPEG 2000", native.JPEG2000Decoder, (OPENJPEG,)),
     "1.2.840.10008.1.2.4.201": Syntax("HTJ2K Lossless", native.HTJ2KLosslessDecoder, (IMAGECODECS, OPENJPEG)),

@@ -1,7 +1,7 @@
-"""Decodes JPEG and reversible HTJ2K frames with imagecodecs: a plug-in for pydicom, listed in :mod:`.decoders`.
+"""Decodes JPEG, JPEG-LS and reversible HTJ2K frames with imagecodecs: a plug-in for pydicom, listed in :mod:`.decoders`.
 
-The node uses two of imagecodecs' codecs: libjpeg-turbo, which decodes all JPEG processes except hierarchical and
-arithmetic lossless ones, and OpenJPH for HTJ2K. pydicom requires the three public names here of a plug-in.
+The node uses three of imagecodecs' codecs: libjpeg-turbo, which decodes all JPEG processes except hierarchical and
+arithmetic lossless ones, CharLS, and OpenJPH for HTJ2K. pydicom requires the three public names here of a plug-in.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import DecodeRunner
-from pydicom.uid import HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL, JPEGTransferSyntaxes
+from pydicom.uid import HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
 from miqa_node.imaging.codestream import is_cut_off, is_reversible
 
 HTJ2K_SYNTAXES = (HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K)
 DECODER_DEPENDENCIES = {
     **dict.fromkeys(JPEGTransferSyntaxes, ("imagecodecs with libjpeg-turbo 3",)),
+    **dict.fromkeys(JPEGLSTransferSyntaxes, ("imagecodecs with CharLS",)),
     **dict.fromkeys(HTJ2K_SYNTAXES, ("imagecodecs with OpenJPH",)),
 }
 
@@ -32,6 +33,8 @@ def is_available(transfer_syntax_uid: str) -> bool:
     """Whether the installed build has the codec; 12-bit and lossless JPEG need libjpeg-turbo 3.0 or later."""
     if transfer_syntax_uid in HTJ2K_SYNTAXES:
         return bool(imagecodecs.HTJ2K.available)
+    if transfer_syntax_uid in JPEGLSTransferSyntaxes:
+        return bool(imagecodecs.JPEGLS.available)
     return bool(imagecodecs.JPEG8.available and imagecodecs.JPEG8.all_precisions)
 
 
@@ -43,7 +46,13 @@ def decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
     ValueError, RuntimeError
         The frame is damaged or truncated, or differs from the header's size or syntax.
     """
-    pixels = _decode_htj2k(frame) if runner.transfer_syntax in HTJ2K_SYNTAXES else _decode_jpeg(frame, runner)
+    pixels: NDArray[np.integer]
+    if runner.transfer_syntax in HTJ2K_SYNTAXES:
+        pixels = _decode_htj2k(frame)
+    elif runner.transfer_syntax in JPEGLSTransferSyntaxes:
+        pixels = imagecodecs.jpegls_decode(frame)
+    else:
+        pixels = _decode_jpeg(frame, runner)
     if pixels.shape[:2] != (runner.rows, runner.columns):
         raise ValueError("the frame has {} × {} pixels, unlike the header".format(*pixels.shape[:2]))
     # The codestream's precision determines the width of its samples, whatever Bits Allocated says.

@@ -23,7 +23,7 @@ should not. `assess`, which needs no UIDs, judges {judged} of them; of the other
 are no images of the patient (segmentations, dose).
 
 *Confirmed* counts the images whose stored pixels another, independent decoder gives exactly alike (GDCM, Pillow,
-pylibjpeg, CharLS or a lossless JPEG decoder that shares no code with the node's). A file with several frames or in
+pylibjpeg or a lossless JPEG decoder that shares no code with the node's). A file with several frames or in
 colour is compared in the first frame's luminance, which not every other decoder offers, so an image may be right
 without being confirmed.
 

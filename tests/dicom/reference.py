@@ -133,7 +133,7 @@ def _cross_check(case: Case, image: Radiograph) -> str:
         warnings.simplefilter("ignore")
         if case.transfer_syntax.endswith(LOSSLESS_JPEG) and _same(decode_sof3(case.path), image.stored):
             agreeing.append("jpegsof3")
-        for plugin in ("pydicom", "pillow", "pylibjpeg", "pyjpegls"):
+        for plugin in ("pydicom", "pillow", "pylibjpeg"):
             if plugin in case.decoder:
                 continue
             try:

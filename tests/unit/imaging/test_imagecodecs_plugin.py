@@ -1,4 +1,4 @@
-"""JPEG and HTJ2K: frames encoded here come back as they were, and broken ones are refused instead of filled."""
+"""JPEG, JPEG-LS and HTJ2K: frames encoded here come back as they were, and broken ones are refused instead of filled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import HTJ2K, HTJ2KLossless, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, RLELossless
+from pydicom.uid import (
+    HTJ2K,
+    HTJ2KLossless,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.codestream import is_reversible
@@ -36,6 +45,14 @@ ARITHMETIC = {  # the ramp at quality 95 by cjpeg of libjpeg-turbo, sequential a
         "Bf/aAAgBAQAGPwKw/8wABBAF/9oACAEBAAE/ISMYV28xtQUJiIQg/9oACAEBAAAAEEvG/8wABBAF/9oACAEBAAE/EKYQDoD/2Q=="
     ),
 }
+BY_PLANE = (  # the ramp, upside down and transposed as RGB in JPEG-LS, one scan for each colour: as above
+    "/9j/9wARCAAgACADAREAAhEAAxEA/9oACAEBAAAAAL/32/92/3//f/7Sv/9//v9//3/P/3//ff9//3+//3//f/9//3//f/9//3//f/9//3//f/9/"
+    "/3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9/"
+    "/3//f/9/4P/aAAgBAgAAAAAAAL7f/3//f/9//zK//3/+X/9//3r/f/9/3/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//"
+    "f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9//3//f/9/8P/a"
+    "AAgBAwAAAACttv2//3/7f/9ppX//f/x//3//Yf9//3+f/3//ef9//3+//3//d/9//37/f/9/3/9//3v/f/9/f/9//2//f/99/3//f7//f/93/3//"
+    "fv9//3/f/3//e/9//39//3//b/9//33/f/9/v/9//3f/f/9+/3//f9//f/97/3//f3//f/9v/3//ff9//3+//3//d/9//37/2Q=="
+)
 
 
 @pytest.fixture
@@ -180,6 +197,45 @@ def test_a_frame_of_another_size_is_refused(tmp_path: Path, chest: NDArray[np.ui
     encoded = imagecodecs.jpeg8_encode(chest, bitspersample=16, lossless=True, predictor=1)
     path = stored_as(tmp_path, encoded, JPEGLosslessSV1, chest.T, 16)  # as many pixels
     with pytest.raises(DecodeError, match="300 × 400 pixels, unlike the header"):
+        decode(path)
+
+
+def test_lossless_jpeg_ls_gives_the_pixels_back(tmp_path: Path, chest: NDArray[np.uint16]) -> None:
+    for pixels in (chest, (chest >> 7).astype(np.uint8)):
+        frame = decode(
+            stored_as(tmp_path, imagecodecs.jpegls_encode(pixels), JPEGLSLossless, pixels, 8 * pixels.itemsize)
+        )
+        assert np.array_equal(frame.stored, pixels)
+        assert frame.decoder.startswith("imagecodecs ")
+
+
+def test_near_lossless_jpeg_ls_keeps_within_its_bound(tmp_path: Path, chest: NDArray[np.uint16]) -> None:
+    encoded = imagecodecs.jpegls_encode(chest, level=3)
+    frame = decode(stored_as(tmp_path, encoded, JPEGLSNearLossless, chest, 16))
+    assert 0 < np.abs(frame.stored.astype(int) - chest).max() <= 3
+
+
+def test_negative_values_of_jpeg_ls_stay_negative(tmp_path: Path, chest: NDArray[np.uint16]) -> None:
+    """The codestream has no sign: it contains the bits that are stored (PS3.5 8.2.3)."""
+    pixels = (chest.astype(np.int32) - 8192).astype(np.int16)
+    frame = decode(stored_as(tmp_path, imagecodecs.jpegls_encode(pixels.view(np.uint16)), JPEGLSLossless, pixels, 16))
+    assert np.array_equal(frame.stored, pixels)
+
+
+def test_colours_of_jpeg_ls_may_follow_each_other_by_pixel_or_by_plane(tmp_path: Path) -> None:
+    rgb = np.dstack([RAMP, RAMP[::-1], RAMP.T])
+    for encoded in (imagecodecs.jpegls_encode(rgb), base64.b64decode(BY_PLANE)):
+        frame = decode(stored_as(tmp_path, encoded, JPEGLSLossless, rgb, 8))
+        assert np.abs(frame.stored - rgb @ [0.299, 0.587, 0.114]).max() <= 0.51
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95, 0.995])
+def test_a_jpeg_ls_frame_that_is_cut_off_is_refused_and_not_filled(
+    tmp_path: Path, chest: NDArray[np.uint16], share: float
+) -> None:
+    encoded = imagecodecs.jpegls_encode(chest)
+    path = stored_as(tmp_path, encoded[: int(share * len(encoded))], JPEGLSLossless, chest, 16)
+    with pytest.raises(DecodeError, match="damaged"):
         decode(path)
 
 
