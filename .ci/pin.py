@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11.0"
 HEADER = """\
-# The exact versions that miqa-node is tested with, for Python 3.11 to 3.13 on Linux; the Makefile installs with them.
+# The exact versions that miqa-node is tested with, for Python 3.11 to 3.14 on Linux; the Makefile installs with them.
 # Written by `make constraints` from pyproject.toml; do not edit by hand.
 """
 

@@ -1,4 +1,4 @@
-"""Decodes JPEG, JPEG-LS and reversible HTJ2K frames with imagecodecs: a plug-in for pydicom, listed in :mod:`.decoders`.
+"""Decodes JPEG, JPEG-LS and reversible HTJ2K with imagecodecs: a plug-in for pydicom, listed in :mod:`.decoders`.
 
 The node uses three of imagecodecs' codecs: libjpeg-turbo, which decodes all JPEG processes except hierarchical and
 arithmetic lossless ones, CharLS, and OpenJPH for HTJ2K. pydicom requires the three public names here of a plug-in.

@@ -18,11 +18,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import highdicom
 import pydicom
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
@@ -179,8 +180,9 @@ def known_defect(text: str) -> Defect | None:
 
 
 def missing_tools() -> list[str]:
-    """Programs that are not installed here."""
-    return [tool for tool in PROGRAMS if shutil.which(tool, path=SEARCH) is None]
+    """Programs that are not installed here, and highdicom, which not every Python has."""
+    programs = [tool for tool in PROGRAMS if shutil.which(tool, path=SEARCH) is None]
+    return programs if find_spec("highdicom") else [*programs, "highdicom"]
 
 
 def _modality(path: Path) -> str:
@@ -297,7 +299,7 @@ def _lacking(module: str, elements: list[dict[str, Any]], dataset: Dataset) -> I
 
 @cache
 def _table(name: str) -> Any:
-    return json.loads((Path(highdicom.__file__).parent / "_standard" / f"{name}.json").read_text("utf-8"))
+    return json.loads((files("highdicom") / "_standard" / f"{name}.json").read_text("utf-8"))
 
 
 def _reopen(path: Path) -> Iterator[str]:
@@ -320,6 +322,8 @@ def _reopen(path: Path) -> Iterator[str]:
 
 
 def _open(dataset: Dataset) -> None:
+    import highdicom  # not every Python has it
+
     if dataset.Modality == "SEG":
         segmentation = highdicom.seg.Segmentation.from_dataset(dataset)
         image = dataset.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]

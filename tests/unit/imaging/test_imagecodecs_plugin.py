@@ -1,4 +1,4 @@
-"""JPEG, JPEG-LS and HTJ2K: frames encoded here come back as they were, and broken ones are refused instead of filled."""
+"""JPEG, JPEG-LS, HTJ2K: frames encoded here come back as they were, and broken ones are refused instead of filled."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import highdicom.sr as hd
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -28,14 +27,17 @@ from miqa_node.report.source import read_source
 from miqa_node.report.sr_templates import place
 from tests.unit.report import making
 
+hd = pytest.importorskip("highdicom.sr")
+
 NAME, VALUE = Code("121071", "DCM", "Finding"), Code("a-value-of-more-than-16", "99MIQA", "Something long")
 UNIT = Code("mm", "UCUM", "millimeter")
 CLASS, INSTANCE = "1.2.840.10008.5.1.4.1.1.1", "1.2.3"
 CONTENT = 0x0040A730
 
 
-def coded(code: Code) -> hd.CodedConcept:
-    return hd.CodedConcept(code.value, code.scheme, code.meaning)
+def coded(code: Code) -> Dataset:
+    concept: Dataset = hd.CodedConcept(code.value, code.scheme, code.meaning)
+    return concept
 
 
 def written(items: list[ContentItem], *sets: str) -> bytes:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from highdicom.sr import GraphicTypeValues, srread
 
 from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.delivery import ResultKind
@@ -20,6 +19,8 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.report import MadeObject, ReportedImage, make_objects
 from tests.unit.landmarks.making import LUNG_BOXES, STRAIGHT
 from tests.unit.report import making
+
+hd = pytest.importorskip("highdicom.sr")
 
 MEASURED = (
     Measurement("rotation_percent", -12.5, "%"),
@@ -58,7 +59,7 @@ def lung_seg(source: Path, lungs: dict[str, Outline]) -> MadeObject:
 
 def content_of(made: MadeObject) -> Any:
     """The report as highdicom reads it."""
-    return srread(io.BytesIO(made.data)).content
+    return hd.srread(io.BytesIO(made.data)).content
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_point_is_a_region_in_coordinates_of_the_stored_image(source: Path) -> None:
     groups = content_of(report(source, STRAIGHT)).get_planar_roi_measurement_groups(
-        graphic_type=GraphicTypeValues.POINT
+        graphic_type=hd.GraphicTypeValues.POINT
     )
     assert len(groups) == len(STRAIGHT)
     named = {group.tracking_identifier: group for group in groups}
@@ -91,13 +92,13 @@ def test_an_image_that_is_stored_the_other_way_round_has_the_other_side(tmp_path
     dataset.PatientOrientation = ["R", "F"]
     turned = making.write(dataset, tmp_path / "turned.dcm")
     content = content_of(report(turned, {"apex_l": (0.3, 0.2)}))
-    [group] = content.get_planar_roi_measurement_groups(graphic_type=GraphicTypeValues.POINT)
+    [group] = content.get_planar_roi_measurement_groups(graphic_type=hd.GraphicTypeValues.POINT)
     assert group.tracking_identifier == "Apex of the lung, patient's left"
 
 
 def test_each_lung_is_a_closed_outline_named_by_the_side_of_the_patient(source: Path) -> None:
     groups = content_of(report(source, {}, LUNGS)).get_planar_roi_measurement_groups(
-        graphic_type=GraphicTypeValues.POLYLINE
+        graphic_type=hd.GraphicTypeValues.POLYLINE
     )
     named = {group.tracking_identifier: group for group in groups}
     right = named["Lung, patient's right"]  # at the image's left: Patient Orientation of the source is L\\F

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -253,6 +252,7 @@ def test_segments_overlap_when_they_do(place: tuple[float, float], overlap: str,
 def test_highdicom_opens_what_was_made(source: Path) -> None:
     made = {item.kind: item.data for item in making.flagged(source)}
     stream = io.BytesIO
+    highdicom = pytest.importorskip("highdicom")
     segmentation = highdicom.seg.segread(stream(made[ResultKind("SEG")]))
     instance = pydicom.dcmread(source, stop_before_pixels=True).SOPInstanceUID
     pixels = segmentation.get_pixels_by_source_instance([instance], segment_numbers=[2])
@@ -414,6 +414,7 @@ def test_an_unusual_region_is_a_segment_of_its_own_when_the_policy_asked_and_no_
     if is_unusual:
         assert float(values(regions[0], "ANOMALY_TRAINING")[0]) == 99.9
         assert values(regions[0], "111052") == [], "an unusual region has no reason of CID 7011"
+        highdicom = pytest.importorskip("highdicom")
         frames = highdicom.seg.Segmentation.from_dataset(seg).get_pixels_by_source_instance(
             [
                 seg.PerFrameFunctionalGroupsSequence[0]

@@ -8,7 +8,6 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
-import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -293,6 +292,7 @@ def test_the_label_map_has_the_segments_of_the_binary_segmentation(made: dict[Re
     assert (background.SegmentNumber, labels.PixelPaddingValue, labels.SegmentsOverlap) == (0, 0, "NO")
     assert [one.TrackingUID for one in segments] == [one.TrackingUID for one in binary.SegmentSequence]
     assert "SegmentIdentificationSequence" not in labels.PerFrameFunctionalGroupsSequence[0]
+    highdicom = pytest.importorskip("highdicom")
     reader = highdicom.seg.Segmentation.from_dataset(labels)
     (image,) = labels.ReferencedSeriesSequence[0].ReferencedInstanceSequence
     [again] = reader.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID], combine_segments=True)

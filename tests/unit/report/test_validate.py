@@ -168,6 +168,7 @@ CHOICES = {
 
 
 def mandatory(sop_class: str, kind: str) -> Iterable[str]:
+    pytest.importorskip("highdicom")
     tables = files("highdicom") / "_standard"
 
     def table(name: str) -> dict[str, list[dict[str, str]]]:
