@@ -92,8 +92,7 @@ class Node:
     ) -> None:
         """``on_hopeless`` is called with the reason if a part of the node cannot be healed: end the process then."""
         plugins.allow(settings.plugins.allow)
-        self.settings = settings
-        self.role = role
+        self.settings, self.role = settings, role
         self.database, self.objects = open_store(settings)
         self.destinations = Destinations(settings.destinations_file, destinations)
         policy_file = WatchedFile(settings.policy_file, read_policy)
@@ -129,9 +128,8 @@ class Node:
         self._pipeline = self._build_pipeline()
         self._archives = Archives(self.destinations.current, settings)
         self._retention = Retention(self.database, self.objects, settings)
-        outbox = DatabaseOutbox(self.database, self.objects, lower_class)
         self._lanes = Lanes(
-            outbox,
+            DatabaseOutbox(self.database, self.objects, lower_class),
             self.destinations,
             settings.deliver,
             calling_ae_title=settings.dicom.ae_title,
@@ -142,8 +140,12 @@ class Node:
         self._supervisor = Supervisor(on_hopeless)
         self._readiness = ReadinessChecks(self._checks())
         services = self._web_services()
-        self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
-        self._health = WebServer(create_app(services, pages_and_api=False), settings.web, health=True)
+        try:
+            self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
+            self._health = WebServer(create_app(services, pages_and_api=False), settings.web, health=True)
+        except BaseException:  # a port is taken
+            self.database.close()
+            raise
         self._parts = RunningParts()
 
     def _build_pipeline(self) -> Pipeline:
@@ -337,9 +339,8 @@ class Node:
         """The one-time address for creating the first account; empty if there are accounts."""
         if not self.role.serves or self.settings.oidc.used:
             return ""
-        web = self.settings.web
-        url = self.settings.web_url if web.public_url else web.address(self.web_port)
-        return first_invitation(self.database, self.settings, url)
+        web, url = self.settings.web, self.settings.web_url
+        return first_invitation(self.database, self.settings, url if web.public_url else web.address(self.web_port))
 
     def readiness(self) -> list[str]:
         """Why the node cannot do its work now; empty if it can. The answer takes less than a second."""

@@ -9,7 +9,8 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from types import TracebackType
+from typing import Annotated, Literal, Self
 
 import typer
 
@@ -23,6 +24,7 @@ from miqa_node.observe.traces import set_up_traces
 from miqa_node.process import begin_loading, end_loading
 
 SET_UP_FILE = "set-up-link"
+ENDING = (signal.SIGINT, signal.SIGTERM)
 STOP_S = 45.0
 """A node that cannot heal itself ends after this time at the latest; less than TimeoutStopSec of the service."""
 
@@ -68,7 +70,6 @@ def run(
 
     destinations = [parse_flag(text) for text in destination or ()]
     end_traces = set_up_traces(settings.telemetry, settings.node.name)
-    stop = StopSignal()
     hopeless = threading.Event()
 
     def end(_reason: str) -> None:
@@ -76,7 +77,7 @@ def run(
         _end_within(STOP_S)
         stop.set()
 
-    with Node(settings, destinations, NodeRole(role), end) as node:
+    with StopSignal() as stop, Node(settings, destinations, NodeRole(role), end) as node:
         end_loading()
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{authority(settings.dicom.host, node.dicom_port)}")
@@ -125,13 +126,27 @@ class StopSignal:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, self._on_signal)
+        for number in ENDING:
+            signal.signal(number, self._on_signal)
+
+    def __enter__(self) -> Self:
+        """Wait for signals."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nobody waits any more; a signal then stops the program at once."""
+        signal.set_wakeup_fd(-1)
+        for number in ENDING:
+            signal.signal(number, signal.SIG_DFL)
+        self._reader.close()
+        self._writer.close()
 
     def set(self) -> None:
         """Let the main thread go on; callable from any thread."""
         self._is_set = True
-        with suppress(BlockingIOError):  # full, so there is enough to wake it
+        with suppress(OSError):  # full, so there is enough to wake it, or closed
             self._writer.send(b"\0")
 
     def is_set(self) -> bool:

@@ -162,12 +162,14 @@ def test_a_receiver_with_a_certificate_of_somebody_else_gets_nothing(
     assert sent(database, settings) == 1
 
 
-def test_udp_sends_one_datagram_for_each_record(database: Database, tmp_path: Path) -> None:
+def test_udp_sends_one_datagram_for_each_record(database: Database, tmp_path: Path, stack: ExitStack) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(LIMIT_S)
         record_more(database, tmp_path, 2)
-        AuditSending(database, settings_for(tmp_path, receiver.getsockname()[1], "udp")).look()
+        sending = AuditSending(database, settings_for(tmp_path, receiver.getsockname()[1], "udp"))
+        stack.callback(sending.stop)
+        sending.look()
         assert numbers([receiver.recv(65536), receiver.recv(65536)]) == [1, 2]
 
 

@@ -142,16 +142,17 @@ def test_a_taken_port_names_its_setting(cli: Callable[..., Ran], data_dir: Path,
 def test_one_signal_ends_the_node_cleanly_and_a_second_one_at_once(
     number: signal.Signals, signals_as_before: None
 ) -> None:
-    stop = StopSignal()
-    assert not stop.is_set()
-    signal.raise_signal(number)
-    stop.wait()
-    assert stop.is_set()
-    assert signal.getsignal(number) is signal.SIG_DFL
+    with StopSignal() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(number)
+        stop.wait()
+        assert stop.is_set()
+        assert signal.getsignal(number) is signal.SIG_DFL
+    stop.set()  # late, from another thread
 
 
 def test_a_signal_that_another_thread_takes_ends_the_node(signals_as_before: None) -> None:
-    stop, awake = StopSignal(), threading.Event()
+    awake = threading.Event()
 
     def take() -> None:
         time.sleep(0.3)  # the main thread waits meanwhile
@@ -160,10 +161,11 @@ def test_a_signal_that_another_thread_takes_ends_the_node(signals_as_before: Non
             os.kill(os.getpid(), signal.SIGKILL)  # a main thread that sleeps for ever cannot fail a test
 
     taker = threading.Thread(target=take)
-    taker.start()
-    stop.wait()
-    awake.set()
-    taker.join()
+    with StopSignal() as stop:
+        taker.start()
+        stop.wait()
+        awake.set()
+        taker.join()
 
     assert stop.is_set()
 
