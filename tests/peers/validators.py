@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -321,18 +322,28 @@ def _reopen(path: Path) -> Iterator[str]:
         yield f"highdicom: {error}"
 
 
+@contextmanager
+def open_segmentation(dataset: Dataset) -> Iterator[Any]:
+    """A segmentation as highdicom reads it, which keeps a database in memory and never closes it."""
+    import highdicom  # not every Python has it
+
+    segmentation: Any = highdicom.seg.Segmentation.from_dataset(dataset)
+    with closing(segmentation._db_con):
+        yield segmentation
+
+
 def _open(dataset: Dataset) -> None:
     import highdicom  # not every Python has it
 
     if dataset.Modality == "SEG":
-        segmentation = highdicom.seg.Segmentation.from_dataset(dataset)
         image = dataset.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
         frames = image.get("ReferencedFrameNumber")
-        if frames is None:
-            segmentation.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID])
-        else:
-            number = int(frames[0] if isinstance(frames, Sequence) and not isinstance(frames, str) else frames)
-            segmentation.get_pixels_by_source_frame(image.ReferencedSOPInstanceUID, [number])
+        with open_segmentation(dataset) as segmentation:
+            if frames is None:
+                segmentation.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID])
+            else:
+                number = int(frames[0] if isinstance(frames, Sequence) and not isinstance(frames, str) else frames)
+                segmentation.get_pixels_by_source_frame(image.ReferencedSOPInstanceUID, [number])
     elif dataset.Modality == "SR" and dataset.SOPClassUID != BasicTextSRStorage:  # which highdicom does not know
         stream = BytesIO()
         dataset.save_as(stream, enforce_file_format=True)

@@ -27,6 +27,7 @@ from miqa_node.errors import ReportError
 from miqa_node.report import MadeObject, ReportedImage, ReportSettings, make_objects
 from miqa_node.report.narrative import narrative
 from miqa_node.report.text import phrase
+from tests.peers.validators import open_segmentation
 from tests.unit.report import making
 
 FOREIGN, MOTION = FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR
@@ -253,9 +254,10 @@ def test_highdicom_opens_what_was_made(source: Path) -> None:
     made = {item.kind: item.data for item in making.flagged(source)}
     stream = io.BytesIO
     highdicom = pytest.importorskip("highdicom")
-    segmentation = highdicom.seg.segread(stream(made[ResultKind("SEG")]))
+    segmentation = pydicom.dcmread(stream(made[ResultKind("SEG")]))
     instance = pydicom.dcmread(source, stop_before_pixels=True).SOPInstanceUID
-    pixels = segmentation.get_pixels_by_source_instance([instance], segment_numbers=[2])
+    with open_segmentation(segmentation) as reader:
+        pixels = reader.get_pixels_by_source_instance([instance], segment_numbers=[2])
     assert np.array_equal(pixels[0, :, :, 0], segmentation.pixel_array[1])
     report = highdicom.sr.srread(stream(made[ResultKind("SR")]))
     assert len(cast("Any", report.content).get_image_measurement_groups()) == 2
@@ -414,15 +416,9 @@ def test_an_unusual_region_is_a_segment_of_its_own_when_the_policy_asked_and_no_
     if is_unusual:
         assert float(values(regions[0], "ANOMALY_TRAINING")[0]) == 99.9
         assert values(regions[0], "111052") == [], "an unusual region has no reason of CID 7011"
-        highdicom = pytest.importorskip("highdicom")
-        frames = highdicom.seg.Segmentation.from_dataset(seg).get_pixels_by_source_instance(
-            [
-                seg.PerFrameFunctionalGroupsSequence[0]
-                .DerivationImageSequence[0]
-                .SourceImageSequence[0]
-                .ReferencedSOPInstanceUID
-            ],
-            segment_numbers=[2],
-        )
+        pytest.importorskip("highdicom")
+        (image,) = seg.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
+        with open_segmentation(seg) as reader:
+            frames = reader.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID], segment_numbers=[2])
         rows, columns = np.nonzero(frames[0, ..., 0])
         assert (rows.mean() / seg.Rows, columns.mean() / seg.Columns) == pytest.approx((0.7, 0.2), abs=0.03)

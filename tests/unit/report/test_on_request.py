@@ -22,6 +22,7 @@ from miqa_node.report import MadeObject, ReportedImage, ReportSettings, make_obj
 from miqa_node.report.gsps_shutter import exposed_field
 from miqa_node.report.narrative import narrative
 from miqa_node.report.picture import MIN_SIDE
+from tests.peers.validators import open_segmentation
 from tests.unit.report import making
 from tests.unit.report.test_text import COMMENTS
 from tests.unit.volume.flagged import flagged_series
@@ -292,10 +293,10 @@ def test_the_label_map_has_the_segments_of_the_binary_segmentation(made: dict[Re
     assert (background.SegmentNumber, labels.PixelPaddingValue, labels.SegmentsOverlap) == (0, 0, "NO")
     assert [one.TrackingUID for one in segments] == [one.TrackingUID for one in binary.SegmentSequence]
     assert "SegmentIdentificationSequence" not in labels.PerFrameFunctionalGroupsSequence[0]
-    highdicom = pytest.importorskip("highdicom")
-    reader = highdicom.seg.Segmentation.from_dataset(labels)
+    pytest.importorskip("highdicom")
     (image,) = labels.ReferencedSeriesSequence[0].ReferencedInstanceSequence
-    [again] = reader.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID], combine_segments=True)
+    with open_segmentation(labels) as reader:
+        [again] = reader.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID], combine_segments=True)
     assert (again == numbers).all()
 
 
