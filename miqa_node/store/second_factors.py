@@ -109,8 +109,13 @@ def remove(transaction: Transaction, name: str) -> bool:
 
 
 def begin_half(transaction: Transaction, name: str, target: str, now: datetime) -> str:
-    """Begin a half sign-in; returns the secret for the browser's cookie. Older half sign-ins of the account end."""
+    """Begin a half sign-in; returns the secret for the browser's cookie.
+
+    Older half sign-ins of the account end, and a key that they showed and nobody confirmed is forgotten.
+    """
     secret = new_secret()
+    unconfirmed = second_factors.c.name == name, second_factors.c.confirmed_at.is_(None)
+    transaction.execute(sa.delete(second_factors).where(*unconfirmed))
     transaction.execute(
         sa.delete(half_sign_ins).where(sa.or_(half_sign_ins.c.name == name, half_sign_ins.c.expires_at <= now))
     )

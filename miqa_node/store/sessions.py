@@ -14,7 +14,7 @@ from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
 from miqa_node.store.secrets import new_secret, sha256_of
-from miqa_node.store.tables import sessions, sign_ins, users
+from miqa_node.store.tables import half_sign_ins, sessions, sign_ins, users
 
 SEEN_EVERY = timedelta(minutes=1)
 """Resolution of the time of the last request."""
@@ -140,8 +140,9 @@ def end(transaction: Transaction, secret: str, now: datetime, peer_address: str,
 
 
 def end_all(transaction: Transaction, name: str) -> None:
-    """Sign an account out of every browser."""
-    transaction.execute(sa.delete(sessions).where(sessions.c.name == name))
+    """Sign an account out of every browser, also where its code is still to be entered."""
+    for table in (sessions, half_sign_ins):
+        transaction.execute(sa.delete(table).where(table.c.name == name))
 
 
 def of_accounts(transaction: Transaction) -> dict[str, tuple[int, datetime]]:

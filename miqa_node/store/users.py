@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from miqa_node.domain.access import Permission, Role
 from miqa_node.errors import AccessError, ConflictError, NotFoundError
+from miqa_node.store import sessions
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.secrets import new_secret, sha256_of
-from miqa_node.store.tables import invitations, sessions, tokens, users
+from miqa_node.store.tables import invitations, tokens, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,14 @@ def renew_hash(transaction: Transaction, name: str, password_hash: str) -> None:
 def set_password(transaction: Transaction, name: str, password_hash: str) -> None:
     """Replace the password and end every session of the account: anyone who used the old one is signed out."""
     _change(transaction, name, password_hash=password_hash)
-    transaction.execute(sa.delete(sessions).where(sessions.c.name == name))
+    sessions.end_all(transaction, name)
 
 
 def set_disabled(transaction: Transaction, name: str, *, disabled: bool, now: datetime) -> None:
     """Disable an account at once, with its sessions, tokens and links, or enable it again without them."""
     _change(transaction, name, disabled=disabled)
     if disabled:
-        transaction.execute(sa.delete(sessions).where(sessions.c.name == name))
+        sessions.end_all(transaction, name)
         transaction.execute(sa.delete(invitations).where(invitations.c.name == name))
         transaction.execute(
             sa.update(tokens).where(tokens.c.name == name, tokens.c.revoked_at.is_(None)).values(revoked_at=now)

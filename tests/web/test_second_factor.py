@@ -27,6 +27,7 @@ from miqa_node.store.audit import records
 from miqa_node.store.second_factors import KEY_FILE
 from miqa_node.store.tables import half_sign_ins, recovery_codes, second_factors
 from miqa_node.web.pages.sign_in import codes
+from miqa_node.web.pages.sign_in.opening import ENROL
 from tests.web.people import ORIGIN, PASSWORD, add_account, sign_in
 from tests.web.staging import Stage
 
@@ -46,6 +47,14 @@ def key_on(page: str) -> str:
     match = re.search(r'class="secret">([A-Z2-7 ]+)<', page)
     assert match is not None, page
     return match[1].replace(" ", "")
+
+
+def begin(client: TestClient) -> str:
+    """The key of a new second factor, shown to who gives the password again."""
+    assert post(client, "/account/second", password=PASSWORD).headers["location"] == ENROL
+    page = client.get(ENROL)
+    assert page.headers["cache-control"] == "no-store"
+    return key_on(page.text)
 
 
 def code(key: str, ahead: int = 0) -> str:
@@ -77,8 +86,8 @@ def mara(stage: Stage, connect: Connect) -> TestClient:
 @pytest.fixture
 def enrolled(stage: Stage, mara: TestClient) -> tuple[str, list[str]]:
     """Key and recovery codes of mara, who is signed out."""
-    key = key_on(post(mara, "/account/second", password=PASSWORD).text)
-    shown = post(mara, "/account/second/confirm", code=code(key))
+    key = begin(mara)
+    shown = post(mara, ENROL, code=code(key))
     forget_steps(stage)
     post(mara, "/sign-out")
     return key, recovery_on(shown.text)
@@ -104,13 +113,13 @@ def test_the_picture_is_a_qr_code_of_the_address() -> None:
 
 
 def test_set_up_then_asked_for_at_every_sign_in(stage: Stage, mara: TestClient, connect: Connect) -> None:
-    page = post(mara, "/account/second", password=PASSWORD)
-    key = key_on(page.text)
-    assert page.headers["cache-control"] == "no-store"
-    assert post(mara, "/account/second/confirm", code="000000").status_code == 403
+    key = begin(mara)
+    assert "Your role needs one" not in mara.get(ENROL).text
+    assert post(mara, ENROL, code="000000").status_code == 403
     first = code(key)
-    done = post(mara, "/account/second/confirm", code=first)
+    done = post(mara, ENROL, code=first)
     recovery = recovery_on(done.text)
+    assert 'href="/account"' in done.text
     assert len(recovery) == 10
     assert "10 recovery codes left" in mara.get("/account").text
 
@@ -131,7 +140,8 @@ def test_set_up_then_asked_for_at_every_sign_in(stage: Stage, mara: TestClient, 
         trail = records.select(transaction, AuditFilter(event=AuditEvent.SIGNED_IN))
     assert not any(one in stored or one.replace("-", "") in stored for one in recovery)
     assert did == ["factor added"]
-    assert [one.means for one in trail] == ["code", "password", "password"], "the third password alone is no sign-in"
+    means = [one.means for one in trail]
+    assert means == ["code", "code", "password", "password"], "the last password alone is no sign-in"
 
 
 def test_recovery_codes_work_once_each(stage: Stage, enrolled: tuple[str, list[str]], connect: Connect) -> None:
@@ -217,6 +227,25 @@ def test_nobody_sets_one_up_without_the_password(mara: TestClient) -> None:
     assert post(mara, "/account/second", password="guess").status_code == 403
     forged = mara.post("/account/second", data={"csrf": "0" * 64, "password": PASSWORD}, headers=ORIGIN)
     assert forged.status_code == 403
+    for path in (ENROL, "/account/second/confirm"):
+        answer = post(mara, path, code="000000")
+        assert answer.status_code in (403, 404)
+        assert 'class="secret"' not in answer.text, "an open session alone shows no key"
+    old = begin(mara)
+    assert begin(mara) != old, "who saw an earlier one knows nothing of this"
+
+
+@pytest.mark.parametrize("change", ["password", "sign-out"])
+def test_a_half_sign_in_ends_with_the_sessions(stage: Stage, mara: TestClient, change: str) -> None:
+    key = begin(mara)
+    with stage.services.database.begin() as transaction:
+        if change == "password":
+            accounts.set_password(transaction, "mara", "another", "mara", datetime.now(UTC))
+        else:
+            accounts.sign_out(transaction, "mara", "ada", datetime.now(UTC))
+    assert mara.get(ENROL).status_code == 403
+    assert post(mara, ENROL, code=code(key)).status_code == 403
+    assert not in_and_out(mara)
 
 
 def test_an_administrator_resets_it(stage: Stage, enrolled: tuple[str, list[str]], connect: Connect) -> None:
@@ -272,9 +301,9 @@ def test_a_key_of_the_settings_needs_no_file(stage: Stage, app: FastAPI, mara: T
     shared = {"second_factor_key": "the same on all machines"}
     machines = [load_settings(node={"data_dir": tmp_path / name}, access=shared) for name in ("a", "b")]
     app.state.services = replace(stage.services, settings=machines[0])
-    key = key_on(post(mara, "/account/second", password=PASSWORD).text)
+    key = begin(mara)
     app.state.services = replace(stage.services, settings=machines[1])
-    assert len(recovery_on(post(mara, "/account/second/confirm", code=code(key)).text)) == 10
+    assert len(recovery_on(post(mara, ENROL, code=code(key)).text)) == 10
     assert not list(tmp_path.rglob(KEY_FILE))
 
 

@@ -39,9 +39,15 @@ def proceed(request: Request, services: WebServices, user: User, target: str, no
     """After the right password or a link: open a session, or go on to the second step."""
     with services.database.begin() as transaction:
         step = asks_more(transaction, services, user)
-        secret = second_factors.begin_half(transaction, user.name, inside(target), now) if step else ""
-    if not step:
-        return open_session(request, services, user.name, target, now)
+    if step:
+        return second_step(request, services, user.name, step, target, now)
+    return open_session(request, services, user.name, target, now)
+
+
+def second_step(request: Request, services: WebServices, name: str, step: str, target: str, now: datetime) -> Response:
+    """Go on to the page of the second step; a cookie of ten minutes says that the password was right."""
+    with services.database.begin() as transaction:
+        secret = second_factors.begin_half(transaction, name, inside(target), now)
     answer = RedirectResponse(step, HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         HALF_COOKIE,

@@ -27,6 +27,7 @@ from miqa_node.web.pages.sign_in.opening import (
     address_of,
     asks_more,
     open_session,
+    second_step,
 )
 from miqa_node.web.pages.sign_in.router import Password, check_password, hashing_turn, too_many
 from miqa_node.web.services import Services, WebServices
@@ -59,14 +60,14 @@ def enter_code(request: Request, services: Services, who: Who, code: Code) -> Re
 
 @router.get(ENROL)
 def enrol_page(request: Request, services: Services, who: Who) -> Response:
-    """Set up the second factor that the role requires, before the first session."""
+    """Set up a second factor: before the first session if the role requires it, or from the account page."""
     user, _target = _half(request, services)
-    return _set_up_page(services, user.name, ENROL, who)
+    return _set_up_page(services, user, who)
 
 
 @router.post(ENROL)
 def enrol(request: Request, services: Services, who: Who, code: Code) -> Response:
-    """Confirm the app's first code: puts the second factor in force, starts the session and shows recovery codes."""
+    """Confirm the app's first code: puts the second factor in force, starts a session and shows recovery codes."""
     now = datetime.now(UTC)
     user, target = _half(request, services)
     with services.database.begin() as transaction:
@@ -75,31 +76,20 @@ def enrol(request: Request, services: Services, who: Who, code: Code) -> Respons
             second_factors.end_half(transaction, request.cookies.get(HALF_COOKIE, ""))
             sessions.note(transaction, user.name, address_of(request), "code", SignInOutcome.SIGNED_IN, now)
     if not made:
-        return _set_up_page(services, user.name, ENROL, who, fault=WRONG)
+        return _set_up_page(services, user, who, fault=WRONG)
     page = HTMLResponse(render("sign_in/codes.html", who=None, codes=made, target=target))
     return open_session(request, services, user.name, target, now, page=page)
 
 
 @router.post("/account/second")
 def set_up(request: Request, services: Services, who: Reader, password: Password) -> Response:
-    """Show the key of a new second factor. It needs the password, because a new factor could lock out the owner."""
-    user = _own(services, who)
+    """Begin a new second factor. It needs the password, because a new factor could lock out the owner."""
+    user, now = _own(services, who), datetime.now(UTC)
     with hashing_turn(request, services):
-        _user, outcome = check_password(services, user.name, password, address_of(request), datetime.now(UTC))
+        _user, outcome = check_password(services, user.name, password, address_of(request), now)
     if outcome is not SignInOutcome.SIGNED_IN:
         raise HTTPException(HTTPStatus.FORBIDDEN, "The present password is wrong.")
-    return _set_up_page(services, user.name, "/account/second/confirm", who)
-
-
-@router.post("/account/second/confirm")
-def confirm(services: Services, who: Reader, code: Code) -> Response:
-    """The first code of the app."""
-    user = _own(services, who)
-    with services.database.begin() as transaction:
-        made = _confirm(transaction, services, user.name, code, datetime.now(UTC))
-    if not made:
-        return _set_up_page(services, user.name, "/account/second/confirm", who, fault=WRONG)
-    return HTMLResponse(render("sign_in/codes.html", who=who, codes=made, target="/account"))
+    return second_step(request, services, user.name, ENROL, "/account", now)
 
 
 @router.post("/account/second/codes")
@@ -136,7 +126,7 @@ def _half(request: Request, services: WebServices) -> tuple[users.User, str]:
         step = asks_more(transaction, services, user)
     if user.disabled:
         raise HTTPException(HTTPStatus.FORBIDDEN, "This account is disabled.")
-    if request.url.path != step:
+    if request.url.path != (step or ENROL):
         raise HTTPException(HTTPStatus.SEE_OTHER, "The other step is next.", {"location": step or "/sign-in"})
     return user, target
 
@@ -212,25 +202,19 @@ def _proven(request: Request, services: WebServices, who: Principal, code: str, 
     return user
 
 
-def _set_up_page(services: WebServices, name: str, action: str, who: Principal, fault: str = "") -> HTMLResponse:
+def _set_up_page(services: WebServices, user: users.User, who: Principal, fault: str = "") -> HTMLResponse:
     with services.database.begin() as transaction:
-        try:
-            key = _begun(transaction, services, name)
-        except AccessError as error:
-            raise HTTPException(HTTPStatus.CONFLICT, str(error)) from error
-    address = codes.address(key, name, services.settings.node.name)
-    side, path = codes.picture(address)
-    spaced = " ".join(key[at : at + 4] for at in range(0, len(key), 4))
+        key = _begun(transaction, services, user.name)
+    side, path = codes.picture(codes.address(key, user.name, services.settings.node.name))
     page = render(
         "sign_in/enrol.html",
-        who=None if action == ENROL else who,
+        who=None,
         csrf=who.csrf,
-        name=name,
-        action=action,
-        key=spaced,
+        name=user.name,
+        key=" ".join(key[at : at + 4] for at in range(0, len(key), 4)),
         side=side,
         path=path,
-        required=action == ENROL,
+        required=user.role in services.settings.access.second_factor,
         fault=fault,
     )
     return HTMLResponse(page, HTTPStatus.FORBIDDEN if fault else HTTPStatus.OK)
