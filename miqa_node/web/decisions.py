@@ -60,6 +60,8 @@ class Decision:
     digests: tuple[str, ...]
     regions: Mapping[str, Sequence[RegionOutline]]
     archives: tuple[str, ...] = ()
+    image_count: int | None = None
+    """How many flagged images the person saw; None if a program decides."""
 
 
 def decide(services: WebServices, study_uid: str, decision: Decision) -> WorklistItem:
@@ -69,6 +71,8 @@ def decide(services: WebServices, study_uid: str, decision: Decision) -> Worklis
 
     Raises
     ------
+    ConflictError
+        The study is decided already, or has more flagged images than the person saw.
     HTTPException
         422: it names an image that is not flagged, or a region on an image outside the decision; or a rejection note is
         requested without a reason or an image, or for an unknown archive.
@@ -97,6 +101,7 @@ def decide(services: WebServices, study_uid: str, decision: Decision) -> Worklis
             digests=rejected if decision.digests or decision.resolution is Resolution.CONFIRMED else (),
             reason=decision.reason,
             regions=decision.regions,
+            image_count=decision.image_count,
         )
         if note is not None:
             deliveries.record_result(transaction, rejected[0], note, now, decision=decided.decision)

@@ -193,6 +193,48 @@ def test_a_rejection_that_cannot_be_sent_changes_nothing(
     assert said(stage, digest) == []
 
 
+@pytest.mark.parametrize("resolution", ["accepted", "confirmed"])
+def test_an_image_that_came_meanwhile_is_not_decided_unseen(stage: Stage, client: TestClient, resolution: str) -> None:
+    _, first = stage.add(1)
+    form = fields_of(client.get(STUDY).text, "resolve")
+    if resolution == "confirmed":
+        form = fields_of(send(client, resolution, **form, reason="111210").text, "resolve")
+    _, second = stage.add(2, study=1)
+
+    answer = send(client, resolution, **form | {"reason": "111210"})
+
+    assert answer.status_code == 409
+    assert "Look at the study again" in answer.text
+    assert said(stage, first, second) == []
+    with stage.services.database.begin() as transaction:
+        assert worklist.show(transaction, "1.2.3.1").state == "OPEN"
+    form = fields_of(client.get(STUDY).text, "resolve")
+    assert send(client, resolution, **form, reason="111210", sure="true").status_code == 303
+
+
+def test_nor_by_a_decision_about_many(stage: Stage, client: TestClient) -> None:
+    stage.add(1)
+    stage.add(2)
+    form = {"action": "accept", "study": ["1.2.3.1", "1.2.3.2"], "actor": "mara", "csrf": csrf(client)}
+    page = client.post("/worklist/bulk", data=form, headers=ORIGIN).text
+    counts = re.findall(r'name="image_count" value="(\d+)"', page)
+    stage.add(3, study=2)
+
+    client.post("/worklist/bulk", data=form | {"sure": "true", "image_count": counts}, headers=ORIGIN)
+
+    with stage.services.database.begin() as transaction:
+        states = [worklist.show(transaction, uid).state.value for uid in ("1.2.3.1", "1.2.3.2")]
+    assert states == ["RESOLVED", "OPEN"]
+
+
+def fields_of(page: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form that sends a decision, as a browser would send them."""
+    form = re.search(rf'<form [^>]*action="[^"]*/{action}".*?</form>', page, re.DOTALL)
+    assert form is not None
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
+    return {name: value for name, value in fields.items() if name not in {"csrf", "actor", "resolution"}}
+
+
 def test_of_several_images_the_chosen_ones_are_meant(stage: Stage, client: TestClient) -> None:
     _, first = stage.add(1)
     _, second = stage.add(2, study=1)

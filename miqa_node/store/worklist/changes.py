@@ -148,11 +148,18 @@ def resolve(
     digests: Sequence[str] = (),
     reason: str = "",
     regions: Mapping[str, Sequence[RegionOutline]] | None = None,
+    image_count: int | None = None,
 ) -> WorklistItem:
     """Decide an item; the decision becomes a label of its images.
 
     ``digests`` names the labelled images, by default the only flagged one, or of several those with ``regions``.
-    ``reason`` is a code value of CID 7011, ``regions`` are the person's drawings, by digest.
+    ``reason`` is a code value of CID 7011, ``regions`` are the person's drawings, by digest. ``image_count`` is how
+    many flagged images the person saw.
+
+    Raises
+    ------
+    ConflictError
+        It is resolved already, or its number of flagged images is not ``image_count``.
     """
     values: dict[str, object] = {
         "resolution": resolution.value,
@@ -162,6 +169,8 @@ def resolve(
     }
     values["retaken_at"] = None
     item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
+    if image_count not in (None, len(item.images)):
+        raise ConflictError("Another image of this study was judged meanwhile. Look at the study again, then decide.")
     announcements.resolved(transaction, study_instance_uid, now)
     about = list(digests) or [image.digest for image in item.images]
     decision = decisions.record(transaction, study_instance_uid, resolution, actor, comment, reason, about, now)

@@ -96,6 +96,7 @@ def resolve(
     sure: Annotated[bool, Form()] = False,
     onward: Annotated[bool, Form()] = False,
     listed: Listed = "",
+    image_count: Annotated[int | None, Form()] = None,
 ) -> Response:
     """The four buttons; ``onward`` then shows the next study of the list.
 
@@ -109,6 +110,7 @@ def resolve(
         tuple(dict.fromkeys(digest)),
         read_regions(regions),
         tuple(dict.fromkeys(archive)),
+        image_count,
     )
     if resolution is Resolution.CONFIRMED and not sure:
         with services.database.begin() as transaction:

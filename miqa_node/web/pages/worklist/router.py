@@ -152,6 +152,7 @@ def bulk(
     who: Reviewer,
     action: Annotated[Bulk, Form()],
     study: BULK = [],  # noqa: B006 - FastAPI copies it
+    image_count: Annotated[list[int], Form(max_length=1000)] = [],  # noqa: B006
     actor: Annotated[Actor, Form()] = "",
     to: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
@@ -173,6 +174,7 @@ def bulk(
             back=_inside(back),
         )  # fmt: skip
         return HTMLResponse(page)
+    counts = dict(zip(study, image_count, strict=False))
     remainder, undo = 0, []
     done = 0
     for uid in dict.fromkeys(study):
@@ -185,11 +187,10 @@ def bulk(
                         worklist.assign(transaction, uid, to.strip(), name, now)
                     case Bulk.RELEASE:
                         worklist.unclaim(transaction, uid, name, now)
-                    case Bulk.DISMISS:
-                        item = worklist.resolve(transaction, uid, Resolution.DISMISSED, name, comment, now)
-                        undo.append(f"{uid} {item.decision}")
-                    case Bulk.ACCEPT:
-                        item = worklist.resolve(transaction, uid, Resolution.ACCEPTED, name, comment, now)
+                    case Bulk.DISMISS | Bulk.ACCEPT:
+                        resolution = Resolution.DISMISSED if action is Bulk.DISMISS else Resolution.ACCEPTED
+                        count = counts.get(uid)
+                        item = worklist.resolve(transaction, uid, resolution, name, comment, now, image_count=count)
                         undo.append(f"{uid} {item.decision}")
             done += 1
         except (ConflictError, NotFoundError):
