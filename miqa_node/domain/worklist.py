@@ -84,7 +84,7 @@ class WorklistItem:
     resolved_at: datetime | None = None
     comment: str = ""
     decision: int | None = None
-    """Number of the decision in force, for withdrawing it."""
+    """Number of the decision in force, for withdrawing it; an open study has one about its earlier images."""
     retaken_at: datetime | None = None
     """When the requested new exposure arrived."""
     images: tuple[WorklistImage, ...] = ()

@@ -77,6 +77,18 @@ def notes_of(transaction: Transaction, decision: int) -> list[NoteDelivery]:
     return [NoteDelivery(row[0], DeliveryState(row[1]), row[2]) for row in transaction.execute(query)]
 
 
+def keep(
+    transaction: Transaction, study_instance_uid: str, images: Sequence[str], actor: str, comment: str, now: datetime
+) -> None:
+    """Cancel the waiting rejection notes of earlier decisions about images that somebody now calls good."""
+    rejections = sa.select(decisions.c.decision_id, decisions.c.images).where(
+        decisions.c.study_instance_uid == study_instance_uid, decisions.c.resolution == Resolution.CONFIRMED.value
+    )
+    for number, rejected in transaction.execute(rejections).all():
+        if set(images) & set(rejected):
+            cancel_notes(transaction, number, actor, comment, now)
+
+
 def cancel_notes(transaction: Transaction, decision: int, actor: str, comment: str, now: datetime) -> tuple[str, ...]:
     """Cancel the waiting rejection notes of a decision; returns the archives that already have one."""
     query = sa.select(results.c.sop_instance_uid).where(results.c.decision_id == decision, results.c.kind == REJECTION)

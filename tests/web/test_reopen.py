@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.domain.delivery import DeliveryState, ResultKind
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.store import history, worklist
 from tests.web.people import ORIGIN
@@ -154,3 +156,52 @@ def test_deciding_about_many_asks_first_and_can_be_undone(stage: Stage, client: 
     assert said(stage, *digests) == []
     with stage.services.database.begin() as transaction:
         assert worklist.show(transaction, "1.2.3.2").state == "OPEN"
+
+
+def test_a_decision_can_be_taken_back_after_another_image_was_flagged(
+    stage: Stage, client: TestClient, archives: Sequence[str], samples: Path
+) -> None:
+    _, digest = stage.add(1)
+    real_file(stage, digest, samples)
+    send(client, "confirmed", reason="111210", comment="the wrong study", archive=["CLOUD"], sure="true")
+    stage.add(2, study=1)
+    opened = client.get("/api/v1/worklist/1.2.3.1").json()
+    assert (opened["state"], opened["resolution"], opened["comment"]) == ("OPEN", None, "")
+    page = client.get(STUDY).text
+    assert "The rejection note leaves for CLOUD" in page
+    assert "Take the decision back" in page
+
+    form = {"actor": "kim", "comment": "wrong study", "decision": opened["decision"], "csrf": csrf(client)}
+    assert client.post(f"{STUDY}/reopen", data=form, headers=ORIGIN).status_code == 303
+
+    assert said(stage, digest) == []
+    assert note_states(stage, digest) == [DeliveryState.CANCELLED]
+    page = client.get(STUDY).text
+    assert "undone by kim: “wrong study”" in page
+    assert "Take the decision back" not in page
+    assert client.post(f"{STUDY}/reopen", data=form, headers=ORIGIN).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("resolution", "state"), [("dismissed", DeliveryState.CANCELLED), ("retaken", DeliveryState.QUEUED)]
+)
+def test_who_later_calls_the_image_good_cancels_its_note(
+    stage: Stage, client: TestClient, archives: Sequence[str], samples: Path, resolution: str, state: DeliveryState
+) -> None:
+    _, first = stage.add(1)
+    real_file(stage, first, samples)
+    send(client, "confirmed", reason="111210", archive=["CLOUD"], sure="true")
+    _, second = stage.add(2, study=1)
+    send(client, "dismissed", digest=[second])
+    assert note_states(stage, first) == [DeliveryState.QUEUED], "another image says nothing about it"
+    stage.add(3, study=1)
+
+    send(client, resolution, digest=[first])
+
+    assert note_states(stage, first) == [state]
+
+
+def note_states(stage: Stage, digest: InstanceDigest) -> list[DeliveryState]:
+    with stage.services.database.begin() as transaction:
+        results = history.of_instance(transaction, digest).results
+    return [one.state for made in results if made.kind == ResultKind("REJECTION") for one in made.deliveries]

@@ -27,7 +27,13 @@ from miqa_node.store.tables import (
 )
 from miqa_node.store.worklist.search import COMMENTED, show
 
-_UNDECIDED: dict[str, object] = {"resolution": None, "resolved_by": "", "resolved_at": None, "decision_id": None}
+_UNDECIDED: dict[str, object] = {
+    "resolution": None,
+    "resolved_by": "",
+    "resolved_at": None,
+    "retaken_at": None,
+    "comment": "",
+}
 
 SELF = "miqa-node"
 """The actor that resolves a study that is no longer flagged."""
@@ -35,7 +41,10 @@ NOT_FLAGGED = "Judged again: no image of the study is flagged any more."
 
 
 def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict: Verdict, now: datetime) -> None:
-    """Put a study on the list, or worsen its verdict; a resolved one is reopened."""
+    """Put a study on the list, or worsen its verdict; a resolved one is reopened.
+
+    A decision about its other images stays in force and can still be taken back.
+    """
     new = insert_or_ignore(
         transaction,
         worklist,
@@ -55,20 +64,14 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
         note(transaction, study_instance_uid, "flagged", "", "", now)
         return
     this = worklist.c.study_instance_uid == study_instance_uid
+    # Locked: whoever decides at this moment either sees the new image or is followed by this.
+    state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one()
     transaction.execute(
         sa.update(worklist).where(this, worklist.c.rank < verdict.rank).values(verdict=verdict.value, rank=verdict.rank)
     )
-    reopened = transaction.execute(
-        sa.update(worklist)
-        .where(this, worklist.c.state == WorklistState.RESOLVED.value)
-        .values(
-            state=WorklistState.OPEN.value,
-            flagged_at=now,
-            claimed_by="",
-            **_UNDECIDED,
-        )
-    )
-    if reopened.rowcount:
+    if state == WorklistState.RESOLVED.value:
+        values = {"state": WorklistState.OPEN.value, "flagged_at": now, "claimed_by": "", **_UNDECIDED}
+        transaction.execute(sa.update(worklist).where(this).values(values))
         note(transaction, study_instance_uid, "reopened", "", "", now)
 
 
@@ -173,6 +176,8 @@ def resolve(
         raise ConflictError("Another image of this study was judged meanwhile. Look at the study again, then decide.")
     announcements.resolved(transaction, study_instance_uid, now)
     about = list(digests) or [image.digest for image in item.images]
+    if not resolution.rejects:
+        decisions.keep(transaction, study_instance_uid, about, actor, comment, now)
     decision = decisions.record(transaction, study_instance_uid, resolution, actor, comment, reason, about, now)
     this = worklist.c.study_instance_uid == study_instance_uid
     transaction.execute(sa.update(worklist).where(this).values(decision_id=decision))
@@ -205,28 +210,36 @@ def reopen(
 ) -> Reopening:
     """Withdraw the decision about an item: its labels no longer count, and a waiting rejection note is cancelled.
 
-    With ``decision``, only that decision. The item stays claimed if ``actor`` claimed it.
+    With ``decision``, only that decision. The item stays claimed if ``actor`` claimed it. One that another image opened
+    again stays as it is, without the decision.
 
     Raises
     ------
     ConflictError
-        The item is open; the node resolved it because nothing is flagged any more; or there is a newer decision.
+        Nobody decided; the node resolved it because nothing is flagged any more; or there is a newer decision.
     """
     before = show(transaction, study_instance_uid)
-    if before.state is not WorklistState.RESOLVED:
+    if before.decision is None and before.state is not WorklistState.RESOLVED:
         raise ConflictError(f"The study is {before.state.value}: there is no decision to take back.")
     if before.decision is None:
         raise ConflictError("Nobody decided: no image of the study is flagged any more. Have it judged again instead.")
     if decision is not None and decision != before.decision:
         raise ConflictError("Another decision was made since. Look at the study, and reopen it if you still want to.")
-    state = WorklistState.CLAIMED if before.claimed_by == actor else WorklistState.OPEN
-    claimed_by = actor if state is WorklistState.CLAIMED else ""
-    this = worklist.c.study_instance_uid == study_instance_uid, worklist.c.decision_id == before.decision
-    values = {"state": state.value, "claimed_by": claimed_by, "comment": "", "retaken_at": None, **_UNDECIDED}
+    values: dict[str, object] = {"decision_id": None}
+    resolves = before.state is WorklistState.RESOLVED and before.resolved_by != SELF
+    if resolves:
+        is_own = before.claimed_by == actor
+        state = WorklistState.CLAIMED if is_own else WorklistState.OPEN
+        values |= {"state": state.value, "claimed_by": actor if is_own else "", **_UNDECIDED}
+    this = (
+        worklist.c.study_instance_uid == study_instance_uid,
+        worklist.c.decision_id == before.decision,
+        worklist.c.state == before.state.value,
+    )
     if not transaction.execute(sa.update(worklist).where(*this).values(values)).rowcount:
         raise ConflictError("Another person reopened the study at this moment.")
     decisions.withdraw(transaction, study_instance_uid, before.decision, actor, comment, now)
-    note(transaction, study_instance_uid, "reopened", actor, comment, now)
+    note(transaction, study_instance_uid, "reopened" if resolves else "undone", actor, comment, now)
     announcements.reopened(transaction, study_instance_uid, now)
     archives = decisions.cancel_notes(transaction, before.decision, actor, comment, now)
     return Reopening(show(transaction, study_instance_uid), archives)
