@@ -14,7 +14,7 @@ from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import labels
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import decisions, results
+from miqa_node.store.tables import decisions, instances, results
 from miqa_node.store.tables import labels as label_rows
 
 
@@ -36,6 +36,11 @@ def due(transaction: Transaction, *, limit: int) -> list[UnreportedDecision]:
     return [_unreported(transaction, row) for row in transaction.execute(waiting.limit(limit)).all()]
 
 
+def repeat(transaction: Transaction, number: int) -> None:
+    """Have a decision reported once more about those of its images that were judged again."""
+    transaction.execute(sa.update(decisions).where(decisions.c.decision_id == number).values(reported_at=None))
+
+
 def mark(transaction: Transaction, number: int, now: datetime) -> bool:
     """Record that a decision's objects were made; False if another process was faster."""
     waits = decisions.c.decision_id == number, decisions.c.reported_at.is_(None)
@@ -47,9 +52,15 @@ def _unreported(transaction: Transaction, row: sa.Row[tuple[object, ...]]) -> Un
         silent = _exists(transaction, decisions.c.withdraws == row.decision_id)
     else:
         silent = not _exists(transaction, results.c.decision_id == row.withdraws, results.c.kind == SR)
-    images = [] if silent else [InstanceDigest(one) for one in row.images]
+    images = [] if silent else [InstanceDigest(one) for one in row.images if not _is_reported(transaction, row, one)]
     reviews = {digest: _review(transaction, row, digest) for digest in images}
     return UnreportedDecision(row.decision_id, row.study_instance_uid, reviews)
+
+
+def _is_reported(transaction: Transaction, row: sa.Row[tuple[object, ...]], digest: str) -> bool:
+    judgement = sa.select(instances.c.generation).where(instances.c.digest == digest).scalar_subquery()
+    report = results.c.digest == digest, results.c.kind == SR, results.c.generation == judgement
+    return _exists(transaction, results.c.decision_id == row.decision_id, *report)
 
 
 def _review(transaction: Transaction, row: sa.Row[tuple[object, ...]], digest: InstanceDigest) -> Review:

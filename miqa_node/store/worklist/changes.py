@@ -13,7 +13,7 @@ from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import ConflictError
-from miqa_node.store import announcements, decisions, documents, users
+from miqa_node.store import announcements, decisions, documents, reported_decisions, users
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_of, insert_or_ignore
@@ -79,10 +79,13 @@ def follow(transaction: Transaction, study_instance_uid: StudyInstanceUid, now: 
     """Update a study's item to its current verdicts, which may have improved.
 
     The item of a study without flagged images is resolved. With ``reopen``, a study that people resolved is reopened,
-    because a verdict got worse.
+    because a verdict got worse; otherwise archives are told again what they decided.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
-    state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one_or_none()
+    query = sa.select(worklist.c.state, worklist.c.decision_id).where(this).with_for_update()
+    state, decision = transaction.execute(query).one_or_none() or (None, None)
+    if decision is not None and state == WorklistState.RESOLVED.value and not reopen:
+        reported_decisions.repeat(transaction, decision)
     flagged = dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged
     verdicts = [Verdict(v) for v in transaction.execute(sa.select(dispositions.c.verdict).where(*flagged)).scalars()]
     transaction.execute(sa.delete(worklist_facets).where(worklist_facets.c.study_instance_uid == study_instance_uid))
