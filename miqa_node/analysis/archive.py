@@ -41,7 +41,7 @@ def make_month(database: Database, settings: Settings, month: str, form: Form, a
     QueryError
         ``month`` is none, or has not begun.
     """
-    if month > f"{at:%Y-%m}":
+    if month > f"{settings.node.day(at):%Y-%m}":
         raise QueryError(f"{month} has not begun.")
     with database.begin() as transaction:
         return _forms(make_report(transaction, month, settings, at))[form]

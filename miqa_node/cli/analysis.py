@@ -122,7 +122,7 @@ def report(
     """Write the monthly report as HTML, PDF and CSV."""
     settings = settings_of(config, data_dir)
     with open_transaction(config, data_dir) as transaction:
-        made = make_report(transaction, month or month_before(datetime.now(UTC).date()), settings)
+        made = make_report(transaction, month or month_before(settings.node.day(datetime.now(UTC))), settings)
     forms = {".html": made.html.encode(), ".pdf": made.pdf, ".csv": made.csv.encode()}
     if out.suffix in forms:
         files = {out: forms[out.suffix]}

@@ -59,7 +59,7 @@ def feedback(
     check_exists(settings)
 
     first = since or date(2000, 1, 1)
-    last = until or datetime.now(UTC).date()
+    last = until or settings.node.day(datetime.now(UTC))
     database, objects = open_store(settings)
     try:
         with database.begin() as transaction:

@@ -99,10 +99,11 @@ def plan(
 @app.command()
 def collect(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Draw the images once the period is over; readers then find them at /reader-studies."""
+    node = settings_of(config, data_dir).node
     with open_transaction(config, data_dir) as transaction:
         protocol = read_protocol(reader_studies.find(transaction, name).protocol)
         now = datetime.now(UTC)
-        if now.date() < protocol.until:
+        if node.day(now) < protocol.until:
             raise ConflictError(f"The period ends on {protocol.until - timedelta(days=1)}; draw the images after it.")
         available, left_out = reader_studies.candidates(transaction, protocol.since, protocol.until, protocol.rooms)
         drawn = draw(protocol, available)
@@ -162,12 +163,13 @@ def report(
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the studies, and how many readings are missing."""
     rows = []
+    node = settings_of(config, data_dir).node
     with open_transaction(config, data_dir) as transaction:
         for study in reader_studies.select(transaction):
             protocol = read_protocol(study.protocol)
             images = reader_studies.images(transaction, study.name)
             missing = sum(progress(protocol, images, reader_studies.readings(transaction, study.name)).values())
-            rows.append((study.name, f"{study.planned_at:%Y-%m-%d}", len(images), missing, protocol.sha256))
+            rows.append((study.name, str(node.day(study.planned_at)), len(images), missing, protocol.sha256))
     if as_json:
         names = ("name", "planned", "images", "readings_missing", "sha256")
         print_json([dict(zip(names, row, strict=True)) for row in rows])

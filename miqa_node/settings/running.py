@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date, datetime
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +45,10 @@ class NodeSettings(SettingsTable):
     def zone(self) -> ZoneInfo | None:
         """The site's time zone; None is the system's, which ``astimezone`` takes as well."""
         return ZoneInfo(self.time_zone) if self.time_zone else None
+
+    def day(self, at: datetime) -> date:
+        """The day of a moment on the site's clock."""
+        return at.astimezone(self.zone).date()
 
 
 class StoreSettings(SettingsTable):

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 import pytest
 from fastapi.testclient import TestClient
 
+from miqa_node.analysis.archive import Form, make_month
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.policy import Verdict
+from miqa_node.errors import QueryError
+from miqa_node.settings import load_settings
 from miqa_node.store import labels
 from tests.unit.store.test_analysis import put
 from tests.web.staging import Stage, csrf
@@ -95,3 +98,16 @@ def test_a_report_is_made_when_somebody_asks_for_it(stage: Stage, client: TestCl
     answer = client.post(f"/analysis/reports/{month}?form=html", data=form, headers={"origin": "http://localhost:8080"})
     assert answer.headers["content-disposition"] == f'attachment; filename="rejects-{month}.html"'
     assert client.post(f"/analysis/reports/{month}?form=html").status_code == 403, "not from the node's own page"
+
+
+def test_a_month_begins_on_the_clock_of_the_site(stage: Stage) -> None:
+    at = datetime(2026, 11, 30, 20, tzinfo=UTC)
+    services = stage.services
+
+    def make(zone: str) -> bytes:
+        settings = load_settings(node={"data_dir": services.settings.node.data_dir, "time_zone": zone})
+        return make_month(services.database, settings, "2026-12", Form.CSV, at)
+
+    assert make("Pacific/Auckland").startswith(b"dimension,")
+    with pytest.raises(QueryError, match="2026-12 has not begun"):
+        make("Europe/Berlin")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -138,3 +139,21 @@ def test_plans_are_kept_as_they_are(
     assert "The period ends on 2099-01-01" in capsys.readouterr().err
     assert study("list", "--json") == 0
     assert [row["readings_missing"] for row in json.loads(capsys.readouterr().out)] == [0, 18]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_period_ends_at_midnight_of_the_site(
+    study: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], zone: str
+) -> None:
+    """At every hour the day of one of the two is not that of UTC."""
+    monkeypatch.setenv("MIQA_NODE__TIME_ZONE", zone)
+    today = datetime.now(ZoneInfo(zone)).date()
+    readers = ("--reader", "a", "--reader", "b", "--images", "3", "--run-length", "3")
+
+    for name, last in (("over", today - timedelta(days=1)), ("still", today)):
+        assert study("plan", name, *PLAN[:2], "--until", str(last), *readers) == 0
+    assert study("collect", "over") == 0, capsys.readouterr().err
+    assert study("collect", "still") != 0
+    assert f"The period ends on {today}" in capsys.readouterr().err
+    assert study("list", "--json") == 0
+    assert {row["planned"] for row in json.loads(capsys.readouterr().out)} == {str(today)}
