@@ -118,7 +118,7 @@ def link(transaction: Transaction, name: str, lifetime_s: float, actor: str, now
         The account is disabled, belongs to a program, or signs on at the provider.
     """
     user = users.load(transaction, account_name(name))
-    if user.disabled or user.role is Role.SERVICE or user.subject:
+    if not user.has_pages or user.subject:
         raise AccessError(f"{user.name} {signs_in(user)}: no password can be chosen for it.")
     until = now + timedelta(seconds=lifetime_s)
     secret = users.invite(transaction, user.name, until)

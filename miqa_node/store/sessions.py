@@ -72,7 +72,7 @@ def find(
     confirmed: timedelta = timedelta.max,
     by_itself: bool = False,
 ) -> SignedInSession | None:
-    """The session of a cookie; None if it ended, or its account is disabled.
+    """The session of a cookie; None if it ended, or its account is disabled or a program's.
 
     ``confirmed``: maximum age of the provider's confirmation for a session that began there. A request that a page
     sends ``by_itself`` is not a sign of a person and does not extend the session.
@@ -89,6 +89,7 @@ def find(
             sessions.c.started_at > now - lifetime,
             is_confirmed,
             sa.not_(users.c.disabled),
+            users.c.role != Role.SERVICE.value,
         )
     ).one_or_none()
     if row is None:

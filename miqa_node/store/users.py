@@ -26,6 +26,11 @@ class User:
     disabled: bool
     created_at: datetime
 
+    @property
+    def has_pages(self) -> bool:
+        """Whether it may sign in: a program, or who is disabled, may not, whatever password it had."""
+        return not self.disabled and self.role is not Role.SERVICE
+
 
 def any_exists(transaction: Transaction) -> bool:
     """Whether the node was set up."""
@@ -57,11 +62,7 @@ def every(transaction: Transaction) -> list[User]:
 
 def reviewers(transaction: Transaction) -> list[str]:
     """Names of people with the permission to decide studies."""
-    return [
-        user.name
-        for user in every(transaction)
-        if not user.disabled and user.role is not Role.SERVICE and Permission.REVIEW in user.role.permissions
-    ]
+    return [user.name for user in every(transaction) if user.has_pages and Permission.REVIEW in user.role.permissions]
 
 
 def add(

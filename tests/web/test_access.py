@@ -414,3 +414,17 @@ def test_pages_say_who_is_signed_in(stage: Stage, connect: Connect, client: Test
 
     assert ">kim<" in browser.get("/").text
     assert not re.search("Your name", browser.get("/account").text)
+
+
+def test_a_program_has_no_pages_even_if_it_was_a_person(stage: Stage, connect: Connect) -> None:
+    browser = signed_in(stage, connect, "mara", Role.REVIEWER)
+
+    def as_role(role: Role) -> None:
+        with stage.services.database.begin() as transaction:
+            accounts.set_role(transaction, "mara", role, "ada", datetime.now(UTC))
+
+    as_role(Role.SERVICE)
+    assert browser.get("/api/v1/worklist").status_code == 401
+    assert sign_in(connect(client="10.0.0.8"), "mara").status_code == 403
+    as_role(Role.REVIEWER)
+    assert sign_in(connect(client="10.0.0.8"), "mara").status_code == 303

@@ -208,7 +208,7 @@ def check_password(
     outcome = SignInOutcome.REFUSED
     if of_address >= access.sign_in_failures_per_address or (user and of_name >= access.sign_in_failures):
         outcome = SignInOutcome.THROTTLED
-    elif passwords.matches(user.password_hash if user else "", password) and user and not user.disabled:
+    elif passwords.matches(user.password_hash if user else "", password) and user and user.has_pages:
         outcome = SignInOutcome.SIGNED_IN
     with services.database.begin() as transaction:
         more = outcome is SignInOutcome.SIGNED_IN and user is not None and asks_more(transaction, services, user)
