@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import instances, worklist
-from miqa_node.store.database import Database
+from miqa_node.store.database import Database, Transaction
 from miqa_node.store.worklist import WorklistFilter, WorklistOrder, WorklistPosition
 from tests.unit.store.making import NOW, digest, header, received, study
 
@@ -21,16 +22,22 @@ from tests.unit.store.making import NOW, digest, header, received, study
 def flag(
     database: Database, number: int, study_number: int, verdict: Verdict, later_s: int = 0, **values: object
 ) -> None:
+    with database.begin() as transaction:
+        judge(transaction, number, study_number, verdict, later_s, **values)
+
+
+def judge(
+    transaction: Transaction, number: int, study_number: int, verdict: Verdict, later_s: int = 0, **values: object
+) -> None:
     of = digest(number)
     at = NOW + timedelta(seconds=later_s)
     reason = Reason("motion_blur", f"Motion blur of {number}", MOTION_BLUR, verdict)
-    with database.begin() as transaction:
-        image = header(number, study_number, **values)
-        instances.record(transaction, image, study(study_number), received(of, at), "instances/aa/b.dcm")
-        disposition = Disposition(verdict, (reason,), "p", "s")
-        instances.save_disposition(transaction, of, image.study_instance_uid, disposition, at)
-        if disposition.flagged:
-            worklist.flag(transaction, image.study_instance_uid, verdict, at)
+    image = header(number, study_number, **values)
+    instances.record(transaction, image, study(study_number), received(of, at), "instances/aa/b.dcm")
+    disposition = Disposition(verdict, (reason,), "p", "s")
+    instances.save_disposition(transaction, of, image.study_instance_uid, disposition, at)
+    if disposition.flagged:
+        worklist.flag(transaction, image.study_instance_uid, verdict, at)
 
 
 def uids(database: Database, expected: WorklistFilter) -> list[str]:
@@ -133,3 +140,19 @@ def test_a_new_flagged_image_opens_a_resolved_study_again(database: Database) ->
     with database.begin() as transaction:
         item = worklist.show(transaction, "1.2.5.1")
     assert (item.state, item.resolution, item.claimed_by) == (WorklistState.OPEN, None, "")
+
+
+def test_who_decides_while_another_image_is_flagged_waits_for_it(database: Database) -> None:
+    flag(database, 1, 1, Verdict.REVIEW)
+
+    def decide() -> None:
+        with database.begin() as transaction:
+            worklist.resolve(transaction, "1.2.5.1", Resolution.ACCEPTED, "kim", "", NOW, image_count=1)
+
+    with ThreadPoolExecutor(1) as person:
+        with database.begin() as transaction:
+            judge(transaction, 2, 1, Verdict.REVIEW, later_s=60)
+            decision = person.submit(decide)
+            wait([decision], timeout=0.3)
+        with pytest.raises(ConflictError, match="judged meanwhile"):
+            decision.result()
