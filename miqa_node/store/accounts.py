@@ -129,9 +129,9 @@ def link(transaction: Transaction, name: str, lifetime_s: float, actor: str, now
 def set_role(transaction: Transaction, name: str, role: Role, actor: str, now: datetime) -> None:
     """Change the role from the next request on; ConflictError for the last administrator."""
     name = account_name(name)
-    if role is not Role.ADMIN:
-        _leave_an_administrator(transaction, name)
+    before = users.load(transaction, name)
     users.set_role(transaction, name, role)
+    _check_administrators(transaction, before)
     _note(transaction, name, Action.ROLE, actor, now, role.value)
 
 
@@ -151,9 +151,9 @@ def set_password(transaction: Transaction, name: str, password_hash: str, actor:
 def set_disabled(transaction: Transaction, name: str, actor: str, now: datetime, *, disabled: bool) -> None:
     """Disable an account at once, or enable it again; ConflictError for the last administrator."""
     name = account_name(name)
-    if disabled:
-        _leave_an_administrator(transaction, name)
+    before = users.load(transaction, name)
     users.set_disabled(transaction, name, disabled=disabled, now=now)
+    _check_administrators(transaction, before)
     _note(transaction, name, Action.DISABLED if disabled else Action.ENABLED, actor, now)
 
 
@@ -273,14 +273,13 @@ def signs_in(user: User) -> str:
     return "with a password" if user.password_hash else "has not chosen a password yet"
 
 
-def _leave_an_administrator(transaction: Transaction, name: str) -> None:
-    able = [
-        user.name
-        for user in users.every(transaction)
-        if user.role is Role.ADMIN and not user.disabled and (user.password_hash or user.subject)
-    ]
-    if able == [name]:
-        raise ConflictError(f"{name} is the only administrator who can sign in. Make another one first.")
+def _check_administrators(transaction: Transaction, before: User) -> None:
+    """ConflictError if the account was the only administrator and is none now.
+
+    After the change, because a transaction of SQLite begins with its first change.
+    """
+    if before.administers and not users.administrators(transaction):
+        raise ConflictError(f"{before.name} is the only administrator who can sign in. Make another one first.")
 
 
 def _note(transaction: Transaction, name: str, action: Action, actor: str, now: datetime, detail: str = "") -> None:

@@ -31,6 +31,11 @@ class User:
         """Whether it may sign in: a program, or who is disabled, may not, whatever password it had."""
         return not self.disabled and self.role is not Role.SERVICE
 
+    @property
+    def administers(self) -> bool:
+        """Whether it is an administrator who can sign in."""
+        return self.role is Role.ADMIN and not self.disabled and bool(self.password_hash or self.subject)
+
 
 def any_exists(transaction: Transaction) -> bool:
     """Whether the node was set up."""
@@ -58,6 +63,12 @@ def of_subject(transaction: Transaction, subject: str) -> User | None:
 def every(transaction: Transaction) -> list[User]:
     """All accounts by name."""
     return [_user(row) for row in transaction.execute(sa.select(users).order_by(users.c.name))]
+
+
+def administrators(transaction: Transaction) -> list[User]:
+    """Administrators who can sign in, locked: nobody else changes their number until this transaction ends."""
+    query = sa.select(users).where(users.c.role == Role.ADMIN.value).order_by(users.c.name).with_for_update()
+    return [user for user in map(_user, transaction.execute(query)) if user.administers]
 
 
 def reviewers(transaction: Transaction) -> list[str]:
