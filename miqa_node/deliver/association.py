@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -137,6 +138,17 @@ def context_id_of(context: PresentationContext) -> int:
 class _TidySocket(AssociationSocket):
     """Closes its socket also after a failed connection, where pynetdicom relies on the garbage collector."""
 
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Wait no longer than for a response; pynetdicom waits for ever on a peer that sends a byte now and then."""
+        until = time.monotonic() + (self.assoc.dimse_timeout or 0.0)
+        data = bytearray()
+        while len(data) < nr_bytes and time.monotonic() < until:
+            part = connection_of(self.assoc).recv(min(nr_bytes - len(data), _CHUNK_BYTES))
+            if not part:
+                break
+            data += part
+        return data
+
     def _shutdown_socket(self) -> None:
         connection = self.socket
         super()._shutdown_socket()
@@ -168,6 +180,7 @@ class TidyAE(AE):
 _REJECTED = (1, 2)
 """Results of a rejection, permanent and transient (PS3.8 Table 9-21)."""
 
+_CHUNK_BYTES = 1 << 14
 _RELEASE_S = 2.0
 _ABORT_S = 0.5
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import httpx2
 
@@ -15,6 +19,8 @@ from miqa_node.errors import DeliveryError
 from miqa_node.settings import DeliverSettings
 
 MAX_ANSWER_BYTES = 1 << 20
+MIN_BYTES_PER_S = 10_000
+"""Large objects may take longer to arrive than an answer, but not more slowly than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,13 @@ class HttpAnswer:
         except ValueError:
             return str(self.status)
 
+    @property
+    def hint(self) -> str:
+        """What to do about a status, as far as that is the same for all services."""
+        if self.status // 100 == 3:
+            return " Redirects are not followed; write the last address as the url."
+        return " Check the url." if self.status == HTTPStatus.NOT_FOUND else ""
+
 
 class HttpService:
     """Kept-alive connections to one service; redirects are not followed. One object serves one thread."""
@@ -41,6 +54,7 @@ class HttpService:
         self._config = config
         self._settings = settings
         self._client: httpx2.Client | None = None
+        self._connection: socket.socket | None = None
 
     def exchange(
         self,
@@ -51,22 +65,24 @@ class HttpService:
         most_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
         """Send a request and read the whole response; DeliveryError if it is late or exceeds ``most_bytes``."""
-        deadline = time.monotonic() + 2 * self._settings.dimse_timeout_s
+        patience = _Patience(2 * self._settings.dimse_timeout_s, self._hang_up)
         try:
-            client = self._connected()
-            with client.stream(method, url, headers=dict(headers), content=content) as response:
+            client, extensions = self._connected(), {"trace": self._tracing(patience)}
+            with (
+                patience,
+                client.stream(method, url, headers=dict(headers), content=content, extensions=extensions) as response,
+            ):
                 body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk
-                    if len(body) > most_bytes or time.monotonic() > deadline:
+                    if len(body) > most_bytes or patience.is_over(len(body)):
                         raise DeliveryError("The service's answer is endless.")
                 return HttpAnswer(response.status_code, response.headers.get("content-type", ""), bytes(body))
         except httpx2.HTTPError as error:
             self.close()
             # The library's message may contain the address, with any secret that a site put there; the type suffices.
-            raise DeliveryError(
-                f"The service could not be reached: {_WORDS.get(type(error).__name__, type(error).__name__)}."
-            ) from error
+            name = "ReadTimeout" if patience.is_over() else type(error).__name__
+            raise DeliveryError(f"The service could not be reached: {_WORDS.get(name, name)}.") from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -82,6 +98,62 @@ class HttpService:
             self._client = httpx2.Client(verify=verify, timeout=timeout, follow_redirects=False, trust_env=False)
         return self._client
 
+    def _tracing(self, patience: _Patience) -> Callable[[str, Mapping[str, Any]], None]:
+        """What the library calls at each step of a request."""
+
+        def trace(step: str, info: Mapping[str, Any]) -> None:
+            if step in _CONNECTED:
+                self._connection = info["return_value"].get_extra_info("socket")
+            elif step == _REQUESTED:
+                patience.start()
+            elif step == _ANSWERED:
+                patience.stop()
+
+        return trace
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+
+
+class _Patience:
+    """Time for an answer, from the end of the request: a service that sends a byte now and then has none for ever.
+
+    Within it the head must have arrived, or ``hang_up`` is called from another thread: the library limits single reads.
+    """
+
+    def __init__(self, limit_s: float, hang_up: Callable[[], None]) -> None:
+        self._limit_s = limit_s
+        self._hang_up = hang_up
+        self._until = float("inf")
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> None:
+        """Nothing: it starts when the request was sent."""
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """The request was sent."""
+        self._until = time.monotonic() + self._limit_s
+        self._timer = threading.Timer(self._limit_s, self._hang_up)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """The head of the answer is there."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def is_over(self, arrived_bytes: int = 0) -> bool:
+        """Whether the answer takes too long, given what of its body has arrived."""
+        return time.monotonic() > self._until + arrived_bytes / MIN_BYTES_PER_S
+
+
+_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+_REQUESTED, _ANSWERED = "http11.send_request_body.complete", "http11.receive_response_headers.complete"
 
 _WORDS = {
     "ConnectError": "nobody listens there, or its certificate is not trusted",
@@ -89,4 +161,5 @@ _WORDS = {
     "ReadTimeout": "no answer in deliver.dimse_timeout_s",
     "WriteTimeout": "it takes nothing in deliver.dimse_timeout_s",
     "RemoteProtocolError": "it closed the connection",
+    "DecodingError": "its answer is compressed in a way that cannot be read",
 }

@@ -35,6 +35,7 @@ MAX_FRAGMENT_BYTES = 1 << 17
 """Maximum P-DATA-TF size, whatever the peer allows: it makes progress visible and keeps memory small."""
 
 _SLICE_S = 0.05
+_CLOSED = "The peer aborted the association or closed the connection."
 
 
 class Exchange:
@@ -111,14 +112,16 @@ class Exchange:
                 context_id, response = association.dimse.msg_queue.get(timeout=min(_SLICE_S, self._timeout_s))
             except queue.Empty:
                 if association.acse.is_aborted() or not association.dul.is_alive():
-                    raise DeliveryError("The peer aborted the association or closed the connection.") from None
+                    raise DeliveryError(_CLOSED) from None
                 unsent = association.dul.to_provider_queue.qsize()
                 if unsent < backlog:
                     backlog, deadline = unsent, time.monotonic() + self._timeout_s
                 continue
-            if response is not None and response.MessageIDBeingRespondedTo == message_id and response.is_valid_response:
+            if response is None:  # pynetdicom's word for the end of the association
+                raise DeliveryError(_CLOSED)
+            if response.MessageIDBeingRespondedTo == message_id and response.is_valid_response:
                 return int(cast("int", response.Status))
-            if response is not None and response.is_valid_request:
+            if response.is_valid_request:
                 self._requests.append((context_id, response))
                 continue
             raise DeliveryError("The peer sent a message that is not a response to the request.")

@@ -14,6 +14,7 @@ REASONS = {
     "training/loop.py": "not part of a running node",
     "assess/assessor.py": "a pool that lives within the judging of one image",
     "assess/session.py": "ends a run of a graph that takes too long",
+    "deliver/exchange.py": "ends an answer that takes too long",
     "cli/run_node.py": "ends the process if it does not end by itself",
 }
 

@@ -118,7 +118,7 @@ class StowDestination(Destination):
             raise _not_now(answer)
         try:
             matches = [item[_INSTANCE]["Value"][0] for item in json.loads(answer.body or b"[]")]
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except _UNREADABLE as error:
             raise DeliveryError("The service's answer cannot be read as matches of a search.") from error
         return header.sop_instance_uid in matches
 
@@ -206,12 +206,15 @@ def read_answer(content_type: str, body: bytes) -> tuple[dict[str, int], dict[st
         return {}, {}
     try:
         sequences = _of_xml(body) if "xml" in content_type else _of_json(json.loads(body))
-    except (ValueError, TypeError, AttributeError, KeyError, ET.ParseError) as error:
+    except _UNREADABLE as error:
         raise DeliveryError("The service's answer cannot be read as a Store Instances Response.") from error
     stored = {uid: reasons.get(_WARNING_REASON, 0) for uid, reasons in sequences[_REFERENCED]}
     failed = {uid: reasons.get(_FAILURE_REASON, 0) for uid, reasons in sequences[_FAILED]}
     return stored, failed
 
+
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError, ET.ParseError)
+"""What a service's answer may raise that is no JSON or XML, not what it should be, or nested without end."""
 
 _Sequences = dict[str, list[tuple[str, dict[str, int]]]]
 
@@ -274,7 +277,7 @@ def _chunks(*parts: bytes) -> Iterator[bytes]:
 
 
 def _not_now(answer: HttpAnswer) -> DeliveryError:
-    hint = {401: " Check token_file.", 403: " Check token_file.", 404: " Check the url."}.get(answer.status, "")
+    hint = {401: " Check token_file.", 403: " Check token_file."}.get(answer.status, answer.hint)
     return DeliveryError(f"The service answered {answer.in_words}.{hint}")
 
 

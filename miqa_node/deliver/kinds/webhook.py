@@ -176,9 +176,7 @@ def _key(line: str, name: str) -> bytes:
 def _refusal(answer: HttpAnswer) -> DeliveryError:
     if answer.status in _NEVER:
         return DeliveryRefusedError(f"The receiver answered {answer.in_words}.")
-    hint = {401: " Check secret_file.", 403: " Check secret_file.", 404: " Check the url."}.get(answer.status, "")
-    if answer.status // 100 == 3:
-        hint = " Redirects are not followed; write the last address as the url."
+    hint = {401: " Check secret_file.", 403: " Check secret_file."}.get(answer.status, answer.hint)
     return DeliveryError(f"The receiver answered {answer.in_words}.{hint}")
 
 

@@ -6,7 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
 from io import BytesIO
 
@@ -30,6 +30,8 @@ class Web:
         self.stored: list[tuple[str, bytes]] = []
         self.headers: list[dict[str, str]] = []
         self.delay_s = 0.0
+        self.drip_s = 0.0
+        """With a pause, the head of an answer comes a byte at a time, and never ends."""
         self.url = ""
 
     def take(self, files: list[bytes]) -> tuple[int, str, bytes]:
@@ -63,10 +65,19 @@ def dicomweb(context: ssl.SSLContext | None = None) -> Iterator[Web]:
         def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
             web.headers.append(dict(self.headers))
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if web.drip_s:
+                self._drip()
+                return
             head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
             parts = message_from_bytes(head + body, policy=policy.HTTP).iter_parts()
             time.sleep(web.delay_s)
             self._answer(*web.take([bytes(part.get_payload(decode=True) or b"") for part in parts]))
+
+        def _drip(self) -> None:
+            with suppress(OSError):
+                for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10_000:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(web.drip_s)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

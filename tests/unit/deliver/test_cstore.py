@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any
 
@@ -237,6 +237,7 @@ def test_an_aborting_peer_fails_the_object_and_the_next_one_gets_through(connect
         start = time.monotonic()
         (outcome,) = outcomes(destination, as_file(report()))
         assert type(outcome) is DeliveryError
+        assert "aborted" in str(outcome)
         assert time.monotonic() - start < 4
         peer.answer = lambda event: 0x0000
         assert outcomes(destination, as_file(report())) == [None]
@@ -273,6 +274,33 @@ def stuck_listener() -> Iterator[int]:
 
 def test_a_peer_that_says_nothing_does_not_hang(connect: Connect) -> None:
     with stuck_listener() as port:
+        start = time.monotonic()
+        (outcome,) = outcomes(connect(port, dimse_timeout_s=0.5), as_file(report()))
+        assert type(outcome) is DeliveryError
+        assert time.monotonic() - start < 4
+
+
+@contextmanager
+def dripping_listener() -> Iterator[int]:
+    """Answers a request for an association with a PDU that comes a byte at a time, and never whole."""
+
+    def drip(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection, suppress(OSError):
+                    connection.sendall(b"\x02\x00\x00\x00\x00\xff")
+                    while True:
+                        connection.sendall(b"\0")
+                        time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drip, args=(server,), daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def test_a_peer_that_answers_a_byte_at_a_time_does_not_hang(connect: Connect) -> None:
+    with dripping_listener() as port:
         start = time.monotonic()
         (outcome,) = outcomes(connect(port, dimse_timeout_s=0.5), as_file(report()))
         assert type(outcome) is DeliveryError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import trustme
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 
 from miqa_node.deliver.kinds.base import DeliveryContext, OnWarning
 from miqa_node.deliver.kinds.stow import StowConfig, StowDestination, read_answer
@@ -20,6 +21,7 @@ from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, Delivery
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.dicomweb import Web, dicomweb
 from tests.unit.deliver.making import as_file, outcomes, report
+from tests.unit.deliver.serving import QuietHandler, serving
 from tests.unit.report.making import everything, read, small, write
 
 Make = Callable[..., DeliverSettings]
@@ -40,7 +42,7 @@ def outcome_of(web: Web, settings: DeliverSettings, **more: Any) -> Exception | 
         (401, DeliveryError, "token_file"),
         (404, DeliveryError, "url"),
         (500, DeliveryError, "500"),
-        (302, DeliveryError, "302"),
+        (302, DeliveryError, "302 Found. Redirects are not followed"),
         (413, DeliveryRefusedError, "413"),
         (415, DeliveryRefusedError, "415"),
         (202, DeliveryError, "did not say"),
@@ -136,7 +138,10 @@ def test_a_service_that_lies_about_other_objects_is_not_believed(deliver_setting
 
 
 def test_answers_that_cannot_be_read(deliver_settings: Make) -> None:
-    for body in (b"<html>", b"[1]", b"{", b'{"00081199": 3}', b"x" * (2 << 20)):
+    no_value = b'{"00081199": {"Value": [{"00081155": {"Value": []}}]}}'
+    endless = b'{"00081198": {"Value": [{"00081155": {"Value": ["1.2"]}, "00081197": {"Value": [1e999]}}]}}'
+    deep, long = b"[" * 100_000, b"x" * (2 << 20)
+    for body in (b"<html>", b"[1]", b"[]", b"{", b'{"00081199": 3}', no_value, endless, deep, long):
         with dicomweb() as web:
             web.answer = lambda body=body: (200, "application/dicom+json", body)
             assert type(outcome_of(web, deliver_settings())) is DeliveryError
@@ -166,6 +171,37 @@ def test_a_slow_service_and_nobody(deliver_settings: Make) -> None:
     destination = StowDestination(StowConfig(name="web", url=gone), DeliveryContext(deliver_settings()))
     assert "nobody listens" in str(outcomes(destination, as_file(report()))[0])
     destination.close()
+
+
+def test_a_service_that_answers_a_byte_at_a_time_does_not_hang(deliver_settings: Make) -> None:
+    with dicomweb() as web:
+        web.drip_s = 0.05
+        start = time.monotonic()
+        outcome = outcome_of(web, deliver_settings(dimse_timeout_s=0.3))
+        assert time.monotonic() - start < 2
+    assert "no answer" in str(outcome)
+
+
+@pytest.mark.slow
+def test_a_large_object_may_take_longer_than_an_answer(deliver_settings: Make) -> None:
+    class Slow(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
+            for rest in range(int(self.headers["Content-Length"]), 0, -(1 << 20)):
+                time.sleep(0.07)
+                self.rfile.read(min(rest, 1 << 20))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    ds = report(SegmentationStorage)
+    ds.PixelData = bytes(40 << 20)
+    ds["PixelData"].VR = "OB"
+    with serving(Slow) as address:
+        context = DeliveryContext(deliver_settings(dimse_timeout_s=1.0))
+        destination = StowDestination(StowConfig(name="web", url=address), context)
+        assert outcomes(destination, as_file(ds)) == [None]
+        destination.close()
 
 
 def test_the_token_is_read_anew_each_time_and_a_folder_is_none(deliver_settings: Make, tmp_path: Path) -> None:
