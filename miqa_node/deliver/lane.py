@@ -65,6 +65,8 @@ class Lane(threading.Thread):
         self._used_at = 0.0
         self._connected = False
         self._trial_at = time.monotonic()
+        self._commit_at = 0.0
+        self._unasked = 0
         self.in_flight = 0
         # The longest time for one object: connecting, negotiating, waiting for the response.
         self._worst_s = self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s
@@ -146,6 +148,8 @@ class Lane(threading.Thread):
         config = self._route.config
         if not config.asks_commitment or self._route.breaker.state is not BreakerState.CLOSED:
             return False
+        if time.monotonic() < self._commit_at:
+            return False  # the last request failed; that of other objects would, too
         batch = self._outbox.claim_uncommitted(config.name, self._settings.batch_size, self._worst_s + BATCH_S)
         if not batch:
             return False
@@ -159,6 +163,7 @@ class Lane(threading.Thread):
         outcome = "asked"
         try:
             self._destination.request_commitment(transaction_uid, objects)
+            self._unasked = 0
         except CommitmentUnsupportedError as error:
             outcome = "unsupported"
             log.warning("no storage commitment", destination=config.name, reason=str(error))
@@ -166,7 +171,10 @@ class Lane(threading.Thread):
         except MiqaError as error:
             outcome = "failed"
             log.warning("storage commitment could not be asked for", destination=config.name, reason=str(error))
-            self._outbox.commitment_failed(ids, str(error), datetime.now(UTC) + self._backoff(3))
+            pause = self._backoff(self._unasked)
+            self._unasked += 1
+            self._commit_at = time.monotonic() + pause.total_seconds()
+            self._outbox.commitment_failed(ids, str(error), datetime.now(UTC) + pause)
         metrics.COMMITMENTS.labels(config.name, outcome).inc(len(ids))
         return True
 

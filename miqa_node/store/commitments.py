@@ -15,12 +15,14 @@ from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import deliveries
 
 MAX_REQUESTS = 10
-"""After this many requests without a report, a delivery stays SENT; a later report still counts."""
+"""After this many requests without a report of success, a delivery stays SENT, where a later report still counts;
+one that the archive lacks even then is FAILED."""
 
 RESEND_AFTER_S = 30.0
 """Pause before an object that the archive lacks is sent again."""
 
 NO_REPORT = f"Storage commitment was requested {MAX_REQUESTS} times and never reported."
+_IS_TIRED = deliveries.c.commit_attempts >= MAX_REQUESTS
 
 
 def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
@@ -56,7 +58,13 @@ def failed(transaction: Transaction, delivery_ids: Sequence[DeliveryId], error: 
     transaction.execute(
         sa.update(deliveries)
         .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENT.value)
-        .values(last_error=error, transaction_uid=None, commit_at=retry_at)
+        # A request that did not arrive does not count.
+        .values(
+            last_error=error,
+            transaction_uid=None,
+            commit_at=retry_at,
+            commit_attempts=deliveries.c.commit_attempts - 1,
+        )
     )
 
 
@@ -64,7 +72,8 @@ def reported(transaction: Transaction, report: CommitmentReport, now: datetime) 
     """Record the archive's report; returns the number of objects that it keeps (True) or lacks (False), by destination.
 
     Only a report of complete success commits (event type 1). After any other, missing objects are sent again, and
-    commitment of the rest is requested again. A report of an unknown or superseded transaction changes nothing.
+    commitment of the rest is requested again, both within the limit of requests. A report of an
+    unknown or superseded transaction changes nothing.
     """
     rows = transaction.execute(
         sa.select(deliveries.c.delivery_id, deliveries.c.destination, deliveries.c.sop_instance_uid)
@@ -80,7 +89,8 @@ def reported(transaction: Transaction, report: CommitmentReport, now: datetime) 
         elif report.complete and uid in uids:
             values = {"state": DeliveryState.COMMITTED.value, "committed_at": now, "commit_at": None, "last_error": ""}
         else:
-            values = {"transaction_uid": None, "commit_at": now}
+            again = sa.bindparam("again", now, deliveries.c.commit_at.type)
+            values = {"transaction_uid": None, "commit_at": sa.case((_IS_TIRED, sa.null()), else_=again)}
         as_read = (
             deliveries.c.delivery_id == row.delivery_id,
             deliveries.c.state == DeliveryState.SENT.value,
@@ -107,7 +117,7 @@ _CLAIM = DriverStatement(lambda _dialect: taking(_DUE, deliveries.c.commit_at, {
 
 def _lacking(reason: int, now: datetime) -> dict[str, object]:
     return {
-        "state": DeliveryState.QUEUED.value,
+        "state": sa.case((_IS_TIRED, DeliveryState.FAILED.value), else_=DeliveryState.QUEUED.value),
         "last_error": f"The archive does not keep it: storage commitment failed with reason 0x{reason:04X}.",
         "next_attempt_at": now + timedelta(seconds=RESEND_AFTER_S),
         "transaction_uid": None,

@@ -163,7 +163,6 @@ def _sent(dialect: str) -> sa.sql.dml.ReturningUpdate[Any]:
             failing_since=None,
             transaction_uid=None,
             commit_at=sa.bindparam("ask_at"),
-            commit_attempts=0,
         )
         .returning(deliveries.c.delivery_id)
     )

@@ -132,6 +132,7 @@ def _change(transaction: Transaction, action: DeliveryAction, ids: Sequence[int]
         values |= {"next_attempt_at": now, "lease_until": None, "failing_since": None}
     if action is DeliveryAction.RESEND:
         values |= {"attempts": 0, "queued_at": now, "transaction_uid": None, "commit_at": None, "committed_at": None}
+        values["commit_attempts"] = 0
     changed = transaction.execute(
         sa.update(deliveries)
         .where(

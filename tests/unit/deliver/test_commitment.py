@@ -175,6 +175,19 @@ def test_a_passing_failure_is_asked_again(tmp_path: Path, deliver_settings: Make
             assert wait_until(lambda: outbox.states() == [DeliveryState.COMMITTED])
 
 
+def test_an_archive_that_answers_no_request_is_not_asked_for_each_batch(tmp_path: Path, deliver_settings: Make) -> None:
+    outbox = MemoryOutbox()
+    with archive() as peer:
+        peer.status = 0x0110
+        for _ in range(20):
+            outbox.put("pacs")
+        settings = deliver_settings(batch_size=1, backoff_initial_s=5.0, backoff_max_s=5.0)
+        with running(tmp_path, outbox, settings, peer.port):
+            assert wait_until(lambda: outbox.states() == [DeliveryState.SENT] * 20 and bool(peer.asked))
+            time.sleep(0.5)
+    assert len(peer.asked) == 1
+
+
 def test_reports_are_read_strictly() -> None:
     report = Dataset()
     report.TransactionUID = "1.2.3"

@@ -224,6 +224,49 @@ def test_commitment_is_asked_for_a_limited_number_of_times(database: Database) -
     assert states(database, 1)[0][1:] == (DeliveryState.SENT, 1, commitments.NO_REPORT)
 
 
+def test_what_an_archive_never_keeps_is_not_sent_for_ever(database: Database) -> None:
+    queue(database, 1, "PACS")
+    with database.begin() as transaction:
+        ids = [d.delivery_id for d in deliveries.of_instance(transaction, digest(1))]
+        for number in range(commitments.MAX_REQUESTS):
+            deliveries.sent(transaction, ids, NOW, commit=True)
+            commitments.asked(transaction, ids, f"2.25.{number}", NOW)
+            lacking = CommitmentReport(f"2.25.{number}", False, (), (("2.25.1", 0x0122),))
+            commitments.reported(transaction, lacking, NOW)
+    assert states(database, 1)[0][1] == DeliveryState.FAILED
+    assert "0x0122" in states(database, 1)[0][3]
+    with database.begin() as transaction:
+        delivery_jobs.act(transaction, DeliveryAction.RESEND, ids[0], "anna", "", NOW)
+        deliveries.sent(transaction, ids, NOW, commit=True)
+        commitments.asked(transaction, ids, "2.25.99", NOW + timedelta(minutes=10))
+        commitments.reported(transaction, CommitmentReport("2.25.99", False, (), (("2.25.1", 0x0122),)), NOW)
+    assert states(database, 1)[0][1] == DeliveryState.QUEUED
+
+
+def test_reports_that_leave_an_object_out_are_not_asked_for_for_ever(database: Database) -> None:
+    queue(database, 1, "PACS")
+    with database.begin() as transaction:
+        ids = [d.delivery_id for d in deliveries.of_instance(transaction, digest(1))]
+        deliveries.sent(transaction, ids, NOW, commit=True)
+        for number in range(commitments.MAX_REQUESTS):
+            assert commitments.is_due(transaction, "PACS", NOW)
+            commitments.asked(transaction, ids, f"2.25.{number}", NOW + timedelta(minutes=10))
+            commitments.reported(transaction, CommitmentReport(f"2.25.{number}", False, ("2.25.1",)), NOW)
+        assert not commitments.is_due(transaction, "PACS", NOW)
+    assert states(database, 1)[0][1:] == (DeliveryState.SENT, 1, commitments.NO_REPORT)
+
+
+def test_requests_for_commitment_that_did_not_arrive_do_not_count(database: Database) -> None:
+    queue(database, 1, "PACS")
+    with database.begin() as transaction:
+        ids = [d.delivery_id for d in deliveries.of_instance(transaction, digest(1))]
+        deliveries.sent(transaction, ids, NOW, commit=True)
+        for number in range(2 * commitments.MAX_REQUESTS):
+            commitments.asked(transaction, ids, f"2.25.{number}", NOW + timedelta(minutes=10))
+            commitments.failed(transaction, ids, "nobody listens", NOW)
+        assert commitments.is_due(transaction, "PACS", NOW)
+
+
 def test_a_delivery_can_go_on_with_another_result_and_keeps_its_row(database: Database) -> None:
     original = queue(database, 1, "PACS", "ARCHIVE")
     lower = ResultObject("2.25.11", "1.2.840.10008.5.1.4.1.1.88.33", ResultKind("SR"), "results/aa/11.dcm")
