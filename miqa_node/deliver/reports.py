@@ -8,6 +8,7 @@ A failed report is repeated for a day. Requests are only in the ledger, so a cra
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +36,10 @@ POLL_S = 5.0
 """Interval of the look for reports that are to be repeated; others wake the thread."""
 STUCK_AFTER_S = 900.0
 """Far longer than one report can take, with all its time-outs."""
+SLOW_S = 2.0
+AWAY_S = 60.0
+"""After a failure that took longer than ``SLOW_S`` a peer gets no new association for this time, or its time-outs would
+hold the reports to all others, who may close their associations meanwhile."""
 ANSWER_S = 0.2
 """Pause between the response to a request and its report, for peers that process the response slowly."""
 
@@ -51,6 +56,7 @@ class CommitmentReporter:
         self._peers = dict(parse_commitment_peer(peer) for peer in peers)
         self._lock = threading.Lock()
         self._open: dict[str, tuple[CommitmentRequest, Association]] = {}
+        self._away: dict[str, float] = {}
         self._lease_s = settings.connection_timeout_s + 3 * settings.dimse_timeout_s
         self._wake = threading.Event()
         self._thread = SteadyThread("commitment-reports", self._run, STUCK_AFTER_S)
@@ -136,11 +142,19 @@ class CommitmentReporter:
                 f"Where {request.calling_ae_title} takes reports is not known; add "
                 f'"{request.calling_ae_title}@{request.peer_address}:<port>" to dicom.commitment_peers.'
             )
+        if time.monotonic() < self._away.get(request.calling_ae_title, 0.0):
+            raise DeliveryError(f"{request.calling_ae_title} has just taken no report, and is tried again later.")
         host, port = where
         config = CStoreConfig(name="commitment", ae_title=request.calling_ae_title, host=host, port=port)
         context = DeliveryContext(self._settings, request.called_ae_title or self._ae_title)
         peer = CStoreDestination(config, context)
-        peer.report_commitment(*make_report(request, holdings))
+        began = time.monotonic()
+        try:
+            peer.report_commitment(*make_report(request, holdings))
+        except DeliveryError:
+            if time.monotonic() - began > SLOW_S:
+                self._away[request.calling_ae_title] = time.monotonic() + AWAY_S
+            raise
 
     def _on_same(self, request: CommitmentRequest, holdings: Mapping[str, frozenset[str]]) -> bool:
         with self._lock:
