@@ -564,6 +564,23 @@ SOURCES = (
 )
 
 
+def test_each_frame_of_reduced_chrominance_is_given(stage: Stage, web: str, tmp_path: Path) -> None:
+    """Uncompressed YBR_FULL_422, as ultrasound sends it, has two bytes for a pixel (PS3.3 C.7.6.3.1.2)."""
+    source = get_testdata_file("SC_ybr_full_422_uncompressed.dcm")
+    if not isinstance(source, str):
+        pytest.skip("not among the samples of this version of pydicom")
+    ds = dcmread(source)
+    first, second = ds.PixelData, bytes(255 - value for value in ds.PixelData)
+    ds.NumberOfFrames, ds.PixelData = 2, first + second
+    ds.save_as(tmp_path / "two.dcm")
+    keep_source(stage, tmp_path / "two.dcm")
+    at = f"{web}/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}/frames/1,2"
+    answer = httpx2.get(at, headers={"accept": 'multipart/related; type="application/octet-stream"'}, trust_env=False)
+    assert answer.status_code == 200
+    parts = answer.content.split(answer.content.split(b"\r\n", 1)[0])[1:-1]
+    assert [part.split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n") for part in parts] == [first, second]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_received_images_are_served_as_they_came(stage: Stage, web: str, tmp_path: Path, name: str) -> None:

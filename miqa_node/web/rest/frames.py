@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 import uuid
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.numbers import single_number
+from miqa_node.imaging.pixel_data import frame_bits
 from miqa_node.imaging.uncompressed import can_uncompress
 from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader
@@ -135,8 +135,10 @@ def _uncompressed(services: WebServices, location: ResultLocation) -> Dataset:
 
 def _plain_frame(ds: Dataset, number: int) -> bytes:
     """One frame; with one bit per pixel, it is re-aligned to a byte boundary (PS3.5 8.1.1)."""
-    sides = [single_number(ds, name) for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
-    bits = math.prod(int(side or 0) for side in sides)
+    try:
+        bits = frame_bits(ds, len(ds.PixelData), int(single_number(ds, "NumberOfFrames") or 1))
+    except Exception as error:  # pydicom reads a value at its first use, and raises many for what it cannot read
+        raise DecodeError("The description of the pixels cannot be read.") from error
     first = (number - 1) * bits
     if not 0 < first + bits <= 8 * len(ds.PixelData):
         raise DecodeError("The pixel data are shorter than the header says.")
