@@ -56,12 +56,11 @@ def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: dateti
     """End the waiting of series that have been quiet for their modality's ``quiet_s``, or are complete by count.
 
     Returns the representative instance of each: the last arrival without a verdict. A series whose instances all have a
-    verdict has nothing new.
+    verdict has nothing new. Where studies share the UID of a series, each has a series of its own.
     """
     due = sa.update(series).where(series.c.pending, _is_due(quiet_s, now)).values(pending=False)
     uids = transaction.execute(due.returning(series.c.series_instance_uid)).scalars().all()
-    newest = (_newest_undecided(transaction, uid) for uid in uids)
-    return [digest for digest in newest if digest is not None]
+    return [digest for uid in uids for digest in _newest_undecided(transaction, uid)]
 
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -77,11 +76,11 @@ class SeriesMember:
     conflicting: bool
 
 
-def files(transaction: Transaction, series_instance_uid: str) -> list[SeriesMember]:
-    """All received instances of a series, oldest first."""
+def files(transaction: Transaction, header: Header) -> list[SeriesMember]:
+    """All received instances of the series of a header, oldest first."""
     query = (
         sa.select(instances.c.digest, instances.c.object_key, instances.c.conflicting)
-        .where(instances.c.series_instance_uid == series_instance_uid)
+        .where(*_beside(header))
         .order_by(instances.c.received_at, instances.c.digest)
     )
     return [
@@ -124,14 +123,14 @@ def share_verdict(
 
 
 def earlier_reports(
-    transaction: Transaction, series_instance_uid: str, digest: InstanceDigest, generation: int = 0
+    transaction: Transaction, header: Header, digest: InstanceDigest, generation: int = 0
 ) -> list[ResultObject]:
     """Earlier reports about the series, oldest first: of other instances, and of earlier judgements of this one."""
     query = (
         sa.select(results)
         .join(instances, instances.c.digest == results.c.digest)
         .where(
-            instances.c.series_instance_uid == series_instance_uid,
+            *_beside(header),
             results.c.kind == SR,
             results.c.sop_class_uid == COMPREHENSIVE_3D_SR,
             sa.or_(results.c.digest != digest, results.c.generation < generation),
@@ -163,13 +162,23 @@ def _is_complete() -> sa.ColumnElement[bool]:
     return sa.and_(series.c.expected > sa.literal_column("0"), arrived == series.c.expected)
 
 
-def _newest_undecided(transaction: Transaction, series_instance_uid: str) -> InstanceDigest | None:
-    query = (
-        sa.select(instances.c.digest)
+def _beside(header: Header) -> tuple[sa.ColumnElement[bool], ...]:
+    """Instances of the same series of the same study: programs that copy studies may leave the UID of the series."""
+    return (
+        instances.c.series_instance_uid == header.series_instance_uid,
+        instances.c.study_instance_uid == header.study_instance_uid,
+    )
+
+
+def _newest_undecided(transaction: Transaction, series_instance_uid: str) -> list[InstanceDigest]:
+    """One of each study, most often the only one."""
+    order = instances.c.received_at.desc(), instances.c.digest
+    rank = sa.func.row_number().over(partition_by=instances.c.study_instance_uid, order_by=order)
+    undecided = (
+        sa.select(instances.c.digest, rank.label("rank"))
         .outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
         .where(instances.c.series_instance_uid == series_instance_uid, dispositions.c.digest.is_(None))
-        .order_by(instances.c.received_at.desc(), instances.c.digest)
-        .limit(1)
+        .subquery()
     )
-    digest = transaction.execute(query).scalar_one_or_none()
-    return None if digest is None else InstanceDigest(digest)
+    query = sa.select(undecided.c.digest).where(undecided.c.rank == 1)
+    return [InstanceDigest(digest) for digest in transaction.execute(query).scalars()]

@@ -46,7 +46,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Sequence[series.SeriesMember]:  # noqa: ARG002
         """All instances of the series that have arrived so far."""
         with context.database.begin() as transaction:
-            return series.files(transaction, instance.header.series_instance_uid)
+            return series.files(transaction, instance.header)
 
     def judge(
         self, instance: StoredInstance, content: Sequence[series.SeriesMember], context: UnitContext
@@ -84,7 +84,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         amends: bool = False,
     ) -> ReportedSeries | None:
         """The slices read, and the earlier reports on the series; None if there are none."""
-        artifacts, uid = context.artifacts, instance.header.series_instance_uid
+        artifacts = context.artifacts
         snapshot = artifacts.snapshot(instance)
         if snapshot is None and assessment.quarantined:
             return None  # reading it was given up
@@ -93,8 +93,10 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         if not snapshot.slices:
             return None
         with context.database.begin() as transaction:
-            stored = series.files(transaction, uid)
-            predecessors = series.earlier_reports(transaction, uid, instance.digest, instance.generation + amends)
+            stored = series.files(transaction, instance.header)
+            predecessors = series.earlier_reports(
+                transaction, instance.header, instance.digest, instance.generation + amends
+            )
         keys = {one.digest: one.object_key for one in stored}
         slices = [(artifacts.path(keys[digest]), frame) for digest, frame in snapshot.slices]
         reports = [artifacts.path(report.object_key) for report in predecessors]
@@ -105,7 +107,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         snapshot = context.artifacts.snapshot(instance)
         read = None if snapshot is None else {digest for digest, _ in snapshot.slices}
         with context.database.begin() as transaction:
-            stored = series.files(transaction, instance.header.series_instance_uid)
+            stored = series.files(transaction, instance.header)
         return [one.digest for one in stored if read is None or one.conflicting or one.digest in read]
 
 

@@ -133,6 +133,28 @@ def test_a_series_that_says_how_many_it_has_does_not_wait(rig: Rig, tmp_path: Pa
     assert rig.look() == [digests[2]]
 
 
+def test_two_studies_that_share_the_uid_of_a_series_are_judged_apart(rig: Rig, tmp_path: Path) -> None:
+    def copied(dataset: pydicom.Dataset) -> None:
+        dataset.StudyInstanceUID, dataset.PatientID = "1.2.3.99", "ANOTHER"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"{dataset.SOPInstanceUID}.9")
+
+    images = [making.body_ct(seed=n) for n in range(4)]
+    first = rig.receive(*making.write_series(tmp_path / "a", images, "CT"))
+    second = rig.receive(*making.write_series(tmp_path / "b", images, "CT", change=copied))
+    assert set(rig.look(21.0)) == {first[-1], second[-1]}
+    for digests in (first, second):
+        assert rig.finish(digests[-1]) is Verdict.ACCEPT
+        report = rig.report(digests[-1])
+        with rig.database.begin() as transaction:
+            stored = [instances.load(transaction, digest) for digest in digests]
+        [study] = {one.header.study_instance_uid for one in stored if one is not None}
+        [listed] = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        assert report.StudyInstanceUID == study
+        assert {one.ReferencedSOPInstanceUID for one in listed.ReferencedSOPSequence} == {
+            one.header.sop_instance_uid for one in stored if one is not None
+        }
+
+
 def test_a_series_that_says_too_few_is_not_judged_anew_for_every_image(rig: Rig, tmp_path: Path) -> None:
     def two(dataset: pydicom.Dataset) -> None:
         dataset.ImagesInAcquisition = 2
