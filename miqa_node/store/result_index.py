@@ -157,15 +157,13 @@ def search_groups(
     )
     locations = [_location(row) for row in transaction.execute(newest)]
     uids = [_uid_of(one, level) for one in locations]
-    whole = (
-        sa.select(group, _HELD.c.modality, _HELD.c.series_instance_uid, sa.func.count())
-        .where(group.in_(uids), *_is_held(_HELD))
-        .group_by(group, _HELD.c.modality, _HELD.c.series_instance_uid)
-    )
-    parts: dict[str, list[tuple[str, str, int]]] = {}
-    for uid, modality, series, count in transaction.execute(whole):
-        parts.setdefault(uid, []).append((modality, series, count))
-    return [_group(one, parts[uid]) for one, uid in zip(locations, uids, strict=True)]
+    columns = (_HELD.c.study_instance_uid, group, _HELD.c.modality, _HELD.c.series_instance_uid)
+    whole = sa.select(*columns, sa.func.count()).where(group.in_(uids), *_is_held(_HELD)).group_by(*columns)
+    # By study, too: studies that were copied may share the UID of a series.
+    parts: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
+    for study, uid, modality, series, count in transaction.execute(whole):
+        parts.setdefault((study, uid), []).append((modality, series, count))
+    return [_group(one, parts[one.study_instance_uid, uid]) for one, uid in zip(locations, uids, strict=True)]
 
 
 def count(transaction: Transaction, query: Query, level: SearchLevel) -> int:

@@ -564,6 +564,20 @@ SOURCES = (
 )
 
 
+def test_a_series_that_two_studies_share_is_counted_in_each(stage: Stage, web: str, tmp_path: Path) -> None:
+    ds = dcmread(get_testdata_file("CT_small.dcm", read=False))
+    series = ds.SeriesInstanceUID
+    for number, study in enumerate(("1.2.5.71", "1.2.5.72", "1.2.5.72")):
+        ds.StudyInstanceUID = study
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.5.70.{number}")
+        ds.save_as(tmp_path / f"{number}.dcm")
+        keep_source(stage, tmp_path / f"{number}.dcm")
+    client = DICOMwebClient(web)
+    for study, count in (("1.2.5.71", 1), ("1.2.5.72", 2)):
+        [one] = client.search_for_series(study, search_filters={"SeriesInstanceUID": series})
+        assert one["00201209"]["Value"] == [count]
+
+
 def test_each_frame_of_reduced_chrominance_is_given(stage: Stage, web: str, tmp_path: Path) -> None:
     """Uncompressed YBR_FULL_422, as ultrasound sends it, has two bytes for a pixel (PS3.3 C.7.6.3.1.2)."""
     source = get_testdata_file("SC_ybr_full_422_uncompressed.dcm")
