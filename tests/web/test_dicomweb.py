@@ -565,7 +565,9 @@ SOURCES = (
 
 
 def test_a_series_that_two_studies_share_is_counted_in_each(stage: Stage, web: str, tmp_path: Path) -> None:
-    ds = dcmread(get_testdata_file("CT_small.dcm", read=False))
+    source = get_testdata_file("CT_small.dcm")
+    assert isinstance(source, str)
+    ds = dcmread(source)
     series = ds.SeriesInstanceUID
     for number, study in enumerate(("1.2.5.71", "1.2.5.72", "1.2.5.72")):
         ds.StudyInstanceUID = study
