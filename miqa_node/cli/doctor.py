@@ -26,6 +26,7 @@ from miqa_node.deliver.certificates import certificate_ends, certificate_files
 from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
 from miqa_node.deliver.mail import probe_mail
+from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.network import authority
 from miqa_node.domain.operations import FRESH, RENEWAL, DestinationCheck
@@ -36,7 +37,7 @@ from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
-from miqa_node.store import destination_checks
+from miqa_node.store import deliveries, destination_checks
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
 from miqa_node.taxonomy.lookup import successors
@@ -293,7 +294,9 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
         yield HealthCheck("destinations", False, str(error), "Compare the file with config/destinations.example.toml.")
         return
     named = {one.name for one in destinations}
-    running = [one for one in _checked_by_the_node(settings) if one.by_option and one.destination not in named]
+    checks, waiting = _recorded(settings)
+    by_option = [one for one in checks if one.by_option and one.destination not in named]
+    running = [one for one in by_option if datetime.now(UTC) - one.checked_at <= FRESH]
     if not destinations and not running:
         mend = f"Write {file} (see config/destinations.example.toml), or give run --destination."
         yield HealthCheck("destinations", True, "none: results are stored but not delivered", mend)
@@ -303,26 +306,33 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
         detail = f"{check.address} {check.detail} (given by run --destination, asked by the running node)"
         mend = "" if check.answers else "Check that it runs, its address, and that it lets this node in."
         yield HealthCheck(f"destination {check.destination}", check.answers, detail, mend)
-    for name in sorted({*settings.retention.archives} - named - {one.destination for one in running}):
+    named |= {one.destination for one in by_option}
+    for name in sorted(waiting.keys() - named):
+        detail = f"was removed or renamed, and {waiting[name]} deliveries wait for it"
+        mend = f"Describe it in {file} again, or run miqa-node deliveries cancel --destination {name}."
+        yield HealthCheck(f"destination {name}", False, detail, mend)
+    for name in sorted({*settings.retention.archives} - named):
         detail = f"retention.archives names {name}, which is not a destination"
         yield HealthCheck(f"archive {name}", False, detail, f"Describe it in {file}, or correct the name.")
 
 
-def _checked_by_the_node(settings: Settings) -> list[DestinationCheck]:
-    """What a running node wrote down of its destinations; empty if none runs, or the database is not ready."""
+def _recorded(settings: Settings) -> tuple[list[DestinationCheck], dict[str, int]]:
+    """What nodes wrote down of their destinations, and how many deliveries wait for each; empty without a database."""
     own_file = settings.node.data_dir / "miqa.sqlite"
     if not settings.store.database_url and not own_file.exists():
-        return []
+        return [], {}
     database = Database(settings.database_url, pool_size=1)
     try:
         database.check()
         with database.begin() as transaction:
             checks = destination_checks.select(transaction)
+            counts = deliveries.count_undelivered(transaction)
     except MiqaError:  # the check of the database says what is wrong with it
-        return []
+        return [], {}
     finally:
         database.close()
-    return [one for one in checks if datetime.now(UTC) - one.checked_at <= FRESH]
+    waiting = {name: states[DeliveryState.QUEUED] for name, states in counts.items() if states[DeliveryState.QUEUED]}
+    return checks, waiting
 
 
 def _probe(config: DestinationConfig, settings: Settings) -> str:

@@ -15,6 +15,9 @@ from miqa_node.domain.instance import can_name
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.shared_folder import SharedFolder
 
+PROBE_BYTES = 1 << 16
+"""About as much as a report and a segmentation."""
+
 
 class FolderConfig(ObjectsConfig):
     """A destination folder, given by the absolute path of an existing folder."""
@@ -44,11 +47,11 @@ class FolderDestination(Destination):
         self._folder = Path(config.folder)
 
     def probe(self) -> str:
-        """Write a file and remove it."""
+        """Write a file and remove it; an empty one would fit a full disk."""
         path = PurePosixPath(f".miqa-check-{os.getpid()}")
         try:
             with SharedFolder(self._folder) as folder:
-                _write(folder, path, b"")
+                _write(folder, path, bytes(PROBE_BYTES))
                 folder.remove(path)
         except OSError as error:
             raise self._unwritable(error) from error

@@ -13,8 +13,12 @@ import trustme
 
 from miqa_node import plugins
 from miqa_node.cli.exits import Exit
+from miqa_node.domain.delivery import SR, ResultObject
+from miqa_node.store import deliveries, instances
+from miqa_node.store.database import Database
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
+from tests.unit.store.making import NOW, digest, header, received, study
 from tests.web.staging import Stage
 
 
@@ -187,6 +191,26 @@ def test_the_allow_list_of_the_settings_is_in_force_in_every_command(cli: Callab
 
     assert plugins.allowed() == ("miqa-dose",)
     plugins.allow(plugins.EVERYTHING)
+
+
+def test_results_for_a_destination_that_was_removed_are_named(
+    cli: Callable[..., Ran], config: Path, data_dir: Path
+) -> None:
+    database = Database(f"sqlite:///{data_dir / 'miqa.sqlite'}")
+    database.migrate()
+    result = ResultObject("2.25.1", "1.2", SR, "results/aa/1.dcm")
+    with database.begin() as transaction:
+        instances.record(transaction, header(1), study(), received(digest(1)), "instances/aa/1.dcm")
+        deliveries.record_result(transaction, digest(1), result, NOW)
+        deliveries.queue(transaction, result, "OLD", NOW)
+    database.close()
+    ran = cli("doctor", "--config", config, "--json")
+    assert ran.code == Exit.FAILED
+    check = checks(ran)["destination OLD"]
+    assert "1 deliveries wait" in check["detail"]
+    assert "cancel --destination OLD" in check["mend"]
+    ran = cli("doctor", "--config", config, "--destination", "OLD=OLD@127.0.0.1:9", "--json")
+    assert "127.0.0.1:9" in checks(ran)["destination OLD"]["detail"]
 
 
 def test_an_archive_that_is_no_destination_is_named(cli: Callable[..., Ran], config: Path) -> None:

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
-from miqa_node.deliver.kinds.base import DESTINATIONS, DeliveryContext, connect
+from miqa_node.deliver.kinds.base import DESTINATIONS, DeliveryContext, connect, probe
 from miqa_node.deliver.kinds.cstore import CStoreConfig
+from miqa_node.deliver.kinds.folder import FolderConfig
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.event import EventType
-from miqa_node.errors import SettingsError
+from miqa_node.errors import DeliveryError, SettingsError
 from miqa_node.settings import load_settings, share_dir
 from tests.unit.deliver.making import outcomes
 from tests.unit.third_party import installed
@@ -260,3 +262,16 @@ def test_secrets_are_neither_shown_nor_in_errors(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="url must be") as caught:
         parse_destinations(file)
     assert "topsecret" not in str(caught.value)
+
+
+def test_a_folder_that_takes_no_bytes_is_not_said_to_be_writable(tmp_path: Path) -> None:
+    """As on a full disk, where an empty file still has room."""
+    config = FolderConfig(name="share", folder=str(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(DeliveryError, match="cannot be written"):
+            probe(config, DeliveryContext(load_settings().deliver))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
