@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from os.path import lexists
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -202,10 +203,17 @@ def read_card(folder: Path) -> Card:
     return checked_card(Card, sections, folder.name)
 
 
+def has_card(folder: Path) -> bool:
+    """Whether a folder is meant as a package: something in it has the name of a card, be it readable or not."""
+    return lexists(folder / CARD_NAME)
+
+
 def read_sections(folder: Path) -> dict[str, Any]:
     """The sections of a card as written; ModelPackageError if there is no card."""
     path = folder / CARD_NAME
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not a regular file.")
         sections = read_yaml(path.read_bytes())
     except OSError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error

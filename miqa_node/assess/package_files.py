@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from miqa_node.assess.bare import bare_card, read_metadata
-from miqa_node.assess.card import CARD_NAME, Card, read_card, read_sections
+from miqa_node.assess.card import Card, has_card, read_card, read_sections
 from miqa_node.assess.package_checks import BARE_SUFFIX, package_label
 from miqa_node.errors import ModelPackageError
 
@@ -18,7 +18,7 @@ def package_folders(models_dir: Path) -> list[Path]:
     """Every package, folder or bare file, oldest version of each name first."""
     if not models_dir.is_dir():
         return []
-    folders = [path for path in models_dir.iterdir() if is_bare(path) or (path / CARD_NAME).is_file()]
+    folders = [path for path in models_dir.iterdir() if is_bare(path) or has_card(path)]
     return sorted(folders, key=name_and_version)
 
 
@@ -27,7 +27,7 @@ def find_package(models_dir: Path, name: str) -> Path | None:
     if Path(name).name != name:
         return None
     folder, bare = models_dir / name, models_dir / f"{name}{BARE_SUFFIX}"
-    if (folder / CARD_NAME).is_file():
+    if has_card(folder):
         return folder
     return bare if bare.is_file() else None
 

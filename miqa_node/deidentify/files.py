@@ -20,13 +20,13 @@ from miqa_node.deidentify.values import LEAST_KEY_BYTES
 KEY_BYTES = 32
 MOST_FILE_BYTES = 2 << 30
 SCREENS = {
-    "1.2.840.10008.5.1.4.1.1.6.1": "ultrasound", "1.2.840.10008.5.1.4.1.1.3.1": "ultrasound",
-    "1.2.840.10008.5.1.4.1.1.6": "ultrasound", "1.2.840.10008.5.1.4.1.1.3": "ultrasound",
-    "1.2.840.10008.5.1.4.1.1.7": "secondary capture", "1.2.840.10008.5.1.4.1.1.7.1": "secondary capture",
-    "1.2.840.10008.5.1.4.1.1.7.2": "secondary capture", "1.2.840.10008.5.1.4.1.1.7.3": "secondary capture",
-    "1.2.840.10008.5.1.4.1.1.7.4": "secondary capture",
+    "1.2.840.10008.5.1.4.1.1.6.1": "An ultrasound image", "1.2.840.10008.5.1.4.1.1.3.1": "An ultrasound image",
+    "1.2.840.10008.5.1.4.1.1.6": "An ultrasound image", "1.2.840.10008.5.1.4.1.1.3": "An ultrasound image",
+    "1.2.840.10008.5.1.4.1.1.7": "A secondary capture", "1.2.840.10008.5.1.4.1.1.7.1": "A secondary capture",
+    "1.2.840.10008.5.1.4.1.1.7.2": "A secondary capture", "1.2.840.10008.5.1.4.1.1.7.3": "A secondary capture",
+    "1.2.840.10008.5.1.4.1.1.7.4": "A secondary capture",
 }  # fmt: skip
-"""Kinds of images that often have the patient's name burned into the pixels."""
+"""Kinds of images that often have the patient's name burned into the pixels, as a sentence about one begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
     warnings = []
     kind = SCREENS.get(str(ds.get("SOPClassUID", "")))
     if kind and ds.get("BurnedInAnnotation", "") != "NO":
-        warnings.append(f"A {kind} that does not say whether text is burned in: look at it.")
+        warnings.append(f"{kind} that does not say whether text is burned in: look at it.")
     elif "SECONDARY" in str(ds.get("ImageType", "")).upper() and ds.get("BurnedInAnnotation", "") != "NO":
         warnings.append("A derived image that does not say whether text is burned in: look at it.")
     return "", tuple(warnings)

@@ -136,6 +136,11 @@ def test_the_model_watch_counts_decisions_made_after_the_newest_image(
     assert client.get("/api/v1/analysis/model").json()["missed"]["total"] == 1
 
 
+def test_the_reference_of_the_model_watch_ends_before_its_period(hospital: list[Any], client: TestClient) -> None:
+    words = text(client.get("/analysis/model?since=2026-11-02&until=2026-11-30").text)  # a Monday
+    assert "against the 12 weeks before it (2026-08-10 to 2026-11-01)" in words
+
+
 @pytest.mark.parametrize("page", ["model", "labels"])
 def test_figures_of_all_images_take_no_filter_that_they_would_ignore(client: TestClient, page: str) -> None:
     assert 'name="modality"' not in client.get(f"/analysis/{page}").text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, Task, checked_card, read_sections
+from miqa_node.assess.card import GRAPH_NAME, Task, checked_card, has_card, read_sections
 from miqa_node.assess.enhance.card import DenoiserCard, Tiles
 from miqa_node.assess.enhance.plane import Levels
 from miqa_node.assess.goldens import golden_files, golden_pixels
@@ -131,7 +131,7 @@ def newest_denoiser(settings: Settings) -> DenoiserPackage:
     folders = [
         path
         for path in sorted(settings.models_dir.glob(f"{NAME}-*"), key=name_and_version)
-        if (path / CARD_NAME).is_file() and read_sections(path).get("task") == Task.ENHANCEMENT
+        if has_card(path) and read_sections(path).get("task") == Task.ENHANCEMENT
     ]
     if not folders:
         raise ModelPackageError(

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from os.path import isfile
 from pathlib import Path
 
 import numpy as np
@@ -143,9 +144,14 @@ def _of_folder(source: Path) -> list[LabelledImage]:
 
 def _of_csv(source: Path) -> list[LabelledImage]:
     try:
-        return _of_table(source)
+        examples = _of_table(source)
     except UnicodeDecodeError as error:
         raise ValueError(f"{source.name} is not UTF-8 text; save it as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise ValueError(f"{source.name} is not a CSV: {error}.") from error
+    if not examples:
+        raise ValueError(f"{source.name} lists no image.")
+    return examples
 
 
 def _of_table(source: Path) -> list[LabelledImage]:
@@ -159,9 +165,10 @@ def _of_table(source: Path) -> list[LabelledImage]:
 
 
 def _of_row(source: Path, number: int, row: dict[str, str]) -> LabelledImage:
-    path = (source.parent / row["file"]).resolve()
-    if not path.is_file():
-        raise ValueError(f"{source.name}, line {number}: there is no file {row['file']}.")
+    name = row["file"] or ""
+    path = source.parent / name
+    if not isfile(path):  # noqa: PTH113 - a name that no file can have raises with Path.is_file
+        raise ValueError(f"{source.name}, line {number}: there is no file {name!r}.")
     if not (row["label"] or "").strip():
         raise ValueError(f"{source.name}, line {number}: the label is empty.")
     word = (row.get("split") or "").strip().lower()
@@ -183,12 +190,17 @@ def _patient_of(path: Path) -> str | None:
 
 def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImage]:
     """The examples, each with a patient: the stated one, otherwise that of the first file with the same bytes."""
-    groups: dict[str, str] = {}
+    firsts: dict[str, LabelledImage] = {}
     named = []
     for number, example in enumerate(examples):
         digest = hashlib.sha256(example.path.read_bytes()).hexdigest()
-        patient = groups.setdefault(digest, example.patient or f"file {number}")
-        named.append(replace(example, patient=patient))
+        first = firsts.setdefault(digest, replace(example, patient=example.patient or f"file {number}"))
+        if example.label != first.label:
+            raise ValueError(
+                f"{first.path} and {example.path} are the same image with the labels {first.label} and "
+                f"{example.label}; leave one of them out."
+            )
+        named.append(replace(example, patient=first.patient))
     return named
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def test_check_runs_the_goldens_and_finds_what_was_altered(
 
 def test_a_package_that_does_not_exist(cli: Callable[..., Ran], config: Path) -> None:
     assert cli("models", "check", "tiny-9.9.9", "--config", config).code == Exit.NOT_FOUND
+
+
+def test_a_card_that_is_a_pipe_is_refused_and_named(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
+    for name in ("tiny-1.0.0", "tiny-1.1.0"):
+        (tmp_path / "models" / name / "card.yaml").unlink()
+        os.mkfifo(tmp_path / "models" / name / "card.yaml")
+
+    checked = cli("models", "check", "--config", config)
+
+    assert checked.code == Exit.FAILED
+    assert "tiny-1.1.0: card.yaml is not a regular file." in checked.out
 
 
 def test_a_package_is_signed_and_verified(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:

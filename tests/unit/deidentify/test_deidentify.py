@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from miqa_node.cli.app import app
 from miqa_node.deidentify.dataset import DeidentificationMethod, deidentify
-from miqa_node.deidentify.files import deidentify_files, read_key
+from miqa_node.deidentify.files import burned_in, deidentify_files, read_key
 from miqa_node.deidentify.leaks import identifying_words, leaks
 from miqa_node.deidentify.profile import ElementAction, ProfileOption, action_for, table
 from miqa_node.deidentify.values import Secrets, cleaned, shifted
@@ -244,6 +244,12 @@ def test_files_are_renamed_and_what_is_unsafe_is_refused(tmp_path: Path) -> None
     assert "Mustermann" not in " ".join(refused.values())
     [written] = (tmp_path / "out").iterdir()
     assert written.name == f"{SECRETS.uid(good.SOPInstanceUID)}.dcm"
+
+
+def test_a_kind_that_often_names_people_is_pointed_out() -> None:
+    ds = person()
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.6.1"
+    assert burned_in(ds) == ("", ("An ultrasound image that does not say whether text is burned in: look at it.",))
 
 
 def test_a_folder_that_cannot_be_written_is_not_a_fault_of_the_image(tmp_path: Path) -> None:

@@ -161,7 +161,12 @@ def test_dicom_files_are_split_by_their_patient(tmp_path: Path, samples: Path) -
     ("content", "message"),
     [
         ("name,label\na.png,x\n", "no column file"),
-        ("file,label\nmissing.png,x\n", "there is no file missing.png"),
+        ("file,label\nmissing.png,x\n", "there is no file 'missing.png'"),
+        ("file,label\na.png,x\na\0.png,x\n", r"labels.csv, line 3: there is no file 'a\x00.png'"),
+        (f"file,label\n{'a' * 300}.png,x\n", "labels.csv, line 2: there is no file"),
+        ("label,file\nx\n", "labels.csv, line 2: there is no file ''"),
+        (f'file,label\n"{"a" * 140_000}",x\n', "labels.csv is not a CSV: field larger than field limit"),
+        ("file,label\n", "labels.csv lists no image"),
         ("file,label,split\na.png,x,sometimes\n", "'sometimes'"),
         ("file,label\n" + "a.png,x\n" * 20 + "a.png,y\n" * 3, "Too few images of y"),
         ("file,label\n" + "a.png,x\n" * 20, "images of one label"),
@@ -174,6 +179,15 @@ def test_a_csv_that_does_not_do_is_refused_with_what_to_mend(tmp_path: Path, con
     ran = CliRunner().invoke(app, ["train", "classifier", *where])
     assert ran.exit_code == 2
     assert message in ran.output
+
+
+def test_an_image_has_one_label(tmp_path: Path) -> None:
+    rows = ["file,label", *(f"{number}.png,{'ab'[number % 2]}" for number in range(40)), "0.png,b"]
+    for number in range(40):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8), number, np.uint8))
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    with pytest.raises(ValueError, match=r"0\.png and .*0\.png are the same image with the labels a and b; leave one"):
+        read_examples(tmp_path / "labels.csv", 1)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])

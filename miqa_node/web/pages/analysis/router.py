@@ -122,6 +122,7 @@ def model_page(services: Services, who: Reader, query: Days) -> str:
         who=who,
         shown=shown,
         found=figures,
+        last_of_reference=figures.reference[1] - timedelta(days=1),
         pictures=watch_pictures(figures),
         query=query,
         csv="/analysis/model.csv?" + _address(query),
