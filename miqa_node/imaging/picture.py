@@ -6,13 +6,14 @@ import hashlib
 import io
 import uuid
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
@@ -27,6 +28,16 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 _FORMATS = ("PNG", "JPEG")
 _COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LA", "1")
+_UPRIGHT: dict[object, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+"""What shows the pixels as they are meant, by EXIF orientation (EXIF 2.32, 4.6.4, tag 274); 1 is upright."""
 
 
 def is_picture(path: Path) -> bool:
@@ -39,7 +50,8 @@ def is_picture(path: Path) -> bool:
 def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tuple[Header, Radiograph]:
     """A PNG or JPEG, 8 or 16 bits, gray or colour, as a MONOCHROME2 image that needs no window.
 
-    Colours are kept in addition to their luminance; transparent pixels become black. UIDs are derived from the file's
+    Colours are kept in addition to their luminance; transparent pixels become black. A picture whose EXIF data say so
+    is turned, as every viewer turns it. UIDs are derived from the file's
     bytes (UUID5 of their SHA-256, below 2.25), so the same file is always the same instance.
 
     Raises
@@ -115,7 +127,7 @@ def _decode(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
     image: Image.Image
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the node has its own limit, see below
+            warnings.simplefilter("ignore")  # large pictures have a limit of the node's own, see below
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
         if image.width * image.height > MAX_PICTURE_PIXELS:
             raise DecodeError(
@@ -126,6 +138,21 @@ def _decode(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
         raise DataSetError("Neither DICOM nor PNG nor JPEG. Export the image in one of these formats.") from unknown
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as broken:
         raise DecodeError("The picture is damaged or incomplete. Export it again.") from broken
+    turn = _UPRIGHT.get(_orientation(image))
+    pixels = _pixels(image, data)
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+
+
+def _orientation(image: Image.Image) -> object:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - damaged EXIF data raise whatever they like, and the pixels are whole
+        return None
+
+
+def _pixels(image: Image.Image, data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
     if image.mode in ("I;16", "I;16B", "I"):
         return np.clip(np.asarray(image, dtype=np.int64), 0, WHITE).astype(np.uint16)
     if image.mode == "L":

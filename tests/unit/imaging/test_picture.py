@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from miqa_node.domain.instance import Header, is_uid
 from miqa_node.errors import DataSetError, DecodeError
@@ -66,6 +66,27 @@ def test_transparency_lies_on_black(tmp_path: Path) -> None:
     _, _, display = read(tmp_path / "a.png")
     assert not display[:, 4:].any()
     assert (display[:, :4] == 200 * 257).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_viewers_turn_it(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    deep = np.arange(6 * 4, dtype=np.uint16).reshape(6, 4) * 2000
+    for name, image in (
+        ("a.jpg", Image.fromarray((deep >> 8).astype(np.uint8)).resize((32, 48))),
+        ("b.png", Image.fromarray((deep >> 8).astype(np.uint8)).convert("RGB")),
+        ("c.png", Image.fromarray(deep)),
+    ):
+        image.save(tmp_path / name, exif=exif.tobytes())
+        shown = ImageOps.exif_transpose(Image.open(tmp_path / name))
+        stored = read(tmp_path / name)[1]
+        assert np.array_equal(stored, np.asarray(shown if image.mode != "RGB" else shown.convert("L")))
+
+
+def test_damaged_exif_data_damage_no_picture(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert read(tmp_path / "a.jpg")[1].shape == (8, 8)
 
 
 def test_jpeg_palette_and_bilevel_are_read(tmp_path: Path) -> None:
