@@ -156,6 +156,8 @@ def test_what_is_uploaded_is_kept_as_dicom_without_a_patient(node: Node, client:
         (picture(200)[:-200], {}, 422, "damaged"),
         (picture(200), {"body_part": "HAND"}, 409, "policy.toml"),
         (picture(200), {"package": "hearts"}, 409, "hearts"),
+        (picture(200), {"package": "lungs-left"}, 409, "No package lungs-left is switched on"),
+        (picture(204), {"package": "lungs-9.9.9"}, 409, "judged by lungs-1.0.0, not by lungs-9.9.9"),
         (picture(200), {"package": "../lungs"}, 422, "package"),
         (picture(200), {"modality": "x" * 17}, 422, "modality"),
         (b"\0" * 400_000, {}, 413, "max_upload_bytes"),

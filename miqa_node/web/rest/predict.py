@@ -166,7 +166,13 @@ def _refuse_unless_on(services: WebServices, header: Header, package: str) -> No
 
 def _means(choice: str, name: str) -> bool:
     """Whether ``choice``, a name with or without version, matches the other; an empty one matches any."""
-    return not choice or choice == name or choice.startswith(f"{name}-") or name.startswith(f"{choice}-")
+    (bare, version), (other, number) = _name_and_version(choice), _name_and_version(name)
+    return not choice or (bare == other and (not version or not number or version == number))
+
+
+def _name_and_version(package: str) -> tuple[str, str]:
+    name, _, version = package.rpartition("-")
+    return (name, version) if "." in version else (package, "")
 
 
 def _concluded(services: WebServices, digest: InstanceDigest) -> bool:
@@ -180,6 +186,9 @@ def _answer(services: WebServices, digest: InstanceDigest, package: str) -> Pred
         instance = instances.load(transaction, digest)
     predictions = assessment.predictions if assessment is not None else ()
     prediction = next((one for one in predictions if _means(package, one.package)), None)
+    if prediction is None and predictions:
+        judges = " and ".join(one.package for one in predictions)
+        raise ConflictError(f"The image was judged by {judges}, not by {package}; its verdict stands.")
     if prediction is None:
         raise ConflictError(
             "The image was judged before, under a policy that did not switch the package on; its verdict stands."
