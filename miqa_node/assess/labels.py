@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from os.path import isfile
 from pathlib import Path
 
 import structlog
@@ -120,11 +122,12 @@ class AuditLabel:
 
 def read_audit(table: Path) -> list[AuditLabel]:
     """Rows of a CSV file with the columns ``digest``, ``label`` and ``sampled``; SettingsError names the error."""
-    lines = _lines(table, {"digest", "label", "sampled"})
-    return [
-        AuditLabel(line["digest"], parse_label(line["label"] or ""), _sampled(line["sampled"], number))
-        for number, line in enumerate(lines, start=2)
-    ]
+    rows = []
+    for number, line in _lines(table, {"digest", "label", "sampled"}):
+        with _at(table, number):
+            row = AuditLabel(line["digest"] or "", parse_label(line["label"] or ""), _sampled(line["sampled"]))
+        rows.append(row)
+    return rows
 
 
 def parse_label(text: str) -> frozenset[str] | None:
@@ -177,45 +180,58 @@ def _of_folder(folder: Path) -> list[SiteLabel]:
 
 def _of_table(table: Path) -> list[SiteLabel]:
     rows = []
-    for number, line in enumerate(_lines(table, {"image", "label"}), start=2):
-        path = table.parent / (line["image"] or "")
-        if not path.is_file():
-            raise SettingsError(f"{table}, line {number}: there is no file {line['image']!r}.")
+    for number, line in _lines(table, {"image", "label"}):
+        name = line["image"] or ""
+        path = table.parent / name
         kind = {name: line.get(name) or "" for name in ("modality", "body_part", "view")}
-        findings, sampled = parse_label(line["label"] or ""), _sampled(line.get("sampled"), number)
+        with _at(table, number):
+            if not isfile(path):  # noqa: PTH113 - a name that no file can have raises with Path.is_file
+                raise SettingsError(f"there is no file {name!r}.")
+            findings, sampled = parse_label(line["label"] or ""), _sampled(line.get("sampled"))
         rows.append(SiteLabel(path, findings, line.get("patient") or "", sampled, **kind))
     return rows
 
 
 def _covers_accepted(table: Path) -> bool:
     """Whether accepted images were reviewed as well; a table without verdicts counts as a plain sample."""
-    lines = _lines(table, {"image", "label"})
+    lines = [line for _, line in _lines(table, {"image", "label"})]
     if not lines or not {"verdict", "origin"} <= set(lines[0]):
         return True
     return any(line["verdict"] == Verdict.ACCEPT and line["origin"] in CHOSEN_AT_RANDOM for line in lines)
 
 
-def _lines(table: Path, columns: set[str]) -> list[dict[str, str]]:
+def _lines(table: Path, columns: set[str]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file, each with the number of its (last) line."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            lines = list(reader)
+            heads = set(reader.fieldnames or ())
+            lines = [(reader.line_num, line) for line in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{table} cannot be read as CSV: {error}") from error
     if len(lines) > MAX_LABELS:
         raise SettingsError(f"{table} has more than {MAX_LABELS} lines.")
-    if missing := columns - set(reader.fieldnames or ()):
+    if missing := columns - heads:
         raise SettingsError(f"{table} has no column {' and '.join(sorted(missing))}.")
     return lines
 
 
-def _sampled(text: str | None, line: int) -> float:
+@contextmanager
+def _at(table: Path, number: int) -> Iterator[None]:
+    """Errors of the block name the line of the table."""
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(f"{table}, line {number}: {error}") from error
+
+
+def _sampled(text: str | None) -> float:
     try:
         value = float(text) if text else 1.0
     except ValueError:
         value = 0.0
     if not 0.0 < value <= 1.0:
-        raise SettingsError(f"Line {line}: sampled is a probability above 0 and at most 1, not {text!r}.")
+        raise SettingsError(f"sampled is a probability above 0 and at most 1, not {text!r}.")
     return value
 
 

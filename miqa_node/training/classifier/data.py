@@ -159,7 +159,7 @@ def _of_table(source: Path) -> list[LabelledImage]:
         rows = csv.DictReader(stream)
         if missing := {"file", "label"} - set(rows.fieldnames or ()):
             raise ValueError(f"{source.name} has no column {' and no column '.join(sorted(missing))}.")
-        examples = [_of_row(source, number, row) for number, row in enumerate(rows, start=2)]
+        examples = [_of_row(source, rows.line_num, row) for row in rows]
     named = [example.patient for example in examples]
     return examples if any(named) else [replace(e, patient=_patient_of(e.path) or "") for e in examples]
 

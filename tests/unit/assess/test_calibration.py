@@ -355,9 +355,13 @@ def test_a_table_says_who_and_how_it_was_sampled(pictures: Path) -> None:
         ("a,b\n", "no column image and label"),
         ("image,label\ngood/1.png,blurry\n", "'blurry' is not a label"),
         ("image,label\ngood/1.png,good; motion_blur\n", "is not a label"),
-        ("image,label,sampled\ngood/1.png,good,0\n", "Line 2: sampled"),
-        ("image,label,sampled\ngood/1.png,good,often\n", "Line 2: sampled"),
+        ("image,label,sampled\ngood/1.png,good,0\n", "labels.csv, line 2: sampled"),
+        ("image,label,sampled\ngood/1.png,good,often\n", "labels.csv, line 2: sampled"),
+        ("image,label\n\ngood/1.png,good\n\ngood/2.png,\n", "labels.csv, line 5: '' is not a label"),
+        ("label,image\ngood\n", "line 2: there is no file ''"),
+        (f"image,label\n{'a' * 300}.png,good\n", "line 2: there is no file"),
         ("image,label\n", "holds no labelled images"),
+        ("", "has no column image and label"),
     ],
 )
 def test_a_wrong_table_is_named(pictures: Path, text: str, says: str) -> None:
