@@ -63,10 +63,11 @@ def evaluate(
     Raises
     ------
     ConflictError
-        Readings are missing: interim figures would invite stopping the study when they look good.
+        No images were drawn, or readings are missing: interim figures would invite stopping the study early.
     """
-    remaining = sum(progress(protocol, images, readings).values())
-    if remaining or not images:
+    if not images:
+        raise ConflictError("No images were drawn yet; miqa-node study collect draws them once the period is over.")
+    if remaining := sum(progress(protocol, images, readings).values()):
         raise ConflictError(f"{remaining} readings are missing; there are no figures before the study is complete.")
     by_key = {(reading.reader, reading.arm, reading.digest): reading for reading in readings}
     bad = np.array(

@@ -144,6 +144,8 @@ def test_no_figures_before_the_end() -> None:
     images, readings = everything({0}, {0})
     with pytest.raises(ConflictError, match="1 readings are missing"):
         evaluate(PROTOCOL, images, readings[:-1])
+    with pytest.raises(ConflictError, match="No images were drawn yet; miqa-node study collect"):
+        evaluate(PROTOCOL, [], [])
 
 
 def test_help_by_the_verdict_is_measured_and_written_down() -> None:
