@@ -39,7 +39,7 @@ def deidentify(ds: FileDataset, method: DeidentificationMethod) -> FileDataset:
     patient = f"{ds.get('IssuerOfPatientID', '')}\0{ds.get('PatientID', '') or ds.get('StudyInstanceUID', '')}"
     _clean_items(ds, method, patient, 0)
     ds.PatientName = ds.PatientID = method.secrets.pseudonym(patient)
-    _say_what_was_done(ds, method.options)
+    say_what_was_done(ds, method.options)
     ds.file_meta = _file_meta(ds)
     ds.preamble = b"\0" * 128
     return ds
@@ -85,7 +85,8 @@ def _clean(ds: Dataset, element: DataElement, method: DeidentificationMethod, pa
         del ds[element.tag]
 
 
-def _say_what_was_done(ds: Dataset, options: frozenset[ProfileOption]) -> None:
+def say_what_was_done(ds: Dataset, options: frozenset[ProfileOption]) -> None:
+    """Record the method in the data set."""
     codes = [BASIC_CODE, *(OPTION_CODES[option] for option in ProfileOption if option in options)]
     ds.PatientIdentityRemoved = "YES"
     # Appended to the method of an earlier de-identification (E.1.1).

@@ -14,6 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from miqa_node.deidentify.dataset import say_what_was_done
 from miqa_node.deidentify.profile import ElementAction, ProfileOption, action_for
 from miqa_node.deidentify.values import STANDARD_UIDS, VOCABULARY
 
@@ -53,10 +54,13 @@ def identifying_words(ds: Dataset, options: frozenset[ProfileOption]) -> dict[Wo
 def leaks(result: Dataset, words: dict[Word, WordOrigin], original: Dataset) -> list[str]:
     """Keywords of result elements with such a word, and of the element that it comes from; no values.
 
-    A generic word is not a leak if the original had the same value in the same kept element; a word of patient elements
-    always is.
+    A generic word is not a leak if the original had the same value in the same kept element, or if it is the record of
+    the method that has it there; a word of patient elements always is.
     """
-    before = {(element.tag, word) for element in _elements(original) for word in _words(element, private=False)}
+    record = Dataset()
+    say_what_was_done(record, frozenset(ProfileOption))
+    sources = (*_elements(original), *_elements(record))
+    before = {(element.tag, word) for element in sources for word in _words(element, private=False)}
     messages = []
     for element in _elements(result):
         if element.VR in _NUMBERS | _BULK or element.tag.group == 0x0002:

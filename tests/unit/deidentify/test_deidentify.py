@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -223,6 +224,14 @@ def test_a_name_in_a_place_that_the_table_forgot_is_found() -> None:
     ds.FilterMaterial = "CR"
     ds.ConvolutionKernel = "for Mustermann"
     assert leaks(ds, words, original) == ["ConvolutionKernel repeats PatientName"]
+
+
+def test_words_of_the_method_are_no_leak_if_a_private_element_has_them_too() -> None:
+    original = person()
+    original.add_new((0x0019, 0x1002), "LT", "Device Option of the Application")
+    options = frozenset({ProfileOption.DEVICE})
+    treated = deidentify(copy.deepcopy(original), DeidentificationMethod(SECRETS, options))
+    assert leaks(treated, identifying_words(original, options), original) == []
 
 
 def test_files_are_renamed_and_what_is_unsafe_is_refused(tmp_path: Path) -> None:
