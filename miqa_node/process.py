@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import io
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from multiprocessing import forkserver
@@ -45,6 +47,16 @@ def prepare() -> None:
 def silence_libraries() -> None:
     """Print no warnings of libraries that quote element values; where a log is set up, it filters their lines, too."""
     warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pynetdicom")
+
+
+def prepare_streams() -> None:
+    """Let texts be printed that the terminal's encoding lacks, such as names of files; what is closed is empty."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # its number would be given to the next file, and output of libraries would go there
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # also of JSON a valid spelling
 
 
 def begin_loading() -> None:

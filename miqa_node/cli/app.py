@@ -48,6 +48,7 @@ def main() -> None:
     if sys.argv[1:2] != ["train"]:  # training computes one thing at a time, with all cores
         process.prepare()
     process.silence_libraries()
+    process.prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
 

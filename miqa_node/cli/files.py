@@ -7,7 +7,7 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from miqa_node.domain.instance import is_uid
-from miqa_node.errors import DataSetError
+from miqa_node.errors import DataSetError, SettingsError
 from miqa_node.imaging.elements import peek_elements
 from miqa_node.imaging.picture import is_picture
 from miqa_node.receive.archive import members
@@ -29,6 +29,8 @@ def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> 
     chosen_paths: list[Path] = []
     left_out = 0
     for path in paths:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # its end may never come, and it has no beginning
+            raise SettingsError(f"{path} is a pipe or a device; write the image to a file first.")
         if path.name == _DIRECTORY_FILE and path.is_file():
             path = path.parent  # noqa: PLW2901
         if not path.is_dir():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import subprocess
 import sys
@@ -143,3 +145,41 @@ def test_a_text_that_is_no_utf_8_is_refused(cli: Callable[..., Ran], data_dir: P
 
     assert ran.code == Exit.USAGE
     assert "is not UTF-8" in ran.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "latin-1"])
+def test_a_name_that_the_terminal_cannot_show_is_printed(tmp_path: Path, encoding: str) -> None:
+    """A share may have names in the encoding of another system."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / os.fsdecode(b"R\xf6ntgen \xff.dcm")).write_text("no image")
+
+    ran = program("deidentify", folder, tmp_path / "out", "--key", tmp_path / "key", "--json", encoding=encoding)
+
+    assert (ran.returncode, ran.stderr) == (Exit.FAILED, b"")
+    [refused] = json.loads(ran.stdout)["refused"]
+    assert refused["file"].endswith("R\udcf6ntgen \udcff.dcm")
+
+
+def test_a_closed_output_is_no_fault(tmp_path: Path) -> None:
+    ran = program("models", "list", shell=">&- <&-", MIQA_ASSESS__MODELS_DIR=str(tmp_path))
+    assert (ran.returncode, ran.stderr) == (Exit.OK, f"There are no model packages in {tmp_path}.\n".encode())
+
+
+def test_what_is_no_file_is_refused_before_it_is_read(cli: Callable[..., Ran], tmp_path: Path) -> None:
+    ran = cli("assess", "/dev/zero")
+    assert ran.code == Exit.USAGE
+    assert "/dev/zero is a pipe or a device" in ran.err
+
+
+def program(
+    *words: object, shell: str = "", encoding: str = "utf-8", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the program as a shell does, in a process of its own."""
+    main = [sys.executable, "-c", "from miqa_node.cli.app import main; main()", *map(str, words)]
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {shell}', "sh", *main],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding, **environment},
+    )
