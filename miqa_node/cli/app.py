@@ -63,6 +63,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         typer.echo(f"miqa-node: {reason_of(error)}", err=True)
         return Exit.UNAVAILABLE
+    except KeyboardInterrupt:  # before or after the command itself, which has its own answer
+        return Exit.INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
     return Exit.OK

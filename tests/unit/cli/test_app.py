@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
+import miqa_node.cli.app
 from miqa_node import __version__
 from miqa_node.cli.exits import Exit
 from tests.unit.cli.conftest import Ran
@@ -164,6 +165,14 @@ def test_a_name_that_the_terminal_cannot_show_is_printed(tmp_path: Path, encodin
 def test_a_closed_output_is_no_fault(tmp_path: Path) -> None:
     ran = program("models", "list", shell=">&- <&-", MIQA_ASSESS__MODELS_DIR=str(tmp_path))
     assert (ran.returncode, ran.stderr) == (Exit.OK, f"There are no model packages in {tmp_path}.\n".encode())
+
+
+def test_ctrl_c_before_the_command_begins_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(group: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(miqa_node.cli.app, "entry_points", interrupted)
+    assert miqa_node.cli.app.run(["models", "list"]) == Exit.INTERRUPTED
 
 
 def test_what_is_no_file_is_refused_before_it_is_read(cli: Callable[..., Ran], tmp_path: Path) -> None:
