@@ -20,6 +20,8 @@ from miqa_node.store.artifacts import Artifacts
 
 GRID = 256
 """Cells along a side of the grid in which masks are compared."""
+FINE = 8
+"""Parts of a cell's side in which drawings are filled: OpenCV fills the whole border, which makes small ones larger."""
 SSIM_SIDE = 11
 """Width of the SSIM window: smaller boxes have no SSIM."""
 
@@ -110,12 +112,15 @@ def kept_maps(objects: ObjectStore, digest: InstanceDigest, generation: int) -> 
 
 
 def drawn_mask(regions: Sequence[RegionOutline]) -> Mask:
-    """Cells of the grid that lie in at least one of the polygons."""
-    mask = np.zeros((GRID, GRID), np.uint8)
+    """Cells of the grid at least half in the polygons; of drawings that are too thin for that, all they touch."""
+    side = GRID * FINE
+    fine = np.zeros((side, side), np.float32)
     for region in regions:
-        corners = np.rint(np.clip(np.array(region.points, np.float64), 0.0, 1.0) * GRID - 0.5).astype(np.int32)
-        cv2.fillPoly(mask, [corners.reshape(-1, 1, 2)], 1)
-    return mask > 0
+        corners = np.rint(np.clip(np.array(region.points, np.float64), 0.0, 1.0) * side - 0.5).astype(np.int32)
+        cv2.fillPoly(fine, [corners.reshape(-1, 1, 2)], 1.0)
+    covered = cv2.resize(fine, (GRID, GRID), interpolation=cv2.INTER_AREA)
+    mask = covered >= 0.5
+    return mask if mask.any() else covered > 0.0
 
 
 def _row(finding: str, rows: Sequence[tuple[float, float, float] | None]) -> MaskFigures:
