@@ -229,6 +229,6 @@ def _why_not(association: Association) -> str:
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         return f"the association was rejected: {answer.reason_str}."
-    if association.is_aborted:
-        return "the connection was refused, or the association aborted."
-    return "there is no connection."
+    if not association.requestor.port:  # it has none before the connection is there
+        return "the connection was refused, or cannot be made (address, firewall, TLS)."
+    return "it took the connection, but made no association in time, or aborted it."

@@ -20,6 +20,9 @@ GET = "1.2.840.10008.5.1.4.1.2.2.3"
 UIDS_PER_QUERY = 50
 """Maximum number of UIDs per query (list of UID matching, PS3.4 C.2.2.2.2); peers limit the length of values."""
 
+MAX_ANSWERS = 10_000
+"""Far more pending answers than a query has: of a peer that ignores its keys, or never ends."""
+
 _PENDING = frozenset({0xFF00, 0xFF01})
 
 
@@ -28,7 +31,9 @@ def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
     held: set[str] = set()
     for query, uids in _queries(headers):
         uid_set = set(uids)
-        for status, match in link.association.send_c_find(query, FIND):
+        for number, (status, match) in enumerate(link.association.send_c_find(query, FIND)):
+            if number > MAX_ANSWERS:
+                raise DeliveryError(_ENDLESS.format("C-FIND"))
             code = status.get("Status")
             if code in _PENDING and match is not None:
                 held |= {str(match.get("SOPInstanceUID", ""))} & uid_set
@@ -68,15 +73,19 @@ def get_instance(open_link: Open, header: Header) -> bytes:
     def take(event: evt.Event) -> int:
         if str(getattr(event.request, "AffectedSOPInstanceUID", "")) != header.sop_instance_uid:
             return 0xA900  # not the requested object
-        files.append(event.encoded_dataset())
+        if not files:
+            files.append(event.encoded_dataset())
         return SUCCESS
 
     contexts = [build_context(GET), build_context(header.sop_class_uid, header.transfer_syntax_uid)]
     link = open_link(contexts, [build_role(header.sop_class_uid, scp_role=True)], take)
     query = _identifier(header.study_instance_uid, header.series_instance_uid, [header.sop_instance_uid])
     code = None
-    for status, _failed in link.association.send_c_get(query, GET):
+    for number, (status, _failed) in enumerate(link.association.send_c_get(query, GET)):
         code = status.get("Status")
+        if number > MAX_ANSWERS:
+            link.abort()
+            raise DeliveryError(_ENDLESS.format("C-GET"))
     if code == SUCCESS and files:
         link.release()
         return files[0]
@@ -84,6 +93,9 @@ def get_instance(open_link: Open, header: Header) -> bytes:
     if code == SUCCESS:
         raise DeliveryError("The archive does not have it.")
     raise DeliveryError(_refusal("C-GET", code))
+
+
+_ENDLESS = "{}: the peer answers without end."
 
 
 def _refusal(service: str, code: int | None) -> str:

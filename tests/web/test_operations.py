@@ -23,7 +23,7 @@ from tests.web.people import PASSWORD, add_account
 from tests.web.staging import Stage, csrf
 
 DO = {"actor": "mara"}
-REFUSED = "PACS@10.0.0.5:104: the connection was refused, or the association aborted."
+REFUSED = "PACS@10.0.0.5:104: the connection was refused, or cannot be made (address, firewall, TLS)."
 HERE = {"origin": "http://localhost:8080"}
 
 
@@ -52,7 +52,7 @@ def test_a_destination_that_fails_for_one_process_is_an_alarm_with_the_error(sta
     banner = client.get("/operations/alarms").text
     assert "PACS ist gestört" in banner
     assert "1 Zustellung wartet. PACS@10.0.0.5:104: die Verbindung wurde verweigert" in banner
-    assert "PACS@10.0.0.5:104: die Verbindung wurde verweigert oder die Assoziation abgebrochen." in (
+    assert "PACS@10.0.0.5:104: die Verbindung wurde verweigert oder kommt nicht zustande (Adresse, Firewall, TLS)." in (
         client.get("/operations").text
     )
     client.cookies.clear()

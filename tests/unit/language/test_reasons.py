@@ -43,9 +43,9 @@ def test_nobody_listens() -> None:
 
     text = _error(lambda: peer.open(storage_contexts([(CT_IMAGE, IMPLICIT)])))
 
-    assert text.endswith(": the connection was refused, or the association aborted.")
+    assert text.endswith(": the connection was refused, or cannot be made (address, firewall, TLS).")
     assert reworded(text) == (
-        f"PACS@127.0.0.1:{port}: die Verbindung wurde verweigert oder die Assoziation abgebrochen."
+        f"PACS@127.0.0.1:{port}: die Verbindung wurde verweigert oder kommt nicht zustande (Adresse, Firewall, TLS)."
     )
 
 
