@@ -20,10 +20,11 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.phantom import SAID_BY_A_PERSON
 from miqa_node.domain.series import SeriesSnapshot
 from miqa_node.domain.traits import SeriesTraits
-from miqa_node.imaging.slices import read_slices, same_plane
+from miqa_node.imaging.slices import Slice, read_slices, same_plane
 from miqa_node.observe.stages import StageClock
 
 NO_STACK = "The series has no stack of slices to measure: localizers at most."
+NO_SLICE = "No slice can be measured: each has the SOP Instance UID of an object that came before, or cannot be read."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,7 @@ def judge_series(
     series = SeriesView(header, slices, tools)
     measured = clock.time("measure", lambda: measure_series(series))
     middle = measured.middle
-    reason = "" if middle is not None else f"No slice could be decoded: {series.reason}" if slices else NO_STACK
-    reason = reason or _out_of_scope(header, traits, package)
+    reason = _why_not(series, every) if middle is None else _out_of_scope(header, traits, package)
     shown = slices or every
     test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, tools), traits, phantom))
     # Mask indices refer to the stack, those of the snapshot to all slices; they are equal only without localizers.
@@ -95,6 +95,13 @@ def _test_object(series: SeriesView, traits: SeriesTraits, phantom: bool | None)
     if phantom is None:
         return recognise(series, traits, hinted=series.header.quality_control)
     return SAID_BY_A_PERSON if phantom else ""
+
+
+def _why_not(series: SeriesView, every: Sequence[Slice]) -> str:
+    """Why nothing was measured."""
+    if series.slices:
+        return f"No slice could be decoded: {series.reason}"
+    return NO_STACK if every else NO_SLICE
 
 
 def _out_of_scope(header: Header, traits: SeriesTraits, package: Package | None) -> str:

@@ -137,6 +137,7 @@ class _Patience:
 
     def start(self) -> None:
         """The request was sent."""
+        self.stop()
         self._until = time.monotonic() + self._limit_s
         self._timer = threading.Timer(self._limit_s, self._hang_up)
         self._timer.daemon = True

@@ -15,6 +15,7 @@ import pytest
 from pydicom.uid import UID
 from structlog.testing import capture_logs
 
+from miqa_node.assess.series import NO_SLICE
 from miqa_node.domain.delivery import SR, ResultKind
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.policy import Verdict
@@ -153,6 +154,21 @@ def test_two_studies_that_share_the_uid_of_a_series_are_judged_apart(rig: Rig, t
         assert {one.ReferencedSOPInstanceUID for one in listed.ReferencedSOPSequence} == {
             one.header.sop_instance_uid for one in stored if one is not None
         }
+
+
+def test_a_copy_of_a_study_with_the_uids_of_its_slices_says_why_it_is_not_measured(rig: Rig, tmp_path: Path) -> None:
+    def copied(dataset: pydicom.Dataset) -> None:
+        dataset.StudyInstanceUID = "1.2.3.99"
+
+    images = [making.body_ct(seed=n) for n in range(4)]
+    rig.receive(*making.write_series(tmp_path / "a", images, "CT"))
+    second = rig.receive(*making.write_series(tmp_path / "b", images, "CT", change=copied))
+    assert second[-1] in rig.look(21.0)
+    assert rig.finish(second[-1]) is Verdict.NOT_ASSESSED
+    with rig.database.begin() as transaction:
+        disposition = instances.load_disposition(transaction, second[0])
+    assert disposition is not None
+    assert [reason.text for reason in disposition.reasons] == [NO_SLICE]
 
 
 def test_a_series_that_says_too_few_is_not_judged_anew_for_every_image(rig: Rig, tmp_path: Path) -> None:
