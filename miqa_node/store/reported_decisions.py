@@ -36,9 +36,15 @@ def due(transaction: Transaction, *, limit: int) -> list[UnreportedDecision]:
     return [_unreported(transaction, row) for row in transaction.execute(waiting.limit(limit)).all()]
 
 
-def repeat(transaction: Transaction, number: int) -> None:
-    """Have a decision reported once more about those of its images that were judged again."""
-    transaction.execute(sa.update(decisions).where(decisions.c.decision_id == number).values(reported_at=None))
+def repeat(transaction: Transaction, study_instance_uid: str) -> None:
+    """Have a study's decisions in force reported once more about those of their images that were judged again."""
+    withdrawals = decisions.alias()
+    in_force = (
+        decisions.c.study_instance_uid == study_instance_uid,
+        decisions.c.resolution.is_not(None),
+        ~sa.exists().where(withdrawals.c.withdraws == decisions.c.decision_id),
+    )
+    transaction.execute(sa.update(decisions).where(*in_force).values(reported_at=None))
 
 
 def mark(transaction: Transaction, number: int, now: datetime) -> bool:

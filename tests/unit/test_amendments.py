@@ -184,6 +184,13 @@ def test_a_decision_is_the_last_word_also_after_the_image_was_judged_again(
     assert titles([noted, withdrawn]) == ["113010", "QI_WITHDRAWN"]
     assert noted.SOPInstanceUID in str(withdrawn)
 
+    with rig.database.begin() as transaction:  # another image has opened the study
+        transaction.execute(sa.update(tables.worklist).values(state="OPEN"))
+    rig.again(uids=(digest,))
+    rig.finish(digest)
+    assert rig.report() == 1
+    assert codes(rig.made(digest, SR)[-1], "READER_DECISION") == ["DEC_DISMISSED"]
+
     rig.reopen()
     rig.report()
     rig.again(uids=(digest,))

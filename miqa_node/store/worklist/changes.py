@@ -79,13 +79,12 @@ def follow(transaction: Transaction, study_instance_uid: StudyInstanceUid, now: 
     """Update a study's item to its current verdicts, which may have improved.
 
     The item of a study without flagged images is resolved. With ``reopen``, a study that people resolved is reopened,
-    because a verdict got worse; otherwise archives are told again what they decided.
+    because a verdict got worse; otherwise archives are told again what people decided.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
-    query = sa.select(worklist.c.state, worklist.c.decision_id).where(this).with_for_update()
-    state, decision = transaction.execute(query).one_or_none() or (None, None)
-    if decision is not None and state == WorklistState.RESOLVED.value and not reopen:
-        reported_decisions.repeat(transaction, decision)
+    state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one_or_none()
+    if not reopen:
+        reported_decisions.repeat(transaction, study_instance_uid)
     flagged = dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged
     verdicts = [Verdict(v) for v in transaction.execute(sa.select(dispositions.c.verdict).where(*flagged)).scalars()]
     transaction.execute(sa.delete(worklist_facets).where(worklist_facets.c.study_instance_uid == study_instance_uid))
