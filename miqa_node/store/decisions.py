@@ -99,14 +99,26 @@ def cancel_notes(transaction: Transaction, decision: int, actor: str, comment: s
 
 
 def hidden_in(transaction: Transaction, study_instance_uid: str) -> tuple[str, ...]:
-    """The archives that got a rejection note of a withdrawn decision; only they can restore the images."""
-    back = decisions.alias()
+    """The archives that got a rejection note of a decision that no longer holds; only they can restore the images.
+
+    It was withdrawn, or a later one calls an image good.
+    """
+    of_study = sa.select(decisions).where(decisions.c.study_instance_uid == study_instance_uid)
+    rows = transaction.execute(of_study.order_by(decisions.c.decision_id)).all()
+    withdrawn = {row.withdraws for row in rows}
+    good: set[str] = set()
+    outdated = []
+    for row in reversed(rows):
+        resolution = None if row.resolution is None else Resolution(row.resolution)
+        if resolution is Resolution.CONFIRMED and (row.decision_id in withdrawn or good & set(row.images)):
+            outdated.append(row.decision_id)
+        elif resolution is not None and not resolution.rejects and row.decision_id not in withdrawn:
+            good |= set(row.images)
     query = (
         sa.select(deliveries.c.destination)
         .join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid)
-        .join(back, back.c.withdraws == results.c.decision_id)
         .where(
-            back.c.study_instance_uid == study_instance_uid,
+            results.c.decision_id.in_(outdated),
             results.c.kind == REJECTION,
             deliveries.c.state.in_([DeliveryState.SENT.value, DeliveryState.COMMITTED.value]),
         )

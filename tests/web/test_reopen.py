@@ -201,6 +201,23 @@ def test_who_later_calls_the_image_good_cancels_its_note(
     assert note_states(stage, first) == [state]
 
 
+def test_an_archive_that_hides_an_image_is_named_when_somebody_later_calls_it_good(
+    stage: Stage, client: TestClient, archives: Sequence[str], samples: Path
+) -> None:
+    _, first = stage.add(1)
+    real_file(stage, first, samples)
+    send(client, "confirmed", reason="111210", archive=["CLOUD"], sure="true")
+    lane_sends_all(stage)
+    _, second = stage.add(2, study=1)
+    send(client, "dismissed", digest=[second])
+    assert "CLOUD was asked to hide an image" not in client.get(STUDY).text
+    stage.add(3, study=1)
+
+    send(client, "dismissed", digest=[first])
+
+    assert "CLOUD was asked to hide an image" in client.get(STUDY).text
+
+
 def note_states(stage: Stage, digest: InstanceDigest) -> list[DeliveryState]:
     with stage.services.database.begin() as transaction:
         results = history.of_instance(transaction, digest).results

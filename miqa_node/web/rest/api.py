@@ -288,6 +288,8 @@ def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) ->
 def reopen(services: Services, who: Reviewer, study_uid: Uid, body: Reopen) -> Reopening:
     """RESOLVED becomes OPEN, or CLAIMED by the same person: labels of the decision no longer count.
 
+    A study that another flagged image opened again stays as it is.
+
     A rejection note that waits is cancelled. Archives in `must_restore` have got it: DICOM cannot take that back.
     """
     with services.database.begin() as transaction:
