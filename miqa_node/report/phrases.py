@@ -51,7 +51,7 @@ AT = (
 """The same for headlines."""
 NOTHING_FOUND = "Nothing needs attention"
 
-GATE = "{gate}: the image is outside the model's scope, so no findings are reported (probability {probability} %)."
+GATE = "{gate}: the image is outside the model's scope; other findings do not count (probability {probability} %)."
 
 MEASURED = "Measured: {list}."
 RULES: Mapping[str, str] = {

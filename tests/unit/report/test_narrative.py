@@ -117,7 +117,7 @@ def test_what_is_not_a_chest_has_no_findings_told() -> None:
     )
     assert narrative(assessment, decide(assessment, POLICY)) == (
         "Review: the image does not meet all quality rules of this site; a person should look at it.",
-        ("Grayscale inverted: the image is outside the model's scope, so no findings are reported (probability 97 %)."),
+        "Grayscale inverted: the image is outside the model's scope; other findings do not count (probability 97 %).",
         "Have black and white exchanged; no new exposure is needed.",
     )
 
