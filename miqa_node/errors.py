@@ -88,6 +88,10 @@ class ModelPackageError(MiqaError):
     """A model package is incomplete, altered or not runnable on this machine."""
 
 
+class InferenceError(MiqaError):
+    """A graph gave no usable values for an image."""
+
+
 class CaptionError(MiqaError):
     """A backend wrote no caption; the image is assessed without one."""
 

@@ -16,6 +16,7 @@ from miqa_node.assess.contracts.base import (
 )
 from miqa_node.assess.contracts.measurements import contributions_of
 from miqa_node.assess.packages import Package
+from miqa_node.assess.session import check_finite
 from miqa_node.domain.assessment import Assessment, Contribution, Measurement
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import (
@@ -59,6 +60,7 @@ def read_findings(package: Package, outputs: Arrays, measurements: Sequence[Meas
     """Findings and gate from logits and severities, as the card calibrates them."""
     probability = package.probabilities(outputs[LOGITS])
     severity = outputs[SEVERITY][0]
+    check_finite(package.name, probability, severity)
     rows = list(enumerate(package.card.outputs.classes))
     findings = [
         _finding(row, float(probability[index]), float(np.clip(severity[index], 0.0, 1.0)))

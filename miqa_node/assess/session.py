@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.graph import IMAGES, GraphFacts, RunnableGraph
 from miqa_node.assess.inference.client import inference_process
-from miqa_node.errors import ModelPackageError, SettingsError
+from miqa_node.errors import InferenceError, ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator
 
 if TYPE_CHECKING:
@@ -153,6 +153,15 @@ class LocalGraph:
         finally:
             timer.cancel()
         return values
+
+
+def check_finite(name: str, *values: NDArray[np.floating]) -> None:
+    """InferenceError if a value that a verdict follows from is no finite number.
+
+    Every comparison with NaN is false, so nothing would be found, and the image accepted.
+    """
+    if not all(np.isfinite(some).all() for some in values):
+        raise InferenceError(f"The graph of {name} gave values for the image that are no numbers.")
 
 
 class ModelSessions:

@@ -21,7 +21,7 @@ from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, golden_pixe
 from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.saliency.methods import normalised
 from miqa_node.assess.saliency.vjp import SEED, GradientError, add_maps
-from miqa_node.assess.session import GraphSession
+from miqa_node.assess.session import GraphSession, check_finite
 from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.errors import ModelPackageError
@@ -67,6 +67,7 @@ class Classifier:
         pairs = [(s, m) for s, m in zip(self.sessions, self.card.members, strict=True) if m.weight]
         logits = [mirrored_logits(partial(_run, session), image, self.card.combination) for session, _ in pairs]
         values = combined(logits, [member for _, member in pairs], self.card.combination)[0]
+        check_finite(self.name, values)
         return {row.name: float(value) for row, value in zip(self.card.labels, values, strict=True)}
 
     def label(self, scores: Mapping[str, float]) -> str:

@@ -31,7 +31,7 @@ from miqa_node.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerRea
 from miqa_node.assess.landmarks.picture import STORED_PX
 from miqa_node.assess.landmarks.points import SIDES
 from miqa_node.assess.package_checks import check_embedded_card, checksum
-from miqa_node.assess.session import GraphSession
+from miqa_node.assess.session import GraphSession, check_finite
 from miqa_node.assess.sidecar import ImageContext
 from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.finding import FindingName
@@ -135,6 +135,7 @@ def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
 
     def run(image: NDArray[np.float32]) -> Outputs:
         values = session.run(names, {INPUT: image})
+        check_finite(session.name, *values.values())
         return {name: np.asarray(value[0], np.float64) for name, value in values.items()}
 
     return run

@@ -12,12 +12,13 @@ import onnx
 import pytest
 import yaml
 
+from miqa_node.assess.findings import read_findings
 from miqa_node.assess.package_files import newest_package, package_folders
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.self_contained import read_graph
 from miqa_node.assess.session import GPU_PROVIDER
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.errors import ModelPackageError, SettingsError
+from miqa_node.errors import InferenceError, ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator, load_settings
 from tests.unit.assess.making import sha256, write_package
 
@@ -44,6 +45,15 @@ def test_a_whole_package_opens_and_computes_what_its_goldens_say(folder: Path) -
         "severity": (1, 16),
         "maps": (1, 16, 8, 8),
     }
+
+
+def test_values_that_are_no_numbers_are_no_findings(folder: Path) -> None:
+    """No threshold is below NaN, so nothing was found, and the image was accepted."""
+    package = open_it(folder)
+    inputs = package.prepare(np.full((200, 100), 30000, np.uint16)).arrays
+    outputs = package.run({name: np.full_like(values, np.nan) for name, values in inputs.items()})
+    with pytest.raises(InferenceError, match=r"tiny-1\.0\.0 gave values for the image that are no numbers"):
+        read_findings(package, outputs, ())
 
 
 def change_card(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -17,7 +17,7 @@ from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.assess.classify.picture import Clahe, PictureInput, Stretch, prepare, sized, to_source
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.sidecars import open_sidecar, read_any_card, task_of
-from miqa_node.errors import ModelPackageError
+from miqa_node.errors import InferenceError, ModelPackageError
 from miqa_node.settings import Accelerator, load_settings
 from tests.unit.classify.making import SIDE, write_classifier
 
@@ -51,6 +51,14 @@ def test_scores_are_the_weighted_mean_of_calibrated_members(folder: Path) -> Non
     second = 1 / (1 + np.exp(-(2 * 12.0 * 0.1 - 0.1) / 2.0))
     assert scores["Pneumonia"] == pytest.approx((first + 3 * second) / 4, abs=1e-3)
     assert sum(scores.values()) == pytest.approx(1.0)
+
+
+def test_scores_that_are_no_numbers_are_no_prediction(folder: Path) -> None:
+    """No confidence is above NaN, so such a prediction was automated."""
+    classifier = opened(folder)
+    _, image = classifier.see(gray(0.6))
+    with pytest.raises(InferenceError, match=r"lungs-1\.0\.0 gave values for the image that are no numbers"):
+        classifier.scores(np.full_like(image, np.nan))
 
 
 def test_the_operating_point_gives_the_label(folder: Path) -> None:
