@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ from miqa_node.errors import SettingsError, SignatureError
 ALGORITHM = "Ed25519"
 KEY_FILE = "signing.key"
 """File name of the key in the data directory."""
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What file systems without hard links answer, such as the FAT of memory sticks."""
 
 
 class Signer:
@@ -132,5 +135,10 @@ def write_once(path: Path, content: bytes) -> None:
             os.link(part, path)
         except FileExistsError:
             return
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            if not path.exists():
+                part.replace(path)
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)

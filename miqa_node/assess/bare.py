@@ -113,4 +113,9 @@ def pack(folder: Path, card: Card, graph_name: str, out: Path) -> None:
     if card.anomaly is not None:
         metadata[ANOMALY_KEY] = base64.b64encode((folder / card.anomaly.file).read_bytes()).decode()
     onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, out)
+    part = out.with_name(f".{out.name}.part")  # never half a package where a node looks for packages
+    try:
+        onnx.save(model, part)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from pydicom.errors import InvalidDicomError
 from miqa_node.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_node.deidentify.leaks import identifying_words, leaks
 from miqa_node.deidentify.values import LEAST_KEY_BYTES
+from miqa_node.signing import write_once
 
 KEY_BYTES = 32
 MOST_FILE_BYTES = 2 << 30
@@ -43,8 +44,7 @@ def read_key(path: Path) -> bytes:
     """The secret of a key file; a missing file is created, readable by its owner only."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(KEY_BYTES) + "\n", encoding="ascii")
+        write_once(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode())
     key = path.read_bytes().strip()
     if len(key) < LEAST_KEY_BYTES:
         raise ValueError(f"The key file {path} holds {len(key)} bytes; {LEAST_KEY_BYTES} is the least.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from structlog.testing import capture_logs
 
 from miqa_node.assess import signatures
 from miqa_node.assess.bare import pack
+from miqa_node.assess.package_files import read_package_card
 from miqa_node.assess.packages import open_package
 from miqa_node.assess.sidecars import open_sidecar
 from miqa_node.assess.signatures import PackageOrigin, origin_of, sign_package, signature_path
@@ -113,3 +117,26 @@ def test_packages_of_other_tasks_need_a_signature_too_but_not_where_they_were_sh
 def test_a_key_that_is_none_is_named() -> None:
     with pytest.raises(SettingsError, match="trusted_keys"):
         settings("not a key")
+
+
+def test_a_key_is_made_on_a_memory_stick_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT has no hard links."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    made = Signer.open(tmp_path / "release.key")
+    assert Signer.open(tmp_path / "release.key").public_key == made.public_key
+    assert [path.name for path in tmp_path.iterdir()] == ["release.key"]
+
+
+def test_a_package_that_does_not_fit_on_the_disk_leaves_no_half(folder: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # what a full disk does, without filling one
+    try:
+        with pytest.raises(OSError, match="too large"):
+            pack(folder, read_package_card(folder), "model.onnx", folder.parent / "tiny-1.0.0.onnx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in folder.parent.iterdir()] == ["tiny-1.0.0"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -348,6 +349,19 @@ def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
     assert ran.exit_code == 2
     assert "no DICOM files" in ran.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_key_that_does_not_fit_on_the_disk_leaves_no_file(tmp_path: Path) -> None:
+    """An empty one was left, and refused from then on."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # what a full disk does, without filling one
+    try:
+        with pytest.raises(OSError, match="too large"):
+            read_key(tmp_path / "key")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+    assert read_key(tmp_path / "key") == read_key(tmp_path / "key")
 
 
 def test_a_short_key_is_refused(tmp_path: Path) -> None:
