@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -12,10 +13,21 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.card import BaseCard
 from miqa_node.domain.image import Radiograph
-from miqa_node.errors import ModelPackageError
+from miqa_node.errors import MiqaError, ModelPackageError
 
 GOLDEN_TOLERANCE = 2e-3
 """Largest allowed difference of a probability or severity: tolerance for another provider's arithmetic."""
+
+
+@contextmanager
+def computing_goldens(package: str) -> Iterator[None]:
+    """Whatever keeps a graph from computing the block's goldens is a fault of the package: ModelPackageError."""
+    try:
+        yield
+    except MiqaError:
+        raise
+    except Exception as error:
+        raise ModelPackageError(f"{package}: the graph cannot compute the golden examples: {error}") from error
 
 
 def golden_files(folder: Path, card: BaseCard) -> dict[str, tuple[bytes, bytes]]:

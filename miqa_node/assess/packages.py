@@ -24,7 +24,7 @@ from miqa_node.assess.contracts.base import (
     contract_of,
     probabilities,
 )
-from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, largest_difference
+from miqa_node.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, largest_difference
 from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, sha256_of
 from miqa_node.assess.package_files import is_bare
 from miqa_node.assess.session import GraphSession
@@ -149,7 +149,7 @@ def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], 
             f"{package.name}: there are no golden examples to check the graph with; it can only run as a candidate "
             "beside the active package (miqa-node models shadow)."
         )
-    with package.session.rehearsing():
+    with package.session.rehearsing(), computing_goldens(package.name):
         differences = {name: golden_difference(package, *golden) for name, golden in goldens.items()}
     for name, difference in differences.items():
         if not difference <= GOLDEN_TOLERANCE:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.card import checked_card, read_sections
 from miqa_node.assess.classify.card import ClassifierCard, Combination, EnsembleMember, MapMethod
 from miqa_node.assess.classify.picture import prepare, to_source
-from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, golden_pixels
+from miqa_node.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_pixels
 from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.saliency.methods import normalised
 from miqa_node.assess.saliency.vjp import SEED, GradientError, add_maps
@@ -192,7 +192,8 @@ def _with_goldens(classifier: Classifier, *, required: bool) -> Classifier:
         raise ModelPackageError(f"{classifier.name}: there are no golden examples to check the graphs with.")
     differences = {}
     for name, (image, expected) in goldens.items():
-        differences[name] = _golden_difference(classifier, image, expected)
+        with computing_goldens(classifier.name):
+            differences[name] = _golden_difference(classifier, image, expected)
         if not differences[name] <= GOLDEN_TOLERANCE:
             raise ModelPackageError(
                 f"{classifier.name}: {name} gives results on {classifier.provider} that differ by "

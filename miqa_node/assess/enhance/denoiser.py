@@ -12,7 +12,7 @@ import numpy as np
 from miqa_node.assess.card import GRAPH_NAME, Task, checked_card, has_card, read_sections
 from miqa_node.assess.enhance.card import DenoiserCard, Tiles
 from miqa_node.assess.enhance.plane import Levels
-from miqa_node.assess.goldens import golden_files, golden_pixels
+from miqa_node.assess.goldens import computing_goldens, golden_files, golden_pixels
 from miqa_node.assess.package_checks import check_embedded_card, sha256_of
 from miqa_node.assess.package_files import name_and_version
 from miqa_node.assess.session import GraphSession
@@ -114,7 +114,8 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
     tiled = TiledGraph(session, card.tiles, card.label)
     differences = {}
     for name, (image, expected) in golden_files(folder, card).items():
-        values, golden = tiled.golden_values(image), json.loads(expected)["denoised"]
+        with computing_goldens(folder.name):
+            values, golden = tiled.golden_values(image), json.loads(expected)["denoised"]
         same = len(values) == len(golden)
         difference = differences[name] = float(np.abs(np.subtract(values, golden)).max()) if same else float("inf")
         if not difference <= GOLDEN_TOLERANCE:

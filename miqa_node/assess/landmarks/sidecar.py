@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
-from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, golden_radiograph
+from miqa_node.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
 from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
 from miqa_node.assess.landmarks.estimate import (
     CLOSE_UP_OUTPUTS,
@@ -120,6 +120,7 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
     marker = MarkerReader(runs[2], card.marker.picture) if card.marker else None
     reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up, marker)
     with ExitStack() as stack:
+        stack.enter_context(computing_goldens(folder.name))
         for session in sessions:
             stack.enter_context(session.rehearsing())
         differences = {

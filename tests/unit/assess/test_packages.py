@@ -56,6 +56,14 @@ def test_values_that_are_no_numbers_are_no_findings(folder: Path) -> None:
         read_findings(package, outputs, ())
 
 
+def test_a_card_with_more_classes_than_its_graph_is_refused(tmp_path: Path) -> None:
+    card = write_package(tmp_path / "tiny-1.0.0")
+    twice = [*card["outputs"]["classes"], *card["outputs"]["classes"]]
+    write_package(tmp_path / "twice-1.0.0", "1.0.0", "twice", outputs={"classes": twice})
+    with pytest.raises(ModelPackageError, match=r"twice-1\.0\.0: the graph cannot compute the golden examples"):
+        open_it(tmp_path / "twice-1.0.0")
+
+
 def change_card(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     card = yaml.safe_load((folder / "card.yaml").read_text())
     change(card)
