@@ -197,9 +197,8 @@ def _print_proposal(proposal: LimitProposal, limit_set: LimitSet | None) -> None
         f"without it, {proposal.always} by other rules in any case"
     )
     if a_day := proposal.per_day(proposal.flagged):
-        print_line(
-            f"That is {a_day:.1f} a day on {proposal.days} days; {proposal.per_day(proposal.before):.1f} without it."
-        )
+        days = "1 day" if proposal.days == 1 else f"{proposal.days} days"
+        print_line(f"That is {a_day:.1f} a day on {days}; {proposal.per_day(proposal.before):.1f} without it.")
     numbers = (Column(text, number=True) for text in ("Limit", "Images", "Present", "Flagged"))
     print_table(
         ("Finding", "Room and view", *numbers, "Nearest images (strength)"),

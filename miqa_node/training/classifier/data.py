@@ -23,6 +23,7 @@ from pydicom.errors import InvalidDicomError
 
 from miqa_node.assess.classify.picture import PictureInput, looked_at, sized
 from miqa_node.domain.image import Radiograph
+from miqa_node.errors import DecodeError, UnreadableError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.picture import is_picture, read_picture
 from miqa_node.settings import load_settings
@@ -107,10 +108,13 @@ class PixelReader:
         self._decoder = Decoder(load_settings())
 
     def read(self, path: Path) -> Radiograph:
-        """Gray presentation values, and the colours if there are any; see :class:`miqa_node.errors.UnreadableError`."""
-        if is_picture(path):
-            return read_picture(path, modality="OT", body_part="", view="")[1]
-        return self._decoder.decode(path)
+        """Gray presentation values, and the colours if there are any; DecodeError names a file that is unreadable."""
+        try:
+            if is_picture(path):
+                return read_picture(path, modality="OT", body_part="", view="")[1]
+            return self._decoder.decode(path)
+        except UnreadableError as error:
+            raise DecodeError(f"{path}: {error}") from error
 
     def have_colour(self, examples: Sequence[LabelledImage]) -> bool:
         """Whether any of the first images has colours other than gray."""

@@ -20,9 +20,10 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.cli.app import app
+from miqa_node.errors import DecodeError
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.classifier.calibrate import fit_temperature, softmax, threshold_for_recall
-from miqa_node.training.classifier.data import ClassifierPart, read_examples
+from miqa_node.training.classifier.data import ClassifierPart, PixelReader, read_examples
 from miqa_node.training.classifier.fit import balanced_weights
 from tests.pictures import picture_pixels
 
@@ -179,6 +180,18 @@ def test_a_csv_that_does_not_do_is_refused_with_what_to_mend(tmp_path: Path, con
     ran = CliRunner().invoke(app, ["train", "classifier", *where])
     assert ran.exit_code == 2
     assert message in ran.output
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """One of many thousands is damaged."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8))
+    (tmp_path / "half.png").write_bytes((tmp_path / "a.png").read_bytes()[:999])
+    pixels = PixelReader()
+    try:
+        with pytest.raises(DecodeError, match=r"half\.png: The picture is damaged"):
+            pixels.read(tmp_path / "half.png")
+    finally:
+        pixels.close()
 
 
 def test_an_image_has_one_label(tmp_path: Path) -> None:
