@@ -126,7 +126,8 @@ def test_a_choice_that_cannot_be_used_changes_nothing_and_is_said_once(rig: Rig,
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
             rig.choose("quality-1.0.0")
-    assert [entry["log_level"] for entry in logs] == ["error"]
+    # That a package is unsigned is said once in a process, so it may have been said by an earlier test.
+    assert [entry["log_level"] for entry in logs if "no trusted key" not in entry["event"]] == ["error"]
     assert rig.version() == "1.1.0"
     shutil.rmtree(folder, ignore_errors=True)
     rig.choose("quality-1.1.0")
