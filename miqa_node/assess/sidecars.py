@@ -39,7 +39,7 @@ from miqa_node.domain.policy import PackageRule, Policy
 from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.domain.traits import ImageTraits
-from miqa_node.errors import MiqaError, ModelPackageError
+from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError
 from miqa_node.observe.stages import observe
 from miqa_node.settings import Accelerator, AssessSettings, Settings, read_policy
 
@@ -84,8 +84,10 @@ class SidecarModels:
 
         Raises
         ------
+        NotFoundError
+            One of ``always`` is missing.
         ModelPackageError
-            One of ``always`` is missing or cannot be used.
+            One of them cannot be used.
         """
         self._settings = settings
         self._quality = quality
@@ -188,13 +190,13 @@ def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSetting
 
 
 def sidecar_folder(models_dir: Path, name: str) -> Path:
-    """Folder of ``<name>-<version>``, or of the newest version of a name; ModelPackageError if there is none."""
+    """Folder of ``<name>-<version>``, or of the newest version of a name; NotFoundError if there is none."""
     exact = find_package(models_dir, name)
     if exact is not None and exact.is_dir():
         return exact
     folders = [path for path in package_folders(models_dir) if path.is_dir() and name_and_version(path)[0] == name]
     if not folders:
-        raise ModelPackageError(f"There is no package {name} in {models_dir}; miqa-node models list shows them.")
+        raise NotFoundError(f"There is no package {name} in {models_dir}; miqa-node models list shows them.")
     return folders[-1]
 
 
@@ -242,7 +244,7 @@ def switched_on(folder: Path, settings: Settings) -> bool:
         try:
             if sidecar_folder(settings.models_dir, name) == folder:
                 return True
-        except ModelPackageError:  # an unknown name switches nothing on
+        except NotFoundError:  # an unknown name switches nothing on
             continue
     return False
 

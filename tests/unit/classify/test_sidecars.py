@@ -22,7 +22,7 @@ from miqa_node.domain.policy import Verdict, decide
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.prediction import PendingReason, PredictionStatus
 from miqa_node.domain.traits import ImageTraits
-from miqa_node.errors import ModelPackageError, SettingsError
+from miqa_node.errors import NotFoundError, SettingsError
 from miqa_node.settings import load_settings
 from miqa_node.store.arrays import dump_maps, load_maps
 from miqa_node.store.documents import dump_assessment, load_assessment
@@ -160,9 +160,9 @@ def test_a_package_that_is_missing_hides_no_verdict_and_is_told(judge: Judge) ->
 def test_check_tells_what_keeps_a_package_from_running(tmp_path: Path) -> None:
     settings = load_settings(None, assess={"models_dir": str(tmp_path)}, node={"data_dir": tmp_path})
     policy = parse_policy(policy_with({"name": "absent"}))
-    with pytest.raises(ModelPackageError, match="no package absent"):
+    with pytest.raises(NotFoundError, match="no package absent"):
         SidecarModels(settings, Quality, lambda: policy).check()
-    with pytest.raises(ModelPackageError, match="no package other"):
+    with pytest.raises(NotFoundError, match="no package other"):
         SidecarModels(settings, Quality, lambda: policy, ["other"])
 
 

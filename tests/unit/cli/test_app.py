@@ -175,6 +175,13 @@ def test_ctrl_c_before_the_command_begins_is_no_fault(monkeypatch: pytest.Monkey
     assert miqa_node.cli.app.run(["models", "list"]) == Exit.INTERRUPTED
 
 
+def test_a_package_that_is_not_there_is_not_found(cli: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "image.dcm").touch()
+    ran = cli("assess", tmp_path / "image.dcm", "--packages", "nix")
+    assert ran.code == Exit.NOT_FOUND
+    assert "There is no package nix" in ran.err
+
+
 def test_what_is_no_file_is_refused_before_it_is_read(cli: Callable[..., Ran], tmp_path: Path) -> None:
     ran = cli("assess", "/dev/zero")
     assert ran.code == Exit.USAGE

@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import Field
 
 from miqa_node.domain.access import Permission
-from miqa_node.errors import ArchiveError, ModelPackageError, UnreadableError
+from miqa_node.errors import ArchiveError, InferenceError, ModelPackageError, UnreadableError
 from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.receive.archive import members
 from miqa_node.receive.upload import PictureDescription, Uploads
@@ -78,7 +78,7 @@ async def look(
             if keep:
                 return await run_in_threadpool(_keep, services, uploads, paths, described, client)
             page = await run_in_threadpool(_looked, services, paths[0], described)
-        except (UnreadableError, ModelPackageError) as error:
+        except (UnreadableError, ModelPackageError, InferenceError) as error:
             text = _form(services, who, fault=str(error))
             return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
     return HTMLResponse(page, headers={"content-security-policy": PAGE_OF_ITS_OWN})
