@@ -115,7 +115,7 @@ class Link:
 
     def release(self) -> None:
         """Release the association, but do not wait forever."""
-        thread = start_brief_thread("release", self.association.release)
+        thread = start_brief_thread("release", self.exchange.release)
         thread.join(_RELEASE_S)
         if thread.is_alive() or self.association.is_established:
             self.abort()

@@ -12,6 +12,8 @@ import queue
 import socket
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, cast
 
@@ -85,21 +87,36 @@ class Exchange:
         self._message_id = self._message_id % 0xFFFF + 1
         self._awaited = self._message_id
         numbered: Command = {**command, CommandTag.MESSAGE_ID: self._message_id}
-        association._reactor_checkpoint.clear()  # noqa: SLF001 - as Association.send_c_store does
+        with self._reactor_at_rest():
+            try:
+                limit = min(association.dimse.maximum_pdu_size or MAX_FRAGMENT_BYTES, MAX_FRAGMENT_BYTES)
+                for fragment in fragments(numbered, data_set, limit):
+                    pdu = P_DATA()
+                    pdu.presentation_data_value_list.append((context_id, fragment))
+                    association.dul.send_pdu(pdu)
+                return self._wait(self._message_id)
+            finally:
+                self._awaited = None
+                for peer_request in self._requests:  # the peer's own requests, which came before its response
+                    association.dimse.msg_queue.put(peer_request)
+                self._requests = []
+
+    def release(self) -> None:
+        """Release the association, or abort it if the peer does not answer in time."""
+        if self._association.is_established:
+            with self._reactor_at_rest():
+                self._association.acse.negotiate_release()
+
+    @contextmanager
+    def _reactor_at_rest(self) -> Iterator[None]:
+        """As pynetdicom's own methods do it; they wait for ever for a thread that has ended."""
+        association = self._association
+        association._reactor_checkpoint.clear()  # noqa: SLF001
         try:
             while not association._is_paused and association.is_alive():  # noqa: SLF001
                 time.sleep(0.0001)
-            limit = min(association.dimse.maximum_pdu_size or MAX_FRAGMENT_BYTES, MAX_FRAGMENT_BYTES)
-            for fragment in fragments(numbered, data_set, limit):
-                pdu = P_DATA()
-                pdu.presentation_data_value_list.append((context_id, fragment))
-                association.dul.send_pdu(pdu)
-            return self._wait(self._message_id)
+            yield
         finally:
-            self._awaited = None
-            for peer_request in self._requests:  # the peer's own requests, which came before its response
-                association.dimse.msg_queue.put(peer_request)
-            self._requests = []
             association._reactor_checkpoint.set()  # noqa: SLF001
 
     def _wait(self, message_id: int) -> int:

@@ -72,6 +72,13 @@ class Archive:
         return (2 if failed else 1), report
 
 
+@pytest.fixture(autouse=True)
+def no_release_without_end() -> Iterator[None]:
+    """An association that ended while it was being released left a thread that looked for its end ever after."""
+    yield
+    assert wait_until(lambda: all(thread.name != "release" for thread in threading.enumerate()))
+
+
 @contextmanager
 def archive() -> Iterator[Archive]:
     peer = Archive()
