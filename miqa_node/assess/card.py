@@ -218,7 +218,7 @@ def read_sections(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not YAML: {error}") from error
+        raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not plain YAML: {error}") from error
     return sections if isinstance(sections, dict) else {}
 
 

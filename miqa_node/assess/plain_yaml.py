@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -9,6 +10,7 @@ import yaml
 PLAIN_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's parser, which PyYAML's wheels contain, needs a tenth of the time of the one in Python."""
 MAX_DEPTH = 50
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def read_yaml(data: bytes) -> Any:
@@ -17,8 +19,9 @@ def read_yaml(data: bytes) -> Any:
     Raises
     ------
     yaml.YAMLError
-        It is not YAML, a date in it does not exist, or more than MAX_DEPTH collections are nested: PyYAML builds
-        them by recursion, and with libyaml's parser a deep recursion ends the process.
+        It is not YAML, a date in it does not exist, a text has control characters, which a terminal would obey, or more
+        than MAX_DEPTH collections are nested: PyYAML builds them by recursion, and with libyaml's parser a deep
+        recursion ends the process.
     """
     depth = 0
     for event in yaml.parse(data, Loader=PLAIN_LOADER):
@@ -28,6 +31,8 @@ def read_yaml(data: bytes) -> Any:
                 raise yaml.YAMLError(f"more than {MAX_DEPTH} lists and mappings are nested")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        elif isinstance(event, yaml.ScalarEvent) and _CONTROL.search(event.value):
+            raise yaml.YAMLError("a text has control characters")
     loader = PLAIN_LOADER(data)
     try:
         return loader.get_single_data()

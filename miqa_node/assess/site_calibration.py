@@ -102,7 +102,7 @@ def read_calibration(path: Path) -> tuple[SiteCalibration, str]:
     except OSError as error:
         raise ModelPackageError(f"{path.name} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise ModelPackageError(f"{path.name} is not YAML: {error}") from error
+        raise ModelPackageError(f"{path.name} is not plain YAML: {error}") from error
     except ValidationError as error:
         places = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()

@@ -92,10 +92,12 @@ def test_a_card_that_does_not_fit_is_refused_and_named(
         open_it(folder)
 
 
-@pytest.mark.parametrize("text", [b"name: \xff", b"name: 2026-13-40", b"[" * 50_000, b"- " * 50_000, b"a: *b"])
+@pytest.mark.parametrize(
+    "text", [b"name: \xff", b"name: 2026-13-40", b"[" * 50_000, b"- " * 50_000, b"a: *b", b'name: "\\e[2J"']
+)
 def test_a_card_that_cannot_be_read_is_refused_in_a_sentence(folder: Path, text: bytes) -> None:
     (folder / "card.yaml").write_bytes(text)
-    with pytest.raises(ModelPackageError, match="is not YAML"):
+    with pytest.raises(ModelPackageError, match="is not plain YAML"):
         open_it(folder)
 
 
