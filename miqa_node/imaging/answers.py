@@ -62,7 +62,7 @@ def read_answer(answer: bytes) -> Any:
 
 
 class _DataWriter(pickle.Pickler):
-    """Writes what numpy would write as calls of its own functions as bytes, type and shape."""
+    """Writes what numpy and enumerations of some Python versions would write as calls of functions as plain values."""
 
     def reducer_override(self, value: object) -> Any:
         """How to make the value again."""
@@ -73,6 +73,8 @@ class _DataWriter(pickle.Pickler):
             return read_array, (value.tobytes(), value.dtype.str, None, "C")
         if isinstance(value, np.dtype):
             return np.dtype, (value.str,)
+        if isinstance(value, Enum):  # Python 3.11.2, which is Debian 12's, would call getattr
+            return type(value), (value.value,)
         return NotImplemented
 
 

@@ -19,7 +19,7 @@ from pynetdicom.dimse_messages import N_ACTION_RSP
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import ResourcesError
-from miqa_node.receive.peers import caller_of
+from miqa_node.receive.peers import ae_titles_of
 
 log = structlog.get_logger(__name__)
 
@@ -102,11 +102,11 @@ def read_request(association: Association, information: Dataset) -> CommitmentRe
         raise ValueError("no request for storage commitment")
     if not all(can_name(uid) for pair in objects for uid in pair):
         raise ValueError("an object's UID is not a UID")
-    caller = caller_of(association)
+    calling, called = ae_titles_of(association)
     return CommitmentRequest(
         transaction_uid=transaction_uid,
-        calling_ae_title=caller.calling_ae_title,
-        called_ae_title=caller.called_ae_title,
-        peer_address=caller.peer_address,
+        calling_ae_title=calling,
+        called_ae_title=called,
+        peer_address=association.requestor.address,
         objects=objects,
     )

@@ -37,7 +37,7 @@ from miqa_node.receive.fast import is_available, request_handler
 from miqa_node.receive.identity import CheckPasscode, UserIdentities, identified, no_passcodes
 from miqa_node.receive.incoming import StoreRequest
 from miqa_node.receive.intake import Intake, StoreResponse, Transfer
-from miqa_node.receive.peers import caller_of
+from miqa_node.receive.peers import ae_titles_of
 from miqa_node.receive.pending import PendingConnections
 from miqa_node.receive.statuses import SUCCESS
 from miqa_node.receive.tls import ServerTls, server_tls
@@ -339,15 +339,15 @@ class _Server(AssociationServer):
 
 
 def store_request(association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> StoreRequest:
-    """The data known about an object before its data set arrives."""
-    caller = caller_of(association)
+    """The data known about an object before its data set arrives; its sender may have closed the connection since."""
+    calling, called = ae_titles_of(association)
     return StoreRequest(
         sop_class_uid=str(sop_class),
         sop_instance_uid=str(sop_instance),
         transfer_syntax_uid=str(transfer_syntax),
-        calling_ae_title=caller.calling_ae_title,
-        called_ae_title=caller.called_ae_title,
-        peer_address=caller.peer_address,
+        calling_ae_title=calling,
+        called_ae_title=called,
+        peer_address=association.requestor.address,
     )
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,15 @@ class Plain:
     values: tuple[object, ...]
 
 
+class OldVerdict(StrEnum):
+    """Written by Python 3.11.2 as every enumeration is there."""
+
+    REJECT = "REJECT"
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return getattr, (type(self), self.name)
+
+
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
     made = Decoder(load_settings(work={"processes": 1}))
@@ -62,6 +72,7 @@ def decoder() -> Iterator[Decoder]:
         np.asfortranarray(np.ones((3, 2), np.bool_)),
         np.zeros((0, 4), ">i2"),
         (np.float32(2.5), np.bool_(True), np.ones((), np.float64)),
+        OldVerdict.REJECT,
     ],
     ids=lambda value: type(value).__name__,
 )

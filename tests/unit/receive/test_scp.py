@@ -407,3 +407,13 @@ def test_connections_that_ask_for_nothing_leave_no_associations_behind(start_nod
     while count() > before + 20 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert count() <= before + 20
+
+
+def test_what_a_sender_sent_before_it_left_still_says_whose_it_is(start_node: StartNode) -> None:
+    scp = start_node().scp
+    with RawPeer(scp.port):
+        (association,) = scp._admitted
+    association.join(5.0)
+    association.dul.socket = None  # as pynetdicom leaves it, sooner or later
+    request = scp_module.store_request(association, CTImageStorage, "1.2.3", ExplicitVRLittleEndian)
+    assert (request.calling_ae_title, request.peer_address) == ("RAW", "127.0.0.1")
