@@ -101,7 +101,11 @@ class ReportError(MiqaError):
 
 
 class DeliveryError(MiqaError):
-    """One attempt to deliver failed; the lane will try again."""
+    """One attempt to deliver failed; the lane will try again, not before ``retry_after_s`` if the receiver asked so."""
+
+    def __init__(self, message: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DeliveryRefusedError(DeliveryError):

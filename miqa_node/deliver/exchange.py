@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -19,17 +21,19 @@ from miqa_node.errors import DeliveryError
 from miqa_node.settings import DeliverSettings
 
 MAX_ANSWER_BYTES = 1 << 20
+MAX_RETRY_AFTER_S = 86_400.0
 MIN_BYTES_PER_S = 10_000
 """Large objects may take longer to arrive than an answer, but not more slowly than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """Status, content type and body of a response."""
+    """Status, content type and body of a response, and the time after which the service wants to be asked again."""
 
     status: int
     content_type: str
     body: bytes
+    retry_after_s: float = 0.0
 
     @property
     def in_words(self) -> str:
@@ -44,6 +48,8 @@ class HttpAnswer:
         """What to do about a status, as far as that is the same for all services."""
         if self.status // 100 == 3:
             return " Redirects are not followed; write the last address as the url."
+        if self.retry_after_s:
+            return f" It wants to be asked again after {self.retry_after_s:.0f} s."
         return " Check the url." if self.status == HTTPStatus.NOT_FOUND else ""
 
 
@@ -77,7 +83,9 @@ class HttpService:
                     body += chunk
                     if len(body) > most_bytes or patience.is_over(len(body)):
                         raise DeliveryError("The service's answer is endless.")
-                return HttpAnswer(response.status_code, response.headers.get("content-type", ""), bytes(body))
+                status, answered = response.status_code, response.headers
+                pause_s = retry_after_s(answered.get("retry-after", "")) if status in _LATER else 0.0
+                return HttpAnswer(status, answered.get("content-type", ""), bytes(body), pause_s)
         except httpx2.HTTPError as error:
             self.close()
             # The library's message may contain the address, with any secret that a site put there; the type suffices.
@@ -117,6 +125,22 @@ class HttpService:
                 socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
 
 
+def retry_after_s(text: str) -> float:
+    """Seconds in a header Retry-After (RFC 9110 10.2.3), given as a number or a date; 0 if it has neither.
+
+    >>> retry_after_s("120"), retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT"), retry_after_s("soon")
+    (120.0, 0.0, 0.0)
+    """
+    if text.isascii() and text.isdigit():
+        return min(float(text), MAX_RETRY_AFTER_S)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    left_s = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(0.0, left_s), MAX_RETRY_AFTER_S)
+
+
 class _Patience:
     """Time for an answer, from the end of the request: a service that sends a byte now and then has none for ever.
 
@@ -153,6 +177,7 @@ class _Patience:
         return time.monotonic() > self._until + arrived_bytes / MIN_BYTES_PER_S
 
 
+_LATER = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 _REQUESTED, _ANSWERED = "http11.send_request_body.complete", "http11.receive_response_headers.complete"
 

@@ -236,8 +236,14 @@ class Lane(threading.Thread):
         if expired:
             self._outbox.expired(delivery.delivery_id, text)
         else:
-            retry_at = None if refused else now + self._backoff(delivery.attempts)
-            self._outbox.failed(delivery.delivery_id, text, retry_at)
+            pause = max(self._backoff(delivery.attempts), self._rest(error))
+            self._outbox.failed(delivery.delivery_id, text, None if refused else now + pause)
+
+    def _rest(self, error: Exception) -> timedelta:
+        """The pause that the receiver asked for (Retry-After), in which it gets nothing else, either."""
+        asked_s = min(getattr(error, "retry_after_s", 0.0), self._settings.backoff_max_s)
+        self._route.pace.rest(asked_s)
+        return timedelta(seconds=asked_s)
 
     def _is_over(self, delivery: Delivery, now: datetime) -> bool:
         """Whether the delivery has failed for as long as the site allows."""

@@ -1,4 +1,4 @@
-"""Limits the lanes of one destination to the rate in its profile."""
+"""Limits the lanes of one destination to the rate in its profile, and to what its receiver asks for."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ class Pace:
     def wait_s(self) -> float:
         """Seconds until the next permit."""
         return max(0.0, self._next_at - time.monotonic())
+
+    def rest(self, seconds: float) -> None:
+        """No permits for so long."""
+        with self._lock:
+            self._next_at = max(self._next_at, time.monotonic() + seconds)
 
     def most_in(self, seconds: float) -> int:
         """Number of permits in this many seconds, at least one; more deliveries would be claimed in vain."""

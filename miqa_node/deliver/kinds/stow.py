@@ -278,7 +278,7 @@ def _chunks(*parts: bytes) -> Iterator[bytes]:
 
 def _not_now(answer: HttpAnswer) -> DeliveryError:
     hint = {401: " Check token_file.", 403: " Check token_file."}.get(answer.status, answer.hint)
-    return DeliveryError(f"The service answered {answer.in_words}.{hint}")
+    return DeliveryError(f"The service answered {answer.in_words}.{hint}", answer.retry_after_s)
 
 
 def _read_address(text: str) -> Mapping[str, str] | None:

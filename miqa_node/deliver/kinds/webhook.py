@@ -177,7 +177,7 @@ def _refusal(answer: HttpAnswer) -> DeliveryError:
     if answer.status in _NEVER:
         return DeliveryRefusedError(f"The receiver answered {answer.in_words}.")
     hint = {401: " Check secret_file.", 403: " Check secret_file."}.get(answer.status, answer.hint)
-    return DeliveryError(f"The receiver answered {answer.in_words}.{hint}")
+    return DeliveryError(f"The receiver answered {answer.in_words}.{hint}", answer.retry_after_s)
 
 
 def _is_loopback(host: str) -> bool:

@@ -37,6 +37,7 @@ class Receiver:
         self.attempts: list[tuple[dict[str, str], bytes]] = []
         self.pings = 0
         self.delay_s = 0.0
+        self.retry_after = ""
         self.url = ""
 
     @property
@@ -68,6 +69,8 @@ def receiver(port: int = 0, context: ssl.SSLContext | None = None) -> Iterator[R
             self.send_response(peer.take({name.lower(): value for name, value in self.headers.items()}, body))
             self.send_header("Content-Length", "0")
             self.send_header("Location", "/elsewhere")
+            if peer.retry_after:
+                self.send_header("Retry-After", peer.retry_after)
             self.end_headers()
 
     with serving(Handler, context, port) as address:

@@ -229,6 +229,29 @@ def test_an_object_that_failed_often_does_not_keep_the_lane_from_a_destination_t
         assert wait_until(lambda: outbox.states() == [SENT])
 
 
+def test_a_destination_gets_nothing_before_the_time_that_it_asked_for(tmp_path: Path, deliver_settings: Make) -> None:
+    outbox = MemoryOutbox()
+    at: list[float] = []
+
+    def behave(uid: str) -> Exception | None:
+        at.append(time.monotonic())
+        return DeliveryError("429", retry_after_s=0.6) if len(at) == 1 else None
+
+    for _ in range(3):
+        outbox.put("pacs")
+    settings = deliver_settings(backoff_max_s=300.0)
+    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c, _: Scripted(c, behave)):
+        assert wait_until(lambda: outbox.states() == [SENT] * 3)
+    assert at[1] - at[0] >= 0.6, "the other objects wait, too"
+
+    at.clear()
+    outbox.put("pacs")
+    settings = deliver_settings(backoff_max_s=0.1)
+    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c, _: Scripted(c, behave)):
+        assert wait_until(lambda: outbox.states() == [SENT] * 4)
+    assert at[1] - at[0] < 0.6, "no longer than the site waits for anybody"
+
+
 def test_a_refusal_does_not_open_the_breaker(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
     for _ in range(10):

@@ -6,6 +6,8 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,21 @@ def test_what_answers_mean(
     assert says in str(outcome)
     assert "key=1" not in str(outcome), "an address may hold a secret"
     assert len(peer.attempts) == 1, "redirects are not followed"
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "longest_s"),
+    [(429, "7", 7), (503, format_datetime(datetime.now(UTC) + timedelta(minutes=20)), 1200), (429, "9" * 400, 86400),
+     (429, "soon", 0), (500, "7", 0)],
+)  # fmt: skip
+def test_a_receiver_says_when_it_wants_to_be_asked_again(
+    peer: Receiver, webhook: Callable[..., Destination], status: int, after: str, longest_s: float
+) -> None:
+    peer.answer, peer.retry_after = lambda _event: status, after
+    (outcome,) = outcomes(webhook(peer.url), event())
+    assert isinstance(outcome, DeliveryError)
+    assert longest_s / 2 <= outcome.retry_after_s <= longest_s
+    assert ("wants to be asked again after" in str(outcome)) == (longest_s > 0)
 
 
 def test_a_silent_receiver_costs_its_time_out_only(peer: Receiver, webhook: Callable[..., Destination]) -> None:
