@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -39,6 +38,7 @@ from miqa_node.imaging.pixel_data import (
     Fragment,
     PixelElement,
     assign_fragments,
+    extended_offsets,
     find_fragments,
     join,
     read_native_frame,
@@ -166,8 +166,7 @@ def _find_frames(
                 ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
                 return ()
             fragments, table = find_fragments(read, element)
-        if "ExtendedOffsetTable" in ds:
-            table = np.frombuffer(ds.ExtendedOffsetTable, "<u8").tolist()
+        table = extended_offsets(ds) or table
         return tuple(assign_fragments(read, fragments, table, _whole(ds, "NumberOfFrames") or 1))
     except EOFError:
         raise DecodeError(_NO_PIXELS) from None

@@ -15,6 +15,7 @@ import numpy as np
 from pydicom import Dataset
 
 from miqa_node.imaging.elements import Read
+from miqa_node.imaging.numbers import single_number
 
 ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _END_OF_IMAGE = b"\xff\xd9"
@@ -106,6 +107,25 @@ def find_fragments(read: Read, element: PixelElement) -> tuple[list[Fragment], l
     return fragments, table
 
 
+def frames_of(ds: Dataset) -> list[bytes]:
+    """The encapsulated frames of an object in memory, each in one piece. Errors are those of the other functions."""
+    value = ds.PixelData
+
+    def read(offset: int, count: int) -> bytes:
+        return bytes(value[offset : offset + count])
+
+    fragments, table = find_fragments(read, PixelElement("OB", 0, len(value), has_undefined_length=False))
+    offsets = extended_offsets(ds) or table
+    count = int(single_number(ds, "NumberOfFrames") or 1)
+    return [join(read, own) for own in assign_fragments(read, fragments, offsets, count)]
+
+
+def extended_offsets(ds: Dataset) -> list[int]:
+    """The Extended Offset Table (7FE0,0001) as far as it has whole numbers; empty if there is none."""
+    value = ds.get("ExtendedOffsetTable")
+    return np.frombuffer(value[: len(value) // 8 * 8], "<u8").tolist() if isinstance(value, bytes) else []
+
+
 def assign_fragments(
     read: Read, fragments: Sequence[Fragment], offsets: Sequence[int], frames: int
 ) -> list[Sequence[Fragment]]:
@@ -119,7 +139,8 @@ def assign_fragments(
     if frames == 1:  # all fragments belong to it, whatever an offset table says
         return [fragments]
     items = [fragment.item for fragment in fragments]
-    if len(offsets) == frames and set(offsets) <= set(items):
+    fits = len(offsets) == frames and offsets[0] == 0 and all(one < later for one, later in pairwise(offsets))
+    if fits and set(offsets) <= set(items):
         cuts = [bisect_left(items, offset) for offset in offsets] + [len(items)]
         return [fragments[start:end] for start, end in pairwise(cuts)]
     if len(fragments) == frames:

@@ -8,6 +8,7 @@ from io import BytesIO
 
 import numpy as np
 from pydicom import DataElement, Dataset, dcmread, dcmwrite
+from pydicom.encaps import encapsulate
 from pydicom.pixels.utils import decompress
 from pydicom.uid import (
     UID,
@@ -18,8 +19,10 @@ from pydicom.uid import (
 )
 
 from miqa_node.errors import DecodeError, MiqaError
+from miqa_node.imaging.codestream import mend_sequential_scan
 from miqa_node.imaging.decoders import SYNTAXES
 from miqa_node.imaging.elements import find_encoding
+from miqa_node.imaging.pixel_data import frames_of
 
 MAX_FILE_BYTES = 160_000_000
 """An image of imaging.max_pixels has 128 MB of 16-bit pixels; the file that comes back is held by the node itself."""
@@ -70,6 +73,7 @@ def _plain(ds: Dataset) -> Dataset:
     if syntax is None or "PixelData" not in ds:
         raise DecodeError(f"Objects in {ds.file_meta.TransferSyntaxUID.name} cannot be given uncompressed.")
     ds.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a syntax that pydicom lacks, the UID of its substitute
+    _drop_offsets(ds)
     failures = []
     for plugin in syntax.plugins:
         try:
@@ -79,6 +83,13 @@ def _plain(ds: Dataset) -> Dataset:
         else:
             return ds
     raise DecodeError(f"The pixels cannot be decoded for a peer that decodes nothing: {', '.join(failures)}.")
+
+
+def _drop_offsets(ds: Dataset) -> None:
+    """Make each frame one fragment without any table: pydicom believes tables that are wrong (PS3.5 A.4)."""
+    ds.PixelData = encapsulate([mend_sequential_scan(frame) for frame in frames_of(ds)], has_bot=False)
+    for table in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        ds.pop(table, None)
 
 
 def _refuse_bomb(file: bytes) -> None:

@@ -18,7 +18,7 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.data import get_testdata_file
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.pixels.processing import apply_modality_lut
 from pydicom.uid import (
     UID,
@@ -33,6 +33,7 @@ from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.encode import encode_frame
+from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.settings import load_settings
@@ -373,6 +374,7 @@ def test_frames_and_bulk_data(web: str, picture: Dataset) -> None:
 
 
 RELATED = 'multipart/related; type="application/dicom"'
+OCTETS = 'multipart/related; type="application/octet-stream"'
 VIDEO, PRIVATE = "1.2.840.10008.1.2.4.102", "1.2.826.0.1.3680043.10.1"
 
 
@@ -418,7 +420,7 @@ def test_damaged_pixels_come_as_they_are_kept_or_not_at_all(web: str, stage: Sta
     """A part never names a syntax that it is not in, and no answer breaks off."""
     put_beside(stage, picture, JPEG2000Lossless, encapsulate([b"\xff\x4f\xff\x51 no code stream "]))
     place = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.4"
-    plain, octets = f"transfer-syntax={ExplicitVRLittleEndian}", 'multipart/related; type="application/octet-stream"'
+    plain, octets = f"transfer-syntax={ExplicitVRLittleEndian}", OCTETS
     as_stored = f"application/dicom; transfer-syntax={JPEG2000Lossless}"
     for accept in ("*/*", RELATED, f"{RELATED}; {plain}"):
         parts = parts_of(httpx2.get(f"{web}/studies/1.2.3.2", headers={"accept": accept}, trust_env=False))
@@ -595,6 +597,35 @@ def test_each_frame_of_reduced_chrominance_is_given(stage: Stage, web: str, tmp_
     assert answer.status_code == 200
     parts = answer.content.split(answer.content.split(b"\r\n", 1)[0])[1:-1]
     assert [part.split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n") for part in parts] == [first, second]
+
+
+@pytest.mark.parametrize("offsets", [(0, 0), (2, 1), (1, 1 << 40), (0,)])
+def test_frames_are_found_without_an_offset_table_that_is_wrong(
+    stage: Stage, web: str, tmp_path: Path, offsets: tuple[int, ...]
+) -> None:
+    """Frames as kept and uncompressed, the object and what is assessed agree."""
+    ds = dcmread(str(get_testdata_file("MR_small.dcm")))
+    pixels = (ds.pixel_array >> 4).astype(np.uint8)
+    pictures = [pixels, pixels[::-1].copy()]
+    encoded = (encode_frame(pixels, JPEG2000Lossless) for pixels in pictures)
+    frames = [one + b"\0" * (len(one) % 2) for one in encoded]
+    ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = encapsulate_extended(frames)
+    ds.ExtendedOffsetTable = np.array(offsets, "<u8").tobytes() + b"odd"
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    ds.NumberOfFrames, ds.PixelRepresentation, ds.file_meta.TransferSyntaxUID = 2, 0, JPEG2000Lossless
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.WindowCenter, ds.WindowWidth = 8, 8, 7, 128, 256
+    ds.save_as(tmp_path / "two.dcm")
+    keep_source(stage, tmp_path / "two.dcm")
+    uids = (ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID)
+    at = "{}/studies/{}/series/{}/instances/{}".format(web, *uids)
+    for syntax, expected in (("*", frames), (ExplicitVRLittleEndian, [one.tobytes() for one in pictures])):
+        accept = {"accept": f"{OCTETS}; transfer-syntax={syntax}"}
+        answer = httpx2.get(f"{at}/frames/1,2", headers=accept, trust_env=False)
+        assert [body for _kind, body in parts_of(answer)] == expected
+    plain = DICOMwebClient(web).retrieve_instance(*uids, media_types=(("application/dicom", ExplicitVRLittleEndian),))
+    assert np.array_equal(plain.pixel_array, pictures)
+    for number, one in enumerate(pictures):  # as it is assessed and rendered
+        assert np.array_equal(decode_frame(tmp_path / "two.dcm", number, 10**9).stored, one)
 
 
 @pytest.mark.slow

@@ -13,14 +13,13 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydicom import Dataset, dcmread
-from pydicom.encaps import generate_frames
 from pydicom.filereader import read_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.numbers import single_number
-from miqa_node.imaging.pixel_data import frame_bits
+from miqa_node.imaging.pixel_data import frame_bits, frames_of
 from miqa_node.imaging.uncompressed import can_uncompress
 from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader
@@ -88,7 +87,7 @@ def _frames(
     for one in accepted(request):
         try:
             if kind := stored_form(one, held):
-                parts = _stored_frames(ds, count)
+                parts = _stored_frames(ds)
                 return _multipart([parts[number - 1] for number in numbers], f"{kind}; transfer-syntax={held}")
             if one.covers(OCTETS) and one.syntax in ("", "*", ExplicitVRLittleEndian) and _has_plain_form(held):
                 plain = _plain(services, ds, location)
@@ -99,9 +98,9 @@ def _frames(
     raise HTTPException(offer.status_code, f"{offer.detail}{damage}")
 
 
-def _stored_frames(ds: Dataset, count: int) -> list[bytes]:
+def _stored_frames(ds: Dataset) -> list[bytes]:
     try:
-        return list(generate_frames(ds.PixelData, number_of_frames=count))
+        return frames_of(ds)
     except Exception as error:  # damaged fragments raise any error
         raise DecodeError(f"The fragments of the pixel data are incomplete ({type(error).__name__}).") from error
 
