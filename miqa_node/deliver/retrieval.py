@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 from pydicom.dataset import Dataset
@@ -23,6 +25,9 @@ UIDS_PER_QUERY = 50
 MAX_ANSWERS = 10_000
 """Far more pending answers than a query has: of a peer that ignores its keys, or never ends."""
 
+MAX_ANSWER_S = 600.0
+"""Far more time than an answer takes: of a peer that sends objects, or that it is not done yet, for ever."""
+
 _PENDING = frozenset({0xFF00, 0xFF01})
 
 
@@ -30,16 +35,22 @@ def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
     """SOP instance UIDs that the peer has; one query per series, because all unique keys above it are required."""
     held: set[str] = set()
     for query, uids in _queries(headers):
-        uid_set = set(uids)
-        for number, (status, match) in enumerate(link.association.send_c_find(query, FIND)):
-            if number > MAX_ANSWERS:
-                raise DeliveryError(_ENDLESS.format("C-FIND"))
-            code = status.get("Status")
-            if code in _PENDING and match is not None:
-                held |= {str(match.get("SOPInstanceUID", ""))} & uid_set
-            elif code != SUCCESS:
-                raise DeliveryError(_refusal("C-FIND", code))
+        with _hanging_up(link, "C-FIND"):
+            held |= _matches(link, query) & set(uids)
     return frozenset(held)
+
+
+def _matches(link: Link, query: Dataset) -> set[str]:
+    uids: set[str] = set()
+    for number, (status, match) in enumerate(link.association.send_c_find(query, FIND)):
+        if number > MAX_ANSWERS:
+            raise DeliveryError(_ENDLESS.format("C-FIND"))
+        code = status.get("Status")
+        if code in _PENDING and match is not None:
+            uids.add(str(match.get("SOPInstanceUID", "")))
+        elif code != SUCCESS:
+            raise DeliveryError(_refusal("C-FIND", code))
+    return uids
 
 
 def _queries(headers: Sequence[Header]) -> Iterator[tuple[Dataset, Sequence[str]]]:
@@ -80,19 +91,43 @@ def get_instance(open_link: Open, header: Header) -> bytes:
     contexts = [build_context(GET), build_context(header.sop_class_uid, header.transfer_syntax_uid)]
     link = open_link(contexts, [build_role(header.sop_class_uid, scp_role=True)], take)
     query = _identifier(header.study_instance_uid, header.series_instance_uid, [header.sop_instance_uid])
+    with _hanging_up(link, "C-GET"):
+        code = _last_status(link, query)
+        if code == SUCCESS and files:
+            link.release()
+            return files[0]
+        link.abort()
+        raise DeliveryError("The archive does not have it." if code == SUCCESS else _refusal("C-GET", code))
+
+
+def _last_status(link: Link, query: Dataset) -> int | None:
     code = None
     for number, (status, _failed) in enumerate(link.association.send_c_get(query, GET)):
         code = status.get("Status")
         if number > MAX_ANSWERS:
             link.abort()
             raise DeliveryError(_ENDLESS.format("C-GET"))
-    if code == SUCCESS and files:
-        link.release()
-        return files[0]
-    link.abort()
-    if code == SUCCESS:
-        raise DeliveryError("The archive does not have it.")
-    raise DeliveryError(_refusal("C-GET", code))
+    return code
+
+
+@contextmanager
+def _hanging_up(link: Link, service: str) -> Iterator[None]:
+    """Abort the association if the answer is not complete after MAX_ANSWER_S; DeliveryError says so."""
+    over = threading.Event()
+
+    def hang_up() -> None:
+        over.set()
+        link.abort()
+
+    timer = threading.Timer(MAX_ANSWER_S, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except DeliveryError as error:
+        raise (DeliveryError(_ENDLESS.format(service)) if over.is_set() else error) from None
+    finally:
+        timer.cancel()
 
 
 _ENDLESS = "{}: the peer answers without end."

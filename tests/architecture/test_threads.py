@@ -15,6 +15,7 @@ REASONS = {
     "assess/assessor.py": "a pool that lives within the judging of one image",
     "assess/session.py": "ends a run of a graph that takes too long",
     "deliver/exchange.py": "ends an answer that takes too long",
+    "deliver/retrieval.py": "ends an answer without end",
     "cli/run_node.py": "ends the process if it does not end by itself",
 }
 

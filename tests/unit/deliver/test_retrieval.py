@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -68,6 +69,32 @@ def test_an_archive_that_answers_without_end_is_given_up(
 ) -> None:
     monkeypatch.setattr(retrieval, "MAX_ANSWERS", 50)
     with archive(matches_without_end, sent_again_and_again) as port:
+        config = CStoreConfig(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
+        destination = CStoreDestination(config, DeliveryContext(deliver_settings()))
+        with pytest.raises(DeliveryError, match="without end"):
+            destination.holds([header(1)]) if ask == "holds" else destination.fetch(header(1))
+
+
+def stored_without_end(event: evt.Event) -> Iterator[Any]:
+    """C-STOREs of an object that nobody asked for, and never an answer to the C-GET."""
+    ds = report(header(1).sop_class_uid)
+    while event.assoc.is_established:
+        event.assoc.send_c_store(ds)
+    yield 0
+
+
+def matches_now_and_then(event: evt.Event) -> Iterator[Any]:
+    for answer in matches_without_end(event):
+        time.sleep(0.1)
+        yield answer
+
+
+@pytest.mark.parametrize("ask", ["holds", "fetch"])
+def test_an_archive_that_is_never_done_is_given_up(
+    deliver_settings: Make, monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    monkeypatch.setattr(retrieval, "MAX_ANSWER_S", 1.0)
+    with archive(matches_now_and_then, stored_without_end) as port:
         config = CStoreConfig(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
         destination = CStoreDestination(config, DeliveryContext(deliver_settings()))
         with pytest.raises(DeliveryError, match="without end"):
