@@ -20,7 +20,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.phantom import SAID_BY_A_PERSON
 from miqa_node.domain.series import SeriesSnapshot
 from miqa_node.domain.traits import SeriesTraits
-from miqa_node.imaging.slices import Slice, read_slices, same_plane
+from miqa_node.imaging.slices import Slice, of_other_sizes, read_slices, same_plane
 from miqa_node.observe.stages import StageClock
 
 NO_STACK = "The series has no stack of slices to measure: localizers at most."
@@ -61,7 +61,8 @@ def judge_series(
     if len(slices) > max_slices:
         reason = f"The series has {len(slices)} slices, more than work.series_max_slices ({max_slices})."
         return SeriesResult(Assessment(digest, header, now, not_assessed=reason), SeriesSnapshot(listed), None)
-    series = SeriesView(header, slices, tools)
+    others = of_other_sizes(every, slices)
+    series = SeriesView(header, slices, tools, others=others)
     measured = clock.time("measure", lambda: measure_series(series))
     middle = measured.middle
     reason = _why_not(series, every) if middle is None else _out_of_scope(header, traits, package)
@@ -78,7 +79,7 @@ def judge_series(
         assessed_at=now,
         measurements=measured.measurements,
         not_assessed=reason,
-        plausibility=() if middle is None else _undecodable(series),
+        plausibility=() if middle is None else (*_undecodable(series), *_odd_sizes(series)),
         decoder=middle.decoder if middle else "",
         steps=middle.steps if middle else (),
         phantom=test_object,
@@ -117,3 +118,14 @@ def _undecodable(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
         f"{series.unreadable} of {len(series.slices)} slices could not be decoded; the first because: {series.reason}"
     )
     return (PlausibilityIssue("undecodable_slices", text, OTHER_FAILURE),)
+
+
+def _odd_sizes(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
+    if not series.others:
+        return ()
+    odd, usual = series.others[0], series.slices[0]
+    text = (
+        f"Slices of another size than the {len(series.slices)} of the stack: {len(series.others)}. They were not "
+        f"measured. The first has {odd.rows} × {odd.columns} pixels instead of {usual.rows} × {usual.columns}."
+    )
+    return (PlausibilityIssue("slice_sizes_differ", text, OTHER_FAILURE),)

@@ -87,6 +87,12 @@ def same_plane(slices: Sequence[Slice]) -> list[Slice]:
     return [one for one, kind in zip(body, kinds, strict=True) if kind == main]
 
 
+def of_other_sizes(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slice]:
+    """Slices with the orientation of the stack in another size: they are in their places, but not measured with it."""
+    others = [one for one in slices if not one.is_localizer and one not in stack] if len(stack) < len(slices) else []
+    return [one for one in others if _rounded(one.orientation) == _rounded(stack[0].orientation)]
+
+
 def volumes(slices: Sequence[Slice]) -> list[list[int]]:
     """The slices by volume, as indices in spatial order: each volume has one slice at each place.
 

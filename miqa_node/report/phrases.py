@@ -84,6 +84,7 @@ PLAUSIBILITY: Mapping[str, str] = {
     "matrix_contradicts_header": "The image has another size than its header says.",
     "conflicting_instance": "Another image came under the same UID; both are kept.",
     "undecodable_slices": "Some slices could not be decoded and took no part.",
+    "slice_sizes_differ": "Some slices have another size than the others and took no part.",
 }
 
 ANOMALY_SITE = "The image is more unusual than {percentile} of the images of this site; this need not be a defect."

@@ -42,11 +42,13 @@ class SeriesView(Memory):
         slices: Sequence[Slice],
         tools: SliceTools,
         results: Results | None = None,
+        others: Sequence[Slice] = (),
     ) -> None:
-        """``results`` of :meth:`once` are there already."""
+        """``results`` of :meth:`once` are there already; ``others`` have another size and fill only places."""
         super().__init__(results)
         self.header = header
         self.slices = slices
+        self.others = others
         self.reason = ""
         """Why the first of the unreadable slices could not be decoded."""
         self._tools = tools

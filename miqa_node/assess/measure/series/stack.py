@@ -72,8 +72,14 @@ def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _places(series: SeriesView) -> SlicePlaces | None:
-    thicknesses = [one.thickness_mm for one in series.slices if one.thickness_mm is not None]
-    return places_of([one.place_mm for one in series.slices], max(thicknesses, default=None))
+    thickness_mm = max((one.thickness_mm for one in series.slices if one.thickness_mm is not None), default=None)
+    own = [one.place_mm for one in series.slices]
+    places = places_of(own, thickness_mm)
+    if places is None or not len(places.gaps_mm):
+        return places
+    first, last = places.places_mm[[0, -1]]
+    between = [one.place_mm for one in series.others if one.place_mm is not None and first < one.place_mm < last]
+    return places_of([*own, *between], thickness_mm)
 
 
 def _count(series: SeriesView, _: Sequence[Any]) -> float:
@@ -159,7 +165,8 @@ SLICE_GAPS = SeriesMeasure(
     summary="Neighbours further apart than 110 % of the median distance.",
     definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness. A distance "
     "that occurs three times in a row belongs to a part of the protocol with a spacing of its own and is not a gap; "
-    "fewer than four places have no gap.",
+    "fewer than four places have no gap. A slice of another size than the stack fills its place, but takes no part in "
+    "the rest; the issue `slice_sizes_differ` says so.",
     section=SECTION,
     rank=320,
     take=_gaps,
