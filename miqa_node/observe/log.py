@@ -9,6 +9,7 @@ withheld.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -22,7 +23,7 @@ import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from miqa_node import plugins
-from miqa_node.errors import MiqaError
+from miqa_node.errors import MiqaError, place_of
 from miqa_node.process import silence_libraries
 from miqa_node.settings import LogFormat, LogSettings
 
@@ -72,6 +73,7 @@ _LIBRARY_LEVELS: Mapping[str, int] = {
 }
 _TOLD_BY_US = ("Association request failed", "TCP Initialisation Error")
 """pynetdicom's lines about an unreachable peer: they lack its name, which the node's own line has."""
+_QUOTED_VALUE = re.compile(r"\b(value|UID) '.*'", re.DOTALL)
 _HARMLESS_TEXTS = (MiqaError, OSError, ImportError, AttributeError, TypeError, NameError, AssertionError, MemoryError)
 _MAX_DEPTH = 4
 
@@ -109,6 +111,7 @@ def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | No
     handler = logging.StreamHandler(stream)
     # Levels of loggers do not suffice: pydicom sets its own when it is imported, which may be after this.
     handler.addFilter(_is_wanted)
+    handler.addFilter(_without_values)
     handler.addFilter(lambda record: not record.getMessage().startswith(_TOLD_BY_US))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -181,6 +184,17 @@ def _is_wanted(record: logging.LogRecord) -> bool:
     """Whether a record of a library has the level that lines of this library need."""
     name = record.name
     return all(record.levelno >= least for one, least in _LIBRARY_LEVELS.items() if f"{name}.".startswith(f"{one}."))
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Keep what a peer sent out of pynetdicom's lines, and the stack: each hostile message would log one."""
+    if record.name.partition(".")[0] != "pynetdicom":
+        return True
+    if isinstance(record.msg, BaseException):
+        record.msg, record.exc_info = f"{describe_error(record.msg)} at {place_of(record.msg)}", None
+    else:
+        record.msg, record.args = _QUOTED_VALUE.sub(r"\1 (withheld)", record.getMessage()), ()
+    return True
 
 
 class _NodeName:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from miqa_node.domain.instance import ReceivedObject
+from miqa_node.domain.instance import ReceivedObject, is_uid
 from miqa_node.errors import MiqaError, ResourcesError, TooLargeError
 from miqa_node.observe import metrics
 from miqa_node.receive.incoming import Bytes, IncomingObject, StoreRequest, remove_leftovers
@@ -183,7 +183,7 @@ class Transfer:
             "status": f"{status:04X}",
             "calling_ae": request.calling_ae_title,
             "peer": request.peer_address,
-            "sop_class_uid": request.sop_class_uid,
+            "sop_class_uid": request.sop_class_uid if is_uid(request.sop_class_uid) else "",
             "error": type(error).__name__,
         }
         if isinstance(error, MiqaError):

@@ -326,7 +326,10 @@ class StreamingDul(DULServiceProvider):
         primitive = P_DATA()
         values: list[Any] = [[context_id, bytes([control]) + data]]  # annotated as a tuple, but only a list works
         primitive.presentation_data_value_list = values
-        self.assoc.dimse.receive_primitive(primitive)
+        try:
+            self.assoc.dimse.receive_primitive(primitive)
+        except Exception as error:  # of a command set without what it needs; pynetdicom checks nothing before
+            raise ProtocolError("message that cannot be read") from error
 
     def _answer(self, context_id: int) -> None:
         transfer = self._transfer

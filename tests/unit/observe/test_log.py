@@ -70,6 +70,26 @@ def test_libraries_come_out_the_same_way_without_idle_talk(stream: io.StringIO) 
     assert (line["event"], line["node"]) == ("socket closed", "miqa-1")
 
 
+def test_what_a_peer_sent_is_not_in_the_lines_of_pynetdicom(stream: io.StringIO) -> None:
+    """It quotes values, also as the message of an exception, and would log a stack for each."""
+    log = logging.getLogger("pynetdicom.association")
+    log.error("No supported service class available for the SOP Class UID '%s', please see …", NAME)
+    log.error("Invalid 'Affected SOP Class UID' value '%s'", f"{NAME}'s")
+    try:
+        raise ValueError(NAME)
+    except ValueError as error:
+        log.exception(error)
+
+    texts = [line["event"] for line in lines(stream)]
+    assert texts[:2] == [
+        "No supported service class available for the SOP Class UID (withheld), please see …",
+        "Invalid 'Affected SOP Class UID' value (withheld)",
+    ]
+    assert texts[2].startswith(f"ValueError {WITHHELD} at test_log.py:")
+    assert NAME not in stream.getvalue()
+    assert "exception" not in lines(stream)[2]
+
+
 def test_no_line_quotes_the_address_of_a_request(stream: io.StringIO) -> None:
     """A webhook's may contain its key, and that of a search a patient; there was a line for each request."""
     logging.getLogger().setLevel(logging.DEBUG)

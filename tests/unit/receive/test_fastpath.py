@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import socket
 import struct
 import threading
@@ -37,6 +38,7 @@ def node(start_node: StartNode) -> Node:
 
 COMMITMENT = "1.2.840.10008.1.20.1"
 """Storage Commitment Push Model (PS3.4 J.3.1)."""
+VERIFICATION = b"1.2.840.10008.1.1\0"
 
 fast = pytest.mark.parametrize("start_node", [True], indirect=True, ids=["fast"])
 
@@ -128,6 +130,30 @@ def test_whoever_breaks_the_protocol_is_aborted(node: Node, stream: bytes) -> No
     response = send_raw(node.port, encoded(ds), sop_instance=ds.SOPInstanceUID)
     assert response is not None
     assert response.Status == 0
+
+
+@fast
+@pytest.mark.parametrize(
+    "command",
+    [
+        {},
+        {0x0002: VERIFICATION},
+        {0x0002: VERIFICATION, 0x0100: b"\x77\x77"},
+        {0x0100: b"\x30\0\x30\0"},
+        {0x0100: b"\x30"},
+    ],
+    ids=["empty", "no field", "unknown field", "two fields", "half a field"],
+)
+def test_a_command_that_cannot_be_read_is_one_warning(
+    node: Node, caplog: pytest.LogCaptureFixture, command: dict[int, bytes]
+) -> None:
+    encoded_command = b"".join(struct.pack("<HHI", 0, tag, len(value)) + value for tag, value in command.items())
+    with RawPeer(node.port) as peer:
+        peer.socket.sendall(p_data(pdv(3, encoded_command)))
+        assert peer.read_pdu()[0] == 7
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "protocol error: message that cannot be read" in record.getMessage()
 
 
 @fast
