@@ -70,6 +70,12 @@ def find(transaction: Transaction, digest: str, kind: RequestKind) -> LabelReque
     return None if row is None else _request(row)
 
 
+def answer(transaction: Transaction, digest: str, kind: RequestKind, now: datetime) -> bool:
+    """Mark a request as answered; False if another reader was faster."""
+    waits = requests.c.digest == digest, requests.c.kind == kind.value, requests.c.answered_at.is_(None)
+    return transaction.execute(sa.update(requests).where(*waits).values(answered_at=now)).rowcount > 0
+
+
 def waiting(transaction: Transaction, kind: RequestKind, reader: str, *, limit: int) -> list[LabelRequest]:
     """Requests that a reader may answer, oldest first, without images that this reader judged first."""
     query = (

@@ -16,7 +16,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.domain.note import NoteTitle
 from miqa_node.errors import NotFoundError
-from miqa_node.store import documents
+from miqa_node.store import documents, label_requests
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
@@ -105,11 +105,7 @@ def add(
     if opinion.origin is not LabelOrigin.SECOND_READING:
         _recount(transaction, digest, now)
     if kind := REQUESTS.get(opinion.origin):
-        transaction.execute(
-            sa.update(requests)
-            .where(requests.c.digest == digest, requests.c.kind == kind.value, requests.c.answered_at.is_(None))
-            .values(answered_at=now)
-        )
+        label_requests.answer(transaction, digest, kind, now)
     label = {"action": "label", "origin": opinion.origin.value, "bad": opinion.bad}
     records.add(transaction, AuditEntry(AuditEvent.DECIDED, now, opinion.actor, digest=digest, detail=label))
     return label_id

@@ -49,6 +49,10 @@ def test_reopening_needs_a_reason(stage: Stage, client: TestClient) -> None:
     form = {"actor": "kim", "csrf": csrf(client)}
 
     assert client.post(f"{STUDY}/reopen", data=form, headers=ORIGIN).status_code == 422
+    for blank in ("", " ", "\u3000\n"):
+        assert client.post(f"{STUDY}/reopen", data=form | {"comment": blank}, headers=ORIGIN).status_code == 422
+        body = {"actor": "kim", "comment": blank}
+        assert client.post("/api/v1/worklist/1.2.3.1/reopen", json=body).status_code == 422
     assert client.post(f"{STUDY}/reopen", data=form | {"comment": "blurred"}, headers=ORIGIN).status_code == 303
     assert "reopened by kim: “blurred”" in client.get(STUDY).text
 

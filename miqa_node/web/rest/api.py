@@ -157,7 +157,7 @@ class Reopen(Strict):
     """Who takes a decision back, and why."""
 
     actor: Actor = ""
-    comment: Annotated[Comment, Field(min_length=1, description="Why; kept in the history of the study.")]
+    comment: Annotated[Remark, Field(description="Why; kept in the history of the study.")]
     decision: int | None = Field(None, description="Only if this decision is still in force; without: whichever is.")
 
 

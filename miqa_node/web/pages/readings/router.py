@@ -61,19 +61,19 @@ def answer(
     actor: Annotated[Actor, Form()] = "",
 ) -> Response:
     """The buttons "Good image" and "Bad image"."""
-    name, bad = acting(who, actor), answer is ReadingAnswer.BAD
+    name, bad, now = acting(who, actor), answer is ReadingAnswer.BAD, datetime.now(UTC)
     with services.database.begin() as transaction:
         request = label_requests.find(transaction, digest, KIND)
         if request is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "Nobody asked for a second reading of this image.")
-        if request.answered_at is not None or request.first_reader == name:
+        if request.first_reader == name or not label_requests.answer(transaction, digest, KIND, now):
             raise ConflictError("The image was read a second time already, or you were its first reader.")
         # Findings ticked together with "good" are present but not bad enough.
         named = tuple(finding or ()) or None
         opinion = ReaderOpinion(
             name, LabelOrigin.SECOND_READING, bad, findings=named if bad else (), blind=True, sampled=request.share
         )
-        labels.add(transaction, InstanceDigest(digest), opinion, datetime.now(UTC))
+        labels.add(transaction, InstanceDigest(digest), opinion, now)
     return RedirectResponse("/readings", HTTPStatus.SEE_OTHER)
 
 

@@ -144,7 +144,7 @@ def reopen(
     services: Services,
     who: Reviewer,
     study_uid: Uid,
-    comment: Annotated[Comment, Form(min_length=1)],
+    comment: Annotated[Remark, Form()],
     actor: Annotated[Actor, Form()] = "",
     decision: Annotated[int | None, Form()] = None,
     listed: Listed = "",
