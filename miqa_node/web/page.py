@@ -45,6 +45,8 @@ class Page:
     """Accessible without signing in, such as the sign-in page."""
     rest: bool = False
     """For programs: JSON, and listed in the OpenAPI document."""
+    programs: bool = False
+    """Open to programs' accounts although it is not REST: pictures, and displays on walls."""
 
     def __post_init__(self) -> None:
         if any(not isinstance(route, APIRoute) for route in self.router.routes):

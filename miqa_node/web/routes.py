@@ -9,18 +9,16 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-from miqa_node.domain.access import Permission
+from miqa_node.domain.access import Role
 from miqa_node.web.access import Needs, Who, check_csrf, permission_of
-from miqa_node.web.page import NO_PERMISSION_NAMED, PAGES
+from miqa_node.web.page import NO_PERMISSION_NAMED, PAGES, Page
 from miqa_node.web.services import Services
 
 
 def add_pages(app: FastAPI) -> None:
     """Serve every page of the seam, the node's own first, so that others cannot take their addresses."""
     for name, page in PAGES.all().items():
-        guards: list[Any] = [Depends(check_csrf)]
-        if not page.public:
-            guards.append(Depends(PageGuard(page.permission)))
+        guards: list[Any] = [Depends(check_csrf), Depends(PageGuard(page))]
         if page.rest:
             app.include_router(page.router, dependencies=guards)
         else:
@@ -33,15 +31,25 @@ def add_pages(app: FastAPI) -> None:
 
 
 class PageGuard:
-    """A dependency of all routes of a page: a route that names no permission requires the page's."""
+    """A dependency of all routes of a page: people's pages are not for programs' accounts.
 
-    def __init__(self, permission: Permission | None) -> None:
-        self.permission = permission
+    A route that names no permission requires the page's.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
 
     def __call__(self, request: Request, who: Who, services: Services) -> None:
         """HTTPException 401 or 403 unless the principal has the page's permission."""
-        if permission_of(request.scope["route"]) is not None:
+        page = self._page
+        if who.role is Role.SERVICE and not (page.rest or page.programs):
+            raise HTTPException(
+                HTTPStatus.FORBIDDEN,
+                f"{who.name} is a program's account, and pages are for people; "
+                "programs use the REST interface, which /api/v1/openapi.json describes.",
+            )
+        if page.public or permission_of(request.scope["route"]) is not None:
             return
-        if self.permission is None:
+        if page.permission is None:
             raise HTTPException(HTTPStatus.FORBIDDEN, NO_PERMISSION_NAMED)
-        Needs(self.permission)(who, services)
+        Needs(page.permission)(who, services)

@@ -18,7 +18,7 @@ from miqa_node.errors import AccessError
 from miqa_node.store import accounts, sessions, tables, tokens, users
 from miqa_node.web.access import CSRF_HEADER, check_csrf, permission_of
 from tests.web.people import ORIGIN, PASSWORD, add_account, add_token, sign_in, signed_in
-from tests.web.staging import Stage, csrf
+from tests.web.staging import Stage, csrf, phantom_png
 
 CLAIM = "/api/v1/worklist/1.2.3.1/claim"
 PUBLIC = {
@@ -300,6 +300,24 @@ def test_tokens_allow_what_their_scopes_and_their_accounts_role_allow(stage: Sta
     with stage.services.database.begin() as transaction:
         users.set_role(transaction, "ris", Role.VIEWER)
     assert program.post(CLAIM, json={}, headers=decides).status_code == 403
+
+
+def test_pages_are_for_people_and_programs_have_rest_pictures_and_displays(stage: Stage, connect: Connect) -> None:
+    study, digest = stage.add(1, preview=phantom_png())
+    add_account(stage, "ris", Role.SERVICE)
+    program, token = connect(client="10.0.0.7"), add_token(stage, "ris", *Role.SERVICE.permissions)
+    for path in ("/", "/images", "/look", "/analysis/rejects.csv", "/account", "/readings", f"/studies/{study}"):
+        answer = program.get(path, headers=token | {"accept": "text/html"})
+        assert answer.status_code == 403, path
+        assert "programs use the REST interface" in answer.text
+    sent = {"resolution": "confirmed", "reason": "111210", "sure": "true"}
+    assert program.post(f"/studies/{study}/resolve", data=sent, headers=token).status_code == 403
+    assert program.get(f"/api/v1/worklist/{study}", headers=token).json()["state"] == "OPEN"
+
+    for path in (f"/previews/{digest}.png", "/rooms", f"/rooms?key={token['authorization'].split()[1]}"):
+        assert program.get(path, headers=token).status_code == 200, path
+    add_account(stage, "kim", Role.REVIEWER)
+    assert program.get("/", headers=add_token(stage, "kim", Permission.READ)).status_code == 200
 
 
 def test_tokens_that_end_are_revoked_or_belong_to_disabled_accounts(stage: Stage, connect: Connect) -> None:

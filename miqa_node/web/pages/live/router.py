@@ -29,4 +29,4 @@ async def live(services: Services, _who: Display) -> StreamingResponse:
     )
 
 
-PAGE = Page(router, Permission.DISPLAY)
+PAGE = Page(router, Permission.DISPLAY, programs=True)

@@ -157,4 +157,4 @@ def maps_of(services: WebServices, digest: str) -> Mapping[str, SaliencyMap]:
         return {}
 
 
-PAGE = Page(router, Permission.READ)
+PAGE = Page(router, Permission.READ, programs=True)

@@ -207,4 +207,4 @@ def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hint for hint in hints if hint))
 
 
-PAGE = Page(router, Permission.DISPLAY, file=__file__, navigation=Navigation("Rooms", "/rooms", 1))
+PAGE = Page(router, Permission.DISPLAY, file=__file__, navigation=Navigation("Rooms", "/rooms", 1), programs=True)
