@@ -257,14 +257,21 @@ def resolve(
         ),
     ],
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the item.")] = "",
+    image_count: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Only if so many images of it are flagged, those that were looked at."),
+    ] = None,
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide a flagged study: rejected, retaken, dismissed (the node was wrong), or accepted."""
+    """Decide all flagged images of a study: rejected, retaken, dismissed (the node was wrong), or accepted."""
+    now = datetime.now(UTC)
     with open_transaction(config, data_dir) as transaction:
-        item = worklist.resolve(transaction, study_uid, resolution, actor or login(), comment, datetime.now(UTC))
+        item = worklist.resolve(
+            transaction, study_uid, resolution, actor or login(), comment, now, image_count=image_count
+        )
     _print_changed(item, as_json=as_json)
 
 

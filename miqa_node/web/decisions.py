@@ -98,7 +98,7 @@ def decide(services: WebServices, study_uid: str, decision: Decision) -> Worklis
             decision.actor,
             decision.comment,
             now,
-            digests=rejected if decision.digests or decision.resolution is Resolution.CONFIRMED else (),
+            digests=decision.digests,
             reason=decision.reason,
             regions=decision.regions,
             image_count=decision.image_count,

@@ -173,6 +173,17 @@ def test_claim_release_resolve(stage: Stage, client: TestClient) -> None:
     assert "RESOLVED" in again.json()["detail"]
 
 
+def test_a_decision_can_name_how_many_images_were_seen(stage: Stage, client: TestClient) -> None:
+    stage.add(1)
+    stage.add(2, study=1)
+    url = "/api/v1/worklist/1.2.3.1"
+    decision = {"actor": "mara", "resolution": "dismissed"}
+
+    assert client.post(f"{url}/resolve", json=decision | {"image_count": 1}).status_code == 409
+    assert client.get(url).json()["state"] == "OPEN"
+    assert client.post(f"{url}/resolve", json=decision | {"image_count": 2}).status_code == 200
+
+
 def test_an_image_is_found_by_digest_and_by_every_uid(stage: Stage, client: TestClient) -> None:
     study, digest = stage.add(1, Verdict.ACCEPT)
 

@@ -157,7 +157,8 @@ def resolve(
 ) -> WorklistItem:
     """Decide an item; the decision becomes a label of its images.
 
-    ``digests`` names the labelled images, by default the only flagged one, or of several those with ``regions``.
+    ``digests`` names its images, by default all flagged ones. It labels them; by default the only one, of several all
+    if they are rejected, else those with ``regions``.
     ``reason`` is a code value of CID 7011, ``regions`` are the person's drawings, by digest. ``image_count`` is how
     many flagged images the person saw.
 
@@ -177,14 +178,16 @@ def resolve(
     if image_count not in (None, len(item.images)):
         raise ConflictError("Another image of this study was judged meanwhile. Look at the study again, then decide.")
     announcements.resolved(transaction, study_instance_uid, now)
-    about = list(digests) or [image.digest for image in item.images]
+    flagged = [image.digest for image in item.images]
+    about = list(digests) or flagged
     if not resolution.rejects:
         decisions.keep(transaction, study_instance_uid, about, actor, comment, now)
     decision = decisions.record(transaction, study_instance_uid, resolution, actor, comment, reason, about, now)
     this = worklist.c.study_instance_uid == study_instance_uid
     transaction.execute(sa.update(worklist).where(this).values(decision_id=decision))
     drawn = regions or {}
-    meant = list(digests) or ([item.images[0].digest] if len(item.images) == 1 else sorted(drawn))
+    is_of_all = len(flagged) == 1 or resolution is Resolution.CONFIRMED
+    meant = list(digests) or (flagged if is_of_all else sorted(drawn))
     for digest in meant:
         own = drawn.get(digest, ())
         named = tuple(dict.fromkeys(region.finding for region in own if region.finding))

@@ -147,8 +147,11 @@ class Resolve(Strict):
     images: list[Annotated[str, Field(pattern=DIGEST)]] = Field(
         [],
         max_length=MAX_IMAGES,
-        description="Digests of the flagged images that it is about. Without: the only one; of several all that are "
-        "rejected, else those that something was drawn on.",
+        description="Digests of the flagged images that it is about. Without: all of the study, and the label is of "
+        "the only one; of several all that are rejected, else those that something was drawn on.",
+    )
+    image_count: int | None = Field(
+        None, ge=1, description="How many flagged images were seen: 409 if it has another number by now."
     )
     regions: Regions = Field([], description="What was drawn on these images.")
 
@@ -269,6 +272,8 @@ def comment_on(services: Services, who: Reviewer, study_uid: Uid, body: CommentO
 def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) -> WorklistItem:
     """OPEN or CLAIMED becomes RESOLVED, until it is reopened or another image of the study is flagged.
 
+    Without `images` it is about all flagged images; `image_count` excludes one that was flagged after somebody looked.
+
     No rejection note is sent: that needs the second look of the study's page.
     """
     decision = Decision(
@@ -278,6 +283,7 @@ def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) ->
         known_reason(body.reason),
         tuple(dict.fromkeys(body.images)),
         by_image(body.regions),
+        image_count=body.image_count,
     )
     return decide(services, study_uid, decision)
 

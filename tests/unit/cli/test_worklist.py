@@ -127,6 +127,21 @@ def test_a_decision_is_taken_back_with_a_reason(cli: Callable[..., Ran], stage: 
     assert cli("labels", "list", "--data-dir", data_dir).out.count("decision") == 0
 
 
+def test_a_decision_is_about_all_images_of_a_study_and_can_say_how_many_were_seen(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
+    stage.add(1)
+    stage.add(2, study=1)
+
+    def call(*words: str) -> Any:
+        return cli("worklist", "resolve", "1.2.3.1", "rejected", *words, "--data-dir", data_dir)
+
+    unseen = call("--image-count", "1")
+    assert (unseen.code, "Another image of this study was judged meanwhile" in unseen.err) == (Exit.CONFLICT, True)
+    assert call("--image-count", "2").code == Exit.OK
+    assert "decision\t2\t2" in cli("labels", "list", "--data-dir", data_dir).out
+
+
 def test_a_rejection_is_called_so(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     stage.add(1)
     stage.add(2)
