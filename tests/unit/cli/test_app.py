@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -173,6 +174,18 @@ def test_ctrl_c_before_the_command_begins_is_no_fault(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(miqa_node.cli.app, "entry_points", interrupted)
     assert miqa_node.cli.app.run(["models", "list"]) == Exit.INTERRUPTED
+
+
+def test_ctrl_c_while_the_program_loads_prints_nothing() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "miqa_node.cli", "worklist", "list"]
+    loading = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert loading.stderr is not None
+    for line in loading.stderr:  # one for each module that was loaded
+        if line.endswith(" typer._click.core\n"):
+            loading.send_signal(signal.SIGINT)
+            break
+    rest = loading.communicate(timeout=60)[1]
+    assert (loading.returncode, "Traceback" in rest) == (Exit.INTERRUPTED, False), rest[-2000:]
 
 
 def test_a_package_that_is_not_there_is_not_found(cli: Callable[..., Ran], tmp_path: Path) -> None:
