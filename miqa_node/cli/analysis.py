@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -22,6 +23,7 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
+from miqa_node.cli.whole_file import whole_file, write_whole
 from miqa_node.errors import QueryError
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.statistics.rates import Rate
@@ -130,7 +132,7 @@ def report(
         files = {out / f"rejects-{made.month}{suffix}": data for suffix, data in forms.items()}
     for file, data in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
+        write_whole(file, data)
         typer.echo(str(file))
 
 
@@ -153,19 +155,22 @@ def export(
     with open_transaction(config, data_dir) as transaction:
         rollup.refresh(transaction, datetime.now(UTC))
         columns, rows = views.read(transaction, table.value, first, last)
-        stream = out.open("w", newline="", encoding="utf-8") if out else sys.stdout
-        try:
-            writer = csv.writer(stream)
-            writer.writerow(columns)
-            written = 0
-            for row in rows:
-                writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in row])
-                written += 1
-        finally:
-            if out:
-                stream.close()
-    if out:
-        typer.echo(f"{out}: {written} rows", err=True)
+        if out is None:
+            _write_rows(sys.stdout, columns, rows)
+            return
+        with whole_file(out) as part, part.open("w", newline="", encoding="utf-8") as stream:
+            written = _write_rows(stream, columns, rows)
+    typer.echo(f"{out}: {written} rows", err=True)
+
+
+def _write_rows(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    writer = csv.writer(stream)
+    writer.writerow(columns)
+    written = 0
+    for row in rows:
+        writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in row])
+        written += 1
+    return written
 
 
 @app.command("import")

@@ -21,6 +21,7 @@ from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
 from miqa_node.cli.saliency import write_map
+from miqa_node.cli.whole_file import write_whole
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.landmarks import Landmarks
@@ -246,7 +247,7 @@ class _Writer:
     def write(self, file: Path, result: LocalResult) -> None:
         """Write the requested files."""
         if self.report is not None:
-            self.report.write_text(_page(result, self.settings), encoding="utf-8")
+            write_whole(self.report, _page(result, self.settings))
         if self.saliency_dir is None and self.out is None:
             return
         self._taken[file.stem] += 1
@@ -275,7 +276,7 @@ class _Writer:
             lack = "the file lacks UIDs" if result.is_dicom else "not a DICOM file"
             typer.echo(f"{stem.name}: {lack}, so there is nothing that DICOM objects could refer to.", err=True)
         for one in result.objects or ():
-            stem.with_name(f"{stem.name}.{one.kind.lower()}.dcm").write_bytes(one.data)
+            write_whole(stem.with_name(f"{stem.name}.{one.kind.lower()}.dcm"), one.data)
 
 
 def _print_result(file: str, result: LocalResult, total_s: float, language: str, *, as_json: bool) -> None:

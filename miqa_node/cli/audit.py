@@ -16,6 +16,7 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.store import opened
+from miqa_node.cli.whole_file import whole_file
 from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
 from miqa_node.errors import BackupError
 from miqa_node.signing import KEY_FILE, Signer
@@ -75,8 +76,8 @@ def export(
         with database.begin() as transaction:
             head = marks.read(transaction, marks.HEAD)
         number, last = 0, head.number if head is not None else 0
-        with out.open("w", encoding="utf-8") as file:
-            out.chmod(0o600)
+        with whole_file(out) as part, part.open("w", encoding="utf-8") as file:
+            part.chmod(0o600)
             while number < last:
                 with database.begin() as transaction:
                     rows = [row for row in records.after(transaction, number, chain.BATCH) if row.number <= last]

@@ -11,6 +11,7 @@ import typer
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
+from miqa_node.cli.whole_file import write_whole
 from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
@@ -65,11 +66,11 @@ def enhance(
             raise typer.BadParameter(f"{source.name} has {image.radiograph.frames} frames; single images are enhanced.")
         made = Enhancer(settings).enhance(image.radiograph, method)
     if out.suffix.lower() in DICOM_SUFFIXES:
-        out.write_bytes(_derived(source, image, made, settings.node.name))
+        write_whole(out, _derived(source, image, made, settings.node.name))
     else:
-        out.write_bytes(picture_bytes(made.image.display, out.suffix, deep=image.header.bits_stored > 8))
+        write_whole(out, picture_bytes(made.image.display, out.suffix, deep=image.header.bits_stored > 8))
     if difference is not None:
-        difference.write_bytes(picture_bytes(made.difference_picture, difference.suffix))
+        write_whole(difference, picture_bytes(made.difference_picture, difference.suffix))
     if as_json:
         print_json({"file": str(source), "out": str(out), "methods": made.methods, "steps": made.steps})
         return

@@ -14,6 +14,7 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_line, print_table
 from miqa_node.cli.store import open_transaction, opened
+from miqa_node.cli.whole_file import write_whole
 from miqa_node.settings import Settings
 from miqa_node.signing import KEY_FILE, Signer, read_signed, verify
 from miqa_node.store import erasure
@@ -111,5 +112,5 @@ def _write(signed: dict[str, Any], out: Path | None) -> None:
     if out is None:
         typer.echo(text)
         return
-    out.write_text(text + "\n", "utf-8")
+    write_whole(out, text + "\n")
     print_line(f"erased; the proof is in {out}")

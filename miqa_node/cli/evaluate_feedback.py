@@ -20,6 +20,7 @@ from miqa_node.cli.figures_table import number
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.cli.store import check_exists
+from miqa_node.cli.whole_file import write_whole
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelRecord
 from miqa_node.domain.ports import ObjectStore
@@ -161,4 +162,4 @@ def _heads(what: str, numbers: Sequence[str]) -> list[Column | str]:
 def _write(path: Path, summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
     page = render("feedback_file.html", found=summary, fidelity=fidelity, made=datetime.now(UTC))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)

@@ -10,6 +10,7 @@ import typer
 from miqa_node.cli.extras import require
 from miqa_node.cli.options import AsJson
 from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.cli.whole_file import write_whole
 
 
 def operating_points(
@@ -39,7 +40,7 @@ def operating_points(
         raise typer.BadParameter("no image of SCORES is in the annotations")
     figures, limits = flag_figures(images), choose_limits(images)
     if page is not None:
-        page.write_text(operating_points_page(model_of(scores), len(images), figures, limits), encoding="utf-8")
+        write_whole(page, operating_points_page(model_of(scores), len(images), figures, limits))
     if as_json:
         print_json({"images": len(images), "figures": figures, "limits": limits})
         return

@@ -18,6 +18,7 @@ from miqa_node.cli.figures_page import figures_page
 from miqa_node.cli.findings_page import findings_page
 from miqa_node.cli.integration import integration_page
 from miqa_node.cli.measurements_page import measurements_page
+from miqa_node.cli.whole_file import write_whole
 from miqa_node.settings import share_dir
 
 _MADE = "<!-- Made by `miqa-node reference {page}` from {source}; do not edit. -->\n"
@@ -59,7 +60,7 @@ def reference(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.write_text(text, "utf-8")
+        write_whole(out, text)
 
 
 def cli_page(root: Any) -> str:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.cli.whole_file import whole_file, write_whole
 from miqa_node.domain.image import Radiograph, SaliencyMap
 
 OPACITY = 0.6
@@ -18,11 +19,12 @@ def write_map(saliency: SaliencyMap, radiograph: Radiograph, stem: Path) -> tupl
     """Write ``<stem>.npy`` (float32 in [0, 1], shape of the source image) and ``<stem>.png``; their paths."""
     values = at_source_size(saliency.values, radiograph.shape)
     array, picture = Path(f"{stem}.npy"), Path(f"{stem}.png")
-    np.save(array, values, allow_pickle=False)
+    with whole_file(array) as part, part.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
     encoded, data = cv2.imencode(".png", overlay(radiograph.display, values))
     if not encoded:
         raise OSError(f"{picture.name} could not be written as PNG")
-    picture.write_bytes(data.tobytes())
+    write_whole(picture, data.tobytes())
     return array, picture
 
 

@@ -18,6 +18,7 @@ from miqa_node.cli.model_choice import policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
+from miqa_node.cli.whole_file import write_whole
 from miqa_node.errors import ConflictError
 from miqa_node.reader_study.protocol import ExpectedAccuracy, ReaderStudyProtocol, read_protocol
 from miqa_node.reader_study.report import study_pdf
@@ -128,7 +129,7 @@ def report(
             protocol, reader_studies.images(transaction, name), reader_studies.readings(transaction, name)
         )
     if pdf is not None:
-        pdf.write_bytes(study_pdf(study, protocol, results, settings_of(config, data_dir).node.language))
+        write_whole(pdf, study_pdf(study, protocol, results, settings_of(config, data_dir).node.language))
     if as_json:
         print_json({"sha256": protocol.sha256, "protocol": to_json(protocol), "results": to_json(results)})
         return

@@ -17,6 +17,7 @@ from pydicom.data import get_testdata_file
 import miqa_node.cli.app
 from miqa_node import __version__
 from miqa_node.cli.exits import Exit
+from miqa_node.settings.files import share_dir
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 
@@ -201,13 +202,36 @@ def test_what_is_no_file_is_refused_before_it_is_read(cli: Callable[..., Ran], t
     assert "/dev/zero is a pipe or a device" in ran.err
 
 
+def test_a_disk_that_is_full_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """The limit of the shell stands for the disk: both refuse what is written."""
+    [package] = share_dir("models").glob("quality-classical-*")
+    new, old = tmp_path / "new.md", tmp_path / "old.md"
+    old.write_text("as it was")
+    for file in (new, old):
+        ran = program("models", "card", package.name, "--out", file, before="ulimit -f 0; ")
+        assert (ran.returncode, ran.stderr) == (Exit.UNAVAILABLE, f"miqa-node: {file}: File too large.\n".encode())
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.md", "as it was")]
+
+
+def test_files_are_written_through_links_with_the_rights_that_they_had(tmp_path: Path) -> None:
+    [package] = share_dir("models").glob("quality-classical-*")
+    file, link = tmp_path / "card.md", tmp_path / "link.md"
+    file.touch(0o600)
+    link.symlink_to(file)
+    assert program("models", "card", package.name, "--out", link).returncode == Exit.OK
+    assert (link.is_symlink(), oct(file.stat().st_mode & 0o777)) == (True, "0o600")
+    assert file.read_text().startswith("# ")
+    printed = program("models", "card", package.name, "--out", "/dev/stdout", shell="| cat")
+    assert printed.stdout.decode() == file.read_text()
+
+
 def program(
-    *words: object, shell: str = "", encoding: str = "utf-8", **environment: str
+    *words: object, before: str = "", shell: str = "", encoding: str = "utf-8", **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the program as a shell does, in a process of its own."""
     main = [sys.executable, "-c", "from miqa_node.cli.app import main; main()", *map(str, words)]
     return subprocess.run(
-        ["sh", "-c", f'exec "$@" {shell}', "sh", *main],
+        ["sh", "-c", f'{before}exec "$@" {shell}', "sh", *main],
         capture_output=True,
         check=False,
         env={**os.environ, "PYTHONIOENCODING": encoding, **environment},
