@@ -58,6 +58,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=120)
     options = parser.parse_args()
+    if options.images < 2:
+        parser.error("--images: a rate needs two images at least.")
     machine = describe()
     with tempfile.TemporaryDirectory(prefix="miqa-throughput-") as folder:
         result = compare(Path(folder), radiographs(options.images, str(time.time_ns())))
@@ -154,7 +156,14 @@ def run_pipeline(folder: Path, settings: Settings, samples: Sequence[DemoImage])
     images = [line for line in lines if line.get("event") == "image"]
     names = sorted({key for line in images for key in line if key.endswith("_ms") and key != "wait_ms"})
     stages = {name[:-3]: round(float(np.mean([line[name] for line in images if name in line])), 1) for name in names}
-    return (len(decided) - 1) / (max(decided) - min(decided)), stages
+    return rate(decided), stages
+
+
+def rate(moments: Sequence[float]) -> float:
+    """Images per second from the first to the last; SystemExit if they were too few to be told apart."""
+    if max(moments) == min(moments):
+        raise SystemExit(f"All {len(moments)} images were decided within {POLL_S:g} s: take more (--images).")
+    return (len(moments) - 1) / (max(moments) - min(moments))
 
 
 def _decisions(settings: Settings, count: int) -> list[float]:

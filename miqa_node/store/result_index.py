@@ -145,8 +145,8 @@ def search_groups(
     transaction: Transaction, query: Query, level: SearchLevel, *, limit: int, offset: int = 0
 ) -> list[ResultGroup]:
     """Studies or series with a matching object, newest first."""
-    group = _GROUP[level]
-    order = sa.func.row_number().over(partition_by=group, order_by=_NEWEST).label("place")
+    group = _GROUP[level][-1]
+    order = sa.func.row_number().over(partition_by=_GROUP[level], order_by=_NEWEST).label("place")
     ranked = sa.select(*_LOCATION, order).select_from(_HELD).where(*_conditions(transaction, query)).subquery()
     newest = (
         sa.select(ranked)
@@ -159,7 +159,6 @@ def search_groups(
     uids = [_uid_of(one, level) for one in locations]
     columns = (_HELD.c.study_instance_uid, group, _HELD.c.modality, _HELD.c.series_instance_uid)
     whole = sa.select(*columns, sa.func.count()).where(group.in_(uids), *_is_held(_HELD)).group_by(*columns)
-    # By study, too: studies that were copied may share the UID of a series.
     parts: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for study, uid, modality, series, count in transaction.execute(whole):
         parts.setdefault((study, uid), []).append((modality, series, count))
@@ -168,9 +167,8 @@ def search_groups(
 
 def count(transaction: Transaction, query: Query, level: SearchLevel) -> int:
     """Number of matching studies, series or objects."""
-    counted = sa.func.count(sa.distinct(_GROUP[level]))
-    statement = sa.select(counted).select_from(_HELD).where(*_conditions(transaction, query))
-    return int(transaction.execute(statement).scalar_one())
+    groups = sa.select(*_GROUP[level]).select_from(_HELD).where(*_conditions(transaction, query)).distinct().subquery()
+    return int(transaction.execute(sa.select(sa.func.count()).select_from(groups)).scalar_one())
 
 
 _MADE = sa.select(
@@ -218,10 +216,11 @@ _LOCATION = (
     _HELD.c.made_at,
 )
 _NEWEST = (_HELD.c.made_at.desc(), _HELD.c.sop_instance_uid)
+# A series is that of its study: studies that were copied may share the UIDs of their series.
 _GROUP = {
-    SearchLevel.STUDY: _HELD.c.study_instance_uid,
-    SearchLevel.SERIES: _HELD.c.series_instance_uid,
-    SearchLevel.INSTANCE: _HELD.c.sop_instance_uid,
+    SearchLevel.STUDY: (_HELD.c.study_instance_uid,),
+    SearchLevel.SERIES: (_HELD.c.study_instance_uid, _HELD.c.series_instance_uid),
+    SearchLevel.INSTANCE: (_HELD.c.sop_instance_uid,),
 }
 
 

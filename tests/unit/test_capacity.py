@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import capacity
 from benchmarks.capacity import SIZES, ImageCost, QueueModel, need, newest, tables
+from benchmarks.throughput import rate
 from tests.conftest import ROOT
 
 FIGURES = newest()
@@ -65,3 +66,9 @@ def test_the_page_has_the_tables() -> None:
     page = (ROOT / "docs/explanation/capacity.md").read_text("utf-8")
     for table in tables(FIGURES):
         assert table in page, f"docs/explanation/capacity.md lacks\n{table}"
+
+
+def test_images_that_were_all_decided_at_once_have_no_rate() -> None:
+    assert rate([1.0, 1.5, 2.0]) == 2.0
+    with pytest.raises(SystemExit, match="take more"):
+        rate([1.0, 1.0])

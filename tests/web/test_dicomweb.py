@@ -566,7 +566,7 @@ SOURCES = (
 )
 
 
-def test_a_series_that_two_studies_share_is_counted_in_each(stage: Stage, web: str, tmp_path: Path) -> None:
+def test_a_series_that_two_studies_share_is_one_of_each(stage: Stage, web: str, tmp_path: Path) -> None:
     source = get_testdata_file("CT_small.dcm")
     assert isinstance(source, str)
     ds = dcmread(source)
@@ -580,6 +580,13 @@ def test_a_series_that_two_studies_share_is_counted_in_each(stage: Stage, web: s
     for study, count in (("1.2.5.71", 1), ("1.2.5.72", 2)):
         [one] = client.search_for_series(study, search_filters={"SeriesInstanceUID": series})
         assert one["00201209"]["Value"] == [count]
+    of_all = client.search_for_series(search_filters={"SeriesInstanceUID": series})
+    assert {(one["0020000D"]["Value"][0], one["00201209"]["Value"][0]) for one in of_all} == {
+        ("1.2.5.71", 1), ("1.2.5.72", 2),
+    }  # fmt: skip
+    pages = [httpx2.get(f"{web}/series?SeriesInstanceUID={series}&limit=1&offset={offset}") for offset in (0, 1)]
+    assert [len(page.json()) for page in pages] == [1, 1]
+    assert "There are 1 additional results" in pages[0].headers["warning"]
 
 
 def test_each_frame_of_reduced_chrominance_is_given(stage: Stage, web: str, tmp_path: Path) -> None:
