@@ -6,18 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from zipfile import is_zipfile
 
-from miqa_node.domain.instance import is_uid
-from miqa_node.errors import DataSetError, SettingsError
-from miqa_node.imaging.elements import peek_elements
+from miqa_node.errors import SettingsError
 from miqa_node.imaging.picture import is_picture
-from miqa_node.receive.archive import members
+from miqa_node.receive.archive import is_dicom, members
 from miqa_node.settings import WebSettings
 
 IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".zip"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 _DIRECTORY_FILE = "DICOMDIR"
-_SOP_CLASS_UID = 0x00080016
-_HEAD_BYTES = 1 << 14
 
 
 def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> tuple[list[Path], int]:
@@ -54,18 +50,9 @@ def _looks_like_image(file: Path, suffixes: frozenset[str]) -> bool:
     if file.suffix.lower() in suffixes:
         return True
     try:
-        with file.open("rb") as opened:
-            head = opened.read(_HEAD_BYTES)
+        return is_dicom(file)
     except OSError:
         return True  # the decoder reports the fault
-    try:
-        _, elements = peek_elements(head, frozenset({_SOP_CLASS_UID}))
-    except DataSetError:
-        elements = {}
-    if head[128:132] == b"DICM":
-        return True
-    sop_class = elements.get(_SOP_CLASS_UID)
-    return sop_class is not None and is_uid(sop_class.value.decode("latin-1").strip(" \0"))
 
 
 def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> tuple[dict[Path, str], list[Path]]:
@@ -85,9 +72,7 @@ def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> tuple[
             names[file] = str(file)
             continue
         content = members(file, folder / str(number), limits)
-        of_file = {
-            one: f"{file}#{one.name}" for one in content if _looks_like_image(one, frozenset()) or is_picture(one)
-        }
+        of_file = {one: f"{file}#{one.name}" for one in content if is_dicom(one) or is_picture(one)}
         names |= of_file
         if not of_file:
             empty.append(file)

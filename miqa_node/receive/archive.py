@@ -8,11 +8,15 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from miqa_node.errors import ArchiveError
+from miqa_node.domain.instance import is_uid
+from miqa_node.errors import ArchiveError, DataSetError
+from miqa_node.imaging.elements import peek_elements
 from miqa_node.settings import WebSettings
 
 CHUNK_BYTES = 1 << 20
 INDEX_NAME = "DICOMDIR"
+_SOP_CLASS_UID = 0x00080016
+_HEAD_BYTES = 1 << 14
 
 
 def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
@@ -47,6 +51,20 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
                 yield written
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise ArchiveError("The ZIP file is damaged or packed in a way that is not read.") from error
+
+
+def is_dicom(file: Path) -> bool:
+    """Whether a file begins as a DICOM object does, with or without the preamble of PS3.10."""
+    with file.open("rb") as opened:
+        head = opened.read(_HEAD_BYTES)
+    try:
+        _, elements = peek_elements(head, frozenset({_SOP_CLASS_UID}))
+    except DataSetError:
+        elements = {}
+    if head[128:132] == b"DICM":
+        return True
+    sop_class = elements.get(_SOP_CLASS_UID)
+    return sop_class is not None and is_uid(sop_class.value.decode("latin-1").strip(" \0"))
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, budget: int, limits: WebSettings) -> int:

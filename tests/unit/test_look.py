@@ -84,6 +84,8 @@ def test_the_only_image_of_a_zip_file_is_looked_at(client: httpx2.Client) -> Non
     one, two, none = (io.BytesIO() for _ in range(3))
     for packed, names in ((one, ["CD/DICOMDIR", "CD/1"]), (two, ["1", "2"]), (none, ["DICOMDIR"])):
         with zipfile.ZipFile(packed, "w") as made:
+            made.writestr("README.TXT", "Start the viewer with VIEWER.EXE.")
+            made.writestr("more.zip", b"PK\x05\x06" + bytes(18))
             for name in names:
                 made.writestr(name, dicom(416, 0.4))
     page = look(client, one.getvalue())

@@ -20,8 +20,9 @@ from pydantic import Field
 
 from miqa_node.domain.access import Permission
 from miqa_node.errors import ArchiveError, InferenceError, ModelPackageError, UnreadableError
+from miqa_node.imaging.picture import is_picture
 from miqa_node.language.catalogue import LANGUAGE
-from miqa_node.receive.archive import members
+from miqa_node.receive.archive import is_dicom, members
 from miqa_node.receive.upload import PictureDescription, Uploads
 from miqa_node.web.access import Uploader
 from miqa_node.web.fields import NO_CONTROLS
@@ -87,7 +88,9 @@ async def look(
 def _looked(services: WebServices, path: Path, described: PictureDescription) -> str:
     if services.look is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "This process does not assess images.")
-    content = list(islice(members(path, path.parent / "members", services.settings.web), 2))
+    unpacked = members(path, path.parent / "members", services.settings.web)
+    # A CD also holds a viewer and a read-me; what is no ZIP file says itself why it is no image.
+    content = list(islice((one for one in unpacked if one == path or is_dicom(one) or is_picture(one)), 2))
     if not content:
         raise ArchiveError("The ZIP file has no image.")
     if len(content) > 1:
