@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -43,12 +44,13 @@ def recurrences(peaks: Iterable[Peak]) -> list[Recurrence]:
 
     How often findings lie at a place in general (text in corners, devices over the heart) is learned from the other
     detectors, and never taken as rarer than if findings lay anywhere. p-values are binomial and corrected for the
-    number of windows and detectors (Bonferroni). Each patient counts once a place.
+    number of windows and detectors (Bonferroni). Each patient counts once a place; whoever has many findings shows one
+    at a place sooner by chance.
     """
     by_detector: dict[str, list[Peak]] = {}
     for peak in peaks:
         by_detector.setdefault(peak.detector, []).append(peak)
-    windows = 1.0 / (2.0 * HALF_WINDOW) ** 2
+    windows = 1.0 / HALF_WINDOW**2  # they overlap: four times as many as fit side by side
     tests = windows * max(len(by_detector), 1)
     places = []
     for detector, own in by_detector.items():
@@ -58,10 +60,10 @@ def recurrences(peaks: Iterable[Peak]) -> list[Recurrence]:
 
 
 def _of_detector(detector: str, own: list[Peak], others: list[Peak], tests: float) -> list[Recurrence]:
-    patients = len({peak.patient for peak in own})
+    by_patient = Counter(peak.patient for peak in own)
     rest, places = own, list[Recurrence]()
     while len(places) < MOST_PLACES:
-        best = _best(detector, rest, others, patients)
+        best = _best(detector, rest, others, by_patient)
         if best is None or best.p_value * tests > LEVEL:
             break
         places.append(best)
@@ -69,8 +71,12 @@ def _of_detector(detector: str, own: list[Peak], others: list[Peak], tests: floa
     return places
 
 
-def _best(detector: str, own: list[Peak], others: list[Peak], total: int) -> Recurrence | None:
-    """The most surprising window; every place is the middle of one, and the fullest is looked at."""
+def _best(detector: str, own: list[Peak], others: list[Peak], by_patient: Counter[str]) -> Recurrence | None:
+    """The most surprising window; every place is the middle of one, and the fullest is looked at.
+
+    ``by_patient`` counts all findings of the detector. Patients differ in their chance, and the binomial of the mean
+    chance is on the safe side then (W. Hoeffding, Ann. Math. Stat. 27 (1956) 713–721).
+    """
     fullest: tuple[int, float, float] = (0, 0.0, 0.0)
     for x, y in {(round(peak.x, 2), round(peak.y, 2)) for peak in own}:
         patients = len({peak.patient for peak in own if _near(peak, x, y)})
@@ -80,8 +86,10 @@ def _best(detector: str, own: list[Peak], others: list[Peak], total: int) -> Rec
         return None
     elsewhere = sum(_near(peak, x, y) for peak in others)
     share = max((elsewhere + 0.5) / (len(others) + 1.0) if others else 0.0, (2.0 * HALF_WINDOW) ** 2)
-    p_value = 1.0 - binomial_cdf(patients - 1, total, share)
-    return Recurrence(detector, x, y, patients, total, share * total, max(p_value, 0.0))
+    total = len(by_patient)
+    expected = sum(1.0 - (1.0 - share) ** findings for findings in by_patient.values())
+    p_value = 1.0 - binomial_cdf(patients - 1, total, expected / total)
+    return Recurrence(detector, x, y, patients, total, expected, max(p_value, 0.0))
 
 
 def _near(peak: Peak, x: float, y: float) -> bool:

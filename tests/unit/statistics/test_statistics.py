@@ -192,6 +192,14 @@ def test_what_all_detectors_show_at_a_place_is_no_defect_of_one() -> None:
     assert recurrences([*corner, *rest]) == []
 
 
+def test_patients_with_many_findings_meet_at_a_place_by_chance() -> None:
+    """Intensive-care patients have an image a day: three findings each named a place in most analyses."""
+    rng = np.random.default_rng(9)
+    for _ in range(20):
+        peaks = [Peak(f"D{d}", f"P{d}-{i % 60}", *rng.uniform(0, 1, 2).tolist()) for d in range(3) for i in range(180)]
+        assert recurrences(peaks) == []
+
+
 def test_one_patient_with_many_images_is_no_recurrence() -> None:
     assert recurrences([Peak("D1", "P1", 0.5, 0.5) for _ in range(50)]) == []
 
