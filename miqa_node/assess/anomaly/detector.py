@@ -17,6 +17,7 @@ from miqa_node.assess.anomaly.forest import Forest, read_forest
 from miqa_node.assess.anomaly.regions import METHOD, MemoryBank, read_bank
 from miqa_node.assess.anomaly.section import AnomalySection
 from miqa_node.assess.contracts.base import GraphInputs
+from miqa_node.assess.session import check_finite
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.errors import ModelPackageError, SettingsError
@@ -37,8 +38,12 @@ class AnomalyModel:
     sha256: str
 
     def score(self, outputs: Outputs, inputs: GraphInputs) -> float:
-        """The score of one image, in (0, 1)."""
+        """The score of one image, in (0, 1); InferenceError if the graph's outputs are no finite numbers.
+
+        The forest would compare NaN with its limits, and score it like any image.
+        """
         row = features(self.section.blocks, self.projections, outputs, inputs.arrays["global_view"][0, 0])
+        check_finite("the anomaly score", row, *(outputs[name] for name in self.section.tensors))
         return float(self.forest.score(row[None])[0])
 
     def region_map(self, outputs: Outputs) -> SaliencyMap | None:

@@ -15,9 +15,11 @@ import structlog
 import yaml
 
 from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
+from miqa_node.assess.anomaly.detector import AnomalyDetector
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.bare import ANOMALY_KEY, pack
 from miqa_node.assess.card import GRAPH_NAME, METADATA_KEY, read_card
+from miqa_node.assess.contracts.base import ModelMaterial
 from miqa_node.assess.maps import with_peaks
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.domain.anomaly import Baseline
@@ -25,7 +27,7 @@ from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import AssessorResult
-from miqa_node.errors import ModelPackageError
+from miqa_node.errors import InferenceError, ModelPackageError
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.store.arrays import dump_maps, load_maps
 from miqa_node.store.documents import dump_assessment, load_assessment
@@ -70,6 +72,18 @@ def test_an_odd_image_is_unusual_and_the_map_shows_where(package: Package) -> No
     assert (row + 0.5) / rows > 0.6
     assert (column + 0.5) / columns < 0.45
     assert "anomaly" in judgement.assessment.timings_ms
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_outputs_that_are_no_numbers_have_no_score(package: Package, value: float) -> None:
+    """The forest scored NaN like an image, and the map of it was none; the spread of 1e30 is infinite."""
+    assert package.anomaly is not None
+    inputs = package.contract.prepare(package.card, ModelMaterial(radiograph(pixels(5)), (), header=chest_header()))
+    outputs = dict(package.run(inputs.arrays))
+    outputs["maps"] = outputs["maps"].copy()
+    outputs["maps"][0, 0, 0, 0] = value
+    with np.errstate(all="ignore"), pytest.raises(InferenceError, match="anomaly score gave values for the image"):
+        AnomalyDetector(package.anomaly, package.name, None).judge(outputs, inputs)
 
 
 def test_ordinary_images_are_spread_over_the_percentiles_and_have_no_map(package: Package) -> None:
