@@ -18,6 +18,7 @@ from miqa_node.cli.evaluate_points import operating_points
 from miqa_node.cli.extras import require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.domain.finding import FindingName
 
 _NEEDED_TO_REPORT = ("matplotlib",)
 
@@ -132,7 +133,14 @@ def pointing_game(
         ),
     ] = Dataset.REAL_OBJECTS,
     part: Annotated[str, typer.Option(metavar="NAME", help="Part of Object-CXR: <part>.csv and <part>/.")] = "dev",
-    finding: Annotated[str, typer.Option(metavar="NAME", help="Class whose maps are tested.")] = "foreign_object",
+    finding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Class whose maps are tested; both (the default for boxes of objects and devices) is the likelier of "
+            "foreign_object and device_in_view, foreign_object the default of other data.",
+        ),
+    ] = None,
     method: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this saliency method; repeatable.")
     ] = None,
@@ -144,7 +152,7 @@ def pointing_game(
     require()
     quiet_logs(settings_of(config))
     from miqa_node.training import outlines
-    from miqa_node.training.pointing import evaluate_pointing
+    from miqa_node.training.pointing import BOTH, evaluate_pointing
 
     if unknown := [name for name in method or () if name not in METHODS]:
         raise typer.BadParameter(f"unknown method {unknown[0]}; known: {', '.join(METHODS)}")
@@ -154,8 +162,10 @@ def pointing_game(
         Dataset.PATHOLOGIES: lambda: outlines.pathologies(folder),
         Dataset.OBJECT_CXR: lambda: outlines.object_cxr(folder, part),
     }
+    has_devices = dataset in {Dataset.REAL_OBJECTS, Dataset.HELD_OUT_OBJECTS}
+    tested = finding or (BOTH if has_devices else FindingName.FOREIGN_OBJECT)
     try:
-        figures = evaluate_pointing(package, read[dataset](), finding=finding, methods=method or METHODS, curves=curves)
+        figures = evaluate_pointing(package, read[dataset](), finding=tested, methods=method or METHODS, curves=curves)
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.map_scores import deletion, energy_inside, insertion, pixel_average_precision
 from miqa_node.training.outlines import AnnotatedImage, Outline, box, inside_any
+from miqa_node.training.samples import OBJECTS
 
 TOLERANCE = 15.0 / 600.0
 """Share of the image's side by which the peak may miss a box: 15 px at 600 px."""
@@ -29,6 +30,8 @@ SMOOTHING = 1.0
 """Gaussian σ in map cells before the peak is taken."""
 ROUNDS = 1000
 """Rounds of the bootstrap."""
+BOTH = "both"
+"""In place of a finding: the map of the likelier of objects and devices, for boxes of both."""
 
 Boxes = Sequence[tuple[float, float, float, float]]
 
@@ -76,13 +79,15 @@ def evaluate_pointing(
 ) -> dict[str, Any]:  # fmt: skip
     """All methods on the same images, as plain data: one row per method with figures and intervals over patients.
 
+    ``finding`` is a class of the package, or :data:`BOTH`.
     ``curves`` images, evenly spread, also get insertion and deletion (seconds each). An operator that cannot be
     differentiated fails the whole evaluation: a table without the method would hide the failure. ValueError if the
     package has no such class, or no image is annotated.
     """
     card = read_card(package_dir)
     names = [row.name for row in card.outputs.classes]
-    if finding not in names:
+    columns = [names.index(one) for one in (OBJECTS if finding == BOTH else (finding,)) if one in names]
+    if not columns:
         msg = f"{package_dir.name} has no class {finding!r}; it has {', '.join(names)}"
         raise ValueError(msg)
     images = [a for a in dataset if a.outlines]
@@ -93,7 +98,7 @@ def evaluate_pointing(
     graph = ExplainedGraph(package_dir / "model.onnx", card, Accelerator.AUTO, load_settings().assess)
     with_curves = set(np.linspace(0, len(images) - 1, min(curves, len(images))).round().astype(int).tolist())
     for number, image in enumerate(images):
-        scores = _one_image(graph, card, names.index(finding), image, methods, number in with_curves, seed + number)
+        scores = _one_image(graph, card, columns, image, methods, number in with_curves, seed + number)
         for method in methods:
             rows[method].append(scores[method])
     patients = [image.patient for image in images]
@@ -120,8 +125,8 @@ def interval_by_patient(
 
 
 def _one_image(
-    graph: ExplainedGraph, card: Card, column: int, image: AnnotatedImage, methods: Sequence[str], curves: bool,
-    seed: int
+    graph: ExplainedGraph, card: Card, columns: Sequence[int], image: AnnotatedImage, methods: Sequence[str],
+    curves: bool, seed: int
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     pixels = cv2.imread(str(image.path), cv2.IMREAD_UNCHANGED)
     if pixels is None:
@@ -130,12 +135,15 @@ def _one_image(
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
     display = grey if grey.dtype == np.uint16 else grey.astype(np.uint16) * 257
     inputs = prepare(np.asarray(display, np.uint16), None, card.preprocess)
-    row = card.outputs.classes[column]
-    logits = graph.logits_of_views(inputs.arrays) if curves else None
+    logits = graph.logits_of_views(inputs.arrays)
 
-    def confidence(view: NDArray[np.float32]) -> float:
-        assert logits is not None  # noqa: S101 - only asked when there are curves
+    def probability(view: NDArray[np.float32], column: int) -> float:
+        row = card.outputs.classes[column]
         return expit((float(logits(view)[column]) + row.bias) / row.temperature)
+
+    whole, column = inputs.arrays[GLOBAL_VIEW], columns[0]
+    if len(columns) > 1:
+        column = max(columns, key=lambda one: probability(whole, one))
 
     rows = {}
     inside_of = cache(lambda shape: inside_any(image.outlines, *shape))
@@ -146,9 +154,9 @@ def _one_image(
             "pixel_average_precision": pixel_average_precision(values, inside_of(values.shape)),
         }
         if curves:
-            view = inputs.arrays[GLOBAL_VIEW]
-            rows[method]["deletion"] = deletion(confidence, view, values)
-            rows[method]["insertion"] = insertion(confidence, view, values)
+            confidence = partial(probability, column=column)
+            rows[method]["deletion"] = deletion(confidence, whole, values)
+            rows[method]["insertion"] = insertion(confidence, whole, values)
     return rows
 
 

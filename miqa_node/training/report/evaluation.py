@@ -14,9 +14,9 @@ from typing import Any, cast
 import numpy as np
 
 from miqa_node.taxonomy.lookup import defect_names, gate_names
-from miqa_node.training.evaluate import MARKED, OBJECT, EvaluationCases, figures_of
+from miqa_node.training.evaluate import MARKED, EvaluationCases, figures_of
 from miqa_node.training.outlines import real_objects
-from miqa_node.training.pointing import evaluate_pointing
+from miqa_node.training.pointing import BOTH, evaluate_pointing
 from miqa_node.training.report import measures
 from miqa_node.training.report.gallery import worst_errors
 from miqa_node.training.report.material import EvaluationMaterial, is_protocol, labelled, protocol
@@ -168,4 +168,4 @@ def _saliency(
     annotated = real_objects(source)
     step = max(1, -(-len(annotated) // wishes.saliency_images))
     methods: Sequence[str] = wishes.methods
-    return evaluate_pointing(package, annotated[::step], finding=OBJECT, methods=methods, curves=wishes.curves)
+    return evaluate_pointing(package, annotated[::step], finding=BOTH, methods=methods, curves=wishes.curves)

@@ -27,7 +27,7 @@ from miqa_node.training.datasets import DatasetRecord, read_records
 from miqa_node.training.evaluate import LEVELS, OBJECT, EvaluationCases, collect, may_show_things
 from miqa_node.training.report.subject import EvaluationSubject
 from miqa_node.training.samples import OBJECTS
-from miqa_node.training.scores import JudgedCase, judge_simulated, read_image, simulate_again
+from miqa_node.training.scores import JudgedCase, judge, judge_simulated, read_image, simulate_again
 
 LABELLED_LEVEL = 1.0
 """Severity of a labelled defect: labels state none, so it counts as marked."""
@@ -105,6 +105,8 @@ def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: 
         clean = [case for case in cases if not case.made]
         if simulate:
             records = [case.record for case in clean]
+            # In 8 bits and without a header, as the simulated ones: that difference must not look like a defect.
+            clean = [judge(subject, record, load(record)) for record in records]
             made = judge_simulated(subject, records, load, defect_names(), LEVELS, seed=seed, draws=draws)
         else:
             records, made = [], [case for case in cases if case.made in set(defect_names())]
@@ -120,7 +122,7 @@ def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: 
 
 
 def _judge(subject: EvaluationSubject, label: SiteLabel, read: Read, left_out: Counter[str]) -> list[JudgedCase]:
-    """One case per finding of a labelled image, one case for a good image, none for an unusable one."""
+    """One case per finding of a labelled image, one for a good image, none for one that the node does not judge."""
     if label.findings is None:
         left_out["bad, but nobody said how"] += 1
         return []
@@ -129,9 +131,15 @@ def _judge(subject: EvaluationSubject, label: SiteLabel, read: Read, left_out: C
     except MiqaError as error:
         left_out[str(error)] += 1
         return []
+    outside = subject.package.card.applicability.excludes(header, radiograph.spacing_mm)
+    if outside and not is_picture(label.path):  # what a picture shows, nobody has said
+        left_out[outside] += 1
+        return []
     prediction = subject.judge_file(header, radiograph)
     objects = None if OBJECT in label.findings else ()
-    record = DatasetRecord(label.path, "labelled", "", label.patient, header.view_position, "", objects)
+    record = DatasetRecord(
+        label.path, "labelled", "", label.patient, header.view_position, "", objects, findings=label.findings
+    )
     case = JudgedCase(record, "", 0.0, prediction.logits, prediction.severity)
     if not label.findings:
         return [case]

@@ -42,11 +42,14 @@ def negatives(judged: EvaluationCases, finding: FindingName) -> list[JudgedCase]
 def labelled(judged: EvaluationCases, finding: FindingName) -> tuple[list[JudgedCase], NDArray[np.bool_]]:
     """All images with the truth of one finding, in the mixture used for calibration.
 
-    Images with other defects count as free of it. An image not annotated for real objects is left out.
+    Images with other defects count as free of it. An image not annotated for real objects is left out, and so is the
+    case of another finding of an image that readers labelled with both.
     """
     cases, present = [], []
     for case in [*judged.clean, *judged.simulated]:
         truth: bool | None = case.made == finding
+        if not truth and finding in (case.record.findings or ()):
+            continue
         if finding in OBJECTS and not truth:
             truth = case.record.has(finding)
         if truth is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.contracts.base import CONTRIBUTIONS
+from miqa_node.assess.contracts.base import CONTRIBUTIONS, ModelMaterial
 from miqa_node.assess.contracts.measurements import inputs_of, measure_picture
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.packages import Package, open_package
@@ -57,13 +57,13 @@ class EvaluationSubject:
         """Judge display pixels of a frontal chest without a header."""
         if self.package.judges_measurements:
             return self._read(self._of_measurements(measure_picture(display)))
-        return self._of_pixels(display, None)
+        return self._of_pixels(ModelMaterial(Radiograph(display, display, (0, 65535), None)))
 
     def judge_file(self, header: Header, radiograph: Radiograph) -> GraphPrediction:
         """Judge a decoded file with what its header says, as the node does."""
         if self.package.judges_measurements:
             return self._read(self._of_measurements(measure(radiograph, header)))
-        return self._of_pixels(radiograph.display, radiograph.valid)
+        return self._of_pixels(ModelMaterial(radiograph, header=header))
 
     @property
     def scales(self) -> CardScales:
@@ -101,8 +101,8 @@ class EvaluationSubject:
     def _of_measurements(self, measurements: tuple[Measurement, ...]) -> dict[str, NDArray[np.float32]]:
         return self.package.run(inputs_of(measurements, self.package.card.measurements))
 
-    def _of_pixels(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None) -> GraphPrediction:
-        return self._read(self.package.run(self.package.prepare(display, valid).arrays))
+    def _of_pixels(self, material: ModelMaterial) -> GraphPrediction:
+        return self._read(self.package.run(self.package.contract.prepare(self.package.card, material).arrays))
 
     def _read(self, outputs: dict[str, NDArray[np.float32]]) -> GraphPrediction:
         logits = np.full(len(CLASSES), ABSENT_LOGIT, np.float32)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from miqa_node.assess.card import read_card
+from miqa_node.domain.finding import FindingName
 from miqa_node.settings import load_settings
 from miqa_node.training.map_scores import STEPS, deletion, energy_inside, insertion, pixel_average_precision
 from miqa_node.training.outlines import (
@@ -24,6 +25,7 @@ from miqa_node.training.outlines import (
     real_objects,
 )
 from miqa_node.training.pointing import (
+    BOTH,
     TOLERANCE,
     chance,
     chance_of,
@@ -33,6 +35,8 @@ from miqa_node.training.pointing import (
     peak,
     play,
 )
+from miqa_node.training.report.subject import EvaluationSubject
+from miqa_node.training.samples import COLUMN, OBJECTS
 from tests.conftest import ROOT
 from tests.unit.assess.making import write_package
 
@@ -249,6 +253,25 @@ def test_a_package_plays_with_every_method(package: Path, tmp_path: Path) -> Non
     assert methods["occlusion"]["energy_inside"] > 2 * methods["random"]["energy_inside"]
     assert methods["occlusion"]["deletion"] <= methods["random"]["deletion"]
     assert methods["occlusion"]["insertion"] >= methods["random"]["insertion"]
+
+
+def test_boxes_of_objects_and_devices_are_played_with_the_likelier_of_both() -> None:
+    """The map of removable objects alone was held against the boxes of devices, which it does not show."""
+    folder = max(path for path in (ROOT / "models").glob("quality-[0-9]*"))
+    subject = EvaluationSubject(folder)
+    columns = [COLUMN[finding] for finding in OBJECTS]
+    likelier, dataset = set(), list[AnnotatedImage]()
+    for path in sorted((folder / "golden").glob("*.png")):
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        judged = subject(np.asarray(pixels).astype(np.uint16) * np.uint16(257))
+        column = columns[int(subject.scales.probability(judged.logits)[columns].argmax())]
+        x, y = peak(judged.maps[column])
+        likelier.add(column)
+        dataset.append(AnnotatedImage(path, path.stem, (box(x - 0.001, y - 0.001, x + 0.001, y + 0.001),)))
+    assert likelier == set(columns)
+    for finding, hits in ((BOTH, True), (FindingName.FOREIGN_OBJECT, False), (FindingName.DEVICE_IN_VIEW, False)):
+        result = evaluate_pointing(folder, dataset, finding=finding, methods=["class_map"])
+        assert (result["methods"]["class_map"]["pointing_game_no_tolerance"] == 1.0) == hits, finding
 
 
 def test_curves_are_left_out_unless_asked_for(package: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,21 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.lookup import defect_names
 from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.evaluate import EvaluationCases
 from miqa_node.training.report import measures
 from miqa_node.training.report.evaluation import EvaluationOptions, evaluate_package
-from miqa_node.training.report.material import protocol
+from miqa_node.training.report.material import labelled, protocol
 from miqa_node.training.report.subject import ABSENT_LOGIT, EvaluationSubject
 from miqa_node.training.samples import CLASSES, COLUMN
-from miqa_node.training.scores import JudgedCase
+from miqa_node.training.scores import JudgedCase, eight_bits
 from tests.conftest import ROOT
-from tests.unit.assess.making import write_package
+from tests.unit.assess.making import RADIOGRAPH, chest_dataset, chest_header, radiograph, write_package
 from tests.unit.training.hospital import write_data, write_labelled
 
 BLUR = FindingName.MOTION_BLUR
@@ -82,6 +85,17 @@ def test_an_image_of_which_nobody_knows_is_not_calibrated_with() -> None:
     cases, expected = measures.labelled(unknown, FindingName.FOREIGN_OBJECT)
     assert len(cases) == 39
     assert not expected.any()
+
+
+def test_an_image_with_two_findings_counts_once_for_each() -> None:
+    """It was also counted as free of both: of images that were all blurred, half were called sharp."""
+    record = DatasetRecord(Path("x"), "a", "", "x", "", "", (), findings=frozenset({BLUR, FindingName.NOISE}))
+    both = [replace(case("x", 3.0, made, 1.0), record=record) for made in (BLUR, FindingName.NOISE)]
+    clean = [case("y", -3.0)]
+    for finding in (BLUR, FindingName.NOISE):
+        cases, expected = measures.labelled(EvaluationCases(clean, both, [], [], []), finding)
+        assert [one.made for one in cases] == ["", finding]
+        assert expected.tolist() == [False, True]
 
 
 def test_counts_at_an_operating_point() -> None:
@@ -194,6 +208,45 @@ def test_a_package_that_knows_few_findings_is_measured_by_those(tmp_path: Path) 
     assert subject.known == names
     assert judged_subject.logits[COLUMN[BLUR]] == ABSENT_LOGIT
     assert judged_subject.logits[COLUMN["noise"]] > ABSENT_LOGIT
+
+
+def test_a_file_is_judged_with_its_header_as_in_the_node() -> None:
+    """Exposure indices weigh in on noise and dose; the report judged every file as if it had none."""
+    [folder] = sorted((ROOT / "models").glob("quality-[0-9]*/"))
+    subject = EvaluationSubject(folder)
+    header = chest_header(exposure_index=50.0, target_exposure_index=400.0, deviation_index=-9.0)
+    image = radiograph(3, (400, 320))
+
+    prediction = subject.judge_file(header, image)
+
+    result = ImageAssessor(subject.package).assess(header, image, InstanceDigest("0" * 64), RADIOGRAPH)
+    of_node = {f.name: f.probability for f in result.assessment.findings}
+    probability = subject.scales.probability(prediction.logits)
+    for name in (FindingName.UNDEREXPOSURE, FindingName.NOISE, FindingName.MOTION_BLUR):
+        assert probability[COLUMN[name]] == pytest.approx(of_node[name], abs=1e-5), name
+
+
+def test_images_that_the_node_does_not_judge_are_left_out(package: Path, tmp_path: Path) -> None:
+    for number, label in enumerate(("good", "good", "noise", "noise")):
+        ds = chest_dataset(number)
+        ds.BodyPartExamined = "HAND" if number in {1, 3} else "CHEST"
+        (tmp_path / label).mkdir(exist_ok=True)
+        ds.save_as(tmp_path / label / f"{number}.dcm")
+    material = labelled(EvaluationSubject(package), tmp_path, simulate=False, seed=7, draws=1)
+    assert (len(material.judged.clean), len(material.judged.simulated)) == (1, 1)
+    assert list(material.left_out.values()) == [2]
+
+
+def test_simulated_defects_have_no_second_signature(package: Path, tmp_path: Path) -> None:
+    """Good images were judged with all their bits and their headers, those with simulated defects in 8 bits without."""
+    subject = EvaluationSubject(package)
+    (tmp_path / "good").mkdir()
+    chest_dataset(1).save_as(tmp_path / "good" / "1.dcm")
+    material = labelled(subject, tmp_path, simulate=True, seed=7, draws=1)
+    [case] = material.judged.clean
+    image = material.load(case.record)
+    assert len(np.unique(image)) > 256
+    assert np.array_equal(case.logits, subject(eight_bits(image)).logits)
 
 
 def test_labels_that_leave_nothing_to_compare_are_refused(package: Path, tmp_path: Path) -> None:
