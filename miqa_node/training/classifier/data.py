@@ -1,8 +1,8 @@
 """Reads the images for a classifier from one folder per label or a CSV, and splits them by patient and seed.
 
 A CSV has the columns ``file`` (relative to the CSV) and ``label``, and optionally ``patient`` and ``split`` (train,
-validate or test). Without a patient column, DICOM files are split by Patient ID. Files with the same bytes always stay
-in one part, so no image is in both training and test.
+validate or test). Where no patient is stated, DICOM files are split by Patient ID. Files with the same bytes stay in
+one part, with all images of the patients who have them, so neither an image nor a patient is in training and test.
 """
 
 from __future__ import annotations
@@ -164,8 +164,7 @@ def _of_table(source: Path) -> list[LabelledImage]:
         if missing := {"file", "label"} - set(rows.fieldnames or ()):
             raise ValueError(f"{source.name} has no column {' and no column '.join(sorted(missing))}.")
         examples = [_of_row(source, rows.line_num, row) for row in rows]
-    named = [example.patient for example in examples]
-    return examples if any(named) else [replace(e, patient=_patient_of(e.path) or "") for e in examples]
+    return [e if e.patient else replace(e, patient=_patient_of(e.path) or "") for e in examples]
 
 
 def _of_row(source: Path, number: int, row: dict[str, str]) -> LabelledImage:
@@ -193,19 +192,29 @@ def _patient_of(path: Path) -> str | None:
 
 
 def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImage]:
-    """The examples, each with a patient: the stated one, otherwise that of the first file with the same bytes."""
+    """The examples, each with a patient; patients who have a file with the same bytes are one."""
     firsts: dict[str, LabelledImage] = {}
+    same: dict[str, str] = {}
     named = []
+
+    def whole(patient: str) -> str:
+        while patient in same:
+            patient = same[patient]
+        return patient
+
     for number, example in enumerate(examples):
         digest = hashlib.sha256(example.path.read_bytes()).hexdigest()
-        first = firsts.setdefault(digest, replace(example, patient=example.patient or f"file {number}"))
+        own = replace(example, patient=example.patient or f"file {number}")
+        first = firsts.setdefault(digest, own)
         if example.label != first.label:
             raise ValueError(
                 f"{first.path} and {example.path} are the same image with the labels {first.label} and "
                 f"{example.label}; leave one of them out."
             )
-        named.append(replace(example, patient=first.patient))
-    return named
+        if (one := whole(own.patient)) != (other := whole(first.patient)):
+            same[one] = other
+        named.append(own)
+    return [replace(example, patient=whole(example.patient)) for example in named]
 
 
 def _split(examples: Sequence[LabelledImage], seed: int) -> list[LabelledImage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -74,7 +75,7 @@ def severity_panels(findings: Findings) -> str:
             if one["interval"] is not None:
                 axes.plot([level, level], one["interval"], color=LINE, alpha=0.5)
         axes.set_xlim(0.15, 1.1)
-        axes.set_ylim(0.35, 1.03)
+        axes.set_ylim(_lowest(0.35, values), 1.03)
 
     return _panels(findings, draw, "severity", "AUROC", square=False)
 
@@ -121,11 +122,11 @@ def comparison_bars(rows: Sequence[Mapping[str, Any]]) -> str:
         width = 0.8 / len(rows)
         colours = mpl.colormaps["tab10"]
         for number, row in enumerate(rows):
-            values = [row["findings"].get(name) or np.nan for name in names]
+            values = [np.nan if (value := row["findings"].get(name)) is None else value for name in names]
             at = np.arange(len(names)) + (number - (len(rows) - 1) / 2) * width
             label = f"{row['package']} (mean {row['mean_auroc']:.3f})"
             axes.bar(at, values, width * 0.92, color=colours(number % 10), label=label)
-        axes.set_ylim(0.4, 1.0)
+        axes.set_ylim(_lowest(0.4, [value for row in rows for value in row["findings"].values()]), 1.0)
         axes.set_xticks(range(len(names)), [n.replace("_", "\n") for n in names], fontsize=6.5)
         axes.set_ylabel("AUROC")
         axes.legend(frameon=False, fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.2))
@@ -163,6 +164,11 @@ def heat(values: Any, rows: Sequence[str], columns: Sequence[str], label: str) -
             ink = "white" if value > 0.55 * highest else "#123a63"
             axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color=ink)
         return _svg(figure, label)
+
+
+def _lowest(usual: float, values: Sequence[float | None]) -> float:
+    """Lower end of an axis: ``usual``, or the tenth below the smallest value, whose bar would not be seen."""
+    return min([usual, *(math.floor(10.0 * value - 0.5) / 10.0 for value in values if value is not None)])
 
 
 def _panels(

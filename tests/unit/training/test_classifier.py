@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from miqa_node.training.classifier.calibrate import fit_temperature, softmax, th
 from miqa_node.training.classifier.data import ClassifierPart, PixelReader, read_examples
 from miqa_node.training.classifier.fit import balanced_weights
 from tests.pictures import picture_pixels
+from tests.unit.assess.making import chest_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -218,6 +220,33 @@ def test_patients_in_two_parts_are_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     with pytest.raises(ValueError, match="in more than one part"):
         read_examples(tmp_path / "labels.csv", 1)
+
+
+def test_two_names_of_a_patient_are_one_patient(tmp_path: Path) -> None:
+    """A file that two patients share took its second patient's name: that one's other images went to another part."""
+    rng, rows = np.random.default_rng(1), ["file,label,patient"]
+    for number in range(60):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), rng.integers(0, 256, (8, 8)).astype(np.uint8))
+        rows.append(f"{number}.png,{'ab'[number % 2]},p{number}")
+    for number in range(0, 60, 2):  # each second patient again, under another name and with a further image
+        cv2.imwrite(str(tmp_path / f"more{number}.png"), rng.integers(0, 256, (8, 8)).astype(np.uint8))
+        shutil.copy(tmp_path / f"{number}.png", tmp_path / f"same{number}.png")
+        rows += [f"{name}{number}.png,a,q{number}" for name in ("same", "more")]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    parts = {example.path.stem: example.part for example in read_examples(tmp_path / "labels.csv", 1)}
+    assert all(parts[f"more{number}"] == parts[f"{number}"] == parts[f"same{number}"] for number in range(0, 60, 2))
+
+
+def test_dicom_files_name_the_patients_that_a_csv_leaves_open(tmp_path: Path) -> None:
+    """With a single patient in the column, the Patient IDs of all other rows were ignored."""
+    rows = ["file,label,patient", *(f"{number}.dcm,{'ab'[number % 2]}," for number in range(60))]
+    for number in range(60):
+        ds = chest_dataset(number)
+        ds.PatientID = f"P{number // 4}"
+        ds.save_as(tmp_path / f"{number}.dcm")
+    (tmp_path / "labels.csv").write_text("\n".join(rows).replace("0.dcm,a,", "0.dcm,a,P0", 1))
+    parts = {example.path.stem: example.part for example in read_examples(tmp_path / "labels.csv", 1)}
+    assert all(parts[f"{number}"] == parts[f"{number // 4 * 4}"] for number in range(60))
 
 
 def test_the_threshold_keeps_the_recall_and_no_more() -> None:

@@ -21,6 +21,7 @@ from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.lookup import defect_names
 from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.evaluate import EvaluationCases
+from miqa_node.training.report import figures as drawn
 from miqa_node.training.report import measures
 from miqa_node.training.report.evaluation import EvaluationOptions, evaluate_package
 from miqa_node.training.report.material import labelled, protocol
@@ -85,6 +86,14 @@ def test_an_image_of_which_nobody_knows_is_not_calibrated_with() -> None:
     cases, expected = measures.labelled(unknown, FindingName.FOREIGN_OBJECT)
     assert len(cases) == 39
     assert not expected.any()
+
+
+def test_a_model_worse_than_chance_has_a_bar() -> None:
+    """The axis began at 0.4: the bar of 0.2 was missing, like one of a finding that was not judged."""
+    rows = [{"package": "tiny", "mean_auroc": 0.6, "findings": {"noise": 0.2, "unsharp": 1.0, "gate": None}}]
+    assert ">0.2<" in drawn.comparison_bars(rows)
+    rows[0]["findings"] = {"noise": 0.6}
+    assert ">0.2<" not in drawn.comparison_bars(rows)
 
 
 def test_an_image_with_two_findings_counts_once_for_each() -> None:
