@@ -89,8 +89,11 @@ def same_plane(slices: Sequence[Slice]) -> list[Slice]:
 
 def of_other_sizes(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slice]:
     """Slices with the orientation of the stack in another size: they are in their places, but not measured with it."""
-    others = [one for one in slices if not one.is_localizer and one not in stack] if len(stack) < len(slices) else []
-    return [one for one in others if _rounded(one.orientation) == _rounded(stack[0].orientation)]
+
+    def differs(one: Slice) -> bool:
+        return not one.is_localizer and (one.rows, one.columns) != (stack[0].rows, stack[0].columns)
+
+    return [one for one in slices if differs(one) and _rounded(one.orientation) == _rounded(stack[0].orientation)]
 
 
 def volumes(slices: Sequence[Slice]) -> list[list[int]]:
