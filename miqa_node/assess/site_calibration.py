@@ -8,7 +8,6 @@ verdict's certificate say so.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from miqa_node.assess.plain_yaml import read_yaml
 from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
 from miqa_node.errors import ModelPackageError
+from miqa_node.whole_file import write_whole
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -114,12 +114,7 @@ def write_calibration(path: Path, calibration: SiteCalibration) -> str:
     """Write the file atomically; return its identity."""
     data = yaml.safe_dump(calibration.model_dump(mode="json"), sort_keys=False, allow_unicode=True).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -23,13 +23,13 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
-from miqa_node.cli.whole_file import whole_file, write_whole
 from miqa_node.errors import QueryError
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.statistics.rates import Rate
 from miqa_node.store import census, labels, reject_logs, rollup, views
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
+from miqa_node.whole_file import whole_file, write_whole
 
 app = typer.Typer(
     no_args_is_help=True,

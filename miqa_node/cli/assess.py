@@ -21,7 +21,6 @@ from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
 from miqa_node.cli.saliency import write_map
-from miqa_node.cli.whole_file import write_whole
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.landmarks import Landmarks
@@ -32,6 +31,7 @@ from miqa_node.report.narrative import narrative
 from miqa_node.settings import Settings
 from miqa_node.site import report_settings
 from miqa_node.web.onepage import one_page
+from miqa_node.whole_file import write_whole
 
 
 def assess(

@@ -16,13 +16,13 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.store import opened
-from miqa_node.cli.whole_file import whole_file
 from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
 from miqa_node.errors import BackupError
 from miqa_node.signing import KEY_FILE, Signer
 from miqa_node.store.audit import chain, marks, records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database
+from miqa_node.whole_file import whole_file
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: show, export, verify.")
 

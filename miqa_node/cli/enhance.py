@@ -11,7 +11,6 @@ import typer
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
-from miqa_node.cli.whole_file import write_whole
 from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
@@ -22,6 +21,7 @@ from miqa_node.imaging.picture import is_picture, picture_bytes, read_picture
 from miqa_node.local import digest_of
 from miqa_node.report import ReportSettings, make_enhanced
 from miqa_node.units.base import installed, unit_of
+from miqa_node.whole_file import write_whole
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")

@@ -14,12 +14,12 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_line, print_table
 from miqa_node.cli.store import open_transaction, opened
-from miqa_node.cli.whole_file import write_whole
 from miqa_node.settings import Settings
 from miqa_node.signing import KEY_FILE, Signer, read_signed, verify
 from miqa_node.store import erasure
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
+from miqa_node.whole_file import write_whole
 
 app = typer.Typer(no_args_is_help=True, help="Erase a patient, with a signed proof: patient, list, proof, verify.")
 

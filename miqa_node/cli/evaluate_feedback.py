@@ -20,7 +20,6 @@ from miqa_node.cli.figures_table import number
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.cli.store import check_exists
-from miqa_node.cli.whole_file import write_whole
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelRecord
 from miqa_node.domain.ports import ObjectStore
@@ -31,6 +30,7 @@ from miqa_node.store import fidelities, instances, labels, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Database
 from miqa_node.web.html import render
+from miqa_node.whole_file import write_whole
 
 
 def feedback(

@@ -10,7 +10,7 @@ import typer
 from miqa_node.cli.extras import require
 from miqa_node.cli.options import AsJson
 from miqa_node.cli.output import Column, print_json, print_table
-from miqa_node.cli.whole_file import write_whole
+from miqa_node.whole_file import write_whole
 
 
 def operating_points(

@@ -18,9 +18,9 @@ from miqa_node.assess.site_calibration import calibration_path, certificate_sent
 from miqa_node.cli.model_choice import PackageName, choice_of, open_named, policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table, three_digits
-from miqa_node.cli.whole_file import write_whole
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.settings import Settings
+from miqa_node.whole_file import write_whole
 
 
 def card(

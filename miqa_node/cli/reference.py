@@ -18,8 +18,8 @@ from miqa_node.cli.figures_page import figures_page
 from miqa_node.cli.findings_page import findings_page
 from miqa_node.cli.integration import integration_page
 from miqa_node.cli.measurements_page import measurements_page
-from miqa_node.cli.whole_file import write_whole
 from miqa_node.settings import share_dir
+from miqa_node.whole_file import write_whole
 
 _MADE = "<!-- Made by `miqa-node reference {page}` from {source}; do not edit. -->\n"
 _SETTING = re.compile(r"(?P<key>[a-z_]+) = (?P<value>.+?)\s*#\s*(?P<comment>.+)")

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.cli.whole_file import whole_file, write_whole
 from miqa_node.domain.image import Radiograph, SaliencyMap
+from miqa_node.whole_file import whole_file, write_whole
 
 OPACITY = 0.6
 """Of the colour where the map is 1; the image stays visible below."""

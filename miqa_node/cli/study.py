@@ -18,7 +18,6 @@ from miqa_node.cli.model_choice import policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
-from miqa_node.cli.whole_file import write_whole
 from miqa_node.errors import ConflictError
 from miqa_node.reader_study.protocol import ExpectedAccuracy, ReaderStudyProtocol, read_protocol
 from miqa_node.reader_study.report import study_pdf
@@ -26,6 +25,7 @@ from miqa_node.reader_study.results import evaluate
 from miqa_node.reader_study.sample_size import images_needed
 from miqa_node.reader_study.selection import draw, progress
 from miqa_node.store import activations, reader_studies
+from miqa_node.whole_file import write_whole
 
 app = typer.Typer(no_args_is_help=True, help="Reader studies: plan, collect, report, list.")
 

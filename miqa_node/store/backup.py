@@ -26,6 +26,7 @@ from miqa_node.errors import BackupError, NotFoundError
 from miqa_node.store import second_factors
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database
+from miqa_node.whole_file import write_whole
 
 DATABASE, OBJECTS, FILES, MANIFEST = "miqa.sqlite", "objects", "files", "manifest.jsonl"
 KEPT_FILES = ("pseudonym.key", "signing.key", second_factors.KEY_FILE, "destinations.toml")
@@ -251,9 +252,4 @@ def _read_manifest(folder: Path) -> list[ManifestEntry]:
 
 
 def _write_manifest(folder: Path, entries: list[ManifestEntry]) -> None:
-    part = folder / f".{MANIFEST}.part"
-    with part.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(entry)) + "\n" for entry in entries)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, "".join(json.dumps(asdict(entry)) + "\n" for entry in entries))

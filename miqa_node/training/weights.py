@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from miqa_node.whole_file import whole_file
+
 N = TypeVar("N", bound=nn.Module)
 
 
@@ -29,8 +31,7 @@ def in_format(net: N, memory_format: torch.memory_format) -> N:
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint to a temporary file and rename it."""
+    """Write a checkpoint; an interruption leaves the one before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    torch.save(dict(state), part)
-    part.replace(path)
+    with whole_file(path) as part:
+        torch.save(dict(state), part)

@@ -7,7 +7,6 @@ distribution (conformal anomaly detection, Laxhammar and Falkman 2010). n images
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from miqa_node.errors import SettingsError
+from miqa_node.whole_file import write_whole
 
 LEAST_IMAGES = 200
 """With fewer images, a site's baseline could never reach the percentile 99.5."""
@@ -73,12 +73,7 @@ def read_baseline(path: Path) -> SiteBaseline:
 def write_baseline(path: Path, baseline: SiteBaseline) -> None:
     """Write the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(baseline.model_dump_json().encode())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_whole(path, baseline.model_dump_json())
 
 
 def make_baseline(

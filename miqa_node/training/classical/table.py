@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from miqa_node.training.datasets import DatasetRecord, read_records
 from miqa_node.training.evaluate import EvaluationCases, collect
 from miqa_node.training.samples import CLASSES, Sampler, TrainingSample
 from miqa_node.training.scores import JudgedCase
+from miqa_node.whole_file import whole_file
 
 CACHE = Path(".cache/classical")
 SAMPLES = 3000
@@ -140,12 +140,9 @@ def _cases(path: Path, records: Sequence[DatasetRecord]) -> dict[str, list[Judge
 
 
 def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write to a temporary file and rename it, so that an interruption leaves no partial table."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.stem}-{os.getpid()}.part")
-    with part.open("wb") as stream:
+    with whole_file(path) as part, part.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
-    part.replace(path)
 
 
 def _fingerprint(records: Sequence[DatasetRecord]) -> str:

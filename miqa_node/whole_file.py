@@ -1,9 +1,10 @@
-"""Files that commands write for people: each appears under its name when it is complete, or not at all."""
+"""Files that appear under their names when they are complete, or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,18 +14,21 @@ from pathlib import Path
 def whole_file(path: Path) -> Iterator[Path]:
     """The path to write to; it becomes ``path`` at the end of the block. OSError names ``path``.
 
-    A full disk leaves no empty report, and the file of that name as it was. Devices and pipes are written as they are.
+    A full disk, or the loss of power, leaves no empty file, and the file of that name as it was. Devices and pipes are
+    written as they are.
     """
     if path.exists() and not path.is_file():
         yield path
         return
     target = path.resolve()
-    part = target.with_name(f".miqa-{os.getpid()}.part")
+    part = target.with_name(f".miqa-{uuid.uuid4().hex}.part")
     try:
         part.touch()
         if target.exists():
             shutil.copymode(target, part)
         yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
         part.replace(target)
     except OSError as error:
         error.filename = str(path)
