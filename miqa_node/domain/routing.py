@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from miqa_node.domain.assessment import Assessment
@@ -19,6 +20,8 @@ class Routing:
     accepted_only: bool = False
     unproven: str = ""
     """What the package's evidence lacks; if not empty, nothing is automated, whatever the confidence."""
+    proven_from: float = 0.0
+    """The confidence of the predictions whose errors the evidence counted; it says nothing about lower ones."""
 
     def of(self, rule: PackageRule) -> Routing:
         """The conditions with the rule's changes."""
@@ -27,6 +30,7 @@ class Routing:
             self.max_percentile if rule.max_percentile is None else rule.max_percentile,
             self.accepted_only if rule.accepted_only is None else rule.accepted_only,
             self.unproven,
+            self.proven_from,
         )
 
 
@@ -41,7 +45,7 @@ def route(prediction: Prediction, assessment: Assessment, disposition: Dispositi
         *_quality(assessment, disposition, routing),
         *_unusual(assessment, routing),
         *_unsure(prediction, routing),
-        *_unproven(routing),
+        *_unproven(prediction, routing),
     )
     return replace(prediction, pending=pending)
 
@@ -68,12 +72,16 @@ def _unusual(assessment: Assessment, routing: Routing) -> tuple[PendingCause, ..
     return (PendingCause(PendingReason.OUT_OF_DISTRIBUTION, f"{anomaly.sentence}."),)
 
 
-def _unproven(routing: Routing) -> tuple[PendingCause, ...]:
-    return (PendingCause(PendingReason.NOT_PROVEN, routing.unproven),) if routing.unproven else ()
+def _unproven(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...]:
+    text = routing.unproven
+    if not text and routing.min_confidence <= prediction.confidence < routing.proven_from:
+        text = f"Not automated. The evidence is for a confidence of {routing.proven_from:.2f} and more."
+    return (PendingCause(PendingReason.NOT_PROVEN, text),) if text else ()
 
 
 def _unsure(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...]:
     if prediction.confidence >= routing.min_confidence:
         return ()
-    text = f"Low confidence: {prediction.label} {prediction.confidence:.2f}, below {routing.min_confidence:.2f}."
+    shown = math.floor(100.0 * prediction.confidence + 1e-9) / 100.0  # 0.799 is not "0.80, below 0.80"
+    text = f"Low confidence: {prediction.label} {shown:.2f}, below {routing.min_confidence:.2f}."
     return (PendingCause(PendingReason.LOW_CONFIDENCE, text),)

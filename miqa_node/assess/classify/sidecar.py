@@ -30,7 +30,12 @@ class ClassifierSidecar:
     def __init__(self, classifier: Classifier, settings: AssessSettings) -> None:
         self._classifier = classifier
         self._timeout_s = settings.saliency_timeout_s
-        self._routing = Routing(settings.min_confidence, settings.max_percentile, unproven=_unproven(classifier))
+        self._routing = Routing(
+            settings.min_confidence,
+            settings.max_percentile,
+            unproven=_unproven(classifier),
+            proven_from=max((one.min_confidence for one in classifier.card.automation or ()), default=0.0),
+        )
         self._unexplained = ""
 
     @property

@@ -18,9 +18,10 @@ from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
-from miqa_node.domain.policy import Verdict, decide
+from miqa_node.domain.policy import Disposition, Verdict, decide
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.prediction import PendingReason, PredictionStatus
+from miqa_node.domain.routing import Routing, route
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import NotFoundError, SettingsError
 from miqa_node.settings import load_settings
@@ -122,6 +123,33 @@ def test_low_confidence_waits_and_goes_on_the_worklist_with_the_reason(judge: Ju
     assert "decision support, not diagnosis" in reason.text
     low = {**ON, "min_confidence": 0.5}
     assert pending(judge(Quality(), UNSURE, low)) == []
+
+
+def test_evidence_for_sure_answers_automates_no_others(judge: Judge, tmp_path: Path) -> None:
+    """A site may lower the confidence, but errors were counted among answers of .80 and more."""
+    evidence = {
+        "population": "adults", "collections": ["made"], "images": 100, "min_confidence": 0.8, "answers": 90,
+        "errors": 0, "upper_bound": 0.04, "max_error": 0.05,
+    }  # fmt: skip
+    write_classifier(tmp_path / "models/proven-1.0.0", name="proven", automation=[evidence])
+    low = {"name": "proven", "min_confidence": 0.5}
+    assert pending(judge(Quality(), BRIGHT, low)) == []
+    [prediction] = judge(Quality(), UNSURE, low).assessment.predictions
+    assert 0.5 < prediction.confidence < 0.8
+    assert [one.reason for one in prediction.pending] == [PendingReason.NOT_PROVEN]
+    assert prediction.why_pending == "Not automated. The evidence is for a confidence of 0.80 and more."
+    assert pending(judge(Quality(), UNSURE, {"name": "proven"})) == [PendingReason.LOW_CONFIDENCE]
+
+
+def test_a_confidence_just_below_is_not_shown_as_the_limit(judge: Judge) -> None:
+    assessment = judge(Quality(), BRIGHT, ON).assessment
+    [prediction] = assessment.predictions
+    for confidence, shown in ((0.7999, "0.79"), (0.29, "0.29"), (0.62, "0.62")):
+        routed = route(
+            replace(prediction, confidence=confidence), assessment, Disposition(Verdict.ACCEPT, (), "t", "chest"),
+            Routing(0.8, 99.5),
+        )  # fmt: skip
+        assert f"Pneumonia {shown}, below 0.80." in routed.why_pending
 
 
 @pytest.mark.parametrize(
