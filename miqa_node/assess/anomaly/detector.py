@@ -42,8 +42,10 @@ class AnomalyModel:
 
         The forest would compare NaN with its limits, and score it like any image.
         """
-        row = features(self.section.blocks, self.projections, outputs, inputs.arrays["global_view"][0, 0])
-        check_finite("the anomaly score", row, *(outputs[name] for name in self.section.tensors))
+        check_finite("the anomaly score", *(outputs[name] for name in self.section.tensors))
+        with np.errstate(over="ignore"):  # the spread of large numbers
+            row = features(self.section.blocks, self.projections, outputs, inputs.arrays["global_view"][0, 0])
+        check_finite("the anomaly score", row)
         return float(self.forest.score(row[None])[0])
 
     def region_map(self, outputs: Outputs) -> SaliencyMap | None:
