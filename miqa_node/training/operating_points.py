@@ -163,7 +163,10 @@ def choose_limits(images: Sequence[ReadImage]) -> dict[str, Any]:
     for name in (name for name, entry in finding_entries().items() if entry.soft):
         held_out = {}
         for hospital in hospitals:
-            limit = least_severity([i for i in usable if i.hospital != hospital], name)
+            others = [i for i in usable if i.hospital != hospital]
+            if not others:
+                continue  # a single hospital has no limit from elsewhere
+            limit = least_severity(others, name)
             flagged = [_reaches(i, name, limit) for i in usable if i.hospital == hospital]
             held_out[hospital] = {"limit": limit, **_count(flagged)}
         if any(name in image.findings for image in usable):

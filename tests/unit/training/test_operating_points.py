@@ -48,6 +48,13 @@ def test_the_worst_hospital_chooses_and_what_it_would_get_from_the_others_is_tol
     assert 0 < noise["held_out"]["north"]["upper"] < 0.2
 
 
+def test_a_single_hospital_gets_no_limit_from_others(tmp_path: Path) -> None:
+    """It was shown one "of the others": 0.05, chosen on no image."""
+    rows = [row for row in hospitals() if row["file"].startswith("west")]
+    noise = choose_limits(read_images(*write(tmp_path, rows)))["noise_underexposure"]
+    assert noise == {"least_severity": pytest.approx(GRAINY + 0.1), "held_out": {}}
+
+
 def test_each_figure_counts_the_images_that_it_is_about(tmp_path: Path) -> None:
     rows = [
         {"file": "a_1.png", "severity": 0.2},
