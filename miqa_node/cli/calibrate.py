@@ -25,6 +25,10 @@ from miqa_node.site import open_store
 from miqa_node.store import reviews
 
 _LIMIT = {"min": 0.0005, "max": 0.5}
+LEARNT = (
+    "The package was trained with labels of a site. Calibrate it with images of other patients, since it knows the "
+    "answers for those that it learned from, and a certificate from them promises too much."
+)
 
 
 def calibrate(
@@ -92,6 +96,8 @@ def calibrate(
         active = assessor.models.package
         if active is None:
             raise NotFoundError(f"There is no package to calibrate in {settings.models_dir}.")
+        if "--labels" in str(active.card.training.get("command", "")):
+            typer.echo(LEARNT, err=True)
         pictures = {"modality": modality, "body_part": body_part, "view": view}
         judged, left_out = _judge(assessor, sample, pictures)
         label_set = replace(label_set, left_out=(*label_set.left_out, *left_out.items()))

@@ -58,8 +58,8 @@ EDGE_SLOPE_10_90 = ImageMeasure(
     label="Edge width 10-90 %",
     code="EDGE_SLOPE_10_90",
     summary="Distance over which strong edges rise from 10 to 90 %: smaller is sharper.",
-    definition="The same times the pixel spacing (where rows and columns differ, times their geometric mean); only when "
-    "the header gives one.",
+    definition="The same times the pixel spacing (where rows and columns differ, times their geometric mean); only "
+    "when the header gives one.",
     phrase="edges {value} mm wide",
     phrase_rank=30,
     section="Sharpness",
