@@ -60,36 +60,42 @@ def recurrences(peaks: Iterable[Peak]) -> list[Recurrence]:
 
 
 def _of_detector(detector: str, own: list[Peak], others: list[Peak], tests: float) -> list[Recurrence]:
+    """Every place is the middle of a window; the fullest are looked at first, and each finding counts in one of them.
+
+    A place that all detectors share is no defect, but a defect elsewhere may be less full.
+    """
     by_patient = Counter(peak.patient for peak in own)
+    middles = {(round(peak.x, 2), round(peak.y, 2)) for peak in own}
     rest, places = own, list[Recurrence]()
-    while len(places) < MOST_PLACES:
-        best = _best(detector, rest, others, by_patient)
-        if best is None or best.p_value * tests > LEVEL:
+    for _, x, y in sorted(((len(_patients(own, x, y)), x, y) for x, y in middles), reverse=True):
+        patients = len(_patients(rest, x, y))
+        if patients < LEAST_PATIENTS:
+            continue
+        rest = [peak for peak in rest if not _near(peak, x, y)]
+        place = _at(Peak(detector, "", x, y), patients, others, by_patient)
+        if place.p_value * tests <= LEVEL:
+            places.append(place)
+        if len(places) == MOST_PLACES:
             break
-        places.append(best)
-        rest = [peak for peak in rest if not _near(peak, best.x, best.y)]
     return places
 
 
-def _best(detector: str, own: list[Peak], others: list[Peak], by_patient: Counter[str]) -> Recurrence | None:
-    """The most surprising window; every place is the middle of one, and the fullest is looked at.
+def _at(middle: Peak, patients: int, others: list[Peak], by_patient: Counter[str]) -> Recurrence:
+    """The window around a place with this number of patients.
 
     ``by_patient`` counts all findings of the detector. Patients differ in their chance, and the binomial of the mean
     chance is on the safe side then (W. Hoeffding, Ann. Math. Stat. 27 (1956) 713–721).
     """
-    fullest: tuple[int, float, float] = (0, 0.0, 0.0)
-    for x, y in {(round(peak.x, 2), round(peak.y, 2)) for peak in own}:
-        patients = len({peak.patient for peak in own if _near(peak, x, y)})
-        fullest = max(fullest, (patients, x, y))
-    patients, x, y = fullest
-    if patients < LEAST_PATIENTS:
-        return None
-    elsewhere = sum(_near(peak, x, y) for peak in others)
+    elsewhere = sum(_near(peak, middle.x, middle.y) for peak in others)
     share = max((elsewhere + 0.5) / (len(others) + 1.0) if others else 0.0, (2.0 * HALF_WINDOW) ** 2)
     total = len(by_patient)
     expected = sum(1.0 - (1.0 - share) ** findings for findings in by_patient.values())
     p_value = 1.0 - binomial_cdf(patients - 1, total, expected / total)
-    return Recurrence(detector, x, y, patients, total, expected, max(p_value, 0.0))
+    return Recurrence(middle.detector, middle.x, middle.y, patients, total, expected, max(p_value, 0.0))
+
+
+def _patients(peaks: list[Peak], x: float, y: float) -> set[str]:
+    return {peak.patient for peak in peaks if _near(peak, x, y)}
 
 
 def _near(peak: Peak, x: float, y: float) -> bool:

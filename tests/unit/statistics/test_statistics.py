@@ -192,6 +192,15 @@ def test_what_all_detectors_show_at_a_place_is_no_defect_of_one() -> None:
     assert recurrences([*corner, *rest]) == []
 
 
+def test_a_defect_is_found_beside_a_place_that_all_detectors_share() -> None:
+    """Only the fullest place was looked at: text in a corner hid every defect of a detector."""
+    rng = np.random.default_rng(8)
+    corner = [Peak(f"D{d}", f"P{d}-{i}", 0.95, 0.05) for d in range(5) for i in range(20)]
+    rest = [Peak(f"D{d}", f"Q{d}-{i}", *rng.uniform(0.1, 0.9, 2).tolist()) for d in range(5) for i in range(30)]
+    [recurrence] = recurrences([*corner, *rest, *(Peak("D3", f"S{i}", 0.7, 0.2) for i in range(12))])
+    assert (recurrence.detector, recurrence.x, recurrence.y) == ("D3", 0.7, 0.2)
+
+
 def test_patients_with_many_findings_meet_at_a_place_by_chance() -> None:
     """Intensive-care patients have an image a day: three findings each named a place in most analyses."""
     rng = np.random.default_rng(9)
