@@ -5,7 +5,7 @@ Labels come in three forms:
 - a folder of folders, ``class/image.png``: the class is ``good``, ``bad`` (unknown of what kind), or a finding's name;
 - a CSV file with the columns ``image`` and ``label``, optionally ``patient`` and ``sampled``, and for pictures
   ``modality``, ``body_part`` and ``view``; a label is ``good``, ``bad`` or all findings of the image, separated by
-  semicolons; paths are relative to the CSV's folder. ``miqa-node labels export`` writes a folder with such a file,
+  semicolons, in one line; paths are relative to the CSV's folder. ``miqa-node labels export`` writes a folder with such a file,
   which also gives the verdict that each image had;
 - the node's own decisions, which :mod:`miqa_node.store.reviews` reads.
 
@@ -179,7 +179,7 @@ def _of_folder(folder: Path) -> list[SiteLabel]:
 
 
 def _of_table(table: Path) -> list[SiteLabel]:
-    rows = []
+    rows, seen = [], set[Path]()
     for number, line in _lines(table, {"image", "label"}):
         name = line["image"] or ""
         path = table.parent / name
@@ -187,6 +187,9 @@ def _of_table(table: Path) -> list[SiteLabel]:
         with _at(table, number):
             if not isfile(path):  # noqa: PTH113 - a name that no file can have raises with Path.is_file
                 raise SettingsError(f"there is no file {name!r}.")
+            if path in seen:
+                raise SettingsError(f"{name!r} has a line above. Name all its findings in one, separated by semicolons.")
+            seen.add(path)
             findings, sampled = parse_label(line["label"] or ""), _sampled(line.get("sampled"))
         rows.append(SiteLabel(path, findings, line.get("patient") or "", sampled, **kind))
     return rows

@@ -15,6 +15,7 @@ from miqa_node.assess.saliency.methods import METHODS
 from miqa_node.cli import pneumonia
 from miqa_node.cli.evaluate_feedback import feedback
 from miqa_node.cli.evaluate_points import operating_points
+from miqa_node.cli.exits import reason_of
 from miqa_node.cli.extras import require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
@@ -166,8 +167,10 @@ def pointing_game(
     tested = finding or (BOTH if has_devices else FindingName.FOREIGN_OBJECT)
     try:
         figures = evaluate_pointing(package, read[dataset](), finding=tested, methods=method or METHODS, curves=curves)
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    except FileNotFoundError as error:
+        raise typer.BadParameter(reason_of(error)) from error
     if as_json:
         print_json(figures)
         return

@@ -126,9 +126,9 @@ def object_cxr(folder: Path, part: str = "dev") -> list[AnnotatedImage]:
     Raises
     ------
     ValueError
-        The file is not in that format; the message names the line.
+        The file is not in that format, or an image is missing; the message names the line.
     FileNotFoundError
-        An image is missing.
+        There is no such file.
     """
     table = folder / f"{part}.csv"
     images = []
@@ -149,7 +149,7 @@ def _object_cxr_image(table: Path, part: str, number: int, row: Sequence[str]) -
     path = next((p for p in (table.parent / part / name, table.parent / name) if p.is_file()), None)
     if path is None:
         msg = f"{table.name}, line {number}: {name} is neither in {part}/ nor beside the file"
-        raise FileNotFoundError(msg)
+        raise ValueError(msg)
     with Picture.open(path) as picture:
         columns, rows = picture.size
     try:

@@ -360,6 +360,7 @@ def test_a_table_says_who_and_how_it_was_sampled(pictures: Path) -> None:
         ("image,label\n\ngood/1.png,good\n\ngood/2.png,\n", "labels.csv, line 5: '' is not a label"),
         ("label,image\ngood\n", "line 2: there is no file ''"),
         (f"image,label\n{'a' * 300}.png,good\n", "line 2: there is no file"),
+        ("image,label\ngood/1.png,good\ngood/1.png,bad\n", "line 3: 'good/1.png' has a line above"),
         ("image,label\n", "holds no labelled images"),
         ("", "has no column image and label"),
     ],

@@ -215,7 +215,7 @@ def test_lines_that_do_not_fit_are_named(published: Path, line: str, says: str) 
 
 def test_a_missing_picture_is_named(published: Path) -> None:
     (published / "dev.csv").write_text("image_name,annotation\n9.jpg,0 1 2 3 4\n")
-    with pytest.raises(FileNotFoundError, match=r"line 2: 9\.jpg is neither in dev/"):
+    with pytest.raises(ValueError, match=r"line 2: 9\.jpg is neither in dev/"):
         object_cxr(published)
 
 
