@@ -5,8 +5,8 @@ Labels come in three forms:
 - a folder of folders, ``class/image.png``: the class is ``good``, ``bad`` (unknown of what kind), or a finding's name;
 - a CSV file with the columns ``image`` and ``label``, optionally ``patient`` and ``sampled``, and for pictures
   ``modality``, ``body_part`` and ``view``; a label is ``good``, ``bad`` or all findings of the image, separated by
-  semicolons, in one line; paths are relative to the CSV's folder. ``miqa-node labels export`` writes a folder with such a file,
-  which also gives the verdict that each image had;
+  semicolons, in one line; paths are relative to the CSV's folder. ``miqa-node labels export`` writes a folder with such
+  a file, which also gives the verdict that each image had;
 - the node's own decisions, which :mod:`miqa_node.store.reviews` reads.
 
 ``sampled`` is the probability with which an image of this kind was chosen for labelling: 1 for flagged images, which
@@ -188,7 +188,7 @@ def _of_table(table: Path) -> list[SiteLabel]:
             if not isfile(path):  # noqa: PTH113 - a name that no file can have raises with Path.is_file
                 raise SettingsError(f"there is no file {name!r}.")
             if path in seen:
-                raise SettingsError(f"{name!r} has a line above. Name all its findings in one, separated by semicolons.")
+                raise SettingsError(f"{name!r} has a line above. Name all findings in one, separated by semicolons.")
             seen.add(path)
             findings, sampled = parse_label(line["label"] or ""), _sampled(line.get("sampled"))
         rows.append(SiteLabel(path, findings, line.get("patient") or "", sampled, **kind))
