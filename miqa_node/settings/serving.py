@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field, IPvAnyNetwork, SecretStr
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
 
 from miqa_node.domain.access import Role
 from miqa_node.domain.network import authority
 from miqa_node.settings.base import Count, Minutes, Port, Seconds, SettingsTable, Span
+
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+/?")
+
+
+def _has_no_path(url: str) -> str:
+    if url and not _ORIGIN.fullmatch(url):
+        raise ValueError("is http:// or https:// and a host name, with a port if need be; pages work below no path")
+    return url
 
 
 class WebSettings(SettingsTable):
@@ -17,7 +26,7 @@ class WebSettings(SettingsTable):
     host: str
     port: Port
     health_port: Port
-    public_url: str
+    public_url: Annotated[str, AfterValidator(_has_no_path)]
     allowed_hosts: tuple[str, ...]
     cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")], ...]
     trusted_proxies: tuple[IPvAnyNetwork, ...]
