@@ -194,6 +194,14 @@ def test_somebody_without_a_role_gets_in_nowhere(
         assert users.every(transaction) == []
 
 
+def test_a_name_that_no_account_can_have_is_explained(provider: Provider, browser: Callable[..., TestClient]) -> None:
+    provider.claims["preferred_username"] = "Jörg Müller"
+    answer = sign_on(browser(), provider)
+    assert answer.status_code == 403
+    assert "its claim preferred_username" in answer.json()["detail"]
+    assert "(oidc.name_claim)" in answer.json()["detail"]
+
+
 def test_a_name_that_is_taken_here_is_not_taken_over(
     stage: Stage, provider: Provider, browser: Callable[..., TestClient]
 ) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
@@ -117,7 +118,7 @@ def _account(services: WebServices, sign_on: SignOn, now: datetime) -> str:
         if role is None:
             raise AccessError("You have no role on this node. Ask its administrator.")
         if user is None:
-            name = account_name(str(claims.get(settings.name_claim) or claims["sub"]))
+            name = _name_of(claims, settings.name_claim)
             if users.find(transaction, name) is not None:
                 # Never take over an account: a name chosen at the provider must not open another person's account.
                 raise AccessError(f"The name {name} belongs to another account of this node. Ask its administrator.")
@@ -126,6 +127,16 @@ def _account(services: WebServices, sign_on: SignOn, now: datetime) -> str:
             raise AccessError("This account is disabled. Ask the node's administrator.")
         accounts.follow_role(transaction, user, role, PROVIDER, now)
         return user.name
+
+
+def _name_of(claims: Mapping[str, Any], name_claim: str) -> str:
+    try:
+        return account_name(str(claims.get(name_claim) or claims["sub"]))
+    except AccessError as error:
+        raise AccessError(
+            f"The site's sign-on calls you what no account here can be called (its claim {name_claim}). {error} "
+            "The node's administrator can choose another claim (oidc.name_claim)."
+        ) from error
 
 
 def _flow(request: Request) -> dict[str, str]:
