@@ -150,7 +150,7 @@ def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Se
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            files = (TomlConfigSettingsSource(settings_cls, toml_file=path) for path in sources)
+            files = (_TomlFile(settings_cls, toml_file=path) for path in sources)
             return (init_settings, env_settings, *files)
 
     try:
@@ -160,6 +160,20 @@ def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Se
         raise SettingsError(_explain(error)) from error
     except VariableError as error:
         raise SettingsError(_not_json(error)) from error
+
+
+class _TomlFile(TomlConfigSettingsSource):
+    """A file. What a setting holds by name, such as shifts, is replaced as a whole by what takes precedence."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Its values, without such settings that are given already; those of plug-ins are tables of their own."""
+        tables = super().__call__()
+        for table, values in self.current_state.items():
+            if table != "sources" and isinstance(tables.get(table), dict) and isinstance(values, dict):
+                for key in values.keys() & tables[table].keys():
+                    if isinstance(tables[table][key], dict):
+                        del tables[table][key]
+        return tables
 
 
 def _toml_files(config: Path | None) -> list[Path]:

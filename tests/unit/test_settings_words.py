@@ -31,6 +31,15 @@ def test_a_misspelt_setting_is_named_with_the_nearest(tmp_path: Path, text: str,
     assert "Value error" not in str(refused.value)
 
 
+def test_shifts_of_the_site_replace_the_default_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text('[analysis]\nshifts = {day = "07:00", night = "19:00"}\n')
+    assert load_settings(file).analysis.shifts == {"day": "07:00", "night": "19:00"}
+    monkeypatch.setenv("MIQA_ANALYSIS__SHIFTS", '{"all": "08:00"}')
+    assert load_settings().analysis.shifts == load_settings(file).analysis.shifts == {"all": "08:00"}
+    assert load_settings().analysis.rooms == {}
+
+
 def test_a_lone_carriage_return_is_said_to_be_no_toml(tmp_path: Path) -> None:
     """Read as text it would pass the check, and end what reads the file next in an exception."""
     path = tmp_path / "miqa.toml"

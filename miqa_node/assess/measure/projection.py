@@ -9,6 +9,8 @@ from miqa_node.assess.measure.view import ImageView
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
+from miqa_node.errors import place_of
+from miqa_node.observe.log import describe_error
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +26,7 @@ def measure(radiograph: Radiograph, header: Header) -> tuple[Measurement, ...]:
         try:
             measurement = one.measure(view)
         except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the image
-            log.error("a measurement failed", measurement=one.name, error=f"{type(error).__name__}: {error}")
+            log.error("a measurement failed", measurement=one.name, error=describe_error(error), where=place_of(error))
             continue
         if measurement is not None:
             measurements.append(measurement)

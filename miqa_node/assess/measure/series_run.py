@@ -17,7 +17,8 @@ from miqa_node.assess.measure.series_view import SeriesView, SliceView
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.series import MeasurementMask
-from miqa_node.errors import DecodeLimitError
+from miqa_node.errors import DecodeLimitError, place_of
+from miqa_node.observe.log import describe_error
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +147,8 @@ def _middle(series: SeriesView, measured: Sequence[int]) -> Radiograph | None:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    """The failure for the log, which holds nothing of a data set."""
+    return f"{describe_error(error)} at {place_of(error)}"
 
 
 def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:

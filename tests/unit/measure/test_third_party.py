@@ -23,7 +23,7 @@ def _dark(view):
 
 
 def _broken(view):
-    return 1 / 0
+    raise ValueError("no number: Muster^Erika")
 
 
 DARK = ImageMeasure(
@@ -73,6 +73,8 @@ def test_it_is_found_everywhere(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     values, code, words, plugins = ran.stdout.strip().splitlines()[-4:]
     assert values == "50.0 False True"
+    assert "ValueError" in ran.stdout
+    assert "Muster" not in ran.stdout + ran.stderr, "what a header holds may stand in it"
     assert code == "DARK_SHARE Dark pixels"
     assert words == "True True"
     assert "('dark_share', '')" in plugins
