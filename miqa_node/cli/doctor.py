@@ -16,6 +16,7 @@ import typer
 
 from miqa_node import plugins
 from miqa_node.assess.active import chosen_package
+from miqa_node.assess.caption.captioned import captioner_of
 from miqa_node.assess.session import available_provider
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.model_choice import choice_of
@@ -111,6 +112,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("policy", _policy),
         ("accelerator", _accelerator),
         ("models", _models),
+        ("captions", _captions),
         ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),
         ("fonts", _fonts),
         ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
@@ -229,6 +231,14 @@ def _models(settings: Settings) -> str:
     if not outcome["may_be_active"]:
         raise Wrong(f"{folder.name} has no golden images", "Activate a package that has: miqa-node models activate.")
     return f"{folder.name}, {outcome['goldens']} golden images agree on {outcome['provider']}"
+
+
+def _captions(settings: Settings) -> str:
+    try:
+        opened = captioner_of(settings)
+        return "no backend (caption.backend)" if opened is None else f"{opened().writer} describes images"
+    except MiqaError as error:
+        raise Wrong(str(error), "Correct [caption] in the settings, or set caption.backend to off.") from error
 
 
 def _fonts(_settings: Settings) -> str:

@@ -85,7 +85,13 @@ class CaptioningAssessor:
 
 
 def with_captions(settings: Settings, assessor: Callable[[], Assessor]) -> Callable[[], Assessor]:
-    """The assessor, and captions where the settings ask for them.
+    """The assessor, and captions where the settings ask for them; SettingsError as :func:`captioner_of`."""
+    opened = captioner_of(settings)
+    return assessor if opened is None else CaptioningAssessor(settings.caption, assessor, opened).assessor
+
+
+def captioner_of(settings: Settings) -> Callable[[], Captioner] | None:
+    """Opens the backend of the settings; None if there is none.
 
     Raises
     ------
@@ -95,7 +101,7 @@ def with_captions(settings: Settings, assessor: Callable[[], Assessor]) -> Calla
     chosen = settings.caption
     match chosen.backend:
         case CaptionBackend.OFF:
-            return assessor
+            return None
         case CaptionBackend.PACKAGE:
             if not chosen.package:
                 raise SettingsError("caption.backend is package: name the package in caption.package.")
@@ -104,11 +110,11 @@ def with_captions(settings: Settings, assessor: Callable[[], Assessor]) -> Calla
                 folder = sidecar_folder(settings.models_dir, chosen.package)
                 return open_caption_package(folder, settings.node.accelerator, settings.assess, chosen)
 
-            return CaptioningAssessor(chosen, assessor, opened).assessor
+            return opened
         case CaptionBackend.HTTP:
             if not chosen.url.startswith(("http://", "https://")):
                 raise SettingsError("caption.backend is http: give the server's address in caption.url.")
-            return CaptioningAssessor(chosen, assessor, lambda: CaptionService(chosen)).assessor
+            return lambda: CaptionService(chosen)
         case never:
             assert_never(never)
 

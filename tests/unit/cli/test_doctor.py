@@ -53,6 +53,23 @@ def test_all_is_well(cli: Callable[..., Ran], config: Path, stage: Stage) -> Non
     assert {"settings", "data directory", "database", "policy", "accelerator", "models"} <= set(checks(ran))
 
 
+@pytest.mark.parametrize(
+    ("caption", "says"),
+    [
+        ('backend = "package"\n', "name the package in caption.package"),
+        ('backend = "package"\npackage = "site-blip"\n', "There is no package site-blip"),
+        ('backend = "http"\n', "give the server's address in caption.url"),
+    ],
+)
+def test_captions_that_cannot_be_made(
+    cli: Callable[..., Ran], config: Path, stage: Stage, caption: str, says: str
+) -> None:
+    config.write_text(f"{config.read_text()}[caption]\n{caption}")
+    check = checks(cli("doctor", "--config", config, "--json"))["captions"]
+    assert (check["ok"], says in check["detail"]) == (False, True)
+    assert "[caption]" in check["mend"]
+
+
 def test_nothing_is_made_by_looking(cli: Callable[..., Ran], config: Path, data_dir: Path) -> None:
     data_dir.rmdir()
 
