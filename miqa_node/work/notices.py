@@ -18,7 +18,7 @@ from miqa_node.settings import Settings
 from miqa_node.store import notices
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.notices import Notice, NoticeStudy
-from miqa_node.taxonomy.lookup import finding_title
+from miqa_node.taxonomy.reasons import reason_words
 from miqa_node.work.regular import RegularWork
 
 AT_ONCE = 50
@@ -106,7 +106,7 @@ class NoticeSender(RegularWork):
         language = wish.language if wish.language in languages() else self._settings.node.language
         with spoken(language):
             rooms = ", ".join(dict.fromkeys(one.room for one in studies))
-            lines = [line for one in studies for line in self._lines(one, language)]
+            lines = [line for one in studies for line in self._lines(one)]
             if notice.kind is NoticeKind.ESCALATION:
                 minutes = int((datetime.now(UTC) - studies[0].flagged_at).total_seconds() // 60)
                 subject = say("Undecided reject: {room}", room=rooms)
@@ -120,12 +120,12 @@ class NoticeSender(RegularWork):
             foot = say("You chose these notices on your page Account: {link}", link=f"{self._settings.web_url}/account")
         return f"[miqa] {subject}", "\n".join([head, "", *lines, foot, ""])
 
-    def _lines(self, study: NoticeStudy, language: str) -> Iterator[str]:
+    def _lines(self, study: NoticeStudy) -> Iterator[str]:
         settings = self._settings
         at = study.flagged_at.astimezone(self._zone)
         digits = settings.web.display_accession_digits
         tail = study.accession_number[-digits:] if digits else ""
-        names = ", ".join(finding_title(name, language) for name in study.reasons)
+        names = ", ".join(reason_words(name) for name in study.reasons)
         state = say("decided") if study.is_resolved else say("open")
         parts = (f"{at:%Y-%m-%d %H:%M}", study.room, names, tail and f"…{tail}", state)
         yield " · ".join(part for part in parts if part)

@@ -37,11 +37,12 @@ from miqa_node.language.template import TemplateTexts
 from miqa_node.report.phrases import messages as narrative_messages
 from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
+from miqa_node.taxonomy.reasons import OTHER_REASONS
 from miqa_node.web.html import script_texts, words
 from miqa_node.web.page import PAGES
 from miqa_node.web.pages.rooms.router import LIGHT_WORDS
 from miqa_node.web.pages.study.router import KEYS
-from miqa_node.web.pages.worklist.router import FACETS, OTHER_REASONS
+from miqa_node.web.pages.worklist.router import FACETS
 from miqa_node.web.problems import _DETAILS, _TITLES
 from miqa_node.web.worklist_form import Show
 

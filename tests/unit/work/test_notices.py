@@ -19,6 +19,7 @@ import trustme
 
 from miqa_node.deliver.mail import probe_mail, send_mail
 from miqa_node.domain.access import Role
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.notice import NoticeKind, NoticePreference, last_shifts
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError, SettingsError
@@ -151,6 +152,16 @@ def test_each_person_gets_a_shift_once_whatever_number_of_processes_look(stage: 
     german = next(mail for mail in office.post.mails if mail["to"] == "jonas@example.org")
     assert "Bewegungsunschärfe" in german.get_content()
     assert "Schicht" in german["subject"]
+
+
+def test_reasons_that_are_no_findings_are_in_the_words_of_pages(stage: Stage, office: Office) -> None:
+    for number, name in enumerate(("anomaly", "crushed_dark_share"), 1):
+        stage.add(number, finding=FindingName(name), at=in_last_shift())
+    subscribe(stage, language="de")
+    NoticeSender(stage.services.database, office.settings()).look()
+    [text] = office.post.texts
+    assert "Ungewöhnliches Bild" in text
+    assert "Crushed" not in text
 
 
 def test_two_claims_of_one_notice_give_it_to_one(stage: Stage) -> None:

@@ -15,9 +15,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field
 
 from miqa_node.domain.access import Permission
-from miqa_node.domain.finding import humanised
 from miqa_node.domain.instance import ANY_UID
-from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.errors import ConflictError, NotFoundError
@@ -26,6 +24,7 @@ from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.store import overview, saved_views, users, worklist
 from miqa_node.store.worklist import WorklistOrder, WorklistPosition
 from miqa_node.taxonomy.lookup import all_finding_names, finding_title
+from miqa_node.taxonomy.reasons import OTHER_REASONS, reason_words
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.html import render, whole
@@ -88,19 +87,6 @@ def facets_of(
             links.append({"words": words, "count": count, "chosen": on, "address": address})
         shown.append((title, links))
     return shown
-
-
-def reason_words(name: str) -> str:
-    """A finding's title, a measurement's label, or the name of another reason in words."""
-    if name in OTHER_REASONS:
-        return say(OTHER_REASONS[name])
-    if name in all_finding_names():
-        return finding_title(name, LANGUAGE.get())
-    measurand = MEASUREMENTS.all().get(name)
-    return say(measurand.label if measurand else humanised(name))
-
-
-OTHER_REASONS = {"anomaly": "Unusual image", "audit": "Audit of accepted images"}
 
 
 @router.get("/")

@@ -1,0 +1,20 @@
+"""The reasons of a verdict by name, in the words of pages and notices."""
+
+from __future__ import annotations
+
+from miqa_node.domain.finding import humanised
+from miqa_node.domain.measurand import MEASUREMENTS
+from miqa_node.language.catalogue import LANGUAGE, say
+from miqa_node.taxonomy.lookup import all_finding_names, finding_title
+
+OTHER_REASONS = {"anomaly": "Unusual image", "audit": "Audit of accepted images"}
+
+
+def reason_words(name: str) -> str:
+    """A finding's title, a measurement's label, or the name of another reason in words."""
+    if name in OTHER_REASONS:
+        return say(OTHER_REASONS[name])
+    if name in all_finding_names():
+        return finding_title(name, LANGUAGE.get())
+    measurand = MEASUREMENTS.all().get(name)
+    return say(measurand.label if measurand else humanised(name))
