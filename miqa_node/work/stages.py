@@ -13,6 +13,7 @@ import structlog
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import lacks_resources, place_of
+from miqa_node.observe.log import describe_error
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +104,8 @@ class Stages:
             except Exception as error:
                 if not lacks_resources(error):
                     raise
-                log.warning("a stage waits for disk, database or object store", digest=digest[:16])
+                text = "a stage waits for disk, database or object store"
+                log.warning(text, digest=digest[:16], reason=describe_error(error))
             else:
                 return
             self._pause(pause_s)

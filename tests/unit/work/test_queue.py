@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import ResourcesError, SettingsError
@@ -118,10 +119,15 @@ def test_a_step_without_disk_or_database_waits_as_long_as_it_takes(
     worker = Worker(database, "w1", SETTINGS, tmp_path)
     worker.start((("assess", lambda _: None), ("conclude", full)))
     promise(database, queue, "a")
-    try:
-        assert done.wait(20)
-    finally:
-        worker.stop()
+    with capture_logs() as lines:
+        try:
+            assert done.wait(20)
+        finally:
+            worker.stop()
+    assert {line["reason"] for line in lines if line["event"].startswith("a stage waits")} == {
+        "ResourcesError: no database",
+        f"OSError: [Errno {errno.ENOSPC}] full",
+    }
 
 
 @pytest.mark.slow
