@@ -197,6 +197,7 @@ class StorageScp:
             verdict = self._judge(association, caller)
             if verdict is None:
                 requested = association.requestor.requested_contexts
+                requested[:] = [one for one in requested if one.transfer_syntax]  # pynetdicom takes the first of each
                 association.acceptor.supported_contexts = contexts.supported(
                     requested, commitment=self._commitment is not None, preferred=self._settings.preferred_syntaxes
                 )
@@ -230,13 +231,10 @@ class StorageScp:
             refused = self._admission.judge_load(caller.peer_address, [a.requestor.address for a in self._admitted])
             if refused is None:
                 self._admitted.append(association)
-                self._settle(association)
+                for server in self._servers.values():
+                    server.pending.settle(connection_of(association))
                 self._called(caller.calling_ae_title, plain_address(caller.peer_address), "", "")
         return refused
-
-    def _settle(self, association: Association) -> None:
-        for server in self._servers.values():
-            server.pending.settle(connection_of(association))
 
     def _handler(self) -> Any:
         if not self._fast:

@@ -101,6 +101,8 @@ class StreamingDul(DULServiceProvider):
         try:
             self._shake_hands()
             super().run()
+        except Exception:  # noqa: BLE001 - of a malformed negotiation; pynetdicom has logged it
+            log.warning("association with %s ended: malformed message", self.assoc.requestor.address)
         finally:
             if self._transfer is not None:
                 self._transfer.end()
@@ -150,6 +152,9 @@ class StreamingDul(DULServiceProvider):
 
     def _is_transport_event(self) -> bool:
         """Read from the network; True if this caused an event for the state machine."""
+        if not self.assoc.is_alive():  # nobody handles it any more, nor counts it
+            self.kill_dul()
+            return False
         state = self.state_machine.current_state
         if self.to_user_queue.queue or self.dimse_messages or self.assoc._kill:  # noqa: SLF001
             self._gate.work.set()
