@@ -70,7 +70,7 @@ def test_an_archive_that_answers_without_end_is_given_up(
     monkeypatch.setattr(retrieval, "MAX_ANSWERS", 50)
     with archive(matches_without_end, sent_again_and_again) as port:
         config = CStoreConfig(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
-        destination = CStoreDestination(config, DeliveryContext(deliver_settings()))
+        destination = CStoreDestination(config, DeliveryContext(deliver_settings(dimse_timeout_s=20.0)))
         with pytest.raises(DeliveryError, match="without end"):
             destination.holds([header(1)]) if ask == "holds" else destination.fetch(header(1))
 

@@ -203,11 +203,14 @@ def test_a_dismissal_is_a_label_of_a_good_image_and_rejects_nothing(database: Da
     assert (exposure_row.rejected, exposure_row.judged_bad) == (False, False)
 
 
-def test_of_two_flagged_images_nobody_said_which_is_meant(database: Database) -> None:
+@pytest.mark.parametrize(("resolution", "count"), [(Resolution.CONFIRMED, 2), (Resolution.DISMISSED, 0)])
+def test_of_two_flagged_images_both_are_rejected_but_nobody_said_which_is_good(
+    database: Database, resolution: Resolution, count: int
+) -> None:
     with database.begin() as transaction:
         both = [put(transaction, 1), put(transaction, 2, NOON + timedelta(hours=1))]
-        worklist.resolve(transaction, "1.2.5.1", Resolution.CONFIRMED, "anna", "", NOW)
-        assert labels.of_images(transaction, both) == []
+        worklist.resolve(transaction, "1.2.5.1", resolution, "anna", "", NOW)
+        assert len(labels.of_images(transaction, both)) == count
 
 
 def test_a_note_of_another_system_counts_once_and_no_later_word_takes_it_back(database: Database) -> None:
