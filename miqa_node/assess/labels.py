@@ -179,7 +179,7 @@ def _of_folder(folder: Path) -> list[SiteLabel]:
 
 
 def _of_table(table: Path) -> list[SiteLabel]:
-    rows, seen = [], set[Path]()
+    rows, paths = [], set[Path]()
     for number, line in _lines(table, {"image", "label"}):
         name = line["image"] or ""
         path = table.parent / name
@@ -187,9 +187,9 @@ def _of_table(table: Path) -> list[SiteLabel]:
         with _at(table, number):
             if not isfile(path):  # noqa: PTH113 - a name that no file can have raises with Path.is_file
                 raise SettingsError(f"there is no file {name!r}.")
-            if path in seen:
+            if path in paths:
                 raise SettingsError(f"{name!r} has a line above. Name all findings in one, separated by semicolons.")
-            seen.add(path)
+            paths.add(path)
             findings, sampled = parse_label(line["label"] or ""), _sampled(line.get("sampled"))
         rows.append(SiteLabel(path, findings, line.get("patient") or "", sampled, **kind))
     return rows

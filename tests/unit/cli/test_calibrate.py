@@ -201,7 +201,7 @@ def test_the_nodes_own_decisions_count_once_accepted_images_are_audited(
     for number in (100, 101):  # two flagged images: nobody knows which was meant
         study, _ = stage.add(number, Verdict.REVIEW, study=99)
     with services.database.begin() as transaction:
-        worklist.resolve(transaction, study, Resolution.CONFIRMED, "anna", "", now)
+        worklist.resolve(transaction, study, Resolution.RETAKEN, "anna", "", now)
 
     alone = cli("calibrate", "--decisions", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
     assert alone.code == Exit.FAILED

@@ -158,13 +158,13 @@ def test_what_answers_mean(
 
 @pytest.mark.parametrize(
     ("status", "after", "longest_s"),
-    [(429, "7", 7), (503, format_datetime(datetime.now(UTC) + timedelta(minutes=20)), 1200), (429, "9" * 400, 86400),
-     (429, "soon", 0), (500, "7", 0)],
-)  # fmt: skip
+    [(429, "7", 7), (503, "in 20 minutes", 1200), (429, "9" * 400, 86400), (429, "soon", 0), (500, "7", 0)],
+)
 def test_a_receiver_says_when_it_wants_to_be_asked_again(
     peer: Receiver, webhook: Callable[..., Destination], status: int, after: str, longest_s: float
 ) -> None:
-    peer.answer, peer.retry_after = lambda _event: status, after
+    date = format_datetime(datetime.now(UTC) + timedelta(minutes=20))
+    peer.answer, peer.retry_after = lambda _event: status, date if after == "in 20 minutes" else after
     (outcome,) = outcomes(webhook(peer.url), event())
     assert isinstance(outcome, DeliveryError)
     assert longest_s / 2 <= outcome.retry_after_s <= longest_s
