@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.training.patients import FITTED, part_of
-from miqa_node.whole_file import whole_file
 
 REMOVABLE_KINDS = frozenset({"external_object"})
 """Annotated kinds that can be removed; L/R markers ("annotation") are neither removable nor devices."""
@@ -233,7 +232,8 @@ class ImageCache:
 
 def _decode_all(paths: Sequence[Path], data: Path, index: Path) -> None:
     offsets, position = {}, 0
-    with whole_file(data) as part, part.open("wb") as stream:
+    part = data.with_suffix(".part")  # gigabytes: what a killed run left is overwritten by the next, not kept beside it
+    with part.open("wb") as stream:
         for path in paths:
             image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if image is None:
@@ -241,4 +241,5 @@ def _decode_all(paths: Sequence[Path], data: Path, index: Path) -> None:
                 raise ValueError(msg)
             offsets[path.name] = (position, int(image.shape[0]), int(image.shape[1]))
             position += stream.write(np.ascontiguousarray(image).tobytes())
+    part.rename(data)
     index.write_text(json.dumps(offsets), encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -135,15 +135,20 @@ def _one_image(
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
     display = grey if grey.dtype == np.uint16 else grey.astype(np.uint16) * 257
     inputs = prepare(np.asarray(display, np.uint16), None, card.preprocess)
-    logits = graph.logits_of_views(inputs.arrays)
+    logits = graph.logits_of_views(inputs.arrays) if curves or len(columns) > 1 else None
+    classes, whole, column = card.outputs.classes, inputs.arrays[GLOBAL_VIEW], columns[0]
 
-    def probability(view: NDArray[np.float32], column: int) -> float:
-        row = card.outputs.classes[column]
-        return expit((float(logits(view)[column]) + row.bias) / row.temperature)
+    def probabilities(view: NDArray[np.float32]) -> dict[int, float]:
+        assert logits is not None  # noqa: S101 - only asked with curves, or for the likelier finding
+        values = logits(view)
+        return {one: expit((float(values[one]) + classes[one].bias) / classes[one].temperature) for one in columns}
 
-    whole, column = inputs.arrays[GLOBAL_VIEW], columns[0]
+    def confidence(view: NDArray[np.float32]) -> float:
+        return probabilities(view)[column]
+
     if len(columns) > 1:
-        column = max(columns, key=lambda one: probability(whole, one))
+        likely = probabilities(whole)
+        column = max(columns, key=likely.__getitem__)
 
     rows = {}
     inside_of = cache(lambda shape: inside_any(image.outlines, *shape))
@@ -154,7 +159,6 @@ def _one_image(
             "pixel_average_precision": pixel_average_precision(values, inside_of(values.shape)),
         }
         if curves:
-            confidence = partial(probability, column=column)
             rows[method]["deletion"] = deletion(confidence, whole, values)
             rows[method]["insertion"] = insertion(confidence, whole, values)
     return rows

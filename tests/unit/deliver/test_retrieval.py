@@ -63,16 +63,20 @@ def sent_again_and_again(event: evt.Event) -> Iterator[Any]:
         yield 0xFF00, ds
 
 
+def assert_given_up(port: int, settings: DeliverSettings, ask: str) -> None:
+    config = CStoreConfig(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
+    destination = CStoreDestination(config, DeliveryContext(settings))
+    with pytest.raises(DeliveryError, match="without end"):
+        destination.holds([header(1)]) if ask == "holds" else destination.fetch(header(1))
+
+
 @pytest.mark.parametrize("ask", ["holds", "fetch"])
 def test_an_archive_that_answers_without_end_is_given_up(
     deliver_settings: Make, monkeypatch: pytest.MonkeyPatch, ask: str
 ) -> None:
     monkeypatch.setattr(retrieval, "MAX_ANSWERS", 50)
     with archive(matches_without_end, sent_again_and_again) as port:
-        config = CStoreConfig(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
-        destination = CStoreDestination(config, DeliveryContext(deliver_settings(dimse_timeout_s=20.0)))
-        with pytest.raises(DeliveryError, match="without end"):
-            destination.holds([header(1)]) if ask == "holds" else destination.fetch(header(1))
+        assert_given_up(port, deliver_settings(dimse_timeout_s=20.0), ask)
 
 
 def stored_without_end(event: evt.Event) -> Iterator[Any]:
@@ -95,7 +99,4 @@ def test_an_archive_that_is_never_done_is_given_up(
 ) -> None:
     monkeypatch.setattr(retrieval, "MAX_ANSWER_S", 1.0)
     with archive(matches_now_and_then, stored_without_end) as port:
-        config = CStoreConfig(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
-        destination = CStoreDestination(config, DeliveryContext(deliver_settings()))
-        with pytest.raises(DeliveryError, match="without end"):
-            destination.holds([header(1)]) if ask == "holds" else destination.fetch(header(1))
+        assert_given_up(port, deliver_settings(), ask)
