@@ -7,10 +7,11 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.domain.site_clock import likely_moments, local_time
 
 KEY_CHARACTERS = 16
 """64 bits of the keyed hash: the probability that any two of a million patients share one is 3e-8."""
@@ -22,9 +23,14 @@ before it is made, and the time of arrival counts: the analysis shows the days u
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """Times are the hospital's local time, without a zone; ``room`` and ``shift`` follow the site's rules."""
+    """``acquired_at`` is the hospital's local time, without a zone; ``room`` and ``shift`` follow the site's rules.
+
+    ``moments`` are the same in UTC: two if it is not known which of the two hours it is that the end of summer time
+    makes one of.
+    """
 
     acquired_at: datetime
+    moments: tuple[datetime, ...]
     patient_key: str
     room: str
     shift: str
@@ -59,19 +65,31 @@ class AcquisitionRules:
 
     def describe(self, instance: StoredInstance, patient: str) -> Acquisition:
         """The exposure; ``patient`` is a Patient ID, or the study's UID if it is empty."""
-        header, received_at = instance.header, instance.received_at.astimezone(self.zone).replace(tzinfo=None)
-        at = header.acquired_at or received_at
-        if at > received_at + CLOCK_DIFFERENCE:
-            at = received_at
+        header = instance.header
+        at, moments = self._time(instance)
         station, sender = header.station_name, instance.calling_ae_title
         named = self.rooms.get(station) or self.rooms.get(sender) or header.performed_location
         return Acquisition(
             acquired_at=at,
+            moments=moments,
             patient_key=self._hash("patient", patient)[:KEY_CHARACTERS],
             room=named or station or sender,
             shift=self.shift(at.time()),
             archived=self.assume_archived or sender in self.archive_ae_titles,
         )
+
+    def _time(self, instance: StoredInstance) -> tuple[datetime, tuple[datetime, ...]]:
+        """When it was made, on the hospital's clock and in UTC."""
+        header, arrived_at = instance.header, instance.received_at
+        received_at = local_time(arrived_at, self.zone)
+        at = header.acquired_at
+        if at is not None and header.utc_offset_s is not None:
+            moment = at.replace(tzinfo=timezone(timedelta(seconds=header.utc_offset_s))).astimezone(UTC)
+            if moment <= arrived_at + CLOCK_DIFFERENCE:
+                return local_time(moment, self.zone), (moment,)
+        elif at is not None and at <= received_at + CLOCK_DIFFERENCE:
+            return at, likely_moments(at, self.zone, arrived_at)
+        return received_at, (arrived_at.astimezone(UTC),)
 
     def shift(self, at: time) -> str:
         """The shift at a time of day; the last shift continues after midnight."""

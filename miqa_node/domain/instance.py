@@ -95,6 +95,8 @@ class Header:
     """Number of images in the series; 0 if the sender does not give it."""
     quality_control: bool = False
     """A test object: Quality Control Image (0028,0300), or names and descriptions with the words phantom or QC."""
+    utc_offset_s: int | None = None
+    """How far the clock of ``acquired_at`` is ahead of UTC, if the header says so."""
     missing_uids: tuple[str, ...] = ()
     """Names of missing UIDs, for which the header has surrogates (:mod:`miqa_node.domain.identity`)."""
 

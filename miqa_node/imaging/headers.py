@@ -23,6 +23,9 @@ from miqa_node.imaging.values import Values
 MOST_EXPOSURE, MOST_DEVIATION = 1e9, 100.0
 """A Deviation Index of 100 would be ten thousand million times the intended exposure (IEC 62494-1)."""
 
+MOST_OFFSET_H = 14
+"""Offsets from UTC are between -12 and +14 hours (PS3.5 6.2, DT)."""
+
 _TAGS: dict[str, int] = {
     keyword: int(tag_for_keyword(keyword) or 0)
     for keyword in [
@@ -45,6 +48,7 @@ _TAGS: dict[str, int] = {
         "StationName",
         "StudyDescription",
         "SeriesDescription",
+        "TimezoneOffsetFromUTC",
         "OperatorsName",
         "ManufacturerModelName",
         "AnatomicRegionSequence",
@@ -121,6 +125,7 @@ def header_of(elements: Elements, *, nameless: bool = False, relaxed: bool = Fal
     strict = partial(Values.uid, relaxed=relaxed)
     identity, uid = (_any_identity, _any_uid) if nameless else (partial(_identity, strict), strict)
     study = StudyInstanceUid(uid(values, "StudyInstanceUID"))
+    acquired_at, utc_offset_s = _acquired_at(values)
     header = Header(
         sop_class_uid=identity(values, "SOPClassUID"),
         sop_instance_uid=SopInstanceUid(identity(values, "SOPInstanceUID")),
@@ -145,7 +150,8 @@ def header_of(elements: Elements, *, nameless: bool = False, relaxed: bool = Fal
         station_name=values.text("StationName"),
         manufacturer=values.text("Manufacturer"),
         manufacturer_model_name=values.text("ManufacturerModelName"),
-        acquired_at=_acquired_at(values),
+        acquired_at=acquired_at,
+        utc_offset_s=utc_offset_s,
         exposure_index=values.number("ExposureIndex", MOST_EXPOSURE),
         target_exposure_index=values.number("TargetExposureIndex", MOST_EXPOSURE),
         deviation_index=values.number("DeviationIndex", MOST_DEVIATION),
@@ -224,8 +230,8 @@ def _is_quality_control(values: Values) -> bool:
     return any(_QUALITY_CONTROL.search(values.text(keyword)) is not None for keyword in keywords)
 
 
-def _acquired_at(values: Values) -> datetime | None:
-    """Time of acquisition, in the scanner's local time; None if the header does not state it."""
+def _acquired_at(values: Values) -> tuple[datetime | None, int | None]:
+    """Time of acquisition on the scanner's clock, and by how many seconds that is ahead of UTC; None if not stated."""
     moments = (
         values.word("AcquisitionDateTime"),
         *(
@@ -243,5 +249,15 @@ def _acquired_at(values: Values) -> datetime | None:
             except ValueError:
                 continue
             if at.year in _YEARS:
-                return at
-    return None
+                # The suffix of a DT is for this value, Timezone Offset From UTC for all others (PS3.3 C.12.1).
+                offset = _utc_offset_s(moment[8:])
+                return at, offset if offset is not None else _utc_offset_s(values.word("TimezoneOffsetFromUTC"))
+    return None, None
+
+
+def _utc_offset_s(text: str) -> int | None:
+    """Seconds of an offset at the end of ``text``, as &ZZXX (PS3.5 6.2, DT); None if there is none within a day."""
+    offset = re.search(r"([+-])(\d\d)([0-5]\d)$", text)
+    if offset is None or int(offset[2]) > MOST_OFFSET_H:
+        return None
+    return int(f"{offset[1]}1") * (int(offset[2]) * 3600 + int(offset[3]) * 60)

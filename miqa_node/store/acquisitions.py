@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.domain.acquisition import Acquisition, AcquisitionRules
+from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.instance import Header, StoredInstance
+from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition
-from miqa_node.store import measurement_weeks
+from miqa_node.store import measurement_weeks, repeats
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import acquisition_findings, acquisitions, studies
-
-SAME_EXPOSURE_S = 2.0
-"""Maximum time between differently processed images of one exposure; a repeat takes longer."""
-VIEW = ("patient_key", "modality", "body_part", "view", "laterality")
-"""Columns that are the same in exposures of one view of one patient."""
 
 
 def counts(instance: StoredInstance) -> bool:
@@ -44,6 +39,9 @@ def record(
     header = instance.header
     study = _PATIENT.run(transaction, {"study": header.study_instance_uid})
     acquisition = rules.describe(instance, (study and study.patient_id) or header.study_instance_uid)
+    if header.view_position:
+        repeats.take_turn(transaction, acquisition.patient_key)
+    moment = repeats.moment_of(transaction, acquisition, rules)
     exposure = {
         "day": acquisition.acquired_at.date(),
         "detector": header.detector_id or header.station_name or instance.calling_ae_title,
@@ -56,6 +54,7 @@ def record(
             "digest": instance.digest,
             **exposure,
             "acquired_at": acquisition.acquired_at,
+            "moment": moment,
             "modality": header.modality[:16],
             "room": acquisition.room,
             "station": header.station_name or instance.calling_ae_title,
@@ -70,7 +69,7 @@ def record(
             "verdict": disposition.verdict.value,
             "model": _model(assessment),
             "archived": acquisition.archived,
-            "repeated": _later_one(transaction, header, acquisition, rules),
+            "repeated": False,
             "rejected": False,
             "reject_reason": "",
             "judged_bad": None,
@@ -78,10 +77,10 @@ def record(
             "changed_at": now,
         },
     )
-    if not new:
-        return
-    _mark_earlier_ones(transaction, header, acquisition, rules, now)
-    _add_findings(transaction, assessment, exposure)
+    if new:
+        if header.view_position:
+            repeats.mark(transaction, instance, acquisition, moment, rules, now)
+        _add_findings(transaction, assessment, exposure)
 
 
 _PATIENT = DriverStatement(
@@ -127,52 +126,3 @@ def _add_findings(transaction: Transaction, assessment: Assessment, exposure: Ma
 
 
 _ADD_FINDING = DriverStatement(lambda _dialect: sa.insert(acquisition_findings))
-
-
-def _view(header: Header, made: Acquisition) -> dict[str, str]:
-    """A view of a patient, as parameters of :func:`_between`."""
-    return {
-        "the_patient_key": made.patient_key,
-        "the_modality": header.modality[:16],
-        "the_body_part": header.body_part_examined,
-        "the_view": header.view_position,
-        "the_laterality": header.image_laterality[:16],
-    }
-
-
-def _between() -> list[sa.ColumnElement[bool]]:
-    """Exposures of the same view of the same patient from a ``first`` to a ``last`` moment."""
-    of = acquisitions.c
-    same = [of[name] == sa.bindparam(f"the_{name}") for name in VIEW]
-    return [*same, of.acquired_at >= sa.bindparam("first"), of.acquired_at <= sa.bindparam("last")]
-
-
-def _later_one(transaction: Transaction, header: Header, made: Acquisition, rules: AcquisitionRules) -> bool:
-    """Whether a later image of the same view has already arrived: images may arrive in any order."""
-    if not header.view_position:
-        return False
-    first = made.acquired_at + timedelta(seconds=SAME_EXPOSURE_S)
-    last = made.acquired_at + timedelta(seconds=rules.repeat_window_s)
-    return _LATER.run(transaction, {**_view(header, made), "first": first, "last": last}) is not None
-
-
-_LATER = DriverStatement(lambda _dialect: sa.select(acquisitions.c.digest).where(*_between()).limit(1))
-
-
-def _mark_earlier_ones(
-    transaction: Transaction, header: Header, made: Acquisition, rules: AcquisitionRules, now: datetime
-) -> None:
-    if not header.view_position:
-        return
-    first = made.acquired_at - timedelta(seconds=rules.repeat_window_s)
-    last = made.acquired_at - timedelta(seconds=SAME_EXPOSURE_S)
-    _MARK_EARLIER.run(transaction, {**_view(header, made), "first": first, "last": last, "now": now})
-
-
-_MARK_EARLIER = DriverStatement(
-    lambda _dialect: (
-        sa.update(acquisitions)
-        .where(*_between(), ~acquisitions.c.repeated)
-        .values(repeated=True, changed_at=sa.bindparam("now"))
-    )
-)

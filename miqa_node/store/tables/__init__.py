@@ -19,6 +19,7 @@ from miqa_node.store.tables.analysis import (
     enhancement_figures,
     logged_rejects,
     measurement_weeks,
+    pseudonym_keys,
     reject_logs,
     rollup_marks,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "notices",
     "origin",
     "phantom_series",
+    "pseudonym_keys",
     "reader_studies",
     "reader_study_images",
     "reader_study_readings",

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from miqa_node.store.tables.base import Digest, FindingText, RowId, UtcDateTime, metadata
 
 # One row per decided exposure, narrow, for counting: kind, place, time and outcome.
-# "day" and "acquired_at" are the hospital's local time. "changed_at" is what the roll-up looks at; "binned" says that
-# its measurements are in measurement_weeks.
+# "day" and "acquired_at" are the hospital's local time; "moment" is the same in UTC, null in rows of earlier versions.
+# "changed_at" is what the roll-up looks at; "binned" says that its measurements are in measurement_weeks.
 acquisitions = sa.Table(
     "acquisitions",
     metadata,
@@ -37,6 +37,7 @@ acquisitions = sa.Table(
     sa.Column("judged_bad", sa.Boolean),
     sa.Column("binned", sa.Boolean, nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("moment", UtcDateTime),
     sa.Index("ix_acquisitions_day", "day"),
     sa.Index("ix_acquisitions_room", "room", "day"),
     sa.Index("ix_acquisitions_patient", "patient_key", "acquired_at"),
@@ -167,4 +168,13 @@ logged_rejects = sa.Table(
         for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
     ),
     sa.Index("ix_logged_rejects_day", "day", "room"),
+)
+
+# The key of pseudonyms that each process uses, by its data folder ("place"): what identifies it, but does not tell it.
+pseudonym_keys = sa.Table(
+    "pseudonym_keys",
+    metadata,
+    sa.Column("place", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.String(16), nullable=False),
+    sa.Column("used_at", UtcDateTime, nullable=False),
 )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.worklist import Resolution
-from miqa_node.store.acquisitions import SAME_EXPOSURE_S, VIEW
 from miqa_node.store.database import Transaction
 from miqa_node.store.prepared import DriverStatement
+from miqa_node.store.repeats import CLOCK_CHANGE, SAME_EXPOSURE_S, VIEW
 from miqa_node.store.tables import acquisitions, decisions, instances, worklist
 from miqa_node.store.worklist.changes import note
 
@@ -27,8 +28,8 @@ def complete_retakes(transaction: Transaction, digest: InstanceDigest, now: date
     new = _NEW.run(transaction, {"digest": digest})
     if new is None or not new.view:
         return 0
-    last = new.acquired_at - timedelta(seconds=SAME_EXPOSURE_S)
-    digests = {row.digest for row in _EARLIER.all(transaction, {**new._asdict(), "acquired_at": last})}
+    values = {**{name: getattr(new, name) for name in VIEW}, "acquired_at": new.acquired_at + CLOCK_CHANGE}
+    digests = {row.digest for row in _EARLIER.all(transaction, values) if _is_later(new, row)}
     if not digests:
         return 0
     query = (
@@ -50,14 +51,21 @@ def complete_retakes(transaction: Transaction, digest: InstanceDigest, now: date
     return len(done)
 
 
+def _is_later(new: Any, row: Any) -> bool:
+    """Whether one exposure follows the other; rows of earlier versions have only the time on the clock."""
+    if new.moment is not None and row.moment is not None:
+        return bool(new.moment - row.moment >= timedelta(seconds=SAME_EXPOSURE_S))
+    return bool(new.acquired_at - row.acquired_at >= timedelta(seconds=SAME_EXPOSURE_S))
+
+
 _of = acquisitions.c
 _NEW = DriverStatement(
-    lambda _dialect: sa.select(_of.acquired_at, *(_of[name] for name in VIEW)).where(
+    lambda _dialect: sa.select(_of.acquired_at, _of.moment, *(_of[name] for name in VIEW)).where(
         _of.digest == sa.bindparam("digest")
     )
 )
 _EARLIER = DriverStatement(
-    lambda _dialect: sa.select(_of.digest).where(
+    lambda _dialect: sa.select(_of.digest, _of.acquired_at, _of.moment).where(
         *(_of[name] == sa.bindparam(name) for name in VIEW), _of.acquired_at <= sa.bindparam("acquired_at")
     )
 )

@@ -292,6 +292,22 @@ def test_times_may_end_with_hours_or_minutes(
 
 
 @pytest.mark.parametrize(
+    ("elements", "offset_s"),
+    [
+        ({"AcquisitionDateTime": "202601020930+0900"}, 32400),
+        ({"AcquisitionDateTime": "20260102093000.123-0330", "TimezoneOffsetFromUTC": "+0100"}, -12600),
+        ({"AcquisitionDate": "20260102", "AcquisitionTime": "0930", "TimezoneOffsetFromUTC": "+0000"}, 0),
+        ({"AcquisitionDate": "20260102", "AcquisitionTime": "0930", "TimezoneOffsetFromUTC": "+9900"}, None),
+        ({"AcquisitionDate": "20260102", "AcquisitionTime": "0930"}, None),
+        ({"TimezoneOffsetFromUTC": "+0100"}, None),
+    ],
+)
+def test_an_offset_from_utc_belongs_to_the_time(elements: dict[str, Any], offset_s: int | None, tmp_path: Path) -> None:
+    """A suffix of the value comes before Timezone Offset From UTC (PS3.5 6.2, DT)."""
+    assert read_header(make(tmp_path / "a.dcm", **elements))[0].utc_offset_s == offset_s
+
+
+@pytest.mark.parametrize(
     ("elements", "expected"),
     [
         ({"QualityControlImage": "YES"}, True),

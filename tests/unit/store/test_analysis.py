@@ -46,7 +46,23 @@ def put(
     arrived: datetime | None = None,
     **values: object,
 ) -> InstanceDigest:
-    """An image of a patient, received (not before it was made), judged and decided."""
+    """An image of a patient, received (not before it was made), judged, decided and counted."""
+    it = decide(transaction, number, at, verdict, patient, operator, arrived, **values)
+    count(transaction, it, rules)
+    return it
+
+
+def decide(
+    transaction: Transaction,
+    number: int,
+    at: datetime = NOON,
+    verdict: Verdict = Verdict.REJECT,
+    patient: int = 1,
+    operator: str = "",
+    arrived: datetime | None = None,
+    **values: object,
+) -> InstanceDigest:
+    """An image of a patient, received, judged and decided."""
     made = header(number, study=patient, acquired_at=at, **values)
     it = digest(number)
     arrival = received(it, arrived or max(NOW, at.astimezone(UTC)))
@@ -59,12 +75,19 @@ def put(
     disposition = Disposition(verdict, (reason,) if verdict.flagged else (), "2026-01", "chest")
     instances.save_assessment(transaction, assessment)
     instances.save_disposition(transaction, it, made.study_instance_uid, disposition, NOW)
-    instance = instances.load(transaction, it)
-    if acquisitions.counts(instance):
-        acquisitions.record(transaction, instance, assessment, disposition, rules, NOW)
     if disposition.flagged:
         worklist.flag(transaction, StudyInstanceUid(made.study_instance_uid), verdict, NOW)
     return it
+
+
+def count(transaction: Transaction, it: InstanceDigest, rules: AcquisitionRules = RULES) -> None:
+    """The exposure of a decided image, if it is one."""
+    instance = instances.load(transaction, it)
+    assessment, disposition = instances.load_assessment(transaction, it), instances.load_disposition(transaction, it)
+    assert assessment is not None
+    assert disposition is not None
+    if acquisitions.counts(instance):
+        acquisitions.record(transaction, instance, assessment, disposition, rules, NOW)
 
 
 def row(transaction: Transaction, of: InstanceDigest) -> sa.Row[Any]:

@@ -170,7 +170,7 @@ CREATE TABLE acquisitions (
 	reject_reason VARCHAR(16) NOT NULL,
 	judged_bad BOOLEAN,
 	binned BOOLEAN NOT NULL,
-	changed_at DATETIME NOT NULL,
+	changed_at DATETIME NOT NULL, moment DATETIME,
 	CONSTRAINT fk_acquisitions_digest FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_acquisitions PRIMARY KEY (digest)
 );
@@ -712,6 +712,12 @@ CREATE TABLE label_days (
 	bad INTEGER NOT NULL,
 	CONSTRAINT pk_label_days PRIMARY KEY (day, dimension, value)
 );
+CREATE TABLE pseudonym_keys (
+	place TEXT NOT NULL,
+	fingerprint VARCHAR(16) NOT NULL,
+	used_at DATETIME NOT NULL,
+	CONSTRAINT pk_pseudonym_keys PRIMARY KEY (place)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -821,6 +827,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0047');
+INSERT INTO alembic_version VALUES ('0048');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
