@@ -47,9 +47,9 @@ from miqa_node.node import Node
 from miqa_node.settings import Settings, load_settings
 from miqa_node.store import backup, deliveries, instances, judgements, worklist
 from miqa_node.store.artifacts import Artifacts, original_key
-from miqa_node.store.consistency import data_set_digest
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.objects import objects_of
+from miqa_node.store.verification import data_set_digest
 
 SIDE = 32
 BATCH = 500

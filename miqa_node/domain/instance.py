@@ -133,6 +133,8 @@ class ReceivedObject:
     received_at: datetime
     header: tuple[Header, StudyRecord] | None = None
     """Its header; None if it has not been read yet."""
+    file_bytes: int | None = None
+    """Size of the file: the data set and what precedes it; None if nobody counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from miqa_node.domain.traits import ImageTraits
 
 @dataclass(frozen=True, slots=True)
 class ObjectEntry:
-    """One object in a listing of the store."""
+    """One object in the store; ``modified_at`` is when its bytes were written."""
 
     key: str
     size_bytes: int
@@ -38,7 +38,7 @@ class DiskSpace:
 
 
 class ObjectStore(Protocol):
-    """Bytes by key, written once: local disk or an S3 bucket.
+    """Bytes by key, written once, and again only to mend them: local disk or an S3 bucket.
 
     A key is a relative POSIX path. Data are durable when the call returns.
     """
@@ -47,7 +47,13 @@ class ObjectStore(Protocol):
         """Store ``data``; False, without any change, if the key is taken."""
 
     def put_file(self, key: str, path: Path) -> bool:
-        """Move the file into the store; False, and the file is removed, if the key is taken."""
+        """Move the file into the store; False if the key was taken: the file replaces what was there, in one step.
+
+        For content that its key names: the same bytes, or what is left of them.
+        """
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Store ``data`` in place of what the key has, in one step."""
 
     def get(self, key: str) -> bytes:
         """The bytes; NotFoundError if the key is not taken."""
@@ -57,6 +63,15 @@ class ObjectStore(Protocol):
 
     def exists(self, key: str) -> bool:
         """Whether the key is taken."""
+
+    def stat(self, key: str) -> ObjectEntry:
+        """Size and time in the store itself; NotFoundError if the key is not taken."""
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """The bytes in the store itself, not those of a cached copy, in pieces; NotFoundError if it is not taken."""
+
+    def drop_copy(self, key: str) -> None:
+        """Forget a cached copy of the object; a store without copies does nothing."""
 
     def check(self) -> None:
         """Raise ResourcesError, with the reason, if the store cannot be written."""

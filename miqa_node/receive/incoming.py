@@ -74,6 +74,7 @@ class IncomingObject:
         with suppress(OSError):
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._pending: list[Bytes] = [head]
+        self._head_bytes = len(head)
 
     def write(self, parts: Sequence[Bytes]) -> None:
         """Append bytes of the data set.
@@ -119,6 +120,7 @@ class IncomingObject:
             peer_address=self._request.peer_address,
             received_at=datetime.now(UTC),
             header=header,
+            file_bytes=self._head_bytes + self._size_bytes,
         )
 
     def discard(self) -> None:

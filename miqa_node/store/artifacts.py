@@ -15,10 +15,13 @@ from miqa_node.store.arrays import dump_maps, dump_snapshot, load_maps, load_sna
 
 T = TypeVar("T")
 
+ORIGINALS = "instances"
+"""The kind of key of received files."""
+
 
 def original_key(digest: InstanceDigest) -> str:
     """The DICOM file as it was received."""
-    return _key("instances", digest, f"{digest}.dcm")
+    return _key(ORIGINALS, digest, f"{digest}.dcm")
 
 
 def preview_key(digest: InstanceDigest) -> str:
@@ -51,7 +54,7 @@ class Artifacts:
         self._objects = objects
 
     def keep_original(self, digest: InstanceDigest, path: Path) -> bool:
-        """Move a received file into the store; False if the same file is there already."""
+        """Move a received file into the store; False if there was one already, sound or not, which it replaces."""
         return self._objects.put_file(original_key(digest), path)
 
     def has_original(self, digest: InstanceDigest) -> bool:

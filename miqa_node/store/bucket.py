@@ -52,12 +52,28 @@ class BucketObjects:
 
     def put_file(self, key: str, path: Path) -> bool:
         """Upload a file and keep it in the cache."""
-        stored = self.put(key, path.read_bytes())
-        if stored:
-            self._cache.put_file(key, path)
-            self._limit.keep()
-        path.unlink(missing_ok=True)
-        return stored
+        check_key(key)
+        is_new = True
+
+        async def upload() -> None:
+            nonlocal is_new
+            with suppress(FileNotFoundError):
+                await obstore.head_async(self._bucket, key)
+                is_new = False
+            await obstore.put_async(self._bucket, key, path.read_bytes())
+
+        with _answering():
+            _within(PUT_SHARE, upload)
+        self._cache.put_file(key, path)
+        self._limit.keep()
+        return is_new
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Upload in place of what the bucket has, and forget the copy."""
+        check_key(key)
+        with _answering():
+            _within(PUT_SHARE, lambda: obstore.put_async(self._bucket, key, data))
+        self.drop_copy(key)
 
     def get(self, key: str) -> bytes:
         """The bytes of a key."""
@@ -87,6 +103,30 @@ class BucketObjects:
         except FileNotFoundError:
             return False
         return True
+
+    def stat(self, key: str) -> ObjectEntry:
+        """Size and time in the bucket."""
+        check_key(key)
+        try:
+            with _answering():
+                entry = obstore.head(self._bucket, key)
+        except FileNotFoundError as error:
+            raise self._absent(key) from error
+        return ObjectEntry(key, entry["size"], entry["last_modified"])
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """What the bucket sends."""
+        check_key(key)
+        try:
+            with _answering():
+                for chunk in obstore.get(self._bucket, key).stream():
+                    yield bytes(chunk)
+        except FileNotFoundError as error:
+            raise self._absent(key) from error
+
+    def drop_copy(self, key: str) -> None:
+        """Remove the copy."""
+        self._cache.delete([key])
 
     def check(self) -> None:
         """Raise ResourcesError if the bucket does not answer or the cache's disk is too full."""

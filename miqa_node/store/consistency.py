@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,17 +15,14 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import ObjectEntry, ObjectStore
 from miqa_node.domain.retention import RemovalCause
-from miqa_node.errors import DataSetError
-from miqa_node.imaging.elements import find_encoding
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database
 from miqa_node.store.retention import delete_marked
 from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, shards, sweep_orphans
+from miqa_node.store.verification import Soundness, check_original
 
 WORK_AGE = timedelta(hours=1)
 """Minimum age of an image without a job: work on a newer one may be about to begin."""
-
-CHUNK_BYTES = 1 << 20
 
 
 class Fault(StrEnum):
@@ -38,7 +33,7 @@ class Fault(StrEnum):
     ORIGINAL_LOST = "original lost"
     """An instance has no file."""
     ORIGINAL_CHANGED = "original changed"
-    """The file of an instance has another digest."""
+    """The file of an instance has another size, or with ``deep`` another digest."""
     RESULT_LOST = "result lost"
     """A result has no file."""
     NOT_DELETED = "not deleted"
@@ -102,19 +97,17 @@ class Check:
         self, shard: str, entries: dict[str, ObjectEntry], *, repair: bool, deep: bool
     ) -> Iterator[Inconsistency]:
         of = t.instances.c
-        query = sa.select(of.digest, of.object_key, of.removed_at, of.deleted_at, of.copy_digest).where(
-            _begins_with(of.digest, shard)
-        )
-        for row in self._rows(query):
-            listed = row.object_key in entries  # the listing may be outdated: check contradictions with the row again
+        names = ("digest", "object_key", "size_bytes", "file_bytes", "copy_digest", "removed_at", "deleted_at")
+        for row in self._rows(sa.select(*(of[name] for name in names)).where(_begins_with(of.digest, shard))):
+            entry = entries.get(row.object_key)  # the listing may be outdated: check contradictions with the row again
             if row.removed_at is None:
-                if not listed and not self.objects.exists(row.object_key):
+                is_expected = not deep and entry is not None and entry.size_bytes == row.file_bytes
+                state = Soundness.SOUND if is_expected else check_original(self.objects, row, deep=deep)
+                if state is Soundness.LOST:
                     yield Inconsistency(Fault.ORIGINAL_LOST, row.digest, repair and self._mark_lost(row.digest))
-                elif deep and data_set_digest(self.objects.local_path(row.object_key)) != (
-                    row.copy_digest or row.digest
-                ):
+                elif state is Soundness.DAMAGED:
                     yield Inconsistency(Fault.ORIGINAL_CHANGED, row.digest)
-            elif row.deleted_at is not None and listed and self.objects.exists(row.object_key):
+            elif row.deleted_at is not None and entry is not None and self.objects.exists(row.object_key):
                 yield Inconsistency(Fault.NOT_DELETED, row.object_key, repair and self._delete_again(row.digest))
 
     def _check_results(self, shard: str, entries: dict[str, ObjectEntry]) -> Iterator[Inconsistency]:
@@ -190,24 +183,6 @@ class Check:
     def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self.database.begin() as transaction:
             return transaction.execute(query).all()
-
-
-def data_set_digest(path: Path) -> str:
-    """SHA-256 of the data set in a DICOM file, as computed on arrival; empty if it is not a DICOM file."""
-    with path.open("rb") as file:
-
-        def read(offset: int, count: int) -> bytes:
-            file.seek(offset)
-            return file.read(count)
-
-        try:
-            file.seek(find_encoding(read).offset)
-        except DataSetError:
-            return ""
-        digest = hashlib.sha256()
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _begins_with(column: sa.ColumnElement[str], shard: str) -> sa.ColumnElement[bool]:

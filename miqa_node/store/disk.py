@@ -1,4 +1,4 @@
-"""The object store on local disk: one file per object, written once."""
+"""The object store on local disk: one file per object."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from miqa_node.errors import NotFoundError, ResourcesError
 
 _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}")
+CHUNK_BYTES = 1 << 20
 
 
 Absent = Callable[[str], NotFoundError]
@@ -36,29 +37,23 @@ class DiskObjects:
         self._root = root
         self._min_free_bytes = min_free_bytes
         self._absent = absent
-        self._known_folders: set[Path] = set()
         root.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, data: bytes) -> bool:
         """Write, flush to disk and rename; see :class:`~miqa_node.domain.ports.ObjectStore`."""
         target = self._path(key)
-        part = target.parent / f".{uuid.uuid4().hex}.part"
-        self._make_folder(target.parent)
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:  # remove the partial file, because the disk may be full
-            part.unlink(missing_ok=True)
-            raise
-        return self._publish(part, target)
+        return self._publish(self._write(target, data), target)
 
     def put_file(self, key: str, path: Path) -> bool:
         """Take over a file that the caller has already flushed to disk."""
         target = self._path(key)
         self._make_folder(target.parent)
-        return self._publish(path, target)
+        return self._publish(path, target, replaces=True)
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Write, flush to disk and rename over what is there."""
+        target = self._path(key)
+        self._publish(self._write(target, data), target, replaces=True)
 
     def get(self, key: str) -> bytes:
         """The bytes of a key."""
@@ -74,6 +69,26 @@ class DiskObjects:
     def exists(self, key: str) -> bool:
         """Whether the file exists."""
         return self._path(key).is_file()
+
+    def stat(self, key: str) -> ObjectEntry:
+        """Size and time of the file."""
+        try:
+            status = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if not self._root.is_dir():
+                raise ResourcesError("The object store's folder is not there.") from error
+            raise self._absent(key) from error
+        if not S_ISREG(status.st_mode):
+            raise self._absent(key)
+        # Not the time of modification, which programs set back.
+        return ObjectEntry(key, status.st_size, datetime.fromtimestamp(status.st_ctime, UTC))
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """The file in pieces."""
+        return chunks_of(self.local_path(key))
+
+    def drop_copy(self, key: str) -> None:
+        """Nothing: there are no copies."""
 
     def check(self) -> None:
         """Raise ResourcesError if the disk is fuller than allowed or the folder is not writable."""
@@ -98,15 +113,31 @@ class DiskObjects:
         usage = shutil.disk_usage(self._root)
         return DiskSpace(usage.total, usage.free)
 
-    def _publish(self, part: Path, target: Path) -> bool:
-        # link() fails if the target exists, but rename() would silently replace it: a stored file never changes.
+    def _write(self, target: Path, data: bytes) -> Path:
+        part = target.parent / f".{uuid.uuid4().hex}.part"
+        self._make_folder(target.parent)
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:  # remove the partial file, because the disk may be full
+            part.unlink(missing_ok=True)
+            raise
+        return part
+
+    def _publish(self, part: Path, target: Path, *, replaces: bool = False) -> bool:
+        # link() fails if the target exists, but rename() replaces it: of two writers the first one is told that it was.
         new = True
         try:
             os.link(part, target)
         except FileExistsError:
             new = False
-            with suppress(FileNotFoundError):
-                os.utime(target)  # refresh its time: it is not an old orphan
+            if replaces:
+                part.replace(target)
+            else:
+                with suppress(FileNotFoundError):
+                    os.utime(target)  # refresh its time: it is not an old orphan
         finally:
             part.unlink(missing_ok=True)
         # Also for an existing file: its writer may have been killed before this line.
@@ -114,7 +145,7 @@ class DiskObjects:
         return new
 
     def _make_folder(self, folder: Path) -> None:
-        if folder in self._known_folders:
+        if folder.is_dir():
             return
         missing = [f for f in (folder, *folder.parents) if not f.exists()]
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,11 +155,17 @@ class DiskObjects:
                 (folder.parent / f"{shard:02x}").mkdir(exist_ok=True)
         for made in reversed(missing):
             _sync_folder(made.parent)
-        self._known_folders.add(folder)
 
     def _path(self, key: str) -> Path:
         check_key(key)
         return self._root / key
+
+
+def chunks_of(path: Path) -> Iterator[bytes]:
+    """The bytes of a file in pieces."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
 
 
 def check_key(key: str) -> None:

@@ -77,6 +77,7 @@ def record(
             "header": documents.dump_header(header),
             "object_key": object_key,
             "size_bytes": received.size_bytes,
+            "file_bytes": received.file_bytes,
             "calling_ae_title": received.calling_ae_title[:16],
             "peer_address": received.peer_address,
             "received_at": received.received_at,

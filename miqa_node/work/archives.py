@@ -22,8 +22,8 @@ from miqa_node.store import archived
 from miqa_node.store.archived import ArchivedObject
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.consistency import data_set_digest
 from miqa_node.store.database import Database
+from miqa_node.store.verification import data_set_digest
 from miqa_node.work.regular import RegularWork
 
 log = structlog.get_logger(__name__)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
+import shutil
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
 from miqa_node.store.disk import check_writing
 from miqa_node.store.objects import open_objects
+from miqa_node.store.verification import Soundness, check
 from tests.conftest import free_port
 
 KEY = "instances/ab/abcdef.dcm"
@@ -36,13 +39,9 @@ def test_what_was_put_comes_back(store: ObjectStore) -> None:
     store.check()
 
 
-def test_what_is_there_never_changes(store: ObjectStore, tmp_path: Path) -> None:
+def test_what_is_there_never_changes(store: ObjectStore) -> None:
     assert store.put(KEY, b"first")
     assert not store.put(KEY, b"second")
-    file = tmp_path / "third"
-    file.write_bytes(b"third")
-    assert not store.put_file(KEY, file)
-    assert not file.exists()
     assert store.get(KEY) == b"first"
 
 
@@ -198,3 +197,62 @@ def test_what_is_there_can_be_listed(store: ObjectStore) -> None:
     assert (entry.key, entry.size_bytes) == (KEY, 3)
     assert abs((datetime.now(UTC) - entry.modified_at).total_seconds()) < 600
     assert list(store.entries("instances/cd/")) == []
+
+
+def test_what_is_damaged_is_replaced_by_the_same_file_sent_again(store: ObjectStore, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    for rest in (b"", b"wh", b"whoLe"):
+        store.replace(KEY, rest)
+        assert store.get(KEY) == rest
+        file.write_bytes(b"whole")
+        assert not store.put_file(KEY, file), "the key was taken"
+        assert not file.exists()
+        assert (store.get(KEY), b"".join(store.chunks(KEY)), store.stat(KEY).size_bytes) == (b"whole", b"whole", 5)
+
+
+def test_a_folder_that_was_deleted_is_made_again(store: ObjectStore, tmp_path: Path) -> None:
+    store.put(KEY, b"abc")
+    for folder in ("objects", "cache"):
+        shutil.rmtree(tmp_path / folder / "instances", ignore_errors=True)
+    file = tmp_path / "file"
+    file.write_bytes(b"abc")
+    store.put_file(KEY, file)
+    assert store.get(KEY) == b"abc"
+
+
+def test_the_store_itself_is_read_and_not_a_copy(store: ObjectStore, tmp_path: Path) -> None:
+    store.put(KEY, b"abc")
+    copy = store.local_path(KEY)
+    if tmp_path / "cache" in copy.parents:
+        copy.write_bytes(b"abC")
+        assert b"".join(store.chunks(KEY)) == b"abc"
+        store.drop_copy(KEY)
+        assert store.get(KEY) == b"abc"
+    else:
+        store.drop_copy(KEY)
+        assert store.exists(KEY)
+
+
+def test_an_object_is_sound_damaged_or_lost(store: ObjectStore) -> None:
+    key, data = "results/ab/1.2.3.dcm", bytes(range(256)) * 10_000
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert check(store, key, len(data), sha256) is Soundness.LOST
+    store.put(key, data)
+    assert check(store, key, len(data), sha256) is Soundness.SOUND
+    assert check(store, key, None, None) is Soundness.SOUND
+    assert check(store, key, len(data) + 1, sha256) is Soundness.SOUND, "a wrong size alone is looked at closer"
+    for bad in (b"", data[:-1], data[:-1] + b"\0", b"\1" + data[1:]):
+        store.replace(key, bad)
+        assert check(store, key, len(data), sha256) is Soundness.DAMAGED
+        state = Soundness.SOUND if len(bad) == len(data) else Soundness.DAMAGED
+        assert check(store, key, len(data), sha256, deep=False) is state
+        assert check(store, key, len(data), None) is state
+    store.delete([key])
+    assert check(store, key, len(data), sha256) is Soundness.LOST
+
+
+def test_of_a_store_that_cannot_be_read_nothing_is_said(tmp_path: Path) -> None:
+    store = open_objects("", tmp_path / "objects", 0, LIMIT)
+    shutil.rmtree(tmp_path / "objects")
+    with pytest.raises(ResourcesError, match="not there"):
+        check(store, KEY, 3, None)

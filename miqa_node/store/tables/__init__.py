@@ -36,6 +36,7 @@ from miqa_node.store.tables.delivery import (
 from miqa_node.store.tables.images import (
     assessments,
     attempts,
+    damages,
     dispositions,
     instances,
     phantom_series,
@@ -73,6 +74,7 @@ __all__ = [
     "audit_records",
     "commitment_requests",
     "compatibility",
+    "damages",
     "decisions",
     "deliveries",
     "delivery_events",

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from miqa_node.imaging.search_keys import COLUMNS
 from miqa_node.store.tables.base import Digest, RowId, Uid, UtcDateTime, metadata
 
-# One row per DICOM object that the node made; "decision_id" is the decision of a person that it follows from. Columns
-# after that are what searches match: values of the header in the form of imaging.search_keys, null until it was read.
+# One row per DICOM object that the node made; "decision_id" is the decision of a person that it follows from.
+# "size_bytes" and "sha256" are those of its file, null if an earlier version made it. Columns after that are what
+# searches match: values of the header in the form of imaging.search_keys, null until it was read.
 results = sa.Table(
     "results",
     metadata,
@@ -20,6 +21,8 @@ results = sa.Table(
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
     sa.Column("decision_id", sa.BigInteger, index=True),
+    sa.Column("size_bytes", sa.BigInteger),
+    sa.Column("sha256", sa.String(64)),
     *(sa.Column(name, sa.Text) for name in COLUMNS),
     sa.Index("ix_results_study_instance_uid", "study_instance_uid", "made_at"),
     sa.Index("ix_results_series_instance_uid", "series_instance_uid"),

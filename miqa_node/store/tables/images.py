@@ -36,7 +36,8 @@ studies = sa.Table(
 # original, "deleted_at" that its file is gone; the same for "artifacts" (previews, maps, results). "restored_at": the
 # object came again. "promised_at": a peer was promised that the node keeps it; "archived_at": an archive has it;
 # "archive_asked_at": when archives were last asked for it. "copy_digest": that of the data set that an archive gave
-# back, if it is encoded in another way than the one that came.
+# back, if it is encoded in another way than the one that came. "size_bytes" is that of the data set, "file_bytes" that
+# of the file, null if an earlier version stored it; "verified_at": when the digest was last compared with the file.
 instances = sa.Table(
     "instances",
     metadata,
@@ -62,6 +63,8 @@ instances = sa.Table(
     sa.Column("archive_asked_at", UtcDateTime),
     sa.Column("restored_at", UtcDateTime),
     sa.Column("copy_digest", Digest),
+    sa.Column("file_bytes", sa.BigInteger),
+    sa.Column("verified_at", UtcDateTime),
     sa.Column("removed_at", UtcDateTime),
     sa.Column("removal_cause", sa.String(16), nullable=False, server_default=""),
     sa.Column("deleted_at", UtcDateTime),
@@ -76,6 +79,17 @@ instances = sa.Table(
     sa.Index("ix_instances_promised", "archive_asked_at", sqlite_where=PROMISED, postgresql_where=PROMISED),
     sa.Index("ix_instances_bare", "removed_at", sqlite_where=BARE, postgresql_where=BARE),
     sa.Index("ix_instances_bare_since", "received_at", "digest", sqlite_where=BARE, postgresql_where=BARE),
+)
+
+# Stored objects that were found lost or damaged ("state", a store.verification.Soundness), until they are mended:
+# originals, and results made from the instance "digest".
+damages = sa.Table(
+    "damages",
+    metadata,
+    sa.Column("object_key", sa.Text, primary_key=True),
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("found_at", UtcDateTime, nullable=False),
 )
 
 # Header values of an instance by search key, in the form for matching; empty if absent.

@@ -43,7 +43,7 @@ CREATE TABLE instances (
 	calling_ae_title VARCHAR(16) NOT NULL,
 	peer_address TEXT NOT NULL,
 	received_at DATETIME NOT NULL,
-	conflicting BOOLEAN NOT NULL, operator TEXT DEFAULT '' NOT NULL, promised_at DATETIME, archived_at DATETIME, restored_at DATETIME, removed_at DATETIME, deleted_at DATETIME, artifacts_removed_at DATETIME, artifacts_deleted_at DATETIME, removal_cause VARCHAR(16) DEFAULT '' NOT NULL, generation INTEGER DEFAULT '0' NOT NULL, archive_asked_at DATETIME, copy_digest VARCHAR(64),
+	conflicting BOOLEAN NOT NULL, operator TEXT DEFAULT '' NOT NULL, promised_at DATETIME, archived_at DATETIME, restored_at DATETIME, removed_at DATETIME, deleted_at DATETIME, artifacts_removed_at DATETIME, artifacts_deleted_at DATETIME, removal_cause VARCHAR(16) DEFAULT '' NOT NULL, generation INTEGER DEFAULT '0' NOT NULL, archive_asked_at DATETIME, copy_digest VARCHAR(64), file_bytes BIGINT, verified_at DATETIME,
 	CONSTRAINT fk_instances_study_instance_uid FOREIGN KEY(study_instance_uid) REFERENCES studies (study_instance_uid),
 	CONSTRAINT pk_instances PRIMARY KEY (digest)
 );
@@ -96,7 +96,7 @@ CREATE TABLE results (
 	sop_class_uid VARCHAR(64) NOT NULL,
 	kind VARCHAR(16) NOT NULL,
 	object_key TEXT NOT NULL,
-	made_at DATETIME NOT NULL, study_date TEXT, study_time TEXT, accession_number TEXT, referring_physician_name TEXT, referring_physician_name_ideographic TEXT, referring_physician_name_phonetic TEXT, patient_name TEXT, patient_name_ideographic TEXT, patient_name_phonetic TEXT, patient_id TEXT, study_instance_uid TEXT, study_id TEXT, patient_birth_date TEXT, patient_sex TEXT, study_description TEXT, modality TEXT, series_instance_uid TEXT, series_number TEXT, performed_procedure_step_start_date TEXT, performed_procedure_step_start_time TEXT, scheduled_procedure_step_id TEXT, requested_procedure_id TEXT, series_description TEXT, instance_number TEXT, generation INTEGER DEFAULT '0' NOT NULL, decision_id BIGINT,
+	made_at DATETIME NOT NULL, study_date TEXT, study_time TEXT, accession_number TEXT, referring_physician_name TEXT, referring_physician_name_ideographic TEXT, referring_physician_name_phonetic TEXT, patient_name TEXT, patient_name_ideographic TEXT, patient_name_phonetic TEXT, patient_id TEXT, study_instance_uid TEXT, study_id TEXT, patient_birth_date TEXT, patient_sex TEXT, study_description TEXT, modality TEXT, series_instance_uid TEXT, series_number TEXT, performed_procedure_step_start_date TEXT, performed_procedure_step_start_time TEXT, scheduled_procedure_step_id TEXT, requested_procedure_id TEXT, series_description TEXT, instance_number TEXT, generation INTEGER DEFAULT '0' NOT NULL, decision_id BIGINT, size_bytes BIGINT, sha256 VARCHAR(64),
 	CONSTRAINT fk_results_digest FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_results PRIMARY KEY (sop_instance_uid)
 );
@@ -718,6 +718,14 @@ CREATE TABLE pseudonym_keys (
 	used_at DATETIME NOT NULL,
 	CONSTRAINT pk_pseudonym_keys PRIMARY KEY (place)
 );
+CREATE TABLE damages (
+	object_key TEXT NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	state VARCHAR(16) NOT NULL,
+	found_at DATETIME NOT NULL,
+	CONSTRAINT fk_damages_digest_instances FOREIGN KEY(digest) REFERENCES instances (digest),
+	CONSTRAINT pk_damages PRIMARY KEY (object_key)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -827,6 +835,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0048');
+INSERT INTO alembic_version VALUES ('0049');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
