@@ -42,7 +42,7 @@ from miqa_node.receive.intake import Intake
 from miqa_node.report import lower_class
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.signing import KEY_FILE, Signer
-from miqa_node.site import first_invitation, migrate, monthly_report, open_store, report_settings
+from miqa_node.site import first_invitation, longest_pause_s, migrate, monthly_report, open_store, report_settings
 from miqa_node.sources.base import ImageSource, SourceContext, open_sources
 from miqa_node.sources.rest import RestSource
 from miqa_node.store import shadows
@@ -69,6 +69,7 @@ from miqa_node.work.destinations import DestinationWatch
 from miqa_node.work.indexing import ResultIndexing
 from miqa_node.work.notices import NoticeSender
 from miqa_node.work.parts import RunningParts
+from miqa_node.work.pseudonym_watch import PseudonymWatch
 from miqa_node.work.queue import DurableQueue, Worker
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.regular import RegularWork
@@ -250,8 +251,7 @@ class Node:
             begin(sending.start, sending.stop)
             self._supervisor.watch(sending.threads)
         working = (self._workers.follow, self._shadow.follow) if self.role.works else ()
-        followers = (self.policy.follow, self.models.follow, *working)
-        begin(lambda: self._choice.start(followers), self._choice.stop)
+        begin(lambda: self._choice.start((self.policy.follow, self.models.follow, *working)), self._choice.stop)
         self._supervisor.watch(self._choice.threads)
         if self.role.works:
             self._start_work()
@@ -261,15 +261,16 @@ class Node:
                 begin(part.start, part.stop)
                 self._supervisor.watch(part.threads)
             self.database.on_commit(DELIVERIES, self._lanes.wake)
-        for server in (CertificateWatch(self._certificates), self._health, self._web):
+        watches = CertificateWatch(self._certificates), PseudonymWatch(self.database, self.settings)
+        for server in (*watches, self._health, self._web):
             begin(server.start, server.stop)
             self._supervisor.watch(server.threads)
         for source in self._sources.values():  # last: no sender connects before the node can store
             begin(source.start, source.stop)
             self._supervisor.watch(source.threads)
         begin(self._supervisor.start, self._supervisor.stop)
-        ports = {"dicom_port": self.dicom_port, "web_port": self.web_port, "health_port": self.health_port}
         give_back_memory()  # memory that only the start needed
+        ports = {"dicom_port": self.dicom_port, "web_port": self.web_port, "health_port": self.health_port}
         log.info("started", role=self.role.value, ae_title=self.settings.dicom.ae_title, **ports)
 
     def _start_work(self) -> None:
@@ -292,7 +293,7 @@ class Node:
         parts: list[RegularWork | RollCall] = [
             AnalysisCounter(self.database, self.settings.analysis),
             RollCall(
-                self.database, self.settings.node.name, work, self._worker.running, _longest_pause_s(self.settings)
+                self.database, self.settings.node.name, work, self._worker.running, longest_pause_s(self.settings)
             ),
             series_watch,
             StudyWatch(self.database, self._announcer),
@@ -391,10 +392,3 @@ class Node:
         with_reclaim(self.objects.check, self._retention.reclaim)()
         with self.database.begin():
             pass
-
-
-def _longest_pause_s(settings: Settings) -> float:
-    """The longest normal wait: between two attempts, for a lease, or until a study has passed."""
-    deliver = settings.deliver
-    sending_s = deliver.connection_timeout_s + 2 * deliver.dimse_timeout_s
-    return max(deliver.backoff_max_s, deliver.commitment_timeout_s, sending_s, settings.work.study_quiet_s)

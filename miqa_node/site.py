@@ -89,3 +89,10 @@ def first_invitation(database: Database, settings: Settings, url: str) -> str:
             return ""
         until = datetime.now(UTC) + timedelta(seconds=settings.access.invitation_lifetime_s)
         return f"{url}/welcome/{users.invite(transaction, '', until)}"
+
+
+def longest_pause_s(settings: Settings) -> float:
+    """The longest normal wait: between two attempts, for a lease, or until a study has passed."""
+    deliver = settings.deliver
+    sending_s = deliver.connection_timeout_s + 2 * deliver.dimse_timeout_s
+    return max(deliver.backoff_max_s, deliver.commitment_timeout_s, sending_s, settings.work.study_quiet_s)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -38,12 +38,14 @@ from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
-from miqa_node.store import deliveries, destination_checks
-from miqa_node.store.database import Database
+from miqa_node.store import deliveries, destination_checks, pseudonym_keys
+from miqa_node.store.database import Database, Transaction
 from miqa_node.store.objects import objects_of
+from miqa_node.store.pseudonyms import KEY_FILE, open_key
 from miqa_node.taxonomy.lookup import successors
 from miqa_node.taxonomy.policy_file import retired_names
 
+T = TypeVar("T")
 MiB = 2**20
 
 
@@ -109,6 +111,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("data directory", _data_directory),
         ("database", _database),
         ("object store", _object_store),
+        ("pseudonyms", _pseudonyms),
         ("policy", _policy),
         ("accelerator", _accelerator),
         ("models", _models),
@@ -190,6 +193,17 @@ def _object_store(settings: Settings) -> str:
         mend = "Check store.objects_url and the AWS_… variables with key, region and endpoint."
         raise Wrong(str(error), mend) from error
     return f"{settings.store.objects_url} answers"
+
+
+def _pseudonyms(settings: Settings) -> str:
+    secret = settings.analysis.pseudonym_key
+    if not secret and not (settings.node.data_dir / KEY_FILE).exists():
+        return "no key yet: the first start makes one"
+    mark = pseudonym_keys.fingerprint(open_key(settings.node.data_dir / KEY_FILE, secret))
+    noted = _read(settings, lambda transaction: pseudonym_keys.in_use(transaction, datetime.now(UTC))) or {}
+    if keys := pseudonym_keys.conflict({**noted, pseudonym_keys.place_of(settings): mark}):
+        raise Wrong(f"several keys are in use: {keys}", pseudonym_keys.MEND)
+    return f"one key, {mark}"
 
 
 def _policy(settings: Settings) -> str:
@@ -328,21 +342,28 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
 
 def _recorded(settings: Settings) -> tuple[list[DestinationCheck], dict[str, int]]:
     """What nodes wrote down of their destinations, and how many deliveries wait for each; empty without a database."""
-    own_file = settings.node.data_dir / "miqa.sqlite"
-    if not settings.store.database_url and not own_file.exists():
-        return [], {}
+    read = _read(
+        settings,
+        lambda transaction: (destination_checks.select(transaction), deliveries.count_undelivered(transaction)),
+    )
+    checks, counts = read or ([], {})
+    waiting = {name: states[DeliveryState.QUEUED] for name, states in counts.items() if states[DeliveryState.QUEUED]}
+    return checks, waiting
+
+
+def _read(settings: Settings, read: Callable[[Transaction], T]) -> T | None:
+    """What is in the database; None without one, or if it does not answer, as the check of the database says."""
+    if not settings.store.database_url and not (settings.node.data_dir / "miqa.sqlite").exists():
+        return None
     database = Database(settings.database_url, pool_size=1)
     try:
         database.check()
         with database.begin() as transaction:
-            checks = destination_checks.select(transaction)
-            counts = deliveries.count_undelivered(transaction)
-    except MiqaError:  # the check of the database says what is wrong with it
-        return [], {}
+            return read(transaction)
+    except MiqaError:
+        return None
     finally:
         database.close()
-    waiting = {name: states[DeliveryState.QUEUED] for name, states in counts.items() if states[DeliveryState.QUEUED]}
-    return checks, waiting
 
 
 def _probe(config: DestinationConfig, settings: Settings) -> str:

@@ -29,7 +29,7 @@ from miqa_node.settings import Settings
 from miqa_node.site import open_store
 from miqa_node.store import label_days, label_requests, labels, reviews, rollup
 from miqa_node.store.label_days import LabelDimension
-from miqa_node.store.pseudonyms import open_key
+from miqa_node.store.pseudonyms import KEY_FILE, open_key
 
 app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, export, import.")
 
@@ -76,7 +76,7 @@ def export(
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     check_exists(settings)
-    key = open_key(settings.node.data_dir / "pseudonym.key", settings.analysis.pseudonym_key)
+    key = open_key(settings.node.data_dir / KEY_FILE, settings.analysis.pseudonym_key)
     database, objects = open_store(settings)
     try:
         database.check()

@@ -6,14 +6,14 @@ from datetime import time
 
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.settings import Settings
-from miqa_node.store.pseudonyms import open_key
+from miqa_node.store.pseudonyms import KEY_FILE, open_key
 
 
 def acquisition_rules(settings: Settings) -> AcquisitionRules:
     """The site's rules for rooms, shifts, people's names and samples; creates the key of pseudonyms."""
     site = settings.analysis
     return AcquisitionRules(
-        key=open_key(settings.node.data_dir / "pseudonym.key", site.pseudonym_key),
+        key=open_key(settings.node.data_dir / KEY_FILE, site.pseudonym_key),
         rooms=site.rooms,
         shifts={name: time.fromisoformat(start) for name, start in site.shifts.items()},
         repeat_window_s=site.repeat_window_s,

@@ -10,6 +10,8 @@ from miqa_node.errors import SettingsError
 from miqa_node.signing import write_once
 
 KEY_BYTES = 32
+KEY_FILE = "pseudonym.key"
+"""In ``node.data_dir``: the key of pseudonyms, unless ``analysis.pseudonym_key`` is set."""
 
 
 def open_key(path: Path, secret: str) -> bytes:

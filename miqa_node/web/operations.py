@@ -23,6 +23,7 @@ from miqa_node.store import (
     executors,
     instances,
     notices,
+    pseudonym_keys,
     reassessments,
     senders,
     upkeep,
@@ -96,6 +97,7 @@ def look(services: WebServices) -> OperationsReport:
             (
                 *alarms(statuses, timedelta(seconds=settings.deliver.longest_wait_s), now),
                 *services.certificate_alarms(),
+                *pseudonym_keys.alarms(transaction, now),
             ),
             statuses,
             senders.select(transaction),

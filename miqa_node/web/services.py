@@ -25,7 +25,7 @@ from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.upload import Uploads
 from miqa_node.settings import Settings
-from miqa_node.store import priors
+from miqa_node.store import priors, pseudonym_keys
 from miqa_node.store.database import Database
 from miqa_node.store.destination_checks import alarms_now
 from miqa_node.store.priors import Usual
@@ -158,7 +158,9 @@ class WebServices:
         wait_s = self.settings.deliver.longest_wait_s
 
         def read(_: None) -> Sequence[Alarm]:
-            return *alarms_now(self.database, self.destinations(), wait_s), *self.certificate_alarms()
+            with self.database.begin() as transaction:
+                keys = tuple(pseudonym_keys.alarms(transaction, datetime.now(UTC)))
+            return *alarms_now(self.database, self.destinations(), wait_s), *self.certificate_alarms(), *keys
 
         return Recent(read, ALARMS_AGE_S, 1)
 

@@ -26,7 +26,7 @@ from miqa_node.health import supervisor
 from miqa_node.health.supervisor import Supervisor
 from miqa_node.node import Node
 from miqa_node.observe.steady_thread import SteadyThread
-from miqa_node.work import certificates, indexing, queue_threads
+from miqa_node.work import certificates, indexing, pseudonym_watch, queue_threads
 from miqa_node.work.queue_threads import QueueThreads
 from tests.conftest import ROOT, free_port
 from tests.unit.test_node import Pacs, get, settings_in, store
@@ -72,6 +72,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     monkeypatch.setattr(supervisor, "LOOK_S", 0.1)
     monkeypatch.setattr(indexing, "INTERVAL_S", 0.2)
     monkeypatch.setattr(certificates, "LOOK_S", 0.2)
+    monkeypatch.setattr(pseudonym_watch, "LOOK_S", 0.2)
     archive = Pacs()
     hopeless: list[str] = []
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{archive.port}")
@@ -80,6 +81,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
         *("chosen-models", "lanes", "lane-PACS-0", "storage-scp-plain"),
         *("audit", "senders", "commitment-reports", "folder-watch", "health", "web", "children", "shadow"),
         *("destination-watch", "archive-watch", "amendment-watch", "indexing", "commit-listener", "certificate-watch"),
+        "pseudonym-watch",
     )
     (tmp_path / "watched").mkdir()
     others = threading.enumerate()  # a fixture of an earlier file may have worker processes still

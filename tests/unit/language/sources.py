@@ -245,6 +245,8 @@ REASONS = (
     "The certificate of {name} ends on {day}",
     "The certificate of {name} has ended",
     "Put a new one in its place: the node takes it without a restart.",
+    "Several keys of pseudonyms are in use",
+    "{keys}. Each counts one patient apart: set analysis.pseudonym_key to one secret on all machines.",
     "{name} failed: {error}.",
     "Calling AE title not recognised",
     "Called AE title not recognised",
