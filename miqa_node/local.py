@@ -34,6 +34,7 @@ from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import instances
 from miqa_node.store.artifacts import MemoryArtifacts
 from miqa_node.store.database import Database
+from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
 from miqa_node.units.base import Decode, ImagingTools, JudgingTools, ReportingTools, UnitContext, installed, unit_of
 from miqa_node.units.image import judge_here
 
@@ -61,6 +62,7 @@ class LocalTools:
     certify: Callable[[Assessment, Policy], str]
     decode: Decode
     reports: ReportSettings | None = None
+    anatomy: Anatomy = STANDARD
 
 
 class LocalAssessor:
@@ -93,6 +95,7 @@ class LocalAssessor:
             self._models.certificate,
             self._decoder.decode,
             reports,
+            settings.imaging.anatomy,
         )
 
     def assess_file(
@@ -144,7 +147,7 @@ def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) 
     The file goes through the normal pipeline, with a temporary store. ``described`` is (modality, body part, view) of a
     picture, which has no header.
     """
-    image = _ImageFile(path, described, tools.decode)
+    image = _ImageFile(path, described, tools)
     artifacts, digest = MemoryArtifacts(), digest_of(path)
     with closing(Database.in_memory()) as database:
         imaging = ImagingTools(image.read_header, image.decode)
@@ -176,14 +179,15 @@ def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) 
 class _ImageFile:
     """A DICOM file or a picture, and its content once read."""
 
-    def __init__(self, path: Path, described: tuple[str, str, str], decode: Decode) -> None:
+    def __init__(self, path: Path, described: tuple[str, str, str], tools: LocalTools) -> None:
         self.is_picture = is_picture(path)
         self.header: Header | None = None
         self.radiograph: Radiograph | None = None
         self.error: DecodeError | None = None
         self.timings_ms: dict[str, float] = {}
         self._described = described
-        self._decode = decode
+        self._decode = tools.decode
+        self._anatomy = tools.anatomy
 
     @property
     def has_identity(self) -> bool:
@@ -198,7 +202,7 @@ class _ImageFile:
     def read_header(self, path: Path) -> tuple[Header, StudyRecord]:
         """The header; a picture is decoded with it."""
         if not self.is_picture:
-            self.header, study = read_header(path, nameless=True)
+            self.header, study = read_header(path, nameless=True, anatomy=self._anatomy)
             return self.header, study
         clock, (modality, body_part, view) = StageClock(), self._described
         self.header, self.radiograph = clock.time(

@@ -156,7 +156,7 @@ class Node:
             self.database,
             Artifacts(self.objects),
             ImagingTools(
-                partial(read_header, relaxed=settings.dicom.relaxed_uids),
+                partial(read_header, relaxed=settings.dicom.relaxed_uids, anatomy=settings.imaging.anatomy),
                 self._decoder.decode,
                 decoding(settings),
                 self._decoder.run,
@@ -193,13 +193,9 @@ class Node:
 
     def _open_sources(self) -> dict[str, ImageSource]:
         settings, receive = self.settings, self._pipeline.receive
-        intake = Intake(
-            settings.incoming_dir,
-            receive,
-            self._check_store,
-            settings.dicom.max_object_bytes,
-            relaxed_uids=settings.dicom.relaxed_uids,
-        )
+        limit, relaxed, anatomy = settings.dicom.max_object_bytes, settings.dicom.relaxed_uids, settings.imaging.anatomy
+        folder, check = settings.incoming_dir, self._check_store
+        intake = Intake(folder, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy)
         context = SourceContext(settings, self.database, self.objects, intake, receive, self._check_store)
         return open_sources(context, self.role)
 

@@ -19,6 +19,7 @@ from miqa_node.assess.section import Section
 from miqa_node.domain.finding import NAME_PATTERN, FindingWords
 from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
+from miqa_node.taxonomy.anatomy import STANDARD
 
 CARD_NAME = "card.yaml"
 GRAPH_NAME = "model.onnx"
@@ -65,8 +66,8 @@ class Applicability(Section):
         """A sentence that says why the image is out of scope; empty if it is in scope."""
         checks = (
             ("Modality", header.modality, self.modality),
-            ("Body Part Examined", header.body_part_examined.upper(), self.body_part),
-            ("View Position", header.view_position.upper(), self.view),
+            ("Body Part Examined", header.body_part_examined, STANDARD.body_parts.expanded(self.body_part)),
+            ("View Position", header.view_position, STANDARD.expanded_views(self.view)),
             ("SOP Class", header.sop_class_uid, self.sop_class),
         )
         for name, value, allowed in checks:

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -42,8 +43,10 @@ from miqa_node.store import deliveries, destination_checks, pseudonym_keys
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.objects import objects_of
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
+from miqa_node.store.spellings import unknown_spellings
 from miqa_node.taxonomy.lookup import successors
 from miqa_node.taxonomy.policy_file import retired_names
+from miqa_node.units.kinds import WITH_VIEW
 
 T = TypeVar("T")
 MiB = 2**20
@@ -125,7 +128,10 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("health port", lambda s: _port(s.web.host, _health_port(s), "web.health_port")),
     )
     for name, check in checks:
-        yield _outcome(name, partial(check, settings))
+        outcome = _outcome(name, partial(check, settings))
+        yield outcome
+        if name == "database" and outcome.ok and _has_database(settings):
+            yield from _spellings(settings)
     yield from _destinations(settings, flags)
     for plugin in plugins.of_others():
         origin = f"{plugin.distribution} {plugin.version}".rstrip()
@@ -169,10 +175,17 @@ def _data_directory(settings: Settings) -> str:
     return f"{folder}, {free // MiB} MiB free{new}"
 
 
+def _own_file(settings: Settings) -> Path:
+    return settings.node.data_dir / "miqa.sqlite"
+
+
+def _has_database(settings: Settings) -> bool:
+    return bool(settings.store.database_url) or _own_file(settings).exists()
+
+
 def _database(settings: Settings) -> str:
-    own_file = settings.node.data_dir / "miqa.sqlite"
-    if not settings.store.database_url and not own_file.exists():
-        return f"{own_file.absolute()} will be created by the first run"
+    if not _has_database(settings):
+        return f"{_own_file(settings).absolute()} will be created by the first run"
     database = Database(settings.database_url, pool_size=1)
     try:
         database.check()
@@ -182,6 +195,16 @@ def _database(settings: Settings) -> str:
     finally:
         database.close()
     return f"{database.url.render_as_string(hide_password=True)} answers, its tables are up to date"
+
+
+def _spellings(settings: Settings) -> Iterator[HealthCheck]:
+    """Words of headers that nobody knows: nothing is broken, but images with them are not judged."""
+    database = Database(settings.database_url, pool_size=1)
+    with closing(database), database.begin() as transaction:
+        unknown = unknown_spellings(transaction, settings.imaging.anatomy, WITH_VIEW, datetime.now(UTC))
+    for one in unknown:
+        detail = f"{one.images} images say {one.written!r}, which means nothing to the node"
+        yield HealthCheck("words in headers", True, detail, f"Add to the settings: {one.line}")
 
 
 def _object_store(settings: Settings) -> str:

@@ -19,7 +19,19 @@ from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid,
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Elements, read_elements
 from miqa_node.imaging.values import Values
+from miqa_node.taxonomy.anatomy import STANDARD, Anatomy, Naming
 
+LATERALITY = {
+    "7771000": "L",
+    "G-A101": "L",
+    "24028007": "R",
+    "G-A100": "R",
+    "51440002": "B",
+    "G-A102": "B",
+    "66459002": "U",
+    "G-A103": "U",
+}
+"""Codes of CID 244, SNOMED CT and its retired predecessor, as values of Image Laterality."""
 MOST_EXPOSURE, MOST_DEVIATION = 1e9, 100.0
 """A Deviation Index of 100 would be ten thousand million times the intended exposure (IEC 62494-1)."""
 
@@ -52,6 +64,7 @@ _TAGS: dict[str, int] = {
         "OperatorsName",
         "ManufacturerModelName",
         "AnatomicRegionSequence",
+        "PrimaryAnatomicStructureSequence",
         "PatientName",
         "PatientID",
         "BodyPartExamined",
@@ -103,21 +116,25 @@ _QUALITY_CONTROL = re.compile(
 )
 
 
-def read_header(path: Path, *, nameless: bool = False, relaxed: bool = False) -> tuple[Header, StudyRecord]:
+def read_header(
+    path: Path, *, nameless: bool = False, relaxed: bool = False, anatomy: Anatomy = STANDARD
+) -> tuple[Header, StudyRecord]:
     """The header of a DICOM file; preamble, group 2, correct VRs and required elements may be missing.
 
     With ``relaxed``, UIDs may have letters. With ``nameless``, they may also be missing, and an invalid UID is read as
-    empty: use this to inspect a file without storing it.
+    empty: use this to inspect a file without storing it. ``anatomy`` has the site's words for body parts and views.
 
     Raises
     ------
     DataSetError
         The file is not DICOM, is cut off, has no SOP class or instance UID, or has a UID that PS3.5 9.1 forbids.
     """
-    return header_of(read_elements(path, TAGS), nameless=nameless, relaxed=relaxed)
+    return header_of(read_elements(path, TAGS), nameless=nameless, relaxed=relaxed, anatomy=anatomy)
 
 
-def header_of(elements: Elements, *, nameless: bool = False, relaxed: bool = False) -> tuple[Header, StudyRecord]:
+def header_of(
+    elements: Elements, *, nameless: bool = False, relaxed: bool = False, anatomy: Anatomy = STANDARD
+) -> tuple[Header, StudyRecord]:
     """The same from elements with the tags :data:`TAGS` that are already read."""
     if elements.cut_off and _TAGS["StudyInstanceUID"] not in elements.by_tag:
         raise DataSetError("The data set breaks off in front of its Study Instance UID. Send it again.")
@@ -133,9 +150,9 @@ def header_of(elements: Elements, *, nameless: bool = False, relaxed: bool = Fal
         study_instance_uid=study,
         transfer_syntax_uid=elements.transfer_syntax_uid,
         modality=values.word("Modality"),
-        body_part_examined=values.word("BodyPartExamined") or values.meaning("AnatomicRegionSequence").upper(),
-        view_position=values.word("ViewPosition") or values.meaning("ViewCodeSequence"),
-        image_laterality=values.word("ImageLaterality") or values.word("Laterality"),
+        body_part_examined=anatomy.body_part(_part_naming(values), values.word("Modality")),
+        view_position=anatomy.view(_view_naming(values), values.words("PatientOrientation")),
+        image_laterality=values.word("ImageLaterality") or values.word("Laterality") or _coded_laterality(values),
         patient_orientation=values.words("PatientOrientation"),
         photometric_interpretation=values.word("PhotometricInterpretation"),
         presentation_intent_type=values.word("PresentationIntentType"),
@@ -214,6 +231,26 @@ def _spacing_mm(values: Values) -> tuple[float, float] | None:
 
 def _pair(numbers: list[float]) -> tuple[float, float] | None:
     return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None
+
+
+def _part_naming(values: Values) -> Naming:
+    regions = ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence")
+    codes = tuple(values.code(region) for region in regions)
+    return Naming(codes, values.phrase("BodyPartExamined"), _descriptions(values))
+
+
+def _view_naming(values: Values) -> Naming:
+    hints = (values.phrase("BodyPartExamined"), *_descriptions(values))  # "CHEST PA"
+    return Naming((values.code("ViewCodeSequence"),), values.phrase("ViewPosition"), hints)
+
+
+def _descriptions(values: Values) -> tuple[str, ...]:
+    return tuple(values.text(keyword) for keyword in ("SeriesDescription", "ProtocolName", "StudyDescription"))
+
+
+def _coded_laterality(values: Values) -> str:
+    """From Anatomic Region Modifier Sequence (0008,2220), CID 244."""
+    return LATERALITY.get(values.code("AnatomicRegionSequence", "AnatomicRegionModifierSequence")[1], "")
 
 
 def _has_voi(values: Values) -> bool:

@@ -21,6 +21,7 @@ from miqa_node.errors import DataSetError, DecodeError
 from miqa_node.imaging.decoders import version_of
 from miqa_node.imaging.elements import EXPLICIT_LE
 from miqa_node.imaging.grayscale import WHITE
+from miqa_node.taxonomy.anatomy import STANDARD
 
 MAX_FILE_BYTES = 512 << 20
 MAX_PICTURE_PIXELS = 200_000_000
@@ -81,8 +82,8 @@ def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tup
         study_instance_uid=StudyInstanceUid(_derived_uid(digest, "study")),
         transfer_syntax_uid=EXPLICIT_LE,
         modality=modality.upper(),
-        body_part_examined=body_part.upper(),
-        view_position=view.upper(),
+        body_part_examined=STANDARD.body_parts.canonical(body_part),
+        view_position=STANDARD.views.canonical(view),
         photometric_interpretation="MONOCHROME2",
         presentation_intent_type="FOR PRESENTATION",
         rows=rows,

@@ -18,7 +18,7 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.imaging.histogram import percentiles
-from miqa_node.imaging.regions import FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
+from miqa_node.imaging.regions import CHEST_PARTS, FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
 
 ISSUES: dict[str, Code] = {
     "body_part_missing": codes.OTHER_FAILURE,
@@ -101,7 +101,10 @@ def _projection_issues(header: Header, traits: ImageTraits) -> Issues:
     part, view = header.body_part_examined, header.view_position.upper()
     yield from _anatomy_issues(header, traits, part, view)
     if "view_position" in traits.expected and not view:
-        yield "view_missing", "View Position and View Code Sequence are empty."
+        if part in CHEST_PARTS:
+            yield "view_missing", "View Position and View Code Sequence are empty; a frontal view was presumed."
+        else:
+            yield "view_missing", "View Position and View Code Sequence are empty."
     yield from _orientation_issues(header, traits, part, view)
     if header.pixel_spacing_mm is None and "pixel_spacing_mm" in traits.expected:
         yield "spacing_missing", "No pixel spacing: sizes in millimetres cannot be given."

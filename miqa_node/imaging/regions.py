@@ -13,7 +13,7 @@ MEDIASTINUM: Box = (0.40, 0.55, 0.47, 0.57)
 """The heart and spine below the aortic arch."""
 
 CHEST_PARTS = frozenset({"CHEST", "THORAX", "LUNG"})
-FRONTAL_VIEWS = frozenset({"AP", "PA", "ANTERO-POSTERIOR", "POSTERO-ANTERIOR"})
+FRONTAL_VIEWS = frozenset({"AP", "PA", "FRONTAL", "ANTERO-POSTERIOR", "POSTERO-ANTERIOR"})
 
 
 def is_frontal_chest(header: Header) -> bool:

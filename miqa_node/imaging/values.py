@@ -7,6 +7,7 @@ from math import isfinite
 from struct import error, unpack, unpack_from
 
 from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import tag_for_keyword
 
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError
@@ -16,6 +17,8 @@ _INTEGERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q"}
 _DELIMITERS = set(b"\\^=\r\n\t\f")
 """Bytes that reset ISO 2022 escapes (PS3.5 6.1.2.5.3)."""
 _FLOATS = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
+_CODE_VALUES = (0x00080100, 0x00080119, 0x00080120)
+"""Code Value, Long Code Value, URN Code Value."""
 
 LEAST_NUMBER = 1e-9
 MOST_CHARACTERS = 256
@@ -66,6 +69,14 @@ class Values:
         element = self._by_tag.get(self._tags[keyword])
         return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
 
+    def phrase(self, keyword: str) -> str:
+        """A coded string that may be words of any language, as consoles write them against PS3.5 6.2."""
+        element = self._by_tag.get(self._tags[keyword])
+        if element is None or element.value.isascii():
+            return self.text(keyword)
+        text = self.text(keyword)
+        return element.value.decode("latin-1").strip(" \0")[:MOST_CHARACTERS] if "\ufffd" in text else text
+
     def _decoded(self, encoded: bytes) -> str:
         # Zero bytes belong to no character set of PS3.5, and PostgreSQL keeps none.
         value = encoded.replace(b"\0", b" ").strip(b" ")
@@ -107,16 +118,29 @@ class Values:
         element = self._nested(sequence, self._tags[keyword])
         return self._numbers(element) if element else []
 
-    def meaning(self, sequence: str) -> str:
-        """Code Meaning (0008,0104) of a code sequence's first item, as written."""
-        element = self._nested(sequence, 0x00080104)
-        return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
+    def code(self, sequence: str, modifier: str = "") -> tuple[str, str]:
+        """Coding Scheme Designator and Code Value of a code sequence's first item, or of a ``modifier`` sequence in it.
+
+        The value may be long or a URN (PS3.3 8.1); both are empty if absent.
+        """
+        outer = self._by_tag.get(self._tags[sequence])
+        if outer and modifier:
+            outer = self._inside(outer, int(tag_for_keyword(modifier) or 0))
+        if outer is None:
+            return "", ""
+        value = next((text for tag in _CODE_VALUES if (text := self._short_text(outer, tag))), "")
+        return self._short_text(outer, 0x00080102), value
+
+    def _short_text(self, outer: Element, tag: int) -> str:
+        element = self._inside(outer, tag)
+        return element.value.decode("latin-1").strip(" \0")[:MOST_CHARACTERS] if element else ""
 
     def _nested(self, sequence: str, tag: int) -> Element | None:
-        """Find an element by the bytes of its tag: sufficient for hints, and much faster than parsing items."""
         outer = self._by_tag.get(self._tags[sequence])
-        if outer is None:
-            return None
+        return self._inside(outer, tag) if outer else None
+
+    def _inside(self, outer: Element, tag: int) -> Element | None:
+        """Find an element by the bytes of its tag: sufficient for hints, and much faster than parsing items."""
         pattern = (tag >> 16).to_bytes(2, "big" if self._order == ">" else "little")
         pattern += (tag & 0xFFFF).to_bytes(2, "big" if self._order == ">" else "little")
         at = outer.value.find(pattern)

@@ -81,7 +81,13 @@ class _WorkerModels:
     @property
     def tools(self) -> LocalTools:
         """The parts that judge a file in this process."""
-        return LocalTools(self.assessor, self.policy, self.active.certificate, decoding(self.settings))
+        return LocalTools(
+            self.assessor,
+            self.policy,
+            self.active.certificate,
+            decoding(self.settings),
+            anatomy=self.settings.imaging.anatomy,
+        )
 
 
 _sessions = ModelSessions()

@@ -19,6 +19,7 @@ from miqa_node.errors import DataSetError, MismatchError, TooLargeError
 from miqa_node.imaging.elements import Element, read_elements
 from miqa_node.imaging.headers import TAGS, header_of
 from miqa_node.imaging.spelling import spelled
+from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
 
 SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000D
 
@@ -51,10 +52,11 @@ class IncomingObject:
 
     def __init__(
         self, folder: Path, request: StoreRequest, max_bytes: int, *, relaxed_uids: bool = False,
-        is_alone: bool = False,
+        anatomy: Anatomy = STANDARD, is_alone: bool = False,
     ) -> None:  # fmt: skip
         self._write_back_bytes = WRITE_BACK_BYTES_ALONE if is_alone else WRITE_BACK_BYTES
         self._relaxed_uids = relaxed_uids
+        self._anatomy = anatomy
         self._is_uid = can_name if relaxed_uids else is_uid
         for uid, name in (
             (request.sop_class_uid, "SOP class"),
@@ -109,7 +111,7 @@ class IncomingObject:
             raise DataSetError("The request came without a data set.")
         elements = read_elements(self._path, TAGS)  # nobody reads them again
         self._check_identity(elements.by_tag)
-        header = header_of(elements, relaxed=self._relaxed_uids)
+        header = header_of(elements, relaxed=self._relaxed_uids, anatomy=self._anatomy)
         os.fsync(self._fd)
         return ReceivedObject(
             path=str(self._path),

@@ -16,6 +16,7 @@ from miqa_node.errors import MiqaError, ResourcesError, TooLargeError
 from miqa_node.observe import metrics
 from miqa_node.receive.incoming import Bytes, IncomingObject, StoreRequest, remove_leftovers
 from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS, comment_of, status_of
+from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +44,14 @@ class Intake:
         max_bytes: int,
         *,
         relaxed_uids: bool = False,
+        anatomy: Anatomy = STANDARD,
     ) -> None:
         self._folder = folder
         self._receive = receive
         self._check = check
         self._max_bytes = max_bytes
         self.relaxed_uids = relaxed_uids
+        self._anatomy = anatomy
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._under_way = 0
@@ -88,7 +91,12 @@ class Intake:
             raise ResourcesError("The node is stopping.")
         self._check_room()
         return IncomingObject(
-            self._folder, request, self._max_bytes, relaxed_uids=self.relaxed_uids, is_alone=self._under_way == 1
+            self._folder,
+            request,
+            self._max_bytes,
+            relaxed_uids=self.relaxed_uids,
+            anatomy=self._anatomy,
+            is_alone=self._under_way == 1,
         )
 
     def keep(self, received: ReceivedObject) -> None:

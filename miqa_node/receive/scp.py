@@ -42,6 +42,7 @@ from miqa_node.receive.pending import PendingConnections
 from miqa_node.receive.statuses import SUCCESS
 from miqa_node.receive.tls import ServerTls, server_tls
 from miqa_node.settings import DicomSettings, TlsMode
+from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
 
 log = structlog.get_logger(__name__)
 
@@ -68,15 +69,15 @@ class StorageScp:
         fast: bool = True,
         called: Called = nobody,
         passcodes: CheckPasscode = no_passcodes,
+        anatomy: Anatomy = STANDARD,
     ) -> None:
         self._settings = settings
         self._identities = UserIdentities(settings.user_identity, passcodes)
         self._called = called
         self._commitment = commitment
         self._admission = Admission(settings)
-        self._intake = Intake(
-            incoming_dir, receive, check, settings.max_object_bytes, relaxed_uids=settings.relaxed_uids
-        )
+        limit, relaxed = settings.max_object_bytes, settings.relaxed_uids
+        self._intake = Intake(incoming_dir, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy)
         self._fast = fast and is_available()
         if fast and not self._fast:
             log.warning(

@@ -14,6 +14,7 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture
 from miqa_node.imaging.secondary import write_secondary_capture
 from miqa_node.receive.incoming import IncomingObject, StoreRequest
+from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
 
 CHUNK_BYTES = 1 << 20
 AE_TITLE = "UPLOAD"
@@ -40,6 +41,7 @@ class Uploads:
     check: Callable[[], None]
     receive: Callable[[ReceivedObject], None]
     relaxed_uids: bool = False
+    anatomy: Anatomy = STANDARD
 
     def header(self, file: Path, described: PictureDescription) -> tuple[Path, Header]:
         """The DICOM file of the upload, and its header; a picture is converted to a file beside it.
@@ -57,7 +59,7 @@ class Uploads:
                 file, made, modality=described.modality, body_part=described.body_part, view=described.view
             )
             file = made
-        return file, read_header(file, relaxed=self.relaxed_uids)[0]
+        return file, read_header(file, relaxed=self.relaxed_uids, anatomy=self.anatomy)[0]
 
     def take_in(self, file: Path, header: Header, peer_address: str) -> InstanceDigest:
         """Store the DICOM file; return its digest. ResourcesError without enough space."""
@@ -73,7 +75,9 @@ class Uploads:
                 called_ae_title=AE_TITLE,
                 peer_address=peer_address,
             )
-            incoming = IncomingObject(self.folder, request, self.max_bytes, relaxed_uids=self.relaxed_uids)
+            incoming = IncomingObject(
+                self.folder, request, self.max_bytes, relaxed_uids=self.relaxed_uids, anatomy=self.anatomy
+            )
             try:
                 opened.seek(encoding.offset)
                 for chunk in iter(lambda: opened.read(CHUNK_BYTES), b""):

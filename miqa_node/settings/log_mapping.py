@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.errors import NotFoundError, SettingsError
 from miqa_node.settings.files import read_toml
+from miqa_node.taxonomy.anatomy import STANDARD
 from miqa_node.taxonomy.lookup import all_finding_names
 
 SHIPPED = Path(__file__).with_name("logs")
@@ -76,12 +77,12 @@ class LogMapping(LogTable):
         return _of_words(self.reasons, text) or _common_words().get(plain(text), "")
 
     def body_part(self, text: str) -> str:
-        """As DICOM writes it, if the mapping knows; else as the log does, in capitals."""
-        return _of_words(self.body_parts, text) or text.upper()
+        """As DICOM writes it, if the mapping or the node's own table knows; else as the log does, in capitals."""
+        return STANDARD.body_parts.canonical(_of_words(self.body_parts, text) or text)
 
     def view(self, text: str) -> str:
         """The same for the view."""
-        return _of_words(self.views, text) or text.upper()
+        return STANDARD.views.canonical(_of_words(self.views, text) or text)
 
 
 def plain(text: str) -> str:

@@ -46,6 +46,7 @@ class CStoreSource(ImageSource):
                 lambda event_type, information: outbox.commitment_reported(read_report(event_type, information)),
             ),
             called=self._senders.note,
+            anatomy=settings.imaging.anatomy,
             passcodes=partial(_is_token_of, context.database),
         )
 

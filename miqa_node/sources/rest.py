@@ -20,6 +20,7 @@ class RestSource(ImageSource):
             context.check_store,
             context.receive,
             settings.dicom.relaxed_uids,
+            settings.imaging.anatomy,
         )
 
     def start(self) -> None:

@@ -13,6 +13,7 @@ from miqa_node.domain.acquisition import CLOCK_DIFFERENCE
 from miqa_node.store import rollup
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import acquisition_days, acquisitions, instances, labels
+from miqa_node.taxonomy.anatomy import STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +214,11 @@ def _days(period: Period, dimensions: Sequence[str]) -> list[sa.ColumnElement[bo
 def _images(period: Period) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = [acquisitions.c.day >= period.since, acquisitions.c.day < period.until]
     pairs = (
-        (acquisitions.c.modality, period.modality),
-        (acquisitions.c.room, period.room),
-        (acquisitions.c.body_part, period.body_part),
+        (acquisitions.c.modality, (period.modality,)),
+        (acquisitions.c.room, (period.room,)),
+        (acquisitions.c.body_part, STANDARD.body_parts.spellings(period.body_part)),
     )
-    return [*conditions, *(column == value for column, value in pairs if value)]
+    return [*conditions, *(column.in_(values) for column, values in pairs if values[0])]
 
 
 def _sums() -> list[sa.Label[Any]]:

@@ -16,6 +16,7 @@ from miqa_node.store import rollup
 from miqa_node.store.census import AcquisitionCounts, Period
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import acquisition_days, acquisitions, logged_rejects
+from miqa_node.taxonomy.anatomy import STANDARD
 
 VIEWS = frozenset({"AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO"})
 """Values of View Position (0018,5101): two different ones mean two exposures. Other words prove nothing."""
@@ -61,7 +62,7 @@ def of_period(transaction: Transaction, period: Period) -> LogCounts:
         image = matches.get(row.key)
         place = image or row
         if (period.modality and place.modality != period.modality) or (
-            period.body_part and place.body_part != period.body_part
+            period.body_part and place.body_part not in STANDARD.body_parts.spellings(period.body_part)
         ):
             continue
         if image is None and (row.day, row.room) not in days:

@@ -15,6 +15,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import assessments, dispositions, instances, labels, studies
+from miqa_node.taxonomy.anatomy import STANDARD
 
 CANDIDATES = 20
 """Maximum number of earlier images of the patient or room to search for one of the same side."""
@@ -67,8 +68,7 @@ def prior_of(transaction: Transaction, image: StoredInstance, patient_id: str, s
             studies.c.study_instance_uid != header.study_instance_uid,
             studies.c.study_date <= study_date,
             instances.c.modality == header.modality[:16],
-            instances.c.body_part == header.body_part_examined,
-            instances.c.view == header.view_position,
+            *_of_kind(header.body_part_examined, header.view_position),
             instances.c.received_at < image.received_at,
         )
         .order_by(studies.c.study_date.desc(), instances.c.received_at.desc())
@@ -93,8 +93,7 @@ def last_good(transaction: Transaction, image: StoredInstance) -> Prior | None:
             dispositions.c.verdict == Verdict.ACCEPT.value,
             instances.c.station == header.station_name,
             instances.c.modality == header.modality[:16],
-            instances.c.body_part == header.body_part_examined,
-            instances.c.view == header.view_position,
+            *_of_kind(header.body_part_examined, header.view_position),
             instances.c.received_at < image.received_at,
             instances.c.digest != image.digest,
             instances.c.removed_at.is_(None),
@@ -104,6 +103,14 @@ def last_good(transaction: Transaction, image: StoredInstance) -> Prior | None:
         .limit(CANDIDATES)
     )
     return _of_side(rows, header.image_laterality)
+
+
+def _of_kind(body_part: str, view: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """In whatever words earlier versions stored them."""
+    return (
+        instances.c.body_part.in_(STANDARD.body_parts.spellings(body_part)),
+        instances.c.view.in_(STANDARD.views.spellings(view)),
+    )
 
 
 def _of_side(rows: Iterable[Any], laterality: str) -> Prior | None:
@@ -130,8 +137,7 @@ def usual_ranges(transaction: Transaction, modality: str, body_part: str, view: 
         .where(
             newest.c.verdict == Verdict.ACCEPT.value,
             instances.c.modality == modality[:16],
-            instances.c.body_part == body_part,
-            instances.c.view == view,
+            *_of_kind(body_part, view),
         )
         .order_by(newest.c.decided_at.desc())
         .limit(MOST)

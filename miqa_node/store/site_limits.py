@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -9,13 +10,14 @@ from pydantic import TypeAdapter
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.site_limit import LimitProposal, LimitSet, SiteLimits
+from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import assessments, dispositions, site_limits
+from miqa_node.taxonomy.anatomy import STANDARD
 
 _proposal = TypeAdapter(LimitProposal)
 
@@ -91,8 +93,13 @@ def current(transaction: Transaction) -> SiteLimits:
     if row is None:
         return SiteLimits()
     limit_set = _set(row)
-    limits = tuple(one.limit for one in limit_set.proposal.limits) if limit_set.proposal is not None else ()
+    limits = tuple(_today(one.limit) for one in limit_set.proposal.limits) if limit_set.proposal is not None else ()
     return SiteLimits(limit_set.number, limits, limit_set.confirmed_at, limit_set.actor)
+
+
+def _today(limit: RoomLimit) -> RoomLimit:
+    """With today's term for the view, which earlier versions took from the header as it was written."""
+    return replace(limit, view=STANDARD.views.canonical(limit.view))
 
 
 def newest_assessments(transaction: Transaction, *, limit: int) -> list[Assessment]:

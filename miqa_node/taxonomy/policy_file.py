@@ -22,6 +22,7 @@ from miqa_node.domain.policy import (
     Verdict,
 )
 from miqa_node.errors import SettingsError
+from miqa_node.taxonomy.anatomy import STANDARD
 from miqa_node.taxonomy.lookup import finding_entries, finding_title, gate_entries, reason_code, successors
 
 log = structlog.get_logger(__name__)
@@ -71,8 +72,8 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
         return Scope(
             name=name,
             modality=tuple(table.get("modality", ())),
-            body_part=tuple(table.get("body_part", ())),
-            view=tuple(table.get("view", ())),
+            body_part=tuple(sorted(STANDARD.body_parts.expanded(table.get("body_part", ())))),
+            view=tuple(sorted(STANDARD.expanded_views(table.get("view", ())))),
             findings=_parse_findings(table),
             measurements=tuple(_parse_measurement(rule) for rule in table.get("measurement", ())),
             plausibility=tuple(

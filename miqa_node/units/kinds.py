@@ -52,7 +52,8 @@ _CAPTURE_FAMILY = "7"
 _SERIES_FAMILIES = {"CT": ("2",), "MR": ("4",), "PT": ("128", "130")}
 _PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
 _GENERAL_RADIOGRAPHY = frozenset({"CR", "DX"})
-_WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
+WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
+"""Modalities whose images have a body part and a view."""
 _MAMMOGRAPHY = "MG"
 
 _NO_MODEL = "No model judges CT or MR series; they are measured."
@@ -139,10 +140,10 @@ def image_traits(header: Header) -> ImageTraits:
     if not is_projection(header):
         return ImageTraits(is_radiograph=is_run(header))
     modality = header.modality
-    expected = {"view_position"} if modality in _WITH_VIEW else set()
+    expected = {"view_position"} if modality in WITH_VIEW else set()
     if not _belongs(header.sop_class_uid, _CAPTURE_FAMILY):
         expected |= {"pixel_spacing_mm"}
-        expected |= {"patient_orientation"} if modality in _WITH_VIEW else set()
+        expected |= {"patient_orientation"} if modality in WITH_VIEW else set()
         expected |= {"exposure_index"} if modality in _GENERAL_RADIOGRAPHY else set()
     breast = True if modality == _MAMMOGRAPHY else False if modality in _GENERAL_RADIOGRAPHY else None
     return ImageTraits(True, True, frozenset(expected), breast)

@@ -30,6 +30,8 @@ from miqa_node.store import (
 )
 from miqa_node.store.database import Transaction
 from miqa_node.store.notices import NoticeStatus
+from miqa_node.store.spellings import UnknownSpelling, unknown_spellings
+from miqa_node.units.kinds import WITH_VIEW
 from miqa_node.web.services import WebServices
 
 SPAN = timedelta(hours=24)
@@ -79,6 +81,7 @@ class OperationsReport:
     models: Mapping[str, str]
     policy: str
     not_ready: Sequence[str]
+    unknown_spellings: Sequence[UnknownSpelling]
     images_waiting: int
     reassessments_waiting: int
     processes: Sequence[WorkingProcess]
@@ -106,6 +109,7 @@ def look(services: WebServices) -> OperationsReport:
             {slot: name for slot, name in services.models().items() if name},
             services.policy().version if services.policy is not None else "",
             not_ready,
+            unknown_spellings(transaction, settings.imaging.anatomy, WITH_VIEW, now),
             instances.count_undecided(transaction, now - SPAN),
             reassessments.count_waiting(transaction),
             _processes(transaction, now - timedelta(seconds=settings.work.dead_after_s)),

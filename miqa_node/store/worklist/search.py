@@ -25,6 +25,7 @@ from miqa_node.store.tables import (
     worklist_events,
     worklist_facets,
 )
+from miqa_node.taxonomy.anatomy import STANDARD
 
 MOST_SEARCHED = 2000
 COMMENTED = "commented"
@@ -204,9 +205,9 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
         conditions.append(worklist.c.flagged_at < criteria.until)
     conditions += [
         sa.exists().where(
-            worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, worklist_facets.c.label == label
+            worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, worklist_facets.c.label.in_(labels)
         )
-        for label in _labels_of(criteria)
+        for labels in _labels_of(criteria)
     ]
     if criteria.pending_review:
         pending = worklist_facets.c.label.in_([f"reason:{reason.value}" for reason in PendingReason])
@@ -223,15 +224,16 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _labels_of(criteria: WorklistFilter) -> list[str]:
-    condition = (
-        ("modality", criteria.modality),
-        ("body_part", criteria.body_part),
-        ("view", criteria.view),
-        ("station", criteria.station),
-        ("reason", criteria.reason),
+def _labels_of(criteria: WorklistFilter) -> list[list[str]]:
+    """For each condition the labels of which a study has one."""
+    conditions = (
+        ("modality", (criteria.modality,)),
+        ("body_part", STANDARD.body_parts.spellings(criteria.body_part)),
+        ("view", STANDARD.views.spellings(criteria.view)),
+        ("station", (criteria.station,)),
+        ("reason", (criteria.reason,)),
     )
-    return [f"{kind}:{value}" for kind, value in condition if value]
+    return [[f"{kind}:{value}" for value in values] for kind, values in conditions if values[0]]
 
 
 def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[WorklistImage, ...]]:
