@@ -178,7 +178,10 @@ def _statuses() -> Iterator[tuple[str, str, str]]:
     yield (
         "N-EVENT-REPORT (storage commitment)",
         "event type 2",
-        "Failure Reason 0x0112 (no such object instance) or 0x0119 (class-instance conflict) for what is not kept",
+        (
+            "Failure Reason 0x0112 (no such object instance), 0x0119 (class-instance conflict) or 0x0110 (its stored "
+            "bytes are damaged, or cannot be read for ten minutes) for what is not kept"
+        ),
     )
 
 

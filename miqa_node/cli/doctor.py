@@ -7,7 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.captioned import captioner_of
 from miqa_node.assess.session import available_provider
 from miqa_node.cli.exits import Exit
+from miqa_node.cli.health_checks import HealthCheck, Wrong, outcome_of
 from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
@@ -39,7 +40,7 @@ from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
-from miqa_node.store import deliveries, destination_checks, pseudonym_keys
+from miqa_node.store import damages, deliveries, destination_checks, pseudonym_keys
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.objects import objects_of
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
@@ -50,25 +51,6 @@ from miqa_node.units.kinds import WITH_VIEW
 
 T = TypeVar("T")
 MiB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """The result of one check; ``mend`` is the remedy if it failed."""
-
-    check: str
-    ok: bool
-    detail: str
-    mend: str = ""
-
-
-class Wrong(Exception):  # noqa: N818 - it is a finding, not a fault of the program
-    """A fault and its remedy."""
-
-    def __init__(self, detail: str, mend: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.mend = mend
 
 
 def doctor(
@@ -109,11 +91,12 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         yield HealthCheck("settings", False, str(error), "Correct the file, the flag or the environment variable.")
         return
     quiet_logs(settings)
-    yield _outcome("settings", partial(_sources, settings, config))
+    yield outcome_of("settings", partial(_sources, settings, config))
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
         ("data directory", _data_directory),
         ("database", _database),
         ("object store", _object_store),
+        ("stored objects", _stored_objects),
         ("pseudonyms", _pseudonyms),
         ("policy", _policy),
         ("accelerator", _accelerator),
@@ -128,7 +111,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("health port", lambda s: _port(s.web.host, _health_port(s), "web.health_port")),
     )
     for name, check in checks:
-        outcome = _outcome(name, partial(check, settings))
+        outcome = outcome_of(name, partial(check, settings))
         yield outcome
         if name == "database" and outcome.ok and _has_database(settings):
             yield from _spellings(settings)
@@ -137,15 +120,6 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         origin = f"{plugin.distribution} {plugin.version}".rstrip()
         state = f"unavailable: {plugin.unavailable}" if plugin.unavailable else "loaded"
         yield HealthCheck(f"plug-in {plugin.seam}.{plugin.name}", True, f"{origin}, {state}")
-
-
-def _outcome(name: str, check: Callable[[], str]) -> HealthCheck:
-    try:
-        return HealthCheck(name, True, check())
-    except Wrong as wrong:
-        return HealthCheck(name, False, wrong.detail, wrong.mend)
-    except MiqaError as error:
-        return HealthCheck(name, False, str(error), "See docs/reference/configuration.md.")
 
 
 def _sources(settings: Settings, config: Path | None) -> str:
@@ -216,6 +190,13 @@ def _object_store(settings: Settings) -> str:
         mend = "Check store.objects_url and the AWS_… variables with key, region and endpoint."
         raise Wrong(str(error), mend) from error
     return f"{settings.store.objects_url} answers"
+
+
+def _stored_objects(settings: Settings) -> str:
+    alarm = _read(settings, lambda transaction: next(damages.alarm(transaction), None))
+    if alarm is not None:
+        raise Wrong(f"{alarm.subject}.", alarm.text)
+    return "none is known to be lost or damaged (miqa-node fsck --deep reads all)"
 
 
 def _pseudonyms(settings: Settings) -> str:
@@ -348,7 +329,7 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
         mend = f"Write {file} (see config/destinations.example.toml), or give run --destination."
         yield HealthCheck("destinations", True, "none: results are stored but not delivered", mend)
     for one in destinations:
-        yield _outcome(f"destination {one.name}", partial(_probe, one, settings))
+        yield outcome_of(f"destination {one.name}", partial(_probe, one, settings))
     for check in running:
         detail = f"{check.address} {check.detail} (given by run --destination, asked by the running node)"
         mend = "" if check.answers else "Check that it runs, its address, and that it lets this node in."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from io import BytesIO
 
 from pydicom.dataset import Dataset
@@ -12,6 +11,7 @@ from pynetdicom.dsutils import encode
 
 from miqa_node.domain.delivery import CommitmentReport, CommitmentRequest
 from miqa_node.domain.instance import is_uid
+from miqa_node.domain.ports import Soundness
 from miqa_node.errors import DeliveryError
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -22,6 +22,7 @@ ALL_KEPT, SOME_LACKING = 1, 2
 PROCESSING_FAILURE = 0x0110
 NO_SUCH_OBJECT = 0x0112
 CLASS_CONFLICT = 0x0119
+_REASONS = {None: NO_SUCH_OBJECT, Soundness.LOST: NO_SUCH_OBJECT, Soundness.DAMAGED: PROCESSING_FAILURE}
 
 
 def encode_information(information: Dataset, *, implicit: bool) -> BytesIO:
@@ -45,24 +46,25 @@ def make_request(transaction_uid: str, objects: Sequence[tuple[str, str]]) -> Da
     return request
 
 
-def make_report(request: CommitmentRequest, holdings: Mapping[str, AbstractSet[str]]) -> tuple[int, Dataset]:
+def make_report(request: CommitmentRequest, standing: Mapping[tuple[str, str], Soundness]) -> tuple[int, Dataset]:
     """(event type, Event Information) in answer to a request (PS3.4 Table J.3-2).
 
-    ``holdings`` maps SOP instance UIDs to SOP class UIDs. An absent instance fails as unknown, one of another class as
-    a conflict.
+    ``standing`` has what the node keeps, by SOP class and instance UID. An absent instance fails as unknown, one of
+    another class as a conflict, and one whose bytes are damaged as a failure in processing.
     """
-    report = Dataset()
+    report, uids = Dataset(), {uid for _, uid in standing}
     report.TransactionUID = request.transaction_uid
     committed, failed = [], []
     for sop_class_uid, sop_instance_uid in request.objects:
         item = Dataset()
         item.ReferencedSOPClassUID = UID(sop_class_uid)
         item.ReferencedSOPInstanceUID = UID(sop_instance_uid)
-        classes = holdings.get(sop_instance_uid, frozenset())
-        if sop_class_uid in classes:
+        state = standing.get((sop_class_uid, sop_instance_uid))
+        if state is Soundness.SOUND:
             committed.append(item)
         else:
-            item.FailureReason = CLASS_CONFLICT if classes else NO_SUCH_OBJECT
+            is_other = state is None and sop_instance_uid in uids
+            item.FailureReason = CLASS_CONFLICT if is_other else _REASONS[state]
             failed.append(item)
     if committed or not failed:
         report.ReferencedSOPSequence = committed

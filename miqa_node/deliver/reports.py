@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -20,7 +21,7 @@ from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.deliver.statuses import SUCCESS
 from miqa_node.domain.delivery import CommitmentRequest
-from miqa_node.domain.ports import CommitmentLedger
+from miqa_node.domain.ports import CommitmentLedger, Soundness
 from miqa_node.errors import DeliveryError, MiqaError, SettingsError
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import DeliverSettings
@@ -40,6 +41,10 @@ SLOW_S = 2.0
 AWAY_S = 60.0
 """After a failure that took longer than ``SLOW_S`` a peer gets no new association for this time, or its time-outs would
 hold the reports to all others, who may close their associations meanwhile."""
+TURN_S = 20.0
+"""How long the objects of one request are read before the next request has its turn."""
+PATIENCE = 6
+"""Failed attempts, in some ten minutes, after which objects that cannot be read are reported as failed."""
 ANSWER_S = 0.2
 """Pause between the response to a request and its report, for peers that process the response slowly."""
 
@@ -55,7 +60,7 @@ class CommitmentReporter:
         self._ae_title = ae_title
         self._peers = dict(parse_commitment_peer(peer) for peer in peers)
         self._lock = threading.Lock()
-        self._open: dict[str, tuple[CommitmentRequest, Association]] = {}
+        self._open: dict[str, _Inquiry] = {}
         self._away: dict[str, float] = {}
         self._lease_s = settings.connection_timeout_s + 3 * settings.dimse_timeout_s
         self._wake = threading.Event()
@@ -76,7 +81,7 @@ class CommitmentReporter:
         """Store a request from an association; it is reported once its sender has the response."""
         self._ledger.ask(request, self._lease_s)
         with self._lock:
-            self._open[request.transaction_uid] = (request, association)
+            self._open[request.transaction_uid] = _Inquiry(request, association)
             while len(self._open) > MAX_OPEN:
                 del self._open[next(iter(self._open))]
 
@@ -91,34 +96,45 @@ class CommitmentReporter:
                 self._thread.beat()
 
     def _report_next(self) -> bool:
-        """Report to one peer; False if nothing is due."""
+        """Report to one peer, or look at more of its objects; False if nothing is due."""
         try:
-            request = self._next_open() or self._ledger.claim(self._lease_s)
+            inquiry = self._next()
         except MiqaError as error:
             log.warning("reports of storage commitment wait for the database", reason=str(error))
             return False
         except Exception:  # one odd request must not stop the other reports
             log.exception("reports of storage commitment could not be looked for")
             return False
-        if request is None:
+        if inquiry is None:
             return False
         self._thread.stopping.wait(ANSWER_S)
-        self._report(request)
+        self._report(inquiry)
         return True
 
-    def _next_open(self) -> CommitmentRequest | None:
-        """A request that arrived in this process; only this process can report on the same association."""
+    def _next(self) -> _Inquiry | None:
+        """What arrived in this process, which alone can report on the same association; then others; then the rest."""
         with self._lock:
-            return next((request for request, _association in self._open.values()), None)
+            new = next((one for one in self._open.values() if one.looks is None), None)
+        if new is not None:
+            return new
+        request = self._ledger.claim(self._lease_s)
+        with self._lock:
+            if request is not None:
+                return self._open.setdefault(request.transaction_uid, _Inquiry(request))
+            return next(iter(self._open.values()), None)
 
-    def _report(self, request: CommitmentRequest) -> None:
-        """Try both associations, and record the outcome."""
+    def _report(self, inquiry: _Inquiry) -> None:
+        """Look at the objects, try both associations, and record the outcome."""
+        request = inquiry.request
         try:
-            holdings = self._ledger.look_up([uid for _, uid in request.objects])
+            if not self._look_up(inquiry):
+                with self._lock:  # the others first
+                    self._open[request.transaction_uid] = self._open.pop(request.transaction_uid, inquiry)
+                return
             try:
-                self._on_new(request, holdings)
+                self._on_new(inquiry)
             except DeliveryError as error:
-                if not self._on_same(request, holdings):
+                if not _on_same(inquiry):
                     raise DeliveryError(f"{error} The association that it asked on is closed.") from error
             self._ledger.reported(request)
             log.info("storage commitment reported", peer=request.calling_ae_title, objects=len(request.objects))
@@ -131,11 +147,25 @@ class CommitmentReporter:
                 self._ledger.failed(request, text, retry_at)
             except MiqaError:
                 self._thread.stopping.wait(POLL_S)  # the claim expires, and the report is tried again
-        finally:
-            with self._lock:
-                self._open.pop(request.transaction_uid, None)
+        with self._lock:
+            self._open.pop(request.transaction_uid, None)
 
-    def _on_new(self, request: CommitmentRequest, holdings: Mapping[str, frozenset[str]]) -> None:
+    def _look_up(self, inquiry: _Inquiry) -> bool:
+        """Look at more of the objects; True if all are known."""
+        request, until = inquiry.request, time.monotonic() + TURN_S
+        if inquiry.looks is None:
+            uids = list(dict.fromkeys(uid for _, uid in request.objects))
+            inquiry.looks = self._ledger.look_up(uids, patient=request.attempts < PATIENCE)
+        for standing in inquiry.looks:
+            inquiry.standing = standing
+            self._thread.beat()
+            self._ledger.extend(request, self._lease_s)
+            if self._thread.stopping.is_set() or time.monotonic() > until:
+                return False
+        return True
+
+    def _on_new(self, inquiry: _Inquiry) -> None:
+        request = inquiry.request
         where = self._peers.get(request.calling_ae_title)
         if where is None:
             raise DeliveryError(
@@ -150,23 +180,33 @@ class CommitmentReporter:
         peer = CStoreDestination(config, context)
         began = time.monotonic()
         try:
-            peer.report_commitment(*make_report(request, holdings))
+            peer.report_commitment(*make_report(request, inquiry.standing))
         except DeliveryError:
             if time.monotonic() - began > SLOW_S:
                 self._away[request.calling_ae_title] = time.monotonic() + AWAY_S
             raise
 
-    def _on_same(self, request: CommitmentRequest, holdings: Mapping[str, frozenset[str]]) -> bool:
-        with self._lock:
-            _request, association = self._open.get(request.transaction_uid, (None, None))
-        if association is None or not association.is_established:
-            return False
-        event_type, report = make_report(request, holdings)
-        try:
-            status, _ = association.send_n_event_report(report, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE)
-        except (RuntimeError, ValueError):  # released in the meantime
-            return False
-        return bool(status.get("Status") == SUCCESS)
+
+@dataclass(slots=True)
+class _Inquiry:
+    """A request in this process, and how far its objects have been looked at."""
+
+    request: CommitmentRequest
+    association: Association | None = None
+    looks: Iterator[Mapping[tuple[str, str], Soundness]] | None = None
+    standing: Mapping[tuple[str, str], Soundness] = field(default_factory=dict)
+
+
+def _on_same(inquiry: _Inquiry) -> bool:
+    association = inquiry.association
+    if association is None or not association.is_established:
+        return False
+    event_type, report = make_report(inquiry.request, inquiry.standing)
+    try:
+        status, _ = association.send_n_event_report(report, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+    except (RuntimeError, ValueError):  # released in the meantime
+        return False
+    return bool(status.get("Status") == SUCCESS)
 
 
 def parse_commitment_peer(entry: str) -> tuple[str, tuple[str, int]]:

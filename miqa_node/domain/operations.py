@@ -12,6 +12,7 @@ FRESH = timedelta(minutes=3)
 RENEWAL_TIME = timedelta(days=14)
 """Programs that renew certificates, even those of 47 days, do it earlier than so long before the end."""
 RENEWAL = "Put a new one in its place: the node takes it without a restart."
+DAMAGE = "Check the disk. miqa-node fsck --deep names them; the same images sent again replace them."
 
 
 class DestinationHealth(StrEnum):
@@ -175,6 +176,12 @@ def certificate_alarms(ends: Iterable[CertificateEnd], now: datetime) -> Iterato
             yield Alarm(f"The certificate of {one.name} has ended", RENEWAL, one.at)
         elif one.is_near(now):
             yield Alarm(f"The certificate of {one.name} ends on {one.at:%Y-%m-%d}", RENEWAL, None)
+
+
+def damage_alarm(number: int, since: datetime | None) -> Alarm:
+    """The alarm of stored objects that are lost or damaged."""
+    verb = "object is" if number == 1 else "objects are"
+    return Alarm(f"{number} stored {verb} lost or damaged", DAMAGE, since)
 
 
 def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, now: datetime) -> Iterator[Alarm]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,16 @@ class ObjectEntry:
     key: str
     size_bytes: int
     modified_at: datetime
+
+
+class Soundness(StrEnum):
+    """The state of one stored object."""
+
+    SOUND = "sound"
+    LOST = "lost"
+    """The store does not have it."""
+    DAMAGED = "damaged"
+    """Its bytes are not those that were stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +215,15 @@ class CommitmentLedger(Protocol):
     def claim(self, lease_s: float) -> CommitmentRequest | None:
         """Claim one request that is due; no other process gets it until the lease expires."""
 
-    def look_up(self, uids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """SOP class UIDs of the objects that the node keeps, by SOP instance UID; from now on they are promised."""
+    def extend(self, request: CommitmentRequest, lease_s: float) -> None:
+        """Keep a claimed request for longer."""
+
+    def look_up(self, uids: Sequence[str], *, patient: bool) -> Iterator[Mapping[tuple[str, str], Soundness]]:
+        """The state of those objects that the node has, by SOP class and instance UID; sound ones are promised.
+
+        Yields what is known so far again and again, and everything at last. Raises ResourcesError if some cannot be
+        read now; if not ``patient``, these count as damaged instead.
+        """
 
     def reported(self, request: CommitmentRequest) -> None:
         """The peer has the report."""

@@ -139,6 +139,12 @@ DELIVERY_OLDEST_SECONDS = Gauge(
 
 # keep
 
+OBJECTS_UNSOUND = Gauge(
+    "miqa_objects_unsound",
+    "Stored objects that were found lost or damaged and are not mended yet: originals, and results made from them.",
+    ["kind", "state"],
+    registry=REGISTRY,
+)
 RETENTION_REMOVED = Counter(
     "miqa_retention_removed_total",
     "Originals that retention removed.",

@@ -29,7 +29,7 @@ class CStoreSource(ImageSource):
         self._dicom = settings.dicom
         outbox = DatabaseOutbox(context.database, context.objects, lower_class)
         self._reporter = CommitmentReporter(
-            DatabaseLedger(context.database),
+            DatabaseLedger(context.database, context.objects),
             settings.deliver,
             settings.dicom.ae_title,
             settings.dicom.commitment_peers,

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from miqa_node.domain.delivery import CommitmentRequest
+from miqa_node.domain.ports import ObjectStore
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
-from miqa_node.store.tables import UtcDateTime, instances
+from miqa_node.store.promises import Promises, Standing
 from miqa_node.store.tables import commitment_requests as requests
-
-_BATCH = 500
 
 
 class DatabaseLedger:
     """See :class:`~miqa_node.domain.ports.CommitmentLedger`; every call is one transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, objects: ObjectStore) -> None:
         self._database = database
+        self._promises = Promises(database, objects)
 
     def ask(self, request: CommitmentRequest, lease_s: float) -> None:
         """Store a request; a repeated request is reported again, even if it was already reported."""
@@ -57,21 +57,16 @@ class DatabaseLedger:
             )
             return request if rows.rowcount else None  # SQLite locks no rows for reading: another process was faster
 
-    def look_up(self, uids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """SOP class UIDs of the instances with files here; these are promised from now on and stay."""
-        now, matches = datetime.now(UTC), dict[str, set[str]]()
+    def extend(self, request: CommitmentRequest, lease_s: float) -> None:
+        """Keep a claimed request for longer."""
+        waits = (*_is(request), requests.c.next_attempt_at.is_not(None))
+        until = datetime.now(UTC) + timedelta(seconds=lease_s)
         with self._database.begin() as transaction:
-            for start in range(0, len(uids), _BATCH):
-                is_held = sa.and_(
-                    instances.c.sop_instance_uid.in_(uids[start : start + _BATCH]), instances.c.removed_at.is_(None)
-                )
-                # First, because it locks the rows: retention cannot remove any of them after they were read.
-                promised_at = sa.func.coalesce(instances.c.promised_at, sa.bindparam(None, now, UtcDateTime()))
-                transaction.execute(sa.update(instances).where(is_held).values(promised_at=promised_at))
-                query = sa.select(instances.c.sop_instance_uid, instances.c.sop_class_uid).where(is_held)
-                for row in transaction.execute(query):
-                    matches.setdefault(row.sop_instance_uid, set()).add(row.sop_class_uid)
-        return {uid: frozenset(classes) for uid, classes in matches.items()}
+            transaction.execute(sa.update(requests).where(*waits).values(next_attempt_at=until))
+
+    def look_up(self, uids: Sequence[str], *, patient: bool) -> Iterator[Standing]:
+        """Look at the stored bytes and promise to keep what is sound."""
+        return self._promises.make(uids, patient=patient)
 
     def reported(self, request: CommitmentRequest) -> None:
         """The peer has the report."""

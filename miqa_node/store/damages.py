@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
+import structlog
 
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.operations import Alarm, damage_alarm
+from miqa_node.domain.ports import Soundness
 from miqa_node.store.artifacts import ORIGINALS
 from miqa_node.store.database import Transaction, insert_of
 from miqa_node.store.tables import damages
-from miqa_node.store.verification import Soundness
+
+log = structlog.get_logger(__name__)
+
+KINDS = ("original", "result")
 
 _of = damages.c
 
@@ -28,6 +34,8 @@ def note(transaction: Transaction, object_key: str, digest: InstanceDigest, stat
         index_elements=[_of.object_key], set_={"state": state.value}
     )
     transaction.execute(again, row)
+    if is_news:
+        log.error("a stored object is not sound", state=state.value, kind=_kind(object_key), digest=digest[:16])
     return is_news
 
 
@@ -44,8 +52,20 @@ def among(transaction: Transaction, object_keys: Sequence[str]) -> dict[str, Sou
 
 
 def count(transaction: Transaction) -> dict[tuple[str, Soundness], int]:
-    """The number by kind ("original" or "result") and state."""
-    kind = sa.case((_of.object_key.startswith(f"{ORIGINALS}/"), "original"), else_="result")
-    query = sa.select(kind.label("kind"), _of.state, sa.func.count()).group_by("kind", _of.state)
-    counts = {(name, state): 0 for name in ("original", "result") for state in (Soundness.LOST, Soundness.DAMAGED)}
-    return counts | {(row[0], Soundness(row[1])): int(row[2]) for row in transaction.execute(query)}
+    """The number by kind ("original", "result") and state."""
+    counts = {(kind, state): 0 for kind in KINDS for state in (Soundness.LOST, Soundness.DAMAGED)}
+    for row in transaction.execute(sa.select(_of.object_key, _of.state)):
+        counts[_kind(row.object_key), Soundness(row.state)] += 1
+    return counts
+
+
+def alarm(transaction: Transaction) -> Iterator[Alarm]:
+    """An alarm while some object is not sound."""
+    first_at = sa.func.min(_of.found_at, type_=_of.found_at.type)
+    number, since = transaction.execute(sa.select(sa.func.count(), first_at)).one()
+    if number:
+        yield damage_alarm(int(number), since)
+
+
+def _kind(object_key: str) -> str:
+    return "original" if object_key.startswith(f"{ORIGINALS}/") else "result"

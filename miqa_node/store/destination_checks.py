@@ -19,6 +19,7 @@ from miqa_node.domain.operations import (
     status_of,
 )
 from miqa_node.errors import ConflictError
+from miqa_node.store import damages
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.deliveries import UNDELIVERED
 from miqa_node.store.tables import deliveries, destination_checks, destination_holds
@@ -72,7 +73,8 @@ def alarms_now(database: Database, configured: tuple[str, ...], longest_wait_s: 
     """The current alarms."""
     now = datetime.now(UTC)
     with database.begin() as transaction:
-        return tuple(alarms(statuses(transaction, configured, now), timedelta(seconds=longest_wait_s), now))
+        of_destinations = alarms(statuses(transaction, configured, now), timedelta(seconds=longest_wait_s), now)
+        return *of_destinations, *damages.alarm(transaction)
 
 
 def hold(transaction: Transaction, held: DestinationHold) -> None:

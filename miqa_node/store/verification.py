@@ -9,28 +9,19 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.ports import ObjectStore, Soundness
 from miqa_node.errors import DataSetError, NotFoundError, ResourcesError
 from miqa_node.imaging.elements import find_encoding
 from miqa_node.store.artifacts import ORIGINALS
 from miqa_node.store.disk import chunks_of
 
+__all__ = ["Soundness", "check", "check_original", "check_result", "data_set_digest"]
+
 HEAD_BYTES = 1 << 16
 """More than precedes the data set in any DICOM file."""
-
-
-class Soundness(StrEnum):
-    """The state of one stored object."""
-
-    SOUND = "sound"
-    LOST = "lost"
-    """The store does not have it."""
-    DAMAGED = "damaged"
-    """Its bytes are not those that were stored."""
 
 
 def check(objects: ObjectStore, key: str, size: int | None, digest: str | None, *, deep: bool = True) -> Soundness:

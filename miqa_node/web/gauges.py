@@ -12,7 +12,7 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import MiqaError
 from miqa_node.observe import metrics
-from miqa_node.store import deliveries, instances, notices, reassessments, worklist
+from miqa_node.store import damages, deliveries, instances, notices, reassessments, worklist
 from miqa_node.store.database import Database
 
 MIN_REFRESH_S = 5.0
@@ -51,11 +51,14 @@ class DatabaseGauges:
             flagged = worklist.count(transaction, unresolved)
             again = reassessments.count_waiting(transaction)
             mails = notices.status(transaction, datetime.now(UTC))
+            unsound = damages.count(transaction)
         metrics.JOBS_WAITING.set(waiting)
         metrics.WORKLIST_OPEN.set(flagged)
         metrics.NOTICES_UNSENT.labels(state="waiting").set(mails.retried)
         metrics.NOTICES_UNSENT.labels(state="failed").set(mails.failed)
         metrics.REASSESSMENTS_WAITING.set(again)
+        for (kind, state), number in unsound.items():
+            metrics.OBJECTS_UNSOUND.labels(kind=kind, state=state.value).set(number)
         now = datetime.now(UTC)
         for destination, by_state in undelivered.items():
             age = now - oldest.get(destination, now)

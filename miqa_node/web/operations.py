@@ -18,6 +18,7 @@ from miqa_node.domain.operations import (
 )
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.store import (
+    damages,
     delivery_jobs,
     destination_checks,
     executors,
@@ -99,6 +100,7 @@ def look(services: WebServices) -> OperationsReport:
             now,
             (
                 *alarms(statuses, timedelta(seconds=settings.deliver.longest_wait_s), now),
+                *damages.alarm(transaction),
                 *services.certificate_alarms(),
                 *pseudonym_keys.alarms(transaction, now),
             ),

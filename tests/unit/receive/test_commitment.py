@@ -17,6 +17,7 @@ from pynetdicom import AE, evt
 from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 from pynetdicom.transport import ThreadedAssociationServer
 
+from miqa_node.deliver import reports
 from miqa_node.deliver.reports import CommitmentReporter, parse_commitment_peer
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.errors import SettingsError
@@ -24,9 +25,11 @@ from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
-from miqa_node.store import instances
+from miqa_node.store import instances, promises
+from miqa_node.store.artifacts import original_key
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
+from miqa_node.store.disk import DiskObjects
 from tests.unit.store.making import NOW, digest, header, received, study
 from tests.waiting import wait_until
 
@@ -102,12 +105,19 @@ class Modality:
 
 
 @pytest.fixture
-def keeping(database: Database) -> Database:
+def keeping(database: Database, objects: DiskObjects) -> Database:
     """A node's database with the instances 1.2.3.1 and 1.2.3.2."""
     with database.begin() as transaction:
         for number in (1, 2):
-            instances.record(transaction, header(number), study(), received(digest(number)), "instances/aa/b.dcm", "")
+            key = original_key(digest(number))
+            instances.record(transaction, header(number), study(), received(digest(number)), key, "")
+            objects.put(key, f"{number}".encode())  # what the digest is of
     return database
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> DiskObjects:
+    return DiskObjects(tmp_path / "objects")
 
 
 @contextmanager
@@ -115,7 +125,9 @@ def node(
     database: Database, tmp_path: Path, *, fast: bool = True, peers: tuple[str, ...] = (), **more: Any
 ) -> Iterator[StorageScp]:
     settings = load_settings(dicom={"host": "127.0.0.1", "port": 0}, deliver={"dimse_timeout_s": 3.0})
-    reporter = CommitmentReporter(DatabaseLedger(database), settings.deliver, "MIQA", peers)
+    reporter = CommitmentReporter(
+        DatabaseLedger(database, DiskObjects(tmp_path / "objects")), settings.deliver, "MIQA", peers
+    )
     commitment = Commitment(more.get("ask", reporter.ask), reporter.answered, more.get("report", lambda t, ds: None))
     scp = StorageScp(settings.dicom, tmp_path / "in", lambda r: None, lambda: None, commitment=commitment, fast=fast)
     scp.start()
@@ -125,6 +137,36 @@ def node(
     finally:
         scp.stop(1.0)
         reporter.stop()
+
+
+def test_what_is_lost_or_damaged_fails_with_the_reason(keeping: Database, objects: DiskObjects, tmp_path: Path) -> None:
+    modality = Modality()
+    objects.replace(original_key(digest(1)), b"0")
+    with node(keeping, tmp_path) as scp, modality.association(scp.port) as ask:
+        assert ask("1.2.3.1", "1.2.3.2") == 0x0000
+        assert wait_until(lambda: len(modality.reports) == 1)
+        objects.delete([original_key(digest(1))])
+        assert ask("1.2.3.1", "1.2.3.2") == 0x0000
+        assert wait_until(lambda: len(modality.reports) == 2)
+    for (event_type, report), reason in zip(modality.reports, (0x0110, 0x0112), strict=True):
+        assert event_type == 2
+        assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == ["1.2.3.2"]
+        [item] = report.FailedSOPSequence
+        assert (item.ReferencedSOPInstanceUID, item.FailureReason) == ("1.2.3.1", reason)
+
+
+def test_a_request_for_many_objects_leaves_the_others_their_turn(
+    keeping: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "TURN_S", 0.0)
+    monkeypatch.setattr(promises, "GROUP_BYTES", 1)
+    large, small = Modality(), Modality()
+    with node(keeping, tmp_path) as scp, large.association(scp.port) as ask_all, small.association(scp.port) as ask:
+        assert ask_all("1.2.3.1", "1.2.3.2", "9.9.9") == 0x0000
+        assert ask("1.2.3.1") == 0x0000
+        assert wait_until(lambda: (len(large.reports), len(small.reports)) == (1, 1))
+    [(_, report)] = large.reports
+    assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == ["1.2.3.1", "1.2.3.2"]
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -175,13 +217,15 @@ def test_where_nobody_listens_the_same_association_is_the_way_out(keeping: Datab
 
 
 @pytest.mark.slow
-def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(keeping: Database, tmp_path: Path) -> None:
+def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(
+    keeping: Database, objects: DiskObjects, tmp_path: Path
+) -> None:
     modality = Modality()
     request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))
-    DatabaseLedger(keeping).ask(request, -1.0)  # the process that took it is gone, and its claim has run out
+    DatabaseLedger(keeping, objects).ask(request, -1.0)  # the process that took it is gone, and its claim has run out
     with modality.listening() as port, node(keeping, tmp_path, peers=(f"CT1@127.0.0.1:{port}",)):
         assert wait_until(lambda: [report.TransactionUID for _, report in modality.reports] == ["1.2.9"])
-    assert wait_until(lambda: DatabaseLedger(keeping).claim(1.0) is None)
+    assert wait_until(lambda: DatabaseLedger(keeping, objects).claim(1.0) is None)
 
 
 @pytest.mark.slow
@@ -202,8 +246,8 @@ def test_a_peer_that_is_silent_delays_the_reports_to_others_once(keeping: Databa
         assert time.monotonic() - start < 10.0  # one time-out is 3 s
 
 
-def test_what_cannot_be_told_is_tried_again_and_says_why(keeping: Database) -> None:
-    ledger = DatabaseLedger(keeping)
+def test_what_cannot_be_told_is_tried_again_and_says_why(keeping: Database, objects: DiskObjects) -> None:
+    ledger = DatabaseLedger(keeping, objects)
     request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))
     ledger.ask(request, -1.0)
     claimed = ledger.claim(60.0)

@@ -24,6 +24,7 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import commitments, deliveries, delivery_jobs, instances
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
+from miqa_node.store.disk import DiskObjects
 from tests.unit.store.making import NOW, digest, header, received, study
 
 
@@ -282,15 +283,16 @@ def test_a_delivery_can_go_on_with_another_result_and_keeps_its_row(database: Da
         assert not deliveries.replace_result(transaction, claimed.delivery_id, original.sop_instance_uid, lower, NOW)
 
 
-def test_of_two_processes_one_takes_a_request_for_commitment(database: Database) -> None:
+def test_of_two_processes_one_takes_a_request_for_commitment(database: Database, tmp_path: Path) -> None:
     """SQLite locks nothing for a read, so the second may look between the first one's look and its claim."""
     request = CommitmentRequest("2.25.5", "CT1", "MIQA", "127.0.0.1", (("1.2", "1.3"),))
-    first, second = DatabaseLedger(database), DatabaseLedger(Database(database.url.render_as_string(False)))
+    objects, other = DiskObjects(tmp_path), Database(database.url.render_as_string(False))
+    first, second = DatabaseLedger(database, objects), DatabaseLedger(other, objects)
     first.ask(request, lease_s=-1)
     claims: list[CommitmentRequest | None] = []
     with between(database, "UPDATE commitment_requests", lambda: claims.append(second.claim(60))):
         claims.append(first.claim(60))
-    second._database.close()
+    other.close()
     assert sorted(one.transaction_uid for one in claims if one is not None) == ["2.25.5"]
 
 

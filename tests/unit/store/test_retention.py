@@ -17,7 +17,7 @@ from miqa_node.domain.delivery import CommitmentRequest, ResultKind, ResultObjec
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.domain.ports import DiskSpace, ObjectStore
+from miqa_node.domain.ports import DiskSpace, ObjectStore, Soundness
 from miqa_node.domain.retention import RemovalCause, RetentionGroup
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError, RemovedError, ResourcesError
@@ -30,6 +30,7 @@ from miqa_node.store.artifacts import Artifacts, maps_key, original_key, preview
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
+from miqa_node.store.promises import Promises, Standing
 from miqa_node.store.retention import AgeLimits
 from miqa_node.work import retention as work_retention
 from miqa_node.work.retention import Retention
@@ -51,7 +52,7 @@ class Shelf:
     def arrive(self, number: int, study_number: int | None = None, sender: str = "MODALITY") -> InstanceDigest:
         of, study_number = digest(number), number if study_number is None else study_number
         path = self.folder / f"{of}.part"
-        path.write_bytes(b"image %d" % number)
+        path.write_bytes(f"{number}".encode())  # what the digest is of
         came = received(of)
         came = type(came)(str(path), of, path.stat().st_size, sender, "MIQA", "127.0.0.1", NOW)
         self.arrivals.keep(header(number, study_number), study(study_number), came, "", lambda _begun: None)
@@ -102,6 +103,11 @@ class Shelf:
             return transaction.execute(sa.select(t.instances).where(t.instances.c.digest == of)).one()
 
 
+def promise(shelf: Shelf, *uids: str) -> Standing:
+    """Promise to keep objects."""
+    return ({}, *Promises(shelf.database, shelf.objects).make(uids, patient=True))[-1]
+
+
 _DIGITS = str.maketrans("abcdef", "123456")
 
 
@@ -135,8 +141,7 @@ def test_what_is_needed_stays_and_says_why(shelf: Shelf) -> None:
     delivered = shelf.decide(8)
     shelf.report(delivered, sent=True)
     promised = shelf.decide(9)
-    ledger = DatabaseLedger(shelf.database)
-    assert ledger.look_up(["1.2.3.9", "1.2.3.999"]) == {"1.2.3.9": {header(9).sop_class_uid}}
+    assert promise(shelf, "1.2.3.9", "1.2.3.999") == {(header(9).sop_class_uid, "1.2.3.9"): Soundness.SOUND}
     with shelf.database.begin() as transaction:
         holds.put(transaction, "1.2.5.3", "", "court", "ada", NOW)
         holds.put(transaction, "", "ID4", "court", "ada", NOW)
@@ -151,20 +156,20 @@ def test_what_is_needed_stays_and_says_why(shelf: Shelf) -> None:
 
 def test_a_promised_image_goes_once_an_archive_has_it(shelf: Shelf) -> None:
     of = shelf.decide(1)
-    DatabaseLedger(shelf.database).look_up(["1.2.3.1"])
+    promise(shelf, "1.2.3.1")
     assert shelf.remove_old(LATER) == 0
     with shelf.database.begin() as transaction:
         transaction.execute(sa.update(t.instances).values(archived_at=NOW))
     assert shelf.remove_old(LATER) == 1
     assert shelf.has(of) == [False]
-    assert DatabaseLedger(shelf.database).look_up(["1.2.3.1"]) == {}, "the node does not promise what it removed"
+    assert promise(shelf, "1.2.3.1") == {}, "the node does not promise what it removed"
 
 
 def test_a_promise_of_before_the_update_is_kept(shelf: Shelf) -> None:
     from tests.unit.store.test_migrations import migrate
 
     of, other = shelf.decide(1), shelf.decide(2)
-    ledger = DatabaseLedger(shelf.database)
+    ledger = DatabaseLedger(shelf.database, shelf.objects)
     request = CommitmentRequest("2.25.1", "CT1", "MIQA", "10.0.0.1", ((header(1).sop_class_uid, "1.2.3.1"),))
     ledger.ask(request, lease_s=9)
     ledger.reported(request)
@@ -212,7 +217,7 @@ def test_a_crash_between_row_and_file_is_made_up_for(shelf: Shelf) -> None:
     with shelf.database.begin() as transaction:
         assert retention.remove_old(transaction, LIMITS, LATER, 100) == 1
     assert shelf.has(of) == [True]  # killed here
-    assert retention.delete_marked(shelf.database, shelf.objects, LATER, 100) == (1, 7)
+    assert retention.delete_marked(shelf.database, shelf.objects, LATER, 100) == (1, 1)
     assert shelf.has(of) == [False]
     assert retention.delete_marked(shelf.database, shelf.objects, LATER, 100) == (0, 0)
 
@@ -365,7 +370,7 @@ def test_old_events_and_requests_are_forgotten(shelf: Shelf) -> None:
         assert upkeep.forget_events(transaction, NOW, 9) == 0
         assert upkeep.forget_events(transaction, LATER, 9) == 1
         assert list(transaction.execute(sa.select(t.events.c.event_id)).scalars()) == ["evt_b"]
-    ledger = DatabaseLedger(shelf.database)
+    ledger = DatabaseLedger(shelf.database, shelf.objects)
     requests = [CommitmentRequest(f"2.25.{n}", "CT1", "MIQA", "10.0.0.1", (("1.2", "1.2.3.1"),)) for n in range(2)]
     for request in requests:
         ledger.ask(request, lease_s=9)
