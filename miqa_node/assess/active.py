@@ -156,10 +156,7 @@ class ActiveModels:
         # A package named in the settings always takes precedence over a later choice.
         if not choice.active or self._settings.assess.quality_package:
             return self._default
-        folder = find_package(self._settings.models_dir, choice.active)
-        if folder is None:
-            raise ModelPackageError(f"The active package {choice.active} is not in {self._settings.models_dir}.")
-        return folder
+        return chosen_package(self._settings, choice)
 
     def _take(self, folder: Path | None) -> None:
         stamp = self._look(folder)
@@ -211,10 +208,19 @@ def quality_folder(settings: Settings) -> Path | None:
 
 
 def chosen_package(settings: Settings, choice: ModelChoice) -> Path | None:
-    """Package that judges images under these settings and this choice; None without one."""
-    if choice.active and not settings.assess.quality_package:
-        return find_package(settings.models_dir, choice.active)
-    return quality_folder(settings)
+    """Package that judges images under these settings and this choice; None without one.
+
+    Raises
+    ------
+    ModelPackageError
+        The package that is chosen or that the settings name does not exist.
+    """
+    if not choice.active or settings.assess.quality_package:
+        return quality_folder(settings)
+    folder = find_package(settings.models_dir, choice.active)
+    if folder is None:
+        raise ModelPackageError(f"The active package {choice.active} is not in {settings.models_dir}.")
+    return folder
 
 
 def _label(folder: Path | None) -> str:

@@ -18,6 +18,7 @@ import typer
 from miqa_node import plugins
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.captioned import captioner_of
+from miqa_node.assess.package_files import find_package
 from miqa_node.assess.session import available_provider
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.health_checks import HealthCheck, Wrong, outcome_of
@@ -33,7 +34,7 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.network import authority
 from miqa_node.domain.operations import FRESH, RENEWAL, DestinationCheck
-from miqa_node.errors import DeliveryError, MiqaError, SettingsError
+from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, OutdatedError, SettingsError
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
 from miqa_node.report.catalogue import voice
@@ -164,8 +165,9 @@ def _database(settings: Settings) -> str:
     try:
         database.check()
     except MiqaError as error:
-        mend = "Run miqa-node migrate." if "migrate" in str(error) else "Check that it runs and store.database_url."
-        raise Wrong(str(error), mend) from error
+        if isinstance(error, OutdatedError):  # no fault, and before an upgrade it is what should be
+            return f"{error} The next start of the node does it, too."
+        raise Wrong(str(error), "Check that it runs and store.database_url.") from error
     finally:
         database.close()
     return f"{database.url.render_as_string(hide_password=True)} answers, its tables are up to date"
@@ -239,7 +241,16 @@ def _accelerator(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    folder = chosen_package(settings, choice_of(settings))
+    choice = choice_of(settings)
+    try:
+        folder = chosen_package(settings, choice)
+    except ModelPackageError as error:
+        mend = "Install it there again, or choose another: miqa-node models activate, or assess.quality_package."
+        detail = f"{error} Running processes keep the one before; with one that is started now, images wait."
+        raise Wrong(detail, mend) from error
+    if choice.shadow and find_package(settings.models_dir, choice.shadow) is None:
+        mend = "Install it there again, or end the trial: miqa-node models shadow --off."
+        raise Wrong(f"The package in trial, {choice.shadow}, is not in {settings.models_dir}.", mend)
     if folder is None:
         mend = "Set assess.models_dir to a folder of packages, or install the node with its own."
         raise Wrong(f"no quality package in {settings.models_dir}: every image is NOT_ASSESSED", mend)

@@ -151,12 +151,15 @@ class Check:
 
     def _check_deliveries(self) -> Iterator[Inconsistency]:
         of = t.deliveries.c
-        query = sa.select(of.delivery_id, of.destination).where(
-            of.state == DeliveryState.QUEUED.value, of.destination.not_in(list(self.destinations))
+        query = (
+            sa.select(of.destination, sa.func.count().label("waiting"))
+            .where(of.state == DeliveryState.QUEUED.value, of.destination.not_in(list(self.destinations)))
+            .group_by(of.destination)
+            .order_by(of.destination)
         )
         for row in self._rows(query):
-            words = f"delivery {row.delivery_id} waits for {row.destination}, which is not a destination"
-            yield Inconsistency(Fault.UNDELIVERABLE, words)
+            wait = "1 delivery waits" if row.waiting == 1 else f"{row.waiting} deliveries wait"
+            yield Inconsistency(Fault.UNDELIVERABLE, f"{wait} for {row.destination}, which is not a destination")
 
     def _mark_lost(self, digest: str) -> bool:
         """Mark originals as lost: pages say so, and an object that is sent again is stored again."""
