@@ -72,6 +72,7 @@ PLAUSIBILITY: Mapping[str, str] = {
     "voi_missing": "The header gives no window: each viewer will show the image differently.",
     "voi_clips_image": "The window shows most of the image as pure black or white.",
     "for_processing": "The image is raw data for processing and was not made for viewing.",
+    "grayscale_contradiction": "The header contradicts itself about black and white: viewers may show it inverted.",
     "inverted_look": "The lungs are brighter than the mediastinum: black and white are probably exchanged.",
     "exposure_index_missing": "The header gives no exposure index, so the dose cannot be judged by it.",
     "deviation_index_low": "By its header the image got less than half of the intended exposure.",
