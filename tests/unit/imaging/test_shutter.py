@@ -29,7 +29,7 @@ from tests.unit.measure.phantoms import header as chest_header
 NOISE = Code("1", "99TEST", "noise")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SHAPE = 40, 60
-RECTANGLE = {
+RECTANGLE: dict[str, Any] = {
     "ShutterShape": "RECTANGULAR",
     "ShutterLeftVerticalEdge": 11,
     "ShutterRightVerticalEdge": 50,
