@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -175,10 +174,9 @@ def _database(settings: Settings) -> str:
 
 def _spellings(settings: Settings) -> Iterator[HealthCheck]:
     """Words of headers that nobody knows: nothing is broken, but images with them are not judged."""
-    database = Database(settings.database_url, pool_size=1)
-    with closing(database), database.begin() as transaction:
-        unknown = unknown_spellings(transaction, settings.imaging.anatomy, WITH_VIEW, datetime.now(UTC))
-    for one in unknown:
+    anatomy, now = settings.imaging.anatomy, datetime.now(UTC)
+    unknown = _read(settings, lambda transaction: unknown_spellings(transaction, anatomy, WITH_VIEW, now))
+    for one in unknown or ():
         detail = f"{one.images} images say {one.written!r}, which means nothing to the node"
         yield HealthCheck("words in headers", True, detail, f"Add to the settings: {one.line}")
 

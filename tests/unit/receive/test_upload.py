@@ -14,7 +14,7 @@ from miqa_node.receive.intake import Intake
 from miqa_node.receive.upload import PictureDescription, Uploads
 
 
-class Kept:
+class UploadWay:
     """Holds an intake, and what went through it."""
 
     def __init__(self, folder: Path, max_bytes: int = 1 << 30) -> None:
@@ -36,59 +36,59 @@ class Kept:
 
 
 def test_an_upload_is_under_way_while_it_is_stored_and_is_counted(tmp_path: Path, samples: Path) -> None:
-    kept = Kept(tmp_path)
+    way = UploadWay(tmp_path)
     before = _counted("0000")
 
-    digest = kept.take_in(samples / "RG1_UNCR.dcm")
+    digest = way.take_in(samples / "RG1_UNCR.dcm")
 
-    [received] = kept.received
+    [received] = way.received
     assert (received.digest, received.peer_address, received.calling_ae_title) == (digest, "192.0.2.7", "UPLOAD")
-    assert kept.at_work
-    assert kept.intake.wait_idle(0.0)
+    assert way.at_work
+    assert way.intake.wait_idle(0.0)
     assert _counted("0000") == before + 1
     assert not list((tmp_path / "incoming").iterdir())  # the pipeline would have moved it
 
 
 def test_an_upload_is_refused_once_the_intake_is_closed(tmp_path: Path, samples: Path) -> None:
-    kept = Kept(tmp_path)
-    kept.intake.close()
+    way = UploadWay(tmp_path)
+    way.intake.close()
     with pytest.raises(ResourcesError, match="stopping"):
-        kept.intake.check()
+        way.intake.check()
     before = _counted("A700")
 
     with pytest.raises(ResourcesError, match="stopping"):
-        kept.take_in(samples / "RG1_UNCR.dcm")
+        way.take_in(samples / "RG1_UNCR.dcm")
 
-    assert not kept.received
+    assert not way.received
     assert _counted("A700") == before + 1
-    kept.intake.open()
-    assert kept.take_in(samples / "RG1_UNCR.dcm") == kept.received[0].digest
+    way.intake.open()
+    assert way.take_in(samples / "RG1_UNCR.dcm") == way.received[0].digest
 
 
 def test_an_upload_that_cannot_be_kept_is_refused_with_the_reason(tmp_path: Path, samples: Path) -> None:
-    kept = Kept(tmp_path)
-    kept.refusal = ResourcesError("The database does not answer.")
+    way = UploadWay(tmp_path)
+    way.refusal = ResourcesError("The database does not answer.")
 
     with pytest.raises(ResourcesError, match="The database does not answer"):
-        kept.take_in(samples / "RG1_UNCR.dcm")
+        way.take_in(samples / "RG1_UNCR.dcm")
 
-    assert kept.intake.wait_idle(0.0)
+    assert way.intake.wait_idle(0.0)
     assert not list((tmp_path / "incoming").iterdir())
 
 
 def test_an_upload_has_the_size_limit_of_every_object(tmp_path: Path, samples: Path) -> None:
     with pytest.raises(TooLargeError, match=r"dicom\.max_object_bytes"):
-        Kept(tmp_path, max_bytes=1000).take_in(samples / "RG1_UNCR.dcm")
+        UploadWay(tmp_path, max_bytes=1000).take_in(samples / "RG1_UNCR.dcm")
 
 
 def test_a_file_of_another_object_than_its_header_says_is_refused(tmp_path: Path, samples: Path) -> None:
-    kept = Kept(tmp_path)
-    file, header = kept.uploads.header(samples / "RG1_UNCR.dcm", PictureDescription())
+    way = UploadWay(tmp_path)
+    file, header = way.uploads.header(samples / "RG1_UNCR.dcm", PictureDescription())
 
     with pytest.raises(MismatchError):
-        kept.uploads.take_in(file, replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.2"), "192.0.2.7")
+        way.uploads.take_in(file, replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.2"), "192.0.2.7")
 
-    assert kept.intake.wait_idle(0.0)
+    assert way.intake.wait_idle(0.0)
 
 
 def _counted(status: str) -> float:
