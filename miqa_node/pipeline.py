@@ -27,6 +27,7 @@ from miqa_node.store import judgements
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.units.attempts import Attempts
 from miqa_node.units.base import Unit, UnitContext, installed, not_assessed, unit_of
+from miqa_node.units.mended import judge_mended
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ class Pipeline:
             received,
             operator,
             lambda transaction: unit.admit(transaction, header, received, self._queue),
+            lambda transaction: judge_mended(transaction, received.digest, header, unit, self._queue),
         )
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
 

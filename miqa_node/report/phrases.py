@@ -113,6 +113,8 @@ REASONS: tuple[str, ...] = (
     "The object is not an image.",
     "The pixels could not be decoded: {why}",
     "The assessment was begun {count} times and never finished.",
+    "A stored original is lost. Send the image again.",
+    "A stored original is damaged. Send the image again.",
     "The policy has no scope for this kind of image.",
     "The image is outside the model's scope.",
     "The image is not what the model was made for.",  # in rows from before version 2

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.ports import AssessorResult, FaultJudge
+from miqa_node.domain.ports import AssessorResult, FaultJudge, Soundness
 from miqa_node.errors import (
     DecodeError,
     DecodeLimitError,
     MiqaError,
+    NotFoundError,
     RemovedError,
     ResourcesError,
     lacks_resources,
@@ -20,6 +21,11 @@ from miqa_node.errors import (
 from miqa_node.observe.stages import StageClock
 from miqa_node.store import judgements
 from miqa_node.units.base import Unit, UnitContext, not_assessed, unit_of
+
+ORIGINAL = {
+    Soundness.LOST: "A stored original is lost. Send the image again.",
+    Soundness.DAMAGED: "A stored original is damaged. Send the image again.",
+}
 
 
 class Attempts:
@@ -66,6 +72,8 @@ class Attempts:
             content = unit.read(instance, self._context, clock)
             result = unit.judge(instance, content, self._context)
         except DecodeError as error:
+            if damage := self._damage(instance):
+                return damage
             # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
             self.blame(instance, "the decoder died or hung" if isinstance(error, DecodeLimitError) else "")
             return not_assessed(instance, f"The pixels could not be decoded: {error}")
@@ -73,11 +81,27 @@ class Attempts:
             if instance.generation:
                 raise  # the existing verdict is better than none
             return not_assessed(instance, str(error))
+        except NotFoundError:
+            if damage := self._damage(instance):
+                return damage
+            raise
         if self._faults is not None:
             self._faults.succeeded()
         timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
         assessment = replace(result.assessment, timings_ms=timings_ms, generation=instance.generation)
         return replace(result, assessment=assessment)
+
+    def _damage(self, instance: StoredInstance) -> AssessorResult | None:
+        """Why the image cannot be judged, if its stored original is lost or damaged: that is not the image's fault."""
+        verify, database = self._context.artifacts.verify_original, self._context.database
+        others = unit_of(instance.header, self._units).members(instance, self._context)
+        states = (verify(database, digest) for digest in dict.fromkeys((instance.digest, *others)))
+        state = next((state for state in states if state is not Soundness.SOUND), Soundness.SOUND)
+        if state is Soundness.SOUND:
+            return None
+        if instance.generation:
+            raise NotFoundError(ORIGINAL[state])  # the existing verdict is better than none
+        return not_assessed(instance, ORIGINAL[state], quarantined=True)
 
     def blame(self, instance: StoredInstance, fault: str) -> None:
         """Raise ResourcesError, so the image waits, if the node is at fault and not the image."""

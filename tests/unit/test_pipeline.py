@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Policy, Verdict
-from miqa_node.domain.ports import Assessor
+from miqa_node.domain.ports import Assessor, ObjectStore
 from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
 from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import Accelerator, load_settings
@@ -34,6 +33,7 @@ from miqa_node.store import deliveries, instances, label_requests, tables, workl
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects
+from miqa_node.store.verification import data_set_digest
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.projection import ProjectionUnit
 from tests.parts import build_pipeline, results_of
@@ -66,12 +66,12 @@ class Rig:
         self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], EnhancedImage] | None = None,
         silence: Callable[[], str] = str, declining: Callable[[str], Sequence[str]] = lambda _modality: (),
-        relaxed_uids: bool = False, database_url: str = "",
+        relaxed_uids: bool = False, database_url: str = "", objects: ObjectStore | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.database = Database(database_url or f"sqlite:///{folder / 'miqa.sqlite'}")
         self.database.migrate()
-        self.objects = DiskObjects(folder / "objects")
+        self.objects: ObjectStore = objects or DiskObjects(folder / "objects")
         self.queue = ListQueue()
         kinds = {ResultKind("SR"): ["PACS", "ARCHIVE"], ResultKind("KOS"): ["PACS"]}
         if enhance is not None:
@@ -90,7 +90,7 @@ class Rig:
             for keyword, value in change.items():
                 setattr(ds, keyword, value)
             ds.save_as(path)
-        digest = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest())
+        digest = InstanceDigest(data_set_digest(path))
         self.pipeline.receive(
             ReceivedObject(str(path), digest, path.stat().st_size, "SCANNER", "MIQA", "127.0.0.1", datetime.now(UTC))
         )
