@@ -27,6 +27,8 @@ WITHOUT_EXTENSION = {
     "ISO_IR 159": "iso2022_jp_2",
 }
 """Multi-byte sets that PS3.3 defines with code extension only (ISO 2022 IR …) and some devices declare without it."""
+_DESIGNATIONS = re.compile(rb"\x1b\$\)[AC]")
+"""Escape sequences that Python's codecs of GB 2312 and KS X 1001 do not read."""
 _JIS_ROMAN = "shift_jis"
 """pydicom's name for JIS X 0201, which has other characters in place of backslash and tilde."""
 
@@ -43,6 +45,11 @@ def complete() -> None:
     charset.CODES_TO_ENCODINGS[charset.ESC + b"-b"] = _LATIN_9
     charset.ENCODINGS_TO_CODES[_LATIN_9] = charset.ESC + b"-b"
     charset.handled_encodings = tuple(name for name in charset.handled_encodings if name != _GB_2312)  # type: ignore[assignment]  # not of a fixed length
+
+
+def decoded_whole(value: bytes, name: str) -> str:
+    """A value in one of :data:`WITHOUT_EXTENSION`, with or without escape sequences; UnicodeError if it is not."""
+    return _DESIGNATIONS.sub(b"", value).decode(WITHOUT_EXTENSION[name])
 
 
 def declared_sets(header: Dataset) -> tuple[str, ...]:
