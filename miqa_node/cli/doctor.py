@@ -25,6 +25,7 @@ from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
+from miqa_node.cli.troubles import troubles
 from miqa_node.deliver.certificates import certificate_ends, certificate_files
 from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
@@ -44,10 +45,8 @@ from miqa_node.store import damages, deliveries, destination_checks, pseudonym_k
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.objects import objects_of
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
-from miqa_node.store.spellings import unknown_spellings
 from miqa_node.taxonomy.lookup import successors
 from miqa_node.taxonomy.policy_file import retired_names
-from miqa_node.units.kinds import WITH_VIEW
 
 T = TypeVar("T")
 MiB = 2**20
@@ -114,7 +113,9 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         outcome = outcome_of(name, partial(check, settings))
         yield outcome
         if name == "database" and outcome.ok and _has_database(settings):
-            yield from _spellings(settings)
+            anatomy = settings.imaging.anatomy
+            for subject, detail, mend in _read(settings, lambda t: list(troubles(t, anatomy))) or ():
+                yield HealthCheck(subject, True, detail, mend)
     yield from _destinations(settings, flags)
     for plugin in plugins.of_others():
         origin = f"{plugin.distribution} {plugin.version}".rstrip()
@@ -170,15 +171,6 @@ def _database(settings: Settings) -> str:
     finally:
         database.close()
     return f"{database.url.render_as_string(hide_password=True)} answers, its tables are up to date"
-
-
-def _spellings(settings: Settings) -> Iterator[HealthCheck]:
-    """Words of headers that nobody knows: nothing is broken, but images with them are not judged."""
-    anatomy, now = settings.imaging.anatomy, datetime.now(UTC)
-    unknown = _read(settings, lambda transaction: unknown_spellings(transaction, anatomy, WITH_VIEW, now))
-    for one in unknown or ():
-        detail = f"{one.images} images say {one.written!r}, which means nothing to the node"
-        yield HealthCheck("words in headers", True, detail, f"Add to the settings: {one.line}")
 
 
 def _object_store(settings: Settings) -> str:
