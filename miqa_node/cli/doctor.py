@@ -112,10 +112,9 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
     for name, check in checks:
         outcome = outcome_of(name, partial(check, settings))
         yield outcome
-        if name == "database" and outcome.ok and _has_database(settings):
-            anatomy = settings.imaging.anatomy
-            for subject, detail, mend in _read(settings, lambda t: list(troubles(t, anatomy))) or ():
-                yield HealthCheck(subject, True, detail, mend)
+    anatomy = settings.imaging.anatomy
+    for subject, detail, mend in _read(settings, lambda transaction: list(troubles(transaction, anatomy))) or ():
+        yield HealthCheck(subject, True, detail, mend)
     yield from _destinations(settings, flags)
     for plugin in plugins.of_others():
         origin = f"{plugin.distribution} {plugin.version}".rstrip()
