@@ -49,6 +49,7 @@ from miqa_node.store import shadows
 from miqa_node.store.acquisition_rules import acquisition_rules
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.copies import StoredCopies
 from miqa_node.store.database import ARRIVALS, DELIVERIES
 from miqa_node.store.disk import check_writing
 from miqa_node.store.listening import CommitListener
@@ -171,6 +172,7 @@ class Node:
                 self._decoder.run,
             ),
             settings.work.series_max_slices,
+            StoredCopies(self.database, self.objects),
         )
         self._amendments = Amendments(context, taking)
         return Pipeline(
@@ -214,7 +216,7 @@ class Node:
             uploads=rest.uploads if rest else None,
             policy=self.policy.current,
             fetch=ArchiveRetrieval(self.database, self.objects, self._archives, self.settings).fetch,
-            reassess=Reassessment(self.database, self.objects, self._queue),
+            reassess=Reassessment(self.database, self.objects, self._queue, self._workers.obstacle),
             look=self._workers.look,
             destinations=lambda: tuple(self.destinations.current()),
             certificates=self._certificates,

@@ -27,7 +27,6 @@ from miqa_node.store import judgements
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.units.attempts import Attempts
 from miqa_node.units.base import Unit, UnitContext, installed, not_assessed, unit_of
-from miqa_node.units.mended import judge_mended
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +74,6 @@ class Pipeline:
             received,
             operator,
             lambda transaction: unit.admit(transaction, header, received, self._queue),
-            lambda transaction: judge_mended(transaction, received.digest, header, unit, self._queue),
         )
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
 
@@ -91,7 +89,8 @@ class Pipeline:
             self.give_up(digest)
             return
         with self._attempts.counted(instance):
-            result = self._attempts.judge(instance, attempt)
+            if (result := self._attempts.judge(instance, attempt)) is None:
+                return
             self._context.artifacts.keep_maps(digest, result.maps, instance.generation)
             with self._database.begin() as transaction:
                 is_saved = judgements.save_assessment(transaction, result.assessment)
@@ -131,8 +130,7 @@ class Pipeline:
         instance, _ = waiting
         self._attempts.blame(instance, "a step failed again and again")
         if instance.generation:
-            with self._database.begin() as transaction:
-                judgements.abandon(transaction, instance, UNFINISHED, datetime.now(UTC))
+            self._attempts.abandon(instance, UNFINISHED)
             return
         assessment = not_assessed(instance, UNFINISHED, quarantined=True).assessment
         disposition = decide(assessment, self._context.judging.policy())

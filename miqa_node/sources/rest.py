@@ -12,18 +12,22 @@ class RestSource(ImageSource):
     """``intake`` takes DICOM files, ``uploads`` also pictures."""
 
     def __init__(self, context: SourceContext) -> None:
+        settings = context.settings
         self.intake: Intake = context.intake
-        self.uploads = Uploads(context.intake)
-        self._timeout_s = context.settings.dicom.acse_timeout_s
+        self.uploads = Uploads(
+            settings.incoming_dir,
+            settings.dicom.max_object_bytes,
+            context.check_store,
+            context.receive,
+            settings.dicom.relaxed_uids,
+            settings.imaging.anatomy,
+        )
 
     def start(self) -> None:
-        """Take objects; the web server, which starts earlier, already listens."""
-        self.intake.open()
+        """Do nothing: the web server, which starts earlier, listens."""
 
     def stop(self) -> None:
-        """Refuse further objects and finish those in progress; the web server stops later."""
-        self.intake.close()
-        self.intake.wait_idle(self._timeout_s)
+        """Do nothing: the web server, which stops later, finishes requests in progress."""
 
 
 KIND = SourceKind("rest", RestSource, NodeRole.WEB)

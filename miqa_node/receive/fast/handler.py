@@ -10,7 +10,7 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import RequestHandler
 
-from .streaming import Begin, Malformed, StreamingDul
+from .streaming import Begin, StreamingDul
 
 TESTED_VERSION = "3.0.4"
 
@@ -27,16 +27,11 @@ def is_available() -> bool:
     return whole and pynetdicom.__version__ == TESTED_VERSION and hasattr(select, "poll")
 
 
-def _unheard(_address: str, _reason: str) -> None:
-    """Nobody wants to know."""
-
-
-def request_handler(begin: Begin, silence_s: float, malformed: Malformed = _unheard) -> type[RequestHandler]:
+def request_handler(begin: Begin, silence_s: float) -> type[RequestHandler]:
     """The handler class for an association server.
 
     ``begin`` is called for each C-STORE with the association, SOP Class UID, SOP Instance UID and Transfer Syntax UID;
-    ``silence_s`` is the longest pause of a peer within a message. ``malformed`` hears of peers whose messages cannot be
-    read.
+    ``silence_s`` is the longest pause of a peer within a message.
     """
 
     class _StreamingHandler(RequestHandler):
@@ -44,7 +39,7 @@ def request_handler(begin: Begin, silence_s: float, malformed: Malformed = _unhe
             association = super()._create_association()
             dul = association.dul
             dul.__class__ = StreamingDul
-            cast("StreamingDul", dul).adopt(begin, silence_s, malformed)
+            cast("StreamingDul", dul).adopt(begin, silence_s)
             return association
 
     return _StreamingHandler
