@@ -4,7 +4,8 @@ MiqaError
 ├── SettingsError          a setting is missing, unknown or contradictory
 ├── AdmissionError         the peer may not store here, or not now
 │   └── ResourcesError     disk watermark reached or database down (C-STORE status 0xA700)
-│       └── TooLargeError      the object is larger than the settings allow; sending it again will not help
+│       ├── TooLargeError      the object is larger than the settings allow; sending it again will not help
+│       └── OutdatedError      the tables are those of an older version and will be migrated
 ├── UnreadableError        the object cannot be understood
 │   ├── DataSetError       not a DICOM data set, or a UID the standard forbids (0xC000)
 │   ├── MismatchError      SOP class or instance UID differs from the request's (0xA900)
@@ -54,6 +55,10 @@ class ResourcesError(AdmissionError):
 
 class TooLargeError(ResourcesError):
     """The object is larger than the settings allow: sending it again will not help."""
+
+
+class OutdatedError(ResourcesError):
+    """The database has the tables of an older version, which the next start or ``miqa-node migrate`` brings up."""
 
 
 class UnreadableError(MiqaError):

@@ -49,7 +49,6 @@ from miqa_node.store import shadows
 from miqa_node.store.acquisition_rules import acquisition_rules
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.copies import StoredCopies
 from miqa_node.store.database import ARRIVALS, DELIVERIES
 from miqa_node.store.disk import check_writing
 from miqa_node.store.listening import CommitListener
@@ -172,7 +171,6 @@ class Node:
                 self._decoder.run,
             ),
             settings.work.series_max_slices,
-            StoredCopies(self.database, self.objects),
         )
         self._amendments = Amendments(context, taking)
         return Pipeline(
@@ -216,7 +214,7 @@ class Node:
             uploads=rest.uploads if rest else None,
             policy=self.policy.current,
             fetch=ArchiveRetrieval(self.database, self.objects, self._archives, self.settings).fetch,
-            reassess=Reassessment(self.database, self.objects, self._queue, self._workers.obstacle),
+            reassess=Reassessment(self.database, self.objects, self._queue),
             look=self._workers.look,
             destinations=lambda: tuple(self.destinations.current()),
             certificates=self._certificates,

@@ -27,6 +27,7 @@ from miqa_node.store import judgements
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.units.attempts import Attempts
 from miqa_node.units.base import Unit, UnitContext, installed, not_assessed, unit_of
+from miqa_node.units.mended import judge_mended
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ class Pipeline:
             received,
             operator,
             lambda transaction: unit.admit(transaction, header, received, self._queue),
+            lambda transaction: judge_mended(transaction, received.digest, header, unit, self._queue),
         )
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
 
@@ -89,8 +91,7 @@ class Pipeline:
             self.give_up(digest)
             return
         with self._attempts.counted(instance):
-            if (result := self._attempts.judge(instance, attempt)) is None:
-                return
+            result = self._attempts.judge(instance, attempt)
             self._context.artifacts.keep_maps(digest, result.maps, instance.generation)
             with self._database.begin() as transaction:
                 is_saved = judgements.save_assessment(transaction, result.assessment)
@@ -130,7 +131,8 @@ class Pipeline:
         instance, _ = waiting
         self._attempts.blame(instance, "a step failed again and again")
         if instance.generation:
-            self._attempts.abandon(instance, UNFINISHED)
+            with self._database.begin() as transaction:
+                judgements.abandon(transaction, instance, UNFINISHED, datetime.now(UTC))
             return
         assessment = not_assessed(instance, UNFINISHED, quarantined=True).assessment
         disposition = decide(assessment, self._context.judging.policy())

@@ -26,7 +26,6 @@ from miqa_node.pipeline import Pipeline
 from miqa_node.report import ReportSettings
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.copies import StoredCopies
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.deliveries import result_of
 from miqa_node.store.tables import results
@@ -38,11 +37,6 @@ def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultO
     """All objects made from an instance, by kind."""
     rows = transaction.execute(sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)).all()
     return [result_of(row) for row in rows]
-
-
-def any_model(*, series: bool) -> str:
-    """A node whose models can be used."""
-    return ""
 
 
 def build_pipeline(
@@ -70,7 +64,6 @@ def build_pipeline(
         ImagingTools(partial(read_header, relaxed=relaxed_uids), decoder.decode),
         JudgingTools(judge_here(decoder.decode, lambda: chosen), lambda: policy, certify, silence=silence),
         ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), decoder.decode, enhance),
-        copies=StoredCopies(database, objects),
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())
     effects = verdict_effects(context, rules, destinations, announcer, declining)

@@ -16,7 +16,7 @@ from miqa_node.assess.packages import Package, open_package, with_calibration
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.session import available_provider
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
-from miqa_node.domain.assessment import NO_MODEL, Assessment
+from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import Assessor
@@ -143,16 +143,6 @@ class ActiveModels:
         if self._assessor is None:
             self.load()
 
-    def obstacle(self, *, series: bool) -> str:
-        """Why no package can judge an image, or a series, now; empty if one can."""
-        if series:
-            return "" if self.series() is not None else f"No usable package {SERIES} is installed."
-        try:
-            self.check()
-        except MiqaError as error:
-            return str(error)
-        return "" if self._package is not None else NO_MODEL
-
     def certificate(self, assessment: Assessment, policy: Policy) -> str:
         """What to show beside this assessment's verdict; a certificate counts only if model, site and policy match."""
         package, model = self._package, assessment.model
@@ -166,10 +156,7 @@ class ActiveModels:
         # A package named in the settings always takes precedence over a later choice.
         if not choice.active or self._settings.assess.quality_package:
             return self._default
-        folder = find_package(self._settings.models_dir, choice.active)
-        if folder is None:
-            raise ModelPackageError(f"The active package {choice.active} is not in {self._settings.models_dir}.")
-        return folder
+        return chosen_package(self._settings, choice)
 
     def _take(self, folder: Path | None) -> None:
         stamp = self._look(folder)
@@ -221,10 +208,19 @@ def quality_folder(settings: Settings) -> Path | None:
 
 
 def chosen_package(settings: Settings, choice: ModelChoice) -> Path | None:
-    """Package that judges images under these settings and this choice; None without one."""
-    if choice.active and not settings.assess.quality_package:
-        return find_package(settings.models_dir, choice.active)
-    return quality_folder(settings)
+    """Package that judges images under these settings and this choice; None without one.
+
+    Raises
+    ------
+    ModelPackageError
+        The package that is chosen or that the settings name does not exist.
+    """
+    if not choice.active or settings.assess.quality_package:
+        return quality_folder(settings)
+    folder = find_package(settings.models_dir, choice.active)
+    if folder is None:
+        raise ModelPackageError(f"The active package {choice.active} is not in {settings.models_dir}.")
+    return folder
 
 
 def _label(folder: Path | None) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 import structlog
 
 from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.assess.field import judge_field
 from miqa_node.assess.package_checks import package_label
 from miqa_node.assess.package_files import find_package
 from miqa_node.assess.packages import open_package, with_calibration
@@ -205,7 +206,7 @@ class _ShadowChild:
 def _judge_in_child(folder: Path, settings: str, image: _Image) -> Assessment:
     assessor, max_pixels = _load(folder, settings)
     radiograph = decode_here(image.path, image.frame, max_pixels)
-    return assessor.assess(image.header, radiograph, image.digest, image.traits).assessment
+    return judge_field(assessor.assess, image.header, radiograph, image.digest, image.traits).assessment
 
 
 @lru_cache(maxsize=1)  # a child serves one candidate, which is opened for its first image

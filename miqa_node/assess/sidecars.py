@@ -22,6 +22,7 @@ from miqa_node.assess.classify import sidecar as classify
 from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.enhance import denoiser
 from miqa_node.assess.enhance.card import DenoiserCard
+from miqa_node.assess.field import judge_field
 from miqa_node.assess.landmarks import sidecar as landmarks
 from miqa_node.assess.landmarks.card import LandmarkCard
 from miqa_node.assess.package_checks import package_label
@@ -104,6 +105,11 @@ class SidecarModels:
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
         """Judge the quality, then add the results of the packages that the image's scope switches on."""
+        return judge_field(self._assess, header, radiograph, digest, traits)
+
+    def _assess(
+        self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
         judgement = self._quality().assess(header, radiograph, digest, traits)
         policy = self._policy()
         rules = self._rules(header, policy)

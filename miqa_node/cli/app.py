@@ -47,6 +47,7 @@ def main() -> None:
     """Entry point ``miqa-node``."""
     if sys.argv[1:2] != ["train"]:  # training computes one thing at a time, with all cores
         process.prepare()
+    process.forbid_core_dumps()
     process.silence_libraries()
     process.prepare_streams()
     sys.exit(run(sys.argv[1:]))
@@ -67,7 +68,20 @@ def run(arguments: list[str]) -> int:
         return Exit.INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
+    except Exception as error:
+        # Libraries that use the database by themselves, such as the queue's, raise errors of their own.
+        if not (sentence := _unanswered(error)):
+            raise
+        typer.echo(f"miqa-node: {sentence}", err=True)
+        return Exit.UNAVAILABLE
     return Exit.OK
+
+
+def _unanswered(error: Exception) -> str:
+    """That the database did not answer; empty for another error."""
+    from miqa_node.store.database import unanswered  # noqa: PLC0415 - after an unexpected error only
+
+    return unanswered(error)
 
 
 def _allow_plugins(arguments: list[str]) -> None:

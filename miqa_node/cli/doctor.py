@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +17,7 @@ import typer
 from miqa_node import plugins
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.captioned import captioner_of
+from miqa_node.assess.package_files import find_package
 from miqa_node.assess.session import available_provider
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.health_checks import HealthCheck, Wrong, outcome_of
@@ -25,6 +25,7 @@ from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
+from miqa_node.cli.troubles import troubles
 from miqa_node.deliver.certificates import certificate_ends, certificate_files
 from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
@@ -33,7 +34,7 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.network import authority
 from miqa_node.domain.operations import FRESH, RENEWAL, DestinationCheck
-from miqa_node.errors import DeliveryError, MiqaError, SettingsError
+from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, OutdatedError, SettingsError
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
 from miqa_node.report.catalogue import voice
@@ -44,10 +45,8 @@ from miqa_node.store import damages, deliveries, destination_checks, pseudonym_k
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.objects import objects_of
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
-from miqa_node.store.spellings import unknown_spellings
 from miqa_node.taxonomy.lookup import successors
 from miqa_node.taxonomy.policy_file import retired_names
-from miqa_node.units.kinds import WITH_VIEW
 
 T = TypeVar("T")
 MiB = 2**20
@@ -113,8 +112,9 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
     for name, check in checks:
         outcome = outcome_of(name, partial(check, settings))
         yield outcome
-        if name == "database" and outcome.ok and _has_database(settings):
-            yield from _spellings(settings)
+    anatomy = settings.imaging.anatomy
+    for subject, detail, mend in _read(settings, lambda transaction: list(troubles(transaction, anatomy))) or ():
+        yield HealthCheck(subject, True, detail, mend)
     yield from _destinations(settings, flags)
     for plugin in plugins.of_others():
         origin = f"{plugin.distribution} {plugin.version}".rstrip()
@@ -164,21 +164,12 @@ def _database(settings: Settings) -> str:
     try:
         database.check()
     except MiqaError as error:
-        mend = "Run miqa-node migrate." if "migrate" in str(error) else "Check that it runs and store.database_url."
-        raise Wrong(str(error), mend) from error
+        if isinstance(error, OutdatedError):  # no fault, and before an upgrade it is what should be
+            return f"{error} The next start of the node does it, too."
+        raise Wrong(str(error), "Check that it runs and store.database_url.") from error
     finally:
         database.close()
     return f"{database.url.render_as_string(hide_password=True)} answers, its tables are up to date"
-
-
-def _spellings(settings: Settings) -> Iterator[HealthCheck]:
-    """Words of headers that nobody knows: nothing is broken, but images with them are not judged."""
-    database = Database(settings.database_url, pool_size=1)
-    with closing(database), database.begin() as transaction:
-        unknown = unknown_spellings(transaction, settings.imaging.anatomy, WITH_VIEW, datetime.now(UTC))
-    for one in unknown:
-        detail = f"{one.images} images say {one.written!r}, which means nothing to the node"
-        yield HealthCheck("words in headers", True, detail, f"Add to the settings: {one.line}")
 
 
 def _object_store(settings: Settings) -> str:
@@ -239,7 +230,16 @@ def _accelerator(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    folder = chosen_package(settings, choice_of(settings))
+    choice = choice_of(settings)
+    try:
+        folder = chosen_package(settings, choice)
+    except ModelPackageError as error:
+        mend = "Install it there again, or choose another: miqa-node models activate, or assess.quality_package."
+        detail = f"{error} Running processes keep the one before; with one that is started now, images wait."
+        raise Wrong(detail, mend) from error
+    if choice.shadow and find_package(settings.models_dir, choice.shadow) is None:
+        mend = "Install it there again, or end the trial: miqa-node models shadow --off."
+        raise Wrong(f"The package in trial, {choice.shadow}, is not in {settings.models_dir}.", mend)
     if folder is None:
         mend = "Set assess.models_dir to a folder of packages, or install the node with its own."
         raise Wrong(f"no quality package in {settings.models_dir}: every image is NOT_ASSESSED", mend)

@@ -97,7 +97,7 @@ def shadow(
     chosen = open_named(settings, name, candidate=True).name if name else ""
 
     with open_transaction(config, data_dir) as transaction:
-        active = chosen_package(settings, activations.current(transaction))
+        active = chosen_package(settings, activations.current(transaction)) if chosen else None
         if active is not None and chosen == package_label(active):
             raise ConflictError(f"{chosen} is the active package; choose another one as shadow.")
         changed = activations.choose(transaction, Slot.SHADOW, chosen, actor or login(), comment, datetime.now(UTC))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from miqa_node.cli import baseline, compare, model_choice, model_files, model_si
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.errors import MiqaError, NotFoundError
 from miqa_node.settings import Settings
 
@@ -51,12 +53,13 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
     quiet_logs(settings)
 
     choice = model_choice.choice_of(settings)
-    active = chosen_package(settings, choice)
+    gone = list(_gone(settings, choice))
+    active = None if any(one["active"] for one in gone) else chosen_package(settings, choice)
     shadow = find_package(settings.models_dir, choice.shadow) if choice.shadow else None
     packages = [
         {**_describe(path, settings), "active": path == active, "shadow": path == shadow}
         for path in package_folders(settings.models_dir)
-    ]
+    ] + gone
     if as_json:
         print_json(packages)
         return
@@ -162,6 +165,15 @@ def _may(outcome: dict[str, Any]) -> str:
     if outcome["task"] != "quality":
         return f"{outcome['task']}: switched on in policy.toml"
     return "" if outcome["may_be_active"] else "no goldens: only as shadow"
+
+
+def _gone(settings: Settings, choice: ModelChoice) -> Iterator[dict[str, Any]]:
+    """What is chosen, by a person or by the settings, and is not in the folder of packages any more."""
+    active = settings.assess.quality_package or choice.active
+    for slot, name in (("active", active), ("shadow", choice.shadow)):
+        if name and find_package(settings.models_dir, name) is None:
+            error = f"It is chosen, and it is not in {settings.models_dir}."
+            yield {"folder": name, "error": error, "active": slot == "active", "shadow": slot == "shadow"}
 
 
 def _describe(path: Path, settings: Settings) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
 from miqa_node.domain.network import authority
 from miqa_node.domain.role import NodeRole
+from miqa_node.held_folder import sweep
 from miqa_node.isolation.early import start_loading
 from miqa_node.observe.log import set_up_logging
 from miqa_node.observe.traces import set_up_traces
@@ -62,6 +63,7 @@ def run(
     os.umask(0o027)  # what is written outside of data_dir, such as delivered files, is for the node's group at most
     settings = settings_of(config, data_dir, dicom={"port": dicom_port, "ae_title": ae_title}, web={"port": web_port})
     set_up_logging(settings.log, node=settings.node.name)
+    sweep()  # what killed processes have left
     if NodeRole(role).works:
         start_loading(settings)
     # The workers' models are loaded at the same time as these.

@@ -135,6 +135,8 @@ class ReceivedObject:
     """Its header; None if it has not been read yet."""
     file_bytes: int | None = None
     """Size of the file: the data set and what precedes it; None if nobody counted."""
+    copy_digest: InstanceDigest | None = None
+    """Digest of the data set in the file if an archive encoded the same image in another way; None if it did not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,11 @@ class ObjectStore(Protocol):
     def chunks(self, key: str) -> Iterator[bytes]:
         """The bytes in the store itself, not those of a cached copy, in pieces; NotFoundError if it is not taken."""
 
+    def copy(self, key: str) -> Path | None:
+        """The copy of the object that this machine has; None if it has none."""
+
     def drop_copy(self, key: str) -> None:
-        """Forget a cached copy of the object; a store without copies does nothing."""
+        """Remove that copy."""
 
     def check(self) -> None:
         """Raise ResourcesError, with the reason, if the store cannot be written."""

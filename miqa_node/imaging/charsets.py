@@ -20,6 +20,15 @@ _LATIN_9 = "iso8859_15"
 _GB_2312 = "iso_ir_58"
 _DEFAULT = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 _ALONE = frozenset({"ISO_IR 192", "GB18030", "GBK"})
+WITHOUT_EXTENSION = {
+    "ISO_IR 58": _GB_2312,
+    "ISO_IR 87": "iso2022_jp",
+    "ISO_IR 149": "euc_kr",
+    "ISO_IR 159": "iso2022_jp_2",
+}
+"""Multi-byte sets that PS3.3 defines with code extension only (ISO 2022 IR …) and some devices declare without it."""
+_DESIGNATIONS = re.compile(rb"\x1b\$\)[AC]")
+"""Escape sequences that Python's codecs of GB 2312 and KS X 1001 do not read."""
 _JIS_ROMAN = "shift_jis"
 """pydicom's name for JIS X 0201, which has other characters in place of backslash and tilde."""
 
@@ -28,11 +37,19 @@ Recode = Callable[[str, bytes], bytes]
 
 
 def complete() -> None:
-    """Add Latin alphabet No. 9, and GB 2312, whose escape sequence Python's codec leaves in the text."""
-    charset.python_encoding |= {"ISO_IR 203": _LATIN_9, "ISO 2022 IR 203": _LATIN_9}
+    """Add Latin alphabet No. 9, sets that are declared without code extension, and GB 2312.
+
+    Python's codec of the latter leaves the escape sequence in the text.
+    """
+    charset.python_encoding |= {"ISO_IR 203": _LATIN_9, "ISO 2022 IR 203": _LATIN_9, **WITHOUT_EXTENSION}
     charset.CODES_TO_ENCODINGS[charset.ESC + b"-b"] = _LATIN_9
     charset.ENCODINGS_TO_CODES[_LATIN_9] = charset.ESC + b"-b"
     charset.handled_encodings = tuple(name for name in charset.handled_encodings if name != _GB_2312)  # type: ignore[assignment]  # not of a fixed length
+
+
+def decoded_whole(value: bytes, name: str) -> str:
+    """A value in one of :data:`WITHOUT_EXTENSION`, with or without escape sequences; UnicodeError if it is not."""
+    return _DESIGNATIONS.sub(b"", value).decode(WITHOUT_EXTENSION[name])
 
 
 def declared_sets(header: Dataset) -> tuple[str, ...]:
@@ -43,8 +60,8 @@ def declared_sets(header: Dataset) -> tuple[str, ...]:
 
 
 def is_known(declared: Sequence[str]) -> bool:
-    """Whether text can be written in these sets."""
-    return _encodings(declared) is not None
+    """Whether text can be written in these sets: they are the standard's, and have a codec."""
+    return not WITHOUT_EXTENSION.keys() & set(declared) and _encodings(declared) is not None
 
 
 def recoder(declared: Sequence[str], target: Sequence[str] = (UTF_8,)) -> Recode:

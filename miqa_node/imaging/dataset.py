@@ -43,6 +43,7 @@ from miqa_node.imaging.pixel_data import (
     join,
     read_native_frame,
 )
+from miqa_node.imaging.shutter import TAGS as SHUTTER_TAGS
 
 _PIXEL_DATA = 0x7FE00010
 _UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -72,6 +73,8 @@ _IMAGE_TAGS = frozenset(
         "WindowWidth",
         "VOILUTFunction",
         "PresentationLUTShape",
+        "SOPClassUID",
+        *SHUTTER_TAGS,
     )
 )
 

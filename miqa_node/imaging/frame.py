@@ -22,6 +22,7 @@ from miqa_node.imaging.codestream import mend_sequential_scan
 from miqa_node.imaging.dataset import StoredImage, read_image
 from miqa_node.imaging.decoders import CodecPlugin, Syntax, syntax_for, version_of
 from miqa_node.imaging.grayscale import WHITE, find_padding, read_grayscale, render_with_table
+from miqa_node.imaging.shutter import read_shutter
 
 _NUMBER_OF_FRAMES, _PIXEL_DATA = 0x00280008, 0x7FE00010
 _DAMAGED = (
@@ -89,10 +90,13 @@ def _presented(image: StoredImage, frame: int) -> Frame:
         gray = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(colour.dtype, copy=False)
         steps.append("colour converted to luminance (Rec. 601)")
         display, picture = _scale_to_white(gray, highest), _scale_to_white(colour, highest)
-        return Frame(gray, display, None, picture, (0, highest), spacing_mm, tuple(steps), decoder, frames)
+        inside = read_shutter(ds, frame, gray.shape, steps)
+        if inside is not None:
+            display[~inside], picture[~inside] = 0, 0
+        return Frame(gray, display, inside, picture, (0, highest), spacing_mm, tuple(steps), decoder, frames)
     grayscale = read_grayscale(ds, frame)
     stored, stored_range = _used_bits(raw, ds, steps)
-    valid = _find_padding(raw, stored, grayscale.padding)
+    valid = _both(_find_padding(raw, stored, grayscale.padding), read_shutter(ds, frame, stored.shape, steps))
     display, table = render_with_table(stored, grayscale, valid)
     steps.extend(grayscale.steps())
     return Frame(stored, display, valid, None, stored_range, spacing_mm, tuple(steps), decoder, frames, table)
@@ -158,8 +162,11 @@ def _find_padding(raw: AnyImage, stored: AnyImage, padding: tuple[int, int] | No
     valid = find_padding(raw, padding)
     if stored is raw:
         return valid
-    cleaned = find_padding(stored, padding)
-    return cleaned if valid is None else valid if cleaned is None else valid & cleaned
+    return _both(valid, find_padding(stored, padding))
+
+
+def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    return other if one is None else one if other is None else one & other
 
 
 def _used_bits(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[AnyImage, tuple[int, int]]:

@@ -7,7 +7,7 @@ per pixel, however many steps there are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,16 @@ from pydicom import Dataset
 from miqa_node.imaging.numbers import first_number, single_number
 
 WHITE = 65535
+CONTRADICTION = "Presentation LUT Shape contradicts Photometric Interpretation"
+BEAM_INTENSITY_CLASSES = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{suffix}" for suffix in ("12.1", "12.1.1", "12.2", "12.2.1", "12.3")
+)
+"""X-ray angiography and radiofluoroscopy, enhanced and biplane: their Modality LUT leads back to the intensity of the
+beam and is not for display (PS3.3 C.8.7.1.1.2)."""
+DEPTHS = frozenset({8, 10, 12, 14})
+"""Bits of the values that devices make."""
+WHITE_SHARE = 0.95
+"""A brightest entry above this share of a depth's largest value is meant as white."""
 ROWS_AT_ONCE = 256
 """Rows per stripe for images deeper than 16 bits, computed without a table."""
 
@@ -121,9 +131,12 @@ def read_grayscale(ds: Dataset, frame: int = 0) -> Grayscale:
     """
     notes: list[str] = []
     is_signed = ds.get("PixelRepresentation") == 1
-    modality = _modality(_group(ds, frame, "PixelValueTransformationSequence"), notes, signed=is_signed)
+    modality = _modality(ds, frame, notes, signed=is_signed)
     voi_source = _group(ds, frame, "FrameVOILUTSequence")
-    inverted = ds.get("PhotometricInterpretation") == "MONOCHROME1" or ds.get("PresentationLUTShape") == "INVERSE"
+    white_is_low, shape = ds.get("PhotometricInterpretation") == "MONOCHROME1", ds.get("PresentationLUTShape")
+    inverted = white_is_low or shape == "INVERSE"
+    if shape in ("IDENTITY", "INVERSE") and white_is_low != (shape == "INVERSE"):
+        notes.append(CONTRADICTION)
     return Grayscale(
         modality=modality,
         voi=_voi(voi_source, notes, signed=has_negative_output(ds, modality)),
@@ -131,6 +144,11 @@ def read_grayscale(ds: Dataset, frame: int = 0) -> Grayscale:
         padding=_padding(ds, notes),
         notes=tuple(notes),
     )
+
+
+def displays_modality(ds: Dataset) -> bool:
+    """Whether the Modality LUT is part of the display."""
+    return ds.get("SOPClassUID") not in BEAM_INTENSITY_CLASSES
 
 
 def has_negative_output(ds: Dataset, modality: Lut | tuple[float, float]) -> bool:
@@ -214,7 +232,12 @@ def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
     return ds
 
 
-def _modality(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | tuple[float, float]:
+def _modality(ds: Dataset, frame: int, notes: list[str], *, signed: bool) -> Lut | tuple[float, float]:
+    if not displays_modality(ds):
+        if "ModalityLUTSequence" in ds or "RescaleSlope" in ds:
+            notes.append("modality LUT of beam intensity not displayed")
+        return 1.0, 0.0
+    ds = _group(ds, frame, "PixelValueTransformationSequence")
     if lut := _first_lut(ds, "ModalityLUTSequence", notes, signed=signed):
         return lut
     slope, intercept = first_number(ds, "RescaleSlope"), first_number(ds, "RescaleIntercept") or 0.0
@@ -227,7 +250,7 @@ def _modality(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | tuple[flo
 
 def _voi(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | VoiWindow | None:
     if lut := _first_lut(ds, "VOILUTSequence", notes, signed=signed):
-        return lut
+        return _with_used_bits(lut, notes)
     center, width = first_number(ds, "WindowCenter"), first_number(ds, "WindowWidth")
     if center is None or width is None:
         return None
@@ -239,6 +262,24 @@ def _voi(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | VoiWindow | No
         notes.append("window width out of range ignored")
         return None
     return VoiWindow(center, width, function)
+
+
+def _with_used_bits(lut: Lut, notes: list[str]) -> Lut:
+    bits = used_bits(lut.data, lut.bits)
+    if bits == lut.bits:
+        return lut
+    notes.append(f"VOI LUT declares {lut.bits} bits, its entries end at {bits}")
+    return replace(lut, bits=bits)
+
+
+def used_bits(entries: NDArray[np.integer], declared: int) -> int:
+    """Bits of the output of a VOI LUT: fewer than declared if its brightest entry is the white of fewer bits.
+
+    Some writers declare the 16 bits in which the entries are stored, and viewers go by the entries.
+    """
+    highest = int(entries.max())
+    bits = highest.bit_length()
+    return bits if bits in DEPTHS and bits < declared and highest >= WHITE_SHARE * ((1 << bits) - 1) else declared
 
 
 def _first_lut(ds: Dataset, keyword: str, notes: list[str], *, signed: bool) -> Lut | None:

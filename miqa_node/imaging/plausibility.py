@@ -17,6 +17,7 @@ from miqa_node.domain.codes import Code
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.domain.traits import ImageTraits
+from miqa_node.imaging.grayscale import CONTRADICTION
 from miqa_node.imaging.histogram import percentiles
 from miqa_node.imaging.regions import CHEST_PARTS, FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
 
@@ -33,6 +34,7 @@ ISSUES: dict[str, Code] = {
     "voi_missing": codes.INAPPROPRIATE_PROCESSING,
     "voi_clips_image": codes.INAPPROPRIATE_PROCESSING,
     "for_processing": codes.INAPPROPRIATE_PROCESSING,
+    "grayscale_contradiction": codes.INAPPROPRIATE_PROCESSING,
     "inverted_look": codes.INAPPROPRIATE_PROCESSING,
     "exposure_index_missing": codes.OTHER_FAILURE,
     "deviation_index_low": codes.UNDER_EXPOSED,
@@ -164,6 +166,12 @@ def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, v
         )
     if any(step.endswith("unused high bits removed") for step in radiograph.steps):
         yield "bits_stored_exceeded", f"Pixels use more bits than Bits Stored ({header.bits_stored}) allows."
+    if CONTRADICTION in radiograph.steps:
+        photometric = header.photometric_interpretation
+        yield (
+            "grayscale_contradiction",
+            f"Presentation LUT Shape contradicts {photometric}: viewers may show the image inverted.",
+        )
     stored = radiograph.stored if radiograph.valid is None else radiograph.stored[radiograph.valid]
     if not stored.size or stored.min() == stored.max():
         yield "blank_image", "All pixels have the same value or are padding."

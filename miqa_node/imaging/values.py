@@ -11,6 +11,7 @@ from pydicom.datadict import tag_for_keyword
 
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError
+from miqa_node.imaging.charsets import WITHOUT_EXTENSION, decoded_whole
 from miqa_node.imaging.elements import Element, Elements, element_head
 
 _INTEGERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q"}
@@ -83,7 +84,10 @@ class Values:
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii")
         try:
-            encodings = convert_encodings(list(self.words("SpecificCharacterSet")) or [""])
+            declared = self.words("SpecificCharacterSet")
+            if len(declared) == 1 and declared[0] in WITHOUT_EXTENSION:
+                return decoded_whole(value, declared[0]).strip().rstrip("=")
+            encodings = convert_encodings(list(declared) or [""])
             return decode_bytes(value, encodings, _DELIMITERS).strip().rstrip("=")
         except (LookupError, ValueError):
             return value.decode("latin-1")

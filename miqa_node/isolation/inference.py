@@ -14,6 +14,7 @@ import structlog
 from miqa_node.assess.inference.server import serve
 from miqa_node.assess.session import GPU_PROVIDER, available_provider
 from miqa_node.errors import MiqaError
+from miqa_node.held_folder import hold
 from miqa_node.observe import metrics
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.process import start_fork_server
@@ -49,6 +50,7 @@ class InferenceProcess:
         parent = usual if len(usual) < LONGEST_FOLDER else "/tmp"  # noqa: S108 - the folder in it is new
         folder = tempfile.mkdtemp(prefix="miqa-inference-", dir=parent)
         self._folder = Path(folder)  # only its owner may enter
+        hold(self._folder)
         self.address = str(self._folder / "socket")
         self._context: Any = multiprocessing.get_context("forkserver")
         self._process: Any = None

@@ -51,7 +51,7 @@ class Intake:
         self._check = check
         self._max_bytes = max_bytes
         self.relaxed_uids = relaxed_uids
-        self._anatomy = anatomy
+        self.anatomy = anatomy
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._under_way = 0
@@ -87,30 +87,20 @@ class Intake:
 
     def open_file(self, request: StoreRequest) -> IncomingObject:
         """A file for one object; ResourcesError without enough space."""
-        if self._closed.is_set():
-            raise ResourcesError("The node is stopping.")
-        self._check_room()
+        self.check()
         return IncomingObject(
             self._folder,
             request,
             self._max_bytes,
             relaxed_uids=self.relaxed_uids,
-            anatomy=self._anatomy,
+            anatomy=self.anatomy,
             is_alone=self._under_way == 1,
         )
 
-    def keep(self, received: ReceivedObject) -> None:
-        """Store a complete object; when this returns, it is durable."""
-        self._receive(received)
-
-    def ended(self) -> None:
-        """Record the end of one transfer."""
-        with self._idle:
-            self._under_way -= 1
-            self._ended_at = time.monotonic()
-            self._idle.notify_all()
-
-    def _check_room(self) -> None:
+    def check(self) -> None:
+        """Raise ResourcesError while the node takes no objects: it stops, or lacks space or database."""
+        if self._closed.is_set():
+            raise ResourcesError("The node is stopping.")
         now = time.monotonic()
         with self._lock:
             due = now - self._checked_at >= CHECK_INTERVAL_S
@@ -126,6 +116,17 @@ class Intake:
         if refusal_now is not None:
             raise ResourcesError(str(refusal_now))
 
+    def keep(self, received: ReceivedObject) -> None:
+        """Store a complete object; when this returns, it is durable."""
+        self._receive(received)
+
+    def ended(self) -> None:
+        """Record the end of one transfer."""
+        with self._idle:
+            self._under_way -= 1
+            self._ended_at = time.monotonic()
+            self._idle.notify_all()
+
 
 class Transfer:
     """One C-STORE. The first error determines the response; later data are discarded.
@@ -137,12 +138,15 @@ class Transfer:
         self._intake = intake
         self._request = request
         self._incoming: IncomingObject | None = None
-        self._error: Exception | None = None
+        self.error: Exception | None = None
+        """Why the object is refused."""
+        self.received: ReceivedObject | None = None
+        """The object, once it is durable."""
         self._over = False
         try:
             self._incoming = intake.open_file(request)
         except Exception as error:  # noqa: BLE001 - the sender must get a response in any case
-            self._error = error
+            self.error = error
 
     def write(self, parts: Sequence[Bytes]) -> None:
         """Write more bytes of the data set."""
@@ -151,7 +155,7 @@ class Transfer:
         try:
             self._incoming.write(parts)
         except Exception as error:  # noqa: BLE001
-            self._error = error
+            self.error = error
             self._close()
 
     def finish(self) -> StoreResponse:
@@ -159,9 +163,11 @@ class Transfer:
         start = time.perf_counter()
         try:
             if self._incoming is not None:
-                self._intake.keep(self._incoming.complete())
+                received = self._incoming.complete()
+                self._intake.keep(received)
+                self.received = received
         except Exception as error:  # noqa: BLE001
-            self._error = error
+            self.error = error
         self._close()
         answer = self._answer()
         metrics.CSTORE_RECEIVED.labels(f"{answer.status:04X}").inc()
@@ -182,7 +188,7 @@ class Transfer:
             self._incoming = None
 
     def _answer(self) -> StoreResponse:
-        error = self._error
+        error = self.error
         if error is None:
             return StoreResponse(SUCCESS)
         status = status_of(error)

@@ -238,9 +238,11 @@ class StorageScp:
         return refused
 
     def _handler(self) -> Any:
-        if not self._fast:
-            return RequestHandler
-        return request_handler(self._begin, self._settings.dimse_timeout_s)
+        fast = request_handler(self._begin, self._settings.dimse_timeout_s, self._malformed)
+        return fast if self._fast else RequestHandler
+
+    def _malformed(self, address: str, reason: str) -> None:
+        self._called("", plain_address(address), reason, "look at its settings, and at the log of this node")
 
     def _begin(self, association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> Transfer:
         """Begin a C-STORE whose data set follows."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject
+from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import find_encoding
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture
 from miqa_node.imaging.secondary import write_secondary_capture
-from miqa_node.receive.incoming import IncomingObject, StoreRequest
-from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
+from miqa_node.receive.incoming import StoreRequest
+from miqa_node.receive.intake import Intake
 
 CHUNK_BYTES = 1 << 20
 AE_TITLE = "UPLOAD"
@@ -31,17 +30,9 @@ class PictureDescription:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Destination of uploaded files: a folder on the object store's file system, and the size limit.
+    """The way of uploaded files into the node's intake."""
 
-    ``check`` raises ResourcesError without enough space; when ``receive`` returns, the object is durable.
-    """
-
-    folder: Path
-    max_bytes: int
-    check: Callable[[], None]
-    receive: Callable[[ReceivedObject], None]
-    relaxed_uids: bool = False
-    anatomy: Anatomy = STANDARD
+    intake: Intake
 
     def header(self, file: Path, described: PictureDescription) -> tuple[Path, Header]:
         """The DICOM file of the upload, and its header; a picture is converted to a file beside it.
@@ -59,11 +50,18 @@ class Uploads:
                 file, made, modality=described.modality, body_part=described.body_part, view=described.view
             )
             file = made
-        return file, read_header(file, relaxed=self.relaxed_uids, anatomy=self.anatomy)[0]
+        return file, read_header(file, relaxed=self.intake.relaxed_uids, anatomy=self.intake.anatomy)[0]
 
     def take_in(self, file: Path, header: Header, peer_address: str) -> InstanceDigest:
-        """Store the DICOM file; return its digest. ResourcesError without enough space."""
-        self.check()
+        """Store the DICOM file; return its digest once it is durable.
+
+        Raises
+        ------
+        ResourcesError
+            The node takes no objects now; the same file may be uploaded later.
+        UnreadableError
+            The intake refuses the file.
+        """
         with file.open("rb") as opened:
             fd = opened.fileno()
             encoding = find_encoding(lambda offset, count: os.pread(fd, count, offset), {}, frozenset())
@@ -75,15 +73,15 @@ class Uploads:
                 called_ae_title=AE_TITLE,
                 peer_address=peer_address,
             )
-            incoming = IncomingObject(
-                self.folder, request, self.max_bytes, relaxed_uids=self.relaxed_uids, anatomy=self.anatomy
-            )
+            transfer = self.intake.begin(request)
             try:
                 opened.seek(encoding.offset)
                 for chunk in iter(lambda: opened.read(CHUNK_BYTES), b""):
-                    incoming.write([chunk])
-                received = incoming.complete()
-                self.receive(received)
+                    transfer.write([chunk])
+                transfer.finish()
             finally:
-                incoming.discard()
-        return received.digest
+                transfer.end()
+        if transfer.error is not None:
+            raise transfer.error
+        assert transfer.received is not None  # noqa: S101 - without an error it was kept
+        return transfer.received.digest

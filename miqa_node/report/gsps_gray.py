@@ -6,7 +6,14 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.imaging.grayscale import as_signed, has_negative_output, read_grayscale
+from miqa_node.imaging.grayscale import (
+    Lut,
+    VoiWindow,
+    as_signed,
+    displays_modality,
+    has_negative_output,
+    read_grayscale,
+)
 from miqa_node.imaging.numbers import first_number
 from miqa_node.report.inherit import in_little_endian
 from miqa_node.report.source import Source, text
@@ -21,9 +28,11 @@ def add_grayscale(state: Dataset, source: Source) -> None:
     Of several windows or tables it takes the first, with which the image was judged.
     """
     signed = source.header.get("PixelRepresentation") == 1
-    _add_modality(state, _group(source, "PixelValueTransformationSequence"), signed=signed)
-    modality = read_grayscale(source.header).modality
-    voi = _voi(_group(source, "FrameVOILUTSequence"), signed=has_negative_output(source.header, modality))
+    if displays_modality(source.header):
+        _add_modality(state, _group(source, "PixelValueTransformationSequence"), signed=signed)
+    grayscale = read_grayscale(source.header)
+    signed = has_negative_output(source.header, grayscale.modality)
+    voi = _voi(_group(source, "FrameVOILUTSequence"), signed=signed, judged=grayscale.voi)
     if voi is not None:
         state.SoftcopyVOILUTSequence = Sequence([voi])
     header = source.header
@@ -56,10 +65,13 @@ def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
         state.RescaleType = phrase(text(group, "RescaleType"), 64) or "US"
 
 
-def _voi(group: Dataset, *, signed: bool) -> Dataset | None:
+def _voi(group: Dataset, *, signed: bool, judged: Lut | VoiWindow | None) -> Dataset | None:
     if tables := group.get("VOILUTSequence"):
         table = _table(tables[0], signed=signed)
         if table is not None:
+            if isinstance(judged, Lut):  # with the bits of its entries, where the source declares more
+                entries, first, _ = table.LUTDescriptor
+                table.add(DataElement("LUTDescriptor", table["LUTDescriptor"].VR, [entries, first, judged.bits]))
             item = Dataset()
             item.VOILUTSequence = Sequence([table])
             return item

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from miqa_node.domain.assessment import NO_MODEL
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
-from miqa_node.domain.reassessment import FLAG_STAYS
 
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.ACCEPT: "Accepted: the image meets the quality rules of this site.",
@@ -74,6 +72,7 @@ PLAUSIBILITY: Mapping[str, str] = {
     "voi_missing": "The header gives no window: each viewer will show the image differently.",
     "voi_clips_image": "The window shows most of the image as pure black or white.",
     "for_processing": "The image is raw data for processing and was not made for viewing.",
+    "grayscale_contradiction": "The header contradicts itself about black and white: viewers may show it inverted.",
     "inverted_look": "The lungs are brighter than the mediastinum: black and white are probably exchanged.",
     "exposure_index_missing": "The header gives no exposure index, so the dose cannot be judged by it.",
     "deviation_index_low": "By its header the image got less than half of the intended exposure.",
@@ -107,18 +106,19 @@ PENDING: Mapping[PendingReason, str] = {
 }
 
 REASONS: tuple[str, ...] = (
-    NO_MODEL,
+    "No quality model is installed.",
     "The image has several frames; the model judges single radiographs.",
     "{element} {value} is outside what the model was made for.",
     "The pixel pitch {pitch} mm is outside the model's {low} to {high} mm.",
     "The object is not an image.",
     "The pixels could not be decoded: {why}",
     "The assessment was begun {count} times and never finished.",
+    "A stored original is lost. Send the image again.",
+    "A stored original is damaged. Send the image again.",
     "The policy has no scope for this kind of image.",
     "The image is outside the model's scope.",
     "The image is not what the model was made for.",  # in rows from before version 2
     "The report could not be made from this object's header; the result was not sent to the PACS.",
-    FLAG_STAYS,
 )
 """Why an image was not judged, in the wording of other stages: their sentences are matched against these and
 translated."""

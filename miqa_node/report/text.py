@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
-from miqa_node.imaging.charsets import ASCII, holds
+from miqa_node.imaging.charsets import ASCII, WITHOUT_EXTENSION, holds
 from miqa_node.imaging.spelling import TYPOGRAPHY, spelled
 from miqa_node.report.elements import elements_of
 
@@ -54,8 +54,11 @@ def fitting_sets(own: Dataset, declared: Sequence[str], further: Iterable[str] =
 
     ``further`` has texts in addition to those of ``own``.
 
-    ASCII is part of every set in PS3.3 C.12.1.1.2, including sets without a codec on this machine.
+    ASCII is part of every set in PS3.3 C.12.1.1.2, including sets without a codec on this machine. A result is not
+    written in a set that the standard does not define.
     """
+    if WITHOUT_EXTENSION.keys() & set(declared):
+        return None
     texts = [*_texts(own), *further]
     together = "".join(texts)
     roman = "~" in together and any(name.endswith("IR 13") for name in declared)

@@ -12,22 +12,18 @@ class RestSource(ImageSource):
     """``intake`` takes DICOM files, ``uploads`` also pictures."""
 
     def __init__(self, context: SourceContext) -> None:
-        settings = context.settings
         self.intake: Intake = context.intake
-        self.uploads = Uploads(
-            settings.incoming_dir,
-            settings.dicom.max_object_bytes,
-            context.check_store,
-            context.receive,
-            settings.dicom.relaxed_uids,
-            settings.imaging.anatomy,
-        )
+        self.uploads = Uploads(context.intake)
+        self._timeout_s = context.settings.dicom.acse_timeout_s
 
     def start(self) -> None:
-        """Do nothing: the web server, which starts earlier, listens."""
+        """Take objects; the web server, which starts earlier, already listens."""
+        self.intake.open()
 
     def stop(self) -> None:
-        """Do nothing: the web server, which stops later, finishes requests in progress."""
+        """Refuse further objects and finish those in progress; the web server stops later."""
+        self.intake.close()
+        self.intake.wait_idle(self._timeout_s)
 
 
 KIND = SourceKind("rest", RestSource, NodeRole.WEB)

@@ -13,7 +13,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import instances
+from miqa_node.store.tables import damages, instances
 from miqa_node.store.tables.images import PROMISED
 
 _of = instances.c
@@ -35,9 +35,10 @@ def unconfirmed(transaction: Transaction, before: datetime, limit: int) -> list[
 
 
 def removed(transaction: Transaction, uid: str, limit: int) -> list[ArchivedObject]:
-    """Removed but not erased originals of an image, series, study or digest."""
+    """Originals of an image, series, study or digest that were removed, but not erased, or are lost or damaged."""
     names = (_of.sop_instance_uid, _of.series_instance_uid, _of.study_instance_uid, _of.digest)
     gone = sa.and_(_of.removed_at.is_not(None), _of.removal_cause != RemovalCause.ERASURE.value)
+    gone = sa.or_(gone, sa.and_(_of.removed_at.is_(None), sa.exists().where(damages.c.object_key == _of.object_key)))
     return _load(transaction, sa.and_(gone, sa.or_(*(name == uid for name in names))), limit, (_of.received_at,))
 
 
@@ -53,12 +54,6 @@ def note(transaction: Transaction, objects: Sequence[ArchivedObject], held: Coll
 def is_same(copy: Header, original: Header) -> bool:
     """Whether the header of an archive's copy agrees with the original's."""
     return documents.dump_header(copy) == documents.dump_header(original)
-
-
-def expect_copy(transaction: Transaction, digest: InstanceDigest, copied: str) -> None:
-    """Record the digest of a copy that replaces an original; fsck --deep compares with it."""
-    copy = None if copied == digest else copied
-    transaction.execute(sa.update(instances).where(_of.digest == digest).values(copy_digest=copy))
 
 
 def _load(

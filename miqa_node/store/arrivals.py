@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 
 from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
+from miqa_node.domain.instance import Header, ReceivedObject, StudyRecord
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
-from miqa_node.store import instances
+from miqa_node.store import damages, instances
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import Artifacts, original_key
 from miqa_node.store.audit import records
@@ -20,6 +21,8 @@ from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.group import GroupCommit
 from miqa_node.store.instances import Novelty
+
+log = structlog.get_logger(__name__)
 
 
 class Arrivals:
@@ -37,10 +40,12 @@ class Arrivals:
         received: ReceivedObject,
         operator: str,
         admit: Callable[[Transaction], None],
+        mended: Callable[[Transaction], None] = lambda _transaction: None,
     ) -> Novelty:
         """Store an object and run ``admit`` for a new one; when this returns, the object is durable.
 
-        An object removed by retention is stored again.
+        An object that came before is stored again, as it may have been removed or damaged; ``mended`` runs if it is
+        known to have been lost or damaged.
 
         Raises
         ------
@@ -53,7 +58,8 @@ class Arrivals:
         def write(transaction: Transaction) -> Novelty:
             novelty = instances.record(transaction, header, study, received, original_key(digest), operator)
             if novelty is Novelty.DUPLICATE:
-                _restore(transaction, digest, study, now)
+                if _restore(transaction, received, study, now, was_there=not is_new_file):
+                    mended(transaction)
             else:
                 admit(transaction)
             records.add(transaction, _audit(header, received, novelty, now))
@@ -80,17 +86,30 @@ def _audit(header: Header, received: ReceivedObject, novelty: Novelty, now: date
     )
 
 
-def _restore(transaction: Transaction, digest: InstanceDigest, study: StudyRecord, now: datetime) -> None:
-    of = t.instances.c
-    causes = transaction.execute(sa.select(of.removal_cause).where(of.digest == digest, of.removed_at.is_not(None)))
-    cause = causes.scalar_one_or_none()
-    if cause is None:
-        return
-    values = {"removed_at": None, "deleted_at": None, "removal_cause": "", "restored_at": now}
-    transaction.execute(sa.update(t.instances).where(of.digest == digest, of.removed_at.is_not(None)).values(values))
+def _restore(
+    transaction: Transaction, received: ReceivedObject, study: StudyRecord, now: datetime, *, was_there: bool
+) -> bool:
+    """Bring the row to what the file is now; True if an original that should have been there was lost or damaged."""
+    of, columns = t.instances.c, ("removed_at", "removal_cause", "file_bytes", "copy_digest", "object_key")
+    with_damage = t.instances.outerjoin(t.damages, t.damages.c.object_key == of.object_key)
+    query = sa.select(*(of[name] for name in columns), t.damages.c.state).select_from(with_damage)
+    row = transaction.execute(query.where(of.digest == received.digest)).one()
+    cause = row.removal_cause if row.removed_at is not None else None
+    values: dict[str, object] = {}
+    if (row.file_bytes, row.copy_digest) != (received.file_bytes, received.copy_digest):
+        values |= {"file_bytes": received.file_bytes, "copy_digest": received.copy_digest}
+    if cause is not None:
+        values |= {"removed_at": None, "deleted_at": None, "removal_cause": "", "restored_at": now}
+    if values:
+        transaction.execute(sa.update(t.instances).where(of.digest == received.digest).values(values))
     if cause == RemovalCause.ERASURE.value:
         transaction.execute(
             sa.update(t.studies)
             .where(t.studies.c.study_instance_uid == study.study_instance_uid, t.studies.c.patient_id == "")
             .values(**instances.identification(study))
         )
+    is_mended = row.state is not None or cause == RemovalCause.LOST.value or (cause is None and not was_there)
+    if is_mended:
+        damages.clear(transaction, [row.object_key])
+        log.warning("a lost or damaged original came again", digest=received.digest[:16])
+    return is_mended

@@ -8,15 +8,15 @@ from typing import Any, TypeVar
 
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.ports import ObjectStore, Soundness
 from miqa_node.domain.series import SeriesSnapshot
 from miqa_node.errors import NotFoundError
 from miqa_node.store.arrays import dump_maps, dump_snapshot, load_maps, load_snapshot
+from miqa_node.store.damages import verify_original
+from miqa_node.store.database import Database
+from miqa_node.store.disk import ORIGINALS
 
 T = TypeVar("T")
-
-ORIGINALS = "instances"
-"""The kind of key of received files."""
 
 
 def original_key(digest: InstanceDigest) -> str:
@@ -60,6 +60,16 @@ class Artifacts:
     def has_original(self, digest: InstanceDigest) -> bool:
         """Whether the received file is there."""
         return self._objects.exists(original_key(digest))
+
+    def verify_original(self, database: Database, digest: InstanceDigest) -> Soundness:
+        """Read the received file again and compare it with its row; records damage.
+
+        Raises
+        ------
+        ResourcesError
+            It cannot be read now, or only this machine's copy of it was damaged, which is dropped.
+        """
+        return verify_original(database, self._objects, digest)
 
     def path(self, object_key: str) -> Path:
         """A readable local file of an original or of a result, by the key in its row."""
@@ -115,6 +125,10 @@ class MemoryArtifacts(Artifacts):
         """Remember the path of the file."""
         self._values[original_key(digest)] = path
         return True
+
+    def verify_original(self, database: Database, digest: InstanceDigest) -> Soundness:  # noqa: ARG002
+        """The file is where it lies, and nobody has read it before."""
+        return Soundness.SOUND
 
     def path(self, object_key: str) -> Path:
         """The original's path; NotFoundError for results, which are not files here."""

@@ -124,6 +124,12 @@ class BucketObjects:
         except FileNotFoundError as error:
             raise self._absent(key) from error
 
+    def copy(self, key: str) -> Path | None:
+        """The copy in the cache."""
+        with suppress(NotFoundError):
+            return self._cache.local_path(key)
+        return None
+
     def drop_copy(self, key: str) -> None:
         """Remove the copy."""
         self._cache.delete([key])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,11 +16,14 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import ObjectEntry, ObjectStore
 from miqa_node.domain.retention import RemovalCause
+from miqa_node.errors import ResourcesError
+from miqa_node.store import damages
 from miqa_node.store import tables as t
+from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
 from miqa_node.store.retention import delete_marked
 from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, shards, sweep_orphans
-from miqa_node.store.verification import Soundness, check_original
+from miqa_node.store.verification import Soundness, check_original, check_result, drop_bad_copy
 
 WORK_AGE = timedelta(hours=1)
 """Minimum age of an image without a job: work on a newer one may be about to begin."""
@@ -34,8 +38,16 @@ class Fault(StrEnum):
     """An instance has no file."""
     ORIGINAL_CHANGED = "original changed"
     """The file of an instance has another size, or with ``deep`` another digest."""
+    ORIGINAL_FOUND = "original found"
+    """An original that was marked as lost is there, and sound."""
     RESULT_LOST = "result lost"
     """A result has no file."""
+    RESULT_CHANGED = "result changed"
+    """The file of a result has another size, or with ``deep`` another digest."""
+    COPY_DAMAGED = "copy damaged"
+    """This machine's copy of an object in a bucket was damaged, and has been dropped."""
+    UNREADABLE = "unreadable"
+    """An object cannot be read now."""
     NOT_DELETED = "not deleted"
     """A removed file still exists."""
     ORPHAN = "orphan"
@@ -44,6 +56,10 @@ class Fault(StrEnum):
     """An image has no verdict and no job."""
     UNDELIVERABLE = "undeliverable"
     """A delivery's destination is not configured, or its file is lost."""
+
+
+_ORIGINAL = {Soundness.LOST: Fault.ORIGINAL_LOST, Soundness.DAMAGED: Fault.ORIGINAL_CHANGED}
+_RESULT = {Soundness.LOST: Fault.RESULT_LOST, Soundness.DAMAGED: Fault.RESULT_CHANGED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +86,7 @@ class Check:
     now: datetime
 
     def run(self, *, repair: bool = False, deep: bool = False) -> Iterator[Inconsistency]:
-        """All inconsistencies; with ``deep``, it reads each original and compares its digest."""
+        """All inconsistencies; with ``deep``, it reads each original and each result and compares its digest."""
         yield from self._check_database()
         if repair:
             while delete_marked(self.database, self.objects, self.now, 200)[0]:
@@ -78,7 +94,7 @@ class Check:
         for shard in shards():
             entries = {kind: {one.key: one for one in self.objects.entries(f"{kind}/{shard}/")} for kind in KINDS}
             yield from self._check_originals(shard, entries["instances"], repair=repair, deep=deep)
-            yield from self._check_results(shard, entries["results"])
+            yield from self._check_results(shard, entries["results"], deep=deep)
             yield from self._check_orphans(shard, repair=repair)
         yield from self._check_work(repair=repair)
         yield from self._check_deliveries()
@@ -97,29 +113,67 @@ class Check:
         self, shard: str, entries: dict[str, ObjectEntry], *, repair: bool, deep: bool
     ) -> Iterator[Inconsistency]:
         of = t.instances.c
-        names = ("digest", "object_key", "size_bytes", "file_bytes", "copy_digest", "removed_at", "deleted_at")
-        for row in self._rows(sa.select(*(of[name] for name in names)).where(_begins_with(of.digest, shard))):
+        names = ("digest", "object_key", "size_bytes", "file_bytes", "copy_digest", "removed_at", "removal_cause")
+        query = sa.select(*(of[name] for name in names), of.deleted_at, t.damages.c.state.label("damage"))
+        query = query.outerjoin_from(t.instances, t.damages, t.damages.c.object_key == of.object_key)
+        for row in self._rows(query.where(_begins_with(of.digest, shard))):
             entry = entries.get(row.object_key)  # the listing may be outdated: check contradictions with the row again
             if row.removed_at is None:
-                is_expected = not deep and entry is not None and entry.size_bytes == row.file_bytes
-                state = Soundness.SOUND if is_expected else check_original(self.objects, row, deep=deep)
-                if state is Soundness.LOST:
-                    yield Inconsistency(Fault.ORIGINAL_LOST, row.digest, repair and self._mark_lost(row.digest))
-                elif state is Soundness.DAMAGED:
-                    yield Inconsistency(Fault.ORIGINAL_CHANGED, row.digest)
-            elif row.deleted_at is not None and entry is not None and self.objects.exists(row.object_key):
+                size, mend = row.file_bytes, partial(self._mark_lost, row.digest)
+                yield from self._check_object(
+                    row, entry, size, check_original, _ORIGINAL, mend if repair else None, deep
+                )
+            elif entry is None or not self.objects.exists(row.object_key):
+                continue
+            elif row.removal_cause == RemovalCause.LOST.value:
+                if check_original(self.objects, row) is Soundness.SOUND:
+                    yield Inconsistency(Fault.ORIGINAL_FOUND, row.digest, repair and self._mark_found(row.digest))
+            elif row.deleted_at is not None:
                 yield Inconsistency(Fault.NOT_DELETED, row.object_key, repair and self._delete_again(row.digest))
 
-    def _check_results(self, shard: str, entries: dict[str, ObjectEntry]) -> Iterator[Inconsistency]:
+    def _check_results(self, shard: str, entries: dict[str, ObjectEntry], *, deep: bool) -> Iterator[Inconsistency]:
         of = t.results.c
-        query = (
-            sa.select(of.sop_instance_uid, of.object_key)
-            .join(t.instances, t.instances.c.digest == of.digest)
-            .where(t.instances.c.artifacts_removed_at.is_(None), _begins_with(of.digest, shard), of.object_key != "")
+        columns = (of.sop_instance_uid, of.digest, of.object_key, of.size_bytes, of.sha256)
+        query = sa.select(*columns, t.damages.c.state.label("damage")).join_from(t.results, t.instances)
+        query = query.outerjoin(t.damages, t.damages.c.object_key == of.object_key).where(
+            t.instances.c.artifacts_removed_at.is_(None), _begins_with(of.digest, shard), of.object_key != ""
         )
         for row in self._rows(query):
-            if row.object_key not in entries and not self.objects.exists(row.object_key):
-                yield Inconsistency(Fault.RESULT_LOST, row.sop_instance_uid)
+            entry = entries.get(row.object_key)
+            yield from self._check_object(row, entry, row.size_bytes, check_result, _RESULT, None, deep)
+
+    def _check_object(
+        self,
+        row: Any,
+        entry: ObjectEntry | None,
+        size: int | None,
+        check: Callable[..., Soundness],
+        faults: Mapping[Soundness, Fault],
+        mark_lost: Callable[[], bool] | None,
+        deep: bool,
+    ) -> Iterator[Inconsistency]:
+        """Compare one object with its row; a damage raises the alert, and its end ends it."""
+        name = row.digest if check is check_original else row.sop_instance_uid
+        is_as_listed = not deep and entry is not None and entry.size_bytes == size
+        try:
+            state = Soundness.SOUND if is_as_listed else check(self.objects, row, deep=deep)
+        except ResourcesError as error:
+            yield Inconsistency(Fault.UNREADABLE, f"{name}: {error}")
+            return
+        if state is Soundness.SOUND:
+            digest = (row.copy_digest or row.digest) if check is check_original else row.sha256
+            if deep and digest and drop_bad_copy(self.objects, row.object_key, digest):
+                yield Inconsistency(Fault.COPY_DAMAGED, name, True)
+            if row.damage and deep:  # without a look at the bytes it may still be damaged
+                self._note(row, state)
+            return
+        self._note(row, state)
+        is_marked = state is Soundness.LOST and mark_lost is not None and mark_lost()
+        yield Inconsistency(faults[state], name, is_marked)
+
+    def _note(self, row: Any, state: Soundness) -> None:
+        with self.database.begin() as transaction:
+            damages.note(transaction, row.object_key, InstanceDigest(row.digest), state, self.now)
 
     def _check_orphans(self, shard: str, *, repair: bool) -> Iterator[Inconsistency]:
         if repair:
@@ -151,16 +205,26 @@ class Check:
 
     def _check_deliveries(self) -> Iterator[Inconsistency]:
         of = t.deliveries.c
-        query = sa.select(of.delivery_id, of.destination).where(
-            of.state == DeliveryState.QUEUED.value, of.destination.not_in(list(self.destinations))
+        query = (
+            sa.select(of.destination, sa.func.count().label("waiting"))
+            .where(of.state == DeliveryState.QUEUED.value, of.destination.not_in(list(self.destinations)))
+            .group_by(of.destination)
+            .order_by(of.destination)
         )
         for row in self._rows(query):
-            words = f"delivery {row.delivery_id} waits for {row.destination}, which is not a destination"
-            yield Inconsistency(Fault.UNDELIVERABLE, words)
+            wait = "1 delivery waits" if row.waiting == 1 else f"{row.waiting} deliveries wait"
+            yield Inconsistency(Fault.UNDELIVERABLE, f"{wait} for {row.destination}, which is not a destination")
 
     def _mark_lost(self, digest: str) -> bool:
         """Mark originals as lost: pages say so, and an object that is sent again is stored again."""
         values = {"removed_at": self.now, "deleted_at": self.now, "removal_cause": RemovalCause.LOST.value}
+        with self.database.begin() as transaction:
+            transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
+            damages.clear(transaction, [original_key(InstanceDigest(digest))])
+        return True
+
+    def _mark_found(self, digest: str) -> bool:
+        values = {"removed_at": None, "deleted_at": None, "removal_cause": "", "restored_at": self.now}
         with self.database.begin() as transaction:
             transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
         return True

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 import structlog
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.operations import Alarm, damage_alarm
-from miqa_node.domain.ports import Soundness
-from miqa_node.store.artifacts import ORIGINALS
-from miqa_node.store.database import Transaction, insert_of
-from miqa_node.store.tables import damages
+from miqa_node.domain.ports import ObjectStore, Soundness
+from miqa_node.errors import ResourcesError
+from miqa_node.store.database import Database, Transaction, insert_of
+from miqa_node.store.disk import ORIGINALS
+from miqa_node.store.tables import damages, instances
+from miqa_node.store.verification import check_original, drop_bad_copy
 
 log = structlog.get_logger(__name__)
 
 KINDS = ("original", "result")
 
 _of = damages.c
+
+
+def verify_original(database: Database, objects: ObjectStore, digest: InstanceDigest) -> Soundness:
+    """Compare an original with its row, and record what is found.
+
+    Raises
+    ------
+    ResourcesError
+        It cannot be read now, or only this machine's copy of it was damaged, which is dropped.
+    """
+    with database.begin() as transaction:
+        row = transaction.execute(sa.select(instances).where(instances.c.digest == digest)).one()
+    state = check_original(objects, row)
+    with database.begin() as transaction:
+        note(transaction, row.object_key, digest, state, datetime.now(UTC))
+    if state is Soundness.SOUND and drop_bad_copy(objects, row.object_key, row.copy_digest or row.digest):
+        raise ResourcesError("This machine's copy of the original was damaged; it is fetched again.")
+    return state
 
 
 def note(transaction: Transaction, object_key: str, digest: InstanceDigest, state: Soundness, now: datetime) -> bool:

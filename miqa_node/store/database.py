@@ -110,9 +110,9 @@ class Database:
             raise ResourcesError("All connections to the database are in use (store.pool_size).") from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             is_too_large = str(getattr(error.orig, "sqlstate", "")).startswith(_PROGRAM_LIMIT)
-            if is_too_large or isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
+            if is_too_large or not unanswered(error):
                 raise  # a fault of the node, which waiting does not cure
-            raise ResourcesError(f"The database did not answer: {_first_line(error)}") from error
+            raise ResourcesError(unanswered(error)) from error
         for topic in announced:
             self.hear(topic)
             if self.bells is not None:
@@ -268,6 +268,11 @@ def _use_write_ahead_log(connection: Any) -> None:
             return
 
 
-def _first_line(error: sa.exc.DBAPIError) -> str:
-    # The statement's parameters may hold patient data: only the driver's own first line is shown.
-    return str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+def unanswered(error: Exception) -> str:
+    """The driver's own first line in a sentence, as parameters may hold patient data; empty for another error."""
+    if not isinstance(error, sa.exc.DatabaseError | sa.exc.InterfaceError):
+        return ""
+    if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
+        return ""
+    words = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+    return f"The database did not answer: {words}"

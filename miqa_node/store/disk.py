@@ -20,6 +20,8 @@ _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}")
 CHUNK_BYTES = 1 << 20
 
+ORIGINALS = "instances"
+"""The kind of key of received files."""
 
 Absent = Callable[[str], NotFoundError]
 """The error for a missing key, which states whether and when the object was removed."""
@@ -86,6 +88,10 @@ class DiskObjects:
     def chunks(self, key: str) -> Iterator[bytes]:
         """The file in pieces."""
         return chunks_of(self.local_path(key))
+
+    def copy(self, key: str) -> None:  # noqa: ARG002
+        """None: the file itself is here."""
+        return
 
     def drop_copy(self, key: str) -> None:
         """Nothing: there are no copies."""

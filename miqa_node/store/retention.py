@@ -21,6 +21,7 @@ from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import Removal, RemovalCause, RetentionGroup
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError, RemovedError
+from miqa_node.store import damages
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import maps_key, preview_key, snapshot_key
 from miqa_node.store.audit import records
@@ -158,6 +159,7 @@ def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit
         ).all()
         records.add(transaction, *(_audit(row, now) for row in originals))
         objects.delete([row.object_key for row in originals])
+        damages.clear(transaction, [row.object_key for row in originals])
         count, size = len(originals), sum(row.size_bytes for row in originals)
     with database.begin() as transaction:
         removed, deleted = _of.artifacts_removed_at, _of.artifacts_deleted_at
@@ -168,7 +170,9 @@ def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit
             .values(artifacts_deleted_at=now)
             .returning(_of.digest)
         ).scalars()
-        objects.delete(artifact_keys(transaction, [InstanceDigest(one) for one in digests]))
+        keys = artifact_keys(transaction, [InstanceDigest(one) for one in digests])
+        objects.delete(keys)
+        damages.clear(transaction, keys)
     return count, size
 
 

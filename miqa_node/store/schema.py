@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
-from miqa_node.errors import ResourcesError, SettingsError
+from miqa_node.errors import OutdatedError, ResourcesError, SettingsError
 from miqa_node.settings import share_dir
 from miqa_node.store.tables import compatibility
 
@@ -54,9 +54,7 @@ def check(connection: sa.Connection) -> None:
     if current == newest:
         return
     if current is None or current in revisions():
-        raise ResourcesError(
-            f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate."
-        )
+        raise OutdatedError(f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate.")
     if not _is_expanded(connection):
         raise ResourcesError(_contracted(current))
 

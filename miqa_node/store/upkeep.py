@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.ports import DiskSpace, ObjectEntry, ObjectStore
+from miqa_node.domain.retention import RemovalCause
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 
@@ -133,7 +134,8 @@ def _without_row(transaction: Transaction, kind: str, entries: Iterable[ObjectEn
     column = t.results.c.sop_instance_uid if kind == "results" else t.instances.c.digest
     query = sa.select(column).where(column.in_([stem for stem, _ in stems]))
     if kind == "instances":  # a removed original arrived again, but the receiver was killed before recording it
-        query = query.where(t.instances.c.deleted_at.is_(None))
+        is_found = t.instances.c.removal_cause == RemovalCause.LOST.value  # its disk was away; fsck --repair says so
+        query = query.where(sa.or_(t.instances.c.deleted_at.is_(None), is_found))
     digests = set(transaction.execute(query).scalars())
     return [one for stem, one in stems if stem not in digests]
 

@@ -15,10 +15,9 @@ from typing import Any
 from miqa_node.domain.ports import ObjectStore, Soundness
 from miqa_node.errors import DataSetError, NotFoundError, ResourcesError
 from miqa_node.imaging.elements import find_encoding
-from miqa_node.store.artifacts import ORIGINALS
-from miqa_node.store.disk import chunks_of
+from miqa_node.store.disk import ORIGINALS, chunks_of
 
-__all__ = ["Soundness", "check", "check_original", "check_result", "data_set_digest"]
+__all__ = ["Soundness", "check", "check_original", "check_result", "data_set_digest", "drop_bad_copy"]
 
 HEAD_BYTES = 1 << 16
 """More than precedes the data set in any DICOM file."""
@@ -36,12 +35,13 @@ def check(objects: ObjectStore, key: str, size: int | None, digest: str | None, 
         The store cannot be read now, so nothing is known.
     """
     try:
-        differs = size is not None and objects.stat(key).size_bytes != size
+        actual = objects.stat(key).size_bytes
+        differs = not actual or (size is not None and actual != size)  # nothing that is stored is empty
         if digest is None:
             is_sound = not differs
         # Of two senders' copies of an original one may have a longer head: only the bytes tell whether it is damaged.
         elif deep or size is None or differs:
-            is_sound = digest_of(objects.chunks(key), is_original=key.startswith(f"{ORIGINALS}/")) == digest
+            is_sound = digest_of(objects.chunks(key), is_original=_is_original(key)) == digest
         else:
             is_sound = True
     except NotFoundError:
@@ -65,6 +65,22 @@ def check_original(objects: ObjectStore, row: Any, *, deep: bool = True) -> Soun
 def check_result(objects: ObjectStore, row: Any, *, deep: bool = True) -> Soundness:
     """Compare a result with its row; of those that earlier versions made only the presence is known."""
     return check(objects, row.object_key, row.size_bytes, row.sha256, deep=deep)
+
+
+def drop_bad_copy(objects: ObjectStore, key: str, digest: str) -> bool:
+    """Drop this machine's copy of an object in a bucket if its digest differs; True if it did."""
+    copy = objects.copy(key)
+    try:
+        if copy is None or digest_of(chunks_of(copy), is_original=_is_original(key)) == digest:
+            return False
+    except OSError:
+        pass
+    objects.drop_copy(key)
+    return True
+
+
+def _is_original(key: str) -> bool:
+    return key.startswith(f"{ORIGINALS}/")
 
 
 def data_set_digest(path: Path) -> str:

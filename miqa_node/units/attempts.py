@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-import structlog
-
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.ports import AssessorResult, FaultJudge
+from miqa_node.domain.ports import AssessorResult, FaultJudge, Soundness
 from miqa_node.errors import (
     DecodeError,
     DecodeLimitError,
     MiqaError,
+    NotFoundError,
     RemovedError,
     ResourcesError,
     lacks_resources,
@@ -24,7 +22,10 @@ from miqa_node.observe.stages import StageClock
 from miqa_node.store import judgements
 from miqa_node.units.base import Unit, UnitContext, not_assessed, unit_of
 
-log = structlog.get_logger(__name__)
+ORIGINAL = {
+    Soundness.LOST: "A stored original is lost. Send the image again.",
+    Soundness.DAMAGED: "A stored original is damaged. Send the image again.",
+}
 
 
 class Attempts:
@@ -59,14 +60,8 @@ class Attempts:
                     judgements.take_back_attempt(transaction, instance)
             raise
 
-    def judge(self, instance: StoredInstance, attempt: int) -> AssessorResult | None:
-        """Let the unit read and judge the image; an image that cannot be judged is NOT_ASSESSED with the reason.
-
-        None if its repeated judgement was abandoned, because its stored copy is not sound.
-        """
-        if instance.generation and (fault := self._copy_fault(instance)):
-            self.abandon(instance, fault)
-            return None
+    def judge(self, instance: StoredInstance, attempt: int) -> AssessorResult:
+        """Let the unit read and judge the image; an image that cannot be judged is NOT_ASSESSED with the reason."""
         if self.is_over(attempt):
             # The image killed its worker every time: a reason for people is better than another dead worker.
             self.blame(instance, "its worker died")
@@ -77,6 +72,8 @@ class Attempts:
             content = unit.read(instance, self._context, clock)
             result = unit.judge(instance, content, self._context)
         except DecodeError as error:
+            if damage := self._damage(instance):
+                return damage
             # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
             self.blame(instance, "the decoder died or hung" if isinstance(error, DecodeLimitError) else "")
             return not_assessed(instance, f"The pixels could not be decoded: {error}")
@@ -84,24 +81,27 @@ class Attempts:
             if instance.generation:
                 raise  # the existing verdict is better than none
             return not_assessed(instance, str(error))
+        except NotFoundError:
+            if damage := self._damage(instance):
+                return damage
+            raise
         if self._faults is not None:
             self._faults.succeeded()
         timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
         assessment = replace(result.assessment, timings_ms=timings_ms, generation=instance.generation)
         return replace(result, assessment=assessment)
 
-    def abandon(self, instance: StoredInstance, reason: str) -> None:
-        """End a repeated judgement: the verdict in force stays."""
-        log.warning("an image cannot be judged again, its verdict stays", digest=instance.digest[:16], reason=reason)
-        with self._context.database.begin() as transaction:
-            judgements.abandon(transaction, instance, reason, datetime.now(UTC))
-
-    def _copy_fault(self, instance: StoredInstance) -> str:
-        """Why the unit cannot be judged from what is stored; empty if it can."""
-        if (copies := self._context.copies) is None:
-            return ""
-        members = unit_of(instance.header, self._units).members(instance, self._context)
-        return copies.fault({instance.digest, *members})
+    def _damage(self, instance: StoredInstance) -> AssessorResult | None:
+        """Why the image cannot be judged, if its stored original is lost or damaged: that is not the image's fault."""
+        verify, database = self._context.artifacts.verify_original, self._context.database
+        others = unit_of(instance.header, self._units).members(instance, self._context)
+        states = (verify(database, digest) for digest in dict.fromkeys((instance.digest, *others)))
+        state = next((state for state in states if state is not Soundness.SOUND), Soundness.SOUND)
+        if state is Soundness.SOUND:
+            return None
+        if instance.generation:
+            raise NotFoundError(ORIGINAL[state])  # the existing verdict is better than none
+        return not_assessed(instance, ORIGINAL[state], quarantined=True)
 
     def blame(self, instance: StoredInstance, fault: str) -> None:
         """Raise ResourcesError, so the image waits, if the node is at fault and not the image."""

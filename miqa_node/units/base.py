@@ -32,7 +32,6 @@ from miqa_node.plugins import Seam
 from miqa_node.report import MadeObject, ReportSettings, ReportSubject
 from miqa_node.settings import WorkSettings
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.copies import StoredCopies
 from miqa_node.store.database import Database, Transaction
 from miqa_node.units.kinds import is_image
 
@@ -136,10 +135,7 @@ class ReportingTools:
 
 @dataclass(frozen=True, slots=True)
 class UnitContext:
-    """The tools of a unit. ``max_slices`` limits the length of a series.
-
-    ``copies`` tells a fault of an image from one of its stored copy; None for files that are not stored.
-    """
+    """The tools of a unit. ``max_slices`` limits the length of a series."""
 
     database: Database
     artifacts: Artifacts
@@ -147,7 +143,6 @@ class UnitContext:
     judging: JudgingTools
     reporting: ReportingTools
     max_slices: int = 5000
-    copies: StoredCopies | None = None
 
 
 class Unit(ABC, Generic[Content]):

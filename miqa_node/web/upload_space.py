@@ -105,7 +105,7 @@ class UploadRequest(Request):
         if self._read is None:
             uploads = self.app.state.services.uploads
             if uploads is not None:
-                await run_in_threadpool(uploads.check)
+                await run_in_threadpool(uploads.intake.check)
             space: UploadSpace = self.app.state.services.upload_space
             lease = UploadLease(space, self.client.host if self.client else "")
             try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig, connect
-from miqa_node.domain.instance import Header, ReceivedObject
+from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import Retrieval
 from miqa_node.errors import ConflictError, DeliveryError, MiqaError, NotFoundError
@@ -168,10 +168,9 @@ class ArchiveRetrieval:
             copied = data_set_digest(path)
             if copied != one.digest and not archived.is_same(header, one.header):
                 raise DeliveryError(CHANGED)
-            with self._database.begin() as transaction:
-                archived.expect_copy(transaction, one.digest, copied)
             came = ReceivedObject(
-                str(path), one.digest, len(file), archive[:16], self._ae_title, "", datetime.now(UTC)
+                str(path), one.digest, len(file), archive[:16], self._ae_title, "", datetime.now(UTC),
+                file_bytes=len(file), copy_digest=None if copied == one.digest else InstanceDigest(copied),
             )  # fmt: skip
             self._arrivals.keep(header, study, came, "", lambda _transaction: None)
         finally:

@@ -1,7 +1,7 @@
 """The container for real: it takes an image, reports it to an archive outside, is healthy, and survives kill -9.
 
-``make container`` runs it, as root: debootstrap makes the base, buildah builds without a daemon. The test before it
-needs neither: the roles of docker-compose.yml run with its very settings, as processes.
+``make container`` runs it, as root: debootstrap makes the base, buildah builds without a daemon. test_composition.py
+needs neither: it plays the services of docker-compose.yml as processes.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import yaml
 
-from tests.conftest import ROOT, PostgresServer, free_port
+from tests.conftest import ROOT, free_port
 from tests.crash.station import LIMIT_S, Pacs, Scanner, noise
 from tests.waiting import wait_until
 
@@ -67,51 +65,7 @@ def site(samples: Path) -> Iterator[Site]:
     site.close()
 
 
-@pytest.mark.peers
-def test_the_roles_of_the_composition_run_with_its_settings(tmp_path: Path, site: Site) -> None:
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-    destinations = services["configs"]["destinations"]["content"]
-    destinations = destinations.replace('"pacs"', '"127.0.0.1"').replace("4242", str(site.pacs.port))
-    (tmp_path / "destinations.toml").write_text(destinations)
-    (tmp_path / "data").mkdir(mode=0o700)
-    health = {role: free_port() for role in ("receive", "work", "web")}
-    with PostgresServer() as server, ExitStack() as stack:
-        for role, health_port in health.items():
-            service = services["services"][role]
-            environment = {name: _filled(str(value)) for name, value in service["environment"].items()}
-            environment |= {
-                "MIQA_STORE__DATABASE_URL": server.url,
-                "MIQA_DELIVER__DESTINATIONS_FILE": str(tmp_path / "destinations.toml"),
-                "MIQA_DICOM__ALLOWED_PEERS": '["*@127.0.0.1"]',
-                **_of_the_container(),
-                "MIQA_NODE__DATA_DIR": str(tmp_path / "data"),
-                "MIQA_WEB__HEALTH_PORT": str(health_port),
-                "MIQA_WEB__PORT": str(free_port()),
-                "MIQA_DICOM__PORT": str(site.ports["MIQA_DICOM__PORT"]),
-            }
-            command = [*_entry(service), *service["command"]]
-            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-            log = stack.enter_context((tmp_path / f"{role}.log").open("wb"))
-            process = subprocess.Popen(
-                command, env=environment | {"PATH": path, "HOSTNAME": "h1"}, stdout=log, stderr=log, cwd=tmp_path
-            )
-            stack.callback(process.wait, timeout=90)
-            stack.callback(process.terminate)
-        for role, port in health.items():
-            wait_until(lambda port=port: _is_healthy(port), LIMIT_S, f"{role} is healthy")  # type: ignore[misc]
-        site.takes_and_reports_an_image()
-
-
-def _filled(value: str) -> str:
-    """With the defaults of its variables, as Compose fills them in when .env is empty."""
-    return re.sub(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)?\}", lambda match: match.group(1) or "", value)
-
-
-def _entry(service: dict[str, Any]) -> list[str]:
-    return [word.replace("$$", "$") for word in service.get("entrypoint", ["miqa-node"])]
-
-
-def _of_the_container() -> dict[str, str]:
+def of_the_container() -> dict[str, str]:
     """MIQA variables of the Dockerfile."""
     return dict(re.findall(r"(MIQA_\w+)=(\S+)", (ROOT / "Dockerfile").read_text("utf-8")))
 
@@ -121,7 +75,7 @@ def _health_command() -> list[str]:
     return list(json.loads(command.replace("\\\n", "")))
 
 
-def _is_healthy(port: int) -> bool:
+def is_healthy(port: int) -> bool:
     environment = os.environ | {"MIQA_WEB__HEALTH_PORT": str(port)}
     command = [sys.executable, *_health_command()[1:]]
     return subprocess.run(command, env=environment, check=False, capture_output=True).returncode == 0

@@ -17,7 +17,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_w
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
-from miqa_node.imaging.grayscale import WHITE, find_padding, read_grayscale, render
+from miqa_node.imaging.grayscale import CONTRADICTION, WHITE, find_padding, read_grayscale, render
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -75,6 +75,7 @@ def test_voi_luts_equal_pydicom(image: tuple[Dataset, NDArray[Any]], entries: in
     ds, stored = image
     first = int(np.clip(first, np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max))  # pydicom takes no others
     table = np.random.default_rng(entries).integers(0, 1 << bits, entries).astype(np.uint16)
+    table[-1] = (1 << bits) - 1  # white, so that the entries have the declared bits
     ds.VOILUTSequence = Sequence([_lut(entries, first, bits, table)])
     ours = shares(render(stored, read_grayscale(ds)))
     theirs = apply_voi_lut(stored.astype(np.int32), ds) / ((1 << bits) - 1)
@@ -184,6 +185,55 @@ def test_what_the_standard_forbids_is_left_out_and_said(elements: dict[str, obje
     grayscale = read_grayscale(ds)
     assert note in grayscale.steps()
     assert render(np.arange(4, dtype=np.uint16).reshape(2, 2), grayscale).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("declared", "brightest", "used"),
+    [(16, 4095, 12), (16, 4027, 12), (16, 1023, 10), (16, 255, 8), (12, 1023, 10), (12, 4095, 12), (16, 3000, 16),
+     (16, 40000, 16), (12, 2000, 12), (16, 100, 16)],
+)  # fmt: skip
+def test_a_voi_lut_is_read_by_its_entries_where_they_end_at_fewer_bits(
+    declared: int, brightest: int, used: int
+) -> None:
+    ds = Dataset()
+    ds.PhotometricInterpretation, ds.PixelRepresentation, ds.BitsAllocated = "MONOCHROME2", 0, 16
+    table = np.linspace(0, brightest, 64).astype(np.uint16)
+    ds.VOILUTSequence = Sequence([_lut(64, 0, declared, table)])
+    grayscale = read_grayscale(ds)
+    display = render(np.arange(64, dtype=np.uint16).reshape(8, 8), grayscale)
+    assert abs(int(display.max()) - WHITE * brightest / ((1 << used) - 1)) <= 1
+    assert any("entries end at" in step for step in grayscale.steps()) == (used != declared)
+
+
+@pytest.mark.parametrize("suffix", ["12.1", "12.1.1", "12.2", "12.2.1", "12.3"])
+def test_the_modality_lut_of_an_angiogram_is_not_displayed(suffix: str) -> None:
+    """PS3.3 C.8.7.1.1.2: it leads back to the intensity of the beam."""
+    ds = Dataset()
+    ds.SOPClassUID = f"1.2.840.10008.5.1.4.1.1.{suffix}"
+    ds.PhotometricInterpretation, ds.PixelRepresentation, ds.BitsAllocated, ds.BitsStored = "MONOCHROME2", 0, 16, 12
+    ds.WindowCenter, ds.WindowWidth = 2048, 4096
+    stored = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    plain = render(stored, read_grayscale(ds))
+    ds.ModalityLUTSequence = Sequence([_lut(4096, 0, 16, (np.arange(4096) ** 2 // 4096).astype(np.uint16))])
+    grayscale = read_grayscale(ds)
+    assert np.array_equal(render(stored, grayscale), plain)
+    assert "modality LUT of beam intensity not displayed" in grayscale.steps()
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    assert not np.array_equal(render(stored, read_grayscale(ds)), plain)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape", "contradicts"),
+    [("MONOCHROME1", "IDENTITY", True), ("MONOCHROME2", "INVERSE", True), ("MONOCHROME1", "INVERSE", False),
+     ("MONOCHROME2", "IDENTITY", False), ("MONOCHROME1", "", False)],
+)  # fmt: skip
+def test_a_presentation_shape_that_contradicts_the_photometric_interpretation_is_said(
+    photometric: str, shape: str, contradicts: bool
+) -> None:
+    ds = Dataset()
+    ds.PhotometricInterpretation, ds.PixelRepresentation, ds.BitsAllocated = photometric, 0, 16
+    ds.PresentationLUTShape = shape
+    assert (CONTRADICTION in read_grayscale(ds).steps()) == contradicts
 
 
 def test_the_first_of_several_windows_is_used() -> None:

@@ -25,7 +25,7 @@ from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Policy, Verdict
-from miqa_node.domain.ports import Assessor
+from miqa_node.domain.ports import Assessor, ObjectStore
 from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
 from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import Accelerator, load_settings
@@ -66,12 +66,12 @@ class Rig:
         self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], EnhancedImage] | None = None,
         silence: Callable[[], str] = str, declining: Callable[[str], Sequence[str]] = lambda _modality: (),
-        relaxed_uids: bool = False, database_url: str = "",
+        relaxed_uids: bool = False, database_url: str = "", objects: ObjectStore | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.database = Database(database_url or f"sqlite:///{folder / 'miqa.sqlite'}")
         self.database.migrate()
-        self.objects = DiskObjects(folder / "objects")
+        self.objects: ObjectStore = objects or DiskObjects(folder / "objects")
         self.queue = ListQueue()
         kinds = {ResultKind("SR"): ["PACS", "ARCHIVE"], ResultKind("KOS"): ["PACS"]}
         if enhance is not None:

@@ -59,3 +59,20 @@ def test_the_model_runtime_reports_to_nobody(tmp_path: Path) -> None:
     )
     assert threads.stdout.split() == ["1"]
     assert not list(tmp_path.rglob("*onnxruntime*"))
+
+
+CRASH = """
+import resource, sys
+from pathlib import Path
+from miqa_node.cli import app
+app.run = lambda arguments: print(
+    *resource.getrlimit(resource.RLIMIT_CORE), Path("/proc/self/coredump_filter").read_text().strip()
+) or 0
+app.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the filter of dumps is Linux's")
+def test_a_command_that_crashes_leaves_no_memory_on_disk() -> None:
+    printed = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, check=True)
+    assert printed.stdout.split() == ["0", "0", "00000000"]

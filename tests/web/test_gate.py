@@ -41,7 +41,7 @@ def open_node(stage: Stage, tmp_path: Path) -> Iterator[Open]:
         def start(**web: object) -> tuple[int, WebServices]:
             settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0, **web})
             settings.incoming_dir.mkdir(exist_ok=True)
-            uploads = Uploads(settings.incoming_dir, 1 << 30, lambda: None, lambda _: None)
+            uploads = Uploads(Intake(settings.incoming_dir, lambda _: None, lambda: None, 1 << 30))
             intake = Intake(settings.incoming_dir, lambda _: None, lambda: None, 1 << 20)
             services = replace(stage.services, settings=settings, intake=intake, uploads=uploads, look=_not_reached)
             server = WebServer(create_app(services), settings.web)

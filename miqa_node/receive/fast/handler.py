@@ -10,7 +10,7 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import RequestHandler
 
-from .streaming import Begin, StreamingDul
+from .streaming import Begin, Malformed, StreamingDul
 
 TESTED_VERSION = "3.0.4"
 
@@ -27,11 +27,16 @@ def is_available() -> bool:
     return whole and pynetdicom.__version__ == TESTED_VERSION and hasattr(select, "poll")
 
 
-def request_handler(begin: Begin, silence_s: float) -> type[RequestHandler]:
+def _unheard(_address: str, _reason: str) -> None:
+    """Nobody wants to know."""
+
+
+def request_handler(begin: Begin, silence_s: float, malformed: Malformed = _unheard) -> type[RequestHandler]:
     """The handler class for an association server.
 
     ``begin`` is called for each C-STORE with the association, SOP Class UID, SOP Instance UID and Transfer Syntax UID;
-    ``silence_s`` is the longest pause of a peer within a message.
+    ``silence_s`` is the longest pause of a peer within a message. ``malformed`` hears of peers whose messages cannot be
+    read.
     """
 
     class _StreamingHandler(RequestHandler):
@@ -39,7 +44,7 @@ def request_handler(begin: Begin, silence_s: float) -> type[RequestHandler]:
             association = super()._create_association()
             dul = association.dul
             dul.__class__ = StreamingDul
-            cast("StreamingDul", dul).adopt(begin, silence_s)
+            cast("StreamingDul", dul).adopt(begin, silence_s, malformed)
             return association
 
     return _StreamingHandler

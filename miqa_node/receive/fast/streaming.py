@@ -21,6 +21,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
 from .fragments import Fragments, ProtocolError, encode_command, p_data, parse_command
+from .titles import are_readable, with_readable_titles
 from .waiting import ReactorGate, WakingQueue
 
 log = logging.getLogger(__name__)
@@ -68,11 +69,16 @@ Begin = Callable[[Association, str, str, str], StoreTransfer]
 """Called with association, SOP Class UID, SOP Instance UID and Transfer Syntax UID."""
 
 
+Malformed = Callable[[str, str], None]
+"""Called with the address of a peer and what is wrong with its messages."""
+
+
 class StreamingDul(DULServiceProvider):
     """pynetdicom's upper layer thread; in state 6 (data transfer) it reads the stream itself."""
 
-    def adopt(self, begin: Begin, silence_s: float) -> None:
+    def adopt(self, begin: Begin, silence_s: float, malformed: Malformed) -> None:
         """Take over an association whose threads have not been started."""
+        self._malformed = malformed
         self._begin_transfer = begin
         self._silence_s = silence_s
         transport: Any = self.socket
@@ -102,7 +108,7 @@ class StreamingDul(DULServiceProvider):
             self._shake_hands()
             super().run()
         except Exception:  # noqa: BLE001 - of a malformed negotiation; pynetdicom has logged it
-            log.warning("association with %s ended: malformed message", self.assoc.requestor.address)
+            self._give_up("malformed message")
         finally:
             if self._transfer is not None:
                 self._transfer.end()
@@ -111,6 +117,24 @@ class StreamingDul(DULServiceProvider):
             self._gate.work.set()
             for each in (self._wake_reader, self._wake_writer, self._connection):
                 each.close()
+
+    def _decode_pdu(self, bytestream: bytearray) -> Any:
+        """Read a PDU of the negotiation; one that cannot be read ends in an abort, of which the node's people hear."""
+        readable = with_readable_titles(bytestream)
+        if not are_readable(readable):
+            log.warning(
+                "AE titles of %s are blank or in no character set that AE titles have", self.assoc.requestor.address
+            )
+        try:
+            return super()._decode_pdu(readable)
+        except Exception:
+            self._give_up("its request cannot be read")
+            raise
+
+    def _give_up(self, reason: str) -> None:
+        address = self.assoc.requestor.address
+        log.warning("association with %s ended: %s", address, reason)
+        self._malformed(address, reason)
 
     def _shake_hands(self) -> None:
         """The TLS handshake, in the association's own thread. A failure shows again when the library reads."""

@@ -205,6 +205,10 @@ def test_patient_names_come_in_their_character_set(file: Path) -> None:
         ("\\ISO 2022 IR 58", b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab", "Zhang^XiaoDong=张^小东"),
         ("ISO_IR 203", b"\xbcuvre^Jean", "Œuvre^Jean"),
         ("\\ISO 2022 IR 203", b"\x1b-b\xbcuvre^Jean", "Œuvre^Jean"),
+        # declared without the code extension that these sets need
+        ("ISO_IR 149", "Hong^Gildong=洪^吉洞=홍^길동".encode("euc_kr"), "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("ISO_IR 149", b"Hong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce", "Hong=洪^吉"),
+        ("ISO_IR 58", "Zhang^San=张^三".encode("gb2312"), "Zhang^San=张^三"),
         ("ISO 2022 IR 13\\ISO 2022 IR 87", b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田"),
     ],
 )
@@ -216,6 +220,14 @@ def test_every_character_set_of_the_standard_is_read(
     path.write_bytes(path.read_bytes().replace(b"X" * len(encoded), encoded))
     assert read_header(path)[1].patient_name == expected
     assert str(pydicom.dcmread(path).PatientName) == expected
+
+
+def test_kanji_are_read_where_jis_x_0208_is_declared_without_code_extension(tmp_path: Path) -> None:
+    """The writer of pydicom would refuse it, so the bytes are exchanged."""
+    name, declared = b"Yamada=\x1b$B;3ED\x1b(J", b"ISO_IR 87 "
+    path = make(tmp_path / "a.dcm", SpecificCharacterSet="ISO_IR 100", PatientName="X" * len(name))
+    path.write_bytes(path.read_bytes().replace(b"X" * len(name), name).replace(b"ISO_IR 100", declared))
+    assert read_header(path)[1].patient_name == "Yamada=山田"
 
 
 def test_view_and_region_codes_stand_in_for_empty_elements(tmp_path: Path) -> None:

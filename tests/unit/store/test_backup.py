@@ -140,9 +140,10 @@ def test_what_does_not_agree_is_named_and_repaired_where_that_loses_nothing(shel
     with shelf.database.begin() as transaction:
         row = sa.update(t.instances).where(t.instances.c.digest == removed)
         transaction.execute(row.values(removed_at=NOW, deleted_at=NOW, removal_cause="age"))
-        other = ResultObject("2.25.9", "1.2.3", ResultKind("SR"), "")
-        deliveries.record_result(transaction, fine, other, NOW)
-        deliveries.queue(transaction, other, "GONE", NOW)
+        for uid, gone in (("2.25.7", "GONE"), ("2.25.8", "GONE"), ("2.25.9", "AWAY")):
+            other = ResultObject(uid, "1.2.3", ResultKind("SR"), "")
+            deliveries.record_result(transaction, fine, other, NOW)
+            deliveries.queue(transaction, other, gone, NOW)
     expected = {
         (Fault.ORIGINAL_LOST, lost), (Fault.NOT_DELETED, original_key(removed)),
         (Fault.RESULT_LOST, report.sop_instance_uid), (Fault.NO_WORK, waiting),
@@ -150,7 +151,8 @@ def test_what_does_not_agree_is_named_and_repaired_where_that_loses_nothing(shel
     faults = check(shelf)
     assert {(one.fault, one.what) for one in faults if one.fault is not Fault.UNDELIVERABLE} == expected
     assert [one.what for one in faults if one.fault is Fault.UNDELIVERABLE] == [
-        "delivery 2 waits for GONE, which is not a destination"
+        "1 delivery waits for AWAY, which is not a destination",
+        "2 deliveries wait for GONE, which is not a destination",
     ]
     assert not any(one.repaired for one in faults)
     calls: list[str] = []

@@ -1,0 +1,30 @@
+"""Judges an image again whose stored original was lost or damaged, once it has come again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.ports import JobQueue
+from miqa_node.store import instances, reassessments
+from miqa_node.store.database import Transaction
+from miqa_node.units.base import Unit
+
+ACTOR = "miqa-node"
+COMMENT = "Its stored original was lost or damaged, and came again."
+
+
+def judge_mended(
+    transaction: Transaction, digest: InstanceDigest, header: Header, unit: Unit[Any], queue: JobQueue
+) -> None:
+    """Request a new judgement of what could not be assessed; a slice stands for its series."""
+    disposition = instances.load_disposition(transaction, digest)
+    if disposition is None or disposition.verdict is not Verdict.NOT_ASSESSED:
+        return  # it is not judged yet, or was judged while its bytes were there
+    if unit.needs_others:
+        digest = InstanceDigest(reassessments.representative(transaction, header.series_instance_uid).digest)
+    generation = reassessments.ask(transaction, digest, ACTOR, COMMENT, datetime.now(UTC))
+    if generation:
+        queue.enqueue_reassess(transaction, digest, generation)
