@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PARTIAL = re.compile(r"\.miqa-[0-9a-f]{32}\.part")
+"""Names of files that are being written, or were when a process was killed."""
 
 
 @contextmanager

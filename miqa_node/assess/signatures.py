@@ -42,6 +42,7 @@ def sign_package(path: Path, signer: Signer) -> Path:
     """Sign the package in its current state; return the path of the signature."""
     target = signature_path(path)
     target.write_text(json.dumps(signer.sign(_contents(path)), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    target.chmod(0o644)  # the nodes that use the package run as other users
     return target
 
 

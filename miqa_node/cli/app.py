@@ -45,6 +45,7 @@ def about(
 
 def main() -> None:
     """Entry point ``miqa-node``."""
+    os.umask(0o077)  # what a command writes names patients, or may: it is for the user who ran it; "run" widens it
     if sys.argv[1:2] != ["train"]:  # training computes one thing at a time, with all cores
         process.prepare()
     process.forbid_core_dumps()

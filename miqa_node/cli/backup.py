@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -23,27 +24,49 @@ from miqa_node.store.objects import objects_of
 Folder = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder of the backup.")]
 
 
-def backup(folder: Folder, config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def backup(
+    folder: Folder,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every object again, here and in the backup.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
     """Back the node up while it works: database, objects, keys and a manifest with digests.
 
-    A second backup into the same folder copies only new objects, and drops what was removed or erased. With PostgreSQL
-    make the dump of the database first (pg_dump); this command copies the objects.
+    A second backup into the same folder copies only new objects, and drops what was removed or erased; until it is
+    complete, the last one stays as it is. With PostgreSQL make the dump of the database first (pg_dump); this command
+    copies the objects. Exit code 1: the node has lost or damaged some; the others are in the backup.
     """
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
-        made = backups.back_up(database, objects_of(settings), settings.node.data_dir, folder)
+        made = backups.back_up(database, objects_of(settings), settings.node.data_dir, folder, deep=deep)
         detail = {"objects": made.objects, "bytes": made.size_bytes}
+        if made.lost or made.damaged:
+            detail |= {"lost": len(made.lost), "damaged": len(made.damaged)}
         with database.begin() as transaction:
             records.add(
                 transaction, AuditEntry(AuditEvent.BACKED_UP, datetime.now(UTC), login(), "command", detail=detail)
             )
         complete = database.is_sqlite
     if as_json:
-        print_json({"objects": made.objects, "bytes": made.size_bytes, "copied": made.copied, "database": complete})
-        return
-    print_line(f"objects: {made.objects}, copied now: {made.copied}; {made.size_bytes >> 20} MiB in {folder}")
-    if not complete:
-        print_line("The database is on PostgreSQL: keep its dump beside this backup.")
+        print_json(
+            {
+                "objects": made.objects,
+                "bytes": made.size_bytes,
+                "copied": made.copied,
+                "database": complete,
+                "lost": made.lost,
+                "damaged": made.damaged,
+            }
+        )
+    else:
+        _print_lines("lost", made.lost)
+        _print_lines("damaged", made.damaged)
+        print_line(f"objects: {made.objects}, copied now: {made.copied}; {made.size_bytes >> 20} MiB in {folder}")
+        if not complete:
+            print_line("The database is on PostgreSQL: keep its dump beside this backup.")
+    if made.lost or made.damaged:
+        raise typer.Exit(Exit.FAILED)
 
 
 def restore(
@@ -62,6 +85,7 @@ def restore(
             print_line(fault)
         if faults:
             raise typer.Exit(Exit.FAILED)
+        _print_lines("not in the backup, because the node had", backups.lacking(folder))
         print_line("The backup is complete and unchanged.")
         return
     settings = settings_of(config, data_dir)
@@ -70,4 +94,10 @@ def restore(
     database, objects = open_store(settings)
     database.close()
     count = backups.restore(folder, settings.node.data_dir, objects, with_database=with_database)
+    _print_lines("not restored, because the node had", backups.lacking(folder))
     print_line(f"restored: {count} objects. Check with miqa-node fsck, then start the node.")
+
+
+def _print_lines(what: str, lines: Sequence[str]) -> None:
+    for line in lines:
+        print_line(f"{what} {line}")

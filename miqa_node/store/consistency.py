@@ -22,7 +22,7 @@ from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
 from miqa_node.store.retention import delete_marked
-from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, shards, sweep_orphans
+from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, in_shard, shards, sweep_orphans
 from miqa_node.store.verification import Soundness, check_original, check_result, drop_bad_copy
 
 WORK_AGE = timedelta(hours=1)
@@ -116,7 +116,7 @@ class Check:
         names = ("digest", "object_key", "size_bytes", "file_bytes", "copy_digest", "removed_at", "removal_cause")
         query = sa.select(*(of[name] for name in names), of.deleted_at, t.damages.c.state.label("damage"))
         query = query.outerjoin_from(t.instances, t.damages, t.damages.c.object_key == of.object_key)
-        for row in self._rows(query.where(_begins_with(of.digest, shard))):
+        for row in self._rows(query.where(in_shard(of.digest, shard))):
             entry = entries.get(row.object_key)  # the listing may be outdated: check contradictions with the row again
             if row.removed_at is None:
                 size, mend = row.file_bytes, partial(self._mark_lost, row.digest)
@@ -136,7 +136,7 @@ class Check:
         columns = (of.sop_instance_uid, of.digest, of.object_key, of.size_bytes, of.sha256)
         query = sa.select(*columns, t.damages.c.state.label("damage")).join_from(t.results, t.instances)
         query = query.outerjoin(t.damages, t.damages.c.object_key == of.object_key).where(
-            t.instances.c.artifacts_removed_at.is_(None), _begins_with(of.digest, shard), of.object_key != ""
+            t.instances.c.artifacts_removed_at.is_(None), in_shard(of.digest, shard), of.object_key != ""
         )
         for row in self._rows(query):
             entry = entries.get(row.object_key)
@@ -247,8 +247,3 @@ class Check:
     def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self.database.begin() as transaction:
             return transaction.execute(query).all()
-
-
-def _begins_with(column: sa.ColumnElement[str], shard: str) -> sa.ColumnElement[bool]:
-    """A prefix as an index range, because LIKE does not use the index on every database."""
-    return sa.and_(column >= shard, column < f"{shard}g")

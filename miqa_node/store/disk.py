@@ -147,7 +147,7 @@ class DiskObjects:
         finally:
             part.unlink(missing_ok=True)
         # Also for an existing file: its writer may have been killed before this line.
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return new
 
     def _make_folder(self, folder: Path) -> None:
@@ -160,7 +160,7 @@ class DiskObjects:
             for shard in range(256):
                 (folder.parent / f"{shard:02x}").mkdir(exist_ok=True)
         for made in reversed(missing):
-            _sync_folder(made.parent)
+            sync_folder(made.parent)
 
     def _path(self, key: str) -> Path:
         check_key(key)
@@ -206,7 +206,8 @@ def check_writing(folder: Path) -> None:
         raise ResourcesError(f"The data directory cannot be written: {error.strerror}") from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from miqa_node.cli.app import run
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import BackupError
-from miqa_node.store import backup, deliveries, instances
+from miqa_node.store import backup, deliveries, instances, retention
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key, preview_key
 from miqa_node.store.consistency import Check, Fault, Inconsistency
@@ -81,25 +82,37 @@ def test_a_backup_restored_elsewhere_is_the_same_node(shelf: Shelf, tmp_path: Pa
     database.close()
 
 
-def test_what_retention_removes_during_a_backup_is_no_fault_of_it(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Removing:
+    """A store from which retention removes originals when they are read for the first time."""
+
+    def __init__(self, shelf: Shelf, *digests: InstanceDigest) -> None:
+        self._shelf, self._digests = shelf, digests
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shelf.objects, name)
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        if self._digests:
+            digests, self._digests = self._digests, ()
+            with self._shelf.database.begin() as transaction:
+                row = sa.update(t.instances).where(t.instances.c.digest.in_(digests))
+                transaction.execute(row.values(removed_at=NOW, removal_cause="space"))
+            retention.delete_marked(self._shelf.database, self._shelf.objects, NOW, 10)
+        return self._shelf.objects.chunks(key)
+
+
+def test_what_retention_removes_during_a_backup_is_no_fault_of_it(shelf: Shelf, tmp_path: Path) -> None:
     of, other = shelf.decide(1), shelf.decide(2)
-    copy_database = backup._copy_database
-
-    def then_removed(source: Path, target: Path) -> None:
-        copy_database(source, target)
-        shelf.objects.delete([original_key(of)])
-
-    monkeypatch.setattr(backup, "_copy_database", then_removed)
     folder, elsewhere = tmp_path / "backup", tmp_path / "elsewhere"
-    backup.back_up(shelf.database, shelf.objects, shelf.folder, folder)
+    made = backup.back_up(shelf.database, Removing(shelf, of), shelf.folder, folder)
+    assert (made.lost, made.damaged) == ((), ())
     assert list(backup.check_backup(folder)) == []
     objects = open_objects("", elsewhere / "objects", 0, 1 << 20)
     backup.restore(folder, elsewhere, objects, with_database=True)
     restored = Shelf(Database(f"sqlite:///{elsewhere / 'miqa.sqlite'}"), objects, elsewhere)
     assert check(restored) == []
     assert restored.has(of, other) == [False, True]
+    assert restored.row(of).removal_cause == "space"
     restored.database.close()
 
 
