@@ -18,6 +18,7 @@ from miqa_node.assess.sidecars import landmark_package
 from miqa_node.conclusion.amendment import Amendments
 from miqa_node.conclusion.deliver import kinds_to_make
 from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
+from miqa_node.conclusion.remaking import Remaking
 from miqa_node.deliver.certificates import certificate_files
 from miqa_node.deliver.destinations import Destinations
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, probe
@@ -67,6 +68,7 @@ from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
 from miqa_node.work.destinations import DestinationWatch
 from miqa_node.work.indexing import ResultIndexing
+from miqa_node.work.mending import ResultMending
 from miqa_node.work.notices import NoticeSender
 from miqa_node.work.parts import RunningParts
 from miqa_node.work.pseudonym_watch import PseudonymWatch
@@ -172,7 +174,7 @@ class Node:
             ),
             settings.work.series_max_slices,
         )
-        self._amendments = Amendments(context, taking)
+        self._amendments, self._remaking = Amendments(context, taking), Remaking(context)
         return Pipeline(
             context,
             self._queue,
@@ -294,6 +296,7 @@ class Node:
             series_watch,
             StudyWatch(self.database, self._announcer),
             AmendmentWatch(self._amendments),
+            ResultMending(self.database, self._remaking),
             ResultIndexing(self.database, self.objects),
         ]
         if self.settings.notices.used:

@@ -19,7 +19,9 @@ from miqa_node.work.queue import DurableQueue
 
 def fsck(
     repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired without a loss.")] = False,
-    deep: Annotated[bool, typer.Option("--deep", help="Read every original and compare its digest.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read originals and results, and compare their digests.")
+    ] = False,
     destination: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A destination that run gets on its command line; repeatable."),

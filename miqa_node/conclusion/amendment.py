@@ -83,11 +83,11 @@ class Amendments:
             disposition = instances.load_disposition(transaction, digest)
         if assessment is None or disposition is None:
             return []  # a slice: the representative image reports its series
-        unit, announced = unit_of(instance.header, self._units), _announced(disposition)
+        unit, announced = unit_of(instance.header, self._units), announced_of(disposition)
         made = amendments(unit, instance, assessment, announced, review, context)
         return [(instance, result) for result in keep(made, instance, context)]
 
 
-def _announced(disposition: Disposition) -> Disposition:
+def announced_of(disposition: Disposition) -> Disposition:
     """The disposition for reports: it does not reveal that an accepted image was drawn for an audit."""
     return replace(disposition, reasons=tuple(reason for reason in disposition.reasons if reason != AUDIT))

@@ -87,7 +87,7 @@ def keep(objects: Iterable[MadeObject], instance: StoredInstance, context: UnitC
     return [
         ResultObject(
             one.sop_instance_uid, one.sop_class_uid, one.kind, store(instance.digest, one.sop_instance_uid, one.data)
-        )
+        ).of(one.data)
         for one in objects
     ]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -70,12 +71,21 @@ _LEADS_TO = {
 
 @dataclass(frozen=True, slots=True)
 class ResultObject:
-    """One DICOM object that the node made; ``object_key`` is the key of its bytes, which never change."""
+    """One DICOM object that the node made; ``object_key`` is the key of its bytes.
+
+    Size and SHA-256 are those of its file; without them, an earlier version made it.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
     kind: ResultKind
     object_key: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+    def of(self, data: bytes) -> ResultObject:
+        """The same with the size and digest of its file."""
+        return replace(self, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

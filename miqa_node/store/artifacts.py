@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
+from miqa_node.domain.delivery import ResultObject
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.ports import ObjectStore, Soundness
@@ -15,6 +17,7 @@ from miqa_node.store.arrays import dump_maps, dump_snapshot, load_maps, load_sna
 from miqa_node.store.damages import verify_original
 from miqa_node.store.database import Database
 from miqa_node.store.disk import ORIGINALS
+from miqa_node.store.verification import check, check_result
 
 T = TypeVar("T")
 
@@ -45,7 +48,7 @@ def result_key(digest: InstanceDigest, sop_instance_uid: str) -> str:
 
 
 class Artifacts:
-    """Reads and writes these files in an object store. An existing file never changes: the first of two writers wins.
+    """Reads and writes these files in an object store. A sound file never changes: the first of two writers wins.
 
     Every method that reads raises NotFoundError if the file is not there.
     """
@@ -108,11 +111,25 @@ class Artifacts:
         self._put(key, data, bytes)
         return key
 
+    def mend_result(self, object_key: str, data: bytes) -> None:
+        """Store a DICOM object in place of a lost or damaged one."""
+        self._objects.replace(object_key, data)
+
+    def verify_result(self, result: ResultObject) -> Soundness:
+        """Compare the file of a result with its row; ResourcesError if it cannot be read now."""
+        return check_result(self._objects, result)
+
     def _put(self, key: str, value: T, dump: Callable[[T], bytes]) -> None:
-        self._objects.put(key, dump(value))
+        put_sound(self._objects, key, dump(value))
 
     def _get(self, key: str, load: Callable[[bytes], T]) -> T:
         return load(self._objects.get(key))
+
+
+def put_sound(objects: ObjectStore, key: str, data: bytes) -> None:
+    """Store an object; if the key is taken by anything else, it was damaged: the same work gives the same bytes."""
+    if not objects.put(key, data) and check(objects, key, len(data), sha256(data).hexdigest()) is Soundness.DAMAGED:
+        objects.replace(key, data)
 
 
 class MemoryArtifacts(Artifacts):
@@ -128,6 +145,10 @@ class MemoryArtifacts(Artifacts):
 
     def verify_original(self, database: Database, digest: InstanceDigest) -> Soundness:  # noqa: ARG002
         """The file is where it lies, and nobody has read it before."""
+        return Soundness.SOUND
+
+    def verify_result(self, result: ResultObject) -> Soundness:  # noqa: ARG002
+        """In memory nothing is damaged."""
         return Soundness.SOUND
 
     def path(self, object_key: str) -> Path:

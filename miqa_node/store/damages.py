@@ -71,6 +71,12 @@ def among(transaction: Transaction, object_keys: Sequence[str]) -> dict[str, Sou
     return {row.object_key: Soundness(row.state) for row in transaction.execute(query)}
 
 
+def results(transaction: Transaction) -> list[str]:
+    """The keys of results that are not sound."""
+    keys = transaction.execute(sa.select(_of.object_key).order_by(_of.found_at)).scalars()
+    return [key for key in keys if _kind(key) == "result"]
+
+
 def count(transaction: Transaction) -> dict[tuple[str, Soundness], int]:
     """The number by kind ("original", "result") and state."""
     counts = {(kind, state): 0 for kind in KINDS for state in (Soundness.LOST, Soundness.DAMAGED)}

@@ -44,6 +44,8 @@ def record_result(
             "sop_class_uid": result.sop_class_uid,
             "kind": result.kind,
             "object_key": result.object_key,
+            "size_bytes": result.size_bytes,
+            "sha256": result.sha256,
             "made_at": made_at,
             "generation": generation,
             "decision_id": decision,
@@ -234,7 +236,7 @@ def replace_result(
     False, without any change, if the destination already has a delivery of it.
     """
     row = transaction.execute(
-        sa.select(results.c.digest, deliveries.c.destination)
+        sa.select(results.c.digest, results.c.generation, results.c.decision_id, deliveries.c.destination)
         .join(deliveries, deliveries.c.sop_instance_uid == results.c.sop_instance_uid)
         .where(deliveries.c.delivery_id == delivery_id, results.c.sop_instance_uid == original_uid)
     ).one_or_none()
@@ -245,7 +247,7 @@ def replace_result(
     )
     if transaction.execute(sa.select(conflict)).scalar_one():
         return False
-    record_result(transaction, InstanceDigest(row.digest), result, now)
+    record_result(transaction, InstanceDigest(row.digest), result, now, row.generation, row.decision_id)
     transaction.execute(
         sa.update(deliveries)
         .where(deliveries.c.delivery_id == delivery_id)
@@ -267,18 +269,32 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delive
 
 
 def results_of_class(
-    transaction: Transaction, digest: InstanceDigest, kind: ResultKind, sop_class_uid: str
+    transaction: Transaction,
+    digest: InstanceDigest,
+    kind: ResultKind,
+    sop_class_uid: str,
+    before: datetime | None = None,
 ) -> list[ResultObject]:
-    """Objects of a kind and class made from an instance, oldest first."""
+    """Objects of a kind and class made from an instance, with ``before`` only those made earlier; oldest first."""
     those = results.c.digest == digest, results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
-    query = sa.select(results).where(*those).order_by(results.c.generation, results.c.made_at)
+    earlier = sa.true() if before is None else results.c.made_at < before
+    query = sa.select(results).where(*those, earlier).order_by(results.c.generation, results.c.made_at)
     rows = transaction.execute(query).all()
     return [result_of(row) for row in rows]
 
 
 def result_of(row: Any) -> ResultObject:
     """The object of a row of the results."""
-    return ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key)
+    return ResultObject(
+        row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key, row.size_bytes, row.sha256
+    )
+
+
+def send_soon(transaction: Transaction, sop_instance_uid: str, now: datetime) -> None:
+    """A result was mended: what waits for it is due."""
+    waits = deliveries.c.sop_instance_uid == sop_instance_uid, deliveries.c.state == DeliveryState.QUEUED.value
+    announce(transaction, DELIVERIES)
+    transaction.execute(sa.update(deliveries).where(*waits).values(next_attempt_at=now))
 
 
 def result_maker(transaction: Transaction, sop_instance_uid: str) -> InstanceDigest | None:
@@ -319,9 +335,12 @@ def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> l
     return [_delivery(row) for row in transaction.execute(_loading(condition))]
 
 
+_OF_RESULT = ("sop_class_uid", "kind", "object_key", "size_bytes", "sha256")
+
+
 def _loading(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return (
-        sa.select(deliveries, results.c.sop_class_uid, results.c.kind, results.c.object_key, events.c.event_type)
+        sa.select(deliveries, *(results.c[name] for name in _OF_RESULT), events.c.event_type)
         .select_from(ITEMS)
         .where(condition)
         .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -9,10 +10,11 @@ from pathlib import PurePosixPath
 import structlog
 
 from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, EventNotice, ResultObject
-from miqa_node.domain.ports import ObjectStore
-from miqa_node.errors import ReportError
+from miqa_node.domain.ports import ObjectStore, Soundness
+from miqa_node.errors import DeliveryError, NotFoundError, RemovedError, ReportError
 from miqa_node.observe import metrics
-from miqa_node.store import announcements, commitments, deliveries
+from miqa_node.store import announcements, commitments, damages, deliveries
+from miqa_node.store.artifacts import put_sound
 from miqa_node.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -44,7 +46,30 @@ class DatabaseOutbox:
         if isinstance(delivery.item, EventNotice):
             with self._database.begin() as transaction:
                 return announcements.body_of(transaction, delivery.item.event_id)
-        return self._objects.get(delivery.item.object_key)
+        return self._sound(delivery.item)
+
+    def _sound(self, result: ResultObject) -> bytes:
+        """The file of a result as it was made; DeliveryError if it is lost or damaged: it is made again first."""
+        try:
+            for is_again in (False, True):
+                data = self._objects.get(result.object_key)
+                if data and result.sha256 in (None, hashlib.sha256(data).hexdigest()):
+                    return data
+                if not is_again:  # perhaps only this machine's copy is damaged
+                    self._objects.drop_copy(result.object_key)
+        except RemovedError:
+            raise
+        except NotFoundError:
+            self._note(result, Soundness.LOST)
+        else:
+            self._note(result, Soundness.DAMAGED)
+        raise DeliveryError("The stored file of this result is lost or damaged. It is made again before it is sent.")
+
+    def _note(self, result: ResultObject, state: Soundness) -> None:
+        with self._database.begin() as transaction:
+            digest = deliveries.result_maker(transaction, result.sop_instance_uid)
+            if digest is not None:
+                damages.note(transaction, result.object_key, digest, state, datetime.now(UTC))
 
     def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
         """Mark as SENT."""
@@ -85,8 +110,8 @@ class DatabaseOutbox:
             return False
         sop_class_uid, sop_instance_uid, data = replacement
         key = f"{PurePosixPath(original.object_key).parent}/{sop_instance_uid}.dcm"
-        self._objects.put(key, data)
-        result = ResultObject(sop_instance_uid, sop_class_uid, original.kind, key)
+        put_sound(self._objects, key, data)
+        result = ResultObject(sop_instance_uid, sop_class_uid, original.kind, key).of(data)
         with self._database.begin() as transaction:
             return deliveries.replace_result(
                 transaction, delivery.delivery_id, original.sop_instance_uid, result, datetime.now(UTC)

@@ -53,6 +53,12 @@ def mark(transaction: Transaction, number: int, now: datetime) -> bool:
     return bool(transaction.execute(sa.update(decisions).where(*waits).values(reported_at=now)).rowcount)
 
 
+def review_of(transaction: Transaction, number: int, digest: InstanceDigest) -> Review:
+    """What a decision says about an image."""
+    row = transaction.execute(sa.select(decisions).where(decisions.c.decision_id == number)).one()
+    return _review(transaction, row, digest)
+
+
 def _unreported(transaction: Transaction, row: sa.Row[tuple[object, ...]]) -> UnreportedDecision:
     if row.withdraws is None:
         silent = _exists(transaction, decisions.c.withdraws == row.decision_id)

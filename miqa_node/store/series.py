@@ -123,9 +123,16 @@ def share_verdict(
 
 
 def earlier_reports(
-    transaction: Transaction, header: Header, digest: InstanceDigest, generation: int = 0
+    transaction: Transaction,
+    header: Header,
+    digest: InstanceDigest,
+    generation: int = 0,
+    before: datetime | None = None,
 ) -> list[ResultObject]:
-    """Earlier reports about the series, oldest first: of other instances, and of earlier judgements of this one."""
+    """Earlier reports about the series, oldest first: of other instances, and of earlier judgements of this one.
+
+    With ``before``, only those made earlier.
+    """
     query = (
         sa.select(results)
         .join(instances, instances.c.digest == results.c.digest)
@@ -134,6 +141,7 @@ def earlier_reports(
             results.c.kind == SR,
             results.c.sop_class_uid == COMPREHENSIVE_3D_SR,
             sa.or_(results.c.digest != digest, results.c.generation < generation),
+            sa.true() if before is None else results.c.made_at < before,
         )
         .order_by(results.c.made_at, results.c.sop_instance_uid)
     )

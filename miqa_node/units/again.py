@@ -6,13 +6,15 @@ Results are corrected when an image is judged again, and when a person decides a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import KOS, SR, ResultKind
+from miqa_node.domain.delivery import KOS, SR, ResultKind, ResultObject
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition
+from miqa_node.domain.ports import Soundness
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
@@ -87,11 +89,15 @@ def _notes(instance: StoredInstance, context: UnitContext) -> Sequence[Path]:
 
 def _files(instance: StoredInstance, context: UnitContext, kind: ResultKind, sop_class_uid: str) -> list[Path]:
     with context.database.begin() as transaction:
-        made = deliveries.results_of_class(transaction, instance.digest, kind, sop_class_uid)
+        made = deliveries.results_of_class(transaction, instance.digest, kind, sop_class_uid, context.results_before)
+    return sound_files(made, context)
+
+
+def sound_files(made: Sequence[ResultObject], context: UnitContext) -> list[Path]:
+    """The files of results; what is removed or damaged cannot be referenced: only the file states its series."""
     files = []
     for one in made:
-        try:
-            files.append(context.artifacts.path(one.object_key))
-        except NotFoundError:  # a removed file cannot be referenced: only the file states its series
-            continue
+        if context.artifacts.verify_result(one) is Soundness.SOUND:
+            with suppress(NotFoundError):
+                files.append(context.artifacts.path(one.object_key))
     return files

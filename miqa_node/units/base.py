@@ -135,7 +135,10 @@ class ReportingTools:
 
 @dataclass(frozen=True, slots=True)
 class UnitContext:
-    """The tools of a unit. ``max_slices`` limits the length of a series."""
+    """The tools of a unit. ``max_slices`` limits the length of a series.
+
+    With ``results_before``, an earlier result is made again: those made later do not count.
+    """
 
     database: Database
     artifacts: Artifacts
@@ -143,6 +146,7 @@ class UnitContext:
     judging: JudgingTools
     reporting: ReportingTools
     max_slices: int = 5000
+    results_before: datetime | None = None
 
 
 class Unit(ABC, Generic[Content]):

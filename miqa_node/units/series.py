@@ -19,7 +19,7 @@ from miqa_node.report import MadeObject, ReportedSeries
 from miqa_node.settings import WorkSettings
 from miqa_node.store import phantoms, series
 from miqa_node.store.database import Transaction
-from miqa_node.units.again import withdrawals
+from miqa_node.units.again import sound_files, withdrawals
 from miqa_node.units.base import Unit, UnitContext, with_conflict
 from miqa_node.units.image import keep_preview, make
 from miqa_node.units.kinds import is_slice, series_traits
@@ -95,11 +95,11 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         with context.database.begin() as transaction:
             stored = series.files(transaction, instance.header)
             predecessors = series.earlier_reports(
-                transaction, instance.header, instance.digest, instance.generation + amends
+                transaction, instance.header, instance.digest, instance.generation + amends, context.results_before
             )
         keys = {one.digest: one.object_key for one in stored}
         slices = [(artifacts.path(keys[digest]), frame) for digest, frame in snapshot.slices]
-        reports = [artifacts.path(report.object_key) for report in predecessors]
+        reports = sound_files(predecessors, context)
         return ReportedSeries(slices, snapshot.masks, reports, context.reporting.decode)
 
     def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:

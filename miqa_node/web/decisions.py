@@ -155,7 +155,7 @@ def _note(
     node = services.settings.node
     made = rejection_note(paths, images[0].assessment, confirmation, ReportSettings(node.name, zone=node.zone))
     key = Artifacts(services.objects).keep_result(digests[0], made.sop_instance_uid, made.data)
-    return ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key)
+    return ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key).of(made.data)
 
 
 def _wrong(detail: str) -> HTTPException:

@@ -13,6 +13,7 @@ REASONS = {
     "work/destinations.py": "a pool that lives within one look of a watched thread",
     "training/loop.py": "not part of a running node",
     "assess/assessor.py": "a pool that lives within the judging of one image",
+    "store/promises.py": "a pool that lives within the look at the objects of one request",
     "assess/session.py": "ends a run of a graph that takes too long",
     "deliver/exchange.py": "ends an answer that takes too long",
     "deliver/retrieval.py": "ends an answer without end",

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.store import consistency, damages, upkeep
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
+from miqa_node.store.artifacts import Artifacts, original_key
 from miqa_node.store.consistency import Check, Fault
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
@@ -65,6 +65,35 @@ def test_an_original_is_compared_with_its_row(
     assert (faults(shelf, deep=True), alarms(shelf)) == (deep, 1)
     shelf.arrive(71)
     assert (faults(shelf, deep=True), alarms(shelf)) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("damage", "plain", "deep"),
+    [
+        (delete, [Fault.RESULT_LOST], [Fault.RESULT_LOST]),
+        (empty, [Fault.RESULT_CHANGED], [Fault.RESULT_CHANGED]),
+        (cut, [Fault.RESULT_CHANGED], [Fault.RESULT_CHANGED]),
+        (flip, [], [Fault.RESULT_CHANGED]),
+    ],
+)
+def test_a_result_is_compared_with_its_row(shelf: Shelf, damage: Damage, plain: list[Fault], deep: list[Fault]) -> None:
+    result = shelf.report(shelf.decide(71), sent=True)
+    assert faults(shelf, deep=True) == []
+    damage(shelf.objects, result.object_key)
+    assert (faults(shelf), alarms(shelf)) == (plain, len(plain))
+    assert (faults(shelf, deep=True), alarms(shelf)) == (deep, 1)
+    Artifacts(shelf.objects).mend_result(result.object_key, b"report")
+    assert (faults(shelf, deep=True), alarms(shelf)) == ([], 0)
+
+
+def test_of_a_result_of_an_earlier_version_the_presence_is_known(shelf: Shelf) -> None:
+    result = shelf.report(shelf.decide(71), sent=True)
+    with shelf.database.begin() as transaction:
+        transaction.execute(sa.update(t.results).values(size_bytes=None, sha256=None))
+    flip(shelf.objects, result.object_key)
+    assert faults(shelf, deep=True) == []
+    empty(shelf.objects, result.object_key)
+    assert faults(shelf) == [Fault.RESULT_CHANGED]
 
 
 def test_what_is_back_without_the_node_ends_the_alert(shelf: Shelf) -> None:

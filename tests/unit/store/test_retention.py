@@ -76,7 +76,7 @@ class Shelf:
         result = ResultObject(
             result.sop_instance_uid, "1.2.3", ResultKind("SR"),
             Artifacts(self.objects).keep_result(of, result.sop_instance_uid, b"report"),
-        )  # fmt: skip
+        ).of(b"report")  # fmt: skip
         with self.database.begin() as transaction:
             deliveries.record_result(transaction, of, result, NOW)
             deliveries.queue(transaction, result, "PACS", NOW)

@@ -1,0 +1,89 @@
+"""Makes results again whose stored files are lost or damaged.
+
+UIDs are derived and nothing in a result depends on the time at which it is made, so the same assessment and verdict
+give the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from miqa_node.conclusion.amendment import announced_of
+from miqa_node.domain.ports import Soundness
+from miqa_node.errors import lacks_resources, place_of
+from miqa_node.report import MadeObject, lower_class
+from miqa_node.store import damages, deliveries, instances, reported_decisions, results
+from miqa_node.store.results import ResultOrigin
+from miqa_node.units.again import amendments
+from miqa_node.units.base import Unit, UnitContext, installed, unit_of
+
+log = structlog.get_logger(__name__)
+
+
+class Remaking:
+    """Mends results."""
+
+    def __init__(self, context: UnitContext, units: Sequence[Unit[Any]] | None = None) -> None:
+        self._context = context
+        self._units = installed() if units is None else units
+
+    def mend(self, object_key: str) -> bool:
+        """Make the result of a key again, unless it is sound; False if it cannot be made."""
+        context, now = self._context, datetime.now(UTC)
+        with context.database.begin() as transaction:
+            row = results.find(transaction, object_key)
+        if row is not None and context.artifacts.verify_result(row.result) is not Soundness.SOUND:
+            data = self._make(row)
+            if data is None:
+                return False
+            context.artifacts.mend_result(object_key, data)
+            with context.database.begin() as transaction:
+                results.note_file(transaction, row.result.of(data))
+                deliveries.send_soon(transaction, row.result.sop_instance_uid, now)
+            log.info("a lost or damaged result was made again", sop_instance_uid=row.result.sop_instance_uid)
+        with context.database.begin() as transaction:
+            damages.clear(transaction, [object_key])
+        return True
+
+    def _make(self, origin: ResultOrigin) -> bytes | None:
+        """The bytes of a result; None if it cannot be made."""
+        uid = origin.result.sop_instance_uid
+        try:
+            return next((data for name, data in self._candidates(origin) if name == uid), None)
+        except Exception as error:
+            if lacks_resources(error):
+                raise
+            log.error("a result could not be made again", error=type(error).__name__, where=place_of(error))
+            return None
+
+    def _candidates(self, origin: ResultOrigin) -> Iterator[tuple[str, bytes]]:
+        """(SOP Instance UID, file) of what is made of the same judgement or decision, also in lower classes."""
+        kinds = self._context.reporting.kinds
+        reporting = replace(self._context.reporting, kinds=lambda: {*kinds(), origin.result.kind})
+        context = replace(self._context, reporting=reporting, results_before=origin.made_at)
+        with context.database.begin() as transaction:
+            instance = instances.load(transaction, origin.digest)
+            assessment = instances.load_assessment(transaction, origin.digest)
+            disposition = instances.load_disposition(transaction, origin.digest)
+            review = None
+            if origin.decision is not None:
+                review = reported_decisions.review_of(transaction, origin.decision, origin.digest)
+        if assessment is None or disposition is None or instance.generation != origin.generation:
+            return  # it states an earlier judgement, which is replaced
+        unit, announced = unit_of(instance.header, self._units), announced_of(disposition)
+        objects: Sequence[MadeObject]
+        if review is None:
+            objects = unit.outputs(instance, assessment, announced, context)
+        else:
+            objects = amendments(unit, instance, assessment, announced, review, context)
+        yield from ((one.sop_instance_uid, one.data) for one in objects)
+        for one in objects:
+            lower = lower_class(one.data)
+            while lower is not None:
+                yield lower[1], lower[2]
+                lower = lower_class(lower[2])
