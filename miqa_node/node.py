@@ -216,7 +216,7 @@ class Node:
             uploads=rest.uploads if rest else None,
             policy=self.policy.current,
             fetch=ArchiveRetrieval(self.database, self.objects, self._archives, self.settings).fetch,
-            reassess=Reassessment(self.database, self.objects, self._queue),
+            reassess=Reassessment(self.database, self.objects, self._queue, self._workers.obstacle),
             look=self._workers.look,
             destinations=lambda: tuple(self.destinations.current()),
             certificates=self._certificates,

@@ -91,7 +91,8 @@ class Pipeline:
             self.give_up(digest)
             return
         with self._attempts.counted(instance):
-            result = self._attempts.judge(instance, attempt)
+            if (result := self._attempts.judge(instance, attempt)) is None:
+                return
             self._context.artifacts.keep_maps(digest, result.maps, instance.generation)
             with self._database.begin() as transaction:
                 is_saved = judgements.save_assessment(transaction, result.assessment)
@@ -131,8 +132,7 @@ class Pipeline:
         instance, _ = waiting
         self._attempts.blame(instance, "a step failed again and again")
         if instance.generation:
-            with self._database.begin() as transaction:
-                judgements.abandon(transaction, instance, UNFINISHED, datetime.now(UTC))
+            self._attempts.abandon(instance, UNFINISHED)
             return
         assessment = not_assessed(instance, UNFINISHED, quarantined=True).assessment
         disposition = decide(assessment, self._context.judging.policy())

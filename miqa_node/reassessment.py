@@ -6,15 +6,18 @@ those of every image (:mod:`miqa_node.pipeline`); the verdict in force stays unt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Protocol
 
-from miqa_node.domain.ports import JobQueue, ObjectStore
+from miqa_node.domain.ports import JobQueue, ObjectStore, Soundness
 from miqa_node.domain.reassessment import ReassessmentCandidate, ReassessmentFilter, ReassessmentPlan
 from miqa_node.errors import ConflictError
-from miqa_node.store import reassessments
+from miqa_node.store import reassessments, series
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
+from miqa_node.units.attempts import ORIGINAL
 from miqa_node.units.base import Unit, installed, unit_of
 
 BATCH = 200
@@ -22,18 +25,32 @@ BATCH = 200
 
 GONE = "The original is no longer kept here: fetch it (miqa-node retention fetch), or send it again."
 WAITING = "It waits to be judged again already."
+NO_MODEL = "A model judged it, and none can be used now."
 UNPLACED = "It has no Study or Series Instance UID: give it one first (miqa-node worklist correct)."
+
+
+class ModelObstacle(Protocol):
+    """Says whether models can be used."""
+
+    def __call__(self, *, series: bool) -> str:
+        """Why no package can judge an image, or a series, now; empty if one can."""
 
 
 class Reassessment:
     """Resolves a choice of images, and enqueues the jobs."""
 
     def __init__(
-        self, database: Database, objects: ObjectStore, queue: JobQueue, units: Sequence[Unit[Any]] | None = None
+        self,
+        database: Database,
+        objects: ObjectStore,
+        queue: JobQueue,
+        models: ModelObstacle,
+        units: Sequence[Unit[Any]] | None = None,
     ) -> None:
-        self._database = database
-        self._objects = objects
+        self._database, self._objects = database, objects
+        self._artifacts = Artifacts(objects)
         self._queue = queue
+        self._models = models
         self._units = installed() if units is None else units
 
     def plan(self, chosen: ReassessmentFilter) -> ReassessmentPlan:
@@ -51,10 +68,21 @@ class Reassessment:
             truncated, rows = len(rows) > chosen.limit, rows[: chosen.limit]
             rows = list({row.digest: row for row in (self._meant(transaction, row) for row in rows)}.values())
             waiting = reassessments.waiting(transaction, [row.digest for row in rows])
-        return ReassessmentPlan(tuple(self._candidate(row, waiting) for row in rows), truncated)
+        obstacle = cache(lambda series: self._models(series=series))  # asked for at most once each
+        return ReassessmentPlan(tuple(self._candidate(row, waiting, obstacle) for row in rows), truncated)
 
     def begin(self, plan: ReassessmentPlan, actor: str, comment: str, now: datetime) -> int:
-        """Request a new judgement of all possible images; return the number of new requests. Idempotent."""
+        """Request a new judgement of all possible images; return the number of new requests. Idempotent.
+
+        Raises
+        ------
+        ConflictError
+            There is no model for any of them.
+        """
+        if not plan.possible and (
+            lacking := [o for one in plan.candidates if (o := one.obstacle).startswith(NO_MODEL)]
+        ):
+            raise ConflictError(f"Nothing is judged again, so that no verdict is lost. {lacking[0]}")
         request_count, possible = 0, plan.possible
         for start in range(0, len(possible), BATCH):
             with self._database.begin() as transaction:
@@ -70,12 +98,26 @@ class Reassessment:
         unit = unit_of(reassessments.header_of(row), self._units)
         return reassessments.representative(transaction, row.series_instance_uid) if unit.needs_others else row
 
-    def _candidate(self, row: Any, waiting: set[str]) -> ReassessmentCandidate:
-        obstacle = ""
+    def _damage(self, row: Any, unit: Unit[Any]) -> str:
+        """Why the image, or a slice of the series, cannot be judged from what is stored; empty if it can."""
+        digests = [row.digest]
+        if unit.needs_others:
+            with self._database.begin() as transaction:
+                digests = [one.digest for one in series.files(transaction, reassessments.header_of(row))]
+        states = (self._artifacts.verify_original(self._database, digest) for digest in digests)
+        return next((ORIGINAL[state] for state in states if state is not Soundness.SOUND), "")
+
+    def _candidate(self, row: Any, waiting: set[str], no_model: Callable[[bool], str]) -> ReassessmentCandidate:
+        header = reassessments.header_of(row)
+        unit, obstacle = unit_of(header, self._units), ""
         if row.digest in waiting:
             obstacle = WAITING
-        elif reassessments.header_of(row).missing_uids:
+        elif header.missing_uids:
             obstacle = UNPLACED
         elif row.removed_at is not None or not self._objects.exists(row.object_key):
             obstacle = GONE
+        elif row.model_name and (reason := no_model(unit.needs_others)):
+            obstacle = f"{NO_MODEL} {reason}"
+        else:
+            obstacle = self._damage(row, unit)
         return reassessments.candidate(row, obstacle)

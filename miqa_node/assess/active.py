@@ -16,7 +16,7 @@ from miqa_node.assess.packages import Package, open_package, with_calibration
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.session import available_provider
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
-from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.assessment import NO_MODEL, Assessment
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import Assessor
@@ -142,6 +142,16 @@ class ActiveModels:
         available_provider(self._settings.node.accelerator)
         if self._assessor is None:
             self.load()
+
+    def obstacle(self, *, series: bool) -> str:
+        """Why no package can judge an image, or a series, now; empty if one can."""
+        if series:
+            return "" if self.series() is not None else f"No usable package {SERIES} is installed."
+        try:
+            self.check()
+        except MiqaError as error:
+            return str(error)
+        return "" if self._package is not None else NO_MODEL
 
     def certificate(self, assessment: Assessment, policy: Policy) -> str:
         """What to show beside this assessment's verdict; a certificate counts only if model, site and policy match."""

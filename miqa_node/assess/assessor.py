@@ -28,7 +28,7 @@ from miqa_node.assess.packages import Package
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.saliency.methods import normalised
 from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Assessment, Measurement, PlausibilityIssue
+from miqa_node.domain.assessment import NO_MODEL, Assessment, Measurement, PlausibilityIssue
 from miqa_node.domain.finding import (
     Finding,
     FindingName,
@@ -117,7 +117,7 @@ class ImageAssessor:
 
     def _out_of_scope(self, header: Header, radiograph: Radiograph) -> str:
         if self._package is None:
-            return "No quality model is installed."
+            return NO_MODEL
         if self._package.contract.unit != "image":
             return "The model judges series; this is an image."
         if radiograph.frames > 1:

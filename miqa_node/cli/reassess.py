@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from miqa_node.assess.active import ActiveModels
 from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import opened
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.reassessment import MAX_REASSESSMENTS, ReassessmentFilter, ReassessmentPlan
+from miqa_node.errors import ModelPackageError
 from miqa_node.reassessment import Reassessment
+from miqa_node.settings import Settings
 from miqa_node.store.objects import objects_of
 from miqa_node.work.queue import DurableQueue
 
@@ -58,15 +63,24 @@ def reassess(
     chosen = ReassessmentFilter(
         tuple(uid or ()), since, until, tuple(verdict or ()), tuple(package or ()), because, limit
     )
+    settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
         queue = DurableQueue(database, lambda: "")
-        service = Reassessment(database, objects_of(settings_of(config, data_dir)), queue)
+        service = Reassessment(database, objects_of(settings), queue, partial(_obstacle, settings))
         plan = service.plan(chosen)
         request_count = service.begin(plan, actor or login(), comment, datetime.now(UTC)) if yes else 0
     if as_json:
         print_json({**to_json(plan), "queued": request_count, "dry_run": not yes})
     else:
         _print_plan(plan, request_count, done=yes)
+
+
+def _obstacle(settings: Settings, *, series: bool) -> str:
+    """Why no package of the node with these settings can be used here; empty if one can."""
+    try:
+        return ActiveModels(settings, partial(choice_of, settings)).obstacle(series=series)
+    except ModelPackageError as error:
+        return str(error)
 
 
 def _print_plan(plan: ReassessmentPlan, request_count: int, *, done: bool) -> None:

@@ -13,6 +13,7 @@ from miqa_node.conclusion.note import NoteEffect
 from miqa_node.conclusion.phantom import PhantomEffect
 from miqa_node.conclusion.series_verdict import SeriesEffect
 from miqa_node.conclusion.shadow import ShadowEffect
+from miqa_node.conclusion.standing_flag import StandingFlagEffect
 from miqa_node.conclusion.worklist import WorklistEffect
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.store.announcements import Announcer
@@ -33,6 +34,7 @@ def verdict_effects(
         (
             AcquisitionEffect(rules),
             LabelRequestEffect(rules),
+            StandingFlagEffect(context.database),
             DeliveryEffect(context, destinations, declining),
             NoteEffect(context),
             SeriesEffect(context),

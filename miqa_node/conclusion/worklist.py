@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.domain.policy import Disposition
+from miqa_node.domain.reassessment import keeps_flag
 from miqa_node.store import judgements, worklist
 from miqa_node.store.database import Transaction
 
@@ -16,8 +18,20 @@ class WorklistEffect(Effect):
             worklist.complete_retakes(transaction, conclusion.instance.digest, conclusion.decided_at)
         if conclusion.is_again:
             _, was_flagged, rank = judgements.earlier(transaction, conclusion.instance)
-            grew_worse = not was_flagged or conclusion.disposition.verdict.rank > rank
-            worklist.follow(transaction, conclusion.study_instance_uid, conclusion.decided_at, reopen=grew_worse)
+            disposition = conclusion.disposition
+            grew_worse = not was_flagged or (disposition.verdict.rank > rank and not keeps_flag(disposition))
+            worklist.follow(
+                transaction,
+                conclusion.study_instance_uid,
+                conclusion.decided_at,
+                reopen=grew_worse,
+                why=_why(disposition),
+            )
         elif conclusion.disposition.flagged:
             verdict = conclusion.disposition.verdict
             worklist.flag(transaction, conclusion.study_instance_uid, verdict, conclusion.decided_at)
+
+
+def _why(disposition: Disposition) -> str:
+    """Why a repeated judgement takes back no flag, for the history of the study; empty if it does, or flags anew."""
+    return " ".join(reason.text for reason in disposition.reasons) if keeps_flag(disposition) else ""

@@ -81,6 +81,10 @@ class ModelIdentity:
     sha256: str
 
 
+NO_MODEL = "No quality model is installed."
+"""Why an image was only measured on a node without a model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """The node's assessment of one image.

@@ -179,6 +179,11 @@ def take_up(choice: SiteChoice) -> None:
         raise ModelPackageError(reason)
 
 
+def obstacle(choice: SiteChoice, series: bool) -> str:
+    """Why no package can judge a series, or an image; empty if one can."""
+    return _following(choice).active.obstacle(series=series)
+
+
 def check(choice: SiteChoice) -> None:
     """Raise the error that keeps models from running."""
     models = _following(choice)

@@ -171,6 +171,14 @@ class ImageWorkers:
         with self.decoder.own_turn():
             self.decoder.run(tasks.check, self._choice(), sender=OWN)
 
+    def obstacle(self, *, series: bool) -> str:
+        """Why no package can judge a series, or an image, now; empty if one can."""
+        try:
+            reason: str = self.decoder.run(tasks.obstacle, self._choice(), series, sender=OWN)
+        except MiqaError as error:
+            return str(error)
+        return reason
+
     def check(self) -> None:
         """ResourcesError with the reason if the models do not run; the result may be a few seconds old."""
         if reason := self._check.reason(CHECK_LIMIT_S if self._check.is_new else CHECK_WAIT_S):

@@ -18,6 +18,7 @@ from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.finding import Finding, FindingName, FindingWords, humanised
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Disposition, Reason
+from miqa_node.domain.reassessment import KEPT_FLAG
 from miqa_node.language.catalogue import SOURCE
 from miqa_node.report.catalogue import Voice, voice
 from miqa_node.report.measurement_codes import measurement_code
@@ -110,7 +111,7 @@ def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE
 
 def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
     yield speaker.say(VERDICTS[disposition.verdict])
-    unjudged = [r.text for r in disposition.reasons if r.name in {"not_assessed", "report_failed"}]
+    unjudged = [r.text for r in disposition.reasons if r.name in {"not_assessed", "report_failed", KEPT_FLAG}]
     if assessment.not_assessed and assessment.not_assessed not in unjudged:
         unjudged.insert(0, assessment.not_assessed)
     yield from (_reworded(text, speaker) for text in unjudged)

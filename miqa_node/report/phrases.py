@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from miqa_node.domain.assessment import NO_MODEL
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
+from miqa_node.domain.reassessment import FLAG_STAYS
 
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.ACCEPT: "Accepted: the image meets the quality rules of this site.",
@@ -106,7 +108,7 @@ PENDING: Mapping[PendingReason, str] = {
 }
 
 REASONS: tuple[str, ...] = (
-    "No quality model is installed.",
+    NO_MODEL,
     "The image has several frames; the model judges single radiographs.",
     "{element} {value} is outside what the model was made for.",
     "The pixel pitch {pitch} mm is outside the model's {low} to {high} mm.",
@@ -119,6 +121,7 @@ REASONS: tuple[str, ...] = (
     "The image is outside the model's scope.",
     "The image is not what the model was made for.",  # in rows from before version 2
     "The report could not be made from this object's header; the result was not sent to the PACS.",
+    FLAG_STAYS,
 )
 """Why an image was not judged, in the wording of other stages: their sentences are matched against these and
 translated."""

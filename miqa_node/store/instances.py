@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -231,15 +231,14 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
     row = _LOAD_DISPOSITION.run(transaction, {"this": digest})
     if row is None:
         return None
-    attention = row.flagged and not Verdict(row.verdict).flagged
-    return Disposition(
+    disposition = Disposition(
         Verdict(row.verdict),
         documents.load_reasons(row.reasons),
         row.policy_version,
         row.scope,
-        attention,
-        row.certificate,
+        certificate=row.certificate,
     )
+    return replace(disposition, attention=row.flagged and not disposition.flagged)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ transaction replaces it and keeps the old one with the request.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,13 @@ import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.policy import Disposition
+from miqa_node.domain.policy import Disposition, Reason
+from miqa_node.domain.reassessment import KEPT_FLAG
 from miqa_node.store import documents, instances
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import assessments, attempts, dispositions, reassessments
+from miqa_node.store.tables import assessments, attempts, dispositions, reassessments, worklist
 from miqa_node.store.tables import instances as instance_rows
+from miqa_node.store.worklist import changes
 
 
 def begin(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
@@ -111,12 +113,15 @@ def save_disposition(
 
 
 def abandon(transaction: Transaction, instance: StoredInstance, reason: str, now: datetime) -> None:
-    """Give up a repeated judgement: the previous verdict stays."""
+    """Give up a repeated judgement: the previous verdict stays, and the history of a flagged study says why."""
     transaction.execute(
         sa.update(reassessments)
         .where(_this(instance.digest, instance.generation), reassessments.c.concluded_at.is_(None))
         .values(concluded_at=now, document=None, failure=reason)
     )
+    study = instance.header.study_instance_uid
+    if transaction.execute(sa.select(sa.exists().where(worklist.c.study_instance_uid == study))).scalar_one():
+        changes.note(transaction, study, "not judged again", "", reason, now)
 
 
 def earlier(transaction: Transaction, instance: StoredInstance) -> tuple[Assessment | None, bool, int]:
@@ -126,6 +131,30 @@ def earlier(transaction: Transaction, instance: StoredInstance) -> tuple[Assessm
     assessment = document["assessment"]
     loaded = None if assessment is None else documents.load_assessment(assessment)
     return loaded, bool(document["flagged"]), int(document["rank"])
+
+
+@dataclass(frozen=True, slots=True)
+class StandingFlag:
+    """The judgement that flagged an image: its assessment, and its reasons."""
+
+    assessment: Assessment | None
+    reasons: tuple[Reason, ...]
+
+
+def standing_flag(transaction: Transaction, digest: InstanceDigest) -> StandingFlag | None:
+    """The judgement that flagged an image, before those that could not take the flag back; None if none stands."""
+    document = _in_force(transaction, digest)
+    if not document["flagged"]:
+        return None
+    of = reassessments.c
+    earlier = sa.select(of.earlier).where(of.digest == digest, of.earlier.is_not(None)).order_by(of.generation.desc())
+    documents_back = [document, *transaction.execute(earlier).scalars()]
+    for one in documents_back:
+        reasons = documents.load_reasons(one["reasons"])
+        if all(reason.name != KEPT_FLAG for reason in reasons):
+            break
+    assessment = one["assessment"]
+    return StandingFlag(None if assessment is None else documents.load_assessment(assessment), reasons)
 
 
 def _in_force(transaction: Transaction, digest: InstanceDigest) -> dict[str, Any]:

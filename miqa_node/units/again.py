@@ -15,6 +15,7 @@ from miqa_node.domain.delivery import KOS, SR, ResultKind, ResultObject
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import Soundness
+from miqa_node.domain.reassessment import keeps_flag
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
@@ -38,8 +39,8 @@ def earlier_reports(instance: StoredInstance, context: UnitContext) -> Sequence[
 def withdrawals(
     instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
 ) -> Sequence[MadeObject]:
-    """One withdrawal for each key object that was valid until the image was judged again."""
-    if not instance.generation:
+    """One withdrawal for each key object that was valid until the image was judged again; none if the flag stays."""
+    if not instance.generation or keeps_flag(disposition):
         return []
     return _withdraw(_notes(instance, context), assessment, disposition, context)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+
+import structlog
 
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.ports import AssessorResult, FaultJudge, Soundness
@@ -22,10 +25,13 @@ from miqa_node.observe.stages import StageClock
 from miqa_node.store import judgements
 from miqa_node.units.base import Unit, UnitContext, not_assessed, unit_of
 
+log = structlog.get_logger(__name__)
+
 ORIGINAL = {
     Soundness.LOST: "A stored original is lost. Send the image again.",
     Soundness.DAMAGED: "A stored original is damaged. Send the image again.",
 }
+"""Why an image cannot be judged, by the state of what is stored."""
 
 
 class Attempts:
@@ -60,8 +66,14 @@ class Attempts:
                     judgements.take_back_attempt(transaction, instance)
             raise
 
-    def judge(self, instance: StoredInstance, attempt: int) -> AssessorResult:
-        """Let the unit read and judge the image; an image that cannot be judged is NOT_ASSESSED with the reason."""
+    def judge(self, instance: StoredInstance, attempt: int) -> AssessorResult | None:
+        """Let the unit read and judge the image; an image that cannot be judged is NOT_ASSESSED with the reason.
+
+        None if its repeated judgement was abandoned, because its stored copy is not sound.
+        """
+        if instance.generation and (damage := self._damage(instance)):
+            self.abandon(instance, damage)
+            return None
         if self.is_over(attempt):
             # The image killed its worker every time: a reason for people is better than another dead worker.
             self.blame(instance, "its worker died")
@@ -71,37 +83,40 @@ class Attempts:
         try:
             content = unit.read(instance, self._context, clock)
             result = unit.judge(instance, content, self._context)
-        except DecodeError as error:
-            if damage := self._damage(instance):
-                return damage
-            # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
-            self.blame(instance, "the decoder died or hung" if isinstance(error, DecodeLimitError) else "")
-            return not_assessed(instance, f"The pixels could not be decoded: {error}")
-        except RemovedError as error:
-            if instance.generation:
-                raise  # the existing verdict is better than none
-            return not_assessed(instance, str(error))
-        except NotFoundError:
-            if damage := self._damage(instance):
-                return damage
-            raise
+        except (DecodeError, NotFoundError) as error:
+            return self._not_judged(instance, error)
         if self._faults is not None:
             self._faults.succeeded()
         timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
         assessment = replace(result.assessment, timings_ms=timings_ms, generation=instance.generation)
         return replace(result, assessment=assessment)
 
-    def _damage(self, instance: StoredInstance) -> AssessorResult | None:
-        """Why the image cannot be judged, if its stored original is lost or damaged: that is not the image's fault."""
+    def _not_judged(self, instance: StoredInstance, error: DecodeError | NotFoundError) -> AssessorResult:
+        """The reason for people, if the image or what is stored of it is to blame; else the error is raised."""
+        if isinstance(error, RemovedError) and not instance.generation:
+            return not_assessed(instance, str(error))
+        if isinstance(error, RemovedError):
+            raise error  # the existing verdict is better than none
+        if damage := self._damage(instance):
+            return not_assessed(instance, damage, quarantined=True)
+        if isinstance(error, NotFoundError):
+            raise error
+        # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
+        self.blame(instance, "the decoder died or hung" if isinstance(error, DecodeLimitError) else "")
+        return not_assessed(instance, f"The pixels could not be decoded: {error}")
+
+    def abandon(self, instance: StoredInstance, reason: str) -> None:
+        """End a repeated judgement: the verdict in force stays."""
+        log.warning("an image cannot be judged again, its verdict stays", digest=instance.digest[:16], reason=reason)
+        with self._context.database.begin() as transaction:
+            judgements.abandon(transaction, instance, reason, datetime.now(UTC))
+
+    def _damage(self, instance: StoredInstance) -> str:
+        """Why the unit cannot be judged from its stored originals, which is not the image's fault; empty if it can."""
         verify, database = self._context.artifacts.verify_original, self._context.database
         others = unit_of(instance.header, self._units).members(instance, self._context)
         states = (verify(database, digest) for digest in dict.fromkeys((instance.digest, *others)))
-        state = next((state for state in states if state is not Soundness.SOUND), Soundness.SOUND)
-        if state is Soundness.SOUND:
-            return None
-        if instance.generation:
-            raise NotFoundError(ORIGINAL[state])  # the existing verdict is better than none
-        return not_assessed(instance, ORIGINAL[state], quarantined=True)
+        return next((ORIGINAL[state] for state in states if state is not Soundness.SOUND), "")
 
     def blame(self, instance: StoredInstance, fault: str) -> None:
         """Raise ResourcesError, so the image waits, if the node is at fault and not the image."""

@@ -22,7 +22,7 @@ from miqa_node.reassessment import GONE, UNPLACED, WAITING, Reassessment
 from miqa_node.store import corrections, deliveries, instances, judgements, measurement_weeks, tables, worklist
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.projection import ProjectionUnit
-from tests.parts import results_of
+from tests.parts import any_model, results_of
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 SMALL = "RG3_UNCR.dcm"
@@ -40,7 +40,7 @@ class AgainRig(Rig):
 
     @property
     def service(self) -> Reassessment:
-        return Reassessment(self.database, self.objects, self.queue)
+        return Reassessment(self.database, self.objects, self.queue, any_model)
 
     def again(self, **chosen: Any) -> int:
         return self.service.begin(self.service.plan(ReassessmentFilter(**chosen)), "anna", "mended", datetime.now(UTC))
@@ -272,7 +272,7 @@ def test_a_series_is_judged_again_as_one(tmp_path: Path, decoder: Decoder) -> No
     [shown] = rig.look(21.0)
     first = rig.finish(shown)
     report = rig.report(shown)
-    service = Reassessment(rig.database, rig.objects, rig.jobs)
+    service = Reassessment(rig.database, rig.objects, rig.jobs, any_model)
     plan = service.plan(ReassessmentFilter(uids=(digests[0], digests[1])))
     assert [one.digest for one in plan.candidates] == [shown]
     assert service.begin(plan, "anna", "", datetime.now(UTC)) == 1

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from io import BytesIO
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.reassessment import Reassessment
-from miqa_node.store import reassessments
+from miqa_node.store import damages, reassessments, tables
+from miqa_node.store.verification import Soundness, data_set_digest
 from miqa_node.web.app import create_app
+from tests.parts import any_model
 from tests.web.people import ORIGIN
 from tests.web.staging import Stage, csrf
 
@@ -30,6 +37,26 @@ class Requests:
         self.jobs.append(digest)
 
 
+def keep_copy(stage: Stage, digest: InstanceDigest) -> None:
+    """Store a file for an image of the stage, and its own digest."""
+    key = f"instances/{digest[:2]}/{digest}.dcm"
+    stage.services.objects.put(key, dicom_file())
+    copied = data_set_digest(stage.services.objects.local_path(key))
+    with stage.services.database.begin() as transaction:
+        this = tables.instances.c.digest == digest
+        transaction.execute(sa.update(tables.instances).where(this).values(copy_digest=copied))
+
+
+def dicom_file() -> bytes:
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = DigitalXRayImageStorageForPresentation, "1.2.3"
+    file = BytesIO()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dcmwrite(file, ds, enforce_file_format=True)
+    return file.getvalue()
+
+
 @pytest.fixture
 def jobs() -> list[InstanceDigest]:
     return []
@@ -40,7 +67,7 @@ def admin(stage: Stage, jobs: list[InstanceDigest]) -> TestClient:
     """Somebody on the host of a node without accounts."""
     queue = Requests()
     queue.jobs = jobs
-    service = Reassessment(stage.services.database, stage.services.objects, queue)
+    service = Reassessment(stage.services.database, stage.services.objects, queue, any_model)
     app = create_app(dataclasses.replace(stage.services, reassess=service))
     return TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
 
@@ -50,7 +77,7 @@ def test_a_dry_run_changes_nothing_and_the_work_is_promised_once(
 ) -> None:
     _, digest = stage.add(1)
     stage.add(2, Verdict.ACCEPT)
-    stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", b"x")
+    keep_copy(stage, digest)
     body: dict[str, Any] = {"verdict": ["REJECT"], "actor": "anna"}
     planned = admin.post(ADDRESS, json=body).json()
     assert [one["digest"] for one in planned["candidates"]] == [digest]
@@ -78,9 +105,45 @@ def test_the_page_of_a_study_shows_first_what_would_be_done(
     form = {"csrf": csrf(admin)}
     gone = admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN)
     assert "no longer kept here" in gone.text
-    stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", b"x")
+    keep_copy(stage, digest)
     assert "Judge 1 of 1 again?" in admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN).text
     assert jobs == []
     form |= {"sure": "true", "actor": "anna"}
     done = admin.post(f"/studies/{uid}/reassess", data=form, headers=ORIGIN, follow_redirects=False)
     assert (done.status_code, jobs) == (303, [digest])
+
+
+def test_a_model_that_cannot_be_used_keeps_images_from_being_judged_again(
+    stage: Stage, jobs: list[InstanceDigest]
+) -> None:
+    _, digest = stage.add(1)
+    keep_copy(stage, digest)
+    queue = Requests()
+    queue.jobs = jobs
+    services = stage.services
+    service = Reassessment(services.database, services.objects, queue, lambda *, series: "quality-9 is not there.")
+    app = create_app(dataclasses.replace(services, reassess=service))
+    client = TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
+    [planned] = client.post(ADDRESS, json={"uids": [digest]}).json()["candidates"]
+    assert planned["obstacle"] == "A model judged it, and none can be used now. quality-9 is not there."
+    refused = client.post(ADDRESS, json={"uids": [digest], "dry_run": False, "actor": "anna"})
+    assert (refused.status_code, jobs) == (409, [])
+    assert "quality-9 is not there" in refused.text
+
+
+def test_a_copy_with_other_bytes_is_not_judged_again(
+    admin: TestClient, stage: Stage, jobs: list[InstanceDigest]
+) -> None:
+    for number in (1, 2):
+        keep_copy(stage, stage.add(number)[1])
+    _, digest = stage.add(3)
+    stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", dicom_file())
+    done = admin.post(ADDRESS, json={"verdict": ["REJECT"], "dry_run": False, "actor": "anna"}).json()
+    assert [one["obstacle"] for one in done["candidates"]] == [
+        "",
+        "",
+        "A stored original is damaged. Send the image again.",
+    ]
+    assert (done["queued"], len(jobs)) == (2, 2)
+    with stage.services.database.begin() as transaction:
+        assert damages.count(transaction)["original", Soundness.DAMAGED] == 1

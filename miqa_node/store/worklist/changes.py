@@ -75,11 +75,13 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
         note(transaction, study_instance_uid, "reopened", "", "", now)
 
 
-def follow(transaction: Transaction, study_instance_uid: StudyInstanceUid, now: datetime, *, reopen: bool) -> None:
+def follow(
+    transaction: Transaction, study_instance_uid: StudyInstanceUid, now: datetime, *, reopen: bool, why: str = ""
+) -> None:
     """Update a study's item to its current verdicts, which may have improved.
 
     The item of a study without flagged images is resolved. With ``reopen``, a study that people resolved is reopened,
-    because a verdict got worse; otherwise archives are told again what people decided.
+    because a verdict got worse; otherwise archives are told again what people decided. ``why`` is for the history.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
     state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one_or_none()
@@ -92,7 +94,7 @@ def follow(transaction: Transaction, study_instance_uid: StudyInstanceUid, now: 
         worst = max(verdicts, key=lambda verdict: verdict.rank)
         if state is not None:
             transaction.execute(sa.update(worklist).where(this).values(verdict=worst.value, rank=worst.rank))
-            note(transaction, study_instance_uid, "judged again", "", "", now)
+            note(transaction, study_instance_uid, "judged again", "", why, now)
         if state != WorklistState.RESOLVED.value or reopen:
             flag(transaction, study_instance_uid, worst, now)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from fastapi.testclient import TestClient
 
 from miqa_node.domain.policy import Verdict
 from miqa_node.reassessment import Reassessment
+from miqa_node.store import reassessments
 from miqa_node.store import tables as t
 from miqa_node.web.app import create_app
 from miqa_node.work.queue import DurableQueue
+from tests.parts import any_model
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
+from tests.web.test_reassess import keep_copy
 
 # Arguments of the command, body over REST, images: those of the fixture, which were judged at 09:31 to 09:34.
 SELECTORS: tuple[tuple[tuple[str, ...], dict[str, Any], set[int]], ...] = (
@@ -64,8 +68,36 @@ def test_a_selector_means_the_same_images_everywhere(
     assert {numbers[one["digest"]] for one in planned["candidates"]} == expected
     assert (planned["queued"], planned["dry_run"]) == (0, True)
     services = stage.services
-    service = Reassessment(services.database, services.objects, DurableQueue(services.database, lambda: "v"))
+    service = Reassessment(services.database, services.objects, DurableQueue(services.database, lambda: "v"), any_model)
     app = create_app(dataclasses.replace(services, reassess=service))
     client = TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
     answer = client.post("/api/v1/reassessments", json=body)
     assert {numbers[one["digest"]] for one in answer.json()["candidates"]} == expected
+
+
+@pytest.mark.parametrize("models", ["none", "missing", "broken"])
+def test_nothing_is_judged_again_while_no_package_can_be_used(
+    cli: Callable[..., Ran],
+    stage: Stage,
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    models: str,
+) -> None:
+    study, digest = stage.add(1)
+    keep_copy(stage, digest)
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("MIQA_ASSESS__MODELS_DIR", str(folder))
+    if models == "missing":
+        monkeypatch.setenv("MIQA_ASSESS__QUALITY_PACKAGE", "quality-1.0.0")
+    if models == "broken":
+        shutil.copytree(stage.services.settings.models_dir / "quality-0.9.2", folder / "quality-0.9.2")
+        (folder / "quality-0.9.2" / "model.onnx").write_bytes(b"no graph")
+    [planned] = cli("reassess", study, "--json", "--data-dir", data_dir).json["candidates"]
+    assert planned["obstacle"].startswith("A model judged it, and none can be used now. ")
+    refused = cli("reassess", study, "--yes", "--data-dir", data_dir)
+    assert refused.code != 0
+    assert "Nothing is judged again" in refused.err
+    with stage.services.database.begin() as transaction:
+        assert reassessments.count_waiting(transaction) == 0

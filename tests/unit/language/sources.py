@@ -34,10 +34,12 @@ from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import DOMAIN, FOLDER
 from miqa_node.language.template import TemplateTexts
+from miqa_node.reassessment import GONE, NO_MODEL, UNPLACED, WAITING
 from miqa_node.report.phrases import messages as narrative_messages
 from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.taxonomy.reasons import OTHER_REASONS
+from miqa_node.units.attempts import ORIGINAL
 from miqa_node.web.html import script_texts, words
 from miqa_node.web.page import PAGES
 from miqa_node.web.pages.rooms.router import LIGHT_WORDS
@@ -313,6 +315,7 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
 
 def _of_domain() -> Iterator[str]:
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
+    yield from (GONE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values())
     yield from (*FACETS.values(), *MONTHS, *AuditEvent)
     yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
     yield from (*(one.words for one in Resolution), *(one.value.capitalize() for one in WorklistState))

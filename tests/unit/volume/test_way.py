@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,6 +23,7 @@ from miqa_node.settings import load_settings
 from miqa_node.store import history, instances, series, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects
+from miqa_node.store.verification import data_set_digest
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.series import SeriesUnit
 from miqa_node.work.series import SeriesWatch
@@ -80,7 +80,7 @@ class Rig:
         for path in paths:
             copied = self.folder / "incoming.dcm"
             shutil.copy(path, copied)
-            digest = InstanceDigest(hashlib.sha256(copied.read_bytes()).hexdigest())
+            digest = InstanceDigest(data_set_digest(copied))
             size = copied.stat().st_size
             self.now += timedelta(seconds=0.1)
             self.pipeline.receive(ReceivedObject(str(copied), digest, size, "CT1", "MIQA", "127.0.0.1", self.now))
