@@ -14,6 +14,7 @@ from pynetdicom.presentation import PresentationContext
 
 from miqa_node.deliver.association import Link
 from miqa_node.deliver.statuses import SUCCESS
+from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DeliveryError
 
@@ -136,4 +137,4 @@ _ENDLESS = "{}: the peer answers without end."
 def _refusal(service: str, code: int | None) -> str:
     if code is None:
         return f"{service}: the peer aborted the association, closed the connection or was silent."
-    return f"{service} was answered with status 0x{code:04X}."
+    return f"{service} was answered with status {in_words(code)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.deliver.kinds.base import OnWarning
+from miqa_node.domain.dimse_status import in_words
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
 
 SUCCESS = 0x0000
@@ -41,6 +42,6 @@ def judge(status: int, on_warning: OnWarning) -> bool:
     if is_warning(status):
         if on_warning is OnWarning.ACCEPT:
             return False
-        raise DeliveryError(f"The peer answered with the warning 0x{status:04X}, and on_warning is retry.")
+        raise DeliveryError(f"The peer answered with the warning {in_words(status)}; on_warning is retry.")
     kind = DeliveryRefusedError if status in _FINAL else DeliveryError
-    raise kind(f"The peer answered with status 0x{status:04X}.")
+    raise kind(f"The peer answered with status {in_words(status)}.")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, DeliveryState
+from miqa_node.domain.dimse_status import in_words
 from miqa_node.store.database import Transaction
 from miqa_node.store.deliveries import take, taking
 from miqa_node.store.prepared import DriverStatement
@@ -118,7 +119,7 @@ _CLAIM = DriverStatement(lambda _dialect: taking(_DUE, deliveries.c.commit_at, {
 def _lacking(reason: int, now: datetime) -> dict[str, object]:
     return {
         "state": sa.case((_IS_TIRED, DeliveryState.FAILED.value), else_=DeliveryState.QUEUED.value),
-        "last_error": f"The archive does not keep it: storage commitment failed with reason 0x{reason:04X}.",
+        "last_error": f"The archive does not keep it: storage commitment failed with {in_words(reason)}.",
         "next_attempt_at": now + timedelta(seconds=RESEND_AFTER_S),
         "transaction_uid": None,
         "commit_at": None,

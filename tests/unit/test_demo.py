@@ -20,6 +20,7 @@ from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
 from miqa_node.demo.samples import CHEST_PITCH_MM, DemoImage, make_samples
 from miqa_node.demo.send import StoreReceipt
 from miqa_node.demo.story import DemoOutcome, faults
+from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import MiqaError
@@ -143,7 +144,7 @@ def test_every_broken_promise_is_named(samples: list[DemoImage]) -> None:
         faults(
             [
                 outcome(samples[0], None),
-                outcome(samples[1], None, "The peer answered with status 0xA700."),
+                outcome(samples[1], None, f"The peer answered with status {in_words(0xA700)}."),
                 outcome(degraded, Verdict.ACCEPT),
                 outcome(samples[3], Verdict.REJECT),
             ],

@@ -40,6 +40,7 @@ from miqa_node.deliver.retrieval import FIND, find_instances, get_instance
 from miqa_node.deliver.rewriting import as_implicit_vr
 from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
+from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.instance import Header
 from miqa_node.domain.network import authority
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
@@ -105,7 +106,7 @@ class CStoreDestination(Destination):
         with _used_once(link):
             status = link.echo()
         if status != SUCCESS:
-            raise DeliveryError(f"C-ECHO was answered with status 0x{status:04X}.")
+            raise DeliveryError(f"C-ECHO was answered with status {in_words(status)}.")
         return "answers C-ECHO"
 
     def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:
@@ -125,9 +126,9 @@ class CStoreDestination(Destination):
             link.abort()
             raise
         if status in NO_COMMITMENT:
-            raise CommitmentUnsupportedError(f"Storage commitment was answered with status 0x{status:04X}.")
+            raise CommitmentUnsupportedError(f"Storage commitment was answered with status {in_words(status)}.")
         if status != SUCCESS:
-            raise DeliveryError(f"Storage commitment was answered with status 0x{status:04X}.")
+            raise DeliveryError(f"Storage commitment was answered with status {in_words(status)}.")
 
     def report_commitment(self, event_type: int, report: Dataset) -> None:
         """N-EVENT-REPORT (PS3.4 J.3.3) on a new association, on which the node is the SCP by role selection."""
@@ -140,7 +141,7 @@ class CStoreDestination(Destination):
                 context_id_of(context), PUSH_MODEL, PUSH_MODEL_INSTANCE, event_type, information
             )
         if status != SUCCESS:
-            raise DeliveryError(f"The report of storage commitment was answered with status 0x{status:04X}.")
+            raise DeliveryError(f"The report of storage commitment was answered with status {in_words(status)}.")
 
     def holds(self, headers: Sequence[Header], /) -> frozenset[str]:
         """C-FIND at the IMAGE level, on a separate association."""

@@ -26,7 +26,8 @@ from miqa_node.deliver.kinds.base import (
     split_file,
     without_compression,
 )
-from miqa_node.deliver.statuses import PROCESSING_FAILURE, is_warning, judge
+from miqa_node.deliver.statuses import DUPLICATE_SOP_INSTANCE, PROCESSING_FAILURE, is_warning, judge
+from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.imaging.uncompressed import can_convert
@@ -43,6 +44,10 @@ _ANSWERED = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT})
 
 _SYNTAX_NOT_SUPPORTED = 0xC122
 """Failure reason "referenced transfer syntax not supported" (PS3.18 Table I.2-2)."""
+
+_HAS_IT = frozenset({DUPLICATE_SOP_INSTANCE, 0xB00E})
+"""Failure reasons of a service that has the object: the standard's, and one that some vendors use."""
+_SAYS_NOTHING = frozenset({PROCESSING_FAILURE})
 
 _REFERENCED, _FAILED = "00081199", "00081198"
 _INSTANCE = "00080018"
@@ -116,11 +121,7 @@ class StowDestination(Destination):
             return False
         if answer.status != HTTPStatus.OK:
             raise _not_now(answer)
-        try:
-            matches = [item[_INSTANCE]["Value"][0] for item in json.loads(answer.body or b"[]")]
-        except _UNREADABLE as error:
-            raise DeliveryError("The service's answer cannot be read as matches of a search.") from error
-        return header.sop_instance_uid in matches
+        return header.sop_instance_uid in _matches(answer)
 
     def close(self) -> None:
         """Close the connections."""
@@ -147,6 +148,9 @@ class StowDestination(Destination):
             reason = failed[sop_instance_uid]
             if reason == _SYNTAX_NOT_SUPPORTED:  # of the uncompressed form, too, if there is one
                 raise DeliveryRefusedError(f"The service supports no transfer syntax of the object (0x{reason:04X}).")
+            if reason in _HAS_IT or reason in _SAYS_NOTHING:
+                self._look_up(sop_instance_uid, reason)
+                return
             # The object failed, even if the reason is missing or a warning.
             judge(reason if reason and not is_warning(reason) else PROCESSING_FAILURE, self._config.on_warning)
             return
@@ -159,6 +163,31 @@ class StowDestination(Destination):
         # 200 means that everything was stored (PS3.18 10.5.3.2); any other status must list the stored instances.
         if answer.status != HTTPStatus.OK or stored or failed:
             raise DeliveryError(f"The service answered {answer.in_words} but did not say that it stored the object.")
+
+    def _look_up(self, sop_instance_uid: str, reason: int) -> None:
+        """A failure of which only a search tells whether the service has the object, as after a lost answer.
+
+        A service without QIDO-RS is believed where its reason says that it has the object.
+        """
+        held = self._finds(sop_instance_uid)
+        if held is None and reason in _SAYS_NOTHING:
+            judge(reason, self._config.on_warning)
+        if held is False:
+            raise DeliveryError(f"The service answered {in_words(reason)}, and does not have the object.")
+        log.info("the destination has it already", destination=self.name, sop_instance_uid=sop_instance_uid,
+                 status=f"{reason:04X}", found=bool(held))  # fmt: skip
+
+    def _finds(self, sop_instance_uid: str) -> bool | None:
+        """Whether a search by SOP Instance UID finds the object; None without an answer to searches."""
+        path = f"/instances?{_INSTANCE}={sop_instance_uid}"
+        answer = self._exchange("GET", path, {"Accept": "application/dicom+json"}, None)
+        if answer.status == HTTPStatus.NO_CONTENT:
+            return False
+        if answer.status != HTTPStatus.OK:
+            if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED:
+                raise _not_now(answer)
+            return None
+        return sop_instance_uid in _matches(answer)
 
     def _exchange(
         self,
@@ -254,6 +283,14 @@ def _of_xml(body: bytes) -> _Sequences:
             reasons = {key: int(values[key]) for key in (_FAILURE_REASON, _WARNING_REASON) if values.get(key)}
             sequences[tag].append((values[_INSTANCE_UID], reasons))
     return sequences
+
+
+def _matches(answer: HttpAnswer) -> list[str]:
+    """SOP Instance UIDs of the matches of a search."""
+    try:
+        return [item[_INSTANCE]["Value"][0] for item in json.loads(answer.body or b"[]")]
+    except _UNREADABLE as error:
+        raise DeliveryError("The service's answer cannot be read as matches of a search.") from error
 
 
 def _series(header: Header) -> str:

@@ -32,6 +32,9 @@ class Web:
         self.delay_s = 0.0
         self.drip_s = 0.0
         """With a pause, the head of an answer comes a byte at a time, and never ends."""
+        self.search: Callable[[str], tuple[int, str, bytes]] = lambda path: (200, "application/dicom+json", b"[]")
+        """What a GET request, such as a search, is answered with."""
+        self.searches: list[str] = []
         self.url = ""
 
     def take(self, files: list[bytes]) -> tuple[int, str, bytes]:
@@ -60,7 +63,8 @@ def dicomweb(context: ssl.SSLContext | None = None) -> Iterator[Web]:
 
     class Handler(QuietHandler):
         def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
-            self._answer(200, "application/dicom+json", b"[]")
+            web.searches.append(self.path)
+            self._answer(*web.search(self.path))
 
         def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
             web.headers.append(dict(self.headers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
 from collections.abc import Callable
@@ -65,6 +66,50 @@ def test_failure_reasons(deliver_settings: Make, reason: int, kind: type[Excepti
         outcome = outcome_of(web, deliver_settings())
     assert type(outcome) is kind
     assert f"{reason:04X}" in str(outcome)
+
+
+FOUND = (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("reason", "search", "arrives"),
+    [
+        (0x0111, FOUND, True),
+        (0xB00E, FOUND, True),
+        (0x0110, FOUND, True),
+        (0x0111, (200, b"[]"), False),
+        (0xB00E, (204, b""), False),
+        (0x0110, (204, b""), False),
+        (0x0111, (404, b""), True),
+        (0xB00E, (501, b""), True),
+        (0x0110, (404, b""), False),
+        (0x0110, (501, b""), False),
+        (0x0111, (503, b""), False),
+    ],
+)
+def test_a_repeated_object_has_arrived_if_a_search_finds_it_or_the_reason_says_so_where_nothing_searches(
+    deliver_settings: Make, reason: int, search: tuple[int, bytes], arrives: bool
+) -> None:
+    """The answer to the first request was lost; a bare 409 proves nothing (PS3.18 I.2.2)."""
+    with dicomweb() as web:
+        web.reason = lambda ds: reason
+        web.search = lambda path: (search[0], "application/dicom+json", _match(path) if search is FOUND else search[1])
+        outcome = outcome_of(web, deliver_settings())
+    assert (outcome is None) == arrives
+    assert arrives or type(outcome) is DeliveryError
+    assert len(web.searches) == 1
+
+
+def _match(path: str) -> bytes:
+    uid = path.partition("/instances?00080018=")[2]
+    return json.dumps([{"00080018": {"vr": "UI", "Value": [uid]}}]).encode()
+
+
+def test_a_bare_conflict_is_a_failure(deliver_settings: Make) -> None:
+    with dicomweb() as web:
+        web.answer = lambda: (409, "text/plain", b"")
+        outcome = outcome_of(web, deliver_settings())
+    assert type(outcome) is DeliveryError
 
 
 def is_plain(ds: Dataset) -> bool:

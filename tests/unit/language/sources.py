@@ -26,6 +26,7 @@ from miqa_node.analysis.rejects import Level
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.dimse_status import RANGE_WORDS, STATUS_WORDS
 from miqa_node.domain.label import LabelOrigin
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import VERDICT_WORDS
@@ -314,6 +315,7 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
 
 
 def _of_domain() -> Iterator[str]:
+    yield from (*STATUS_WORDS.values(), *RANGE_WORDS)
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
     yield from (GONE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values())
     yield from (*FACETS.values(), *MONTHS, *AuditEvent)
