@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 
 import obstore
@@ -21,6 +23,11 @@ BUCKET_TIMEOUT_S = 20
 """Time-out for a bucket that does not answer, the longest time that senders of images wait."""
 CHECK_SHARE, PUT_SHARE = 0.25, 0.7
 """Share of that time per step: a sender waits for the check of the store, and then for storing its object."""
+SILENCE_SHARE = 1.5
+"""The same for a large object of which the bucket has taken a part: how long it may take none. It takes them one after
+the other, so two parts in this time are enough: .35 MB/s."""
+PART_BYTES = 5 << 20
+"""The smallest part that S3 takes, of at most 10,000 (50 GB)."""
 
 
 class BucketObjects:
@@ -45,25 +52,15 @@ class BucketObjects:
         check_key(key)
         try:
             with _answering():
-                _within(PUT_SHARE, lambda: obstore.put_async(self._bucket, key, data, mode="create"))
+                return asyncio.run(self._upload(key, data, is_conditional=True))
         except AlreadyExistsError:
             return False
-        return True
 
     def put_file(self, key: str, path: Path) -> bool:
-        """Upload a file and keep it in the cache."""
+        """Upload a file, in place of what is there, and keep it in the cache."""
         check_key(key)
-        is_new = True
-
-        async def upload() -> None:
-            nonlocal is_new
-            with suppress(FileNotFoundError):
-                await obstore.head_async(self._bucket, key)
-                is_new = False
-            await obstore.put_async(self._bucket, key, path.read_bytes())
-
         with _answering():
-            _within(PUT_SHARE, upload)
+            is_new = asyncio.run(self._upload(key, path))
         self._cache.put_file(key, path)
         self._limit.keep()
         return is_new
@@ -72,8 +69,27 @@ class BucketObjects:
         """Upload in place of what the bucket has, and forget the copy."""
         check_key(key)
         with _answering():
-            _within(PUT_SHARE, lambda: obstore.put_async(self._bucket, key, data))
+            asyncio.run(self._upload(key, data))
         self.drop_copy(key)
+
+    async def _upload(self, key: str, source: bytes | Path, *, is_conditional: bool = False) -> bool:
+        """Upload bytes or a file, large ones in parts; False if the key was taken, by which a conditional one ends."""
+        is_small = (source.stat().st_size if isinstance(source, Path) else len(source)) <= PART_BYTES
+        async with asyncio.timeout(PUT_SHARE * BUCKET_TIMEOUT_S) as limit:
+            is_new = True
+            if not (is_small and is_conditional):  # there is no conditional upload in parts
+                with suppress(FileNotFoundError):
+                    await obstore.head_async(self._bucket, key)
+                    is_new = False
+            if is_conditional and not is_new:
+                return False
+            if is_small:
+                data = source.read_bytes() if isinstance(source, Path) else source
+                await obstore.put_async(self._bucket, key, data, mode="create" if is_conditional else "overwrite")
+            else:
+                parts = _parts(source, limit)
+                await obstore.put_async(self._bucket, key, parts, chunk_size=PART_BYTES, max_concurrency=1)
+        return is_new
 
     def get(self, key: str) -> bytes:
         """The bytes of a key."""
@@ -85,12 +101,14 @@ class BucketObjects:
         try:
             return self._limit.used(self._cache.local_path(key))
         except NotFoundError:
+            part = self._cache_dir / f".{uuid.uuid4().hex}.part"
             try:
-                with _answering():
-                    data = bytes(obstore.get(self._bucket, key).bytes())
-            except FileNotFoundError as error:
-                raise self._absent(key) from error
-            self._cache.put(key, data)
+                with part.open("wb") as file:
+                    for chunk in self.chunks(key):
+                        file.write(chunk)
+                self._cache.put_file(key, part)
+            finally:
+                part.unlink(missing_ok=True)
             self._limit.keep()
             return self._cache.local_path(key)
 
@@ -178,6 +196,14 @@ def _existing() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ResourcesError("The bucket of store.objects_url does not exist.") from error
+
+
+async def _parts(source: bytes | Path, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+    """The parts of a large object; each time when one is asked for, the bucket has taken another."""
+    with source.open("rb") if isinstance(source, Path) else BytesIO(source) as file:
+        while part := file.read(PART_BYTES):
+            limit.reschedule(asyncio.get_running_loop().time() + SILENCE_SHARE * BUCKET_TIMEOUT_S)
+            yield part
 
 
 def _within(share: float, ask: Callable[[], Awaitable[object]]) -> None:
