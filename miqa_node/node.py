@@ -67,6 +67,7 @@ from miqa_node.work.certificates import CertificateWatch
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
 from miqa_node.work.destinations import DestinationWatch
+from miqa_node.work.identification import IdentificationWork
 from miqa_node.work.indexing import ResultIndexing
 from miqa_node.work.mending import ResultMending
 from miqa_node.work.notices import NoticeSender
@@ -182,6 +183,7 @@ class Node:
             giving_up_effects(context, self._announcer),
             max_attempts=settings.work.max_attempts,
             pseudonym=rules.operator,
+            whose=settings.patients.authorities.complete,
             faults=self._faults,
         )
 
@@ -298,6 +300,7 @@ class Node:
             AmendmentWatch(self._amendments),
             ResultMending(self.database, self._remaking),
             ResultIndexing(self.database, self.objects),
+            IdentificationWork(self.database, self.objects, self.settings),
         ]
         if self.settings.notices.used:
             parts.append(NoticeSender(self.database, self.settings))

@@ -239,14 +239,14 @@ def _sampled(text: str | None) -> float:
 
 
 def _patient_of(path: Path) -> str:
-    """Hash of the Patient ID, or of the Study Instance UID if it is missing; empty for a picture, which has neither."""
+    """Hash of the patient's key, or of the Study Instance UID without it; empty for a picture, which has neither."""
     if is_picture(path):
         return ""
     try:
         header, study = read_header(path, relaxed=True)
     except MiqaError:
         return ""  # the image will be left out, with its reason, when it is judged
-    return hashlib.sha256((study.patient_id or header.study_instance_uid).encode()).hexdigest()
+    return hashlib.sha256(study.patient.text(header.study_instance_uid).encode()).hexdigest()
 
 
 def _uniform(seed: int, purpose: str, name: str) -> float:

@@ -58,6 +58,8 @@ _FORMS: Mapping[AuditEvent, _Form] = {
     AuditEvent.RECEIVED: _Form(*_TRANSFERRED, "C"),
     AuditEvent.VERDICT: _Form(*_ACCESSED, "C"),
     AuditEvent.DECIDED: _Form(*_ACCESSED, "U"),
+    AuditEvent.PATIENT_CHANGED: _Form(*_ACCESSED, "U"),
+    AuditEvent.PATIENTS_CONFLICT: _Form(*_ACCESSED, "U"),
     AuditEvent.DELIVERED: _Form(*_TRANSFERRED, "C"),
     AuditEvent.REASSESSED: _Form(*_ACCESSED, "U"),
     AuditEvent.REMOVED: _Form(*_DELETED, "D"),

@@ -14,12 +14,14 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_line, print_table
 from miqa_node.cli.store import open_transaction, opened
+from miqa_node.cli.whom import Authority, show_patients
 from miqa_node.settings import Settings
 from miqa_node.signing import KEY_FILE, Signer, read_signed, verify
-from miqa_node.store import erasure
+from miqa_node.store import erasure, patient_choice
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
 from miqa_node.whole_file import write_whole
+from miqa_node.work.identification import identification_of
 
 app = typer.Typer(no_args_is_help=True, help="Erase a patient, with a signed proof: patient, list, proof, verify.")
 
@@ -30,6 +32,11 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", dir_okay=Fals
 def patient(
     patient_id: Annotated[str, typer.Argument(metavar="PATIENT_ID", help="Patient ID (0010,0020).")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; part of the proof.")] = "",
+    authority: Authority = None,
+    with_unknown: Annotated[
+        bool,
+        typer.Option("--with-unknown", help="Also studies of this ID of which nobody knows any more who assigned it."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Erase; without it the command only says what there is.")] = False,
     out: Out = None,
     actor: Actor = None,
@@ -42,14 +49,24 @@ def patient(
     """
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
+        identification_of(settings, database).read_all(patient_id, datetime.now(UTC))
         if not yes:
             with database.begin() as transaction:
-                studies = erasure.studies_of(transaction, patient_id)
-            print_line(f"studies: {len(studies)}. Erase them with --yes and --reason.")
+                show_patients(patient_choice.named(transaction, patient_id))
+                chosen = patient_choice.choose(transaction, patient_id, authority, with_unknown=with_unknown)
+            print_line(f"studies: {sum(one.studies for one in chosen)}. Erase them with --yes and --reason.")
             return
         now = datetime.now(UTC)
         with database.begin() as transaction:
-            record = erasure.erase(transaction, patient_id, reason, actor or login(), now)
+            record = erasure.erase(
+                transaction,
+                patient_id,
+                reason,
+                actor or login(),
+                now,
+                authority=authority,
+                with_unknown=with_unknown,
+            )
         _write(_proof(settings, database, record), out)
 
 
@@ -87,13 +104,14 @@ def verify_(
         str, typer.Option("--public-key", metavar="BASE64", help="Of the node that signed; default is this node's.")
     ] = "",
     patient_id: Annotated[str, typer.Option("--patient", metavar="ID", help="Check that it is about this one.")] = "",
+    authority: Authority = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Check the signature of a proof."""
     key = public_key or Signer.open(settings_of(config, data_dir).node.data_dir / KEY_FILE).public_key
     document = verify(read_signed(file), key)
-    if patient_id and not erasure.names(document, patient_id):
+    if patient_id and not erasure.names(document, patient_id, authority):
         print_line("The signature is valid, but the proof is about another patient.")
         raise typer.Exit(Exit.FAILED)
     print_line(f"valid: erasure {document.get('erasure')} of {document.get('at')} by {document.get('actor')}")

@@ -13,11 +13,13 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction, opened
+from miqa_node.cli.whom import Authority, show_patients
 from miqa_node.deliver.destinations import Destinations
 from miqa_node.domain.retention import LegalHold
-from miqa_node.store import holds, retention, upkeep
+from miqa_node.store import holds, patient_choice, retention, upkeep
 from miqa_node.store.objects import objects_of
 from miqa_node.work.archives import ArchiveRetrieval, Archives
+from miqa_node.work.identification import identification_of
 from miqa_node.work.retention import limits_of
 
 app = typer.Typer(no_args_is_help=True, help="What the node keeps and removes: plan, fetch, hold, clear, holds.")
@@ -90,15 +92,28 @@ def hold(
     patient: Annotated[
         str, typer.Option("--patient", metavar="ID", help="Patient ID: all studies, later ones too.")
     ] = "",
+    authority: Authority = None,
     reason: Why = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whom the hold would be about.")] = False,
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a study or a patient on legal hold: nothing of it is removed or erased."""
-    with open_transaction(config, data_dir) as transaction:
-        put = holds.put(transaction, study, patient, reason, actor or login(), datetime.now(UTC))
+    settings = settings_of(config, data_dir)
+    with opened(config, data_dir) as database:
+        if patient:
+            identification_of(settings, database).read_all(patient, datetime.now(UTC))
+            with database.begin() as transaction:
+                everybody = patient_choice.named(transaction, patient)
+            if dry_run or (len(everybody) > 1 and not as_json):
+                show_patients(everybody)
+        if dry_run:
+            return
+        with database.begin() as transaction:
+            by, now = actor or login(), datetime.now(UTC)
+            put = holds.put(transaction, study, patient, reason, by, now, authority=authority)
     _print_hold(put, as_json=as_json)
 
 
@@ -131,9 +146,10 @@ def list_holds(
         print_json([to_json(one) for one in rows])
         return
     print_table(
-        (Column("ID", number=True), "Study Instance UID", "Patient ID", "Reason", "Set by", "Set", "Cleared"),
-        ((str(one.hold_id), one.study_instance_uid, one.patient_id, one.reason, one.set_by, moment(one.set_at),
-          moment(one.cleared_at)) for one in rows),
+        (Column("ID", number=True), "Study Instance UID", "Patient ID", "Authority", "Reason", "Set by", "Set",
+         "Cleared"),
+        ((str(one.hold_id), one.study_instance_uid, one.patient_id, _authority(one), one.reason, one.set_by,
+          moment(one.set_at), moment(one.cleared_at)) for one in rows),
     )  # fmt: skip
 
 
@@ -141,9 +157,18 @@ def _print_hold(one: LegalHold, *, as_json: bool) -> None:
     if as_json:
         print_json(to_json(one))
         return
-    what = f"study {one.study_instance_uid}" if one.study_instance_uid else f"patient {one.patient_id}"
+    what = (
+        f"study {one.study_instance_uid}"
+        if one.study_instance_uid
+        else f"patient {one.patient_id} {_authority(one)}".rstrip()
+    )
     state = f"cleared {moment(one.cleared_at)} by {one.cleared_by}" if one.cleared_at else "on legal hold"
     print_line(str(one.hold_id), what, state)
+
+
+def _authority(one: LegalHold) -> str:
+    """A hold of an earlier version is about everybody with the ID."""
+    return "" if not one.patient_id else "(any)" if one.authority is None else one.authority
 
 
 def _mib(size_bytes: int) -> str:

@@ -63,8 +63,12 @@ class AcquisitionRules:
             return plain
         return f"op-{self._hash('operator', plain.casefold())[:8]}"
 
+    def patient_key(self, patient: str) -> str:
+        """A pseudonym of the text of a patient's key."""
+        return self._hash("patient", patient)[:KEY_CHARACTERS]
+
     def describe(self, instance: StoredInstance, patient: str) -> Acquisition:
-        """The exposure; ``patient`` is a Patient ID, or the study's UID if it is empty."""
+        """The exposure; ``patient`` is the text of the patient's key (:meth:`PatientKey.text`)."""
         header = instance.header
         at, moments = self._time(instance)
         station, sender = header.station_name, instance.calling_ae_title
@@ -72,7 +76,7 @@ class AcquisitionRules:
         return Acquisition(
             acquired_at=at,
             moments=moments,
-            patient_key=self._hash("patient", patient)[:KEY_CHARACTERS],
+            patient_key=self.patient_key(patient),
             room=named or station or sender,
             shift=self.shift(at.time()),
             archived=self.assume_archived or sender in self.archive_ae_titles,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
+from miqa_node.domain.patient import PatientKey
 from miqa_node.domain.retention import Removal
 
 SopInstanceUid = NewType("SopInstanceUid", str)
@@ -106,6 +107,7 @@ class StudyRecord:
     """Patient and study identification for the worklist, never for logs or metrics.
 
     ``operators_name`` is the first of Operators' Name (0008,1070): of the image it was read from, not of the study.
+    ``authority`` is who assigned the Patient ID: first according to the header, then to the settings, too.
     """
 
     study_instance_uid: StudyInstanceUid
@@ -115,6 +117,13 @@ class StudyRecord:
     study_date: str
     study_description: str
     operators_name: str = ""
+    patient_birth_date: str = ""
+    authority: str | None = ""
+
+    @property
+    def patient(self) -> PatientKey:
+        """Whose study it is, or whose image it was read from."""
+        return PatientKey(self.patient_id, self.authority)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,10 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """A study, or all studies of a patient, that retention must not remove; the other field is empty."""
+    """A study, or all images of a patient, that retention must not remove; the other field is empty.
+
+    ``authority`` is that of the Patient ID; None in holds of earlier versions, which hold everybody with the ID.
+    """
 
     hold_id: int
     study_instance_uid: str
@@ -80,3 +83,4 @@ class LegalHold:
     cleared_by: str = ""
     cleared_at: datetime | None = None
     clearing_reason: str = ""
+    authority: str | None = None

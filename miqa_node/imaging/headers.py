@@ -16,6 +16,7 @@ from pathlib import Path
 from pydicom.datadict import tag_for_keyword
 
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, StudyRecord
+from miqa_node.domain.patient import issuer_text
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Elements, read_elements
 from miqa_node.imaging.values import Values
@@ -67,6 +68,9 @@ _TAGS: dict[str, int] = {
         "PrimaryAnatomicStructureSequence",
         "PatientName",
         "PatientID",
+        "IssuerOfPatientID",
+        "IssuerOfPatientIDQualifiersSequence",
+        "PatientBirthDate",
         "BodyPartExamined",
         "DeviceSerialNumber",
         "ProtocolName",
@@ -104,6 +108,9 @@ _TAGS: dict[str, int] = {
 }
 TAGS = frozenset(_TAGS.values())
 """The elements of which a header is made."""
+
+_UNIVERSAL_ENTITY = (0x00400032, 0x00400033)
+"""Universal Entity ID and its type, of the qualifiers of an issuer."""
 
 # Other years mean "unknown": X-rays are not older, and de-identification software writes 0001 or 9999.
 _YEARS = range(1895, 2200)
@@ -185,10 +192,18 @@ def header_of(
         accession_number=values.text("AccessionNumber"),
         patient_id=values.text("PatientID"),
         patient_name=values.text("PatientName"),
+        patient_birth_date=values.date("PatientBirthDate"),
+        authority=_issuer(values),
         study_date=values.date("StudyDate"),
         study_description=values.text("StudyDescription"),
         operators_name=values.text("OperatorsName").split("\\")[0].strip(),
     )
+
+
+def _issuer(values: Values) -> str:
+    qualifiers = "IssuerOfPatientIDQualifiersSequence"
+    universal = (values.nested_text(qualifiers, tag) for tag in _UNIVERSAL_ENTITY)
+    return issuer_text(values.text("IssuerOfPatientID"), *universal)
 
 
 def read_spacing_mm(path: Path) -> tuple[float, float] | None:

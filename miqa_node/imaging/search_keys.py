@@ -92,6 +92,9 @@ HEADER_TAGS = frozenset(
 )
 """The elements with these values, and what is needed to decode them."""
 
+AUTHORITY = "IssuerOfPatientID"
+"""This key is not the header's value but the authority that counts, which the settings may name."""
+
 COLUMNS = tuple(column for key in HEADER_KEYS for column in key.columns)
 
 SEARCH_KEYS = {
@@ -99,6 +102,7 @@ SEARCH_KEYS = {
     for key in (
         *HEADER_KEYS,
         SearchKey("ModalitiesInStudy", SearchLevel.STUDY, ("modality",)),
+        SearchKey(AUTHORITY, SearchLevel.STUDY, ("authority",)),
         SearchKey("SOPClassUID", SearchLevel.INSTANCE, ("sop_class_uid",)),
         SearchKey("SOPInstanceUID", SearchLevel.INSTANCE, ("sop_instance_uid",)),
         SearchKey("ReferencedSOPInstanceUID", SearchLevel.INSTANCE, ("source_uid",)),

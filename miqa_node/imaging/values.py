@@ -139,6 +139,11 @@ class Values:
         element = self._inside(outer, tag)
         return element.value.decode("latin-1").strip(" \0")[:MOST_CHARACTERS] if element else ""
 
+    def nested_text(self, sequence: str, tag: int) -> str:
+        """The text of the first element ``tag`` anywhere inside ``sequence``, as in :meth:`text`."""
+        element = self._nested(sequence, tag)
+        return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
+
     def _nested(self, sequence: str, tag: int) -> Element | None:
         outer = self._by_tag.get(self._tags[sequence])
         return self._inside(outer, tag) if outer else None

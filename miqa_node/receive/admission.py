@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from miqa_node.domain.peers import PeerRule, parse_address, parse_peer, plain_address
 from miqa_node.errors import SettingsError
 from miqa_node.settings import DicomSettings, TlsMode
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _BOUND = re.compile(r"(.+?)\s+(?:sha256:((?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2})|name:(.+))")
 
@@ -77,26 +74,6 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerRule:
-    """One entry of dicom.allowed_peers; ``network`` None is any address."""
-
-    ae_title: re.Pattern[str]
-    network: Network | None
-
-    def admits(self, ae_title: str, address: Address) -> bool:
-        """Whether the entry covers a peer."""
-        return self.covers(address) and self.names(ae_title)
-
-    def names(self, ae_title: str) -> bool:
-        """Whether the entry covers an AE title, from any address."""
-        return self.ae_title.fullmatch(ae_title) is not None
-
-    def covers(self, address: Address) -> bool:
-        """Whether the entry covers an address, with any title."""
-        return self.network is None or (address.version == self.network.version and address in self.network)
-
-
-@dataclass(frozen=True, slots=True)
 class CertificateRule:
     """One entry of dicom.peer_certificates: the peer, and the SHA-256 or name of its certificate."""
 
@@ -123,7 +100,7 @@ class Admission:
         """Whether the address is allowed with any AE title; this can be checked at connection time."""
         if self._settings.promiscuous or is_this_host(peer_address, local_address):
             return True
-        address = _parse_address(peer_address)
+        address = parse_address(peer_address)
         return any(rule.covers(address) for rule in self._rules)
 
     def judge(self, caller: Caller) -> tuple[Rejection, str] | None:
@@ -153,12 +130,12 @@ class Admission:
     def _is_listed(self, caller: Caller) -> bool:
         if is_this_host(caller.peer_address, caller.local_address):
             return True
-        address = _parse_address(caller.peer_address)
+        address = parse_address(caller.peer_address)
         return any(rule.admits(caller.calling_ae_title, address) for rule in self._rules)
 
     def _is_bound_rightly(self, caller: Caller) -> bool:
         """Whether one entry matches title, address and certificate, if any entry names this title or certificate."""
-        title, address = caller.calling_ae_title, _parse_address(caller.peer_address)
+        title, address = caller.calling_ae_title, parse_address(caller.peer_address)
         of = [rule for rule in self._bound if rule.peer.names(title) or rule.certifies(caller.certificate)]
         return not of or any(rule.peer.admits(title, address) and rule.certifies(caller.certificate) for rule in of)
 
@@ -172,29 +149,8 @@ def _certificate_hint(caller: Caller) -> str:
 
 def is_this_host(peer_address: str, local_address: str) -> bool:
     """Whether a connection comes from this machine: over loopback, or with equal source and destination address."""
-    peer, local = _parse_address(peer_address), _parse_address(local_address)
+    peer, local = parse_address(peer_address), parse_address(local_address)
     return peer.is_loopback or peer == local
-
-
-def parse_peer(entry: str, setting: str = "dicom.allowed_peers") -> PeerRule:
-    """Read ``AET@address`` or ``AET@network/bits``; ``*`` matches any characters of a title, or any address.
-
-    >>> rule = parse_peer("CT*@10.1.0.0/16")
-    >>> rule.admits("CT_ROOM2", ipaddress.ip_address("10.1.2.3")), rule.admits("MR", ipaddress.ip_address("10.1.2.3"))
-    (True, False)
-    """
-    ae_title, separator, address = entry.rpartition("@")
-    if not separator or not 1 <= len(ae_title.strip()) <= 16:
-        raise SettingsError(f'{setting}: {entry!r} is not "AET@address"; write for example "CT1@10.0.0.5".')
-    pattern = re.compile(".*".join(re.escape(part) for part in ae_title.strip().split("*")))
-    if address == "*":
-        return PeerRule(pattern, None)
-    try:
-        return PeerRule(pattern, ipaddress.ip_network(address, strict=False))
-    except ValueError as error:
-        raise SettingsError(
-            f"{setting}: {address!r} in {entry!r} is neither an IP address nor a network such as 10.0.0.0/24."
-        ) from error
 
 
 def parse_certificate(entry: str) -> CertificateRule:
@@ -213,14 +169,3 @@ def parse_certificate(entry: str) -> CertificateRule:
     peer, fingerprint, name = match.groups()
     certificate = fingerprint.replace(":", "").lower() if fingerprint else name.lower()
     return CertificateRule(parse_peer(peer, "dicom.peer_certificates"), certificate)
-
-
-def plain_address(address: str) -> str:
-    """The address without scope; IPv4-mapped IPv6 addresses as IPv4."""
-    return str(_parse_address(address))
-
-
-def _parse_address(text: str) -> Address:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address

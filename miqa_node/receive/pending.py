@@ -16,9 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
+from miqa_node.domain.peers import plain_address
 from miqa_node.observe import metrics
 from miqa_node.observe.seldom import SeldomLog
-from miqa_node.receive.admission import Admission, Called, nobody, plain_address
+from miqa_node.receive.admission import Admission, Called, nobody
 from miqa_node.settings import DicomSettings
 
 MARGIN_S = 1.0

@@ -16,7 +16,7 @@ from miqa_node.settings.judging import (
 )
 from miqa_node.settings.load import Settings, load_settings
 from miqa_node.settings.mailing import NoticeSettings, SmtpTls
-from miqa_node.settings.receiving import DicomSettings, TlsMode, UserIdentityMode, WatchSettings
+from miqa_node.settings.receiving import DicomSettings, PatientSettings, TlsMode, UserIdentityMode, WatchSettings
 from miqa_node.settings.results import AnalysisSettings, DeliverSettings
 from miqa_node.settings.running import (
     Accelerator,
@@ -49,6 +49,7 @@ __all__ = [
     "NodeSettings",
     "NoticeSettings",
     "OidcSettings",
+    "PatientSettings",
     "PluginSettings",
     "PolicySettings",
     "RetentionSettings",

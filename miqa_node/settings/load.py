@@ -23,7 +23,7 @@ from miqa_node.settings.auditing import AuditSettings
 from miqa_node.settings.files import read_toml, share_dir
 from miqa_node.settings.judging import AssessSettings, CaptionSettings, ImagingSettings, PolicySettings
 from miqa_node.settings.mailing import NoticeSettings
-from miqa_node.settings.receiving import DicomSettings, TlsMode, WatchSettings
+from miqa_node.settings.receiving import DicomSettings, PatientSettings, TlsMode, WatchSettings
 from miqa_node.settings.results import AnalysisSettings, DeliverSettings
 from miqa_node.settings.running import (
     LogSettings,
@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     node: NodeSettings
     dicom: DicomSettings
     watch: WatchSettings
+    patients: PatientSettings
     store: StoreSettings
     retention: RetentionSettings
     work: WorkSettings

@@ -1,4 +1,4 @@
-"""How images come in: the storage SCP and the watched folder."""
+"""How images come in: the storage SCP and the watched folder, and whose they are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from miqa_node.domain.authorities import AuthorityRules
 from miqa_node.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable
 
 
@@ -63,3 +64,16 @@ class WatchSettings(SettingsTable):
     settle_s: Seconds
     max_files: Count
     keep_done_days: DaysKept
+
+
+class PatientSettings(SettingsTable):
+    """Table ``[patients]``."""
+
+    authority: Annotated[str, Field(max_length=64)]
+    senders: tuple[str, ...]
+    aliases: dict[str, Annotated[str, Field(max_length=64)]]
+
+    @property
+    def authorities(self) -> AuthorityRules:
+        """The rules in force; SettingsError says which entry is wrong."""
+        return AuthorityRules.of(self.authority, self.senders, self.aliases)

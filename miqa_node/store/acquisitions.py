@@ -12,10 +12,10 @@ from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition
-from miqa_node.store import measurement_weeks, repeats
+from miqa_node.store import measurement_weeks, patients, repeats
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.prepared import DriverStatement
-from miqa_node.store.tables import acquisition_findings, acquisitions, studies
+from miqa_node.store.tables import acquisition_findings, acquisitions
 
 
 def counts(instance: StoredInstance) -> bool:
@@ -37,8 +37,8 @@ def record(
 ) -> None:
     """Record the exposure of an image, and the earlier exposure that it repeats."""
     header = instance.header
-    study = _PATIENT.run(transaction, {"study": header.study_instance_uid})
-    acquisition = rules.describe(instance, (study and study.patient_id) or header.study_instance_uid)
+    patient, study = patients.key_of_image(transaction, instance.digest)
+    acquisition = rules.describe(instance, patient.text(study))
     if header.view_position:
         repeats.take_turn(transaction, acquisition.patient_key)
     moment = repeats.moment_of(transaction, acquisition, rules)
@@ -81,11 +81,6 @@ def record(
         if header.view_position:
             repeats.mark(transaction, instance, acquisition, moment, rules, now)
         _add_findings(transaction, assessment, exposure)
-
-
-_PATIENT = DriverStatement(
-    lambda _dialect: sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == sa.bindparam("study"))
-)
 
 
 def follow(

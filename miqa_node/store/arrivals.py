@@ -13,7 +13,7 @@ from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import Header, ReceivedObject, StudyRecord
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
-from miqa_node.store import damages, instances
+from miqa_node.store import damages, instances, patients
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import Artifacts, original_key
 from miqa_node.store.audit import records
@@ -103,13 +103,22 @@ def _restore(
     if values:
         transaction.execute(sa.update(t.instances).where(of.digest == received.digest).values(values))
     if cause == RemovalCause.ERASURE.value:
-        transaction.execute(
-            sa.update(t.studies)
-            .where(t.studies.c.study_instance_uid == study.study_instance_uid, t.studies.c.patient_id == "")
-            .values(**instances.identification(study))
-        )
+        _name_again(transaction, received, study, now)
     is_mended = row.state is not None or cause == RemovalCause.LOST.value or (cause is None and not was_there)
     if is_mended:
         damages.clear(transaction, [row.object_key])
         log.warning("a lost or damaged original came again", digest=received.digest[:16])
     return is_mended
+
+
+def _name_again(transaction: Transaction, received: ReceivedObject, study: StudyRecord, now: datetime) -> None:
+    """An image of an erased patient came again, so it has a patient again."""
+    number = patients.number_of(transaction, study, now)
+    image, of_study = t.instances.c, t.studies.c
+    transaction.execute(sa.update(t.instances).where(image.digest == received.digest).values(patient_number=number))
+    transaction.execute(
+        sa.update(t.studies)
+        .where(of_study.study_instance_uid == study.study_instance_uid, of_study.patient_id == "")
+        .values(**instances.identification(study), patient_number=number)
+    )
+    patients.place(transaction, number, study, now, now)

@@ -12,28 +12,29 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.patient import PatientKey
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.imaging.search_keys import COLUMNS
+from miqa_node.store import anonymising, holds, patient_choice
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.audit import patients, records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.patient_choice import NamedPatient
 from miqa_node.store.retention import artifact_keys, delete_marked
 
 BATCH = 200
-_IDENTITY = ("accession_number", "patient_id", "patient_name", "study_date", "study_description")
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureRecord:
     """One erasure. The patient appears only as a salted digest, which anyone who knows the Patient ID can check.
 
-    ``images`` has the digests of the images, ``results`` the UIDs of the objects made from them.
+    ``authority`` assigned that ID; None if nobody knew which did, as in earlier versions. ``images`` has the digests of
+    the images, ``results`` the UIDs of the objects made from them.
     """
 
     erasure_id: int
@@ -45,6 +46,7 @@ class ErasureRecord:
     studies: int
     images: tuple[str, ...]
     results: tuple[str, ...]
+    authority: str | None = None
 
     def document(self, node: str) -> dict[str, Any]:
         """The document of the proof, ready for signing."""
@@ -57,46 +59,54 @@ class ErasureRecord:
             "reason": self.reason,
             "salt": self.salt,
             "patient_sha256": self.patient_sha256,
+            **({} if self.authority is None else {"authority": self.authority}),
             "studies": self.studies,
             "images": list(self.images),
             "results": list(self.results),
         }
 
 
-def names(document: Mapping[str, Any], patient_id: str) -> bool:
-    """Whether the document of a proof concerns a patient."""
-    return _salted(str(document.get("salt")), patient_id) == document.get("patient_sha256")
+def names(document: Mapping[str, Any], patient_id: str, authority: str | None = None) -> bool:
+    """Whether the document of a proof concerns a patient. One of an earlier version names no authority."""
+    of_proof = document.get("authority")
+    if authority is not None and of_proof not in (None, authority):
+        return False
+    return _salted(str(document.get("salt")), PatientKey(patient_id, of_proof)) == document.get("patient_sha256")
 
 
-def studies_of(transaction: Transaction, patient_id: str) -> list[str]:
-    """Study Instance UIDs of a patient; NotFoundError if there are none."""
-    query = sa.select(t.studies.c.study_instance_uid).where(t.studies.c.patient_id == patient_id)
-    uids = list(transaction.execute(query).scalars()) if patient_id else []
-    if not uids:
-        raise NotFoundError("Nothing was received of a patient with this ID.")
-    return uids
-
-
-def erase(transaction: Transaction, patient_id: str, reason: str, actor: str, now: datetime) -> ErasureRecord:
+def erase(
+    transaction: Transaction,
+    patient_id: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+    *,
+    authority: str | None = None,
+    with_unknown: bool = False,
+) -> ErasureRecord:
     """Mark all files of a patient for deletion, remove the identification from all rows, and record that.
 
-    :func:`delete_files` then deletes the files; retention does so if the process ends before.
+    :func:`delete_files` then deletes the files; retention does so if the process ends before. For ``authority`` and
+    ``with_unknown`` see :func:`miqa_node.store.patient_choice.choose`. Images of others in the same study stay.
 
     Raises
     ------
     NotFoundError
         Nothing was received from the patient.
     ConflictError
-        There is no reason, a legal hold forbids it, or an image still waits for its verdict.
+        There is no reason, a legal hold forbids it, an image still waits for its verdict, or the ID is ambiguous.
     """
     if not reason.strip():
         raise ConflictError("Give the reason of the erasure.")
-    studies = studies_of(transaction, patient_id)
+    chosen = patient_choice.choose(transaction, patient_id, authority, with_unknown=with_unknown)
+    key = chosen[0].key
     instances = t.instances.c
-    own = instances.study_instance_uid.in_(studies)
-    _refuse(transaction, studies, patient_id)
-    digests = list(transaction.execute(sa.select(instances.digest).where(own).order_by(instances.digest)).scalars())
-    made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(_images_of(studies)))
+    own = instances.patient_number.in_([one.patient_number for one in chosen])
+    images = sa.select(instances.digest).where(own)
+    studies = list(transaction.execute(sa.select(instances.study_instance_uid).where(own).distinct()).scalars())
+    _refuse(transaction, chosen, studies, images)
+    digests = list(transaction.execute(images.order_by(instances.digest)).scalars())
+    made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(images))
     results = list(transaction.execute(made.order_by(t.results.c.sop_instance_uid)).scalars())
     at = sa.bindparam(None, now, t.UtcDateTime())
     transaction.execute(
@@ -108,15 +118,22 @@ def erase(transaction: Transaction, patient_id: str, reason: str, actor: str, no
             artifacts_removed_at=sa.func.coalesce(instances.artifacts_removed_at, at),
         )
     )
-    pseudonym = patients.forget(transaction, patient_id, studies)
-    _anonymise(transaction, studies)
+    shared = anonymising.shared_studies(transaction, studies, chosen)
+    alone = [study for study in studies if study not in shared]
+    pseudonym = patients.forget(transaction, key.text(), alone, digests)
+    anonymising.anonymise(transaction, chosen, images, alone, shared)
+    for one in chosen:
+        if one.key.text() != key.text():
+            patients.forget(transaction, one.key.text(), [], [])
+    patients.forget_bare(transaction, patient_id)
     salt = secrets.token_hex(16)
     values = {
         "at": now,
         "actor": actor,
         "reason": reason.strip(),
         "salt": salt,
-        "patient_sha256": _salted(salt, patient_id),
+        "patient_sha256": _salted(salt, key),
+        "authority": key.authority,
         "studies": len(studies),
         "images": digests,
         "results": results,
@@ -161,51 +178,25 @@ def select(transaction: Transaction) -> list[ErasureRecord]:
     return [_record(row) for row in transaction.execute(query).mappings()]
 
 
-def _refuse(transaction: Transaction, studies: Sequence[str], patient_id: str) -> None:
-    holds, instances = t.legal_holds.c, t.instances.c
-    held = sa.or_(holds.study_instance_uid.in_(studies), holds.patient_id == patient_id)
-    if transaction.execute(sa.select(sa.exists().where(holds.cleared_at.is_(None), held))).scalar_one():
+def _refuse(
+    transaction: Transaction,
+    chosen: Sequence[NamedPatient],
+    studies: Sequence[str],
+    images: sa.Select[tuple[str]],
+) -> None:
+    of, instances = t.legal_holds.c, t.instances.c
+    of_patients = (holds.holds_of(one.key.patient_id, one.key.authority) for one in chosen)
+    held = sa.or_(of.study_instance_uid.in_(studies), *of_patients)
+    if transaction.execute(sa.select(sa.exists().where(of.cleared_at.is_(None), held))).scalar_one():
         raise ConflictError("The patient or a study of the patient is on legal hold; clear the hold first.")
     again = sa.exists().where(t.reassessments.c.digest == instances.digest, t.reassessments.c.concluded_at.is_(None))
     undecided = (
         sa.select(sa.func.count())
         .select_from(t.instances.outerjoin(t.dispositions, t.dispositions.c.digest == instances.digest))
-        .where(instances.study_instance_uid.in_(studies), sa.or_(t.dispositions.c.digest.is_(None), again))
+        .where(instances.digest.in_(images), sa.or_(t.dispositions.c.digest.is_(None), again))
     )
     if waiting := transaction.execute(undecided).scalar_one():
         raise ConflictError(f"{waiting} images of the patient wait for their verdict; try again in a minute.")
-
-
-def _images_of(studies: Sequence[str]) -> sa.Select[tuple[str]]:
-    return sa.select(t.instances.c.digest).where(t.instances.c.study_instance_uid.in_(studies))
-
-
-def _anonymise(transaction: Transaction, studies: Sequence[str]) -> None:
-    """Remove identification, free text and links between a person's images from the rows; cancel waiting deliveries."""
-    images = _images_of(studies)
-    made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(images))
-    sent = sa.select(t.deliveries.c.delivery_id).where(t.deliveries.c.sop_instance_uid.in_(made))
-    waiting = t.deliveries.c.state.not_in([DeliveryState.SENT.value, DeliveryState.COMMITTED.value])
-    cancelled = {"state": DeliveryState.CANCELLED.value, "lease_until": None}
-    stranger = secrets.token_hex(10)  # the person's images still count as those of one person
-    worklist, events = t.worklist.c.study_instance_uid, t.worklist_events.c.study_instance_uid
-    for change in (
-        sa.update(t.deliveries).where(t.deliveries.c.delivery_id.in_(sent), waiting).values(cancelled),
-        sa.update(t.deliveries).where(t.deliveries.c.delivery_id.in_(sent)).values(commit_at=None),
-        sa.update(t.delivery_events).where(t.delivery_events.c.delivery_id.in_(sent)).values(comment=""),
-        sa.update(t.studies).where(t.studies.c.study_instance_uid.in_(studies)).values(dict.fromkeys(_IDENTITY, "")),
-        sa.update(t.results).where(t.results.c.digest.in_(images)).values(dict.fromkeys(COLUMNS, "")),
-        sa.update(t.source_headers).where(t.source_headers.c.digest.in_(images)).values(dict.fromkeys(COLUMNS, "")),
-        sa.update(t.acquisitions).where(t.acquisitions.c.digest.in_(images)).values(patient_key=stranger),
-        sa.update(t.acquisition_findings)
-        .where(t.acquisition_findings.c.digest.in_(images))
-        .values(patient_key=stranger),
-        sa.update(t.worklist).where(worklist.in_(studies)).values(comment=""),
-        sa.update(t.reassessments).where(t.reassessments.c.digest.in_(images)).values(comment=""),
-        sa.update(t.worklist_events).where(events.in_(studies)).values(comment=""),
-        sa.update(t.decisions).where(t.decisions.c.study_instance_uid.in_(studies)).values(comment=""),
-    ):
-        transaction.execute(change)
 
 
 def _undeleted(transaction: Transaction, record: ErasureRecord) -> bool:
@@ -219,8 +210,8 @@ def _undeleted(transaction: Transaction, record: ErasureRecord) -> bool:
     return False
 
 
-def _salted(salt: str, patient_id: str) -> str:
-    return hashlib.sha256(f"{salt}:{patient_id}".encode()).hexdigest()
+def _salted(salt: str, patient: PatientKey) -> str:
+    return hashlib.sha256(f"{salt}:{patient.text()}".encode()).hexdigest()
 
 
 def _record(row: Any) -> ErasureRecord:

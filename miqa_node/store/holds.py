@@ -7,8 +7,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.audit import AuditEvent
+from miqa_node.domain.patient import PatientKey
 from miqa_node.domain.retention import LegalHold
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store import patient_choice
 from miqa_node.store.audit import records
 from miqa_node.store.audit.patients import pseudonyms
 from miqa_node.store.audit.records import AuditEntry
@@ -19,14 +21,24 @@ _of = legal_holds.c
 
 
 def put(
-    transaction: Transaction, study_instance_uid: str, patient_id: str, reason: str, actor: str, now: datetime
+    transaction: Transaction,
+    study_instance_uid: str,
+    patient_id: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+    *,
+    authority: str | None = None,
 ) -> LegalHold:
-    """Hold one study, or all studies of a patient, including later ones.
+    """Hold one study, or all images of a patient, including later ones.
+
+    Without ``authority`` it is that of the only patient with the ID. If there is none yet, everybody with it is held.
 
     Raises
     ------
     ConflictError
-        Both or neither are given, the reason is missing, or there is already a hold.
+        Both or neither are given, the reason is missing, or there is already a hold; or several patients have the ID
+        and no authority is given.
     NotFoundError
         Nothing of the study was received.
     """
@@ -36,12 +48,20 @@ def put(
         has_study = sa.exists().where(studies.c.study_instance_uid == study_instance_uid)
         if not transaction.execute(sa.select(has_study)).scalar_one():
             raise NotFoundError(f"Nothing was received of the study {study_instance_uid}.")
-    same = sa.and_(_of.study_instance_uid == study_instance_uid, _of.patient_id == patient_id, _of.cleared_at.is_(None))
+    elif authority is None:
+        authority = _only_authority(transaction, patient_id)
+    same = sa.and_(
+        _of.study_instance_uid == study_instance_uid,
+        _of.patient_id == patient_id,
+        _of.authority.is_not_distinct_from(authority),
+        _of.cleared_at.is_(None),
+    )
     if transaction.execute(sa.select(sa.exists().where(same))).scalar_one():
         raise ConflictError("It is on legal hold already.")
     values = {
         "study_instance_uid": study_instance_uid,
         "patient_id": patient_id,
+        "authority": authority,
         "reason": reason.strip(),
         "set_by": actor,
         "set_at": now,
@@ -52,6 +72,21 @@ def put(
     hold = load(transaction, number)
     _audit(transaction, hold, "set", actor, now)
     return hold
+
+
+def holds_of(patient_id: str, authority: str | None) -> sa.ColumnElement[bool]:
+    """Whether a hold is about a patient. One without authority, as earlier versions made them, is about all."""
+    covers = (
+        _of.authority.is_(None) if authority is None else sa.or_(_of.authority.is_(None), _of.authority == authority)
+    )
+    return sa.and_(_of.patient_id == patient_id, _of.patient_id != "", covers)
+
+
+def _only_authority(transaction: Transaction, patient_id: str) -> str | None:
+    try:
+        return patient_choice.choose(transaction, patient_id, with_unknown=True)[0].key.authority
+    except NotFoundError:  # nobody yet
+        return None
 
 
 def clear(transaction: Transaction, hold_id: int, reason: str, actor: str, now: datetime) -> LegalHold:
@@ -86,7 +121,8 @@ def select(transaction: Transaction, *, cleared: bool = False) -> list[LegalHold
 
 
 def _audit(transaction: Transaction, hold: LegalHold, action: str, actor: str, now: datetime) -> None:
-    patient = pseudonyms(transaction, [hold.patient_id])[hold.patient_id] if hold.patient_id else ""
+    text = PatientKey(hold.patient_id, hold.authority).text()
+    patient = pseudonyms(transaction, [text])[text] if text else ""
     study, detail = hold.study_instance_uid, {"hold": hold.hold_id, "action": action}
     records.add(
         transaction, AuditEntry(AuditEvent.HOLD_CHANGED, now, actor, patient=patient, study=study, detail=detail)

@@ -18,7 +18,7 @@ from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, St
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.retention import Removal, RemovalCause
 from miqa_node.errors import NotFoundError
-from miqa_node.store import documents
+from miqa_node.store import documents, patients
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_of, insert_or_ignore, insert_unless_taken
@@ -56,11 +56,9 @@ def record(
     operator: str = "",
 ) -> Novelty:
     """Record an instance in the object store; ``operator`` is a pseudonym, unless names are allowed."""
-    insert_or_ignore(
-        transaction,
-        studies,
-        {"study_instance_uid": study.study_instance_uid, **identification(study)},
-    )
+    patient = patients.number_of(transaction, study, received.received_at)
+    named = {**identification(study), "patient_number": patient}
+    insert_or_ignore(transaction, studies, {"study_instance_uid": study.study_instance_uid, **named})
     row = _INSERT.run(
         transaction,
         {
@@ -82,10 +80,12 @@ def record(
             "peer_address": received.peer_address,
             "received_at": received.received_at,
             "operator": operator,
+            "patient_number": patient,
         },
     )
     if row is None:
         return Novelty.DUPLICATE
+    patients.place(transaction, patient, study, received.received_at, datetime.now(UTC))
     _digest, conflicting = row
     return Novelty.CONFLICTING if conflicting else Novelty.NEW
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import Verdict
-from miqa_node.store import documents
+from miqa_node.store import documents, patients
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import assessments, dispositions, instances, labels, studies
 from miqa_node.taxonomy.anatomy import STANDARD
@@ -54,9 +54,10 @@ class Usual:
     count: int
 
 
-def prior_of(transaction: Transaction, image: StoredInstance, patient_id: str, study_date: str) -> Prior | None:
-    """The newest earlier image; None without a Patient ID, which different patients would share."""
-    if not patient_id:
+def prior_of(transaction: Transaction, image: StoredInstance, study_date: str) -> Prior | None:
+    """The newest earlier image of the same patient; None without Patient ID, or if its authority is unknown."""
+    patient = patients.of_image(transaction, image.digest)
+    if patient is None or not patient.key.is_shared:
         return None
     header = image.header
     rows = transaction.execute(
@@ -64,7 +65,7 @@ def prior_of(transaction: Transaction, image: StoredInstance, patient_id: str, s
         .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
         .join(dispositions, dispositions.c.digest == instances.c.digest, isouter=True)
         .where(
-            studies.c.patient_id == patient_id,
+            instances.c.patient_number == patient.patient_number,
             studies.c.study_instance_uid != header.study_instance_uid,
             studies.c.study_date <= study_date,
             instances.c.modality == header.modality[:16],

@@ -16,7 +16,7 @@ from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.site_clock import moments
 from miqa_node.store.database import Transaction
 from miqa_node.store.prepared import DriverStatement
-from miqa_node.store.tables import acquisitions
+from miqa_node.store.tables import acquisition_findings, acquisitions
 
 SAME_EXPOSURE_S = 2.0
 """Maximum time between differently processed images of one exposure; a repeat takes longer."""
@@ -84,6 +84,39 @@ def mark(
                 repeated.add(row.digest)
     for digest in repeated:
         _MARK.run(transaction, {"the_digest": digest, "now": now})
+
+
+def move(transaction: Transaction, digest: str, earlier: str, own: str, rules: AcquisitionRules, now: datetime) -> None:
+    """An exposure that counted as one patient's is another's: it neither repeats the former's nor is repeated by them.
+
+    An exposure that is not recorded as the former's, for example of an erased patient, stays as it is.
+    """
+    for patient in sorted({earlier, own}, key=_number):
+        take_turn(transaction, patient)
+    moved = transaction.execute(sa.select(acquisitions).where(_of.digest == digest, _of.patient_key == earlier)).first()
+    if moved is None:
+        return
+    for table in (acquisitions, acquisition_findings):
+        transaction.execute(sa.update(table).where(table.c.digest == digest).values(patient_key=own))
+    for patient in (earlier, own):
+        _judge_again(transaction, moved, patient, rules, now)
+
+
+def _judge_again(transaction: Transaction, near: Any, patient: str, rules: AcquisitionRules, now: datetime) -> None:
+    """Which exposures of a patient's view, near another one, are repeated."""
+    window = timedelta(seconds=rules.repeat_window_s)
+    around = 2 * (window + CLOCK_CHANGE)
+    values = {f"the_{name}": getattr(near, name) for name in VIEW} | {"the_patient_key": patient}
+    values |= {"first": near.acquired_at - around, "last": near.acquired_at + around}
+    rows = _SAME_VIEW.all(transaction, values) if near.view else []
+    moments_of = [_moment(row, rules) for row in rows]
+    for row, at in zip(rows, moments_of, strict=True):
+        is_near = abs(at - _moment(near, rules)) <= window
+        least = timedelta(seconds=SAME_EXPOSURE_S)
+        repeated = any(least <= other - at <= window for other in moments_of)
+        if is_near and bool(row.repeated) != repeated:
+            change = sa.update(acquisitions).where(_of.digest == row.digest)
+            transaction.execute(change.values(repeated=repeated, changed_at=now))
 
 
 def _moment(row: Any, rules: AcquisitionRules) -> datetime:

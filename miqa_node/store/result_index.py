@@ -23,7 +23,7 @@ from miqa_node.imaging.head import drop_unreadable, read_head, read_some
 from miqa_node.imaging.search_keys import COLUMNS, HEADER_TAGS, SEARCH_KEYS, SearchKey, SearchLevel, column_values
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.matching import Condition, matches, sequence_matches
-from miqa_node.store.tables import instances, results, source_headers
+from miqa_node.store.tables import instances, patients, results, source_headers
 
 BATCH = 200
 
@@ -41,6 +41,8 @@ class ResultLocation:
     study_instance_uid: str
     object_key: str
     made_at: datetime
+    authority: str = ""
+    """Who assigned the Patient ID; empty for the site's own numbers, or if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +180,13 @@ _MADE = sa.select(
     results.c.made_at,
     *(results.c[name] for name in COLUMNS),
     instances.c.sop_instance_uid.label("source_uid"),
+    sa.func.coalesce(patients.c.authority, "").label("authority"),
     instances.c.artifacts_removed_at.label("gone_at"),
-).select_from(results.join(instances, instances.c.digest == results.c.digest))
+).select_from(
+    results.join(instances, instances.c.digest == results.c.digest).outerjoin(
+        patients, patients.c.patient_number == instances.c.patient_number
+    )
+)
 # Of two objects with one UID the first counts; an object of the node routed back by a PACS is already there.
 _RECEIVED = (
     sa.select(
@@ -189,9 +196,14 @@ _RECEIVED = (
         instances.c.received_at,
         *(source_headers.c[name] for name in COLUMNS),
         sa.literal("", sa.String(64)),
+        sa.func.coalesce(patients.c.authority, ""),
         instances.c.removed_at,
     )
-    .select_from(instances.join(source_headers, source_headers.c.digest == instances.c.digest))
+    .select_from(
+        instances.join(source_headers, source_headers.c.digest == instances.c.digest).outerjoin(
+            patients, patients.c.patient_number == instances.c.patient_number
+        )
+    )
     .where(~instances.c.conflicting, ~sa.exists().where(results.c.sop_instance_uid == instances.c.sop_instance_uid))
 )
 
@@ -214,6 +226,7 @@ _LOCATION = (
     _HELD.c.study_instance_uid,
     _HELD.c.object_key,
     _HELD.c.made_at,
+    _HELD.c.authority,
 )
 _NEWEST = (_HELD.c.made_at.desc(), _HELD.c.sop_instance_uid)
 # A series is that of its study: studies that were copied may share the UIDs of their series.
@@ -251,7 +264,7 @@ def _study_has(condition: Condition | None) -> Condition | None:
 
 
 def _location(row: sa.Row[*tuple[Any, ...]]) -> ResultLocation:
-    return ResultLocation(*row[:6])
+    return ResultLocation(*row[:7])
 
 
 def _uid_of(location: ResultLocation, level: SearchLevel) -> str:

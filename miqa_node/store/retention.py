@@ -75,14 +75,17 @@ def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list
     stored = _DECIDED
     for studies in waits.values():
         stored = stored.outerjoin(studies, studies.c.study_instance_uid == _of.study_instance_uid)
+    waiting: dict[RetentionGroup, sa.ColumnElement[bool]] = {
+        one: studies.c.study_instance_uid.is_not(None) for one, studies in waits.items()
+    }
+    waiting[RetentionGroup.HOLD] = sa.or_(waiting[RetentionGroup.HOLD], _is_of_held_patient())
     group = sa.case(
-        *((studies.c.study_instance_uid.is_not(None), one.value) for one, studies in waits.items()),
+        *((waits_for, one.value) for one, waits_for in waiting.items()),
         (~_is_unpromised(), RetentionGroup.PROMISED.value),
         (_is_flagged(), RetentionGroup.FLAGGED.value),
         else_=RetentionGroup.ACCEPTED.value,
     )
-    free = [studies.c.study_instance_uid.is_(None) for studies in waits.values()]
-    due = sa.and_(*free, _is_unpromised(), _is_old(limits, now))
+    due = sa.and_(*(~waits_for for waits_for in waiting.values()), _is_unpromised(), _is_old(limits, now))
     query = (
         sa.select(
             group.label("name"),
@@ -270,7 +273,7 @@ def _is_free(among: Studies | None = None) -> tuple[sa.ColumnElement[bool], ...]
 
 def _is_disposable(among: Studies | None = None) -> tuple[sa.ColumnElement[bool], ...]:
     """No person needs the study."""
-    return _of.study_instance_uid.not_in(_opened(among)), _of.study_instance_uid.not_in(_held())
+    return _of.study_instance_uid.not_in(_opened(among)), _of.study_instance_uid.not_in(_held()), ~_is_of_held_patient()
 
 
 # Studies that wait for something, all or those among some. No list depends on the current image, so each is computed
@@ -294,14 +297,33 @@ def _undecided(among: Studies | None = None) -> sa.CompoundSelect[tuple[str]]:
 
 
 def _held() -> sa.CompoundSelect[tuple[str]]:
-    holds, study = t.legal_holds.alias(), t.studies.alias()
+    """Held as a whole, or with images of which it is not read yet whose they are."""
+    holds, study, image = t.legal_holds.alias(), t.studies.alias(), t.instances.alias()
     in_force = holds.c.cleared_at.is_(None)
-    of_patients = (
+    unread = (
         sa.select(study.c.study_instance_uid)
-        .select_from(study.join(holds, holds.c.patient_id == study.c.patient_id))
-        .where(in_force, holds.c.patient_id != "")
+        .select_from(
+            study.join(holds, holds.c.patient_id == study.c.patient_id).join(
+                image, image.c.study_instance_uid == study.c.study_instance_uid
+            )
+        )
+        .where(in_force, holds.c.patient_id != "", image.c.patient_number.is_(None))
     )
-    return sa.union_all(sa.select(holds.c.study_instance_uid).where(in_force), of_patients)
+    return sa.union_all(sa.select(holds.c.study_instance_uid).where(in_force), unread)
+
+
+def _is_of_held_patient() -> sa.ColumnElement[bool]:
+    holds, patient = t.legal_holds.alias(), t.patients.alias()
+    is_same = sa.or_(
+        holds.c.authority.is_(None),  # of an earlier version: everybody with the ID
+        sa.and_(patient.c.is_known, patient.c.authority == holds.c.authority),
+    )
+    held = (
+        sa.select(patient.c.patient_number)
+        .select_from(patient.join(holds, holds.c.patient_id == patient.c.patient_id))
+        .where(holds.c.cleared_at.is_(None), holds.c.patient_id != "", is_same)
+    )
+    return sa.func.coalesce(_of.patient_number, 0).in_(held)
 
 
 def _opened(among: Studies | None = None) -> sa.Select[tuple[str]]:

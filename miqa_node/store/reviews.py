@@ -11,14 +11,14 @@ from miqa_node.domain.label import LabelOrigin, LabelRecord
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError
-from miqa_node.store import labels
+from miqa_node.store import labels, patients
 from miqa_node.store import tables as t
 from miqa_node.store.database import Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedImage:
-    """One image with its newest label; ``patient`` is the Patient ID, or the study's UID if it has none."""
+    """One image with its newest label; ``patient`` is the text of its patient's key."""
 
     label: LabelRecord
     object_key: str
@@ -43,14 +43,16 @@ class ReviewLocation:
 
 def locate(transaction: Transaction, digest: str) -> ReviewLocation:
     """The location of the image with a digest; NotFoundError if it was not received."""
-    row = transaction.execute(
-        sa.select(t.instances.c.object_key, t.studies.c.patient_id, t.studies.c.study_instance_uid)
-        .join(t.studies, t.studies.c.study_instance_uid == t.instances.c.study_instance_uid)
-        .where(t.instances.c.digest == digest)
-    ).one_or_none()
+    row = transaction.execute(sa.select(t.instances.c.object_key).where(t.instances.c.digest == digest)).one_or_none()
     if row is None:
         raise NotFoundError(f"No instance has the digest {digest}.")
-    return ReviewLocation(row.object_key, row.patient_id or row.study_instance_uid)
+    return ReviewLocation(row.object_key, _patient(transaction, digest))
+
+
+def _patient(transaction: Transaction, digest: str) -> str:
+    """The text of the key of an image's patient."""
+    patient, study = patients.key_of_image(transaction, digest)
+    return patient.text(study)
 
 
 def find_digest(transaction: Transaction, name: str) -> InstanceDigest:
@@ -79,19 +81,16 @@ def newest(transaction: Transaction) -> list[ReviewedImage]:
             t.instances.c.modality,
             t.instances.c.body_part,
             t.instances.c.view,
-            t.studies.c.patient_id,
-            t.studies.c.study_instance_uid,
         )
         .join(latest, latest.c.label_id == t.labels.c.label_id)
         .join(t.instances, t.instances.c.digest == t.labels.c.digest)
-        .join(t.studies, t.studies.c.study_instance_uid == t.instances.c.study_instance_uid)
         .order_by(t.labels.c.label_id)
     )
     return [
         ReviewedImage(
             labels.from_row(row),
             row.object_key,
-            row.patient_id or row.study_instance_uid,
+            _patient(transaction, row.digest),
             row.modality,
             row.body_part,
             row.view,

@@ -23,6 +23,7 @@ from miqa_node.store.audit import marks, records
 from miqa_node.store.audit.marks import CHECKPOINT, GENESIS, HEAD, ChainMark
 from miqa_node.store.audit.patients import forget_unnamed, pseudonyms
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.patients import KEY, key_of
 
 BATCH = 500
 MAX_FAULTS = 20
@@ -132,27 +133,31 @@ def prune(
 
 
 class _Patients:
-    """Studies by image and patients' pseudonyms by study, looked up for many records at once."""
+    """Studies by image and patients' pseudonyms by image and study, looked up for many records at once."""
 
     def __init__(self, transaction: Transaction, rows: Collection[sa.RowMapping]) -> None:
-        images = t.instances.c
-        digests = {row["digest"] for row in rows if row["digest"] and not row["study"]}
-        last = transaction.execute(
-            sa.select(images.digest, images.study_instance_uid).where(images.digest.in_(digests))
+        images, studies = t.instances.c, t.studies.c
+        query = sa.select(images.digest, images.study_instance_uid, *KEY).select_from(
+            t.instances.outerjoin(t.patients, t.patients.c.patient_number == images.patient_number)
         )
-        self._studies: Mapping[str, str] = {row.digest: row.study_instance_uid for row in last}
+        digests = {row["digest"] for row in rows if row["digest"]}
+        of_images = transaction.execute(query.where(images.digest.in_(digests))).all()
+        self._studies: Mapping[str, str] = {row.digest: row.study_instance_uid for row in of_images}
         uids = {row["study"] for row in rows if row["study"]} | set(self._studies.values())
-        studies = t.studies.c
-        query = sa.select(studies.study_instance_uid, studies.patient_id)
-        last = transaction.execute(query.where(studies.study_instance_uid.in_(uids), studies.patient_id != ""))
-        ids = {row.study_instance_uid: row.patient_id for row in last}
-        names = pseudonyms(transaction, ids.values())
-        self._patients = {study: names[patient_id] for study, patient_id in ids.items()}
+        query = sa.select(studies.study_instance_uid, studies.patient_id.label("bare"), *KEY).select_from(
+            t.studies.outerjoin(t.patients, t.patients.c.patient_number == studies.patient_number)
+        )
+        of_studies = transaction.execute(query.where(studies.study_instance_uid.in_(uids), studies.patient_id != ""))
+        texts = {row.digest: key_of(row).text() for row in of_images if row.patient_id}
+        texts |= {row.study_instance_uid: key_of(row).text() if row.patient_id else row.bare for row in of_studies}
+        names = pseudonyms(transaction, texts.values())
+        self._patients = {thing: names[text] for thing, text in texts.items()}
 
     def named(self, one: AuditRecord) -> AuditRecord:
-        """The record with its study and patient."""
+        """The record with its study and patient: that of the image, if it is about one."""
         study = one.study or self._studies.get(one.digest, "")
-        return replace(one, study=study, patient=one.patient or self._patients.get(study, ""))
+        patient = one.patient or self._patients.get(one.digest) or self._patients.get(study, "")
+        return replace(one, study=study, patient=patient)
 
 
 def _signed(signer: Signer, what: str, node: str, number: int, sha256: str, now: datetime) -> ChainMark:

@@ -18,7 +18,7 @@ _keys = t.audit_patients.c
 
 
 def pseudonyms(transaction: Transaction, patient_ids: Collection[str]) -> dict[str, str]:
-    """Pseudonyms by Patient ID; missing keys are created."""
+    """Pseudonyms by the texts of patients' keys (:meth:`PatientKey.text`); missing ones are created."""
     rows = transaction.execute(
         sa.select(_keys.patient_id, _keys.pseudonym).where(_keys.patient_id.in_(set(patient_ids)))
     )
@@ -30,10 +30,11 @@ def pseudonyms(transaction: Transaction, patient_ids: Collection[str]) -> dict[s
     return pseudonym_by_patient
 
 
-def forget(transaction: Transaction, patient_id: str, studies: Sequence[str]) -> str:
+def forget(transaction: Transaction, patient_id: str, studies: Sequence[str], images: Sequence[str]) -> str:
     """Delete a patient's key, so that the records can no longer be attributed; returns the pseudonym.
 
-    The patient's unsealed records get the pseudonym, too. The studies must still identify the patient.
+    ``patient_id`` is the text of the key. Unsealed records of the images, and of the studies, which have no images of
+    others, get the pseudonym, too. The rows must still identify the patient.
     """
     lock(transaction)  # sealing must not create a new key from rows that still identify the patient
     pseudonym = (
@@ -42,13 +43,19 @@ def forget(transaction: Transaction, patient_id: str, studies: Sequence[str]) ->
     )
     transaction.execute(sa.delete(t.audit_patients).where(_keys.patient_id == patient_id))
     of = t.audit_records.c
-    images = sa.select(t.instances.c.digest).where(t.instances.c.study_instance_uid.in_(studies))
     transaction.execute(
         sa.update(t.audit_records)
         .where(of.number.is_(None), of.patient == "", sa.or_(of.study.in_(studies), of.digest.in_(images)))
         .values(patient=pseudonym)
     )
     return pseudonym
+
+
+def forget_bare(transaction: Transaction, patient_id: str) -> None:
+    """Delete the key that records of earlier versions have for an ID, if nobody with that ID is left."""
+    others = t.patients.c.patient_id == patient_id, t.studies.c.patient_id == patient_id
+    if not any(transaction.execute(sa.select(sa.exists().where(one))).scalar_one() for one in others):
+        transaction.execute(sa.delete(t.audit_patients).where(_keys.patient_id == patient_id))
 
 
 def forget_unnamed(transaction: Transaction) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
+from miqa_node.domain.patient import PatientKey, identifier
 from miqa_node.signing import canonical
 from miqa_node.store.database import Transaction
 from miqa_node.store.prepared import DriverStatement
-from miqa_node.store.tables import audit_patients, audit_records
+from miqa_node.store.tables import audit_patients, audit_records, patients
 
 NODE = "node"
 """The actor of the node's own actions."""
@@ -53,8 +54,8 @@ def select(transaction: Transaction, chosen: AuditFilter) -> list[AuditRecord]:
         if value:
             conditions.append(column == value)
     if chosen.patient_id:
-        named = sa.select(audit_patients.c.pseudonym).where(audit_patients.c.patient_id == chosen.patient_id)
-        conditions.append(of.patient.in_(named))
+        named = sa.select(audit_patients.c.pseudonym)
+        conditions.append(of.patient.in_(named.where(audit_patients.c.patient_id.in_(_texts(transaction, chosen)))))
     if chosen.since:
         conditions.append(of.at >= chosen.since)
     if chosen.until:
@@ -78,11 +79,18 @@ def record(row: Mapping[str, Any] | sa.RowMapping) -> AuditRecord:
     return AuditRecord(**{**row, "number": row["number"] or 0, "sha256": row["sha256"] or ""})
 
 
+def _texts(transaction: Transaction, chosen: AuditFilter) -> list[str]:
+    """The texts of the keys of all patients with the ID of a filter; without authority it is the ID itself."""
+    query = sa.select(patients.c.authority).where(patients.c.patient_id == chosen.patient_id)
+    authorities = transaction.execute(query.distinct()).scalars()
+    return [PatientKey(chosen.patient_id, authority).text() for authority in {"", *authorities}]
+
+
 def patient_ids(transaction: Transaction, pseudonyms: Sequence[str]) -> dict[str, str]:
-    """Patient IDs by pseudonym; erased patients are missing."""
+    """Patient IDs by pseudonym, with their authority as in HL7's data type CX; erased patients are missing."""
     query = sa.select(audit_patients.c.pseudonym, audit_patients.c.patient_id)
     rows = transaction.execute(query.where(audit_patients.c.pseudonym.in_(set(pseudonyms))))
-    return {row.pseudonym: row.patient_id for row in rows}
+    return {row.pseudonym: identifier(row.patient_id) for row in rows}
 
 
 def words(one: AuditRecord) -> str:

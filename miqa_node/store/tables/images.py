@@ -18,7 +18,11 @@ BARE = sa.text("removed_at IS NOT NULL AND artifacts_removed_at IS NULL")
 PROMISED = sa.text("promised_at IS NOT NULL AND archived_at IS NULL AND removed_at IS NULL")
 """The node has promised a peer to keep it, and no archive has confirmed it yet."""
 
-# One row per study with received objects. The only table with patient data besides the objects themselves.
+NAMELESS = sa.text("patient_number IS NULL")
+"""Received by an earlier version; whose image it is has not been read yet."""
+
+# One row per study with received objects. "patient_number" is the patient of the first image, whom the columns name;
+# each image has its own.
 studies = sa.Table(
     "studies",
     metadata,
@@ -28,6 +32,7 @@ studies = sa.Table(
     sa.Column("patient_name", sa.Text, nullable=False),
     sa.Column("study_date", sa.String(8), nullable=False),
     sa.Column("study_description", sa.Text, nullable=False),
+    sa.Column("patient_number", sa.BigInteger, index=True),
 )
 
 # One row per instance with a successful C-STORE response; "digest" is the SHA-256 of its data set.
@@ -72,6 +77,9 @@ instances = sa.Table(
     sa.Column("artifacts_deleted_at", UtcDateTime),
     # How often the instance was judged again; see "reassessments".
     sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
+    # Whose image it is: see "patients". Null until it is read from an image that an earlier version received.
+    sa.Column("patient_number", sa.BigInteger, index=True),
+    sa.Index("ix_instances_nameless", "received_at", "digest", sqlite_where=NAMELESS, postgresql_where=NAMELESS),
     sa.Index("ix_instances_station", "station", "received_at"),
     sa.Index("ix_instances_kept", "received_at", sqlite_where=KEPT, postgresql_where=KEPT),
     sa.Index("ix_instances_kept_since", KEPT_SINCE, "digest", sqlite_where=KEPT, postgresql_where=KEPT),

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from miqa_node.store.tables.base import RowId, Uid, UtcDateTime, metadata
 
-# Legal holds: of one study or of all studies of a patient; the other is empty. Rows are only ever added and cleared.
+# Legal holds: of one study or of all images of a patient; the other is empty. Rows are only ever added and cleared.
+# "authority" is that of the Patient ID; null in rows of earlier versions, which hold everybody with the ID.
 legal_holds = sa.Table(
     "legal_holds",
     metadata,
@@ -19,10 +20,12 @@ legal_holds = sa.Table(
     sa.Column("cleared_by", sa.Text, nullable=False),
     sa.Column("cleared_at", UtcDateTime),
     sa.Column("clearing_reason", sa.Text, nullable=False),
+    sa.Column("authority", sa.Text),
 )
 
-# Erasures of patients; rows are only ever added. "patient_sha256" is of "salt", a colon and the Patient ID; "images"
-# are digests, "results" SOP Instance UIDs.
+# Erasures of patients; rows are only ever added. "patient_sha256" is of "salt", a colon and the text of the patient's
+# key; "images" are digests, "results" SOP Instance UIDs. "authority" is null if it was unknown, as it was in earlier
+# versions.
 erasures = sa.Table(
     "erasures",
     metadata,
@@ -35,6 +38,7 @@ erasures = sa.Table(
     sa.Column("studies", sa.Integer, nullable=False),
     sa.Column("images", sa.JSON, nullable=False),
     sa.Column("results", sa.JSON, nullable=False),
+    sa.Column("authority", sa.Text),
 )
 
 # How full the disk of the objects was, by machine, every few minutes: for the forecast of when it is full.

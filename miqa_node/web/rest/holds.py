@@ -26,6 +26,9 @@ class NewHold(Strict):
     actor: Actor = ""
     study_instance_uid: str = Field("", pattern=r"^[0-9.]{0,64}$")
     patient_id: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    authority: str | None = Field(
+        None, max_length=256, pattern=NO_CONTROLS, description="Who assigned the Patient ID, if several did."
+    )
     reason: Comment = ""
 
 
@@ -53,7 +56,9 @@ def put_hold(services: Services, who: Admin, body: NewHold) -> LegalHold:
     """Nothing of the study or patient is removed or erased until the hold is cleared."""
     now, actor = datetime.now(UTC), acting(who, body.actor)
     with services.database.begin() as transaction:
-        return holds.put(transaction, body.study_instance_uid, body.patient_id, body.reason, actor, now)
+        return holds.put(
+            transaction, body.study_instance_uid, body.patient_id, body.reason, actor, now, authority=body.authority
+        )
 
 
 @router.post("/{hold_id}/clear", summary="Clear a legal hold", responses=responses(401, 403, 404, 409, 415, 422, 503))

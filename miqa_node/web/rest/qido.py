@@ -210,7 +210,9 @@ def _header(services: WebServices, location: ResultLocation) -> Dataset:
 
 
 def _place(request: Request, location: ResultLocation, level: SearchLevel) -> dict[str, Any]:
+    issuer = {"00100021": {"vr": "LO", "Value": [location.authority]}} if location.authority else {}
     return {
+        **issuer,
         "00080056": {"vr": "CS", "Value": ["ONLINE"]},
         "00081190": {"vr": "UR", "Value": [address(request, location, level)]},
     }

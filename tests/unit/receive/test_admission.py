@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from miqa_node.domain.peers import parse_peer
 from miqa_node.errors import SettingsError
-from miqa_node.receive.admission import Admission, Caller, Rejection, is_this_host, parse_peer
+from miqa_node.receive.admission import Admission, Caller, Rejection, is_this_host
 from miqa_node.settings import DicomSettings
 
 Make = Callable[..., DicomSettings]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from miqa_node.errors import ConflictError, NotFoundError, SettingsError, SignatureError
 from miqa_node.signing import Signer, verify
-from miqa_node.store import erasure, holds, instances
+from miqa_node.store import erasure, holds, instances, patient_choice
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import preview_key
 from miqa_node.store.database import Database
@@ -91,7 +91,7 @@ def test_an_interrupted_erasure_is_finished_and_images_that_come_again_are_notic
     with pytest.raises(ConflictError, match="sent after the erasure"):
         erasure.delete_files(shelf.database, shelf.objects, record, datetime.now(UTC))
     with shelf.database.begin() as transaction:
-        assert erasure.studies_of(transaction, "ID1") == ["1.2.5.1"]
+        assert [one.studies for one in patient_choice.choose(transaction, "ID1")] == [1]
 
 
 def test_a_signature_holds_for_one_document_and_one_key(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def _shown(
         maps=tuple(maps_of(services, image.instance.digest)),
         hints=hints,
         usual=services.usual_ranges.get(_kind(image)),
-        prior=priors.prior_of(transaction, image.instance, study.patient_id, study.study_date),
+        prior=priors.prior_of(transaction, image.instance, study.study_date),
         timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
         headline=headline(assessment, disposition, language) if disposition is not None else say(IN_PROGRESS),
         good=priors.last_good(transaction, image.instance),

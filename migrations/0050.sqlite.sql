@@ -15,7 +15,7 @@ CREATE TABLE studies (
 	patient_id TEXT NOT NULL,
 	patient_name TEXT NOT NULL,
 	study_date VARCHAR(8) NOT NULL,
-	study_description TEXT NOT NULL,
+	study_description TEXT NOT NULL, patient_number BIGINT,
 	CONSTRAINT pk_studies PRIMARY KEY (study_instance_uid)
 );
 CREATE TABLE worklist_events (
@@ -43,7 +43,7 @@ CREATE TABLE instances (
 	calling_ae_title VARCHAR(16) NOT NULL,
 	peer_address TEXT NOT NULL,
 	received_at DATETIME NOT NULL,
-	conflicting BOOLEAN NOT NULL, operator TEXT DEFAULT '' NOT NULL, promised_at DATETIME, archived_at DATETIME, restored_at DATETIME, removed_at DATETIME, deleted_at DATETIME, artifacts_removed_at DATETIME, artifacts_deleted_at DATETIME, removal_cause VARCHAR(16) DEFAULT '' NOT NULL, generation INTEGER DEFAULT '0' NOT NULL, archive_asked_at DATETIME, copy_digest VARCHAR(64), file_bytes BIGINT, verified_at DATETIME,
+	conflicting BOOLEAN NOT NULL, operator TEXT DEFAULT '' NOT NULL, promised_at DATETIME, archived_at DATETIME, restored_at DATETIME, removed_at DATETIME, deleted_at DATETIME, artifacts_removed_at DATETIME, artifacts_deleted_at DATETIME, removal_cause VARCHAR(16) DEFAULT '' NOT NULL, generation INTEGER DEFAULT '0' NOT NULL, archive_asked_at DATETIME, copy_digest VARCHAR(64), file_bytes BIGINT, verified_at DATETIME, patient_number BIGINT,
 	CONSTRAINT fk_instances_study_instance_uid FOREIGN KEY(study_instance_uid) REFERENCES studies (study_instance_uid),
 	CONSTRAINT pk_instances PRIMARY KEY (digest)
 );
@@ -432,7 +432,7 @@ CREATE TABLE legal_holds (
 	set_at DATETIME NOT NULL,
 	cleared_by TEXT NOT NULL,
 	cleared_at DATETIME,
-	clearing_reason TEXT NOT NULL,
+	clearing_reason TEXT NOT NULL, authority TEXT,
 	CONSTRAINT pk_legal_holds PRIMARY KEY (hold_id)
 );
 CREATE TABLE disk_samples (
@@ -465,7 +465,7 @@ CREATE TABLE erasures (
 	patient_sha256 VARCHAR(64) NOT NULL,
 	studies INTEGER NOT NULL,
 	images JSON NOT NULL,
-	results JSON NOT NULL,
+	results JSON NOT NULL, authority TEXT,
 	CONSTRAINT pk_erasures PRIMARY KEY (erasure_id)
 );
 CREATE TABLE phantom_series (
@@ -726,6 +726,34 @@ CREATE TABLE damages (
 	CONSTRAINT fk_damages_digest_instances FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_damages PRIMARY KEY (object_key)
 );
+CREATE TABLE patients (
+	patient_number INTEGER NOT NULL,
+	patient_id TEXT NOT NULL,
+	authority TEXT NOT NULL,
+	is_known BOOLEAN NOT NULL,
+	scope VARCHAR(64) NOT NULL,
+	patient_name TEXT NOT NULL,
+	patient_birth_date VARCHAR(8) NOT NULL,
+	named_at DATETIME NOT NULL,
+	CONSTRAINT pk_patients PRIMARY KEY (patient_number),
+	CONSTRAINT uq_patients_patient_id_authority_is_known_scope UNIQUE (patient_id, authority, is_known, scope)
+);
+CREATE TABLE patient_names (
+	patient_number INTEGER NOT NULL,
+	patient_name TEXT NOT NULL,
+	patient_birth_date VARCHAR(8) NOT NULL,
+	named_at DATETIME NOT NULL,
+	CONSTRAINT fk_patient_names_patient_number FOREIGN KEY(patient_number) REFERENCES patients (patient_number),
+	CONSTRAINT pk_patient_names PRIMARY KEY (patient_number, patient_name, patient_birth_date)
+);
+CREATE TABLE patient_conflicts (
+	study_instance_uid VARCHAR(64) NOT NULL,
+	found_at DATETIME NOT NULL,
+	resolved_at DATETIME,
+	resolved_by TEXT NOT NULL,
+	comment TEXT NOT NULL,
+	CONSTRAINT pk_patient_conflicts PRIMARY KEY (study_instance_uid)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -758,6 +786,8 @@ CREATE INDEX ix_instances_bare ON instances (removed_at) WHERE removed_at IS NOT
 CREATE INDEX ix_instances_bare_since ON instances (received_at, digest) WHERE removed_at IS NOT NULL AND artifacts_removed_at IS NULL;
 CREATE INDEX ix_instances_kept ON instances (received_at) WHERE removed_at IS NULL;
 CREATE INDEX ix_instances_kept_since ON instances (coalesce(restored_at, received_at), digest) WHERE removed_at IS NULL;
+CREATE INDEX ix_instances_nameless ON instances (received_at, digest) WHERE patient_number IS NULL;
+CREATE INDEX ix_instances_patient_number ON instances (patient_number);
 CREATE INDEX ix_instances_promised ON instances (archive_asked_at) WHERE promised_at IS NOT NULL AND archived_at IS NULL AND removed_at IS NULL;
 CREATE INDEX ix_instances_received_at ON instances (received_at);
 CREATE INDEX ix_instances_series_instance_uid ON instances (series_instance_uid);
@@ -795,6 +825,7 @@ CREATE INDEX ix_source_headers_series_instance_uid ON source_headers (series_ins
 CREATE INDEX ix_source_headers_study_instance_uid ON source_headers (study_instance_uid);
 CREATE INDEX ix_studies_accession_number ON studies (accession_number);
 CREATE INDEX ix_studies_patient_id ON studies (patient_id);
+CREATE INDEX ix_studies_patient_number ON studies (patient_number);
 CREATE INDEX ix_tokens_name ON tokens (name);
 CREATE INDEX ix_worklist_claimed_by ON worklist (claimed_by, flagged_at);
 CREATE INDEX ix_worklist_events_study_instance_uid ON worklist_events (study_instance_uid);
@@ -835,6 +866,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0049');
+INSERT INTO alembic_version VALUES ('0050');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);

@@ -1,0 +1,46 @@
+"""Reads in the background whose images are that an earlier version received."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.settings import Settings
+from miqa_node.store.acquisition_rules import acquisition_rules
+from miqa_node.store.database import Database
+from miqa_node.store.identification import Identification
+from miqa_node.store.objects import objects_of
+from miqa_node.work.regular import RegularWork
+
+INTERVAL_S = 30.0
+"""Processes of an earlier version may go on receiving beside this one."""
+
+log = structlog.get_logger(__name__)
+
+
+def identification_of(settings: Settings, database: Database, objects: ObjectStore | None = None) -> Identification:
+    """The reading by the site's rules."""
+    held = objects_of(settings) if objects is None else objects
+    return Identification(database, held, settings.patients.authorities, acquisition_rules(settings))
+
+
+class IdentificationWork(RegularWork):
+    """Reads all images without patient, batch by batch."""
+
+    def __init__(self, database: Database, objects: ObjectStore, settings: Settings) -> None:
+        super().__init__("identification", INTERVAL_S, "the reading of whose old images are waits for the database")
+        self._identification = identification_of(settings, database, objects)
+
+    def look(self) -> None:
+        """Read until nothing is left or the node stops."""
+        count = 0
+        while not self._stopping.is_set():
+            self._thread.beat()
+            read = self._identification.read_some(datetime.now(UTC))
+            count += read
+            if not read:
+                break
+        if count:
+            log.info("read whose images of an earlier version are", images=count)
