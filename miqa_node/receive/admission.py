@@ -72,6 +72,11 @@ class Caller:
     local_address: str
     certificate: PeerCertificate | None = None
 
+    @property
+    def plain_address(self) -> str:
+        """Where it comes from, as lists of peers have it."""
+        return plain_address(self.peer_address)
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateRule:
@@ -112,7 +117,7 @@ class Admission:
             )
         if not settings.promiscuous and not self._is_listed(caller):
             return Rejection.CALLING_AE_TITLE, (
-                f'add "{caller.calling_ae_title}@{plain_address(caller.peer_address)}" to dicom.allowed_peers'
+                f'add "{caller.calling_ae_title}@{caller.plain_address}" to dicom.allowed_peers'
             )
         if not self._is_bound_rightly(caller):
             return Rejection.CERTIFICATE, _certificate_hint(caller)
@@ -143,7 +148,7 @@ class Admission:
 def _certificate_hint(caller: Caller) -> str:
     if caller.certificate is None:
         return "have it connect to dicom.tls_port with the certificate that dicom.peer_certificates names"
-    peer = f"{caller.calling_ae_title}@{plain_address(caller.peer_address)}"
+    peer = f"{caller.calling_ae_title}@{caller.plain_address}"
     return f'if it is the right one, add "{peer} sha256:{caller.certificate.sha256}" to dicom.peer_certificates'
 
 

@@ -81,9 +81,8 @@ class StorageScp:
         self._intake = Intake(incoming_dir, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy)
         self._fast = fast and is_available()
         if fast and not self._fast:
-            log.warning(
-                "this version of pynetdicom is received from without the fast path", version=pynetdicom.__version__
-            )
+            version = pynetdicom.__version__
+            log.warning("this version of pynetdicom is received from without the fast path", version=version)
         self._servers: dict[str, _Server] = {}
         self.threads: list[SteadyThread] = []
         self._stopping = threading.Event()
@@ -218,7 +217,7 @@ class StorageScp:
                 hint=hint,
             )
             if caller is not None:
-                self._called(caller.calling_ae_title, plain_address(caller.peer_address), rejection.words, hint)
+                self._called(caller.calling_ae_title, caller.plain_address, rejection.words, hint)
             association.acse.send_reject(*rejection.value)
             association.kill()
 
@@ -235,7 +234,7 @@ class StorageScp:
                 self._admitted.append(association)
                 for server in self._servers.values():
                     server.pending.settle(connection_of(association))
-                self._called(caller.calling_ae_title, plain_address(caller.peer_address), "", "")
+                self._called(caller.calling_ae_title, caller.plain_address, "", "")
         return refused
 
     def _handler(self) -> Any:
