@@ -94,7 +94,7 @@ def judge_series(
 
 def _test_object(series: SeriesView, traits: SeriesTraits, phantom: bool | None) -> str:
     if phantom is None:
-        return recognise(series, traits, hinted=series.header.quality_control)
+        return recognise(series, traits, hinted=series.header.quality_control or series.header.named_phantom)
     return SAID_BY_A_PERSON if phantom else ""
 
 

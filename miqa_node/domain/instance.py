@@ -95,7 +95,9 @@ class Header:
     series_images: int = 0
     """Number of images in the series; 0 if the sender does not give it."""
     quality_control: bool = False
-    """A test object: Quality Control Image (0028,0300), or names and descriptions with the words phantom or QC."""
+    """A test object: Quality Control Image (0028,0300) or Subject (0010,0200), the region, or a site's name."""
+    named_phantom: bool = False
+    """Names or descriptions have words such as phantom or QC: a hint for what the pixels show, no proof."""
     utc_offset_s: int | None = None
     """How far the clock of ``acquired_at`` is ahead of UTC, if the header says so."""
     missing_uids: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from miqa_node.domain.patient import issuer_text
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Elements, read_elements
 from miqa_node.imaging.values import Values
-from miqa_node.taxonomy.anatomy import STANDARD, Anatomy, Naming
+from miqa_node.taxonomy.anatomy import PHANTOM, STANDARD, Anatomy, Naming
 
 LATERALITY = {
     "7771000": "L",
@@ -97,6 +97,7 @@ _TAGS: dict[str, int] = {
         "BitsAllocated",
         "BitsStored",
         "QualityControlImage",
+        "QualityControlSubject",
         "BurnedInAnnotation",
         "WindowCenter",
         "VOILUTSequence",
@@ -115,7 +116,8 @@ _UNIVERSAL_ENTITY = (0x00400032, 0x00400033)
 # Other years mean "unknown": X-rays are not older, and de-identification software writes 0001 or 9999.
 _YEARS = range(1895, 2200)
 
-# Words that sites use in name, ID, series or protocol of test objects. The header only keeps whether one occurs.
+# Words that often, but not always, mean a test object: a hint for what the pixels of a series show. Leeds is a town,
+# Norma a name. The header only keeps whether one occurs.
 _QUALITY_CONTROL = re.compile(
     r"phantom|quality.?(control|assurance)|constancy|flat.?field|acceptance.?test|test.?image"
     r"|(?<![a-z0-9])(qa|qc|cdrad|leeds|normi|acr)(?![a-z0-9])",
@@ -185,7 +187,8 @@ def header_of(
         detector_id=values.text("DetectorID") or values.text("DeviceSerialNumber"),
         performed_location=values.text("PerformedLocation"),
         series_images=values.count("NumberOfSeriesRelatedInstances") or values.count("ImagesInAcquisition"),
-        quality_control=_is_quality_control(values),
+        quality_control=_is_quality_control(values, anatomy),
+        named_phantom=_names_phantom(values),
     )
     return header, StudyRecord(
         study_instance_uid=study,
@@ -275,9 +278,17 @@ def _has_voi(values: Values) -> bool:
     return any(bool(values.nested_numbers(group, "WindowCenter")) for group in groups)
 
 
-def _is_quality_control(values: Values) -> bool:
-    if values.word("QualityControlImage") in ("YES", "BOTH"):
-        return True
+def _is_quality_control(values: Values, anatomy: Anatomy) -> bool:
+    """What the standard's elements, the region or the site's own names say; other words are no proof."""
+    return (
+        values.word("QualityControlImage") in ("YES", "BOTH")
+        or values.word("QualityControlSubject") == "YES"
+        or anatomy.body_part(Naming(_part_naming(values).codes)) == PHANTOM
+        or anatomy.phantoms.include(values.text("PatientID"), values.text("PatientName"))
+    )
+
+
+def _names_phantom(values: Values) -> bool:
     keywords = ("PatientName", "PatientID", "SeriesDescription", "ProtocolName", "StudyDescription")
     return any(_QUALITY_CONTROL.search(values.text(keyword)) is not None for keyword in keywords)
 

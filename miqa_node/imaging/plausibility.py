@@ -94,7 +94,7 @@ def _header_issues(header: Header) -> Issues:
     if header.burned_in_annotation == "YES":
         yield "burned_in_annotation", "Burned In Annotation says that text is burned into the pixels."
     if header.quality_control:
-        yield "quality_control_image", "The header marks or names a phantom or quality control image, not a patient."
+        yield "quality_control_image", "The header marks a phantom or quality control image, not a patient."
     if header.presentation_intent_type == "FOR PROCESSING":
         yield "for_processing", "Presentation Intent is FOR PROCESSING: the image was not made for viewing."
 

@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from miqa_node.settings.base import Count, Pause, Seconds, SettingsTable
-from miqa_node.taxonomy.anatomy import Anatomy, anatomy_of
+from miqa_node.taxonomy.anatomy import Anatomy, PhantomNames, anatomy_of
 
 PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """The 32 bytes of an Ed25519 public key in base64."""
 SiteWords = dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=64)]]
 """What a header writes, and the term or the words that it means."""
+NamePatterns = tuple[Annotated[str, Field(min_length=1, max_length=64)], ...]
 
 
 class ImagingSettings(SettingsTable):
@@ -23,11 +24,13 @@ class ImagingSettings(SettingsTable):
     max_pixels: Count
     body_parts: SiteWords
     views: SiteWords
+    phantom_ids: NamePatterns
+    phantom_names: NamePatterns
 
     @cached_property
     def anatomy(self) -> Anatomy:
         """How headers name body parts and views here."""
-        return anatomy_of(self.body_parts, self.views)
+        return anatomy_of(self.body_parts, self.views, PhantomNames(self.phantom_ids, self.phantom_names))
 
 
 class SaliencyMethod(StrEnum):

@@ -6,6 +6,6 @@ are ``body_parts.toml`` and ``views.toml``.
 
 from __future__ import annotations
 
-from miqa_node.taxonomy.anatomy.reading import STANDARD, Anatomy, Naming, anatomy_of
+from miqa_node.taxonomy.anatomy.reading import PHANTOM, STANDARD, Anatomy, Naming, PhantomNames, anatomy_of
 
-__all__ = ["STANDARD", "Anatomy", "Naming", "anatomy_of"]
+__all__ = ["PHANTOM", "STANDARD", "Anatomy", "Naming", "PhantomNames", "anatomy_of"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.anatomy.vocabulary import Vocabulary, plain
 
 _FOLDER = Path(__file__).parent
-CHEST, FACE = "CHEST", "FACE"
+CHEST, FACE, PHANTOM = "CHEST", "FACE", "PHANTOM"
 FRONTAL = "FRONTAL"
 FRONTAL_VIEWS = frozenset({"AP", "PA"})
 LATERAL = "LATERAL"
@@ -48,11 +49,28 @@ class Naming:
 
 
 @dataclass(frozen=True, slots=True)
+class PhantomNames:
+    """How a site names its test objects: patterns with * and ? for Patient ID and for Patient's Name."""
+
+    ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def include(self, patient_id: str, patient_name: str) -> bool:
+        """Whether the subject of an image is one of them."""
+        return _matches(patient_id, self.ids) or _matches(patient_name, self.names)
+
+
+def _matches(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text.upper(), pattern.upper()) for pattern in patterns)
+
+
+@dataclass(frozen=True, slots=True)
 class Anatomy:
-    """The vocabularies of body parts and views."""
+    """The vocabularies of body parts and views, and the names of what is no patient."""
 
     body_parts: Vocabulary
     views: Vocabulary
+    phantoms: PhantomNames = PhantomNames()
 
     def body_part(self, naming: Naming, modality: str = "") -> str:
         """The term for the body part; what is written if nobody knows it; empty if nothing is given.
@@ -101,8 +119,10 @@ def _is_empty(written: str) -> bool:
 STANDARD = Anatomy(Vocabulary.read(_FOLDER / "body_parts.toml"), Vocabulary.read(_FOLDER / "views.toml"))
 
 
-def anatomy_of(body_parts: Mapping[str, str], views: Mapping[str, str]) -> Anatomy:
-    """The standard vocabularies with a site's words; SettingsError for a word that stands for no known term."""
+def anatomy_of(
+    body_parts: Mapping[str, str], views: Mapping[str, str], phantoms: PhantomNames = PhantomNames()
+) -> Anatomy:
+    """The standard vocabularies with a site's words and names; SettingsError for a word that means no known term."""
     for setting, site, vocabulary in (
         ("imaging.body_parts", body_parts, STANDARD.body_parts),
         ("imaging.views", views, STANDARD.views),
@@ -112,4 +132,4 @@ def anatomy_of(body_parts: Mapping[str, str], views: Mapping[str, str]) -> Anato
                 f"{setting} maps to {unknown[0]!r}, which is no term that the node knows. It knows "
                 f"{', '.join(sorted(vocabulary.terms))}."
             )
-    return Anatomy(STANDARD.body_parts.extended(body_parts), STANDARD.views.extended(views))
+    return Anatomy(STANDARD.body_parts.extended(body_parts), STANDARD.views.extended(views), phantoms)

@@ -30,6 +30,7 @@ class TermEntry(BaseModel):
 
     title: str
     sct: tuple[Digits, ...] = ()
+    dcm: tuple[Digits, ...] = ()
     srt: tuple[SnomedId, ...] = ()
     words: tuple[str, ...] = ()
     modality: str = ""
@@ -51,6 +52,7 @@ class Vocabulary:
         self._longest = max(len(phrase.split()) for phrase in self._terms)
         self._by_modality = {concept.modality: term for term, concept in concepts.items() if concept.modality}
         self._codes = {(SCT, code): term for term, concept in concepts.items() for code in concept.sct}
+        self._codes |= {("DCM", code): term for term, concept in concepts.items() for code in concept.dcm}
         self._codes |= {("SRT", code): term for term, concept in concepts.items() for code in concept.srt}
         self._site = {plain(words): self.term(target) or target for words, target in (site or {}).items()}
         self._terms |= {words: term for words, term in self._site.items() if words}

@@ -18,6 +18,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.headers import read_header, read_spacing_mm
+from miqa_node.taxonomy.anatomy import PhantomNames, anatomy_of
 from miqa_node.units.kinds import is_image, is_projection
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
@@ -312,20 +313,33 @@ def test_an_offset_from_utc_belongs_to_the_time(elements: dict[str, Any], offset
 @pytest.mark.parametrize(
     ("elements", "expected"),
     [
-        ({"QualityControlImage": "YES"}, True),
-        ({"PatientName": "QC^PHANTOM"}, True),
-        ({"SeriesDescription": "Flat field calibration"}, True),
-        ({"PatientID": "TEST-QA"}, True),
-        ({"PatientName": "Aquaro^Maria", "PatientID": "QA1X"}, False),
-        ({}, False),
+        ({"QualityControlImage": "YES"}, (True, False)),
+        ({"QualityControlImage": "BOTH"}, (True, False)),
+        ({"QualityControlSubject": "YES"}, (True, False)),
+        ({"PatientID": "QC-17"}, (True, True)),
+        ({"PatientName": "Cube^Water"}, (True, False)),
+        ({"PatientName": "Leeds^Norma"}, (False, True)),
+        ({"StudyDescription": "QA hospital, chest"}, (False, True)),
+        ({"ProtocolName": "ACR Chest PA"}, (False, True)),
+        ({"SeriesDescription": "Flat field calibration"}, (False, True)),
+        ({"PatientName": "Aquaro^Maria", "PatientID": "QA1X"}, (False, False)),
+        ({}, (False, False)),
     ],
 )
-def test_test_objects_are_recognised_without_keeping_the_words(
-    tmp_path: Path, elements: dict[str, Any], *, expected: bool
+def test_words_are_hints_and_elements_and_the_sites_names_are_proof_of_a_test_object(
+    tmp_path: Path, elements: dict[str, Any], expected: tuple[bool, bool]
 ) -> None:
-    header, _ = read_header(make(tmp_path / "a.dcm", **elements))
-    assert header.quality_control is expected
-    assert not any(word in repr(header) for word in ("PHANTOM", "Flat", "Aquaro"))
+    site = anatomy_of({}, {}, PhantomNames(("QC-*",), ("cube^*",)))
+    header, _ = read_header(make(tmp_path / "a.dcm", **elements), anatomy=site)
+    assert (header.quality_control, header.named_phantom) == expected
+    assert not any(word in repr(header) for word in ("QC-", "Flat", "Aquaro", "Norma"))
+
+
+@pytest.mark.parametrize(("value", "scheme"), [("113681", "DCM"), ("R-FE0C7", "SRT"), ("706342009", "SCT")])
+def test_a_phantom_as_region_is_a_test_object(value: str, scheme: str, tmp_path: Path) -> None:
+    region = Dataset()
+    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = value, scheme, "Phantom"
+    assert read_header(make(tmp_path / "a.dcm", AnatomicRegionSequence=Sequence([region])))[0].quality_control
 
 
 def _header(**changes: Any) -> Header:
