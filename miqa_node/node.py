@@ -63,6 +63,7 @@ from miqa_node.work.amending import AmendmentWatch
 from miqa_node.work.archives import ArchiveRetrieval, Archives, ArchiveWatch
 from miqa_node.work.audit import AuditKeeper, Watched
 from miqa_node.work.audit_sending import AuditSending
+from miqa_node.work.better_copies import BetterCopies
 from miqa_node.work.certificates import CertificateWatch
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
@@ -296,6 +297,7 @@ class Node:
                 self.database, self.settings.node.name, work, self._worker.running, longest_pause_s(self.settings)
             ),
             series_watch,
+            BetterCopies(self.database, self._queue),
             StudyWatch(self.database, self._announcer),
             AmendmentWatch(self._amendments),
             ResultMending(self.database, self._remaking),

@@ -95,8 +95,9 @@ class Reassessment:
 
     def _meant(self, transaction: Transaction, row: Any) -> Any:
         """The chosen entry; a slice stands for its series."""
-        unit = unit_of(reassessments.header_of(row), self._units)
-        return reassessments.representative(transaction, row.series_instance_uid) if unit.needs_others else row
+        header = reassessments.header_of(row)
+        needs_others = unit_of(header, self._units).needs_others
+        return reassessments.representative(transaction, header) if needs_others else row
 
     def _damage(self, row: Any, unit: Unit[Any]) -> str:
         """Why the image, or a slice of the series, cannot be judged from what is stored; empty if it can."""

@@ -20,7 +20,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.phantom import SAID_BY_A_PERSON
 from miqa_node.domain.series import SeriesSnapshot
 from miqa_node.domain.traits import SeriesTraits
-from miqa_node.imaging.slices import Slice, of_other_sizes, read_slices, same_plane
+from miqa_node.imaging.slices import Slice, left_out, of_other_sizes, read_slices, same_plane
 from miqa_node.observe.stages import StageClock
 
 NO_STACK = "The series has no stack of slices to measure: localizers at most."
@@ -46,12 +46,13 @@ def judge_series(
     package: Package | None = None,
     *,
     phantom: bool | None = None,
+    captures: int = 0,
 ) -> SeriesResult:
     """Measure all slices of the series in ``files``; ``header`` and ``digest`` are those of the last instance.
 
     A ``package`` with a contract for series judges the series if its card covers it. Slices that cannot be decoded
     count in ``slices_unreadable`` and are skipped; an issue gives the reason. ``phantom`` is a person's statement
-    about the series; None if there is none, and then the pixels decide.
+    about the series; None if there is none, and then the pixels decide. ``captures`` were sent beside the series.
     """
     clock = StageClock()
     every = clock.time("headers", lambda: read_slices(files, tools.spread))
@@ -79,7 +80,9 @@ def judge_series(
         assessed_at=now,
         measurements=measured.measurements,
         not_assessed=reason,
-        plausibility=() if middle is None else (*_undecodable(series), *_odd_sizes(series)),
+        plausibility=()
+        if middle is None
+        else (*_undecodable(series), *_odd_sizes(series), *_left_out(every, slices, captures)),
         decoder=middle.decoder if middle else "",
         steps=middle.steps if middle else (),
         phantom=test_object,
@@ -129,3 +132,16 @@ def _odd_sizes(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
         f"measured. The first has {odd.rows} × {odd.columns} pixels instead of {usual.rows} × {usual.columns}."
     )
     return (PlausibilityIssue("slice_sizes_differ", text, OTHER_FAILURE),)
+
+
+def _left_out(every: Sequence[Slice], stack: Sequence[Slice], captures: int) -> tuple[PlausibilityIssue, ...]:
+    """What came with the stack and is no part of it. What has no orientation is a capture."""
+    others = left_out(every, stack)
+    placed = [one for one in others if one.orientation is not None]
+    if not others and not captures:
+        return ()
+    text = (
+        f"Left out of the stack: slices of another orientation: {len(placed)}, "
+        f"captures: {len(others) - len(placed) + captures}."
+    )
+    return (PlausibilityIssue("slices_left_out", text, OTHER_FAILURE),)

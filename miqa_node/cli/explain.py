@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from pydicom.uid import UID
 
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
@@ -57,6 +58,10 @@ def _tell(image: InstanceHistory, place: str) -> None:
         _fact("stored", f"{place}/{instance.object_key}")
     if instance.conflicting:
         _fact("conflict", "another image with the same SOP Instance UID but other content came earlier; both are kept")
+    for copy in image.copies:
+        lossy = ", compressed with loss" if copy.is_lossy else ""
+        _fact("copy", f"the same image in {UID(copy.transfer_syntax_uid).name}{lossy}, {copy.size_bytes} bytes, "
+              f"{moment(copy.received_at)} from {copy.calling_ae_title} at {copy.peer_address}")  # fmt: skip
     _tell_assessment(image)
     if image.disposition is not None:
         policy = f"policy {image.disposition.policy_version}, scope {image.disposition.scope or '–'}"

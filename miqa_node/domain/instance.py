@@ -100,6 +100,8 @@ class Header:
     """Names or descriptions have words such as phantom or QC: a hint for what the pixels show, no proof."""
     utc_offset_s: int | None = None
     """How far the clock of ``acquired_at`` is ahead of UTC, if the header says so."""
+    series_number: int | None = None
+    frame_of_reference_uid: str = ""
     missing_uids: tuple[str, ...] = ()
     """Names of missing UIDs, for which the header has surrogates (:mod:`miqa_node.domain.identity`)."""
 

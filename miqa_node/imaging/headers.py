@@ -89,6 +89,8 @@ _TAGS: dict[str, int] = {
         "SamplesPerPixel",
         "PhotometricInterpretation",
         "NumberOfFrames",
+        "SeriesNumber",
+        "FrameOfReferenceUID",
         "ImagesInAcquisition",
         "NumberOfSeriesRelatedInstances",
         "Rows",
@@ -189,6 +191,8 @@ def header_of(
         series_images=values.count("NumberOfSeriesRelatedInstances") or values.count("ImagesInAcquisition"),
         quality_control=_is_quality_control(values, anatomy),
         named_phantom=_names_phantom(values),
+        series_number=values.count("SeriesNumber") if values.numbers("SeriesNumber") else None,
+        frame_of_reference_uid=values.text("FrameOfReferenceUID")[:64],
     )
     return header, StudyRecord(
         study_instance_uid=study,

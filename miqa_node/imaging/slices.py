@@ -49,6 +49,8 @@ class Slice:
     """Values that distinguish volumes at one place: b-value, echo time, temporal position, component of the signal."""
     quality_control: bool = False
     """Whether Quality Control Image (0028,0300) says that the slice shows a phantom and no patient."""
+    series_instance_uid: str = ""
+    frame_of_reference_uid: str = ""
 
     @property
     def place_mm(self) -> float | None:
@@ -78,9 +80,14 @@ def read_slices(files: Iterable[tuple[InstanceDigest, Path]], spread: Spread = H
 
 
 def same_plane(slices: Sequence[Slice]) -> list[Slice]:
-    """The slices of the stack: without localizers, and only the most frequent size and orientation."""
+    """The slices of the stack: without localizers, and only the most frequent size and orientation.
+
+    Of slices of several series, which are put together here, also only the most frequent Frame of Reference.
+    """
     body = [one for one in slices if not one.is_localizer]
-    kinds = [(one.rows, one.columns, _rounded(one.orientation)) for one in body]
+    several = len({one.series_instance_uid for one in body}) > 1
+    frames = [one.frame_of_reference_uid if several else "" for one in body]
+    kinds = [(one.rows, one.columns, _rounded(one.orientation), frame) for one, frame in zip(body, frames, strict=True)]
     if not kinds:
         return []
     main = max(dict.fromkeys(kinds), key=kinds.count)
@@ -94,6 +101,12 @@ def of_other_sizes(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slic
         return not one.is_localizer and (one.rows, one.columns) != (stack[0].rows, stack[0].columns)
 
     return [one for one in slices if differs(one) and _rounded(one.orientation) == _rounded(stack[0].orientation)]
+
+
+def left_out(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slice]:
+    """Slices of another orientation than the stack, and captures, which have none; localizers are no part of one."""
+    stacked = {id(one) for one in (*stack, *of_other_sizes(slices, stack))}
+    return [one for one in slices if not one.is_localizer and id(one) not in stacked]
 
 
 def volumes(slices: Sequence[Slice]) -> list[list[int]]:
@@ -156,6 +169,8 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         is_localizer="LOCALIZER" in image_type,
         contrast=_contrast(ds, frame),
         quality_control=str(ds.get("QualityControlImage") or "").strip() == "YES",
+        series_instance_uid=str(ds.get("SeriesInstanceUID") or ""),
+        frame_of_reference_uid=str(ds.get("FrameOfReferenceUID") or ""),
     )
 
 

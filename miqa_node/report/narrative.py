@@ -200,7 +200,10 @@ def _name(measured: Measurement, speaker: Voice) -> str:
 
 def _plausibility(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     for issue in assessment.plausibility:
-        yield speaker.say(PLAUSIBILITY[issue.name]) if issue.name in PLAUSIBILITY else issue.message
+        phrase = PLAUSIBILITY.get(issue.name)
+        # The numbers of a phrase are those of the message, in this order.
+        values = zip(re.findall(r"{(\w+)}", phrase or ""), re.findall(r"\d+", issue.message), strict=False)
+        yield issue.message if phrase is None else speaker.say(phrase, **dict(values))
 
 
 def _anomaly(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:

@@ -140,9 +140,14 @@ def cielab(colour: tuple[float, float, float]) -> list[int]:
 
 def _add_references(seg: Dataset, sources: Many[Source]) -> None:
     """Common Instance Reference (PS3.3 C.12.2)."""
-    images = Sequence([reference(source.sop_class_uid, source.sop_instance_uid) for source in sources])
-    series = data_set(SeriesInstanceUID=sources[0].series_instance_uid, ReferencedInstanceSequence=images)
-    seg.ReferencedSeriesSequence = Sequence([series])
+    by_series: dict[str, list[Dataset]] = {}
+    for source in sources:
+        images = by_series.setdefault(source.series_instance_uid, [])
+        images.append(reference(source.sop_class_uid, source.sop_instance_uid))
+    seg.ReferencedSeriesSequence = Sequence(
+        data_set(SeriesInstanceUID=uid, ReferencedInstanceSequence=Sequence(images))
+        for uid, images in by_series.items()
+    )
 
 
 def add_bits(seg: Dataset, planes: Many[SegmentPlane]) -> None:

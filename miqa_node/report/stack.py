@@ -41,8 +41,8 @@ class ReportedSeries:
         placed = assessment.header.study_instance_uid, assessment.header.series_instance_uid
         sources = {path: read_source(path, *placed) for path, _ in self.slices}
         places = _geometry(self)
-        if len({(one.study_instance_uid, one.series_instance_uid) for one in sources.values()}) != 1:
-            raise ReportError("The slices are not of one series.")
+        if len({one.study_instance_uid for one in sources.values()}) != 1:
+            raise ReportError("The slices are not of one study.")
         reasons = {reason.name for reason in disposition.reasons} if disposition.verdict.flagged else set()
         masks = [mask for mask in self.masks if mask.measurement in reasons]
         shown = _shown_slice(self, masks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,8 @@ from miqa_node.store.tables import damages, instances
 from miqa_node.store.tables.images import PROMISED
 
 _of = instances.c
+_LATER_FIELDS = ("utc_offset_s", "series_number", "frame_of_reference_uid")
+"""Of headers that are read since version 0.11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ def note(transaction: Transaction, objects: Sequence[ArchivedObject], held: Coll
 
 
 def is_same(copy: Header, original: Header) -> bool:
-    """Whether the header of an archive's copy agrees with the original's."""
-    return documents.dump_header(copy) == documents.dump_header(original)
+    """Whether the header of an archive's copy agrees with the original's, which an earlier version may have read."""
+    unread = {name: getattr(original, name) for name in _LATER_FIELDS if not getattr(original, name)}
+    return documents.dump_header(replace(copy, **unread)) == documents.dump_header(original)
 
 
 def _load(

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 import structlog
 
 from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.instance import Header, ReceivedObject, StudyRecord
+from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
-from miqa_node.store import damages, instances, patients
+from miqa_node.store import copies, damages, documents, instances, patients
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import Artifacts, original_key
 from miqa_node.store.audit import records
@@ -57,8 +57,12 @@ class Arrivals:
 
         def write(transaction: Transaction) -> Novelty:
             novelty = instances.record(transaction, header, study, received, original_key(digest), operator)
-            if novelty is Novelty.DUPLICATE:
-                if _restore(transaction, received, study, now, was_there=not is_new_file):
+            instance = digest if novelty is Novelty.DUPLICATE else None
+            if novelty is Novelty.CONFLICTING and (instance := copies.instance_of(transaction, digest)):
+                transaction.execute(sa.delete(t.instances).where(t.instances.c.digest == digest))
+                novelty = Novelty.DUPLICATE
+            if instance is not None:
+                if _restore(transaction, instance, header, received, study, now, was_there=not is_new_file):
                     mended(transaction)
             else:
                 admit(transaction)
@@ -69,7 +73,8 @@ class Arrivals:
         if not is_new_file and not self._artifacts.has_original(digest):
             with self._database.begin() as transaction:
                 values = {"removed_at": now, "deleted_at": now, "removal_cause": RemovalCause.AGE.value}
-                transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
+                of_this_file = t.instances.c.object_key == original_key(digest)
+                transaction.execute(sa.update(t.instances).where(of_this_file).values(values))
             raise ResourcesError("An earlier copy of this object was being removed; send it again.")
         return novelty
 
@@ -87,35 +92,53 @@ def _audit(header: Header, received: ReceivedObject, novelty: Novelty, now: date
 
 
 def _restore(
-    transaction: Transaction, received: ReceivedObject, study: StudyRecord, now: datetime, *, was_there: bool
+    transaction: Transaction,
+    instance: InstanceDigest,
+    header: Header,
+    received: ReceivedObject,
+    study: StudyRecord,
+    now: datetime,
+    *,
+    was_there: bool,
 ) -> bool:
-    """Bring the row to what the file is now; True if an original that should have been there was lost or damaged."""
+    """Bring the row to what the file is now; True if an original that should have been there was lost or damaged.
+
+    The file is that of the instance, or of a copy of it. It becomes the content of an instance that was removed.
+    """
     of, columns = t.instances.c, ("removed_at", "removal_cause", "file_bytes", "copy_digest", "object_key")
     with_damage = t.instances.outerjoin(t.damages, t.damages.c.object_key == of.object_key)
     query = sa.select(*(of[name] for name in columns), t.damages.c.state).select_from(with_damage)
-    row = transaction.execute(query.where(of.digest == received.digest)).one()
+    row = transaction.execute(query.where(of.digest == instance)).one()
     cause = row.removal_cause if row.removed_at is not None else None
+    key = original_key(received.digest)
+    is_content = row.object_key == key
+    if not is_content and cause is None:
+        return False  # a further file of an image that is there
+    copy_digest = received.copy_digest if received.digest == instance else received.digest
     values: dict[str, object] = {}
-    if (row.file_bytes, row.copy_digest) != (received.file_bytes, received.copy_digest):
-        values |= {"file_bytes": received.file_bytes, "copy_digest": received.copy_digest}
+    if (row.file_bytes, row.copy_digest) != (received.file_bytes, copy_digest):
+        values |= {"file_bytes": received.file_bytes, "copy_digest": copy_digest}
+    if not is_content:
+        values |= {"object_key": key, "header": documents.dump_header(header)}
     if cause is not None:
+        copies.restored(transaction, instance, received.digest)
         values |= {"removed_at": None, "deleted_at": None, "removal_cause": "", "restored_at": now}
     if values:
-        transaction.execute(sa.update(t.instances).where(of.digest == received.digest).values(values))
+        transaction.execute(sa.update(t.instances).where(of.digest == instance).values(values))
     if cause == RemovalCause.ERASURE.value:
-        _name_again(transaction, received, study, now)
+        _name_again(transaction, instance, study, now)
     is_mended = row.state is not None or cause == RemovalCause.LOST.value or (cause is None and not was_there)
     if is_mended:
         damages.clear(transaction, [row.object_key])
         log.warning("a lost or damaged original came again", digest=received.digest[:16])
-    return is_mended
+    return is_mended and received.digest == instance
 
 
-def _name_again(transaction: Transaction, received: ReceivedObject, study: StudyRecord, now: datetime) -> None:
+def _name_again(transaction: Transaction, instance: InstanceDigest, study: StudyRecord, now: datetime) -> None:
     """An image of an erased patient came again, so it has a patient again."""
     number = patients.number_of(transaction, study, now)
     image, of_study = t.instances.c, t.studies.c
-    transaction.execute(sa.update(t.instances).where(image.digest == received.digest).values(patient_number=number))
+    transaction.execute(sa.update(t.instances).where(image.digest == instance).values(patient_number=number))
     transaction.execute(
         sa.update(t.studies)
         .where(of_study.study_instance_uid == study.study_instance_uid, of_study.patient_id == "")

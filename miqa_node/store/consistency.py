@@ -23,7 +23,7 @@ from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
 from miqa_node.store.retention import delete_marked
 from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, in_shard, shards, sweep_orphans
-from miqa_node.store.verification import Soundness, check_original, check_result, drop_bad_copy
+from miqa_node.store.verification import Soundness, check, check_original, check_result, drop_bad_copy
 
 WORK_AGE = timedelta(hours=1)
 """Minimum age of an image without a job: work on a newer one may be about to begin."""
@@ -40,6 +40,8 @@ class Fault(StrEnum):
     """The file of an instance has another size, or with ``deep`` another digest."""
     ORIGINAL_FOUND = "original found"
     """An original that was marked as lost is there, and sound."""
+    COPY_LOST = "copy lost"
+    """The file of a copy of an image is missing or was changed; the image's own is there."""
     RESULT_LOST = "result lost"
     """A result has no file."""
     RESULT_CHANGED = "result changed"
@@ -94,6 +96,7 @@ class Check:
         for shard in shards():
             entries = {kind: {one.key: one for one in self.objects.entries(f"{kind}/{shard}/")} for kind in KINDS}
             yield from self._check_originals(shard, entries["instances"], repair=repair, deep=deep)
+            yield from self._check_copies(shard, repair=repair, deep=deep)
             yield from self._check_results(shard, entries["results"], deep=deep)
             yield from self._check_orphans(shard, repair=repair)
         yield from self._check_work(repair=repair)
@@ -130,6 +133,23 @@ class Check:
                     yield Inconsistency(Fault.ORIGINAL_FOUND, row.digest, repair and self._mark_found(row.digest))
             elif row.deleted_at is not None:
                 yield Inconsistency(Fault.NOT_DELETED, row.object_key, repair and self._delete_again(row.digest))
+
+    def _check_copies(self, shard: str, *, repair: bool, deep: bool) -> Iterator[Inconsistency]:
+        of = t.copies.c
+        query = (
+            sa.select(of.digest, of.file_bytes, t.instances.c.object_key)
+            .join(t.instances, t.instances.c.digest == of.of)
+            .where(
+                t.instances.c.removed_at.is_(None),
+                in_shard(of.digest, shard),
+            )
+        )
+        for row in self._rows(query):
+            key = original_key(row.digest)  # that of the row of the instance is its original, and was checked
+            if key == row.object_key:
+                continue
+            if check(self.objects, key, row.file_bytes, row.digest, deep=deep) is not Soundness.SOUND:
+                yield Inconsistency(Fault.COPY_LOST, row.digest, repair and self._forget_copy(row.digest))
 
     def _check_results(self, shard: str, entries: dict[str, ObjectEntry], *, deep: bool) -> Iterator[Inconsistency]:
         of = t.results.c
@@ -214,6 +234,12 @@ class Check:
         for row in self._rows(query):
             wait = "1 delivery waits" if row.waiting == 1 else f"{row.waiting} deliveries wait"
             yield Inconsistency(Fault.UNDELIVERABLE, f"{wait} for {row.destination}, which is not a destination")
+
+    def _forget_copy(self, digest: str) -> bool:
+        """Sent again, it is compared again."""
+        with self.database.begin() as transaction:
+            transaction.execute(sa.delete(t.copies).where(t.copies.c.digest == digest))
+        return True
 
     def _mark_lost(self, digest: str) -> bool:
         """Mark originals as lost: pages say so, and an object that is sent again is stored again."""

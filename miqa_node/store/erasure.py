@@ -17,7 +17,7 @@ from miqa_node.domain.patient import PatientKey
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.store import anonymising, holds, patient_choice
+from miqa_node.store import anonymising, copies, holds, patient_choice
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.audit import patients, records
@@ -34,7 +34,7 @@ class ErasureRecord:
     """One erasure. The patient appears only as a salted digest, which anyone who knows the Patient ID can check.
 
     ``authority`` assigned that ID; None if nobody knew which did, as in earlier versions. ``images`` has the digests of
-    the images, ``results`` the UIDs of the objects made from them.
+    the images and of their copies, ``results`` the UIDs of the objects made from them.
     """
 
     erasure_id: int
@@ -106,6 +106,7 @@ def erase(
     studies = list(transaction.execute(sa.select(instances.study_instance_uid).where(own).distinct()).scalars())
     _refuse(transaction, chosen, studies, images)
     digests = list(transaction.execute(images.order_by(instances.digest)).scalars())
+    digests = sorted([*digests, *copies.digests(transaction, digests)])
     made = sa.select(t.results.c.sop_instance_uid).where(t.results.c.digest.in_(images))
     results = list(transaction.execute(made.order_by(t.results.c.sop_instance_uid)).scalars())
     at = sa.bindparam(None, now, t.UtcDateTime())

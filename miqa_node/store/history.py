@@ -13,8 +13,9 @@ from miqa_node.domain.instance import Header, InstanceDigest, StoredInstance, St
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
-from miqa_node.store import documents, instances
+from miqa_node.store import copies, documents, instances
 from miqa_node.store import tables as t
+from miqa_node.store.copies import ImageCopy
 from miqa_node.store.database import Transaction
 
 
@@ -58,6 +59,8 @@ class InstanceHistory:
     disposition: Disposition | None
     decided_at: datetime | None
     results: tuple[ResultHistory, ...]
+    copies: tuple[ImageCopy, ...] = ()
+    """The same image in other encodings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
         disposition=instances.load_disposition(transaction, digest),
         decided_at=decided_at,
         results=_results(transaction, digest),
+        copies=copies.of_instance(transaction, digest),
     )
 
 

@@ -16,7 +16,8 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import Disposition, Reason
 from miqa_node.domain.reassessment import KEPT_FLAG
-from miqa_node.store import documents, instances
+from miqa_node.errors import NotFoundError
+from miqa_node.store import copies, documents, instances
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import assessments, attempts, dispositions, reassessments, worklist
 from miqa_node.store.tables import instances as instance_rows
@@ -25,7 +26,9 @@ from miqa_node.store.worklist import changes
 
 def begin(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
     """The instance to assess, and the number of attempts including this one; None if there is nothing to do."""
-    instance = instances.load(transaction, digest)
+    instance = _load(transaction, digest)
+    if instance is None:
+        return None
     if instances.load_disposition(transaction, digest) is None:
         if instances.load_assessment(transaction, digest) is not None:
             return None
@@ -75,7 +78,9 @@ def unconcluded(
 
     ``saved`` is an assessment known to be stored, which is not read again if it is the one.
     """
-    instance = instances.load(transaction, digest)
+    instance = _load(transaction, digest)
+    if instance is None:
+        return None
     if instances.load_disposition(transaction, digest) is None:
         if saved is not None and saved.generation == 0:
             return instance, saved
@@ -155,6 +160,16 @@ def standing_flag(transaction: Transaction, digest: InstanceDigest) -> StandingF
             break
     assessment = one["assessment"]
     return StandingFlag(None if assessment is None else documents.load_assessment(assessment), reasons)
+
+
+def _load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance | None:
+    """The instance; None if it proved to be a copy of another."""
+    try:
+        return instances.load(transaction, digest)
+    except NotFoundError:
+        if copies.instance_of(transaction, digest) is None:
+            raise
+        return None
 
 
 def _in_force(transaction: Transaction, digest: InstanceDigest) -> dict[str, Any]:

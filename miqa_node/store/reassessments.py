@@ -13,7 +13,7 @@ from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.reassessment import ReassessmentCandidate, ReassessmentFilter
-from miqa_node.store import documents
+from miqa_node.store import documents, fragments
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_or_ignore
@@ -48,12 +48,13 @@ def select(transaction: Transaction, chosen: ReassessmentFilter) -> list[sa.Row[
     return list(transaction.execute(ordered))
 
 
-def representative(transaction: Transaction, series_instance_uid: str) -> Any:
+def representative(transaction: Transaction, header: Header) -> Any:
     """The row of a series' representative instance: the one assessed last, otherwise the one that arrived last."""
+    uids = fragments.uids_of(transaction, header)
     query = (
         sa.select(*_COLUMNS)
         .select_from(_JOINED)
-        .where(instances.c.series_instance_uid == series_instance_uid)
+        .where(instances.c.series_instance_uid.in_(uids))
         .order_by(assessments.c.assessed_at.desc().nulls_last(), instances.c.received_at.desc(), instances.c.digest)
         .limit(1)
     )

@@ -21,7 +21,7 @@ from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import Removal, RemovalCause, RetentionGroup
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError, RemovedError
-from miqa_node.store import damages
+from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import maps_key, preview_key, snapshot_key
 from miqa_node.store.audit import records
@@ -161,7 +161,8 @@ def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit
             .returning(_of.object_key, _of.size_bytes, _of.digest, _of.study_instance_uid, _of.removal_cause)
         ).all()
         records.add(transaction, *(_audit(row, now) for row in originals))
-        objects.delete([row.object_key for row in originals])
+        files = copies.keys(transaction, [row.digest for row in originals])
+        objects.delete([*files, *(row.object_key for row in originals)])
         damages.clear(transaction, [row.object_key for row in originals])
         count, size = len(originals), sum(row.size_bytes for row in originals)
     with database.begin() as transaction:

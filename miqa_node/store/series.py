@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from miqa_node.domain.delivery import SR, ResultObject
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Disposition
-from miqa_node.store import documents
+from miqa_node.store import documents, fragments
 from miqa_node.store.database import ARRIVALS, Transaction, announce, insert_or_ignore
 from miqa_node.store.deliveries import result_of
 from miqa_node.store.prepared import DriverStatement
@@ -56,11 +56,29 @@ def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: dateti
     """End the waiting of series that have been quiet for their modality's ``quiet_s``, or are complete by count.
 
     Returns the representative instance of each: the last arrival without a verdict. A series whose instances all have a
-    verdict has nothing new. Where studies share the UID of a series, each has a series of its own.
+    verdict has nothing new. Where studies share the UID of a series, each has a series of its own. Series of one slice
+    each that are one stack are due together.
     """
     due = sa.update(series).where(series.c.pending, _is_due(quiet_s, now)).values(pending=False)
     uids = transaction.execute(due.returning(series.c.series_instance_uid)).scalars().all()
-    return [digest for uid in uids for digest in _newest_undecided(transaction, uid)]
+    stacks, early = fragments.together(transaction, uids)
+    if early:
+        _wait(transaction, early)
+    return [digest for stack in stacks for digest in _newest_undecided(transaction, stack)]
+
+
+def wait_again(transaction: Transaction, header: Header) -> None:
+    """Let the series of a header be due once more, if any of its instances has no verdict."""
+    uids = fragments.uids_of(transaction, header)
+    if _newest_undecided(transaction, uids):
+        _wait(transaction, uids)
+        announce(transaction, ARRIVALS)
+
+
+def _wait(transaction: Transaction, uids: Sequence[str]) -> None:
+    for start in range(0, len(uids), fragments.BATCH):
+        some = series.c.series_instance_uid.in_(uids[start : start + fragments.BATCH])
+        transaction.execute(sa.update(series).where(some).values(pending=True))
 
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -77,10 +95,10 @@ class SeriesMember:
 
 
 def files(transaction: Transaction, header: Header) -> list[SeriesMember]:
-    """All received instances of the series of a header, oldest first."""
+    """All received instances of the series of a header, or of the stack that it is a part of; oldest first."""
     query = (
         sa.select(instances.c.digest, instances.c.object_key, instances.c.conflicting)
-        .where(*_beside(header))
+        .where(*_beside(transaction, header))
         .order_by(instances.c.received_at, instances.c.digest)
     )
     return [
@@ -137,7 +155,7 @@ def earlier_reports(
         sa.select(results)
         .join(instances, instances.c.digest == results.c.digest)
         .where(
-            *_beside(header),
+            *_beside(transaction, header),
             results.c.kind == SR,
             results.c.sop_class_uid == COMPREHENSIVE_3D_SR,
             sa.or_(results.c.digest != digest, results.c.generation < generation),
@@ -167,25 +185,29 @@ def _is_complete() -> sa.ColumnElement[bool]:
         .correlate(series)
         .scalar_subquery()
     )
-    return sa.and_(series.c.expected > sa.literal_column("0"), arrived == series.c.expected)
+    # "1" may be of a sender that gives each slice a series of its own.
+    return sa.and_(series.c.expected > sa.literal_column("1"), arrived == series.c.expected)
 
 
-def _beside(header: Header) -> tuple[sa.ColumnElement[bool], ...]:
+def _beside(transaction: Transaction, header: Header) -> tuple[sa.ColumnElement[bool], ...]:
     """Instances of the same series of the same study: programs that copy studies may leave the UID of the series."""
-    return (
-        instances.c.series_instance_uid == header.series_instance_uid,
-        instances.c.study_instance_uid == header.study_instance_uid,
-    )
+    own = instances.c.study_instance_uid == header.study_instance_uid
+    return _is_of(fragments.uids_of(transaction, header)), own
 
 
-def _newest_undecided(transaction: Transaction, series_instance_uid: str) -> list[InstanceDigest]:
+def _is_of(uids: Sequence[str]) -> sa.ColumnElement[bool]:
+    of = instances.c.series_instance_uid
+    return of == uids[0] if len(uids) == 1 else of.in_(uids)
+
+
+def _newest_undecided(transaction: Transaction, uids: Sequence[str]) -> list[InstanceDigest]:
     """One of each study, most often the only one."""
     order = instances.c.received_at.desc(), instances.c.digest
     rank = sa.func.row_number().over(partition_by=instances.c.study_instance_uid, order_by=order)
     undecided = (
         sa.select(instances.c.digest, rank.label("rank"))
         .outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
-        .where(instances.c.series_instance_uid == series_instance_uid, dispositions.c.digest.is_(None))
+        .where(_is_of(uids), dispositions.c.digest.is_(None))
         .subquery()
     )
     query = sa.select(undecided.c.digest).where(undecided.c.rank == 1)

@@ -142,7 +142,20 @@ def _without_row(transaction: Transaction, kind: str, entries: Iterable[ObjectEn
         is_found = t.instances.c.removal_cause == RemovalCause.LOST.value  # its disk was away; fsck --repair says so
         query = query.where(sa.or_(t.instances.c.deleted_at.is_(None), is_found))
     digests = set(transaction.execute(query).scalars())
+    if kind == "instances":
+        digests |= _of_copies(transaction, [stem for stem, _ in stems if stem not in digests])
     return [one for stem, one in stems if stem not in digests]
+
+
+def _of_copies(transaction: Transaction, digests: Sequence[str]) -> set[str]:
+    """Those that are copies of an image whose files are kept."""
+    of = t.copies.c
+    query = (
+        sa.select(of.digest)
+        .join(t.instances, t.instances.c.digest == of.of)
+        .where(of.digest.in_(digests), t.instances.c.deleted_at.is_(None))
+    )
+    return set(transaction.execute(query).scalars()) if digests else set()
 
 
 def _stem(kind: str, key: str) -> str:

@@ -24,6 +24,7 @@ from miqa_node.errors import (
 from miqa_node.observe.stages import StageClock
 from miqa_node.store import judgements
 from miqa_node.units.base import Unit, UnitContext, not_assessed, unit_of
+from miqa_node.units.copies import CopyFinder
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ class Attempts:
         self._units = units
         self._limit = limit
         self._faults = faults
+        self._copies = CopyFinder(context, units)
 
     def begin(self, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
         """Count a new attempt; None if nothing remains to be done. ResourcesError while the node is at fault."""
@@ -49,7 +51,12 @@ class Attempts:
             with self._forgetting(digest):
                 self._faults.admit()
         with self._context.database.begin() as transaction:
-            return judgements.begin(transaction, digest)
+            begun = judgements.begin(transaction, digest)
+        if begun is None or begun[0].generation or self.is_over(begun[1]):
+            return begun
+        with self.counted(begun[0]):
+            instance = self._copies.settle(begun[0])  # None: the same image came before, in another encoding
+        return None if instance is None else (instance, begun[1])
 
     def is_over(self, attempt: int) -> bool:
         """Whether the number of attempts exceeds the limit."""

@@ -102,6 +102,11 @@ def is_slide(header: Header) -> bool:
     return header.sop_class_uid == _WHOLE_SLIDE
 
 
+def is_capture(header: Header) -> bool:
+    """Whether the object is a picture of a workstation beside slices: a dose sheet, a screenshot, a key image."""
+    return header.modality in _SERIES_FAMILIES and _belongs(header.sop_class_uid, _CAPTURE_FAMILY)
+
+
 def is_own(header: Header) -> bool:
     """Whether this node made the image and a PACS routed it back; its phantoms count as originals."""
     return header.manufacturer == MANUFACTURER and header.image_type[:1] == ("DERIVED",)

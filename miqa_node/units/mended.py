@@ -24,7 +24,7 @@ def judge_mended(
     if disposition is None or disposition.verdict is not Verdict.NOT_ASSESSED:
         return  # it is not judged yet, or was judged while its bytes were there
     if unit.needs_others:
-        digest = InstanceDigest(reassessments.representative(transaction, header.series_instance_uid).digest)
+        digest = InstanceDigest(reassessments.representative(transaction, header).digest)
     generation = reassessments.ask(transaction, digest, ACTOR, COMMENT, datetime.now(UTC))
     if generation:
         queue.enqueue_reassess(transaction, digest, generation)

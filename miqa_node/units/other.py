@@ -12,11 +12,11 @@ from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportSubject, series_report_uid
-from miqa_node.store import deliveries
+from miqa_node.store import deliveries, fragments
 from miqa_node.units.again import earlier_reports
 from miqa_node.units.base import Unit, UnitContext, not_assessed
 from miqa_node.units.image import FramePlace, image_outputs, judge_image, make, read_image, reported_image
-from miqa_node.units.kinds import is_image, is_own
+from miqa_node.units.kinds import is_capture, is_image, is_own
 
 NOT_AN_IMAGE = "The object is not an image."
 
@@ -52,7 +52,7 @@ class OtherUnit(Unit["FramePlace | None"]):
             return image_outputs(instance, assessment, disposition, context)
         kinds, image = context.reporting.kinds(), reported_image(instance, assessment, context)
         made = make(image, instance, assessment, disposition, context, kinds - {SR})
-        if _is_reported(instance, context):
+        if _is_reported(instance, context) or _is_beside_stack(instance, context):
             return made
         shared = replace(image, for_series=True)
         return [*made, *make(shared, instance, assessment, disposition, context, kinds & {SR})]
@@ -64,6 +64,14 @@ class OtherUnit(Unit["FramePlace | None"]):
         if not is_image(instance.header) or is_own(instance.header):
             return None
         return reported_image(instance, assessment, context, amends=amends)
+
+
+def _is_beside_stack(instance: StoredInstance, context: UnitContext) -> bool:
+    """Whether the report about a stack of slices counts this capture."""
+    if not is_capture(instance.header):
+        return False
+    with context.database.begin() as transaction:
+        return fragments.is_beside_stack(transaction, instance.header)
 
 
 def _shares_report(assessment: Assessment, disposition: Disposition) -> bool:

@@ -17,7 +17,7 @@ from miqa_node.errors import NotFoundError
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportedSeries
 from miqa_node.settings import WorkSettings
-from miqa_node.store import phantoms, series
+from miqa_node.store import fragments, phantoms, series
 from miqa_node.store.database import Transaction
 from miqa_node.units.again import sound_files, withdrawals
 from miqa_node.units.base import Unit, UnitContext, with_conflict
@@ -55,11 +55,15 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         files = [(one.digest, context.artifacts.path(one.object_key)) for one in content if not one.conflicting]
         tools, package = context.imaging.for_slices(instance.calling_ae_title), context.judging.series()
         with context.database.begin() as transaction:
-            statement = phantoms.said(transaction, instance.header.series_instance_uid)
+            uids = fragments.uids_of(transaction, instance.header)
+            statements = (phantoms.said(transaction, uid) for uid in uids)
+            statement = next((one for one in statements if one is not None), None)
+            captures = fragments.count_captures(transaction, instance.header, uids)
         header, traits = instance.header, series_traits(instance.header)
         judged = judge_series(
-            header, traits, instance.digest, files, tools, context.max_slices, package, phantom=statement
-        )
+            header, traits, instance.digest, files, tools, context.max_slices, package,
+            phantom=statement, captures=captures,
+        )  # fmt: skip
         if judged.shown is not None:
             keep_preview(instance, judged.shown, context)
         context.artifacts.keep_snapshot(instance, judged.snapshot)

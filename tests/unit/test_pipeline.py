@@ -197,7 +197,7 @@ def test_the_same_image_again_makes_no_work(rig: Rig, samples: Path) -> None:
 
 def test_other_bytes_under_the_same_uid_are_kept_judged_and_told(rig: Rig, samples: Path) -> None:
     first = rig.receive(samples / "RG3_UNCR.dcm")
-    second = rig.receive(samples / "RG3_UNCR.dcm", {"StationName": "OTHER"})
+    second = rig.receive(samples / "RG3_UNCR.dcm", {"PatientID": "OTHER"})
     assert rig.queue.jobs == [first, second]
     for digest in (first, second):
         rig.finish(digest)

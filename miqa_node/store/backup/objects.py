@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import ObjectEntry, ObjectStore
 from miqa_node.errors import NotFoundError
-from miqa_node.store import damages
+from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
+from miqa_node.store.artifacts import original_key
 from miqa_node.store.backup.copying import Passage, describe_file
 from miqa_node.store.backup.folder import DAMAGED, LOST, OBJECTS, BackupFolder, ManifestEntry
 from miqa_node.store.database import Database
@@ -104,7 +105,9 @@ class ObjectCopies:
         with self._moment.begin() as transaction:
             rows, made = transaction.execute(originals).all(), transaction.execute(results).all()
             keep = set(transaction.execute(owners).scalars())
+            others = copies.files(transaction, [row.digest for row in rows])
         yield from (NodeObject(row.object_key, row.digest, row.copy_digest or row.digest) for row in rows)
+        yield from (NodeObject(original_key(digest), owner, digest) for digest, owner in others)
         yield from (NodeObject(row.object_key, row.digest, row.sha256) for row in made)
         for key in dict.fromkeys(key for key in keys if key.partition("/")[0] in MADE):
             if (owner := PurePosixPath(key).name.partition(".")[0]) in keep:

@@ -36,6 +36,7 @@ from miqa_node.store.tables.delivery import (
 from miqa_node.store.tables.images import (
     assessments,
     attempts,
+    copies,
     damages,
     dispositions,
     instances,
@@ -75,6 +76,7 @@ __all__ = [
     "audit_records",
     "commitment_requests",
     "compatibility",
+    "copies",
     "damages",
     "decisions",
     "deliveries",

@@ -100,6 +100,24 @@ damages = sa.Table(
     sa.Column("found_at", UtcDateTime, nullable=False),
 )
 
+# The same image once more in another encoding: a file beside that of the instance "of". It has no verdict of its own.
+# "is_lossy": it lost something by compression. "waits": it is better than what was judged, and shall be judged instead.
+copies = sa.Table(
+    "copies",
+    metadata,
+    sa.Column("digest", Digest, primary_key=True),
+    sa.Column("of", Digest, sa.ForeignKey("instances.digest"), nullable=False, index=True),
+    sa.Column("header", sa.JSON, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("file_bytes", sa.BigInteger),
+    sa.Column("calling_ae_title", sa.String(16), nullable=False),
+    sa.Column("peer_address", sa.Text, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("is_lossy", sa.Boolean, nullable=False),
+    sa.Column("waits", sa.Boolean, nullable=False),
+    sa.Index("ix_copies_waits", "of", sqlite_where=sa.text("waits"), postgresql_where=sa.text("waits")),
+)
+
 # Header values of an instance by search key, in the form for matching; empty if absent.
 source_headers = sa.Table(
     "source_headers",

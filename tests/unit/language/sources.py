@@ -236,6 +236,8 @@ REASONS = (
     "no certificate: no promise could be kept on the labels of {day}",
     "no certificate: that of {day} expired, {reason}",
     "received from {sender}",
+    "the same image came from {sender}",
+    "a copy with lossy compression came from {sender}",
     "verdict: {verdict}",
     "assessed: {steps}",
     "{kind} delivered to {destination}",

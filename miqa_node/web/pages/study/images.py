@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from miqa_node.domain.finding import Finding
+from miqa_node.domain.fragments import groups
 from miqa_node.domain.instance import StudyRecord
 from miqa_node.domain.policy import Verdict
 from miqa_node.language.catalogue import LANGUAGE, say
@@ -84,12 +85,12 @@ def images_of(
     members = history.members(transaction, study.study_instance_uid)
     by_series: dict[str, history.StudyMember] = {}
     units = installed()
-    chosen = []
-    for member in members:
-        if not unit_of(member.header, units).needs_others:
-            chosen.append(member)
-            continue
-        uid = member.header.series_instance_uid
+    slices = [member for member in members if unit_of(member.header, units).needs_others]
+    chosen = [member for member in members if not unit_of(member.header, units).needs_others]
+    stacks = groups(member.header for member in slices)
+    for member in slices:
+        own = member.header.series_instance_uid
+        uid = stacks.get(own, (own,))[0]
         if uid not in by_series or member.assessed or not by_series[uid].assessed:
             by_series[uid] = member
     chosen += by_series.values()
@@ -161,6 +162,9 @@ def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[M
             elif delivery.last_error:
                 text = f"{result.kind} not yet delivered to {delivery.destination}: {delivery.last_error}"
                 entries.append((delivery.next_attempt_at, text, True))
+    for copy in image.copies:
+        words = "a copy with lossy compression came from" if copy.is_lossy else "the same image came from"
+        entries.append((copy.received_at, f"{words} {copy.calling_ae_title}", False))
     if image.instance.removal is not None:
         entries.append((image.instance.removal.at, f"original removed: {image.instance.removal.cause.value}", False))
     entries.extend((event.at, f"{event.words} by {event.actor}", False) for event in events if event.actor)

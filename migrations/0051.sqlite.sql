@@ -754,6 +754,20 @@ CREATE TABLE patient_conflicts (
 	comment TEXT NOT NULL,
 	CONSTRAINT pk_patient_conflicts PRIMARY KEY (study_instance_uid)
 );
+CREATE TABLE copies (
+	digest VARCHAR(64) NOT NULL,
+	"of" VARCHAR(64) NOT NULL,
+	header JSON NOT NULL,
+	size_bytes BIGINT NOT NULL,
+	file_bytes BIGINT,
+	calling_ae_title VARCHAR(16) NOT NULL,
+	peer_address TEXT NOT NULL,
+	received_at DATETIME NOT NULL,
+	is_lossy BOOLEAN NOT NULL,
+	waits BOOLEAN NOT NULL,
+	CONSTRAINT fk_copies_of FOREIGN KEY("of") REFERENCES instances (digest),
+	CONSTRAINT pk_copies PRIMARY KEY (digest)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -770,6 +784,8 @@ CREATE INDEX ix_audit_records_at ON audit_records (at);
 CREATE INDEX ix_audit_records_patient ON audit_records (patient);
 CREATE INDEX ix_audit_records_study ON audit_records (study);
 CREATE INDEX ix_commitment_requests_next_attempt_at ON commitment_requests (next_attempt_at);
+CREATE INDEX ix_copies_of ON copies ("of");
+CREATE INDEX ix_copies_waits ON copies ("of") WHERE waits;
 CREATE INDEX ix_decisions_study_instance_uid ON decisions (study_instance_uid);
 CREATE INDEX ix_decisions_unreported ON decisions (decision_id) WHERE reported_at IS NULL;
 CREATE INDEX ix_decisions_withdraws ON decisions (withdraws);
@@ -866,6 +882,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0050');
+INSERT INTO alembic_version VALUES ('0051');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
