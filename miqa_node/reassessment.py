@@ -17,8 +17,8 @@ from miqa_node.errors import ConflictError
 from miqa_node.store import reassessments, series
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
-from miqa_node.units.attempts import ORIGINAL
 from miqa_node.units.base import Unit, installed, unit_of
+from miqa_node.units.mended import ORIGINAL
 
 BATCH = 200
 """Number of requests per transaction."""

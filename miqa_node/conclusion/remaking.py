@@ -17,7 +17,7 @@ from miqa_node.conclusion.amendment import announced_of
 from miqa_node.domain.ports import Soundness
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.report import MadeObject, lower_class
-from miqa_node.store import damages, deliveries, instances, reported_decisions, results
+from miqa_node.store import damages, deliveries, instances, judgements, reported_decisions, results
 from miqa_node.store.results import ResultOrigin
 from miqa_node.units.again import amendments
 from miqa_node.units.base import Unit, UnitContext, installed, unit_of
@@ -68,13 +68,14 @@ class Remaking:
         context = replace(self._context, reporting=reporting, results_before=origin.made_at)
         with context.database.begin() as transaction:
             instance = instances.load(transaction, origin.digest)
-            assessment = instances.load_assessment(transaction, origin.digest)
-            disposition = instances.load_disposition(transaction, origin.digest)
+            judgement = judgements.judgement(transaction, origin.digest, origin.generation)
             review = None
             if origin.decision is not None:
                 review = reported_decisions.review_of(transaction, origin.decision, origin.digest)
-        if assessment is None or disposition is None or instance.generation != origin.generation:
-            return  # it states an earlier judgement, which is replaced
+        if judgement is None:
+            return
+        assessment, disposition = judgement
+        instance = replace(instance, generation=origin.generation)
         unit, announced = unit_of(instance.header, self._units), announced_of(disposition)
         objects: Sequence[MadeObject]
         if review is None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.policy import Disposition, Reason
+from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.reassessment import KEPT_FLAG
 from miqa_node.errors import NotFoundError
 from miqa_node.store import copies, documents, instances
@@ -160,6 +160,31 @@ def standing_flag(transaction: Transaction, digest: InstanceDigest) -> StandingF
             break
     assessment = one["assessment"]
     return StandingFlag(None if assessment is None else documents.load_assessment(assessment), reasons)
+
+
+def judgement(
+    transaction: Transaction, digest: InstanceDigest, generation: int
+) -> tuple[Assessment, Disposition] | None:
+    """What a generation's judgement was, in force or replaced; None if it has no assessment or verdict."""
+    of = reassessments.c
+    later = sa.select(of.earlier).where(of.digest == digest, of.generation > generation, of.earlier.is_not(None))
+    document = transaction.execute(later.order_by(of.generation).limit(1)).scalar_one_or_none()
+    if document is None:
+        assessment = instances.load_assessment(transaction, digest)
+        disposition = instances.load_disposition(transaction, digest)
+        return None if assessment is None or disposition is None else (assessment, disposition)
+    if document["assessment"] is None:
+        return None
+    verdict = Verdict(document["verdict"])
+    disposition = Disposition(
+        verdict,
+        documents.load_reasons(document["reasons"]),
+        document["policy_version"],
+        document["scope"],
+        document["flagged"] and not verdict.flagged,
+        document["certificate"],
+    )
+    return documents.load_assessment(document["assessment"]), disposition
 
 
 def _load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance | None:

@@ -25,14 +25,9 @@ from miqa_node.observe.stages import StageClock
 from miqa_node.store import judgements
 from miqa_node.units.base import Unit, UnitContext, not_assessed, unit_of
 from miqa_node.units.copies import CopyFinder
+from miqa_node.units.mended import ORIGINAL
 
 log = structlog.get_logger(__name__)
-
-ORIGINAL = {
-    Soundness.LOST: "A stored original is lost. Send the image again.",
-    Soundness.DAMAGED: "A stored original is damaged. Send the image again.",
-}
-"""Why an image cannot be judged, by the state of what is stored."""
 
 
 class Attempts:

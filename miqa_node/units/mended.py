@@ -7,12 +7,24 @@ from typing import Any
 
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.ports import JobQueue
+from miqa_node.domain.ports import JobQueue, Soundness
 from miqa_node.store import instances, reassessments
 from miqa_node.store.database import Transaction
 from miqa_node.units.base import Unit
 
 ACTOR = "miqa-node"
+ORIGINAL = {
+    Soundness.LOST: "A stored original is lost. Send the image again.",
+    Soundness.DAMAGED: "A stored original is damaged. Send the image again.",
+}
+"""Why an image cannot be judged, by the state of what is stored."""
+OF_DAMAGE = (
+    *ORIGINAL.values(),
+    "The original is missing",
+    "The pixels could not be decoded",
+    "The work on this image failed",
+)
+"""How the reasons begin that a damaged original can be behind."""
 COMMENT = "Its stored original was lost or damaged, and came again."
 
 
@@ -23,6 +35,8 @@ def judge_mended(
     disposition = instances.load_disposition(transaction, digest)
     if disposition is None or disposition.verdict is not Verdict.NOT_ASSESSED:
         return  # it is not judged yet, or was judged while its bytes were there
+    if not any(reason.text.startswith(OF_DAMAGE) for reason in disposition.reasons):
+        return  # such as the kind of image, which is the same
     if unit.needs_others:
         digest = InstanceDigest(reassessments.representative(transaction, header).digest)
     generation = reassessments.ask(transaction, digest, ACTOR, COMMENT, datetime.now(UTC))

@@ -36,11 +36,11 @@ QUALITY = Path(__file__).resolve().parents[2] / "models" / "quality-0.9.2"
 class Pacs:
     """A storage SCP that keeps what it gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.objects: list[pydicom.Dataset] = []
         ae = AE("PACS")
         ae.supported_contexts = AllStoragePresentationContexts
-        server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
         assert server is not None
         self.server = server
         self.port: int = self.server.server_address[1]

@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.conclusion.remaking import Remaking
-from miqa_node.domain.delivery import KOS, SR, Delivery, ResultObject
+from miqa_node.domain.delivery import KOS, REJECTION, SR, Delivery, ResultObject
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.ports import Soundness
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import DeliveryError
 from miqa_node.imaging.decode import Decoder
@@ -121,13 +122,27 @@ def test_an_empty_report_blocks_no_later_one(rig: DecidedRig, samples: Path) -> 
     assert len([one for one in results(rig, digest) if one.kind == SR]) == 2
 
 
-def test_what_states_a_judgement_that_was_replaced_cannot_be_made_again(rig: DecidedRig, samples: Path) -> None:
+def test_what_states_a_judgement_that_was_replaced_is_made_again(rig: DecidedRig, samples: Path) -> None:
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
     [report] = [one for one in results(rig, digest) if one.kind == SR]
     with rig.database.begin() as transaction:
         reassessments.ask(transaction, digest, "ann", "", datetime.now(UTC))
     rig.finish(digest)
+    whole = rig.objects.get(report.object_key)
     cut(rig.objects, report.object_key)
-    assert not remaking(rig).mend(report.object_key)
-    assert rig.objects.exists(report.object_key), "what is left stays"
+    assert remaking(rig).mend(report.object_key)
+    assert rig.objects.get(report.object_key) == whole
+
+
+def test_what_cannot_be_made_again_stays_as_it_is(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    note = ResultObject("2.25.7", "1.2.840.10008.5.1.4.1.1.88.59", REJECTION, "results/ab/2.25.7.dcm").of(b"a note")
+    rig.objects.put(note.object_key, b"a no")
+    with rig.database.begin() as transaction:
+        deliveries.record_result(transaction, digest, note, datetime.now(UTC))
+        damages.note(transaction, note.object_key, digest, Soundness.DAMAGED, datetime.now(UTC))
+    assert ResultMending(rig.database, remaking(rig)).look() == 0
+    assert unsound(rig) == [note.object_key]
+    assert rig.objects.get(note.object_key) == b"a no"

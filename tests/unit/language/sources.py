@@ -40,7 +40,7 @@ from miqa_node.report.phrases import messages as narrative_messages
 from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.taxonomy.reasons import OTHER_REASONS
-from miqa_node.units.attempts import ORIGINAL
+from miqa_node.units.mended import ORIGINAL
 from miqa_node.web.html import script_texts, words
 from miqa_node.web.page import PAGES
 from miqa_node.web.pages.rooms.router import LIGHT_WORDS
