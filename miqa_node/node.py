@@ -175,6 +175,7 @@ class Node:
                 self._decoder.run,
             ),
             settings.work.series_max_slices,
+            revocations=settings.analysis.revocations,
         )
         self._amendments, self._remaking = Amendments(context, taking), Remaking(context)
         return Pipeline(

@@ -24,6 +24,7 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.pipeline import Pipeline
 from miqa_node.report import ReportSettings
+from miqa_node.settings import load_settings
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
@@ -69,6 +70,7 @@ def build_pipeline(
         ImagingTools(partial(read_header, relaxed=relaxed_uids), decoder.decode),
         JudgingTools(judge_here(decoder.decode, lambda: chosen), lambda: policy, certify, silence=silence),
         ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), decoder.decode, enhance),
+        revocations=load_settings().analysis.revocations,
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())
     effects = verdict_effects(context, rules, destinations, announcer, declining)

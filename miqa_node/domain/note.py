@@ -24,11 +24,21 @@ class NoteTitle(StrEnum):
         return self in (NoteTitle.QUALITY, NoteTitle.PATIENT_SAFETY)
 
 
+Revocations = frozenset[tuple[str, str]]
+"""Titles, as (code value, coding scheme), by which archives take rejections back; the standard has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class RejectionNote:
-    """One note: its SOP Instance UID, title, reason of CID 7011 (if any), and referenced objects."""
+    """One note: its SOP Instance UID, title, reason of CID 7011 (if any), and referenced objects.
+
+    Without a title it takes back the rejections of these objects. ``predecessors`` are the notes that it takes the
+    place of, ``twins`` documents that say the same (PS3.3 C.17.2.1, C.17.2.2).
+    """
 
     sop_instance_uid: str
-    title: NoteTitle
+    title: NoteTitle | None
     reason: str
     objects: tuple[str, ...]
+    predecessors: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()

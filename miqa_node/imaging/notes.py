@@ -8,7 +8,7 @@ import pydicom
 from pydicom import Dataset
 
 from miqa_node.domain.instance import can_name
-from miqa_node.domain.note import NoteTitle, RejectionNote
+from miqa_node.domain.note import NoteTitle, RejectionNote, Revocations
 from miqa_node.imaging.head import read_head
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
@@ -18,24 +18,45 @@ MAX_OBJECTS = 10_000
 _TITLE_MODIFIER = "113011"
 
 
-def read_note(path: Path) -> RejectionNote | None:
-    """The note in a Key Object Selection; None if its title is not a rejection, or it is unreadable."""
+def read_note(path: Path, revocations: Revocations = frozenset()) -> RejectionNote | None:
+    """The note in a Key Object Selection; None if its title is no rejection or revocation, or it is unreadable."""
     try:
         ds = read_head(path, force=True)
         title = _code(ds.get("ConceptNameCodeSequence"))
-        if title not in NoteTitle.__members__.values():
+        is_revocation = _title(ds) in revocations
+        if not is_revocation and title not in NoteTitle.__members__.values():
             return None
-        objects = dict.fromkeys(
-            uid
-            for keyword in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
-            for study in ds.get(keyword) or ()
-            for series in study.get("ReferencedSeriesSequence") or ()
-            for item in series.get("ReferencedSOPSequence") or ()
-            if can_name(uid := str(item.get("ReferencedSOPInstanceUID", "")))
+        objects = _references(ds, "CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
+        return RejectionNote(
+            str(ds.SOPInstanceUID),
+            None if is_revocation else NoteTitle(title),
+            _reason(ds),
+            objects,
+            _references(ds, "PredecessorDocumentsSequence"),
+            _references(ds, "IdenticalDocumentsSequence"),
         )
-        return RejectionNote(str(ds.SOPInstanceUID), NoteTitle(title), _reason(ds), tuple(objects)[:MAX_OBJECTS])
     except Exception:  # noqa: BLE001 - a foreign object may break the parser in any way; it is then not a note
         return None
+
+
+def _references(ds: Dataset, *keywords: str) -> tuple[str, ...]:
+    """SOP Instance UIDs of the objects that sequences of studies refer to."""
+    uids = dict.fromkeys(
+        uid
+        for keyword in keywords
+        for study in ds.get(keyword) or ()
+        for series in study.get("ReferencedSeriesSequence") or ()
+        for item in series.get("ReferencedSOPSequence") or ()
+        if can_name(uid := str(item.get("ReferencedSOPInstanceUID", "")))
+    )
+    return tuple(uids)[:MAX_OBJECTS]
+
+
+def _title(ds: Dataset) -> tuple[str, str]:
+    """(code value, coding scheme) of the document's title."""
+    (item,) = ds.get("ConceptNameCodeSequence") or (Dataset(),)
+    value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue") or ""
+    return str(value).strip(), str(item.get("CodingSchemeDesignator") or "").strip()
 
 
 def _reason(ds: Dataset) -> str:

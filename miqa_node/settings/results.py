@@ -39,6 +39,7 @@ class AnalysisSettings(SettingsTable):
     repeat_window_s: Span
     show_operators: bool
     pseudonym_key: str
+    revocation_codes: tuple[Annotated[str, Field(pattern=r"^\S{1,64} \S{1,16}$")], ...]
     assume_archived: bool
     archive_ae_titles: tuple[str, ...]
     target_percent: Annotated[float, Field(gt=0, lt=100)]
@@ -50,3 +51,8 @@ class AnalysisSettings(SettingsTable):
     count_batch: Count
     reject_log_mappings: str
     report_schedule: Annotated[str, Field(pattern=r"^$|^\S+( \S+){4,5}$")]
+
+    @property
+    def revocations(self) -> frozenset[tuple[str, str]]:
+        """``revocation_codes`` as (code value, coding scheme)."""
+        return frozenset((value, scheme) for value, scheme in (code.split(" ") for code in self.revocation_codes))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from miqa_node.store.database import Transaction
 from miqa_node.store.labels import in_force
-from miqa_node.store.tables import decisions, label_days, label_findings, labels
+from miqa_node.store.tables import decisions, label_days, label_findings, labels, rejection_notes
 
 
 class LabelDimension(StrEnum):
@@ -55,11 +55,13 @@ def counts(transaction: Transaction, by: LabelDimension, since: date, until: dat
 
 
 def changed_days(since: datetime) -> sa.CompoundSelect[Any]:
-    """Days with new labels, and those of labels whose decisions were withdrawn, newest first."""
+    """Days with new labels, and those of labels whose decisions or notes were taken back, newest first."""
     withdrawn = decisions.c.withdraws == labels.c.decision_id
+    revoked = sa.and_(rejection_notes.c.note_uid == labels.c.source_uid, rejection_notes.c.digest == labels.c.digest)
     days = sa.union(  # not "or", which would read all labels
         sa.select(_day.label("day")).where(labels.c.at >= since),
         sa.select(_day).join(decisions, withdrawn).where(decisions.c.withdraws.is_not(None), decisions.c.at >= since),
+        sa.select(_day).join(rejection_notes, revoked).where(rejection_notes.c.revoked_at >= since),
     )
     return days.order_by(sa.desc("day"))
 

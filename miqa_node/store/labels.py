@@ -39,8 +39,13 @@ REQUESTS = {LabelOrigin.AUDIT: RequestKind.AUDIT, LabelOrigin.SECOND_READING: Re
 
 
 def in_force() -> sa.ColumnElement[bool]:
-    """Labels that count: all except those of withdrawn decisions."""
-    return ~sa.exists().where(decisions.c.withdraws == labels.c.decision_id)
+    """Labels that count: all except those of withdrawn decisions and of notes that were taken back."""
+    withdrawn = sa.exists().where(decisions.c.withdraws == labels.c.decision_id)
+    of = rejection_notes.c
+    revoked = sa.exists().where(
+        of.note_uid == labels.c.source_uid, of.digest == labels.c.digest, of.revoked_at.is_not(None)
+    )
+    return sa.not_(withdrawn) & sa.not_(revoked)
 
 
 def add(
@@ -173,6 +178,11 @@ def recount_decision(transaction: Transaction, decision: int, now: datetime) -> 
     )
 
 
+def recount(transaction: Transaction, digest: InstanceDigest, now: datetime) -> None:
+    """Count an image again, as a note about it was taken back."""
+    _recount(transaction, digest, now)
+
+
 def _recount(transaction: Transaction, digest: InstanceDigest, now: datetime) -> None:
     """Update the analysis with the last label. A second reading is about the readers and changes nothing here.
 
@@ -190,7 +200,8 @@ def _recount(transaction: Transaction, digest: InstanceDigest, now: datetime) ->
 def _taken_out(transaction: Transaction, digest: InstanceDigest) -> bool:
     """Whether another system rejected the image, for any reason."""
     titles = [title.value for title in NoteTitle if title.rejects]
-    note = sa.exists().where(rejection_notes.c.digest == digest, rejection_notes.c.title.in_(titles))
+    of = rejection_notes.c
+    note = sa.exists().where(of.digest == digest, of.title.in_(titles), of.revoked_at.is_(None))
     return bool(transaction.execute(sa.select(note)).scalar_one())
 
 

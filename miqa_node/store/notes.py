@@ -16,6 +16,9 @@ from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import acquisitions, dispositions, instances, rejection_notes, results
 
 MAX_AT_ONCE = 1000
+REVOCATION = "REVOCATION"
+"""In place of a title of the standard."""
+_of = rejection_notes.c
 
 
 def take(transaction: Transaction, note: RejectionNote | None, instance: StoredInstance, now: datetime) -> None:
@@ -26,24 +29,49 @@ def take(transaction: Transaction, note: RejectionNote | None, instance: StoredI
 
 
 def record(transaction: Transaction, note: RejectionNote, sender: str, now: datetime) -> None:
-    """Store a note once, and apply it to images that already have a verdict.
+    """Store a note once, and apply it to images that already have a verdict; or take earlier ones back.
 
     The node's own notes, which an archive may forward, are skipped: their decision is already a label.
     """
     own = sa.select(results.c.sop_instance_uid).where(results.c.sop_instance_uid == note.sop_instance_uid)
     if transaction.execute(own).first() is not None:
         return
-    for uid in note.objects:
+    _revoke(transaction, note, now)
+    # A revocation is recorded so that it is known when it comes again; it waits for no image.
+    title, done = (note.title.value, {}) if note.title else (REVOCATION, {"digest": "", "revoked_at": now})
+    for uid in _new(transaction, note):
         values = {
             "note_uid": note.sop_instance_uid,
             "sop_instance_uid": uid,
-            "title": note.title.value,
+            "title": title,
             "reason": note.reason,
             "sender": sender,
             "noted_at": now,
+            **done,
         }
         insert_or_ignore(transaction, rejection_notes, values)
     apply_waiting(transaction, now)
+
+
+def _new(transaction: Transaction, note: RejectionNote) -> list[str]:
+    """The objects of a note, without those of which an identical document was recorded."""
+    query = sa.select(_of.sop_instance_uid).where(_of.note_uid.in_(note.twins), _of.title == note.title)
+    others = set(transaction.execute(query).scalars()) if note.twins else set()
+    return [uid for uid in note.objects if uid not in others]
+
+
+def _revoke(transaction: Transaction, note: RejectionNote, now: datetime) -> None:
+    """Take back what a revocation names, and the notes that a later one takes the place of."""
+    query = sa.select(_of.note_uid).where(_of.note_uid == note.sop_instance_uid).limit(1)
+    if transaction.execute(query).first() is not None:
+        return  # it came before
+    taken_back = note.objects if note.title is None else ()
+    for column, uids in ((_of.sop_instance_uid, taken_back), (_of.note_uid, note.predecessors)):
+        for start in range(0, len(uids), MAX_AT_ONCE):
+            some = column.in_(uids[start : start + MAX_AT_ONCE])
+            change = sa.update(rejection_notes).where(some, _of.revoked_at.is_(None)).values(revoked_at=now)
+            for digest in filter(None, {*transaction.execute(change.returning(_of.digest)).scalars()}):
+                labels.recount(transaction, InstanceDigest(digest), now)
 
 
 def apply_waiting(transaction: Transaction, now: datetime, sop_instance_uid: str = "") -> int:
@@ -60,7 +88,7 @@ def _waiting(*condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
         sa.select(rejection_notes, instances.c.digest.label("found"))
         .join(instances, instances.c.sop_instance_uid == rejection_notes.c.sop_instance_uid)
         .join(dispositions, dispositions.c.digest == instances.c.digest)
-        .where(rejection_notes.c.digest.is_(None), ~instances.c.conflicting, *condition)
+        .where(_of.digest.is_(None), _of.revoked_at.is_(None), ~instances.c.conflicting, *condition)
         .limit(MAX_AT_ONCE)
     )
 

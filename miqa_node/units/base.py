@@ -22,7 +22,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
-from miqa_node.domain.note import RejectionNote
+from miqa_node.domain.note import RejectionNote, Revocations
 from miqa_node.domain.policy import Disposition, Policy
 from miqa_node.domain.ports import AssessorResult, JobQueue, ShadowModel
 from miqa_node.errors import NotFoundError
@@ -137,7 +137,8 @@ class ReportingTools:
 class UnitContext:
     """The tools of a unit. ``max_slices`` limits the length of a series.
 
-    With ``results_before``, an earlier result is made again: those made later do not count.
+    With ``results_before``, an earlier result is made again: those made later do not count. By notes with a title of
+    ``revocations`` archives take rejections back.
     """
 
     database: Database
@@ -147,6 +148,7 @@ class UnitContext:
     reporting: ReportingTools
     max_slices: int = 5000
     results_before: datetime | None = None
+    revocations: Revocations = frozenset()
 
 
 class Unit(ABC, Generic[Content]):

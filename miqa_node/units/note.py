@@ -28,8 +28,8 @@ class NoteUnit(Unit[None]):
         return not_assessed(instance, NOT_AN_IMAGE)
 
     def note(self, instance: StoredInstance, context: UnitContext) -> RejectionNote | None:
-        """The rejection; None if the title is not a rejection."""
-        return read_note(context.artifacts.path(instance.object_key))
+        """The rejection, or what takes it back; None for any other title."""
+        return read_note(context.artifacts.path(instance.object_key), context.revocations)
 
 
 UNIT = NoteUnit()

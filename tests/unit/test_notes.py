@@ -118,6 +118,93 @@ def test_other_notes_are_kept_and_say_nothing_of_quality(
     assert rejected(rig) == counts
 
 
+def changed(note: Path, *, uid: str = "", **elements: object) -> Path:
+    """The note with other elements, as a document of its own."""
+    ds = dcmread(note)
+    ds.SOPInstanceUID = uid or generate_uid()
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    path = note.with_name(f"{generate_uid()}.dcm")
+    ds.save_as(path)
+    return path
+
+
+def documents(*notes: Path) -> list[Dataset]:
+    """A sequence that refers to documents (PS3.3 C.17.2.1)."""
+    study, series = Dataset(), Dataset()
+    items = []
+    for note in notes:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = KEY_OBJECT_SELECTION, dcmread(note).SOPInstanceUID
+        items.append(item)
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = "1.2.3", items
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = "1.2", [series]
+    return [study]
+
+
+REVOKE = code("REVOKE_REJECTION", "99DCM4CHEE")
+
+
+def come(rig: Rig, *sources: Path) -> None:
+    for source in sources:
+        rig.finish(rig.receive(source))
+
+
+@pytest.mark.parametrize("title", ["113001", "113037"])
+def test_a_rejection_that_the_archive_takes_back_is_none(rig: Rig, samples: Path, tmp_path: Path, title: str) -> None:
+    note = note_about(samples / ART, tmp_path, title, "111207")
+    revocation = changed(note, ConceptNameCodeSequence=REVOKE)
+    come(rig, samples / ART, note)
+    assert rejected(rig) == [(True, "111207")]
+    come(rig, revocation)
+    assert rejected(rig) == [(False, "")]
+    with rig.database.begin() as transaction:
+        assert list(labels.select(transaction)) == []
+    uid = dcmread(note).SOPInstanceUID
+    come(rig, changed(note, uid=uid, SeriesDescription="the same document, from the router"))
+    assert rejected(rig) == [(False, "")]
+    come(rig, note_about(samples / ART, tmp_path, "113001", "111208"))  # rejected once more
+    assert rejected(rig) == [(True, "111208")]
+    uid = dcmread(revocation).SOPInstanceUID
+    come(rig, changed(revocation, uid=uid, SeriesDescription="the earlier revocation, from the router"))
+    assert rejected(rig) == [(True, "111208")]
+
+
+def test_a_later_note_takes_the_place_of_its_predecessor(rig: Rig, samples: Path, tmp_path: Path) -> None:
+    first = note_about(samples / ART, tmp_path, "113001", "111207")
+    expired = changed(first, ConceptNameCodeSequence=code("113039"), PredecessorDocumentsSequence=documents(first))
+    come(rig, samples / ART, first, expired)
+    assert rejected(rig) == [(False, "")]
+    safety = changed(first, ConceptNameCodeSequence=code("113037"), PredecessorDocumentsSequence=documents(expired))
+    come(rig, safety)
+    assert rejected(rig) == [(True, "111207")]
+
+
+def test_a_note_that_was_taken_back_before_its_image_came_rejects_nothing(
+    rig: Rig, samples: Path, tmp_path: Path
+) -> None:
+    note = note_about(samples / ART, tmp_path, "113001")
+    come(rig, note, changed(note, ConceptNameCodeSequence=REVOKE), samples / ART)
+    assert rejected(rig) == [(False, "")]
+
+
+def test_an_identical_document_is_the_same_rejection(rig: Rig, samples: Path, tmp_path: Path) -> None:
+    note = note_about(samples / ART, tmp_path, "113001", "111207")
+    come(rig, samples / ART, note, changed(note, IdenticalDocumentsSequence=documents(note)))
+    with rig.database.begin() as transaction:
+        assert len(list(labels.select(transaction))) == 1
+
+
+@pytest.mark.parametrize("title", [code("REVOKE", "99OTHER"), code("113000"), code("REVOKE_REJECTION", "DCM")])
+def test_a_key_object_that_is_not_understood_changes_nothing(
+    rig: Rig, samples: Path, tmp_path: Path, title: list[Dataset]
+) -> None:
+    note = note_about(samples / ART, tmp_path, "113001", "111207")
+    other = changed(note, ConceptNameCodeSequence=title, PredecessorDocumentsSequence=documents(note))
+    come(rig, samples / ART, note, other)
+    assert rejected(rig) == [(True, "111207")]
+
+
 def test_other_key_objects_are_none(samples: Path, tmp_path: Path) -> None:
     assert read_note(note_about(samples / ART, tmp_path, "113010")) is None
     assert read_note(note_about(samples / ART, tmp_path, "113001", scheme="99X")) is None

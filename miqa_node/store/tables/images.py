@@ -212,7 +212,7 @@ phantom_series = sa.Table(
 )
 
 # Rejection notes of other systems about images (IHE IOCM), one row per note and image.
-# Without "digest" the note waits for its image.
+# Without "digest" the note waits for its image. "revoked_at": another system took it back, or another note its place.
 rejection_notes = sa.Table(
     "rejection_notes",
     metadata,
@@ -223,6 +223,7 @@ rejection_notes = sa.Table(
     sa.Column("sender", sa.Text, nullable=False),
     sa.Column("noted_at", UtcDateTime, nullable=False),
     sa.Column("digest", Digest, index=True),
+    sa.Column("revoked_at", UtcDateTime),
 )
 
 # A candidate package's silent result for an image: never part of a verdict, a report or the worklist.
