@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.conflicts import list_conflicts, settle
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction, opened
@@ -23,8 +24,12 @@ from miqa_node.web.worklist_form import read_form
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Flagged studies: list, views, show, claim, assign, release, comment, resolve, reopen, correct.",
+    help="Flagged studies: list, views, show, claim, assign, release, comment, resolve, reopen, correct; conflicts, "
+    "settle.",
 )
+
+app.command("conflicts")(list_conflicts)
+app.command("settle")(settle)
 
 StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
 

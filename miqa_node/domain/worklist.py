@@ -56,6 +56,10 @@ class WorklistImage:
     station: str
     certificate: str = ""
     """The certificate of the disposition: how far the verdict can be trusted."""
+    patient_id: str = ""
+    """Of the image's own header: a study may have images of several patients."""
+    authority: str | None = ""
+    """Who assigned the Patient ID; None if nobody knows any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,13 @@ class WorklistItem:
     images: tuple[WorklistImage, ...] = ()
     comments: tuple[WorklistComment, ...] = ()
     """Oldest first."""
+    patients_conflict: bool = False
+    """The study has images of several patients, and nobody has looked yet."""
+
+    @property
+    def patient_ids(self) -> tuple[str, ...]:
+        """The Patient IDs of the flagged images; that of the study if there are none."""
+        return tuple(dict.fromkeys(image.patient_id for image in self.images)) or (self.patient_id,)
 
     @property
     def outcome(self) -> str:

@@ -12,7 +12,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.store import free_text
 from miqa_node.store.database import Transaction
 from miqa_node.store.instances import CLOCK_SLACK
-from miqa_node.store.tables import dispositions, instances, studies
+from miqa_node.store.tables import dispositions, instances, patients, studies
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,13 @@ def counts(transaction: Transaction, match: ImageFilter) -> dict[str, int]:
 
 
 def _query(match: ImageFilter) -> sa.Select[tuple[object, ...]]:
-    joined = instances.join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid).outerjoin(
-        dispositions, dispositions.c.digest == instances.c.digest
+    joined = (
+        instances.join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
+        .outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
+        .outerjoin(patients, patients.c.patient_number == instances.c.patient_number)
     )
-    columns = (instances, dispositions.c.verdict, studies.c.patient_id, studies.c.accession_number)
+    own = sa.func.coalesce(patients.c.patient_id, studies.c.patient_id).label("patient_id")
+    columns = (instances, dispositions.c.verdict, own, studies.c.accession_number)
     return sa.select(*columns).select_from(joined).where(*_conditions(match))
 
 

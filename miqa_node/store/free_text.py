@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.store.tables import acquisitions, instances, studies
+from miqa_node.store.tables import acquisitions, instances, patient_names, patients, studies
 
 
 def studies_begin(text: str, among: sa.Select[str]) -> sa.CompoundSelect[str]:
@@ -23,7 +23,17 @@ def studies_begin(text: str, among: sa.Select[str]) -> sa.CompoundSelect[str]:
             sa.select(of.study_instance_uid).where(_folded_begins(text, name))
             for name in (of.patient_name, of.patient_id, of.accession_number)
         ),
+        *(sa.select(study).where(instances.c.patient_number.in_(numbers)) for numbers in _patients_begin(text)),
         sa.select(study).select_from(exposed).where(study.in_(among.subquery().select()), places),
+    )
+
+
+def _patients_begin(text: str) -> tuple[sa.Select[int], sa.Select[int]]:
+    """Patients by ID, or by any name that they ever had."""
+    of, names = patients.c, patient_names.c
+    return (
+        sa.select(of.patient_number).where(_folded_begins(text, of.patient_id)),
+        sa.select(names.patient_number).where(_folded_begins(text, names.patient_name)),
     )
 
 
@@ -43,8 +53,13 @@ def image_begins(text: str) -> sa.ColumnElement[bool]:
 
 def _identified(text: str, study_instance_uid: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     of = studies.alias("identified")
-    names = (of.c.patient_name, of.c.patient_id, of.c.accession_number)
-    return sa.exists().where(of.c.study_instance_uid == study_instance_uid, _begin(text, *names))
+    # An image is its own patient's, whatever other images of the study say; the study counts until its patient is read.
+    unread = sa.and_(instances.c.patient_number.is_(None), _begin(text, of.c.patient_name, of.c.patient_id))
+    study = sa.or_(_begin(text, of.c.accession_number), unread)
+    return sa.or_(
+        sa.exists().where(of.c.study_instance_uid == study_instance_uid, study),
+        *(instances.c.patient_number.in_(numbers) for numbers in _patients_begin(text)),
+    )
 
 
 def _begin(text: str, *columns: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

@@ -18,7 +18,7 @@ from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.authorities import AuthorityRules
 from miqa_node.domain.instance import StudyInstanceUid, StudyRecord
 from miqa_node.domain.ports import ObjectStore
-from miqa_node.errors import DataSetError, NotFoundError
+from miqa_node.errors import lacks_resources
 from miqa_node.imaging.headers import read_header
 from miqa_node.store import patients, repeats
 from miqa_node.store.database import Database, Transaction
@@ -86,7 +86,9 @@ class Identification:
             return None
         try:
             _, study = read_header(self._objects.local_path(row.object_key), nameless=True, relaxed=True)
-        except (NotFoundError, DataSetError):
+        except Exception as error:  # a foreign file can fail in any way, and must not stop the work on others
+            if lacks_resources(error):
+                raise
             return None
         authority = self._authorities.authority(study.authority or "", row.calling_ae_title, row.peer_address)
         uid = StudyInstanceUid(row.study_instance_uid)  # a surrogate, if the file has none

@@ -24,6 +24,7 @@ from miqa_node.store.tables import (
     instances,
     notice_preferences,
     notices,
+    patients,
     studies,
     users,
     worklist,
@@ -161,12 +162,15 @@ def flagged(transaction: Transaction, since: datetime, until: datetime, rooms: S
     """Studies flagged in a span, earliest first; empty ``rooms`` means all."""
     of = worklist.c
     room = sa.func.coalesce(acquisitions.c.room, instances.c.station)
+    # The patient of the flagged image itself; of its study until it is read whose it is.
+    whose = (sa.func.coalesce(patients.c[name], studies.c[name]).label(name) for name in ("patient_name", "patient_id"))
     query = (
-        sa.select(worklist, studies, room.label("room"), dispositions.c.reasons)
+        sa.select(worklist, studies.c.accession_number, *whose, room.label("room"), dispositions.c.reasons)
         .join(studies, studies.c.study_instance_uid == of.study_instance_uid)
         .join(dispositions, (dispositions.c.study_instance_uid == of.study_instance_uid) & dispositions.c.flagged)
         .join(instances, instances.c.digest == dispositions.c.digest)
         .outerjoin(acquisitions, acquisitions.c.digest == dispositions.c.digest)
+        .outerjoin(patients, patients.c.patient_number == instances.c.patient_number)
         .where(of.flagged_at >= since, of.flagged_at < until)
         .order_by(of.flagged_at, of.study_instance_uid)
         .limit(20 * MOST_STUDIES)

@@ -56,7 +56,7 @@ def _row(item: WorklistItem) -> tuple[str, ...]:
         item.resolved_at.isoformat() if item.resolved_at else "",
         item.comment,
         item.accession_number,
-        item.patient_id,
+        "; ".join(item.patient_ids),
         item.study_date,
         "; ".join(dict.fromkeys(kinds)),
         "; ".join(dict.fromkeys(image.station for image in item.images)),

@@ -20,6 +20,8 @@ from miqa_node.store.tables import (
     assessments,
     dispositions,
     instances,
+    patient_conflicts,
+    patients,
     studies,
     worklist,
     worklist_events,
@@ -158,10 +160,20 @@ def place_of(item: WorklistItem) -> WorklistPosition:
 
 def _query(criteria: WorklistFilter = WorklistFilter()) -> sa.Select[tuple[object, ...]]:
     return (
-        sa.select(worklist, studies.c.accession_number, studies.c.patient_id, studies.c.study_date)
+        sa.select(worklist, studies.c.accession_number, studies.c.patient_id, studies.c.study_date, _CONFLICT)
         .join(studies, studies.c.study_instance_uid == worklist.c.study_instance_uid)
         .where(*_conditions(criteria))
     )
+
+
+_CONFLICT = (
+    sa.exists()
+    .where(
+        patient_conflicts.c.study_instance_uid == worklist.c.study_instance_uid,
+        patient_conflicts.c.resolved_at.is_(None),
+    )
+    .label("patients_conflict")
+)
 
 
 def _newest(criteria: WorklistFilter, most: int) -> sa.Select[str]:
@@ -244,8 +256,13 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
             dispositions.c.reasons,
             dispositions.c.certificate,
             assessments.c.score,
+            sa.func.coalesce(patients.c.patient_id, studies.c.patient_id).label("patient_id"),
+            patients.c.authority,
+            patients.c.is_known,
         )
         .join(dispositions, dispositions.c.digest == instances.c.digest)
+        .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
+        .join(patients, patients.c.patient_number == instances.c.patient_number, isouter=True)
         .join(assessments, assessments.c.digest == instances.c.digest, isouter=True)
         .where(
             instances.c.study_instance_uid.in_(study_uids),
@@ -266,6 +283,8 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
             view=row.view,
             station=row.station,
             certificate=row.certificate,
+            patient_id=row.patient_id,
+            authority=row.authority if row.is_known else None,
         )
         images[row.study_instance_uid] = (*images.get(row.study_instance_uid, ()), image)
     return images
@@ -285,10 +304,11 @@ def _comments(transaction: Transaction, study_uids: list[str]) -> dict[str, tupl
 def _item(
     row: sa.Row[tuple[object, ...]], images: tuple[WorklistImage, ...], comments: tuple[WorklistComment, ...]
 ) -> WorklistItem:
+    ids = [image.patient_id for image in images] or [row.patient_id]
     return WorklistItem(
         study_instance_uid=row.study_instance_uid,
         accession_number=row.accession_number,
-        patient_id=row.patient_id,
+        patient_id=row.patient_id if row.patient_id in ids else ids[0],
         study_date=row.study_date,
         verdict=Verdict(row.verdict),
         state=WorklistState(row.state),
@@ -302,6 +322,7 @@ def _item(
         retaken_at=row.retaken_at,
         images=images,
         comments=comments,
+        patients_conflict=row.patients_conflict,
     )
 
 

@@ -11,11 +11,12 @@ from pydantic import BaseModel, Field
 
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.instance import ANY_UID, InstanceDigest
+from miqa_node.domain.patient_conflict import PatientConflict
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.report.narrative import narrative
-from miqa_node.store import corrections, history, saved_views, worklist
+from miqa_node.store import conflicts, corrections, history, saved_views, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.history import InstanceHistory, WorklistEvent
 from miqa_node.store.worklist import WorklistFilter, WorklistOrder
@@ -301,6 +302,27 @@ def reopen(services: Services, who: Reviewer, study_uid: Uid, body: Reopen) -> R
     with services.database.begin() as transaction:
         actor = acting(who, body.actor)
         return worklist.reopen(transaction, study_uid, actor, body.comment, datetime.now(UTC), body.decision)
+
+
+@router.get(
+    "/conflicts",
+    summary="Studies with images of several patients",
+    tags=["worklist"],
+    responses=responses(401, 403, 503),
+)
+def list_conflicts(services: Services, _who: Reader) -> list[PatientConflict]:
+    """Those that nobody has looked at, newest first; at most a thousand."""
+    with services.database.begin() as transaction:
+        return conflicts.unresolved(transaction, limit=MAX_PAGE)
+
+
+@router.post(
+    "/conflicts/{study_uid}/resolve", summary="Say what was found out", tags=["worklist"], responses=_change_errors
+)
+def resolve_conflict(services: Services, who: Reviewer, study_uid: Uid, body: CommentOn) -> PatientConflict:
+    """Somebody has looked at a study with images of several patients. The images stay as they are."""
+    with services.database.begin() as transaction:
+        return conflicts.resolve(transaction, study_uid, acting(who, body.actor), body.text, datetime.now(UTC))
 
 
 @router.post(

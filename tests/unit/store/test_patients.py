@@ -22,7 +22,9 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.signing import Signer
 from miqa_node.store import (
     acquisitions,
+    browse,
     erasure,
+    history,
     holds,
     instances,
     patient_choice,
@@ -30,7 +32,9 @@ from miqa_node.store import (
     priors,
     retention,
     reviews,
+    worklist,
 )
+from miqa_node.store import conflicts as study_conflicts
 from miqa_node.store import tables as t
 from miqa_node.store.audit import chain, records
 from miqa_node.store.database import Database
@@ -239,3 +243,47 @@ def test_of_two_patients_in_one_study_an_erasure_leaves_the_other(site: Site) ->
     assert shown == [("P2", "Second^Name")]
     assert named(site, other) == ("Second^Name", "")
     assert conflicts(site) == []
+
+
+def test_a_person_resolves_a_conflict_on_record_and_yet_another_patient_opens_it_again(site: Site) -> None:
+    site.take(1, "", study_number=7, patient_id="P1")
+    site.take(2, "", study_number=7, patient_id="P2")
+    with site.database.begin() as transaction:
+        with pytest.raises(ConflictError, match="what was found out"):
+            study_conflicts.resolve(transaction, "1.2.5.7", "ada", " ", NOW)
+        with pytest.raises(NotFoundError):
+            study_conflicts.resolve(transaction, "1.2.5.8", "ada", "why", NOW)
+        resolved = study_conflicts.resolve(transaction, "1.2.5.7", "ada", "the UID was used twice", NOW)
+        assert [(one.patient_id, one.images) for one in resolved.patients] == [("P1", 1), ("P2", 1)]
+        assert (resolved.resolved_by, resolved.comment) == ("ada", "the UID was used twice")
+        with pytest.raises(ConflictError, match="resolved before"):
+            study_conflicts.resolve(transaction, "1.2.5.7", "bob", "again", NOW)
+        assert [one.action for one in history.of_worklist(transaction, "1.2.5.7")] == ["settled"]
+    site.take(3, "", study_number=7, patient_id="P2")
+    assert conflicts(site) == [("1.2.5.7", NOW)]
+    site.take(4, "", study_number=7, patient_id="P3")
+    assert conflicts(site) == [("1.2.5.7", None)]
+
+
+def test_lists_and_searches_have_each_image_under_its_own_patient_and_every_name(site: Site) -> None:
+    own = site.take(1, "", study_number=7, patient_id="P1", patient_name="Emergency^A")
+    other = site.take(2, SOUTH, study_number=7, patient_id="P2", patient_name="Second^Name")
+    site.take(3, "", study_number=8, patient_id="P1", patient_name="Real^Name", minutes=5)
+    with site.database.begin() as transaction:
+        transaction.execute(sa.update(t.dispositions).where(t.dispositions.c.digest == other).values(flagged=True))
+        worklist.flag(transaction, header(2, 7).study_instance_uid, Verdict.REJECT, NOW)
+        item = worklist.show(transaction, "1.2.5.7")
+        assert (item.patient_ids, item.patient_id, item.patients_conflict) == (("P2",), "P2", True)
+        assert [(one.patient_id, one.authority) for one in item.images] == [("P2", SOUTH)]
+        for text in ("P1", "p2", "emerg", "real", "second"):  # the study has images of both
+            criteria = worklist.WorklistFilter(search=text)
+            assert [one.study_instance_uid for one in worklist.page(transaction, criteria, limit=9)] == ["1.2.5.7"]
+        every = browse.ImageFilter(NOW - timedelta(days=1), NOW + timedelta(days=1))
+        answers = {
+            text: {row.digest for row in browse.page(transaction, replace(every, search=text), limit=9)}
+            for text in ("P1", "P2", "emerg", "second", "nobody")
+        }
+        ids = {row.digest: row.patient_id for row in browse.page(transaction, every, limit=9)}
+    assert (ids[own], ids[other]) == ("P1", "P2")
+    ones = {own, digest(3)}
+    assert answers == {"P1": ones, "P2": {other}, "emerg": ones, "second": {other}, "nobody": set()}

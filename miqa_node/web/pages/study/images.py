@@ -13,10 +13,11 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.report.headline import headline, is_whole
 from miqa_node.report.narrative import Sentence, advice, sentences
-from miqa_node.store import history, priors
+from miqa_node.store import history, patients, priors
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Transaction
 from miqa_node.store.history import InstanceHistory, WorklistEvent
+from miqa_node.store.patients import PatientRow
 from miqa_node.store.priors import Prior, Usual
 from miqa_node.taxonomy.lookup import finding_entries
 from miqa_node.units.base import installed, unit_of
@@ -55,6 +56,8 @@ class StudyImage:
     headline: str
     good: Prior | None = None
     """The last accepted image of this room and view, which may be another patient's."""
+    patient: PatientRow | None = None
+    """Whose image it is; None until it is read of one that an earlier version received."""
     slices: tuple[tuple[str, int], ...] = ()
     """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
 
@@ -141,6 +144,7 @@ def _shown(
         timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
         headline=headline(assessment, disposition, language) if disposition is not None else say(IN_PROGRESS),
         good=priors.last_good(transaction, image.instance),
+        patient=patients.of_image(transaction, image.instance.digest),
         slices=_slices(services, image, members),
     )
 

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from miqa_node.domain.access import Permission
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.worklist import Resolution
-from miqa_node.store import worklist
+from miqa_node.store import conflicts, worklist
 from miqa_node.web.access import Reviewer, acting
 from miqa_node.web.decisions import MAX_IMAGES, Decision, decide, known_reason, read_regions
 from miqa_node.web.fields import Actor, Assignee, Comment, Remark, Uid
@@ -39,6 +39,20 @@ def claim(
     with services.database.begin() as transaction:
         worklist.claim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
     return _to(study_uid, listed)
+
+
+@router.post("/studies/{study_uid}/patients")
+def resolve_patients(
+    services: Services,
+    who: Reviewer,
+    study_uid: Uid,
+    comment: Annotated[Comment, Form()],
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """The button "Resolve" of a study with images of several patients."""
+    with services.database.begin() as transaction:
+        conflicts.resolve(transaction, study_uid, acting(who, actor), comment, datetime.now(UTC))
+    return _to(study_uid, "")
 
 
 @router.post("/studies/{study_uid}/release")

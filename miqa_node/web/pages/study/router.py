@@ -16,7 +16,7 @@ from miqa_node.domain.worklist import WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.settings import Settings
-from miqa_node.store import decisions, history, users, worklist
+from miqa_node.store import conflicts, decisions, history, users, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.taxonomy.lookup import all_finding_names, defect_names, finding_title, finding_words
 from miqa_node.web.access import Reader
@@ -82,6 +82,7 @@ def study_page(
         notes = decisions.notes_of(transaction, item.decision) if item is not None and item.decision else []
         hidden_in = decisions.hidden_in(transaction, study_uid)
         people = users.reviewers(transaction)
+        conflict = conflicts.of_study(transaction, study_uid)
     return render(
         "study/study.html",
         who=who,
@@ -99,6 +100,7 @@ def study_page(
         people=people,
         undoable=next((one for one in (item, before) if one and _may_undo(one, who.name, datetime.now(UTC))), None),
         events=events,
+        conflict=conflict,
         reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
         likely=likely_reason(shown),
         may_change=who.may(Permission.REVIEW),
