@@ -64,10 +64,14 @@ class Applicability(Section):
 
     def excludes(self, header: Header, spacing_mm: tuple[float, float] | None) -> str:
         """A sentence that says why the image is out of scope; empty if it is in scope."""
+        part, view = (
+            STANDARD.body_parts.canonical(header.body_part_examined),
+            STANDARD.views.canonical(header.view_position),
+        )
         checks = (
             ("Modality", header.modality, self.modality),
-            ("Body Part Examined", header.body_part_examined, STANDARD.body_parts.expanded(self.body_part)),
-            ("View Position", header.view_position, STANDARD.expanded_views(self.view)),
+            ("Body Part Examined", part, STANDARD.body_parts.expanded(self.body_part)),
+            ("View Position", view, STANDARD.expanded_views(self.view)),
             ("SOP Class", header.sop_class_uid, self.sop_class),
         )
         for name, value, allowed in checks:
