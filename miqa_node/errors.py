@@ -53,6 +53,10 @@ class ResourcesError(AdmissionError):
     """No disk space or no database: the sender should try again later (0xA700)."""
 
 
+class BusyError(ResourcesError):
+    """Others use the database, which works, for longer than its time-out."""
+
+
 class TooLargeError(ResourcesError):
     """The object is larger than the settings allow: sending it again will not help."""
 
@@ -158,16 +162,24 @@ class ConflictError(MiqaError):
 
 
 _PACKAGE = Path(__file__).parent
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+_OF_CONTENT = frozenset({errno.EINVAL, errno.EOVERFLOW, errno.ERANGE, errno.EDOM, errno.EILSEQ, errno.ENAMETOOLONG})
+"""Errors of the system that the bytes of an object can cause, such as a place before the beginning of its file."""
 
 
 def lacks_resources(error: BaseException) -> bool:
-    """Whether disk space, database or object store are unavailable: the same object will succeed later.
+    """Whether the node's disks, database, object store or rights are to blame: the same object will succeed later.
 
-    >>> lacks_resources(ResourcesError()), lacks_resources(OSError(errno.ENOSPC, "")), lacks_resources(ValueError())
+    Every error of the system counts, but for those that the bytes of an object can cause. Libraries raise OSError for
+    damaged files, too, without a number.
+
+    >>> lacks_resources(ResourcesError()), lacks_resources(OSError(errno.EPERM, "")), lacks_resources(ValueError())
     (True, True, False)
+    >>> lacks_resources(OSError("broken data stream")), lacks_resources(OSError(errno.EINVAL, ""))
+    (False, False)
     """
-    return isinstance(error, ResourcesError) or (isinstance(error, OSError) and error.errno in _FULL)
+    if isinstance(error, OSError):
+        return error.errno is not None and error.errno not in _OF_CONTENT
+    return isinstance(error, ResourcesError)
 
 
 def place_of(error: BaseException) -> str:

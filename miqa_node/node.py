@@ -143,7 +143,7 @@ class Node:
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._sources = self._open_sources()
         self._supervisor = Supervisor(on_hopeless)
-        self._readiness = ReadinessChecks(self._checks())
+        self._readiness = ReadinessChecks(self._checks(), {"The database": self.database.is_busy})
         services = self._web_services()
         try:
             self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
@@ -364,6 +364,7 @@ class Node:
                 "The models": self._workers.check,
                 "The decoder": self._decoder.check,
                 "The judgement of images": self._faults.check,
+                "The work on images": self._worker.waiting.check,
             }
         return checks
 

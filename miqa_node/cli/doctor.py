@@ -43,6 +43,7 @@ from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
 from miqa_node.store import damages, deliveries, destination_checks, pseudonym_keys
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.integrity import RESTORE, damaged_pages, words_of_damage
 from miqa_node.store.objects import objects_of
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
 from miqa_node.taxonomy.lookup import successors
@@ -50,6 +51,8 @@ from miqa_node.taxonomy.policy_file import retired_names
 
 T = TypeVar("T")
 MiB = 2**20
+DATABASE_CHECK_S = 30.0
+"""The longest check of the database's pages."""
 
 
 def doctor(
@@ -166,7 +169,11 @@ def _database(settings: Settings) -> str:
     except MiqaError as error:
         if isinstance(error, OutdatedError):  # no fault, and before an upgrade it is what should be
             return f"{error} The next start of the node does it, too."
-        raise Wrong(str(error), "Check that it runs and store.database_url.") from error
+        is_damaged = words_of_damage(getattr(error.__cause__, "orig", None))
+        raise Wrong(str(error), RESTORE if is_damaged else "Check that it runs and store.database_url.") from error
+    else:
+        if lines := list(damaged_pages(database.engine, DATABASE_CHECK_S)):
+            raise Wrong(f"its pages are damaged: {'; '.join(lines)}", RESTORE)
     finally:
         database.close()
     return f"{database.url.render_as_string(hide_password=True)} answers, its tables are up to date"

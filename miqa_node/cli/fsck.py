@@ -39,7 +39,7 @@ def fsck(
     with opened(config, data_dir) as database:
         queue = DurableQueue(database, lambda: f"fsck-{now:%Y%m%d%H%M%S}")
         names = frozenset(Destinations(settings.destinations_file).current()) | frozenset(destination or ())
-        check = Check(database, objects_of(settings), queue.active(), names, queue.enqueue_assess, now)
+        check = Check(database, objects_of(settings), queue.active, names, queue.enqueue_assess, now)
         faults = []
         for one in check.run(repair=repair, deep=deep):
             faults.append(one)

@@ -18,6 +18,7 @@ from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject
 from miqa_node.store import deliveries
 from miqa_node.store.database import Transaction
+from miqa_node.units.attempts import stored_damage
 from miqa_node.units.base import UnitContext
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,8 @@ DestinationsFor = Callable[[ResultKind], Sequence[str]]
 """Names of the destinations that request objects of a kind."""
 Declining = Callable[[str], Sequence[str]]
 """Names of the destinations that take no results for unassessed images of a modality."""
+
+REPORT_FAILED = "The report could not be made from this object's header; the result was not sent to the PACS."
 
 
 def kinds_to_make(destinations: DestinationsFor) -> set[ResultKind]:
@@ -53,13 +56,14 @@ class DeliveryEffect(Effect):
         except Exception as error:
             if lacks_resources(error):
                 raise  # it can be made, and is made later
-            # A foreign header can make a writer fail in any way.
+            # A foreign header can make a writer fail in any way, and so can an original that was lost or damaged.
+            text = stored_damage(conclusion.instance, (conclusion.unit,), self._context) or REPORT_FAILED
             digest = conclusion.instance.digest[:16]
             log.error("report failed", digest=digest, error=type(error).__name__, where=place_of(error))
             return replace(
                 conclusion,
-                disposition=_with_failure(conclusion.disposition),
-                announced=_with_failure(conclusion.announced),
+                disposition=_with_failure(conclusion.disposition, text),
+                announced=_with_failure(conclusion.announced, text),
             )
         return replace(conclusion, results=results, timings_ms={**conclusion.timings_ms, **clock.milliseconds})
 
@@ -92,7 +96,6 @@ def keep(objects: Iterable[MadeObject], instance: StoredInstance, context: UnitC
     ]
 
 
-def _with_failure(disposition: Disposition) -> Disposition:
-    text = "The report could not be made from this object's header; the result was not sent to the PACS."
+def _with_failure(disposition: Disposition, text: str) -> Disposition:
     reason = Reason("report_failed", text, OTHER_FAILURE, disposition.verdict)
     return replace(disposition, reasons=(*disposition.reasons, reason), attention=True)

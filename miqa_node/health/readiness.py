@@ -15,11 +15,18 @@ HANGS_S = 5.0
 
 
 class ReadinessChecks:
-    """The checks of one process, by the name of their subject. They run in parallel."""
+    """The checks of one process, by the name of their subject. They run in parallel.
 
-    def __init__(self, checks: Mapping[str, Callable[[], None]]) -> None:
+    ``busy`` says of a subject whether its check may wait behind other work.
+    """
+
+    def __init__(
+        self, checks: Mapping[str, Callable[[], None]], busy: Mapping[str, Callable[[], bool]] | None = None
+    ) -> None:
+        busy = busy or {}
         self._checks = [
-            RecentCheck(name, check, max_age_s=MAX_AGE_S, limit_s=HANGS_S) for name, check in checks.items()
+            RecentCheck(name, check, max_age_s=MAX_AGE_S, limit_s=HANGS_S, is_busy=busy.get(name, bool))
+            for name, check in checks.items()
         ]
 
     def reasons(self) -> list[str]:

@@ -17,7 +17,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from miqa_node.errors import DataSetError, DecodeError
+from miqa_node.errors import DataSetError, DecodeError, lacks_resources
 from miqa_node.imaging.codestream import transfer_syntax_of
 from miqa_node.imaging.decoders import syntax_for
 from miqa_node.imaging.elements import (
@@ -225,6 +225,8 @@ def _read_only_what_is_needed(path: Path, size: int) -> tuple[FileDataset, Pixel
     try:
         elements = read_elements(path, _IMAGE_TAGS)
     except (DataSetError, OSError, EOFError, ValueError) as broken:
+        if lacks_resources(broken):
+            raise
         raise DecodeError(f"The data set cannot be parsed to its end ({_brief(broken)}). Send it again.") from broken
     if elements.pixel_tag != _PIXEL_DATA or elements.transfer_syntax_uid == DEFLATED_LE:
         raise DecodeError("The data set is broken before its pixel data. Send it again.")

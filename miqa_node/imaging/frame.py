@@ -17,7 +17,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_color_lut
 
-from miqa_node.errors import DecodeError, MiqaError
+from miqa_node.errors import DecodeError, MiqaError, lacks_resources
 from miqa_node.imaging.codestream import mend_sequential_scan
 from miqa_node.imaging.dataset import StoredImage, read_image
 from miqa_node.imaging.decoders import CodecPlugin, Syntax, syntax_for, version_of
@@ -69,7 +69,7 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
     except (MiqaError, MemoryError):
         raise
     except Exception as error:  # values are parsed at their first use, and raise any error then
-        if isinstance(error, OSError) and error.errno is not None:  # the system's, not pydicom's
+        if lacks_resources(error):
             raise
         if getattr(error, "code", None) == cv2.Error.StsNoMem:  # OpenCV's equivalent of MemoryError
             raise MemoryError from error

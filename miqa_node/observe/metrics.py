@@ -200,6 +200,11 @@ PAUSED = Gauge(
     "1 while images wait because the node cannot judge any, see the reasons of GET /readyz.",
     registry=REGISTRY,
 )
+STAGES_WAITING = Gauge(
+    "miqa_stages_waiting",
+    "Images whose work has waited for a disk, the database or the object store for more than 10 seconds.",
+    registry=REGISTRY,
+)
 HEALINGS = Counter(
     "miqa_healings_total",
     "Attempts of the node to heal a part of itself that had ended or hung.",

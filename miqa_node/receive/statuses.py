@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-
 from miqa_node.errors import MiqaError, MismatchError, UnreadableError, lacks_resources
 from miqa_node.imaging.spelling import spelled
 
@@ -22,11 +20,10 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 def status_of(error: Exception) -> int:
     """The status for an error during reception; 0xC000 for an unexpected one.
 
-    >>> f"{status_of(MismatchError()):04X}", f"{status_of(OSError(errno.ENOSPC, '')):04X}"
+    >>> f"{status_of(MismatchError()):04X}", f"{status_of(OSError(28, '')):04X}"
     ('A900', 'A700')
     """
-    failing = isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENOMEM)
-    if failing or lacks_resources(error):
+    if lacks_resources(error):
         return OUT_OF_RESOURCES
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
 

@@ -21,10 +21,13 @@ from miqa_node.store import damages
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
+from miqa_node.store.integrity import RESTORE, damaged_pages, words_of_damage
 from miqa_node.store.retention import delete_marked
 from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, in_shard, shards, sweep_orphans
 from miqa_node.store.verification import Soundness, check, check_original, check_result, drop_bad_copy
 
+LONGEST_S = 24 * 3600.0
+"""Time for the check of the database's pages."""
 WORK_AGE = timedelta(hours=1)
 """Minimum age of an image without a job: work on a newer one may be about to begin."""
 
@@ -77,40 +80,53 @@ class Inconsistency:
 class Check:
     """A node's stores, and its jobs and destinations.
 
-    ``active`` has the digests of images with a running or waiting job; ``begin_work`` creates a new job for an image.
+    ``active`` returns the digests of images with a running or waiting job; ``begin_work`` creates one for an image.
     """
 
     database: Database
     objects: ObjectStore
-    active: AbstractSet[str]
+    active: Callable[[], AbstractSet[str]]
     destinations: AbstractSet[str]
     begin_work: Callable[[sa.Connection, InstanceDigest], None]
     now: datetime
 
     def run(self, *, repair: bool = False, deep: bool = False) -> Iterator[Inconsistency]:
         """All inconsistencies; with ``deep``, it reads each original and each result and compares its digest."""
-        yield from self._check_database()
+        damage = list(damaged_pages(self.database.engine, LONGEST_S, whole=True))
+        yield from self._check_database(damage)
+        repair = repair and not damage  # rows that cannot be read look like rows that are gone
         if repair:
             while delete_marked(self.database, self.objects, self.now, 200)[0]:
                 pass
         for shard in shards():
-            entries = {kind: {one.key: one for one in self.objects.entries(f"{kind}/{shard}/")} for kind in KINDS}
-            yield from self._check_originals(shard, entries["instances"], repair=repair, deep=deep)
-            yield from self._check_copies(shard, repair=repair, deep=deep)
-            yield from self._check_results(shard, entries["results"], deep=deep)
-            yield from self._check_orphans(shard, repair=repair)
-        yield from self._check_work(repair=repair)
-        yield from self._check_deliveries()
+            yield from self._past_damage(self._check_shard(shard, repair=repair, deep=deep))
+        yield from self._past_damage(self._check_work(repair=repair))
+        yield from self._past_damage(self._check_deliveries())
 
-    def _check_database(self) -> Iterator[Inconsistency]:
-        if not self.database.is_sqlite:
-            return
-        with self.database.begin() as transaction:
-            for row in transaction.exec_driver_sql("PRAGMA integrity_check").all():
-                if row[0] != "ok":
-                    yield Inconsistency(Fault.DATABASE, str(row[0])[:200])
-            for row in transaction.exec_driver_sql("PRAGMA foreign_key_check").all():
-                yield Inconsistency(Fault.DATABASE, f"row {row[1]} of {row[0]} refers to a missing row of {row[2]}")
+    def _check_shard(self, shard: str, *, repair: bool, deep: bool) -> Iterator[Inconsistency]:
+        entries = {kind: {one.key: one for one in self.objects.entries(f"{kind}/{shard}/")} for kind in KINDS}
+        yield from self._check_originals(shard, entries["instances"], repair=repair, deep=deep)
+        yield from self._check_copies(shard, repair=repair, deep=deep)
+        yield from self._check_results(shard, entries["results"], deep=deep)
+        yield from self._check_orphans(shard, repair=repair)
+
+    def _past_damage(self, lines: Iterator[Inconsistency]) -> Iterator[Inconsistency]:
+        """The results of a check, which ends where it meets damaged pages: the database's own check names them."""
+        try:
+            yield from lines
+        except (ResourcesError, sa.exc.DatabaseError) as error:
+            if not words_of_damage(getattr(error, "orig", None) or getattr(error.__cause__, "orig", None)):
+                raise
+
+    def _check_database(self, damage: Sequence[str]) -> Iterator[Inconsistency]:
+        if damage:
+            lines = (*damage, f"{RESTORE} What lies on damaged pages is not compared, and nothing is repaired.")
+            yield from (Inconsistency(Fault.DATABASE, line[:200]) for line in lines)
+        elif self.database.is_sqlite:
+            with self.database.begin() as transaction:
+                for row in transaction.exec_driver_sql("PRAGMA foreign_key_check").all():
+                    words = f"row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
+                    yield Inconsistency(Fault.DATABASE, words)
 
     def _check_originals(
         self, shard: str, entries: dict[str, ObjectEntry], *, repair: bool, deep: bool
@@ -205,9 +221,9 @@ class Check:
             yield Inconsistency(Fault.ORPHAN, words, repair)
 
     def _check_work(self, *, repair: bool) -> Iterator[Inconsistency]:
-        of = t.instances.c
+        of, active = t.instances.c, self.active()
         pending = sa.select(t.series.c.series_instance_uid).where(t.series.c.pending)
-        busy = sa.select(of.series_instance_uid).where(of.digest.in_(list(self.active)[:10_000]))
+        busy = sa.select(of.series_instance_uid).where(of.digest.in_(list(active)[:10_000]))
         in_series = of.series_instance_uid.in_(sa.select(t.series.c.series_instance_uid))
         query = (
             sa.select(of.digest, of.series_instance_uid, in_series.label("is_slice"))
@@ -220,7 +236,7 @@ class Check:
             )
         )
         for row in self._rows(query):
-            if row.digest not in self.active:
+            if row.digest not in active:
                 yield Inconsistency(Fault.NO_WORK, row.digest, repair and self._begin(row))
 
     def _check_deliveries(self) -> Iterator[Inconsistency]:

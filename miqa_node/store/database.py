@@ -16,9 +16,10 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from miqa_node.errors import ResourcesError
+from miqa_node.errors import BusyError, ResourcesError
 from miqa_node.store import late_indexes, schema
 from miqa_node.store.bells import Bells
+from miqa_node.store.integrity import PageDamage
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import compatibility, metadata
 
@@ -32,6 +33,9 @@ BUSY_RETRY_S = 0.05
 
 POOL_TIMEOUT_S = 30.0
 """Time-out for a connection while all are in use."""
+
+BUSY_S = 10.0
+"""A database that committed a transaction so recently is there; a check that waits for it waits behind others."""
 
 CONNECT_TIMEOUT_S = 10
 """Time-out for connecting to PostgreSQL."""
@@ -62,6 +66,7 @@ class Database:
             self.url = self.url.set(drivername="postgresql+psycopg")
             self.url = self.url.update_query_dict({**_patience(), **self.url.query})
         self.engine = self._open(pool_size)
+        self._damage, self._committed_at = PageDamage(self.engine), float("-inf")
         self.source = uuid.uuid4().hex
         """Names the announcements of this process to others."""
         self.bells = Bells(Path(self.url.database)) if self.is_sqlite and self.url.database else None
@@ -107,12 +112,13 @@ class Database:
                 if announced and not self.is_sqlite:
                     _notify(connection, [f"{self.source} {topic}" for topic in sorted(announced)])
         except sa.exc.TimeoutError as error:
-            raise ResourcesError("All connections to the database are in use (store.pool_size).") from error
+            raise BusyError("All connections to the database are in use (store.pool_size).") from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             is_too_large = str(getattr(error.orig, "sqlstate", "")).startswith(_PROGRAM_LIMIT)
             if is_too_large or not unanswered(error):
                 raise  # a fault of the node, which waiting does not cure
-            raise ResourcesError(unanswered(error)) from error
+            raise (BusyError if _is_locked(error) else ResourcesError)(unanswered(error)) from error
+        self._committed_at = time.monotonic()
         for topic in announced:
             self.hear(topic)
             if self.bells is not None:
@@ -153,9 +159,18 @@ class Database:
 
     def check_writing(self) -> None:
         """The same, and a change must be committed: a full or failing disk, or a standby, can still be read."""
-        self.check()
-        with self.begin() as transaction:
-            transaction.execute(sa.update(compatibility).values(oldest_schema=compatibility.c.oldest_schema))
+        self._damage.check()
+        try:
+            self.check()
+            with self.begin() as transaction:
+                transaction.execute(sa.update(compatibility).values(oldest_schema=compatibility.c.oldest_schema))
+        except BusyError:
+            if not self.is_busy():
+                raise
+
+    def is_busy(self) -> bool:
+        """Whether transactions of this process are committed: whoever waits for the database waits behind them."""
+        return time.monotonic() - self._committed_at < BUSY_S
 
     def close(self) -> None:
         """Give back all connections."""
@@ -266,6 +281,13 @@ def _use_write_ahead_log(connection: Any) -> None:
             time.sleep(BUSY_RETRY_S)
         else:
             return
+
+
+def _is_locked(error: Exception) -> bool:
+    """Whether others use the database, and nothing is wrong with it."""
+    driver_error = getattr(error, "orig", None)
+    is_locked = getattr(driver_error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return is_locked or getattr(driver_error, "sqlstate", None) in {"55P03", "53300"}
 
 
 def unanswered(error: Exception) -> str:

@@ -33,10 +33,11 @@ def judge_mended(
 ) -> None:
     """Request a new judgement of what could not be assessed; a slice stands for its series."""
     disposition = instances.load_disposition(transaction, digest)
-    if disposition is None or disposition.verdict is not Verdict.NOT_ASSESSED:
-        return  # it is not judged yet, or was judged while its bytes were there
-    if not any(reason.text.startswith(OF_DAMAGE) for reason in disposition.reasons):
-        return  # such as the kind of image, which is the same
+    if disposition is None:
+        return  # it is not judged yet
+    begins = OF_DAMAGE if disposition.verdict is Verdict.NOT_ASSESSED else tuple(ORIGINAL.values())
+    if not any(reason.text.startswith(begins) for reason in disposition.reasons):
+        return  # it was judged and reported while its bytes were there, or the kind of image is the reason
     if unit.needs_others:
         digest = InstanceDigest(reassessments.representative(transaction, header).digest)
     generation = reassessments.ask(transaction, digest, ACTOR, COMMENT, datetime.now(UTC))

@@ -32,6 +32,7 @@ from miqa_node.work.patience import limit_pauses
 from miqa_node.work.queue_threads import QueueThreads
 from miqa_node.work.rare_polls import make_polls_rare
 from miqa_node.work.stages import RETRY_BACKOFF, RETRY_INTERVAL_S, Stage, Stages, StoppedError
+from miqa_node.work.waiting import WaitingStages
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +141,7 @@ class Worker:
         self._lease = NameLease(database, name, settings)
         self._stopping = threading.Event()
         self._running: set[str] = set()
+        self.waiting = WaitingStages()
         self._jobs_per_sender = JOBS_PER_WORKER * settings.worker_processes
         self._alarms = {
             IMAGE_QUEUE: JobAlarm(enough=self._jobs_per_sender // 2),
@@ -227,7 +229,7 @@ class Worker:
 
     def _register(self, pairs: tuple[tuple[str, Stage], ...], give_up: Stage | None) -> None:
         # One more than the node's own counter: the last attempt records "quarantined".
-        stages = Stages(pairs, self._settings.max_attempts + 1, give_up, self._stopping)
+        stages = Stages(pairs, self._settings.max_attempts + 1, give_up, self._stopping, self.waiting)
 
         @DBOS.workflow(name=ASSESS_JOB, max_recovery_attempts=None)
         def assess_instance(digest: str) -> None:

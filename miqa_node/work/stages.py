@@ -14,6 +14,7 @@ import structlog
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.observe.log import describe_error
+from miqa_node.work.waiting import WaitingStages
 
 log = structlog.get_logger(__name__)
 
@@ -44,23 +45,28 @@ class Stages:
         attempts: int,
         give_up: Stage | None,
         stopping: threading.Event,
+        waiting: WaitingStages | None = None,
     ) -> None:
         self._stages = stages
         self._attempts = attempts
         self._give_up = give_up
         self._stopping = stopping
+        self._waiting = waiting or WaitingStages()
 
     def run(self, digest: InstanceDigest) -> None:
         """Run all stages. The last error of a stage is raised if there is no ``give_up``."""
         for name, stage in self._stages:
-            self._persist(name, stage, digest)
+            try:
+                self._persist(name, stage, digest)
+            finally:
+                self._waiting.forget(name, digest)
 
     def _persist(self, name: str, stage: Stage, digest: InstanceDigest) -> None:
         """Attempt the stage until it succeeds or is given up."""
         pause_s = RETRY_INTERVAL_S
         for chances in reversed(range(self._attempts)):  # after this one
             try:
-                self._wait_for_resources(stage, digest)
+                self._wait_for_resources(name, stage, digest)
             except Exception as error:
                 if self._stopping.is_set():  # a part that the stage needs may have stopped first: it did not fail
                     raise StoppedError from error
@@ -84,18 +90,19 @@ class Stages:
                 if not lacks_resources(error):
                     raise
                 log.warning("an image waits for the node", digest=digest[:16])
+                self._waiting.note(name, digest, error)
             else:
                 return
             self._pause(HOLD_S)
             try:
-                self._wait_for_resources(stage, digest)
+                self._wait_for_resources(name, stage, digest)
             except Exception as error:  # noqa: BLE001 - it is given up, or waits on
                 facts = {"error": type(error).__name__, "where": place_of(error)}
                 log.error("a stage failed once more", stage=name, digest=digest[:16], **facts)
             else:
                 return
 
-    def _wait_for_resources(self, stage: Stage, digest: InstanceDigest) -> None:
+    def _wait_for_resources(self, name: str, stage: Stage, digest: InstanceDigest) -> None:
         """Attempt the stage; what the node lacks is waited for."""
         pause_s = RETRY_INTERVAL_S
         while True:
@@ -106,6 +113,7 @@ class Stages:
                     raise
                 text = "a stage waits for disk, database or object store"
                 log.warning(text, digest=digest[:16], reason=describe_error(error))
+                self._waiting.note(name, digest, error)
             else:
                 return
             self._pause(pause_s)

@@ -35,6 +35,8 @@ SOME_PERCENT = 15
 CALM_S = 0.3
 """Without a write for this time, an image is on its way no more."""
 LATER_STEP = 7
+UNREPORTED = 10
+"""Images that are accepted while no result can be written."""
 
 pytestmark = marks
 
@@ -85,6 +87,22 @@ def test_a_disk_that_fails(
     flag.write_text(str(getattr(errno, error)))
     wait_for_refusal(station, 3)
     time.sleep(FAULT_S)
+    flag.unlink()
+    check(station, record_property)
+
+
+@pytest.mark.parametrize("error", ["EPERM", "EACCES", "EIO", "ESTALE", "EDQUOT", "ENOTCONN"] if ALL else ["EPERM"])
+def test_results_that_cannot_be_written(
+    error: str, tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record, failing: dict[str, str]
+) -> None:
+    """Images are accepted and wait, none is blamed, the node says so, and all are reported once results are written."""
+    failing["FAILING_FOLDER"] = str(tmp_path / "data" / "objects" / "results")
+    station = at_work(tmp_path, samples, webhook, failing)
+    flag, began = tmp_path / "flag", time.monotonic()
+    flag.write_text(str(getattr(errno, error)))
+    station.limit_backlog(2 * UNREPORTED)
+    wait_until(lambda: station.waiting() >= UNREPORTED, LIMIT_S, "images are accepted")
+    wait_until(lambda: station.readiness.first_no_s(began) is not None, LIMIT_S, "the node is not ready")
     flag.unlink()
     check(station, record_property)
 

@@ -86,7 +86,7 @@ class PromisingNode:
 
     def inconsistencies(self) -> list[Fault]:
         now = datetime.now(UTC)
-        check = Check(self.database, self.objects, frozenset(), frozenset(), lambda _begun, _digest: None, now)
+        check = Check(self.database, self.objects, frozenset, frozenset(), lambda _begun, _digest: None, now)
         return [one.fault for one in check.run(deep=True)]
 
     def uid(self, digest: InstanceDigest) -> str:

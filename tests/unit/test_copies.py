@@ -301,7 +301,7 @@ def test_its_file_is_no_orphan_is_in_backups_and_missed_when_lost(one_rig: CopyR
     assert (tmp_path / "backup" / "objects" / original_key(second)).is_file()
 
     def check(*, repair: bool) -> list[str]:
-        check = Check(rig.database, rig.objects, frozenset(), frozenset({"PACS", "ARCHIVE"}), lambda *_: None, later)
+        check = Check(rig.database, rig.objects, frozenset, frozenset({"PACS", "ARCHIVE"}), lambda *_: None, later)
         return [one.what for one in check.run(repair=repair) if one.fault is Fault.COPY_LOST]
 
     size = rig.objects.stat(original_key(second)).size_bytes

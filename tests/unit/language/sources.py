@@ -38,6 +38,7 @@ from miqa_node.language.template import TemplateTexts
 from miqa_node.reassessment import GONE, NO_MODEL, UNPLACED, WAITING
 from miqa_node.report.phrases import messages as narrative_messages
 from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
+from miqa_node.store.integrity import DAMAGED, RESTORE
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.taxonomy.reasons import OTHER_REASONS
 from miqa_node.units.mended import ORIGINAL
@@ -106,6 +107,7 @@ SHOWN_REASONS = (
             "imaging/decode",
             "node",
             "observe/recent_check",
+            "work/waiting",
             "observe/steady_thread",
             "receive/admission",
             "receive/pending",
@@ -319,7 +321,7 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
 def _of_domain() -> Iterator[str]:
     yield from (*STATUS_WORDS.values(), *RANGE_WORDS)
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
-    yield from (GONE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values())
+    yield from (GONE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values(), DAMAGED, RESTORE)
     yield from (*FACETS.values(), *MONTHS, *AuditEvent)
     yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
     yield from (*(one.words for one in Resolution), *(one.value.capitalize() for one in WorklistState))

@@ -42,7 +42,7 @@ def check(shelf: Shelf, *, repair: bool = False, calls: list[str] | None = None)
             calls.append(of)
 
     now = datetime.now(UTC)
-    check = Check(shelf.database, shelf.objects, frozenset(), frozenset({"PACS"}), begin, now)
+    check = Check(shelf.database, shelf.objects, frozenset, frozenset({"PACS"}), begin, now)
     return list(check.run(repair=repair))
 
 

@@ -37,7 +37,7 @@ def shelf(request: pytest.FixtureRequest, database: Database, tmp_path: Path) ->
 
 def faults(shelf: Shelf, *, deep: bool = False, repair: bool = False) -> list[Fault]:
     now = datetime.now(UTC)
-    check = Check(shelf.database, shelf.objects, frozenset(), frozenset({"PACS"}), lambda *_: None, now)
+    check = Check(shelf.database, shelf.objects, frozenset, frozenset({"PACS"}), lambda *_: None, now)
     return [one.fault for one in check.run(deep=deep, repair=repair)]
 
 
