@@ -44,6 +44,7 @@ class Task(StrEnum):
     ENHANCEMENT = "enhancement"
     CAPTION = "caption"
     LANDMARKS = "landmarks"
+    OBJECTS = "objects"
 
 
 class PixelPitch(Section):

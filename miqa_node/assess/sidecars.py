@@ -25,6 +25,8 @@ from miqa_node.assess.enhance.card import DenoiserCard
 from miqa_node.assess.field import judge_field
 from miqa_node.assess.landmarks import sidecar as landmarks
 from miqa_node.assess.landmarks.card import LandmarkCard
+from miqa_node.assess.objects import sidecar as objects
+from miqa_node.assess.objects.card import ObjectCard
 from miqa_node.assess.package_checks import package_label
 from miqa_node.assess.package_files import (
     find_package,
@@ -52,6 +54,7 @@ OPENERS: Mapping[Task, Opener] = {
     Task.CLASSIFICATION: classify.open_sidecar,
     Task.ENHANCEMENT: denoiser.open_denoiser,
     Task.LANDMARKS: landmarks.open_landmarks,
+    Task.OBJECTS: objects.open_objects,
 }
 """Function that loads and checks a package, by task."""
 CARDS: Mapping[Task, type[BaseCard]] = {
@@ -59,12 +62,13 @@ CARDS: Mapping[Task, type[BaseCard]] = {
     Task.CAPTION: CaptionCard,
     Task.ENHANCEMENT: DenoiserCard,
     Task.LANDMARKS: LandmarkCard,
+    Task.OBJECTS: ObjectCard,
 }
 """Schema of the card, by task; quality is separate."""
-ORDER = (Task.ANOMALY, Task.LANDMARKS, Task.CLASSIFICATION, Task.ENHANCEMENT)
-"""Order of the tasks: routing a prediction needs the anomaly score and the patient's positioning."""
-LANDMARKS = "landmarks"
-"""Name of the package of anatomical points; it runs wherever it applies, without a rule in the policy."""
+ORDER = (Task.OBJECTS, Task.ANOMALY, Task.LANDMARKS, Task.CLASSIFICATION, Task.ENHANCEMENT)
+"""Order of the tasks: routing a prediction needs every finding, the anomaly score and the patient's positioning."""
+LANDMARKS, OBJECTS = "landmarks", "objects"
+"""Names of the packages that run wherever they apply, without a rule in the policy: anatomical points; objects."""
 NO_PACKAGE = "off"
 """Value of the setting that runs no such package."""
 RETRY_AFTER_S = 60.0
@@ -97,7 +101,7 @@ class SidecarModels:
         self._opened: dict[str, tuple[Task, SidecarModel]] = {}
         self._failed: dict[str, tuple[float, str]] = {}
         self._always = tuple(PackageRule(name) for name in always)
-        self._landmarks = landmark_package(settings)
+        self._everywhere = packages_everywhere(settings)
         for name in always:
             self._open(name)
 
@@ -120,7 +124,7 @@ class SidecarModels:
             try:
                 results.append((*self._open(rule.package), rule))
             except MiqaError as error:
-                if rule.package == self._landmarks:
+                if rule.package in self._everywhere.values():
                     continue  # nothing depends on it: the image has no points, the log and check() say why
                 judgement = _without(ImageContext(header, radiograph, judgement, policy, rule), str(error))
         for task, sidecar, rule in sorted(results, key=lambda one: ORDER.index(one[0])):
@@ -136,15 +140,15 @@ class SidecarModels:
         for scope in self._policy().scopes:
             for rule in scope.packages:
                 self._open(rule.package)
-        if self._landmarks:
-            self._open(self._landmarks)
+        for package in self._everywhere.values():
+            self._open(package)
 
     def _rules(self, header: Header, policy: Policy) -> tuple[PackageRule, ...]:
         scope = policy.scope_of(header)
         switched_on = scope.packages if scope is not None else ()
         named = {rule.package for rule in switched_on}
-        points = (PackageRule(self._landmarks),) if self._landmarks and LANDMARKS not in named else ()
-        return (*switched_on, *(rule for rule in (*self._always, *points) if rule.package not in named))
+        everywhere = [PackageRule(package) for name, package in self._everywhere.items() if name not in named]
+        return (*switched_on, *(rule for rule in (*self._always, *everywhere) if rule.package not in named))
 
     def _open(self, name: str) -> tuple[Task, SidecarModel]:
         with self._lock:
@@ -229,21 +233,29 @@ def read_any_card(path: Path) -> BaseCard:
     return checked_card(kind, read_sections(path), path.name)
 
 
-def landmark_package(settings: Settings) -> str:
-    """Name and version of the package of anatomical points: the one that the settings name, else the newest.
+def packages_everywhere(settings: Settings) -> dict[str, str]:
+    """Name and version, by name, of each package that runs wherever it applies.
 
-    Empty if there is none, or if the settings switch it off.
+    It is the one that the settings name, else the newest; absent if there is none, or if the settings switch it off.
     """
-    name = settings.assess.landmarks_package
-    if name:
-        return "" if name == NO_PACKAGE else name
-    folder = newest_package(settings.models_dir, LANDMARKS)
-    return "" if folder is None else package_label(folder)
+    named = {OBJECTS: settings.assess.objects_package, LANDMARKS: settings.assess.landmarks_package}
+    packages = {}
+    for name, chosen in named.items():
+        newest = None if chosen else newest_package(settings.models_dir, name)
+        label = chosen if newest is None else package_label(newest)
+        if label and label != NO_PACKAGE:
+            packages[name] = label
+    return packages
+
+
+def landmark_package(settings: Settings) -> str:
+    """Name and version of the package of anatomical points that runs; empty if none does."""
+    return packages_everywhere(settings).get(LANDMARKS, "")
 
 
 def switched_on(folder: Path, settings: Settings) -> bool:
     """Whether some scope of the policy in force switches the package on, or the settings do."""
-    if package_label(folder) == landmark_package(settings):
+    if package_label(folder) in packages_everywhere(settings).values():
         return True
     named = {rule.package for scope in read_policy(settings.policy_file).scopes for rule in scope.packages}
     for name in named:
@@ -261,7 +273,7 @@ def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorRe
         judgement = sidecar.contribute(context)
     except Exception as error:  # noqa: BLE001 - whatever a package does, the quality verdict is given
         log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
-        if task is Task.LANDMARKS:
+        if task in {Task.LANDMARKS, Task.OBJECTS}:
             return context.judgement
         return _without(context, "The package failed on this image.")
     seconds = time.perf_counter() - started

@@ -160,8 +160,8 @@ def _print_checks(outcomes: list[dict[str, Any]]) -> None:
 def _may(outcome: dict[str, Any]) -> str:
     if outcome["task"] == "enhancement":
         return 'enhancement: assess.enhance_method = "learned"'
-    if outcome["task"] == "landmarks":
-        return "landmarks: runs wherever it applies"
+    if outcome["task"] in {"landmarks", "objects"}:
+        return f"{outcome['task']}: runs wherever it applies"
     if outcome["task"] != "quality":
         return f"{outcome['task']}: switched on in policy.toml"
     return "" if outcome["may_be_active"] else "no goldens: only as shadow"

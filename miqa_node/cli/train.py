@@ -16,6 +16,7 @@ from miqa_node.cli.extras import DataFolder, LandmarkPackage, OutFolder, SampleS
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.train_classifier import classifier
+from miqa_node.cli.train_objects import objects
 
 _NEEDED = ("torch", "scipy", "onnxscript")
 
@@ -385,4 +386,5 @@ def _print_comparison(rows: list[dict[str, Any]]) -> None:
 
 
 app.command("classifier")(classifier)
+app.command("objects")(objects)
 app.command("pneumonia")(pneumonia.train)

@@ -17,6 +17,15 @@ from miqa_node.domain.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectJudge:
+    """The package that judged what can be taken off, and devices, in place of the quality package."""
+
+    package: str
+    """``<name>-<version>``."""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """A number with a UCUM unit; docs/reference/measurements.md defines it under its name."""
 
@@ -124,6 +133,9 @@ class Assessment:
 
     landmarks: Landmarks | None = None
     """Anatomical points of a frontal chest, if a package for them is installed and saw enough of it."""
+
+    objects: ObjectJudge | None = None
+    """The package that judged objects and devices, if one of its own did."""
 
     caption: Caption | None = None
     """A machine-written description of the image, if the site enabled it; no rule reads it."""

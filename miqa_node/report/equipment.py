@@ -38,6 +38,8 @@ def algorithms_of(assessment: Assessment) -> Iterator[Algorithm]:
     labels = [(one.package, one.sha256) for one in assessment.predictions]
     if assessment.landmarks is not None:
         labels.insert(0, (assessment.landmarks.package, assessment.landmarks.sha256))
+    if assessment.objects is not None:
+        labels.insert(0, (assessment.objects.package, assessment.objects.sha256))
     for label, sha256 in labels:
         yield Algorithm(*name_and_version(label), sha256)
     if assessment.caption is not None:

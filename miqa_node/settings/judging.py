@@ -54,6 +54,7 @@ class AssessSettings(SettingsTable):
     models_dir: str
     quality_package: str
     landmarks_package: str
+    objects_package: str
     trusted_keys: tuple[PublicKey, ...]
     require_signatures: bool
     intra_op_threads: Count

@@ -151,7 +151,8 @@ def warm_cosine_of_share(_step: int, share: float) -> float:
 
 
 def _step(task: TrainingTask[B, O], schedule: TrainingSchedule, batch: B) -> Mapping[str, float]:
-    with torch.autocast("cpu", torch.bfloat16, enabled=schedule.bfloat16):
+    device = next(task.net.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=schedule.bfloat16):
         output = task.forward(batch)
     loss, parts = task.loss(output, batch)
     task.optimizer.zero_grad(set_to_none=True)
@@ -185,7 +186,7 @@ def _save(task: TrainingTask[B, O], path: Path, done: TrainingProgress) -> None:
 def _resume(task: TrainingTask[B, O], schedule: TrainingSchedule) -> TrainingProgress:
     if not schedule.resume or schedule.checkpoint is None or not schedule.checkpoint.is_file():
         return TrainingProgress()
-    state = torch.load(schedule.checkpoint, weights_only=True)
+    state = torch.load(schedule.checkpoint, weights_only=True, map_location="cpu")
     if "history" not in state:
         raise ValueError(f"{schedule.checkpoint} is of an older version, from which no run can resume: start it again.")
     for name, part in _parts(task).items():

@@ -1,0 +1,85 @@
+"""Fits the object network: seeded, resumable, on CPUs or one CUDA device."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from miqa_node.training.loop import TrainingSchedule, TrainingTask, train, warm_cosine_of_share
+from miqa_node.training.objects.bank import PieceBank
+from miqa_node.training.objects.loss import ObjectTargets, object_loss
+from miqa_node.training.objects.network import ObjectNet
+from miqa_node.training.objects.variation import ObjectBatches, ObjectSet, VariationShares
+
+ObjectBatch = tuple[Tensor, ObjectTargets]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSchedule:
+    """One run; ``backbone_rate`` is the learning rate of the published features, ``rate`` that of everything else."""
+
+    minutes: float = 180.0
+    steps: int | None = None
+    batch: int = 8
+    rate: float = 1.5e-3
+    backbone_rate: float = 3e-4
+    decay: float = 0.01
+    average: float = 0.998
+    seed: int = 1
+    shares: VariationShares = field(default_factory=VariationShares)
+    checkpoint: Path | None = None
+    checkpoint_s: float = 300.0
+    log_every: int = 50
+    log_file: Path | None = None
+
+
+def device_at_hand() -> torch.device:
+    """The CUDA device if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fit_objects(
+    net: ObjectNet, pictures: ObjectSet, bank: PieceBank, schedule: ObjectSchedule,
+    figures: Callable[[ObjectNet], Mapping[str, float]] | None = None,
+) -> ObjectNet:  # fmt: skip
+    """The running average of the weights, in evaluation mode on the device it was fitted on.
+
+    ``figures`` gets the average at each line of the log. An interrupted run resumes from its checkpoint and draws the
+    same batches as without the interruption.
+    """
+    torch.manual_seed(schedule.seed)
+    device = device_at_hand()
+    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
+    average = copy.deepcopy(net)
+    features = [p for p in net.backbone.parameters() if p.requires_grad]
+    known = {id(p) for p in net.backbone.parameters()}
+    optimizer = torch.optim.AdamW(
+        [{"params": features, "lr": schedule.backbone_rate},
+         {"params": [p for p in net.parameters() if id(p) not in known], "lr": schedule.rate}],
+        weight_decay=schedule.decay,
+    )  # fmt: skip
+    draw = ObjectBatches(pictures.to(device), bank, schedule.shares, schedule.batch, schedule.seed)
+
+    def batches(first: int) -> Iterator[ObjectBatch]:
+        return map(draw, count(first))
+
+    def forward(batch: ObjectBatch) -> Tensor:
+        logits: Tensor = net(batch[0].contiguous(memory_format=torch.channels_last))
+        return logits
+
+    task = TrainingTask(
+        net, average, optimizer, batches, forward, lambda logits, batch: object_loss(logits, batch[1]),
+        figures=(lambda: figures(average)) if figures else dict,
+    )  # fmt: skip
+    train(task, TrainingSchedule(
+        rate=warm_cosine_of_share, average=schedule.average, steps=schedule.steps, minutes=schedule.minutes,
+        bfloat16=device.type == "cuda", log_every=schedule.log_every, log_file=schedule.log_file,
+        checkpoint=schedule.checkpoint, checkpoint_s=schedule.checkpoint_s,
+    ))  # fmt: skip
+    return average
