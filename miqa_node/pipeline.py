@@ -72,13 +72,10 @@ class Pipeline:
         header, study = with_surrogates(header, self._whose(study, received), received.digest)
         unit, operator = unit_of(header, self._units), self._pseudonym(study.operators_name)
         novelty = self._arrivals.keep(
-            header,
-            study,
-            received,
-            operator,
+            header, study, received, operator,
             lambda transaction: unit.admit(transaction, header, received, self._queue),
             lambda transaction: judge_mended(transaction, received.digest, header, unit, self._queue),
-        )
+        )  # fmt: skip
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
 
     # ── assess: decode, measure, infer, explain ──

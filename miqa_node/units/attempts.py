@@ -50,12 +50,15 @@ class Attempts:
             with self._forgetting(digest):
                 self._faults.admit()
         with self._context.database.begin() as transaction:
-            begun = judgements.begin(transaction, digest)
-        if begun is None or begun[0].generation or self.is_over(begun[1]):
-            return begun
-        with self.counted(begun[0]):
-            instance = self._copies.settle(begun[0])  # None: the same image came before, in another encoding
-        return None if instance is None else (instance, begun[1])
+            waiting = judgements.begin(transaction, digest)
+        if waiting is None:
+            return None
+        instance, attempt = waiting
+        if instance.generation or self.is_over(attempt):
+            return waiting
+        with self.counted(instance):
+            own = self._copies.settle(instance)
+        return None if own is None else (own, attempt)  # None: the same image came before, in another encoding
 
     def is_over(self, attempt: int) -> bool:
         """Whether the number of attempts exceeds the limit."""
@@ -83,7 +86,7 @@ class Attempts:
         if self.is_over(attempt):
             # The image killed its worker every time: a reason for people is better than another dead worker.
             self.blame(instance, "its worker died")
-            reason = f"The assessment was begun {attempt - 1} times and never finished."
+            reason = f"The assessment was attempt_number {attempt - 1} times and never finished."
             return not_assessed(instance, reason, quarantined=True)
         unit, clock = unit_of(instance.header, self._units), StageClock()
         try:
