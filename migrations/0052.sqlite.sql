@@ -802,8 +802,7 @@ CREATE INDEX ix_instances_bare ON instances (removed_at) WHERE removed_at IS NOT
 CREATE INDEX ix_instances_bare_since ON instances (received_at, digest) WHERE removed_at IS NOT NULL AND artifacts_removed_at IS NULL;
 CREATE INDEX ix_instances_kept ON instances (received_at) WHERE removed_at IS NULL;
 CREATE INDEX ix_instances_kept_since ON instances (coalesce(restored_at, received_at), digest) WHERE removed_at IS NULL;
-CREATE INDEX ix_instances_nameless ON instances (received_at, digest) WHERE patient_number IS NULL;
-CREATE INDEX ix_instances_patient_number ON instances (patient_number);
+CREATE INDEX ix_instances_patient_number ON instances (patient_number, received_at, digest);
 CREATE INDEX ix_instances_promised ON instances (archive_asked_at) WHERE promised_at IS NOT NULL AND archived_at IS NULL AND removed_at IS NULL;
 CREATE INDEX ix_instances_received_at ON instances (received_at);
 CREATE INDEX ix_instances_series_instance_uid ON instances (series_instance_uid);

@@ -64,10 +64,8 @@ def upgrade() -> None:
     for table in ("legal_holds", "erasures"):
         op.add_column(table, sa.Column("authority", sa.Text()))
     if op.get_bind().dialect.name == "sqlite":
-        for table in ("instances", "studies"):
-            op.create_index(f"ix_{table}_patient_number", table, ["patient_number"])
-        where = sa.text("patient_number IS NULL")
-        op.create_index("ix_instances_nameless", "instances", ["received_at", "digest"], sqlite_where=where)
+        op.create_index("ix_studies_patient_number", "studies", ["patient_number"])
+        op.create_index("ix_instances_patient_number", "instances", ["patient_number", "received_at", "digest"])
 
 
 def downgrade() -> None:

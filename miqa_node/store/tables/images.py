@@ -18,9 +18,6 @@ BARE = sa.text("removed_at IS NOT NULL AND artifacts_removed_at IS NULL")
 PROMISED = sa.text("promised_at IS NOT NULL AND archived_at IS NULL AND removed_at IS NULL")
 """The node has promised a peer to keep it, and no archive has confirmed it yet."""
 
-NAMELESS = sa.text("patient_number IS NULL")
-"""Received by an earlier version; whose image it is has not been read yet."""
-
 # One row per study with received objects. "patient_number" is the patient of the first image, whom the columns name;
 # each image has its own.
 studies = sa.Table(
@@ -78,8 +75,8 @@ instances = sa.Table(
     # How often the instance was judged again; see "reassessments".
     sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
     # Whose image it is: see "patients". Null until it is read from an image that an earlier version received.
-    sa.Column("patient_number", sa.BigInteger, index=True),
-    sa.Index("ix_instances_nameless", "received_at", "digest", sqlite_where=NAMELESS, postgresql_where=NAMELESS),
+    sa.Column("patient_number", sa.BigInteger),
+    sa.Index("ix_instances_patient_number", "patient_number", "received_at", "digest"),
     sa.Index("ix_instances_station", "station", "received_at"),
     sa.Index("ix_instances_kept", "received_at", sqlite_where=KEPT, postgresql_where=KEPT),
     sa.Index("ix_instances_kept_since", KEPT_SINCE, "digest", sqlite_where=KEPT, postgresql_where=KEPT),
