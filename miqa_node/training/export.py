@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -14,6 +15,8 @@ from miqa_node.training.graph import OUTPUTS
 from miqa_node.training.networks import ExportedNet, QualityNet
 from miqa_node.training.numbers_net import NumbersNet
 from miqa_node.training.onnx_graph import write_graph
+
+N = TypeVar("N", bound=nn.Module)
 
 INPUTS = ("global_view", "crops", "numbers")
 TAPS = ("tap_deep", "tap_fused")
@@ -38,9 +41,9 @@ def export(net: QualityNet, path: Path, spec: Preprocess, beside: NumbersNet | N
     )  # fmt: skip
 
 
-def fold_normalisation(net: QualityNet) -> QualityNet:
+def fold_normalisation(net: N) -> N:
     """A copy in evaluation mode with every batch normalisation folded into the convolution before it."""
-    folded: QualityNet = weights.in_format(copy.deepcopy(net).eval(), torch.contiguous_format)
+    folded = weights.in_format(copy.deepcopy(net).eval(), torch.contiguous_format)
     for module in folded.modules():
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Sequential) and len(child) == 2 and isinstance(child[1], nn.BatchNorm2d):

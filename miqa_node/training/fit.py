@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from miqa_node.domain.finding import FindingName
-from miqa_node.training import weights
+from miqa_node.training import feed, weights
+from miqa_node.training.feed import QualityBatch
 from miqa_node.training.loop import TrainingProgress, TrainingSchedule, TrainingTask, ahead, train
 from miqa_node.training.losses import RANKING_WEIGHT, TargetBatch, total_loss
 from miqa_node.training.networks import QualityNet
@@ -22,7 +23,6 @@ from miqa_node.training.pretrained import settle
 from miqa_node.training.samples import CLASSES, COLUMN, MAP_CLASSES, TrainingSample
 from miqa_node.training.start import read_package
 
-QualityBatch = tuple[Tensor, Tensor, TargetBatch]
 Draw = Callable[[int], TrainingSample]
 """Returns sample number n, always the same one."""
 
@@ -58,6 +58,11 @@ class QualityFitSettings:
     keep_start: float = 0.0
     """Share of the starting weights in the shipped average: restores what a short run on few real objects forgets of a
     longer one (Wortsman et al., CVPR 2022)."""
+    device: str = "cpu"
+    """Where the network learns, as torch names it: "cpu", "cuda". The one place where a run chooses."""
+    processes: int = 0
+    """Processes that draw samples, for a device that learns faster than a thread can draw; 0 draws in threads. Their
+    batches come in an order of chance, so such a run cannot be repeated exactly."""
     fixed_view: bool = False
     """Train only what judges crops, and what combines it with the whole view: places of objects stay as they are."""
 
@@ -98,21 +103,36 @@ class QualityFit:
         self.average.load_state_dict(self.net.state_dict())
         self.begun.load_state_dict(self.net.state_dict())
 
+    def _move(self, device: str) -> None:
+        """Take both networks there; the optimiser follows, since it holds the same parameters."""
+        self.net.to(device)
+        self.average.to(device)
+
     def run(self, sampler: Draw, *, resume: bool = False) -> None:
         """Train to the end of the settings; the folder keeps the checkpoint and ``log.jsonl``."""
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = self.settings
+        self._move(settings.device)
 
         def make(start: int) -> QualityBatch:
             return collate([sampler(index) for index in range(start, start + settings.batch)])
 
+        def batches(first: int) -> Iterable[QualityBatch]:
+            numbers = count(first * settings.batch, settings.batch)
+            if settings.processes:
+                return feed.from_processes(sampler, numbers, settings.batch, settings.processes, settings.device)
+            return ahead(make, numbers, settings.workers)
+
         def forward(batch: QualityBatch) -> tuple[Tensor, ...]:
-            return cast("tuple[Tensor, ...]", self.net(batch[0], batch[1].flatten(0, 1)))
+            view, crops = (part.to(settings.device) for part in batch[:2])
+            outputs = cast("tuple[Tensor, ...]", self.net(view, crops.flatten(0, 1)))
+            # The loss looks at boxes one by one; on the CPU that does not wait for the device each time.
+            return tuple(output.cpu() for output in outputs[:3])
 
         self.progress = train(
             TrainingTask[QualityBatch, tuple[Tensor, ...]](
                 self.net, self.average, self.optimiser,
-                lambda first: ahead(make, count(first * settings.batch, settings.batch), settings.workers),
+                batches,
                 forward,
                 lambda outputs, batch: total_loss(outputs, batch[2], MAP_COLUMNS, settings.ranking_weight),
             ),
@@ -122,6 +142,7 @@ class QualityFit:
                 checkpoint_s=settings.checkpoint_s, resume=resume,
             ),
         )  # fmt: skip
+        self._move("cpu")
 
 
 def fit(sampler: Draw, folder: Path, settings: QualityFitSettings, *, resume: bool = False) -> QualityFit:

@@ -43,7 +43,7 @@ class TextureNet(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """(N, features) from (N, 1, h, w); h and w must be multiples of the cell."""
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(crops.device.type, enabled=False):
             return F.relu(self.deepen(F.relu(self.mix(self.scale(self.energies(crops)))))).mean((2, 3))
 
     def energies(self, crops: Tensor) -> Tensor:
