@@ -86,7 +86,7 @@ def _matches(mine: NDArray[np.float32], theirs: NDArray[np.float32], owner: NDAr
 def _agreeing(here: NDArray[np.float32], there: NDArray[np.float32]) -> int:
     """How many matches one similarity explains; places that several matches share count once."""
     model, inside = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=TOLERANCE_PX, maxIters=2000)
-    if model is None:
+    if not np.any(inside):  # no similarity was found
         return 0
     scale = float(np.hypot(model[0, 0], model[1, 0]))
     if not SCALES[0] < scale < SCALES[1]:
