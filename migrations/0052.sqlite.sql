@@ -768,6 +768,13 @@ CREATE TABLE copies (
 	CONSTRAINT fk_copies_of FOREIGN KEY("of") REFERENCES instances (digest),
 	CONSTRAINT pk_copies PRIMARY KEY (digest)
 );
+CREATE TABLE retention_clock (
+	place SMALLINT NOT NULL,
+	seen_at DATETIME NOT NULL,
+	confirmed_at DATETIME,
+	waits_since DATETIME,
+	CONSTRAINT pk_retention_clock PRIMARY KEY (place)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);

@@ -41,7 +41,7 @@ from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
-from miqa_node.store import damages, deliveries, destination_checks, pseudonym_keys
+from miqa_node.store import damages, deliveries, destination_checks, pseudonym_keys, retention_clock
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.integrity import RESTORE, damaged_pages, words_of_damage
 from miqa_node.store.objects import objects_of
@@ -99,6 +99,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("database", _database),
         ("object store", _object_store),
         ("stored objects", _stored_objects),
+        ("clock", _retention_clock),
         ("pseudonyms", _pseudonyms),
         ("policy", _policy),
         ("accelerator", _accelerator),
@@ -188,6 +189,13 @@ def _object_store(settings: Settings) -> str:
         mend = "Check store.objects_url and the AWS_… variables with key, region and endpoint."
         raise Wrong(str(error), mend) from error
     return f"{settings.store.objects_url} answers"
+
+
+def _retention_clock(settings: Settings) -> str:
+    alarm = _read(settings, lambda transaction: next(retention_clock.alarms(transaction), None))
+    if alarm is not None:
+        raise Wrong(f"{alarm.subject}. {alarm.text.removesuffix(retention_clock.MEND).rstrip()}", retention_clock.MEND)
+    return "retention does not wait for its confirmation"
 
 
 def _stored_objects(settings: Settings) -> str:

@@ -15,14 +15,19 @@ from miqa_node.cli.output import Column, moment, print_json, print_line, print_t
 from miqa_node.cli.store import open_transaction, opened
 from miqa_node.cli.whom import Authority, show_patients
 from miqa_node.deliver.destinations import Destinations
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.retention import LegalHold
-from miqa_node.store import holds, patient_choice, retention, upkeep
+from miqa_node.store import holds, patient_choice, retention, retention_clock, upkeep
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.objects import objects_of
 from miqa_node.work.archives import ArchiveRetrieval, Archives
 from miqa_node.work.identification import identification_of
 from miqa_node.work.retention import limits_of
 
-app = typer.Typer(no_args_is_help=True, help="What the node keeps and removes: plan, fetch, hold, clear, holds.")
+app = typer.Typer(
+    no_args_is_help=True, help="What the node keeps and removes: plan, confirm, fetch, hold, clear, holds."
+)
 
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the hold.")]
 
@@ -35,11 +40,13 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
         rows = retention.holdings(transaction, limits_of(settings), datetime.now(UTC))
         days = upkeep.days_until_full(transaction, settings.node.name, settings.store.min_free_bytes)
         is_on = retention.is_on(transaction, settings.retention.enabled)
+        waiting = next(retention_clock.alarms(transaction), None)
     space = objects_of(settings).space()
     if as_json:
         print_json(
             {
                 "enabled": is_on,
+                "waits_for_clock": waiting is not None,
                 "groups": [{**asdict(row), "group": row.group.value} for row in rows],
                 "free_bytes": None if space is None else space.free_bytes,
                 "total_bytes": None if space is None else space.total_bytes,
@@ -57,8 +64,31 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
         print_line(f"free: {_mib(space.free_bytes)} of {_mib(space.total_bytes)} MiB ({space.free_percent:.0f} %)")
     if days < float("inf"):
         print_line(f"full in {days:.0f} days if the trend of the last week goes on")
+    if waiting is not None:
+        print_line(f"{waiting.subject}. {waiting.text}")
     if not is_on:
         print_line("Retention is off and removes nothing. Switch it on with retention.enabled = true.")
+
+
+@app.command()
+def confirm(
+    yes: Annotated[bool, typer.Option("--yes", help="It is right; without it the time is only shown.")] = False,
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Confirm that this machine's clock is right, after a step of it or a time without the node: retention goes on."""
+    settings, now = settings_of(config, data_dir), datetime.now(UTC)
+    if not yes:
+        print_line(f"This machine's clock says {moment(now)}. If that is right: miqa-node retention confirm --yes")
+        return
+    with open_transaction(config, data_dir) as transaction:
+        retention_clock.confirm(transaction, now)
+        detail = {"clock": "confirmed for retention"}
+        records.add(
+            transaction, AuditEntry(AuditEvent.SETTINGS_CHANGED, now, actor or login(), "command", detail=detail)
+        )
+    print_line(f"confirmed: it is {moment(now)}. Retention goes on within {settings.retention.interval_s:.0f} s.")
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -101,6 +101,12 @@ class RetentionSettings(SettingsTable):
     sources: dict[str, Days]
     archives: tuple[str, ...]
     interval_s: Seconds
+    clock_step_days: Annotated[float, Field(gt=0, le=36_500)]
+
+    @property
+    def clock_step(self) -> timedelta:
+        """The longest step of the clock, or time without the node, that nobody has to confirm."""
+        return timedelta(days=self.clock_step_days)
 
 
 class LogFormat(StrEnum):

@@ -26,6 +26,7 @@ from miqa_node.store import (
     notices,
     pseudonym_keys,
     reassessments,
+    retention_clock,
     senders,
     upkeep,
 )
@@ -103,6 +104,7 @@ def look(services: WebServices) -> OperationsReport:
                 *damages.alarm(transaction),
                 *services.certificate_alarms(),
                 *pseudonym_keys.alarms(transaction, now),
+                *retention_clock.alarms(transaction),
             ),
             statuses,
             senders.select(transaction),

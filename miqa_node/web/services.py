@@ -25,7 +25,7 @@ from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.upload import Uploads
 from miqa_node.settings import Settings
-from miqa_node.store import priors, pseudonym_keys
+from miqa_node.store import priors, pseudonym_keys, retention_clock
 from miqa_node.store.database import Database
 from miqa_node.store.destination_checks import alarms_now
 from miqa_node.store.priors import Usual
@@ -159,8 +159,8 @@ class WebServices:
 
         def read(_: None) -> Sequence[Alarm]:
             with self.database.begin() as transaction:
-                keys = tuple(pseudonym_keys.alarms(transaction, datetime.now(UTC)))
-            return *alarms_now(self.database, self.destinations(), wait_s), *self.certificate_alarms(), *keys
+                others = *pseudonym_keys.alarms(transaction, datetime.now(UTC)), *retention_clock.alarms(transaction)
+            return *alarms_now(self.database, self.destinations(), wait_s), *self.certificate_alarms(), *others
 
         return Recent(read, ALARMS_AGE_S, 1)
 

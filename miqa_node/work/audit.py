@@ -20,6 +20,7 @@ from miqa_node.store.audit import chain, marks, records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database
 from miqa_node.work.audit_sending import mark_of
+from miqa_node.work.clock_trust import ClockTrust
 from miqa_node.work.regular import RegularWork
 
 SEAL_INTERVAL_S = 0.9
@@ -42,11 +43,13 @@ class AuditKeeper(RegularWork):
         signer: Signer,
         role: NodeRole,
         watched: Mapping[str, Watched],
+        clock: ClockTrust | None = None,
     ) -> None:
         """``watched``: values whose changes are recorded, by name: "policy" as policy, all others as settings."""
         super().__init__("audit", SEAL_INTERVAL_S, "the audit trail waits for the database")
         self._database, self._signer, self._role = database, signer, role
         self._node = settings.node.name
+        self._clock = clock or ClockTrust(database, settings.retention.clock_step)
         values = values_of(settings)  # they never change while the process runs
         self._watched = {"settings": lambda: values, **watched}
         self._known: dict[str, Mapping[str, Any]] = {}
@@ -78,7 +81,8 @@ class AuditKeeper(RegularWork):
         self._seal()
         if self._keep_days and now - self._pruned_at >= PRUNE_INTERVAL:
             self._pruned_at = now
-            self._prune(now)
+            if (trusted_now := self._clock.now()) is not None:
+                self._prune(trusted_now)
 
     def _prune(self, now: datetime) -> None:
         before = now - timedelta(days=self._keep_days)

@@ -23,6 +23,7 @@ from miqa_node.store import retention, upkeep
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.retention import AgeLimits
 from miqa_node.store.retention_walk import RetentionWalk
+from miqa_node.work.clock_trust import ClockTrust
 from miqa_node.work.regular import RegularWork
 
 log = structlog.get_logger(__name__)
@@ -88,12 +89,15 @@ def _steps_for_space() -> Sequence[RemovalStep]:
 class Retention(RegularWork):
     """A thread that polls; other threads may call ``reclaim``, also if this one does not run."""
 
-    def __init__(self, database: Database, objects: ObjectStore, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectStore, settings: Settings, clock: ClockTrust | None = None
+    ) -> None:
         super().__init__("retention", settings.retention.interval_s, "retention waits for the database")
         self._database = database
         self._objects = objects
         self._settings = settings
         self._rules = settings.retention
+        self._clock = clock or ClockTrust(database, settings.retention.clock_step)
         self._turn = threading.Lock()
         self._shards = cycle(upkeep.shards())
         self._by_age, self._for_space = _steps_by_age(settings), _steps_for_space()
@@ -104,6 +108,7 @@ class Retention(RegularWork):
     def look(self) -> None:
         """Remove due objects; if retention is switched off, report what would be removed."""
         now = datetime.now(UTC)
+        trusted_now = self._clock.now()
         self._watch_disk(now)
         self._delete_marked()  # including erasures, and objects marked before retention was switched off
         if not self._is_on():
@@ -112,9 +117,11 @@ class Retention(RegularWork):
                 self._report(now)
             return
         with self._turn:
-            for step in self._by_age:
-                self._remove(step)
+            for step in self._by_age if trusted_now else ():
+                self._remove(step, trusted_now)
             self._make_space(self._space_needed(), float("inf"))
+        if trusted_now is None:  # orphans, too, have to be of a certain age
+            return
         self._forget(now)
         if now - self._swept_at >= SWEEP_INTERVAL:
             self._swept_at = now
@@ -160,22 +167,31 @@ class Retention(RegularWork):
         if self._is_short(space):
             self._delete_marked()
             for step in self._for_space:
-                self._remove(step, wanted_bytes, until)
+                self._remove(step, None, wanted_bytes, until)
             space = self._objects.space()
         is_short = self._is_short(space)
         if is_short and not self._stays_short and space is not None:  # once, however many images are refused
             log.warning("the disk stays short: what is left must stay", free_mib=space.free_bytes >> 20)
         self._stays_short = is_short
 
-    def _remove(self, step: RemovalStep, wanted_bytes: float = float("inf"), until: float = float("inf")) -> None:
-        """Mark and delete batch by batch until enough is free, nothing is left, or the time is up."""
+    def _remove(
+        self,
+        step: RemovalStep,
+        now: datetime | None,
+        wanted_bytes: float = float("inf"),
+        until: float = float("inf"),
+    ) -> None:
+        """Mark and delete batch by batch until enough is free, nothing is left, or the time is up.
+
+        ``now`` is a time that was trusted, for removals by age: the clock may be set while they last.
+        """
         step.walk.begin()
         while not self._stopping.is_set() and time.monotonic() < until:
             space = self._objects.space()
             if space is not None and space.free_bytes >= wanted_bytes:
                 return
             with self._database.begin() as transaction:
-                count = step.mark(transaction, datetime.now(UTC), step.walk)
+                count = step.mark(transaction, now or datetime.now(UTC), step.walk)
             self._delete_marked()
             if not count and step.walk.is_at_end:
                 return

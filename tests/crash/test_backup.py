@@ -25,6 +25,7 @@ from miqa_node.store.objects import open_objects
 from miqa_node.work.queue import migrate_queue
 from tests.unit.store.making import digest
 from tests.unit.store.test_retention import LATER, Shelf
+from tests.waiting import wait_until
 
 KILLS = 20
 IMAGES = 60
@@ -50,9 +51,11 @@ def test_twenty_kills_during_backups_into_one_folder(shelf: Shelf, tmp_path: Pat
     folder.mkdir(mode=0o755)
     for number in range(IMAGES):
         shelf.decide(number)
+    process = _start(shelf, folder)
+    _until_it_works(process, folder)
     started = time.monotonic()
-    _start(shelf, folder).wait()
-    whole_s = time.monotonic() - started
+    assert process.wait() == 0
+    work_s = time.monotonic() - started
     state, killed = _images(folder, tmp_path), 0
     for attempt in range(10 * KILLS):
         if killed == KILLS:
@@ -61,7 +64,8 @@ def test_twenty_kills_during_backups_into_one_folder(shelf: Shelf, tmp_path: Pat
         shelf.remove_old(LATER) if attempt % 7 == 6 else None
         new = _rows(shelf.database)
         process = _start(shelf, folder)
-        time.sleep(whole_s * random.uniform(0.2, 1.1))
+        _until_it_works(process, folder)
+        time.sleep(work_s * random.uniform(0.0, 1.0))
         process.kill()
         killed += process.wait() < 0
         held = _images(folder, tmp_path)
@@ -158,6 +162,11 @@ def _images(folder: Path, tmp_path: Path) -> set[str]:
     assert rows == {path.stem for path in (elsewhere / "objects" / "instances").rglob("*.dcm")}
     shutil.rmtree(elsewhere)
     return rows
+
+
+def _until_it_works(process: subprocess.Popen[str], folder: Path) -> None:
+    before = set(folder.glob("generations/*"))
+    wait_until(lambda: bool(set(folder.glob("generations/*")) - before) or process.poll() is not None, 120.0)
 
 
 def _rows(database: Database) -> set[str]:

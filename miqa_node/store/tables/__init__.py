@@ -54,7 +54,7 @@ from miqa_node.store.tables.operations import destination_checks, destination_ho
 from miqa_node.store.tables.patients import patient_conflicts, patient_names, patients
 from miqa_node.store.tables.processes import activations, compatibility, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
-from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds, origin
+from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds, origin, retention_clock
 from miqa_node.store.tables.worklist import decisions, saved_views, worklist, worklist_events, worklist_facets
 
 __all__ = [
@@ -116,6 +116,7 @@ __all__ = [
     "rejection_notes",
     "requests",
     "results",
+    "retention_clock",
     "rollup_marks",
     "saved_views",
     "second_factors",

@@ -53,3 +53,14 @@ disk_samples = sa.Table(
 
 # One row: whether no image had been received when this table was made (setting retention.enabled).
 origin = sa.Table("origin", metadata, sa.Column("began_empty", sa.Boolean, primary_key=True))
+
+# One row: the latest time that retention trusted, when a person last confirmed the clock, and since when it waits for
+# that.
+retention_clock = sa.Table(
+    "retention_clock",
+    metadata,
+    sa.Column("place", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("waits_since", UtcDateTime),
+)

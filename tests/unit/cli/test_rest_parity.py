@@ -75,6 +75,7 @@ PROOF = "erases for ever and writes a signed proof; meant for a person at the ma
 LOCAL: dict[str, str] = {
     **dict.fromkeys(("run", "migrate", "selftest", "backup", "restore", "fsck"), SERVER),
     **dict.fromkeys(("assess", "enhance", "deidentify", "calibrate", "labels export", "labels import"), FILES),
+    "retention confirm": "vouches for the clock of the machine that it runs on",
     **dict.fromkeys(("audit export", "audit verify"), FILES + ", apart from the node that it checks"),
     **dict.fromkeys(("erase patient", "erase list", "erase proof", "erase verify"), PROOF),
     **dict.fromkeys(("models activate", "models rollback", "models shadow", "models compare"), CHECKED),

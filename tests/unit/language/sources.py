@@ -254,6 +254,11 @@ REASONS = (
     "Put a new one in its place: the node takes it without a restart.",
     "Several keys of pseudonyms are in use",
     "{keys}. Each counts one patient apart: set analysis.pseudonym_key to one secret on all machines.",
+    "Retention waits",
+    (
+        "The clock was set ahead by {days} days, or no process ran for so long: nothing is removed by age. "
+        "If the clock is right, a person confirms it: miqa-node retention confirm."
+    ),
     "{count} stored objects are lost or damaged",
     "1 stored object is lost or damaged",
     "Check the disk. miqa-node fsck --deep names them; the same images sent again replace them.",

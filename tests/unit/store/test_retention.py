@@ -23,7 +23,7 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError, RemovedError, ResourcesError
 from miqa_node.observe import metrics
 from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, holds, instances, labels, retention, upkeep, worklist
+from miqa_node.store import deliveries, holds, instances, labels, retention, retention_clock, upkeep, worklist
 from miqa_node.store import tables as t
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.store.artifacts import Artifacts, maps_key, original_key, preview_key
@@ -439,5 +439,7 @@ def test_originals_go_unasked_only_where_the_database_began_empty(
         migrate(shelf.database, "head")
     rules = {"enabled": enabled, "accepted_days": 1, "min_free_percent": 0.0}
     settings = load_settings(node={"data_dir": shelf.folder}, store={"min_free_bytes": 0}, retention=rules)
+    with shelf.database.begin() as transaction:
+        retention_clock.confirm(transaction, datetime.now(UTC))  # the image came long ago, and nothing since
     Retention(shelf.database, shelf.objects, settings).look()
     assert shelf.has(of) == [not goes]
