@@ -66,7 +66,6 @@ from miqa_node.work.audit_sending import AuditSending
 from miqa_node.work.better_copies import BetterCopies
 from miqa_node.work.certificates import CertificateWatch
 from miqa_node.work.chosen import ChosenModels
-from miqa_node.work.clock_trust import ClockTrust
 from miqa_node.work.counting import AnalysisCounter
 from miqa_node.work.destinations import DestinationWatch
 from miqa_node.work.identification import IdentificationWork
@@ -103,7 +102,6 @@ class Node:
         self.destinations = Destinations(settings.destinations_file, destinations)
         policy_file = WatchedFile(settings.policy_file, read_policy)
         self.policy = SiteRules(self.database, policy_file.current, settings.policy.silent_days)
-        self._clock = ClockTrust(self.database, settings.retention.clock_step)
         self._audit = self._audit_trail()
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
@@ -134,7 +132,7 @@ class Node:
         )
         self._pipeline = self._build_pipeline()
         self._archives = Archives(self.destinations.current, settings)
-        self._retention = Retention(self.database, self.objects, settings, self._clock)
+        self._retention = Retention(self.database, self.objects, settings)
         self._lanes = Lanes(
             DatabaseOutbox(self.database, self.objects, lower_class),
             self.destinations,
@@ -197,7 +195,7 @@ class Node:
             "policy": lambda: {"version": self.policy.current().version},
             "destinations": self.destinations.current,
         }
-        return AuditKeeper(self.database, self.settings, signer, self.role, watched, self._clock)
+        return AuditKeeper(self.database, self.settings, signer, self.role, watched)
 
     def _open_sources(self) -> dict[str, ImageSource]:
         settings, receive = self.settings, self._pipeline.receive
