@@ -59,13 +59,13 @@ class ObjectSidecar:
         outside = assessment.not_assessed or (gate is not None and gate.present) or radiograph.frames > 1
         if outside or self.card.applicability.excludes(context.header, radiograph.spacing_mm):
             return context.judgement
-        seen = self.network(radiograph.once(small_copy, STORED_PX), radiograph.valid)
+        evidence = self.network(radiograph.once(small_copy, STORED_PX), radiograph.valid)
         maps = {
             one.finding.name: SaliencyMap(normalised(smoothed(one.map)), self.card.saliency.method)
-            for one in seen if one.finding.present
+            for one in evidence if one.finding.present
         }  # fmt: skip
-        findings = in_place(assessment.findings, with_peaks([one.finding for one in seen], maps))
-        judged = {one.finding.name for one in seen}
+        findings = in_place(assessment.findings, with_peaks([one.finding for one in evidence], maps))
+        judged = {one.finding.name for one in evidence}
         others = {name: one for name, one in context.judgement.maps.findings.items() if name not in judged}
         assessment = replace(
             assessment, findings=findings, score=quality_score(findings), objects=ObjectJudge(self.name, self.sha256)
@@ -79,8 +79,8 @@ class ObjectSidecar:
 def in_place(findings: tuple[Finding, ...], judged: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings with those that were judged anew at their old places, and the rest of the new ones after them."""
     new = {finding.name: finding for finding in judged}
-    kept = [new.pop(finding.name, finding) for finding in findings]
-    return (*kept, *new.values())
+    rows = [new.pop(finding.name, finding) for finding in findings]
+    return (*rows, *new.values())
 
 
 def open_objects(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> ObjectSidecar:
@@ -122,10 +122,10 @@ def runner(session: GraphSession) -> Run:
     return run
 
 
-def golden_values(seen: list[ObjectEvidence]) -> list[float]:
+def golden_values(evidence: list[ObjectEvidence]) -> list[float]:
     """The values that goldens compare: each finding's probability, and its map as means of blocks of its cells."""
     parts: list[float] = []
-    for one in seen:
+    for one in evidence:
         blocks = cv2.resize(one.map, (GOLDEN_CELLS, GOLDEN_CELLS), interpolation=cv2.INTER_AREA)
         parts.extend((one.finding.probability, *np.ravel(blocks).tolist()))
     return [round(float(value), 5) for value in parts]

@@ -87,8 +87,8 @@ def read_examples(data_dir: Path) -> ObjectExamples:
         if record.source == "ker512" and record.objects is None and record.path.name not in DOUBTFUL_CHILDREN:
             examples[record.path.resolve()] = ObjectExample(replace(record, objects=()), Reading.EVERYTHING)
     for example in _second_collection(data_dir / FOLDER):
-        known = examples.get(example.record.path.resolve())
-        if known is None or not known.record.objects or example.reading is Reading.MAIN_DEVICES:
+        earlier = examples.get(example.record.path.resolve())
+        if earlier is None or not earlier.record.objects or example.reading is Reading.MAIN_DEVICES:
             examples[example.record.path.resolve()] = example
     usable = [e for e in examples.values() if may_ship(e.record) and e.record.split != "trial"]
     shown = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
@@ -116,8 +116,8 @@ def _second_collection(folder: Path) -> list[ObjectExample]:
             without, devices = drawn["boxes"] == WITHOUT_BOXES, drawn["class"] == "devices_only"
             by_eye = Reading.PRESENCE if devices else Reading.EVERYTHING
             reading = by_eye if without else Reading.MAIN_DEVICES
-            seen = any(MAP_OF.get(o.kind) in {1, 2} for o in record.objects or ())
-            examples.append(ObjectExample(record, reading, devices and not seen))
+            has_boxes = any(MAP_OF.get(o.kind) in {1, 2} for o in record.objects or ())
+            examples.append(ObjectExample(record, reading, devices and not has_boxes))
     return examples
 
 

@@ -35,7 +35,7 @@ CENTRE, RANDOM = "centre", "random"
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedImage:
+class ExampleVerdict:
     """One image with the graph's evidence maps (3, h, w) of the source's cells and its two logits."""
 
     example: ObjectExample
@@ -58,7 +58,7 @@ def prepared(example: ObjectExample, picture: PictureInput) -> tuple[Array, tupl
     return normalised(resized(stretched(small, picture.stretch), picture), picture), small.shape
 
 
-def judge_images(graph: Path, examples: Sequence[ObjectExample], picture: PictureInput) -> list[JudgedImage]:
+def judge_images(graph: Path, examples: Sequence[ObjectExample], picture: PictureInput) -> list[ExampleVerdict]:
     """All examples, one after the other."""
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     judged = []
@@ -66,17 +66,17 @@ def judge_images(graph: Path, examples: Sequence[ObjectExample], picture: Pictur
         image, shape = prepared(example, picture)
         maps, logits = session.run([MAPS, LOGITS], {INPUT: image})
         own = np.stack([of_source(one, shape, picture) for one in maps[0]])
-        judged.append(JudgedImage(example, own, np.asarray(logits[0], np.float64)))
+        judged.append(ExampleVerdict(example, own, np.asarray(logits[0], np.float64)))
     return judged
 
 
-def removable_rule(held_out: Sequence[JudgedImage], development: Sequence[JudgedImage]) -> Rule:
+def removable_rule(held_out: Sequence[ExampleVerdict], development: Sequence[ExampleVerdict]) -> Rule:
     """Calibrated on the held-out patients; present where few images without any are called one."""
     scores, truth = _column(held_out, 0), np.array([one.example.removable for one in held_out])
     return _rule(scores, truth, removable_limit([*held_out, *development]))
 
 
-def device_rule(held_out: Sequence[JudgedImage], development: Sequence[JudgedImage]) -> Rule:
+def device_rule(held_out: Sequence[ExampleVerdict], development: Sequence[ExampleVerdict]) -> Rule:
     """The same for devices, by the specificity on images without."""
     both = [*held_out, *development]
     scores, truth = _column(both, 1), np.array([_has_devices(one.example) for one in both])
@@ -85,24 +85,24 @@ def device_rule(held_out: Sequence[JudgedImage], development: Sequence[JudgedIma
     return _rule(scores, truth, limit)
 
 
-def removable_limit(judged: Sequence[JudgedImage]) -> float:
+def removable_limit(judged: Sequence[ExampleVerdict]) -> float:
     """The lowest logit at which all sources together keep to DEVICES_FALSE and NOTHING_FALSE.
 
     A quantile of each source alone would be that of its two or three strangest images: some have ten of a kind.
     """
     limits = []
-    for wanted, share in ((_devices_only, DEVICES_FALSE), (_nothing, NOTHING_FALSE)):
-        limits.append(float(np.quantile(_column([one for one in judged if wanted(one.example)], 0), 1 - share)))
+    for condition, share in ((_devices_only, DEVICES_FALSE), (_nothing, NOTHING_FALSE)):
+        limits.append(float(np.quantile(_column([one for one in judged if condition(one.example)], 0), 1 - share)))
     return max(limits)
 
 
-def two_sides(judged: Sequence[JudgedImage], limit: float) -> dict[str, Any]:
+def two_sides(judged: Sequence[ExampleVerdict], limit: float) -> dict[str, Any]:
     """What is found, and what is called an object without being one, for each source and together."""
     figures = {source: _sides(part, limit) for source, part in _by_source(judged).items()}
     return {**figures, "all": _sides(judged, limit)}
 
 
-def left_out(held_out: Sequence[JudgedImage], development: Sequence[JudgedImage]) -> dict[str, Any]:
+def left_out(held_out: Sequence[ExampleVerdict], development: Sequence[ExampleVerdict]) -> dict[str, Any]:
     """The two sides at each source with the limit that the others alone would have chosen."""
     figures = {}
     for source, part in _by_source(development).items():
@@ -111,14 +111,14 @@ def left_out(held_out: Sequence[JudgedImage], development: Sequence[JudgedImage]
     return figures
 
 
-def figures_of(judged: Sequence[JudgedImage]) -> dict[str, Any]:
+def figures_of(judged: Sequence[ExampleVerdict]) -> dict[str, Any]:
     """Separation and pointing of the graph's own maps."""
     examples = [one.example for one in judged]
     return object_figures([one.maps for one in judged], object_set(examples), [e.record.source for e in examples])
 
 
 def saliency_comparison(
-    graph: Path, judged: Sequence[JudgedImage], picture: PictureInput, rng: np.random.Generator
+    graph: Path, judged: Sequence[ExampleVerdict], picture: PictureInput, rng: np.random.Generator
 ) -> dict[str, Any]:
     """The Pointing Game of every method through the same differentiation, NormGrad first, and of the own map."""
     judged = [one for one in judged if one.example.record.boxes]
@@ -126,7 +126,7 @@ def saliency_comparison(
     pictures, sources = object_set(examples), [e.record.source for e in examples]
     likely = [int(np.argmax(one.maps[:2].max((1, 2)))) for one in judged]
     methods = sorted((*LAYER_MAPS, COMBINED), key=lambda m: (not m.startswith("normgrad"), m))
-    found: dict[str, list[Array]] = {method: [] for method in methods}
+    results: dict[str, list[Array]] = {method: [] for method in methods}
     model = add_maps(onnx.load(str(graph)), (TAP_DEEP, TAP_FUSED), LOGITS, methods)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for example in examples:
@@ -134,8 +134,10 @@ def saliency_comparison(
         made = session.run(methods, {INPUT: image, SEED: np.eye(2, dtype=np.float32)})
         for method, values in zip(methods, made, strict=True):
             fine = [cv2.resize(one, picture_cells(picture), interpolation=cv2.INTER_LINEAR) for one in values[:, 0]]
-            found[method].append(np.stack([of_source(one, shape, picture) for one in fine]))
-    rows: dict[str, Any] = {method: pointing_figures(maps, pictures, sources, likely) for method, maps in found.items()}
+            results[method].append(np.stack([of_source(one, shape, picture) for one in fine]))
+    rows: dict[str, Any] = {
+        method: pointing_figures(maps, pictures, sources, likely) for method, maps in results.items()
+    }
     own: Mapping[str, Callable[[Array], Array]] = {
         OWN_MAP: lambda maps: maps[:2],
         OWN_SPOTS: lambda maps: np.stack([object_map(one) for one in maps[:2]]),
@@ -159,16 +161,16 @@ def _centred(maps: Array) -> Array:
     return np.stack([near, near])
 
 
-def _sides(judged: Sequence[JudgedImage], limit: float) -> dict[str, Any]:
-    def share(wanted: Callable[[ObjectExample], bool]) -> tuple[int, float | None]:
-        scores = _column([one for one in judged if wanted(one.example)], 0)
+def _sides(judged: Sequence[ExampleVerdict], limit: float) -> dict[str, Any]:
+    def share(condition: Callable[[ObjectExample], bool]) -> tuple[int, float | None]:
+        scores = _column([one for one in judged if condition(one.example)], 0)
         return len(scores), round(float((scores >= limit).mean()), 3) if len(scores) else None
 
-    (worn, found), (devices, by_devices), (free, by_nothing) = map(
+    (worn, results), (devices, by_devices), (free, by_nothing) = map(
         share, (lambda e: e.removable, _devices_only, _nothing)
     )
     return {
-        "removable": worn, "found": found, "devices_only": devices, "called_with_devices_only": by_devices,
+        "removable": worn, "found": results, "devices_only": devices, "called_with_devices_only": by_devices,
         "nothing": free, "called_with_nothing": by_nothing,
     }  # fmt: skip
 
@@ -181,11 +183,11 @@ def _rule(scores: NDArray[np.float64], truth: NDArray[np.bool_], limit: float) -
     return Rule(round(temperature, 4), round(bias, 4), round(threshold, 4))
 
 
-def _column(judged: Sequence[JudgedImage], column: int) -> NDArray[np.float64]:
+def _column(judged: Sequence[ExampleVerdict], column: int) -> NDArray[np.float64]:
     return np.array([one.logits[column] for one in judged], np.float64)
 
 
-def _by_source(judged: Sequence[JudgedImage]) -> dict[str, list[JudgedImage]]:
+def _by_source(judged: Sequence[ExampleVerdict]) -> dict[str, list[ExampleVerdict]]:
     names = dict.fromkeys(one.example.record.source for one in judged)
     return {name: [one for one in judged if one.example.record.source == name] for name in names}
 

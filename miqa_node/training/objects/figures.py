@@ -23,7 +23,7 @@ REMOVABLE, DEVICE, TUBE = 0, 1, 2
 @torch.no_grad()
 def maps_of(net: ObjectNet, pictures: ObjectSet, side_px: int, batch: int = 16) -> list[NDArray[np.float32]]:
     """The evidence (3, h, w) of each picture, in the middle of a black square as in use, cut to the picture."""
-    found = []
+    results = []
     was_training = net.training
     net.eval()
     for start in range(0, len(pictures.pixels), batch):
@@ -33,9 +33,9 @@ def maps_of(net: ObjectNet, pictures: ObjectSet, side_px: int, batch: int = 16) 
         values = evidence(net, small[:, 0]).float().cpu().numpy()
         for one, (width, height) in zip(values, content.tolist(), strict=True):
             cells = side_px // STRIDE
-            found.append(one[:, : max(1, round(height * cells)), : max(1, round(width * cells))])
+            results.append(one[:, : max(1, round(height * cells)), : max(1, round(width * cells))])
     net.train(was_training)
-    return found
+    return results
 
 
 def object_figures(maps: Sequence[NDArray[np.float32]], pictures: ObjectSet, sources: Sequence[str]) -> dict[str, Any]:
@@ -68,8 +68,8 @@ def pointing_figures(
     names = list(dict.fromkeys(sources))
     parts = {name: [r for r, s in zip(rows, sources, strict=True) if s == name] for name in names}
     figures = {name: _summary(part) for name, part in {**parts, "all": rows}.items()}
-    wanted = ("pointing", "exact", "compact", "compact_images", "worn_pointing")
-    short = {name: {key: one[key] for key in wanted} for name, one in figures.items()}
+    selection = ("pointing", "exact", "compact", "compact_images", "worn_pointing")
+    short = {name: {key: one[key] for key in selection} for name, one in figures.items()}
     for key in ("pointing", "exact"):
         short["all"][f"{key}_macro"] = round(float(np.nanmean([short[name][key] for name in names])), 3)
     return short
@@ -113,8 +113,8 @@ def _hit(point: tuple[float, float], boxes: NDArray[np.float32], tolerance: floa
 
 
 def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    def scores(wanted: Any) -> NDArray[np.float64]:
-        return np.array([r["score"] for r in rows if wanted(r)], np.float64)
+    def scores(selection: Any) -> NDArray[np.float64]:
+        return np.array([r["score"] for r in rows if selection(r)], np.float64)
 
     present = scores(lambda r: r["removable"])
     absent = scores(lambda r: not r["removable"] and not r["doubtful"])

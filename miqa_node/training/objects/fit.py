@@ -58,10 +58,10 @@ def fit_objects(
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
     average = copy.deepcopy(net)
     features = [p for p in net.backbone.parameters() if p.requires_grad]
-    known = {id(p) for p in net.backbone.parameters()}
+    backbone_ids = {id(p) for p in net.backbone.parameters()}
     optimizer = torch.optim.AdamW(
         [{"params": features, "lr": schedule.backbone_rate},
-         {"params": [p for p in net.parameters() if id(p) not in known], "lr": schedule.rate}],
+         {"params": [p for p in net.parameters() if id(p) not in backbone_ids], "lr": schedule.rate}],
         weight_decay=schedule.decay,
     )  # fmt: skip
     draw = ObjectBatches(pictures.to(device), bank, schedule.shares, schedule.batch, schedule.seed)

@@ -49,18 +49,18 @@ def object_loss(logits: Tensor, targets: ObjectTargets) -> tuple[Tensor, dict[st
     near = _inside(targets.boxes, side, 1.0)
     big = (targets.boxes[..., 2:] - targets.boxes[..., :2]).amax(-1)
     used = (targets.kind >= 0) & (big >= LEAST_SIDE)
-    found = logits.new_zeros(())
+    hits = logits.new_zeros(())
     spurious = logits.new_zeros(())
     for one in range(maps):
         mine = used & (targets.kind == one)
         free = ~(near & mine[..., None, None]).any(1).flatten(1)
         values = logits[:, one].flatten(1)
         spurious = spurious + _outside(values, free, targets.outside[:, one])
-        found = found + _best(values, inside.flatten(2), mine & targets.sure, big)
+        hits = hits + _best(values, inside.flatten(2), mine & targets.sure, big)
         anywhere = F.softplus(-values.topk(ANYWHERE, 1).values).mean(1)
-        found = found + 0.25 * (anywhere * targets.somewhere[:, one]).sum()
-    found, spurious = found / count, spurious / count
-    return found + spurious, {"found": float(found.detach()), "spurious": float(spurious.detach())}
+        hits = hits + 0.25 * (anywhere * targets.somewhere[:, one]).sum()
+    hits, spurious = hits / count, spurious / count
+    return hits + spurious, {"found": float(hits.detach()), "spurious": float(spurious.detach())}
 
 
 def _inside(boxes: Tensor, side: int, margin: float) -> Tensor:
@@ -80,11 +80,11 @@ def _best(values: Tensor, inside: Tensor, sure: Tensor, big: Tensor) -> Tensor:
     masked = values[picture].masked_fill(~within, -1e4)
     area = within.sum(1)
     size = big[picture, box]
-    wanted = torch.where(size < COMPACT, (area * BEST_OF_COMPACT).clamp(min=1), (area * BEST_OF_LONG).clamp(min=2))
-    wanted = torch.minimum(wanted.floor(), area.to(wanted.dtype)).clamp(max=MOST_CELLS)
+    amount = torch.where(size < COMPACT, (area * BEST_OF_COMPACT).clamp(min=1), (area * BEST_OF_LONG).clamp(min=2))
+    amount = torch.minimum(amount.floor(), area.to(amount.dtype)).clamp(max=MOST_CELLS)
     best = masked.topk(min(MOST_CELLS, masked.shape[1]), 1).values
-    taken = torch.arange(best.shape[1], device=best.device) < wanted[:, None]
-    each = (F.softplus(-best) * taken).sum(1) / wanted.clamp(min=1)
+    mask = torch.arange(best.shape[1], device=best.device) < amount[:, None]
+    each = (F.softplus(-best) * mask).sum(1) / amount.clamp(min=1)
     share = (MOST_PER_CLASS / sure.sum(1).clamp(min=1)).clamp(max=1.0)[picture]
     return 0.5 * (each * share * (area > 0)).sum()
 

@@ -116,9 +116,9 @@ class ObjectBatches:
         moved = torch.einsum("nij,nkcj->nkci", move, centred) + to[:, None, None] + 0.5
         whole = torch.cat([moved.amin(2), moved.amax(2)], -1)
         clipped = whole.clamp(0, 1)
-        left = _area(clipped) / _area(whole).clamp(min=1e-9)
+        remainder = _area(clipped) / _area(whole).clamp(min=1e-9)
         targets = ObjectTargets(
-            clipped, self.pictures.kind[index], self.pictures.sure[index] & (left > LEAST_LEFT),
+            clipped, self.pictures.kind[index], self.pictures.sure[index] & (remainder > LEAST_LEFT),
             self.pictures.outside[index], self.pictures.somewhere[index],
         )  # fmt: skip
         return images, targets, scale

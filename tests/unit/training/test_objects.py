@@ -103,11 +103,11 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None
     shares, bank = VariationShares(side_px=SIDE), make_bank([], 20, 1)
 
     def run(checkpoint: Path, stop_after: int = 9) -> ObjectNet:
-        seen = []
+        calls = []
 
         def figures(_: ObjectNet) -> dict[str, float]:
-            seen.append(1)
-            if len(seen) > stop_after:
+            calls.append(1)
+            if len(calls) > stop_after:
                 raise KeyboardInterrupt
             return {}
 
