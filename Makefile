@@ -24,7 +24,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults soak container models constraints lock sbom audit clean distclean
+.PHONY: help setup setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults matrix soak container models constraints lock sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,10 +91,10 @@ TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print(-(-3 * len(os.sched_get
 
 # Tests sync thousands of small files: in memory, where there is room, that costs nothing.
 TEST_FOLDER = $(shell $(PYTHON) -c 'import shutil; print("/dev/shm" * (shutil.disk_usage("/dev/shm").free > 8 << 30))' 2>/dev/null)
-test test-all peers faults: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
+test test-all peers faults matrix: export PYTEST_DEBUG_TEMPROOT = $(TEST_FOLDER)
 
 # As in a node: helper threads of the BLAS spin, which on busy cores takes several times as long as the work.
-test test-all peers faults: export OPENBLAS_NUM_THREADS = 1
+test test-all peers faults matrix: export OPENBLAS_NUM_THREADS = 1
 
 test: setup ## Run the tests that need nothing but Python, on all cores (under 5 minutes on two)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not peers and not browser and not slow" $(PYTEST_ARGS)
@@ -136,6 +136,9 @@ crash: setup ## Kill the node, its fork server and its children 540 times: SQLit
 
 faults: setup ## Break disk, database, bucket, archive, clock and memory: recovery times go to benchmarks/results/
 	FAULTS=all $(BIN)/python -m pytest -p tests.crash.record tests/crash -k faults $(PYTEST_ARGS)
+
+matrix: setup ## Damage what a node keeps, ask each of its parts, and write the answers into docs/explanation/reliability.md
+	MATRIX=write $(BIN)/python -m pytest tests/crash/test_matrix.py $(PYTEST_ARGS)
 
 soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat
 	$(BIN)/python -m tests.crash --soak-minutes 60

@@ -166,9 +166,9 @@ def _asks_the_archive(browser: httpx2.Client) -> None:
     page = browser.get("/operations").text
     assert "PACS" in page
     csrf = _csrf(page)
-    asked = browser.post("/operations", data={"do": "echo PACS", "actor": "mara", "csrf": csrf})
-    assert asked.status_code == 200
-    assert "PACS" in asked.text
+    answer = browser.post("/operations", data={"do": "echo PACS", "actor": "mara", "csrf": csrf})
+    assert answer.status_code == 200
+    assert "PACS" in answer.text
 
 
 def _rejects(browser: httpx2.Client, study: str) -> None:
@@ -207,8 +207,8 @@ def _send(port: int, image: pydicom.Dataset) -> int:
 
 
 def _classes(pacs: Orthanc, study: str) -> set[str]:
-    found = pacs.call("/tools/find", {"Level": "Instance", "Query": {"StudyInstanceUID": study}})
-    return {pacs.call(f"/instances/{one}/simplified-tags")["SOPClassUID"] for one in found}
+    instances = pacs.call("/tools/find", {"Level": "Instance", "Query": {"StudyInstanceUID": study}})
+    return {pacs.call(f"/instances/{one}/simplified-tags")["SOPClassUID"] for one in instances}
 
 
 def _filled(value: str, dotenv: dict[str, str]) -> str:
@@ -219,9 +219,9 @@ def _filled(value: str, dotenv: dict[str, str]) -> str:
 
 def _of_orthanc(service: dict[str, Any]) -> dict[str, Any]:
     """Orthanc's configuration from the variables of its image: DICOM_AET is DicomAet."""
-    found = {}
+    configuration = {}
     for name, value in service["environment"].items():
         prefix, _, key = name.partition("ORTHANC__")
         if not prefix and key:
-            found[key.title().replace("_", "")] = {"true": True, "false": False}.get(value, value)
-    return found
+            configuration[key.title().replace("_", "")] = {"true": True, "false": False}.get(value, value)
+    return configuration
