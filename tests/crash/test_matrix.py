@@ -108,7 +108,7 @@ def test_damage_to_objects(node: MatrixNode, shelf: Shelf) -> None:
     compare_with_page("objects", table("damage", COLUMNS, rows))
 
 
-def _results(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]) -> dict[str, Row]:
+def _results(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]) -> Mapping[str, Row]:
     """Every result of an image is damaged before it is sent; then the archive comes."""
     node.let_send(False)
     made = {uid: shelf.read(key) for image in images.values() for uid, key in image.results.items()}
@@ -135,7 +135,7 @@ def _results(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]) 
     return rows
 
 
-def _originals(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]) -> dict[str, Row]:
+def _originals(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]) -> Mapping[str, Row]:
     """All results are sent; then the originals are damaged, and sent again at last."""
     for damage, image in images.items():
         shelf.write(image.key, DAMAGES[damage](shelf.read(image.key) or b""))
