@@ -165,6 +165,7 @@ class Node:
                 decoding(settings),
                 self._decoder.run,
                 settings.work.worker_processes,
+                settings.patients.authorities.complete,
             ),
             self._judging,
             ReportingTools(
@@ -185,7 +186,6 @@ class Node:
             giving_up_effects(context, self._announcer),
             max_attempts=settings.work.max_attempts,
             pseudonym=rules.operator,
-            whose=settings.patients.authorities.complete,
             faults=self._faults,
         )
 

@@ -19,7 +19,7 @@ import structlog
 from miqa_node.conclusion.base import Conclusion, Effects
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.identity import with_surrogates
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
+from miqa_node.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
 from miqa_node.domain.policy import Disposition, decide
 from miqa_node.domain.ports import FaultJudge, JobQueue
 from miqa_node.errors import NotFoundError
@@ -46,7 +46,6 @@ class Pipeline:
         *,
         max_attempts: int,
         pseudonym: Callable[[str], str] = lambda _name: "",
-        whose: Callable[[StudyRecord, ReceivedObject], StudyRecord] = lambda study, _received: study,
         units: Sequence[Unit[Any]] | None = None,
         faults: FaultJudge | None = None,
     ) -> None:
@@ -58,7 +57,6 @@ class Pipeline:
         self._effects = effects
         self._giving_up = giving_up
         self._pseudonym = pseudonym
-        self._whose = whose
         self._units = installed() if units is None else units
         self._attempts = Attempts(context, self._units, max_attempts, faults)
         self._saved: dict[InstanceDigest, Assessment] = {}
@@ -69,7 +67,7 @@ class Pipeline:
     def receive(self, received: ReceivedObject) -> None:
         """Store the object and enqueue its job: one transaction covers the instance and the job."""
         header, study = received.header or self._context.imaging.read_header(Path(received.path))
-        header, study = with_surrogates(header, self._whose(study, received), received.digest)
+        header, study = with_surrogates(header, self._context.imaging.whose(study, received), received.digest)
         unit, operator = unit_of(header, self._units), self._pseudonym(study.operators_name)
         novelty = self._arrivals.keep(
             header, study, received, operator,

@@ -66,7 +66,8 @@ class Runner(Protocol):
 class ImagingTools:
     """Tools that read header and pixels of a file.
 
-    Slices of series are measured by ``run``, ``count`` at a time, and decoded there with ``there``.
+    Slices of series are measured by ``run``, ``count`` at a time, and decoded there with ``there``. ``whose`` completes
+    whose patient the Patient ID names, by the sender.
     """
 
     read_header: Callable[[Path], tuple[Header, StudyRecord]]
@@ -74,6 +75,7 @@ class ImagingTools:
     there: Decode | None = None
     run: Runner | None = None
     count: int = 1
+    whose: Callable[[StudyRecord, ReceivedObject], StudyRecord] = lambda study, _received: study
 
     def for_slices(self, sender: str) -> SliceTools:
         """The tools for a series of that sender."""
