@@ -37,22 +37,22 @@ def from_processes(
     sampler: Callable[[int], TrainingSample], numbers: Iterator[int], size: int, processes: int, device: str
 ) -> Generator[QualityBatch]:
     """Batches of ``size`` samples from each of ``numbers`` on, drawn ahead in processes, and some of them again."""
-    rng, kept, fresh, used = np.random.default_rng(0), list[Any](), 0, 0
+    rng, earlier, fresh, used = np.random.default_rng(0), list[Any](), 0, 0
     # Forked processes hang where OpenCV or torch have started threads.
     with multiprocessing.get_context("spawn").Pool(processes, _begin, (sampler,)) as pool:
         waiting: deque[AsyncResult[tuple[NDArray[Any], ...]]] = deque(
             pool.apply_async(_batch, (number, size)) for number in islice(numbers, 3 * processes)
         )
         while waiting:
-            if not waiting[0].ready() and len(kept) > 8 and used < REUSED * fresh:
+            if not waiting[0].ready() and len(earlier) > 8 and used < REUSED * fresh:
                 used += 1
-                yield _again(kept[int(rng.integers(len(kept)))], rng)
+                yield _again(earlier[int(rng.integers(len(earlier)))], rng)
                 continue
             batch = _on_device(waiting.popleft().get(), device)
             waiting.extend(pool.apply_async(_batch, (number, size)) for number in islice(numbers, 1))
             fresh, used = fresh + 1, used + 1
-            kept.append(batch)
-            del kept[:-KEPT]
+            earlier.append(batch)
+            del earlier[:-KEPT]
             yield _again(batch, None)
 
 

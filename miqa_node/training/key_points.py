@@ -48,11 +48,11 @@ def key_points(pixels: NDArray[np.uint8]) -> KeyPoints:
         pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     )
     equal = cv2.createCLAHE(2.0, (4, 4)).apply(small)
-    found, descriptors = cv2.SIFT.create(FEATURES).detectAndCompute(equal, None)
-    if not found:
+    points, descriptors = cv2.SIFT.create(FEATURES).detectAndCompute(equal, None)
+    if not points:
         return KeyPoints(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
     each = np.sqrt(np.asarray(descriptors, np.float32) / np.maximum(np.abs(descriptors).sum(1, keepdims=True), 1e-6))
-    return KeyPoints(np.array([point.pt for point in found], np.float32), each)
+    return KeyPoints(np.array([point.pt for point in points], np.float32), each)
 
 
 def same_pictures(ones: Sequence[KeyPoints], others: Sequence[KeyPoints]) -> list[SamePicture]:

@@ -63,28 +63,28 @@ def drawn_by_processes(
 
 
 def _as_they_come(ready: queue.Queue[PartBatch], seed: int, device: torch.device) -> Generator[PartBatch]:
-    rng, kept, drawn, used = np.random.default_rng(seed), list[PartBatch](), 0, 0
+    rng, pool, drawn, used = np.random.default_rng(seed), list[PartBatch](), 0, 0
     while True:
         used += 1
-        if ready.empty() and len(kept) >= LEAST_KEPT and used < USES * drawn:
-            yield _again(kept[int(rng.integers(len(kept)))], rng)
+        if ready.empty() and len(pool) >= LEAST_KEPT and used < USES * drawn:
+            yield _again(pool[int(rng.integers(len(pool)))], rng)
             continue
         batch, drawn = moved_to(ready.get(), device), drawn + 1
-        kept.append(batch)
-        del kept[:-KEPT]
+        pool.append(batch)
+        del pool[:-KEPT]
         yield _unpacked(batch)
 
 
 def reused(batches: Iterator[PartBatch], seed: int, device: torch.device) -> Generator[PartBatch]:
     """Each batch, and between them those before: ``USES`` times on average."""
-    rng, kept = np.random.default_rng(seed), list[PartBatch]()
+    rng, pool = np.random.default_rng(seed), list[PartBatch]()
     for drawn in batches:
         batch = moved_to(drawn, device)
-        kept.append(batch)
-        del kept[:-KEPT]
+        pool.append(batch)
+        del pool[:-KEPT]
         yield _unpacked(batch)
-        for _ in range(int(USES) - 1 if len(kept) >= LEAST_KEPT else 0):
-            yield _again(kept[int(rng.integers(len(kept)))], rng)
+        for _ in range(int(USES) - 1 if len(pool) >= LEAST_KEPT else 0):
+            yield _again(pool[int(rng.integers(len(pool)))], rng)
 
 
 def moved_to(batch: PartBatch, device: torch.device) -> PartBatch:

@@ -103,9 +103,9 @@ def calibrate(cases: Sequence[PartCase]) -> PartCalibration:
     logits = np.stack([case.logits for case in cases])
     scaling = []
     for name, column in COLUMN.items():
-        known = np.array([_truth(case, name) is not None for case in cases])
+        certain = np.array([_truth(case, name) is not None for case in cases])
         truth = np.array([bool(_truth(case, name)) for case in cases])
-        scaling.append(fit_scaling(logits[known, column], truth[known]) or Scaling(1.0, 0.0))
+        scaling.append(fit_scaling(logits[certain, column], truth[certain]) or Scaling(1.0, 0.0))
     unset = PartCalibration(tuple(scaling), np.ones(len(CLASSES)))
     limits = [_limits(unset.probability(np.stack([c.logits for c in clean]))) for clean in _clean_by_source(cases)]
     return PartCalibration(unset.scaling, np.clip(np.max(limits, 0) + ROOM, LEAST_LIMIT, MOST_LIMIT))

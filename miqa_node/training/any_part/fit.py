@@ -58,9 +58,9 @@ class PartFit:
         torch.manual_seed(self.settings.seed)
         self.net = AnyPartNet(len(CLASSES), CROP_PX)
         if self.start is not None:
-            begun = torch.load(self.start, weights_only=True, map_location="cpu")
-            self.net.load_state_dict(begun["average"])
-            self.steps = int(begun["steps"])
+            state = torch.load(self.start, weights_only=True, map_location="cpu")
+            self.net.load_state_dict(state["average"])
+            self.steps = int(state["steps"])
         self.net = self.net.to(self.device).train()
         self.average = copy.deepcopy(self.net)
         self.optimizer = torch.optim.AdamW(

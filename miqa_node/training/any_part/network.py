@@ -105,9 +105,9 @@ class SpectrumNet(nn.Module):
     def together(self, each: Tensor) -> Tensor:
         """(images, outputs) of (images, K, 2, …)."""
         with torch.autocast(each.device.type, enabled=False):
-            seen = [self._direction(each[:, :, way]) for way in range(2)]
-            features = torch.stack([one[0] for one in seen], 1)
-            return torch.cat([features.amax(1), features.mean(1), *(one[1] for one in seen)], 1)
+            looks = [self._direction(each[:, :, way]) for way in range(2)]
+            features = torch.stack([one[0] for one in looks], 1)
+            return torch.cat([features.amax(1), features.mean(1), *(one[1] for one in looks)], 1)
 
     def _direction(self, each: Tensor) -> tuple[Tensor, Tensor]:
         bins = LAST_BIN - FIRST_BIN

@@ -83,9 +83,9 @@ class PartSampler:
         samples = [self._sample(clean) for _ in range(size)]
         views, crops, numbers, present, severity, cells, sources = zip(*samples, strict=True)
         device = self._device
-        known = torch.tensor(np.stack(present), device=device), torch.tensor(np.stack(severity), device=device)
+        truth = torch.tensor(np.stack(present), device=device), torch.tensor(np.stack(severity), device=device)
         planes = torch.stack(cells)[:, None]
-        targets = TargetBatch(*known, planes, torch.zeros_like(planes, dtype=torch.int16))
+        targets = TargetBatch(*truth, planes, torch.zeros_like(planes, dtype=torch.int16))
         return PartBatch(
             torch.stack(views)[:, None], torch.stack(crops)[:, :, None],
             torch.tensor(np.stack(numbers), device=device), targets, tuple(sources),
@@ -203,10 +203,10 @@ class PartSampler:
         for name in (name for name in names if name in chosen):
             level = float(rng.uniform(MARKED, 1.0))
             before = image
-            image, seen = simulate(Shot(image, rng, self._masks, self._draw().pixels.float() / 255.0), name, level)
-            seen = seen and float((image - before).abs().max()) > LEAST_CHANGE
+            image, visible = simulate(Shot(image, rng, self._masks, self._draw().pixels.float() / 255.0), name, level)
+            visible = visible and float((image - before).abs().max()) > LEAST_CHANGE
             column = COLUMN[name]
-            present[column], severity[column] = (1.0, level) if seen else (-1.0, -1.0)
+            present[column], severity[column] = (1.0, level) if visible else (-1.0, -1.0)
             if name == FindingName.DETECTOR_OVERLAY_ARTIFACT:
                 touched = resized((image - before).abs(), (MAP_PX, MAP_PX))
                 peak = touched.max().clamp_min(0.004)

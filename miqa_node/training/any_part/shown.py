@@ -35,10 +35,10 @@ def contrast_detail(shot: Shot, severity: float) -> Result:
     """Detail smoothed away, or far too much of it."""
     low = low_pass(shot.image, shot.uniform(6.0, 20.0) / shot.pitch_mm)
     if shot.uniform() < 0.65:
-        kept = at_severity(severity, (0.75, 0.55, 0.38, 0.22), nothing=1.0)
+        contrast = at_severity(severity, (0.75, 0.55, 0.38, 0.22), nothing=1.0)
     else:
-        kept = at_severity(severity, (2.4, 3.4, 5.0, 7.0), nothing=1.0)
-    return (low + kept * (shot.image - low)).clamp(0.0, 1.0), severity > 0.2
+        contrast = at_severity(severity, (2.4, 3.4, 5.0, 7.0), nothing=1.0)
+    return (low + contrast * (shot.image - low)).clamp(0.0, 1.0), severity > 0.2
 
 
 def contrast_window(shot: Shot, severity: float) -> Result:

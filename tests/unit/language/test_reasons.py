@@ -52,9 +52,12 @@ def test_nobody_listens() -> None:
 @pytest.mark.parametrize(
     ("status", "german_text"),
     [
-        (0xA700, "Die Gegenstelle antwortete mit Status 0xA700."),
+        (0xA700, "Die Gegenstelle antwortete mit Status 0xA700: keine Ressourcen, das Archiv ist voll."),
         (0x0122, "Die Gegenstelle antwortete mit Status 0x0122: Sie nimmt keine Objekte dieser SOP-Klasse an."),
-        (0xB000, "Die Gegenstelle antwortete mit der Warnung 0xB000, und on_warning ist retry."),
+        (
+            0xB000,
+            "Die Gegenstelle antwortete mit der Warnung 0xB000: gespeichert, Elemente angepasst; on_warning ist retry.",
+        ),
     ],
 )
 def test_a_peer_answers_with_a_status(status: int, german_text: str) -> None:

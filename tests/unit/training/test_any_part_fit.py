@@ -33,13 +33,13 @@ def pictures() -> list[Picture]:
 def test_runs_learn_from_one_stream_and_the_graph_of_one_says_what_the_network_says(tmp_path: Path) -> None:
     settings = PartFitSettings(steps=3)
     runs = {tmp_path / f"{name}.pt": PartFit(out, settings, CPU) for name, out in (("all", ()), ("less", ("c",)))}
-    begun = [{name: value.clone() for name, value in run.net.state_dict().items()} for run in runs.values()]
-    said: list[str] = []
-    train(runs, drawn_in_place(pictures(), 1, 6, CPU), settings, said.append)
-    for run, before in zip(runs.values(), begun, strict=True):
+    starts = [{name: value.clone() for name, value in run.net.state_dict().items()} for run in runs.values()]
+    lines: list[str] = []
+    train(runs, drawn_in_place(pictures(), 1, 6, CPU), settings, lines.append)
+    for run, before in zip(runs.values(), starts, strict=True):
         assert run.steps == 3
         assert any(not torch.equal(value, before[name]) for name, value in run.net.state_dict().items())
-    assert "without c" in said[-1]
+    assert "without c" in lines[-1]
     assert torch.load(tmp_path / "less.pt", weights_only=True)["left_out"] == ["c"]
 
     net = read_checkpoint(tmp_path / "all.pt")
@@ -64,10 +64,10 @@ def test_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
 def test_a_source_that_is_left_out_is_in_no_sample() -> None:
     batch = next(drawn_in_place(pictures(), 1, 12, CPU))
     assert set(batch.sources) == {"a", "b", "c"}
-    rest, left = without(batch, ("c",)), without(batch, ("c",), only=True)
+    rest, others = without(batch, ("c",)), without(batch, ("c",), only=True)
     assert set(rest.sources) == {"a", "b"}
-    assert set(left.sources) == {"c"}
-    assert len(rest.view) + len(left.view) == 12
+    assert set(others.sources) == {"c"}
+    assert len(rest.view) + len(others.view) == 12
     assert len(rest.crops) == len(rest.targets.present) == len(rest.sources)
 
 

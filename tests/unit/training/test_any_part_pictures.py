@@ -42,8 +42,8 @@ def test_display_is_the_inverse_of_exposure() -> None:
 def test_a_gaussian_dims_a_wave_as_its_formula_says_also_below_one_pixel(sigma: float) -> None:
     cycles = 0.125
     wave = torch.cos(2 * math.pi * cycles * torch.arange(256.0)).expand(200, 256)
-    left = gaussian(wave, sigma)[:, 64:-64].amax() / wave[:, 64:-64].amax()
-    assert float(left) == pytest.approx(math.exp(-2 * (math.pi * sigma * cycles) ** 2), abs=0.01)
+    share = gaussian(wave, sigma)[:, 64:-64].amax() / wave[:, 64:-64].amax()
+    assert float(share) == pytest.approx(math.exp(-2 * (math.pi * sigma * cycles) ** 2), abs=0.01)
 
 
 def test_a_path_of_two_positions_gives_the_point_twice() -> None:

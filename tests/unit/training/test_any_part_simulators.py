@@ -54,18 +54,18 @@ def test_every_finding_has_two_ways_that_are_not_those_of_the_figures() -> None:
     assert all(len(ways) >= 2 for ways in WAYS.values())
     for module in (blur, dose, shown, detector):
         tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
-        taken = [
+        imports = [
             (node.module or "", a.name)
             for node in ast.walk(tree)
             if isinstance(node, ast.ImportFrom)
             for a in node.names
         ]
-        assert {name for origin, name in taken if origin.startswith("miqa_node.degrade")} <= {"at_severity"}
+        assert {name for origin, name in imports if origin.startswith("miqa_node.degrade")} <= {"at_severity"}
 
 
 def test_noise_adds_grain_and_what_cannot_be_seen_is_said() -> None:
-    image, seen = dose.noise_quantum(shot(), 1.0)
-    assert seen
+    image, visible = dose.noise_quantum(shot(), 1.0)
+    assert visible
     assert float(noise_deviation(image)) > float(noise_deviation(shot().image))
     assert not dose.noise_quantum(shot(), 0.02)[1]
     assert not blur.motion_smear(shot(), 0.05)[1]

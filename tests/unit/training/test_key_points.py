@@ -57,7 +57,7 @@ def test_no_image_of_training_shows_an_image_of_the_evaluation(shared_data: Path
     leaks = [(evaluation[pair.one].name, training[pair.other].name) for pair in same_pictures(shown, learned)]
     assert leaks == []
     crops = [key_points(cropped(one, seed)) for seed, one in enumerate(pixels[::12])]
-    found = {
+    matches = {
         pair.one for pair in same_pictures(crops, [*learned, *shown]) if pair.other == len(learned) + 12 * pair.one
     }
-    assert len(found) >= 0.9 * len(crops), "a test that misses crops says nothing about leaks"
+    assert len(matches) >= 0.9 * len(crops), "a test that misses crops says nothing about leaks"

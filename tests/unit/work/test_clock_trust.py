@@ -68,7 +68,7 @@ def waits(database: Database) -> str:
 def test_a_step_ahead_removes_nothing_until_the_clock_is_right_again(
     shelf: Shelf, clock: Clock, tmp_path: Path
 ) -> None:
-    kept = [shelf.decide(number) for number in range(3)]
+    files = [shelf.decide(number) for number in range(3)]
     settings = load_settings(node={"data_dir": tmp_path}, retention={"enabled": True, "min_free_percent": 0})
     retention = Retention(shelf.database, shelf.objects, settings)
     retention.look()
@@ -78,17 +78,17 @@ def test_a_step_ahead_removes_nothing_until_the_clock_is_right_again(
             clock.passes(MINUTE)
             retention.look()
     assert [line["event"] for line in lines] == ["nothing is removed by age: the clock made a step"]
-    assert shelf.has(*kept) == [True] * 3
+    assert shelf.has(*files) == [True] * 3
     assert "set ahead by 60 days" in waits(shelf.database)
     clock.is_set(-SHIFT)
     retention.look()
-    assert (shelf.has(*kept), waits(shelf.database)) == ([True] * 3, "")
+    assert (shelf.has(*files), waits(shelf.database)) == ([True] * 3, "")
     for _ in range(31):  # real days
         clock.passes(DAY - HOUR)
         retention.look()
         clock.passes(HOUR)
     retention.look()
-    assert shelf.has(*kept) == [False] * 3
+    assert shelf.has(*files) == [False] * 3
 
 
 def test_a_process_that_starts_at_another_time_waits_too(
@@ -161,8 +161,8 @@ def test_steps_of_hours_add_up(clock: Clock, start: Callable[[], ClockTrust]) ->
     for _ in range(2):
         clock.is_set(23 * HOUR)
         clock.passes(MINUTE)
-        seen = trust.now()
-    assert seen is None
+        moments = trust.now()
+    assert moments is None
 
 
 def test_a_clock_that_was_behind_at_the_start_may_be_set_right(clock: Clock, start: Callable[[], ClockTrust]) -> None:
