@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -100,6 +101,7 @@ class MatrixNode:
             assert answer.status == 200
 
     def close(self) -> None:
+        self.go_on()  # a paused process does not hear that it is to end
         self.node.close()
         if self.pacs is not None:
             self.pacs.close()
@@ -156,8 +158,17 @@ class MatrixNode:
         [(count,)] = self.rows("SELECT count(*) FROM deliveries WHERE state = 'QUEUED' AND destination = 'PACS'")
         return int(count)
 
+    def pause(self) -> None:
+        """Let the node do nothing."""
+        self.node.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After a pause; commands are given the node's own data again."""
+        self.examined = self.data
+        self.node.process.send_signal(signal.SIGCONT)
+
     def freeze(self) -> None:
-        """Let commands examine a copy from now on: what they find, the node itself would mend within seconds."""
+        """Let commands examine a copy from now on: a paused node may hold a lock of its database."""
         self.examined = self.folder / f"copy-{time.monotonic_ns()}"
         shutil.copytree(self.data, self.examined, ignore=shutil.ignore_patterns("*.sqlite*", "cache", "incoming"))
         with (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
@@ -66,9 +66,10 @@ class FolderShelf:
 
 
 class BucketShelf:
-    """Objects of a bucket."""
+    """Objects of a bucket. Copies of what is damaged are removed: a sound one would be sent in its place."""
 
-    def __init__(self, url: str, endpoint: str) -> None:
+    def __init__(self, folder: Path, url: str, endpoint: str) -> None:
+        self._copies = folder / "data" / "objects"
         self._bucket, _, self._prefix = url.removeprefix("s3://").partition("/")
         self._client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
         self.environment: Mapping[str, str] = {"MIQA_STORE__OBJECTS_URL": url}
@@ -80,6 +81,7 @@ class BucketShelf:
             return None
 
     def write(self, key: str, content: bytes | None) -> None:
+        (self._copies / key).unlink(missing_ok=True)
         if content is None:
             self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}/{key}")
         else:
@@ -90,7 +92,7 @@ class BucketShelf:
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
     if request.param == "folder":
         return FolderShelf(tmp_path)
-    return BucketShelf(request.getfixturevalue("bucket_url"), request.getfixturevalue("s3_endpoint"))
+    return BucketShelf(tmp_path, request.getfixturevalue("bucket_url"), request.getfixturevalue("s3_endpoint"))
 
 
 @pytest.fixture
@@ -117,11 +119,8 @@ def _results(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]) 
     """Every result of an image is damaged before it is sent; then the archive comes."""
     node.let_send(False)
     made = {uid: shelf.read(key) for image in images.values() for uid, key in image.results.items()}
-    for damage, image in images.items():
-        for key in image.results.values():
-            shelf.write(key, DAMAGES[damage](shelf.read(key) or b""))
-    rows = _ask(node, images, {name: tuple(image.results) + tuple(image.results.values())
-                               for name, image in images.items()})  # fmt: skip
+    keys = {damage: tuple(image.results.values()) for damage, image in images.items()}
+    rows = _ask(node, shelf, images, keys, {name: (*image.results, *keys[name]) for name, image in images.items()})
     pacs = node.open_archive()
     node.let_send(True)
     wait_until(lambda: node.waiting() == 0, LIMIT_S, "the lane has nothing left")
@@ -136,15 +135,14 @@ def _results(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]) 
             assert whole.endswith(data), f"a result that was {damage} is sent damaged"
         stored = all(shelf.read(key) == made[uid] for uid, key in image.results.items())
         rows[damage]["lane"] = "makes it anew, the same, and sends it" if stored else "sends it as it was made"
-    assert node.fsck("--deep") == {}
+    wait_until(lambda: node.fsck("--deep") == {}, LIMIT_S, "nothing is left of the damage")
     return rows
 
 
 def _originals(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]) -> Mapping[str, Row]:
     """All results are sent; then the originals are damaged, and sent again at last."""
-    for damage, image in images.items():
-        shelf.write(image.key, DAMAGES[damage](shelf.read(image.key) or b""))
-    rows = _ask(node, images, {name: (image.digest, image.key) for name, image in images.items()})
+    keys = {damage: (image.key,) for damage, image in images.items()}
+    rows = _ask(node, shelf, images, keys, {name: (image.digest, image.key) for name, image in images.items()})
     for damage, image in images.items():
         assert rows[damage]["commitment"].startswith("refused"), damage
         assert rows[damage]["reassess"].startswith("refused"), damage
@@ -156,18 +154,31 @@ def _originals(node: MatrixNode, shelf: Shelf, images: Mapping[str, StoredImage]
 
 
 def _ask(
-    node: MatrixNode, images: Mapping[str, StoredImage], names: Mapping[str, tuple[str, ...]]
+    node: MatrixNode,
+    shelf: Shelf,
+    images: Mapping[str, StoredImage],
+    keys: Mapping[str, Sequence[str]],
+    names: Mapping[str, Sequence[str]],
 ) -> dict[str, dict[str, str]]:
-    """Every part about every damage; ``names`` are what fsck and backup call the damaged objects."""
-    rows = {name: {"commitment": node.commitment(image)} for name, image in images.items()}
-    readiness = node.readiness()
+    """Damage the objects ``keys``, and ask every part; ``names`` are what fsck and backup call them.
+
+    The node is paused while commands look: it would mend a result that a lane has met within seconds.
+    """
+    rows: dict[str, dict[str, str]] = {name: {} for name in images}
+    node.pause()
+    for damage, some in keys.items():
+        for key in some:
+            shelf.write(key, DAMAGES[damage](shelf.read(key) or b""))
     node.freeze()
     for name, image in images.items():
         rows[name]["reassess"] = node.reassess(image)
     plain, deep = node.fsck(), node.fsck("--deep")
     code, output = node.backup()
     doctor = node.doctor()
-    node.examined = node.data
+    node.go_on()
+    for name, image in images.items():
+        rows[name]["commitment"] = node.commitment(image)
+    readiness = node.readiness()
     assert code == 1, output
     for name, labels in names.items():
         kinds = {kind: {fault for what, fault in faults.items() if any(one in what for one in labels)}
