@@ -29,7 +29,10 @@ USERS = Command(
     "Accounts: list, add, role, link, reset-factor, disable, enable, token.", "miqa_node.cli.users:app", _SERVE, order=4
 )
 RETENTION = Command(
-    "What the node keeps and removes: plan, fetch, hold, clear, holds.", "miqa_node.cli.retention:app", _SERVE, order=4
+    "What the node keeps and removes: plan, confirm, fetch, hold, clear, holds.",
+    "miqa_node.cli.retention:app",
+    _SERVE,
+    order=4,
 )
 ERASE = Command(
     "Erase a patient, with a signed proof: patient, list, proof, verify.", "miqa_node.cli.erase:app", _SERVE, order=4
@@ -68,7 +71,7 @@ DELIVERIES = Command(
     "Deliveries of results: list, show, hold, release, resend, cancel.", "miqa_node.cli.deliveries:app", _LOOK, order=9
 )
 WORKLIST = Command(
-    "Flagged studies: list, views, show, claim, assign, release, comment, resolve, reopen, correct.",
+    "Flagged studies: list, views, show, claim, assign, release, comment, resolve, reopen, correct, conflicts, settle.",
     "miqa_node.cli.worklist:app",
     _LOOK,
     order=10,

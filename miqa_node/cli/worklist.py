@@ -24,7 +24,7 @@ from miqa_node.web.worklist_form import read_form
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Flagged studies: list, views, show, claim, assign, release, comment, resolve, reopen, correct; conflicts, "
+    help="Flagged studies: list, views, show, claim, assign, release, comment, resolve, reopen, correct, conflicts, "
     "settle.",
 )
 

@@ -63,11 +63,11 @@ def place(transaction: Transaction, number: int, study: StudyRecord, at: datetim
 
     If the study has images of another patient, nobody wins: people are asked to look.
     """
-    _note_names(transaction, number, study, at, now)
-    of_study = _STUDY.run(transaction, {"study": study.study_instance_uid})
-    if of_study.patient_number == number:
+    before = _BEFORE.run(transaction, {"number": number, "study": study.study_instance_uid})
+    _note_names(transaction, number, study, before, at, now)
+    if before.study_number == number:
         return
-    if of_study.patient_number is None and of_study.patient_id == study.patient_id:
+    if before.study_number is None and before.study_patient_id == study.patient_id:
         _TAKE.run(transaction, {"study": study.study_instance_uid, "number": number})
     if _contradicts(transaction, number, study):
         _open_conflict(transaction, study.study_instance_uid, now)
@@ -113,8 +113,9 @@ def earlier_names(transaction: Transaction, number: int) -> list[tuple[str, str]
     return [(row.patient_name, row.patient_birth_date) for row in transaction.execute(query)]
 
 
-def _note_names(transaction: Transaction, number: int, study: StudyRecord, at: datetime, now: datetime) -> None:
-    last = _LAST.run(transaction, {"number": number})
+def _note_names(
+    transaction: Transaction, number: int, study: StudyRecord, last: Any, at: datetime, now: datetime
+) -> None:
     before = {name: getattr(last, name) for name in _NAMES}
     names = {name: value or before[name] for name, value in _names(study).items()}  # no value contradicts nothing
     different = [name for name in _NAMES if _plain(names[name]) != _plain(before[name])]
@@ -193,14 +194,18 @@ _FIND = DriverStatement(
     )
 )
 _INSERT = DriverStatement(lambda dialect: insert_unless_taken(dialect, patients))
-_LAST = DriverStatement(
-    lambda _dialect: sa.select(_of.patient_name, _of.patient_birth_date, _of.named_at).where(
-        _of.patient_number == sa.bindparam("number")
-    )
-)
-_STUDY = DriverStatement(
-    lambda _dialect: sa.select(studies.c.patient_number, studies.c.patient_id).where(
-        studies.c.study_instance_uid == sa.bindparam("study")
+# One statement for the patient and the study: it runs for every slice.
+_BEFORE = DriverStatement(
+    lambda _dialect: (
+        sa.select(
+            _of.patient_name,
+            _of.patient_birth_date,
+            _of.named_at,
+            studies.c.patient_number.label("study_number"),
+            studies.c.patient_id.label("study_patient_id"),
+        )
+        .select_from(patients.join(studies, sa.true()))
+        .where(_of.patient_number == sa.bindparam("number"), studies.c.study_instance_uid == sa.bindparam("study"))
     )
 )
 _TAKE = DriverStatement(

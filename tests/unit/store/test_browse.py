@@ -14,7 +14,7 @@ from miqa_node.store import browse, destination_checks, instances, senders, work
 from miqa_node.store.browse import ImageFilter
 from miqa_node.store.database import Database
 from miqa_node.store.senders import SenderBook
-from miqa_node.store.tables import acquisitions, studies
+from miqa_node.store.tables import acquisitions, patient_names, studies
 from tests.unit.store.making import NOW
 from tests.unit.store.test_analysis import NOON, put
 
@@ -54,6 +54,7 @@ def test_case_does_not_count_in_any_script(name: str, text: str) -> None:
     with database.begin() as transaction:
         put(transaction, 1, NOON, verdict=Verdict.ACCEPT)
         transaction.execute(sa.update(studies).values(patient_name=name))
+        transaction.execute(sa.update(patient_names).values(patient_name=name))
         transaction.execute(sa.update(acquisitions).values(operator="Jürgen"))
         for search in (text, "JÜRG"):
             match = ImageFilter(NOW - timedelta(days=36500), NOW + timedelta(days=36500), search=search)

@@ -223,7 +223,7 @@ def test_manifests_are_read_and_decoded_once(tmp_path: Path) -> None:
     if not SHARED.is_dir():
         pytest.skip("the project's shared data folder is not beside the checkout")
     records = read_records(SHARED / "cxr_train", SHARED / "annotations" / "train.jsonl")
-    assert len(records) == 1131
+    assert len(records) == 1067
     assert sum(r.objects is not None for r in records) == 380
     fitting, held_out = training_split(records)
     evaluation = {r.patient for r in read_records(SHARED / "cxr_eval")}
