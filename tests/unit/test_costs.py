@@ -48,8 +48,8 @@ IMAGE_THREADS = ("dbos-executor", f"queue-worker-{IMAGE_QUEUE}", "lane-", "audit
 """Threads that write because of an image, beside the one that receives it."""
 SYNCS = 16
 SLICE_STATEMENTS, SLICE_SYNCS = 6, 2
-"""Of a received CT slice: patient, study, instance, names of patient and study, series and audit record; its file and
-the folder of its name. The database syncs once more for each transaction, which slices of several associations share."""
+"""Of a received CT slice: patient, study, instance, names of patient and study, series, audit record; its file and the
+folder of its name. The database syncs once more for each transaction, which slices of several associations share."""
 SLICE_CALLS = 1_700
 """Function calls of a received CT slice: with statements built for each row and two readings of the header it took
 some 2,300 more."""
