@@ -7,6 +7,7 @@ loss without giving it a new UID. Runs in a child process, as all decoding does.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -117,7 +118,9 @@ class ObjectHead:
 def compare(first: Path, second: Path, decode: Decode) -> str:
     """The :class:`Likeness` of the second object."""
     try:
-        return _likeness(ObjectHead.read(first), ObjectHead.read(second), decode).value
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the library's, about values of other people's objects
+            return _likeness(ObjectHead.read(first), ObjectHead.read(second), decode).value
     except (DataSetError, DecodeError, ValueError, TypeError):
         return Likeness.OTHER.value
 

@@ -29,7 +29,7 @@ from miqa_node.imaging.elements import peek_elements
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
-from miqa_node.store import instances
+from miqa_node.store import copies, instances
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.web.app import WebServices, create_app
 from tests.dicom.odd_files import JUDGED, OddFile, odd_files
@@ -85,7 +85,8 @@ class Node:
         """JUDGED, or why not, after the stages ran as the queue would run them."""
         self.rig.finish(digest)
         with self.rig.database.begin() as transaction:
-            assessment = instances.load_assessment(transaction, digest)
+            image = copies.instance_of(transaction, digest) or digest  # some files are one image in two encodings
+            assessment = instances.load_assessment(transaction, image)
         assert assessment is not None
         reason = assessment.not_assessed.removeprefix(UNDECODABLE)
         return JUDGED if reason in ("", NO_MODEL) or "no model judges" in reason.lower() else reason
