@@ -88,7 +88,7 @@ def open_study(page: sync_api.Page, path: str = "/studies/1.2.3.1") -> None:
 @pytest.mark.parametrize(("page", "images"), [("light", 1), ("dark", 24)], indirect=["page"])
 def test_the_whole_image_and_the_actions_are_in_sight(stage: Stage, page: sync_api.Page, images: int) -> None:
     for number in range(1, images + 1):
-        _, digest = stage.add(number, finding=FindingName.FOREIGN_OBJECT, study=1, peak=(0.8, 0.2))
+        _, digest = stage.add(number, finding=FindingName.FOREIGN_OBJECT, study=1, patient="PID1", peak=(0.8, 0.2))
         seen(stage, digest, FindingName.FOREIGN_OBJECT)
 
     for width, height in SIZES:
