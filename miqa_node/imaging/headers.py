@@ -150,6 +150,7 @@ def header_of(
     if elements.cut_off and _TAGS["StudyInstanceUID"] not in elements.by_tag:
         raise DataSetError("The data set breaks off in front of its Study Instance UID. Send it again.")
     values = Values(elements, _TAGS)
+    part = _part_naming(values)
     strict = partial(Values.uid, relaxed=relaxed)
     identity, uid = (_any_identity, _any_uid) if nameless else (partial(_identity, strict), strict)
     study = StudyInstanceUid(uid(values, "StudyInstanceUID"))
@@ -161,8 +162,8 @@ def header_of(
         study_instance_uid=study,
         transfer_syntax_uid=elements.transfer_syntax_uid,
         modality=values.word("Modality"),
-        body_part_examined=anatomy.body_part(_part_naming(values), values.word("Modality")),
-        view_position=anatomy.view(_view_naming(values), values.words("PatientOrientation")),
+        body_part_examined=anatomy.body_part(part, values.word("Modality")),
+        view_position=anatomy.view(_view_naming(values, part), values.words("PatientOrientation")),
         image_laterality=values.word("ImageLaterality") or values.word("Laterality") or _coded_laterality(values),
         patient_orientation=values.words("PatientOrientation"),
         photometric_interpretation=values.word("PhotometricInterpretation"),
@@ -189,8 +190,8 @@ def header_of(
         detector_id=values.text("DetectorID") or values.text("DeviceSerialNumber"),
         performed_location=values.text("PerformedLocation"),
         series_images=values.count("NumberOfSeriesRelatedInstances") or values.count("ImagesInAcquisition"),
-        quality_control=_is_quality_control(values, anatomy),
-        named_phantom=_names_phantom(values),
+        quality_control=_is_quality_control(values, part, anatomy),
+        named_phantom=_names_phantom(values, part),
         series_number=values.count("SeriesNumber") if values.numbers("SeriesNumber") else None,
         frame_of_reference_uid=values.text("FrameOfReferenceUID")[:64],
     )
@@ -261,8 +262,8 @@ def _part_naming(values: Values) -> Naming:
     return Naming(codes, values.phrase("BodyPartExamined"), _descriptions(values))
 
 
-def _view_naming(values: Values) -> Naming:
-    hints = (values.phrase("BodyPartExamined"), *_descriptions(values))  # "CHEST PA"
+def _view_naming(values: Values, part: Naming) -> Naming:
+    hints = (part.written, *part.hints)  # "CHEST PA"
     return Naming((values.code("ViewCodeSequence"),), values.phrase("ViewPosition"), hints)
 
 
@@ -282,19 +283,19 @@ def _has_voi(values: Values) -> bool:
     return any(bool(values.nested_numbers(group, "WindowCenter")) for group in groups)
 
 
-def _is_quality_control(values: Values, anatomy: Anatomy) -> bool:
+def _is_quality_control(values: Values, part: Naming, anatomy: Anatomy) -> bool:
     """What the standard's elements, the region or the site's own names say; other words are no proof."""
     return (
         values.word("QualityControlImage") in ("YES", "BOTH")
         or values.word("QualityControlSubject") == "YES"
-        or anatomy.body_part(Naming(_part_naming(values).codes)) == PHANTOM
+        or anatomy.body_part(Naming(part.codes)) == PHANTOM
         or anatomy.phantoms.include(values.text("PatientID"), values.text("PatientName"))
     )
 
 
-def _names_phantom(values: Values) -> bool:
-    keywords = ("PatientName", "PatientID", "SeriesDescription", "ProtocolName", "StudyDescription")
-    return any(_QUALITY_CONTROL.search(values.text(keyword)) is not None for keyword in keywords)
+def _names_phantom(values: Values, part: Naming) -> bool:
+    texts = (values.text("PatientName"), values.text("PatientID"), *part.hints)
+    return any(_QUALITY_CONTROL.search(text) is not None for text in texts)
 
 
 def _acquired_at(values: Values) -> tuple[datetime | None, int | None]:
