@@ -43,7 +43,8 @@ def export(net: QualityNet, path: Path, spec: Preprocess, beside: NumbersNet | N
 
 def fold_normalisation(net: N) -> N:
     """A copy in evaluation mode with every batch normalisation folded into the convolution before it."""
-    folded = weights.in_format(copy.deepcopy(net).eval(), torch.contiguous_format)
+    folded = weights.in_format(copy.deepcopy(net), torch.contiguous_format)
+    folded.eval()
     for module in folded.modules():
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Sequential) and len(child) == 2 and isinstance(child[1], nn.BatchNorm2d):

@@ -28,7 +28,8 @@ def read_checkpoint(path: Path) -> AnyPartNet:
         raise ValueError(f"{path.name} has other classes than this version trains: {', '.join(state['classes'])}.")
     net = AnyPartNet(len(CLASSES), CROP_PX)
     net.load_state_dict(state["average"])
-    return net.eval()
+    net.eval()
+    return net
 
 
 def export(net: AnyPartNet, path: Path) -> float:

@@ -27,7 +27,7 @@ class Shot:
     @property
     def pitch_mm(self) -> float:
         """Pixel pitch by convention."""
-        return USUAL_FIELD_MM / max(self.image.shape)
+        return float(USUAL_FIELD_MM / max(self.image.shape))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """A number between the two."""

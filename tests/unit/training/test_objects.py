@@ -138,7 +138,7 @@ def test_the_published_features_are_those_of_the_wheel(tmp_path: Path) -> None:
             for name in ("weight", "bias", "running_mean", "running_var"):
                 tensors[f"_blocks.{number}.{name}"] = torch.rand(layer.num_features)
             tensors[f"_blocks.{number}.num_batches_tracked"] = torch.tensor(1)
-    fill(net, tensors)  # type: ignore[arg-type]
+    fill(net, tensors)
     assert torch.equal(net.stem[1].weight, tensors["_blocks.3.weight"]) or len(tensors) > 100
     other = tmp_path / "other.pth"
     other.write_bytes(b"something else")
