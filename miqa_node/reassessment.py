@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from miqa_node.domain.ports import JobQueue, ObjectStore, Soundness
 from miqa_node.domain.reassessment import ReassessmentCandidate, ReassessmentFilter, ReassessmentPlan
 from miqa_node.errors import ConflictError
+from miqa_node.observe.progress import counted
 from miqa_node.store import reassessments, series
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
@@ -69,7 +70,9 @@ class Reassessment:
             rows = list({row.digest: row for row in (self._meant(transaction, row) for row in rows)}.values())
             waiting = reassessments.waiting(transaction, [row.digest for row in rows])
         obstacle = cache(lambda series: self._models(series=series))  # asked for at most once each
-        return ReassessmentPlan(tuple(self._candidate(row, waiting, obstacle) for row in rows), truncated)
+        return ReassessmentPlan(
+            tuple(self._candidate(row, waiting, obstacle) for row in counted(rows, "Checking")), truncated
+        )
 
     def begin(self, plan: ReassessmentPlan, actor: str, comment: str, now: datetime) -> int:
         """Request a new judgement of all possible images; return the number of new requests. Idempotent.

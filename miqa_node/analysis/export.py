@@ -23,6 +23,7 @@ from miqa_node.assess.labels import BAD, GOOD, TABLE_NAME
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.label import LabelRecord, ReaderOpinion
 from miqa_node.errors import MiqaError
+from miqa_node.observe.progress import counted
 from miqa_node.store.reviews import ReviewedImage
 from miqa_node.taxonomy.lookup import defect_names, finding_title
 
@@ -70,7 +71,7 @@ def export_labels(
     out.mkdir(parents=True, exist_ok=True)
     done, rows = LabelExport(), list[dict[str, Any]]()
     coco: dict[str, Any] = _coco_head()
-    for reviewed, source in newest:
+    for reviewed, source in counted(newest, "Exporting"):
         if word(reviewed.label.judgement) == ACCEPTABLE:
             done.left_out[GOOD_ENOUGH] = done.left_out.get(GOOD_ENOUGH, 0) + 1
             continue

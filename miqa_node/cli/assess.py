@@ -19,7 +19,8 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images, unpacked
 from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import error_text, print_json, print_line, progress
+from miqa_node.cli.output import error_text, print_json, print_line
+from miqa_node.cli.progress_bar import beside_lines
 from miqa_node.cli.saliency import write_map
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
@@ -85,11 +86,8 @@ def assess(
     failed = 0
     certificates: dict[str, None] = {}
     try:
-        with (
-            TemporaryDirectory() as scratch,
-            progress(_unpacked(files, scratch, settings, as_json=as_json), "Assessing") as remaining,
-        ):
-            for file, name in remaining:
+        with TemporaryDirectory() as scratch:
+            for file, name in beside_lines(_unpacked(files, scratch, settings, as_json=as_json), "Assessing"):
                 started = time.perf_counter()
                 try:
                     result = assessor.assess_file(file, modality=modality, body_part=body_part, view=view)

@@ -13,10 +13,11 @@ from miqa_node.assess.packages import Package
 from miqa_node.cli.files import images
 from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line, progress
+from miqa_node.cli.output import print_json, print_line
 from miqa_node.cli.store import open_transaction
 from miqa_node.errors import NotFoundError, UnreadableError
 from miqa_node.local import LocalAssessor
+from miqa_node.observe.progress import counted
 from miqa_node.store.anomalies import newest_scores
 
 MOST = 20_000
@@ -74,13 +75,12 @@ def _assessed(package: Package, config: Path | None, data_dir: Path | None, limi
 
 def _of_files(assessor: LocalAssessor, paths: list[Path], pictures: dict[str, str], limit: int) -> list[float]:
     scores = []
-    with progress(images(paths)[0][:limit], "Assessing") as remaining:
-        for file in remaining:
-            try:
-                anomaly = assessor.assess_file(file, **pictures).assessment.anomaly
-            except UnreadableError:
-                typer.echo(f"{file.name} cannot be read and is left out.", err=True)
-                continue
-            if anomaly is not None:
-                scores.append(anomaly.score)
+    for file in counted(images(paths)[0][:limit], "Assessing"):
+        try:
+            anomaly = assessor.assess_file(file, **pictures).assessment.anomaly
+        except UnreadableError:
+            typer.echo(f"{file.name} cannot be read and is left out.", err=True)
+            continue
+        if anomaly is not None:
+            scores.append(anomaly.score)
     return scores

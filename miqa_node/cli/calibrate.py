@@ -16,10 +16,11 @@ from miqa_node.assess.site_calibration import SiteCalibration, calibration_path,
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line, print_table, progress, three_digits
+from miqa_node.cli.output import print_json, print_line, print_table, three_digits
 from miqa_node.cli.store import check_exists
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError, SettingsError
 from miqa_node.local import LocalAssessor
+from miqa_node.observe.progress import counted
 from miqa_node.settings import Settings
 from miqa_node.site import open_store
 from miqa_node.store import reviews
@@ -121,19 +122,18 @@ def _judge(
     assessor: LocalAssessor, sample: list[SiteLabel], pictures: dict[str, str]
 ) -> tuple[list[CalibrationCase], Counter[str]]:
     judged, left_out = [], Counter[str]()
-    with progress(sample, "Judging") as remaining:
-        for label in remaining:
-            try:
-                assessment = assessor.assess_file(label.path, **{**pictures, **label.pictured}).assessment
-            except (ModelPackageError, SettingsError):
-                raise
-            except (MiqaError, OSError):
-                left_out["unreadable"] += 1
-                continue
-            if assessment.not_assessed:
-                left_out["outside of what the model was made for"] += 1
-                continue
-            judged.append(CalibrationCase(label, assessment))
+    for label in counted(sample, "Judging"):
+        try:
+            assessment = assessor.assess_file(label.path, **{**pictures, **label.pictured}).assessment
+        except (ModelPackageError, SettingsError):
+            raise
+        except (MiqaError, OSError):
+            left_out["unreadable"] += 1
+            continue
+        if assessment.not_assessed:
+            left_out["outside of what the model was made for"] += 1
+            continue
+        judged.append(CalibrationCase(label, assessment))
     return judged, left_out
 
 

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from miqa_node.cli.progress_bar import progress_shown
 from miqa_node.errors import ResourcesError
 from miqa_node.plugins import Plugin, Seam
 
@@ -65,7 +66,8 @@ class CommandGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what is wrong with a value is said in words."""
         try:
-            return super().invoke(ctx)
+            with progress_shown(ctx.meta):
+                return super().invoke(ctx)
         except typer.BadParameter as error:
             error.message = reason_of(error)
             raise

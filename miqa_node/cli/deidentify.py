@@ -11,11 +11,12 @@ import typer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import DICOM_SUFFIXES, images
 from miqa_node.cli.options import AsJson
-from miqa_node.cli.output import print_json, progress
+from miqa_node.cli.output import print_json
 from miqa_node.deidentify.dataset import DeidentificationMethod
 from miqa_node.deidentify.files import deidentify_files, read_key
 from miqa_node.deidentify.profile import ProfileOption
 from miqa_node.deidentify.values import Secrets
+from miqa_node.observe.progress import counted
 
 
 class Dates(StrEnum):
@@ -88,11 +89,11 @@ def deidentify(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--key") from error
     base = source if source.is_dir() else source.parent
-    with progress(files, "De-identifying") as remaining:
-        outcomes = deidentify_files(
-            ((file, file.parent.relative_to(base) if keep_folders else Path()) for file in remaining),
-            out, method, allow_burned_in=allow_burned_in,
-        )  # fmt: skip
+    remaining = counted(files, "De-identifying")
+    outcomes = deidentify_files(
+        ((file, file.parent.relative_to(base) if keep_folders else Path()) for file in remaining),
+        out, method, allow_burned_in=allow_burned_in,
+    )  # fmt: skip
     refused = [outcome for outcome in outcomes if outcome.written is None]
     if as_json:
         print_json(

@@ -16,7 +16,7 @@ from miqa_node.assess.labels import read_audit
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line, print_table, progress
+from miqa_node.cli.output import print_json, print_line, print_table
 from miqa_node.cli.store import check_exists, open_transaction
 from miqa_node.deidentify.dataset import DeidentificationMethod
 from miqa_node.deidentify.files import deidentify_files
@@ -82,8 +82,8 @@ def export(
         database.check()
         with database.begin() as transaction:
             newest, every = reviews.newest(transaction), list(labels.select(transaction))
-        with progress(newest, "Exporting") as remaining, _writer(images, settings, key) as write:
-            pairs = [(one, objects.local_path(one.object_key)) for one in remaining]
+        with _writer(images, settings, key) as write:
+            pairs = [(one, objects.local_path(one.object_key)) for one in newest]
             done = export_labels(pairs, every, out, Names(key), write)
     finally:
         database.close()

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from miqa_node import plugins
+from miqa_node.cli.progress_bar import JSON
 from miqa_node.domain.calendar import FIRST_DAY, FIRST_MOMENT, LAST_DAY
 from miqa_node.observe.log import set_up_logging
 from miqa_node.settings import LogLevel, Settings, load_settings
@@ -60,7 +61,12 @@ def _not_in_calendar(text: str) -> typer.BadParameter:
     return typer.BadParameter(f"{text} is not from {FIRST_DAY} to {LAST_DAY}")
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+def _note(ctx: typer.Context, value: bool) -> bool:
+    ctx.meta[JSON] = value
+    return value
+
+
+AsJson = Annotated[bool, typer.Option("--json", callback=_note, help="Print JSON for programs.")]
 
 
 def settings_of(config: Path | None, data_dir: Path | None = None, **tables: dict[str, Any]) -> Settings:

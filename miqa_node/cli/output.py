@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from miqa_node.errors import MiqaError
 from miqa_node.observe.log import describe_error
-
-T = TypeVar("T")
 
 _STYLES = {
     "ACCEPT": "green",
@@ -86,21 +82,6 @@ def print_table(columns: Sequence[Column | str], rows: Iterable[Sequence[str]], 
         print_line(f"{title}: none" if title else "None.")
         return
     Console(highlight=False).print(table)
-
-
-@contextmanager
-def progress(items: Sequence[T], what: str) -> Iterator[Iterator[T]]:
-    """Iterate over ``items`` with a progress bar on stderr, when the results go elsewhere.
-
-    There is no bar if the results go to a terminal, because they show the progress themselves.
-    """
-    if not sys.stderr.isatty() or sys.stdout.isatty() or len(items) < 2:
-        yield iter(items)
-        return
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield iter(bar.track(items))
 
 
 def error_text(error: Exception) -> str:

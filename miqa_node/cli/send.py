@@ -10,7 +10,8 @@ import typer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import DICOM_SUFFIXES, images
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import error_text, print_json, print_line, progress
+from miqa_node.cli.output import error_text, print_json, print_line
+from miqa_node.cli.progress_bar import beside_lines
 from miqa_node.deliver.destinations import parse_address
 from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig, connect
 from miqa_node.errors import MiqaError, SettingsError
@@ -51,11 +52,10 @@ def send(
     destination = connect(_destination(to), context)
     failed = 0
     try:
-        with progress(files, "Sending") as remaining:
-            for file in remaining:
-                uid, error = _send_one(destination, file)
-                failed += error is not None
-                _print(file, uid, error_text(error) if error else "", as_json=as_json)
+        for file in beside_lines(files, "Sending"):
+            uid, error = _send_one(destination, file)
+            failed += error is not None
+            _print(file, uid, error_text(error) if error else "", as_json=as_json)
     finally:
         destination.close()
     if failed:

@@ -17,6 +17,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import ObjectEntry, ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
+from miqa_node.observe.progress import counted
 from miqa_node.store import damages
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
@@ -98,7 +99,7 @@ class Check:
         if repair:
             while delete_marked(self.database, self.objects, self.now, 200)[0]:
                 pass
-        for shard in shards():
+        for shard in counted(shards(), "Comparing"):
             yield from self._past_damage(self._check_shard(shard, repair=repair, deep=deep))
         yield from self._past_damage(self._check_work(repair=repair))
         yield from self._past_damage(self._check_deliveries())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from miqa_node.degrade import DonorMaterial, gate
 from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.observe.progress import counted
 from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import QualityData, real_cutouts
 from miqa_node.training.datasets import REAL_KINDS, DatasetRecord, read_records
@@ -96,7 +97,7 @@ def collect(
                 graph, spotless, read_image, [finding], LEVELS, seed=seed + 1, draws=2 * draws,
                 material=DonorMaterial(cutouts=pieces), family="cutouts",
             )  # fmt: skip
-    clean = [judge(graph, r, read_image(r)) for r in records]
+    clean = [judge(graph, r, read_image(r)) for r in counted(records, "Judging")]
     peaks = {r.path: peaks_of(graph, r) for r in records if r.objects}
     return EvaluationCases(
         clean=clean,

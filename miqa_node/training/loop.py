@@ -18,6 +18,7 @@ import structlog
 import torch
 from torch import Tensor, nn
 
+from miqa_node.observe.progress import tell
 from miqa_node.training import weights
 
 B = TypeVar("B")
@@ -52,6 +53,20 @@ class TrainingSchedule:
     """Steps between checkpoints, instead of ``checkpoint_s`` seconds."""
     resume: bool = True
     """Resume from the checkpoint if there is one."""
+    epoch_steps: float | None = None
+    """Steps in which as many samples are drawn as there are; None if samples are made without end."""
+
+    def words(self, step: int, loss: float) -> str:
+        """How far a run is, for the person who waits.
+
+        >>> TrainingSchedule(lambda *_: 1.0, 0.9, steps=40, epoch_steps=10).words(12, 0.4571)
+        'epoch 2 of 4, loss 0.457'
+        >>> TrainingSchedule(lambda *_: 1.0, 0.9, minutes=3).words(12, 0.4571)
+        'step 12, loss 0.457'
+        """
+        size = self.epoch_steps or 1.0
+        total = "" if self.steps is None else f" of {math.ceil(self.steps / size)}"
+        return f"{'epoch' if self.epoch_steps else 'step'} {math.ceil(step / size)}{total}, loss {loss:.3f}"
 
 
 @dataclass(slots=True)
@@ -99,10 +114,12 @@ def train(task: TrainingTask[B, O], schedule: TrainingSchedule) -> TrainingProgr
     while (share := done.share(schedule)) < 1.0 and (batch := next(stream, None)) is not None:
         for group in task.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * schedule.rate(done.step, share)
-        parts.append(_step(task, schedule, batch))
+        loss, figures = _step(task, schedule, batch)
+        parts.append(figures)
         done.step, done.elapsed_s = done.step + 1, time.monotonic() - began
         weights.follow(task.average, task.net, min(schedule.average, done.step / (done.step + schedule.ramp)))
         finished = done.share(schedule) >= 1.0
+        tell("Training", done.share(schedule), 1.0, schedule.words(done.step, loss))
         if done.step % schedule.log_every == 0 or finished:
             _log(task, schedule, done, parts)
             parts.clear()
@@ -111,6 +128,7 @@ def train(task: TrainingTask[B, O], schedule: TrainingSchedule) -> TrainingProgr
         if schedule.checkpoint is not None and (due or finished):
             _save(task, schedule.checkpoint, done)
             saved = time.monotonic()
+    tell("Training", 1.0, 1.0)
     task.average.eval()
     return done
 
@@ -150,7 +168,7 @@ def warm_cosine_of_share(_step: int, share: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (share - WARM_SHARE) / (1.0 - WARM_SHARE)))
 
 
-def _step(task: TrainingTask[B, O], schedule: TrainingSchedule, batch: B) -> Mapping[str, float]:
+def _step(task: TrainingTask[B, O], schedule: TrainingSchedule, batch: B) -> tuple[float, Mapping[str, float]]:
     device = next(task.net.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=schedule.bfloat16):
         output = task.forward(batch)
@@ -159,7 +177,7 @@ def _step(task: TrainingTask[B, O], schedule: TrainingSchedule, batch: B) -> Map
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(task.net.parameters(), schedule.largest_gradient)
     task.optimizer.step()
-    return parts
+    return float(loss.detach()), parts
 
 
 def _log(

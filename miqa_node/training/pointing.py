@@ -19,6 +19,7 @@ from miqa_node.assess.preprocess import prepare
 from miqa_node.assess.saliency.explained import ExplainedGraph
 from miqa_node.assess.saliency.methods import CENTRE, METHODS, RANDOM, explain
 from miqa_node.domain.finding import FindingName
+from miqa_node.observe.progress import counted
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.map_scores import deletion, energy_inside, insertion, pixel_average_precision
 from miqa_node.training.outlines import AnnotatedImage, Outline, box, inside_any
@@ -97,7 +98,7 @@ def evaluate_pointing(
     rows: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
     graph = ExplainedGraph(package_dir / "model.onnx", card, Accelerator.AUTO, load_settings().assess)
     with_curves = set(np.linspace(0, len(images) - 1, min(curves, len(images))).round().astype(int).tolist())
-    for number, image in enumerate(images):
+    for number, image in enumerate(counted(images, "Pointing")):
         scores = _one_image(graph, card, columns, image, methods, number in with_curves, seed + number)
         for method in methods:
             rows[method].append(scores[method])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from miqa_node.degrade import FAMILIES, DonorMaterial, Image, degrade, pitch_of
 from miqa_node.domain.finding import FindingName
+from miqa_node.observe.progress import counted
 from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.graph import ImageJudge
 
@@ -60,7 +61,7 @@ def judge_simulated(
     chosen = list(findings)
     made = {finding: f"{finding}:{family}" if family else finding for finding in chosen}
     cases = []
-    for number, record in enumerate(records):
+    for number, record in enumerate(counted(records, "Simulating defects")):
         images = (load(record), load(other_record(records, number)))
         for place, finding in enumerate(chosen):
             for draw in range(draws):

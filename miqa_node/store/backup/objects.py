@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import ObjectEntry, ObjectStore
 from miqa_node.errors import NotFoundError
+from miqa_node.observe.progress import counted
 from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
@@ -78,7 +79,7 @@ class ObjectCopies:
     def take_all(self) -> None:
         """Bring all objects in."""
         last = self._known()
-        for shard in shards():
+        for shard in counted(shards(), "Copying"):
             listing = {one.key: one for kind in KINDS for one in self._objects.entries(f"{kind}/{shard}/")}
             for one in self._kept(shard, [*last.get(shard, ()), *listing]):
                 self._take(one, listing.get(one.key))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import BackupError
+from miqa_node.observe.progress import counted
 from miqa_node.store.backup.copying import copy_file, describe_file, integrity_of
 from miqa_node.store.backup.folder import DATABASE, FILES, OBJECTS, ManifestEntry, read_manifest, reading
 
@@ -16,7 +17,7 @@ PRIVATE = 0o600
 def check_backup(folder: Path) -> Iterator[str]:
     """The faults of a backup: missing or changed files, a damaged database."""
     with reading(folder) as entries:
-        for entry in filter(lambda one: one.has_file, entries):
+        for entry in counted([one for one in entries if one.has_file], "Comparing"):
             path = folder / entry.file
             if not path.is_file():
                 yield f"{entry.file} is missing"
@@ -45,7 +46,7 @@ def restore(folder: Path, data_dir: Path, objects: ObjectStore, *, with_database
     incoming, count = data_dir / "incoming", 0
     incoming.mkdir(parents=True, exist_ok=True)
     with reading(folder) as entries:
-        for entry in filter(lambda one: one.has_file, entries):
+        for entry in counted([one for one in entries if one.has_file], "Restoring"):
             place, _, name = entry.name.partition("/")
             if place == OBJECTS:
                 part = incoming / f"{count}.restore"

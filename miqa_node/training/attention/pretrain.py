@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from miqa_node.assess.preprocess import GlobalView, Normalise, Preprocess, prepare
+from miqa_node.observe.progress import counted
 from miqa_node.training.attention.network import MaskedAutoencoder, VitShape
 from miqa_node.training.datasets import DatasetRecord, held_out, may_ship, read_records
 from miqa_node.training.loop import TrainingSchedule, TrainingTask, train
@@ -83,7 +84,7 @@ def small_views(records: Sequence[DatasetRecord], shape: VitShape) -> NDArray[np
     side = round(shape.side_px * MARGIN)
     spec = Preprocess(normalise=Normalise(), global_view=GlobalView(rows=side, columns=side))
     views = np.empty((len(records), side, side), np.float16)
-    for number, record in enumerate(records):
+    for number, record in enumerate(counted(records, "Reading images")):
         pixels = cv2.imread(str(record.path), cv2.IMREAD_GRAYSCALE)
         if pixels is None:
             msg = f"cannot decode {record.path.name}"

@@ -27,7 +27,6 @@ from miqa_node.training.classical.table import (
     DRAWS,
     SAMPLES,
     FeatureTable,
-    Progress,
     calibration_table,
     evaluation_table,
     training_table,
@@ -62,7 +61,7 @@ def train_classical(
     data_dir: Path, out_dir: Path, *, kinds: Sequence[str] = tuple(KINDS), seed: int = 1, version: str = "0.1.0",
     samples: int = SAMPLES, draws: int = DRAWS, treatment: Treatment | None = None, against: Path | None = None,
     report_dir: Path | None = None,
-    cache_dir: Path = CACHE, image_cache: Path = IMAGES, progress: Progress | None = None,
+    cache_dir: Path = CACHE, image_cache: Path = IMAGES,
 ) -> dict[str, Any]:  # fmt: skip
     """Fit, calibrate, evaluate and compare; returns the comparison.
 
@@ -73,7 +72,7 @@ def train_classical(
     treatment = treatment or Treatment()
     data = read_quality_data(data_dir, image_cache)
     started = time.perf_counter()
-    table = training_table(data, treatment, seed=seed, samples=samples, cache_dir=cache_dir, progress=progress)
+    table = training_table(data, treatment, seed=seed, samples=samples, cache_dir=cache_dir)
     cases = calibration_table(data, treatment, cache_dir=cache_dir)
     judged = evaluation_table(data_dir, data, treatment, cache_dir=cache_dir, draws=draws)
     outcomes = [_outcome(fit_model(kind, table, seed), cases, judged, treatment) for kind in kinds]

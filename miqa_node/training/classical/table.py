@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import miqa_node
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.degrade import Image
+from miqa_node.observe.progress import counted
 from miqa_node.training.calibrate import CalibrationCases, ask
 from miqa_node.training.classical.features import FEATURES, MeasurementJudge, Treatment
 from miqa_node.training.corpus import QualityData
@@ -36,8 +37,6 @@ SOURCES = (
     "training/classical/features.py",
 )
 """Code that determines the content of a table; if it changes, the tables are made again."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,6 @@ class _KeepsImage(Sampler):
 
 def training_table(
     data: QualityData, treatment: Treatment, *, seed: int, samples: int = SAMPLES, cache_dir: Path = CACHE,
-    progress: Progress | None = None,
 ) -> FeatureTable:  # fmt: skip
     """Samples 0 to ``samples`` − 1 of the seed, measured."""
     path = cache_dir / f"train-{treatment.name}-{seed}-{samples}-{_fingerprint(data.fitting)}.npz"
@@ -76,13 +74,11 @@ def training_table(
     features = np.empty((samples, len(FEATURES)), np.float32)
     present = np.empty((samples, len(CLASSES)), np.float32)
     severity = np.empty((samples, len(CLASSES)), np.float32)
-    for index in range(samples):
+    for index in counted(range(samples), "Measuring"):
         sample = sampler(index)
         display = np.rint(sampler.image * np.float32(65535)).astype(np.uint16)
         features[index] = measurer.features(display)
         present[index], severity[index] = sample.present, sample.severity
-        if progress is not None:
-            progress(index + 1, samples)
     _save(path, {"features": features, "present": present, "severity": severity})
     return FeatureTable(features, present, severity)
 

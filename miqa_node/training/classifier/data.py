@@ -26,6 +26,7 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeError, UnreadableError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.picture import is_picture, read_picture
+from miqa_node.observe.progress import counted
 from miqa_node.settings import load_settings
 
 VALIDATE_SHARE = 0.2
@@ -125,7 +126,7 @@ class PixelReader:
         """All images as the package's own preprocessing sizes them, (N, rows, columns) or (N, rows, columns, 3)."""
         shape = (len(examples), spec.rows, spec.columns, *((3,) if spec.colour else ()))
         made = np.zeros(shape, np.uint8)
-        for number, example in enumerate(examples):
+        for number, example in enumerate(counted(examples, "Reading images")):
             small = sized(looked_at(self.read(example.path), spec), spec)
             made[number] = small[..., None] if spec.colour and small.ndim == 2 else small
         return made
@@ -202,7 +203,7 @@ def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImag
             patient = same[patient]
         return patient
 
-    for number, example in enumerate(examples):
+    for number, example in enumerate(counted(examples, "Reading images")):
         digest = hashlib.sha256(example.path.read_bytes()).hexdigest()
         own = replace(example, patient=example.patient or f"file {number}")
         first = firsts.setdefault(digest, own)

@@ -69,7 +69,8 @@ def fit(
 
     return fit_classifier(
         net, drawn(), lambda images: vary(images, recipe, generator),
-        TrainingSchedule(rate=warm_cosine(steps), average=recipe.average, steps=steps, bfloat16=False),
+        TrainingSchedule(rate=warm_cosine(steps), average=recipe.average, steps=steps, bfloat16=False,
+                         epoch_steps=len(pictures) / recipe.batch),
         rates=(rate, recipe.rate), decay=recipe.decay, smoothing=recipe.smoothing,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from miqa_node.observe.progress import counted
 from miqa_node.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.assess.enhance.methods import Function, Purpose
 from miqa_node.assess.enhance.plane import to_display
@@ -33,8 +34,6 @@ FINDINGS = (FindingName.NOISE, FindingName.UNSHARP, FindingName.CONTRAST_PROCESS
 SLOW_METHODS, SLOW_IMAGES = frozenset({"bm3d"}), 2
 UNTOUCHED = "untouched"
 BOOTSTRAP = 1000
-
-Progress = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -73,7 +72,6 @@ def evaluate_methods(
     subject: EvaluationSubject | None = None,
     images: int = 81,
     seed: int = 7,
-    progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
     """All figures as plain data.
 
@@ -85,16 +83,12 @@ def evaluate_methods(
     denoisers = {n: f for n, (purpose, f) in functions.items() if purpose is Purpose.DENOISE}
     figures: dict[str, Any] = {"images": len(records), "fidelity": {}}
     for place, pitch in (("own_pitch", None), ("detector_pitch", DETECTOR_PITCH_MM)):
-        progress(place)
         figures["fidelity"][place] = fidelity(denoisers, records, pitch, seed)
-    progress("lesions")
     figures["lesions"] = _lesions({n: f for n, (_, f) in functions.items()}, data_dir, 2 * images, seed)
     if subject is not None:
-        progress("findings")
         figures["findings"] = _findings(
             {n: f for n, (_, f) in functions.items()}, records[: max(1, images // 2)], subject, seed
         )
-    progress("phantoms")
     figures["phantoms"] = _phantoms(denoisers, seed)
     return figures
 
@@ -110,7 +104,7 @@ def fidelity(
     """Figures by method and dose, with the noisy image as ``untouched``; over all patients and by hospital."""
     everywhere = {UNTOUCHED: EnhancementTally(), **{name: EnhancementTally() for name in methods}}
     hospitals: dict[str, dict[str, EnhancementTally]] = {}
-    for number, record in enumerate(records):
+    for number, record in enumerate(counted(records, "Enhancing")):
         here = hospitals.setdefault(record.source, {name: EnhancementTally() for name in everywhere})
         whole = _read(record)
         original = _middle(whole)

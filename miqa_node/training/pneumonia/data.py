@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.classify.picture import PictureInput, sized
+from miqa_node.observe.progress import counted
 from miqa_node.training.datasets import EVALUATION_HOSPITAL_URL
 from miqa_node.training.patients import PatientPart, digest_of, part_of, table
 
@@ -171,7 +172,7 @@ def cached_pictures(samples: Sequence[PneumoniaSample], spec: PictureInput, cach
     file = cache / f"pneumonia-{key}.npy"
     if file.is_file():
         return np.asarray(np.load(file, mmap_mode="r"))
-    pictures = np.stack([sized(read_display(sample.path), spec) for sample in samples])
+    pictures = np.stack([sized(read_display(sample.path), spec) for sample in counted(samples, "Reading images")])
     cache.mkdir(parents=True, exist_ok=True)
     np.save(file, pictures)
     return pictures

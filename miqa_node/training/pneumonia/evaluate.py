@@ -24,6 +24,7 @@ from miqa_node.degrade import degrade, pitch_of
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.prediction import PendingReason, Prediction
 from miqa_node.local import LocalAssessor
+from miqa_node.observe.progress import counted
 from miqa_node.settings import Accelerator, Settings, load_settings
 from miqa_node.training.outlines import box
 from miqa_node.training.patients import PatientPart
@@ -66,30 +67,21 @@ class PneumoniaCase:
         return (self.prediction.label == POSITIVE) is self.sample.pneumonia
 
 
-def evaluate_pneumonia(
-    package: Path, data: Path, *, degraded: int = 1000, progress: Callable[[int, int], None] | None = None
-) -> dict[str, Any]:
+def evaluate_pneumonia(package: Path, data: Path, *, degraded: int = 1000) -> dict[str, Any]:
     """All figures as plain data; at most ``degraded`` radiographs also get a simulated defect."""
     settings = load_settings(None, assess={"models_dir": str(package.parent.resolve())})
     classifier = open_classifier(package, Accelerator.CPU, settings.assess)
     samples = [sample for sample in read_all(data) if sample.part in {PatientPart.TEST, PatientPart.ELSEWHERE}]
     tests = [sample for sample in samples if sample.part is PatientPart.TEST]
     spoilt = tests[:: max(1, -(-len(tests) // max(1, degraded)))] if degraded else []
-    done = 0
-
-    def tell() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, len(samples) + len(spoilt))
-
     plain: list[PneumoniaCase] = []
     worse: list[PneumoniaCase] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with LocalAssessor(settings, packages=[package.name]) as assessor:
-            plain += [_see(assessor, one, one.path, tell) for one in samples]
-            worse += [_see(assessor, one, _spoil(one, n, folder), tell) for n, one in enumerate(spoilt)]
+            plain += [_see(assessor, one, one.path) for one in counted(samples, "Judging")]
+            numbers = enumerate(counted(spoilt, "Simulating defects"))
+            worse += [_see(assessor, one, _spoil(one, n, folder)) for n, one in numbers]
     threshold = classifier.card.operating_point.threshold if classifier.card.operating_point else 0.5
     return {
         "threshold": threshold,
@@ -166,9 +158,8 @@ def _peak(classifier: Classifier, image: BoxedImage) -> tuple[float, float]:
     return peak(peak_map.values)
 
 
-def _see(assessor: LocalAssessor, sample: PneumoniaSample, path: Path, tell: Callable[[], None]) -> PneumoniaCase:
+def _see(assessor: LocalAssessor, sample: PneumoniaSample, path: Path) -> PneumoniaCase:
     result = assessor.assess_file(path, modality="DX", body_part="CHEST", view=sample.view)
-    tell()
     return PneumoniaCase(sample, result.assessment.predictions[-1])
 
 

@@ -61,7 +61,7 @@ def fit(
         lambda batch: augment(batch, generator, recipe.side).contiguous(memory_format=torch.channels_last),
         TrainingSchedule(
             rate=warm_cosine(len(loader)), average=recipe.average, steps=len(loader), checkpoint=checkpoint,
-            checkpoint_every=recipe.checkpoint_every,
+            checkpoint_every=recipe.checkpoint_every, epoch_steps=len(samples) / recipe.batch,
         ),
         rates=(rate, recipe.rate), decay=recipe.decay, smoothing=recipe.smoothing,
     )  # fmt: skip

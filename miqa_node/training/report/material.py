@@ -20,6 +20,7 @@ from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture, read_picture
+from miqa_node.observe.progress import counted
 from miqa_node.settings import load_settings
 from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import read_quality_data
@@ -101,7 +102,7 @@ def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: 
             return (read(record.path)[1].display / np.float32(65535)).astype(np.float32)
 
         chosen = [label for label in labels.labels if not (simulate and label.bad)]
-        cases = [case for label in chosen for case in _judge(subject, label, read, left_out)]
+        cases = [case for label in counted(chosen, "Judging") for case in _judge(subject, label, read, left_out)]
         clean = [case for case in cases if not case.made]
         if simulate:
             records = [case.record for case in clean]

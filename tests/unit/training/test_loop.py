@@ -1,0 +1,43 @@
+"""A run of training tells how far it is."""
+
+from __future__ import annotations
+
+import copy
+from itertools import repeat
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from miqa_node.observe.progress import watched_by  # noqa: E402 - torch may be missing
+from miqa_node.training.loop import TrainingSchedule, TrainingTask, train  # noqa: E402
+
+
+def _task() -> TrainingTask:
+    net = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), 0.01)
+
+    def loss(output, _batch):
+        value = (output**2).mean() + 1.0
+        return value, {"loss": float(value.detach())}
+
+    return TrainingTask(net, copy.deepcopy(net), optimizer, lambda _: repeat(torch.ones(1, 2)), net, loss)
+
+
+def test_epoch_loss_and_share_are_told() -> None:
+    told: list[tuple[str, float, float, str]] = []
+    with watched_by(lambda *args: told.append(args)):
+        train(_task(), TrainingSchedule(lambda *_: 1.0, 0.9, steps=6, epoch_steps=3.0, bfloat16=False))
+
+    shares, words = [line[1] for line in told], [line[3] for line in told]
+    assert all(line[0] == "Training" for line in told)
+    assert shares == [pytest.approx(n / 6) for n in range(1, 7)] + [1.0]
+    assert [text.split(", ")[0] for text in words[:6]] == ["epoch 1 of 2"] * 3 + ["epoch 2 of 2"] * 3
+    assert all(text.split(", ")[1].startswith("loss 1.") for text in words[:6])
+
+
+def test_a_run_by_minutes_tells_its_steps() -> None:
+    told: list[str] = []
+    with watched_by(lambda _what, _done, _total, words: told.append(words)):
+        train(_task(), TrainingSchedule(lambda *_: 1.0, 0.9, minutes=0.0005, bfloat16=False))
+    assert told[0].startswith("step 1, loss ")
