@@ -11,7 +11,7 @@ import structlog
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.certificate import NO_CERTIFICATE
 from miqa_node.assess.package_checks import package_label
-from miqa_node.assess.package_files import find_package, newest_package
+from miqa_node.assess.package_files import find_package, newest_package, places
 from miqa_node.assess.packages import Package, open_package, with_calibration
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.session import available_provider
@@ -121,7 +121,7 @@ class ActiveModels:
     def series(self) -> Package | None:
         """The newest package called "series", which judges CT and MR series; None if no such package works."""
         with self._lock:
-            folder = newest_package(self._settings.models_dir, SERIES)
+            folder = newest_package(self._settings.model_folders, SERIES)
             if folder != self._series_folder:
                 self._series_folder, self._series = folder, None
                 try:
@@ -210,10 +210,12 @@ def quality_folder(settings: Settings) -> Path | None:
     """
     name = settings.assess.quality_package
     if not name:
-        return newest_package(settings.models_dir, QUALITY)
-    folder = find_package(settings.models_dir, name)
+        return newest_package(settings.model_folders, QUALITY)
+    folder = find_package(settings.model_folders, name)
     if folder is None:
-        raise ModelPackageError(f"assess.quality_package names {name!r}, which is not in {settings.models_dir}.")
+        raise ModelPackageError(
+            f"assess.quality_package names {name!r}, which is not in {places(settings.model_folders)}."
+        )
     return folder
 
 
@@ -227,9 +229,9 @@ def chosen_package(settings: Settings, choice: ModelChoice) -> Path | None:
     """
     if not choice.active or settings.assess.quality_package:
         return quality_folder(settings)
-    folder = find_package(settings.models_dir, choice.active)
+    folder = find_package(settings.model_folders, choice.active)
     if folder is None:
-        raise ModelPackageError(f"The active package {choice.active} is not in {settings.models_dir}.")
+        raise ModelPackageError(f"The active package {choice.active} is not in {places(settings.model_folders)}.")
     return folder
 
 

@@ -6,6 +6,7 @@ become active it also needs its goldens there. docs/reference/model-package.md d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from miqa_node.assess.bare import bare_card, read_metadata
@@ -14,32 +15,78 @@ from miqa_node.assess.package_checks import BARE_SUFFIX, package_label
 from miqa_node.errors import ModelPackageError
 
 
-def package_folders(models_dir: Path) -> list[Path]:
-    """Every package, folder or bare file, oldest version of each name first."""
-    if not models_dir.is_dir():
-        return []
-    folders = [path for path in models_dir.iterdir() if is_bare(path) or has_card(path)]
-    return sorted(folders, key=name_and_version)
+def package_folders(models: Path | Sequence[Path]) -> list[Path]:
+    """Every package, folder or bare file, oldest version of each name first; without :func:`hidden_packages`."""
+    everything = [path for models_dir in _each(models) for path in _packages_in(models_dir)]
+    return sorted(set(everything) - hidden_packages(models).keys(), key=name_and_version)
 
 
-def find_package(models_dir: Path, name: str) -> Path | None:
-    """The package called ``<name>-<version>``; a folder before a bare file."""
+def hidden_packages(models: Path | Sequence[Path]) -> dict[Path, Path]:
+    """Packages that an earlier folder has with the same name and version, each with the one that takes its place."""
+    first: dict[str, Path] = {}
+    hidden = {}
+    for models_dir in _each(models):
+        here = {path: package_label(path) for path in _packages_in(models_dir)}
+        hidden.update({path: first[label] for path, label in here.items() if label in first})
+        first = {label: path for path, label in here.items()} | first
+    return hidden
+
+
+def hidden_in_words(models: Path | Sequence[Path]) -> list[str]:
+    """The same in sentences."""
+    hidden = hidden_packages(models)
+    return [f"{path} is not used: {first} has the same name and version." for path, first in hidden.items()]
+
+
+def find_package(models: Path | Sequence[Path], name: str) -> Path | None:
+    """The package called ``<name>-<version>``, of the first folder that has one; a folder before a bare file."""
     if Path(name).name != name:
         return None
-    folder, bare = models_dir / name, models_dir / f"{name}{BARE_SUFFIX}"
-    if has_card(folder):
-        return folder
-    return bare if bare.is_file() else None
+    for models_dir in _each(models):
+        folder, bare = models_dir / name, models_dir / f"{name}{BARE_SUFFIX}"
+        if has_card(folder):
+            return folder
+        if bare.is_file():
+            return bare
+    return None
 
 
-def newest_package(models_dir: Path, name: str) -> Path | None:
+def newest_package(models: Path | Sequence[Path], name: str) -> Path | None:
     """Folder of the newest version of a package; None if there is no such package.
 
     Bare files and packages without goldens never count: a file dropped into the folder judges nothing until somebody
     activates it.
     """
-    folders = [path for path in package_folders(models_dir) if path.is_dir() and name_and_version(path)[0] == name]
-    return next((folder for folder in reversed(folders) if not _is_candidate(folder)), None)
+    return next((path for path in reversed(versions_of(models, name)) if not _is_candidate(path)), None)
+
+
+def versions_of(models: Path | Sequence[Path], name: str) -> list[Path]:
+    """Folders of all versions of a package, the oldest first, where the first folder of packages has any.
+
+    A site's own package is never replaced by a newer one that ships with the node.
+    """
+    for models_dir in _each(models):
+        folders = [path for path in _packages_in(models_dir) if path.is_dir() and name_and_version(path)[0] == name]
+        if folders:
+            return sorted(folders, key=name_and_version)
+    return []
+
+
+def places(models: Path | Sequence[Path]) -> str:
+    """The folders in a sentence.
+
+    >>> places([Path("/srv/models"), Path("/opt/models")])
+    '/srv/models or /opt/models'
+    """
+    return " or ".join(map(str, _each(models))) or "any folder (set assess.models_dir, or assess.shipped_packages)"
+
+
+def _each(models: Path | Sequence[Path]) -> Sequence[Path]:
+    return (models,) if isinstance(models, Path) else models
+
+
+def _packages_in(models_dir: Path) -> list[Path]:
+    return [path for path in models_dir.iterdir() if is_bare(path) or has_card(path)] if models_dir.is_dir() else []
 
 
 def read_package_card(path: Path) -> Card:

@@ -99,7 +99,7 @@ class ShadowRunner:
     def follow(self) -> None:
         """Check whether another candidate was chosen."""
         choice = self._choice()
-        folder = find_package(self._settings.models_dir, choice.shadow) if choice.shadow else None
+        folder = find_package(self._settings.model_folders, choice.shadow) if choice.shadow else None
         missing = choice.shadow if folder is None else ""
         if missing and missing != self._missing:
             log.error("the shadow package is not there", package=missing)

@@ -33,7 +33,9 @@ from miqa_node.assess.package_files import (
     name_and_version,
     newest_package,
     package_folders,
+    places,
     read_package_card,
+    versions_of,
 )
 from miqa_node.assess.sidecar import ImageContext, SidecarModel
 from miqa_node.domain.image import Radiograph
@@ -170,15 +172,15 @@ class SidecarModels:
             return model
 
     def _load(self, name: str) -> tuple[Task, SidecarModel]:
-        if _is_own_anomaly(self._settings.models_dir, name):
+        if _is_own_anomaly(self._settings.model_folders, name):
             return Task.ANOMALY, OwnAnomaly()
-        path = sidecar_folder(self._settings.models_dir, name)
+        path = sidecar_folder(self._settings.model_folders, name)
         return open_sidecar(path, self._settings.node.accelerator, self._settings.assess)
 
 
-def _is_own_anomaly(models_dir: Path, name: str) -> bool:
+def _is_own_anomaly(models: Sequence[Path], name: str) -> bool:
     """Whether "anomaly" means the score of the quality package, because no package has that name."""
-    return name == PACKAGE and not any(name_and_version(p)[0] == name for p in package_folders(models_dir))
+    return name == PACKAGE and not any(name_and_version(p)[0] == name for p in package_folders(models))
 
 
 def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> tuple[Task, SidecarModel]:
@@ -199,14 +201,14 @@ def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSetting
     return task, opener(folder, accelerator, settings)
 
 
-def sidecar_folder(models_dir: Path, name: str) -> Path:
+def sidecar_folder(models: Path | Sequence[Path], name: str) -> Path:
     """Folder of ``<name>-<version>``, or of the newest version of a name; NotFoundError if there is none."""
-    exact = find_package(models_dir, name)
+    exact = find_package(models, name)
     if exact is not None and exact.is_dir():
         return exact
-    folders = [path for path in package_folders(models_dir) if path.is_dir() and name_and_version(path)[0] == name]
+    folders = versions_of(models, name)
     if not folders:
-        raise NotFoundError(f"There is no package {name} in {models_dir}; miqa-node models list shows them.")
+        raise NotFoundError(f"There is no package {name} in {places(models)}; miqa-node models list shows them.")
     return folders[-1]
 
 
@@ -241,7 +243,7 @@ def packages_everywhere(settings: Settings) -> dict[str, str]:
     named = {OBJECTS: settings.assess.objects_package, LANDMARKS: settings.assess.landmarks_package}
     packages = {}
     for name, chosen in named.items():
-        newest = None if chosen else newest_package(settings.models_dir, name)
+        newest = None if chosen else newest_package(settings.model_folders, name)
         label = chosen if newest is None else package_label(newest)
         if label and label != NO_PACKAGE:
             packages[name] = label
@@ -260,7 +262,7 @@ def switched_on(folder: Path, settings: Settings) -> bool:
     named = {rule.package for scope in read_policy(settings.policy_file).scopes for rule in scope.packages}
     for name in named:
         try:
-            if sidecar_folder(settings.models_dir, name) == folder:
+            if sidecar_folder(settings.model_folders, name) == folder:
                 return True
         except NotFoundError:  # an unknown name switches nothing on
             continue

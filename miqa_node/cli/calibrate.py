@@ -12,6 +12,7 @@ import typer
 
 from miqa_node.assess.calibration import CalibrationCase, CalibrationTarget, make_calibration
 from miqa_node.assess.labels import CHOSEN_AT_RANDOM, LabelSet, SiteLabel, fair_sample, read_audit, read_labels
+from miqa_node.assess.package_files import places
 from miqa_node.assess.site_calibration import SiteCalibration, calibration_path, write_calibration
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.model_choice import choice_of, site_limits_of
@@ -96,7 +97,7 @@ def calibrate(
         assessor.models.load()
         active = assessor.models.package
         if active is None:
-            raise NotFoundError(f"There is no package to calibrate in {settings.models_dir}.")
+            raise NotFoundError(f"There is no package to calibrate in {places(settings.model_folders)}.")
         if "--labels" in str(active.card.training.get("command", "")):
             typer.echo(LEARNT, err=True)
         pictures = {"modality": modality, "body_part": body_part, "view": view}

@@ -17,7 +17,7 @@ import typer
 from miqa_node import plugins
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.captioned import captioner_of
-from miqa_node.assess.package_files import find_package
+from miqa_node.assess.package_files import find_package, hidden_in_words, places
 from miqa_node.assess.session import available_provider
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.health_checks import HealthCheck, Wrong, outcome_of
@@ -252,18 +252,19 @@ def _models(settings: Settings) -> str:
         mend = "Install it there again, or choose another: miqa-node models activate, or assess.quality_package."
         detail = f"{error} Running processes keep the one before; with one that is started now, images wait."
         raise Wrong(detail, mend) from error
-    if choice.shadow and find_package(settings.models_dir, choice.shadow) is None:
+    if choice.shadow and find_package(settings.model_folders, choice.shadow) is None:
         mend = "Install it there again, or end the trial: miqa-node models shadow --off."
-        raise Wrong(f"The package in trial, {choice.shadow}, is not in {settings.models_dir}.", mend)
+        raise Wrong(f"The package in trial, {choice.shadow}, is not in {places(settings.model_folders)}.", mend)
     if folder is None:
-        mend = "Set assess.models_dir to a folder of packages, or install the node with its own."
-        raise Wrong(f"no quality package in {settings.models_dir}: every image is NOT_ASSESSED", mend)
+        mend = "Set assess.models_dir to a folder of packages, or assess.shipped_packages to true."
+        raise Wrong(f"no quality package in {places(settings.model_folders)}: every image is NOT_ASSESSED", mend)
     outcome = check_one(folder, settings)
     if not outcome["ok"]:
         raise Wrong(outcome["error"], "Restore the package's files as they were released.")
     if not outcome["may_be_active"]:
         raise Wrong(f"{folder.name} has no golden images", "Activate a package that has: miqa-node models activate.")
-    return f"{folder.name}, {outcome['goldens']} golden images agree on {outcome['provider']}"
+    judging = f"{folder.name}, {outcome['goldens']} golden images agree on {outcome['provider']}"
+    return "; ".join((judging, *(words.removesuffix(".") for words in hidden_in_words(settings.model_folders))))
 
 
 def _captions(settings: Settings) -> str:

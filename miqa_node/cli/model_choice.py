@@ -12,7 +12,7 @@ import typer
 
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.package_checks import package_label
-from miqa_node.assess.package_files import find_package
+from miqa_node.assess.package_files import find_package, places
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.site_calibration import calibration_path, in_force
 from miqa_node.cli.actor import Actor, login
@@ -152,9 +152,9 @@ def _kept(settings: Settings, read: Callable[[Transaction], T], otherwise: T) ->
 
 def open_named(settings: Settings, name: str, *, candidate: bool = False) -> Package:
     """The package of a name, checked; a candidate needs no goldens."""
-    path = find_package(settings.models_dir, name)
+    path = find_package(settings.model_folders, name)
     if path is None:
-        raise NotFoundError(f"There is no package {name} in {settings.models_dir}.")
+        raise NotFoundError(f"There is no package {name} in {places(settings.model_folders)}.")
     return open_package(path, settings.node.accelerator, settings.assess, goldens_required=not candidate)
 
 

@@ -12,7 +12,7 @@ from miqa_node.assess.bare import pack as write_bare
 from miqa_node.assess.card import GRAPH_NAME
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.package_checks import package_label, sha256_of
-from miqa_node.assess.package_files import find_package, read_package_card
+from miqa_node.assess.package_files import find_package, places, read_package_card
 from miqa_node.assess.sidecars import read_any_card
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
 from miqa_node.cli.model_choice import PackageName, choice_of, open_named, policy_of
@@ -109,12 +109,12 @@ def _certificate(settings: Settings, path: Path) -> dict[str, Any]:
 def _active(settings: Settings) -> Path:
     path = chosen_package(settings, choice_of(settings))
     if path is None:
-        raise NotFoundError(f"No package is active; {settings.models_dir} holds no quality package.")
+        raise NotFoundError(f"No package is active; {places(settings.model_folders)} holds no quality package.")
     return path
 
 
 def _path(settings: Settings, name: str) -> Path:
-    path = find_package(settings.models_dir, name)
+    path = find_package(settings.model_folders, name)
     if path is None:
-        raise NotFoundError(f"There is no package {name} in {settings.models_dir}.")
+        raise NotFoundError(f"There is no package {name} in {places(settings.model_folders)}.")
     return path

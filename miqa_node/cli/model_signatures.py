@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from miqa_node.assess.package_checks import check_files, package_label
-from miqa_node.assess.package_files import find_package, package_folders
+from miqa_node.assess.package_files import find_package, package_folders, places
 from miqa_node.assess.sidecars import read_any_card
 from miqa_node.assess.signatures import PackageOrigin, origin_of, sign_package
 from miqa_node.cli.exits import Exit
@@ -35,7 +36,7 @@ def sign(
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
 
-    path = _path(settings.models_dir, name)
+    path = _path(settings.model_folders, name)
     if path.is_dir():
         check_files(path, read_any_card(path))
     if key is None:
@@ -60,9 +61,9 @@ def verify(
     quiet_logs(settings)
 
     keys = (public_key,) if public_key else settings.assess.trusted_keys
-    paths = [_path(settings.models_dir, name) for name in names or ()] or package_folders(settings.models_dir)
+    paths = [_path(settings.model_folders, name) for name in names or ()] or package_folders(settings.model_folders)
     if not paths:
-        raise NotFoundError(f"There are no model packages in {settings.models_dir}.")
+        raise NotFoundError(f"There are no model packages in {places(settings.model_folders)}.")
     rows = [_row(path, keys) for path in paths]
     if as_json:
         print_json(rows)
@@ -82,8 +83,8 @@ def _row(path: Path, keys: tuple[str, ...]) -> dict[str, object]:
     return {"package": package_label(path), "ok": ok, "origin": origin.value}
 
 
-def _path(models_dir: Path, name: str) -> Path:
-    path = find_package(models_dir, name)
+def _path(models: Sequence[Path], name: str) -> Path:
+    path = find_package(models, name)
     if path is None:
-        raise NotFoundError(f"There is no package {name} in {models_dir}.")
+        raise NotFoundError(f"There is no package {name} in {places(models)}.")
     return path

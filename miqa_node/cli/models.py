@@ -13,7 +13,7 @@ from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.package import CaptionPackage, open_caption_package
 from miqa_node.assess.card import Task
 from miqa_node.assess.package_checks import checksum, package_label
-from miqa_node.assess.package_files import find_package, package_folders
+from miqa_node.assess.package_files import find_package, hidden_in_words, package_folders, places
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.sidecar import SidecarModel
 from miqa_node.assess.sidecars import open_sidecar, read_any_card, switched_on, task_of
@@ -55,10 +55,10 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
     choice = model_choice.choice_of(settings)
     gone = list(_gone(settings, choice))
     active = None if any(one["active"] for one in gone) else chosen_package(settings, choice)
-    shadow = find_package(settings.models_dir, choice.shadow) if choice.shadow else None
+    shadow = find_package(settings.model_folders, choice.shadow) if choice.shadow else None
     packages = [
         {**_describe(path, settings), "active": path == active, "shadow": path == shadow}
-        for path in package_folders(settings.models_dir)
+        for path in package_folders(settings.model_folders)
     ] + gone
     if as_json:
         print_json(packages)
@@ -72,8 +72,10 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
             for one in packages
         ),
     )  # fmt: skip
+    for sentence in hidden_in_words(settings.model_folders):
+        typer.echo(sentence, err=True)
     if not packages:
-        typer.echo(f"There are no model packages in {settings.models_dir}.", err=True)
+        typer.echo(f"There are no model packages in {places(settings.model_folders)}.", err=True)
 
 
 @app.command()
@@ -88,11 +90,11 @@ def check(
     settings = settings_of(config)
     quiet_logs(settings)
 
-    paths = {package_label(path): path for path in package_folders(settings.models_dir)}
+    paths = {package_label(path): path for path in package_folders(settings.model_folders)}
     if missing := [name for name in names or () if name not in paths]:
-        raise NotFoundError(f"There is no package {', '.join(missing)} in {settings.models_dir}.")
+        raise NotFoundError(f"There is no package {', '.join(missing)} in {places(settings.model_folders)}.")
     if not paths:
-        raise NotFoundError(f"There are no model packages in {settings.models_dir}.")
+        raise NotFoundError(f"There are no model packages in {places(settings.model_folders)}.")
     outcomes = [check_one(paths[name], settings) for name in names or paths]
     if as_json:
         for outcome in outcomes:
@@ -171,8 +173,8 @@ def _gone(settings: Settings, choice: ModelChoice) -> Iterator[dict[str, Any]]:
     """What is chosen, by a person or by the settings, and is not in the folder of packages any more."""
     active = settings.assess.quality_package or choice.active
     for slot, name in (("active", active), ("shadow", choice.shadow)):
-        if name and find_package(settings.models_dir, name) is None:
-            error = f"It is chosen, and it is not in {settings.models_dir}."
+        if name and find_package(settings.model_folders, name) is None:
+            error = f"It is chosen, and it is not in {places(settings.model_folders)}."
             yield {"folder": name, "error": error, "active": slot == "active", "shadow": slot == "shadow"}
 
 

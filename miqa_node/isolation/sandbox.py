@@ -127,7 +127,7 @@ def readable(settings: Settings) -> list[Path]:
     # A folder that contains the node's data, such as its working directory, would expose all of it.
     software = [path for path in software if not data.is_relative_to(path)]
     package = Path(__file__).resolve().parents[1]
-    models = [settings.models_dir, settings.policy_file]
+    models = [*settings.model_folders, settings.policy_file]
     system = [*SYSTEM, *SYSTEM_FILES, *(NETWORK_FILES if _is_online(settings) else ())]
     return [*own, *software, package, *models, *map(Path, system)]
 

@@ -52,6 +52,7 @@ class AssessSettings(SettingsTable):
     """Table ``[assess]``."""
 
     models_dir: str
+    shipped_packages: bool
     quality_package: str
     landmarks_package: str
     objects_package: str

@@ -116,8 +116,15 @@ class Settings(BaseSettings):
 
     @property
     def models_dir(self) -> Path:
-        """Folder of model packages in force."""
-        return Path(self.assess.models_dir) if self.assess.models_dir else share_dir("models")
+        """The site's folder of model packages, or the one that ships with the node."""
+        return self.model_folders[0] if self.model_folders else share_dir("models")
+
+    @property
+    def model_folders(self) -> tuple[Path, ...]:
+        """Where model packages are looked for; the first folder that has a package of a name decides."""
+        own = (Path(self.assess.models_dir),) if self.assess.models_dir else ()
+        shipped = (share_dir("models"),) if self.assess.shipped_packages else ()
+        return tuple(dict.fromkeys((*own, *shipped)))
 
     @property
     def policy_file(self) -> Path:

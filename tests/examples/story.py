@@ -109,7 +109,7 @@ def write_settings(folder: Path) -> Path:
     )
     settings = folder / "miqa.toml"
     settings.write_text(
-        f'[assess]\nmodels_dir = "{folder}/models"\nquality_package = "{PACKAGE}"\n'
+        f'[assess]\nshipped_packages = false\nmodels_dir = "{folder}/models"\nquality_package = "{PACKAGE}"\n'
         f'[policy]\nfile = "{folder}/policy.toml"\n[deliver]\ndestinations_file = "{folder}/destinations.toml"\n'
         f'[sources.filelist]\nfile = "{folder}/list.txt"\n'
     )

@@ -61,7 +61,7 @@ def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everyt
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0},
         work={"processes": 1},
-        assess={"models_dir": str(models), "quality_package": "tiny-1.0.0"},
+        assess={"shipped_packages": False, "models_dir": str(models), "quality_package": "tiny-1.0.0"},
         policy={"file": str(tmp_path / "policy.toml")},
         caption={"backend": "package", "package": "tones"},
     )

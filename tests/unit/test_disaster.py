@@ -27,7 +27,7 @@ IMAGES = 24
 @pytest.mark.timeout(900)
 def test_a_node_goes_on_elsewhere_from_a_backup_that_was_made_while_it_worked(tmp_path: Path) -> None:
     home, elsewhere, folder = tmp_path / "home", tmp_path / "elsewhere", tmp_path / "backup"
-    quick: dict[str, Any] = {"assess": {"models_dir": str(tmp_path)}}
+    quick: dict[str, Any] = {"assess": {"shipped_packages": False, "models_dir": str(tmp_path)}}
     with Node(settings_in(home, **quick)) as node:
         images = [chest_dataset(number) for number in range(IMAGES)]
         sender = threading.Thread(target=lambda: send_all(node, images))
@@ -57,7 +57,7 @@ def test_a_node_on_postgresql_goes_on_elsewhere_from_a_dump_and_a_backup(
     tmp_path: Path, postgres_url: str, another_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, elsewhere, folder, dump = (tmp_path / name for name in ("home", "elsewhere", "backup", "miqa.dump"))
-    quick: dict[str, Any] = {"assess": {"models_dir": str(tmp_path)}}
+    quick: dict[str, Any] = {"assess": {"shipped_packages": False, "models_dir": str(tmp_path)}}
     with Node(settings_in(home, store={"database_url": postgres_url}, **quick)) as node:
         images = [chest_dataset(number) for number in range(IMAGES)]
         sender = threading.Thread(target=lambda: send_all(node, images))

@@ -42,7 +42,9 @@ LIMIT_S = 60.0
 def settings(folder: Path, **work: object) -> Settings:
     """With no packages: images are measured, which is enough here."""
     return load_settings(
-        node={"data_dir": folder}, assess={"models_dir": str(folder / "models")}, work={"processes": 1, **work}
+        node={"data_dir": folder},
+        assess={"shipped_packages": False, "models_dir": str(folder / "models")},
+        work={"processes": 1, **work},
     )
 
 

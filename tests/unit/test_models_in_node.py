@@ -51,7 +51,7 @@ class Site:
             dicom={"port": 0, "host": "127.0.0.1"},
             web={"port": 0},
             work={"processes": 1},
-            assess={"models_dir": str(folder / "models"), "follow_interval_s": 0.1} | assess,
+            assess={"shipped_packages": False, "models_dir": str(folder / "models"), "follow_interval_s": 0.1} | assess,
         )
         self.node = Node(self.settings)
 

@@ -196,7 +196,9 @@ def test_a_node_that_began_without_its_models_judges_when_they_come_without_a_re
     package = shutil.copytree(QUALITY, tmp_path / "models" / QUALITY.name)
     graph, whole = package / "model.onnx", (QUALITY / "model.onnx").read_bytes()
     graph.write_bytes(whole[:1000])
-    settings = settings_in(tmp_path, assess={"models_dir": str(package.parent), "landmarks_package": "off"})
+    settings = settings_in(
+        tmp_path, assess={"shipped_packages": False, "models_dir": str(package.parent), "landmarks_package": "off"}
+    )
     with Node(settings) as node:
         wait_until(lambda: get(node.web_port, "/readyz")[0] == 503)
         assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]

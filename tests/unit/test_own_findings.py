@@ -42,7 +42,7 @@ def test_an_image_gets_a_verdict_and_every_result_in_the_words_of_the_card(tmp_p
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0},
         work={"processes": 1},
-        assess={"models_dir": str(tmp_path / "models"), "quality_package": "own-1.0.0"},
+        assess={"shipped_packages": False, "models_dir": str(tmp_path / "models"), "quality_package": "own-1.0.0"},
         policy={"file": str(tmp_path / "policy.toml")},
     )
     with Node(settings) as node:

@@ -51,7 +51,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0, "max_upload_bytes": 300_000, "predict_timeout_s": 150},
         work={"processes": 1},
-        assess={"models_dir": str(folder / "models")},
+        assess={"shipped_packages": False, "models_dir": str(folder / "models")},
         policy={"file": str(folder / "policy.toml")},
     )
     with Node(settings) as node:

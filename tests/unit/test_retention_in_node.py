@@ -58,7 +58,7 @@ def settings_on(folder: Path, tmp_path: Path, *, enabled: bool) -> Settings:
         store={"min_free_bytes": 8 << 20},
         retention={"enabled": enabled, "accepted_days": 1, "min_free_percent": 25.0, "interval_s": 0.2},
         policy={"file": str(policy)},
-        assess={"models_dir": str(tmp_path)},
+        assess={"shipped_packages": False, "models_dir": str(tmp_path)},
     )
 
 

@@ -107,7 +107,7 @@ def captioner_of(settings: Settings) -> Callable[[], Captioner] | None:
                 raise SettingsError("caption.backend is package: name the package in caption.package.")
 
             def opened() -> Captioner:
-                folder = sidecar_folder(settings.models_dir, chosen.package)
+                folder = sidecar_folder(settings.model_folders, chosen.package)
                 return open_caption_package(folder, settings.node.accelerator, settings.assess, chosen)
 
             return opened

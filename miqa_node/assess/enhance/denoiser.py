@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from miqa_node.assess.card import GRAPH_NAME, Task, checked_card, has_card, read_sections
+from miqa_node.assess.card import GRAPH_NAME, Task, checked_card, read_sections
 from miqa_node.assess.enhance.card import DenoiserCard, Tiles
 from miqa_node.assess.enhance.plane import Levels
 from miqa_node.assess.goldens import computing_goldens, golden_files, golden_pixels
 from miqa_node.assess.package_checks import check_embedded_card, sha256_of
-from miqa_node.assess.package_files import name_and_version
+from miqa_node.assess.package_files import places, versions_of
 from miqa_node.assess.session import GraphSession
 from miqa_node.assess.sidecar import ImageContext
 from miqa_node.assess.signatures import check_folder
@@ -131,12 +131,12 @@ def newest_denoiser(settings: Settings) -> DenoiserPackage:
     """The newest package called ``denoiser`` in the models folder; ModelPackageError if there is none."""
     folders = [
         path
-        for path in sorted(settings.models_dir.glob(f"{NAME}-*"), key=name_and_version)
-        if has_card(path) and read_sections(path).get("task") == Task.ENHANCEMENT
+        for path in versions_of(settings.model_folders, NAME)
+        if read_sections(path).get("task") == Task.ENHANCEMENT
     ]
     if not folders:
         raise ModelPackageError(
-            f"There is no package {NAME}-<version> in {settings.models_dir.name}/; choose another method, or make one "
-            "with miqa-node train denoiser."
+            f"There is no package {NAME}-<version> in {places(settings.model_folders)}; choose another method, "
+            "or make one with miqa-node train denoiser."
         )
     return open_denoiser(folders[-1], settings.node.accelerator, settings.assess)

@@ -11,12 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from miqa_node.observe.progress import counted
 from miqa_node.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.assess.enhance.methods import Function, Purpose
 from miqa_node.assess.enhance.plane import to_display
 from miqa_node.degrade import Image, degrade, pitch_of
 from miqa_node.domain.finding import FindingName
+from miqa_node.observe.progress import counted
 from miqa_node.training.datasets import DatasetRecord, read_records
 from miqa_node.training.enhancement import scores
 from miqa_node.training.outlines import Outline, pathologies

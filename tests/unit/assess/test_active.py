@@ -45,7 +45,7 @@ class Rig:
             write_package(self.models / f"quality-{version}", version, "quality")
         self.settings: Settings = load_settings(
             node={"data_dir": folder / "node", "accelerator": "cpu", "site": "here"},
-            assess={"models_dir": str(self.models)} | assess,
+            assess={"shipped_packages": False, "models_dir": str(self.models)} | assess,
         )
         self.choice = ModelChoice()
         self.active = ActiveModels(self.settings, lambda: self.choice)

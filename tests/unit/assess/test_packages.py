@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from miqa_node.assess.findings import read_findings
-from miqa_node.assess.package_files import newest_package, package_folders
+from miqa_node.assess.package_files import find_package, hidden_in_words, newest_package, package_folders
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.self_contained import read_graph
 from miqa_node.assess.session import GPU_PROVIDER
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.errors import InferenceError, ModelPackageError, SettingsError
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.settings import Accelerator, load_settings, share_dir
 from tests.unit.assess.making import sha256, write_package
 
 SETTINGS = load_settings().assess
@@ -218,3 +218,34 @@ def test_out_of_scope_is_said_in_a_sentence(
     made = Header("1.2", SopInstanceUid("1"), SeriesInstanceUid("2"), StudyInstanceUid("3"), "1.2", **values)
     sentence = open_it(folder).card.applicability.excludes(made, spacing)
     assert (sentence == "") if not says else re.search(says, sentence)
+
+
+def test_packages_of_a_site_stand_beside_the_shipped_ones(tmp_path: Path) -> None:
+    site, shipped = tmp_path / "site", tmp_path / "shipped"
+    for folder, names in (
+        (site, ("own-1.0.0", "quality-0.5.0", "same-1.0.0")),
+        (shipped, ("quality-0.9.0", "same-1.0.0")),
+    ):
+        for name in names:
+            write_package(folder / name, name.rpartition("-")[2], name.rpartition("-")[0])
+    both = (site, shipped)
+
+    assert [str(path.relative_to(tmp_path)) for path in package_folders(both)] == [
+        "site/own-1.0.0", "site/quality-0.5.0", "shipped/quality-0.9.0", "site/same-1.0.0"
+    ]  # fmt: skip
+    assert find_package(both, "quality-0.9.0") == shipped / "quality-0.9.0"
+    assert find_package(both, "same-1.0.0") == site / "same-1.0.0"
+    assert newest_package(both, "quality") == site / "quality-0.5.0", "an upgrade of the node does not replace it"
+    assert hidden_in_words(both) == [
+        f"{shipped}/same-1.0.0 is not used: {site}/same-1.0.0 has the same name and version."
+    ]
+
+
+def test_a_site_may_go_without_the_shipped_packages(tmp_path: Path) -> None:
+    shipped = share_dir("models")
+    assert load_settings().model_folders == (shipped,)
+    assert load_settings(assess={"models_dir": str(tmp_path)}).model_folders == (tmp_path, shipped)
+    assert load_settings(assess={"models_dir": str(shipped)}).model_folders == (shipped,)
+    alone = load_settings(assess={"models_dir": str(tmp_path), "shipped_packages": False})
+    assert alone.model_folders == (tmp_path,)
+    assert load_settings(assess={"shipped_packages": False}).model_folders == ()

@@ -32,7 +32,7 @@ class Rig:
 
     def __init__(self, folder: Path, **assess: Any) -> None:
         self.models = folder / "models"
-        values = {"models_dir": str(self.models), "shadow_timeout_s": 60.0} | assess
+        values = {"shipped_packages": False, "models_dir": str(self.models), "shadow_timeout_s": 60.0} | assess
         self.settings: Settings = load_settings(
             node={"data_dir": folder, "accelerator": "cpu", "site": "here"}, assess=values
         )

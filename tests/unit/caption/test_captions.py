@@ -55,7 +55,12 @@ def image(brightness: float, rows: int = 40) -> Radiograph:
 
 
 def settings_with(tmp_path: Path, **caption: Any) -> Settings:
-    return load_settings(None, node={"data_dir": tmp_path}, assess={"models_dir": str(tmp_path)}, caption=caption)
+    return load_settings(
+        None,
+        node={"data_dir": tmp_path},
+        assess={"shipped_packages": False, "models_dir": str(tmp_path)},
+        caption=caption,
+    )
 
 
 def judged(chosen: Callable[[], Assessor], brightness: float = 0.9) -> AssessorResult:

@@ -71,7 +71,9 @@ Judge = Callable[..., AssessorResult]
 @pytest.fixture
 def judge(tmp_path: Path) -> Judge:
     write_classifier(tmp_path / "models/lungs-1.0.0")
-    settings = load_settings(None, assess={"models_dir": str(tmp_path / "models")}, node={"data_dir": tmp_path})
+    settings = load_settings(
+        None, assess={"shipped_packages": False, "models_dir": str(tmp_path / "models")}, node={"data_dir": tmp_path}
+    )
 
     def run(
         quality: Quality, brightness: float, *packages: dict[str, Any], header: Header | None = None
@@ -186,7 +188,9 @@ def test_a_package_that_is_missing_hides_no_verdict_and_is_told(judge: Judge) ->
 
 
 def test_check_tells_what_keeps_a_package_from_running(tmp_path: Path) -> None:
-    settings = load_settings(None, assess={"models_dir": str(tmp_path)}, node={"data_dir": tmp_path})
+    settings = load_settings(
+        None, assess={"shipped_packages": False, "models_dir": str(tmp_path)}, node={"data_dir": tmp_path}
+    )
     policy = parse_policy(policy_with({"name": "absent"}))
     with pytest.raises(NotFoundError, match="no package absent"):
         SidecarModels(settings, Quality, lambda: policy).check()
@@ -222,7 +226,9 @@ def test_a_wrong_rule_in_the_policy_is_refused(rule: dict[str, Any]) -> None:
 
 
 def test_an_image_of_several_frames_is_not_judged(judge: Judge, tmp_path: Path) -> None:
-    settings = load_settings(None, assess={"models_dir": str(tmp_path / "models")}, node={"data_dir": tmp_path})
+    settings = load_settings(
+        None, assess={"shipped_packages": False, "models_dir": str(tmp_path / "models")}, node={"data_dir": tmp_path}
+    )
     policy = parse_policy(policy_with(ON))
     pixels = np.zeros((40, 40), np.uint16)
     image = replace(Radiograph(pixels, pixels, (0, 65535), None), frames=2)

@@ -34,7 +34,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     write_package(folder / "tiny-1.0.0")
     file = folder / "site.toml"
-    file.write_text(f'[assess]\nmodels_dir = "{folder}"\nquality_package = "tiny-1.0.0"\n')
+    file.write_text(f'[assess]\nshipped_packages = false\nmodels_dir = "{folder}"\nquality_package = "tiny-1.0.0"\n')
     return file
 
 
@@ -134,7 +134,9 @@ def test_a_broken_package_stops_it_at_once(cli: Callable[..., Ran], folder: Path
     write_package(tmp_path / "models" / "tiny-1.0.0")
     (tmp_path / "models" / "tiny-1.0.0" / "model.onnx").write_bytes(b"other")
     config = tmp_path / "site.toml"
-    config.write_text(f'[assess]\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n')
+    config.write_text(
+        f'[assess]\nshipped_packages = false\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n'
+    )
 
     ran = cli("assess", folder, "--json", "--config", config)
 

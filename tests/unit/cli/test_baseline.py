@@ -44,7 +44,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(tmp_path: Path, data_dir: Path, models: Path) -> Path:
     file = tmp_path / "site.toml"
     file.write_text(
-        f'[node]\ndata_dir = "{data_dir}"\n[assess]\nmodels_dir = "{models}"\nquality_package = "{PACKAGE}"\n'
+        f'[node]\ndata_dir = "{data_dir}"\n[assess]\nshipped_packages = false\n'
+        f'models_dir = "{models}"\nquality_package = "{PACKAGE}"\n'
     )
     return file
 

@@ -22,7 +22,9 @@ def test_assess_flags_a_dx_with_a_far_too_wide_window_and_a_squeezed_picture(
     """Both got ACCEPT and score 100: models see images stretched."""
     write_package(tmp_path / "models" / "tiny-1.0.0")
     config = tmp_path / "site.toml"
-    config.write_text(f'[assess]\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n')
+    config.write_text(
+        f'[assess]\nshipped_packages = false\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n'
+    )
     chest = decode_frame(samples / "RG1_UNCR.dcm", 0, 10**8).display / 65535.0
     images = tmp_path / "images"
     images.mkdir()

@@ -29,7 +29,7 @@ def config(tmp_path: Path, data_dir: Path) -> Path:
     file = tmp_path / "site.toml"
     file.write_text(
         f'[node]\ndata_dir = "{data_dir}"\n'
-        f'[assess]\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n'
+        f'[assess]\nshipped_packages = false\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n'
         '[dicom]\nhost = "127.0.0.1"\nport = 0\n[web]\nport = 0\n'
     )
     return file

@@ -239,6 +239,7 @@ def site_with_a_package(tmp_path: Path, data_dir: Any) -> Any:
     file = tmp_path / "site.toml"
     file.write_text(
         f'[node]\ndata_dir = "{data_dir}"\nsite = "General"\n'
-        f'[assess]\nmodels_dir = "{tmp_path}/models"\n[policy]\nfile = "{tmp_path / "policy.toml"}"\n'
+        "[assess]\nshipped_packages = false\n"
+        f'models_dir = "{tmp_path}/models"\n[policy]\nfile = "{tmp_path / "policy.toml"}"\n'
     )
     return file

@@ -25,7 +25,9 @@ def config(tmp_path: Path, data_dir: Path, stage: Stage) -> Path:
     for version in ("1.0.0", "1.1.0"):
         write_package(tmp_path / "models" / f"quality-{version}", version, "quality")
     file = tmp_path / "site.toml"
-    file.write_text(f'[node]\ndata_dir = "{data_dir}"\n[assess]\nmodels_dir = "{tmp_path / "models"}"\n')
+    file.write_text(
+        f'[node]\ndata_dir = "{data_dir}"\n[assess]\nshipped_packages = false\nmodels_dir = "{tmp_path / "models"}"\n'
+    )
     return file
 
 

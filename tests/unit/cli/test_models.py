@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from miqa_node.cli.exits import Exit
+from miqa_node.settings import share_dir
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
 
@@ -18,7 +20,9 @@ def config(tmp_path: Path) -> Path:
     write_package(tmp_path / "models" / "tiny-1.0.0")
     write_package(tmp_path / "models" / "tiny-1.1.0", "1.1.0")
     file = tmp_path / "site.toml"
-    file.write_text(f'[assess]\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.1.0"\n')
+    file.write_text(
+        f'[assess]\nshipped_packages = false\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.1.0"\n'
+    )
     return file
 
 
@@ -85,3 +89,19 @@ def test_a_package_whose_files_do_not_fit_its_card_is_not_signed(
     refused = cli("models", "sign", "tiny-1.0.0", "--key", tmp_path / "release.key", "--config", config)
     assert refused.code != Exit.OK
     assert not (tmp_path / "models/tiny-1.0.0/signature.json").exists()
+
+
+def test_shipped_packages_are_listed_beside_those_of_the_site(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path
+) -> None:
+    config.write_text(config.read_text().replace("shipped_packages = false\n", ""))
+    shutil.copytree(share_dir("models") / "landmarks-0.4.1", tmp_path / "models" / "landmarks-0.4.1")
+
+    ran = cli("models", "list", "--config", config)
+
+    assert "tiny-1.1.0\tactive" in ran.out
+    assert "quality-0.9.2\t" in ran.out
+    assert (
+        f"models/landmarks-0.4.1 is not used: {tmp_path}/models/landmarks-0.4.1 has the same name and version."
+        in ran.err
+    )

@@ -186,7 +186,7 @@ def test_a_count_of_attempts_in_the_settings_is_understood_and_named(
         node={"data_dir": tmp_path},
         dicom={"port": 0},
         web={"port": 0, "health_port": 0},
-        assess={"models_dir": str(tmp_path)},
+        assess={"shipped_packages": False, "models_dir": str(tmp_path)},
     )
     with Node(settings):
         pass

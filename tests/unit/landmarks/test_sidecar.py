@@ -38,7 +38,9 @@ CUT = {"cut": np.array([0.01, 0.02, 0.03, 0.97]), "margin": np.array([0.1, 0.1, 
 
 def settings_of(folder: Path, **assess: Any) -> Settings:
     return load_settings(
-        None, assess={"models_dir": str(folder / "models"), **assess}, node={"data_dir": folder, "accelerator": "cpu"}
+        None,
+        assess={"shipped_packages": False, "models_dir": str(folder / "models"), **assess},
+        node={"data_dir": folder, "accelerator": "cpu"},
     )
 
 

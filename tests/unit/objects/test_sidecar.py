@@ -29,7 +29,7 @@ LEADS = (-2.0, 2.0)
 
 
 def settings_of(folder: Path, **assess: Any) -> Settings:
-    assess = {"models_dir": str(folder / "models"), "objects_package": "", **assess}
+    assess = {"shipped_packages": False, "models_dir": str(folder / "models"), "objects_package": "", **assess}
     return load_settings(None, assess=assess, node={"data_dir": folder, "accelerator": "cpu"})
 
 

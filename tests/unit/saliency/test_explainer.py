@@ -289,7 +289,7 @@ def test_a_graph_that_fails_while_it_runs_costs_only_the_map(package: Make) -> N
 def test_the_node_explains_by_its_settings(tmp_path: Path) -> None:
     """The models in force hand the settings' method to their assessor."""
     write_package(tmp_path / "models" / "quality-1.0.0", name="quality", **TAPPED)
-    assess = {"models_dir": str(tmp_path / "models"), "saliency_method": "layercam"}
+    assess = {"shipped_packages": False, "models_dir": str(tmp_path / "models"), "saliency_method": "layercam"}
     settings = load_settings(node={"data_dir": str(tmp_path / "data"), "accelerator": "cpu"}, assess=assess)
     bright = np.full((120, 90), 65535, np.uint16)
     bright[100:] = 0

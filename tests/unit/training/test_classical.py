@@ -167,7 +167,7 @@ def test_package_passes_its_checks_and_explains_a_finding(trained: tuple[Path, d
     assert (folder / "MODEL_CARD.md").read_text().startswith("# quality-classical 0.1.0")
 
     settings = load_settings(
-        assess={"models_dir": str(out), "quality_package": "quality-classical-0.1.0"},
+        assess={"shipped_packages": False, "models_dir": str(out), "quality_package": "quality-classical-0.1.0"},
         node={"data_dir": str(tmp_path), "accelerator": "cpu"},
     )
     models = ActiveModels(settings)
@@ -184,7 +184,7 @@ def test_assess_on_the_command_line_gives_contributions(trained: tuple[Path, dic
     picture = tmp_path / "burnt.png"
     save(picture, np.clip(chest(3) * 6.0, 0, 1))
     settings = load_settings(
-        assess={"models_dir": str(out), "quality_package": "quality-classical-0.1.0"},
+        assess={"shipped_packages": False, "models_dir": str(out), "quality_package": "quality-classical-0.1.0"},
         node={"data_dir": str(tmp_path), "accelerator": "cpu"},
     )
     with LocalAssessor(settings) as assessor:

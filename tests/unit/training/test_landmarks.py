@@ -230,7 +230,9 @@ def test_both_networks_become_a_package_with_goldens_and_figures(data: LandmarkD
 
     records = [a.record for a in data.fitting]
     folder = write_package(whole, closer, tmp_path / "landmarks-0.0.1", records, {}, {"all": figures["all"]}, "0.0.1")
-    settings = load_settings(None, node={"data_dir": tmp_path}, assess={"models_dir": str(tmp_path)})
+    settings = load_settings(
+        None, node={"data_dir": tmp_path}, assess={"shipped_packages": False, "models_dir": str(tmp_path)}
+    )
     _, package = open_sidecar(folder, Accelerator.CPU, settings.assess)
     assert len(package.golden_differences) == 5
     assert max(package.golden_differences.values()) < 1e-4
