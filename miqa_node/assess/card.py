@@ -20,6 +20,7 @@ from miqa_node.domain.finding import NAME_PATTERN, FindingWords
 from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
 from miqa_node.taxonomy.anatomy import STANDARD
+from miqa_node.wrong_values import where_and_what
 
 CARD_NAME = "card.yaml"
 GRAPH_NAME = "model.onnx"
@@ -240,6 +241,4 @@ def checked_card(kind: type[C], sections: Mapping[str, Any], name: str) -> C:
 
 def explain_card_error(error: ValidationError) -> str:
     """Each place where a card does not follow the schema, and the reason."""
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
-    )
+    return where_and_what(error.errors())

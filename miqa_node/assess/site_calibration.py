@@ -23,6 +23,7 @@ from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
 from miqa_node.errors import ModelPackageError
 from miqa_node.whole_file import write_whole
+from miqa_node.wrong_values import where_and_what
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -104,10 +105,7 @@ def read_calibration(path: Path) -> tuple[SiteCalibration, str]:
     except yaml.YAMLError as error:
         raise ModelPackageError(f"{path.name} is not plain YAML: {error}") from error
     except ValidationError as error:
-        places = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
-        )
-        raise ModelPackageError(f"{path.name} does not follow the schema: {places}") from error
+        raise ModelPackageError(f"{path.name} does not follow the schema: {where_and_what(error.errors())}") from error
 
 
 def write_calibration(path: Path, calibration: SiteCalibration) -> str:

@@ -14,6 +14,7 @@ from typer.main import get_command
 from miqa_node.cli.progress_bar import progress_shown
 from miqa_node.errors import ResourcesError
 from miqa_node.plugins import Plugin, Seam
+from miqa_node.wrong_values import what_is_wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +79,9 @@ def reason_of(error: typer.BadParameter) -> str:
     errors: list[Any] = getattr(error.__cause__, "errors", list)()
     if not errors:
         return error.message
-    first = errors[0]
-    if first["type"] == "value_error":
+    if errors[0]["type"] == "value_error":
         return error.message.removeprefix("Value error, ")
-    return _REASONS.get(first["type"], _NOT_SUCH_A_VALUE).format(value=first["input"], **first.get("ctx", {}))
-
-
-_NOT_SUCH_A_VALUE = "{value!r} is not such a value."
-_REASONS = {
-    "int_parsing": "{value!r} is not a whole number.",
-    "int_parsing_size": "{value!r} has too many digits.",
-    "int_from_float": "{value!r} is not a whole number.",
-    "float_parsing": "{value!r} is not a number.",
-    "greater_than_equal": "{value!r} is too small; the least is {ge}.",
-    "less_than_equal": "{value!r} is too large; the most is {le}.",
-}
-"""By pydantic's name of the error."""
+    return what_is_wrong(errors[0])
 
 
 def _put_in_words(command: Any, ctx: Any) -> None:

@@ -17,6 +17,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.event import EventType
 from miqa_node.errors import NotFoundError, SettingsError
 from miqa_node.settings import WatchedFile, read_toml
+from miqa_node.wrong_values import what_is_wrong
 
 DEFAULT_KIND = "cstore"
 """Kind of a table without ``kind``."""
@@ -113,13 +114,15 @@ def _in_words(details: Sequence[ErrorDetails], table: Mapping[str, Any]) -> str:
         return f"unknown: {', '.join(unknown)}.{hint} A destination of kind {kind} knows {', '.join(sorted(fields))}."
     words = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
     if len(first["loc"]) < 2:  # error of the whole table; the first part is the kind
-        return words or first["msg"]
+        return words or what_is_wrong(first, shown=False)
     key = str(first["loc"][1])
     if words:
         return f"{key} {words}"
     field = fields[key]
+    if not field.description:
+        return f"{key}: {what_is_wrong(first, shown=field.repr)}"
     shown = "" if first["type"] == "missing" or not field.repr else f", not {table[key]!r}"
-    return f"{key} must be {field.description}{shown}." if field.description else f"{key}: {first['msg']}."
+    return f"{key} must be {field.description}{shown}."
 
 
 def _unknown_kind(kind: object) -> str:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def written(pattern: str, how: str) -> AfterValidator:
+    """Refuse a text that ``pattern`` does not match as a whole; ``how`` completes "… is not"."""
+    form = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not form.fullmatch(text):
+            raise ValueError(f"{text!r} is not {how}.")
+        return text
+
+    return AfterValidator(check)
+
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 CENTURY_DAYS = 36_500
@@ -23,7 +37,9 @@ Days = Annotated[int, Field(ge=0, le=CENTURY_DAYS)]
 DaysKept = Annotated[int, Field(ge=1, le=CENTURY_DAYS)]
 
 Share = Annotated[float, Field(ge=0, le=1)]
-AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
+AeTitle = Annotated[
+    str, written(r"[\x20-\x5b\x5d-\x7e]{1,16}", "an AE title: 1 to 16 characters of ASCII without backslash")
+]
 
 
 class SettingsTable(BaseModel):

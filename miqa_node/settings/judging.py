@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from miqa_node.settings.base import Count, Pause, Seconds, SettingsTable
+from miqa_node.settings.base import Count, Pause, Seconds, SettingsTable, written
 from miqa_node.taxonomy.anatomy import Anatomy, PhantomNames, anatomy_of
 
-PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+PublicKey = Annotated[str, written(r"[A-Za-z0-9+/]{43}=", "the public key that miqa-node models sign prints")]
 """The 32 bytes of an Ed25519 public key in base64."""
 SiteWords = dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=64)]]
 """What a header writes, and the term or the words that it means."""
@@ -69,7 +69,9 @@ class AssessSettings(SettingsTable):
     saliency_timeout_s: Seconds
     min_confidence: Annotated[float, Field(ge=0, le=1)]
     max_percentile: Annotated[float, Field(ge=0, le=100)]
-    enhance_method: Annotated[str, Field(pattern=r"^[a-z0-9]+(\+[a-z0-9]+)*$")]
+    enhance_method: Annotated[
+        str, written(r"[a-z0-9]+(\+[a-z0-9]+)*", "the names of methods with + between, such as bm3d+clahe")
+    ]
     follow_interval_s: Seconds
     shadow_queue: Count
     shadow_timeout_s: Seconds

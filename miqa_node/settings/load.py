@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -20,6 +20,7 @@ from pydantic_settings.exceptions import SettingsError as VariableError
 
 from miqa_node.errors import SettingsError
 from miqa_node.settings.auditing import AuditSettings
+from miqa_node.settings.base import SettingsTable
 from miqa_node.settings.files import read_toml, share_dir
 from miqa_node.settings.judging import AssessSettings, CaptionSettings, ImagingSettings, PolicySettings
 from miqa_node.settings.mailing import NoticeSettings
@@ -35,6 +36,7 @@ from miqa_node.settings.running import (
     WorkSettings,
 )
 from miqa_node.settings.serving import AccessSettings, OidcSettings, WebSettings
+from miqa_node.wrong_values import what_is_wrong
 
 SUCCESSORS = {
     "imaging.decode_memory_bytes": "work.memory_bytes",
@@ -198,6 +200,15 @@ def _explain(error: ValidationError) -> str:
     return "Settings are wrong:\n  " + "\n  ".join(lines) + "\nEvery setting is explained in config/miqa.toml."
 
 
+def _is_secret(place: tuple[int | str, ...]) -> bool:
+    """Whether the value may be a secret: a whole table is one, since it may hold some."""
+    table = Settings.model_fields.get(str(place[0])) if len(place) > 1 else None
+    if table is None or not isinstance(table.annotation, type) or not issubclass(table.annotation, SettingsTable):
+        return True
+    field = table.annotation.model_fields.get(str(place[1]))
+    return field is None or field.annotation is SecretStr
+
+
 def _not_json(error: VariableError) -> str:
     """The variable that the library names only by its table; its value may be a secret."""
     text = getattr(error.__cause__, "doc", None)
@@ -208,10 +219,8 @@ def _not_json(error: VariableError) -> str:
 
 def _in_words(item: ErrorDetails) -> str:
     """What is wrong; for an unknown table or key, the known ones that are nearest to it."""
-    if item["type"] == "value_error":
-        return str(item["ctx"]["error"])
     if item["type"] != "extra_forbidden":
-        return item["msg"]
+        return what_is_wrong(item, shown=not _is_secret(item["loc"]))
     *above, name = (str(part) for part in item["loc"])
     if successor := SUCCESSORS.get(".".join((*above, name))):
         return f"This setting has become {successor}; its unit and its default are explained there."

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.errors import NotFoundError, SettingsError
+from miqa_node.settings.base import written
 from miqa_node.settings.files import read_toml
 from miqa_node.taxonomy.anatomy import STANDARD
 from miqa_node.taxonomy.lookup import all_finding_names
+from miqa_node.wrong_values import where_and_what
 
 SHIPPED = Path(__file__).with_name("logs")
 REASONS = "reasons"
@@ -53,7 +55,7 @@ class LogMapping(LogTable):
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
     time_formats: Annotated[tuple[str, ...], Field(min_length=1)]
-    decimal: Annotated[str, Field(pattern="^[.,]$")] = "."
+    decimal: Annotated[str, written("[.,]", "a point or a comma")] = "."
     modality: Annotated[str, Field(max_length=16)] = "DX"
     clock_error_s: Annotated[float, Field(ge=0, le=600)] = 5.0
     end: Words = ()
@@ -121,9 +123,7 @@ def load_mapping(name: str, site: Path | None) -> LogMapping:
     try:
         return LogMapping(**read_toml(files[name]))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{files[name].name}: {place or 'file'}: {first['msg']}.") from error
+        raise SettingsError(f"{files[name].name}: {where_and_what(error.errors())}") from error
 
 
 def _of_words(table: Mapping[str, Words], text: str) -> str:

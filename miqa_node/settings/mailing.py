@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from miqa_node.settings.base import CENTURY_DAYS, Port, Seconds, SettingsTable
+from miqa_node.settings.base import CENTURY_DAYS, Port, Seconds, SettingsTable, written
 
 
 class SmtpTls(StrEnum):
@@ -29,7 +29,7 @@ class NoticeSettings(SettingsTable):
     smtp_password: SecretStr
     smtp_password_file: str
     smtp_timeout_s: Seconds
-    sender: Annotated[str, Field(pattern=r"^$|^[^\s@<>]+@[^\s@<>]+$")]
+    sender: Annotated[str, written(r"|[^\s@<>]+@[^\s@<>]+", "an address of mail, such as miqa@hospital.example")]
     patient_data: bool
     interval_s: Seconds
     retry_s: Seconds

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from miqa_node.domain.authorities import AuthorityRules
-from miqa_node.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable
+from miqa_node.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable, written
 
 
 class TlsMode(StrEnum):
@@ -44,7 +44,7 @@ class DicomSettings(SettingsTable):
     dimse_timeout_s: Seconds
     network_timeout_s: Seconds
     max_object_bytes: Count
-    preferred_syntaxes: tuple[Annotated[str, Field(pattern=r"^[0-9.]{1,64}$")], ...]
+    preferred_syntaxes: tuple[Annotated[str, written(r"[0-9.]{1,64}", "the UID of a transfer syntax")], ...]
     relaxed_uids: bool
     commitment_peers: tuple[str, ...]
     tls: TlsMode

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from miqa_node.settings.base import Count, Days, Pause, Seconds, SettingsTable, Share, Span
+from miqa_node.settings.base import Count, Days, Pause, Seconds, SettingsTable, Share, Span, written
 
 
 class DeliverSettings(SettingsTable):
@@ -35,11 +35,13 @@ class AnalysisSettings(SettingsTable):
     """Table ``[analysis]``."""
 
     rooms: dict[str, str]
-    shifts: dict[str, Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]]
+    shifts: dict[str, Annotated[str, written(r"([01][0-9]|2[0-3]):[0-5][0-9]", "a time such as 07:00")]]
     repeat_window_s: Span
     show_operators: bool
     pseudonym_key: str
-    revocation_codes: tuple[Annotated[str, Field(pattern=r"^\S{1,64} \S{1,16}$")], ...]
+    revocation_codes: tuple[
+        Annotated[str, written(r"\S{1,64} \S{1,16}", "a code value and its scheme, such as 113037 DCM")], ...
+    ]
     assume_archived: bool
     archive_ae_titles: tuple[str, ...]
     target_percent: Annotated[float, Field(gt=0, lt=100)]
@@ -50,7 +52,7 @@ class AnalysisSettings(SettingsTable):
     count_interval_s: Seconds
     count_batch: Count
     reject_log_mappings: str
-    report_schedule: Annotated[str, Field(pattern=r"^$|^\S+( \S+){4,5}$")]
+    report_schedule: Annotated[str, written(r"|\S+( \S+){4,5}", "the five fields of cron, such as 0 6 1 * *")]
 
     @property
     def revocations(self) -> frozenset[tuple[str, str]]:

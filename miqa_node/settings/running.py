@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field
 
-from miqa_node.settings.base import Count, Days, DaysKept, Pause, Seconds, SettingsTable, Span
+from miqa_node.settings.base import Count, Days, DaysKept, Pause, Seconds, SettingsTable, Span, written
 
 
 class Accelerator(StrEnum):
@@ -34,10 +34,10 @@ def _is_zone(name: str) -> str:
 class NodeSettings(SettingsTable):
     """Table ``[node]``."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    name: Annotated[str, written(r"[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits, dots, hyphens and underscores")]
     site: Annotated[str, Field(max_length=64)]
     time_zone: Annotated[str, AfterValidator(_is_zone)]
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+    language: Annotated[str, written(r"[a-z]{2,3}", "the code of a language, such as en or de")]
     data_dir: Path
     accelerator: Accelerator
 
@@ -136,7 +136,7 @@ class LogSettings(SettingsTable):
 class TelemetrySettings(SettingsTable):
     """Table ``[telemetry]``."""
 
-    traces_url: Annotated[str, Field(pattern=r"^(https?://.+)?$")]
+    traces_url: Annotated[str, written(r"(https?://.+)?", "an address that begins with http:// or https://")]
 
 
 class PluginSettings(SettingsTable):

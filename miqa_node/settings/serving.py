@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
 
 from miqa_node.domain.access import Role
 from miqa_node.domain.network import authority
-from miqa_node.settings.base import Count, Minutes, Port, Seconds, SettingsTable, Span
+from miqa_node.settings.base import Count, Minutes, Port, Seconds, SettingsTable, Span, written
 
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+/?")
 
@@ -28,7 +28,10 @@ class WebSettings(SettingsTable):
     health_port: Port
     public_url: Annotated[str, AfterValidator(_has_no_path)]
     allowed_hosts: tuple[str, ...]
-    cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")], ...]
+    cors_origins: tuple[
+        Annotated[str, written(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", "an origin, such as https://viewer.example")],
+        ...,
+    ]
     trusted_proxies: tuple[IPvAnyNetwork, ...]
     tls_certificate: str
     tls_key: str
@@ -48,7 +51,7 @@ class WebSettings(SettingsTable):
     render_side: Annotated[int, Field(ge=256, le=8192)]
     render_cache_bytes: Count
     render_at_once: Count
-    viewer_url: Annotated[str, Field(pattern=r"^$|\{study_uid\}")]
+    viewer_url: Annotated[str, written(r"|.*\{study_uid\}.*", "an address with {study_uid} in it")]
     live_interval_s: Seconds
     live_heartbeat_s: Seconds
     max_live_pages: Count

@@ -19,6 +19,7 @@ from miqa_node.domain.finding import FindingName, FindingWords, GateClass
 from miqa_node.errors import SettingsError
 from miqa_node.language.catalogue import catalogue
 from miqa_node.plugins import Seam
+from miqa_node.wrong_values import where_and_what
 
 SCHEME = "99MIQA"
 """The private coding scheme, for concepts without a standard code."""
@@ -177,8 +178,6 @@ def _read(path: Path) -> TaxonomyFile:
         document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
         return TaxonomyFile.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path.name}: {place}: {first['msg']}.") from error
+        raise SettingsError(f"{path.name}: {where_and_what(error.errors())}") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path.name}: {error}") from error

@@ -23,6 +23,7 @@ from miqa_node.domain.policy import (
 )
 from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.anatomy import STANDARD
+from miqa_node.taxonomy.entries import check_keys, flag, name_list, number, required, rules
 from miqa_node.taxonomy.lookup import finding_entries, finding_title, gate_entries, reason_code, successors
 
 log = structlog.get_logger(__name__)
@@ -50,56 +51,38 @@ def retired_names(document: Any) -> list[str]:
     return sorted({name for part in parts for name in retired_names(part)})
 
 
+KEYS = (
+    "name", "modality", "body_part", "view", "finding", "default_findings", "ignored_findings", "measurement",
+    "plausibility", "anomaly", "accept_measured", "package",
+)  # fmt: skip
+"""Of a scope."""
+
+
 def _parse_scope(table: Mapping[str, Any]) -> Scope:
     name = table.get("name", "")
-    keys = {
-        "name",
-        "modality",
-        "body_part",
-        "view",
-        "finding",
-        "default_findings",
-        "ignored_findings",
-        "measurement",
-        "plausibility",
-        "anomaly",
-        "accept_measured",
-        "package",
-    }
-    if unknown := set(table) - keys:
-        raise SettingsError(f"policy.toml: scope {name!r} has unknown keys: {', '.join(sorted(unknown))}.")
     try:
+        check_keys(table, KEYS)
         return Scope(
             name=name,
-            modality=tuple(table.get("modality", ())),
-            body_part=tuple(sorted(STANDARD.body_parts.expanded(table.get("body_part", ())))),
-            view=tuple(sorted(STANDARD.expanded_views(table.get("view", ())))),
+            modality=name_list(table, "modality"),
+            body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(table, "body_part")))),
+            view=tuple(sorted(STANDARD.expanded_views(name_list(table, "view")))),
             findings=_parse_findings(table),
-            measurements=tuple(_parse_measurement(rule) for rule in table.get("measurement", ())),
-            plausibility=tuple(
-                PlausibilityRule(rule["name"], _flag(rule["verdict"])) for rule in table.get("plausibility", ())
-            ),
-            anomaly=_parse_anomaly(table["anomaly"]) if "anomaly" in table else None,
-            packages=tuple(_parse_package(rule) for rule in table.get("package", ())),
+            measurements=tuple(rules(table, "measurement", _parse_measurement)),
+            plausibility=tuple(rules(table, "plausibility", _parse_plausibility)),
+            anomaly=next(rules(table, "anomaly", _parse_anomaly), None),
+            packages=tuple(rules(table, "package", _parse_package)),
             ignored_findings=_parse_ignored(table),
-            accept_measured=_parse_names(table.get("accept_measured", ()), "accept_measured"),
+            accept_measured=name_list(table, "accept_measured"),
         )
-    except (KeyError, ValueError, TypeError) as error:
-        raise SettingsError(f"policy.toml: scope {name!r}: {error!s} is missing or not allowed.") from error
-
-
-def _check_keys(rule: Mapping[str, Any], keys: set[str]) -> None:
-    if unknown := set(rule) - keys:
-        raise ValueError(f"key {', '.join(sorted(unknown))}")
+    except ValueError as error:
+        raise SettingsError(f"policy.toml: scope {name!r}: {error}") from error
 
 
 def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
     """The scope's own rules; with ``default_findings`` also the taxonomy's rules for all other findings."""
-    own = tuple(one for rule in table.get("finding", ()) for one in _parse_finding(rule))
-    defaults = table.get("default_findings", False)
-    if not isinstance(defaults, bool):
-        raise TypeError("default_findings (true or false)")
-    if not defaults:
+    own = tuple(one for of_rule in rules(table, "finding", _parse_finding) for one in of_rule)
+    if not flag(table, "default_findings", False):
         return own
     named = {*_parse_ignored(table), *(rule.finding for rule in own)}
     return own + tuple(
@@ -112,12 +95,12 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
 
 def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
     """The rules of one entry; a rule about a retired finding also applies to its successors."""
-    _check_keys(rule, {"name", "verdict", "min_probability", "min_severity", "soft"})
-    probability, severity = float(rule.get("min_probability", 0.0)), float(rule.get("min_severity", 0.0))
-    verdict = _flag(rule["verdict"])
+    check_keys(rule, ("name", "verdict", "min_probability", "min_severity", "soft"))
+    probability, severity = number(rule, "min_probability", 0.0), number(rule, "min_severity", 0.0)
+    verdict = _verdict(rule)
     return [
-        FindingRule(name, verdict, probability, severity, bool(rule.get("soft", _is_soft(name))))
-        for name in _with_successors(rule["name"])
+        FindingRule(name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)))
+        for name in _with_successors(required(rule, "name"), "name")
     ]
 
 
@@ -127,74 +110,70 @@ def _is_soft(name: FindingName) -> bool:
 
 
 def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
-    _check_keys(rule, {"name", "verdict", "reason", *LimitSide})
+    check_keys(rule, ("name", "verdict", "reason", *LimitSide))
     comparison = next((c for c in LimitSide if c.value in rule), None)
     if comparison is None:
-        raise KeyError("above or below")
-    reason = _parse_reason(rule["reason"])
-    finding = "" if rule["reason"] in REASON_CODES else _parse_name(rule["reason"])
-    return MeasurementRule(
-        rule["name"], comparison, float(rule[comparison.value]), _flag(rule["verdict"]), reason, finding
-    )
+        raise ValueError("a limit is missing; write above = or below = with a number.")
+    text = required(rule, "reason")
+    reason = _parse_reason(text)
+    finding = "" if text in REASON_CODES else _parse_name(text, "reason")
+    limit = number(rule, comparison.value, 0.0)
+    return MeasurementRule(required(rule, "name"), comparison, limit, _verdict(rule), reason, finding)
 
 
 def _parse_reason(text: str) -> Code:
     """The name of a finding, or the code value of a reason of CID 7011."""
-    return REASON_CODES.get(text) or reason_code(_parse_name(text))
+    return REASON_CODES.get(text) or reason_code(_parse_name(text, "reason"))
 
 
-def _parse_name(text: str) -> FindingName:
-    name = FindingName(text)
+def _parse_plausibility(rule: Mapping[str, Any]) -> PlausibilityRule:
+    return PlausibilityRule(required(rule, "name"), _verdict(rule))
+
+
+def _parse_name(text: str, key: str) -> FindingName:
+    try:
+        name = FindingName(text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
     entries = finding_entries()
     close = get_close_matches(name, entries, n=1, cutoff=0.9)
     if name not in entries and close:
-        raise ValueError(f"finding {text!r} (did you mean {close[0]!r}?)")
+        raise ValueError(f"{key}: there is no finding {text!r}; did you mean {close[0]!r}?")
     return name
 
 
 def _parse_ignored(table: Mapping[str, Any]) -> tuple[FindingName, ...]:
-    names = _parse_names(table.get("ignored_findings", ()), "ignored_findings")
-    return tuple(one for name in names for one in _with_successors(name))
+    key = "ignored_findings"
+    return tuple(one for name in name_list(table, key) for one in _with_successors(name, key))
 
 
-def _with_successors(text: str) -> tuple[FindingName, ...]:
-    name = _parse_name(text)
+def _with_successors(text: str, key: str) -> tuple[FindingName, ...]:
+    name = _parse_name(text, key)
     return (name, *successors(name))
 
 
-def _parse_names(names: Any, key: str) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{key} (a list of names)")
-    return tuple(names)
-
-
 def _parse_anomaly(rule: Mapping[str, Any]) -> AnomalyRule:
-    _check_keys(rule, {"min_percentile", "verdict"})
-    least = float(rule["min_percentile"])
-    if not 0.0 <= least <= 100.0:
-        raise ValueError(f"anomaly min_percentile {least:g}, a number from 0 to 100")
-    if Verdict(rule["verdict"]) is not Verdict.REVIEW:
-        raise ValueError(f"anomaly verdict {rule['verdict']} (only REVIEW, since disease is unusual too)")
+    check_keys(rule, ("min_percentile", "verdict"))
+    required(rule, "min_percentile")
+    least = number(rule, "min_percentile", 0.0, 100.0)
+    verdict = required(rule, "verdict")
+    if verdict != Verdict.REVIEW:
+        raise ValueError(f"verdict is {verdict!r}; here it can only be REVIEW, since disease is unusual too.")
     return AnomalyRule(least)
 
 
 def _parse_package(rule: Mapping[str, Any]) -> PackageRule:
-    _check_keys(rule, {"name", "min_confidence", "max_percentile", "accepted_only"})
-    confidence, percentile = rule.get("min_confidence"), rule.get("max_percentile")
-    if confidence is not None and not 0.0 <= float(confidence) <= 1.0:
-        raise ValueError(f"package min_confidence {float(confidence):g}, a number from 0 to 1")
-    if percentile is not None and not 0.0 <= float(percentile) <= 100.0:
-        raise ValueError(f"package max_percentile {float(percentile):g}, a number from 0 to 100")
+    check_keys(rule, ("name", "min_confidence", "max_percentile", "accepted_only"))
     return PackageRule(
-        str(rule["name"]),
-        None if confidence is None else float(confidence),
-        None if percentile is None else float(percentile),
-        None if (only := rule.get("accepted_only")) is None else bool(only),
+        required(rule, "name"),
+        number(rule, "min_confidence", None, 1.0),
+        number(rule, "max_percentile", None, 100.0),
+        flag(rule, "accepted_only", None),
     )
 
 
-def _flag(text: str) -> Verdict:
-    verdict = Verdict(text)
-    if not verdict.flagged:
-        raise ValueError(f"verdict {text}: a rule can only ask for REVIEW or REJECT")
-    return verdict
+def _verdict(rule: Mapping[str, Any]) -> Verdict:
+    text = required(rule, "verdict")
+    if text not in (Verdict.REVIEW, Verdict.REJECT):
+        raise ValueError(f"verdict is {text!r}; a rule can only ask for REVIEW or REJECT.")
+    return Verdict(text)

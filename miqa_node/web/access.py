@@ -106,7 +106,7 @@ def acting(who: Principal, actor: str) -> str:
     if who.means is Means.HOST:
         if not actor:
             why = "Say who does it: this node has no accounts."
-            raise RequestValidationError([{"loc": ("body", "actor"), "msg": why, "type": "missing"}])
+            raise RequestValidationError([{"loc": ("body", "actor"), "type": "value_error", "ctx": {"error": why}}])
         return actor
     if not actor or actor == who.name:
         return who.name

@@ -19,6 +19,17 @@ Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UI
 SeriesUid = Annotated[str, Field(pattern=rf"^\s*{ANY_UID}\s*$", description="Series Instance UID (0020,000E).")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 """PostgreSQL does not accept NUL, and the other control characters are invisible."""
+FORMS = {
+    NO_CONTROLS: "It may not have control characters or line breaks.",
+    rf"^{ANY_UID}$": "It is not a UID or digest.",
+    rf"^({ANY_UID})?$": "It is not a UID or digest.",
+    r"^[0-9.]{0,64}$": "It is not a UID.",
+    r"^[0-9a-f]{64}$": "It is not a digest: 64 characters of 0 to 9 and a to f.",
+    r"^(\d{4}-\d\d-\d\d)?$": "It is not a day; write it as 2026-12-01.",
+    r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$": "It is not a time; write it as 22:00.",
+    r"^$|^[^\s@<>,;]+@[^\s@<>,;]+$": "It is not an address of mail, such as anna@hospital.example.",
+}
+"""What patterns demand, in words; others are shown to programs as they are."""
 
 Actor = Annotated[
     str,

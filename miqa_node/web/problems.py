@@ -28,7 +28,10 @@ from miqa_node.errors import (
     RemovedError,
     ResourcesError,
 )
+from miqa_node.language.catalogue import say
+from miqa_node.web.fields import FORMS
 from miqa_node.web.html import render
+from miqa_node.wrong_values import what_is_wrong
 
 MEDIA_TYPE = "application/problem+json"
 NO_PICTURE = Path(__file__).with_name("static") / "no_picture.svg"
@@ -163,7 +166,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         raise error
     # The rejected values themselves are not echoed.
     errors = [
-        {"where": ".".join(str(part) for part in e["loc"]), "why": str(e["msg"]).removeprefix("Value error, ")}
+        {"where": ".".join(str(part) for part in e["loc"]), "why": what_is_wrong(e, shown=False, forms=FORMS)}
         for e in error.errors()
     ]
     detail = "; ".join(f"{e['where']}: {e['why']}" for e in errors)
@@ -172,7 +175,10 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     fields = ", ".join(dict.fromkeys(_field(e["loc"]) for e in error.errors()))
-    detail = f"The value of {fields} is not valid. Go back, correct it and try again."
+    whys = " ".join(dict.fromkeys(what_is_wrong(e, shown=False, forms=FORMS, say=say) for e in error.errors()))
+    detail = say(
+        "The value of {fields} is not valid. {whys} Go back, correct it and try again.", fields=fields, whys=whys
+    )
     return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 

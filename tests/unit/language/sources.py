@@ -42,6 +42,7 @@ from miqa_node.store.integrity import DAMAGED, RESTORE
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.taxonomy.reasons import OTHER_REASONS
 from miqa_node.units.mended import ORIGINAL
+from miqa_node.web.fields import FORMS
 from miqa_node.web.html import script_texts, words
 from miqa_node.web.page import PAGES
 from miqa_node.web.pages.rooms.router import LIGHT_WORDS
@@ -49,6 +50,7 @@ from miqa_node.web.pages.study.router import KEYS
 from miqa_node.web.pages.worklist.router import FACETS
 from miqa_node.web.problems import _DETAILS, _TITLES
 from miqa_node.web.worklist_form import Show
+from miqa_node.wrong_values import NOT_ALLOWED, SENTENCES, THE_VALUE
 
 ROOT = Path(miqa_node.__file__).parent
 SPEAKING = ("web", "analysis/templates")
@@ -274,7 +276,6 @@ REASONS = (
     "No running process sends there.",
     "Nothing is sent to {destination} until it is released.",
     "{destination} is sent to again.",
-    "The value of {fields} is not valid. Go back, correct it and try again.",
     "The node's log has the details.",
     "This address takes {allowed}, not {method}.",
     "Say who does it: this node has no accounts.",
@@ -325,6 +326,7 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
 
 def _of_domain() -> Iterator[str]:
     yield from (*STATUS_WORDS.values(), *RANGE_WORDS)
+    yield from (*SENTENCES.values(), NOT_ALLOWED, THE_VALUE, *FORMS.values())
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
     yield from (GONE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values(), DAMAGED, RESTORE)
     yield from (*FACETS.values(), *MONTHS, *AuditEvent)

@@ -9,15 +9,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import Tensor  # noqa: E402 - torch may be missing
+
 from miqa_node.observe.progress import watched_by  # noqa: E402 - torch may be missing
 from miqa_node.training.loop import TrainingSchedule, TrainingTask, train  # noqa: E402
 
 
-def _task() -> TrainingTask:
+def _task() -> TrainingTask[Tensor, Tensor]:
     net = torch.nn.Linear(2, 1)
     optimizer = torch.optim.SGD(net.parameters(), 0.01)
 
-    def loss(output, _batch):
+    def loss(output: Tensor, _batch: Tensor) -> tuple[Tensor, dict[str, float]]:
         value = (output**2).mean() + 1.0
         return value, {"loss": float(value.detach())}
 
