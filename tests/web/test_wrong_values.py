@@ -49,7 +49,8 @@ def test_bodies_say_what_they_may_be(client: TestClient, stage: Stage) -> None:
         for method in operations.keys() & {"post", "put", "patch"}:
             if "application/json" not in operations[method].get("requestBody", {}).get("content", {}):
                 continue
-            for body in ([], {"x": 1}, 7, {"actor": 3, "name": [], "uid": {}, "since": "x", "comment": 3}):
+            bodies: tuple[Any, ...] = ([], {"x": 1}, 7, {"actor": 3, "name": [], "uid": {}, "since": "x", "comment": 3})
+            for body in bodies:
                 answer = client.request(method, path.replace("{", "").replace("}", ""), json=body)
                 for one in answer.json().get("errors") or () if answer.status_code == 422 else ():
                     refused += 1
