@@ -54,6 +54,7 @@ from miqa_node.store.database import ARRIVALS, DELIVERIES
 from miqa_node.store.disk import check_writing
 from miqa_node.store.listening import CommitListener
 from miqa_node.store.outbox import DatabaseOutbox
+from miqa_node.store.reserve import DiskReserve
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.units.kinds import NOT_IMAGE_MODALITIES
 from miqa_node.web.app import create_app
@@ -77,7 +78,7 @@ from miqa_node.work.pseudonym_watch import PseudonymWatch
 from miqa_node.work.queue import DurableQueue, Worker
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.regular import RegularWork
-from miqa_node.work.retention import Retention, with_reclaim
+from miqa_node.work.retention import Retention
 from miqa_node.work.series import SeriesWatch
 from miqa_node.work.site_rules import SiteRules
 from miqa_node.work.studies import StudyWatch
@@ -132,7 +133,8 @@ class Node:
         )
         self._pipeline = self._build_pipeline()
         self._archives = Archives(self.destinations.current, settings)
-        self._retention = Retention(self.database, self.objects, settings)
+        self._reserve = DiskReserve(self.database, self.objects, settings)
+        self._retention = Retention(self.database, self.objects, settings, self._reserve)
         self._lanes = Lanes(
             DatabaseOutbox(self.database, self.objects, lower_class),
             self.destinations,
@@ -198,11 +200,11 @@ class Node:
         return AuditKeeper(self.database, self.settings, signer, self.role, watched)
 
     def _open_sources(self) -> dict[str, ImageSource]:
-        settings, receive = self.settings, self._pipeline.receive
+        settings, receive = self.settings, self._reserve.counting(self._pipeline.receive)
         limit, relaxed, anatomy = settings.dicom.max_object_bytes, settings.dicom.relaxed_uids, settings.imaging.anatomy
-        folder, check = settings.incoming_dir, self._check_store
-        intake = Intake(folder, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy)
-        context = SourceContext(settings, self.database, self.objects, intake, receive, self._check_store)
+        folder, check, has_room = settings.incoming_dir, self._retention.check_store, self._reserve.suffices
+        intake = Intake(folder, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy, has_room=has_room)
+        context = SourceContext(settings, self.database, self.objects, intake, receive, check)
         return open_sources(context, self.role)
 
     def _web_services(self) -> WebServices:
@@ -246,6 +248,7 @@ class Node:
         begin(self._workers.start if self.role.works else lambda: None, self._workers.close)
         self._supervisor.watch(self._workers.threads)
         migrate(self.database)
+        self._reserve.count()
         begin(self._audit.start, self._audit.stop)
         self._supervisor.watch(self._audit.threads)
         if self.role.works and self.settings.audit.sends:
@@ -356,7 +359,7 @@ class Node:
         checks: dict[str, Callable[[], None]] = {
             "The database": self.database.check_writing,
             "The data directory": partial(check_writing, self.settings.incoming_dir),
-            "The object store": self.objects.check,
+            "The object store": self._reserve.check,
             "The supervisor": self._supervisor.check,
         }
         if self.role.works:
@@ -393,8 +396,3 @@ class Node:
     def _announce_pause(self, reason: str) -> None:
         with self.database.begin() as transaction:
             self._announcer.node_judges(transaction, reason, datetime.now(UTC))
-
-    def _check_store(self) -> None:
-        with_reclaim(self.objects.check, self._retention.reclaim)()
-        with self.database.begin():
-            pass

@@ -46,6 +46,7 @@ from miqa_node.store.database import Database, Transaction
 from miqa_node.store.integrity import RESTORE, damaged_pages, words_of_damage
 from miqa_node.store.objects import objects_of
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
+from miqa_node.store.reserve import NOTHING_WAITS, WaitingCount
 from miqa_node.taxonomy.lookup import successors
 from miqa_node.taxonomy.policy_file import retired_names
 
@@ -144,13 +145,15 @@ def _data_directory(settings: Settings) -> str:
     if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
         mend = f"Let this user write to {standing}, or choose another node.data_dir (--data-dir)."
         raise Wrong(f"{standing} cannot be written by this user", mend)
-    free = shutil.disk_usage(standing).free
-    least = settings.store.min_free_bytes
+    free, now = shutil.disk_usage(standing).free, datetime.now(UTC)
+    waiting = _read(settings, lambda transaction: WaitingCount().count(transaction, now)) or NOTHING_WAITS
+    least = waiting.reserve_bytes(settings)
+    kept = f"{least // MiB} must stay free for store.min_free_bytes and {waiting.units} images that wait"
     if free < least:
         mend = "Free some space, move node.data_dir to a larger disk, or lower store.min_free_bytes."
-        raise Wrong(f"{free // MiB} MiB free, store.min_free_bytes requires {least // MiB}: nothing is received", mend)
+        raise Wrong(f"{free // MiB} MiB free, {kept}: nothing is received", mend)
     new = "" if standing == folder else ", will be created by the first run"
-    return f"{folder}, {free // MiB} MiB free{new}"
+    return f"{folder}, {free // MiB} MiB free, {kept}{new}"
 
 
 def _own_file(settings: Settings) -> Path:

@@ -21,6 +21,7 @@ from miqa_node.store import holds, patient_choice, retention, retention_clock, u
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.objects import objects_of
+from miqa_node.store.reserve import WaitingCount
 from miqa_node.work.archives import ArchiveRetrieval, Archives
 from miqa_node.work.identification import identification_of
 from miqa_node.work.retention import limits_of
@@ -38,7 +39,8 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database, database.begin() as transaction:
         rows = retention.holdings(transaction, limits_of(settings), datetime.now(UTC))
-        days = upkeep.days_until_full(transaction, settings.node.name, settings.store.min_free_bytes)
+        kept_bytes = WaitingCount().count(transaction, datetime.now(UTC)).reserve_bytes(settings)
+        days = upkeep.days_until_full(transaction, settings.node.name, kept_bytes)
         is_on = retention.is_on(transaction, settings.retention.enabled)
         waiting = next(retention_clock.alarms(transaction), None)
     space = objects_of(settings).space()
@@ -50,6 +52,7 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
                 "groups": [{**asdict(row), "group": row.group.value} for row in rows],
                 "free_bytes": None if space is None else space.free_bytes,
                 "total_bytes": None if space is None else space.total_bytes,
+                "kept_free_bytes": kept_bytes,
                 "days_until_full": days if days < float("inf") else None,
             }
         )
@@ -62,6 +65,7 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
     )  # fmt: skip
     if space is not None:
         print_line(f"free: {_mib(space.free_bytes)} of {_mib(space.total_bytes)} MiB ({space.free_percent:.0f} %)")
+        print_line(f"stays free for images that wait, and by store.min_free_bytes: {_mib(kept_bytes)} MiB")
     if days < float("inf"):
         print_line(f"full in {days:.0f} days if the trend of the last week goes on")
     if waiting is not None:

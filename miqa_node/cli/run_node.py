@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,11 +19,13 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
 from miqa_node.domain.network import authority
 from miqa_node.domain.role import NodeRole
+from miqa_node.full_disk import wait_for_room
 from miqa_node.held_folder import sweep
 from miqa_node.isolation.early import start_loading
 from miqa_node.observe.log import set_up_logging
 from miqa_node.observe.traces import set_up_traces
 from miqa_node.process import begin_loading, end_loading
+from miqa_node.settings import Settings
 
 SET_UP_FILE = "set-up-link"
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -63,23 +66,32 @@ def run(
     os.umask(0o027)  # what is written outside of data_dir, such as delivered files, is for the node's group at most
     settings = settings_of(config, data_dir, dicom={"port": dicom_port, "ae_title": ae_title}, web={"port": web_port})
     set_up_logging(settings.log, node=settings.node.name)
+    hopeless = threading.Event()
+    with StopSignal() as stop:
+        wait_for_room(settings, NodeRole(role), stop.wait)
+        if not stop.is_set():
+            _run(settings, NodeRole(role), destination or (), stop, hopeless)
+    if hopeless.is_set():
+        raise typer.Exit(Exit.HOPELESS)
+
+
+def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSignal, hopeless: threading.Event) -> None:
     sweep()  # what killed processes have left
-    if NodeRole(role).works:
+    if role.works:
         start_loading(settings)
     # The workers' models are loaded at the same time as these.
     from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415
     from miqa_node.node import Node  # noqa: PLC0415
 
-    destinations = [parse_flag(text) for text in destination or ()]
+    destinations = [parse_flag(text) for text in flags]
     end_traces = set_up_traces(settings.telemetry, settings.node.name)
-    hopeless = threading.Event()
 
     def end(_reason: str) -> None:
         hopeless.set()
         _end_within(STOP_S)
         stop.set()
 
-    with StopSignal() as stop, Node(settings, destinations, NodeRole(role), end) as node:
+    with Node(settings, destinations, role, end) as node:
         end_loading()
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{authority(settings.dicom.host, node.dicom_port)}")
@@ -89,8 +101,6 @@ def run(
         stop.wait()
         typer.echo("stopping")
     end_traces()
-    if hopeless.is_set():
-        raise typer.Exit(Exit.HOPELESS)
 
 
 def _end_within(seconds: float) -> None:
@@ -155,10 +165,13 @@ class StopSignal:
         """Whether the node has to stop."""
         return self._is_set
 
-    def wait(self) -> None:
-        """Block until it is set; to be called in the main thread."""
-        while not self._is_set:
-            self._reader.recv(1)
+    def wait(self, limit_s: float | None = None) -> bool:
+        """Block until it is set, at most for so long; whether it is. To be called in the main thread."""
+        self._reader.settimeout(limit_s)
+        with suppress(TimeoutError):
+            while not self._is_set:
+                self._reader.recv(1)
+        return self._is_set
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self.set()

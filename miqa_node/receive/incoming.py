@@ -7,7 +7,7 @@ import hashlib
 import os
 import struct
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +32,9 @@ Of the only object under way it starts on fewer: beside others, which keep the d
 they save.
 """
 
+ROOM_BYTES = 8 << 20
+"""After so many bytes of an object it is asked again whether there is room: one object may have gigabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
@@ -52,8 +55,10 @@ class IncomingObject:
 
     def __init__(
         self, folder: Path, request: StoreRequest, max_bytes: int, *, relaxed_uids: bool = False,
-        anatomy: Anatomy = STANDARD, is_alone: bool = False,
+        anatomy: Anatomy = STANDARD, is_alone: bool = False, check_room: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        """``check_room`` raises ResourcesError if the disk has no room for the rest."""
+        self._check_room, self._checked_bytes = check_room, 0
         self._write_back_bytes = WRITE_BACK_BYTES_ALONE if is_alone else WRITE_BACK_BYTES
         self._relaxed_uids = relaxed_uids
         self._anatomy = anatomy
@@ -85,10 +90,15 @@ class IncomingObject:
         ------
         TooLargeError
             The object is larger than allowed; the rest is discarded.
+        ResourcesError
+            The disk has become too full meanwhile.
         """
         self._size_bytes += sum(map(len, parts))
         if self._size_bytes > self._max_bytes:
             raise TooLargeError(f"Object larger than dicom.max_object_bytes ({self._max_bytes}).")
+        if self._size_bytes - self._checked_bytes >= ROOM_BYTES:
+            self._checked_bytes = self._size_bytes
+            self._check_room()
         for part in parts:
             self._digest.update(part)
         _write_all(self._fd, [*self._pending, *parts])

@@ -23,6 +23,13 @@ log = structlog.get_logger(__name__)
 CHECK_INTERVAL_S = 1.0
 """Minimum interval between checks of disk space and database."""
 
+HasRoom = Callable[[], bool]
+
+
+def always_room() -> bool:
+    """For a disk that is not limited."""
+    return True
+
 
 @dataclass(frozen=True, slots=True)
 class StoreResponse:
@@ -45,7 +52,10 @@ class Intake:
         *,
         relaxed_uids: bool = False,
         anatomy: Anatomy = STANDARD,
+        has_room: HasRoom = always_room,
     ) -> None:
+        """``check`` raises ResourcesError while nothing can be stored; ``has_room`` asks more often, the disk only."""
+        self.has_room = has_room
         self._folder = folder
         self._receive = receive
         self._check = check
@@ -95,15 +105,24 @@ class Intake:
             relaxed_uids=self.relaxed_uids,
             anatomy=self.anatomy,
             is_alone=self._under_way == 1,
+            check_room=self._check_room,
         )
 
     def check(self) -> None:
         """Raise ResourcesError while the node takes no objects: it stops, or lacks space or database."""
         if self._closed.is_set():
             raise ResourcesError("The node is stopping.")
-        now = time.monotonic()
+        self._check_if_due(is_short=not self.has_room())
+
+    def _check_room(self) -> None:
+        """The same for an object under way, if the disk has become full."""
+        if not self.has_room():
+            self._check_if_due(is_short=True)
+
+    def _check_if_due(self, *, is_short: bool) -> None:
+        now, is_new = time.monotonic(), is_short and self._refusal is None
         with self._lock:
-            due = now - self._checked_at >= CHECK_INTERVAL_S
+            due = is_new or now - self._checked_at >= CHECK_INTERVAL_S
             if due:
                 self._checked_at = now
         if due:

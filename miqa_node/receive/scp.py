@@ -37,7 +37,7 @@ from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.fast import is_available, request_handler
 from miqa_node.receive.identity import CheckPasscode, UserIdentities, identified, no_passcodes
 from miqa_node.receive.incoming import StoreRequest
-from miqa_node.receive.intake import Intake, StoreResponse, Transfer
+from miqa_node.receive.intake import HasRoom, Intake, StoreResponse, Transfer, always_room
 from miqa_node.receive.peers import ae_titles_of
 from miqa_node.receive.pending import PendingConnections
 from miqa_node.receive.statuses import SUCCESS
@@ -71,14 +71,14 @@ class StorageScp:
         called: Called = nobody,
         passcodes: CheckPasscode = no_passcodes,
         anatomy: Anatomy = STANDARD,
+        has_room: HasRoom = always_room,
     ) -> None:
         self._settings = settings
         self._identities = UserIdentities(settings.user_identity, passcodes)
-        self._called = called
-        self._commitment = commitment
+        self._called, self._commitment = called, commitment
         self._admission = Admission(settings)
-        limit, relaxed = settings.max_object_bytes, settings.relaxed_uids
-        self._intake = Intake(incoming_dir, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy)
+        most, uids = settings.max_object_bytes, settings.relaxed_uids
+        self._intake = Intake(incoming_dir, receive, check, most, relaxed_uids=uids, anatomy=anatomy, has_room=has_room)
         self._fast = fast and is_available()
         if fast and not self._fast:
             version = pynetdicom.__version__

@@ -48,6 +48,7 @@ class CStoreSource(ImageSource):
             called=self._senders.note,
             anatomy=settings.imaging.anatomy,
             passcodes=partial(_is_token_of, context.database),
+            has_room=context.intake.has_room,
         )
 
     def start(self) -> None:

@@ -23,7 +23,7 @@ from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_of, insert_or_ignore, insert_unless_taken
 from miqa_node.store.prepared import DriverStatement
-from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
+from miqa_node.store.tables import assessments, attempts, dispositions, instances, series, studies
 
 CLOCK_SLACK = timedelta(days=1)
 """How much earlier a verdict may seem to be than its image, if a clock was set back in between."""
@@ -265,10 +265,21 @@ def by_sender(transaction: Transaction, since: datetime) -> list[tuple[str, str,
 
 def count_undecided(transaction: Transaction, since: datetime) -> int:
     """Number of images that arrived since a moment and wait for a verdict."""
+    return _undecided(transaction, since, sa.func.count(), instances)
+
+
+def count_undecided_units(transaction: Transaction, since: datetime) -> int:
+    """The same, of images and series: all slices of a series get one verdict."""
+    unit = sa.func.coalesce(series.c.series_instance_uid, instances.c.digest)
+    of_series = series.c.series_instance_uid == instances.c.series_instance_uid
+    return _undecided(transaction, since, sa.func.count(unit.distinct()), instances.outerjoin(series, of_series))
+
+
+def _undecided(transaction: Transaction, since: datetime, number: sa.ColumnElement[int], images: sa.FromClause) -> int:
     of = dispositions.c
     # A verdict follows its image. Said here, it saves one look into a large index for each image of recent days.
     verdict = sa.exists().where(of.digest == instances.c.digest, of.decided_at >= since - CLOCK_SLACK)
-    query = sa.select(sa.func.count()).select_from(instances).where(instances.c.received_at >= since, ~verdict)
+    query = sa.select(number).select_from(images).where(instances.c.received_at >= since, ~verdict)
     return transaction.execute(query).scalar_one()
 
 
@@ -278,8 +289,13 @@ class UndecidedCount:
     To count older ones, the database reads an index of all images: that takes at most a hundredth of the time.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        recent: Callable[[Transaction, datetime], int] = count_undecided,
+    ) -> None:
+        """``recent`` counts those that arrived since a moment; those before are counted as images."""
+        self._clock, self._recent = clock, recent
         self._boundary = datetime.min.replace(tzinfo=UTC)
         self._older = 0
         self._next_at = -math.inf
@@ -293,7 +309,7 @@ class UndecidedCount:
             self._older = max(0, _rows(transaction, instances) - _rows(transaction, dispositions) - recent)
             ended = self._clock()
             self._next_at = ended + 100.0 * (ended - began)
-        return self._older + count_undecided(transaction, self._boundary)
+        return self._older + self._recent(transaction, self._boundary)
 
 
 def _rows(transaction: Transaction, table: sa.Table) -> int:

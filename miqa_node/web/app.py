@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from miqa_node import __version__
+from miqa_node.errors import ResourcesError
 from miqa_node.observe import metrics
 from miqa_node.web import status
 from miqa_node.web.cross_origin import CrossOrigin
@@ -20,7 +22,7 @@ from miqa_node.web.security import Guard
 from miqa_node.web.services import WebServices
 from miqa_node.web.site_time import SiteTime
 
-__all__ = ["WebServices", "create_app"]
+__all__ = ["WebServices", "create_app", "create_refusing_app"]
 
 _DESCRIPTION = """\
 What the node found out about the images that it received, and the worklist of the studies that it flagged.
@@ -57,4 +59,15 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     app.add_middleware(ReadRecorder, pages=pages)
     app.add_middleware(Guard, settings=services.settings.web)
     metrics.BUILD_INFO.info({"version": __version__})
+    return app
+
+
+def create_refusing_app(services: WebServices) -> FastAPI:
+    """The application of a node that cannot start yet: health and metrics; all else is told why it is not ready."""
+    app = create_app(services, pages_and_api=False)
+
+    def refuse() -> NoReturn:
+        raise ResourcesError(" ".join(services.readiness()))
+
+    app.add_api_route("/{path:path}", refuse, methods=["GET", "POST", "PUT", "DELETE"], include_in_schema=False)
     return app

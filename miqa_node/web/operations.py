@@ -89,12 +89,18 @@ class OperationsReport:
     processes: Sequence[WorkingProcess]
     notices: NoticeStatus | None = None
     """None if no mail server is configured."""
+    kept_free_bytes: int = 0
+    """On the disk of the object store; below that nothing is received."""
+    kept_for_waiting_bytes: int = 0
+    """Of these, what images that wait will need."""
 
 
 def look(services: WebServices) -> OperationsReport:
     """The current state."""
     now, settings = datetime.now(UTC), services.settings
     not_ready = services.recent_readiness.get(None)
+    services.reserve.count()
+    kept_bytes = services.reserve.needed_bytes
     with services.database.begin() as transaction:
         statuses = destination_checks.statuses(transaction, services.destinations(), now)
         return OperationsReport(
@@ -109,7 +115,7 @@ def look(services: WebServices) -> OperationsReport:
             statuses,
             senders.select(transaction),
             [SenderImages(*row) for row in instances.by_sender(transaction, now - SPAN)],
-            _disks(transaction, settings.store.min_free_bytes),
+            _disks(transaction, kept_bytes),
             {slot: name for slot, name in services.models().items() if name},
             services.policy().version if services.policy is not None else "",
             not_ready,
@@ -118,6 +124,8 @@ def look(services: WebServices) -> OperationsReport:
             reassessments.count_waiting(transaction),
             _processes(transaction, now - timedelta(seconds=settings.work.dead_after_s)),
             notices.status(transaction, now) if settings.notices.used else None,
+            kept_bytes,
+            kept_bytes - settings.store.min_free_bytes,
         )
 
 

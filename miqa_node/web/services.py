@@ -29,6 +29,7 @@ from miqa_node.store import priors, pseudonym_keys, retention_clock
 from miqa_node.store.database import Database
 from miqa_node.store.destination_checks import alarms_now
 from miqa_node.store.priors import Usual
+from miqa_node.store.reserve import DiskReserve
 from miqa_node.web.gauges import DatabaseGauges
 from miqa_node.web.live import Live
 from miqa_node.web.oidc import Provider
@@ -124,6 +125,11 @@ class WebServices:
     def gauges(self) -> DatabaseGauges:
         """Metrics with counts from the database."""
         return DatabaseGauges(self.database)
+
+    @cached_property
+    def reserve(self) -> DiskReserve:
+        """The free space that must stay."""
+        return DiskReserve(self.database, self.objects, self.settings)
 
     @cached_property
     def live(self) -> Live:

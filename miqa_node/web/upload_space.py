@@ -22,6 +22,8 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from miqa_node.errors import ResourcesError
+from miqa_node.receive.intake import HasRoom, always_room
 from miqa_node.web.security import UPLOAD_TYPE, content_type
 
 PREFIX = "upload-"
@@ -109,7 +111,8 @@ class UploadRequest(Request):
             space: UploadSpace = self.app.state.services.upload_space
             lease = UploadLease(space, self.client.host if self.client else "")
             try:
-                parsed = await _FolderParser(self, space, lease).parse()
+                has_room = uploads.intake.has_room if uploads is not None else always_room
+                parsed = await _FolderParser(self, space, lease, has_room).parse()
             except MultiPartException as error:
                 lease.end()
                 raise HTTPException(HTTPStatus.BAD_REQUEST, error.message) from error
@@ -137,8 +140,8 @@ class UploadRoute(APIRoute):
 class _FolderParser(MultiPartParser):
     """Starlette's parser, with files in the space."""
 
-    def __init__(self, request: Request, space: UploadSpace, lease: UploadLease) -> None:
-        super().__init__(request.headers, _counted(request, lease))
+    def __init__(self, request: Request, space: UploadSpace, lease: UploadLease, has_room: HasRoom) -> None:
+        super().__init__(request.headers, _counted(request, lease, has_room))
         self._folder = space.folder
 
     def on_headers_finished(self) -> None:
@@ -151,8 +154,10 @@ class _FolderParser(MultiPartParser):
             self._files_to_close_on_error[-1] = upload.file  # type: ignore[call-overload]  # it is closed, no more
 
 
-async def _counted(request: Request, lease: UploadLease) -> AsyncGenerator[bytes, None]:
+async def _counted(request: Request, lease: UploadLease, has_room: HasRoom) -> AsyncGenerator[bytes, None]:
     async for chunk in request.stream():
+        if not has_room():
+            raise ResourcesError("The disk has become too full for the rest of this upload; try again later.")
         lease.take(COPIES * len(chunk))
         yield chunk
 

@@ -21,6 +21,7 @@ from miqa_node.observe import metrics
 from miqa_node.settings import Settings
 from miqa_node.store import retention, upkeep
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.reserve import DiskReserve
 from miqa_node.store.retention import AgeLimits
 from miqa_node.store.retention_walk import RetentionWalk
 from miqa_node.work.clock_trust import ClockTrust
@@ -90,13 +91,19 @@ class Retention(RegularWork):
     """A thread that polls; other threads may call ``reclaim``, also if this one does not run."""
 
     def __init__(
-        self, database: Database, objects: ObjectStore, settings: Settings, clock: ClockTrust | None = None
+        self,
+        database: Database,
+        objects: ObjectStore,
+        settings: Settings,
+        reserve: DiskReserve | None = None,
+        clock: ClockTrust | None = None,
     ) -> None:
         super().__init__("retention", settings.retention.interval_s, "retention waits for the database")
         self._database = database
         self._objects = objects
         self._settings = settings
         self._rules = settings.retention
+        self._reserve = reserve or DiskReserve(database, objects, settings)
         self._clock = clock or ClockTrust(database, settings.retention.clock_step)
         self._turn = threading.Lock()
         self._shards = cycle(upkeep.shards())
@@ -139,6 +146,17 @@ class Retention(RegularWork):
                 self._turn.release()
         return True
 
+    def check_store(self) -> None:
+        """Raise ResourcesError while no image can be stored: without room, also after removals, or a database."""
+        try:
+            self._reserve.check()
+        except ResourcesError:
+            if not self.reclaim():
+                raise
+            self._reserve.check()
+        with self._database.begin():
+            pass
+
     def _is_on(self) -> bool:
         if self._on is None:
             with self._database.begin() as transaction:
@@ -152,14 +170,14 @@ class Retention(RegularWork):
         if space is None or not self._rules.min_free_percent:
             return 0.0
         percent = min(self._rules.min_free_percent + MARGIN_PERCENT, 99.0)
-        floor = self._settings.store.min_free_bytes * (1.0 + MARGIN_PERCENT / 100.0)
+        floor = self._reserve.needed_bytes * (1.0 + MARGIN_PERCENT / 100.0)
         return max(space.total_bytes * percent / 100.0, floor)
 
     def _is_short(self, space: DiskSpace | None) -> bool:
         if space is None or not self._rules.min_free_percent:
             return False
         low = space.free_percent < self._rules.min_free_percent
-        return low or space.free_bytes < self._settings.store.min_free_bytes
+        return low or space.free_bytes < self._reserve.needed_bytes
 
     def _make_space(self, wanted_bytes: float, until: float) -> None:
         """If the disk is nearly full, remove originals, the least needed first, until enough is free."""
@@ -236,22 +254,9 @@ class Retention(RegularWork):
         space, name = self._objects.space(), self._settings.node.name
         if space is None:
             return
+        self._reserve.count()
         with self._database.begin() as transaction:
             upkeep.sample_disk(transaction, name, space, now)
-            days = upkeep.days_until_full(transaction, name, self._settings.store.min_free_bytes)
+            days = upkeep.days_until_full(transaction, name, self._reserve.needed_bytes)
         metrics.STORE_FREE_BYTES.set(space.free_bytes)
         metrics.STORE_DAYS_UNTIL_FULL.set(days)
-
-
-def with_reclaim(check: Callable[[], None], reclaim: Callable[[], bool]) -> Callable[[], None]:
-    """A check of the store that frees space and checks again before it raises ResourcesError."""
-
-    def checked() -> None:
-        try:
-            check()
-        except ResourcesError:
-            if not reclaim():
-                raise
-            check()
-
-    return checked

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import errno
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pynetdicom import AE, build_context
 
+from miqa_node.domain.access import Role
+from miqa_node.domain.audit import AuditEvent, AuditFilter
+from miqa_node.receive.contexts import VERIFICATION
+from miqa_node.store import users
+from miqa_node.store.audit import records
+from miqa_node.store.database import Database
 from tests.crash.faults import (
     ALL,
     FAULT_S,
@@ -28,13 +36,18 @@ from tests.crash.faults import (
     wait_for_refusal,
 )
 from tests.crash.station import LIMIT_S, Station, events_about
+from tests.small_disk import fill
+from tests.small_disk import small_disk as mounted
 from tests.unit.deliver.receiver import Receiver
 from tests.waiting import wait_until
+from tests.web.people import HASHED, PASSWORD
 
 SOME_PERCENT = 15
 CALM_S = 0.3
 """Without a write for this time, an image is on its way no more."""
 LATER_STEP = 7
+FLOOD_MIB = 48
+SMALL = {"MIQA_STORE__MIN_FREE_BYTES": "4000000", "MIQA_RETENTION__ENABLED": "false"}
 UNREPORTED = 10
 """Images that are accepted while no result can be written."""
 
@@ -44,13 +57,8 @@ pytestmark = marks
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A data directory of its own file system."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with mounted(tmp_path / "data", 96) as folder:
+        yield folder
 
 
 def test_a_full_disk(
@@ -58,9 +66,68 @@ def test_a_full_disk(
 ) -> None:
     station = at_work(tmp_path, samples, webhook, {"MIQA_STORE__MIN_FREE_BYTES": "4000000"})
     ballast = small_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        while file.write(bytes(1 << 12)):
-            pass
+    fill(ballast)
+    wait_for_refusal(station, 3)
+    ballast.unlink()
+    check(station, record_property)
+
+
+def test_a_flood_on_a_small_disk(tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record) -> None:
+    """A sender that is faster than the node is refused early enough: what was accepted is judged, people sign in."""
+    with mounted(tmp_path / "data", FLOOD_MIB) as folder:
+        station = Station(tmp_path, samples, webhook, SMALL | {"MIQA_WORK__PROCESSES": "1"})
+        station.next_report_s()
+        with Database(f"sqlite:///{folder / 'miqa.sqlite'}").begin() as transaction:
+            users.add(transaction, "ada", Role.ADMIN, datetime.now(UTC), password_hash=HASHED)
+        most = Most(station)
+        wait_until(most.is_over, LIMIT_S, "all that was accepted is reported, and the sender is still refused")
+        record_property("waiting_at_most", most.waiting)
+        record_property("free_kib", shutil.disk_usage(folder).free >> 10)
+        station.scanner.held = True
+        origin = f"http://localhost:{station.node.web_port}"
+        form = {"name": "ada", "password": PASSWORD}
+        assert httpx2.post(f"{origin}/sign-in", data=form, headers={"origin": origin}).status_code == 303
+        with Database(f"sqlite:///{folder / 'miqa.sqlite'}").begin() as transaction:
+            assert records.select(transaction, AuditFilter(event=AuditEvent.SIGNED_IN.value, actor="ada"))
+        count(station, record_property)
+
+
+class Most:
+    """How many images waited at most in a flood, and when it is over."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self.waiting = 0
+
+    def is_over(self) -> bool:
+        """Whether the node is idle, and refuses."""
+        station, before = self._station, self._station.scanner.refused[OUT_OF_RESOURCES]
+        self.waiting = max(self.waiting, station.waiting())
+        if station.waiting():
+            return False
+        time.sleep(1.0)
+        return station.waiting() == 0 and station.scanner.refused[OUT_OF_RESOURCES] > before
+
+
+def test_a_start_on_a_full_disk(
+    small_disk: Path, tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+) -> None:
+    """The node listens, refuses, says why, stops when it is told to, and goes on by itself."""
+    station = at_work(tmp_path, samples, webhook, SMALL)
+    station.node.kill()
+    ballast = small_disk / "ballast"
+    fill(ballast)
+    station.node.start()
+    wait_for_refusal(station, 3)
+    association = AE("SCANNER").associate("127.0.0.1", station.node.dicom_port, [build_context(VERIFICATION)])
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
+    answer = httpx2.get(f"http://127.0.0.1:{station.node.health_port}/readyz")
+    assert (answer.status_code, "disk of the data directory is full" in answer.json()["reasons"][0]) == (503, True)
+    assert httpx2.get(f"http://127.0.0.1:{station.node.web_port}/").status_code == 503
+    station.node.process.terminate()
+    assert station.node.process.wait(timeout=LIMIT_S) == 0
+    station.node.start()
     wait_for_refusal(station, 3)
     ballast.unlink()
     check(station, record_property)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from miqa_node.settings import Settings
 from miqa_node.store import instances
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Transaction
+from tests.small_disk import small_disk as mounted
 from tests.unit.assess.making import CR, chest_dataset
 from tests.unit.test_node import get, settings_in
 from tests.waiting import wait_until
@@ -41,13 +40,8 @@ reason = "overexposure_saturation"
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of DISK_MIB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with mounted(tmp_path / "small", DISK_MIB) as folder:
+        yield folder
 
 
 def settings_on(folder: Path, tmp_path: Path, *, enabled: bool) -> Settings:
@@ -134,12 +128,28 @@ def test_five_times_as_many_images_as_the_disk_holds_are_all_taken_and_open_stud
 @pytest.mark.slow
 def test_retention_that_is_off_removes_nothing_and_the_sender_is_told(small_disk: Path, tmp_path: Path) -> None:
     with Node(settings_on(small_disk, tmp_path, enabled=False)) as node:
-        statuses = send(node, range(30), most_waiting=None)  # what is taken may wait: its results find no room
+        statuses = send(node, range(30), most_waiting=None)
         assert set(statuses) == {0x0000, 0xA700}
         with node.database.begin() as transaction:
             loaded = [instances.load(transaction, one) for n in range(30) for one in _digests(transaction, n)]
         assert len(loaded) == statuses.count(0x0000)
         assert all(one.removal is None and node.objects.exists(original_key(one.digest)) for one in loaded)
+        wait_until(lambda: _waiting(node) == 0)
+
+
+@pytest.mark.slow
+def test_a_large_object_does_not_use_what_must_stay_free(small_disk: Path, tmp_path: Path) -> None:
+    large = exposure(1)
+    large.Rows, large.NumberOfFrames = SIDE, DISK_MIB // 2
+    large.PixelData = bytes(SIDE * SIDE * 2) * (DISK_MIB // 2 - 2)  # 60 of 64 MiB
+    with Node(settings_on(small_disk, tmp_path, enabled=False)) as node:
+        ae = AE("SCANNER")
+        ae.requested_contexts = [build_context(CR, ExplicitVRLittleEndian)]
+        association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
+        assert association.send_c_store(large).Status == 0xA700
+        association.release()
+        assert not list((small_disk / "incoming").iterdir())
+        assert send(node, range(1)) == [0x0000]
 
 
 def _digests(transaction: Transaction, number: int) -> list[InstanceDigest]:

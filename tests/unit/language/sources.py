@@ -117,6 +117,8 @@ SHOWN_REASONS = (
             "store/schema",
             "store/bucket",
             "store/disk",
+            "store/reserve",
+            "full_disk",
         )
     ),
 )

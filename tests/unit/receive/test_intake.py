@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from miqa_node.domain.instance import ReceivedObject
-from miqa_node.receive.incoming import StoreRequest
+from miqa_node.errors import ResourcesError
+from miqa_node.receive.incoming import ROOM_BYTES, StoreRequest
 from miqa_node.receive.intake import Intake
 
 CT = StoreRequest("1.2.840.10008.5.1.4.1.1.2", "1.2.3", "1.2.840.10008.1.2.1", "CT1", "MIQA", "127.0.0.1")
@@ -38,6 +39,34 @@ def test_the_disk_begins_to_write_a_small_object_only_if_it_is_the_only_one_unde
     assert advised == [(n * len(PIECE), len(PIECE)) for n in range(pieces_written)]
     for one in (*waiting, transfer):
         one.end()
+
+
+def test_an_object_for_which_the_room_does_not_last_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    room, checks = [True], []
+
+    def check() -> None:
+        checks.append(room[0])
+        if not room[0]:
+            raise ResourcesError("full")
+
+    intake = Intake(tmp_path, _keep, check, 1 << 30, has_room=lambda: room[0])
+    transfer = intake.begin(CT)
+    piece = bytes(ROOM_BYTES)
+    transfer.write([piece])
+    assert (transfer.error, checks) == (None, [True]), "the store is asked once a second, the disk each time"
+
+    room[0] = False
+    transfer.write([piece])
+
+    assert isinstance(transfer.error, ResourcesError)
+    assert not list(tmp_path.iterdir())
+    assert (transfer.finish().status, checks) == (0xA700, [True, False])
+    transfer.end()
+
+    room[0] = True
+    again = intake.begin(CT)
+    assert isinstance(again.error, ResourcesError), "for a second the last answer counts"
+    again.end()
 
 
 def _keep(received: ReceivedObject) -> None:

@@ -1,0 +1,101 @@
+"""A start on a full disk: until there is room, the node listens, refuses every image, and says why it is not ready.
+
+A process that ended instead would be started again and again, and senders would get no answer at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+
+import structlog
+
+from miqa_node.domain.instance import ReceivedObject
+from miqa_node.domain.role import NodeRole
+from miqa_node.errors import ResourcesError
+from miqa_node.process import begin_loading, end_loading
+from miqa_node.settings import Settings
+
+START_BYTES = 16 << 20
+"""What a start writes at most; new tables have 1.5 MB, the database's journal has 4 MB."""
+CHECK_INTERVAL_S = 1.0
+MiB = 1 << 20
+
+log = structlog.get_logger(__name__)
+
+
+def wait_for_room(settings: Settings, role: NodeRole, pause: Callable[[float], bool]) -> None:
+    """Return when the disk of the data directory has room for a start, at once if it has; or when ``pause`` is true.
+
+    ``pause`` waits for so many seconds and says whether the process has to stop.
+    """
+    folder = settings.node.data_dir
+    if not (reason := lacks_room(folder)):
+        return
+    log.warning("the node waits for room on its disk", reason=reason)
+    with _refusing(settings, role, reason):
+        end_loading()
+        while lacks_room(folder):
+            if pause(CHECK_INTERVAL_S):
+                return
+    begin_loading()
+    log.info("the node goes on: there is room on its disk")
+
+
+def lacks_room(data_dir: Path) -> str:
+    """Why the disk is too full for a start, in words; empty if it is not, or cannot be used for another reason."""
+    folder = next(one for one in (data_dir.absolute(), *data_dir.absolute().parents) if one.is_dir())
+    try:
+        free = shutil.disk_usage(folder).free
+        if free >= START_BYTES:  # a quota may be used up nevertheless
+            with TemporaryFile(dir=folder) as file:
+                os.posix_fallocate(file.fileno(), 0, START_BYTES)
+            return ""
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return ""  # the start says it
+        free = 0
+    return (
+        f"The disk of the data directory is full: {free // MiB} MiB are free, a start needs {START_BYTES // MiB}. "
+        "The node goes on by itself when there is room."
+    )
+
+
+@contextmanager
+def _refusing(settings: Settings, role: NodeRole, reason: str) -> Iterator[None]:
+    """Storage SCP and web servers that store nothing and need no database."""
+    from miqa_node.receive.scp import StorageScp  # noqa: PLC0415 - next to all starts have room and need none of these
+    from miqa_node.store.database import Database  # noqa: PLC0415
+    from miqa_node.store.disk import DiskObjects  # noqa: PLC0415
+    from miqa_node.web.app import create_refusing_app  # noqa: PLC0415
+    from miqa_node.web.server import WebServer  # noqa: PLC0415
+    from miqa_node.web.services import WebServices  # noqa: PLC0415
+
+    def refuse() -> None:
+        raise ResourcesError(reason)
+
+    with ExitStack() as ending:
+        folder = settings.incoming_dir
+        if not folder.is_dir():  # the first start: nothing can be made there
+            folder = Path(ending.enter_context(TemporaryDirectory(prefix="miqa-refusing-")))
+        database = Database.in_memory()
+        ending.callback(database.close)
+        services = WebServices(database, DiskObjects(folder), settings, lambda: [reason])
+        for health in (True, False):
+            web = WebServer(create_refusing_app(services), settings.web, health=health)
+            ending.callback(web.stop)
+            web.start()
+        if role.receives:
+            scp = StorageScp(settings.dicom, folder, _keep_nothing, refuse)
+            ending.callback(scp.stop)
+            scp.start()
+        yield
+
+
+def _keep_nothing(_received: ReceivedObject) -> None:
+    raise AssertionError("every object is refused when it begins")
