@@ -67,6 +67,7 @@ from miqa_node.work.audit_sending import AuditSending
 from miqa_node.work.better_copies import BetterCopies
 from miqa_node.work.certificates import CertificateWatch
 from miqa_node.work.chosen import ChosenModels
+from miqa_node.work.clock_trust import ClockTrust
 from miqa_node.work.counting import AnalysisCounter
 from miqa_node.work.destinations import DestinationWatch
 from miqa_node.work.identification import IdentificationWork
@@ -103,6 +104,7 @@ class Node:
         self.destinations = Destinations(settings.destinations_file, destinations)
         policy_file = WatchedFile(settings.policy_file, read_policy)
         self.policy = SiteRules(self.database, policy_file.current, settings.policy.silent_days)
+        self._clock = ClockTrust(self.database, settings.retention.clock_step)
         self._audit = self._audit_trail()
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
@@ -134,7 +136,7 @@ class Node:
         self._pipeline = self._build_pipeline()
         self._archives = Archives(self.destinations.current, settings)
         self._reserve = DiskReserve(self.database, self.objects, settings)
-        self._retention = Retention(self.database, self.objects, settings, self._reserve)
+        self._retention = Retention(self.database, self.objects, settings, self._reserve, self._clock)
         self._lanes = Lanes(
             DatabaseOutbox(self.database, self.objects, lower_class),
             self.destinations,
@@ -197,14 +199,14 @@ class Node:
             "policy": lambda: {"version": self.policy.current().version},
             "destinations": self.destinations.current,
         }
-        return AuditKeeper(self.database, self.settings, signer, self.role, watched)
+        return AuditKeeper(self.database, self.settings, signer, self.role, watched, self._clock)
 
     def _open_sources(self) -> dict[str, ImageSource]:
         settings, receive = self.settings, self._reserve.counting(self._pipeline.receive)
         limit, relaxed, anatomy = settings.dicom.max_object_bytes, settings.dicom.relaxed_uids, settings.imaging.anatomy
         folder, check, has_room = settings.incoming_dir, self._retention.check_store, self._reserve.suffices
         intake = Intake(folder, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy, has_room=has_room)
-        context = SourceContext(settings, self.database, self.objects, intake, receive, check)
+        context = SourceContext(settings, self.database, self.objects, intake, receive, check, {}, self._clock.now)
         return open_sources(context, self.role)
 
     def _web_services(self) -> WebServices:
@@ -292,14 +294,12 @@ class Node:
         stages = (("assess", way.assess), ("conclude", way.conclude))
         begin(lambda: self._worker.start(stages, (monthly,), way.give_up), self._worker.stop)
         self._supervisor.watch(self._worker.threads)
-        work = self.settings.work
+        settings, work, now = self.settings, self.settings.work, self._clock.now
         series_watch = SeriesWatch(self.database, self._queue, work)
         self.database.on_commit(ARRIVALS, series_watch.wake)
         parts: list[RegularWork | RollCall] = [
             AnalysisCounter(self.database, self.settings.analysis),
-            RollCall(
-                self.database, self.settings.node.name, work, self._worker.running, longest_pause_s(self.settings)
-            ),
+            RollCall(self.database, settings.node.name, work, self._worker.running, longest_pause_s(settings), now),
             series_watch,
             BetterCopies(self.database, self._queue),
             StudyWatch(self.database, self._announcer),
@@ -309,7 +309,7 @@ class Node:
             IdentificationWork(self.database, self.objects, self.settings),
         ]
         if self.settings.notices.used:
-            parts.append(NoticeSender(self.database, self.settings))
+            parts.append(NoticeSender(self.database, settings, trusted_now=now))
         for part in parts:
             begin(part.start, part.stop)
             self._supervisor.watch(part.threads)

@@ -14,6 +14,7 @@ from miqa_node.cli.store import opened
 from miqa_node.deliver.destinations import Destinations
 from miqa_node.store.consistency import Check
 from miqa_node.store.objects import objects_of
+from miqa_node.work.clock_trust import ClockTrust
 from miqa_node.work.queue import DurableQueue
 
 
@@ -39,7 +40,8 @@ def fsck(
     with opened(config, data_dir) as database:
         queue = DurableQueue(database, lambda: f"fsck-{now:%Y%m%d%H%M%S}")
         names = frozenset(Destinations(settings.destinations_file).current()) | frozenset(destination or ())
-        check = Check(database, objects_of(settings), queue.active, names, queue.enqueue_assess, now)
+        trusts_clock = repair and ClockTrust(database, settings.retention.clock_step).now() is not None
+        check = Check(database, objects_of(settings), queue.active, names, queue.enqueue_assess, now, trusts_clock)
         faults = []
         for one in check.run(repair=repair, deep=deep):
             faults.append(one)

@@ -21,6 +21,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from miqa_node.domain.instance import ReceivedObject
@@ -48,6 +49,8 @@ class SourceContext:
     receive: Callable[[ReceivedObject], None]
     check_store: Callable[[], None]
     options: Mapping[str, Any] = field(default_factory=dict)
+    trusted_now: Callable[[], datetime | None] = lambda: datetime.now(UTC)
+    """The time for what removes by age; None while the clock may be wrong."""
 
 
 class ImageSource(ABC):

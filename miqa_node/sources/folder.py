@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -50,8 +52,14 @@ class WatchOutcome(Enum):
 class FolderWatch(ImageSource):
     """A thread that polls a folder; of several processes on one folder only one polls."""
 
-    def __init__(self, settings: WatchSettings, intake: Intake, called_ae_title: str) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: WatchSettings,
+        intake: Intake,
+        called_ae_title: str,
+        trusted_now: Callable[[], datetime | None] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings, self._trusted_now = settings, trusted_now
         self._folder = Path(settings.folder)
         self._intake = intake
         self._origin = FileOrigin(AE_TITLE, called_ae_title, "127.0.0.1")
@@ -174,16 +182,20 @@ class FolderWatch(ImageSource):
 
     def _forget_old(self, folder: SharedFolder) -> None:
         """Remove files received long ago; failed ones stay until a person removes them."""
-        oldest = time.time() - self._settings.keep_done_days * _DAY_S
+        days, now = self._settings.keep_done_days, datetime.now(UTC)
         for path in list(folder.files(DONE)):
             with suppress(OSError):
-                if folder.status(path).st_ctime < oldest:
+                is_old = folder.status(path).st_ctime < now.timestamp() - days * _DAY_S
+                if is_old and self._trusted_now() is None:
+                    return
+                if is_old:
                     folder.remove(path)
 
 
 def _open(context: SourceContext) -> FolderWatch | None:
     watch = context.settings.watch
-    return FolderWatch(watch, context.intake, context.settings.dicom.ae_title) if watch.folder else None
+    ae_title = context.settings.dicom.ae_title
+    return FolderWatch(watch, context.intake, ae_title, context.trusted_now) if watch.folder else None
 
 
 KIND = SourceKind("folder", _open)

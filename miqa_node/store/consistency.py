@@ -24,6 +24,7 @@ from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
 from miqa_node.store.integrity import RESTORE, damaged_pages, words_of_damage
 from miqa_node.store.retention import delete_marked
+from miqa_node.store.retention_clock import MEND
 from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, in_shard, shards, sweep_orphans
 from miqa_node.store.verification import Soundness, check, check_original, check_result, drop_bad_copy
 
@@ -90,6 +91,8 @@ class Check:
     destinations: AbstractSet[str]
     begin_work: Callable[[sa.Connection, InstanceDigest], None]
     now: datetime
+    removes_orphans: bool = True
+    """False while the clock may be wrong: orphans have to be of a certain age."""
 
     def run(self, *, repair: bool = False, deep: bool = False) -> Iterator[Inconsistency]:
         """All inconsistencies; with ``deep``, it reads each original and each result and compares its digest."""
@@ -213,13 +216,12 @@ class Check:
             damages.note(transaction, row.object_key, InstanceDigest(row.digest), state, self.now)
 
     def _check_orphans(self, shard: str, *, repair: bool) -> Iterator[Inconsistency]:
-        if repair:
-            count, _size = sweep_orphans(self.database, self.objects, shard, self.now)
-        else:
-            count, _size = sweep_orphans(self.database, self.objects, shard, self.now, delete=False)
+        removes = repair and self.removes_orphans
+        count, _size = sweep_orphans(self.database, self.objects, shard, self.now, delete=removes)
         if count:
             words = f"{count} files of {shard} without a row, older than {ORPHAN_AGE.days} day"
-            yield Inconsistency(Fault.ORPHAN, words, repair)
+            stay = f"; they stay, since the clock made a step. {MEND}" if repair and not removes else ""
+            yield Inconsistency(Fault.ORPHAN, f"{words}{stay}", removes)
 
     def _check_work(self, *, repair: bool) -> Iterator[Inconsistency]:
         of, active = t.instances.c, self.active()

@@ -112,7 +112,11 @@ def plan(transaction: Transaction, shifts: Sequence[ShiftSpan], escalate_after: 
                 _row(wish, NoticeKind.ESCALATION, one.study_instance_uid, one.flagged_at, now, now) for one in unread
             ]
     insert_missing(transaction, notices, rows)
-    transaction.execute(sa.delete(notices).where(notices.c.made_at < now - KEPT))
+
+
+def forget(transaction: Transaction, now: datetime) -> int:
+    """Delete notices that were made long ago; returns their number."""
+    return transaction.execute(sa.delete(notices).where(notices.c.made_at < now - KEPT)).rowcount
 
 
 def claim(transaction: Transaction, now: datetime, lease: timedelta) -> tuple[NoticePreference, Notice] | None:

@@ -1,4 +1,4 @@
-"""Whether the clock may be believed by what removes by age: retention, and the pruning of the audit trail.
+"""Whether the clock may be believed by what removes by age; a process has one, and all that removes asks it.
 
 A clock that is set ahead makes everything old at once, and what is removed does not come back when it is set right.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,14 @@ from miqa_node.store.retention_clock import MEND, ClockRecord
 log = structlog.get_logger(__name__)
 
 RECORD_INTERVAL = timedelta(minutes=10)
+
+TrustedNow = Callable[[], datetime | None]
+"""The time, if it may be believed: ``ClockTrust.now``."""
+
+
+def plain_now() -> datetime:
+    """For what runs without a node, such as a test: every clock is believed."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

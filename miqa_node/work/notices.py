@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,10 +20,12 @@ from miqa_node.store import notices
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.notices import Notice, NoticeStudy
 from miqa_node.taxonomy.reasons import reason_words
+from miqa_node.work.clock_trust import TrustedNow, plain_now
 from miqa_node.work.regular import RegularWork
 
 AT_ONCE = 50
 """Maximum number of notices per poll; the others wait for the next poll."""
+FORGET_INTERVAL_S = 3600.0
 
 Send = Callable[[str, str, str, str], None]
 
@@ -32,11 +35,14 @@ log = structlog.get_logger(__name__)
 class NoticeSender(RegularWork):
     """Plans and sends due notices; any number of processes may run it on one database."""
 
-    def __init__(self, database: Database, settings: Settings, send: Send | None = None) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, send: Send | None = None, trusted_now: TrustedNow = plain_now
+    ) -> None:
         super().__init__("notices", settings.notices.interval_s, "notices wait for the database")
         self._database, self._settings = database, settings
         self._zone = settings.node.zone
         self._send = send or partial(send_mail, settings.notices)
+        self._trusted_now, self._forgot_at = trusted_now, float("-inf")
 
     def look(self) -> None:
         """Plan due notices, and send them."""
@@ -44,6 +50,7 @@ class NoticeSender(RegularWork):
         shifts = last_shifts(rules.analysis.shifts, now, self._zone)
         with self._database.begin() as transaction:
             notices.plan(transaction, shifts, timedelta(minutes=rules.web.escalate_minutes), now)
+        self._forget_old()
         lease = timedelta(seconds=max(rules.notices.retry_s, 4 * rules.notices.smtp_timeout_s))
         for _ in range(AT_ONCE):
             if self._stopping.is_set():
@@ -53,6 +60,13 @@ class NoticeSender(RegularWork):
             if due is None:
                 return
             self._try(*due)
+
+    def _forget_old(self) -> None:
+        if time.monotonic() - self._forgot_at < FORGET_INTERVAL_S or (now := self._trusted_now()) is None:
+            return
+        self._forgot_at = time.monotonic()
+        with self._database.begin() as transaction:
+            notices.forget(transaction, now)
 
     def _try(self, wish: NoticePreference, notice: Notice) -> None:
         now = datetime.now(UTC)

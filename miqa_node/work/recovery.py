@@ -16,6 +16,7 @@ from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import WorkSettings
 from miqa_node.store import clock, executors
 from miqa_node.store.database import RECOVERIES, Database, announce
+from miqa_node.work.clock_trust import TrustedNow, plain_now
 from miqa_node.work.lease import NameLease
 from miqa_node.work.queue import ASSESS_JOB, EARLIER_QUEUE, IMAGE_QUEUE, RECOVERY_QUEUE
 
@@ -64,8 +65,10 @@ class RollCall:
         settings: WorkSettings,
         running: Callable[[], AbstractSet[str]] | None = None,
         longest_pause_s: float = LONGEST_PAUSE_S,
+        trusted_now: TrustedNow = plain_now,
     ) -> None:
         """``longest_pause_s``: see :func:`miqa_node.store.clock.mend`."""
+        self._trusted_now = trusted_now
         self._database = database
         self._name = name
         self._settings = settings
@@ -175,7 +178,9 @@ class RollCall:
         now = datetime.now(UTC)
         if now - self._cleaned_at < CLEANING_INTERVAL:
             return
-        before = now - timedelta(days=self._settings.retention_days)
+        if (trusted_now := self._trusted_now()) is None:
+            return
+        before = trusted_now - timedelta(days=self._settings.retention_days)
         done = DBOS.list_workflows(
             status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
             name=ASSESS_JOB,
