@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -25,6 +24,7 @@ from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
+from miqa_node.cli.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.cli.troubles import troubles
 from miqa_node.deliver.certificates import certificate_ends, certificate_files
 from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
@@ -34,7 +34,7 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.network import authority
 from miqa_node.domain.operations import FRESH, RENEWAL, DestinationCheck
-from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, OutdatedError, SettingsError
+from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
 from miqa_node.report.catalogue import voice
@@ -42,18 +42,9 @@ from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
 from miqa_node.store import damages, deliveries, destination_checks, pseudonym_keys, retention_clock
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.integrity import RESTORE, damaged_pages, words_of_damage
-from miqa_node.store.objects import objects_of
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
-from miqa_node.store.reserve import NOTHING_WAITS, WaitingCount
 from miqa_node.taxonomy.lookup import successors
 from miqa_node.taxonomy.policy_file import retired_names
-
-T = TypeVar("T")
-MiB = 2**20
-DATABASE_CHECK_S = 30.0
-"""The longest check of the database's pages."""
 
 
 def doctor(
@@ -96,9 +87,9 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
     quiet_logs(settings)
     yield outcome_of("settings", partial(_sources, settings, config))
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
-        ("data directory", _data_directory),
-        ("database", _database),
-        ("object store", _object_store),
+        ("data directory", data_directory),
+        ("database", database),
+        ("object store", object_store),
         ("stored objects", _stored_objects),
         ("clock", _retention_clock),
         ("pseudonyms", _pseudonyms),
@@ -118,7 +109,9 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         outcome = outcome_of(name, partial(check, settings))
         yield outcome
     anatomy = settings.imaging.anatomy
-    for subject, detail, mend in _read(settings, lambda transaction: list(troubles(transaction, anatomy))) or ():
+    for subject, detail, mend in (
+        from_database(settings, lambda transaction: list(troubles(transaction, anatomy))) or ()
+    ):
         yield HealthCheck(subject, True, detail, mend)
     yield from _destinations(settings, flags)
     for plugin in plugins.of_others():
@@ -139,70 +132,15 @@ def _sources(settings: Settings, config: Path | None) -> str:
     return f"{source}, {len(variables)} environment variable{'' if len(variables) == 1 else 's'}"
 
 
-def _data_directory(settings: Settings) -> str:
-    folder = settings.node.data_dir.absolute()
-    standing = next(f for f in (folder, *folder.parents) if f.exists())
-    if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
-        mend = f"Let this user write to {standing}, or choose another node.data_dir (--data-dir)."
-        raise Wrong(f"{standing} cannot be written by this user", mend)
-    free, now = shutil.disk_usage(standing).free, datetime.now(UTC)
-    waiting = _read(settings, lambda transaction: WaitingCount().count(transaction, now)) or NOTHING_WAITS
-    least = waiting.reserve_bytes(settings)
-    kept = f"{least // MiB} must stay free for store.min_free_bytes and {waiting.units} images that wait"
-    if free < least:
-        mend = "Free some space, move node.data_dir to a larger disk, or lower store.min_free_bytes."
-        raise Wrong(f"{free // MiB} MiB free, {kept}: nothing is received", mend)
-    new = "" if standing == folder else ", will be created by the first run"
-    return f"{folder}, {free // MiB} MiB free, {kept}{new}"
-
-
-def _own_file(settings: Settings) -> Path:
-    return settings.node.data_dir / "miqa.sqlite"
-
-
-def _has_database(settings: Settings) -> bool:
-    return bool(settings.store.database_url) or _own_file(settings).exists()
-
-
-def _database(settings: Settings) -> str:
-    if not _has_database(settings):
-        return f"{_own_file(settings).absolute()} will be created by the first run"
-    database = Database(settings.database_url, pool_size=1)
-    try:
-        database.check()
-    except MiqaError as error:
-        if isinstance(error, OutdatedError):  # no fault, and before an upgrade it is what should be
-            return f"{error} The next start of the node does it, too."
-        is_damaged = words_of_damage(getattr(error.__cause__, "orig", None))
-        raise Wrong(str(error), RESTORE if is_damaged else "Check that it runs and store.database_url.") from error
-    else:
-        if lines := list(damaged_pages(database.engine, DATABASE_CHECK_S)):
-            raise Wrong(f"its pages are damaged: {'; '.join(lines)}", RESTORE)
-    finally:
-        database.close()
-    return f"{database.url.render_as_string(hide_password=True)} answers, its tables are up to date"
-
-
-def _object_store(settings: Settings) -> str:
-    if not settings.store.objects_url:
-        return f"{settings.objects_dir.absolute()}"
-    try:
-        objects_of(settings).check()
-    except MiqaError as error:
-        mend = "Check store.objects_url and the AWS_… variables with key, region and endpoint."
-        raise Wrong(str(error), mend) from error
-    return f"{settings.store.objects_url} answers"
-
-
 def _retention_clock(settings: Settings) -> str:
-    alarm = _read(settings, lambda transaction: next(retention_clock.alarms(transaction), None))
+    alarm = from_database(settings, lambda transaction: next(retention_clock.alarms(transaction), None))
     if alarm is not None:
         raise Wrong(f"{alarm.subject}. {alarm.text.removesuffix(retention_clock.MEND).rstrip()}", retention_clock.MEND)
     return "retention does not wait for its confirmation"
 
 
 def _stored_objects(settings: Settings) -> str:
-    alarm = _read(settings, lambda transaction: next(damages.alarm(transaction), None))
+    alarm = from_database(settings, lambda transaction: next(damages.alarm(transaction), None))
     if alarm is not None:
         raise Wrong(f"{alarm.subject}.", alarm.text)
     return "none is known to be lost or damaged (miqa-node fsck --deep reads all)"
@@ -213,7 +151,7 @@ def _pseudonyms(settings: Settings) -> str:
     if not secret and not (settings.node.data_dir / KEY_FILE).exists():
         return "no key yet: the first start makes one"
     mark = pseudonym_keys.fingerprint(open_key(settings.node.data_dir / KEY_FILE, secret))
-    noted = _read(settings, lambda transaction: pseudonym_keys.in_use(transaction, datetime.now(UTC))) or {}
+    noted = from_database(settings, lambda transaction: pseudonym_keys.in_use(transaction, datetime.now(UTC))) or {}
     if keys := pseudonym_keys.conflict({**noted, pseudonym_keys.place_of(settings): mark}):
         raise Wrong(f"several keys are in use: {keys}", pseudonym_keys.MEND)
     return f"one key, {mark}"
@@ -365,28 +303,13 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
 
 def _recorded(settings: Settings) -> tuple[list[DestinationCheck], dict[str, int]]:
     """What nodes wrote down of their destinations, and how many deliveries wait for each; empty without a database."""
-    read = _read(
+    found = from_database(
         settings,
         lambda transaction: (destination_checks.select(transaction), deliveries.count_undelivered(transaction)),
     )
-    checks, counts = read or ([], {})
+    checks, counts = found or ([], {})
     waiting = {name: states[DeliveryState.QUEUED] for name, states in counts.items() if states[DeliveryState.QUEUED]}
     return checks, waiting
-
-
-def _read(settings: Settings, read: Callable[[Transaction], T]) -> T | None:
-    """What is in the database; None without one, or if it does not answer, as the check of the database says."""
-    if not settings.store.database_url and not (settings.node.data_dir / "miqa.sqlite").exists():
-        return None
-    database = Database(settings.database_url, pool_size=1)
-    try:
-        database.check()
-        with database.begin() as transaction:
-            return read(transaction)
-    except MiqaError:
-        return None
-    finally:
-        database.close()
 
 
 def _probe(config: DestinationConfig, settings: Settings) -> str:

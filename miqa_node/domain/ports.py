@@ -88,7 +88,10 @@ class ObjectStore(Protocol):
         """Remove that copy."""
 
     def check(self) -> None:
-        """Raise ResourcesError, with the reason, if the store cannot be written."""
+        """Raise ResourcesError, with the reason, if no original can be stored; for each image, so it is quick."""
+
+    def probe(self) -> None:
+        """The same for every kind of object, by writing and reading; nothing of it stays."""
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects, and copies of them on this machine; keys that are not taken are ignored."""

@@ -117,6 +117,11 @@ class Settings(BaseSettings):
         return self.node.data_dir / "incoming"
 
     @property
+    def uploads_dir(self) -> Path:
+        """Folder of uploaded forms while they are read."""
+        return Path(self.web.upload_dir) if self.web.upload_dir else self.node.data_dir / "uploads"
+
+    @property
     def models_dir(self) -> Path:
         """The site's folder of model packages, or the one that ships with the node."""
         return self.model_folders[0] if self.model_folders else share_dir("models")

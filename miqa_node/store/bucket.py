@@ -17,7 +17,7 @@ from obstore.store import S3Store
 from miqa_node.domain.ports import ObjectEntry
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.store.cache import CopyLimit
-from miqa_node.store.disk import Absent, DiskObjects, check_disk, check_key, never_stored
+from miqa_node.store.disk import KINDS, PROBE, Absent, DiskObjects, check_disk, check_key, check_writing, never_stored
 
 BUCKET_TIMEOUT_S = 20
 """Time-out for a bucket that does not answer, the longest time that senders of images wait."""
@@ -157,6 +157,19 @@ class BucketObjects:
         check_disk(self._cache_dir, self._min_free_bytes)
         with _answering(), _existing():
             _within(CHECK_SHARE, lambda: obstore.list_with_delimiter_async(self._bucket, "check"))
+
+    def probe(self) -> None:
+        """Write, read and delete an object of each kind, and a file beside the copies."""
+        self.check()
+        check_writing(self._cache_dir, "The folder of copies")
+        for kind in KINDS:
+            key = f"{kind}/00/probe-{uuid.uuid4().hex}"
+            try:
+                self.put(key, PROBE)
+                if b"".join(self.chunks(key)) != PROBE:
+                    raise ResourcesError(f"The bucket does not give back what was written below {kind}/.")
+            finally:
+                self.delete([key])
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete in the bucket, then the copies."""

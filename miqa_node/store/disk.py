@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import uuid
@@ -22,6 +23,9 @@ CHUNK_BYTES = 1 << 20
 
 ORIGINALS = "instances"
 """The kind of key of received files."""
+KINDS = (ORIGINALS, "previews", "maps", "series", "results")
+"""All kinds of keys: the folders at the top."""
+PROBE = b"miqa-node"
 
 Absent = Callable[[str], NotFoundError]
 """The error for a missing key, which states whether and when the object was removed."""
@@ -97,8 +101,18 @@ class DiskObjects:
         """Nothing: there are no copies."""
 
     def check(self) -> None:
-        """Raise ResourcesError if the disk is fuller than allowed or the folder is not writable."""
+        """Raise ResourcesError if the disk is fuller than allowed, or no original can be stored."""
         check_disk(self._root, self._min_free_bytes)
+        self._try_a_folder(ORIGINALS)
+
+    def probe(self) -> None:
+        """Write and read a nameless file in every folder; only one of each kind is flushed, which takes long."""
+        check_disk(self._root, self._min_free_bytes)
+        for kind in KINDS:
+            for shard in self._shards(kind):
+                _try(self._root / kind / shard, f"{kind}/{shard}")
+            if (self._root / kind).is_dir():
+                check_writing(self._root / kind, f"The object store's folder {kind}")
 
     def delete(self, keys: Sequence[str]) -> None:
         """Unlink the files."""
@@ -118,6 +132,21 @@ class DiskObjects:
         """Space of the folder's file system."""
         usage = shutil.disk_usage(self._root)
         return DiskSpace(usage.total, usage.free)
+
+    def _try_a_folder(self, kind: str) -> None:
+        shards = self._shards(kind)
+        if shards:
+            shard = random.choice(shards)  # noqa: S311 - none is a secret
+            _try(self._root / kind / shard, f"{kind}/{shard}")
+
+    def _shards(self, kind: str) -> Sequence[str]:
+        """The folders of a kind; none before its first object."""
+        try:
+            return [path.name for path in (self._root / kind).iterdir() if _SHARD.fullmatch(path.name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ResourcesError(f"The object store's folder {kind} cannot be read: {error.strerror}") from error
 
     def _write(self, target: Path, data: bytes) -> Path:
         part = target.parent / f".{uuid.uuid4().hex}.part"
@@ -195,15 +224,26 @@ def check_disk(folder: Path, min_free_bytes: int) -> None:
         raise ResourcesError("The object store's folder is not writable.")
 
 
-def check_writing(folder: Path) -> None:
+def check_writing(folder: Path, name: str = "The data directory") -> None:
     """Raise ResourcesError unless a file can be made and flushed in the folder: a failing disk can still be read."""
     try:
         with TemporaryFile(dir=folder) as file:
-            file.write(b"miqa-node")
+            file.write(PROBE)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise ResourcesError(f"The data directory cannot be written: {error.strerror}") from error
+        raise ResourcesError(f"{name} cannot be written: {error.strerror}") from error
+
+
+def _try(folder: Path, name: str) -> None:
+    """Raise ResourcesError unless a file can be made, written and read in a folder of the object store."""
+    try:
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(PROBE)
+            file.seek(0)
+            file.read()
+    except OSError as error:
+        raise ResourcesError(f"The object store's folder {name} cannot be written: {error.strerror}") from error
 
 
 def sync_folder(folder: Path) -> None:

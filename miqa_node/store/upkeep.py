@@ -13,8 +13,8 @@ from miqa_node.domain.ports import DiskSpace, ObjectEntry, ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.store.disk import KINDS
 
-KINDS = ("instances", "previews", "maps", "series", "results")
 ORPHAN_AGE = timedelta(days=1)
 """Minimum age of an orphan: younger files may belong to a row being written."""
 

@@ -203,9 +203,7 @@ class WebServices:
     @cached_property
     def upload_space(self) -> UploadSpace:
         """The space for uploaded forms while they are read."""
-        web = self.settings.web
-        folder = Path(web.upload_dir) if web.upload_dir else self.settings.node.data_dir / "uploads"
-        return UploadSpace(folder, web.upload_space_bytes)
+        return UploadSpace(self.settings.uploads_dir, self.settings.web.upload_space_bytes)
 
     @cached_property
     def provider(self) -> Provider:

@@ -14,7 +14,7 @@ import pytest
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
-from miqa_node.store.disk import check_writing
+from miqa_node.store.disk import KINDS, check_writing
 from miqa_node.store.objects import open_objects
 from miqa_node.store.verification import Soundness, check
 from tests.conftest import free_port
@@ -37,6 +37,22 @@ def test_what_was_put_comes_back(store: ObjectStore) -> None:
     assert store.get(KEY) == b"abc"
     assert store.local_path(KEY).read_bytes() == b"abc"
     store.check()
+
+
+def test_a_probe_leaves_nothing(store: ObjectStore) -> None:
+    store.put(KEY, b"abc")
+    store.probe()
+    assert [one.key for kind in KINDS for one in store.entries(f"{kind}/")] == [KEY]
+
+
+def test_originals_that_cannot_be_stored_are_noticed(tmp_path: Path) -> None:
+    store = open_objects("", tmp_path / "objects", 0, LIMIT)
+    store.put(KEY, b"abc")
+    store.check()
+    (tmp_path / "objects" / "instances").rename(tmp_path / "objects" / "elsewhere")
+    (tmp_path / "objects" / "instances").write_bytes(b"")
+    with pytest.raises(ResourcesError, match="folder instances cannot be read: Not a directory"):
+        store.check()
 
 
 def test_what_is_there_never_changes(store: ObjectStore) -> None:

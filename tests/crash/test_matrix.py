@@ -194,7 +194,10 @@ def _ask(
 
 
 DISK_COLUMNS = ("C-STORE", "readiness", "doctor", "fsck", "backup", "when it works again")
-REFUSALS = {"results cannot be written": ("results", ("EPERM", "EIO", "ESTALE", "ENOSPC"))}
+REFUSALS = {
+    "results cannot be written": ("results", ("EPERM", "EIO", "ESTALE", "ENOSPC")),
+    "originals cannot be written": ("instances", ("EPERM", "EIO", "ESTALE", "ENOSPC")),
+}
 
 
 def test_errors_of_the_disk(tmp_path: Path, samples: Path) -> None:

@@ -171,6 +171,21 @@ def test_a_node_without_a_disk_is_not_ready_and_takes_nothing(tmp_path: Path, sa
 
 
 @pytest.mark.slow
+def test_a_node_that_cannot_store_originals_is_not_ready_and_takes_nothing(tmp_path: Path, samples: Path) -> None:
+    with Node(settings_in(tmp_path), role=NodeRole.RECEIVE) as node:
+        assert store(node.dicom_port, samples / "RG1_UNCR.dcm") == [0x0000]
+        assert get(node.health_port, "/readyz")[0] == 200
+        (tmp_path / "objects" / "instances").rename(tmp_path / "away")
+        (tmp_path / "objects" / "instances").write_bytes(b"")  # a mount that is gone, as root sees it
+        wait_until(lambda: "folder instances cannot be read" in str(get(node.health_port, "/readyz")))
+        assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0xA700]
+        (tmp_path / "objects" / "instances").unlink()
+        (tmp_path / "away").rename(tmp_path / "objects" / "instances")
+        wait_until(lambda: store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000])
+        wait_until(lambda: get(node.health_port, "/readyz")[0] == 200)
+
+
+@pytest.mark.slow
 def test_without_a_required_gpu_images_are_kept_but_the_node_is_not_ready(tmp_path: Path, samples: Path) -> None:
     import onnxruntime
 

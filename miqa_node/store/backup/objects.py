@@ -24,8 +24,8 @@ from miqa_node.store.artifacts import original_key
 from miqa_node.store.backup.copying import Passage, describe_file
 from miqa_node.store.backup.folder import DAMAGED, LOST, OBJECTS, BackupFolder, ManifestEntry
 from miqa_node.store.database import Database
-from miqa_node.store.disk import ORIGINALS, chunks_of
-from miqa_node.store.upkeep import KINDS, in_shard, shards
+from miqa_node.store.disk import KINDS, ORIGINALS, chunks_of
+from miqa_node.store.upkeep import in_shard, shards
 from miqa_node.store.verification import Soundness, digest_of
 from miqa_node.whole_file import whole_file
 

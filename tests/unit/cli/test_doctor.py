@@ -236,3 +236,30 @@ def test_an_archive_that_is_no_destination_is_named(cli: Callable[..., Ran], con
     ran = cli("doctor", "--config", config, "--json")
     assert ran.code == Exit.FAILED
     assert "not a destination" in checks(ran)["archive VNA"]["detail"]
+
+
+@pytest.mark.parametrize("kind", ["instances", "results", "previews"])
+def test_a_folder_that_takes_nothing_is_found(cli: Callable[..., Ran], config: Path, data_dir: Path, kind: str) -> None:
+    """Also one shard of 256, and by root, who may do everything: a dead mount is no folder any more."""
+    shard = data_dir / "objects" / kind / "7f"
+    for number in range(256):
+        (shard.parent / f"{number:02x}").mkdir(parents=True)
+    assert checks(cli("doctor", "--config", config, "--json"))["object store"]["ok"]
+    before = sorted(data_dir.rglob("*"))
+    shard.rmdir()
+    shard.symlink_to(data_dir / "nowhere")
+
+    check = checks(cli("doctor", "--config", config, "--json"))["object store"]
+
+    assert (check["ok"], f"folder {kind}/7f cannot be written" in check["detail"]) == (False, True)
+    assert check["mend"]
+    assert sorted(data_dir.rglob("*")) == before, "nothing of it stays"
+
+
+def test_a_staging_folder_that_takes_nothing_is_found(cli: Callable[..., Ran], config: Path, data_dir: Path) -> None:
+    (data_dir / "incoming").mkdir()
+    assert checks(cli("doctor", "--config", config, "--json"))["data directory"]["ok"]
+    (data_dir / "incoming").rmdir()
+    (data_dir / "incoming").symlink_to(data_dir / "nowhere")
+    check = checks(cli("doctor", "--config", config, "--json"))["data directory"]
+    assert (check["ok"], "incoming cannot be written" in check["detail"]) == (False, True)

@@ -254,3 +254,12 @@ def test_a_transfer_syntax_that_is_none_leaves_nothing_open(desk: Desk, tmp_path
     assert list((tmp_path / "incoming").iterdir()) == []
     assert all("UID" in path.read_text() for path in (desk.folder / "failed").glob("*.txt"))
     assert len(list((desk.folder / "failed").glob("*.txt"))) == 3
+
+
+def test_files_received_long_ago_go_only_if_the_clock_is_trusted(desk: Desk) -> None:
+    (desk.folder / "done" / "old.dcm").write_bytes(b"")
+    settings, intake = desk.settings.model_copy(update={"keep_done_days": -1}), desk.watch._intake
+    FolderWatch(settings, intake, "MIQA", lambda: None).look()
+    assert desk.tree() == ["done/old.dcm"]
+    FolderWatch(settings, intake, "MIQA").look()
+    assert desk.tree() == []

@@ -39,8 +39,8 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def shelf(database: Database, settings: Settings, tmp_path: Path) -> Shelf:
-    return Shelf(database, objects_of(settings), tmp_path)
+def shelf(database: Database, settings: Settings) -> Shelf:
+    return Shelf(database, objects_of(settings), settings.node.data_dir)
 
 
 def decided(shelf: Shelf, number: int) -> None:

@@ -330,3 +330,16 @@ def test_shifts_follow_the_clock_of_the_site_also_when_it_changes() -> None:
     one = NoticePreference("mara", "m@example.org", quiet_from="12:00", quiet_until="13:00")
     assert one.quiet_end(datetime(2026, 1, 2, 12, 30, tzinfo=BERLIN)) == datetime(2026, 1, 2, 13, 0, tzinfo=BERLIN)
     assert not replace(one, address="").wants(NoticeKind.DIGEST)
+
+
+def test_old_notices_go_only_if_the_clock_is_trusted(stage: Stage, office: Office) -> None:
+    database = stage.services.database
+    stage.add(1, at=in_last_shift())
+    subscribe(stage)
+    NoticeSender(database, office.settings()).look()
+    with database.begin() as transaction:
+        transaction.execute(sa.update(table).values(made_at=datetime.now(UTC) - timedelta(days=91)))
+    NoticeSender(database, office.settings(), trusted_now=lambda: None).look()
+    assert len(states(database)) == 1
+    NoticeSender(database, office.settings()).look()
+    assert states(database) == []

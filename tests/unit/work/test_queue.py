@@ -507,8 +507,9 @@ def test_jobs_that_are_done_or_were_given_up_are_forgotten_after_their_time(
     def jobs() -> list[str]:
         return [job.workflow_id for job in queue._client.list_workflows(name=ASSESS_JOB)]
 
-    def clean(days: int) -> None:
-        roll_call = RollCall(database, "w1", SETTINGS.model_copy(update={"retention_days": days}))
+    def clean(days: int, now: Callable[[], datetime | None] = lambda: datetime.now(UTC)) -> None:
+        settings = SETTINGS.model_copy(update={"retention_days": days})
+        roll_call = RollCall(database, "w1", settings, trusted_now=now)
         roll_call._cleaned_at -= timedelta(hours=2)  # it is done each hour
         roll_call._clean()
 
@@ -519,5 +520,7 @@ def test_jobs_that_are_done_or_were_given_up_are_forgotten_after_their_time(
     wait_until(lambda: not queue.active())
     clean(SETTINGS.retention_days)
     assert len(jobs()) == 2, "they are not old yet"
+    clean(-1, lambda: None)
+    assert len(jobs()) == 2, "the clock may be wrong"
     clean(-1)
     assert jobs() == []
