@@ -14,10 +14,11 @@ from typing import Any
 import structlog
 
 from miqa_node.conclusion.amendment import announced_of
+from miqa_node.domain.delivery import REJECTION
 from miqa_node.domain.ports import Soundness
 from miqa_node.errors import lacks_resources, place_of
-from miqa_node.report import MadeObject, lower_class
-from miqa_node.store import damages, deliveries, instances, judgements, reported_decisions, results
+from miqa_node.report import Confirmation, MadeObject, ReportSettings, lower_class, rejection_note
+from miqa_node.store import damages, decisions, deliveries, instances, judgements, reported_decisions, results
 from miqa_node.store.results import ResultOrigin
 from miqa_node.units.again import amendments
 from miqa_node.units.base import Unit, UnitContext, installed, unit_of
@@ -54,12 +55,31 @@ class Remaking:
         """The bytes of a result; None if it cannot be made."""
         uid = origin.result.sop_instance_uid
         try:
-            return next((data for name, data in self._candidates(origin) if name == uid), None)
+            if origin.result.kind == REJECTION and origin.decision is not None:
+                candidates = self._note(origin, origin.decision)
+            else:
+                candidates = self._candidates(origin)
+            return next((data for name, data in candidates if name == uid), None)
         except Exception as error:
             if lacks_resources(error):
                 raise
             log.error("a result could not be made again", error=type(error).__name__, where=place_of(error))
             return None
+
+    def _note(self, origin: ResultOrigin, decision: int) -> Iterator[tuple[str, bytes]]:
+        """The same of the rejection note of a person's decision, which says all that it was made from."""
+        artifacts, settings = self._context.artifacts, self._context.reporting.settings
+        with self._context.database.begin() as transaction:
+            said = decisions.rejection(transaction, decision)
+            images = [instances.load(transaction, digest) for digest in said.images]
+            judgement = judgements.judgement(transaction, origin.digest, origin.generation)
+        if judgement is None:
+            return
+        confirmation = Confirmation(said.actor, said.at, said.reason, said.comment, said.number)
+        paths = [artifacts.path(image.object_key) for image in images]
+        plain = ReportSettings(settings.node_name, zone=settings.zone)
+        note = rejection_note(paths, judgement[0], confirmation, plain)
+        yield note.sop_instance_uid, note.data
 
     def _candidates(self, origin: ResultOrigin) -> Iterator[tuple[str, bytes]]:
         """(SOP Instance UID, file) of what is made of the same judgement or decision, also in lower classes."""

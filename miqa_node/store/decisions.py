@@ -53,6 +53,30 @@ def count(transaction: Transaction, study_instance_uid: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedRejection:
+    """What a rejection note is made from; ``number`` counts earlier decisions about the study."""
+
+    actor: str
+    at: datetime
+    reason: str
+    comment: str
+    images: tuple[InstanceDigest, ...]
+    number: int
+
+
+def rejection(transaction: Transaction, decision: int) -> RecordedRejection:
+    """A decision that images are rejected, as it was recorded."""
+    of = decisions.c
+    row = transaction.execute(sa.select(decisions).where(of.decision_id == decision)).one()
+    earlier = sa.select(sa.func.count()).where(
+        of.study_instance_uid == row.study_instance_uid, of.decision_id < decision
+    )
+    images = tuple(map(InstanceDigest, row.images))
+    number = int(transaction.execute(earlier).scalar_one())
+    return RecordedRejection(row.actor, row.at, row.reason, row.comment, images, number)
+
+
+@dataclass(frozen=True, slots=True)
 class NoteDelivery:
     """The rejection note of a decision for one archive; ``due`` is when it is sent."""
 

@@ -16,10 +16,14 @@ from miqa_node.domain.ports import Soundness
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import DeliveryError
 from miqa_node.imaging.decode import Decoder
-from miqa_node.report import lower_class
+from miqa_node.report import ReportSettings, lower_class
+from miqa_node.settings import load_settings
 from miqa_node.store import damages, deliveries, reassessments, tables
+from miqa_node.store.artifacts import original_key
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.web.decisions import Decision, decide
+from miqa_node.web.services import WebServices
 from miqa_node.work.mending import ResultMending
 from tests.parts import results_of
 from tests.unit.store.test_promises import cut, delete, empty, flip
@@ -133,6 +137,31 @@ def test_what_states_a_judgement_that_was_replaced_is_made_again(rig: DecidedRig
     cut(rig.objects, report.object_key)
     assert remaking(rig).mend(report.object_key)
     assert rig.objects.get(report.object_key) == whole
+
+
+def test_a_rejection_note_is_made_again(rig: DecidedRig, samples: Path) -> None:
+    digest = rig.receive(samples / SMALL)
+    rig.finish(digest)
+    for _ in range(2):  # after a withdrawn decision it is another object
+        services = WebServices(
+            rig.database, rig.objects, load_settings(node={"name": ReportSettings().node_name}), list,
+            archives=lambda: ("PACS",),
+        )  # fmt: skip
+        with rig.database.begin() as transaction:
+            study = transaction.execute(sa.select(tables.worklist.c.study_instance_uid)).scalar_one()
+        decide(services, study, Decision(Resolution.CONFIRMED, "mara", "Töne", "111207", (), {}, ("PACS",)))
+        rig.reopen()
+    notes = [one for one in results(rig, digest) if one.kind == REJECTION]
+    assert len(notes) == 2
+    for note in notes:
+        whole = rig.objects.get(note.object_key)
+        for damage in DAMAGES:
+            damage(rig.objects, note.object_key)
+            assert remaking(rig).mend(note.object_key)
+            assert rig.objects.get(note.object_key) == whole
+    delete(rig.objects, original_key(digest))
+    delete(rig.objects, notes[0].object_key)
+    assert not remaking(rig).mend(notes[0].object_key), "it names what stands in the original"
 
 
 def test_what_cannot_be_made_again_stays_as_it_is(rig: DecidedRig, samples: Path) -> None:
