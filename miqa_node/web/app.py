@@ -69,5 +69,6 @@ def create_refusing_app(services: WebServices) -> FastAPI:
     def refuse() -> NoReturn:
         raise ResourcesError(" ".join(services.readiness()))
 
-    app.add_api_route("/{path:path}", refuse, methods=["GET", "POST", "PUT", "DELETE"], include_in_schema=False)
+    methods = ["GET", "POST", "PUT", "DELETE"]
+    app.add_api_route("/{path:path}", refuse, methods=methods, response_model=None, include_in_schema=False)
     return app
