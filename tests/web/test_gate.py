@@ -164,6 +164,15 @@ def test_uploads_have_a_quota_and_an_address_half_of_it(open_node: Open) -> None
     assert wait_until(lambda: not services.upload_space._taken)
 
 
+def test_an_upload_for_which_the_disk_has_no_room_is_refused(open_node: Open) -> None:
+    port, services = open_node()
+    assert services.uploads is not None
+    services.uploads.intake.has_room = lambda: False
+    answer = httpx2.post(f"http://localhost:{port}/predict", files={"file": ("ct.dcm", sample())}, trust_env=False)
+    assert (answer.status_code, "too full" in answer.json()["detail"]) == (503, True)
+    assert wait_until(lambda: not services.upload_space._taken)
+
+
 def _is_taken(services: WebServices, places: int) -> bool:
     return services.storing.taken == places
 
