@@ -303,11 +303,11 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
 
 def _recorded(settings: Settings) -> tuple[list[DestinationCheck], dict[str, int]]:
     """What nodes wrote down of their destinations, and how many deliveries wait for each; empty without a database."""
-    found = from_database(
+    records = from_database(
         settings,
         lambda transaction: (destination_checks.select(transaction), deliveries.count_undelivered(transaction)),
     )
-    checks, counts = found or ([], {})
+    checks, counts = records or ([], {})
     waiting = {name: states[DeliveryState.QUEUED] for name, states in counts.items() if states[DeliveryState.QUEUED]}
     return checks, waiting
 

@@ -34,15 +34,15 @@ def data_directory(settings: Settings) -> str:
     free, now = shutil.disk_usage(standing).free, datetime.now(UTC)
     waiting = from_database(settings, lambda transaction: WaitingCount().count(transaction, now)) or NOTHING_WAITS
     least = waiting.reserve_bytes(settings)
-    kept = f"{least // MiB} must stay free for store.min_free_bytes and {waiting.units} images that wait"
+    reserve = f"{least // MiB} must stay free for store.min_free_bytes and {waiting.units} images that wait"
     if free < least:
         mend = "Free some space, move node.data_dir to a larger disk, or lower store.min_free_bytes."
-        raise Wrong(f"{free // MiB} MiB free, {kept}: nothing is received", mend)
+        raise Wrong(f"{free // MiB} MiB free, {reserve}: nothing is received", mend)
     for staging in (settings.incoming_dir, settings.uploads_dir):
         if os.path.lexists(staging):
             check_writing(staging, f"{staging}")
     new = "" if standing == folder else ", will be created by the first run"
-    return f"{folder}, {free // MiB} MiB free, {kept}{new}"
+    return f"{folder}, {free // MiB} MiB free, {reserve}{new}"
 
 
 def _own_file(settings: Settings) -> Path:

@@ -70,12 +70,14 @@ class Remaking:
         """The same of the rejection note of a person's decision, which says all that it was made from."""
         artifacts, settings = self._context.artifacts, self._context.reporting.settings
         with self._context.database.begin() as transaction:
-            said = decisions.rejection(transaction, decision)
-            images = [instances.load(transaction, digest) for digest in said.images]
+            rejection = decisions.rejection(transaction, decision)
+            images = [instances.load(transaction, digest) for digest in rejection.images]
             judgement = judgements.judgement(transaction, origin.digest, origin.generation)
         if judgement is None:
             return
-        confirmation = Confirmation(said.actor, said.at, said.reason, said.comment, said.number)
+        confirmation = Confirmation(
+            rejection.actor, rejection.at, rejection.reason, rejection.comment, rejection.number
+        )
         paths = [artifacts.path(image.object_key) for image in images]
         plain = ReportSettings(settings.node_name, zone=settings.zone)
         note = rejection_note(paths, judgement[0], confirmation, plain)
