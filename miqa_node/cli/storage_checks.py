@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from miqa_node.cli.health_checks import Wrong
-from miqa_node.errors import MiqaError, OutdatedError
+from miqa_node.errors import MiqaError, OutdatedError, ResourcesError
 from miqa_node.settings import Settings
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.disk import check_writing
@@ -39,8 +39,11 @@ def data_directory(settings: Settings) -> str:
         mend = "Free some space, move node.data_dir to a larger disk, or lower store.min_free_bytes."
         raise Wrong(f"{free // MiB} MiB free, {reserve}: nothing is received", mend)
     for staging in (settings.incoming_dir, settings.uploads_dir):
-        if os.path.lexists(staging):
-            check_writing(staging, f"{staging}")
+        try:
+            if os.path.lexists(staging):
+                check_writing(staging)
+        except ResourcesError as error:
+            raise Wrong(f"{staging}: {error}", "Look at its disk, and at what this user may do there.") from error
     new = "" if standing == folder else ", will be created by the first run"
     return f"{folder}, {free // MiB} MiB free, {reserve}{new}"
 

@@ -161,7 +161,7 @@ class BucketObjects:
     def probe(self) -> None:
         """Write, read and delete an object of each kind, and a file beside the copies."""
         self.check()
-        check_writing(self._cache_dir, "The folder of copies")
+        check_writing(self._cache_dir)
         for kind in KINDS:
             key = f"{kind}/00/probe-{uuid.uuid4().hex}"
             try:

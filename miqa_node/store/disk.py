@@ -109,10 +109,10 @@ class DiskObjects:
         """Write and read a nameless file in every folder; only one of each kind is flushed, which takes long."""
         check_disk(self._root, self._min_free_bytes)
         for kind in KINDS:
-            for shard in self._shards(kind):
-                _try(self._root / kind / shard, f"{kind}/{shard}")
-            if (self._root / kind).is_dir():
-                check_writing(self._root / kind, f"The object store's folder {kind}")
+            if os.path.lexists(self._root / kind):
+                _check_folder(self._root / kind, kind, flushes=True)
+            for shard in sorted(self._shards(kind)):
+                _check_folder(self._root / kind / shard, f"{kind}/{shard}")
 
     def delete(self, keys: Sequence[str]) -> None:
         """Unlink the files."""
@@ -137,7 +137,7 @@ class DiskObjects:
         shards = self._shards(kind)
         if shards:
             shard = random.choice(shards)  # noqa: S311 - none is a secret
-            _try(self._root / kind / shard, f"{kind}/{shard}")
+            _check_folder(self._root / kind / shard, kind)
 
     def _shards(self, kind: str) -> Sequence[str]:
         """The folders of a kind; none before its first object."""
@@ -224,26 +224,30 @@ def check_disk(folder: Path, min_free_bytes: int) -> None:
         raise ResourcesError("The object store's folder is not writable.")
 
 
-def check_writing(folder: Path, name: str = "The data directory") -> None:
+def check_writing(folder: Path) -> None:
     """Raise ResourcesError unless a file can be made and flushed in the folder: a failing disk can still be read."""
     try:
-        with TemporaryFile(dir=folder) as file:
-            file.write(PROBE)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_probe(folder, flushes=True)
     except OSError as error:
-        raise ResourcesError(f"{name} cannot be written: {error.strerror}") from error
+        raise ResourcesError(f"The data directory cannot be written: {error.strerror}") from error
 
 
-def _try(folder: Path, name: str) -> None:
-    """Raise ResourcesError unless a file can be made, written and read in a folder of the object store."""
+def _check_folder(folder: Path, name: str, *, flushes: bool = False) -> None:
+    """The same of a folder of the object store."""
     try:
-        with TemporaryFile(dir=folder, buffering=0) as file:
-            file.write(PROBE)
-            file.seek(0)
-            file.read()
+        _write_probe(folder, flushes=flushes)
     except OSError as error:
         raise ResourcesError(f"The object store's folder {name} cannot be written: {error.strerror}") from error
+
+
+def _write_probe(folder: Path, *, flushes: bool) -> None:
+    """Make, write and read a nameless file."""
+    with TemporaryFile(dir=folder, buffering=0) as file:
+        file.write(PROBE)
+        if flushes:
+            os.fsync(file.fileno())
+        file.seek(0)
+        file.read()
 
 
 def sync_folder(folder: Path) -> None:

@@ -262,4 +262,4 @@ def test_a_staging_folder_that_takes_nothing_is_found(cli: Callable[..., Ran], c
     (data_dir / "incoming").rmdir()
     (data_dir / "incoming").symlink_to(data_dir / "nowhere")
     check = checks(cli("doctor", "--config", config, "--json"))["data directory"]
-    assert (check["ok"], "incoming cannot be written" in check["detail"]) == (False, True)
+    assert (check["ok"], "incoming: The data directory cannot be written" in check["detail"]) == (False, True)
