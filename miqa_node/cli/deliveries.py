@@ -59,10 +59,10 @@ def list_(
         return
     print_table(
         (Column("ID", number=True), "State", "Destination", "Kind", Column("Attempts", number=True), "Queued", "Next",
-         "Image", "Last error"),
+         "Image", "Last error or note"),
         ((str(job.delivery_id), job.state.value, job.destination, job.kind, str(job.attempts),
           moment(job.queued_at), moment(job.next_attempt_at) if job.state is DeliveryState.QUEUED else "",
-          job.source_sop_instance_uid, job.last_error) for job in jobs),
+          job.source_sop_instance_uid, job.last_error or job.note) for job in jobs),
     )  # fmt: skip
     if total > len(jobs):
         typer.echo(f"{len(jobs)} of {total}", err=True)
@@ -84,6 +84,8 @@ def show(delivery_id: Id, config: ConfigFile = None, data_dir: DataDir = None, a
     print_line(", ".join(filter(None, times)))
     if job.last_error:
         print_line("last error:", job.last_error)
+    if job.note:
+        print_line("note:", job.note)
     for event in events:
         print_line(moment(event.at), event.action, f"by {event.actor}{f': “{event.comment}”' if event.comment else ''}")
 

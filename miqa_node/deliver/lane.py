@@ -119,15 +119,15 @@ class Lane(threading.Thread):
         """Send one by one until the batch or its time ends, the lane stops, or the breaker opens."""
         until = time.monotonic() + BATCH_S
         waiting = list(batch)
-        sent: list[DeliveryId] = []
+        sent: dict[DeliveryId, str] = {}
         self.in_flight = len(waiting)
         try:
             while waiting and self._route.pace.allows(until, self._route.stopping):
                 delivery = waiting.pop(0)
-                error = self._send_one(delivery)
+                error, note = self._send_one(delivery)
                 self.in_flight = len(waiting)
                 if error is None:
-                    sent.append(delivery.delivery_id)
+                    sent[delivery.delivery_id] = note
                     continue
                 if isinstance(error, ClassRefusedError) and self._outbox.lower(delivery):
                     name, uid = self._route.config.name, delivery.uid
@@ -185,13 +185,14 @@ class Lane(threading.Thread):
         self._trial_at = time.monotonic() + TRIAL_PAUSE_S
         return self._outbox.try_expired(self._route.config.name)
 
-    def _send_one(self, delivery: Delivery) -> Exception | None:
-        name, error = self._route.config.name, None
+    def _send_one(self, delivery: Delivery) -> tuple[Exception | None, str]:
+        """What went wrong; None, and a note, if it arrived."""
+        name, error, note = self._route.config.name, None, ""
         try:
             data = self._outbox.data(delivery)
         except Exception as missing:  # noqa: BLE001 - the destination is not to blame
             self._route.breaker.give_back()
-            return missing
+            return missing, ""
         try:
             data = in_form(self._route.config, data, self._route.context)
             with (
@@ -201,7 +202,7 @@ class Lane(threading.Thread):
                 if isinstance(delivery.item, EventNotice):
                     self._destination.send_event(delivery.item.event_id, data)
                 else:
-                    self._destination.send_one(delivery.item.sop_class_uid, delivery.uid, data)
+                    note = self._destination.send_one(delivery.item.sop_class_uid, delivery.uid, data) or ""
         except Exception as failure:  # noqa: BLE001 - one object must not stop the lane
             error = failure
         self._used_at, self._connected = time.monotonic(), True
@@ -215,7 +216,7 @@ class Lane(threading.Thread):
                 log.info("destination is back", destination=name)
         elif self._route.breaker.failed():
             log.error("destination is down; trying again later", destination=name, reason=str(error))
-        return error
+        return error, note
 
     def _note_failure(self, delivery: Delivery, error: Exception) -> None:
         name = self._route.config.name

@@ -11,6 +11,12 @@ PROCESSING_FAILURE = 0x0110
 DUPLICATE_SOP_INSTANCE = 0x0111
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 
+HAD_IT = "The archive had it already: it answered {status}."
+HAD_IT_FOUND = "The archive had it already: it answered {status}, and a search found it."
+WARNED = "It arrived with the warning {status}."
+NOTES = (HAD_IT, HAD_IT_FOUND, WARNED)
+"""Notes on deliveries that arrived, perhaps earlier, when the answer was lost."""
+
 # The same object would always get these statuses: only a person can help.
 _FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
@@ -19,6 +25,13 @@ _WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
 def is_warning(status: int) -> bool:
     """Whether a status says that an object was stored, but with changes."""
     return status in _WARNINGS
+
+
+def note_of(status: int) -> str | None:
+    """What people should know of an object that arrived with a status; None if nothing."""
+    if status == DUPLICATE_SOP_INSTANCE:
+        return HAD_IT.format(status=in_words(status))
+    return WARNED.format(status=in_words(status)) if is_warning(status) else None
 
 
 def judge(status: int, on_warning: OnWarning) -> bool:

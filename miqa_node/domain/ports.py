@@ -181,8 +181,8 @@ class Outbox(Protocol):
     def data(self, delivery: Delivery) -> bytes:
         """The DICOM file to send, or the JSON of an event."""
 
-    def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
-        """The destination reported success; with ``commit``, storage commitment is requested next."""
+    def sent(self, notes: Mapping[DeliveryId, str], *, commit: bool = False) -> None:
+        """The destination reported success, each with a note or ""; with ``commit``, commitment is requested next."""
 
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
         """An attempt failed; if ``retry_at`` is None, there is no other attempt until a person resends it."""

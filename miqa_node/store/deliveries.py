@@ -136,6 +136,13 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
     _audit(transaction, [row.delivery_id for row in marked], now)
 
 
+def note(transaction: Transaction, notes: Mapping[DeliveryId, str]) -> None:
+    """Record what people should know of deliveries that arrived."""
+    for delivery_id, text in notes.items():
+        change = sa.update(deliveries).where(deliveries.c.delivery_id == delivery_id)
+        transaction.execute(change.values(note=text))
+
+
 _EXPIRED = deliveries.c.state == DeliveryState.FAILED.value, deliveries.c.failing_since.is_not(None)
 _AGAIN = {"state": DeliveryState.QUEUED.value, "next_attempt_at": _NOW}
 
@@ -162,6 +169,7 @@ def _sent(dialect: str) -> sa.sql.dml.ReturningUpdate[Any]:
             sent_at=_NOW,
             lease_until=None,
             last_error="",
+            note="",
             failing_since=None,
             transaction_uid=None,
             commit_at=sa.bindparam("ask_at"),

@@ -35,6 +35,8 @@ class DeliveryJob:
     sent_at: datetime | None
     committed_at: datetime | None
     last_error: str
+    note: str
+    """How it arrived, if in another way than usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,4 +200,5 @@ def _job(row: sa.Row[tuple[object, ...]]) -> DeliveryJob:
         sent_at=row.sent_at,
         committed_at=row.committed_at,
         last_error=row.last_error,
+        note=row.note,
     )

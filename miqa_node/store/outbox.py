@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
@@ -71,10 +71,11 @@ class DatabaseOutbox:
             if digest is not None:
                 damages.note(transaction, result.object_key, digest, state, datetime.now(UTC))
 
-    def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
-        """Mark as SENT."""
+    def sent(self, notes: Mapping[DeliveryId, str], *, commit: bool = False) -> None:
+        """Mark as SENT, each with its note."""
         with self._database.begin() as transaction:
-            deliveries.sent(transaction, delivery_ids, datetime.now(UTC), commit=commit)
+            deliveries.sent(transaction, list(notes), datetime.now(UTC), commit=commit)
+            deliveries.note(transaction, {one: text for one, text in notes.items() if text})
 
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
         """Record the error and when to try again."""

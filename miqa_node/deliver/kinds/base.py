@@ -223,8 +223,11 @@ class Destination(ABC):
         self.name = name
 
     @abstractmethod
-    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
-        """Send one DICOM file. Sending the same object again must not create a duplicate there."""
+    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> str | None:
+        """Send one DICOM file. Sending the same object again must not create a duplicate there.
+
+        It may return a note for people about the way in which it arrived.
+        """
 
     def send_event(self, event_id: str, body: bytes) -> None:  # noqa: ARG002
         """Send one event, as JSON. A repeated event has the same identifier and body."""

@@ -38,7 +38,7 @@ from miqa_node.deliver.kinds.base import (
 )
 from miqa_node.deliver.retrieval import FIND, find_instances, get_instance
 from miqa_node.deliver.rewriting import as_implicit_vr
-from miqa_node.deliver.statuses import SUCCESS, judge
+from miqa_node.deliver.statuses import SUCCESS, judge, note_of
 from miqa_node.deliver.tls import client_context
 from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.instance import Header
@@ -161,7 +161,7 @@ class CStoreDestination(Destination):
             if link is not None:
                 link.release()
 
-    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
+    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> str | None:
         """C-STORE; on a second association if the peer has closed the first."""
         syntax, _ = split_file(data)
         fresh = self._connect(sop_class_uid, syntax)
@@ -174,6 +174,7 @@ class CStoreDestination(Destination):
             self._connect(sop_class_uid, syntax)
             status = self._store_or_drop(sop_class_uid, sop_instance_uid, syntax, data)
         self._judge(status, sop_instance_uid)
+        return note_of(status)
 
     def _store_or_drop(self, sop_class_uid: str, sop_instance_uid: str, syntax: str, data: bytes) -> int:
         """Only a refusal leaves the association open."""

@@ -26,7 +26,15 @@ from miqa_node.deliver.kinds.base import (
     split_file,
     without_compression,
 )
-from miqa_node.deliver.statuses import DUPLICATE_SOP_INSTANCE, PROCESSING_FAILURE, is_warning, judge
+from miqa_node.deliver.statuses import (
+    DUPLICATE_SOP_INSTANCE,
+    HAD_IT,
+    HAD_IT_FOUND,
+    PROCESSING_FAILURE,
+    is_warning,
+    judge,
+    note_of,
+)
 from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
@@ -91,13 +99,13 @@ class StowDestination(Destination):
             raise _not_now(answer)
         return "answers DICOMweb"
 
-    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:  # noqa: ARG002
+    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> str | None:  # noqa: ARG002
         """Post one object and evaluate the response; uncompressed if the service takes no compressed objects."""
         syntax, _ = split_file(data)
         answer = self._post(data)
         if can_convert(syntax) and _refuses_syntax(answer, sop_instance_uid):
             answer = self._post(without_compression(data, self._context))
-        self._judge(answer, sop_instance_uid)
+        return self._judge(answer, sop_instance_uid)
 
     def holds(self, headers: Sequence[Header], /) -> frozenset[str]:
         """QIDO-RS, one search per object: services differ in matching lists of UIDs (PS3.18 10.6)."""
@@ -138,7 +146,8 @@ class StowDestination(Destination):
         }
         return self._exchange("POST", "/studies", headers, _chunks(head, file, tail))
 
-    def _judge(self, answer: HttpAnswer, sop_instance_uid: str) -> None:
+    def _judge(self, answer: HttpAnswer, sop_instance_uid: str) -> str | None:
+        """Evaluate the answer; returns the note on a delivery that arrived in another way than usual."""
         if answer.status in _NEVER:
             raise DeliveryRefusedError(f"The service answered {answer.in_words}.")
         if answer.status not in _ANSWERED:
@@ -149,22 +158,22 @@ class StowDestination(Destination):
             if reason == _SYNTAX_NOT_SUPPORTED:  # of the uncompressed form, too, if there is one
                 raise DeliveryRefusedError(f"The service supports no transfer syntax of the object (0x{reason:04X}).")
             if reason in _HAS_IT or reason in _SAYS_NOTHING:
-                self._look_up(sop_instance_uid, reason)
-                return
+                return self._look_up(sop_instance_uid, reason)
             # The object failed, even if the reason is missing or a warning.
             judge(reason if reason and not is_warning(reason) else PROCESSING_FAILURE, self._config.on_warning)
-            return
+            return None
         if sop_instance_uid in stored:
             warning = stored[sop_instance_uid]
             if not judge(warning, self._config.on_warning):
                 log.info("delivered with a warning", destination=self.name, sop_instance_uid=sop_instance_uid,
                          status=f"{warning:04X}")  # fmt: skip
-            return
+            return note_of(warning)
         # 200 means that everything was stored (PS3.18 10.5.3.2); any other status must list the stored instances.
         if answer.status != HTTPStatus.OK or stored or failed:
             raise DeliveryError(f"The service answered {answer.in_words} but did not say that it stored the object.")
+        return None
 
-    def _look_up(self, sop_instance_uid: str, reason: int) -> None:
+    def _look_up(self, sop_instance_uid: str, reason: int) -> str:
         """A failure of which only a search tells whether the service has the object, as after a lost answer.
 
         A service without QIDO-RS is believed where its reason says that it has the object.
@@ -176,6 +185,7 @@ class StowDestination(Destination):
             raise DeliveryError(f"The service answered {in_words(reason)}, and does not have the object.")
         log.info("the destination has it already", destination=self.name, sop_instance_uid=sop_instance_uid,
                  status=f"{reason:04X}", found=bool(held))  # fmt: skip
+        return (HAD_IT_FOUND if held else HAD_IT).format(status=in_words(reason))
 
     def _finds(self, sop_instance_uid: str) -> bool | None:
         """Whether a search by SOP Instance UID finds the object; None without an answer to searches."""

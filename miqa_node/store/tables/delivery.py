@@ -30,7 +30,8 @@ results = sa.Table(
 )
 
 # The outbox: one row per result and destination. A lane that works on a row holds a lease; when the lane dies,
-# the lease runs out. "commit_at": when to ask for storage commitment (again); "transaction_uid": the last request.
+# the lease runs out. "note": what people should know of one that arrived. "commit_at": when to ask for storage
+# commitment (again); "transaction_uid": the last request.
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -44,6 +45,7 @@ deliveries = sa.Table(
     sa.Column("next_attempt_at", UtcDateTime, nullable=False),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("last_error", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False, server_default=""),
     # The first failure since it was queued. FAILED with this set: given up only because the destination was away too
     # long.
     sa.Column("failing_since", UtcDateTime),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -151,8 +151,8 @@ class MemoryOutbox:
     def lose(self, number: int) -> None:
         del self._data[self.result(number).object_key]
 
-    def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
-        for number in delivery_ids:
+    def sent(self, notes: Mapping[DeliveryId, str], *, commit: bool = False) -> None:
+        for number in notes:
             self._change(number, state=DeliveryState.SENT, last_error="")
             if commit:
                 self._commit_at[number] = datetime.now(UTC)

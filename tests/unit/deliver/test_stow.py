@@ -95,9 +95,16 @@ def test_a_repeated_object_has_arrived_if_a_search_finds_it_or_the_reason_says_s
         web.reason = lambda ds: reason
         web.search = lambda path: (search[0], "application/dicom+json", _match(path) if search is FOUND else search[1])
         outcome = outcome_of(web, deliver_settings())
-    assert (outcome is None) == arrives
-    assert arrives or type(outcome) is DeliveryError
-    assert len(web.searches) == 1
+        assert (outcome is None) == arrives
+        assert arrives or type(outcome) is DeliveryError
+        assert len(web.searches) == 1
+        if arrives:
+            destination = StowDestination(StowConfig(name="web", url=web.url), DeliveryContext(deliver_settings()))
+            note = destination.send_one(*as_file(report()))
+            destination.close()
+            assert note is not None
+            assert note.startswith(f"The archive had it already: it answered 0x{reason:04X}")
+            assert ("a search found it" in note) == (search is FOUND)
 
 
 def _match(path: str) -> bytes:

@@ -23,6 +23,7 @@ import miqa_node
 from miqa_node.analysis.log_reader import NUMBERS, PLACES
 from miqa_node.analysis.pictures import MONTHS
 from miqa_node.analysis.rejects import Level
+from miqa_node.deliver.statuses import NOTES
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import DeliveryState
@@ -219,6 +220,8 @@ WORDS = (
 )
 """What pages say of values of the domain."""
 REASONS = (
+    *NOTES,
+    "{kind} delivered to {destination}: {note}",
     "{finding}: probability {probability}, severity {severity}",
     "{finding} is {value}, above the limit of {limit}",
     "all other rooms, {view}",

@@ -383,7 +383,7 @@ CREATE TABLE "deliveries" (
 	commit_at DATETIME,
 	commit_attempts INTEGER DEFAULT '0' NOT NULL,
 	committed_at DATETIME,
-	event_id VARCHAR(64), failing_since DATETIME,
+	event_id VARCHAR(64), failing_since DATETIME, note TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT fk_deliveries_event_id_events FOREIGN KEY(event_id) REFERENCES events (event_id),
 	CONSTRAINT fk_deliveries_sop_instance_uid FOREIGN KEY(sop_instance_uid) REFERENCES results (sop_instance_uid),
 	CONSTRAINT pk_deliveries PRIMARY KEY (delivery_id),
@@ -888,6 +888,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0053');
+INSERT INTO alembic_version VALUES ('0054');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
