@@ -170,6 +170,7 @@ class Node:
                 self._decoder.run,
                 settings.work.worker_processes,
                 settings.patients.authorities.complete,
+                settings.dicom.clocks.complete,
             ),
             self._judging,
             ReportingTools(
@@ -186,7 +187,7 @@ class Node:
         return Pipeline(
             context,
             self._queue,
-            verdict_effects(context, rules, taking, self._announcer, self.destinations.declining),
+            verdict_effects(context, self._queue, rules, taking, self._announcer, self.destinations.declining),
             giving_up_effects(context, self._announcer),
             max_attempts=settings.work.max_attempts,
             pseudonym=rules.operator,

@@ -67,7 +67,9 @@ class Pipeline:
     def receive(self, received: ReceivedObject) -> None:
         """Store the object and enqueue its job: one transaction covers the instance and the job."""
         header, study = received.header or self._context.imaging.read_header(Path(received.path))
-        header, study = with_surrogates(header, self._context.imaging.whose(study, received), received.digest)
+        imaging = self._context.imaging
+        header, study = imaging.clocked(header, received), imaging.whose(study, received)
+        header, study = with_surrogates(header, study, received.digest)
         unit, operator = unit_of(header, self._units), self._pseudonym(study.operators_name)
         novelty = self._arrivals.keep(
             header, study, received, operator,

@@ -73,6 +73,6 @@ def build_pipeline(
         revocations=load_settings().analysis.revocations,
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())
-    effects = verdict_effects(context, rules, destinations, announcer, declining)
+    effects = verdict_effects(context, queue, rules, destinations, announcer, declining)
     giving_up = giving_up_effects(context, announcer)
     return Pipeline(context, queue, effects, giving_up, max_attempts=3, pseudonym=rules.operator)

@@ -58,6 +58,8 @@ def _tell(image: InstanceHistory, place: str) -> None:
         _fact("stored", f"{place}/{instance.object_key}")
     if instance.conflicting:
         _fact("conflict", "another image with the same SOP Instance UID but other content came earlier; both are kept")
+    if image.derived_from:
+        _fact("derives", f"from {image.derived_from}, the plain image of the same exposure")
     for copy in image.copies:
         lossy = ", compressed with loss" if copy.is_lossy else ""
         _fact("copy", f"the same image in {UID(copy.transfer_syntax_uid).name}{lossy}, {copy.size_bytes} bytes, "
@@ -76,7 +78,7 @@ def _tell(image: InstanceHistory, place: str) -> None:
             waits = f", next attempt {moment(one.next_attempt_at)}" if one.state is DeliveryState.QUEUED else ""
             when = f" at {moment(one.sent_at)}" if one.sent_at else waits
             times = "1 attempt" if one.attempts == 1 else f"{one.attempts} attempts"
-            error = f", last error: {one.last_error}" if one.last_error else ""
+            error = f", last error: {one.last_error}" if one.last_error else f", {one.note}" if one.note else ""
             _fact("", f"{one.state.value} to {one.destination}{when} after {times}{error}")
 
 

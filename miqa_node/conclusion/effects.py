@@ -16,12 +16,14 @@ from miqa_node.conclusion.shadow import ShadowEffect
 from miqa_node.conclusion.standing_flag import StandingFlagEffect
 from miqa_node.conclusion.worklist import WorklistEffect
 from miqa_node.domain.acquisition import AcquisitionRules
+from miqa_node.domain.ports import JobQueue
 from miqa_node.store.announcements import Announcer
 from miqa_node.units.base import UnitContext
 
 
 def verdict_effects(
     context: UnitContext,
+    queue: JobQueue,
     rules: AcquisitionRules,
     destinations: DestinationsFor,
     announcer: Announcer,
@@ -32,7 +34,7 @@ def verdict_effects(
     release: tuple[LaterEffect, ...] = () if shadow is None else (ShadowEffect(shadow),)
     return Effects(
         (
-            AcquisitionEffect(rules),
+            AcquisitionEffect(rules, queue),
             LabelRequestEffect(rules),
             StandingFlagEffect(context.database),
             DeliveryEffect(context, destinations, declining),

@@ -131,6 +131,9 @@ class Assessment:
     phantom: str = ""
     """Why the series is considered one of a test object, not of a patient; empty if it is not."""
 
+    derived: str = ""
+    """Why rules for plain radiographs do not apply to the image, which derives from another; empty if they do."""
+
     landmarks: Landmarks | None = None
     """Anatomical points of a frontal chest, if a package for them is installed and saw enough of it."""
 

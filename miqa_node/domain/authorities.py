@@ -9,7 +9,7 @@ from typing import Self
 
 from miqa_node.domain.instance import ReceivedObject, StudyRecord
 from miqa_node.domain.patient import plain
-from miqa_node.domain.peers import PeerRule, parse_address, parse_peer
+from miqa_node.domain.peers import PeerRule, first_of, parse_peer
 from miqa_node.errors import SettingsError
 
 _SENDERS = "patients.senders"
@@ -38,24 +38,13 @@ class AuthorityRules:
         >>> rules.authority("", "CT1", "10.2.0.9")
         ''
         """
-        name = issuer or self._of_sender(calling_ae_title, peer_address) or self.default
+        name = issuer or first_of(self.senders, calling_ae_title, peer_address) or self.default
         return self.aliases.get(name, name)
 
     def complete(self, study: StudyRecord, received: ReceivedObject) -> StudyRecord:
         """The record of an image with the authority that counts."""
         authority = self.authority(study.authority or "", received.calling_ae_title, received.peer_address)
         return replace(study, authority=authority)
-
-    def _of_sender(self, calling_ae_title: str, peer_address: str) -> str:
-        try:
-            address = parse_address(peer_address)
-        except ValueError:  # a watched folder, for one, has no address
-            address = None
-        for rule, name in self.senders:
-            is_there = rule.network is None if address is None else rule.covers(address)
-            if is_there and rule.names(calling_ae_title):
-                return name
-        return ""
 
 
 def _sender(entry: str) -> tuple[PeerRule, str]:

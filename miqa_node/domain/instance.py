@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import NewType
 
 from miqa_node.domain.patient import PatientKey
@@ -48,6 +49,17 @@ def can_name(text: str) -> bool:
     (True, True, False, False)
     """
     return _ANY_UID.fullmatch(text) is not None and text.strip(".") != ""
+
+
+class Derivation(StrEnum):
+    """How an image was made from others, as far as its header says so."""
+
+    PLAIN = ""
+    STITCHED = "stitched"
+    ENERGY = "energy"
+    """Of exposures with two spectra: soft tissue, bone, or another subtraction."""
+    SUPPRESSED = "suppressed"
+    """Bones or ribs were suppressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,13 @@ class Header:
     """How far the clock of ``acquired_at`` is ahead of UTC, if the header says so."""
     series_number: int | None = None
     frame_of_reference_uid: str = ""
+    irradiation_event_uids: tuple[str, ...] = ()
+    """The exposures that it shows (0008,3010), if the sender says so."""
+    source_instance_uid: str = ""
+    """The image from which it was made: the first of Source Image Sequence."""
+    derivation: Derivation = Derivation.PLAIN
+    is_acquired_at: bool = False
+    """Whether ``acquired_at`` is the time of acquisition to the second, not that of the content or of a minute."""
     missing_uids: tuple[str, ...] = ()
     """Names of missing UIDs, for which the header has surrogates (:mod:`miqa_node.domain.identity`)."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from miqa_node.errors import SettingsError
 
+Value = TypeVar("Value")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -30,6 +33,22 @@ class PeerRule:
     def covers(self, address: Address) -> bool:
         """Whether the entry covers an address, with any title."""
         return self.network is None or (address.version == self.network.version and address in self.network)
+
+
+def first_of(entries: Iterable[tuple[PeerRule, Value]], ae_title: str, peer_address: str) -> Value | None:
+    """What a list says of a sender: the value of its first entry that covers it.
+
+    A sender without an address, such as a watched folder, is covered by entries for any address.
+    """
+    try:
+        address = parse_address(peer_address)
+    except ValueError:
+        address = None
+    for rule, value in entries:
+        is_there = rule.network is None if address is None else rule.covers(address)
+        if is_there and rule.names(ae_title):
+            return value
+    return None
 
 
 def parse_peer(entry: str, setting: str = "dicom.allowed_peers") -> PeerRule:

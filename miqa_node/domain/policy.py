@@ -185,6 +185,8 @@ class Reason:
     finding: str = ""
 
 
+DERIVED = "derived_image"
+"""The name of the reason for an image derived from another one of the same exposure."""
 PHANTOM = "phantom"
 """The name of the reason for a series of a test object, which is on a separate list."""
 
@@ -238,13 +240,14 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     present is outside the model's scope: of its findings only rules on the gate apply, and without such a rule it is
     NOT_ASSESSED.
 
-    A phantom series is NOT_ASSESSED and never on the worklist, whatever its measurements.
+    A phantom series, and an image derived from the plain one of its exposure, is NOT_ASSESSED and never on the
+    worklist, whatever its measurements.
 
     A prediction that waits for a person never changes the verdict, which is about quality alone; it puts the study on
     the worklist with its own reasons.
     """
-    if assessment.phantom and not assessment.quarantined:
-        reason = Reason(PHANTOM, assessment.phantom, OTHER_FAILURE, Verdict.NOT_ASSESSED)
+    if (apart := assessment.phantom or assessment.derived) and not assessment.quarantined:
+        reason = Reason(PHANTOM if assessment.phantom else DERIVED, apart, OTHER_FAILURE, Verdict.NOT_ASSESSED)
         scope = policy.scope_of(assessment.header)
         return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope.name if scope else "")
     quality = decide_quality(assessment, policy)

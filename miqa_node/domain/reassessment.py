@@ -90,7 +90,7 @@ def lifts_flag(assessment: Assessment, disposition: Disposition, flagged: Assess
 
     A judgement that failed, that lacks the model which found the defect, or that is only recorded takes back nothing.
     """
-    if assessment.phantom:
+    if assessment.phantom or assessment.derived:
         return True
     had_model = flagged is not None and flagged.model is not None
     if had_model and assessment.model is None:

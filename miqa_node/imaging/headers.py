@@ -18,6 +18,7 @@ from pydicom.datadict import tag_for_keyword
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, StudyRecord
 from miqa_node.domain.patient import issuer_text
 from miqa_node.errors import DataSetError
+from miqa_node.imaging import derivations
 from miqa_node.imaging.elements import Elements, read_elements
 from miqa_node.imaging.values import Values
 from miqa_node.taxonomy.anatomy import PHANTOM, STANDARD, Anatomy, Naming
@@ -64,6 +65,10 @@ _TAGS: dict[str, int] = {
         "TimezoneOffsetFromUTC",
         "OperatorsName",
         "ManufacturerModelName",
+        "DerivationDescription",
+        "DerivationCodeSequence",
+        "SourceImageSequence",
+        "IrradiationEventUID",
         "AnatomicRegionSequence",
         "PrimaryAnatomicStructureSequence",
         "PatientName",
@@ -154,7 +159,7 @@ def header_of(
     strict = partial(Values.uid, relaxed=relaxed)
     identity, uid = (_any_identity, _any_uid) if nameless else (partial(_identity, strict), strict)
     study = StudyInstanceUid(uid(values, "StudyInstanceUID"))
-    acquired_at, utc_offset_s = _acquired_at(values)
+    acquired_at, utc_offset_s, is_acquired_at = _acquired_at(values)
     header = Header(
         sop_class_uid=identity(values, "SOPClassUID"),
         sop_instance_uid=SopInstanceUid(identity(values, "SOPInstanceUID")),
@@ -194,6 +199,10 @@ def header_of(
         named_phantom=_names_phantom(values, part),
         series_number=values.count("SeriesNumber") if values.numbers("SeriesNumber") else None,
         frame_of_reference_uid=values.text("FrameOfReferenceUID")[:64],
+        irradiation_event_uids=derivations.irradiation_event_uids(values),
+        source_instance_uid=derivations.source_instance_uid(values),
+        derivation=derivations.derivation_of(values),
+        is_acquired_at=is_acquired_at,
     )
     return header, StudyRecord(
         study_instance_uid=study,
@@ -298,17 +307,20 @@ def _names_phantom(values: Values, part: Naming) -> bool:
     return any(_QUALITY_CONTROL.search(text) is not None for text in texts)
 
 
-def _acquired_at(values: Values) -> tuple[datetime | None, int | None]:
-    """Time of acquisition on the scanner's clock, and by how many seconds that is ahead of UTC; None if not stated."""
+def _acquired_at(values: Values) -> tuple[datetime | None, int | None, bool]:
+    """Time of acquisition on the scanner's clock, and by how many seconds that is ahead of UTC; None if not stated.
+
+    Last, whether it is that of the acquisition, to the second.
+    """
     moments = (
-        values.word("AcquisitionDateTime"),
+        ("Acquisition", values.word("AcquisitionDateTime")),
         *(
-            date.replace(".", "") + values.word(f"{kind}Time")
+            (kind, date.replace(".", "") + values.word(f"{kind}Time"))
             for kind in ("Acquisition", "Content")
             if (date := values.word(f"{kind}Date"))
         ),
     )
-    for moment in moments:
+    for kind, moment in moments:
         # Minutes and seconds may be missing (PS3.5 6.2, TM and DT); ACR-NEMA used colons.
         digits = re.match(r"\d{8}(\d\d){0,3}", moment.replace(":", ""))
         if digits:
@@ -319,8 +331,9 @@ def _acquired_at(values: Values) -> tuple[datetime | None, int | None]:
             if at.year in _YEARS:
                 # The suffix of a DT is for this value, Timezone Offset From UTC for all others (PS3.3 C.12.1).
                 offset = _utc_offset_s(moment[8:])
-                return at, offset if offset is not None else _utc_offset_s(values.word("TimezoneOffsetFromUTC"))
-    return None, None
+                offset = offset if offset is not None else _utc_offset_s(values.word("TimezoneOffsetFromUTC"))
+                return at, offset, kind == "Acquisition" and len(digits.group()) == 14
+    return None, None, False
 
 
 def _utc_offset_s(text: str) -> int | None:

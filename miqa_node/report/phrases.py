@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from miqa_node.domain.assessment import NO_MODEL
+from miqa_node.domain.derivation import DerivedReason
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
@@ -123,6 +124,7 @@ REASONS: tuple[str, ...] = (
     "The image is not what the model was made for.",  # in rows from before version 2
     "The report could not be made from this object's header; the result was not sent to the PACS.",
     FLAG_STAYS,
+    *(reason.value for reason in DerivedReason),
 )
 """Why an image was not judged, in the wording of other stages: their sentences are matched against these and
 translated."""

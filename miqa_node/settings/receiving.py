@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from miqa_node.domain.authorities import AuthorityRules
+from miqa_node.domain.sender_clock import SenderClocks
 from miqa_node.settings.base import AeTitle, Count, DaysKept, Port, Seconds, SettingsTable, written
 
 
@@ -35,6 +36,7 @@ class DicomSettings(SettingsTable):
     port: Port
     shared_port: bool
     allowed_peers: tuple[str, ...]
+    time_zones: tuple[str, ...]
     promiscuous: bool
     require_called_ae_title: bool
     max_associations: Count
@@ -54,6 +56,11 @@ class DicomSettings(SettingsTable):
     tls_client_ca: str
     peer_certificates: tuple[str, ...]
     user_identity: UserIdentityMode
+
+    @property
+    def clocks(self) -> SenderClocks:
+        """The clocks of senders; SettingsError says which entry is wrong."""
+        return SenderClocks.of(self.time_zones)
 
 
 class WatchSettings(SettingsTable):

@@ -10,21 +10,18 @@ import sqlalchemy as sa
 
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.instance import StoredInstance
+from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import Disposition
-from miqa_node.store import measurement_weeks, patients, repeats
+from miqa_node.store import exposures, instances, measurement_weeks, patients, repeats, rollup
 from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.exposures import ExposureImage
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import acquisition_findings, acquisitions
 
 
 def counts(instance: StoredInstance) -> bool:
-    """Whether this image counts as an exposure of a patient.
-
-    Not counted: test objects, the raw image besides the one for presentation, and objects with a known UID.
-    """
-    header = instance.header
-    return not (header.quality_control or instance.conflicting or header.presentation_intent_type == "FOR PROCESSING")
+    """Whether this image shows an exposure of a patient; test objects and objects with a known UID do not."""
+    return not (instance.header.quality_control or instance.conflicting)
 
 
 def record(
@@ -34,13 +31,20 @@ def record(
     disposition: Disposition,
     rules: AcquisitionRules,
     now: datetime,
-) -> None:
-    """Record the exposure of an image, and the earlier exposure that it repeats."""
+) -> list[ExposureImage]:
+    """Record the exposure of an image, and the earlier exposure that it repeats; returns its other images.
+
+    An exposure with several images is recorded once, as the plainest of them.
+    """
     header = instance.header
     patient, study = patients.key_of_image(transaction, instance.digest)
     acquisition = rules.describe(instance, patient.text(study))
-    if header.view_position:
-        repeats.take_turn(transaction, acquisition.patient_key)
+    repeats.take_turn(transaction, acquisition.patient_key)
+    same = exposures.others(transaction, instance)
+    if any(exposures.comes_before(one, instance) for one in same):
+        return same
+    for one in same:
+        _forget(transaction, one.digest, now)
     moment = repeats.moment_of(transaction, acquisition, rules)
     exposure = {
         "day": acquisition.acquired_at.date(),
@@ -81,6 +85,19 @@ def record(
         if header.view_position:
             repeats.mark(transaction, instance, acquisition, moment, rules, now)
         _add_findings(transaction, assessment, exposure)
+    return same
+
+
+def _forget(transaction: Transaction, digest: InstanceDigest, now: datetime) -> None:
+    """An image that was recorded as an exposure derives from one that came later."""
+    this = acquisitions.c.digest == digest
+    row = transaction.execute(sa.delete(acquisitions).where(this).returning(acquisitions)).one_or_none()
+    if row is None:
+        return
+    if row.binned and (assessment := instances.load_assessment(transaction, digest)) is not None:
+        measurement_weeks.take_back(transaction, row.day, row.station, assessment)
+    transaction.execute(sa.delete(acquisition_findings).where(acquisition_findings.c.digest == digest))
+    rollup.count_again(transaction, row.day, now)
 
 
 def follow(

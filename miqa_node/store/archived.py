@@ -17,7 +17,14 @@ from miqa_node.store.tables import damages, instances
 from miqa_node.store.tables.images import PROMISED
 
 _of = instances.c
-_LATER_FIELDS = ("utc_offset_s", "series_number", "frame_of_reference_uid")
+_LATER_FIELDS = (
+    "series_number",
+    "frame_of_reference_uid",
+    "irradiation_event_uids",
+    "source_instance_uid",
+    "derivation",
+    "is_acquired_at",
+)
 """Of headers that are read since version 0.11."""
 
 
@@ -56,6 +63,8 @@ def note(transaction: Transaction, objects: Sequence[ArchivedObject], held: Coll
 def is_same(copy: Header, original: Header) -> bool:
     """Whether the header of an archive's copy agrees with the original's, which an earlier version may have read."""
     unread = {name: getattr(original, name) for name in _LATER_FIELDS if not getattr(original, name)}
+    if original.utc_offset_s is None or copy.utc_offset_s is None:  # it may be that of the sender, by the settings
+        unread["utc_offset_s"] = original.utc_offset_s
     return documents.dump_header(replace(copy, **unread)) == documents.dump_header(original)
 
 

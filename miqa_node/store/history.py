@@ -9,11 +9,18 @@ import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.instance import Header, InstanceDigest, StoredInstance, StudyInstanceUid, StudyRecord
+from miqa_node.domain.instance import (
+    Header,
+    InstanceDigest,
+    SopInstanceUid,
+    StoredInstance,
+    StudyInstanceUid,
+    StudyRecord,
+)
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
-from miqa_node.store import copies, documents, instances
+from miqa_node.store import copies, documents, exposures, instances
 from miqa_node.store import tables as t
 from miqa_node.store.copies import ImageCopy
 from miqa_node.store.database import Transaction
@@ -30,6 +37,8 @@ class DeliveryHistory:
     next_attempt_at: datetime
     sent_at: datetime | None
     last_error: str
+    note: str
+    """How it arrived, if in another way than usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,8 @@ class InstanceHistory:
     results: tuple[ResultHistory, ...]
     copies: tuple[ImageCopy, ...] = ()
     """The same image in other encodings."""
+    derived_from: SopInstanceUid | None = None
+    """The plain image of the same exposure from which this one derives; None if it is plain itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,7 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
         decided_at=decided_at,
         results=_results(transaction, digest),
         copies=copies.of_instance(transaction, digest),
+        derived_from=exposures.plain_of(transaction, instance),
     )
 
 
@@ -199,6 +211,7 @@ def _results(transaction: Transaction, digest: InstanceDigest) -> tuple[ResultHi
                 row.next_attempt_at,
                 row.sent_at,
                 row.last_error,
+                row.note,
             )
         )
     results = (

@@ -98,6 +98,14 @@ def _catch_up(
     return len(days) - len(chosen)
 
 
+def count_again(transaction: Transaction, day: date, now: datetime) -> None:
+    """An exposure of that day is no longer recorded: the next run counts the others again."""
+    of = acquisitions.c
+    one = sa.select(sa.func.min(of.digest)).where(of.day == day).scalar_subquery()
+    if not transaction.execute(sa.update(acquisitions).where(of.digest == one).values(changed_at=now)).rowcount:
+        transaction.execute(sa.delete(acquisition_days).where(acquisition_days.c.day == day))
+
+
 def _changed_days(since: datetime) -> sa.Select[tuple[date]]:
     day = acquisitions.c.day
     return sa.select(day).where(acquisitions.c.changed_at >= since).distinct().order_by(day.desc())

@@ -67,7 +67,7 @@ class ImagingTools:
     """Tools that read header and pixels of a file.
 
     Slices of series are measured by ``run``, ``count`` at a time, and decoded there with ``there``. ``whose`` completes
-    whose patient the Patient ID names, by the sender.
+    whose patient the Patient ID names, by the sender, and ``clocked`` which zone's time the header gives.
     """
 
     read_header: Callable[[Path], tuple[Header, StudyRecord]]
@@ -76,6 +76,7 @@ class ImagingTools:
     run: Runner | None = None
     count: int = 1
     whose: Callable[[StudyRecord, ReceivedObject], StudyRecord] = lambda study, _received: study
+    clocked: Callable[[Header, ReceivedObject], Header] = lambda header, _received: header
 
     def for_slices(self, sender: str) -> SliceTools:
         """The tools for a series of that sender."""

@@ -43,8 +43,9 @@ class CopyFinder:
         if needs_others:
             with self._context.database.begin() as transaction:
                 twins = [*copies.undecided_twins(transaction, instance.header), own]
-        for twin in twins:
-            self._settle(twin, instance.calling_ae_title)
+        had_twins = [self._settle(twin, instance.calling_ae_title) for twin in twins]
+        if not needs_others and not any(had_twins):
+            return instance
         with self._context.database.begin() as transaction:
             if copies.instance_of(transaction, instance.digest) is not None:
                 if needs_others:  # it stood for the series: another slice does now, if there is a new one
@@ -52,7 +53,8 @@ class CopyFinder:
                 return None
             return instances.load(transaction, instance.digest)
 
-    def _settle(self, twin: Twin, sender: str) -> None:
+    def _settle(self, twin: Twin, sender: str) -> bool:
+        """Find out whether it is a copy; False if no earlier instance has its UID."""
         with self._context.database.begin() as transaction:
             earlier = copies.earlier(transaction, twin.digest)
         for other in earlier:
@@ -64,10 +66,11 @@ class CopyFinder:
                 better = likeness is Likeness.BETTER
                 if copies.take(transaction, twin.digest, other.digest, is_lossy=lossy, is_better=better):
                     log.info("the same image again", digest=twin.digest[:16], of=other.digest[:16], copy=likeness.value)
-                    return
+                    return True
         if earlier and not twin.conflicting:
             with self._context.database.begin() as transaction:
                 copies.mark_conflicting(transaction, twin.digest)
+        return bool(earlier)
 
     def _likeness(self, first: Twin, second: Twin, sender: str) -> Likeness:
         imaging = self._context.imaging

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
 
+from miqa_node.domain import derivation
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.image import Radiograph
@@ -16,6 +19,7 @@ from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import MiqaError
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportSubject
+from miqa_node.store import exposures
 from miqa_node.units.base import Unit, UnitContext
 from miqa_node.units.image import FramePlace, image_outputs, judge_image, read_image, reported_image
 from miqa_node.units.kinds import is_projection
@@ -38,8 +42,10 @@ class ProjectionUnit(Unit[FramePlace]):
         return read_image(instance, context)
 
     def judge(self, instance: StoredInstance, content: FramePlace, context: UnitContext) -> AssessorResult:
-        """Measurements always, findings if a model covers the image."""
-        return judge_image(instance, content, context)
+        """Measurements always, findings if a model covers the image; no verdict on what derives from a plain image."""
+        result = judge_image(instance, content, context)
+        derived = _derived(instance, context)
+        return _unjudged(result, derived) if derived else result
 
     def outputs(
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
@@ -52,6 +58,25 @@ class ProjectionUnit(Unit[FramePlace]):
     ) -> ReportSubject:
         """The image with its maps and pixels."""
         return reported_image(instance, assessment, context, _enhancing(instance, context), amends=amends)
+
+
+def _derived(instance: StoredInstance, context: UnitContext) -> str:
+    header = instance.header
+    if derivation.rank(header) == derivation.PLAINEST:
+        return ""
+    with context.database.begin() as transaction:
+        others = exposures.others(transaction, instance)
+    return derivation.derived_reason(header, [one.header for one in others])
+
+
+def _unjudged(result: AssessorResult, derived: str) -> AssessorResult:
+    """Only what was measured: what a model of plain radiographs says of such an image means nothing."""
+    nothing = Assessment(result.assessment.digest, result.assessment.header, result.assessment.assessed_at)
+    judged = ("findings", "gate", "anomaly", "score", "model", "calibration", "contributions", "predictions",
+              "landmarks", "objects", "caption")  # fmt: skip
+    without: dict[str, Any] = {name: getattr(nothing, name) for name in judged}
+    assessment = replace(result.assessment, **without, not_assessed=derived, derived=derived)
+    return AssessorResult(assessment)
 
 
 def _enhancing(instance: StoredInstance, context: UnitContext) -> Callable[[Radiograph], EnhancedImage | None] | None:

@@ -186,10 +186,9 @@ def test_images_without_view_are_no_repeats_of_each_other(database: Database) ->
         assert not row(transaction, first).repeated
 
 
-def test_test_objects_and_raw_images_are_not_counted(database: Database) -> None:
+def test_test_objects_are_not_counted(database: Database) -> None:
     with database.begin() as transaction:
         put(transaction, 1, quality_control=True)
-        put(transaction, 2, presentation_intent_type="FOR PROCESSING")
         assert transaction.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 0
 
 

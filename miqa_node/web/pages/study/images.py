@@ -162,7 +162,8 @@ def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[M
     for result in image.results:
         for delivery in result.deliveries:
             if delivery.sent_at is not None:
-                entries.append((delivery.sent_at, f"{result.kind} delivered to {delivery.destination}", False))
+                words = f"{result.kind} delivered to {delivery.destination}"
+                entries.append((delivery.sent_at, f"{words}: {delivery.note}" if delivery.note else words, False))
             elif delivery.last_error:
                 text = f"{result.kind} not yet delivered to {delivery.destination}: {delivery.last_error}"
                 entries.append((delivery.next_attempt_at, text, True))
