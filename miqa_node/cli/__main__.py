@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from types import FrameType
+
+INTERRUPTED = 130
+"""Exit.INTERRUPTED, which may not be loaded yet."""
 
 
 def main() -> None:
     """Load the program and run one command."""
     try:
+        before = signal.getsignal(signal.SIGINT)
+        if before is signal.default_int_handler:  # a shell may have it ignored
+            signal.signal(signal.SIGINT, _end)
         from miqa_node.cli import app  # noqa: PLC0415 - loading takes the longest
 
+        signal.signal(signal.SIGINT, before)
         app.main()
     except KeyboardInterrupt:
-        sys.exit(130)  # Exit.INTERRUPTED, which may not be loaded yet
+        sys.exit(INTERRUPTED)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    """End at once: an exception that is raised while modules load may be caught, or printed, by what loads them."""
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

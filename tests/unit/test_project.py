@@ -197,9 +197,11 @@ def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
     share = "miqa_node/_share"
     needed = {f"{share}/config/miqa.toml", f"{share}/config/policy.toml", f"{share}/migrations/env.py"}
     needed |= {f"{share}/{path.relative_to(ROOT)}" for path in (ROOT / "models").glob("*/*") if path.is_file()}
-    needed |= {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node" / "web").rglob("*.html")}
-    needed |= {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node" / "report" / "locale").rglob("*.mo")}
-    assert needed <= names
+    for pattern in ("web/**/*.html", "analysis/templates/*.html", "language/locale/*/LC_MESSAGES/*.mo", "**/*.js"):
+        found = {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node").glob(pattern)}
+        assert found, f"nothing is where {pattern} looks"
+        needed |= found
+    assert needed <= names, needed - names
     assert not {name for name in names if name.startswith(("tests/", "docs/"))}
 
 
