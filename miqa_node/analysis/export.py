@@ -32,6 +32,8 @@ NAME_CHARACTERS = 20
 ACCEPTABLE = "acceptable"
 GOOD_ENOUGH = "It was called good enough, and nobody said whether the defect is there."
 
+GONE = "The original is no longer kept here: retention or an erasure removed it."
+
 WriteImage = Callable[[Path, Path], tuple[str, int, int]]
 """Writes the image of a stored object to a path without suffix; returns file name, width and height."""
 
@@ -61,13 +63,16 @@ class Names:
 
 
 def export_labels(
-    newest: Sequence[tuple[ReviewedImage, Path]],
+    newest: Sequence[tuple[ReviewedImage, Path | None]],
     every: Sequence[LabelRecord],
     out: Path,
     names: Names,
     write: WriteImage | None,
 ) -> LabelExport:
-    """Write labels of images (with the file of each) below ``out``; without ``write`` no images are written."""
+    """Write labels of images (with the file of each) below ``out``; without ``write`` no images are written.
+
+    A label whose original is gone, and has no file, stays in the table, without an image.
+    """
     out.mkdir(parents=True, exist_ok=True)
     done, rows = LabelExport(), list[dict[str, Any]]()
     coco: dict[str, Any] = _coco_head()
@@ -77,7 +82,11 @@ def export_labels(
             continue
         name = names.of("image", reviewed.label.digest)
         file, width, height = f"{name}.dcm", 0, 0
-        if write is not None:
+        if write is not None and source is None:
+            done.left_out[GONE] = done.left_out.get(GONE, 0) + 1
+            rows.append(_row(reviewed, "", names))
+            continue
+        if write is not None and source is not None:
             (out / IMAGES).mkdir(exist_ok=True)
             try:
                 file, width, height = write(source, out / IMAGES / name)

@@ -40,6 +40,8 @@ TABLE_NAME = "labels.csv"
 """The table in an export."""
 IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
 MAX_LABELS = 1_000_000
+ORIGINAL_GONE = "original no longer kept"
+"""Why a label is left out whose image retention or an erasure removed."""
 CHOSEN_AT_RANDOM = frozenset({LabelOrigin.AUDIT, LabelOrigin.IMPORT})
 """Label origins of accepted images that were not selected because somebody suspected a defect."""
 
@@ -95,7 +97,7 @@ def read_labels(source: Path) -> LabelSet:
         There are no labels, or a label does not exist; the message names the place.
     """
     table = source / TABLE_NAME if (source / TABLE_NAME).is_file() else source
-    rows = _of_folder(source) if table.is_dir() else _of_table(table)
+    rows, gone = (_of_folder(source), 0) if table.is_dir() else _of_table(table)
     if not rows:
         raise SettingsError(f"{source} holds no labelled images; expected are class/image files or a CSV file.")
     labels, unknown = [], 0
@@ -108,6 +110,7 @@ def read_labels(source: Path) -> LabelSet:
         "folder" if table.is_dir() else "table",
         patients_known=not unknown,
         covers_accepted=table.is_dir() or _covers_accepted(table),
+        left_out=((ORIGINAL_GONE, gone),) if gone else (),
     )
 
 
@@ -178,10 +181,14 @@ def _of_folder(folder: Path) -> list[SiteLabel]:
     return [SiteLabel(path, parse_label(path.parent.name), "") for path in files]
 
 
-def _of_table(table: Path) -> list[SiteLabel]:
-    rows, paths = [], set[Path]()
+def _of_table(table: Path) -> tuple[list[SiteLabel], int]:
+    """The labels, and the number of those that an export gave without an image."""
+    rows, paths, gone = list[SiteLabel](), set[Path](), 0
     for number, line in _lines(table, {"image", "label"}):
         name = line["image"] or ""
+        if not name and line.get("label_id"):
+            gone += 1
+            continue
         path = table.parent / name
         kind = {name: line.get(name) or "" for name in ("modality", "body_part", "view")}
         with _at(table, number):
@@ -192,12 +199,12 @@ def _of_table(table: Path) -> list[SiteLabel]:
             paths.add(path)
             findings, sampled = parse_label(line["label"] or ""), _sampled(line.get("sampled"))
         rows.append(SiteLabel(path, findings, line.get("patient") or "", sampled, **kind))
-    return rows
+    return rows, gone
 
 
 def _covers_accepted(table: Path) -> bool:
     """Whether accepted images were reviewed as well; a table without verdicts counts as a plain sample."""
-    lines = [line for _, line in _lines(table, {"image", "label"})]
+    lines = [line for _, line in _lines(table, {"image", "label"}) if line["image"]]
     if not lines or not {"verdict", "origin"} <= set(lines[0]):
         return True
     return any(line["verdict"] == Verdict.ACCEPT and line["origin"] in CHOSEN_AT_RANDOM for line in lines)

@@ -11,7 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from miqa_node.assess.calibration import CalibrationCase, CalibrationTarget, make_calibration
-from miqa_node.assess.labels import CHOSEN_AT_RANDOM, LabelSet, SiteLabel, fair_sample, read_audit, read_labels
+from miqa_node.assess.labels import (
+    CHOSEN_AT_RANDOM,
+    ORIGINAL_GONE,
+    LabelSet,
+    SiteLabel,
+    fair_sample,
+    read_audit,
+    read_labels,
+)
 from miqa_node.assess.package_files import places
 from miqa_node.assess.site_calibration import SiteCalibration, calibration_path, write_calibration
 from miqa_node.cli.exits import Exit
@@ -142,7 +150,7 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
     """Labels of the node's own images: flagged ones, and accepted ones that were audited."""
     check_exists(settings)
     database, objects = open_store(settings)
-    decisions, accepted = [], False
+    decisions, accepted, gone = list[SiteLabel](), False, 0
     try:
         database.check()
         with database.begin() as transaction:
@@ -153,14 +161,25 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
             if opinion.findings is None and not opinion.bad:
                 continue  # good enough: whether the defect is there was not said
             findings = frozenset(opinion.findings or ()) if opinion.findings or not opinion.bad else None
-            accepted = accepted or (one.accepted and opinion.origin in CHOSEN_AT_RANDOM)
-            decisions.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, opinion.sampled))
+            try:
+                decisions.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, opinion.sampled))
+            except NotFoundError:
+                gone += 1
+            else:
+                accepted = accepted or (one.accepted and opinion.origin in CHOSEN_AT_RANDOM)
         for place, row in audited:
-            decisions.append(SiteLabel(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))
+            try:
+                path = objects.local_path(place.object_key)
+            except NotFoundError:
+                gone += 1
+            else:
+                decisions.append(SiteLabel(path, row.findings, place.patient, row.sampled))
+                accepted = True
     finally:
         database.close()
-    left_out = (("study with several flagged images", undecided),) if undecided else ()
-    return LabelSet(tuple(decisions), "review decisions", covers_accepted=accepted or bool(audited), left_out=left_out)
+    counts = {"study with several flagged images": undecided, ORIGINAL_GONE: gone}
+    left_out = tuple((reason, count) for reason, count in counts.items() if count)
+    return LabelSet(tuple(decisions), "review decisions", covers_accepted=accepted, left_out=left_out)
 
 
 def _write(made: SiteCalibration, settings: Settings, *, write: bool) -> None:

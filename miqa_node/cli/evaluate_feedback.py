@@ -88,7 +88,8 @@ def _enhanced(
     settings: Settings, objects: ObjectStore, marked: Sequence[LabelRecord], keys: Mapping[InstanceDigest, str],
     methods: Sequence[str],
 ) -> dict[str, Fidelity]:  # fmt: skip
-    """Figures of each method on the images that people drew on; empty without drawings."""
+    """Figures of each method on the images that people drew on; empty without drawings on kept originals."""
+    marked = [one for one in marked if objects.exists(keys[one.digest])]
     if not marked or not methods:
         return {}
 

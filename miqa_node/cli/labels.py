@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.analysis.export import Names, WriteImage, export_labels, write_png
+from miqa_node.analysis.export import GONE, Names, WriteImage, export_labels, write_png
 from miqa_node.assess.labels import read_audit
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
@@ -22,7 +22,8 @@ from miqa_node.deidentify.dataset import DeidentificationMethod
 from miqa_node.deidentify.files import deidentify_files
 from miqa_node.deidentify.values import Secrets
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RequestKind
-from miqa_node.errors import DataSetError
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import DataSetError, NotFoundError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.settings import Settings
@@ -30,6 +31,7 @@ from miqa_node.site import open_store
 from miqa_node.store import label_days, label_requests, labels, reviews, rollup
 from miqa_node.store.label_days import LabelDimension
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
+from miqa_node.store.reviews import ReviewedImage
 
 app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, export, import.")
 
@@ -69,7 +71,8 @@ def export(
 ) -> None:
     """Write labels as CSV and COCO, with the images; without patient identity.
 
-    labels.csv holds the newest label of each image, and is what calibrate and train quality --labels read;
+    labels.csv holds the newest label of each image, and is what calibrate and train quality --labels read; the labels
+    of images whose original was removed stay there, without an image, and count as left out;
     judgements.csv holds all of them with their provenance. DICOM files are de-identified after PS3.15 Annex E (Basic
     Profile). Text burned into pixels is not searched.
     """
@@ -83,7 +86,7 @@ def export(
         with database.begin() as transaction:
             newest, every = reviews.newest(transaction), list(labels.select(transaction))
         with _writer(images, settings, key) as write:
-            pairs = [(one, objects.local_path(one.object_key)) for one in newest]
+            pairs = [(one, _original(objects, one)) for one in newest]
             done = export_labels(pairs, every, out, Names(key), write)
     finally:
         database.close()
@@ -95,7 +98,7 @@ def export(
         print_line(f"images: {done.images}, regions: {done.regions}, judgements: {len(every)}, in {out}")
         for reason, number in done.left_out.items():
             print_line(f"left out: {number}, {reason}")
-    if not done.images and done.left_out:
+    if not done.images and done.left_out.keys() - {GONE}:
         raise typer.Exit(Exit.FAILED)
 
 
@@ -120,6 +123,14 @@ def import_(
             opinion = ReaderOpinion(who, LabelOrigin.IMPORT, bad, findings=findings, sampled=row.sampled)
             labels.add(transaction, reviews.find_digest(transaction, row.digest), opinion, now)
     print_line(f"Labels taken in: {len(rows)}.")
+
+
+def _original(objects: ObjectStore, image: ReviewedImage) -> Path | None:
+    """Its file; None if it was removed."""
+    try:
+        return objects.local_path(image.object_key)
+    except NotFoundError:
+        return None
 
 
 @contextmanager

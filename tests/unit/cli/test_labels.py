@@ -15,8 +15,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from miqa_node.assess.labels import read_labels
+from miqa_node.analysis.export import GONE
+from miqa_node.assess.labels import ORIGINAL_GONE, read_labels
+from miqa_node.cli.calibrate import _decisions
 from miqa_node.cli.exits import Exit
+from miqa_node.cli.options import settings_of
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.domain.policy import Verdict
@@ -140,6 +143,39 @@ def test_labels_alone_and_what_cannot_be_decoded(
     assert some.code == Exit.OK
     assert some.json["images"] == 2
     assert sum(some.json["left_out"].values()) == 2
+
+
+def test_what_retention_or_an_erasure_removed_is_left_out_and_its_label_stays(
+    cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], stage: Stage, tmp_path: Path
+) -> None:
+    for digest in labelled[:2]:
+        stage.services.objects.local_path(original_key(digest)).unlink()
+    for images in ("png", "dicom"):
+        out = tmp_path / images
+        done = cli("labels", "export", out, "--images", images, "--json", "--config", config)
+        assert done.code == Exit.OK, done.out
+        assert done.json == {"images": 2, "regions": 1, "judgements": 5, "left_out": {GONE: 2}}
+        rows = table(out / "labels.csv")
+        assert [(row["label"], bool(row["image"])) for row in rows] == [
+            ("motion_blur", False),
+            ("good", False),
+            ("good", True),
+            ("foreign_object", True),
+        ]
+        read = read_labels(out)
+        assert ([len(one.findings or ()) for one in read.labels], read.left_out) == ([0, 1], ((ORIGINAL_GONE, 2),))
+    decisions = _decisions(settings_of(config, None), None)
+    assert (len(decisions.labels), decisions.left_out) == (2, ((ORIGINAL_GONE, 2),))
+
+
+def test_an_export_of_what_is_all_gone_is_its_table(
+    cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], stage: Stage, tmp_path: Path
+) -> None:
+    for digest in labelled:
+        stage.services.objects.local_path(original_key(digest)).unlink()
+    done = cli("labels", "export", tmp_path / "out", "--json", "--config", config)
+    assert (done.code, done.json["images"], done.json["left_out"]) == (Exit.OK, 0, {GONE: 4})
+    assert len(table(tmp_path / "out" / "labels.csv")) == 4
 
 
 def test_labels_are_counted_and_brought_in_all_or_none(
