@@ -9,7 +9,8 @@ PYTEST_ARGS ?=
 DATA ?= ../shared/data
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+# At a terminal pip shows what it does; a log needs only its errors.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input $(if $(MAKE_TERMOUT),,-qq)
 INPUTS := pyproject.toml constraints.txt
 READY := $(VENV)/.ready-$(ACCEL)
 TRAIN_READY := $(VENV)/.ready-$(ACCEL)-train
@@ -40,16 +41,19 @@ setup-fuzz: $(FUZZ_READY) ## Add atheris, for inputs guided by coverage
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "miqa-node needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1). Give another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "Making $(VENV)."
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
 
 # The build tools come first and from the constraints too; an isolated build would fetch whatever is newest that day.
 $(READY): $(BIN)/python $(INPUTS)
+	@echo "Installing what constraints.txt pins into $(VENV). The first time this takes a minute or two."
 	$(PIP) install --constraint constraints.txt pip hatchling editables
 	@if [ "$(ACCEL)" = gpu ]; then $(PIP) uninstall --yes onnxruntime; else $(PIP) uninstall --yes onnxruntime-gpu; fi
 	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),demo,dev,docs]'
 	@rm -f $(VENV)/.ready-*
 	@touch $@
+	@echo "Installed."
 
 $(TRAIN_READY): $(READY)
 	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),train,demo,dev,docs]'

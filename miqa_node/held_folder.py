@@ -14,8 +14,8 @@ from pathlib import Path
 from shutil import rmtree
 
 LOCK = "owner"
-PREFIXES = ("pymp-", "miqa-inference-")
-"""Of multiprocessing, for the fork server, and of the inference process."""
+PREFIXES = ("pymp-", "miqa-inference-", "miqa-demo-", "miqa-selftest-")
+"""Of multiprocessing, for the fork server, of the inference process, and of nodes that run for a while."""
 
 _held: list[int] = []
 """Locks of this process, until it ends; programs that it starts do not inherit them."""

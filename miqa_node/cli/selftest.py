@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +13,7 @@ import typer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile
 from miqa_node.cli.output import print_json
+from miqa_node.held_folder import hold
 from miqa_node.selftest.record import document, write_record
 from miqa_node.selftest.run import run
 
@@ -30,7 +33,10 @@ def selftest(
     The node runs on free ports with the settings of --config and a temporary folder, beside a node in use; a
     test PACS receives the results. Exit code 1: something did not work.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     with tempfile.TemporaryDirectory(prefix="miqa-selftest-") as folder:
+        hold(Path(folder))
         record = run(Path(folder), config, limit_s)
     page, data = write_record(record, out)
     if as_json:
@@ -46,3 +52,8 @@ def selftest(
         typer.echo(f"The record is {page} and {data}.")
     if not record.passed:
         raise typer.Exit(Exit.FAILED)
+
+
+def _end(number: int, _frame: object) -> None:
+    """Stop the node, and remove its folder."""
+    sys.exit(128 + number)

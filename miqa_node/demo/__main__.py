@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from miqa_node.demo.story import addresses, next_steps, tell
 from miqa_node.domain.delivery import REJECTION
 from miqa_node.domain.output import default_kinds
 from miqa_node.errors import MiqaError
+from miqa_node.held_folder import hold
 
 NODE_AE_TITLE = "MIQA"
 WANTED_PORTS = (11112, 8080, 11113)
@@ -36,13 +38,24 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, lambda *_: _hang_up(stop))
     with ExitStack() as stack:
         folder = options.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miqa-demo-")))
+        if folder is not options.data_dir:
+            hold(folder)
         try:
             clean = run(console, folder.absolute(), stop, keep_serving=not options.once)
         except MiqaError as error:
             clean = show(console, [str(error)])
     return 0 if clean else 1
+
+
+def _hang_up(stop: threading.Event) -> None:
+    """The terminal is gone: end as with Ctrl-C, and print to nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in (sys.stdout.fileno(), sys.stderr.fileno()):
+        os.dup2(nowhere, fd)
+    stop.set()
 
 
 def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: bool) -> bool:

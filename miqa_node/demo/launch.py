@@ -27,8 +27,20 @@ HTTP_OK, HTTP_UNAUTHORIZED, HTTP_NOT_FOUND = 200, 401, 404
 ACCOUNT, EXIT_CONFLICT = "demo", 4
 
 
+_WITH_ITS_STARTER = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Starts a program that the system stops when the process ends that started it (PR_SET_PDEATHSIG), also by kill -9."""
+
+
 class NodeProcess:
-    """``miqa-node run`` in its own process; its log lines go to ``node.log`` in the data directory."""
+    """``miqa-node run`` in its own process; its log lines go to ``node.log`` in the data directory.
+
+    It ends with this process. Start it in a thread that lives as long.
+    """
 
     def __init__(
         self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str = "", role: str = "all",
@@ -66,7 +78,7 @@ class NodeProcess:
         with self.log_file.open("ab") as log:
             # A separate session: Ctrl-C reaches only the demonstration, which then stops the node.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [program, *self._options],
+                [*self._starter(), program, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -137,6 +149,9 @@ class NodeProcess:
         """The end of the node's log."""
         lines = self.log_file.read_text("utf-8", "replace").splitlines()
         return "\n".join(lines[-LOG_LINES_SHOWN:])
+
+    def _starter(self) -> list[str]:
+        return [sys.executable, "-S", "-c", _WITH_ITS_STARTER, str(os.getpid())] if sys.platform == "linux" else []
 
     def _ready(self) -> bool:
         try:

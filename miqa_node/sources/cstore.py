@@ -9,6 +9,7 @@ from miqa_node.deliver.commitment import read_report
 from miqa_node.deliver.reports import CommitmentReporter
 from miqa_node.domain.access import Permission
 from miqa_node.errors import SettingsError
+from miqa_node.port_holder import holder_of
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report import lower_class
@@ -59,8 +60,10 @@ class CStoreSource(ImageSource):
             self._scp.start()
         except OSError as error:
             ports = f"{self._dicom.port}" if self._dicom.tls is TlsMode.OFF else "dicom.port and dicom.tls_port"
+            tls_port = 0 if self._dicom.tls is TlsMode.OFF else self._dicom.tls_port
+            holder = holder_of(self._dicom.port) or holder_of(tls_port)
             raise SettingsError(
-                f"The node cannot listen for DICOM on {self._dicom.host}, port {ports} ({error.strerror}); "
+                f"The node cannot listen for DICOM on {self._dicom.host}, port {ports} ({error.strerror}{holder}); "
                 "choose another dicom.port (miqa-node run --dicom-port), or stop what uses it; "
                 "several receivers of one node share it with dicom.shared_port."
             ) from error

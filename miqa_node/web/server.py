@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from miqa_node.domain.network import authority
 from miqa_node.errors import SettingsError
 from miqa_node.observe.steady_thread import SteadyThread
+from miqa_node.port_holder import holder_of
 from miqa_node.receive.tls import ServerTls, open_tls
 from miqa_node.settings import WebSettings
 from miqa_node.web.connections import HttpConnections
@@ -152,7 +153,7 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
         return _bind((host, port))
     except OSError as error:
         raise SettingsError(
-            f"The web interface cannot listen on {authority(host, port)} ({error.strerror}); "
+            f"The web interface cannot listen on {authority(host, port)} ({error.strerror}{holder_of(port)}); "
             f"choose another web.host or web.{setting}{' (miqa-node run --web-port)' if setting == 'port' else ''}."
         ) from error
 

@@ -70,7 +70,11 @@ class NameLease:
         other, mine = ProcessIdentity.parse(held.holder), self._holder
         settings = self._settings
         if (other.machine, other.boot) == (mine.machine, mine.boot):
-            return _IN_USE.format(node=self._node, place="here") if other.runs_here() and other != mine else ""
+            return (
+                IN_USE.format(node=self._node, place=f"here, as process {other.pid}")
+                if other.runs_here() and other != mine
+                else ""
+            )
         free_after_s = settings.dead_after_s
         if other.machine == mine.machine:
             free_after_s = min(REBOOT_BEATS * settings.heartbeat_interval_s, free_after_s)
@@ -79,7 +83,7 @@ class NameLease:
             return ""
         place = f"on {other.host} (alive {max(0.0, silent_s):.0f} s ago)"
         hint = f" If that machine is gone, the name is free in {free_after_s - silent_s:.0f} s."
-        return _IN_USE.format(node=self._node, place=place) + hint
+        return IN_USE.format(node=self._node, place=place) + hint
 
 
-_IN_USE = "Another process already works as {node!r} {place}: stop it, or give this one a node.name of its own."
+IN_USE = "Another process already works as {node!r} {place}: stop it, or give this one a node.name of its own."

@@ -27,7 +27,7 @@ from miqa_node.observe.traces import span
 from miqa_node.settings import WorkSettings
 from miqa_node.store.database import JOBS, REASSESSMENTS, RECOVERIES, Database, announce
 from miqa_node.work.alarm import JobAlarm, attach
-from miqa_node.work.lease import NameLease
+from miqa_node.work.lease import IN_USE, NameLease
 from miqa_node.work.patience import limit_pauses
 from miqa_node.work.queue_threads import QueueThreads
 from miqa_node.work.rare_polls import make_polls_rare
@@ -303,14 +303,16 @@ def migrate_queue(database: Database) -> None:
 
 def _lock_name(path: Path, name: str) -> IO[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("w")
+    file = path.open("a+")  # it keeps the number of the process that has the lock
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        file.seek(0)
+        holder = file.read(20).strip()
         file.close()
-        raise SettingsError(
-            f"Another process already works as {name!r} here: stop it, or give this one a node.name of its own."
-        ) from error
+        place = f"here, as process {holder}" if holder.isdecimal() else "here"
+        raise SettingsError(IN_USE.format(node=name, place=place)) from error
+    file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()
     return file

@@ -79,7 +79,7 @@ def test_a_name_is_refused_while_its_process_lives_and_free_at_once_when_it_was_
 ) -> None:
     other = start()
     assert says(other) == "taken"
-    with pytest.raises(SettingsError, match="already works as 'w1' here"):
+    with pytest.raises(SettingsError, match=rf"already works as 'w1' here, as process {other.pid}:"):
         lease(database).take()
     other.kill()
     other.wait()
