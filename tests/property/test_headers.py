@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -32,7 +31,6 @@ MANY = settings(
 
 def read(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    started = time.perf_counter()
     try:
         header, _ = read_header(path)
     except DataSetError as error:
@@ -41,7 +39,6 @@ def read(path: Path, content: bytes) -> None:
         assert is_uid(header.sop_instance_uid)
         assert is_uid(header.sop_class_uid)
         assert header.rows >= 0
-    assert time.perf_counter() - started < 2.0
 
 
 @MANY

@@ -6,12 +6,12 @@ import hashlib
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -45,6 +45,22 @@ def image(number: float) -> dict[str, Array]:
     return {"image": np.full((1, 2), number, np.float32)}
 
 
+class OpenBatches(dict[object, Any]):
+    """Batches that take images, and those that are full by now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._all: list[Any] = []
+
+    def __setitem__(self, key: object, batch: Any) -> None:
+        self._all.append(batch)
+        super().__setitem__(key, batch)
+
+    def images(self) -> int:
+        """Number of images in all of them."""
+        return sum(len(batch.images) for batch in self._all)
+
+
 class Device:
     """Runs that double the image, and what was run; an image of 13 fails."""
 
@@ -64,10 +80,9 @@ class Device:
     def together(self, batches: Batches, images: Sequence[Arrays]) -> list[Array | str]:
         """The answers to images that all wait while the device is busy with something else."""
 
-        calls: list[Arrays] = []
+        opened = batches._open = OpenBatches()
 
         def answer(one: Arrays) -> Array | str:
-            calls.append(one)
             try:
                 return batches.run(["twice"], one)[0]
             except ValueError as error:
@@ -76,8 +91,7 @@ class Device:
         with ThreadPoolExecutor(len(images)) as pool:
             with self.lock:
                 answers = [pool.submit(answer, one) for one in images]
-                wait_until(lambda: len(calls) == len(images), LIMIT_S)
-                time.sleep(0.1)  # for the last one's few steps until it waits; more would only make more runs
+                wait_until(lambda: opened.images() == len(images), LIMIT_S)
             return [one.result(LIMIT_S) for one in answers]
 
 
@@ -222,20 +236,22 @@ def test_a_graph_stays_loaded_as_long_as_a_worker_that_opened_it(process: Infere
     key = hashlib.sha256(doubling()).hexdigest()
     assert second.ask(("know", key)) is None
     first.open(doubling())
+    first.open(doubling(7))
+    other = hashlib.sha256(doubling(7)).hexdigest()
     assert second.ask(("know", key)) is not None
     first._connection.close()
-    time.sleep(0.5)
+    wait_until(lambda: is_forgotten(process, other), LIMIT_S)  # its end was noticed
     graph = second.open(doubling())
     assert graph.run(["twice"], image(1.0), None, gives_back=False)[0].tolist() == [[2.0, 2.0]]
     second._connection.close()
+    wait_until(lambda: is_forgotten(process, key), LIMIT_S)
 
-    def is_forgotten() -> bool:
-        other = InferenceClient(process.address)
-        facts = other.ask(("know", key))
-        other._connection.close()
-        return facts is None
 
-    wait_until(is_forgotten, LIMIT_S)
+def is_forgotten(process: InferenceProcess, key: str) -> bool:
+    client = InferenceClient(process.address)
+    facts = client.ask(("know", key))
+    client._connection.close()
+    return facts is None
 
 
 @pytest.mark.slow

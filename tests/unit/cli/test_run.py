@@ -157,7 +157,7 @@ def test_a_signal_that_another_thread_takes_ends_the_node(signals_as_before: Non
     def take() -> None:
         time.sleep(0.3)  # the main thread waits meanwhile
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-        if not awake.wait(5.0):
+        if not awake.wait(60.0):
             os.kill(os.getpid(), signal.SIGKILL)  # a main thread that sleeps for ever cannot fail a test
 
     taker = threading.Thread(target=take)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.conftest import ROOT
 from tests.unit.deliver.serving import QuietHandler, serving
+from tests.waiting import LIMIT_S
 
 SECRET = "whsec_bWlxYS1ub2RlLXRlc3RzLXNpZ24td2l0aC10aGlz"
 PAGE = ROOT / "docs" / "how-to" / "webhooks.md"
@@ -36,7 +37,8 @@ class Receiver:
         self.taken: list[tuple[str, bytes]] = []
         self.attempts: list[tuple[dict[str, str], bytes]] = []
         self.pings = 0
-        self.delay_s = 0.0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.retry_after = ""
         self.url = ""
 
@@ -46,7 +48,7 @@ class Receiver:
 
     def take(self, headers: dict[str, str], body: bytes) -> int:
         self.attempts.append((headers, body))
-        time.sleep(self.delay_s)
+        assert self.may_answer.wait(LIMIT_S)
         if not self.verify(self.secret, headers, body):
             return 401
         event = json.loads(body)

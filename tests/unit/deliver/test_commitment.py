@@ -188,7 +188,7 @@ def test_an_archive_that_answers_no_request_is_not_asked_for_each_batch(tmp_path
         peer.status = 0x0110
         for _ in range(20):
             outbox.put("pacs")
-        settings = deliver_settings(batch_size=1, backoff_initial_s=5.0, backoff_max_s=5.0)
+        settings = deliver_settings(batch_size=1, backoff_initial_s=3600.0, backoff_max_s=3600.0)
         with running(tmp_path, outbox, settings, peer.port):
             assert wait_until(lambda: outbox.states() == [DeliveryState.SENT] * 20 and bool(peer.asked))
             time.sleep(0.5)

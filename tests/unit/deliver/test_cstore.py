@@ -234,12 +234,10 @@ def test_a_rejection_that_comes_before_somebody_looks_says_why(
 def test_an_aborting_peer_fails_the_object_and_the_next_one_gets_through(connect: Connect) -> None:
     with pacs() as peer:
         peer.answer = lambda event: event.assoc.abort() or 0x0000
-        destination = connect(peer.port, dimse_timeout_s=5.0)
-        start = time.monotonic()
+        destination = connect(peer.port, dimse_timeout_s=3600.0)  # it does not wait for an answer
         (outcome,) = outcomes(destination, as_file(report()))
         assert type(outcome) is DeliveryError
         assert "aborted" in str(outcome)
-        assert time.monotonic() - start < 4
         peer.answer = lambda event: 0x0000
         assert outcomes(destination, as_file(report())) == [None]
 
@@ -257,13 +255,13 @@ def test_an_association_that_the_peer_closed_meanwhile_is_opened_again(connect: 
 @pytest.mark.slow
 def test_a_slow_answer_times_out(connect: Connect) -> None:
     with pacs() as peer:
-        peer.answer = lambda event: time.sleep(9.0) or 0x0000
+        may_answer = threading.Event()
+        peer.answer = lambda event: 0x0000 if may_answer.wait(60.0) else 0xC000
         destination = connect(peer.port, dimse_timeout_s=1.2)  # it also limits the association's own beginning
-        start = time.monotonic()
         (outcome,) = outcomes(destination, as_file(report()))
+        may_answer.set()
         assert type(outcome) is DeliveryError
         assert "1.2 s" in str(outcome)
-        assert time.monotonic() - start < 9.0
 
 
 @contextmanager
@@ -275,10 +273,8 @@ def stuck_listener() -> Iterator[int]:
 
 def test_a_peer_that_says_nothing_does_not_hang(connect: Connect) -> None:
     with stuck_listener() as port:
-        start = time.monotonic()
         (outcome,) = outcomes(connect(port, dimse_timeout_s=0.5), as_file(report()))
         assert type(outcome) is DeliveryError
-        assert time.monotonic() - start < 4
 
 
 @contextmanager
@@ -302,11 +298,9 @@ def dripping_listener() -> Iterator[int]:
 
 def test_a_peer_that_answers_a_byte_at_a_time_does_not_hang(connect: Connect) -> None:
     with dripping_listener() as port:
-        start = time.monotonic()
         (outcome,) = outcomes(connect(port, dimse_timeout_s=0.5), as_file(report()))
         assert type(outcome) is DeliveryError
         assert "made no association in time" in str(outcome)
-        assert time.monotonic() - start < 4
 
 
 def test_large_objects(connect: Connect) -> None:
@@ -356,11 +350,9 @@ def steal_responses(monkeypatch: pytest.MonkeyPatch, how_many: int) -> list[int]
 def test_a_response_that_the_reactor_took_is_handed_back(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     stolen = steal_responses(monkeypatch, 3)
     with pacs() as peer:
-        destination = connect(peer.port)
-        start = time.monotonic()
+        destination = connect(peer.port, dimse_timeout_s=3600.0)  # none waits for its end
         assert outcomes(destination, *(as_file(report()) for _ in range(4))) == [None] * 4
         assert len(stolen) == 3
-        assert time.monotonic() - start < 1.5
         assert peer.associations == 1
 
 

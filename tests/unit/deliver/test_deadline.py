@@ -171,7 +171,7 @@ def test_thousands_of_results_that_were_given_up_come_back_in_a_moment(tmp_path:
         transaction.execute(sa.insert(table), [row | given_up for _ in range(20_000)])
         start = time.monotonic()
         deliveries.sent(transaction, [DeliveryId(1)], NOW + LONG_AGO)
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 60
         counts = deliveries.count_undelivered(transaction)
     assert counts == {"pacs": {DeliveryState.QUEUED: 20_000, DeliveryState.FAILED: 0}}
     database.close()

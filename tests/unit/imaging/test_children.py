@@ -44,6 +44,11 @@ def hoard(count: int) -> int:
     return sum(int(part.sum()) for part in [np.ones(64 << 20, np.uint8) for _ in range(count)])
 
 
+def wait_for(path: str) -> None:
+    while not Path(path).exists():
+        time.sleep(0.01)
+
+
 def end_with(number: int) -> None:
     os.kill(os.getpid(), number)
     time.sleep(LIMIT_S)
@@ -91,15 +96,27 @@ def test_children_that_die_are_replaced_at_once(children: ChildProcesses) -> Non
 
 
 def test_children_that_are_idle_for_long_end_but_for_one(
-    children: ChildProcesses, monkeypatch: pytest.MonkeyPatch
+    children: ChildProcesses, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    go = tmp_path / "go"
     with ThreadPoolExecutor(2) as threads:
-        for task in [threads.submit(children.run, time.sleep, 0.5, timeout_s=LIMIT_S) for _ in range(2)]:
+        tasks = [threads.submit(children.run, wait_for, str(go), timeout_s=LIMIT_S) for _ in range(2)]
+        wait_until(lambda: len(children._busy) == 2)
+        go.touch()
+        for task in tasks:
             task.result(LIMIT_S)
     assert len(children._idle) == 2
-    monkeypatch.setattr("miqa_node.imaging.children.SPARE_S", 0.1)
-    wait_until(lambda: len(children._children) == 1)
-    time.sleep(0.3)
+    monkeypatch.setattr("miqa_node.imaging.children.SPARE_S", 0.0)
+    monkeypatch.setattr("miqa_node.imaging.children.IDLE_LOOK_S", 0.02)
+    looks, look = list[bool](), children._thread.goes_on
+
+    def counted(pause_s: float | None, awake: threading.Event | None = None) -> bool:
+        looks.append(len(children._children) == 1)
+        return look(pause_s, awake)
+
+    monkeypatch.setattr(children._thread, "goes_on", counted)
+    children._awake.set()
+    wait_until(lambda: looks.count(True) > 3)
     assert len(children._idle) == 1
 
 

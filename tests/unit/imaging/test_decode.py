@@ -26,6 +26,7 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.settings import Settings, load_settings
+from tests.waiting import wait_until
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -171,7 +172,7 @@ def test_a_crashing_child_costs_one_image(samples: Path) -> None:
 
         thread = threading.Thread(target=decode)
         thread.start()
-        time.sleep(0.15)
+        wait_until(lambda: decoder._children._busy)
         _kill_children(signal.SIGSEGV)
         thread.join(30)
         assert len(raised) == 1
@@ -228,12 +229,17 @@ def _kill_children(number: signal.Signals) -> None:
             os.kill(child, number)
 
 
+def _pids(decoder: Decoder) -> set[int]:
+    return {child.process.pid for child in list(decoder._children._children)}
+
+
 def test_an_idle_child_that_is_killed_costs_nothing(samples: Path) -> None:
     with Decoder(settings()) as decoder:
         for _ in range(3):
             decodes_a_small_image(decoder, samples)
+            killed = set(_decoding_children(os.getpid()))
             _kill_children(signal.SIGKILL)
-            time.sleep(0.1)
+            wait_until(lambda killed=killed: not killed & _pids(decoder))  # type: ignore[misc]
         decodes_a_small_image(decoder, samples)
 
 
@@ -257,7 +263,7 @@ def test_an_image_whose_child_is_killed_from_outside_is_decoded_again(samples: P
     with Decoder(settings()) as decoder, ThreadPoolExecutor(1) as threads:
         decodes_a_small_image(decoder, samples)
         image = threads.submit(decoder.decode, samples / "RG1_J2KR.dcm")
-        time.sleep(0.15)
+        wait_until(lambda: decoder._children._busy)
         _kill_children(signal.SIGKILL)
         assert image.result(30).shape == (1955, 1841)
 
@@ -279,7 +285,7 @@ def test_a_step_of_the_clock_kills_no_decoding(samples: Path, monkeypatch: pytes
     with Decoder(settings()) as decoder, ThreadPoolExecutor(1) as threads:
         decodes_a_small_image(decoder, samples)
         image = threads.submit(decoder.decode, samples / "RG1_J2KR.dcm")
-        time.sleep(0.15)
+        wait_until(lambda: decoder._children._busy)
         monkeypatch.setattr(time, "time", lambda: now() + 7200.0)
         assert image.result(30).shape == (1955, 1841)
 

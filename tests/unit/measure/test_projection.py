@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -230,20 +229,11 @@ def test_any_integer_type_is_measured(dtype: str) -> None:
     assert numbers["used_range_share"] == pytest.approx(100 * 4.65 / 16, rel=0.1)
 
 
-def test_a_real_chest_is_measured_in_time(samples: Path) -> None:
+def test_a_real_chest_is_measured(samples: Path) -> None:
     frame = decode_frame(samples / "RG1_UNCR.dcm", 0, 10**9)
     image = Radiograph(frame.stored, frame.display, frame.stored_range, frame.spacing_mm)
     real_header, _ = read_header(samples / "RG1_UNCR.dcm")
-    cv2_threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        measure(image, real_header)
-        started = time.process_time()
-        numbers = {one.name: one.value for one in measure(image, real_header)}
-        spent_s = time.process_time() - started
-    finally:
-        cv2.setNumThreads(cv2_threads)
-    assert spent_s < 0.5  # 0.08 s on an idle core
+    numbers = {one.name: one.value for one in measure(image, real_header)}
     assert numbers["snr_lung"] > 20
     assert numbers["left_right_symmetry"] > 0.5
     assert numbers["blockiness"] < 0.1

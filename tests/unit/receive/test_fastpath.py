@@ -258,11 +258,11 @@ def test_idle_associations_cost_next_to_nothing(start_node: StartNode) -> None:
     node = start_node()
     peers = [RawPeer(node.port) for _ in range(15)]
     try:
-        time.sleep(0.2)
         process = psutil.Process()
-        before = sum(process.cpu_times()[:2])
+        before = process.num_ctx_switches().voluntary
         time.sleep(1.0)
-        assert sum(process.cpu_times()[:2]) - before < 0.2
+        # Each turn of a loop gives the processor back once; a slow machine turns less often, never more.
+        assert process.num_ctx_switches().voluntary - before < 1_500
     finally:
         for peer in peers:
             peer.socket.close()

@@ -157,21 +157,18 @@ def test_the_report_says_verdict_rating_reasons_and_measurements_in_codes(source
 
 
 @pytest.mark.slow
-def test_three_objects_of_a_two_thousand_pixel_image_take_little_time_and_memory() -> None:
-    """In a process of its own; 70 ms of one core and 25 MB when this was written."""
+def test_three_objects_of_a_two_thousand_pixel_image_take_little_memory() -> None:
+    """In a process of its own; 25 MB when this was written. benchmarks.parts has the time."""
     program = (
-        "import resource, time; from tests.unit.report import making\n"
+        "import resource; from tests.unit.report import making\n"
         "memory = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "making.make_objects; before = memory(); making.flagged(making.CHEST); print(memory() - before)\n"
-        "start = time.process_time(); making.flagged(making.CHEST); print(time.process_time() - start)"
+        "making.make_objects; before = memory(); making.flagged(making.CHEST); print(memory() - before)"
     )
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root, timeout=120
     )
-    grown_mib, cpu_s = map(float, done.stdout.split())
-    assert grown_mib < 80
-    assert cpu_s < 0.3
+    assert float(done.stdout) < 80
 
 
 @pytest.mark.parametrize(

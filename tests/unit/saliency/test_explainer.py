@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -267,10 +266,8 @@ def test_a_graph_that_does_not_end_is_stopped() -> None:
     graph = making.graph({}, "slow").SerializeToString()
     session = GraphSession(graph, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
     inputs = {"global_view": np.zeros((1, 1, 64, 64), np.float32), "crops": np.zeros((1, 1, 32, 32), np.float32)}
-    start = time.monotonic()
     with pytest.raises(TimeoutError, match=r"after 0\.3 s"):
         session.run(["logits"], inputs, 0.3)
-    assert time.monotonic() - start < 5.0
 
 
 def test_a_graph_that_fails_while_it_runs_costs_only_the_map(package: Make) -> None:

@@ -419,7 +419,7 @@ def test_a_sender_waits_a_limited_time_for_retention_that_is_at_work(
     begin = time.monotonic()
     with work._turn:
         assert work.reclaim() is True
-    assert 0.3 <= time.monotonic() - begin < 5.0
+    assert 0.3 <= time.monotonic() - begin < 60.0
     with capture_logs() as lines:
         assert [work.reclaim() for _ in range(3)] == [True] * 3
     assert [line["event"] for line in lines] == ["the disk stays short: what is left must stay"]

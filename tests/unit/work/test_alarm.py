@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue as queue_of_names
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -59,7 +58,7 @@ def test_no_job_waits_for_a_poll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with database.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = '{IMAGE_QUEUE}'")
     promise(*more)
-    time.sleep(3 * 0.2)  # the poll that follows finds no room
+    has_polled(worker)  # and found no room
     others_wait.set()
     try:
         assert all(done.acquire(timeout=LIMIT_S) for _ in (*first, *more))
@@ -99,17 +98,25 @@ def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path, monkey
             statement = f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = '{IMAGE_QUEUE}'"
             connection.exec_driver_sql(statement)
         promise(more)
-        time.sleep(2 * 0.2)  # polls find no room, and learn that the next one is far away
+        has_polled(worker)  # found no room, and learned that the next poll is far away
+        alarm = worker._alarms[IMAGE_QUEUE]
         for digest in first[: JOBS_PER_WORKER // 2]:
             assert starts.empty()
+            before = alarm._ends
             ends[digest].set()
-            time.sleep(0.3)
+            wait_until(lambda before=before: alarm._ends != before)  # type: ignore[misc]
         assert {starts.get(timeout=LIMIT_S) for _ in more} == set(more)
     finally:
         for digest in (*first, *more):
             ends[digest].set()
         worker.stop()
         database.close()
+
+
+def has_polled(worker: Worker) -> None:
+    """Wait for a poll of images to end; the jobs that were just promised made the alarm ring for it."""
+    polls = worker._alarms[IMAGE_QUEUE].polls
+    wait_until(lambda: worker._alarms[IMAGE_QUEUE].polls > polls)
 
 
 def test_a_transaction_that_is_rolled_back_wakes_nobody() -> None:
@@ -144,25 +151,46 @@ def test_an_alarm_rings_for_room_for_several_or_if_little_is_left_to_do() -> Non
         assert is_prompt(alarm, stopping) == rings, jobs
 
 
+class Pauses(threading.Event):
+    """An event that waits no time, and notes for how long it would have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked.append(timeout)
+        return self.is_set()
+
+
+def paused(alarm: JobAlarm) -> Pauses:
+    """The pauses of an alarm; as before, it rings for the jobs that are there at the start."""
+    pauses = Pauses()
+    pauses.set()
+    alarm._ringing = pauses
+    return pauses
+
+
 def is_prompt(alarm: JobAlarm, stopping: threading.Event) -> bool:
     """Whether the alarm ends a wait before its interval does."""
-    began = time.monotonic()
-    alarm.wait(stopping, 0.2)
-    return time.monotonic() - began < 0.1
+    rings = alarm._ringing.is_set()
+    alarm.wait(stopping, 0.0)
+    return rings
 
 
 def test_a_queue_that_is_usually_empty_is_polled_often_only_while_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    alarm, stopping = JobAlarm(0.4), threading.Event()
-    alarm.wait(stopping, LIMIT_S)
-    assert not is_prompt(alarm, stopping)
-    began = time.monotonic()
-    alarm.wait(stopping, 0.01, jobs=1)
-    alarm.wait(stopping, 0.01)
-    assert time.monotonic() - began < 0.4
-    monkeypatch.setattr(alarm_module, "BUSY_S", 0.0)
+    alarm, stopping = JobAlarm(3600.0), threading.Event()
+    pauses = paused(alarm)
+    alarm.wait(stopping, 1.0)
+    assert not pauses.is_set(), "the ring was heard"
+    alarm.wait(stopping, 1.0)
+    alarm.wait(stopping, 1.0, jobs=1)
+    alarm.wait(stopping, 1.0)
+    monkeypatch.setattr(alarm_module, "BUSY_S", -1.0)
     alarm.ring()
-    alarm.wait(stopping, 0.01)
-    assert not is_prompt(alarm, stopping), "without jobs the pauses are long again"
+    alarm.wait(stopping, 1.0)
+    alarm.wait(stopping, 1.0)
+    assert pauses.asked == [3600.0, 3600.0, 1.0, 1.0, 3600.0, 3600.0], "without jobs the pauses are long again"
 
 
 def test_a_library_that_is_built_otherwise_is_polled_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,9 +215,11 @@ def test_a_worker_that_stops_waits_for_no_pause(database: Database, tmp_path: Pa
     try:
         wait_until(lambda: all(alarm.polls for alarm in worker._alarms.values()))
     finally:
-        began = time.monotonic()
-        worker.stop()
-    assert time.monotonic() - began < 10.0, "each of the threads would be waited for, ten seconds long"
+        threads = [one for one in threading.enumerate() if "queue" in one.name]
+        stopping = threading.Thread(target=worker.stop)
+        stopping.start()
+        wait_until(lambda: not any(one.is_alive() for one in threads), what="threads wait for the end of an hour")
+        stopping.join()
 
 
 def test_jobs_of_a_dead_process_do_not_wait_for_a_poll(database: Database, tmp_path: Path) -> None:
@@ -202,7 +232,6 @@ def test_jobs_of_a_dead_process_do_not_wait_for_a_poll(database: Database, tmp_p
     done, settings = threading.Semaphore(0), load_settings(work={"processes": 1}).work
 
     def assess(_: InstanceDigest) -> None:
-        time.sleep(0.3)
         done.release()
 
     worker = Worker(database, "w1", settings, tmp_path)

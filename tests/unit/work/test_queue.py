@@ -146,7 +146,7 @@ def test_what_waits_at_the_end_is_done_after_the_next_start(
     assert waits.wait(20)
     start = time.monotonic()
     worker.stop()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     worker = Worker(database, "w1", SETTINGS, tmp_path)
     worker.start((("assess", lambda _: None), ("conclude", lambda _: done.set())))
     try:
