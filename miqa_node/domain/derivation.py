@@ -26,8 +26,6 @@ _REASONS = {Derivation.ENERGY: DerivedReason.ENERGY, Derivation.SUPPRESSED: Deri
 
 
 PLAINEST = (False, False, False)
-MODALITIES = frozenset({"CR", "DX", "IO", "MG", "OT", "PX", "RF", "RG", "XA"})
-"""Modalities of which one image may be one exposure; slices of CT have the irradiation event of their series."""
 
 
 def rank(header: Header) -> tuple[bool, bool, bool]:
@@ -51,7 +49,7 @@ def is_same_exposure(one: Header, other: Header) -> bool:
     acquisition, if Image Type or Presentation Intent Type says that one was made from the other. Each stitched image
     is an exposure of its own, and so is each of its parts.
     """
-    if one.modality not in MODALITIES or _contradict(one, other) or _is_stitched(one, other):
+    if _contradict(one, other) or _is_stitched(one, other):
         return False
     if one.irradiation_event_uids and other.irradiation_event_uids:
         return _shares_event(one, other)

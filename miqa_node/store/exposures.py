@@ -33,8 +33,6 @@ class ExposureImage:
 def others(transaction: Transaction, instance: StoredInstance) -> list[ExposureImage]:
     """The other images of the exposure that an image shows, in the order of their arrival."""
     header = instance.header
-    if header.modality not in derivation.MODALITIES:
-        return []
     patient = sa.select(_OWN.c.patient_number).where(_OWN.c.digest == instance.digest).scalar_subquery()
     query = (
         sa.select(_of.digest, _of.header, _of.received_at)

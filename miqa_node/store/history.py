@@ -113,17 +113,18 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
     decided_at = transaction.execute(
         sa.select(t.dispositions.c.decided_at).where(t.dispositions.c.digest == digest)
     ).scalar_one_or_none()
+    assessment = instances.load_assessment(transaction, digest)
     return InstanceHistory(
         instance=instance,
         peer_address=origin.peer_address,
         size_bytes=origin.size_bytes,
         attempts=attempt_count or 0,
-        assessment=instances.load_assessment(transaction, digest),
+        assessment=assessment,
         disposition=instances.load_disposition(transaction, digest),
         decided_at=decided_at,
         results=_results(transaction, digest),
         copies=copies.of_instance(transaction, digest),
-        derived_from=exposures.plain_of(transaction, instance),
+        derived_from=exposures.plain_of(transaction, instance) if assessment and assessment.derived else None,
     )
 
 
