@@ -8,6 +8,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 ONCE = """
@@ -34,6 +36,7 @@ def run(folder: Path, *arguments: str) -> list[str]:
     return str(pytest([*command, *arguments], check=False).stdout).splitlines()
 
 
+@pytest.mark.slow
 def test_what_failed_first_and_passed_then_is_listed_until_the_end_before_the_closing_line(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(ONCE)
     assert "unstable: none" in str(run(tmp_path))
