@@ -36,17 +36,17 @@ def derivation_of(values: Values) -> Derivation:
     """How an image was made from others; PLAIN if it does not say that it is derived."""
     image_type = values.words("ImageType")
     kinds = [kind.replace("_", " ") for kind in image_type[2:]]
-    told = [*kinds, values.text("DerivationDescription")]
+    texts = [*kinds, values.text("DerivationDescription")]
     scheme, code = values.code("DerivationCodeSequence")
     coded = _CODES.get(code, Derivation.PLAIN) if scheme == "DCM" else Derivation.PLAIN
-    if coded is Derivation.STITCHED or any(_STITCHED.search(text) for text in told):
+    if coded is Derivation.STITCHED or any(_STITCHED.search(text) for text in texts):
         return Derivation.STITCHED
     if image_type[:1] != ("DERIVED",):
         return Derivation.PLAIN
-    told += [values.text("SeriesDescription"), values.text("ProtocolName")]
-    if any(_SUPPRESSED.search(text) for text in told):
+    texts += [values.text("SeriesDescription"), values.text("ProtocolName")]
+    if any(_SUPPRESSED.search(text) for text in texts):
         return Derivation.SUPPRESSED
-    if any(_ENERGY.search(text) for text in told) or any(_TISSUE.fullmatch(kind) for kind in kinds):
+    if any(_ENERGY.search(text) for text in texts) or any(_TISSUE.fullmatch(kind) for kind in kinds):
         return Derivation.ENERGY
     return coded
 

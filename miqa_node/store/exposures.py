@@ -47,11 +47,11 @@ def others(transaction: Transaction, instance: StoredInstance) -> list[ExposureI
         .order_by(_of.received_at, _of.digest)
         .limit(MOST_IMAGES)
     )
-    found = [
+    images = [
         ExposureImage(InstanceDigest(row.digest), documents.load_header(row.header), row.received_at)
         for row in transaction.execute(query)
     ]
-    return [one for one in found if not one.header.quality_control and derivation.is_same_exposure(header, one.header)]
+    return [one for one in images if not one.header.quality_control and derivation.is_same_exposure(header, one.header)]
 
 
 def plain_of(transaction: Transaction, instance: StoredInstance) -> SopInstanceUid | None:

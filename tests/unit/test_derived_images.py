@@ -62,18 +62,18 @@ def test_the_plain_image_is_judged_and_the_derived_one_says_of_which_it_derives(
     plain, it = digests if is_last else digests[::-1]
     assert (rig.verdict(plain), rig.verdict(it)) == (Verdict.REVIEW, Verdict.NOT_ASSESSED)
     with rig.database.begin() as transaction:
-        disposition, told = instances.load_disposition(transaction, it), history.of_instance(transaction, it)
+        disposition, image = instances.load_disposition(transaction, it), history.of_instance(transaction, it)
         counted = transaction.execute(sa.select(tables.acquisitions.c.digest)).scalars().all()
         assert history.of_instance(transaction, plain).derived_from is None
-        item = worklist.show(transaction, told.instance.header.study_instance_uid)
+        item = worklist.show(transaction, image.instance.header.study_instance_uid)
     assert disposition is not None
     assert not disposition.flagged
     assert [(reason.name, reason.text) for reason in disposition.reasons] == [(DERIVED, why)]
-    assert told.assessment is not None
-    assert told.assessment.measurements
-    assert told.derived_from == "1.2.3.1"
+    assert image.assessment is not None
+    assert image.assessment.measurements
+    assert image.derived_from == "1.2.3.1"
     assert counted == [plain]
-    assert [image.digest for image in item.images] == [plain]
+    assert [one.digest for one in item.images] == [plain]
     assert item.state is WorklistState.OPEN
 
 

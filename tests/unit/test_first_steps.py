@@ -115,8 +115,8 @@ def test_every_step_of_the_tutorial_can_be_done(checkout: Path, start: Callable[
     )
     [rule] = blocks(TUTORIAL, "toml")
     serving = start(run)
-    said = serving.says("Serving until Ctrl-C.")
-    [port] = re.findall(r"--dicom-port (\d+)", said.replace("\n", " "))
+    output = serving.says("Serving until Ctrl-C.")
+    [port] = re.findall(r"--dicom-port (\d+)", output.replace("\n", " "))
 
     def do(script: str) -> str:
         for old, new in (("MIQA@127.0.0.1:11112", f"MIQA@127.0.0.1:{port}"), ("2.25.…", uid)):
@@ -148,8 +148,8 @@ def test_every_step_of_the_tutorial_can_be_done(checkout: Path, start: Callable[
     assert "FAILED" not in serving.output
     serving = start(again)
     serving.says("Serving until Ctrl-C.")
-    told = json.loads(do(f"miqa-node explain {uid} --json"))["instances"][0]["disposition"]
-    assert (told["verdict"], told["policy_version"]) == ("REVIEW", "2026-11-mine")
+    disposition = json.loads(do(f"miqa-node explain {uid} --json"))["instances"][0]["disposition"]
+    assert (disposition["verdict"], disposition["policy_version"]) == ("REVIEW", "2026-11-mine")
 
     kill, make = crash.splitlines()
     do(kill)

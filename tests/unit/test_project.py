@@ -198,9 +198,9 @@ def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
     needed = {f"{share}/config/miqa.toml", f"{share}/config/policy.toml", f"{share}/migrations/env.py"}
     needed |= {f"{share}/{path.relative_to(ROOT)}" for path in (ROOT / "models").glob("*/*") if path.is_file()}
     for pattern in ("web/**/*.html", "analysis/templates/*.html", "language/locale/*/LC_MESSAGES/*.mo", "**/*.js"):
-        found = {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node").glob(pattern)}
-        assert found, f"nothing is where {pattern} looks"
-        needed |= found
+        shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node").glob(pattern)}
+        assert shipped, f"nothing is where {pattern} looks"
+        needed |= shipped
     assert needed <= names, needed - names
     assert not {name for name in names if name.startswith(("tests/", "docs/"))}
 

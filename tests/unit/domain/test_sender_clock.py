@@ -38,8 +38,8 @@ def test_the_site_sees_the_exposure_on_its_own_clock(sender: str, address: str, 
 
 def test_what_the_header_says_comes_first_and_no_time_needs_none() -> None:
     clocks, came = SenderClocks.of(["*@* UTC"]), received(digest(1))
-    said = header(1, acquired_at=datetime.fromisoformat(WINTER), utc_offset_s=-18000)
-    assert clocks.complete(said, came) is said
+    stated = header(1, acquired_at=datetime.fromisoformat(WINTER), utc_offset_s=-18000)
+    assert clocks.complete(stated, came) is stated
     assert clocks.complete(header(1), came).utc_offset_s is None
     summer = datetime.fromisoformat(SUMMER)
     there = SenderClocks.of(["*@* Europe/Berlin"]).complete(header(1, acquired_at=summer), came)

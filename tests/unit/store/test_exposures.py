@@ -112,8 +112,8 @@ def test_an_exposure_is_not_a_repeat_of_itself_and_its_repeat_is_one(database: D
         put(transaction, 4, **BONE | again)
         assert (row(transaction, plain).repeated, row(transaction, other).repeated) == (True, False)
         assert _counted(transaction) == 2
-        found = transaction.execute(sa.select(acquisition_findings.c.digest)).scalars()
-        assert soft not in set(found)
+        digests = transaction.execute(sa.select(acquisition_findings.c.digest)).scalars()
+        assert soft not in set(digests)
 
 
 def test_the_days_are_counted_again_without_the_derived_image(database: Database) -> None:

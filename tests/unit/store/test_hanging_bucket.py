@@ -67,12 +67,12 @@ def test_readiness_answers_within_a_second_while_a_check_hangs(
     monkeypatch.setattr(bucket, "BUCKET_TIMEOUT_S", 3600.0)
     store = open_objects(hanging_url, tmp_path / "cache", 0, 1 << 20)
     ready = ReadinessChecks({"The object store": store.check, "The database": lambda: None})
-    said: list[list[str]] = []
+    answers: list[list[str]] = []
 
     def is_noticed() -> bool:
-        said.append(ready.reasons())  # it answers long before the check does
-        return said[-1] == ["The object store did not answer within 1.5 s."]
+        answers.append(ready.reasons())  # it answers long before the check does
+        return answers[-1] == ["The object store did not answer within 1.5 s."]
 
     wait_until(is_noticed)
-    assert all(reasons == ["The object store has not been checked yet."] for reasons in said[:-1])
+    assert all(reasons == ["The object store has not been checked yet."] for reasons in answers[:-1])
     assert readiness.ANSWER_S < 1.0
