@@ -56,9 +56,9 @@ def others(transaction: Transaction, instance: StoredInstance) -> list[ExposureI
 
 def plain_of(transaction: Transaction, instance: StoredInstance) -> SopInstanceUid | None:
     """The SOP Instance UID of the plain image from which an image derives; None if it is plain itself."""
-    plainer = [one for one in others(transaction, instance) if comes_before(one, instance)]
-    ranked = [one for one in plainer if derivation.rank(one.header) < derivation.rank(instance.header)]
-    return min(ranked, key=lambda one: derivation.rank(one.header)).header.sop_instance_uid if ranked else None
+    own = derivation.rank(instance.header)
+    plainer = [one.header for one in others(transaction, instance) if derivation.rank(one.header) < own]
+    return min(plainer, key=derivation.rank).sop_instance_uid if plainer else None
 
 
 def comes_before(one: ExposureImage | StoredInstance, other: ExposureImage | StoredInstance) -> bool:
