@@ -174,11 +174,7 @@ class Node:
             ),
             self._judging,
             ReportingTools(
-                self._reports,
-                lambda: kinds_to_make(taking),
-                decoding(settings),
-                enhance,
-                self._decoder.run,
+                self._reports, lambda: kinds_to_make(taking), decoding(settings), enhance, self._decoder.run
             ),
             settings.work.series_max_slices,
             revocations=settings.analysis.revocations,
