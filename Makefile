@@ -142,7 +142,7 @@ faults: setup ## Break disk, database, bucket, archive, clock and memory: recove
 	FAULTS=all $(BIN)/python -m pytest -p tests.crash.record tests/crash -k faults $(PYTEST_ARGS)
 
 matrix: setup ## Damage what a node keeps, ask each of its parts, and write the answers into docs/explanation/reliability.md
-	MATRIX=write $(BIN)/python -m pytest tests/crash/test_matrix.py $(PYTEST_ARGS)
+	MATRIX=write $(BIN)/python -m pytest tests/crash -k test_matrix $(PYTEST_ARGS)
 
 soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat
 	$(BIN)/python -m tests.crash --soak-minutes 60

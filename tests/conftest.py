@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
 from typing import Any, LiteralString, Self
 
 import boto3
+import httpx2
 import psycopg
 import pytest
 import structlog
@@ -27,6 +29,7 @@ from psycopg import sql
 from starlette.routing import BaseRoute
 
 from miqa_node.store.database import Database
+from tests.waiting import LIMIT_S
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -65,6 +68,13 @@ def migrate_from_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "migrate", copy_and_migrate)
         yield migrate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clients_are_patient() -> None:
+    """A client that a test plays waits as long as a busy machine takes; the node's own clients have their settings."""
+    usual: httpx2.Timeout = signature(httpx2.get).parameters["timeout"].default
+    usual.connect = usual.read = usual.write = usual.pool = LIMIT_S
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -158,6 +168,14 @@ class PostgresServer:
     def promote(self) -> None:
         """Make this standby the server that takes changes."""
         self.execute("SELECT pg_promote()")
+
+    def file_of(self, table: str) -> Path:
+        """The file of a table, written to the disk."""
+        self.execute("CHECKPOINT")
+        with psycopg.connect(self.url) as connection:
+            find = "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relname = %s AND relkind = 'r'"
+            [(path,)] = connection.execute(find, (table,)).fetchall()
+        return self._folder / str(path)
 
     def execute(self, statement: LiteralString) -> None:
         """Run one statement outside of a transaction."""

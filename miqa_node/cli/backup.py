@@ -35,14 +35,14 @@ def backup(
 
     A second backup into the same folder copies only new objects, and drops what was removed or erased; until it is
     complete, the last one stays as it is. With PostgreSQL make the dump of the database first (pg_dump); this command
-    copies the objects. Exit code 1: the node has lost or damaged some; the others are in the backup.
+    copies the objects. Exit code 1: the node has lost or damaged some, or cannot read them; the others
+    are in the backup.
     """
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
         made = backups.back_up(database, objects_of(settings), settings.node.data_dir, folder, deep=deep)
         detail = {"objects": made.objects, "bytes": made.size_bytes}
-        if made.lost or made.damaged:
-            detail |= {"lost": len(made.lost), "damaged": len(made.damaged)}
+        detail |= {word: len(lines) for word, lines in made.faults.items() if lines}
         with database.begin() as transaction:
             records.add(
                 transaction, AuditEntry(AuditEvent.BACKED_UP, datetime.now(UTC), login(), "command", detail=detail)
@@ -55,17 +55,16 @@ def backup(
                 "bytes": made.size_bytes,
                 "copied": made.copied,
                 "database": complete,
-                "lost": made.lost,
-                "damaged": made.damaged,
+                **made.faults,
             }
         )
     else:
-        _print_lines("lost", made.lost)
-        _print_lines("damaged", made.damaged)
+        for word, lines in made.faults.items():
+            _print_lines(word, lines)
         print_line(f"objects: {made.objects}, copied now: {made.copied}; {made.size_bytes >> 20} MiB in {folder}")
         if not complete:
             print_line("The database is on PostgreSQL: keep its dump beside this backup.")
-    if made.lost or made.damaged:
+    if any(made.faults.values()):
         raise typer.Exit(Exit.FAILED)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
+from miqa_node.cli.port_checks import ask_node, check_port, health_port
 from miqa_node.cli.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.cli.troubles import troubles
 from miqa_node.deliver.certificates import certificate_ends, certificate_files
@@ -32,7 +32,6 @@ from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, con
 from miqa_node.deliver.mail import probe_mail
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.measurand import MEASUREMENTS
-from miqa_node.domain.network import authority
 from miqa_node.domain.operations import FRESH, RENEWAL, DestinationCheck
 from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
 from miqa_node.isolation.inference import has_inference_process
@@ -99,11 +98,12 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("captions", _captions),
         ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),
         ("fonts", _fonts),
-        ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
-        ("web port", lambda s: _port(s.web.host, s.web.port, "web.port")),
+        ("DICOM port", lambda s: check_port(s.dicom.host, s.dicom.port, "dicom.port")),
+        ("web port", lambda s: check_port(s.web.host, s.web.port, "web.port")),
         ("certificates", _certificates),
         ("notices", _notices),
-        ("health port", lambda s: _port(s.web.host, _health_port(s), "web.health_port")),
+        ("health port", lambda s: check_port(s.web.host, health_port(s), "web.health_port")),
+        ("node", ask_node),
     )
     for name, check in checks:
         outcome = outcome_of(name, partial(check, settings))
@@ -221,33 +221,6 @@ def _fonts(_settings: Settings) -> str:
         packages = "install fonts-dejavu-core and fonts-droid-fallback to have them drawn"
         return f"{', '.join(missing)} letters are spelled by code point in pictures and PDF; {packages}"
     return f"pictures and PDF can draw {', '.join(SCRIPTS)}"
-
-
-def _health_port(settings: Settings) -> int:
-    return settings.web.health_port or (settings.web.port + 1 if settings.web.port else 0)
-
-
-def _port(host: str, port: int, setting: str) -> str:
-    family, place = socket.AF_INET6 if ":" in host else socket.AF_INET, authority(host, port)
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if _answers(host, port):
-                return f"{place} is in use; this is fine if the node is running"
-            mend = f"Choose another {setting}; ports below 1024 need a privilege."
-            raise Wrong(f"{place} cannot be used: {error.strerror}", mend) from error
-    return f"{place} is free"
-
-
-def _answers(host: str, port: int) -> bool:
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - looked up, not bound
-    try:
-        with socket.create_connection((target, port), timeout=1.0):
-            return True
-    except OSError:
-        return False
 
 
 def _certificates(settings: Settings) -> str:

@@ -22,14 +22,14 @@ from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.deliver.statuses import SUCCESS
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.domain.ports import CommitmentLedger, Soundness
-from miqa_node.errors import DeliveryError, MiqaError, SettingsError
+from miqa_node.errors import DeliveryError, MiqaError, ResourcesError, SettingsError
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import DeliverSettings
 
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 60
-MAX_PAUSE_S = 1800.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 10.0, 1800.0
 MAX_OPEN = 1000
 """Maximum number of associations remembered for reports; the oldest are forgotten first."""
 
@@ -43,7 +43,9 @@ AWAY_S = 60.0
 hold the reports to all others, who may close their associations meanwhile."""
 TURN_S = 20.0
 """How long the objects of one request are read before the next request has its turn."""
-PATIENCE = 6
+READ_AGAIN_S = 30.0
+"""Longest pause until objects that could not be read are tried again: their peer may wait on its association."""
+PATIENCE = 21
 """Failed attempts, in some ten minutes, after which objects that cannot be read are reported as failed."""
 ANSWER_S = 0.2
 """Pause between the response to a request and its report, for peers that process the response slowly."""
@@ -114,14 +116,16 @@ class CommitmentReporter:
     def _next(self) -> _Inquiry | None:
         """What arrived in this process, which alone can report on the same association; then others; then the rest."""
         with self._lock:
-            new = next((one for one in self._open.values() if one.looks is None), None)
+            new = next((one for one in self._open.values() if one.looks is None and not one.waits), None)
         if new is not None:
             return new
         request = self._ledger.claim(self._lease_s)
         with self._lock:
             if request is not None:
-                return self._open.setdefault(request.transaction_uid, _Inquiry(request))
-            return next(iter(self._open.values()), None)
+                inquiry = self._open.setdefault(request.transaction_uid, _Inquiry(request))
+                inquiry.request, inquiry.waits = request, False
+                return inquiry
+            return next((one for one in self._open.values() if not one.waits), None)
 
     def _report(self, inquiry: _Inquiry) -> None:
         """Look at the objects, try both associations, and record the outcome."""
@@ -140,15 +144,18 @@ class CommitmentReporter:
             log.info("storage commitment reported", peer=request.calling_ae_title, objects=len(request.objects))
         except Exception as error:  # noqa: BLE001 - one peer must not end the reports of the others
             text = str(error) if isinstance(error, MiqaError) else type(error).__name__
-            pause_s = min(MAX_PAUSE_S, 10.0 * 2.0 ** min(request.attempts, 20))
+            inquiry.looks, inquiry.waits = None, isinstance(error, ResourcesError)
+            longest_s = READ_AGAIN_S if inquiry.waits else MAX_PAUSE_S
+            pause_s = min(longest_s, FIRST_PAUSE_S * 2.0 ** min(request.attempts, 20))
             retry_at = datetime.now(UTC) + timedelta(seconds=pause_s) if request.attempts < MAX_ATTEMPTS else None
             log.warning("storage commitment not reported", peer=request.calling_ae_title, reason=text)
             try:
                 self._ledger.failed(request, text, retry_at)
             except MiqaError:
                 self._thread.stopping.wait(POLL_S)  # the claim expires, and the report is tried again
-        with self._lock:
-            self._open.pop(request.transaction_uid, None)
+        if not inquiry.waits:
+            with self._lock:
+                self._open.pop(request.transaction_uid, None)
 
     def _look_up(self, inquiry: _Inquiry) -> bool:
         """Look at more of the objects; True if all are known."""
@@ -195,6 +202,8 @@ class _Inquiry:
     association: Association | None = None
     looks: Iterator[Mapping[tuple[str, str], Soundness]] | None = None
     standing: Mapping[tuple[str, str], Soundness] = field(default_factory=dict)
+    waits: bool = False
+    """Its objects could not be read; it is kept with its association until the ledger says that it is due again."""
 
 
 def _on_same(inquiry: _Inquiry) -> bool:

@@ -119,6 +119,7 @@ class BucketObjects:
             with _answering():
                 obstore.head(self._bucket, key)
         except FileNotFoundError:
+            self._check_bucket()
             return False
         return True
 
@@ -129,6 +130,7 @@ class BucketObjects:
             with _answering():
                 entry = obstore.head(self._bucket, key)
         except FileNotFoundError as error:
+            self._check_bucket()
             raise self._absent(key) from error
         return ObjectEntry(key, entry["size"], entry["last_modified"])
 
@@ -140,6 +142,7 @@ class BucketObjects:
                 for chunk in obstore.get(self._bucket, key).stream():
                     yield bytes(chunk)
         except FileNotFoundError as error:
+            self._check_bucket()
             raise self._absent(key) from error
 
     def copy(self, key: str) -> Path | None:
@@ -155,6 +158,10 @@ class BucketObjects:
     def check(self) -> None:
         """Raise ResourcesError if the bucket does not answer or the cache's disk is too full."""
         check_disk(self._cache_dir, self._min_free_bytes)
+        self._check_bucket()
+
+    def _check_bucket(self) -> None:
+        """ResourcesError without an answer, or without a bucket: then an object that is not found is not lost."""
         with _answering(), _existing():
             _within(CHECK_SHARE, lambda: obstore.list_with_delimiter_async(self._bucket, "check"))
 

@@ -147,13 +147,21 @@ class Check:
                 yield from self._check_object(
                     row, entry, size, check_original, _ORIGINAL, mend if repair else None, deep
                 )
-            elif entry is None or not self.objects.exists(row.object_key):
-                continue
-            elif row.removal_cause == RemovalCause.LOST.value:
-                if check_original(self.objects, row) is Soundness.SOUND:
-                    yield Inconsistency(Fault.ORIGINAL_FOUND, row.digest, repair and self._mark_found(row.digest))
-            elif row.deleted_at is not None:
-                yield Inconsistency(Fault.NOT_DELETED, row.object_key, repair and self._delete_again(row.digest))
+            elif entry is not None and (state := self._state_of_removed(row)) is not Soundness.LOST:
+                if row.removal_cause == RemovalCause.LOST.value:
+                    if state is Soundness.SOUND:
+                        yield Inconsistency(Fault.ORIGINAL_FOUND, row.digest, repair and self._mark_found(row.digest))
+                elif row.deleted_at is not None:
+                    yield Inconsistency(Fault.NOT_DELETED, row.object_key, repair and self._delete_again(row.digest))
+
+    def _state_of_removed(self, row: Any) -> Soundness | None:
+        """The state of a file that should not be there; None if it cannot be read now. Only lost ones are read."""
+        try:
+            if row.removal_cause == RemovalCause.LOST.value:
+                return check_original(self.objects, row)
+            return Soundness.SOUND if self.objects.exists(row.object_key) else Soundness.LOST
+        except (ResourcesError, OSError):
+            return None
 
     def _check_copies(self, shard: str, *, repair: bool, deep: bool) -> Iterator[Inconsistency]:
         of = t.copies.c
@@ -169,7 +177,12 @@ class Check:
             key = original_key(row.digest)  # that of the row of the instance is its original, and was checked
             if key == row.object_key:
                 continue
-            if check(self.objects, key, row.file_bytes, row.digest, deep=deep) is not Soundness.SOUND:
+            try:
+                state = check(self.objects, key, row.file_bytes, row.digest, deep=deep)
+            except ResourcesError as error:
+                yield Inconsistency(Fault.UNREADABLE, f"{row.digest}: {error}")
+                continue
+            if state is not Soundness.SOUND:
                 yield Inconsistency(Fault.COPY_LOST, row.digest, repair and self._forget_copy(row.digest))
 
     def _check_results(self, shard: str, entries: dict[str, ObjectEntry], *, deep: bool) -> Iterator[Inconsistency]:

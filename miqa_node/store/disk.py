@@ -67,14 +67,16 @@ class DiskObjects:
 
     def local_path(self, key: str) -> Path:
         """The file itself."""
-        path = self._path(key)
-        if not path.is_file():
-            raise self._absent(key)
-        return path
+        self.stat(key)
+        return self._path(key)
 
     def exists(self, key: str) -> bool:
-        """Whether the file exists."""
-        return self._path(key).is_file()
+        """Whether the file exists; an error of the disk does not say that it does not."""
+        try:
+            self.stat(key)
+        except NotFoundError:
+            return False
+        return True
 
     def stat(self, key: str) -> ObjectEntry:
         """Size and time of the file."""
@@ -122,7 +124,7 @@ class DiskObjects:
     def entries(self, prefix: str) -> Iterator[ObjectEntry]:
         """Files below a folder, without those that are still being written."""
         for path in (self._root / prefix).rglob("*"):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # who asks for an object that is not listed hears of the error
                 status = path.stat()
                 if S_ISREG(status.st_mode) and not path.name.startswith("."):
                     key = path.relative_to(self._root).as_posix()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import resource
@@ -265,6 +266,31 @@ def test_an_object_is_sound_damaged_or_lost(store: ObjectStore) -> None:
         assert check(store, key, len(data), None) is state
     store.delete([key])
     assert check(store, key, len(data), sha256) is Soundness.LOST
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EIO, errno.ESTALE])
+def test_an_error_of_the_disk_does_not_say_that_an_object_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Newer versions of Python call what cannot be looked at no file."""
+    store = open_objects("", tmp_path / "objects", 0, LIMIT)
+    store.put(KEY, b"abc")
+
+    def fail(path: Path, **_: object) -> object:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "stat", fail)
+    monkeypatch.setattr(Path, "is_file", lambda _path: False)
+    for ask in (store.exists, store.local_path, store.get, store.stat):
+        with pytest.raises(OSError, match=os.strerror(number)):
+            ask(KEY)
+
+
+def test_objects_of_a_bucket_that_is_gone_are_not_lost(bucket_url: str, tmp_path: Path) -> None:
+    store = open_objects(f"{bucket_url.replace('s3://', 's3://other-')}", tmp_path / "cache", 0, LIMIT)
+    for ask in (store.exists, store.stat, lambda key: list(store.chunks(key))):
+        with pytest.raises(ResourcesError, match="does not"):
+            ask(KEY)
 
 
 def test_of_a_store_that_cannot_be_read_nothing_is_said(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 /* Loaded before the C library: calls that would change files below $FAILING_FOLDER fail while $FAILING_FLAG exists,
  * which holds "<errno> <percent of the calls>". What is only read goes on, as from a disk that has become read-only.
+ * With $FAILING_READS it is what is only read that fails, and what writes goes on: a file is not opened, or if the error
+ * is EIO opened and not read; if it is ESTALE there is no word of its size and time either.
  * $FAILING_COUNT is a file of three 64-bit numbers: the calls so far, the number of one that fails, and its errno. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,10 +25,18 @@ static int real_open(const char *path, int flags) {
     return next(path, flags | O_CLOEXEC);
 }
 
+static ssize_t real_read(int file, void *data, size_t n) {
+    static ssize_t (*next)(int, void *, size_t);
+    if (!next) next = dlsym(RTLD_NEXT, "read");
+    return next(file, data, n);
+}
+
 static int below(const char *path) {
     const char *folder = getenv("FAILING_FOLDER");
     return folder && path && !strncmp(path, folder, strlen(folder));
 }
+
+static int fails_reads(void) { return getenv("FAILING_READS") != NULL; }
 
 /* The error of a call that was chosen by its number, 0 of any other. */
 static int error_of_chosen(void) {
@@ -51,7 +61,7 @@ static int error_now(void) {
     char text[32];
     ssize_t length;
     if (!flag || (file = real_open(flag, O_RDONLY)) < 0) { errno = saved; return 0; }
-    length = read(file, text, sizeof text - 1);
+    length = real_read(file, text, sizeof text - 1);
     close(file);
     errno = saved;
     if (length <= 0) return 0;
@@ -60,7 +70,7 @@ static int error_now(void) {
     return random() % 100 < percent ? number : 0;
 }
 
-static int of_file(int file) {
+static int error_of_file(int file) {
     char link[64], path[PATH_MAX];
     ssize_t length;
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
@@ -70,7 +80,7 @@ static int of_file(int file) {
     return below(path) ? error_now() : 0;
 }
 
-static int of_path(const char *path) {
+static int error_of_path(const char *path) {
     char whole[PATH_MAX];
     if (path && path[0] != '/' && getcwd(whole, sizeof whole / 2)) {
         size_t used = strlen(whole);
@@ -79,6 +89,18 @@ static int of_path(const char *path) {
     }
     return below(path) ? error_now() : 0;
 }
+
+/* Of calls that write. */
+static int of_file(int file) { return fails_reads() ? 0 : error_of_file(file); }
+static int of_path(const char *path) { return fails_reads() ? 0 : error_of_path(path); }
+
+/* Of calls that read: data of a file that is open, its name, or what is known about it. */
+static int of_data(int file) { return fails_reads() ? error_of_file(file) : 0; }
+static int of_name(const char *path) {
+    int error = fails_reads() ? error_of_path(path) : 0;
+    return error == EIO ? 0 : error;
+}
+static int of_facts(const char *path) { return of_name(path) == ESTALE ? ESTALE : 0; }
 
 #define FAIL(error) do { int e_ = (error); if (e_) { errno = e_; return -1; } } while (0)
 #define NEXT(type, name, ...) \
@@ -101,6 +123,17 @@ ON_PATH(int, unlink, (const char *path), (path), const char *)
 ON_PATH(int, rename, (const char *path, const char *to), (path, to), const char *, const char *)
 ON_PATH(int, link, (const char *path, const char *to), (path, to), const char *, const char *)
 
+#define READS(type, name, declared, passed, ...) \
+    type name declared { NEXT(type, name, __VA_ARGS__); FAIL(of_data(file)); return next passed; }
+#define DESCRIBES(name, facts) \
+    int name(const char *path, struct facts *about) { \
+        NEXT(int, name, const char *, struct facts *); FAIL(of_facts(path)); return next(path, about); \
+    }
+READS(ssize_t, read, (int file, void *data, size_t n), (file, data, n), int, void *, size_t)
+READS(ssize_t, pread64, (int file, void *data, size_t n, off64_t at), (file, data, n, at), int, void *, size_t, off64_t)
+DESCRIBES(stat, stat)
+DESCRIBES(stat64, stat64)
+
 #define OPENS(name) \
     int name(const char *path, int flags, ...) { \
         mode_t mode = 0; \
@@ -110,6 +143,7 @@ ON_PATH(int, link, (const char *path, const char *to), (path, to), const char *,
         if (flags & (O_CREAT | O_TMPFILE)) mode = va_arg(rest, mode_t); \
         va_end(rest); \
         if (flags & (O_WRONLY | O_RDWR | O_CREAT)) FAIL(of_path(path)); \
+        else if (!(flags & O_DIRECTORY)) FAIL(of_name(path)); \
         return next(path, flags, mode); \
     }
 OPENS(open)

@@ -16,14 +16,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pydicom
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
@@ -46,6 +47,8 @@ PATIENT = {
 """Settings of a node whose archive comes late: it tries again soon."""
 UNREADY_S = 30.0
 """After this time at the latest a node says that nothing is judged: 10 s, and what a busy machine adds."""
+PATIENCE_S = 20.0
+"""How long a modality is listened to that gets no answer."""
 REASONS = {0x0110: "processing failure", 0x0112: "no such object instance"}
 
 DAMAGES: Mapping[str, Callable[[bytes], bytes | None]] = {
@@ -149,7 +152,10 @@ class MatrixNode:
         ))  # fmt: skip
 
     def rows(self, statement: str, *values: str) -> list[Any]:
-        """Read the node's SQLite database."""
+        """Read the node's database."""
+        if url := self.environment.get("MIQA_STORE__DATABASE_URL"):
+            with psycopg.connect(url) as server:
+                return server.execute(statement.replace("?", "%s").encode(), values).fetchall()
         with closing(sqlite3.connect(f"file:{self.data / 'miqa.sqlite'}?mode=ro", uri=True, timeout=60)) as connection:
             return connection.execute(statement, values).fetchall()
 
@@ -192,7 +198,7 @@ class MatrixNode:
     def command(self, *words: str) -> tuple[int, str]:
         """Exit code of a command with the settings of the node, and its output; its errors if it printed nothing."""
         out, errors, before = StringIO(), StringIO(), dict(os.environ)
-        os.environ.update(self.environment)
+        os.environ.update(self._settings())
         try:
             with redirect_stdout(out), redirect_stderr(errors):
                 code = run([*words, "--data-dir", str(self.examined)])
@@ -200,6 +206,10 @@ class MatrixNode:
             os.environ.clear()
             os.environ.update(before)
         return int(code), out.getvalue() or errors.getvalue()
+
+    def _settings(self) -> dict[str, str]:
+        """What a command is told that people type beside the node."""
+        return {**self.environment, "MIQA_WEB__HEALTH_PORT": str(self.node.health_port)}
 
     def readiness_after(self, limit_s: float = UNREADY_S) -> str:
         """The same, as soon as it says no, or after the time in which it has to."""
@@ -213,51 +223,72 @@ class MatrixNode:
         program = str(Path(sys.executable).with_name("miqa-node"))
         done = subprocess.run(
             [program, *words, "--data-dir", str(self.data)],
-            env=os.environ | self.environment, capture_output=True, text=True, check=False,
+            env=os.environ | self._settings(), capture_output=True, text=True, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout or done.stderr
 
     def commitment(self, image: StoredImage, limit_s: float = 0.0) -> str:
         """What a modality hears that wants to delete its copy, within the limit if there is one."""
+        with self.inquiry(image) as answer:
+            return answer(limit_s)
+
+    @contextmanager
+    def inquiry(self, image: StoredImage) -> Iterator[Callable[[float], str]]:
+        """The same, of a modality that keeps its association open: what it has heard, after the limit at the latest."""
         modality = Modality()
         with modality.association(self.node.dicom_port) as ask:
             status = ask(image.uid, sop_class=ComputedRadiographyImageStorage)
-            if status:
-                return f"refused, 0x{status:04X}"
-            until = time.monotonic() + (limit_s or LIMIT_S)
-            while not modality.reports and time.monotonic() < until:
-                time.sleep(0.1)
-        if not modality.reports:
-            assert limit_s, "the modality is not told"
-            return "no answer yet"
-        [(event_type, report)] = modality.reports
-        if event_type == 1:
-            return "promised"
-        reason = int(report.FailedSOPSequence[0].FailureReason)
-        return f"refused, 0x{reason:04X} {REASONS[reason]}"
 
-    def reassess(self, image: StoredImage) -> str:
+            def answer(limit_s: float = 0.0) -> str:
+                if status:
+                    return f"refused, 0x{status:04X}"
+                until = time.monotonic() + (limit_s or LIMIT_S)
+                while not modality.reports and time.monotonic() < until:
+                    time.sleep(0.1)
+                if not modality.reports:
+                    assert limit_s, "the modality is not told"
+                    return "no answer yet"
+                [(event_type, report)] = modality.reports
+                if event_type == 1:
+                    return "promised"
+                reason = int(report.FailedSOPSequence[0].FailureReason)
+                return f"refused, 0x{reason:04X} {REASONS[reason]}"
+
+            yield answer
+
+    def reassess(self, image: StoredImage, *, apart: bool = False) -> str:
         """What ``reassess`` says of an image."""
-        code, text = self.command("reassess", image.uid, "--json")
+        code, text = (self.command_apart if apart else self.command)("reassess", image.uid, "--json")
         plan = json.loads(text) if text.startswith("{") else {}
         entries = plan.get("candidates", [])
         if code or not entries:
             return plain(text.strip().splitlines()[-1])
         return f"refused: {plain(entries[0]['obstacle'])}" if entries[0]["obstacle"] else "judges again"
 
-    def fsck(self, *options: str) -> dict[str, str]:
+    def fsck(self, *options: str, apart: bool = False) -> dict[str, str]:
         """Kinds of fault by digest, UID or key; a command that fails has only ''."""
-        _code, text = self.command("fsck", "--json", *options)
+        _code, text = (self.command_apart if apart else self.command)("fsck", "--json", *options)
         try:
             return {one["what"]: one["fault"] for one in json.loads(text)}
         except ValueError:
             return {"": plain(text.strip().splitlines()[-1])}
 
-    def doctor(self) -> str:
+    def doctor(self, *, apart: bool = False) -> str:
         """The checks that failed, in words, other than of the archive that is not there."""
-        _code, text = self.command("doctor", "--json")
-        failed = [one for one in json.loads(text)["checks"] if not one["ok"] and one["check"] != "destination PACS"]
-        return "; ".join(f"fails, {one['check']}: {plain(one['detail'])}" for one in failed) or "ok"
+        _code, text = (self.command_apart if apart else self.command)("doctor", "--json")
+        checks = json.JSONDecoder().raw_decode(text[text.find("{\n") if "{\n" in text else text.find("{") :])[0][
+            "checks"
+        ]
+        failed = {one["check"]: plain(one["detail"]) for one in checks if not one["ok"]}
+        failed.pop("destination PACS", None)
+        if "node" in failed:
+            failed["node"] = "in the words of its readiness"
+        return "; ".join(f"fails, {name}: {detail}" for name, detail in failed.items()) or "ok"
+
+    def answer_of(self, *words: str, apart: bool = False) -> str:
+        """Exit code and last line of a command."""
+        code, output = (self.command_apart if apart else self.command)(*words)
+        return f"exit code {code}, {plain(output.strip().splitlines()[-1])}"
 
     def backup(self) -> tuple[int, str]:
         """Exit code and output of a backup into a new folder."""

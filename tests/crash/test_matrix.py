@@ -1,4 +1,4 @@
-"""Damage to stored objects × what each part of the node says and does: the tables of docs/explanation/reliability.md.
+"""Damage to stored objects × what each part of the node says and does: a table of docs/explanation/reliability.md.
 
 Each test runs a node as a process, damages what it keeps, asks every part, and compares the answers with the page.
 What must hold whatever the words are is asserted here, too, so that ``make matrix`` cannot hide a loss.
@@ -6,31 +6,21 @@ What must hold whatever the words are is asserted here, too, so that ``make matr
 
 from __future__ import annotations
 
-import errno
-import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
 import boto3
 import pytest
 
-from tests.crash.faults import shim
-from tests.crash.matrix import DAMAGES, MatrixNode, Row, StoredImage, compare_with_page, plain, table
-from tests.crash.station import LIMIT_S, Pacs
+from tests.crash.faults import marks
+from tests.crash.matrix import DAMAGES, MatrixNode, Row, StoredImage, compare_with_page, table
+from tests.crash.station import LIMIT_S
 from tests.waiting import wait_until
 
 COLUMNS = ("commitment", "reassess", "fsck", "fsck --deep", "doctor", "readiness", "backup", "lane", "re-sending")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.filterwarnings(
-        "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = marks
 
 
 class Shelf(Protocol):
@@ -191,109 +181,3 @@ def _ask(
         rows[name] |= {"backup": f"exit code {code}, `{' '.join(sorted(lines))}`"}
         rows[name] |= {"doctor": doctor, "readiness": readiness}
     return rows
-
-
-DISK_COLUMNS = ("C-STORE", "readiness", "doctor", "fsck", "backup", "when it works again")
-REFUSALS = {
-    "results cannot be written": ("results", ("EPERM", "EIO", "ESTALE", "ENOSPC")),
-    "originals cannot be written": ("instances", ("EPERM", "EIO", "ESTALE", "ENOSPC")),
-}
-
-
-def test_errors_of_the_disk(tmp_path: Path, samples: Path) -> None:
-    rows: dict[str, Row] = {}
-    library = shim(Path(__file__).with_name("failing_disk.c"), tmp_path)
-    for what, (kind, errors) in REFUSALS.items():
-        folder = tmp_path / kind
-        folder.mkdir()
-        flag = folder / "data" / "objects" / "flag"  # where confined workers can read it, too
-        environment = {"LD_PRELOAD": library, "FAILING_FOLDER": str(flag.with_name(kind)), "FAILING_FLAG": str(flag)}
-        node = MatrixNode(folder, samples, environment)
-        pacs = node.open_archive()
-        try:
-            node.take(1)
-            for error in errors:
-                rows[f"{what}: {error}"] = _refuse(node, pacs, flag, getattr(errno, error))
-        finally:
-            flag.unlink(missing_ok=True)
-            node.close()
-    compare_with_page("disk", table("error", DISK_COLUMNS, rows))
-
-
-def _refuse(node: MatrixNode, pacs: Pacs, flag: Path, number: int) -> Row:
-    """One error, until it is over and the image that met it has its report."""
-    flag.write_text(str(number))
-    image = node.new_image()
-    status, uid = node.send(image), str(image.SOPInstanceUID)
-    row = {"C-STORE": "none" if status is None else f"0x{status:04X}", "readiness": node.readiness_after()}
-    row |= {"doctor": _failures(*node.command_apart("doctor", "--json"))}
-    for name, words in (("fsck", ("fsck", "--deep")), ("backup", ("backup", str(node.folder / f"backup-{number}")))):
-        code, output = node.command_apart(*words)
-        row[name] = f"exit code {code}, {plain(output.strip().splitlines()[-1])}"
-    flag.unlink()
-    if status != 0x0000:
-        wait_until(lambda: node.send(image) == 0x0000, LIMIT_S, "the image is taken")
-    wait_until(lambda: uid in pacs.reports, LIMIT_S, "the image has its report")
-    wait_until(lambda: node.readiness() == "200", LIMIT_S, "the node is ready")
-    [(verdict,)] = node.rows("SELECT d.verdict FROM dispositions d JOIN instances i ON i.digest = d.digest "
-                             "WHERE i.sop_instance_uid = ?", uid)  # fmt: skip
-    assert verdict == "REJECT"
-    assert len(pacs.reports[uid]) == 1
-    assert not row["readiness"].startswith("200"), row
-    return row | {"when it works again": "judged and reported once"}
-
-
-DATABASE_COLUMNS = ("C-STORE", "readiness", "doctor", "fsck", "backup", "commitment", "reassess")
-PATIENCE_S = 20.0
-TABLES = ("instances", "dispositions", "deliveries", "workflow_status")
-
-
-def test_damage_to_tables(tmp_path: Path, samples: Path) -> None:
-    rows: dict[str, Row] = {}
-    for name in TABLES:
-        folder = tmp_path / name
-        folder.mkdir()
-        node = MatrixNode(folder, samples)
-        try:
-            node.open_archive()
-            [image] = node.take(1)
-            rows[f"`{name}`"] = _damage_table(node, image, name)
-        finally:
-            node.close()
-    compare_with_page("tables", table("damaged table", DATABASE_COLUMNS, rows))
-
-
-def _damage_table(node: MatrixNode, image: StoredImage, name: str) -> Row:
-    _overwrite_root_page(node.data / "miqa.sqlite", name)
-    status = node.send(node.new_image())
-    row = {"C-STORE": "none" if status is None else f"0x{status:04X}", "readiness": node.readiness_after()}
-    row["doctor"] = _failures(*node.command("doctor", "--json"))
-    for command, words in (("fsck", ("fsck",)), ("backup", ("backup", str(node.folder / "backup"))),
-                           ("reassess", ("reassess", image.uid))):  # fmt: skip
-        code, output = node.command(*words)
-        row[command] = f"exit code {code}, {plain(output.strip().splitlines()[-1])}"
-    row["commitment"] = node.commitment(image, PATIENCE_S)
-    assert row["readiness"].startswith("503"), row
-    assert row["doctor"] != "ok"
-    assert not row["fsck"].startswith("exit code 0")
-    assert not row["backup"].startswith("exit code 0")
-    return row
-
-
-def _overwrite_root_page(file: Path, name: str) -> None:
-    """As a disk does that returns other bytes than were written."""
-    with closing(sqlite3.connect(file, timeout=60)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchall()
-        [(size,)] = connection.execute("PRAGMA page_size").fetchall()
-    with file.open("r+b") as opened:
-        opened.seek((page - 1) * size)
-        opened.write(b"\xa5" * 200)
-
-
-def _failures(_code: int, text: str) -> str:
-    """Checks of ``doctor --json`` that failed."""
-    begin = text.find("{\n") if "{\n" in text else text.find("{")
-    checks = json.JSONDecoder().raw_decode(text[begin:])[0]["checks"]
-    failures = [one for one in checks if not one["ok"] and one["check"] != "destination PACS"]
-    return "; ".join(f"fails, {one['check']}: {plain(one['detail'])}" for one in failures) or "ok"

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from tests.conftest import free_port
 from tests.crash.faults import (
     ALL,
     FAULT_S,
@@ -25,6 +20,7 @@ from tests.crash.faults import (
     only_with_all,
     wait_for_refusal,
 )
+from tests.crash.road import Road
 from tests.crash.station import Pacs
 from tests.unit.deliver.receiver import Receiver
 
@@ -83,77 +79,13 @@ def _slow() -> int:
     return 0x0000
 
 
-class Road:
-    """A bucket behind a proxy; ``closed`` holds up what is sent to it, ``failing`` answers with an error of its own."""
-
-    def __init__(self) -> None:
-        self._to = free_port()
-        self.open()
-        self.closed, self.failing = threading.Event(), threading.Event()
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def open(self) -> None:
-        """Start the bucket, perhaps once more."""
-        self._bucket = ThreadedMotoServer(ip_address="127.0.0.1", port=self._to, verbose=False)
-        self._bucket.start()
-
-    def leave(self) -> None:
-        """End the bucket; what it holds stays."""
-        self._bucket.stop()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client:
-            try:
-                bucket = socket.create_connection(("127.0.0.1", self._to))
-            except OSError:
-                return
-            with bucket:
-                back = threading.Thread(target=self._copy, args=(bucket, client), daemon=True)
-                back.start()
-                self._copy(client, bucket)
-                back.join()
-
-    def _copy(self, source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(1 << 16):
-                while self.closed.is_set():
-                    time.sleep(0.05)
-                if self.failing.is_set():
-                    body = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                    source.sendall(body)
-                    break
-                target.sendall(data)
-        except OSError:
-            pass
-        for one in (source, target):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._server.close()
-        self.leave()
-
-
 @pytest.fixture
 def road(monkeypatch: pytest.MonkeyPatch) -> Iterator[Road]:
     """The way to a bucket named "faults"."""
     road = Road()
-    variables = {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "REGION": "us-east-1", "ALLOW_HTTP": "true"}
-    for name, value in {**variables, "ENDPOINT": f"http://127.0.0.1:{road.port}"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    boto3.client("s3", endpoint_url=f"http://127.0.0.1:{road.port}", region_name="us-east-1").create_bucket(
-        Bucket="faults"
-    )
+    for name, value in road.environment.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3", endpoint_url=road.url, region_name="us-east-1").create_bucket(Bucket="faults")
     yield road
     road.close()
 

@@ -18,6 +18,7 @@ from miqa_node.demo.viewer.archive import archive
 from miqa_node.demo.viewer.package import viewer_files
 from miqa_node.demo.viewer.site import site
 from miqa_node.errors import MiqaError, SettingsError
+from tests.waiting import LIMIT_S
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -58,7 +59,7 @@ def port(tmp_path: Path) -> Iterator[int]:
 
 
 def ask(port: int, path: str, method: str = "GET", body: str = "") -> tuple[http.client.HTTPResponse, str]:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)) as connection:
         connection.request(method, path, body.encode(), {"Cookie": "session=1"})
         response = connection.getresponse()
         return response, response.read().decode()

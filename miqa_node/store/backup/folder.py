@@ -33,6 +33,7 @@ from miqa_node.whole_file import PARTIAL, write_whole
 
 DATABASE, OBJECTS, FILES, GENERATIONS, MANIFEST = "miqa.sqlite", "objects", "files", "generations", "manifest.jsonl"
 LOST, DAMAGED = Soundness.LOST.value, Soundness.DAMAGED.value
+UNREADABLE = "unreadable"
 WRITER_LOCK, READER_LOCK = ".writer.lock", ".reader.lock"
 _OWN = frozenset({DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "miqa.part", OBJECTS, FILES, GENERATIONS, MANIFEST})
 _GENERATION = re.compile(rf"{GENERATIONS}/[^/]+/")
@@ -42,8 +43,9 @@ _GENERATION = re.compile(rf"{GENERATIONS}/[^/]+/")
 class ManifestEntry:
     """One file of a backup: path below its folder, size and SHA-256.
 
-    ``modified_at`` is the time of the node's own file when it was read. ``fault`` is "lost" if there is no file, or
-    "damaged" if the node itself has other bytes than it received.
+    ``modified_at`` is the time of the node's own file when it was read. ``fault`` is "lost" if there is no file,
+    "unreadable" if there is none because the node could not read its own, or "damaged" if the node itself has other
+    bytes than it received.
     """
 
     file: str
@@ -60,7 +62,7 @@ class ManifestEntry:
     @property
     def has_file(self) -> bool:
         """Whether there is a file of it."""
-        return self.fault != LOST
+        return self.fault not in (LOST, UNREADABLE)
 
 
 class BackupFolder:

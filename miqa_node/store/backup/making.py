@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True, slots=True)
 class BackupSummary:
-    """The content of a backup, the number of objects copied this time, and what the node has lost or damaged.
+    """The content of a backup, the number of objects copied this time, and what the node lost, damaged or cannot read.
 
-    A line of ``lost`` or ``damaged`` is the key of an object, and whether the backup still has an earlier, good copy.
+    A line of these is the key of an object, and whether the backup still has an earlier, good copy.
     """
 
     objects: int
@@ -39,6 +39,12 @@ class BackupSummary:
     copied: int
     lost: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> Mapping[str, tuple[str, ...]]:
+        """What is wrong, by its word."""
+        return {"lost": self.lost, "damaged": self.damaged, "unreadable": self.unreadable}
 
 
 def back_up(
@@ -68,7 +74,8 @@ def back_up(
             raise
     held = [entry for entry in entries if entry.name.startswith(f"{OBJECTS}/") and entry.has_file]
     size = sum(entry.size_bytes for entry in entries)
-    return BackupSummary(len(held), size, copies.copied, tuple(copies.lost), tuple(copies.damaged))
+    faults = (tuple(lines) for lines in (copies.lost, copies.damaged, copies.unreadable))
+    return BackupSummary(len(held), size, copies.copied, *faults)
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Brings the objects of one moment into a backup, and finds those that the node has lost or damaged.
 
 Nothing that is wrong with an object keeps the others from the backup, and nothing lost or damaged takes the place of a
-good copy of the last backup.
+good copy of the last backup. What cannot be read at the moment is neither lost nor damaged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -16,13 +17,13 @@ import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import ObjectEntry, ObjectStore
-from miqa_node.errors import NotFoundError
+from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.observe.progress import counted
 from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.backup.copying import Passage, describe_file
-from miqa_node.store.backup.folder import DAMAGED, LOST, OBJECTS, BackupFolder, ManifestEntry
+from miqa_node.store.backup.folder import DAMAGED, LOST, OBJECTS, UNREADABLE, BackupFolder, ManifestEntry
 from miqa_node.store.database import Database
 from miqa_node.store.disk import KINDS, ORIGINALS, chunks_of
 from miqa_node.store.upkeep import in_shard, shards
@@ -62,7 +63,7 @@ class ObjectReadError(Exception):
 
 
 class ObjectCopies:
-    """The objects of the node in the backup: their entries, how many were copied, and what is lost or damaged.
+    """The objects of the node in the backup: their entries, how many were copied, and what is wrong with others.
 
     ``moment`` is the database at one moment; ``live`` tells what was removed since.
     """
@@ -75,6 +76,7 @@ class ObjectCopies:
         self.copied = 0
         self.lost: list[str] = []
         self.damaged: list[str] = []
+        self.unreadable: list[str] = []
 
     def take_all(self) -> None:
         """Bring all objects in."""
@@ -120,7 +122,8 @@ class ObjectCopies:
             last = None
         try:
             if listing is None:  # the listing may be outdated
-                listing = self._objects.stat(one.key)
+                with self._reading(one):
+                    listing = self._objects.stat(one.key)
             if last is not None and not self._deep and not last.fault and _is_as_read(last, listing):
                 self.entries.append(last)
             else:
@@ -129,7 +132,7 @@ class ObjectCopies:
             if not self._was_removed(one):
                 self._fail(one, last, Soundness.LOST)
         except ObjectReadError:
-            self._fail(one, last, Soundness.DAMAGED)
+            self.unreadable.append(self._lack(one, last, UNREADABLE))
 
     def _read(self, one: NodeObject, listing: ObjectEntry, last: ManifestEntry | None) -> None:
         """Bring in an object that is new, or that may differ from its copy in the backup."""
@@ -171,17 +174,21 @@ class ObjectCopies:
         return ManifestEntry(one.name, *describe_file(path))
 
     def _fail(self, one: NodeObject, last: ManifestEntry | None, state: Soundness) -> None:
-        """Record what the node no longer has; a good copy in the backup stays there."""
-        is_good = last is not None and self._is_good(one, last)
-        if last is None:
-            self.entries.append(ManifestEntry(one.name, 0, "", fault=LOST))
-        else:
-            self.entries.append(replace(last, modified_at="", fault="" if is_good else DAMAGED))
-        line = f"{one.key} (the backup has a good copy)" if is_good else one.key
+        """Record what the node no longer has."""
+        line = self._lack(one, last, LOST)
         (self.lost if state is Soundness.LOST else self.damaged).append(line)
         if one.key.partition("/")[0] not in (*MADE, REPORTS):
             with self._live.begin() as transaction:
                 damages.note(transaction, one.key, InstanceDigest(one.owner), state, datetime.now(UTC))
+
+    def _lack(self, one: NodeObject, last: ManifestEntry | None, fault: str) -> str:
+        """Enter what cannot be brought in, and why there is no file of it; a good copy in the backup stays there."""
+        is_good = last is not None and self._is_good(one, last)
+        if last is None:
+            self.entries.append(ManifestEntry(one.name, 0, "", fault=fault))
+        else:
+            self.entries.append(replace(last, modified_at="", fault="" if is_good else DAMAGED))
+        return f"{one.key} (the backup has a good copy)" if is_good else one.key
 
     def _is_good(self, one: NodeObject, last: ManifestEntry) -> bool:
         if one.digest is None:
@@ -202,8 +209,17 @@ class ObjectCopies:
         return True
 
     def _chunks(self, one: NodeObject) -> Iterator[bytes]:
-        try:
+        with self._reading(one):
             yield from self._objects.chunks(one.key)
+
+    @contextmanager
+    def _reading(self, one: NodeObject) -> Iterator[None]:
+        """An error of this object ends as ObjectReadError; a store that does not answer at all, as ResourcesError."""
+        try:
+            yield
+        except ResourcesError as error:
+            self._objects.check()
+            raise ObjectReadError(one.key) from error
         except OSError as error:
             raise ObjectReadError(one.key) from error
 

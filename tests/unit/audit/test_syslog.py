@@ -42,18 +42,20 @@ class Receiver:
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", port))
         self._connections: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._readers: list[threading.Thread] = []
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
-                threading.Thread(target=self._read, args=(connection,), daemon=True).start()
+                self._connections.append(connection)
+                self._readers.append(threading.Thread(target=self._read, args=(connection,), daemon=True))
+                self._readers[-1].start()
 
-    def _read(self, connection: socket.socket) -> None:
-        with suppress(OSError):
-            if self._context is not None:
-                connection = self._context.wrap_socket(connection, server_side=True)
+    def _read(self, plain: socket.socket) -> None:
+        with suppress(OSError), plain, self._secured(plain) as connection:
             self._connections.append(connection)
             held = b""
             while chunk := connection.recv(65536):
@@ -63,14 +65,21 @@ class Receiver:
                     self.lines.append(held[match.end() : end])
                     held = held[end:]
 
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return connection if self._context is None else self._context.wrap_socket(connection, server_side=True)
+
     def close(self) -> None:
+        """Only when no thread is left that has a connection, which it closes itself."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
-        for connection in self._connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
+        self._acceptor.join(LIMIT_S)
+        for reader in self._readers:
+            while reader.is_alive():  # a handshake may end with another socket than it began with
+                for connection in list(self._connections):
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+                reader.join(0.05)
 
 
 def numbers(lines: list[bytes]) -> list[int]:

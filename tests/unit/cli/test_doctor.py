@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from miqa_node.store import deliveries, instances
 from miqa_node.store.database import Database
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
+from tests.unit.deliver.serving import QuietHandler, serving
 from tests.unit.store.making import NOW, digest, header, received, study
 from tests.web.staging import Stage
 
@@ -180,6 +182,27 @@ def test_a_port_that_somebody_holds_without_answering(cli: Callable[..., Ran], c
 
     assert not check["ok"]
     assert "dicom.port" in check["mend"]
+
+
+class Unready(QuietHandler):
+    """A node that is not ready."""
+
+    def do_GET(self) -> None:  # noqa: N802 - the library asks for this name
+        body = json.dumps({"status": "not ready", "reasons": ["An image waits, the disk answers: Stale file handle."]})
+        self.send_response(503)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+
+def test_what_the_node_waits_for_that_runs_here_is_said(cli: Callable[..., Ran], config: Path) -> None:
+    """Only the process that meets an error of the disk knows it."""
+    with serving(Unready) as address:
+        change(config, "[web]\nport = 0", f"[web]\nport = 0\nhealth_port = {address.rpartition(':')[2]}")
+        check = checks(cli("doctor", "--config", config, "--json"))["node"]
+    assert not check["ok"]
+    assert "Stale file handle" in check["detail"]
+    assert checks(cli("doctor", "--config", config, "--json"))["node"]["ok"], "no node runs"
 
 
 @pytest.fixture

@@ -351,7 +351,7 @@ def test_stop_does_not_wait_for_ever(tmp_path: Path, deliver_settings: Make) -> 
 
 def test_concurrency_sends_side_by_side(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
-    barrier = threading.Barrier(3, timeout=5)
+    barrier = threading.Barrier(3, timeout=LIMIT_S)
 
     def behave(uid: str) -> Exception | None:
         barrier.wait()

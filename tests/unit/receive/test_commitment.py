@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
@@ -25,7 +27,7 @@ from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
-from miqa_node.store import instances, promises
+from miqa_node.store import instances, promises, tables
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
@@ -69,6 +71,7 @@ class Modality:
     @contextmanager
     def association(self, port: int) -> Iterator[Callable[..., int]]:
         ae = AE(self.title)
+        ae.network_timeout = None  # it waits as long as it takes
         ae.add_requested_context(COMMITMENT_PUSH_MODEL)
         here: list[object] = []
         answers: list[object] = []
@@ -153,6 +156,53 @@ def test_what_is_lost_or_damaged_fails_with_the_reason(keeping: Database, object
         assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == ["1.2.3.2"]
         [item] = report.FailedSOPSequence
         assert (item.ReferencedSOPInstanceUID, item.FailureReason) == ("1.2.3.1", reason)
+
+
+def break_reading(patch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """From now on no original can be read, until the patches are undone; whether that was met."""
+    met = threading.Event()
+
+    def fail(_objects: DiskObjects, _key: str) -> Iterator[bytes]:
+        met.set()
+        raise OSError(errno.EIO, "Input/output error")
+
+    patch.setattr(DiskObjects, "chunks", fail)
+    return met.is_set
+
+
+def test_what_cannot_be_read_is_told_on_the_same_association_as_soon_as_it_can(
+    keeping: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_PAUSE_S", "POLL_S"):
+        monkeypatch.setattr(reports, name, 0.05)
+    other, modality = Modality(), Modality()
+    with node(keeping, tmp_path) as scp, modality.association(scp.port) as ask, other.association(scp.port) as ask_too:
+        with pytest.MonkeyPatch.context() as patch:
+            is_met = break_reading(patch)
+            assert ask("1.2.3.1") == 0x0000
+            wait_until(is_met)
+            assert ask_too("9.9.9") == 0x0000
+            wait_until(lambda: len(other.reports) == 1, what="others have their turn")
+            assert modality.reports == []
+        wait_until(lambda: len(modality.reports) == 1)
+    assert [event_type for event_type, _ in modality.reports] == [1]
+
+
+def test_what_cannot_be_read_for_long_fails_and_is_not_called_lost(
+    keeping: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_PAUSE_S", "POLL_S"):
+        monkeypatch.setattr(reports, name, 0.05)
+    monkeypatch.setattr(reports, "PATIENCE", 2)
+    break_reading(monkeypatch)
+    modality = Modality()
+    with node(keeping, tmp_path) as scp, modality.association(scp.port) as ask:
+        assert ask("1.2.3.1") == 0x0000
+        wait_until(lambda: len(modality.reports) == 1)
+    [(event_type, report)] = modality.reports
+    assert (event_type, report.FailedSOPSequence[0].FailureReason) == (2, 0x0110)
+    with keeping.begin() as transaction:
+        assert transaction.execute(sa.select(tables.damages)).all() == []
 
 
 def test_a_request_for_many_objects_leaves_the_others_their_turn(

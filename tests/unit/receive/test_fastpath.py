@@ -27,6 +27,7 @@ from miqa_node.receive.fast import is_available
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import DicomSettings
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
+from tests.waiting import LIMIT_S
 
 StartNode = Callable[..., Node]
 
@@ -167,7 +168,7 @@ def test_a_request_without_a_data_set_gets_its_status(node: Node) -> None:
 @fast
 def test_an_oversized_negotiation_is_not_read(start_node: StartNode) -> None:
     node = start_node(acse_timeout_s=1.0)
-    with socket.create_connection(("127.0.0.1", node.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", node.port), timeout=LIMIT_S) as connection:
         connection.sendall(b"\x01\x00\xff\xff\xff\xff")
         assert connection.recv(10)[:1] == b"\x07"
 

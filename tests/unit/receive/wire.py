@@ -27,6 +27,7 @@ from pynetdicom.pdu_primitives import (
 from miqa_node.deliver.association import TidyAE
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.receive.scp import StorageScp
+from tests.waiting import LIMIT_S
 
 
 @dataclass
@@ -115,7 +116,7 @@ class RawPeer:
         syntax: str = ExplicitVRLittleEndian,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
         self.socket = plain if tls is None else tls.wrap_socket(plain, server_hostname="127.0.0.1")
         request = A_ASSOCIATE()
         request.application_context_name = "1.2.840.10008.3.1.1.1"

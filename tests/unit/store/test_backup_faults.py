@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from miqa_node.cli.app import run
 from miqa_node.domain.ports import ObjectStore
-from miqa_node.errors import BackupError
+from miqa_node.errors import BackupError, ResourcesError
 from miqa_node.store import backup, damages
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key, preview_key
@@ -147,15 +147,15 @@ def test_a_folder_of_objects_that_is_not_mounted_empties_no_backup(shelf: Shelf,
 class Failing:
     """A store of which one object cannot be read."""
 
-    def __init__(self, objects: ObjectStore, key: str) -> None:
-        self._objects, self._key = objects, key
+    def __init__(self, objects: ObjectStore, key: str, error: Exception | None = None) -> None:
+        self._objects, self._key, self._error = objects, key, error or OSError(5, "Input/output error")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._objects, name)
 
     def chunks(self, key: str) -> Iterator[bytes]:
         if key == self._key:
-            raise OSError(5, "Input/output error")
+            raise self._error
         yield from self._objects.chunks(key)
 
 
@@ -163,11 +163,34 @@ def test_an_object_that_cannot_be_read_keeps_no_other_from_the_backup(shelf: She
     of, other, folder = shelf.decide(1), shelf.decide(2), tmp_path / "backup"
     objects: Any = Failing(shelf.objects, original_key(of))
     made = backup.back_up(shelf.database, objects, shelf.folder, folder)
-    assert made.damaged == (original_key(of),)
+    assert (made.unreadable, made.lost, made.damaged) == ((original_key(of),), (), ())
     assert list(backup.check_backup(folder)) == []
+    assert backup.lacking(folder) == [f"unreadable {original_key(of)}"]
+    with shelf.database.begin() as transaction:
+        assert list(damages.alarm(transaction)) == [], "what cannot be read now is not damaged"
     elsewhere = restored(folder, tmp_path / "elsewhere")
     assert elsewhere.has(of, other) == [False, True]
     elsewhere.database.close()
+
+    assert back_up(shelf, folder).unreadable == ()
+    made = backup.back_up(shelf.database, objects, shelf.folder, folder, deep=True)
+    assert made.unreadable == (f"{original_key(of)} (the backup has a good copy)",)
+    elsewhere = restored(folder, tmp_path / "once more")
+    assert elsewhere.has(of, other) == [True, True]
+    elsewhere.database.close()
+
+
+def test_a_bucket_that_refuses_one_object_is_backed_up_and_one_that_is_away_is_not(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    of, folder = shelf.decide(1), tmp_path / "backup"
+    objects: Any = Failing(shelf.objects, original_key(of), ResourcesError("The object store does not answer."))
+    assert backup.back_up(shelf.database, objects, shelf.folder, folder).unreadable == (original_key(of),)
+    before = (folder / MANIFEST).read_bytes()
+    shutil.rmtree(shelf.folder / "objects")
+    with pytest.raises(ResourcesError):
+        back_up(shelf, folder)
+    assert (folder / MANIFEST).read_bytes() == before
 
 
 def test_a_damaged_database_replaces_no_backup(shelf: Shelf, tmp_path: Path) -> None:
