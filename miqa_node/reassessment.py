@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from miqa_node.domain.ports import JobQueue, ObjectStore, Soundness
 from miqa_node.domain.reassessment import ReassessmentCandidate, ReassessmentFilter, ReassessmentPlan
-from miqa_node.errors import ConflictError
+from miqa_node.errors import ConflictError, ResourcesError
 from miqa_node.observe.progress import counted
 from miqa_node.store import reassessments, series
 from miqa_node.store.artifacts import Artifacts
@@ -25,6 +25,7 @@ BATCH = 200
 """Number of requests per transaction."""
 
 GONE = "The original is no longer kept here: fetch it (miqa-node retention fetch), or send it again."
+UNREADABLE = "The original cannot be read now: try again when its disk or bucket works."
 WAITING = "It waits to be judged again already."
 NO_MODEL = "A model judged it, and none can be used now."
 UNPLACED = "It has no Study or Series Instance UID: give it one first (miqa-node worklist correct)."
@@ -109,7 +110,17 @@ class Reassessment:
             with self._database.begin() as transaction:
                 digests = [one.digest for one in series.files(transaction, reassessments.header_of(row))]
         states = (self._artifacts.verify_original(self._database, digest) for digest in digests)
-        return next((ORIGINAL[state] for state in states if state is not Soundness.SOUND), "")
+        try:
+            return next((ORIGINAL[state] for state in states if state is not Soundness.SOUND), "")
+        except ResourcesError:
+            return UNREADABLE
+
+    def _absence(self, row: Any) -> str:
+        """Why there is no file to be judged; empty if there is one."""
+        try:
+            return "" if self._objects.exists(row.object_key) else GONE
+        except (ResourcesError, OSError):
+            return UNREADABLE
 
     def _candidate(self, row: Any, waiting: set[str], no_model: Callable[[bool], str]) -> ReassessmentCandidate:
         header = reassessments.header_of(row)
@@ -118,8 +129,8 @@ class Reassessment:
             obstacle = WAITING
         elif header.missing_uids:
             obstacle = UNPLACED
-        elif row.removed_at is not None or not self._objects.exists(row.object_key):
-            obstacle = GONE
+        elif row.removed_at is not None or (obstacle := self._absence(row)):
+            obstacle = obstacle or GONE
         elif row.model_name and (reason := no_model(unit.needs_others)):
             obstacle = f"{NO_MODEL} {reason}"
         else:

@@ -42,7 +42,9 @@ def ask_node(settings: Settings) -> str:
     if answer is None:
         return "none answers here"
     if reasons := [str(reason) for reason in answer]:
-        raise Wrong(f"it runs, and is not ready: {' '.join(reasons)}", "docs/how-to/runbook.md says what to do about each.")
+        raise Wrong(
+            f"it runs, and is not ready: {' '.join(reasons)}", "docs/how-to/runbook.md says what to do about each."
+        )
     return "it runs, and is ready"
 
 

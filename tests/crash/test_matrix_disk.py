@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from tests.crash.faults import marks, shim
-from tests.crash.matrix import PATIENCE_S, MatrixNode, Row, StoredImage, compare_with_page, table
+from tests.crash.matrix import PATIENCE_S, MatrixNode, Row, StoredImage, compare_with_page, plain, table
 from tests.crash.road import Road
 from tests.crash.station import LIMIT_S, Pacs
 from tests.waiting import wait_until
@@ -24,8 +24,8 @@ pytestmark = marks
 ERRORS = ("EPERM", "EIO", "ESTALE", "ENOSPC")
 READING_ERRORS = ("EPERM", "EIO", "ESTALE")
 """A disk that is full can be read."""
-STATUSES = (403, 500, 404)
-"""Of a bucket that denies access, that fails, and that knows no bucket of this name."""
+STATUSES = (500, 403)
+"""Of a bucket that fails, which is asked again for 20 s each time, and of one that denies access."""
 UNTRUE = ("lost", "damaged", "changed", "no such object", "no longer kept")
 """What nobody may say of an object that cannot be read."""
 
@@ -144,7 +144,7 @@ def _refuse_reading(node: MatrixNode, pacs: Pacs, begin: Callable[[], object], e
         row |= {"reassess": node.reassess(image, apart=True), "doctor": node.doctor(apart=True)}
         for name, options in (("fsck", ()), ("fsck --deep", ("--deep",))):
             row[name] = _kinds(node.fsck(*options, apart=True))
-        row["backup"] = node.answer_of("backup", str(node.folder / f"backup-{len(pacs.reports)}"), apart=True)
+        row["backup"] = _faults(*node.command_apart("backup", str(node.folder / f"backup-{len(pacs.reports)}")))
         row["commitment"] = answer(0.1)
         row["lane"] = "sends it" if image.uid in pacs.reports else "waits"
         again = node.send(image.dataset)
@@ -161,6 +161,12 @@ def _refuse_reading(node: MatrixNode, pacs: Pacs, begin: Callable[[], object], e
     wait_until(lambda: node.fsck("--deep") == {}, LIMIT_S, "everything agrees")
     assert node.backup()[0] == 0
     return row | {"when it works again": "promised, judged and reported once"}
+
+
+def _faults(code: int, output: str) -> str:
+    """How a backup calls what is wrong; or its last words."""
+    words = {line.split()[0] for line in output.splitlines() if line.startswith(("lost ", "damaged ", "unreadable "))}
+    return f"exit code {code}, {' '.join(f'`{one}`' for one in sorted(words)) or plain(output.splitlines()[-1])}"
 
 
 def _kinds(faults: Mapping[str, str]) -> str:

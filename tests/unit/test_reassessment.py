@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from miqa_node.domain.reassessment import ReassessmentFilter
 from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError
 from miqa_node.imaging.decode import Decoder
-from miqa_node.reassessment import GONE, UNPLACED, WAITING, Reassessment
+from miqa_node.reassessment import GONE, UNPLACED, UNREADABLE, WAITING, Reassessment
 from miqa_node.store import corrections, deliveries, instances, judgements, measurement_weeks, tables, worklist
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.projection import ProjectionUnit
@@ -186,18 +187,33 @@ def test_a_judgement_that_fails_again_and_again_leaves_the_verdict_as_it_is(
         assert instances.load(transaction, digest).generation == 2
 
 
-def test_what_cannot_be_judged_again_is_named(rig: AgainRig, samples: Path) -> None:
+def _failing(chunks: Callable[[str], Iterator[bytes]], digest: str) -> Callable[[str], Iterator[bytes]]:
+    """As a disk does of which one file cannot be read."""
+
+    def read(key: str) -> Iterator[bytes]:
+        if digest in key:
+            raise OSError(errno.EIO, "Input/output error")
+        yield from chunks(key)
+
+    return read
+
+
+def test_what_cannot_be_judged_again_is_named(rig: AgainRig, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConflictError, match="Say which images"):
         rig.service.plan(ReassessmentFilter())
     gone, waiting = rig.receive(samples / SMALL), rig.receive(samples / SMALL, {"SOPInstanceUID": "1.2.9"})
+    unreadable = rig.receive(samples / SMALL, {"SOPInstanceUID": "1.2.10"})
     lost = rig.receive(samples / SMALL, {"StudyInstanceUID": "", "PatientID": "7"})
-    for digest in (gone, waiting, lost):
+    for digest in (gone, waiting, lost, unreadable):
         rig.finish(digest)
     with rig.database.begin() as transaction:
         rig.objects.local_path(instances.load(transaction, gone).object_key).unlink()
     rig.again(uids=(waiting,))
-    plan = rig.service.plan(ReassessmentFilter(uids=(gone, waiting, lost)))
-    assert {one.digest: one.obstacle for one in plan.candidates} == {gone: GONE, waiting: WAITING, lost: UNPLACED}
+    monkeypatch.setattr(rig.objects, "chunks", _failing(rig.objects.chunks, unreadable))
+    plan = rig.service.plan(ReassessmentFilter(uids=(gone, waiting, lost, unreadable)))
+    assert {one.digest: one.obstacle for one in plan.candidates} == {
+        gone: GONE, waiting: WAITING, lost: UNPLACED, unreadable: UNREADABLE,
+    }  # fmt: skip
     assert plan.possible == ()
     assert rig.service.plan(ReassessmentFilter(uids=(gone, waiting), limit=1)).truncated
 

@@ -36,7 +36,7 @@ from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import DOMAIN, FOLDER
 from miqa_node.language.template import TemplateTexts
-from miqa_node.reassessment import GONE, NO_MODEL, UNPLACED, WAITING
+from miqa_node.reassessment import GONE, NO_MODEL, UNPLACED, UNREADABLE, WAITING
 from miqa_node.report.phrases import messages as narrative_messages
 from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
 from miqa_node.store.integrity import DAMAGED, RESTORE
@@ -333,7 +333,7 @@ def _of_domain() -> Iterator[str]:
     yield from (*STATUS_WORDS.values(), *RANGE_WORDS)
     yield from (*SENTENCES.values(), NOT_ALLOWED, THE_VALUE, *FORMS.values())
     yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
-    yield from (GONE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values(), DAMAGED, RESTORE)
+    yield from (GONE, UNREADABLE, WAITING, UNPLACED, f"{NO_MODEL} {{reason}}", *ORIGINAL.values(), DAMAGED, RESTORE)
     yield from (*FACETS.values(), *MONTHS, *AuditEvent)
     yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
     yield from (*(one.words for one in Resolution), *(one.value.capitalize() for one in WorklistState))
