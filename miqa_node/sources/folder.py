@@ -182,13 +182,12 @@ class FolderWatch(ImageSource):
 
     def _forget_old(self, folder: SharedFolder) -> None:
         """Remove files received long ago; failed ones stay until a person removes them."""
-        days, now = self._settings.keep_done_days, datetime.now(UTC)
+        oldest = time.time() - self._settings.keep_done_days * _DAY_S
         for path in list(folder.files(DONE)):
             with suppress(OSError):
-                is_old = folder.status(path).st_ctime < now.timestamp() - days * _DAY_S
-                if is_old and self._trusted_now() is None:
-                    return
-                if is_old:
+                if folder.status(path).st_ctime < oldest:
+                    if self._trusted_now() is None:
+                        return
                     folder.remove(path)
 
 

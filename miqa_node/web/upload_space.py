@@ -22,7 +22,6 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from miqa_node.errors import ResourcesError
 from miqa_node.receive.intake import HasRoom, always_room
 from miqa_node.web.security import UPLOAD_TYPE, content_type
 
@@ -157,7 +156,11 @@ class _FolderParser(MultiPartParser):
 async def _counted(request: Request, lease: UploadLease, has_room: HasRoom) -> AsyncGenerator[bytes, None]:
     async for chunk in request.stream():
         if not has_room():
-            raise ResourcesError("The disk has become too full for the rest of this upload; try again later.")
+            raise HTTPException(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "The disk has become too full for the rest of this upload; try again later.",
+                {"retry-after": "5"},
+            )
         lease.take(COPIES * len(chunk))
         yield chunk
 
