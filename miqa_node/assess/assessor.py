@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from miqa_node.assess.anomaly.detector import AnomalyDetector
+from miqa_node.assess.appearance import Appearance, appearance_of
 from miqa_node.assess.contracts.base import (
     MAPS,
     Array,
@@ -22,8 +23,10 @@ from miqa_node.assess.contracts.base import (
 )
 from miqa_node.assess.displayed import with_displayed_contrast
 from miqa_node.assess.findings import read_findings
+from miqa_node.assess.grain import with_measured_noise
 from miqa_node.assess.maps import with_peaks
-from miqa_node.assess.measure.projection import measure
+from miqa_node.assess.measure.projection import measure_view
+from miqa_node.assess.measure.view import ImageView
 from miqa_node.assess.packages import Package
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.saliency.methods import normalised
@@ -48,6 +51,14 @@ class GraphRun:
 
     inputs: GraphInputs
     outputs: Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageNumbers:
+    """The published measurements, and the numbers that decide on noise and contrast; nothing of other images."""
+
+    measurements: tuple[Measurement, ...] = ()
+    appearance: Appearance | None = None
 
 
 class ImageAssessor:
@@ -75,13 +86,13 @@ class ImageAssessor:
         with ThreadPoolExecutor(1, "measure") as beside:
             measuring = beside.submit(copy_context().run, _measure, radiograph, header, traits, clock)
             run = None if package is None else _run(package, header, radiograph, measuring, clock)
-            measurements = measuring.result()
-        plausibility = clock.time("plausibility", lambda: check(header, traits, radiograph, measurements))
+            numbers = measuring.result()
+        plausibility = clock.time("plausibility", lambda: check(header, traits, radiograph, numbers.measurements))
         assessment = Assessment(
             digest=digest,
             header=header,
             assessed_at=datetime.now(UTC),
-            measurements=measurements,
+            measurements=numbers.measurements,
             plausibility=plausibility,
             not_assessed=not_assessed,
             decoder=radiograph.decoder,
@@ -89,16 +100,17 @@ class ImageAssessor:
         )
         result = AssessorResult(assessment)
         if package is not None and run is not None:
-            result = self._judge(package, assessment, run, clock)
+            result = self._judge(package, assessment, run, numbers.appearance, clock)
         return replace(result, assessment=replace(result.assessment, timings_ms=clock.milliseconds))
 
-    def _judge(self, package: Package, assessment: Assessment, run: GraphRun, clock: StageClock) -> AssessorResult:
+    def _judge(
+        self, package: Package, assessment: Assessment, run: GraphRun, appearance: Appearance | None, clock: StageClock
+    ) -> AssessorResult:
         """Add the package's findings on an image that it covers."""
-        inputs, outputs = run.inputs, run.outputs
+        inputs, outputs, header = run.inputs, run.outputs, assessment.header
         judged = read_findings(package, outputs, assessment.measurements)
-        judged = replace(
-            judged, findings=with_displayed_contrast(judged.findings, assessment.measurements, assessment.header)
-        )
+        findings = with_displayed_contrast(judged.findings, assessment.measurements, header, appearance)
+        judged = replace(judged, findings=with_measured_noise(findings, appearance, header))
         maps = _maps(package, self._explainer, inputs, outputs.get(MAPS), judged.findings, clock)
         anomaly: AnomalyScore | None = None
         anomaly_map: SaliencyMap | None = None
@@ -125,16 +137,21 @@ class ImageAssessor:
         return self._package.card.applicability.excludes(header, radiograph.spacing_mm)
 
 
-def _measure(radiograph: Radiograph, header: Header, traits: ImageTraits, clock: StageClock) -> tuple[Measurement, ...]:
-    return clock.time("measure", lambda: measure(radiograph, header)) if traits.is_radiograph else ()
+def _measure(radiograph: Radiograph, header: Header, traits: ImageTraits, clock: StageClock) -> ImageNumbers:
+    if not traits.is_radiograph:
+        return ImageNumbers()
+    return clock.time("measure", lambda: _numbers(ImageView(radiograph, header)))
+
+
+def _numbers(view: ImageView) -> ImageNumbers:
+    return ImageNumbers(measure_view(view), appearance_of(view))
 
 
 def _run(
-    package: Package, header: Header, radiograph: Radiograph, measuring: Future[tuple[Measurement, ...]],
-    clock: StageClock,
+    package: Package, header: Header, radiograph: Radiograph, measuring: Future[ImageNumbers], clock: StageClock,
 ) -> GraphRun:  # fmt: skip
     """Run the graph, unless it needs the measurements while they are still being taken."""
-    measurements = measuring.result() if package.contract.needs_measurements else ()
+    measurements = measuring.result().measurements if package.contract.needs_measurements else ()
     material = ModelMaterial(radiograph, measurements, header=header)
     inputs = clock.time("preprocess", lambda: package.contract.prepare(package.card, material))
     return GraphRun(inputs, clock.time("infer", lambda: package.run(inputs.arrays)))

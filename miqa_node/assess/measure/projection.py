@@ -21,7 +21,12 @@ def measure(radiograph: Radiograph, header: Header) -> tuple[Measurement, ...]:
     A measurement is omitted if the image is too small or too uniform, or if its header lacks the attributes. Values
     are finite. If a measurement fails, it is omitted and the failure logged.
     """
-    view, measurements = ImageView(radiograph, header), []
+    return measure_view(ImageView(radiograph, header))
+
+
+def measure_view(view: ImageView) -> tuple[Measurement, ...]:
+    """The same of a view, which keeps the intermediates."""
+    measurements = []
     for one in image_measures():
         try:
             measurement = one.measure(view)

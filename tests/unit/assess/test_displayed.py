@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from miqa_node.assess import displayed as limits_of
-from miqa_node.assess.displayed import displayed_defect
+from miqa_node.assess.appearance import Appearance, appearance_of
+from miqa_node.assess.displayed import USUAL_CONTRAST, displayed_defect, unusual_contrast, with_displayed_contrast
 from miqa_node.assess.measure.projection import measure
+from miqa_node.assess.measure.view import view_of
+from miqa_node.domain.codes import Code
+from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import Radiograph
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.settings import share_dir
@@ -76,3 +82,50 @@ def test_the_limits_are_those_of_the_shipped_policy() -> None:
         "burnt_out_share": limits_of.END_LIMIT,
         "crushed_dark_share": limits_of.END_LIMIT,
     }
+
+
+def unusual(image: np.ndarray) -> float:
+    display = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint16) * 257
+    values = {one.name: one.value for one in measure(Radiograph(display, display, (0, 65535), None), header())}
+    return unusual_contrast(values, appearance_of(view_of(display)))
+
+
+def test_an_ordinary_chest_has_usual_contrast(chest: np.ndarray) -> None:
+    assert unusual(chest) == 0.0
+
+
+def coded(image: np.ndarray, quality: int) -> np.ndarray:
+    data = cv2.imencode(".jpg", np.rint(image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.float32) / np.float32(255)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda image: 0.4 + 0.15 * image,
+        lambda image: np.rint(image * 31) / 31,
+        lambda image: cv2.GaussianBlur(image, (0, 0), 24.0) * 0.8 + image * 0.2,
+        lambda image: coded(image, 12),
+    ],
+    ids=["flat", "few grey levels", "detail smoothed away", "compressed"],
+)
+def test_each_way_to_lose_contrast_is_unusual(chest: np.ndarray, made: Callable[[np.ndarray], np.ndarray]) -> None:
+    assert unusual(made(chest)) >= 0.5
+
+
+def test_worse_than_the_limit_is_more_severe() -> None:
+    for limit in USUAL_CONTRAST.values():
+        worse = limit.limit / limit.factor if limit.is_least else limit.limit * limit.factor
+        assert limit.severity(limit.limit) == 0.5
+        assert limit.severity(worse) == pytest.approx(0.75)
+        better = limit.limit * 1.01 if limit.is_least else limit.limit / 1.01
+        assert limit.severity(better) == 0.0
+
+
+def test_unusual_contrast_raises_the_finding_and_ordinary_contrast_changes_nothing() -> None:
+    head = Finding(FindingName.CONTRAST_PROCESSING, Code("111219", "DCM", "Processing"), 0.1, 0.2, 0.5)
+    few = Appearance(0.4, grey_levels=20.0, detail=0.3)
+    (raised,) = with_displayed_contrast((head,), (), header(), few)
+    assert raised.present
+    assert raised.severity == pytest.approx(0.75)
+    assert with_displayed_contrast((head,), (), header(), Appearance(0.4, grey_levels=120.0, detail=0.3)) == (head,)

@@ -1,0 +1,104 @@
+"""Noise is decided by measured grain: a model's head may add to it, and cannot overrule it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from miqa_node.assess.appearance import Appearance, appearance_of
+from miqa_node.assess.grain import MARKED, grain_excess, severity_of, with_measured_noise
+from miqa_node.assess.measure.view import PICTURE_HEADER, view_of
+from miqa_node.domain.codes import Code
+from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.imaging.frame import decode_frame
+from miqa_node.taxonomy.lookup import finding_entries
+
+HEAD = Finding(FindingName.NOISE, Code("111207", "DCM", "Image artifact(s)"), 0.02, 0.1, 0.9529)
+OTHER = replace(HEAD, name=FindingName.UNSHARP)
+
+
+@pytest.fixture(scope="module")
+def chest(samples: Path) -> np.ndarray:
+    """A real chest radiograph as presentation values in [0, 1]."""
+    return np.asarray(decode_frame(samples / "RG1_UNCR.dcm", 0, 10**8).display / 65535.0, np.float32)
+
+
+def appearance(image: np.ndarray) -> Appearance:
+    return appearance_of(view_of(np.rint(np.clip(image, 0, 1) * 65535).astype(np.uint16)))
+
+
+def noisy(image: np.ndarray, deviation: float) -> np.ndarray:
+    return image + np.random.default_rng(3).normal(0.0, deviation, image.shape)
+
+
+def flagged(findings: tuple[Finding, ...]) -> bool:
+    """Whether the default rule for noise flags."""
+    rule = finding_entries()[FindingName.NOISE].policy[0]
+    finding = next(one for one in findings if one.name == FindingName.NOISE)
+    return finding.present and finding.severity >= rule.min_severity
+
+
+def test_an_ordinary_chest_is_left_to_the_model(chest: np.ndarray) -> None:
+    findings = (HEAD, OTHER)
+    assert with_measured_noise(findings, appearance(chest), PICTURE_HEADER) is findings
+    assert with_measured_noise(findings, None, PICTURE_HEADER) is findings
+
+
+@pytest.mark.parametrize("deviation", [0.02, 0.035, 0.06])
+def test_noise_that_the_head_misses_is_found_and_flags(chest: np.ndarray, deviation: float) -> None:
+    grown = with_measured_noise((HEAD, OTHER), appearance(noisy(chest, deviation)), PICTURE_HEADER)
+    assert flagged(grown)
+    assert grown[1] is OTHER
+
+
+def test_grain_is_measured_in_percent_of_white(chest: np.ndarray) -> None:
+    before, after = appearance(chest).grain, appearance(noisy(chest, 0.03)).grain
+    assert before is not None
+    assert after == pytest.approx((before**2 + 3.0**2) ** 0.5, rel=0.05)
+
+
+def test_more_grain_is_surer_and_worse() -> None:
+    grains = (1.5, 2.0, 2.6, 4.0, 8.0)
+    series = tuple(with_measured_noise((HEAD,), Appearance(0.8, one, 0.0), PICTURE_HEADER)[0] for one in grains)
+    strengths = [one.strength for one in series]
+    assert strengths == sorted(set(strengths)), "a room's limit must be able to tell them apart"
+    assert series[0].present
+    assert not flagged(series[:1])
+    assert flagged(series[2:3])
+
+
+def test_a_head_that_sees_more_is_kept() -> None:
+    sure = replace(HEAD, probability=0.999, severity=1.0)
+    assert with_measured_noise((sure,), Appearance(0.8, 1.5, 0.0), PICTURE_HEADER) == (sure,)
+
+
+def test_white_grain_counts_where_structure_explains_none_of_it() -> None:
+    """A smooth picture with little noise: less grain than a rough one has, but no structure explains it."""
+    smooth = np.tile(np.linspace(0.2, 0.8, 512, dtype=np.float32), (512, 1))
+    little = appearance(noisy(smooth, 0.01))
+    assert little.white_grain == pytest.approx(1.0, rel=0.15)
+    assert grain_excess(little, PICTURE_HEADER) > MARKED
+    rough = noisy(smooth, 0.01)
+    rough = rough.reshape(256, 2, 256, 2).mean((1, 3)).repeat(2, 0).repeat(2, 1)
+    assert appearance(rough).white_grain == pytest.approx(0.0, abs=0.05)
+
+
+@pytest.mark.parametrize(("index", "factor"), [(-3.0, 2**0.25), (3.0, 2**-0.25), (-30.0, 2**0.5), (0.0, 1.0)])
+def test_the_dose_of_the_header_supports_and_decides_nothing_alone(index: float, factor: float) -> None:
+    header = replace(PICTURE_HEADER, deviation_index=index)
+    grain = Appearance(0.8, 1.4, 0.0)
+    assert grain_excess(grain, header) == pytest.approx(2.0 * factor, rel=0.01)
+    assert not flagged(with_measured_noise((HEAD,), grain, header))
+
+
+def test_severity_is_that_of_the_dose_with_this_noise() -> None:
+    assert [severity_of(dose**0.5) for dose in (2, 4, 8, 16, 32)] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+
+
+def test_saturated_pixels_are_left_out() -> None:
+    half_black = np.full((256, 256), 0.5, np.float32)
+    half_black[:160] = -1.0
+    assert appearance(noisy(half_black, 0.03)).grain == pytest.approx(3.0, rel=0.05)
