@@ -16,6 +16,7 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.store import opened
+from miqa_node.cli.whom import Authority
 from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
 from miqa_node.errors import BackupError
 from miqa_node.signing import KEY_FILE, Signer
@@ -36,6 +37,7 @@ def show(
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Account, AE title or login.")] = "",
     study: Annotated[str, typer.Option("--study", metavar="UID", help="Study Instance UID.")] = "",
     patient: Annotated[str, typer.Option("--patient", metavar="ID", help="Patient ID, unless erased.")] = "",
+    authority: Authority = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Maximum number of records.")] = 50,
@@ -45,7 +47,7 @@ def show(
     data_dir: DataDir = None,
 ) -> None:
     """Show records, newest first; that somebody looked is recorded, too."""
-    chosen = AuditFilter(event or "", by, study, patient, _moment(since), _moment(until), limit=limit)
+    chosen = AuditFilter(event or "", by, study, patient, _moment(since), _moment(until), limit=limit, authority=authority)
     with opened(config, data_dir) as database:
         with database.begin() as transaction:
             rows = records.select(transaction, chosen)

@@ -16,6 +16,7 @@ from miqa_node.deidentify.dataset import DeidentificationMethod
 from miqa_node.deidentify.files import deidentify_files, read_key
 from miqa_node.deidentify.profile import ProfileOption
 from miqa_node.deidentify.values import Secrets
+from miqa_node.domain.patient import plain
 from miqa_node.observe.progress import counted
 
 
@@ -58,6 +59,12 @@ def deidentify(
         bool,
         typer.Option("--keep-folders", help="Keep the names of folders, such as labels; they must not name people."),
     ] = False,
+    authority: Annotated[
+        str,
+        typer.Option(
+            "--authority", metavar="NAME", help="Who assigned the Patient IDs of images without Issuer of Patient ID."
+        ),
+    ] = "",
     allow_burned_in: Annotated[
         bool, typer.Option("--allow-burned-in", help="Also write images with Burned In Annotation YES, with a warning.")
     ] = False,
@@ -84,7 +91,9 @@ def deidentify(
         raise typer.BadParameter(f"there are no DICOM files in {source}", param_hint="IN")
     try:
         method = DeidentificationMethod(
-            Secrets(read_key(key)), frozenset(option for option, is_chosen in chosen.items() if is_chosen)
+            Secrets(read_key(key)),
+            frozenset(option for option, is_chosen in chosen.items() if is_chosen),
+            plain(authority),
         )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--key") from error

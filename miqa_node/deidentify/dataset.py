@@ -10,6 +10,7 @@ from pydicom.sequence import Sequence as Items
 
 from miqa_node.deidentify.profile import BASIC_CODE, OPTION_CODES, ElementAction, ProfileOption, action_for
 from miqa_node.deidentify.values import Secrets, cleaned, dummy, each, shifted
+from miqa_node.imaging.issuer import Issuer
 
 MOST_DEPTH = 32
 _DATES = frozenset({"DA", "DT", "TM"})
@@ -17,10 +18,12 @@ _DATES = frozenset({"DA", "DT", "TM"})
 
 @dataclass(frozen=True, slots=True)
 class DeidentificationMethod:
-    """Method of de-identification: the chosen options, and the key."""
+    """Method of de-identification: the key, the chosen options, and whose Patient IDs these are."""
 
     secrets: Secrets
     options: frozenset[ProfileOption] = frozenset()
+    authority: str = ""
+    """Who assigned the Patient IDs of images that do not say so."""
 
     def __post_init__(self) -> None:
         """Refuse two contradictory options for dates."""
@@ -36,13 +39,19 @@ def deidentify(ds: FileDataset, method: DeidentificationMethod) -> FileDataset:
     ValueError
         Its sequences are nested deeper than any standard object's.
     """
-    patient = f"{ds.get('IssuerOfPatientID', '')}\0{ds.get('PatientID', '') or ds.get('StudyInstanceUID', '')}"
+    patient = _patient(ds, method.authority)
     _clean_items(ds, method, patient, 0)
     ds.PatientName = ds.PatientID = method.secrets.pseudonym(patient)
     say_what_was_done(ds, method.options)
     ds.file_meta = _file_meta(ds)
     ds.preamble = b"\0" * 128
     return ds
+
+
+def _patient(ds: Dataset, authority: str) -> str:
+    """Authority and Patient ID, or the study of an image without Patient ID, which is that of one patient."""
+    number = str(ds.get("PatientID") or "").strip()
+    return f"{Issuer.of(ds).text or authority}\0{number or ds.get('StudyInstanceUID', '')}"
 
 
 def _clean_items(ds: Dataset, method: DeidentificationMethod, patient: str, depth: int) -> None:

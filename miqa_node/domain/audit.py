@@ -79,6 +79,8 @@ class AuditFilter:
     before: int = 0
     """Only records with smaller numbers."""
     limit: int = 100
+    authority: str | None = None
+    """Who assigned ``patient_id``; None is whoever did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,24 @@ class PatientKey:
         """Whether the key may name the same patient in several studies."""
         return bool(self.patient_id) and self.authority is not None
 
+    def may_be(self, other: PatientKey) -> bool:
+        """Whether the two name one patient, as far as anybody knows: the IDs are equal, and no two authorities differ.
+
+        >>> PatientKey("1001", "NORTH").may_be(PatientKey("1001", None)), PatientKey("1").may_be(PatientKey("1", "A"))
+        (True, False)
+        """
+        both_known = self.authority is not None and other.authority is not None
+        return self.patient_id == other.patient_id and not (both_known and self.authority != other.authority)
+
+    @property
+    def label(self) -> str:
+        """The ID for lists, with the authority if there is one.
+
+        >>> PatientKey("1001").label, PatientKey("1001", "NORTH").label
+        ('1001', '1001 (NORTH)')
+        """
+        return f"{self.patient_id} ({self.authority})" if self.patient_id and self.authority else self.patient_id
+
     @property
     def words(self) -> str:
         """The authority for people; empty for the site's own numbers."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from miqa_node.domain.patient import PatientKey
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import ConflictError
 
@@ -98,9 +99,15 @@ class WorklistItem:
     """The study has images of several patients, and nobody has looked yet."""
 
     @property
+    def patients(self) -> tuple[PatientKey, ...]:
+        """The patients of the flagged images; that of the study if there are none."""
+        keys = dict.fromkeys(PatientKey(image.patient_id, image.authority) for image in self.images)
+        return tuple(keys) or (PatientKey(self.patient_id, None),)
+
+    @property
     def patient_ids(self) -> tuple[str, ...]:
-        """The Patient IDs of the flagged images; that of the study if there are none."""
-        return tuple(dict.fromkeys(image.patient_id for image in self.images)) or (self.patient_id,)
+        """Their IDs, with the authorities that assigned them."""
+        return tuple(dict.fromkeys(one.label for one in self.patients))
 
     @property
     def outcome(self) -> str:

@@ -200,6 +200,18 @@ def peek_elements(head: bytes, tags: AbstractSet[int]) -> tuple[Encoding, dict[i
     return encoding, elements
 
 
+def first_item(value: bytes, tags: AbstractSet[int], *, implicit: bool, big_endian: bool) -> dict[int, Element]:
+    """The elements of some tags in the first item of a sequence's value, not those of sequences within it."""
+    length = int.from_bytes(value[4:8], "big" if big_endian else "little")
+    item = value[8:] if length == _UNDEFINED else value[8 : 8 + length]
+    elements: dict[int, Element] = {}
+    try:
+        _walk(lambda at, count: item[at : at + count], Encoding("", 0, implicit, big_endian), tags, elements)
+    except (error, DataSetError):
+        pass
+    return elements
+
+
 _NOT_DICOM = "Not a DICOM data set: no element of a DICOM header can be read from it. Send the original DICOM file."
 
 

@@ -218,8 +218,7 @@ def header_of(
 
 
 def _issuer(values: Values) -> str:
-    qualifiers = "IssuerOfPatientIDQualifiersSequence"
-    universal = (values.nested_text(qualifiers, tag) for tag in _UNIVERSAL_ENTITY)
+    universal = values.item_texts("IssuerOfPatientIDQualifiersSequence", _UNIVERSAL_ENTITY)
     return issuer_text(values.text("IssuerOfPatientID"), *universal)
 
 

@@ -24,17 +24,19 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DataSetError, DecodeError
 from miqa_node.imaging.elements import read_elements
 from miqa_node.imaging.head import raw_elements, read_head
+from miqa_node.imaging.issuer import Issuer
 
 Decode = Callable[[Path, int], Radiograph]
 
 _IDENTITY = ("PatientID", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-_ISSUER, _PHOTOMETRIC = "IssuerOfPatientID", "PhotometricInterpretation"
+_PHOTOMETRIC = "PhotometricInterpretation"
 _TAGS = {
     int(tag_for_keyword(keyword) or 0)
     for keyword in (
         *_IDENTITY,
-        _ISSUER,
         _PHOTOMETRIC,
+        "IssuerOfPatientID",
+        "IssuerOfPatientIDQualifiersSequence",
         "SpecificCharacterSet",
         "LossyImageCompression",
         "NumberOfFrames",
@@ -149,8 +151,7 @@ def _likeness(first: ObjectHead, second: ObjectHead, decode: Decode) -> Likeness
 def _is_one_object(first: ObjectHead, second: ObjectHead) -> bool:
     if any(first.text(keyword) != second.text(keyword) for keyword in _IDENTITY):
         return False
-    issuers = {first.text(_ISSUER), second.text(_ISSUER)} - {""}  # an archive adds its own where there is none
-    return len(issuers) <= 1
+    return not Issuer.of(first.ds).contradicts(Issuer.of(second.ds))
 
 
 def digest_of_pixels(head: ObjectHead, decode: Decode) -> str:

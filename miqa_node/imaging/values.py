@@ -12,7 +12,7 @@ from pydicom.datadict import tag_for_keyword
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.charsets import WITHOUT_EXTENSION, decoded_whole
-from miqa_node.imaging.elements import Element, Elements, element_head
+from miqa_node.imaging.elements import Element, Elements, element_head, first_item
 
 _INTEGERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q"}
 _DELIMITERS = set(b"\\^=\r\n\t\f")
@@ -139,10 +139,19 @@ class Values:
         element = self._inside(outer, tag)
         return element.value.decode("latin-1").strip(" \0")[:MOST_CHARACTERS] if element else ""
 
-    def nested_text(self, sequence: str, tag: int) -> str:
-        """The text of the first element ``tag`` anywhere inside ``sequence``, as in :meth:`text`."""
-        element = self._nested(sequence, tag)
-        return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
+    def item_texts(self, sequence: str, tags: tuple[int, ...]) -> tuple[str, ...]:
+        """The texts of elements of the first item of ``sequence``, as in :meth:`text`, without sequences within it."""
+        outer = self._by_tag.get(self._tags[sequence])
+        if outer is None:
+            return tuple("" for _ in tags)
+        unknown = outer.vr == "UN"  # its value is in implicit VR little endian (PS3.5 6.2.2)
+        item = first_item(
+            outer.value,
+            frozenset(tags),
+            implicit=self._implicit or unknown,
+            big_endian=self._order == ">" and not unknown,
+        )
+        return tuple(self._decoded(item[tag].value)[:MOST_CHARACTERS] if tag in item else "" for tag in tags)
 
     def _nested(self, sequence: str, tag: int) -> Element | None:
         outer = self._by_tag.get(self._tags[sequence])

@@ -65,10 +65,7 @@ def anonymise(
         _empty(transaction, patient)
     for study in shared:
         _give_to_others(transaction, study, chosen)
-    done = t.patient_conflicts.c.study_instance_uid.in_(
-        [one for one in studies if not _is_in_conflict(transaction, one)]
-    )
-    transaction.execute(sa.delete(t.patient_conflicts).where(done))
+    patients.end_conflicts(transaction, studies)
 
 
 def _empty(transaction: Transaction, patient: NamedPatient) -> None:
@@ -96,7 +93,3 @@ def _give_to_others(transaction: Transaction, study: str, chosen: Sequence[Named
         }
     nothing = {"accession_number": "", "study_description": ""}
     transaction.execute(sa.update(t.studies).where(of.study_instance_uid == study).values(**named, **nothing))
-
-
-def _is_in_conflict(transaction: Transaction, study: str) -> bool:
-    return len([one for one in patients.in_study(transaction, study) if one.key.patient_id]) > 1

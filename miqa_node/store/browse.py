@@ -8,6 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from miqa_node.domain.patient import PatientKey
 from miqa_node.domain.policy import Verdict
 from miqa_node.store import free_text
 from miqa_node.store.database import Transaction
@@ -38,7 +39,7 @@ class ImageRow:
     body_part: str
     view: str
     station: str
-    patient_id: str
+    patient: PatientKey
     accession_number: str
     has_preview: bool
 
@@ -65,7 +66,7 @@ def page(
             row.body_part,
             row.view,
             row.station,
-            row.patient_id,
+            PatientKey(row.own_id, row.authority if row.is_known else None),
             row.accession_number,
             row.artifacts_removed_at is None and row.verdict is not None,
         )
@@ -92,8 +93,9 @@ def _query(match: ImageFilter) -> sa.Select[tuple[object, ...]]:
         .outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
         .outerjoin(patients, patients.c.patient_number == instances.c.patient_number)
     )
-    own = sa.func.coalesce(patients.c.patient_id, studies.c.patient_id).label("patient_id")
-    columns = (instances, dispositions.c.verdict, own, studies.c.accession_number)
+    own = sa.func.coalesce(patients.c.patient_id, studies.c.patient_id).label("own_id")
+    whose = (own, patients.c.authority, patients.c.is_known)
+    columns = (instances, dispositions.c.verdict, *whose, studies.c.accession_number)
     return sa.select(*columns).select_from(joined).where(*_conditions(match))
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import Header, InstanceDigest
-from miqa_node.store import documents, fragments
+from miqa_node.store import documents, fragments, patients
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Transaction, insert_into
@@ -96,8 +96,9 @@ def take(
     transaction: Transaction, digest: InstanceDigest, of: InstanceDigest, *, is_lossy: bool, is_better: bool
 ) -> bool:
     """Make an instance without a verdict a copy of another; False if more is known of it by now."""
-    is_there = sa.select(_of.digest).where(_of.digest == of, _of.removed_at.is_(None)).with_for_update()
-    if transaction.execute(is_there).first() is None or _is_used(transaction, digest):
+    is_there = sa.select(_of.study_instance_uid).where(_of.digest == of, _of.removed_at.is_(None)).with_for_update()
+    study = transaction.execute(is_there).scalar_one_or_none()
+    if study is None or _is_used(transaction, digest):
         return False
     _add(transaction, _of.digest == digest, of, is_lossy=is_lossy, waits=is_better)
     promised = sa.select(_of.promised_at).where(_of.digest == digest, _of.promised_at.is_not(None)).scalar_subquery()
@@ -105,6 +106,7 @@ def take(
     transaction.execute(sa.update(t.instances).where(_of.digest == of).values(anew))
     for table in (t.attempts, t.source_headers, t.instances):
         transaction.execute(sa.delete(table).where(table.c.digest == digest))
+    patients.end_conflicts(transaction, [study])  # an archive may have added who assigned the Patient ID
     return True
 
 

@@ -12,7 +12,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import ConflictError
 from miqa_node.imaging.headers import read_header
-from miqa_node.store import documents, instances, worklist
+from miqa_node.store import documents, instances, patients, worklist
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 
@@ -54,7 +54,7 @@ def give_uids(
     )
     with database.begin() as transaction:
         if study != surrogate:
-            _join_study(transaction, surrogate, study)
+            _join_study(transaction, digest, surrogate, study)
         transaction.execute(
             sa.update(t.instances)
             .where(t.instances.c.digest == digest)
@@ -75,17 +75,15 @@ def _agreed(name: str, of_file: str, argument: str) -> str:
     return of_file or argument
 
 
-def _join_study(transaction: Transaction, surrogate: str, study: str) -> None:
-    """Create the study if it is new, with the object's patient; ConflictError if it belongs to another patient."""
+def _join_study(transaction: Transaction, digest: InstanceDigest, surrogate: str, study: str) -> None:
+    """Create the study if it is new, with the object's patient; ConflictError if it is another patient's."""
     columns = [column for column in t.studies.c if column is not t.studies.c.study_instance_uid]
     own = transaction.execute(sa.select(*columns).where(t.studies.c.study_instance_uid == surrogate)).mappings().one()
     if insert_or_ignore(transaction, t.studies, {"study_instance_uid": study, **own}):
         return
-    theirs = transaction.execute(
-        sa.select(t.studies.c.patient_id).where(t.studies.c.study_instance_uid == study)
-    ).scalar_one()
-    if theirs != own["patient_id"]:
-        raise ConflictError("The study belongs to a patient with another Patient ID.")
+    patient, _ = patients.key_of_image(transaction, digest)
+    if not any(patient.may_be(key) for key in patients.keys_in_study(transaction, study)):
+        raise ConflictError("The study belongs to a patient with another Patient ID, or with one of another authority.")
 
 
 def _move_item(transaction: Transaction, surrogate: str, study: StudyInstanceUid, now: datetime) -> None:

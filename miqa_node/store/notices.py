@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.notice import NoticeKind, NoticePreference, ShiftSpan
+from miqa_node.domain.patient import PatientKey
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import ConflictError
@@ -63,7 +64,7 @@ class NoticeStudy:
     reasons: tuple[str, ...]
     accession_number: str
     patient_name: str
-    patient_id: str
+    patient: PatientKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,8 @@ def flagged(transaction: Transaction, since: datetime, until: datetime, rooms: S
     of = worklist.c
     room = sa.func.coalesce(acquisitions.c.room, instances.c.station)
     # The patient of the flagged image itself; of its study until it is read whose it is.
-    whose = (sa.func.coalesce(patients.c[name], studies.c[name]).label(name) for name in ("patient_name", "patient_id"))
+    named = (sa.func.coalesce(patients.c[name], studies.c[name]).label(name) for name in ("patient_name", "patient_id"))
+    whose = (*named, patients.c.authority, patients.c.is_known)
     query = (
         sa.select(worklist, studies.c.accession_number, *whose, room.label("room"), dispositions.c.reasons)
         .join(studies, studies.c.study_instance_uid == of.study_instance_uid)
@@ -188,7 +190,8 @@ def flagged(transaction: Transaction, since: datetime, until: datetime, rooms: S
         names = tuple(dict.fromkeys((*earlier, *(one.finding or one.name for one in reasons))))
         by_study[uid] = NoticeStudy(
             uid, row["flagged_at"], row["verdict"], row["state"] == WorklistState.RESOLVED.value, row["room"], names,
-            row["accession_number"], row["patient_name"], row["patient_id"],
+            row["accession_number"], row["patient_name"],
+            PatientKey(row["patient_id"], row["authority"] if row["is_known"] else None),
         )  # fmt: skip
     return list(by_study.values())[:MOST_STUDIES]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -100,6 +100,14 @@ def in_study(transaction: Transaction, study_instance_uid: str) -> list[PatientR
     return [_patient(row) for row in transaction.execute(query)]
 
 
+def keys_in_study(transaction: Transaction, study_instance_uid: str) -> list[PatientKey]:
+    """The keys of a study's patients; the study's own ID while it is not read whose some of its images are."""
+    keys = [one.key for one in in_study(transaction, study_instance_uid)]
+    unread = sa.exists().where(instances.c.study_instance_uid == study_instance_uid, instances.c.patient_number.is_(None))
+    bare = sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == study_instance_uid, unread)
+    return keys + [PatientKey(one, None) for one in transaction.execute(bare).scalars()]
+
+
 def earlier_names(transaction: Transaction, number: int) -> list[tuple[str, str]]:
     """Other names and birth dates that images of a patient had, the newest first."""
     of = patient_names.c
@@ -166,6 +174,14 @@ def _open_conflict(transaction: Transaction, study: str, now: datetime) -> None:
         transaction.execute(again.values(found_at=now, resolved_at=None, resolved_by="", comment=""))
     detail = {"state": "found"}
     records.add(transaction, AuditEntry(AuditEvent.PATIENTS_CONFLICT, now, study=study, detail=detail))
+
+
+def end_conflicts(transaction: Transaction, study_uids: Sequence[str]) -> None:
+    """Forget the conflicts of studies whose images are of one patient by now."""
+    of = patient_conflicts.c.study_instance_uid
+    for study in transaction.execute(sa.select(of).where(of.in_(study_uids))).scalars().all():
+        if len([one for one in in_study(transaction, study) if one.key.patient_id]) <= 1:
+            transaction.execute(sa.delete(patient_conflicts).where(of == study))
 
 
 _NAMES = ("patient_name", "patient_birth_date")

@@ -18,6 +18,7 @@ from miqa_node.web.services import WebServices
 COLUMNS = (
     "flagged_at", "verdict", "state", "claimed_by", "resolution", "resolved_by", "resolved_at", "comment",
     "accession_number", "patient_id", "study_date", "kinds", "stations", "reasons", "comments", "study_instance_uid",
+    "authority",
 )  # fmt: skip
 ROWS_AT_ONCE = 500
 
@@ -56,13 +57,14 @@ def _row(item: WorklistItem) -> tuple[str, ...]:
         item.resolved_at.isoformat() if item.resolved_at else "",
         item.comment,
         item.accession_number,
-        "; ".join(item.patient_ids),
+        "; ".join(one.patient_id for one in item.patients),
         item.study_date,
         "; ".join(dict.fromkeys(kinds)),
         "; ".join(dict.fromkeys(image.station for image in item.images)),
         "; ".join(dict.fromkeys(reason for image in item.images for reason in image.reasons)),
         "\n".join(comments),
         item.study_instance_uid,
+        "; ".join(one.authority or "" for one in item.patients) if any(one.authority for one in item.patients) else "",
     )
 
 

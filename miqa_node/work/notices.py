@@ -144,6 +144,6 @@ class NoticeSender(RegularWork):
         parts = (f"{at:%Y-%m-%d %H:%M}", study.room, names, tail and f"…{tail}", state)
         yield " · ".join(part for part in parts if part)
         if settings.notices.patient_data:
-            yield f"  {study.patient_name.replace('^', ' ').strip()} {study.patient_id}".rstrip()
+            yield f"  {study.patient_name.replace('^', ' ').strip()} {study.patient.label}".rstrip()
         yield f"  {settings.web_url}/studies/{study.study_instance_uid}"
         yield ""

@@ -142,6 +142,7 @@ def test_what_an_archive_corrected_is_the_same_image(rig: CopyRig) -> None:
     corrected = rig.come(ImplicitVRLittleEndian, PatientName="New^Name", AccessionNumber="7", IssuerOfPatientID="PACS")
     rig.finish_all(first, corrected)
     assert [row.digest for row in rig.instances()] == [first]
+    assert _rows(rig, t.patient_conflicts) == []
 
 
 @pytest.mark.parametrize("elements", [{"PatientID": "P2"}, {"PhotometricInterpretation": "MONOCHROME2"}])

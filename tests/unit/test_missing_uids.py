@@ -97,3 +97,23 @@ def test_missing_uids_can_be_given_and_then_the_image_is_in_its_study(rig: Rig, 
     assert {image.digest for image in item.images} == {first_digest, lost}
     assert [(event.action, event.actor) for event in events][-1] == ("corrected", "anna")
     assert give(other, "1.2.99").header.study_instance_uid == "1.2.99"
+
+
+@pytest.mark.parametrize(("own", "theirs"), [("NORTH", "SOUTH"), ("", "SOUTH"), ("NORTH", "")])
+def test_uids_of_a_study_of_another_authority_cannot_be_given(
+    rig: Rig, samples: Path, own: str, theirs: str
+) -> None:
+    whose = {"PatientID": "1001"}
+    receive(rig, samples / "RG3_UNCR.dcm", **whose, IssuerOfPatientID=theirs)
+    lost = [
+        receive(rig, samples / "RG3_UNCR.dcm", **whose, IssuerOfPatientID=one, SOPInstanceUID=uid, StudyInstanceUID="")
+        for one, uid in ((own, "1.2.3"), (theirs, "1.2.4"))
+    ]
+    for digest in lost:
+        rig.finish(digest)
+    study = str(pydicom.dcmread(samples / "RG3_UNCR.dcm").StudyInstanceUID)
+    now = datetime.now(UTC)
+    with pytest.raises(ConflictError, match="another authority"):
+        corrections.give_uids(rig.database, rig.objects, lost[0], study, "", "anna", now)
+    given = corrections.give_uids(rig.database, rig.objects, lost[1], study, "", "anna", now)
+    assert given.header.study_instance_uid == study

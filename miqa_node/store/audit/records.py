@@ -80,7 +80,9 @@ def record(row: Mapping[str, Any] | sa.RowMapping) -> AuditRecord:
 
 
 def _texts(transaction: Transaction, chosen: AuditFilter) -> list[str]:
-    """The texts of the keys of all patients with the ID of a filter; without authority it is the ID itself."""
+    """The texts of the keys of the patients whom a filter names; without authority it is the ID itself."""
+    if chosen.authority is not None:
+        return [PatientKey(chosen.patient_id, chosen.authority).text()]
     query = sa.select(patients.c.authority).where(patients.c.patient_id == chosen.patient_id)
     authorities = transaction.execute(query.distinct()).scalars()
     return [PatientKey(chosen.patient_id, authority).text() for authority in {"", *authorities}]

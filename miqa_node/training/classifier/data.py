@@ -1,7 +1,7 @@
 """Reads the images for a classifier from one folder per label or a CSV, and splits them by patient and seed.
 
 A CSV has the columns ``file`` (relative to the CSV) and ``label``, and optionally ``patient`` and ``split`` (train,
-validate or test). Where no patient is stated, DICOM files are split by Patient ID. Files with the same bytes stay in
+validate or test). Where no patient is stated, DICOM files are split by Patient ID and its issuer. Files with the same bytes stay in
 one part, with all images of the patients who have them, so neither an image nor a patient is in training and test.
 """
 
@@ -23,8 +23,10 @@ from pydicom.errors import InvalidDicomError
 
 from miqa_node.assess.classify.picture import PictureInput, looked_at, sized
 from miqa_node.domain.image import Radiograph
+from miqa_node.domain.patient import PatientKey, plain
 from miqa_node.errors import DecodeError, UnreadableError
 from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.issuer import Issuer
 from miqa_node.imaging.picture import is_picture, read_picture
 from miqa_node.observe.progress import counted
 from miqa_node.settings import load_settings
@@ -38,6 +40,7 @@ LEAST_IMAGES = 12
 """Minimum number of images per label: fewer leave nothing to calibrate or test with."""
 COLOUR_SAMPLE = 64
 """Number of images examined to decide whether a data set has colour."""
+_PATIENT = ["PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "Rows"]
 COLOUR_DIFFERENCE = 0.02
 """Minimum mean difference of the channels, as a share of the range, for a picture to count as coloured."""
 
@@ -182,14 +185,14 @@ def _of_row(source: Path, number: int, row: dict[str, str]) -> LabelledImage:
 
 
 def _patient_of(path: Path) -> str | None:
-    """Patient ID of a DICOM image, "" without one; None if the file is not a DICOM image."""
+    """Patient ID and issuer of a DICOM image, "" without ID; None if the file is not a DICOM image."""
     if is_picture(path):
         return None
     try:
-        ds = dcmread(path, stop_before_pixels=True, specific_tags=["PatientID", "Rows"])
+        ds = dcmread(path, stop_before_pixels=True, specific_tags=_PATIENT)
     except (InvalidDicomError, OSError):
         return None
-    return str(ds.get("PatientID") or "") if ds.get("Rows") else None
+    return PatientKey(plain(str(ds.get("PatientID") or "")), Issuer.of(ds).text).text() if ds.get("Rows") else None
 
 
 def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImage]:

@@ -28,6 +28,9 @@ class AuditQuery(Strict):
     by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Account, AE title or login.")
     study: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Study Instance UID.")
     patient: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Patient ID, unless erased.")
+    authority: str | None = Field(
+        None, max_length=256, pattern=NO_CONTROLS, description="Who assigned the Patient ID; omitted is whoever did."
+    )
     since: Moment | None = None
     until: Moment | None = None
     before: int = Field(0, ge=0, le=2**62, description="Only records with smaller numbers: the next page.")
@@ -40,7 +43,7 @@ def list_records(services: Services, _who: Admin, query: Annotated[AuditQuery, Q
     chosen = AuditFilter(
         query.event or "", query.by, query.study, query.patient,
         records.moment(query.since) if query.since else "", records.moment(query.until) if query.until else "",
-        query.before, query.limit,
+        query.before, query.limit, query.authority,
     )  # fmt: skip
     with services.database.begin() as transaction:
         rows = records.select(transaction, chosen)

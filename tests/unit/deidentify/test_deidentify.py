@@ -370,3 +370,22 @@ def test_a_short_key_is_refused(tmp_path: Path) -> None:
                                    str(tmp_path / "key")])  # fmt: skip
     assert ran.exit_code == 2
     assert not (tmp_path / "o").exists()
+
+
+def test_two_hospitals_with_one_id_are_two_patients() -> None:
+    """The universal ID of an issuer was ignored, and so was whose IDs those without issuer are."""
+
+    def pseudonym(authority: str = "", **elements: str) -> str:
+        ds = person()
+        item = Dataset()
+        for keyword, value in elements.items():
+            setattr(item if keyword.startswith("Universal") else ds, keyword, value)
+        if len(item):
+            ds.IssuerOfPatientIDQualifiersSequence = [item]
+        return str(deidentify(ds, DeidentificationMethod(SECRETS, authority=authority)).PatientID)
+
+    assert pseudonym() != pseudonym(IssuerOfPatientID="NORTH") != pseudonym(IssuerOfPatientID="SOUTH")
+    assert pseudonym("NORTH") == pseudonym(IssuerOfPatientID="NORTH")
+    assert pseudonym(UniversalEntityID="1.2.3") != pseudonym(UniversalEntityID="1.2.4")
+    assert pseudonym(UniversalEntityID="1.2.3") == pseudonym(UniversalEntityID="1.2.3", IssuerOfPatientID="N")
+    assert pseudonym() == "P12814929461584181740"  # as before, for exports that go on with their key

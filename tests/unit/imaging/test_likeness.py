@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node.imaging.child import decode_here
@@ -98,6 +99,13 @@ def test_other_pixels_or_another_patient_is_another_image(write: Write, elements
 
 def test_issuers_that_contradict_each_other_are_of_two_patients(write: Write) -> None:
     assert likeness(write(IssuerOfPatientID="A"), write(IssuerOfPatientID="B")) is Likeness.OTHER
+    ids = []
+    for universal_id in ("1.2.3", "1.2.4"):
+        item = Dataset()
+        item.UniversalEntityID, item.UniversalEntityIDType = universal_id, "ISO"
+        ids.append(write(IssuerOfPatientIDQualifiersSequence=[item]))
+    assert likeness(*ids) is Likeness.OTHER
+    assert likeness(ids[0], write(IssuerOfPatientID="A")) is Likeness.SAME
 
 
 def test_one_changed_pixel_is_another_image(write: Write) -> None:

@@ -177,6 +177,9 @@ def test_the_trail_has_a_pseudonym_for_each_and_finds_both_by_the_id(site: Site)
             records.add(transaction, entry)
         chain.seal(transaction, site.signer, "node", NOW)
         entries = records.select(transaction, AuditFilter(patient_id="1001", event=AuditEvent.IMAGE_SEEN.value))
+        for authority, count in ((None, 2), (NORTH, 1), ("", 0)):
+            chosen = AuditFilter(patient_id="1001", event=AuditEvent.IMAGE_SEEN.value, authority=authority)
+            assert len(records.select(transaction, chosen)) == count
         names = records.patient_ids(transaction, [one.patient for one in entries])
         assert sorted(names.values()) == ["1001^^^NORTH", "1001^^^SOUTH"]
         erasure.erase(transaction, "1001", "request", "ada", NOW, authority=NORTH)
@@ -273,7 +276,7 @@ def test_lists_and_searches_have_each_image_under_its_own_patient_and_every_name
         transaction.execute(sa.update(t.dispositions).where(t.dispositions.c.digest == other).values(flagged=True))
         worklist.flag(transaction, header(2, 7).study_instance_uid, Verdict.REJECT, NOW)
         item = worklist.show(transaction, "1.2.5.7")
-        assert (item.patient_ids, item.patient_id, item.patients_conflict) == (("P2",), "P2", True)
+        assert (item.patient_ids, item.patient_id, item.patients_conflict) == (("P2 (SOUTH)",), "P2", True)
         assert [(one.patient_id, one.authority) for one in item.images] == [("P2", SOUTH)]
         for text in ("P1", "p2", "emerg", "real", "second"):  # the study has images of both
             criteria = worklist.WorklistFilter(search=text)
@@ -283,7 +286,7 @@ def test_lists_and_searches_have_each_image_under_its_own_patient_and_every_name
             text: {row.digest for row in browse.page(transaction, replace(every, search=text), limit=9)}
             for text in ("P1", "P2", "emerg", "second", "nobody")
         }
-        ids = {row.digest: row.patient_id for row in browse.page(transaction, every, limit=9)}
-    assert (ids[own], ids[other]) == ("P1", "P2")
+        ids = {row.digest: row.patient.label for row in browse.page(transaction, every, limit=9)}
+    assert (ids[own], ids[other]) == ("P1", "P2 (SOUTH)")
     ones = {own, digest(3)}
     assert answers == {"P1": ones, "P2": {other}, "emerg": ones, "second": {other}, "nobody": set()}

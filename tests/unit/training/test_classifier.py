@@ -249,6 +249,18 @@ def test_dicom_files_name_the_patients_that_a_csv_leaves_open(tmp_path: Path) ->
     assert all(parts[f"{number}"] == parts[f"{number // 4 * 4}"] for number in range(60))
 
 
+def test_patients_of_two_hospitals_who_share_an_id_are_two(tmp_path: Path) -> None:
+    rows = ["file,label", *(f"{number}.dcm,{'ab'[number % 2]}" for number in range(48))]
+    for number in range(48):
+        ds = chest_dataset(number)
+        ds.PatientID, ds.IssuerOfPatientID = "1001", f"H{number // 2}"
+        ds.save_as(tmp_path / f"{number}.dcm")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    examples = read_examples(tmp_path / "labels.csv", 1)
+    assert len({example.patient for example in examples}) == 24
+    assert len({example.part for example in examples}) == 3
+
+
 def test_the_threshold_keeps_the_recall_and_no_more() -> None:
     rng = np.random.default_rng(2)
     positive = rng.random(400) < 0.3

@@ -28,6 +28,7 @@ class AuditForm(BaseModel):
     by: Annotated[str, Field(max_length=64)] = ""
     study: Annotated[str, Field(max_length=64)] = ""
     patient: Annotated[str, Field(max_length=64)] = ""
+    authority: Annotated[str, Field(max_length=256)] = ""
     since: Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\d)?$")] = ""
     until: Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\d)?$")] = ""
     before: Annotated[int, Field(ge=0, le=2**62)] = 0
@@ -43,6 +44,7 @@ class AuditForm(BaseModel):
             _midnight(self.until, 1),
             self.before,
             limit,
+            self.authority.strip() or None,
         )
 
     def older(self, number: int) -> str:
