@@ -1,16 +1,22 @@
-"""Sends an image to a running node and waits for its verdict."""
+"""Sends images to a running node and waits for verdicts."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_context
 
 from miqa_node.node import Node
 from miqa_node.store import history
 from tests.unit.assess.making import CR
+
+NOISE_SIDE = 128
 
 
 def judged(node: Node, image: Dataset, limit_s: float) -> history.InstanceHistory:
@@ -28,3 +34,17 @@ def judged(node: Node, image: Dataset, limit_s: float) -> history.InstanceHistor
             return row
         assert time.monotonic() < end, "the image was not judged in time"
         time.sleep(0.05)
+
+
+def exposure(samples: Path, number: int, **elements: Any) -> pydicom.FileDataset:
+    """A small radiograph of nothing but noise: measured and rejected without the model. ``samples``: pydicom-data."""
+    ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    ds.SOPInstanceUID, ds.SeriesInstanceUID, ds.StudyInstanceUID = (generate_uid() for _ in range(3))
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.Rows = ds.Columns = NOISE_SIDE
+    noise = np.random.default_rng(number).integers(0, 2**ds.BitsStored, (NOISE_SIDE, NOISE_SIDE), np.uint16)
+    ds.PixelData = noise.tobytes()
+    ds.BodyPartExamined, ds.ViewPosition, ds.PatientID = "CHEST", "PA", f"P{number}"
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    return ds

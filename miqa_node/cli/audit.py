@@ -47,7 +47,8 @@ def show(
     data_dir: DataDir = None,
 ) -> None:
     """Show records, newest first; that somebody looked is recorded, too."""
-    chosen = AuditFilter(event or "", by, study, patient, _moment(since), _moment(until), limit=limit, authority=authority)
+    span = _moment(since), _moment(until)
+    chosen = AuditFilter(event or "", by, study, patient, *span, limit=limit, authority=authority)
     with opened(config, data_dir) as database:
         with database.begin() as transaction:
             rows = records.select(transaction, chosen)

@@ -108,10 +108,8 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
     for name, check in checks:
         outcome = outcome_of(name, partial(check, settings))
         yield outcome
-    anatomy = settings.imaging.anatomy
-    for subject, detail, mend in (
-        from_database(settings, lambda transaction: list(troubles(transaction, anatomy))) or ()
-    ):
+    remembered = from_database(settings, lambda transaction: list(troubles(transaction, settings)))
+    for subject, detail, mend in remembered or ():
         yield HealthCheck(subject, True, detail, mend)
     yield from _destinations(settings, flags)
     for plugin in plugins.of_others():

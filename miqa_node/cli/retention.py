@@ -16,7 +16,7 @@ from miqa_node.cli.store import open_transaction, opened
 from miqa_node.cli.whom import Authority, show_patients
 from miqa_node.deliver.destinations import Destinations
 from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.retention import LegalHold
+from miqa_node.domain.retention import HoldExtent, LegalHold
 from miqa_node.store import holds, patient_choice, retention, retention_clock, upkeep
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
@@ -141,11 +141,12 @@ def hold(
             identification_of(settings, database).read_all(patient, datetime.now(UTC))
             with database.begin() as transaction:
                 everybody = patient_choice.named(transaction, patient)
-            if dry_run or (len(everybody) > 1 and not as_json):
+            if (dry_run or len(everybody) > 1) and not as_json:
                 show_patients(everybody)
-        if dry_run:
-            return
         with database.begin() as transaction:
+            if dry_run:
+                _print_extent(holds.extent(transaction, study, patient, authority=authority), as_json=as_json)
+                return
             by, now = actor or login(), datetime.now(UTC)
             put = holds.put(transaction, study, patient, reason, by, now, authority=authority)
     _print_hold(put, as_json=as_json)
@@ -185,6 +186,13 @@ def list_holds(
         ((str(one.hold_id), one.study_instance_uid, one.patient_id, _authority(one), one.reason, one.set_by,
           moment(one.set_at), moment(one.cleared_at)) for one in rows),
     )  # fmt: skip
+
+
+def _print_extent(extent: HoldExtent, *, as_json: bool) -> None:
+    if as_json:
+        print_json(to_json(extent))
+        return
+    print_line(f"would be held: studies {extent.studies}, images {extent.images}. Set the hold without --dry-run.")
 
 
 def _print_hold(one: LegalHold, *, as_json: bool) -> None:

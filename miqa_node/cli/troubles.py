@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from miqa_node.store import senders
+from miqa_node.settings import Settings
+from miqa_node.store import rereading, senders
 from miqa_node.store.database import Transaction
 from miqa_node.store.spellings import unknown_spellings
-from miqa_node.taxonomy.anatomy import Anatomy
 from miqa_node.units.kinds import WITH_VIEW
 
 Trouble = tuple[str, str, str]
 """Subject, what happened, and what to do."""
 
 
-def troubles(transaction: Transaction, anatomy: Anatomy) -> Iterator[Trouble]:
+def troubles(transaction: Transaction, settings: Settings) -> Iterator[Trouble]:
     """Everything that the database of the node remembers."""
-    now = datetime.now(UTC)
+    now, anatomy = datetime.now(UTC), settings.imaging.anatomy
+    if not rereading.is_current(transaction, settings.patients.fingerprint):
+        detail = "images were given their patients by other settings [patients], or not all of them by these"
+        yield "patients", detail, f"Read again whose they are: {rereading.MEND}"
     for word in unknown_spellings(transaction, anatomy, WITH_VIEW, now):
         detail = f"{word.images} images say {word.written!r}, which means nothing to the node"
         yield "words in headers", detail, f"Add to the settings: {word.line}"

@@ -42,3 +42,5 @@ class RejectionNote:
     objects: tuple[str, ...]
     predecessors: tuple[str, ...] = ()
     twins: tuple[str, ...] = ()
+    made_at: str = ""
+    """Content Date and Time as YYYYMMDDHHMMSS.FFFFFF, which can be compared as texts; empty if it does not say."""

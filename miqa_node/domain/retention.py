@@ -68,6 +68,14 @@ class Retrieval:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldExtent:
+    """What a legal hold would be about, as of now; a patient's later studies would be held, too."""
+
+    studies: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
 class LegalHold:
     """A study, or all images of a patient, that retention must not remove; the other field is empty.
 

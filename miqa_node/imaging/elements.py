@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct, error
@@ -205,10 +206,8 @@ def first_item(value: bytes, tags: AbstractSet[int], *, implicit: bool, big_endi
     length = int.from_bytes(value[4:8], "big" if big_endian else "little")
     item = value[8:] if length == _UNDEFINED else value[8 : 8 + length]
     elements: dict[int, Element] = {}
-    try:
+    with suppress(error, DataSetError):
         _walk(lambda at, count: item[at : at + count], Encoding("", 0, implicit, big_endian), tags, elements)
-    except (error, DataSetError):
-        pass
     return elements
 
 

@@ -10,11 +10,13 @@ from pydicom import Dataset
 from miqa_node.domain.instance import can_name
 from miqa_node.domain.note import NoteTitle, RejectionNote, Revocations
 from miqa_node.imaging.head import read_head
+from miqa_node.imaging.search_keys import normal_value
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 MAX_OBJECTS = 10_000
 """Maximum number of objects of a note; the rest is left out."""
 
+MADE_AT_CHARACTERS = 21
 _TITLE_MODIFIER = "113011"
 
 
@@ -34,6 +36,7 @@ def read_note(path: Path, revocations: Revocations = frozenset()) -> RejectionNo
             objects,
             _references(ds, "PredecessorDocumentsSequence"),
             _references(ds, "IdenticalDocumentsSequence"),
+            _made_at(ds),
         )
     except Exception:  # noqa: BLE001 - a foreign object may break the parser in any way; it is then not a note
         return None
@@ -57,6 +60,11 @@ def _title(ds: Dataset) -> tuple[str, str]:
     (item,) = ds.get("ConceptNameCodeSequence") or (Dataset(),)
     value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue") or ""
     return str(value).strip(), str(item.get("CodingSchemeDesignator") or "").strip()
+
+
+def _made_at(ds: Dataset) -> str:
+    day, time = normal_value("DA", str(ds.get("ContentDate") or "")), str(ds.get("ContentTime") or "")
+    return f"{day}{normal_value('TM', time or '0')}"[:MADE_AT_CHARACTERS] if day else ""
 
 
 def _reason(ds: Dataset) -> str:

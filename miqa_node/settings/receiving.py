@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import Annotated
 
@@ -79,6 +80,11 @@ class PatientSettings(SettingsTable):
     authority: Annotated[str, Field(max_length=64)]
     senders: tuple[str, ...]
     aliases: dict[str, Annotated[str, Field(max_length=64)]]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of these settings: by others, images may be of other patients."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
     def authorities(self) -> AuthorityRules:

@@ -136,7 +136,7 @@ def _restore(
 
 def _name_again(transaction: Transaction, instance: InstanceDigest, study: StudyRecord, now: datetime) -> None:
     """An image of an erased patient came again, so it has a patient again."""
-    number = patients.number_of(transaction, study, now)
+    number = patients.before(transaction, study, now).patient_number
     image, of_study = t.instances.c, t.studies.c
     transaction.execute(sa.update(t.instances).where(image.digest == instance).values(patient_number=number))
     transaction.execute(
@@ -144,4 +144,4 @@ def _name_again(transaction: Transaction, instance: InstanceDigest, study: Study
         .where(of_study.study_instance_uid == study.study_instance_uid, of_study.patient_id == "")
         .values(**instances.identification(study), patient_number=number)
     )
-    patients.place(transaction, number, study, now, now)
+    patients.place(transaction, patients.before(transaction, study, now), study, now, now)

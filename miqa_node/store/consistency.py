@@ -18,7 +18,7 @@ from miqa_node.domain.ports import ObjectEntry, ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
 from miqa_node.observe.progress import counted
-from miqa_node.store import damages
+from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
@@ -143,7 +143,7 @@ class Check:
         for row in self._rows(query.where(in_shard(of.digest, shard))):
             entry = entries.get(row.object_key)  # the listing may be outdated: check contradictions with the row again
             if row.removed_at is None:
-                size, mend = row.file_bytes, partial(self._mark_lost, row.digest)
+                size, mend = row.file_bytes, partial(self._mark_lost, row.digest, row.object_key)
                 yield from self._check_object(
                     row, entry, size, check_original, _ORIGINAL, mend if repair else None, deep
                 )
@@ -274,13 +274,20 @@ class Check:
             transaction.execute(sa.delete(t.copies).where(t.copies.c.digest == digest))
         return True
 
-    def _mark_lost(self, digest: str) -> bool:
-        """Mark originals as lost: pages say so, and an object that is sent again is stored again."""
+    def _mark_lost(self, digest: str, object_key: str) -> bool:
+        """Mark originals as lost: pages say so, and an object that is sent again is stored again.
+
+        The file of a copy takes the place of a lost one.
+        """
         values = {"removed_at": self.now, "deleted_at": self.now, "removal_cause": RemovalCause.LOST.value}
         with self.database.begin() as transaction:
-            transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
-            damages.clear(transaction, [original_key(InstanceDigest(digest))])
+            if not copies.stand_in(transaction, InstanceDigest(digest), self._is_sound):
+                transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
+            damages.clear(transaction, [object_key])
         return True
+
+    def _is_sound(self, key: str, size: int | None, digest: str) -> bool:
+        return check(self.objects, key, size, digest, deep=True) is Soundness.SOUND
 
     def _mark_found(self, digest: str) -> bool:
         values = {"removed_at": None, "deleted_at": None, "removal_cause": "", "restored_at": self.now}

@@ -6,9 +6,10 @@ compression and a better copy comes, the instance takes the copy's content and i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -195,15 +196,35 @@ def use(transaction: Transaction, digest: InstanceDigest) -> None:
     change = sa.update(t.copies).where(_copy.digest == digest).values(waits=False)
     row = transaction.execute(change.returning(*t.copies.columns)).one()
     _add(transaction, _of.digest == row.of, row.of, is_lossy=True, waits=False)  # what it had until now is a copy
-    values = {
-        "object_key": original_key(digest),
-        "copy_digest": digest,
+    transaction.execute(sa.update(t.instances).where(_of.digest == row.of).values(_content(row)))
+
+
+def _content(row: Any) -> dict[str, Any]:
+    """The columns of an instance that has the file of a copy."""
+    return {
+        "object_key": original_key(row.digest),
+        "copy_digest": row.digest,
         "header": row.header,
         "size_bytes": row.size_bytes,
         "file_bytes": row.file_bytes,
         "verified_at": None,
     }
-    transaction.execute(sa.update(t.instances).where(_of.digest == row.of).values(values))
+
+
+def stand_in(
+    transaction: Transaction, instance: InstanceDigest, is_sound: Callable[[str, int | None, str], bool]
+) -> bool:
+    """Let an instance that lost its file have that of a copy, one without loss first; False if there is no sound one.
+
+    ``is_sound`` is asked with key, number of bytes and digest of a file.
+    """
+    query = sa.select(t.copies, _of.object_key).join(t.instances, _of.digest == _copy.of).where(_copy.of == instance)
+    for row in transaction.execute(query.order_by(_copy.is_lossy, _copy.received_at, _copy.digest)).all():
+        key = original_key(row.digest)
+        if key != row.object_key and is_sound(key, row.file_bytes, row.digest):
+            transaction.execute(sa.update(t.instances).where(_of.digest == instance).values(_content(row)))
+            return True
+    return False
 
 
 def restored(transaction: Transaction, instance: InstanceDigest, digest: InstanceDigest) -> None:

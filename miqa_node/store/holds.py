@@ -8,14 +8,16 @@ import sqlalchemy as sa
 
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.patient import PatientKey
-from miqa_node.domain.retention import LegalHold
+from miqa_node.domain.retention import HoldExtent, LegalHold
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import patient_choice
 from miqa_node.store.audit import records
 from miqa_node.store.audit.patients import pseudonyms
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import legal_holds, studies
+from miqa_node.store.tables import instances, legal_holds, studies
+
+ONE_OR_THE_OTHER = "A legal hold is for a study or for a patient, and has a reason."
 
 _of = legal_holds.c
 
@@ -42,14 +44,9 @@ def put(
     NotFoundError
         Nothing of the study was received.
     """
-    if bool(study_instance_uid) == bool(patient_id) or not reason.strip():
-        raise ConflictError("A legal hold is for a study or for a patient, and has a reason.")
-    if study_instance_uid:
-        has_study = sa.exists().where(studies.c.study_instance_uid == study_instance_uid)
-        if not transaction.execute(sa.select(has_study)).scalar_one():
-            raise NotFoundError(f"Nothing was received of the study {study_instance_uid}.")
-    elif authority is None:
-        authority = _only_authority(transaction, patient_id)
+    if not reason.strip():
+        raise ConflictError(ONE_OR_THE_OTHER)
+    authority = _whose(transaction, study_instance_uid, patient_id, authority)
     same = sa.and_(
         _of.study_instance_uid == study_instance_uid,
         _of.patient_id == patient_id,
@@ -72,6 +69,31 @@ def put(
     hold = load(transaction, number)
     _audit(transaction, hold, "set", actor, now)
     return hold
+
+
+def extent(
+    transaction: Transaction, study_instance_uid: str, patient_id: str, *, authority: str | None = None
+) -> HoldExtent:
+    """What :func:`put` would hold; it raises the same errors."""
+    authority = _whose(transaction, study_instance_uid, patient_id, authority)
+    if study_instance_uid:
+        images = sa.select(sa.func.count()).where(instances.c.study_instance_uid == study_instance_uid)
+        return HoldExtent(1, transaction.execute(images).scalar_one())
+    everybody = patient_choice.named(transaction, patient_id)
+    chosen = [one for one in everybody if authority is None or one.key.authority == authority]
+    return HoldExtent(sum(one.studies for one in chosen), sum(one.images for one in chosen))
+
+
+def _whose(transaction: Transaction, study_instance_uid: str, patient_id: str, authority: str | None) -> str | None:
+    """The authority of a hold, None for a study or for everybody with the ID; raises as :func:`put` does."""
+    if bool(study_instance_uid) == bool(patient_id):
+        raise ConflictError(ONE_OR_THE_OTHER)
+    if study_instance_uid:
+        has_study = sa.exists().where(studies.c.study_instance_uid == study_instance_uid)
+        if not transaction.execute(sa.select(has_study)).scalar_one():
+            raise NotFoundError(f"Nothing was received of the study {study_instance_uid}.")
+        return authority
+    return _only_authority(transaction, patient_id) if authority is None else authority
 
 
 def holds_of(patient_id: str, authority: str | None) -> sa.ColumnElement[bool]:

@@ -68,7 +68,7 @@ class Identification:
 
     def _find(self, row: Any) -> _Finding:
         earlier = row.study_patient_id or row.study_instance_uid
-        study = self._read(row) or StudyRecord(
+        study = self.read(row) or StudyRecord(
             StudyInstanceUid(row.study_instance_uid),
             row.accession_number,
             row.own_patient_id or row.study_patient_id,
@@ -80,8 +80,8 @@ class Identification:
         is_erased = not row.study_patient_id and row.removed_at is not None
         return _Finding(row.digest, row.received_at, "" if is_erased else earlier, study)
 
-    def _read(self, row: Any) -> StudyRecord | None:
-        """What the file says; None if it is gone."""
+    def read(self, row: Any) -> StudyRecord | None:
+        """What the file of an image says, by the rules in force; None if it is gone. The row is of :func:`images`."""
         if row.removed_at is not None:
             return None
         try:
@@ -110,9 +110,10 @@ def _study(one: _Finding) -> str:
     return one.study.study_instance_uid
 
 
-def _waiting(patient_id: str) -> sa.Select[tuple[Any, ...]]:
+def images(*more: sa.ColumnElement[Any]) -> sa.Select[tuple[Any, ...]]:
+    """What is known of images, the oldest first, with further columns."""
     of = instances.c
-    query = (
+    return (
         sa.select(
             of.digest,
             of.study_instance_uid,
@@ -126,15 +127,19 @@ def _waiting(patient_id: str) -> sa.Select[tuple[Any, ...]]:
             studies.c.patient_name,
             studies.c.study_date,
             source_headers.c.patient_id.label("own_patient_id"),
+            *more,
         )
         .select_from(
             instances.join(studies, studies.c.study_instance_uid == of.study_instance_uid).outerjoin(
                 source_headers, source_headers.c.digest == of.digest
             )
         )
-        .where(NAMELESS_IMAGE)
         .order_by(of.received_at, of.digest)
     )
+
+
+def _waiting(patient_id: str) -> sa.Select[tuple[Any, ...]]:
+    query = images().where(NAMELESS_IMAGE)
     if patient_id:
         query = query.where(sa.or_(studies.c.patient_id == patient_id, source_headers.c.patient_id == patient_id))
     return query
@@ -144,12 +149,12 @@ NAMELESS_IMAGE = instances.c.patient_number.is_(None)
 
 
 def _name(transaction: Transaction, one: _Finding, now: datetime) -> None:
-    number = patients.number_of(transaction, one.study, one.received_at)
+    patient = patients.before(transaction, one.study, one.received_at)
     update = (
         sa.update(instances)
         .where(instances.c.digest == one.digest, NAMELESS_IMAGE)
-        .values(patient_number=number)
+        .values(patient_number=patient.patient_number)
         .returning(instances.c.digest)
     )
     if transaction.execute(update).first() is not None:  # else another process has read it
-        patients.place(transaction, number, one.study, one.received_at, now)
+        patients.place(transaction, patient, one.study, one.received_at, now)

@@ -23,7 +23,7 @@ from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_of, insert_or_ignore, insert_unless_taken
 from miqa_node.store.prepared import DriverStatement
-from miqa_node.store.tables import assessments, attempts, dispositions, instances, series, studies
+from miqa_node.store.tables import assessments, attempts, dispositions, instances, series
 
 CLOCK_SLACK = timedelta(days=1)
 """How much earlier a verdict may seem to be than its image, if a clock was set back in between."""
@@ -56,9 +56,8 @@ def record(
     operator: str = "",
 ) -> Novelty:
     """Record an instance in the object store; ``operator`` is a pseudonym, unless names are allowed."""
-    patient = patients.number_of(transaction, study, received.received_at)
-    named = {**identification(study), "patient_number": patient}
-    insert_or_ignore(transaction, studies, {"study_instance_uid": study.study_instance_uid, **named})
+    patient = patients.before(transaction, study, received.received_at)
+    patient = patients.add_study(transaction, patient, study, identification(study), received.received_at)
     row = _INSERT.run(
         transaction,
         {
@@ -80,7 +79,7 @@ def record(
             "peer_address": received.peer_address,
             "received_at": received.received_at,
             "operator": operator,
-            "patient_number": patient,
+            "patient_number": patient.patient_number,
         },
     )
     if row is None:

@@ -18,6 +18,8 @@ from miqa_node.store.tables import acquisitions, dispositions, instances, reject
 MAX_AT_ONCE = 1000
 REVOCATION = "REVOCATION"
 """In place of a title of the standard."""
+SUPERSEDED = "SUPERSEDED"
+"""The same, of a note that another one takes the place of; it may come later."""
 _of = rejection_notes.c
 
 
@@ -37,8 +39,9 @@ def record(transaction: Transaction, note: RejectionNote, sender: str, now: date
     if transaction.execute(own).first() is not None:
         return
     _revoke(transaction, note, now)
-    # A revocation is recorded so that it is known when it comes again; it waits for no image.
-    title, done = (note.title.value, {}) if note.title else (REVOCATION, {"digest": "", "revoked_at": now})
+    # A revocation is recorded for notes that come after it; it waits for no image.
+    title = note.title.value if note.title else REVOCATION
+    taken_back = set(note.objects) if note.title is None else _taken_back(transaction, note)
     for uid in _new(transaction, note):
         values = {
             "note_uid": note.sop_instance_uid,
@@ -47,7 +50,9 @@ def record(transaction: Transaction, note: RejectionNote, sender: str, now: date
             "reason": note.reason,
             "sender": sender,
             "noted_at": now,
-            **done,
+            "made_at": note.made_at,
+            "digest": None if note.title else "",
+            "revoked_at": now if uid in taken_back else None,
         }
         insert_or_ignore(transaction, rejection_notes, values)
     apply_waiting(transaction, now)
@@ -62,16 +67,52 @@ def _new(transaction: Transaction, note: RejectionNote) -> list[str]:
 
 def _revoke(transaction: Transaction, note: RejectionNote, now: datetime) -> None:
     """Take back what a revocation names, and the notes that a later one takes the place of."""
-    query = sa.select(_of.note_uid).where(_of.note_uid == note.sop_instance_uid).limit(1)
+    query = sa.select(_of.note_uid).where(_of.note_uid == note.sop_instance_uid, _of.title != SUPERSEDED).limit(1)
     if transaction.execute(query).first() is not None:
         return  # it came before
+    for uid in note.predecessors:
+        values = {"note_uid": uid, "sop_instance_uid": "", "title": SUPERSEDED, "reason": "", "sender": ""}
+        insert_or_ignore(transaction, rejection_notes, {**values, "noted_at": now, "digest": "", "revoked_at": now})
     taken_back = note.objects if note.title is None else ()
-    for column, uids in ((_of.sop_instance_uid, taken_back), (_of.note_uid, note.predecessors)):
+    earlier = sa.func.coalesce(_of.made_at, "") <= note.made_at if note.made_at else sa.true()
+    for column, uids, which in (
+        (_of.sop_instance_uid, taken_back, earlier),
+        (_of.note_uid, note.predecessors, sa.true()),
+    ):
         for start in range(0, len(uids), MAX_AT_ONCE):
             some = column.in_(uids[start : start + MAX_AT_ONCE])
-            change = sa.update(rejection_notes).where(some, _of.revoked_at.is_(None)).values(revoked_at=now)
+            change = sa.update(rejection_notes).where(some, which, _of.revoked_at.is_(None)).values(revoked_at=now)
             for digest in filter(None, {*transaction.execute(change.returning(_of.digest)).scalars()}):
                 labels.recount(transaction, InstanceDigest(digest), now)
+
+
+def _taken_back(transaction: Transaction, note: RejectionNote) -> set[str]:
+    """The objects for which this note was taken back before it came.
+
+    A revocation is about notes that were made before it. If one of them does not say when, it is about the first note
+    that comes, unless it had one to take back.
+    """
+    superseded = sa.select(_of.note_uid).where(_of.note_uid == note.sop_instance_uid, _of.title == SUPERSEDED)
+    if transaction.execute(superseded).first() is not None:
+        return set(note.objects)
+    taken_back = set()
+    for start in range(0, len(note.objects), MAX_AT_ONCE):
+        some = _of.sop_instance_uid.in_(note.objects[start : start + MAX_AT_ONCE])
+        rows = transaction.execute(sa.select(rejection_notes).where(some)).all()
+        revoked = {}
+        for row in rows:
+            if row.title != REVOCATION and row.revoked_at is not None:
+                revoked[row.sop_instance_uid] = max(row.revoked_at, revoked.get(row.sop_instance_uid, row.revoked_at))
+        for row in rows:
+            if row.title == REVOCATION and _is_about(row, note, revoked.get(row.sop_instance_uid)):
+                taken_back.add(row.sop_instance_uid)
+    return taken_back
+
+
+def _is_about(revocation: Any, note: RejectionNote, last_revoked_at: datetime | None) -> bool:
+    if revocation.made_at and note.made_at:
+        return bool(note.made_at <= revocation.made_at)
+    return last_revoked_at is None or last_revoked_at < revocation.noted_at
 
 
 def apply_waiting(transaction: Transaction, now: datetime, sop_instance_uid: str = "") -> int:

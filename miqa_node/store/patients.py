@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -43,31 +43,56 @@ def row_of(key: PatientKey) -> dict[str, Any]:
     return {"patient_id": key.patient_id, "authority": key.authority or "", "is_known": key.authority is not None}
 
 
-def number_of(transaction: Transaction, study: StudyRecord, at: datetime) -> int:
-    """The patient of an image that came at ``at``, new or known."""
+@dataclass(frozen=True, slots=True)
+class PatientBefore:
+    """The patient of an image that comes, and what was known of patient and study before it."""
+
+    patient_number: int
+    patient_name: str
+    patient_birth_date: str
+    named_at: datetime
+    study_number: int | None = None
+    """The patient whom the study's row names."""
+    study_patient_id: str | None = None
+    """None if there is no such study yet."""
+
+
+def before(transaction: Transaction, study: StudyRecord, at: datetime) -> PatientBefore:
+    """The patient of an image that came at ``at``, new or known. One statement for patient and study."""
     scope = "" if study.patient.is_shared else study.study_instance_uid
     key = {**row_of(study.patient), "scope": scope}
-    row = _FIND.run(transaction, key)
+    row = _FIND.run(transaction, {**key, "study": study.study_instance_uid})
     if row is None:
-        row = _INSERT.run(transaction, {**key, **_names(study), "named_at": at})
-        if row is not None:
-            _add_name(transaction, row.patient_number, _names(study), at)
-    if row is None:  # another process was faster
-        row = _FIND.run(transaction, key)
-    number: int = row.patient_number
-    return number
+        new = _INSERT.run(transaction, {**key, **_names(study), "named_at": at})
+        if new is not None:
+            _add_name(transaction, new.patient_number, _names(study), at)
+            return PatientBefore(new.patient_number, **_names(study), named_at=at)
+        row = _FIND.run(transaction, {**key, "study": study.study_instance_uid})  # another process was faster
+    return PatientBefore(*row)
 
 
-def place(transaction: Transaction, number: int, study: StudyRecord, at: datetime, now: datetime) -> None:
+def add_study(
+    transaction: Transaction, one: PatientBefore, study: StudyRecord, columns: Mapping[str, str], at: datetime
+) -> PatientBefore:
+    """Insert the row of an image's study, unless it is there."""
+    if one.study_patient_id is not None:
+        return one
+    number, uid = one.patient_number, study.study_instance_uid
+    if insert_or_ignore(transaction, studies, {"study_instance_uid": uid, **columns, "patient_number": number}):
+        return replace(one, study_number=number, study_patient_id=study.patient_id)
+    return before(transaction, study, at)
+
+
+def place(transaction: Transaction, one: PatientBefore, study: StudyRecord, at: datetime, now: datetime) -> None:
     """A new image of a patient: its name and birth date are the last, unless later ones came already.
 
     If the study has images of another patient, nobody wins: people are asked to look.
     """
-    before = _BEFORE.run(transaction, {"number": number, "study": study.study_instance_uid})
-    _note_names(transaction, number, study, before, at, now)
-    if before.study_number == number:
+    number = one.patient_number
+    _note_names(transaction, one, study, at, now)
+    if one.study_number == number:
         return
-    if before.study_number is None and before.study_patient_id == study.patient_id:
+    if one.study_number is None and one.study_patient_id == study.patient_id:
         _TAKE.run(transaction, {"study": study.study_instance_uid, "number": number})
     if _contradicts(transaction, number, study):
         _open_conflict(transaction, study.study_instance_uid, now)
@@ -103,8 +128,9 @@ def in_study(transaction: Transaction, study_instance_uid: str) -> list[PatientR
 def keys_in_study(transaction: Transaction, study_instance_uid: str) -> list[PatientKey]:
     """The keys of a study's patients; the study's own ID while it is not read whose some of its images are."""
     keys = [one.key for one in in_study(transaction, study_instance_uid)]
-    unread = sa.exists().where(instances.c.study_instance_uid == study_instance_uid, instances.c.patient_number.is_(None))
-    bare = sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == study_instance_uid, unread)
+    of = studies.c.study_instance_uid
+    unread = sa.exists().where(instances.c.study_instance_uid == of, instances.c.patient_number.is_(None))
+    bare = sa.select(studies.c.patient_id).where(of == study_instance_uid, unread)
     return keys + [PatientKey(one, None) for one in transaction.execute(bare).scalars()]
 
 
@@ -121,10 +147,9 @@ def earlier_names(transaction: Transaction, number: int) -> list[tuple[str, str]
     return [(row.patient_name, row.patient_birth_date) for row in transaction.execute(query)]
 
 
-def _note_names(
-    transaction: Transaction, number: int, study: StudyRecord, last: Any, at: datetime, now: datetime
-) -> None:
-    before = {name: getattr(last, name) for name in _NAMES}
+def _note_names(transaction: Transaction, last: PatientBefore, study: StudyRecord, at: datetime, now: datetime) -> None:
+    number = last.patient_number
+    before = {name: str(getattr(last, name)) for name in _NAMES}
     names = {name: value or before[name] for name, value in _names(study).items()}  # no value contradicts nothing
     different = [name for name in _NAMES if _plain(names[name]) != _plain(before[name])]
     if different:
@@ -205,25 +230,20 @@ def _same(name: str) -> sa.ColumnElement[bool]:
 
 
 _FIND = DriverStatement(
-    lambda _dialect: sa.select(_of.patient_number).where(
-        *(_same(name) for name in ("patient_id", "authority", "is_known", "scope"))
-    )
-)
-_INSERT = DriverStatement(lambda dialect: insert_unless_taken(dialect, patients))
-# One statement for the patient and the study: it runs for every slice.
-_BEFORE = DriverStatement(
     lambda _dialect: (
         sa.select(
+            _of.patient_number,
             _of.patient_name,
             _of.patient_birth_date,
             _of.named_at,
             studies.c.patient_number.label("study_number"),
             studies.c.patient_id.label("study_patient_id"),
         )
-        .select_from(patients.join(studies, sa.true()))
-        .where(_of.patient_number == sa.bindparam("number"), studies.c.study_instance_uid == sa.bindparam("study"))
+        .select_from(patients.outerjoin(studies, studies.c.study_instance_uid == sa.bindparam("study")))
+        .where(*(_same(name) for name in ("patient_id", "authority", "is_known", "scope")))
     )
 )
+_INSERT = DriverStatement(lambda dialect: insert_unless_taken(dialect, patients))
 _TAKE = DriverStatement(
     lambda _dialect: (
         sa.update(studies)

@@ -18,17 +18,21 @@ from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import assessments, dispositions, instances, results, series
 
 
-def arrive(transaction: Transaction, header: Header, now: datetime) -> None:
-    """Record an arrival: the series waits for more, unless it is complete by count."""
-    later = _LATER.run(transaction, {"uid": header.series_instance_uid, "now": now})
+def arrive(transaction: Transaction, header: Header, now: datetime, *, alone: bool = False) -> None:
+    """Record an arrival: the series waits for more, unless it is complete by count.
+
+    What is judged ``alone`` waits as long, under its own UID: a capture may come before the slices that it is beside.
+    """
+    uid = header.sop_instance_uid if alone else header.series_instance_uid
+    later = _LATER.run(transaction, {"uid": uid, "now": now})
     if later is not None:
         if later[0]:
             announce(transaction, ARRIVALS)
         return
     row = {
-        "series_instance_uid": header.series_instance_uid,
+        "series_instance_uid": uid,
         "modality": header.modality,
-        "expected": header.series_images,
+        "expected": 0 if alone else header.series_images,
         "arrived_at": now,
         "pending": True,
     }
@@ -64,7 +68,23 @@ def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: dateti
     stacks, early = fragments.together(transaction, uids)
     if early:
         _wait(transaction, early)
-    return [digest for stack in stacks for digest in _newest_undecided(transaction, stack)]
+    return [digest for stack in stacks for digest in _newest_undecided(transaction, stack)] + _alone(transaction, uids)
+
+
+def _alone(transaction: Transaction, uids: Sequence[str]) -> list[InstanceDigest]:
+    """Undecided objects that waited under their own UIDs."""
+    digests: list[InstanceDigest] = []
+    for start in range(0, len(uids), fragments.BATCH):
+        query = (
+            sa.select(instances.c.digest)
+            .outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
+            .where(
+                instances.c.sop_instance_uid.in_(uids[start : start + fragments.BATCH]), dispositions.c.digest.is_(None)
+            )
+            .order_by(instances.c.received_at, instances.c.digest)
+        )
+        digests += [InstanceDigest(digest) for digest in transaction.execute(query).scalars()]
+    return digests
 
 
 def wait_again(transaction: Transaction, header: Header) -> None:

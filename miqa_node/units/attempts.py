@@ -51,10 +51,11 @@ class Attempts:
                 self._faults.admit()
         with self._context.database.begin() as transaction:
             waiting = judgements.begin(transaction, digest)
+            is_only = waiting is not None and self._copies.is_only(transaction, waiting[0])
         if waiting is None:
             return None
         instance, attempt = waiting
-        if instance.generation or self.is_over(attempt):
+        if is_only or self.is_over(attempt):
             return waiting
         with self.counted(instance):
             own = self._copies.settle(instance)

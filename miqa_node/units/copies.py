@@ -33,6 +33,14 @@ class CopyFinder:
     def __init__(self, context: UnitContext, units: Sequence[Unit[Any]]) -> None:
         self._context, self._units = context, units
 
+    def is_only(self, transaction: Transaction, instance: StoredInstance) -> bool:
+        """Whether nothing came before that it could be a copy of, as for nearly every image; or it is judged again."""
+        if instance.generation:
+            return True
+        needs_others = unit_of(instance.header, self._units).needs_others
+        twins = copies.undecided_twins(transaction, instance.header) if needs_others else []
+        return not twins and not copies.earlier(transaction, instance.digest)
+
     def settle(self, instance: StoredInstance) -> StoredInstance | None:
         """The instance to judge, marked if it conflicts with another; None if it is a copy.
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import SR
-from miqa_node.domain.instance import Header, StoredInstance
+from miqa_node.domain.instance import Header, ReceivedObject, StoredInstance
 from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.domain.ports import AssessorResult
+from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportSubject, series_report_uid
-from miqa_node.store import deliveries, fragments
+from miqa_node.store import deliveries, fragments, series
+from miqa_node.store.database import Transaction
 from miqa_node.units.again import earlier_reports
 from miqa_node.units.base import Unit, UnitContext, not_assessed
 from miqa_node.units.image import FramePlace, image_outputs, judge_image, make, read_image, reported_image
@@ -30,6 +31,13 @@ class OtherUnit(Unit["FramePlace | None"]):
     def covers(self, header: Header) -> bool:  # noqa: ARG002
         """Every object."""
         return True
+
+    def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:
+        """A capture waits for the slices that it is beside, since their report counts it."""
+        if is_capture(header):
+            series.arrive(transaction, header, received.received_at, alone=True)
+        else:
+            super().admit(transaction, header, received, queue)
 
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> FramePlace | None:  # noqa: ARG002
         """Location of the frame; None if the object is not an image."""

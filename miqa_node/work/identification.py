@@ -8,10 +8,12 @@ import structlog
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.settings import Settings
+from miqa_node.store import rereading
 from miqa_node.store.acquisition_rules import acquisition_rules
 from miqa_node.store.database import Database
 from miqa_node.store.identification import Identification
 from miqa_node.store.objects import objects_of
+from miqa_node.store.rereading import Rereading
 from miqa_node.work.regular import RegularWork
 
 INTERVAL_S = 30.0
@@ -26,15 +28,28 @@ def identification_of(settings: Settings, database: Database, objects: ObjectSto
     return Identification(database, held, settings.patients.authorities, acquisition_rules(settings))
 
 
+def rereading_of(settings: Settings, database: Database) -> Rereading:
+    """The reading of all images by changed rules."""
+    exposures = acquisition_rules(settings)
+    return Rereading(database, identification_of(settings, database), exposures, settings.patients.fingerprint)
+
+
 class IdentificationWork(RegularWork):
     """Reads all images without patient, batch by batch."""
 
     def __init__(self, database: Database, objects: ObjectStore, settings: Settings) -> None:
         super().__init__("identification", INTERVAL_S, "the reading of whose old images are waits for the database")
         self._identification = identification_of(settings, database, objects)
+        self._database = database
+        self._rules: str | None = settings.patients.fingerprint
 
     def look(self) -> None:
         """Read until nothing is left or the node stops."""
+        if self._rules is not None:
+            with self._database.begin() as transaction:
+                if not rereading.begin(transaction, self._rules, datetime.now(UTC)):
+                    log.warning("images were given their patients by other settings [patients]", mend=rereading.MEND)
+            self._rules = None
         count = 0
         while not self._stopping.is_set():
             self._thread.beat()

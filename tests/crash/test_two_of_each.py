@@ -14,19 +14,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 import pytest
 import sqlalchemy as sa
-from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 from pynetdicom import AE
 
 from miqa_node.demo.launch import NodeProcess
+from miqa_node.errors import MiqaError
 from miqa_node.selftest.encodings import ENCODINGS, encoded
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database
 from tests.conftest import free_port
-from tests.crash.station import LIMIT_S, SIDE, Pacs
+from tests.crash.station import LIMIT_S, Pacs
+from tests.sending import exposure
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -66,16 +67,22 @@ class Site:
         }
         port = self.ports[number] if role == "receive" else free_port()
         destination = f"PACS=PACS@127.0.0.1:{self._pacs.port}"
-        process = NodeProcess(
-            self._folder, "MIQA", port, free_port(), destination, role=role, environment=environment
-        )
+        process = NodeProcess(self._folder, "MIQA", port, free_port(), destination, role=role, environment=environment)
         return self._stack.enter_context(process)
 
     def kill(self, role: str, number: int) -> None:
         """kill -9, and start again on the same data."""
-        os.kill(self._processes[role, number].pid, signal.SIGKILL)
-        self._processes[role, number].running()
-        self._processes[role, number] = self._start(role, number)
+        process = self._processes[role, number]
+        os.kill(process.pid, signal.SIGKILL)
+        wait_until(lambda: not process.running(), LIMIT_S, "the killed process is gone")
+
+        def restarted() -> NodeProcess | None:
+            try:
+                return self._start(role, number)
+            except MiqaError:  # the name is in use until the last child of the killed process is gone
+                return None
+
+        self._processes[role, number] = wait_until(restarted, LIMIT_S, "the process starts again")
 
     def count(self, *conditions: sa.ColumnElement[bool]) -> int:
         with self.database.begin() as transaction:
@@ -106,18 +113,6 @@ def pacs() -> Iterator[Pacs]:
 def site(tmp_path: Path, postgres_url: str, pacs: Pacs) -> Iterator[Site]:
     with ExitStack() as stack:
         yield Site(tmp_path, postgres_url, pacs, stack)
-
-
-def exposure(samples: Path, number: int, **elements: str) -> pydicom.Dataset:
-    """A small image of nothing but noise."""
-    ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
-    ds.SOPInstanceUID, ds.SeriesInstanceUID, ds.StudyInstanceUID = (generate_uid() for _ in range(3))
-    ds.Rows = ds.Columns = SIDE
-    ds.PixelData = np.random.default_rng(number).integers(0, 2**ds.BitsStored, (SIDE, SIDE), np.uint16).tobytes()
-    ds.BodyPartExamined, ds.ViewPosition, ds.PatientID = "CHEST", "PA", f"P{number}"
-    for keyword, value in elements.items():
-        setattr(ds, keyword, value)
-    return ds
 
 
 def send(port: int, path: Path) -> None:
@@ -169,9 +164,7 @@ def send_at_once(site: Site, pairs: Sequence[tuple[Path, Path]]) -> None:
         assert killer.result() > 0
 
 
-def test_an_image_that_modality_and_router_send_is_one(
-    site: Site, pacs: Pacs, samples: Path, tmp_path: Path
-) -> None:
+def test_an_image_that_modality_and_router_send_is_one(site: Site, pacs: Pacs, samples: Path, tmp_path: Path) -> None:
     pairs = []
     for number in range(IMAGES):
         ds = exposure(samples, number)

@@ -314,6 +314,33 @@ def test_its_file_is_no_orphan_is_in_backups_and_missed_when_lost(one_rig: CopyR
     assert check(repair=False) == []
 
 
+@pytest.mark.parametrize("is_lossy", [False, True])
+def test_a_copy_takes_the_place_of_an_original_that_was_lost(one_rig: CopyRig, *, is_lossy: bool) -> None:
+    rig = one_rig
+    first, second = rig.come(NATIVE), rig.come(NEAR if is_lossy else RLELossless)
+    third = rig.come(JPEGLSLossless)
+    rig.finish_all(first, second, third)
+    before = rig.history().assessment
+    later = datetime.now(UTC) + timedelta(days=3)
+
+    def lost(digest: InstanceDigest, *, repair: bool = True) -> list[Fault]:
+        rig.objects.delete([original_key(digest)])
+        check = Check(rig.database, rig.objects, frozenset, frozenset({"PACS", "ARCHIVE"}), lambda *_: None, later)
+        return [one.fault for one in check.run(repair=repair)]
+
+    assert lost(first, repair=False) == [Fault.ORIGINAL_LOST]
+    assert [row.object_key for row in rig.instances()] == [original_key(first)]
+    assert lost(first) == [Fault.ORIGINAL_LOST]
+    chosen, other = (third, second) if is_lossy else (second, third)  # one without loss first, the older first
+    [row] = rig.instances()
+    assert (row.digest, row.object_key, row.removed_at) == (first, original_key(chosen), None)
+    assert rig.history().assessment == before
+    assert lost(chosen) == [Fault.ORIGINAL_LOST]
+    assert [row.object_key for row in rig.instances()] == [original_key(other)]
+    assert lost(other) == [Fault.ORIGINAL_LOST]
+    assert [row.removal_cause for row in rig.instances()] == [RemovalCause.LOST.value]
+
+
 def test_a_promise_made_for_a_copy_is_kept_with_its_image(rig: CopyRig) -> None:
     first, second = rig.come(NATIVE), rig.come(RLELossless)
     with rig.database.begin() as transaction:

@@ -100,9 +100,7 @@ def test_missing_uids_can_be_given_and_then_the_image_is_in_its_study(rig: Rig, 
 
 
 @pytest.mark.parametrize(("own", "theirs"), [("NORTH", "SOUTH"), ("", "SOUTH"), ("NORTH", "")])
-def test_uids_of_a_study_of_another_authority_cannot_be_given(
-    rig: Rig, samples: Path, own: str, theirs: str
-) -> None:
+def test_uids_of_a_study_of_another_authority_cannot_be_given(rig: Rig, samples: Path, own: str, theirs: str) -> None:
     whose = {"PatientID": "1001"}
     receive(rig, samples / "RG3_UNCR.dcm", **whose, IssuerOfPatientID=theirs)
     lost = [
@@ -115,5 +113,5 @@ def test_uids_of_a_study_of_another_authority_cannot_be_given(
     now = datetime.now(UTC)
     with pytest.raises(ConflictError, match="another authority"):
         corrections.give_uids(rig.database, rig.objects, lost[0], study, "", "anna", now)
-    given = corrections.give_uids(rig.database, rig.objects, lost[1], study, "", "anna", now)
-    assert given.header.study_instance_uid == study
+    instance = corrections.give_uids(rig.database, rig.objects, lost[1], study, "", "anna", now)
+    assert instance.header.study_instance_uid == study

@@ -212,3 +212,37 @@ def test_other_key_objects_are_none(samples: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.dcm"
     broken.write_bytes(b"\0" * 300)
     assert read_note(broken) is None
+
+
+DATED = ("20260102", "101500")
+
+
+@pytest.mark.parametrize("is_dated", [True, False])
+@pytest.mark.parametrize("image_first", [True, False])
+def test_a_revocation_that_comes_before_its_note_takes_it_back(
+    rig: Rig, samples: Path, tmp_path: Path, *, is_dated: bool, image_first: bool
+) -> None:
+    note = note_about(samples / ART, tmp_path, "113001", "111207")
+    revocation = changed(note, ConceptNameCodeSequence=REVOKE)
+    later = changed(note)
+    if is_dated:
+        note = changed(note, ContentDate=DATED[0], ContentTime=DATED[1])
+        revocation = changed(revocation, ContentDate=DATED[0], ContentTime="101600")
+        later = changed(later, ContentDate=DATED[0], ContentTime="101700.5")
+    sources = [samples / ART, revocation, note] if image_first else [revocation, note, samples / ART]
+    come(rig, *sources)
+    assert rejected(rig) == [(False, "")]
+    come(rig, later)  # a new rejection
+    assert rejected(rig) == [(True, "111207")]
+    if is_dated:
+        come(rig, changed(revocation, ContentTime="101630"))  # an older one on a slower way
+        assert rejected(rig) == [(True, "111207")]
+
+
+def test_a_note_that_comes_after_the_one_that_takes_its_place_says_nothing(
+    rig: Rig, samples: Path, tmp_path: Path
+) -> None:
+    note = note_about(samples / ART, tmp_path, "113001", "111207")
+    other = note_about(samples / ART, tmp_path, "113001", "111210")
+    come(rig, samples / ART, changed(other, PredecessorDocumentsSequence=documents(note)), note)
+    assert rejected(rig) == [(True, "111210")]

@@ -60,6 +60,9 @@ class Stage:
         text: str | None = None,
         at: datetime | None = None,
         patient: str | None = None,
+        patient_name: str = PATIENT_NAME,
+        born: str = "",
+        authority: str = "",
         study_date: str = "20261120",
         noise: float = 12.5,
         predictions: tuple[Prediction, ...] = (),
@@ -90,9 +93,11 @@ class Stage:
             study_uid,
             f"ACC{number}",
             f"PID{number}" if patient is None else patient,
-            PATIENT_NAME,
+            patient_name,
             study_date,
             "Thorax",
+            patient_birth_date=born,
+            authority=authority,
         )
         received = ReceivedObject("unused", digest, 8_000_000, "MODALITY", "MIQA", "10.0.0.7", at)
         findings = tuple(

@@ -51,7 +51,7 @@ from miqa_node.store.tables.images import (
 from miqa_node.store.tables.labels import label_days, label_findings, labels, requests
 from miqa_node.store.tables.notices import notice_preferences, notices
 from miqa_node.store.tables.operations import destination_checks, destination_holds, senders
-from miqa_node.store.tables.patients import patient_conflicts, patient_names, patients
+from miqa_node.store.tables.patients import patient_conflicts, patient_names, patient_readings, patients
 from miqa_node.store.tables.processes import activations, compatibility, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds, origin, retention_clock
@@ -104,6 +104,7 @@ __all__ = [
     "origin",
     "patient_conflicts",
     "patient_names",
+    "patient_readings",
     "patients",
     "phantom_series",
     "pseudonym_keys",

@@ -221,6 +221,7 @@ rejection_notes = sa.Table(
     sa.Column("noted_at", UtcDateTime, nullable=False),
     sa.Column("digest", Digest, index=True),
     sa.Column("revoked_at", UtcDateTime),
+    sa.Column("made_at", sa.String(21)),
 )
 
 # A candidate package's silent result for an image: never part of a verdict, a report or the worklist.

@@ -35,6 +35,18 @@ patient_names = sa.Table(
     sa.Column("named_at", UtcDateTime, nullable=False),
 )
 
+# One row: the settings by which images were given their patients, and the study after which a new reading goes on.
+# "images_left" are of patients on legal hold. Without "done_at" it is not finished.
+patient_readings = sa.Table(
+    "patient_readings",
+    metadata,
+    sa.Column("place", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("rules", sa.String(64), nullable=False),
+    sa.Column("after_study", Uid, nullable=False),
+    sa.Column("images_left", sa.Integer, nullable=False),
+    sa.Column("done_at", UtcDateTime),
+)
+
 # Studies with images of several patients. Without "resolved_at" people are asked to look.
 patient_conflicts = sa.Table(
     "patient_conflicts",

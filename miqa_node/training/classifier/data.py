@@ -1,8 +1,9 @@
 """Reads the images for a classifier from one folder per label or a CSV, and splits them by patient and seed.
 
 A CSV has the columns ``file`` (relative to the CSV) and ``label``, and optionally ``patient`` and ``split`` (train,
-validate or test). Where no patient is stated, DICOM files are split by Patient ID and its issuer. Files with the same bytes stay in
-one part, with all images of the patients who have them, so neither an image nor a patient is in training and test.
+validate or test). Where no patient is stated, DICOM files are split by Patient ID and its issuer. Files with the same
+bytes stay in one part, with all images of the patients who have them, so neither an image nor a patient is in training
+and test.
 """
 
 from __future__ import annotations

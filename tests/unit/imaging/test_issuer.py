@@ -1,4 +1,4 @@
-"""Who assigned the Patient ID of an image, as every syntax writes it, and what inside its qualifiers says another thing."""
+"""Who assigned the Patient ID of an image, in every syntax, beside what else its qualifiers name."""
 
 from __future__ import annotations
 

@@ -159,6 +159,24 @@ def test_other_orientations_frames_of_reference_and_captures_are_left_out_and_co
     assert german in narrative(assessment, disposition, "de")
 
 
+def test_a_capture_that_comes_before_its_slices_is_counted_in_their_report(rig: Rig, tmp_path: Path) -> None:
+    """It had a report of its own: two of one Series Number."""
+    [picture] = rig.receive(capture(tmp_path / "d", 3))
+    assert rig.look(19.0) == rig.jobs.digests == []
+    slices = rig.receive(*stack(tmp_path / "a", 8, torn(3)))
+    assert sorted(finish_due(rig)) == sorted([picture, slices[-1]])
+    assert issue(rig, slices[-1]) == ["Left out of the stack: captures: 1."]
+    assert [listed(report) for report in reports(rig)] == [(8, 8)]
+
+
+def test_a_capture_without_slices_has_its_report_when_it_is_quiet(rig: Rig, tmp_path: Path) -> None:
+    [picture] = rig.receive(capture(tmp_path / "d", 3))
+    assert finish_due(rig, 19.0) == []
+    assert finish_due(rig) == [picture]
+    assert finish_due(rig) == []
+    assert [listed(report) for report in reports(rig)] == [(1, 1)]
+
+
 def renamed(dataset: pydicom.Dataset, number: int) -> None:
     number += int(dataset.InstanceNumber)
     dataset.SeriesInstanceUID = f"{making.SERIES}.7.{number}"

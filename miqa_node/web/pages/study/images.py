@@ -58,6 +58,8 @@ class StudyImage:
     """The last accepted image of this room and view, which may be another patient's."""
     patient: PatientRow | None = None
     """Whose image it is; None until it is read of one that an earlier version received."""
+    earlier_names: tuple[tuple[str, str], ...] = ()
+    """Other names and birth dates that images of this patient had, the newest first."""
     slices: tuple[tuple[str, int], ...] = ()
     """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
 
@@ -131,6 +133,8 @@ def _shown(
         narrative = sentences(assessment, disposition, language)
         advice_lines = (advice(reason, assessment, language) for reason in disposition.reasons)
         hints = tuple(dict.fromkeys(hint for hint in advice_lines if hint))
+    patient = patients.of_image(transaction, image.instance.digest)
+    earlier = patients.earlier_names(transaction, patient.patient_number) if patient is not None else []
     findings = sorted(assessment.findings if assessment else (), key=lambda f: -f.probability)
     return StudyImage(
         history=image,
@@ -144,7 +148,8 @@ def _shown(
         timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
         headline=headline(assessment, disposition, language) if disposition is not None else say(IN_PROGRESS),
         good=priors.last_good(transaction, image.instance),
-        patient=patients.of_image(transaction, image.instance.digest),
+        patient=patient,
+        earlier_names=tuple(earlier),
         slices=_slices(services, image, members),
     )
 

@@ -311,7 +311,7 @@ CREATE TABLE rejection_notes (
 	reason VARCHAR(16) NOT NULL,
 	sender TEXT NOT NULL,
 	noted_at DATETIME NOT NULL,
-	digest VARCHAR(64), revoked_at DATETIME,
+	digest VARCHAR(64), revoked_at DATETIME, made_at VARCHAR(21),
 	CONSTRAINT pk_rejection_notes PRIMARY KEY (note_uid, sop_instance_uid)
 );
 CREATE TABLE acquisition_days (
@@ -775,6 +775,14 @@ CREATE TABLE retention_clock (
 	waits_since DATETIME,
 	CONSTRAINT pk_retention_clock PRIMARY KEY (place)
 );
+CREATE TABLE patient_readings (
+	place SMALLINT NOT NULL,
+	rules VARCHAR(64) NOT NULL,
+	after_study VARCHAR(64) NOT NULL,
+	images_left INTEGER NOT NULL,
+	done_at DATETIME,
+	CONSTRAINT pk_patient_readings PRIMARY KEY (place)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -888,6 +896,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0054');
+INSERT INTO alembic_version VALUES ('0056');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
