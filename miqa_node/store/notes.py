@@ -99,7 +99,7 @@ def _taken_back(transaction: Transaction, note: RejectionNote) -> set[str]:
     for start in range(0, len(note.objects), MAX_AT_ONCE):
         some = _of.sop_instance_uid.in_(note.objects[start : start + MAX_AT_ONCE])
         rows = transaction.execute(sa.select(rejection_notes).where(some)).all()
-        revoked = {}
+        revoked: dict[str, datetime] = {}
         for row in rows:
             if row.title != REVOCATION and row.revoked_at is not None:
                 revoked[row.sop_instance_uid] = max(row.revoked_at, revoked.get(row.sop_instance_uid, row.revoked_at))

@@ -66,7 +66,7 @@ def before(transaction: Transaction, study: StudyRecord, at: datetime) -> Patien
         new = _INSERT.run(transaction, {**key, **_names(study), "named_at": at})
         if new is not None:
             _add_name(transaction, new.patient_number, _names(study), at)
-            return PatientBefore(new.patient_number, **_names(study), named_at=at)
+            return PatientBefore(new.patient_number, study.patient_name, study.patient_birth_date, at)
         row = _FIND.run(transaction, {**key, "study": study.study_instance_uid})  # another process was faster
     return PatientBefore(*row)
 
@@ -149,19 +149,19 @@ def earlier_names(transaction: Transaction, number: int) -> list[tuple[str, str]
 
 def _note_names(transaction: Transaction, last: PatientBefore, study: StudyRecord, at: datetime, now: datetime) -> None:
     number = last.patient_number
-    before = {name: str(getattr(last, name)) for name in _NAMES}
-    names = {name: value or before[name] for name, value in _names(study).items()}  # no value contradicts nothing
-    different = [name for name in _NAMES if _plain(names[name]) != _plain(before[name])]
+    latest = {name: str(getattr(last, name)) for name in _NAMES}
+    names = {name: value or latest[name] for name, value in _names(study).items()}  # no value contradicts nothing
+    different = [name for name in _NAMES if _plain(names[name]) != _plain(latest[name])]
     if different:
         _add_name(transaction, number, names, at)
     if not different or at < last.named_at:
-        if study.patient_name != before["patient_name"]:
+        if study.patient_name != latest["patient_name"]:
             of_study = studies.c.study_instance_uid == study.study_instance_uid
-            _show(transaction, number, before["patient_name"], of_study)
+            _show(transaction, number, latest["patient_name"], of_study)
         return
     transaction.execute(sa.update(patients).where(_of.patient_number == number).values(**names, named_at=at))
     _show(transaction, number, names["patient_name"])
-    if changed := [name.removeprefix("patient_") for name in different if before[name]]:
+    if changed := [name.removeprefix("patient_") for name in different if latest[name]]:
         study_uid, detail = study.study_instance_uid, {"changed": changed}
         records.add(transaction, AuditEntry(AuditEvent.PATIENT_CHANGED, now, study=study_uid, detail=detail))
 

@@ -147,7 +147,7 @@ def _name(transaction: Transaction, moves: Sequence[_Move], now: datetime) -> No
 
 
 def _is_of(one: _Move) -> sa.ColumnElement[bool]:
-    return t.studies.c.study_instance_uid == one.row.study_instance_uid
+    return t.studies.c.study_instance_uid == str(one.row.study_instance_uid)
 
 
 def _retire(transaction: Transaction, number: int, text: str, followers: set[str]) -> None:

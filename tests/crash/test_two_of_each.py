@@ -82,7 +82,9 @@ class Site:
             except MiqaError:  # the name is in use until the last child of the killed process is gone
                 return None
 
-        self._processes[role, number] = wait_until(restarted, LIMIT_S, "the process starts again")
+        process = wait_until(restarted, LIMIT_S, "the process starts again")
+        assert process is not None
+        self._processes[role, number] = process
 
     def count(self, *conditions: sa.ColumnElement[bool]) -> int:
         with self.database.begin() as transaction:
