@@ -133,7 +133,8 @@ def _name(transaction: Transaction, moves: Sequence[_Move], now: datetime) -> No
     texts: dict[int, str] = {}
     for one in moves:
         number = patients.before(transaction, one.study, one.row.received_at).patient_number
-        for table, own in ((t.instances, t.instances.c.digest == one.row.digest), (t.studies, _is_of(one))):
+        study = t.studies.c.study_instance_uid == one.row.study_instance_uid
+        for table, own in ((t.instances, t.instances.c.digest == one.row.digest), (t.studies, study)):
             change = sa.update(table).where(own, table.c.patient_number == one.row.patient_number)
             transaction.execute(change.values(patient_number=number))
         texts[one.row.patient_number], own_text = one.texts
@@ -144,10 +145,6 @@ def _name(transaction: Transaction, moves: Sequence[_Move], now: datetime) -> No
     patients.end_conflicts(transaction, [one.row.study_instance_uid for one in moves])
     for number, own_texts in followers.items():
         _retire(transaction, number, texts[number], own_texts)
-
-
-def _is_of(one: _Move) -> sa.ColumnElement[bool]:
-    return t.studies.c.study_instance_uid == str(one.row.study_instance_uid)
 
 
 def _retire(transaction: Transaction, number: int, text: str, followers: set[str]) -> None:

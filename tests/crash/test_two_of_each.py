@@ -82,9 +82,9 @@ class Site:
             except MiqaError:  # the name is in use until the last child of the killed process is gone
                 return None
 
-        process = wait_until(restarted, LIMIT_S, "the process starts again")
-        assert process is not None
-        self._processes[role, number] = process
+        follower = wait_until(restarted, LIMIT_S, "the process starts again")
+        assert follower is not None
+        self._processes[role, number] = follower
 
     def count(self, *conditions: sa.ColumnElement[bool]) -> int:
         with self.database.begin() as transaction:
@@ -170,7 +170,7 @@ def test_an_image_that_modality_and_router_send_is_one(site: Site, pacs: Pacs, s
     pairs = []
     for number in range(IMAGES):
         ds = exposure(samples, number)
-        paths = []
+        paths: list[Path] = []
         for syntax in SYNTAXES if number % 2 else SYNTAXES[::-1]:
             paths.append(tmp_path / f"{number}-{len(paths)}.dcm")
             paths[-1].write_bytes(encoded(ds, BY_SYNTAX[syntax]))
@@ -189,7 +189,7 @@ def test_an_image_that_modality_and_router_send_is_one(site: Site, pacs: Pacs, s
 def test_every_exposure_that_repeats_another_is_found(site: Site, samples: Path, tmp_path: Path) -> None:
     pairs: list[Any] = []
     for number in range(PAIRS):
-        paths = []
+        paths: list[Path] = []
         for minute in (10, 14):
             time = f"08{minute}00"
             elements = {"AcquisitionTime": time, "ContentTime": time, "AcquisitionDate": "20260110"}

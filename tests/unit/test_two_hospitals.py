@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -172,7 +171,7 @@ def test_one_number_of_two_hospitals_is_two_patients_everywhere(start: Start) ->
     proof = Path(site.node.settings.node.data_dir) / "proof.json"
     where = ("--yes", "--reason", "asked", "--out", str(proof))
     assert site.command("erase", "patient", "1001", "--authority", SOUTH, *where)[0] == 0
-    assert json.loads(proof.read_text("utf-8"))["authority"] == SOUTH
+    assert '"authority": "SOUTH"' in proof.read_text("utf-8")
     for authority, code in ((SOUTH, 0), (NORTH, 1), ("", 1)):
         assert site.command("erase", "verify", str(proof), "--patient", "1001", "--authority", authority)[0] == code
     assert site.found(PatientID="1001") == sorted([*north, (d, ""), (e, UNIVERSAL)])

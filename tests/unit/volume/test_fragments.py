@@ -165,7 +165,7 @@ def test_a_capture_that_comes_before_its_slices_is_counted_in_their_report(rig: 
     assert rig.look(19.0) == rig.jobs.digests == []
     slices = rig.receive(*stack(tmp_path / "a", 8, torn(3)))
     assert sorted(finish_due(rig)) == sorted([picture, slices[-1]])
-    assert issue(rig, slices[-1]) == ["Left out of the stack: captures: 1."]
+    assert issue(rig, slices[-1]) == ["Left out of the stack: slices of another orientation: 0, captures: 1."]
     assert [listed(report) for report in reports(rig)] == [(8, 8)]
 
 
