@@ -24,7 +24,11 @@ from tests.unit.store.test_migrations import migrate
 from tests.unit.test_node import settings_in
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # FastAPI silences it while it reads its routes, which other threads of the node undo: filters are of the process.
+    pytest.mark.filterwarnings("ignore:The 'alias' attribute with value"),
+]
 
 LIMIT_S = 240.0
 NORTH, SOUTH = "NORTH", "SOUTH"
