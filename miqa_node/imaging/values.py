@@ -139,6 +139,11 @@ class Values:
         element = self._inside(outer, tag)
         return element.value.decode("latin-1").strip(" \0")[:MOST_CHARACTERS] if element else ""
 
+    def nested_text(self, sequence: str, tag: int) -> str:
+        """The text of the first element ``tag`` anywhere inside ``sequence``, as in :meth:`text`."""
+        element = self._nested(sequence, tag)
+        return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
+
     def item_texts(self, sequence: str, tags: tuple[int, ...]) -> tuple[str, ...]:
         """The texts of elements of the first item of ``sequence``, as in :meth:`text`, without sequences within it."""
         outer = self._by_tag.get(self._tags[sequence])
