@@ -219,9 +219,11 @@ def stand_in(
     ``is_sound`` is asked with key, number of bytes and digest of a file.
     """
     query = sa.select(t.copies, _of.object_key).join(t.instances, _of.digest == _copy.of).where(_copy.of == instance)
-    for row in transaction.execute(query.order_by(_copy.is_lossy, _copy.received_at, _copy.digest)).all():
-        key = original_key(row.digest)
-        if key != row.object_key and is_sound(key, row.file_bytes, row.digest):
+    rows = transaction.execute(query.order_by(_copy.is_lossy, _copy.received_at, _copy.digest)).all()
+    lost = [row.digest for row in rows if original_key(row.digest) == row.object_key]  # it had been a copy
+    transaction.execute(sa.delete(t.copies).where(_copy.digest.in_(lost)))
+    for row in rows:
+        if row.digest not in lost and is_sound(original_key(row.digest), row.file_bytes, row.digest):
             transaction.execute(sa.update(t.instances).where(_of.digest == instance).values(_content(row)))
             return True
     return False
