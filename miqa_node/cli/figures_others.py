@@ -131,8 +131,23 @@ def landmarks_section(card: Figures) -> Iterable[str]:
     ]  # fmt: skip
     about = ("simulated cut at the image's", "AUROC", "found", "false alarms", "error of what is cut, % of the width")
     yield from table(about, cuts)
+    yield from _reader_rules(metrics["reader_rules"])
     yield from _lung_field(metrics["lung_field"])
     yield from _side_markers(metrics["side_markers"])
+
+
+def _reader_rules(figures: Figures) -> Iterable[str]:
+    """Agreement of rotation and cut lungs with readers, by hospital."""
+    yield from ("", figures["about"], "")
+    parts = {"rotated": "rotation", "cut": "cut lungs, side drawn", "cut_by_grade": "anatomy cut off, graded",
+             "cut_by_grade_marked": "the same, marked"}  # fmt: skip
+    rows = [
+        (f"{words}, {source}", str(one["images"]), str(one["with"]),
+         number(one["auroc"]), number(one["auroc_before"]), percent(one["found"]), percent(one["called"]))
+        for part, words in parts.items()
+        for source, one in figures[part].items()
+    ]  # fmt: skip
+    yield from table(("readers on", "images", "with it", "AUROC", "before", "found", "called without"), rows)
 
 
 def _side_markers(figures: Figures) -> Iterable[str]:

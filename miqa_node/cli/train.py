@@ -374,6 +374,22 @@ def side_markers(
     typer.echo(str(train_side_markers(start, data, runs, out, schedule, version)))
 
 
+@app.command("positioning")
+def positioning(
+    data: DataFolder,
+    out: OutFolder,
+    start: LandmarkPackage,
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.5.0",
+    config: ConfigFile = None,
+) -> None:
+    """Calibrate rotation and cut lungs of a landmark package on readers' grades; else it stays as it is."""
+    require(("scipy", "sklearn"))
+    quiet_logs(settings_of(config))
+    from miqa_node.training.landmarks.reader_train import add_reader_rules
+
+    typer.echo(str(add_reader_rules(start, data, out, version)))
+
+
 def _print_comparison(rows: list[dict[str, Any]]) -> None:
     headings = ("Mean AUROC", "Real objects", "Accuracy", "Precision", "Recall", "F1", "ms")
     keys = ("mean_auroc", "real_objects", "accuracy", "precision_at_point", "recall", "f1")

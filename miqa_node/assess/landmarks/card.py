@@ -10,6 +10,7 @@ from miqa_node.assess.card import GRAPH_NAME, BaseCard, Task
 from miqa_node.assess.classify.picture import PictureInput
 from miqa_node.assess.landmarks.marker import MarkerInput
 from miqa_node.assess.landmarks.picture import CloseUpInput
+from miqa_node.assess.landmarks.reader_rule import ReaderRule
 from miqa_node.assess.section import Section
 from miqa_node.domain.finding import NAME_PATTERN
 
@@ -18,10 +19,14 @@ Chance = Annotated[float, Field(ge=0, le=1)]
 
 
 class PositioningPoint(Section):
-    """The operating point of one positioning finding: present from this probability on."""
+    """The operating point of one positioning finding: present from this probability on.
+
+    ``rule`` makes the probability of measures of the image; without one it is the network's own.
+    """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     threshold: Chance
+    rule: ReaderRule | None = None
 
 
 class LandmarkCard(BaseCard):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
+from miqa_node.assess.landmarks.card import PositioningPoint
 from miqa_node.assess.landmarks.estimate import LandmarkEstimate
 from miqa_node.assess.landmarks.lung_field import lung_field_percent
 from miqa_node.assess.landmarks.marker import against_header, contradiction
@@ -23,6 +26,7 @@ from miqa_node.assess.landmarks.measurands import (
 )
 from miqa_node.assess.landmarks.points import NUMBER, POINTS, SIDES
 from miqa_node.assess.landmarks.positioning import dome_height, tilt_deg
+from miqa_node.assess.landmarks.reader_rule import ReaderRule, cut_measures, rotation_measures
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.landmarks import Outline, patient_side
@@ -84,27 +88,42 @@ def margins_mm(
 
 def findings_of(
     estimate: LandmarkEstimate, shape: tuple[int, int], spacing_mm: tuple[float, float] | None,
-    orientation: tuple[str, ...], thresholds: Mapping[str, float],
+    orientation: tuple[str, ...], points: Sequence[PositioningPoint],
 ) -> tuple[Finding, ...]:  # fmt: skip
-    """The positioning findings that ``thresholds`` names; sides are the patient's."""
+    """The positioning findings that ``points`` names; sides are the patient's."""
     margins = margins_mm(estimate, shape, spacing_mm) or tuple(FIELD_MM * m for m in estimate.margin)
+    rows = {point.name: point for point in points}
     return tuple(
-        Finding(name, reason_code(name), float(probability), float(severity), thresholds[name])
-        for name, probability, severity in _judged(estimate, margins, orientation)
-        if name in thresholds
-    )
+        Finding(judged.name, reason_code(judged.name), _probability(rows[judged.name].rule, judged),
+                float(judged.severity), rows[judged.name].threshold)
+        for judged in _judged(estimate, margins, orientation)
+        if judged.name in rows
+    )  # fmt: skip
 
 
-def _judged(
-    estimate: LandmarkEstimate, margins: tuple[float, ...], orientation: tuple[str, ...]
-) -> Iterator[tuple[FindingName, float, float]]:
+class _Judged(NamedTuple):
+    """One finding: the network's own probability, and what a rule of readers' grades may look at instead."""
+
+    name: FindingName
+    chance: float
+    severity: float
+    measures: Mapping[str, float] = MappingProxyType({})
+
+
+def _probability(rule: ReaderRule | None, judged: _Judged) -> float:
+    return float(judged.chance) if rule is None else rule.probability(judged.measures)
+
+
+def _judged(estimate: LandmarkEstimate, margins: tuple[float, ...], orientation: tuple[str, ...]) -> Iterator[_Judged]:
     for side, chance, margin in zip(SIDES, estimate.cut, margins, strict=True):
-        yield cut_finding(side, orientation), chance, np.interp(-margin, CUT_SIZES_MM, GRADES)
-    yield PATIENT_ROTATED, estimate.grade[0], np.interp(100.0 * abs(estimate.rotation), ROTATION_SIZES, GRADES)
+        missing = np.interp(-margin, CUT_SIZES_MM, GRADES)
+        yield _Judged(cut_finding(side, orientation), chance, missing, cut_measures(estimate, side))
+    size = np.interp(100.0 * abs(estimate.rotation), ROTATION_SIZES, GRADES)
+    yield _Judged(PATIENT_ROTATED, estimate.grade[0], size, rotation_measures(estimate))
     mirrored = against_header(estimate.mirrored, orientation)
     severity = MARKER_AND_ANATOMY if mirrored >= MIRRORED_FROM else MARKER_ALONE
-    yield SIDE_MARKER_WRONG, contradiction(estimate.markers, orientation, mirrored), severity
-    yield POOR_INSPIRATION, estimate.grade[2], np.interp(-estimate.ribs, RIB_SIZES, GRADES)
+    yield _Judged(SIDE_MARKER_WRONG, contradiction(estimate.markers, orientation, mirrored), severity)
+    yield _Judged(POOR_INSPIRATION, estimate.grade[2], np.interp(-estimate.ribs, RIB_SIZES, GRADES))
 
 
 def cut_finding(image_side: str, orientation: tuple[str, ...]) -> FindingName:

@@ -77,8 +77,7 @@ class LandmarkSidecar:
         if len(points) < self.card.least_points:
             return context.judgement
         image = estimate, radiograph.shape, radiograph.spacing_mm
-        thresholds = {one.name: one.threshold for one in self.card.findings}
-        added = findings_of(*image, header.patient_orientation, thresholds)
+        added = findings_of(*image, header.patient_orientation, self.card.findings)
         findings = (*assessment.findings, *added)
         lungs = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
         cut = {side: round(float(chance), 4) for side, chance in zip(SIDES, estimate.cut, strict=True)}

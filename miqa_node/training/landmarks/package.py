@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.assess.card import GRAPH_NAME, read_sections
 from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH
 from miqa_node.assess.landmarks.marker import MarkerInput
 from miqa_node.assess.landmarks.picture import CLOSE_UP_INPUT, PICTURE
+from miqa_node.assess.landmarks.reader_rule import ReaderRule
 from miqa_node.assess.sidecars import LANDMARKS
 from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.landmarks.closeup import CLOSE_UP
@@ -21,12 +22,12 @@ from miqa_node.training.package import sources_of
 from miqa_node.training.seal import CHEST_RADIOGRAPHS, golden_pairs, seal
 
 VISIBLE_FROM = 0.5
+CUT_FINDINGS = ("lung_cut_right", "lung_cut_left", "lung_cut_top", "lung_cut_bottom")
 LEAST_POINTS = 6
 THRESHOLDS = {
-    "lung_cut_right": 0.85, "lung_cut_left": 0.85, "lung_cut_top": 0.85, "lung_cut_bottom": 0.85,
-    "patient_rotated": 0.55, "poor_inspiration": 0.75,
+    **dict.fromkeys(CUT_FINDINGS, 0.85), "patient_rotated": 0.55, "poor_inspiration": 0.75,
 }  # fmt: skip
-"""Operating points: above 0.5, because alarms must be rare. See docs/explanation/positioning.md."""
+"""Operating points of the networks' own probabilities; those of rules are chosen with them."""
 WRONG_MARKER_FROM = 0.8
 """Operating point of a side marker on the wrong side, in packages that read them."""
 INTENDED_USE = (
@@ -78,6 +79,22 @@ def write_package(
     if marker is not None:
         card["marker"] = MarkerInput().model_dump(mode="json")
         card["findings"].append({"name": "side_marker_wrong", "threshold": WRONG_MARKER_FROM})
+    return seal(folder, card)
+
+
+def copy_with_rules(
+    start: Path, folder: Path, rules: Mapping[str, tuple[ReaderRule, float]], changes: Mapping[str, Any]
+) -> Path:
+    """The package ``start`` with other sections of its card, and rules with their operating points by finding."""
+    shutil.copytree(start, folder)
+    card: dict[str, Any] = {**read_sections(start), **changes}
+    card["training"] = {**card["training"], "date": datetime.now(UTC).date().isoformat()}
+    card["findings"] = [
+        {"name": one["name"], "threshold": rules[one["name"]][1], "rule": rules[one["name"]][0].model_dump()}
+        if one["name"] in rules
+        else one
+        for one in card["findings"]
+    ]
     return seal(folder, card)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from miqa_node.assess.landmarks import positioning
+from miqa_node.assess.landmarks.card import PositioningPoint
 from miqa_node.assess.landmarks.estimate import mean, mirror
 from miqa_node.assess.landmarks.findings import cut_finding, findings_of, measurements_of, visible_points
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, NUMBER, POINTS, SIDES
@@ -17,18 +18,16 @@ from tests.unit.landmarks.making import STRAIGHT, estimate_of, points_of
 
 SHAPE, SPACING = (1000, 800), (0.4, 0.5)
 """400 mm high and wide."""
-EVERY = dict.fromkeys(
-    (
-        "lung_cut_left",
-        "lung_cut_right",
-        "lung_cut_top",
-        "lung_cut_bottom",
-        "patient_rotated",
-        "poor_inspiration",
-        "side_marker_wrong",
-    ),
-    0.8,
+NAMES = (
+    "lung_cut_left",
+    "lung_cut_right",
+    "lung_cut_top",
+    "lung_cut_bottom",
+    "patient_rotated",
+    "poor_inspiration",
+    "side_marker_wrong",
 )
+EVERY = tuple(PositioningPoint(name=name, threshold=0.8) for name in NAMES)
 LEFT_IS_LEFT = ("R", "F")
 """Patient Orientation of an image whose rows run to the patient's right."""
 
@@ -115,7 +114,7 @@ def test_words_of_points_say_the_side_of_the_patient() -> None:
 def test_a_lung_that_is_cut_at_the_image_s_left_is_the_patient_s_right_one() -> None:
     estimate = estimate_of(cut=np.array([0.95, 0.0, 0.0, 0.1]), margin=np.array([-0.05, 0.1, 0.1, 0.1]))
     findings = {str(f.name): f for f in findings_of(estimate, SHAPE, SPACING, ("L", "F"), EVERY)}
-    assert set(findings) == set(EVERY)
+    assert set(findings) == set(NAMES)
     assert [name for name, one in findings.items() if one.present] == ["lung_cut_right"]
     assert findings["lung_cut_right"].severity == pytest.approx(0.75), "20 mm are missing"
     turned = {str(f.name): f for f in findings_of(estimate, SHAPE, SPACING, LEFT_IS_LEFT, EVERY)}
@@ -139,7 +138,7 @@ def test_the_severity_of_poor_inspiration_is_the_number_of_ribs(ribs: float, sev
 
 def test_positioning_findings_are_the_taxonomy_s_and_no_quality_model_must_give_them() -> None:
     judged = {name for name in all_finding_names() if finding_entries()[name].judged_by == "landmarks"}
-    assert judged == set(EVERY)
+    assert judged == set(NAMES)
     assert not judged & set(finding_names())
 
 

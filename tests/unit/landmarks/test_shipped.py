@@ -51,6 +51,19 @@ def test_the_aims_are_reached_by_the_card(package: LandmarkSidecar) -> None:
     assert figures["cut_auroc"] >= 0.9
 
 
+def test_its_rotation_and_cuts_are_what_readers_call_so(package: LandmarkSidecar) -> None:
+    rules = {one.name: one.rule for one in package.card.findings if one.rule is not None}
+    assert {"patient_rotated", "lung_cut_bottom"} <= set(rules)
+    assert rules["patient_rotated"].weights["clavicles_visible"] != 0.0
+    figures = package.card.metrics["reader_rules"]
+    assert min(one["auroc"] for one in figures["rotated"].values()) >= 0.83
+    assert figures["rotated"]["all"]["found"] >= 0.7
+    assert figures["rotated"]["all"]["called"] <= 0.2
+    assert figures["cut"]["all"]["auroc"] >= 0.9
+    graded = figures["cut_by_grade"]["all"]
+    assert graded["auroc"] > graded["auroc_before"]
+
+
 def test_side_markers_are_read_and_right_ones_are_not_called_wrong(package: LandmarkSidecar) -> None:
     figures = package.card.metrics["side_markers"]["development_set"]
     assert all(one["wrongly_flagged"] <= 0.02 for one in figures.values())
@@ -89,6 +102,8 @@ def test_the_figures_of_the_card_are_measured_again(
     from miqa_node.training.landmarks.data import read_landmark_data
     from miqa_node.training.landmarks.lung_figures import against_drawn_masks
     from miqa_node.training.landmarks.marker_train import marker_figures
+    from miqa_node.training.landmarks.reader_figures import left_out_chances, operating_points, reader_figures
+    from miqa_node.training.landmarks.reader_train import graded_images
     from miqa_node.training.landmarks.train import landmark_figures
     from miqa_node.training.patients import held_out_by_digest
 
@@ -109,6 +124,13 @@ def test_the_figures_of_the_card_are_measured_again(
     for source, figures in card_figures["lung_field"]["masks_drawn_by_others"].items():
         assert source == "openist"
         assert against_drawn_masks(package.reader, shared_data / "cxr_train") == pytest.approx(figures, abs=0.005)
+    folder = load_settings(None).models_dir / package.name
+    chances = left_out_chances(graded_images(folder, shared_data))
+    agreement = reader_figures(chances, operating_points(chances))
+    for name, parts in card_figures["reader_rules"].items():
+        if name != "about":
+            for hospital, figures in parts.items():
+                assert agreement[name][hospital]["auroc"] == pytest.approx(figures["auroc"], abs=0.02), (name, hospital)
     letters = marker_figures(package.reader, shared_data)
     for part in ("development_set", "held_out_patients"):
         for hospital, figures in card_figures["side_markers"][part].items():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from miqa_node.assess.landmarks.card import PositioningPoint
 from miqa_node.assess.landmarks.estimate import LandmarkEstimate
 from miqa_node.assess.landmarks.findings import findings_of
 from miqa_node.assess.sidecars import SidecarModels, landmark_package, open_sidecar, read_any_card, switched_on
@@ -130,7 +131,7 @@ def test_a_wrong_marker_is_worse_where_the_heart_is_on_the_other_side_too(mirror
 
 def wrong_markers(estimate: LandmarkEstimate) -> list[Finding]:
     marked = replace(estimate, markers=(SideMarker("L", 0.1, 0.2, 0.9),))
-    return list(findings_of(marked, (200, 160), None, (), {"side_marker_wrong": 0.6}))
+    return list(findings_of(marked, (200, 160), None, (), [PositioningPoint(name="side_marker_wrong", threshold=0.6)]))
 
 
 def test_an_image_without_a_letter_has_no_contradiction(tmp_path: Path) -> None:
