@@ -25,6 +25,7 @@ from miqa_node.cli.saliency import write_map
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.landmarks import Landmarks
+from miqa_node.domain.object_place import ObjectPlace
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.errors import ArchiveError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.local import LocalAssessor, LocalResult
@@ -146,6 +147,7 @@ def document(file: Path | str, result: LocalResult, total_s: float, language: st
                 "severity": round(finding.severity, 4),
                 "threshold": round(finding.threshold, 4),
                 "flagged": disposition.flags(finding.name),
+                "place": _place(finding.place),
             }
             for finding in assessment.findings
         ],
@@ -169,6 +171,11 @@ def document(file: Path | str, result: LocalResult, total_s: float, language: st
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
         "timings_ms": {**assessment.timings_ms, "total": round(total_s * 1e3, 1)},
     }
+
+
+def _place(place: ObjectPlace | None) -> dict[str, Any] | None:
+    """What something that can be taken off lies over, with the side of the patient, and how it is worn."""
+    return None if place is None else asdict(place) | {"over": [one.value for one in place.over]}
 
 
 def _anomaly(anomaly: AnomalyScore | None) -> dict[str, Any] | None:

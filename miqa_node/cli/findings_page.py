@@ -116,4 +116,5 @@ def _rule(entry: FindingEntry, verdict: str) -> str:
 def _limits(rule: RuleEntry) -> str:
     least = (("P", rule.min_probability), ("S", rule.min_severity))
     limits = [f"{letter} ≥ {value:g}" for letter, value in least if value]
-    return " and ".join(limits) or "if present"
+    where = [f"over {' or '.join(rule.over)}"] if rule.over else []
+    return ", ".join([" and ".join(limits) or "if present", *where])

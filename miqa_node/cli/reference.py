@@ -186,6 +186,10 @@ One object per line and file, in the order of the files:
 | `findings[].probability`, `.severity` | Calibrated probability and severity, 0 to 1. |
 | `findings[].threshold` | Operating point: at or above it the finding is present. |
 | `findings[].flagged` | Whether it is a reason of the verdict, directly or through a measurement that supports it. |
+| `findings[].place` | Of what can be taken off, if points were found: `over`, `side`, `apex`, `worn`; else null. |
+| `findings[].place.over` | `lung`, `mediastinum`, `outside`: what it lies over, first what matters most. |
+| `findings[].place.side`, `.apex` | Of a lung: the PATIENT's `left` or `right`, and whether it is the apex. |
+| `findings[].place.worn` | `neck` or `clothes`, by its place alone; null where the clavicles are hidden. |
 | `narrative` | What was found and what to do next, in sentences of the language `node.language`. |
 | `contributions` | Only models of measurements: what each did to a present finding's logit (`part`), strongest first. |
 | `gate` | Probability of each reason why an image is outside what the model can judge. |

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from miqa_node.domain.codes import Code
+from miqa_node.domain.object_place import ObjectPlace
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
 _NAME = re.compile(NAME_PATTERN[1:-1])
@@ -118,7 +119,8 @@ class Finding:
     defects (0.25, 0.5, 0.75 and 1 are defined in physical units, see docs/reference/findings.md).
     ``threshold`` is the operating point of the model's card: at or above it the finding is present.
     ``peak`` is the maximum of its map, (x, y) as fractions of the image's width and height; None without a map.
-    ``description`` is set for a finding of a package or of another distribution.
+    ``description`` is set for a finding of a package or of another distribution. ``place`` is where something lies that
+    can be taken off, if anatomical points were found.
     """
 
     name: FindingName
@@ -128,6 +130,7 @@ class Finding:
     threshold: float
     peak: tuple[float, float] | None = None
     description: FindingDescription | None = None
+    place: ObjectPlace | None = None
 
     @property
     def present(self) -> bool:

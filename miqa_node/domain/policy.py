@@ -14,6 +14,7 @@ from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.domain.finding import Finding, FindingName, humanised
 from miqa_node.domain.instance import Header
 from miqa_node.domain.measurand import MEASUREMENTS
+from miqa_node.domain.object_place import Anatomy
 from miqa_node.domain.prediction import DECISION_SUPPORT
 from miqa_node.domain.site_limit import SiteLimits
 
@@ -63,7 +64,8 @@ class LimitSide(StrEnum):
 class FindingRule:
     """REVIEW or REJECT when the finding is present and reaches both limits.
 
-    ``soft``: slight degrees are ordinary, so a site's confirmed limit for a room replaces these limits.
+    ``soft``: slight degrees are ordinary, so a site's confirmed limit for a room replaces these limits. ``over``: an
+    object counts only if it lies over one of these, or if nobody knows what it lies over; empty: anywhere.
     """
 
     finding: FindingName
@@ -71,6 +73,13 @@ class FindingRule:
     min_probability: float = 0.0
     min_severity: float = 0.0
     soft: bool = False
+    over: tuple[Anatomy, ...] = ()
+
+    def concerns(self, finding: Finding) -> bool:
+        """Whether the finding is the rule's, and lies where the rule looks."""
+        if finding.name != self.finding:
+            return False
+        return not self.over or finding.place is None or bool(set(self.over) & set(finding.place.over))
 
     def reached(self, finding: Finding) -> bool:
         """Whether a finding reaches both limits."""
@@ -306,7 +315,7 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
     reasons: dict[FindingName, Reason] = {}
     for rule in scope.findings:
         finding = assessment.finding(rule.finding)
-        if finding is None or not finding.present:
+        if finding is None or not finding.present or not rule.concerns(finding):
             continue
         if outside and finding is not gate:
             continue

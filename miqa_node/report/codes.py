@@ -54,6 +54,7 @@ KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 DOCUMENT_TITLE_MODIFIER = Code("113011", "DCM", "Document Title Modifier")
 ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
 LUNG = Code("39607008", "SCT", "Lung")
+MEDIASTINUM = Code("72410000", "SCT", "Mediastinum")
 LATERALITY = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
 SPATIAL_CONCEPT = Code("309825002", "SCT", "Spatial and Relational Concept")

@@ -9,8 +9,9 @@ from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.language.catalogue import SOURCE
 from miqa_node.report.catalogue import Voice, voice
+from miqa_node.report.object_words import title_of
 from miqa_node.report.phrases import AT, NOTHING_FOUND
-from miqa_node.taxonomy.lookup import finding_entries, finding_title, finding_words
+from miqa_node.taxonomy.lookup import finding_entries, finding_title
 
 MAX_WORDS = 12
 _UNUSUAL = "anomaly"
@@ -57,8 +58,8 @@ def _finding(reason: Reason, finding: Finding | None, assessment: Assessment | N
         return finding_title(gate, speaker.language)
     if finding is None:
         return finding_title(reason.name, speaker.language)
-    title = finding_words(finding, speaker.language).title
-    if finding.peak is None or is_whole(finding):
+    title = title_of(finding, speaker.language)
+    if finding.peak is None or finding.place is not None or is_whole(finding):
         return title
     across, down = (min(int(3 * share), 2) for share in finding.peak)
     return f"{title}, {speaker.say(AT[down][across])}"

@@ -22,6 +22,7 @@ from miqa_node.domain.reassessment import KEPT_FLAG
 from miqa_node.language.catalogue import SOURCE
 from miqa_node.report.catalogue import Voice, voice
 from miqa_node.report.measurement_codes import measurement_code
+from miqa_node.report.object_words import hint_of, title_of
 from miqa_node.report.phrases import (
     ADVICE,
     ANOMALY_SITE,
@@ -103,7 +104,7 @@ def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE
         return "" if entry is None else entry.words_in(language).hint
     finding = next((one for one in assessment.findings if one.name == reason.name), None) if assessment else None
     if finding is not None:
-        return finding_words(finding, language).hint
+        return hint_of(finding, language)
     if reason.name in finding_entries():
         return finding_entries()[FindingName(reason.name)].words_in(language).hint
     return voice(language).say(ADVICE[reason.name]) if reason.name in ADVICE else ""
@@ -140,11 +141,12 @@ def _finding(finding: Finding, speaker: Voice) -> str:
     entry = finding_entries().get(finding.name)
     grade = bisect_right(GRADE_LIMITS, finding.severity)
     like = _like(words, entry.severity.sizes if entry is not None else (), grade, speaker)
-    placed = finding.peak is not None and (entry is None or entry.region != "whole")
+    placed = finding.peak is not None and finding.place is None and (entry is None or entry.region != "whole")
     where = f" {speaker.say(_place(finding.peak))}" if placed and finding.peak is not None else ""
+    title = title_of(finding, speaker.language)
     text = speaker.say(
         FINDING_LIKE if like else FINDING,
-        finding=words.title, grade=speaker.say(GRADES[grade]), like=like, probability=probability,
+        finding=title, grade=speaker.say(GRADES[grade]), like=like, probability=probability,
     )  # fmt: skip
     return text + where
 

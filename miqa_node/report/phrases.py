@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from miqa_node.domain.assessment import NO_MODEL
 from miqa_node.domain.derivation import DerivedReason
 from miqa_node.domain.measurand import measurands
+from miqa_node.domain.object_place import Anatomy, WornAt
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.reassessment import FLAG_STAYS
@@ -52,6 +53,25 @@ AT = (
     ("at the lower left", "at the bottom", "at the lower right"),
 )
 """The same for headlines."""
+WORN: Mapping[WornAt | None, str] = {
+    WornAt.NECK: "Something worn at the neck",
+    WornAt.CLOTHES: "Something on the clothes",
+    None: "Something that can be taken off",
+}
+OVER: Mapping[tuple[str, str], str] = {
+    ("apex", "right"): "over the right apex",
+    ("apex", "left"): "over the left apex",
+    ("lung", "right"): "over the right lung",
+    ("lung", "left"): "over the left lung",
+    ("mediastinum", ""): "over the mediastinum",
+    ("outside", ""): "beside the lungs",
+}
+"""What it lies over, by part and side of the patient."""
+TAKE_OFF: Mapping[Anatomy, str] = {
+    Anatomy.LUNG: "Have it taken off and repeat.",
+    Anatomy.MEDIASTINUM: "Have it taken off and repeat.",
+    Anatomy.OUTSIDE: "Have it taken off before the next image; it hides nothing on this one.",
+}
 NOTHING_FOUND = "Nothing needs attention"
 
 GATE = "{gate}: the image is outside the model's scope; other findings do not count (probability {probability} %)."
@@ -155,6 +175,7 @@ def messages() -> Iterator[str]:
     yield from (SCORE, NO_DEFECT, FINDING, FINDING_LIKE, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
     yield from (*GRADES, *CERTAINTIES)
     yield from (place for row in (*PLACES, *AT) for place in row)
+    yield from (*WORN.values(), *OVER.values(), *dict.fromkeys(TAKE_OFF.values()))
     yield NOTHING_FOUND
     for table in (RULES, PLAUSIBILITY, ADVICE):
         yield from table.values()

@@ -14,6 +14,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import SEG, SR
 from miqa_node.domain.finding import Finding
+from miqa_node.domain.object_place import Anatomy
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.review import Review
@@ -30,6 +31,7 @@ from miqa_node.report.sr_templates import (
     IMAGE_GROUP,
     REGION_GROUP,
     algorithm,
+    finding_site,
     image_item,
     measurement_group,
     place,
@@ -110,6 +112,7 @@ def finding_group(
         finding_code(finding),
         _algorithm(assessment, None),
         category=codes.IMAGE_QUALITY,
+        sites=_sites(finding),
         numbers=numbers,
         evaluations=[code_item(codes.QUALITY_FINDING, finding.code), *opinions(review, finding)],
         places=[source_image(source)] if region is None else segment_reference(source, region, lineage),
@@ -119,6 +122,15 @@ def finding_group(
     else:
         place_numbers(group, source, region.outline)
     return group
+
+
+def _sites(finding: Finding) -> list[ContentItem]:
+    """What an object lies over; nothing where that is unknown, or beside the chest."""
+    if finding.place is None or finding.place.over[0] is Anatomy.OUTSIDE:
+        return []
+    if finding.place.over[0] is Anatomy.MEDIASTINUM:
+        return [finding_site(codes.MEDIASTINUM, None)]
+    return [finding_site(codes.LUNG, codes.LATERALITY[finding.place.side])]
 
 
 def unusual_group(

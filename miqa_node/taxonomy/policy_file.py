@@ -10,6 +10,7 @@ import structlog
 
 from miqa_node.domain.codes import REASON_CODES, Code
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.object_place import Anatomy
 from miqa_node.domain.policy import (
     AnomalyRule,
     FindingRule,
@@ -86,7 +87,7 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
         return own
     named = {*_parse_ignored(table), *(rule.finding for rule in own)}
     return own + tuple(
-        FindingRule(name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft)
+        FindingRule(name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft, rule.over)
         for name, entry in finding_entries().items()
         if name not in named
         for rule in entry.policy
@@ -95,13 +96,19 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
 
 def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
     """The rules of one entry; a rule about a retired finding also applies to its successors."""
-    check_keys(rule, ("name", "verdict", "min_probability", "min_severity", "soft"))
+    check_keys(rule, ("name", "verdict", "min_probability", "min_severity", "soft", "over"))
     probability, severity = number(rule, "min_probability", 0.0), number(rule, "min_severity", 0.0)
-    verdict = _verdict(rule)
+    verdict, over = _verdict(rule), tuple(map(_parse_region, name_list(rule, "over")))
     return [
-        FindingRule(name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)))
+        FindingRule(name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)), over)
         for name in _with_successors(required(rule, "name"), "name")
     ]
+
+
+def _parse_region(text: str) -> Anatomy:
+    if text not in set(Anatomy):
+        raise ValueError(f"over is {text!r}; it takes {', '.join(Anatomy)}.")
+    return Anatomy(text)
 
 
 def _is_soft(name: FindingName) -> bool:

@@ -19,9 +19,9 @@ from miqa_node.local import LocalResult
 from miqa_node.report.finding_codes import finding_code
 from miqa_node.report.mask import MarkedRegion, outlines_of, regions_of, spread_map
 from miqa_node.report.narrative import Part, advice, sentences
+from miqa_node.report.object_words import title_of
 from miqa_node.report.picture import rgb
 from miqa_node.report.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
-from miqa_node.taxonomy.lookup import finding_words
 from miqa_node.web.html import render
 from miqa_node.web.landmark_layer import landmark_layer
 
@@ -88,7 +88,7 @@ def one_page(
         gain=f"{DIFFERENCE_GAIN:g}",
         places=places,
         unplaced=[f for f in assessment.findings if f.present and f.name not in placed],
-        finding_words={f.name: finding_words(f).title for f in assessment.findings},
+        finding_words={f.name: title_of(f) for f in assessment.findings},
         measurements=assessment.measurements,
         landmarks=_landmarks(result),
     )
@@ -170,7 +170,7 @@ def _place(
     heat, mask = _pictures(result.radiograph.display, region)
     parts = result.assessment.contributions.get(finding.name, ()) if finding is not None else ()
     return FindingLocation(
-        title=subject.words,
+        title=subject.words if finding is None else title_of(finding),
         sentence=sentence,
         heat=heat,
         mask=mask,

@@ -16,9 +16,9 @@ from miqa_node.domain.image import SaliencyMaps
 from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.report.headline import is_whole
 from miqa_node.report.mask import outlines_of, threshold_map
+from miqa_node.report.object_words import title_of
 from miqa_node.report.picture import rgb
 from miqa_node.report.subject import of_finding
-from miqa_node.taxonomy.lookup import finding_words
 
 LONG_SIDE_PX = 384
 """Side of the grid for the outlines; maps are even coarser."""
@@ -60,7 +60,7 @@ def _outline(finding: Finding, assessment: Assessment, maps: SaliencyMaps, thres
         scale = min(1.0, LONG_SIDE_PX / max(header.rows, header.columns))
         shape = max(1, round(header.rows * scale)), max(1, round(header.columns * scale))
         polygons = tuple(_polygons(threshold_map(saliency.values, shape, threshold)))
-    title, colour = finding_words(finding, LANGUAGE.get()).title, "#{:02x}{:02x}{:02x}".format(*rgb(subject.colour))
+    title, colour = title_of(finding, LANGUAGE.get()), "#{:02x}{:02x}{:02x}".format(*rgb(subject.colour))
     return FindingOutline(finding.name, title, colour, polygons)
 
 

@@ -28,6 +28,7 @@ from miqa_node.assess.landmarks.estimate import (
 from miqa_node.assess.landmarks.findings import field_of, findings_of, measurements_of, visible_points
 from miqa_node.assess.landmarks.lung_field import lung_outlines
 from miqa_node.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
+from miqa_node.assess.landmarks.object_places import with_places
 from miqa_node.assess.landmarks.picture import STORED_PX
 from miqa_node.assess.landmarks.points import SIDES
 from miqa_node.assess.package_checks import check_embedded_card, checksum
@@ -78,15 +79,17 @@ class LandmarkSidecar:
             return context.judgement
         image = estimate, radiograph.shape, radiograph.spacing_mm
         added = findings_of(*image, header.patient_orientation, self.card.findings)
-        findings = (*assessment.findings, *added)
         lungs = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
         cut = {side: round(float(chance), 4) for side, chance in zip(SIDES, estimate.cut, strict=True)}
+        found = Landmarks(points, cut, self.name, self.sha256, lungs, estimate.markers)
+        maps = context.judgement.maps.findings
+        findings = (*with_places(assessment.findings, maps, found, header.patient_orientation), *added)
         assessment = replace(
             assessment,
             findings=findings,
             measurements=(*assessment.measurements, *measurements_of(*image), *field_of(lungs)),
             score=None if assessment.score is None else quality_score(findings),
-            landmarks=Landmarks(points, cut, self.name, self.sha256, lungs, estimate.markers),
+            landmarks=found,
         )
         return replace(context.judgement, assessment=assessment)
 

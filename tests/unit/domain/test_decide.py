@@ -19,6 +19,7 @@ from miqa_node.domain.finding import (
     GateClass,
 )
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.domain.object_place import Anatomy, ObjectPlace
 from miqa_node.domain.policy import Disposition, Policy, Verdict, decide
 from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
@@ -204,3 +205,24 @@ def test_a_finding_with_words_of_its_own_asks_for_a_look_unless_the_policy_or_it
     rejects = [{"name": "patient_motion", "verdict": "REJECT"}]
     assert seen(finding=rejects).verdict is Verdict.REJECT
     assert seen(finding=rejects).reasons[0].text.startswith("Patient moved:")
+
+
+def test_an_object_is_flagged_where_it_hides_anatomy_and_else_only_reported() -> None:
+    shipped = parse_policy({"version": "t", "scope": [{"name": "all", "default_findings": True}]})
+
+    def verdict(place: ObjectPlace | None, policy: Policy = shipped) -> Verdict:
+        found = assessment(foreign_object=(0.8, 0.3))
+        placed = tuple(replace(f, place=place) if f.name == "foreign_object" else f for f in found.findings)
+        return decide(replace(found, findings=placed), policy).verdict
+
+    over = {anatomy: ObjectPlace((anatomy,)) for anatomy in Anatomy}
+    assert verdict(over[Anatomy.LUNG]) is Verdict.REVIEW
+    assert verdict(over[Anatomy.MEDIASTINUM]) is Verdict.REVIEW
+    assert verdict(over[Anatomy.OUTSIDE]) is Verdict.ACCEPT
+    assert verdict(ObjectPlace((Anatomy.MEDIASTINUM, Anatomy.OUTSIDE))) is Verdict.REVIEW
+    assert verdict(None) is Verdict.REVIEW, "nobody knows what it lies over"
+    rule = {"name": "foreign_object", "verdict": "REVIEW", "over": ["outside"]}
+    own = parse_policy({"version": "t", "scope": [{"name": "all", "finding": [rule]}]})
+    assert [verdict(place, own) for place in over.values()] == [Verdict.ACCEPT, Verdict.ACCEPT, Verdict.REVIEW]
+    with pytest.raises(SettingsError, match="heart"):
+        parse_policy({"version": "t", "scope": [{"name": "all", "finding": [{**rule, "over": ["heart"]}]}]})

@@ -15,10 +15,11 @@ from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.worklist import WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.language.catalogue import LANGUAGE
+from miqa_node.report.object_words import title_of
 from miqa_node.settings import Settings
 from miqa_node.store import conflicts, decisions, history, users, worklist
 from miqa_node.store.database import Transaction
-from miqa_node.taxonomy.lookup import all_finding_names, defect_names, finding_title, finding_words
+from miqa_node.taxonomy.lookup import all_finding_names, defect_names, finding_title
 from miqa_node.web.access import Reader
 from miqa_node.web.fields import Uid
 from miqa_node.web.html import render
@@ -140,9 +141,7 @@ def _titles(images: Sequence[StudyImage]) -> dict[str, str]:
     """Titles of findings: all known ones, and those of the images."""
     titles = {str(name): finding_title(name, LANGUAGE.get()) for name in all_finding_names()}
     for image in images:
-        titles |= {
-            finding.name: finding_words(finding, LANGUAGE.get()).title for finding in (*image.present, *image.absent)
-        }
+        titles |= {finding.name: title_of(finding, LANGUAGE.get()) for finding in (*image.present, *image.absent)}
     return titles
 
 
