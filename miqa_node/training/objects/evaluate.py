@@ -73,7 +73,7 @@ def judge_images(graph: Path, examples: Sequence[ObjectExample], picture: Pictur
 def removable_rule(held_out: Sequence[ExampleVerdict], development: Sequence[ExampleVerdict]) -> Rule:
     """Calibrated on the held-out patients; present where few images without any are called one."""
     scores, truth = _column(held_out, 0), np.array([one.example.removable for one in held_out])
-    return _rule(scores, truth, removable_limit([*held_out, *development]))
+    return rule_of(scores, truth, removable_limit([*held_out, *development]))
 
 
 def device_rule(held_out: Sequence[ExampleVerdict], development: Sequence[ExampleVerdict]) -> Rule:
@@ -82,7 +82,16 @@ def device_rule(held_out: Sequence[ExampleVerdict], development: Sequence[Exampl
     scores, truth = _column(both, 1), np.array([_has_devices(one.example) for one in both])
     free = [_column([o for o in part if not _has_devices(o.example)], 1) for part in _by_source(both).values()]
     limit = max(float(np.quantile(one, DEVICE_SPECIFICITY)) for one in free if len(one) >= FEWEST)
-    return _rule(scores, truth, limit)
+    return rule_of(scores, truth, limit)
+
+
+def rule_of(scores: NDArray[np.float64], truth: NDArray[np.bool_], limit: float) -> Rule:
+    """Platt scaling of the scores, and the threshold of the score ``limit``."""
+    fit = LogisticRegression(C=1e4, max_iter=1000).fit(scores[:, None], truth)
+    slope = max(float(fit.coef_[0, 0]), 0.05)
+    temperature, bias = 1.0 / slope, float(fit.intercept_[0]) / slope
+    threshold = 1.0 / (1.0 + float(np.exp(-(limit + bias) / temperature)))
+    return Rule(round(temperature, 4), round(bias, 4), round(threshold, 4))
 
 
 def removable_limit(judged: Sequence[ExampleVerdict]) -> float:
@@ -173,14 +182,6 @@ def _sides(judged: Sequence[ExampleVerdict], limit: float) -> dict[str, Any]:
         "removable": worn, "found": results, "devices_only": devices, "called_with_devices_only": by_devices,
         "nothing": free, "called_with_nothing": by_nothing,
     }  # fmt: skip
-
-
-def _rule(scores: NDArray[np.float64], truth: NDArray[np.bool_], limit: float) -> Rule:
-    fit = LogisticRegression(C=1e4, max_iter=1000).fit(scores[:, None], truth)
-    slope = max(float(fit.coef_[0, 0]), 0.05)
-    temperature, bias = 1.0 / slope, float(fit.intercept_[0]) / slope
-    threshold = 1.0 / (1.0 + float(np.exp(-(limit + bias) / temperature)))
-    return Rule(round(temperature, 4), round(bias, 4), round(threshold, 4))
 
 
 def _column(judged: Sequence[ExampleVerdict], column: int) -> NDArray[np.float64]:

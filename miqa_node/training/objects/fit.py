@@ -18,6 +18,8 @@ from miqa_node.training.objects.network import ObjectNet
 from miqa_node.training.objects.variation import ObjectBatches, ObjectSet, VariationShares
 
 ObjectBatch = tuple[Tensor, ObjectTargets]
+KEPT = 1.0
+"""Weight of the squared change of maps that are to stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,26 @@ def device_at_hand() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _kept(logits: Tensor, images: Tensor, start: ObjectNet) -> Tensor:
+    with torch.no_grad():
+        before = start(images)
+    return KEPT * (logits[:, 1:] - before[:, 1:]).square().mean()
+
+
 def fit_objects(
     net: ObjectNet, pictures: ObjectSet, bank: PieceBank, schedule: ObjectSchedule,
-    figures: Callable[[ObjectNet], Mapping[str, float]] | None = None,
+    figures: Callable[[ObjectNet], Mapping[str, float]] | None = None, start: ObjectNet | None = None,
 ) -> ObjectNet:  # fmt: skip
     """The running average of the weights, in evaluation mode on the device it was fitted on.
 
+    With ``start``, the maps of devices and tubes stay near those of that network: nobody drew devices on ``pictures``.
     ``figures`` gets the average at each line of the log. An interrupted run resumes from its checkpoint and draws the
     same batches as without the interruption.
     """
     torch.manual_seed(schedule.seed)
     device = device_at_hand()
+    if start is not None:
+        start = start.to(device).eval()
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
     average = copy.deepcopy(net)
     features = [p for p in net.backbone.parameters() if p.requires_grad]
@@ -69,12 +80,16 @@ def fit_objects(
     def batches(first: int) -> Iterator[ObjectBatch]:
         return map(draw, count(first))
 
+    def loss(logits: Tensor, batch: ObjectBatch) -> tuple[Tensor, dict[str, float]]:
+        total, parts = object_loss(logits, batch[1])
+        return (total, parts) if start is None else (total + _kept(logits, batch[0], start), parts)
+
     def forward(batch: ObjectBatch) -> Tensor:
         logits: Tensor = net(batch[0].contiguous(memory_format=torch.channels_last))
         return logits
 
     task = TrainingTask(
-        net, average, optimizer, batches, forward, lambda logits, batch: object_loss(logits, batch[1]),
+        net, average, optimizer, batches, forward, loss,
         figures=(lambda: figures(average)) if figures else dict,
     )  # fmt: skip
     train(task, TrainingSchedule(

@@ -26,9 +26,10 @@ RARE = -4.0
 class ObjectNet(nn.Module):
     """Maps images (N, 1, H, W), values -1 (black) to 1 (white), to logits (N, 3, H / 8, W / 8) of MAPS."""
 
-    def __init__(self, frozen: int = FROZEN_BLOCKS) -> None:
+    def __init__(self, frozen: int = FROZEN_BLOCKS, *, settled: bool = False) -> None:
+        """``settled``: the other normalisations, too, keep their statistics in training."""
         super().__init__()
-        self.backbone, self.frozen = Lite0(), frozen
+        self.backbone, self.frozen, self.settled = Lite0(), frozen, settled
         self.lateral = nn.ModuleList(nn.Conv2d(channels, _WIDE, 1) for channels in _TAPS.values())
         self.mix = nn.Sequential(*_unit(), *_unit())
         self.evidence = nn.Conv2d(_WIDE, len(MAPS), 1)
@@ -42,6 +43,8 @@ class ObjectNet(nn.Module):
         """Training or evaluation mode; the backbone keeps the published statistics of its normalisations."""
         super().train(mode)
         self.backbone.eval()
+        if self.settled:
+            self.mix.eval()
         return self
 
     def forward(self, images: Tensor) -> Tensor:

@@ -61,6 +61,8 @@ class VariationShares:
     """Share of real cut-outs among the pieces; the rest is simulated."""
     look: float = 1.0
     """Strength of the variation of window, sharpness, grain and compression."""
+    place: float = 1.0
+    """Strength of the variation of size, proportions and turn."""
 
 
 class ObjectBatches:
@@ -91,10 +93,10 @@ class ObjectBatches:
 
     def _placed(self, index: Tensor, rng: np.random.Generator) -> tuple[Tensor, ObjectTargets, NDArray[np.float64]]:
         """The pictures turned, scaled, squeezed, shifted and mirrored; their boxes likewise."""
-        n, side = len(index), self.shares.side_px
-        scale = np.exp(rng.uniform(math.log(0.75), math.log(1.35), n))
-        aspect = np.exp(rng.uniform(-0.12, 0.12, n))
-        angle = np.radians(rng.normal(0, 5, n).clip(-15, 15))
+        n, side, much = len(index), self.shares.side_px, self.shares.place
+        scale = np.exp(much * rng.uniform(math.log(0.75), math.log(1.35), n))
+        aspect = np.exp(much * rng.uniform(-0.12, 0.12, n))
+        angle = np.radians(much * rng.normal(0, 5, n).clip(-15, 15))
         flip = np.where(rng.uniform(size=n) < 0.5, -1.0, 1.0)
         forward = np.zeros((n, 2, 2))
         forward[:, 0, 0], forward[:, 0, 1] = np.cos(angle) * scale * aspect * flip, -np.sin(angle) * scale / aspect
