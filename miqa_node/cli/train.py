@@ -17,6 +17,7 @@ from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.train_classifier import classifier
 from miqa_node.cli.train_objects import objects
+from miqa_node.cli.train_positioning import positioning
 
 _NEEDED = ("torch", "scipy", "onnxscript")
 
@@ -374,22 +375,6 @@ def side_markers(
     typer.echo(str(train_side_markers(start, data, runs, out, schedule, version)))
 
 
-@app.command("positioning")
-def positioning(
-    data: DataFolder,
-    out: OutFolder,
-    start: LandmarkPackage,
-    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.5.0",
-    config: ConfigFile = None,
-) -> None:
-    """Calibrate rotation and cut lungs of a landmark package on readers' grades; else it stays as it is."""
-    require(("scipy", "sklearn"))
-    quiet_logs(settings_of(config))
-    from miqa_node.training.landmarks.reader_train import add_reader_rules
-
-    typer.echo(str(add_reader_rules(start, data, out, version)))
-
-
 def _print_comparison(rows: list[dict[str, Any]]) -> None:
     headings = ("Mean AUROC", "Real objects", "Accuracy", "Precision", "Recall", "F1", "ms")
     keys = ("mean_auroc", "real_objects", "accuracy", "precision_at_point", "recall", "f1")
@@ -403,4 +388,5 @@ def _print_comparison(rows: list[dict[str, Any]]) -> None:
 
 app.command("classifier")(classifier)
 app.command("objects")(objects)
+app.command("positioning")(positioning)
 app.command("pneumonia")(pneumonia.train)

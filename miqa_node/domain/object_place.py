@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Anatomy(StrEnum):
+class ChestRegion(StrEnum):
     """What an object covers on the picture."""
 
     LUNG = "lung"
@@ -30,7 +30,7 @@ class ObjectPlace:
     unknown; ``apex`` is True over the upper part of a lung; ``worn`` is None where the clavicles are hidden.
     """
 
-    over: tuple[Anatomy, ...]
+    over: tuple[ChestRegion, ...]
     side: str = ""
     apex: bool = False
     worn: WornAt | None = None

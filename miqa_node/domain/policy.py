@@ -14,7 +14,7 @@ from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.domain.finding import Finding, FindingName, humanised
 from miqa_node.domain.instance import Header
 from miqa_node.domain.measurand import MEASUREMENTS
-from miqa_node.domain.object_place import Anatomy
+from miqa_node.domain.object_place import ChestRegion
 from miqa_node.domain.prediction import DECISION_SUPPORT
 from miqa_node.domain.site_limit import SiteLimits
 
@@ -73,7 +73,7 @@ class FindingRule:
     min_probability: float = 0.0
     min_severity: float = 0.0
     soft: bool = False
-    over: tuple[Anatomy, ...] = ()
+    over: tuple[ChestRegion, ...] = ()
 
     def concerns(self, finding: Finding) -> bool:
         """Whether the finding is the rule's, and lies where the rule looks."""

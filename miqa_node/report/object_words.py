@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.domain.finding import Finding
-from miqa_node.domain.object_place import Anatomy, ObjectPlace
+from miqa_node.domain.object_place import ChestRegion, ObjectPlace
 from miqa_node.language.catalogue import SOURCE
 from miqa_node.report.catalogue import Voice, voice
 from miqa_node.report.phrases import OVER, TAKE_OFF, WORN
@@ -32,4 +32,4 @@ def over(place: ObjectPlace, speaker: Voice) -> str:
     """What the object lies over, with the patient's side: "over the left apex"."""
     anatomy = place.over[0]
     part = "apex" if place.apex else anatomy.value
-    return speaker.say(OVER[part, place.side if anatomy is Anatomy.LUNG else ""])
+    return speaker.say(OVER[part, place.side if anatomy is ChestRegion.LUNG else ""])

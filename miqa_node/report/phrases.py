@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from miqa_node.domain.assessment import NO_MODEL
 from miqa_node.domain.derivation import DerivedReason
 from miqa_node.domain.measurand import measurands
-from miqa_node.domain.object_place import Anatomy, WornAt
+from miqa_node.domain.object_place import ChestRegion, WornAt
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.reassessment import FLAG_STAYS
@@ -67,10 +67,10 @@ OVER: Mapping[tuple[str, str], str] = {
     ("outside", ""): "beside the lungs",
 }
 """What it lies over, by part and side of the patient."""
-TAKE_OFF: Mapping[Anatomy, str] = {
-    Anatomy.LUNG: "Have it taken off and repeat.",
-    Anatomy.MEDIASTINUM: "Have it taken off and repeat.",
-    Anatomy.OUTSIDE: "Have it taken off before the next image; it hides nothing on this one.",
+TAKE_OFF: Mapping[ChestRegion, str] = {
+    ChestRegion.LUNG: "Have it taken off and repeat.",
+    ChestRegion.MEDIASTINUM: "Have it taken off and repeat.",
+    ChestRegion.OUTSIDE: "Have it taken off before the next image; it hides nothing on this one.",
 }
 NOTHING_FOUND = "Nothing needs attention"
 

@@ -14,7 +14,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import SEG, SR
 from miqa_node.domain.finding import Finding
-from miqa_node.domain.object_place import Anatomy
+from miqa_node.domain.object_place import ChestRegion
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.review import Review
@@ -126,9 +126,9 @@ def finding_group(
 
 def _sites(finding: Finding) -> list[ContentItem]:
     """What an object lies over; nothing where that is unknown, or beside the chest."""
-    if finding.place is None or finding.place.over[0] is Anatomy.OUTSIDE:
+    if finding.place is None or finding.place.over[0] is ChestRegion.OUTSIDE:
         return []
-    if finding.place.over[0] is Anatomy.MEDIASTINUM:
+    if finding.place.over[0] is ChestRegion.MEDIASTINUM:
         return [finding_site(codes.MEDIASTINUM, None)]
     return [finding_site(codes.LUNG, codes.LATERALITY[finding.place.side])]
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from miqa_node.domain.codes import REASON_CODES, Code
 from miqa_node.domain.finding import FindingName, FindingWords, GateClass
-from miqa_node.domain.object_place import Anatomy
+from miqa_node.domain.object_place import ChestRegion
 from miqa_node.errors import SettingsError
 from miqa_node.language.catalogue import catalogue
 from miqa_node.plugins import Seam
@@ -71,7 +71,7 @@ class RuleEntry(TaxonomyTable):
     verdict: Literal["REVIEW", "REJECT"]
     min_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
     min_severity: Annotated[float, Field(ge=0, le=1)] = 0.0
-    over: tuple[Anatomy, ...] = ()
+    over: tuple[ChestRegion, ...] = ()
     """What an object must lie over; empty: anything."""
 
 

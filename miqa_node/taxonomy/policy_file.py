@@ -10,7 +10,7 @@ import structlog
 
 from miqa_node.domain.codes import REASON_CODES, Code
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.object_place import Anatomy
+from miqa_node.domain.object_place import ChestRegion
 from miqa_node.domain.policy import (
     AnomalyRule,
     FindingRule,
@@ -105,10 +105,10 @@ def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
     ]
 
 
-def _parse_region(text: str) -> Anatomy:
-    if text not in set(Anatomy):
-        raise ValueError(f"over is {text!r}; it takes {', '.join(Anatomy)}.")
-    return Anatomy(text)
+def _parse_region(text: str) -> ChestRegion:
+    if text not in set(ChestRegion):
+        raise ValueError(f"over is {text!r}; it takes {', '.join(ChestRegion)}.")
+    return ChestRegion(text)
 
 
 def _is_soft(name: FindingName) -> bool:

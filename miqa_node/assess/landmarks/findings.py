@@ -101,7 +101,7 @@ def findings_of(
     )  # fmt: skip
 
 
-class _Judged(NamedTuple):
+class _PositioningVerdict(NamedTuple):
     """One finding: the network's own probability, and what a rule of readers' grades may look at instead."""
 
     name: FindingName
@@ -110,20 +110,22 @@ class _Judged(NamedTuple):
     measures: Mapping[str, float] = MappingProxyType({})
 
 
-def _probability(rule: ReaderRule | None, judged: _Judged) -> float:
+def _probability(rule: ReaderRule | None, judged: _PositioningVerdict) -> float:
     return float(judged.chance) if rule is None else rule.probability(judged.measures)
 
 
-def _judged(estimate: LandmarkEstimate, margins: tuple[float, ...], orientation: tuple[str, ...]) -> Iterator[_Judged]:
+def _judged(
+    estimate: LandmarkEstimate, margins: tuple[float, ...], orientation: tuple[str, ...]
+) -> Iterator[_PositioningVerdict]:
     for side, chance, margin in zip(SIDES, estimate.cut, margins, strict=True):
         missing = np.interp(-margin, CUT_SIZES_MM, GRADES)
-        yield _Judged(cut_finding(side, orientation), chance, missing, cut_measures(estimate, side))
+        yield _PositioningVerdict(cut_finding(side, orientation), chance, missing, cut_measures(estimate, side))
     size = np.interp(100.0 * abs(estimate.rotation), ROTATION_SIZES, GRADES)
-    yield _Judged(PATIENT_ROTATED, estimate.grade[0], size, rotation_measures(estimate))
+    yield _PositioningVerdict(PATIENT_ROTATED, estimate.grade[0], size, rotation_measures(estimate))
     mirrored = against_header(estimate.mirrored, orientation)
     severity = MARKER_AND_ANATOMY if mirrored >= MIRRORED_FROM else MARKER_ALONE
-    yield _Judged(SIDE_MARKER_WRONG, contradiction(estimate.markers, orientation, mirrored), severity)
-    yield _Judged(POOR_INSPIRATION, estimate.grade[2], np.interp(-estimate.ribs, RIB_SIZES, GRADES))
+    yield _PositioningVerdict(SIDE_MARKER_WRONG, contradiction(estimate.markers, orientation, mirrored), severity)
+    yield _PositioningVerdict(POOR_INSPIRATION, estimate.grade[2], np.interp(-estimate.ribs, RIB_SIZES, GRADES))
 
 
 def cut_finding(image_side: str, orientation: tuple[str, ...]) -> FindingName:

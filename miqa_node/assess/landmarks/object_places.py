@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.landmarks import Landmarks, Outline, patient_side
-from miqa_node.domain.object_place import Anatomy, ObjectPlace, WornAt
+from miqa_node.domain.object_place import ChestRegion, ObjectPlace, WornAt
 
 SPOT = 0.5
 """Share of a map's highest value from which a cell belongs to a spot."""
-ORDER = tuple(Anatomy)
+ORDER = tuple(ChestRegion)
 """What matters most first."""
 BORDER = 0.01
 """Distance outside of a lung's outline, as a share of the image, that still counts as over it."""
@@ -31,7 +31,7 @@ BELOW_CLAVICLES, BESIDE_SPINE, BESIDE_NECK = 0.12, 0.25, 0.35
 """What is worn at the neck or the ears ends so far below the clavicles, in heights of the lungs, and so far beside the
 spine, in widths of the rib cage, the latter above the lungs. So do all 15 necklaces and 18 of 19 earrings that a reader
 named on training images, and 15 of 171 snaps, none of 15 buttons and 31 hooks and clips."""
-MOST_SEVERE = {Anatomy.LUNG: 1.0, Anatomy.MEDIASTINUM: 0.75, Anatomy.OUTSIDE: 0.25}
+MOST_SEVERE = {ChestRegion.LUNG: 1.0, ChestRegion.MEDIASTINUM: 0.75, ChestRegion.OUTSIDE: 0.25}
 """Severity that an object can have, by what it lies over: outside of both it hides nothing."""
 
 Point = tuple[float, float]
@@ -50,13 +50,13 @@ class ChestMap:
         whole = {"left", "right"} <= set(landmarks.lungs)
         return cls(landmarks.lungs, landmarks.points) if whole else None
 
-    def anatomy(self, point: Point) -> Anatomy:
+    def anatomy(self, point: Point) -> ChestRegion:
         """What lies at a point."""
         if self.lung_at(point):
-            return Anatomy.LUNG
+            return ChestRegion.LUNG
         corners = np.array([corner for lung in self.lungs.values() for corner in lung], np.float32)
         between = cv2.pointPolygonTest(cv2.convexHull(corners), point, False) >= 0
-        return Anatomy.MEDIASTINUM if between and point[1] <= self._lowest_dome() else Anatomy.OUTSIDE
+        return ChestRegion.MEDIASTINUM if between and point[1] <= self._lowest_dome() else ChestRegion.OUTSIDE
 
     def lung_at(self, point: Point) -> str:
         """The image's side of the lung at a point; empty if there is none."""

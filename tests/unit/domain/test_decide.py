@@ -19,7 +19,7 @@ from miqa_node.domain.finding import (
     GateClass,
 )
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.domain.object_place import Anatomy, ObjectPlace
+from miqa_node.domain.object_place import ChestRegion, ObjectPlace
 from miqa_node.domain.policy import Disposition, Policy, Verdict, decide
 from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
@@ -215,11 +215,11 @@ def test_an_object_is_flagged_where_it_hides_anatomy_and_else_only_reported() ->
         placed = tuple(replace(f, place=place) if f.name == "foreign_object" else f for f in found.findings)
         return decide(replace(found, findings=placed), policy).verdict
 
-    over = {anatomy: ObjectPlace((anatomy,)) for anatomy in Anatomy}
-    assert verdict(over[Anatomy.LUNG]) is Verdict.REVIEW
-    assert verdict(over[Anatomy.MEDIASTINUM]) is Verdict.REVIEW
-    assert verdict(over[Anatomy.OUTSIDE]) is Verdict.ACCEPT
-    assert verdict(ObjectPlace((Anatomy.MEDIASTINUM, Anatomy.OUTSIDE))) is Verdict.REVIEW
+    over = {anatomy: ObjectPlace((anatomy,)) for anatomy in ChestRegion}
+    assert verdict(over[ChestRegion.LUNG]) is Verdict.REVIEW
+    assert verdict(over[ChestRegion.MEDIASTINUM]) is Verdict.REVIEW
+    assert verdict(over[ChestRegion.OUTSIDE]) is Verdict.ACCEPT
+    assert verdict(ObjectPlace((ChestRegion.MEDIASTINUM, ChestRegion.OUTSIDE))) is Verdict.REVIEW
     assert verdict(None) is Verdict.REVIEW, "nobody knows what it lies over"
     rule = {"name": "foreign_object", "verdict": "REVIEW", "over": ["outside"]}
     own = parse_policy({"version": "t", "scope": [{"name": "all", "finding": [rule]}]})

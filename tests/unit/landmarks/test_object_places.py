@@ -12,7 +12,7 @@ from miqa_node.assess.landmarks.object_places import ChestMap, place_of, spots_o
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.landmarks import Landmarks, Outline
-from miqa_node.domain.object_place import Anatomy, ObjectPlace, WornAt
+from miqa_node.domain.object_place import ChestRegion, ObjectPlace, WornAt
 from miqa_node.store.documents import dump_assessment, load_assessment
 from miqa_node.taxonomy.lookup import reason_code
 from tests.unit.landmarks.making import LUNG_BOXES, STRAIGHT
@@ -41,11 +41,12 @@ def placed(saliency: SaliencyMap, landmarks: Landmarks = FOUND, orientation: tup
 
 @pytest.mark.parametrize(
     ("point", "anatomy", "severity"),
-    [((0.3, 0.6), Anatomy.LUNG, 1.0), ((0.5, 0.5), Anatomy.MEDIASTINUM, 0.75), ((0.05, 0.5), Anatomy.OUTSIDE, 0.25),
-     ((0.5, 0.1), Anatomy.OUTSIDE, 0.25), ((0.5, 0.95), Anatomy.OUTSIDE, 0.25)],
+    [((0.3, 0.6), ChestRegion.LUNG, 1.0), ((0.5, 0.5), ChestRegion.MEDIASTINUM, 0.75),
+     ((0.05, 0.5), ChestRegion.OUTSIDE, 0.25), ((0.5, 0.1), ChestRegion.OUTSIDE, 0.25),
+     ((0.5, 0.95), ChestRegion.OUTSIDE, 0.25)],
 )  # fmt: skip
 def test_severity_is_bounded_by_what_the_object_lies_over(
-    point: tuple[float, float], anatomy: Anatomy, severity: float
+    point: tuple[float, float], anatomy: ChestRegion, severity: float
 ) -> None:
     finding = placed(evidence((*point, 1.0)))
     assert finding.place is not None
@@ -57,12 +58,12 @@ def test_below_the_domes_lies_no_mediastinum() -> None:
     low = {name: (x, 0.5) if name.startswith("dome") else (x, y) for name, (x, y) in STRAIGHT.items()}
     chest = ChestMap.of(replace(FOUND, points=low))
     assert chest is not None
-    assert [chest.anatomy((0.5, y)) for y in (0.48, 0.6)] == [Anatomy.MEDIASTINUM, Anatomy.OUTSIDE]
+    assert [chest.anatomy((0.5, y)) for y in (0.48, 0.6)] == [ChestRegion.MEDIASTINUM, ChestRegion.OUTSIDE]
 
 
 def test_one_of_several_objects_over_a_lung_is_enough() -> None:
     finding = placed(evidence((0.05, 0.5, 1.0), (0.7, 0.6, 0.6), (0.3, 0.6, 0.2)))
-    assert finding.place == ObjectPlace((Anatomy.LUNG, Anatomy.OUTSIDE), "left", worn=WornAt.CLOTHES)
+    assert finding.place == ObjectPlace((ChestRegion.LUNG, ChestRegion.OUTSIDE), "left", worn=WornAt.CLOTHES)
     assert finding.severity == 1.0
 
 
@@ -110,8 +111,8 @@ def test_a_map_without_evidence_has_no_spots() -> None:
 def test_the_lung_s_border_belongs_to_it() -> None:
     chest = ChestMap.of(FOUND)
     assert chest is not None
-    assert place_of([(0.12, 0.5)], chest, ()).over == (Anatomy.LUNG,)
-    assert place_of([(0.10, 0.5)], chest, ()).over == (Anatomy.OUTSIDE,)
+    assert place_of([(0.12, 0.5)], chest, ()).over == (ChestRegion.LUNG,)
+    assert place_of([(0.10, 0.5)], chest, ()).over == (ChestRegion.OUTSIDE,)
 
 
 def test_a_place_is_stored_whole_and_older_rows_have_none() -> None:

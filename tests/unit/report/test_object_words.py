@@ -10,7 +10,7 @@ import pytest
 
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.object_place import Anatomy, ObjectPlace, WornAt
+from miqa_node.domain.object_place import ChestRegion, ObjectPlace, WornAt
 from miqa_node.domain.policy import Verdict
 from miqa_node.report import ReportedImage, make_objects
 from miqa_node.report.headline import MAX_WORDS, headline
@@ -21,12 +21,12 @@ from tests.unit.report import making
 
 NAME = FindingName.FOREIGN_OBJECT
 FOREIGN = Finding(NAME, reason_code(NAME), 0.9, 0.5, 0.5, peak=(0.6, 0.2))
-AT_NECK = ObjectPlace((Anatomy.LUNG,), "left", apex=True, worn=WornAt.NECK)
+AT_NECK = ObjectPlace((ChestRegion.LUNG,), "left", apex=True, worn=WornAt.NECK)
 OVER = (
     AT_NECK,
-    ObjectPlace((Anatomy.LUNG, Anatomy.OUTSIDE), "right"),
-    ObjectPlace((Anatomy.MEDIASTINUM,)),
-    ObjectPlace((Anatomy.OUTSIDE,)),
+    ObjectPlace((ChestRegion.LUNG, ChestRegion.OUTSIDE), "right"),
+    ObjectPlace((ChestRegion.MEDIASTINUM,)),
+    ObjectPlace((ChestRegion.OUTSIDE,)),
 )
 
 
@@ -50,7 +50,7 @@ def test_it_speaks_german() -> None:
 
 
 def test_beside_the_lungs_nothing_needs_to_be_repeated() -> None:
-    title, sentences = told(ObjectPlace((Anatomy.OUTSIDE,), worn=WornAt.CLOTHES))
+    title, sentences = told(ObjectPlace((ChestRegion.OUTSIDE,), worn=WornAt.CLOTHES))
     assert title == "Something on the clothes beside the lungs"
     assert not any("repeat" in one for one in sentences)
 
