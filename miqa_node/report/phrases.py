@@ -64,7 +64,7 @@ OVER: Mapping[tuple[str, str], str] = {
     ("lung", "right"): "over the right lung",
     ("lung", "left"): "over the left lung",
     ("mediastinum", ""): "over the mediastinum",
-    ("outside", ""): "beside the lungs",
+    ("outside", ""): "outside of the lungs",
 }
 """What it lies over, by part and side of the patient."""
 TAKE_OFF: Mapping[ChestRegion, str] = {

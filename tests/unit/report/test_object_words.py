@@ -51,7 +51,7 @@ def test_it_speaks_german() -> None:
 
 def test_beside_the_lungs_nothing_needs_to_be_repeated() -> None:
     title, sentences = told(ObjectPlace((ChestRegion.OUTSIDE,), worn=WornAt.CLOTHES))
-    assert title == "Something on the clothes beside the lungs"
+    assert title == "Something on the clothes outside of the lungs"
     assert not any("repeat" in one for one in sentences)
 
 
