@@ -35,7 +35,8 @@ def net_of_package(package: Path) -> ObjectNet:
                 module.bias.copy_(_constant(constants, f"{name}.bias", module.bias, package))
         elif isinstance(module, nn.Sequential):
             _unfold(module, name, constants, package)
-    return net.eval()
+    net.eval()
+    return net
 
 
 def _unfold(layers: nn.Sequential, name: str, constants: dict[str, Tensor], package: Path) -> None:
