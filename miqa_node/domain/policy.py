@@ -65,7 +65,7 @@ class FindingRule:
     """REVIEW or REJECT when the finding is present and reaches both limits.
 
     ``soft``: slight degrees are ordinary, so a site's confirmed limit for a room replaces these limits. ``over``: an
-    object counts only if it lies over one of these, or if nobody knows what it lies over; empty: anywhere.
+    object must lie there, if that is known; empty: anywhere.
     """
 
     finding: FindingName
@@ -76,9 +76,7 @@ class FindingRule:
     over: tuple[ChestRegion, ...] = ()
 
     def concerns(self, finding: Finding) -> bool:
-        """Whether the finding is the rule's, and lies where the rule looks."""
-        if finding.name != self.finding:
-            return False
+        """Whether the finding lies where the rule looks."""
         return not self.over or finding.place is None or bool(set(self.over) & set(finding.place.over))
 
     def reached(self, finding: Finding) -> bool:
