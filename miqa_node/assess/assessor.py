@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from miqa_node.assess.anomaly.detector import AnomalyDetector
+from miqa_node.assess.another_kind import of_gate
 from miqa_node.assess.appearance import Appearance, appearance_of
 from miqa_node.assess.contracts.base import (
     MAPS,
@@ -125,7 +126,7 @@ class ImageAssessor:
             anomaly=anomaly,
             plausibility=issues,
         )
-        return AssessorResult(assessment, SaliencyMaps(maps, anomaly_map))
+        return of_gate(AssessorResult(assessment, SaliencyMaps(maps, anomaly_map)))
 
     def _out_of_scope(self, header: Header, radiograph: Radiograph) -> str:
         if self._package is None:

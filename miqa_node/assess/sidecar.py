@@ -51,4 +51,7 @@ class SidecarModel(Protocol):
         """Difference of each golden's results here from the expected ones."""
 
     def contribute(self, context: ImageContext) -> AssessorResult:
-        """The judgement plus this package's results: an anomaly score, a prediction, maps. It removes nothing."""
+        """The judgement plus this package's results: an anomaly score, a prediction, maps.
+
+        It removes nothing, unless it sees that the image is of another kind.
+        """

@@ -119,7 +119,7 @@ class SidecarModels:
         judgement = self._quality().assess(header, radiograph, digest, traits)
         policy = self._policy()
         rules = self._rules(header, policy)
-        if not rules:
+        if not rules or judgement.assessment.is_of_another_kind:
             return judgement
         results: list[tuple[Task, SidecarModel, PackageRule]] = []
         for rule in rules:
@@ -130,6 +130,8 @@ class SidecarModels:
                     continue  # nothing depends on it: the image has no points, the log and check() say why
                 judgement = _without(ImageContext(header, radiograph, judgement, policy, rule), str(error))
         for task, sidecar, rule in sorted(results, key=lambda one: ORDER.index(one[0])):
+            if judgement.assessment.is_of_another_kind:
+                break  # by the gate, or because the package of anatomical points saw no lungs
             judgement = _add(task, sidecar, ImageContext(header, radiograph, judgement, policy, rule))
         return judgement
 

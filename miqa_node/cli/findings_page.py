@@ -49,6 +49,12 @@ _END = """\
 When the gate is present, rules about other findings do not count, and the image is never accepted: the policy
 flags it by its rule about `gate`, or it is not assessed.
 
+`not_frontal_chest` means **another kind of image**, such as a hand or a photograph. It is NOT_ASSESSED with that reason
+and nothing else: no finding, score, point, prediction or advice, in any report or page. So is an image in which the
+package of anatomical points sees no lungs, however it is turned. If the header names the body part, header and pixels
+contradict each other, and the study goes on the worklist where the rule about `gate` asks for a look.
+[What it cannot see](../explanation/quality.md#images-of-another-kind).
+
 ## The score
 
 One number in 0–100, where 100 is best: 100 · Π (1 − probability · severity) over the defects that are present.

@@ -98,8 +98,9 @@ NO_MODEL = "No quality model is installed."
 class Assessment:
     """The node's assessment of one image.
 
-    ``not_assessed`` is the reason why no model judged the image (out of scope, unreadable, no pixels). It is empty if a
-    model did; then ``findings`` has every row of the taxonomy. Measurements are possible in both cases.
+    ``not_assessed`` is the reason why no model judged the image (out of scope or of another kind, unreadable, no
+    pixels). It is empty if a model did; then ``findings`` has every row of the taxonomy. Measurements are possible in
+    both cases.
     """
 
     digest: InstanceDigest
@@ -142,6 +143,14 @@ class Assessment:
 
     caption: Caption | None = None
     """A machine-written description of the image, if the site enabled it; no rule reads it."""
+
+    @property
+    def is_of_another_kind(self) -> bool:
+        """Whether the model saw that the pixels are not what it judges, whatever the header says.
+
+        Nothing else that a model said of the image is kept then: it would be about a chest that is not there.
+        """
+        return bool(self.not_assessed) and self.model is not None
 
     @property
     def gate_class(self) -> GateClass | None:

@@ -151,11 +151,9 @@ class Scope:
 
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
-        return (
-            _matches(self.modality, header.modality)
-            and _matches(self.body_part, header.body_part_examined)
-            and _matches(self.view, header.view_position)
-        )
+        part, view = header.body_part_examined, header.view_position
+        named = ((self.modality, header.modality), (self.body_part, part), (self.view, view))
+        return all(not allowed or name in allowed for allowed, name in named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +192,8 @@ class Reason:
 
 DERIVED = "derived_image"
 """The name of the reason for an image derived from another one of the same exposure."""
+ANOTHER_KIND = "another_kind"
+"""The name of the reason for an image whose pixels are not what the model judges."""
 PHANTOM = "phantom"
 """The name of the reason for a series of a test object, which is on a separate list."""
 
@@ -245,7 +245,7 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a measurement or on
     plausibility flags it. It is ACCEPT only if the scope names measurements that suffice. An image with the gate
     present is outside the model's scope: of its findings only rules on the gate apply, and without such a rule it is
-    NOT_ASSESSED.
+    NOT_ASSESSED. An image of another kind is NOT_ASSESSED with that reason alone.
 
     A phantom series, and an image derived from the plain one of its exposure, is NOT_ASSESSED and never on the
     worklist, whatever its measurements.
@@ -280,6 +280,8 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     scope = policy.scope_of(assessment.header)
     if scope is None:
         return _not_assessed("The policy has no scope for this kind of image.", policy, "")
+    if assessment.is_of_another_kind:
+        return _of_another_kind(assessment, scope, policy)
     reasons = (
         *_finding_reasons(assessment, scope, policy),
         *_unnamed_reasons(assessment, scope),
@@ -290,21 +292,30 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     if reasons:
         worst = max((r.verdict for r in reasons), key=lambda v: v.rank)
         return Disposition(worst, reasons, policy.version, scope.name)
-    if assessment.not_assessed and not _is_measured(assessment, scope):
-        return _not_assessed(assessment.not_assessed, policy, scope.name)
-    gate = assessment.finding(FindingName.GATE)
-    if gate is not None and gate.present:
-        return _not_assessed("The image is outside the model's scope.", policy, scope.name)
+    if unjudged := _unjudged(assessment, scope):
+        return _not_assessed(unjudged, policy, scope.name)
     return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
 
 
-def _is_measured(assessment: Assessment, scope: Scope) -> bool:
-    return bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
+def _unjudged(assessment: Assessment, scope: Scope) -> str:
+    """Why an image without any reason cannot be accepted; empty if it can."""
+    measured = bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
+    gate = assessment.finding(FindingName.GATE)
+    outside = "The image is outside the model's scope." if gate is not None and gate.present else ""
+    return outside if measured else assessment.not_assessed or outside
 
 
-def _not_assessed(text: str, policy: Policy, scope: str) -> Disposition:
-    reason = Reason("not_assessed", text, UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
+def _not_assessed(text: str, policy: Policy, scope: str, name: str = "not_assessed") -> Disposition:
+    reason = Reason(name, text, UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
     return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope)
+
+
+def _of_another_kind(assessment: Assessment, scope: Scope, policy: Policy) -> Disposition:
+    """NOT_ASSESSED; on the worklist if a rule on the gate asks for a look and the header names another body part."""
+    probability = max(assessment.gate.values(), default=0.0)
+    limits = [rule.min_probability for rule in scope.findings if rule.finding == FindingName.GATE]
+    contradicts = bool(assessment.header.body_part_examined and limits) and probability >= min(limits)
+    return replace(_not_assessed(assessment.not_assessed, policy, scope.name, ANOTHER_KIND), attention=contradicts)
 
 
 def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tuple[Reason, ...]:
@@ -394,7 +405,3 @@ def _anomaly_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]
     if rule is None or anomaly is None or anomaly.percentile < rule.min_percentile:
         return ()
     return (Reason("anomaly", anomaly.sentence, OTHER_FAILURE, rule.verdict),)
-
-
-def _matches(allowed: tuple[str, ...], value: str) -> bool:
-    return not allowed or value in allowed

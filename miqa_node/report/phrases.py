@@ -141,6 +141,8 @@ REASONS: tuple[str, ...] = (
     "A stored original is damaged. Send the image again.",
     "The policy has no scope for this kind of image.",
     "The image is outside the model's scope.",
+    "Not a frontal chest radiograph: the pixels show another kind of image.",
+    "Not a frontal chest radiograph: the pixels show no lungs.",
     "The image is not what the model was made for.",  # in rows from before version 2
     "The report could not be made from this object's header; the result was not sent to the PACS.",
     FLAG_STAYS,

@@ -109,7 +109,13 @@ class NamedEntry(TaxonomyTable):
 
 
 class GateEntry(NamedEntry):
-    """A reason why an image is outside what a model can judge."""
+    """A reason why an image is outside what a model can judge.
+
+    ``another_kind``: the pixels show something else, so nothing of the image is judged; otherwise it is the right kind
+    with a fault.
+    """
+
+    another_kind: bool = False
 
 
 class FindingEntry(NamedEntry):

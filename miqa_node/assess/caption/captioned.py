@@ -52,7 +52,8 @@ class CaptioningAssessor:
     ) -> AssessorResult:
         """The judgement, with a caption if there is one."""
         judgement = self._assessor().assess(header, radiograph, digest, traits)
-        if judgement.assessment.model is None or time.monotonic() < self._paused_until:
+        assessment = judgement.assessment
+        if assessment.model is None or assessment.is_of_another_kind or time.monotonic() < self._paused_until:
             return judgement
         started = time.perf_counter()
         caption = self._caption(radiograph)

@@ -97,6 +97,19 @@ class LandmarkReader:
         estimate = mean(self._read(values), mirror(self._read(np.ascontiguousarray(values[:, ::-1]))))
         return replace(estimate, markers=self._marker(small, mask)) if self._marker else estimate
 
+    def turned_lungs(
+        self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, turns: int
+    ) -> NDArray[np.float64] | None:
+        """The lung field of the image after that many quarter turns; None from a package that finds none."""
+        small, mask = stored_copy(display, valid)
+        values = np.rot90(stretched(small, self._picture.stretch, mask), turns)
+        both = [
+            self._whole(normalised(resized(np.ascontiguousarray(one), self._picture), self._picture)).get(LUNGS)
+            for one in (values, values[:, ::-1])
+        ]
+        one, other = both
+        return None if one is None or other is None else 0.5 * (one + other[::-1, :, ::-1])
+
     def _read(self, values: NDArray[np.float32]) -> LandmarkEstimate:
         estimate = LandmarkEstimate.of(self._whole(normalised(resized(values, self._picture), self._picture)))
         if self._closer is None:

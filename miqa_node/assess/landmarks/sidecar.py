@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.another_kind import NO_LUNGS, gate_probability, of_another_kind
 from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
 from miqa_node.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
 from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
@@ -27,6 +29,7 @@ from miqa_node.assess.landmarks.estimate import (
 )
 from miqa_node.assess.landmarks.findings import field_of, findings_of, measurements_of, visible_points
 from miqa_node.assess.landmarks.lung_field import lung_outlines
+from miqa_node.assess.landmarks.lungs_seen import shows_no_lungs
 from miqa_node.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
 from miqa_node.assess.landmarks.object_places import with_places
 from miqa_node.assess.landmarks.picture import STORED_PX
@@ -35,7 +38,7 @@ from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.session import GraphSession, check_finite
 from miqa_node.assess.sidecar import ImageContext
 from miqa_node.assess.signatures import check_folder
-from miqa_node.domain.finding import FindingName
+from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
@@ -65,15 +68,20 @@ class LandmarkSidecar:
     def contribute(self, context: ImageContext) -> AssessorResult:
         """The judgement with points, measurements and findings.
 
-        It is unchanged if the package does not apply, if the gate sees no frontal chest, or if too little anatomy is
-        visible.
+        It is unchanged if the package does not apply, if the gate sees no usable chest, or if too little anatomy is
+        visible. An image without lungs is of another kind, and nothing else that was seen in it is kept.
         """
         assessment, radiograph, header = context.judgement.assessment, context.radiograph, context.header
         gate = assessment.finding(FindingName.GATE)
         outside = gate is not None and gate.present
         if outside or radiograph.frames > 1 or self.card.applicability.excludes(header, radiograph.spacing_mm):
             return context.judgement
-        estimate = self.reader(radiograph.once(small_copy, STORED_PX), radiograph.valid)
+        small = radiograph.once(small_copy, STORED_PX)
+        estimate = self.reader(small, radiograph.valid)
+        if assessment.model is not None and estimate.lungs is not None:
+            turned = partial(self.reader.turned_lungs, small, radiograph.valid)
+            if shows_no_lungs(estimate.lungs, gate_probability(context.judgement), turned):
+                return of_another_kind(context.judgement, GateClass.NOT_FRONTAL_CHEST, NO_LUNGS)
         points = visible_points(estimate, self.card.visible_from)
         if len(points) < self.card.least_points:
             return context.judgement

@@ -186,6 +186,8 @@ def _answer(services: WebServices, digest: InstanceDigest, package: str) -> Pred
         instance = instances.load(transaction, digest)
     predictions = assessment.predictions if assessment is not None else ()
     prediction = next((one for one in predictions if _means(package, one.package)), None)
+    if assessment is not None and assessment.is_of_another_kind:
+        raise ConflictError(f"No package judged the image. {assessment.not_assessed}")
     if prediction is None and predictions:
         judges = " and ".join(one.package for one in predictions)
         raise ConflictError(f"The image was judged by {judges}, not by {package}; its verdict stands.")

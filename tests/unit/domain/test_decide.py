@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from miqa_node.domain.assessment import Assessment, Measurement, PlausibilityIssue
+from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity, PlausibilityIssue
 from miqa_node.domain.codes import INAPPROPRIATE_PROCESSING, MOTION_BLUR, OTHER_FAILURE
 from miqa_node.domain.finding import (
     Finding,
@@ -117,6 +117,28 @@ def test_an_image_outside_the_gate_is_judged_by_the_gate_alone(policy: Policy) -
     assert looked.reasons[0].text.startswith("Grayscale inverted: probability 0.90")
     no_gate_rule = Policy("x", (policy.scopes[1],))
     assert decide(outside, no_gate_rule).verdict is Verdict.NOT_ASSESSED
+
+
+@pytest.mark.parametrize(
+    ("body_part", "probability", "attention"), [("CHEST", 0.95, True), ("CHEST", 0.6, False), ("", 0.95, False)]
+)
+def test_an_image_of_another_kind_is_not_assessed_with_that_reason_alone(
+    body_part: str, probability: float, attention: bool
+) -> None:
+    """Rules of its scope are about chests; where the header says so too, somebody should look."""
+    rules = POLICY.replace('["CHEST"]', '["CHEST", ""]').replace(
+        '{ name = "gate", verdict', '{ name = "gate", min_probability = 0.9, verdict'
+    )
+    hand = replace(
+        assessment(body_part=body_part, not_assessed="Not a chest: the pixels show another kind of image."),
+        model=ModelIdentity("quality", "1.0.0", "0" * 64),
+        gate={GateClass.NOT_FRONTAL_CHEST: probability, GateClass.INVERTED: 0.1},
+        measurements=(Measurement("pixels_at_maximum", 25.0, "%"),),
+    )
+    assert hand.is_of_another_kind
+    disposition = decide(hand, parse_policy(tomllib.loads(rules)))
+    assert [(reason.name, reason.text) for reason in disposition.reasons] == [("another_kind", hand.not_assessed)]
+    assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, attention)
 
 
 def test_measurements_and_plausibility(policy: Policy) -> None:

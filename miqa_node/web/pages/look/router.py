@@ -54,8 +54,8 @@ async def look(
     file: Annotated[list[UploadFile], File()] = [],  # noqa: B006 - FastAPI copies it
     folder: Annotated[list[UploadFile], File()] = [],  # noqa: B006
     modality: Annotated[Word, Form()] = "DX",
-    body_part: Annotated[Word, Form()] = "CHEST",
-    view: Annotated[Word, Form()] = "PA",
+    body_part: Annotated[Word, Form()] = "",
+    view: Annotated[Word, Form()] = "",
     keep: Annotated[bool, Form()] = False,
 ) -> Response:
     """Assess one image and show its page; with ``keep``, receive all files instead."""
