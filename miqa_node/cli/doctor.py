@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,7 @@ from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.captioned import captioner_of
 from miqa_node.assess.package_files import find_package, hidden_in_words, places
 from miqa_node.assess.session import available_provider
+from miqa_node.cli.destination_health import examine_destinations
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.health_checks import HealthCheck, Wrong, outcome_of
 from miqa_node.cli.model_choice import choice_of
@@ -27,12 +28,10 @@ from miqa_node.cli.port_checks import ask_node, check_port, health_port
 from miqa_node.cli.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.cli.troubles import troubles
 from miqa_node.deliver.certificates import certificate_ends, certificate_files
-from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
-from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
+from miqa_node.deliver.destinations import Destinations
 from miqa_node.deliver.mail import probe_mail
-from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.measurand import MEASUREMENTS
-from miqa_node.domain.operations import FRESH, RENEWAL, DestinationCheck
+from miqa_node.domain.operations import RENEWAL, DestinationStatus
 from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
@@ -40,7 +39,7 @@ from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
-from miqa_node.store import damages, deliveries, destination_checks, pseudonym_keys, retention_clock
+from miqa_node.store import damages, destination_checks, pseudonym_keys, retention_clock
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
 from miqa_node.taxonomy.lookup import successors
 from miqa_node.taxonomy.policy_file import retired_names
@@ -111,7 +110,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
     remembered = from_database(settings, lambda transaction: list(troubles(transaction, settings)))
     for subject, detail, mend in remembered or ():
         yield HealthCheck(subject, True, detail, mend)
-    yield from _destinations(settings, flags)
+    yield from examine_destinations(settings, flags, lambda names: _recorded(settings, names))
     for plugin in plugins.of_others():
         origin = f"{plugin.distribution} {plugin.version}".rstrip()
         state = f"unavailable: {plugin.unavailable}" if plugin.unavailable else "loaded"
@@ -241,54 +240,7 @@ def _notices(settings: Settings) -> str:
         raise Wrong(str(error), "Check [notices] in the settings, the server and the firewall.") from error
 
 
-def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Iterator[HealthCheck]:
-    file = settings.destinations_file
-    try:
-        destinations = list(parse_destinations(file)) if file.exists() else []
-        destinations += [parse_flag(flag) for flag in flags]
-    except SettingsError as error:
-        yield HealthCheck("destinations", False, str(error), "Compare the file with config/destinations.example.toml.")
-        return
-    named = {one.name for one in destinations}
-    checks, waiting = _recorded(settings)
-    by_option = [one for one in checks if one.by_option and one.destination not in named]
-    running = [one for one in by_option if datetime.now(UTC) - one.checked_at <= FRESH]
-    if not destinations and not running:
-        mend = f"Write {file} (see config/destinations.example.toml), or give run --destination."
-        yield HealthCheck("destinations", True, "none: results are stored but not delivered", mend)
-    for one in destinations:
-        yield outcome_of(f"destination {one.name}", partial(_probe, one, settings))
-    for check in running:
-        detail = f"{check.address} {check.detail} (given by run --destination, asked by the running node)"
-        mend = "" if check.answers else "Check that it runs, its address, and that it lets this node in."
-        yield HealthCheck(f"destination {check.destination}", check.answers, detail, mend)
-    named |= {one.destination for one in by_option}
-    for name in sorted(waiting.keys() - named):
-        detail = f"was removed or renamed, and {waiting[name]} deliveries wait for it"
-        mend = f"Describe it in {file} again, or run miqa-node deliveries cancel --destination {name}."
-        yield HealthCheck(f"destination {name}", False, detail, mend)
-    for name in sorted({*settings.retention.archives} - named):
-        detail = f"retention.archives names {name}, which is not a destination"
-        yield HealthCheck(f"archive {name}", False, detail, f"Describe it in {file}, or correct the name.")
-
-
-def _recorded(settings: Settings) -> tuple[list[DestinationCheck], dict[str, int]]:
-    """What nodes wrote down of their destinations, and how many deliveries wait for each; empty without a database."""
-    records = from_database(
-        settings,
-        lambda transaction: (destination_checks.select(transaction), deliveries.count_undelivered(transaction)),
-    )
-    checks, counts = records or ([], {})
-    waiting = {name: states[DeliveryState.QUEUED] for name, states in counts.items() if states[DeliveryState.QUEUED]}
-    return checks, waiting
-
-
-def _probe(config: DestinationConfig, settings: Settings) -> str:
-    destination = connect(config, DeliveryContext(settings.deliver, settings.dicom.ae_title))
-    try:
-        return f"{config.address} {destination.probe()}"
-    except MiqaError as error:
-        reason = str(error).removeprefix(f"{config.address}: ")
-        raise Wrong(f"{config.address}: {reason}", destination.access_hint) from error
-    finally:
-        destination.close()
+def _recorded(settings: Settings, names: tuple[str, ...]) -> Sequence[DestinationStatus]:
+    """What running nodes know of destinations, and what waits for them; nothing without a database."""
+    now = datetime.now(UTC)
+    return from_database(settings, lambda transaction: destination_checks.statuses(transaction, names, now)) or ()

@@ -14,7 +14,7 @@ from miqa_node.domain.assessment import contributions_text, number_text
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.errors import NotFoundError
 from miqa_node.store import history
-from miqa_node.store.history import InstanceHistory, WorklistEvent
+from miqa_node.store.history import InstanceHistory, SeriesHistory, WorklistEvent
 
 
 def explain(
@@ -22,11 +22,16 @@ def explain(
     config: ConfigFile = None,
     data_dir: DataDir = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Maximum number of images.")] = 100,
+    slices: Annotated[bool, typer.Option("--slices", help="Each slice of a series, not the series as one.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the history of an image or a study: arrival, assessment, verdict, results, deliveries."""
     with open_transaction(config, data_dir) as transaction:
-        histories = history.of_uid(transaction, uid, limit=limit + 1)
+        if slices or as_json:
+            listed = [SeriesHistory(one, 1, None) for one in history.of_uid(transaction, uid, limit=limit + 1)]
+        else:
+            listed = history.by_series(transaction, uid, limit=limit + 1)
+        histories = [one.image for one in listed]
         studies = dict.fromkeys(image.instance.header.study_instance_uid for image in histories)
         events = {study: history.of_worklist(transaction, study) for study in studies}
     if not histories:
@@ -38,12 +43,21 @@ def explain(
         return
     settings = settings_of(config, data_dir)
     place = settings.store.objects_url or str(settings.objects_dir.absolute())
-    for image in histories[:limit]:
-        _tell(image, place)
+    for one in listed[:limit]:
+        if one.slices > 1:
+            _tell_series(one)
+        _tell(one.image, place)
     for study, of_study in events.items():
         _tell_worklist(study, of_study)
     if len(histories) > limit:
         typer.echo(f"There are more than {limit}; see --limit.", err=True)
+
+
+def _tell_series(series: SeriesHistory) -> None:
+    """The series as one, before the slice that its assessment is kept with."""
+    print_line("series", series.image.instance.header.series_instance_uid)
+    worst = series.verdict.value if series.verdict else "none yet"
+    _fact("slices", f"{series.slices}, worst verdict {worst}; --slices shows each, this is one of them")
 
 
 def _tell(image: InstanceHistory, place: str) -> None:

@@ -57,7 +57,13 @@ def list_(
         str, typer.Option(metavar="NAME", help="A finding, measurement or plausibility issue, e.g. motion_blur.")
     ] = "",
     pending_review: Annotated[
-        bool, typer.Option("--pending-review", help="Only studies with a prediction that waits for a person.")
+        bool,
+        typer.Option(
+            "--pending-review", help="The list of predictions: only studies with one that waits for a person."
+        ),
+    ] = False,
+    every_list: Annotated[
+        bool, typer.Option("--every-list", help="Also studies that are listed for a prediction alone.")
     ] = False,
     claimed_by: Annotated[str, typer.Option(metavar="NAME", help="Who claimed it.")] = "",
     mine: Annotated[bool, typer.Option("--mine", help="Only what you have claimed or were given; see --as.")] = False,
@@ -95,6 +101,7 @@ def list_(
         station=station,
         reason=reason,
         pending_review=pending_review,
+        every_list=every_list,
         claimed_by=(actor or login()) if mine else claimed_by,
         search=search,
         accession_number=accession_number,

@@ -28,8 +28,8 @@ class WorklistEffect(Effect):
                 why=_why(disposition),
             )
         elif conclusion.disposition.flagged:
-            verdict = conclusion.disposition.verdict
-            worklist.flag(transaction, conclusion.study_instance_uid, verdict, conclusion.decided_at)
+            verdict, severity = conclusion.disposition.verdict, worklist.severity_of(conclusion.assessment.score)
+            worklist.flag(transaction, conclusion.study_instance_uid, verdict, conclusion.decided_at, severity)
 
 
 def _why(disposition: Disposition) -> str:

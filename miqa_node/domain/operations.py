@@ -53,6 +53,10 @@ class DestinationCheck:
     since: datetime
     checked_at: datetime
 
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether the process behind it still runs."""
+        return now - self.checked_at < FRESH
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationBacklog:
@@ -92,9 +96,13 @@ class DestinationStatus:
     hold: DestinationHold | None
 
     @property
-    def is_well(self) -> bool:
-        """Whether it needs no attention; the others come first on the page."""
-        return self.health is DestinationHealth.ANSWERS
+    def urgency(self) -> int:
+        """Rank in lists: what fails first, then what it does not take, what nobody asks, and what is well."""
+        if self.health is DestinationHealth.FAILING:
+            return 0
+        if self.backlog.failed or self.backlog.last_error:
+            return 1
+        return 3 if self.health is DestinationHealth.ANSWERS else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ def status_of(
 ) -> DestinationStatus:
     """One destination as seen by all processes that send there; it fails if it fails for one of them."""
     by_age = sorted(checks, key=lambda one: one.checked_at)
-    fresh = [one for one in by_age if now - one.checked_at <= FRESH]
+    fresh = [one for one in by_age if one.is_fresh(now)]
     failing = [one for one in fresh if not one.answers or one.breaker_open]
     newest = next((group[-1] for group in (failing, fresh, by_age) if group), None)
     health, since = DestinationHealth.UNKNOWN, newest.checked_at if newest else None

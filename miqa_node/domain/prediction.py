@@ -36,6 +36,10 @@ class PendingReason(StrEnum):
     """The package gave no prediction: the image is out of scope, or the package could not run."""
 
 
+PENDING_NAMES = frozenset(reason.value for reason in PendingReason)
+"""The names of the reasons of a study for which only a prediction waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class PendingCause:
     """One reason why a prediction waits, with a sentence for people."""

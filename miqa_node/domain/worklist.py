@@ -83,6 +83,8 @@ class WorklistItem:
     verdict: Verdict
     state: WorklistState
     flagged_at: datetime
+    severity: int = 0
+    """Its place among the studies of one verdict, 0 to 1000: ten times what the worst image lacks of a score of 100."""
     claimed_by: str = ""
     resolution: Resolution | None = None
     resolved_by: str = ""

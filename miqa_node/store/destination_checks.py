@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.operations import (
+    FRESH,
     Alarm,
     DestinationBacklog,
     DestinationCheck,
@@ -49,6 +50,13 @@ def forget(transaction: Transaction, node: str, keep: set[str], now: datetime) -
     transaction.execute(sa.delete(destination_checks).where(sa.or_(gone, of.checked_at < now - FORGET_AFTER)))
 
 
+def leave(transaction: Transaction, node: str, now: datetime) -> None:
+    """A process ends: its checks are no longer current; it takes them up again if it comes back."""
+    of = destination_checks.c
+    current = sa.and_(of.node == node, of.checked_at > now - FRESH)
+    transaction.execute(sa.update(destination_checks).where(current).values(checked_at=now - FRESH))
+
+
 def select(transaction: Transaction) -> list[DestinationCheck]:
     """The last check of each destination by each process."""
     query = sa.select(destination_checks).order_by(destination_checks.c.destination, destination_checks.c.node)
@@ -56,17 +64,23 @@ def select(transaction: Transaction) -> list[DestinationCheck]:
 
 
 def statuses(transaction: Transaction, configured: tuple[str, ...], now: datetime) -> list[DestinationStatus]:
-    """All destinations that are configured, were checked, are held or have a backlog, by name."""
+    """All destinations that are configured, that a running process checks, or that something waits for, by urgency.
+
+    One that is gone, and for which nothing waits any more, is not among them: what was given up is in the list of
+    deliveries.
+    """
     checks: dict[str, list[DestinationCheck]] = defaultdict(list)
     for check in select(transaction):
         checks[check.destination].append(check)
+    current = {name for name, of_all in checks.items() if any(one.is_fresh(now) for one in of_all)}
     holds = {row["destination"]: DestinationHold(**row) for row in _holds(transaction)}
     waiting = _backlogs(transaction, now)
-    names = sorted({*configured, *checks, *holds, *waiting})
-    return [
+    expected = {name for name, backlog in waiting.items() if backlog.waiting or backlog.held}
+    every = [
         status_of(name, checks[name], _with_last(transaction, name, waiting.get(name)), holds.get(name), now)
-        for name in names
+        for name in {*configured, *current, *holds, *expected}
     ]
+    return sorted(every, key=lambda one: (one.urgency, one.name))
 
 
 def alarms_now(database: Database, configured: tuple[str, ...], longest_wait_s: float) -> tuple[Alarm, ...]:

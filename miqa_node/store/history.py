@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -131,6 +132,42 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
 def of_uid(transaction: Transaction, uid: str, *, limit: int) -> list[InstanceHistory]:
     """Histories of all instances of a SOP instance, series or study UID or a digest, oldest first."""
     return [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesHistory:
+    """An image, or a CT or MR series by the slice that its assessment and reports are kept with."""
+
+    image: InstanceHistory
+    slices: int
+    verdict: Verdict | None
+    """The worst of all its slices."""
+
+
+def by_series(transaction: Transaction, uid: str, *, limit: int) -> list[SeriesHistory]:
+    """The same as :func:`of_uid` with each series as one."""
+    of = t.instances.c
+    stack = t.series.c.series_instance_uid.label("stack")
+    query = (
+        sa.select(
+            of.digest, of.study_instance_uid, stack, t.dispositions.c.verdict, t.assessments.c.digest.label("own")
+        )
+        .join(t.series, stack == of.series_instance_uid, isouter=True)
+        .join(t.dispositions, t.dispositions.c.digest == of.digest, isouter=True)
+        .join(t.assessments, t.assessments.c.digest == of.digest, isouter=True)
+        .where(instances.is_named(uid))
+        .order_by(of.received_at)
+    )
+    stacks: dict[tuple[str, str], list[Any]] = {}
+    for row in transaction.execute(query):
+        stacks.setdefault((row.study_instance_uid, row.stack or row.digest), []).append(row)
+    shown = []
+    for slices in list(stacks.values())[:limit]:
+        own = [row for row in slices if row.own is not None] or slices
+        verdicts = [Verdict(row.verdict) for row in slices if row.verdict]
+        worst = max(verdicts, key=lambda verdict: verdict.rank, default=None)
+        shown.append(SeriesHistory(of_instance(transaction, own[-1].digest), len(slices), worst))
+    return shown
 
 
 def members(transaction: Transaction, study_instance_uid: str) -> list[StudyMember]:

@@ -129,19 +129,16 @@ def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
 
 def find(transaction: Transaction, uid: str) -> list[InstanceDigest]:
     """Digests of all instances of a SOP instance, series or study UID or a digest, oldest first."""
-    query = (
-        sa.select(instances.c.digest)
-        .where(
-            sa.or_(
-                instances.c.sop_instance_uid == uid,
-                instances.c.series_instance_uid == uid,
-                instances.c.study_instance_uid == uid,
-                instances.c.digest == uid,
-            )
-        )
-        .order_by(instances.c.received_at)
-    )
+    query = sa.select(instances.c.digest).where(is_named(uid)).order_by(instances.c.received_at)
     return [InstanceDigest(digest) for digest in transaction.execute(query).scalars()]
+
+
+def is_named(uid: str) -> sa.ColumnElement[bool]:
+    """Whether an instance has this SOP instance, series or study UID, or this digest."""
+    of = instances.c
+    return sa.or_(
+        of.sop_instance_uid == uid, of.series_instance_uid == uid, of.study_instance_uid == uid, of.digest == uid
+    )
 
 
 def generations(transaction: Transaction, digests: Collection[str]) -> dict[str, int]:

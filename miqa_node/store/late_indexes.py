@@ -17,6 +17,9 @@ INDEXES = {
     "ix_studies_patient_id_begins": "studies (lower(patient_id) text_pattern_ops)",
     "ix_studies_accession_number_begins": "studies (lower(accession_number) text_pattern_ops)",
     "ix_worklist_unresolved_study": "worklist (study_instance_uid, flagged_at, rank) WHERE state != 'RESOLVED'",
+    "ix_worklist_unresolved_severe": (
+        "worklist (rank, severity, flagged_at, study_instance_uid) WHERE state != 'RESOLVED'"
+    ),
     "ix_instances_patient_number": "instances (patient_number, received_at, digest)",
     "ix_instances_nameless": "instances (received_at, digest) WHERE patient_number IS NULL",
     "ix_studies_patient_number": "studies (patient_number)",

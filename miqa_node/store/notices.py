@@ -30,6 +30,7 @@ from miqa_node.store.tables import (
     users,
     worklist,
 )
+from miqa_node.store.worklist.search import concerns_quality
 
 WAITING, SENT, VOID, FAILED = "WAITING", "SENT", "VOID", "FAILED"
 KEPT = timedelta(days=90)
@@ -164,7 +165,7 @@ def postpone(
 
 
 def flagged(transaction: Transaction, since: datetime, until: datetime, rooms: Sequence[str]) -> list[NoticeStudy]:
-    """Studies flagged in a span, earliest first; empty ``rooms`` means all."""
+    """Studies flagged in a span for more than a prediction, earliest first; empty ``rooms`` means all."""
     of = worklist.c
     room = sa.func.coalesce(acquisitions.c.room, instances.c.station)
     # The patient of the flagged image itself; of its study until it is read whose it is.
@@ -177,7 +178,7 @@ def flagged(transaction: Transaction, since: datetime, until: datetime, rooms: S
         .join(instances, instances.c.digest == dispositions.c.digest)
         .outerjoin(acquisitions, acquisitions.c.digest == dispositions.c.digest)
         .outerjoin(patients, patients.c.patient_number == instances.c.patient_number)
-        .where(of.flagged_at >= since, of.flagged_at < until)
+        .where(of.flagged_at >= since, of.flagged_at < until, concerns_quality())
         .order_by(of.flagged_at, of.study_instance_uid)
         .limit(20 * MOST_STUDIES)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ class Overview:
     """Counts, each up to :data:`MOST`: images since a moment, deliveries and studies now."""
 
     unresolved: int
+    predictions_waiting: int
     received: int
     in_work: int
     accepted: int
@@ -45,6 +46,7 @@ def look(transaction: Transaction, since: datetime) -> Overview:
     unresolved = worklist.WorklistFilter(state=tuple(worklist.UNRESOLVED))
     return Overview(
         unresolved=worklist.count(transaction, unresolved, MOST),
+        predictions_waiting=worklist.count(transaction, replace(unresolved, pending_review=True), MOST),
         received=_count(transaction, sa.select(instances.c.digest).where(recent)),
         in_work=min(MOST, count_undecided(transaction, since)),
         accepted=verdicts.get(Verdict.ACCEPT, 0),

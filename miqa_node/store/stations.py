@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.instances import load_assessment
-from miqa_node.store.tables import dispositions, instances, studies, worklist_events
+from miqa_node.store.tables import dispositions, instances, studies, worklist_events, worklist_facets
+from miqa_node.store.tables import worklist as worklist_items
 
 MAX_STATIONS = 200
+MOST_UNRESOLVED = 500
+"""Number of unresolved studies of a station, the newest, among which the unseen are looked for."""
 ACKNOWLEDGED = "acknowledged"
 """Event of a study: somebody in the room has seen that an image was flagged."""
 
@@ -72,12 +77,43 @@ def names(transaction: Transaction, since: datetime) -> list[str]:
 
 def exposures(transaction: Transaction, station: str, since: datetime, limit: int) -> list[StationExposure]:
     """The station's newest images, newest first; the assessment only of the newest."""
-    has_image = sa.exists().where(
-        worklist_events.c.study_instance_uid == instances.c.study_instance_uid,
-        worklist_events.c.action == ACKNOWLEDGED,
-        worklist_events.c.at >= dispositions.c.decided_at,
+    of_station = _select().where(instances.c.station == station, instances.c.received_at >= since)
+    rows = transaction.execute(of_station.order_by(instances.c.received_at.desc()).limit(limit)).all()
+    newest = load_assessment(transaction, InstanceDigest(rows[0].digest)) if rows else None
+    return [_exposure(row, None if number else newest) for number, row in enumerate(rows)]
+
+
+def unseen(transaction: Transaction, station: str, limit: int) -> list[StationExposure]:
+    """Its flagged images that nobody has seen, newest first, however old and however many came since.
+
+    What people resolved on the worklist, they have seen.
+    """
+    of = worklist_items.c
+    unresolved = (
+        sa.select(of.study_instance_uid)
+        .join(worklist_facets, worklist_facets.c.study_instance_uid == of.study_instance_uid)
+        .where(worklist_facets.c.label == f"station:{station}", of.state != WorklistState.RESOLVED.value)
+        .order_by(of.flagged_at.desc())
+        .limit(MOST_UNRESOLVED)
     )
-    query = (
+    # Two statements: a database may otherwise go through all images that the station ever sent.
+    study_uids = list(transaction.execute(unresolved).scalars())
+    verdicts = [verdict.value for verdict in Verdict if verdict.flagged]  # a prediction that waits is not for the room
+    flagged = instances.c.station == station, dispositions.c.verdict.in_(verdicts), dispositions.c.flagged
+    query = _select().where(instances.c.study_instance_uid.in_(study_uids), *flagged, sa.not_(_SEEN))
+    rows = transaction.execute(query.order_by(instances.c.received_at.desc()).limit(limit)).all()
+    return [_exposure(row, None) for row in rows]
+
+
+_SEEN = sa.exists().where(
+    worklist_events.c.study_instance_uid == instances.c.study_instance_uid,
+    worklist_events.c.action == ACKNOWLEDGED,
+    worklist_events.c.at >= dispositions.c.decided_at,
+)
+
+
+def _select() -> sa.Select[Any]:
+    return (
         sa.select(
             instances.c.digest,
             instances.c.study_instance_uid,
@@ -91,34 +127,28 @@ def exposures(transaction: Transaction, station: str, since: datetime, limit: in
             dispositions.c.policy_version,
             dispositions.c.scope,
             dispositions.c.decided_at,
-            has_image.label("acknowledged"),
+            _SEEN.label("acknowledged"),
         )
         .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
         .join(dispositions, dispositions.c.digest == instances.c.digest, isouter=True)
-        .where(instances.c.station == station, instances.c.received_at >= since)
-        .order_by(instances.c.received_at.desc())
-        .limit(limit)
     )
-    rows: list[StationExposure] = []
-    for row in transaction.execute(query):
-        decided = (
-            Disposition(Verdict(row.verdict), documents.load_reasons(row.reasons), row.policy_version, row.scope)
-            if row.verdict
-            else None
-        )
-        rows.append(
-            StationExposure(
-                row.received_at,
-                row.decided_at,
-                row.modality,
-                row.body_part,
-                row.view,
-                decided,
-                None if rows else load_assessment(transaction, InstanceDigest(row.digest)),
-                InstanceDigest(row.digest),
-                row.study_instance_uid,
-                row.accession_number,
-                bool(row.acknowledged),
-            )
-        )
-    return rows
+
+
+def _exposure(row: sa.Row[Any], assessment: Assessment | None) -> StationExposure:
+    decided = None
+    if row.verdict:
+        reasons = documents.load_reasons(row.reasons)
+        decided = Disposition(Verdict(row.verdict), reasons, row.policy_version, row.scope)
+    return StationExposure(
+        row.received_at,
+        row.decided_at,
+        row.modality,
+        row.body_part,
+        row.view,
+        decided,
+        assessment,
+        InstanceDigest(row.digest),
+        row.study_instance_uid,
+        row.accession_number,
+        bool(row.acknowledged),
+    )

@@ -109,10 +109,11 @@ def sample_disk(transaction: Transaction, node: str, space: DiskSpace, now: date
     transaction.execute(sa.delete(t.disk_samples).where(of.at < now - timedelta(days=FORECAST_DAYS)))
 
 
-def disks(transaction: Transaction) -> list[tuple[str, datetime, DiskSpace]]:
-    """(machine, time, space) of the newest sample of every machine."""
+def disks(transaction: Transaction, since: datetime) -> list[tuple[str, datetime, DiskSpace]]:
+    """(machine, time, space) of the newest sample of every machine that took one since then."""
     of = t.disk_samples.c
-    newest = sa.select(of.node, sa.func.max(of.at, type_=of.at.type).label("at")).group_by(of.node).subquery()
+    latest = sa.select(of.node, sa.func.max(of.at, type_=of.at.type).label("at")).where(of.at >= since)
+    newest = latest.group_by(of.node).subquery()
     query = sa.select(t.disk_samples).join(newest, sa.and_(newest.c.node == of.node, newest.c.at == of.at))
     rows = transaction.execute(query.order_by(of.node)).all()
     return [(row.node, row.at, DiskSpace(row.total_bytes, row.free_bytes)) for row in rows]

@@ -7,7 +7,11 @@ from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.taxonomy.lookup import all_finding_names, finding_title
 
-OTHER_REASONS = {"anomaly": "Unusual image", "audit": "Audit of accepted images"}
+OTHER_REASONS = {
+    "anomaly": "Unusual image",
+    "another_kind": "Another kind of image",
+    "audit": "Audit of accepted images",
+}
 
 
 def reason_words(name: str) -> str:

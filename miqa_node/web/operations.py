@@ -17,6 +17,7 @@ from miqa_node.domain.operations import (
     alarms,
 )
 from miqa_node.errors import NotFoundError, ResourcesError
+from miqa_node.settings import Settings
 from miqa_node.store import (
     damages,
     delivery_jobs,
@@ -115,7 +116,7 @@ def look(services: WebServices) -> OperationsReport:
             statuses,
             senders.select(transaction),
             [SenderImages(*row) for row in instances.by_sender(transaction, now - SPAN)],
-            _disks(transaction, kept_bytes),
+            _disks(transaction, settings, kept_bytes, now),
             {slot: name for slot, name in services.models().items() if name},
             services.policy().version if services.policy is not None else "",
             not_ready,
@@ -167,10 +168,12 @@ def act(services: WebServices, destination: str, action: DestinationAction, acto
                 return f"{count} for {destination} are tried now, not at their next turn."
 
 
-def _disks(transaction: Transaction, reserve_bytes: int) -> list[DiskForecast]:
+def _disks(transaction: Transaction, settings: Settings, kept_bytes: int, now: datetime) -> list[DiskForecast]:
+    """Of nodes that run: each takes a sample at every look of its retention, but not more often than every interval."""
+    seldom = max(upkeep.SAMPLE_INTERVAL, timedelta(seconds=settings.retention.interval_s))
     forecasts = []
-    for node, at, space in upkeep.disks(transaction):
-        days = upkeep.days_until_full(transaction, node, reserve_bytes)
+    for node, at, space in upkeep.disks(transaction, now - 2 * seldom):
+        days = upkeep.days_until_full(transaction, node, kept_bytes)
         forecasts.append(
             DiskForecast(node, at, space.total_bytes, space.free_bytes, None if math.isinf(days) else days)
         )

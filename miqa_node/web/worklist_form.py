@@ -53,6 +53,8 @@ class WorklistForm(Strict):
     view: str = Field("", max_length=64, pattern=NO_CONTROLS)
     station: str = Field("", max_length=64, pattern=NO_CONTROLS)
     assignee: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    predictions: bool = False
+    """The list of predictions that wait for a person, instead of that of quality."""
     mine: bool = False
     """Only studies claimed by or assigned to the current person."""
     search: str = Field("", max_length=64, pattern=NO_CONTROLS)
@@ -72,6 +74,7 @@ class WorklistForm(Strict):
             state=self.show.states,
             verdict=(self.verdict,) if self.verdict else (),
             reason=self.reason,
+            pending_review=self.predictions,
             modality=self.modality.strip(),
             body_part=self.body_part.strip(),
             view=self.view.strip(),

@@ -14,7 +14,7 @@ from miqa_node.deliver.destinations import Destinations
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
 from miqa_node.deliver.lanes import LaneSnapshot
 from miqa_node.domain.operations import DestinationCheck
-from miqa_node.errors import MiqaError
+from miqa_node.errors import MiqaError, ResourcesError
 from miqa_node.settings import Settings
 from miqa_node.store import destination_checks
 from miqa_node.store.database import Database
@@ -46,6 +46,15 @@ class DestinationWatch(RegularWork):
         self._settings = settings
         self._asked_at: dict[str, float] = {}
         self._answers: dict[str, tuple[bool, str]] = {}
+
+    def stop(self) -> None:
+        """Stop; pages and ``doctor`` no longer say what this process saw of its destinations."""
+        super().stop()
+        try:
+            with self._database.begin() as transaction:
+                destination_checks.leave(transaction, self._settings.node.name, datetime.now(UTC))
+        except ResourcesError as error:  # then its checks become too old within FRESH
+            log.warning(self._waits, error=str(error))
 
     def look(self) -> None:
         """Check the due destinations, all at the same time, and store the state of each."""

@@ -28,7 +28,7 @@ def client(node: Node) -> Iterator[httpx2.Client]:  # noqa: F811
 def look(client: httpx2.Client, data: bytes, **fields: str) -> httpx2.Response:
     page = client.get("/look").text
     match = re.search(r'name="csrf" value="([^"]+)"', page)
-    form = {**fields, **({"csrf": match[1]} if match else {})}
+    form = {"body_part": "chest", "view": "pa", **fields, **({"csrf": match[1]} if match else {})}
     origin = str(client.base_url).rstrip("/")
     return client.post("/look", files={"file": ("a", data)}, data=form, headers={"origin": origin})
 

@@ -60,7 +60,7 @@ def test_one_report_one_segmentation_and_one_entry_hold_what_all_shipped_package
         with node.database.begin() as transaction:
             results = results_of(transaction, digest)
             entries = worklist.select(transaction, worklist.WorklistFilter(pending_review=True), limit=10)
-            everything = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
+            everything = worklist.select(transaction, worklist.WorklistFilter(every_list=True), limit=10)
             assessment = instances.load_assessment(transaction, digest)
             disposition = instances.load_disposition(transaction, digest)
         kinds = [result.kind for result in results]

@@ -93,6 +93,25 @@ def test_rows_are_dense_and_facets_narrow_the_list(stage: Stage, page: sync_api.
     shoot(page, "worklist-dense-phone")
 
 
+def test_the_picture_of_the_last_row_opens_inside_the_window(stage: Stage, page: sync_api.Page) -> None:
+    add_mixed(stage, 30)
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.goto("/")
+    sync_api.expect(page.locator("#live[data-updates]")).to_have_text("live")
+    page.keyboard.press("z")
+    thumb = page.locator("li.study.peek img.thumb")
+    sync_api.expect(thumb).to_have_count(1)  # without a current row, that of the first one in sight
+    for _ in range(30):
+        page.keyboard.press("j")
+    sync_api.expect(page.locator("li.study.peek + li.study")).to_have_count(0)
+    box = "document.querySelector('li.peek .thumb').getBoundingClientRect()"
+    inside = f"{box}.height > 200 && {box}.top >= 0 && {box}.bottom <= innerHeight"
+    page.wait_for_function(inside)
+    page.set_viewport_size({"width": 1280, "height": 420})
+    page.keyboard.press("k")
+    page.wait_for_function(inside)
+
+
 def test_shift_selects_all_rows_between(stage: Stage, page: sync_api.Page) -> None:
     add_mixed(stage, 6)
     page.goto("/")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.domain.policy import Verdict
-from tests.web.staging import Stage
+from miqa_node.store.tables import instances, series
+from tests.web.staging import NOW, Stage
 
 
 def found(client: TestClient, query: str = "") -> list[str]:
@@ -71,3 +74,46 @@ def test_search_finds_nothing_else(stage: Stage, client: TestClient, text: str) 
 def test_the_same_search_over_rest(stage: Stage, client: TestClient) -> None:
     stage.add(1, Verdict.REVIEW)
     assert client.get("/api/v1/worklist?search=muster").json()["total"] == 1
+
+
+def stacked(stage: Stage, numbers: range, uid: str = "1.2.3.77") -> None:
+    """Slices of one CT series, a minute apart; the second one is worst."""
+    for number in numbers:
+        verdict = Verdict.REJECT if number == numbers[1] else Verdict.NOT_ASSESSED
+        stage.add(number, verdict, study=numbers[0], at=datetime.now(UTC) - timedelta(minutes=90 - number))
+    row = {"series_instance_uid": uid, "modality": "CT", "expected": 0, "arrived_at": NOW, "pending": False}
+    with stage.services.database.begin() as transaction:
+        transaction.execute(sa.insert(series).values(row))
+        of_study = instances.c.study_instance_uid == f"1.2.3.{numbers[0]}"
+        transaction.execute(sa.update(instances).where(of_study).values(series_instance_uid=uid, modality="CT"))
+
+
+def test_a_series_is_one_row_with_its_slices_and_worst_verdict(stage: Stage, client: TestClient) -> None:
+    stage.add(1, Verdict.ACCEPT, at=datetime.now(UTC) - timedelta(minutes=89))
+    stage.add(2, Verdict.ACCEPT, at=datetime.now(UTC) - timedelta(minutes=20))
+    stacked(stage, range(3, 60))
+
+    page = client.get("/images").text
+    assert re.findall('<th scope="row"><a href="/studies/1.2.3.([0-9]+)">', page) == ["2", "3", "1"]
+    assert "57 slices" in page
+    of_series = page.partition("/studies/1.2.3.3")[0].rpartition("<tr>")[2]
+    assert "Rejected" in of_series, "the worst of its slices"
+    opened = re.search('<a class="unit" href="([^"]+)"', page)
+    assert opened is not None
+    slices = client.get(html.unescape(opened[1])).text
+    assert slices.count('<th scope="row">') == 3, "a page of single slices"
+    assert "Older" in slices
+
+
+def test_the_next_page_has_no_series_of_this_one(stage: Stage, client: TestClient) -> None:
+    stacked(stage, range(3, 60, 2))  # between its slices others arrive
+    for number in range(4, 30, 2):
+        stage.add(number, Verdict.ACCEPT, at=datetime.now(UTC) - timedelta(minutes=90 - number))
+    studies: list[str] = []
+    address = "/images"
+    while address:
+        page = client.get(address).text
+        studies += re.findall('<th scope="row"><a href="/studies/1.2.3.([0-9]+)">', page)
+        onward = re.search('rel="next" href="([^"]+)"', page)
+        address = html.unescape(onward[1]) if onward else ""
+    assert studies == ["3", *map(str, range(28, 3, -2))]

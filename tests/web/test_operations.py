@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +14,11 @@ from fastapi.testclient import TestClient
 
 from miqa_node.domain.access import Role
 from miqa_node.domain.operations import DestinationCheck
+from miqa_node.domain.ports import DiskSpace
 from miqa_node.errors import DeliveryError
 from miqa_node.receive.admission import Admission, Caller
 from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, destination_checks, senders
+from miqa_node.store import deliveries, destination_checks, senders, upkeep
 from miqa_node.store.senders import SenderBook
 from miqa_node.web.services import ALARMS_AGE_S
 from tests.web.people import PASSWORD, add_account
@@ -99,6 +101,46 @@ def test_a_certificate_that_ends_is_an_alarm(
     assert len(client.get("/api/v1/operations").json()["alarms"]) == bool(says)
     client.cookies.set("miqa_language", "de")
     assert german in client.get("/operations/alarms").text
+
+
+def test_what_is_gone_disappears_and_what_fails_comes_first(stage: Stage, client: TestClient) -> None:
+    now = datetime.now(UTC)
+    with stage.services.database.begin() as transaction:
+        for name, node, answers in (("A", "old", True), ("B", "new", True), ("C", "new", False), ("D", "old", False)):
+            row = DestinationCheck(name, node, "cstore", f"{name}@h:104", False, answers, "says", False, now, now)
+            destination_checks.record(transaction, row)
+        upkeep.sample_disk(transaction, "old", DiskSpace(100, 50), now - timedelta(days=1))
+        upkeep.sample_disk(transaction, "new", DiskSpace(100, 50), now)
+    names = [one["name"] for one in client.get("/api/v1/operations").json()["destinations"]]
+    assert names == ["C", "D", "A", "B"]
+    with stage.services.database.begin() as transaction:
+        destination_checks.leave(transaction, "old", datetime.now(UTC))
+    report = client.get("/api/v1/operations").json()
+    assert [one["name"] for one in report["destinations"]] == ["C", "B"]
+    assert [one["node"] for one in report["disks"]] == ["new"]
+    assert "D fails" not in client.get("/operations/alarms").text
+
+
+def test_what_was_given_up_for_a_destination_that_is_gone_is_no_destination(stage: Stage, client: TestClient) -> None:
+    stage.add(1)
+    now = datetime.now(UTC)
+    with stage.services.database.begin() as transaction:
+        [job] = deliveries.claim(transaction, "PACS", 2, now, 1.0)
+        deliveries.failed(transaction, job.delivery_id, "it said no", None, now)
+    assert client.get("/api/v1/operations").json()["destinations"] == []
+    check(stage, answers=True)
+    assert destination(client)["name"] == "PACS"
+
+
+@pytest.mark.parametrize("address", ["/", "/images", "/operations", "/rooms"])
+def test_every_page_says_in_its_banner_why_the_node_is_not_ready(
+    stage: Stage, client: TestClient, address: str
+) -> None:
+    stage.not_ready.append("The disk is full.")
+    banner = re.search(r'hx-get="(/operations/alarms)" hx-trigger="load"', client.get(address).text)
+    assert banner is not None
+    assert "The node is not ready.</strong> The disk is full." in client.get(banner[1]).text
+    assert client.get("/readyz").json()["reasons"] == ["The disk is full."]
 
 
 def test_what_waits_for_nobody_is_an_alarm(stage: Stage, client: TestClient) -> None:

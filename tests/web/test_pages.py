@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.policy import Verdict
+from miqa_node.domain.instance import StudyInstanceUid
+from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import worklist
 from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.instances import save_disposition
+from miqa_node.store.tables import assessments, dispositions, instances
 from tests.web.staging import NOW, Stage, csrf
 
 
@@ -90,6 +95,74 @@ def test_filter_and_pages(stage: Stage, client: TestClient) -> None:
     onward = neighbour(client.get("/?order=worst").text, "next")
     assert studies(client.get(onward).text) == ["3", "1"]
     assert "order=worst" in onward
+
+
+def test_worst_first_means_the_verdict_then_how_severe_it_is(stage: Stage, client: TestClient) -> None:
+    scores = {1: 40.0, 2: 5.0, 3: 70.0, 4: 1.0, 5: 40.0}
+    for number in scores:
+        stage.add(number, Verdict.REVIEW if number == 4 else Verdict.REJECT)
+    with stage.services.database.begin() as transaction:
+        for number, score in scores.items():
+            of = instances.c.study_instance_uid == f"1.2.3.{number}"
+            images = sa.select(instances.c.digest).where(of)
+            transaction.execute(sa.update(assessments).where(assessments.c.digest.in_(images)).values(score=score))
+            worklist.follow(transaction, StudyInstanceUid(f"1.2.3.{number}"), datetime.now(UTC), reopen=False)
+
+    def studies(page: str) -> list[str]:
+        return re.findall(r'data-study="1\.2\.3\.(\d)"', page)
+
+    first = client.get("/?order=worst").text
+    assert studies(first) == ["2", "5", "1"]
+    onward = re.search('rel="next" href="([^"]*)"', first)
+    assert onward is not None
+    second = client.get(html.unescape(onward[1])).text
+    assert studies(second) == ["3", "4"]
+    back = re.search('rel="prev" href="([^"]*)"', second)
+    assert back is not None
+    assert studies(client.get(html.unescape(back[1])).text) == ["2", "5", "1"]
+
+
+def flag_for_prediction(stage: Stage, number: int, *, study: int | None = None) -> None:
+    """An accepted image on the list for a prediction alone."""
+    uid, digest = stage.add(number, Verdict.ACCEPT, study=study)
+    pending = Reason("not_proven", "pneumonia: Not automated", OTHER_FAILURE, Verdict.ACCEPT)
+    waits = Disposition(Verdict.ACCEPT, (pending,), "p", "chest", attention=True)
+    with stage.services.database.begin() as transaction:
+        transaction.execute(sa.delete(dispositions).where(dispositions.c.digest == digest))
+        save_disposition(transaction, digest, uid, waits, datetime.now(UTC))
+        worklist.flag(transaction, uid, Verdict.ACCEPT, datetime.now(UTC))
+
+
+def test_predictions_that_wait_have_a_list_of_their_own(stage: Stage, client: TestClient) -> None:
+    for number in (1, 2):
+        flag_for_prediction(stage, number)
+    stage.add(3, Verdict.REVIEW)
+    stage.add(4, Verdict.REJECT)
+    flag_for_prediction(stage, 5, study=4)
+
+    def studies(page: str) -> set[str]:
+        return set(re.findall(r'data-study="1\.2\.3\.(\d)"', page))
+
+    page = client.get("/").text
+    assert studies(page) == {"3", "4"}
+    assert 'href="/?predictions=true"' in page
+    assert studies(client.get("/?predictions=true").text) == {"1", "2", "4"}, "of study 4 both wait"
+    assert studies(client.get("/?search=ACC1").text) == {"1"}, "who looks for a study finds it"
+    assert studies(client.get("/?reason=not_proven").text) == {"1", "2", "4"}, "so does a filter saved before"
+
+    def rest(**query: bool) -> int:
+        return int(client.get("/api/v1/worklist", params=query).json()["total"])
+
+    assert (rest(), rest(pending_review=True), rest(every_list=True)) == (2, 3, 4)
+
+
+def test_with_nothing_but_predictions_the_list_says_so(stage: Stage, client: TestClient) -> None:
+    flag_for_prediction(stage, 1)
+    page = client.get("/").text
+    assert "Nothing needs attention" in page
+    assert "1 prediction waits for a person" in page
+    stage.add(2, Verdict.REJECT, study=1)
+    assert 'data-study="1.2.3.1"' in client.get("/").text, "a defect brings the study back"
 
 
 @pytest.mark.parametrize(
@@ -185,12 +258,6 @@ def test_an_address_that_is_wrong_leads_on(client: TestClient, address: str, mes
     assert '<a href="/">Go to the worklist</a>' in page
     assert "Unprocessable" not in page
     assert "Input should" not in page
-
-
-def test_a_node_that_is_not_ready_says_why_on_the_first_page(stage: Stage, client: TestClient) -> None:
-    stage.not_ready.append("The disk is full.")
-
-    assert "The disk is full." in client.get("/").text
 
 
 def test_the_study_shows_findings_measurements_and_deliveries(stage: Stage, client: TestClient) -> None:

@@ -114,6 +114,10 @@ def test_a_rejection_shows_first_what_will_happen(stage: Stage, client: TestClie
     assert "113001" in page
     assert "hide or delete it" in page
     assert "arms over the lungs" in page
+    assert "PID1" in page, "a person has to see whose image it is"
+    assert "ACC1" in page
+    assert re.search(r'<a class="button" href="/studies/1\.2\.3\.1[^"]*" data-key="Escape">', page), "Escape goes back"
+    assert "/static/keys.js" in page
     for name in archives:
         assert f'name="archive" value="{name}" checked' in page
     assert said(stage, digest) == []

@@ -21,6 +21,7 @@ from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.domain.worklist import Resolution
 from miqa_node.report.picture import rgb
 from miqa_node.store import history, worklist
 from miqa_node.store.artifacts import Artifacts
@@ -162,6 +163,35 @@ def test_somebody_in_the_room_has_seen_it(stage: Stage, client: TestClient) -> N
     with stage.services.database.begin() as transaction:
         assert worklist.show(transaction, "1.2.3.1").state == "OPEN", "seen is not decided"
         assert [one.actor for one in history.of_worklist(transaction, "1.2.3.1")][-1] == "room ROOM1"
+
+
+def test_a_flagged_image_stays_until_somebody_has_seen_it_however_many_follow(stage: Stage, client: TestClient) -> None:
+    first = ago(60 * 30)
+    stage.add(1, Verdict.REJECT, at=first)
+    stage.add(2, Verdict.REVIEW, at=ago(60 * 29), station="ROOM2")
+    for number in range(3, 40):
+        stage.add(number, Verdict.ACCEPT if number % 3 else Verdict.REVIEW, at=ago(40 - number))
+    page = client.get("/rooms/ROOM1/now").text
+    assert page.count(f'data-acknowledge="{first.isoformat()}"') == 1
+    form, headers = {"csrf": csrf(client), "at": first.isoformat()}, {"origin": "http://localhost:8080"}
+    assert client.post("/rooms/ROOM1/acknowledge", data=form, headers=headers).status_code == 204
+    page = client.get("/rooms/ROOM1/now").text
+    assert first.isoformat() not in page
+    assert page.count("data-acknowledge") == 13, "each of the others has its button, the newest its large one"
+
+
+def test_what_people_resolved_on_the_worklist_is_seen(stage: Stage, client: TestClient) -> None:
+    study, _ = stage.add(1, Verdict.REJECT, at=ago(60))
+    stage.add(2, Verdict.ACCEPT, at=ago(1))
+    assert "data-acknowledge" in client.get("/rooms/ROOM1/now").text
+    with stage.services.database.begin() as transaction:
+        worklist.resolve(transaction, study, Resolution.DISMISSED, "mara", "", datetime.now(UTC))
+    assert "data-acknowledge" not in client.get("/rooms/ROOM1/now").text
+
+
+def test_it_says_that_the_node_is_not_ready(stage: Stage, client: TestClient) -> None:
+    stage.not_ready.append("The disk is full.")
+    assert "The node is not ready. The disk is full." in client.get("/rooms/ROOM1").text
 
 
 def test_what_was_not_assessed_is_quiet(stage: Stage, client: TestClient) -> None:

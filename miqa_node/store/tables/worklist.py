@@ -9,7 +9,8 @@ from miqa_node.store.tables.base import RowId, Uid, UtcDateTime, metadata
 UNRESOLVED = sa.text("state != 'RESOLVED'")
 
 # One row per flagged study, past or present, with its current state.
-# "rank" orders verdicts, the worst highest. "decision_id" is the decision in force, "retaken_at" when the new exposure
+# "rank" orders verdicts, the worst highest, and "severity" the studies of one verdict: ten times what the worst image
+# lacks of a score of 100. "decision_id" is the decision in force, "retaken_at" when the new exposure
 # came that it requested.
 worklist = sa.Table(
     "worklist",
@@ -26,6 +27,7 @@ worklist = sa.Table(
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("decision_id", sa.BigInteger),
     sa.Column("retaken_at", UtcDateTime),
+    sa.Column("severity", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_worklist_state", "state", "flagged_at"),
     sa.Index("ix_worklist_newest", "flagged_at", "rank", "study_instance_uid"),
     sa.Index(
@@ -39,6 +41,15 @@ worklist = sa.Table(
     sa.Index(
         "ix_worklist_unresolved_worst",
         "rank",
+        "flagged_at",
+        "study_instance_uid",
+        sqlite_where=UNRESOLVED,
+        postgresql_where=UNRESOLVED,
+    ),
+    sa.Index(
+        "ix_worklist_unresolved_severe",
+        "rank",
+        "severity",
         "flagged_at",
         "study_instance_uid",
         sqlite_where=UNRESOLVED,

@@ -1,6 +1,17 @@
 """The worklist: flagged studies and their handling by readers."""
 
-from miqa_node.store.worklist.changes import assign, claim, comment, flag, follow, note, reopen, resolve, unclaim
+from miqa_node.store.worklist.changes import (
+    assign,
+    claim,
+    comment,
+    flag,
+    follow,
+    note,
+    reopen,
+    resolve,
+    severity_of,
+    unclaim,
+)
 from miqa_node.store.worklist.retakes import complete_retakes
 from miqa_node.store.worklist.search import (
     UNRESOLVED,
@@ -36,6 +47,7 @@ __all__ = [
     "reopen",
     "resolve",
     "select",
+    "severity_of",
     "show",
     "unclaim",
 ]

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
 from miqa_node.domain.label import RegionOutline
-from miqa_node.domain.policy import Verdict
+from miqa_node.domain.policy import Reason, Verdict
+from miqa_node.domain.prediction import PENDING_NAMES
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import ConflictError
 from miqa_node.store import announcements, decisions, documents, reported_decisions, users
@@ -19,13 +20,14 @@ from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_of, insert_or_ignore
 from miqa_node.store.prepared import DriverStatement, each
 from miqa_node.store.tables import (
+    assessments,
     dispositions,
     instances,
     worklist,
     worklist_events,
     worklist_facets,
 )
-from miqa_node.store.worklist.search import COMMENTED, show
+from miqa_node.store.worklist.search import COMMENTED, ONLY_PREDICTIONS, show
 
 _UNDECIDED: dict[str, object] = {
     "resolution": None,
@@ -40,8 +42,19 @@ SELF = "miqa-node"
 NOT_FLAGGED = "Judged again: no image of the study is flagged any more."
 
 
-def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict: Verdict, now: datetime) -> None:
-    """Put a study on the list, or worsen its verdict; a resolved one is reopened.
+def severity_of(score: float | None) -> int:
+    """Place of an image among those of its verdict, 0 to 1000: ten times what its score lacks; 0 without a score."""
+    return 0 if score is None else round(10 * (100.0 - score))
+
+
+def flag(
+    transaction: Transaction,
+    study_instance_uid: StudyInstanceUid,
+    verdict: Verdict,
+    now: datetime,
+    severity: int = 0,
+) -> None:
+    """Put a study on the list, or worsen its verdict and severity; a resolved one is reopened.
 
     A decision about its other images stays in force and can still be taken back.
     """
@@ -52,6 +65,7 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
             "study_instance_uid": study_instance_uid,
             "verdict": verdict.value,
             "rank": verdict.rank,
+            "severity": severity,
             "state": WorklistState.OPEN.value,
             "flagged_at": now,
             "claimed_by": "",
@@ -59,16 +73,16 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
             "comment": "",
         },
     )
-    _find_by(transaction, study_instance_uid)
+    _find_by(transaction, study_instance_uid, new=new)
     if new:
         note(transaction, study_instance_uid, "flagged", "", "", now)
         return
     this = worklist.c.study_instance_uid == study_instance_uid
     # Locked: whoever decides at this moment either sees the new image or is followed by this.
     state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one()
-    transaction.execute(
-        sa.update(worklist).where(this, worklist.c.rank < verdict.rank).values(verdict=verdict.value, rank=verdict.rank)
-    )
+    milder = sa.tuple_(worklist.c.rank, worklist.c.severity) < sa.tuple_(sa.literal(verdict.rank), sa.literal(severity))
+    worse = {"verdict": verdict.value, "rank": verdict.rank, "severity": severity}
+    transaction.execute(sa.update(worklist).where(this, milder).values(worse))
     if state == WorklistState.RESOLVED.value:
         values = {"state": WorklistState.OPEN.value, "flagged_at": now, "claimed_by": "", **_UNDECIDED}
         transaction.execute(sa.update(worklist).where(this).values(values))
@@ -88,19 +102,23 @@ def follow(
     if not reopen:
         reported_decisions.repeat(transaction, study_instance_uid)
     flagged = dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged
-    verdicts = [Verdict(v) for v in transaction.execute(sa.select(dispositions.c.verdict).where(*flagged)).scalars()]
+    judged = sa.select(dispositions.c.verdict, assessments.c.score).join(
+        assessments, assessments.c.digest == dispositions.c.digest, isouter=True
+    )
+    images = [(Verdict(row.verdict), severity_of(row.score)) for row in transaction.execute(judged.where(*flagged))]
     transaction.execute(sa.delete(worklist_facets).where(worklist_facets.c.study_instance_uid == study_instance_uid))
-    if verdicts:
-        worst = max(verdicts, key=lambda verdict: verdict.rank)
+    if images:
+        worst, severity = max(images, key=lambda image: (image[0].rank, image[1]))
         if state is not None:
-            transaction.execute(sa.update(worklist).where(this).values(verdict=worst.value, rank=worst.rank))
+            values: dict[str, object] = {"verdict": worst.value, "rank": worst.rank, "severity": severity}
+            transaction.execute(sa.update(worklist).where(this).values(values))
             note(transaction, study_instance_uid, "judged again", "", why, now)
         if state != WorklistState.RESOLVED.value or reopen:
-            flag(transaction, study_instance_uid, worst, now)
+            flag(transaction, study_instance_uid, worst, now, severity)
         else:
-            _find_by(transaction, study_instance_uid)
+            _find_by(transaction, study_instance_uid, new=True)
     elif state is not None and state != WorklistState.RESOLVED.value:
-        values: dict[str, object] = {"state": WorklistState.RESOLVED.value, "resolution": Resolution.ACCEPTED.value}
+        values = {"state": WorklistState.RESOLVED.value, "resolution": Resolution.ACCEPTED.value}
         values |= {"resolved_by": SELF, "comment": NOT_FLAGGED, "resolved_at": now}
         transaction.execute(sa.update(worklist).where(this).values(values))
         note(transaction, study_instance_uid, "judged again", SELF, NOT_FLAGGED, now)
@@ -287,13 +305,29 @@ def _move(
     return show(transaction, study_instance_uid)
 
 
-def _find_by(transaction: Transaction, study_instance_uid: str) -> None:
-    """Index the study by the properties and reasons of its flagged images."""
+def _find_by(transaction: Transaction, study_instance_uid: str, *, new: bool) -> None:
+    """Index the study by the properties and reasons of its flagged images, and whether only predictions wait."""
     labels: set[str] = set()
+    only_predictions = True
     for row in _FLAGGED.all(transaction, {"study": study_instance_uid}):
-        labels |= {f"{name}:{value}" for name, value in zip(_FACETS, row[1:], strict=True) if value}
-        labels |= {f"reason:{reason.name}" for reason in documents.load_reasons(row.reasons)}
+        reasons = documents.load_reasons(row.reasons)
+        labels |= {f"{name}:{value}" for name, value in zip(_FACETS, row[2:], strict=True) if value}
+        labels |= {f"reason:{reason.name}" for reason in reasons}
+        only_predictions &= _awaits_only_prediction(row.verdict, reasons)
+    if only_predictions and labels:
+        labels.add(ONLY_PREDICTIONS)
+    elif not new:
+        of = worklist_facets.c
+        mark = of.study_instance_uid == study_instance_uid, of.label == ONLY_PREDICTIONS
+        transaction.execute(sa.delete(worklist_facets).where(*mark))
     _INDEX.run(transaction, {"study": study_instance_uid, "labels": sorted(labels)})
+
+
+def _awaits_only_prediction(verdict: str, reasons: Sequence[Reason]) -> bool:
+    """Whether an image is on the list for a prediction alone: its quality flags nothing, and nothing went wrong."""
+    names = {reason.name for reason in reasons}
+    quality = names - PENDING_NAMES - {"not_assessed"}
+    return not Verdict(verdict).flagged and not quality and not names.isdisjoint(PENDING_NAMES)
 
 
 def _index(dialect: str) -> sa.Insert:
@@ -310,7 +344,7 @@ _INDEX = DriverStatement(_index)
 _FACETS = ("modality", "body_part", "view", "station")
 _FLAGGED = DriverStatement(
     lambda _dialect: (
-        sa.select(dispositions.c.reasons, *(instances.c[name] for name in _FACETS))
+        sa.select(dispositions.c.reasons, dispositions.c.verdict, *(instances.c[name] for name in _FACETS))
         .join(instances, instances.c.digest == dispositions.c.digest)
         .where(dispositions.c.study_instance_uid == sa.bindparam("study"), dispositions.c.flagged)
     )

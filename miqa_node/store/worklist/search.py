@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.prediction import PendingReason
+from miqa_node.domain.prediction import PENDING_NAMES
 from miqa_node.domain.worklist import Resolution, WorklistComment, WorklistImage, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents, free_text
@@ -30,6 +30,8 @@ from miqa_node.store.tables import (
 from miqa_node.taxonomy.anatomy import STANDARD
 
 MOST_SEARCHED = 2000
+ONLY_PREDICTIONS = "only:predictions"
+"""The label of a study that is listed for a prediction alone."""
 COMMENTED = "commented"
 """The action of an event that is only a comment."""
 
@@ -48,6 +50,8 @@ class WorklistFilter:
     """Name of a finding, measurement or plausibility issue among the reasons."""
     pending_review: bool = False
     """Only studies with a prediction that waits for a person."""
+    every_list: bool = False
+    """Also studies that are listed for a prediction alone; without it they are in the list of predictions only."""
     claimed_by: str = ""
     accession_number: str = ""
     search: str = ""
@@ -57,6 +61,15 @@ class WorklistFilter:
     """A study, series or SOP instance UID."""
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def leaves_predictions_out(self) -> bool:
+        """Whether this is the list of quality: no predictions, no certain studies, no person's own are asked for."""
+        asked = self.every_list or self.pending_review or self.reason in PENDING_NAMES
+        return not (asked or self.uid or self.accession_number or self.search or self.claimed_by)
+
+
+_EVERYTHING = WorklistFilter(every_list=True)
 
 
 class WorklistOrder(StrEnum):
@@ -72,6 +85,7 @@ class WorklistPosition:
 
     flagged_at: datetime
     rank: int
+    severity: int
     study_instance_uid: str
 
 
@@ -155,10 +169,10 @@ def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:
 
 def place_of(item: WorklistItem) -> WorklistPosition:
     """The position of the item."""
-    return WorklistPosition(item.flagged_at, item.verdict.rank, item.study_instance_uid)
+    return WorklistPosition(item.flagged_at, item.verdict.rank, item.severity, item.study_instance_uid)
 
 
-def _query(criteria: WorklistFilter = WorklistFilter()) -> sa.Select[tuple[object, ...]]:
+def _query(criteria: WorklistFilter = _EVERYTHING) -> sa.Select[tuple[object, ...]]:
     return (
         sa.select(worklist, studies.c.accession_number, studies.c.patient_id, studies.c.study_date, _CONFLICT)
         .join(studies, studies.c.study_instance_uid == worklist.c.study_instance_uid)
@@ -221,8 +235,10 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
         )
         for labels in _labels_of(criteria)
     ]
+    if criteria.leaves_predictions_out:
+        conditions.append(concerns_quality())
     if criteria.pending_review:
-        pending = worklist_facets.c.label.in_([f"reason:{reason.value}" for reason in PendingReason])
+        pending = worklist_facets.c.label.in_([f"reason:{name}" for name in sorted(PENDING_NAMES)])
         conditions.append(
             sa.exists().where(worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, pending)
         )
@@ -234,6 +250,14 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
         )  # fmt: skip
         conditions.append(worklist.c.study_instance_uid.in_(named))
     return conditions
+
+
+def concerns_quality() -> sa.ColumnElement[bool]:
+    """Whether a study is listed for more than a prediction."""
+    mark = worklist_facets.c.label == ONLY_PREDICTIONS
+    only = sa.exists().where(worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, mark)
+    # Most flagged studies have a verdict of quality, and need no look at the labels.
+    return sa.or_(worklist.c.rank >= Verdict.REVIEW.rank, sa.not_(only))
 
 
 def _labels_of(criteria: WorklistFilter) -> list[list[str]]:
@@ -313,6 +337,7 @@ def _item(
         verdict=Verdict(row.verdict),
         state=WorklistState(row.state),
         flagged_at=row.flagged_at,
+        severity=row.severity,
         claimed_by=row.claimed_by,
         resolution=Resolution(row.resolution) if row.resolution else None,
         resolved_by=row.resolved_by,
@@ -328,5 +353,10 @@ def _item(
 
 _ORDERS: dict[WorklistOrder, tuple[sa.ColumnElement[Any], ...]] = {
     WorklistOrder.NEWEST: (worklist.c.flagged_at, worklist.c.rank, worklist.c.study_instance_uid),
-    WorklistOrder.WORST: (worklist.c.rank, worklist.c.flagged_at, worklist.c.study_instance_uid),
+    WorklistOrder.WORST: (
+        worklist.c.rank,
+        worklist.c.severity,
+        worklist.c.flagged_at,
+        worklist.c.study_instance_uid,
+    ),
 }

@@ -68,7 +68,12 @@ class WorklistQuery(Strict):
     reason: str = Field(
         "", max_length=64, pattern=NO_CONTROLS, description="Name of a finding, measurement or plausibility issue."
     )
-    pending_review: bool = Field(False, description="Only studies with a prediction that waits for a person.")
+    pending_review: bool = Field(
+        False, description="The list of predictions: only studies with one that waits for a person."
+    )
+    every_list: bool = Field(
+        False, description="Also studies that are listed for a prediction alone; those are otherwise in their own list."
+    )
     mine: bool = Field(False, description="Only what the account that asks has claimed or was given.")
     saved: ViewName | Literal[""] = Field(
         "", description="Name of a saved view; no other filter can be given with it, but limit and offset."
@@ -100,6 +105,7 @@ class WorklistQuery(Strict):
             station=self.station,
             reason=self.reason,
             pending_review=self.pending_review,
+            every_list=self.every_list,
             claimed_by=name if self.mine else self.claimed_by,
             accession_number=self.accession_number,
             search=self.search.strip(),

@@ -11,6 +11,8 @@ let current = null;
 let peeking = false; // whether the picture of the current row is shown large
 
 const rows = () => [...document.querySelectorAll("[data-study]")];
+const top = (row) => row.getBoundingClientRect().top;
+const inSight = () => rows().filter((row) => top(row) >= 0 && top(row) < innerHeight);
 const typing = (target) => target.closest("input:not([type=checkbox]), select, textarea");
 
 function go(step) {
@@ -33,10 +35,23 @@ function mark() {
   }
   const every = document.getElementById("select-all");
   if (every) every.checked = rows().every((row) => selected.has(row.dataset.study));
+  place();
   if (!bulk) return;
   bulk.hidden = selected.size === 0;
   picked.textContent = say("{count} selected", { count: selected.size });
 }
+
+/* The large picture opens below its row, above it where there is no room below, else in the corner of the window. */
+function place() {
+  const row = document.querySelector("li.peek");
+  if (!row) return;
+  row.classList.remove("above", "corner");
+  const side = row.querySelector(".thumb")?.getBoundingClientRect().height ?? 0;
+  const { top, bottom } = row.getBoundingClientRect();
+  if (bottom + side <= innerHeight) return;
+  row.classList.add(top >= side ? "above" : "corner");
+}
+addEventListener("scroll", place, { passive: true });
 
 let last = null;
 
@@ -86,6 +101,7 @@ const keys = {
   A: () => pickAll(),
   z: () => {
     peeking = !peeking;
+    if (peeking && !rows().some((row) => row.dataset.study === current)) current = inSight()[0]?.dataset.study ?? null;
     mark();
   },
   c: () => decide("claim"),
@@ -136,10 +152,9 @@ let still = [];
 const isList = (event) => event.detail.target?.id === "list";
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (!isList(event)) return;
-  const top = (row) => row.getBoundingClientRect().top;
-  const inSight = rows().filter((row) => top(row) >= 0 && top(row) < innerHeight);
-  const held = inSight.filter((row) => row.matches(":hover, .current")).sort((row) => (row.matches(":hover") ? -1 : 1));
-  still = [...held, ...(scrollY || held.length ? inSight : [])].map((row) => [row.dataset.study, top(row)]);
+  const seen = inSight();
+  const held = seen.filter((row) => row.matches(":hover, .current")).sort((row) => (row.matches(":hover") ? -1 : 1));
+  still = [...held, ...(scrollY || held.length ? seen : [])].map((row) => [row.dataset.study, top(row)]);
 });
 document.body.addEventListener("htmx:afterSwap", (event) => {
   if (!isList(event)) return;

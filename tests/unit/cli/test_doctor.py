@@ -15,7 +15,8 @@ import trustme
 from miqa_node import plugins
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.delivery import SR, ResultObject
-from miqa_node.store import deliveries, instances
+from miqa_node.domain.operations import DestinationCheck
+from miqa_node.store import deliveries, destination_checks, instances
 from miqa_node.store.database import Database
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
@@ -252,6 +253,53 @@ def test_results_for_a_destination_that_was_removed_are_named(
     assert "cancel --destination OLD" in check["mend"]
     ran = cli("doctor", "--config", config, "--destination", "OLD=OLD@127.0.0.1:9", "--json")
     assert "127.0.0.1:9" in checks(ran)["destination OLD"]["detail"]
+
+
+FULL = "0xA700: out of resources, the archive is full"
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+def test_a_destination_that_answers_but_takes_nothing_is_a_fault_and_comes_first(
+    cli: Callable[..., Ran], config: Path, data_dir: Path, tmp_path: Path, given_up: bool
+) -> None:
+    database = Database(f"sqlite:///{data_dir / 'miqa.sqlite'}")
+    database.migrate()
+    now, result = datetime.now(UTC), ResultObject("2.25.1", "1.2", SR, "results/aa/1.dcm")
+    with database.begin() as transaction:
+        instances.record(transaction, header(1), study(), received(digest(1)), "instances/aa/1.dcm")
+        deliveries.record_result(transaction, digest(1), result, NOW)
+        deliveries.queue(transaction, result, "FULL", NOW)
+        [job] = deliveries.claim(transaction, "FULL", 1, now, 1.0)
+        deliveries.failed(transaction, job.delivery_id, FULL, None if given_up else now + timedelta(hours=1), now)
+    database.close()
+    (tmp_path / "good").mkdir()
+    (tmp_path / "full").mkdir()
+    flags = ("--destination", f"A_GOOD={tmp_path / 'good'}", "--destination", f"FULL={tmp_path / 'full'}")
+    ran = cli("doctor", "--config", config, *flags, "--json")
+    found = {name: one for name, one in checks(ran).items() if name.startswith("destination ")}
+    assert list(found) == ["destination FULL", "destination A_GOOD"]
+    assert [one["ok"] for one in found.values()] == [False, True]
+    assert FULL in found["destination FULL"]["detail"]
+    assert "deliveries resend --destination FULL" in found["destination FULL"]["mend"]
+    assert ran.code == Exit.FAILED
+
+
+def test_what_the_running_node_says_of_its_own_destinations_ends_with_it(
+    cli: Callable[..., Ran], config: Path, data_dir: Path
+) -> None:
+    database = Database(f"sqlite:///{data_dir / 'miqa.sqlite'}")
+    database.migrate()
+    now = datetime.now(UTC)
+    away = DestinationCheck("RUN", "n1", "cstore", "A@h:104", True, False, "no answer", False, now, now)
+    with database.begin() as transaction:
+        destination_checks.record(transaction, away)
+    check = checks(cli("doctor", "--config", config, "--json"))["destination RUN"]
+    assert not check["ok"]
+    assert "A@h:104 no answer (given by run --destination" in check["detail"]
+    with database.begin() as transaction:
+        destination_checks.leave(transaction, "n1", datetime.now(UTC))
+    database.close()
+    assert "destination RUN" not in checks(cli("doctor", "--config", config, "--json"))
 
 
 def test_an_archive_that_is_no_destination_is_named(cli: Callable[..., Ran], config: Path) -> None:

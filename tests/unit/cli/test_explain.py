@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.policy import Verdict
+from miqa_node.store.tables import instances, series
 from tests.unit.cli.conftest import Ran
-from tests.web.staging import Stage
+from tests.web.staging import NOW, Stage
 
 
 def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
@@ -32,6 +34,24 @@ def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, 
     ):
         assert text in output
     assert "Muster" not in output
+
+
+def test_a_series_is_one_block_unless_its_slices_are_asked_for(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
+    for number in (1, 2, 3):
+        stage.add(number, Verdict.REJECT if number == 2 else Verdict.NOT_ASSESSED, study=9)
+    with stage.services.database.begin() as transaction:
+        row = {"series_instance_uid": "1.2.77", "modality": "CT", "expected": 0, "arrived_at": NOW, "pending": False}
+        transaction.execute(sa.insert(series).values(row))
+        transaction.execute(sa.update(instances).values(series_instance_uid="1.2.77"))
+
+    output = cli("explain", "1.2.3.9", "--data-dir", data_dir).out
+    assert output.count("received ") == 1
+    assert "series" in output
+    assert "3, worst verdict REJECT; --slices shows each" in output
+    assert cli("explain", "1.2.3.9", "--slices", "--data-dir", data_dir).out.count("received ") == 3
+    assert cli("explain", "1.2.3.4.5.2", "--data-dir", data_dir).out.startswith("image"), "one slice is no series"
 
 
 @pytest.mark.slow

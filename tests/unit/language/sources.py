@@ -174,6 +174,7 @@ WORDS = (
     "Received",
     "In progress",
     "Deliveries waiting",
+    "Predictions waiting",
     "Deliveries failed",
     "not given",
     "where the model looked",

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from miqa_node.domain.access import Permission
+from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
 from miqa_node.store import browse
 from miqa_node.store.browse import ImageFilter, ImageRow
@@ -35,6 +36,8 @@ class ImagesForm(Strict):
     search: str = Field("", max_length=64, pattern=NO_CONTROLS)
     verdict: Literal[""] | Verdict = ""
     modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
+    series: str = Field("", pattern=f"^({ANY_UID})?$")
+    """A series, whose slices are rows of their own."""
     since: Literal[""] | Day = ""
     until: Literal[""] | Day = ""
     before: str = Field("", max_length=120, pattern=NO_CONTROLS)
@@ -63,6 +66,7 @@ def images_page(services: Services, who: Reader, query: Annotated[ImagesForm, Qu
         query.verdict or None,
         query.modality.strip(),
         query.search.strip(),
+        query.series,
     )
     size = services.settings.web.page_size
     with services.database.begin() as transaction:

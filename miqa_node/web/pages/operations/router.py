@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from miqa_node.domain.access import Permission
 from miqa_node.domain.operations import DestinationAction
-from miqa_node.errors import DeliveryError
+from miqa_node.errors import DeliveryError, ResourcesError
 from miqa_node.web.access import ALARMS, Admin, Reader, acting
 from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.html import render
@@ -52,12 +52,16 @@ def change(
 def banner(
     services: Services, _who: Reader, shown: Annotated[str, Query(alias="seen", max_length=16)] = ""
 ) -> Response:
-    """The banner; 204 if unchanged, so that screen readers do not read it again."""
-    alarms = services.recent_alarms.get(None)
-    mark = hashlib.sha256(repr(alarms).encode()).hexdigest()[:16]
+    """The banner: why the node is not ready, then alarms; 204 if unchanged, so screen readers do not read it again."""
+    not_ready = services.recent_readiness.get(None)
+    try:
+        alarms = services.recent_alarms.get(None)
+    except ResourcesError:  # without the database only the readiness can be told, and it says why
+        alarms = ()
+    mark = hashlib.sha256(repr((not_ready, alarms)).encode()).hexdigest()[:16]
     if shown == mark:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return HTMLResponse(render("alarms.html", alarms=alarms, mark=mark))
+    return HTMLResponse(render("alarms.html", not_ready=not_ready, alarms=alarms, mark=mark))
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Operations", "/operations", 5))

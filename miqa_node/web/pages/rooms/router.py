@@ -34,6 +34,8 @@ EARLIER = 12
 """Number of earlier exposures shown as dots."""
 MOST_UNSEEN = 3
 """Number of unseen flagged exposures shown one by one; a screen on a wall cannot be scrolled."""
+MORE_UNSEEN = 24
+"""Number of further ones, each a button with its time; how many more there are is only counted."""
 DAYS = 7
 
 Station = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -129,6 +131,11 @@ def _exposures(services: WebServices, station: str) -> list[StationExposure]:
         return stations.exposures(transaction, station, since, EARLIER + 1)
 
 
+def _unseen(services: WebServices, station: str) -> list[StationExposure]:
+    with services.database.begin() as transaction:
+        return stations.unseen(transaction, station, MOST_UNSEEN + MORE_UNSEEN + 2)
+
+
 def _now(services: WebServices, station: str, query: str = "") -> dict[str, object]:
     exposures = _exposures(services, station)
     newest = exposures[0] if exposures else None
@@ -143,11 +150,14 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
         "why": _why(newest) if newest else (),
         "hints": _hints(newest, language) if newest else (),
         "unseen": [(light_of(one), one, newest is None or one.study_instance_uid != newest.study_instance_uid)
-                   for one in exposures[1:] if one.is_open],
+                   for one in _unseen(services, station) if newest is None or one.digest != newest.digest],
         "most_unseen": MOST_UNSEEN,
+        "more_unseen": MOST_UNSEEN + MORE_UNSEEN,
         "earlier": [(light_of(one), one) for one in exposures[1:]],
         "light_words": LIGHT_WORDS,
+        "not_ready": services.recent_readiness.get(None),
         "minutes": services.settings.web.display_minutes,
+        "now": datetime.now(UTC),
         "offset_s": int((local(datetime.now(UTC)).utcoffset() or timedelta()).total_seconds()),
         "zone": clock(datetime.now(UTC), "%Z"),
         "language": language,

@@ -41,7 +41,7 @@ MOST_COUNTED = 1000
 OVERVIEW_SPAN = timedelta(hours=24)
 BULK = Annotated[list[str], Form(max_length=1000)]
 
-_PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9])~(" + ANY_UID + ")")
+_PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9])(?:\.([0-9]{1,4}))?~(" + ANY_UID + ")")
 
 router = APIRouter()
 
@@ -118,7 +118,6 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
             "Other": {name: say(text) for name, text in OTHER_REASONS.items()},
         },
         silence=None if part else silence(services),
-        not_ready=() if part else services.recent_readiness.get(None),
         now=datetime.now(UTC),
         facets=facets_of(services, query, studies),
         escalate_s=services.settings.web.escalate_minutes * 60,
@@ -242,14 +241,14 @@ def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[st
 
 def _text(item: WorklistItem) -> str:
     place = worklist.place_of(item)
-    return f"{place.flagged_at.isoformat()}~{place.rank}~{place.study_instance_uid}"
+    return f"{place.flagged_at.isoformat()}~{place.rank}.{place.severity}~{place.study_instance_uid}"
 
 
 def _place(text: str) -> WorklistPosition | None:
     match = _PLACE.fullmatch(text)
     if match is None or (at := instant(match[1])) is None:
         return None
-    return WorklistPosition(at, int(match[2]), match[3])
+    return WorklistPosition(at, int(match[2]), int(match[3] or 0), match[4])
 
 
 def _inside(address: str) -> str:

@@ -57,7 +57,7 @@ CREATE TABLE worklist (
 	resolution VARCHAR(16),
 	resolved_by TEXT NOT NULL,
 	resolved_at DATETIME,
-	comment TEXT NOT NULL, decision_id BIGINT, retaken_at DATETIME,
+	comment TEXT NOT NULL, decision_id BIGINT, retaken_at DATETIME, severity INTEGER DEFAULT '0' NOT NULL,
 	CONSTRAINT fk_worklist_study_instance_uid FOREIGN KEY(study_instance_uid) REFERENCES studies (study_instance_uid),
 	CONSTRAINT pk_worklist PRIMARY KEY (study_instance_uid)
 );
@@ -863,6 +863,7 @@ CREATE INDEX ix_worklist_facets_label ON worklist_facets (label, study_instance_
 CREATE INDEX ix_worklist_newest ON worklist (flagged_at, rank, study_instance_uid);
 CREATE INDEX ix_worklist_state ON worklist (state, flagged_at);
 CREATE INDEX ix_worklist_unresolved_newest ON worklist (flagged_at, rank, study_instance_uid) WHERE state != 'RESOLVED';
+CREATE INDEX ix_worklist_unresolved_severe ON worklist (rank, severity, flagged_at, study_instance_uid) WHERE state != 'RESOLVED';
 CREATE INDEX ix_worklist_unresolved_study ON worklist (study_instance_uid, flagged_at, rank) WHERE state != 'RESOLVED';
 CREATE INDEX ix_worklist_unresolved_worst ON worklist (rank, flagged_at, study_instance_uid) WHERE state != 'RESOLVED';
 CREATE VIEW analysis_images AS
@@ -896,6 +897,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0056');
+INSERT INTO alembic_version VALUES ('0057');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
