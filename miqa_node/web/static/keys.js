@@ -6,7 +6,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && typing(event.target)) return event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (event.key === "?") return toggleHelp(event);
-  if (event.key === "Escape" && !document.getElementById("help")?.hidden) return toggleHelp(event);
+  if (event.key === "Escape" && document.getElementById("help")?.hidden === false) return toggleHelp(event);
   const button = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!button || button.disabled) return;
   event.preventDefault();
