@@ -28,9 +28,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
     """Puts a terminal in the place of stderr; only within the test, since pytest puts its own there before."""
 
     def put() -> Terminal:
-        seen = Terminal()
-        monkeypatch.setattr(sys, "stderr", seen)
-        return seen
+        screen = Terminal()
+        monkeypatch.setattr(sys, "stderr", screen)
+        return screen
 
     monkeypatch.setenv("TERM", "xterm")
     return put
@@ -54,20 +54,20 @@ def _deidentify(cli: Callable[..., Ran], images: Path, *options: str) -> Ran:
 def test_a_terminal_shows_how_far_a_command_is(
     cli: Callable[..., Ran], images: Path, terminal: Callable[[], Terminal]
 ) -> None:
-    seen = terminal()
+    screen = terminal()
     ran = _deidentify(cli, images)
 
     assert ran.code == 0
-    assert "De-identifying" in seen.getvalue()
-    assert " of 3" in seen.getvalue()
+    assert "De-identifying" in screen.getvalue()
+    assert " of 3" in screen.getvalue()
     assert "De-identifying" not in ran.out
     assert "3 of 3 images were written" in ran.out
 
 
 def test_json_comes_alone(cli: Callable[..., Ran], images: Path, terminal: Callable[[], Terminal]) -> None:
-    seen = terminal()
+    screen = terminal()
     assert _deidentify(cli, images, "--json").json["written"] == 3
-    assert seen.getvalue() == ""
+    assert screen.getvalue() == ""
 
 
 def test_a_pipe_gets_the_results_only(cli: Callable[..., Ran], images: Path) -> None:
@@ -78,23 +78,23 @@ def test_a_pipe_gets_the_results_only(cli: Callable[..., Ran], images: Path) -> 
 
 
 def test_a_command_that_fails_gives_the_terminal_back(terminal: Callable[[], Terminal]) -> None:
-    seen, out = terminal(), sys.stdout
+    screen, out = terminal(), sys.stdout
     with pytest.raises(ZeroDivisionError), progress_shown({}):
         for number in counted(range(3), "Counting"):
             assert 1 // (1 - number)
-    assert "0 of 3" in seen.getvalue()
-    assert (sys.stdout, sys.stderr) == (out, seen)
-    before = seen.getvalue()
+    assert "0 of 3" in screen.getvalue()
+    assert (sys.stdout, sys.stderr) == (out, screen)
+    before = screen.getvalue()
     tell("Counting", 1, 3)
-    assert seen.getvalue() == before, "nobody listens any more"
+    assert screen.getvalue() == before, "nobody listens any more"
 
 
 def test_work_within_work_has_bars_of_its_own(terminal: Callable[[], Terminal]) -> None:
-    seen = terminal()
+    screen = terminal()
     with progress_shown({JSON: False}):
         for _ in counted("ab", "Outer"):
             for _ in counted("xyz", "Inner"):
                 pass
         tell("Training", 0.5, 1.0, "epoch 1 of 2, loss 0.457")
     for words in ("Outer", "Inner", "epoch 1 of 2, loss 0.457", "left"):
-        assert words in seen.getvalue()
+        assert words in screen.getvalue()
