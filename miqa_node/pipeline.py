@@ -23,6 +23,7 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject, StoredInst
 from miqa_node.domain.policy import Disposition, decide
 from miqa_node.domain.ports import FaultJudge, JobQueue
 from miqa_node.errors import NotFoundError
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import judgements
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.units.attempts import Attempts
@@ -31,7 +32,7 @@ from miqa_node.units.mended import judge_mended
 
 log = structlog.get_logger(__name__)
 
-UNFINISHED = "The work on this image failed again and again; the log of the node says where."
+UNFINISHED = Phrase("The work on this image failed again and again; the log of the node says where.")
 
 
 class Pipeline:

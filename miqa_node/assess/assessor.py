@@ -43,6 +43,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.imaging.plausibility import check
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
 
 
@@ -132,9 +133,9 @@ class ImageAssessor:
         if self._package is None:
             return NO_MODEL
         if self._package.contract.unit != "image":
-            return "The model judges series; this is an image."
+            return Phrase("The model judges series; this is an image.")
         if radiograph.frames > 1:
-            return "The image has several frames; the model judges single radiographs."
+            return Phrase("The image has several frames; the model judges single radiographs.")
         return self._package.card.applicability.excludes(header, radiograph.spacing_mm)
 
 

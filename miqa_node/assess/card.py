@@ -19,6 +19,7 @@ from miqa_node.assess.section import Section
 from miqa_node.domain.finding import NAME_PATTERN, FindingWords
 from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
+from miqa_node.language.phrase import Phrase
 from miqa_node.taxonomy.anatomy import STANDARD
 from miqa_node.wrong_values import where_and_what
 
@@ -79,12 +80,19 @@ class Applicability(Section):
         for name, value, allowed in checks:
             if allowed and value not in allowed:
                 # Free text of a header could hold anything, even a name: only values that look like codes are quoted.
-                shown = value if value.replace(".", "").isalnum() else "as given" if value else "(absent)"
-                return f"{name} {shown} is outside what the model was made for."
+                shown = (
+                    value if value.replace(".", "").isalnum() else Phrase("as given") if value else Phrase("(absent)")
+                )
+                return Phrase("{name} {shown} is outside what the model was made for.", name=name, shown=shown)
         if self.pixel_pitch_mm is not None and spacing_mm is not None:
             low, high = self.pixel_pitch_mm.min, self.pixel_pitch_mm.max
             if not all(low <= pitch <= high for pitch in spacing_mm):
-                return f"The pixel pitch {spacing_mm[0]:.3g} mm is outside the model's {low:g} to {high:g} mm."
+                return Phrase(
+                    "The pixel pitch {spacing_mm} mm is outside the model's {low} to {high} mm.",
+                    spacing_mm=f"{spacing_mm[0]:.3g}",
+                    low=f"{low:g}",
+                    high=f"{high:g}",
+                )
         return ""
 
 

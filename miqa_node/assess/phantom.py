@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.measure.series_view import Mask, SeriesView, Values
 from miqa_node.domain.traits import SeriesTraits
+from miqa_node.language.phrase import Phrase
 
 MOST_SLICES = 11
 FEW_SLICES = 5
@@ -58,7 +59,7 @@ def recognise(series: SeriesView, traits: SeriesTraits, *, hinted: bool) -> str:
     ``hinted``: the header mentions a phantom, so less of the outline needs to fit.
     """
     if marked(series):
-        return "The header marks every image as one of a phantom (Quality Control Image)."
+        return Phrase("The header marks every image as one of a phantom (Quality Control Image).")
     if not traits.may_show_phantom:
         return ""
     shapes = _slices(series, hounsfield=traits.hounsfield)
@@ -71,9 +72,12 @@ def recognise(series: SeriesView, traits: SeriesTraits, *, hinted: bool) -> str:
     )
     shape = _shape(likeness, len(shapes), hinted=hinted)
     if not shape and hinted and not traits.hounsfield and likeness.texture <= HINTED_TEXTURE:
-        shape = "it is as even as no tissue is"
-    named = ", and the header names one" if hinted else ""
-    return f"The pixels show a test object, not a patient: {shape}{named}." if shape else ""
+        shape = Phrase("it is as even as no tissue is")
+    if not shape:
+        return ""
+    if hinted:
+        return Phrase("The pixels show a test object, not a patient: {shape}, and the header names one.", shape=shape)
+    return Phrase("The pixels show a test object, not a patient: {shape}.", shape=shape)
 
 
 def marked(series: SeriesView) -> bool:
@@ -86,9 +90,15 @@ def _shape(likeness: PhantomLikeness, slices: int, *, hinted: bool) -> str:
         return ""
     least_round = HINTED_ROUND if hinted else ROUND_OF_FEW if slices < FEW_SLICES else ROUND
     if likeness.roundness >= least_round:
-        return f"{100 * likeness.roundness:.0f} % of its outline lies on one circle, and it is even inside"
+        return Phrase(
+            "{roundness} of its outline lies on one circle, and it is even inside",
+            roundness=f"{100 * likeness.roundness:.0f} %",
+        )
     if likeness.straightness >= (HINTED_STRAIGHT if hinted else STRAIGHT):
-        return f"{100 * likeness.straightness:.0f} % of its outline are straight sides, and it is even inside"
+        return Phrase(
+            "{straightness} of its outline are straight sides, and it is even inside",
+            straightness=f"{100 * likeness.straightness:.0f} %",
+        )
     return ""
 
 

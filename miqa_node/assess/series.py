@@ -21,10 +21,13 @@ from miqa_node.domain.phantom import SAID_BY_A_PERSON
 from miqa_node.domain.series import SeriesSnapshot
 from miqa_node.domain.traits import SeriesTraits
 from miqa_node.imaging.slices import Slice, left_out, of_other_sizes, read_slices, same_plane
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
 
-NO_STACK = "The series has no stack of slices to measure: localizers at most."
-NO_SLICE = "No slice can be measured: each has the SOP Instance UID of an object that came before, or cannot be read."
+NO_STACK = Phrase("The series has no stack of slices to measure: localizers at most.")
+NO_SLICE = Phrase(
+    "No slice can be measured: each has the SOP Instance UID of an object that came before, or cannot be read."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,12 @@ def judge_series(
     listed = tuple((one.digest, one.frame) for one in every)
     now = datetime.now(UTC)
     if len(slices) > max_slices:
-        reason = f"The series has {len(slices)} slices, more than work.series_max_slices ({max_slices})."
-        return SeriesResult(Assessment(digest, header, now, not_assessed=reason), SeriesSnapshot(listed), None)
+        too_many = Phrase(
+            "The series has {len} slices, more than work.series_max_slices ({max_slices}).",
+            len=f"{len(slices)}",
+            max_slices=f"{max_slices}",
+        )
+        return SeriesResult(Assessment(digest, header, now, not_assessed=too_many), SeriesSnapshot(listed), None)
     others = of_other_sizes(every, slices)
     series = SeriesView(header, slices, tools, others=others)
     measured = clock.time("measure", lambda: measure_series(series))
@@ -104,7 +111,7 @@ def _test_object(series: SeriesView, traits: SeriesTraits, phantom: bool | None)
 def _why_not(series: SeriesView, every: Sequence[Slice]) -> str:
     """Why nothing was measured."""
     if series.slices:
-        return f"No slice could be decoded: {series.reason}"
+        return Phrase("No slice could be decoded: {reason}", reason=Phrase(series.reason))
     return NO_STACK if every else NO_SLICE
 
 
@@ -117,8 +124,11 @@ def _out_of_scope(header: Header, traits: SeriesTraits, package: Package | None)
 def _undecodable(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
     if not series.unreadable:
         return ()
-    text = (
-        f"{series.unreadable} of {len(series.slices)} slices could not be decoded; the first because: {series.reason}"
+    text = Phrase(
+        "{unreadable} of {len} slices could not be decoded; the first because: {reason}",
+        unreadable=f"{series.unreadable}",
+        len=f"{len(series.slices)}",
+        reason=Phrase(series.reason),
     )
     return (PlausibilityIssue("undecodable_slices", text, OTHER_FAILURE),)
 
@@ -127,9 +137,15 @@ def _odd_sizes(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
     if not series.others:
         return ()
     odd, usual = series.others[0], series.slices[0]
-    text = (
-        f"Slices of another size than the {len(series.slices)} of the stack: {len(series.others)}. They were not "
-        f"measured. The first has {odd.rows} × {odd.columns} pixels instead of {usual.rows} × {usual.columns}."
+    text = Phrase(
+        "Slices of another size than the {len} of the stack: {len2}. They were not measured. "
+        "The first has {rows} × {columns} pixels instead of {rows2} × {columns2}.",
+        len=f"{len(series.slices)}",
+        len2=f"{len(series.others)}",
+        rows=f"{odd.rows}",
+        columns=f"{odd.columns}",
+        rows2=f"{usual.rows}",
+        columns2=f"{usual.columns}",
     )
     return (PlausibilityIssue("slice_sizes_differ", text, OTHER_FAILURE),)
 
@@ -140,8 +156,9 @@ def _left_out(every: Sequence[Slice], stack: Sequence[Slice], captures: int) -> 
     placed = [one for one in others if one.orientation is not None]
     if not others and not captures:
         return ()
-    text = (
-        f"Left out of the stack: slices of another orientation: {len(placed)}, "
-        f"captures: {len(others) - len(placed) + captures}."
+    text = Phrase(
+        "Left out of the stack: slices of another orientation: {len}, captures: {captures}.",
+        len=f"{len(placed)}",
+        captures=f"{len(others) - len(placed) + captures}",
     )
     return (PlausibilityIssue("slices_left_out", text, OTHER_FAILURE),)

@@ -45,6 +45,7 @@ from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import observe
 from miqa_node.settings import Accelerator, AssessSettings, Settings, read_policy
 
@@ -279,7 +280,7 @@ def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorRe
         log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
         if task in {Task.LANDMARKS, Task.OBJECTS}:
             return context.judgement
-        return _without(context, "The package failed on this image.")
+        return _without(context, Phrase("The package failed on this image."))
     seconds = time.perf_counter() - started
     observe(task.value, seconds)
     timings = {**judgement.assessment.timings_ms, sidecar.name: round(seconds * 1e3, 1)}

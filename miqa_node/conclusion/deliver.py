@@ -14,6 +14,7 @@ from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.output import default_kinds, output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.errors import lacks_resources, place_of
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject
 from miqa_node.store import deliveries
@@ -28,7 +29,7 @@ DestinationsFor = Callable[[ResultKind], Sequence[str]]
 Declining = Callable[[str], Sequence[str]]
 """Names of the destinations that take no results for unassessed images of a modality."""
 
-REPORT_FAILED = "The report could not be made from this object's header; the result was not sent to the PACS."
+REPORT_FAILED = Phrase("The report could not be made from this object's header; the result was not sent to the PACS.")
 
 
 def kinds_to_make(destinations: DestinationsFor) -> set[ResultKind]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from miqa_node.language.phrase import Phrase
+
 
 class Baseline(StrEnum):
     """The images among which an anomaly score is ranked."""
@@ -42,5 +44,6 @@ class AnomalyScore:
         >>> AnomalyScore(0.6, training_percentile=99.9).sentence
         'Unusual image (top 0.1 % of the training images)'
         """
-        images = "the training images" if self.baseline is Baseline.TRAINING else "this site's images"
-        return f"Unusual image (top {max(100.0 - self.percentile, 0.1):.1f} % of {images})"
+        images = Phrase("the training images") if self.baseline is Baseline.TRAINING else Phrase("this site's images")
+        share = f"{max(100.0 - self.percentile, 0.1):.1f} %"
+        return Phrase("Unusual image (top {share} of {images})", share=share, images=images)

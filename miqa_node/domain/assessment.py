@@ -14,6 +14,7 @@ from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.prediction import Prediction
+from miqa_node.language.phrase import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class ModelIdentity:
     sha256: str
 
 
-NO_MODEL = "No quality model is installed."
+NO_MODEL = Phrase("No quality model is installed.")
 """Why an image was only measured on a node without a model."""
 
 

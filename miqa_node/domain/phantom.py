@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-SAID_BY_A_PERSON = "A person said that the series shows a test object, not a patient."
+from miqa_node.language.phrase import Phrase
+
+SAID_BY_A_PERSON = Phrase("A person said that the series shows a test object, not a patient.")
 
 
 @dataclass(frozen=True, slots=True)

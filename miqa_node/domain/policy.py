@@ -17,6 +17,7 @@ from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.object_place import ChestRegion
 from miqa_node.domain.prediction import DECISION_SUPPORT
 from miqa_node.domain.site_limit import SiteLimits
+from miqa_node.language.phrase import Phrase
 
 _UNITS = {"1": "", "[hnsf'U]": " HU"}
 
@@ -198,7 +199,7 @@ PHANTOM = "phantom"
 """The name of the reason for a series of a test object, which is on a separate list."""
 
 AUDIT = Reason(
-    "audit", "Accepted, and drawn at random: say whether it is a good image.", UNKNOWN_FAILURE, Verdict.ACCEPT
+    "audit", Phrase("Accepted, and drawn at random: say whether it is a good image."), UNKNOWN_FAILURE, Verdict.ACCEPT
 )
 """The reason for an accepted image on the worklist, if there is no other."""
 SILENT = "silent"
@@ -261,7 +262,7 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     waiting = tuple(
         Reason(
             one.reason.value,
-            f"{prediction.package}: {one.text.removesuffix('.')} ({DECISION_SUPPORT})",
+            _pending_text(prediction.package, one.text),
             OTHER_FAILURE,
             Verdict.ACCEPT,
         )
@@ -273,13 +274,20 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     return replace(quality, reasons=(*quality.reasons, *waiting), attention=True)
 
 
+def _pending_text(package: str, text: str) -> str:
+    bare = text.removesuffix(".")
+    if isinstance(text, Phrase):
+        bare = Phrase(text.message.removesuffix("."), **text.values)
+    return Phrase("{package}: {text} (decision support, not diagnosis)", package=package, text=bare)
+
+
 def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     """The disposition by image quality alone; see :func:`decide`."""
     if assessment.quarantined:
         return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
     scope = policy.scope_of(assessment.header)
     if scope is None:
-        return _not_assessed("The policy has no scope for this kind of image.", policy, "")
+        return _not_assessed(Phrase("The policy has no scope for this kind of image."), policy, "")
     if assessment.is_of_another_kind:
         return _of_another_kind(assessment, scope, policy)
     reasons = (
@@ -338,8 +346,8 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
             continue
         named = assessment.gate_class if finding == gate and assessment.gate_class else finding.name
         title = policy.titles.get(named, humanised(named))
-        unusual = f" ({policy.site_limits.words(limit)})" if limit is not None else ""
-        reasons[rule.finding] = _finding_reason(finding, title, rule.verdict, unusual)
+        beyond = policy.site_limits.words(limit) if limit is not None else ""
+        reasons[rule.finding] = _finding_reason(finding, title, rule.verdict, beyond)
     return tuple(reasons.values())
 
 
@@ -359,10 +367,18 @@ def _unnamed_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]
     )
 
 
-def _finding_reason(finding: Finding, title: str, verdict: Verdict, unusual: str = "") -> Reason:
+def _finding_reason(finding: Finding, title: str, verdict: Verdict, limit: str = "") -> Reason:
     words = finding.description.words.get("en") if finding.description is not None else None
     called = words.title if words is not None else title or humanised(finding.name)
-    text = f"{called}{unusual}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
+    values = {
+        "finding": Phrase(called),
+        "probability": f"{finding.probability:.2f}",
+        "severity": f"{finding.severity:.2f}",
+    }
+    if limit:
+        text = Phrase("{finding} ({limit}): probability {probability}, severity {severity}", limit=limit, **values)
+    else:
+        text = Phrase("{finding}: probability {probability}, severity {severity}", **values)
     return Reason(finding.name, text, finding.code, verdict)
 
 
@@ -383,12 +399,21 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
 def _measured_text(measured: Measurement, rule: MeasurementRule) -> str:
     """Value and limit, with place and significance if the measurement's definition has a ``concern``."""
     unit = _UNITS.get(measured.unit, f" {measured.unit}")
+    value, limit = f"{measured.value:.4g}{unit}", f"{rule.limit:g}{unit}"
     measurand = MEASUREMENTS.all().get(rule.measurement)
     if measurand is None or not measurand.concern:
-        return f"{humanised(rule.measurement)} {measured.value:.4g}{unit} is {rule.comparison} {rule.limit:g}{unit}"
-    where = f" ({measured.place})" if measured.place else ""
-    limit = f"{rule.comparison} the limit of {rule.limit:g}{unit}"
-    return f"{measurand.label}: {measured.value:.4g}{unit}{where}, {limit}. {measurand.concern}"
+        return Phrase(
+            f"{humanised(rule.measurement)} {{value}} is {rule.comparison} {{limit}}", value=value, limit=limit
+        )
+    if measured.place:
+        value = Phrase("{value} ({place})", value=value, place=measured.place)
+    return Phrase(
+        f"{{measurement}}: {{value}}, {rule.comparison} the limit of {{limit}}. {{concern}}",
+        measurement=Phrase(measurand.label),
+        value=value,
+        limit=limit,
+        concern=Phrase(measurand.concern),
+    )
 
 
 def _plausibility_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from miqa_node.domain.codes import Code
+from miqa_node.language.phrase import joined
 
 DECISION_SUPPORT = "decision support, not diagnosis"
 """Accompanies every prediction for people and programs."""
@@ -74,7 +75,7 @@ class Prediction:
     @property
     def why_pending(self) -> str:
         """All reasons to wait, one sentence each; empty if the prediction is automated."""
-        return " ".join(one.text for one in self.pending)
+        return joined(" ", [one.text for one in self.pending])
 
     @property
     def sentence(self) -> str:

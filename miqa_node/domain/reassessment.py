@@ -10,6 +10,7 @@ from miqa_node.domain.assessment import NO_MODEL, Assessment
 from miqa_node.domain.codes import UNKNOWN_FAILURE
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.language.phrase import Phrase, joined
 
 MAX_REASSESSMENTS = 10_000
 """Maximum number of images in one choice."""
@@ -80,7 +81,7 @@ def keeps_flag(disposition: Disposition) -> bool:
 
 def with_flag(disposition: Disposition, reasons: Sequence[str]) -> Disposition:
     """The same disposition, still on the worklist; ``reasons`` say why the image was flagged before."""
-    text = FLAG_STAYS.format(reasons="; ".join(reasons))
+    text = Phrase(FLAG_STAYS, reasons=joined("; ", reasons))
     stays = Reason(KEPT_FLAG, text, UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
     return replace(disposition, reasons=(*disposition.reasons, stays), attention=True)
 

@@ -9,6 +9,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Disposition, PackageRule, Verdict
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.language.phrase import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,13 @@ def route(prediction: Prediction, assessment: Assessment, disposition: Dispositi
 def _quality(assessment: Assessment, disposition: Disposition, routing: Routing) -> tuple[PendingCause, ...]:
     gate = assessment.finding(FindingName.GATE)
     if disposition.verdict is Verdict.REJECT:
-        text = "The image was rejected for its quality."
+        text = Phrase("The image was rejected for its quality.")
     elif disposition.verdict is Verdict.NOT_ASSESSED:
-        text = "The quality of the image was not assessed."
+        text = Phrase("The quality of the image was not assessed.")
     elif gate is not None and gate.present:
-        text = "The image is not what the quality model was made for."
+        text = Phrase("The image is not what the quality model was made for.")
     elif routing.accepted_only and disposition.verdict is not Verdict.ACCEPT:
-        text = "The quality of the image must be reviewed first."
+        text = Phrase("The quality of the image must be reviewed first.")
     else:
         return ()
     return (PendingCause(PendingReason.QUALITY_FIRST, text),)
@@ -69,13 +70,16 @@ def _unusual(assessment: Assessment, routing: Routing) -> tuple[PendingCause, ..
     anomaly = assessment.anomaly
     if anomaly is None or anomaly.percentile < routing.max_percentile:
         return ()
-    return (PendingCause(PendingReason.OUT_OF_DISTRIBUTION, f"{anomaly.sentence}."),)
+    return (PendingCause(PendingReason.OUT_OF_DISTRIBUTION, Phrase("{unusual}.", unusual=anomaly.sentence)),)
 
 
 def _unproven(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...]:
     text = routing.unproven
     if not text and routing.min_confidence <= prediction.confidence < routing.proven_from:
-        text = f"Not automated. The evidence is for a confidence of {routing.proven_from:.2f} and more."
+        text = Phrase(
+            "Not automated. The evidence is for a confidence of {proven_from} and more.",
+            proven_from=f"{routing.proven_from:.2f}",
+        )
     return (PendingCause(PendingReason.NOT_PROVEN, text),) if text else ()
 
 
@@ -83,5 +87,10 @@ def _unsure(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...
     if prediction.confidence >= routing.min_confidence:
         return ()
     shown = math.floor(100.0 * prediction.confidence + 1e-9) / 100.0  # 0.799 is not "0.80, below 0.80"
-    text = f"Low confidence: {prediction.label} {shown:.2f}, below {routing.min_confidence:.2f}."
+    text = Phrase(
+        "Low confidence: {label} {shown}, below {min_confidence}.",
+        label=f"{prediction.label}",
+        shown=f"{shown:.2f}",
+        min_confidence=f"{routing.min_confidence:.2f}",
+    )
     return (PendingCause(PendingReason.LOW_CONFIDENCE, text),)

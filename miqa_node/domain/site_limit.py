@@ -8,6 +8,7 @@ from datetime import datetime
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.language.phrase import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,14 @@ class SiteLimits:
     def words(self, limit: RoomLimit) -> str:
         """The limit in words: its number, since when, and by whom."""
         since = f"{self.confirmed_at:%Y-%m-%d}" if self.confirmed_at else "?"
-        return f"limit {limit.least_strength:.2f} of {limit.place}, set {self.number}, {since} by {self.actor}"
+        return Phrase(
+            "limit {limit} of {place}, set {number}, {day} by {actor}",
+            limit=f"{limit.least_strength:.2f}",
+            place=limit.place,
+            number=str(self.number),
+            day=since,
+            actor=self.actor,
+        )
 
 
 @dataclass(frozen=True, slots=True)

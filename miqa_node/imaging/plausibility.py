@@ -20,6 +20,7 @@ from miqa_node.domain.traits import ImageTraits
 from miqa_node.imaging.grayscale import CONTRADICTION
 from miqa_node.imaging.histogram import percentiles
 from miqa_node.imaging.regions import CHEST_PARTS, FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
+from miqa_node.language.phrase import Phrase
 
 ISSUES: dict[str, Code] = {
     "body_part_missing": codes.OTHER_FAILURE,
@@ -92,11 +93,11 @@ Issues = Iterator[tuple[str, str]]
 
 def _header_issues(header: Header) -> Issues:
     if header.burned_in_annotation == "YES":
-        yield "burned_in_annotation", "Burned In Annotation says that text is burned into the pixels."
+        yield "burned_in_annotation", Phrase("Burned In Annotation says that text is burned into the pixels.")
     if header.quality_control:
-        yield "quality_control_image", "The header marks a phantom or quality control image, not a patient."
+        yield "quality_control_image", Phrase("The header marks a phantom or quality control image, not a patient.")
     if header.presentation_intent_type == "FOR PROCESSING":
-        yield "for_processing", "Presentation Intent is FOR PROCESSING: the image was not made for viewing."
+        yield "for_processing", Phrase("Presentation Intent is FOR PROCESSING: the image was not made for viewing.")
 
 
 def _projection_issues(header: Header, traits: ImageTraits) -> Issues:
@@ -104,34 +105,52 @@ def _projection_issues(header: Header, traits: ImageTraits) -> Issues:
     yield from _anatomy_issues(header, traits, part, view)
     if "view_position" in traits.expected and not view:
         if part in CHEST_PARTS:
-            yield "view_missing", "View Position and View Code Sequence are empty; a frontal view was presumed."
+            yield "view_missing", Phrase("View Position and View Code Sequence are empty; a frontal view was presumed.")
         else:
-            yield "view_missing", "View Position and View Code Sequence are empty."
+            yield "view_missing", Phrase("View Position and View Code Sequence are empty.")
     yield from _orientation_issues(header, traits, part, view)
     if header.pixel_spacing_mm is None and "pixel_spacing_mm" in traits.expected:
-        yield "spacing_missing", "No pixel spacing: sizes in millimetres cannot be given."
+        yield "spacing_missing", Phrase("No pixel spacing: sizes in millimetres cannot be given.")
     if not header.has_voi and header.bits_stored > 8 and header.presentation_intent_type != "FOR PROCESSING":
-        yield "voi_missing", "Neither window nor VOI LUT: each viewer will show the image differently."
+        yield "voi_missing", Phrase("Neither window nor VOI LUT: each viewer will show the image differently.")
     yield from _exposure_issues(header, traits)
 
 
 def _anatomy_issues(header: Header, traits: ImageTraits, part: str, view: str) -> Issues:
     mammography = traits.shows_breast is True
     if not part:
-        yield "body_part_missing", "Body Part Examined and Anatomic Region Sequence are empty."
+        yield "body_part_missing", Phrase("Body Part Examined and Anatomic Region Sequence are empty.")
     elif mammography and part != "BREAST":
-        yield "body_part_contradicts_modality", f"Modality {header.modality} with body part {_known(part)}."
+        yield (
+            "body_part_contradicts_modality",
+            Phrase("Modality {modality} with body part {known}.", modality=header.modality, known=_known(part)),
+        )
     elif part == "BREAST" and traits.shows_breast is False:
-        yield "body_part_contradicts_modality", f"Body part BREAST with modality {header.modality}."
+        yield (
+            "body_part_contradicts_modality",
+            Phrase("Body part BREAST with modality {modality}.", modality=header.modality),
+        )
     if part and view in MAMMOGRAPHY_VIEWS and part != "BREAST" and not mammography:
-        yield "view_contradicts_body_part", f"Mammography view {view} with body part {_known(part)}."
+        yield (
+            "view_contradicts_body_part",
+            Phrase("Mammography view {view} with body part {known}.", view=view, known=_known(part)),
+        )
     paired = part in PAIRED or mammography
     if paired and header.image_laterality not in ("R", "L", "B"):
-        yield "laterality_missing", f"{_known(part) or 'The body part'} comes in pairs, but no laterality is given."
+        yield (
+            "laterality_missing",
+            Phrase(
+                "{known} comes in pairs, but no laterality is given.", known=_known(part) or Phrase("The body part")
+            ),
+        )
     if part in UNPAIRED and header.image_laterality in ("R", "L") and view in FRONTAL_VIEWS:
         yield (
             "laterality_unexpected",
-            f"A frontal {part} is not one-sided, but laterality is {header.image_laterality}.",
+            Phrase(
+                "A frontal {part} is not one-sided, but laterality is {image_laterality}.",
+                part=part,
+                image_laterality=f"{header.image_laterality}",
+            ),
         )
 
 
@@ -139,22 +158,43 @@ def _orientation_issues(header: Header, traits: ImageTraits, part: str, view: st
     orientation = header.patient_orientation
     if not any(orientation):
         if "patient_orientation" in traits.expected:
-            yield "orientation_missing", "Patient Orientation is empty: left and right are unknown."
+            yield "orientation_missing", Phrase("Patient Orientation is empty: left and right are unknown.")
         return
     if part in UNPAIRED and view in FRONTAL_VIEWS and len(orientation) == 2:
         across, down = orientation[0][:1], orientation[1][:1]
         if (across, down) != ("L", "F"):
-            yield "orientation_unusual", f"A frontal {part} should run to L and F, but runs to {across} and {down}."
+            yield (
+                "orientation_unusual",
+                Phrase(
+                    "A frontal {part} should run to L and F, but runs to {across} and {down}.",
+                    part=part,
+                    across=across,
+                    down=down,
+                ),
+            )
 
 
 def _exposure_issues(header: Header, traits: ImageTraits) -> Issues:
     index, deviation = header.exposure_index, header.deviation_index
     if "exposure_index" in traits.expected and index is None and deviation is None:
-        yield "exposure_index_missing", "No Exposure Index (IEC 62494-1): the dose cannot be judged from the header."
+        yield (
+            "exposure_index_missing",
+            Phrase("No Exposure Index (IEC 62494-1): the dose cannot be judged from the header."),
+        )
     if deviation is not None and deviation < -DEVIATION_INDEX_LIMIT:
-        yield "deviation_index_low", f"Deviation Index {deviation:.1f}: less than half of the intended exposure."
+        yield (
+            "deviation_index_low",
+            Phrase(
+                "Deviation Index {deviation}: less than half of the intended exposure.", deviation=f"{deviation:.1f}"
+            ),
+        )
     if deviation is not None and deviation > DEVIATION_INDEX_LIMIT:
-        yield "deviation_index_high", f"Deviation Index {deviation:.1f}: more than double the intended exposure."
+        yield (
+            "deviation_index_high",
+            Phrase(
+                "Deviation Index {deviation}: more than double the intended exposure.", deviation=f"{deviation:.1f}"
+            ),
+        )
 
 
 def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, values: Mapping[str, float]) -> Issues:
@@ -162,32 +202,52 @@ def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, v
         decoded = "{} × {}".format(*radiograph.shape)
         yield (
             "matrix_contradicts_header",
-            f"Decoded {decoded} pixels, the header says {header.rows} × {header.columns}.",
+            Phrase(
+                "Decoded {decoded} pixels, the header says {rows} × {columns}.",
+                decoded=decoded,
+                rows=f"{header.rows}",
+                columns=f"{header.columns}",
+            ),
         )
     if any(step.endswith("unused high bits removed") for step in radiograph.steps):
-        yield "bits_stored_exceeded", f"Pixels use more bits than Bits Stored ({header.bits_stored}) allows."
+        yield (
+            "bits_stored_exceeded",
+            Phrase(
+                "Pixels use more bits than Bits Stored ({bits_stored}) allows.", bits_stored=f"{header.bits_stored}"
+            ),
+        )
     if CONTRADICTION in radiograph.steps:
         photometric = header.photometric_interpretation
         yield (
             "grayscale_contradiction",
-            f"Presentation LUT Shape contradicts {photometric}: viewers may show the image inverted.",
+            Phrase(
+                "Presentation LUT Shape contradicts {photometric}: viewers may show the image inverted.",
+                photometric=photometric,
+            ),
         )
     stored = radiograph.stored if radiograph.valid is None else radiograph.stored[radiograph.valid]
     if not stored.size or stored.min() == stored.max():
-        yield "blank_image", "All pixels have the same value or are padding."
+        yield "blank_image", Phrase("All pixels have the same value or are padding.")
         return
     if values.get("noise_share", 0.0) > NOISE_ONLY_SHARE:
-        yield "blank_image", "The pixels hold nothing but noise."
+        yield "blank_image", Phrase("The pixels hold nothing but noise.")
     if not traits.is_single_exposure:
         return
     low, high = radiograph.stored_range
     if header.bits_stored > 8 and low == 0 and (int(stored.max()) + 1) << UNUSED_BITS <= high + 1:
-        yield "bits_stored_unused", f"The {UNUSED_BITS} highest of {header.bits_stored} stored bits are never used."
+        yield (
+            "bits_stored_unused",
+            Phrase(
+                "The {unused_bits} highest of {bits_stored} stored bits are never used.",
+                unused_bits=f"{UNUSED_BITS}",
+                bits_stored=f"{header.bits_stored}",
+            ),
+        )
     if values.get("clipped_by_voi", 0.0) > CLIPPED_BY_VOI_LIMIT:
         share = f"{values['clipped_by_voi']:.0f} %"
-        yield "voi_clips_image", f"The window shows {share} of the pixels as pure black or white."
+        yield "voi_clips_image", Phrase("The window shows {share} of the pixels as pure black or white.", share=share)
     if _looks_inverted(header, radiograph):
-        yield "inverted_look", "Lungs are brighter than the mediastinum: the grayscale is probably inverted."
+        yield "inverted_look", Phrase("Lungs are brighter than the mediastinum: the grayscale is probably inverted.")
 
 
 def _looks_inverted(header: Header, radiograph: Radiograph) -> bool:
@@ -210,4 +270,4 @@ def _median(display: NDArray[np.uint16], box: Box) -> float:
 
 def _known(part: str) -> str:
     """The body part if it is a standard term; free text might contain patient data."""
-    return part if part in PAIRED | UNPAIRED else "of another kind" if part else ""
+    return part if part in PAIRED | UNPAIRED else Phrase("of another kind") if part else ""

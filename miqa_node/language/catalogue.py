@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
 
+from miqa_node.language.phrase import Phrase
+
 FOLDER = Path(__file__).with_name("locale")
 DOMAIN = "miqa"
 SOURCE = "en"
@@ -27,7 +29,8 @@ LANGUAGE: ContextVar[str] = ContextVar("language", default=SOURCE)
 
 _VALUE = re.compile(r"\{(\w+)\}")
 _ESCAPED = re.compile(r"\\\{\w+\\\}")
-_WORD = re.compile("[A-Za-z]{3}")
+_WORD = re.compile(r"\b(?!and\b)[A-Za-z]{3}")
+"""What a pattern must have: with "and" alone it would take any two halves of a sentence for its values."""
 
 
 def languages() -> tuple[str, ...]:
@@ -73,8 +76,25 @@ def say_number(one: str, many: str, count: int, **values: object) -> str:
 
 
 def reworded(text: str) -> str:
-    """A whole text of the node, its values included, in the language that is spoken now; unchanged if it is unknown."""
-    return _reworded(text, LANGUAGE.get())
+    """A whole text of the node, its values included, in the language that is spoken now; unchanged if it is unknown.
+
+    A phrase knows its message. Other texts, such as those of results of earlier versions, are recognised by patterns.
+    """
+    language = LANGUAGE.get()
+    if not isinstance(text, Phrase):
+        return _reworded(text, language)
+    if language == SOURCE:
+        return str(text)
+    message = _whole(text.message, language) or _whole(f"{text.message}.", language).removesuffix(".")
+    if not text.values:  # a title, or the words of an error
+        return message or _reworded(str(text), language)
+    message = message or text.message
+    return message.format(**{name: _value(one) for name, one in text.values.items()})
+
+
+def _value(value: str) -> str:
+    """A value of a phrase: another phrase, or a name or number that stays as it is."""
+    return reworded(value) if isinstance(value, Phrase) else value
 
 
 _DECIMAL = re.compile(r"(?<![\w.])(\d+)\.(\d+)(?!\.?\d)")
@@ -111,13 +131,17 @@ def learn(language: str, words: Mapping[str, str]) -> None:
 _learned: dict[str, dict[str, str]] = {}
 
 
+def _whole(text: str, language: str) -> str:
+    """The translation of exactly this text; empty if there is none."""
+    translation = catalogue(language).gettext(text) if text else text
+    if translation == text:
+        translation = _learned.get(language, {}).get(text, text)
+    return "" if translation == text else translation
+
+
 @lru_cache(maxsize=4096)
 def _reworded(text: str, language: str) -> str:
-    texts = catalogue(language)
-    whole = texts.gettext(text) if text else text
-    if whole == text:
-        whole = _learned.get(language, {}).get(text, text)
-    if whole != text:
+    if whole := _whole(text, language):
         return whole
     for pattern, names, translation in _patterns(language):
         match = pattern.fullmatch(text)

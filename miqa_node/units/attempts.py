@@ -22,6 +22,7 @@ from miqa_node.errors import (
     ResourcesError,
     lacks_resources,
 )
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
 from miqa_node.store import judgements
 from miqa_node.units.base import Unit, UnitContext, not_assessed, unit_of
@@ -87,7 +88,7 @@ class Attempts:
         if self.is_over(attempt):
             # The image killed its worker every time: a reason for people is better than another dead worker.
             self.blame(instance, "its worker died")
-            reason = f"The assessment was attempt_number {attempt - 1} times and never finished."
+            reason = Phrase("The assessment was begun {attempt} times and never finished.", attempt=f"{attempt - 1}")
             return not_assessed(instance, reason, quarantined=True)
         unit, clock = unit_of(instance.header, self._units), StageClock()
         try:
@@ -106,7 +107,7 @@ class Attempts:
     ) -> AssessorResult:
         """The reason for people, if the image or what is stored of it is to blame; else the error is raised."""
         if isinstance(error, RemovedError) and not instance.generation:
-            return not_assessed(instance, str(error))
+            return not_assessed(instance, Phrase(str(error)))
         if isinstance(error, RemovedError):
             raise error  # the existing verdict is better than none
         begun_at = time.monotonic()
@@ -118,7 +119,7 @@ class Attempts:
             raise ResourcesError("The object store answers too slowly to judge an image.") from error
         # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
         self.blame(instance, "the decoder died or hung" if isinstance(error, DecodeLimitError) else "")
-        return not_assessed(instance, f"The pixels could not be decoded: {error}")
+        return not_assessed(instance, Phrase("The pixels could not be decoded: {error}", error=Phrase(str(error))))
 
     def abandon(self, instance: StoredInstance, reason: str) -> None:
         """End a repeated judgement: the verdict in force stays."""

@@ -27,6 +27,7 @@ from miqa_node.domain.policy import Disposition, Policy
 from miqa_node.domain.ports import AssessorResult, JobQueue, ShadowModel
 from miqa_node.errors import NotFoundError
 from miqa_node.imaging.spread import Spread
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
 from miqa_node.plugins import Seam
 from miqa_node.report import MadeObject, ReportSettings, ReportSubject
@@ -41,7 +42,7 @@ Content = TypeVar("Content")
 
 CONFLICTING = PlausibilityIssue(
     "conflicting_instance",
-    "An object with the same SOP Instance UID and other content came earlier; both are kept.",
+    Phrase("An object with the same SOP Instance UID and other content came earlier; both are kept."),
     OTHER_FAILURE,
 )
 

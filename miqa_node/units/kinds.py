@@ -5,6 +5,7 @@ from __future__ import annotations
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import Header
 from miqa_node.domain.traits import ImageTraits, SeriesTraits
+from miqa_node.language.phrase import Phrase
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
@@ -56,7 +57,7 @@ WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
 """Modalities whose images have a body part and a view."""
 _MAMMOGRAPHY = "MG"
 
-_NO_MODEL = "No model judges CT or MR series; they are measured."
+_NO_MODEL = Phrase("No model judges CT or MR series; they are measured.")
 _SERIES_TRAITS = {
     "CT": SeriesTraits(_NO_MODEL, may_show_phantom=True, hounsfield=True),
     "MR": SeriesTraits(_NO_MODEL, may_show_phantom=True),

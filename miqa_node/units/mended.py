@@ -8,14 +8,15 @@ from typing import Any
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.ports import JobQueue, Soundness
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import instances, reassessments
 from miqa_node.store.database import Transaction
 from miqa_node.units.base import Unit
 
 ACTOR = "miqa-node"
 ORIGINAL = {
-    Soundness.LOST: "A stored original is lost. Send the image again.",
-    Soundness.DAMAGED: "A stored original is damaged. Send the image again.",
+    Soundness.LOST: Phrase("A stored original is lost. Send the image again."),
+    Soundness.DAMAGED: Phrase("A stored original is damaged. Send the image again."),
 }
 """Why an image cannot be judged, by the state of what is stored."""
 OF_DAMAGE = (

@@ -10,6 +10,7 @@ from miqa_node.domain.delivery import SR
 from miqa_node.domain.instance import Header, ReceivedObject, StoredInstance
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.ports import AssessorResult, JobQueue
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportSubject, series_report_uid
 from miqa_node.store import deliveries, fragments, series
@@ -19,7 +20,7 @@ from miqa_node.units.base import Unit, UnitContext, not_assessed
 from miqa_node.units.image import FramePlace, image_outputs, judge_image, make, read_image, reported_image
 from miqa_node.units.kinds import is_capture, is_image, is_own
 
-NOT_AN_IMAGE = "The object is not an image."
+NOT_AN_IMAGE = Phrase("The object is not an image.")
 
 
 class OtherUnit(Unit["FramePlace | None"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from miqa_node.domain.instance import Header, StoredInstance
 from miqa_node.domain.ports import AssessorResult
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
 from miqa_node.units.base import Unit, UnitContext, not_assessed
 
@@ -24,7 +25,9 @@ class UnplacedUnit(Unit[None]):
     def judge(self, instance: StoredInstance, content: None, context: UnitContext) -> AssessorResult:  # noqa: ARG002
         """NOT_ASSESSED, with the names of the missing UIDs."""
         missing = " and no ".join(instance.header.missing_uids)
-        reason = f"The object has no {missing}. Give it what is missing: miqa-node worklist correct."
+        reason = Phrase(
+            "The object has no {missing}. Give it what is missing: miqa-node worklist correct.", missing=missing
+        )
         return not_assessed(instance, reason, quarantined=True)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.language.catalogue import SOURCE, numerals, reworded, say
+from miqa_node.language.phrase import Phrase
 from miqa_node.report.phrases import CERTAINTIES, CERTAINTY_LIMITS, GRADE_LIMITS, GRADES
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 
@@ -39,6 +41,8 @@ def plain(text: str) -> PlainReason:
     >>> plain("Unusual image (top 0.1 % of the training images)").figures
     'top 0.1 % of the training images'
     """
+    if isinstance(text, Phrase) and "probability" in text.values and "finding" in text.values:
+        return _of_finding(text.values)
     if finding := _FINDING.fullmatch(text):
         name, limit, figures, probability, severity = finding.groups()
         title = reworded(name)
@@ -50,6 +54,16 @@ def plain(text: str) -> PlainReason:
         return PlainReason(title, title, numerals(reworded(unusual[2] or "")), is_unusual=True)
     whole = numerals(reworded(text))
     return PlainReason(whole, whole)
+
+
+def _of_finding(values: Mapping[str, str]) -> PlainReason:
+    title = reworded(values["finding"])
+    severity = None if values["finding"] in _gates() else float(values["severity"])
+    grades = _grades(float(values["probability"]), severity)
+    figures = {name: values[name] for name in ("probability", "severity")}
+    numbers = [say("probability {probability}, severity {severity}", **figures)]
+    numbers += [reworded(values["limit"])] if "limit" in values else []
+    return PlainReason(title, f"{title} – {grades}", ", ".join(map(numerals, numbers)))
 
 
 def _grades(probability: float, severity: float | None) -> str:

@@ -9,6 +9,7 @@ import structlog
 
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.site_limit import SiteLimits
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import site_limits
 from miqa_node.store.database import Database
 
@@ -42,9 +43,10 @@ class SiteRules:
         until = self._silent_until
         if until is None or datetime.now(UTC) >= until:
             return ""
-        return (
-            f"Only recorded, nobody was asked: the node is silent until {until:%Y-%m-%d %H:%M} UTC, or until somebody "
-            "confirms limits (miqa-node tune)."
+        return Phrase(
+            "Only recorded, nobody was asked: the node is silent until {until} UTC, or until somebody "
+            "confirms limits (miqa-node tune).",
+            until=f"{until:%Y-%m-%d %H:%M}",
         )
 
     def follow(self) -> None:

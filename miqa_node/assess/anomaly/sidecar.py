@@ -12,10 +12,13 @@ from miqa_node.assess.card import Task
 from miqa_node.assess.sidecar import ImageContext
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.language.phrase import Phrase
 
 PACKAGE = Task.ANOMALY.value
 """The name in a site's policy."""
-CANNOT_SAY = "The quality package does not know which images are ordinary: teach it with miqa-node train anomaly."
+CANNOT_SAY = Phrase(
+    "The quality package does not know which images are ordinary: teach it with miqa-node train anomaly."
+)
 
 
 class OwnAnomaly:

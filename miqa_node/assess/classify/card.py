@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from miqa_node.assess.card import GRAPH_NAME, BaseCard, CardCode, Task
 from miqa_node.assess.classify.picture import PictureInput
 from miqa_node.assess.section import Section
+from miqa_node.language.phrase import Phrase
 
 MAX_LABELS = 1000
 MAX_MEMBERS = 16
@@ -76,10 +77,17 @@ class AutomationEvidence(Section):
     def sentence(self) -> str:
         """What is missing, as a sentence for people."""
         if not self.answers:
-            return f"{self.population}: no collection shows how often answers are wrong"
-        return (
-            f"{self.population}: {self.errors} of {self.answers} confident answers were wrong, so up to "
-            f"{100 * self.upper_bound:.0f} % may be, and {100 * self.max_error:.0f} % are allowed"
+            return Phrase(
+                "{population}: no collection shows how often answers are wrong", population=Phrase(str(self.population))
+            )
+        return Phrase(
+            "{population}: {errors} of {answers} confident answers were wrong, so up to {bound} may be, "
+            "and {allowed} are allowed",
+            population=Phrase(str(self.population)),
+            errors=str(self.errors),
+            answers=str(self.answers),
+            bound=f"{100 * self.upper_bound:.0f} %",
+            allowed=f"{100 * self.max_error:.0f} %",
         )
 
 

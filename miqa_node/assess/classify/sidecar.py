@@ -19,6 +19,7 @@ from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.domain.routing import Routing, route
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.histogram import displayed_counts
+from miqa_node.language.phrase import Phrase, joined
 from miqa_node.settings import Accelerator, AssessSettings
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ class ClassifierSidecar:
         classifier, radiograph, judgement = self._classifier, context.radiograph, context.judgement
         reason = classifier.card.applicability.excludes(context.header, radiograph.spacing_mm)
         if not reason and radiograph.frames > 1:
-            reason = "The image has several frames; the model judges single images."
+            reason = Phrase("The image has several frames; the model judges single images.")
         if reason:
             return context.with_prediction(self._not_judged(reason))
         display, counts = looked_at(radiograph, classifier.card.picture), radiograph.once(displayed_counts)
@@ -105,8 +106,8 @@ def _unproven(classifier: Classifier) -> str:
     evidence = classifier.card.automation
     missing = [one.sentence for one in evidence or () if not one.suffices]
     if evidence is not None and not evidence:
-        missing = ["the card names no evidence"]
-    return f"Not automated. {'; '.join(missing)}." if missing else ""
+        missing = [Phrase("the card names no evidence")]
+    return Phrase("Not automated. {reasons}.", reasons=joined("; ", missing)) if missing else ""
 
 
 def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> ClassifierSidecar:

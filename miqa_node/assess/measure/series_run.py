@@ -18,6 +18,7 @@ from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.series import MeasurementMask
 from miqa_node.errors import DecodeLimitError, place_of
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.log import describe_error
 
 log = structlog.get_logger(__name__)
@@ -157,8 +158,14 @@ def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:
     for mask in masks:
         marked.setdefault(mask.measurement, []).append(mask.index + 1)
     return {
-        name: f"slice {slices[0]} of {count}"
+        name: Phrase("slice {number} of {count}", number=str(slices[0]), count=str(count))
         if len(slices) == 1
-        else f"{len(slices)} of {count} slices, from {min(slices)} to {max(slices)}"
+        else Phrase(
+            "{number} of {count} slices, from {first} to {last}",
+            number=str(len(slices)),
+            count=str(count),
+            first=str(min(slices)),
+            last=str(max(slices)),
+        )
         for name, slices in marked.items()
     }

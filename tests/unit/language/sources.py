@@ -32,6 +32,7 @@ from miqa_node.domain.label import LabelOrigin
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import VERDICT_WORDS
 from miqa_node.domain.prediction import PredictionStatus
+from miqa_node.domain.reassessment import FLAG_STAYS
 from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import DOMAIN, FOLDER
@@ -136,6 +137,12 @@ NOT_SHOWN = {
 
 WORDS = (
     "retake done",
+    "settled",
+    "judged again",
+    "not judged again",
+    "corrected",
+    "said",
+    "not reported",
     "retake requested",
     "rejected",
     "opened",
@@ -326,7 +333,11 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
     for path in SHOWN_REASONS:
         for message in _reasons(ast.parse(path.read_text(encoding="utf-8"))):
             yield message, path.relative_to(ROOT).as_posix()
+    for path in sorted(ROOT.rglob("*.py")):
+        for message in _phrases(ast.parse(path.read_text(encoding="utf-8"))):
+            yield message, path.relative_to(ROOT).as_posix()
     yield from ((text, "report/phrases.py") for text in narrative_messages())
+    yield FLAG_STAYS, "domain/reassessment.py"
     yield from ((text, "words of the domain") for text in _of_domain())
 
 
@@ -390,6 +401,14 @@ def _errors(tree: ast.AST) -> Iterator[str]:
         for argument in node.args:
             text = _text(argument)
             if text and (" " in text or name == "say"):
+                yield text
+
+
+def _phrases(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) == "Phrase" and node.args:
+            text = _text(node.args[0])
+            if isinstance(node.args[0], ast.Constant) and re.search("[a-z]{3}", _VALUE.sub("", text)):
                 yield text
 
 

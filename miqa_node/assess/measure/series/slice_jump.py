@@ -13,6 +13,7 @@ from miqa_node.assess.measure.series.mr_patient import MR, magnitude
 from miqa_node.assess.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.domain.assessment import Measurement
 from miqa_node.imaging.slices import volumes
+from miqa_node.language.phrase import Phrase
 
 THUMBNAIL_PX = 32
 MIN_SLICES = 5
@@ -68,7 +69,12 @@ def _jump(series: SeriesView, parts: Sequence[SliceBrightness]) -> Measurement |
             continue
         for index, jump in zip(read[1:], jumps([small[index] for index in read]), strict=False):
             if worst is None or jump > worst.value:
-                worst = Measurement("slice_jump", jump, "%", f"slice {index + 1} of {len(series.slices)}")
+                worst = Measurement(
+                    "slice_jump",
+                    jump,
+                    "%",
+                    Phrase("slice {number} of {count}", number=str(index + 1), count=str(len(series.slices))),
+                )
     return worst
 
 

@@ -1,0 +1,56 @@
+"""A text that knows what it was made of: a message and its values, so that it can be said in another language.
+
+It is the English text to everything that compares, stores or sends it (docs/adr/0013-phrases.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+
+class Phrase(str):
+    """A message with values in its braces; values may be phrases.
+
+    >>> Phrase("{part} comes in pairs.", part=Phrase("The hand"))
+    'The hand comes in pairs.'
+    """
+
+    __slots__ = ("message", "values")
+    message: str
+    values: Mapping[str, str]
+
+    def __new__(cls, message: str, **values: str) -> Self:
+        """Put it together in English."""
+        phrase = super().__new__(cls, message.format(**values) if values else message)
+        phrase.message, phrase.values = message, values
+        return phrase
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, str]]:
+        """It reaches other processes as what it was made of."""
+        return (self.message,), dict(self.values)
+
+    def parts(self) -> dict[str, Any]:
+        """What it was made of, as JSON.
+
+        >>> Phrase("{part} is cut.", part=Phrase("The hand"), count="2").parts()["values"]["part"]
+        {'message': 'The hand', 'values': {}}
+        """
+        values = {name: one.parts() if isinstance(one, Phrase) else one for name, one in self.values.items()}
+        return {"message": self.message, "values": values}
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any]) -> Self:
+        """The phrase that gave these :meth:`parts`."""
+        values = {name: one if isinstance(one, str) else cls.of(one) for name, one in parts["values"].items()}
+        return cls(parts["message"], **values)
+
+
+def joined(separator: str, phrases: Sequence[str]) -> str:
+    """Several texts as one phrase; its message has nothing to translate.
+
+    >>> joined("; ", [Phrase("One"), "two"])
+    'One; two'
+    """
+    names = [f"part{number}" for number, _ in enumerate(phrases)]
+    return Phrase(separator.join(f"{{{name}}}" for name in names), **dict(zip(names, phrases, strict=True)))
