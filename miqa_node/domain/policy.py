@@ -9,17 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from miqa_node.domain.assessment import Assessment, Measurement
+from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.domain.finding import Finding, FindingName, humanised
 from miqa_node.domain.instance import Header
-from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.object_place import ChestRegion
-from miqa_node.domain.prediction import DECISION_SUPPORT
+from miqa_node.domain.reason_texts import finding_text, measured_text, pending_text
 from miqa_node.domain.site_limit import SiteLimits
 from miqa_node.language.phrase import Phrase
-
-_UNITS = {"1": "", "[hnsf'U]": " HU"}
 
 
 class Verdict(StrEnum):
@@ -262,7 +259,7 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     waiting = tuple(
         Reason(
             one.reason.value,
-            _pending_text(prediction.package, one.text),
+            pending_text(prediction.package, one.text),
             OTHER_FAILURE,
             Verdict.ACCEPT,
         )
@@ -272,13 +269,6 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     if not waiting:
         return quality
     return replace(quality, reasons=(*quality.reasons, *waiting), attention=True)
-
-
-def _pending_text(package: str, text: str) -> str:
-    bare = text.removesuffix(".")
-    if isinstance(text, Phrase):
-        bare = Phrase(text.message.removesuffix("."), **text.values)
-    return Phrase("{package}: {text} (decision support, not diagnosis)", package=package, text=bare)
 
 
 def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
@@ -309,7 +299,7 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     """Why an image without any reason cannot be accepted; empty if it can."""
     measured = bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
     gate = assessment.finding(FindingName.GATE)
-    outside = "The image is outside the model's scope." if gate is not None and gate.present else ""
+    outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
     return outside if measured else assessment.not_assessed or outside
 
 
@@ -370,15 +360,7 @@ def _unnamed_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]
 def _finding_reason(finding: Finding, title: str, verdict: Verdict, limit: str = "") -> Reason:
     words = finding.description.words.get("en") if finding.description is not None else None
     called = words.title if words is not None else title or humanised(finding.name)
-    values = {
-        "finding": Phrase(called),
-        "probability": f"{finding.probability:.2f}",
-        "severity": f"{finding.severity:.2f}",
-    }
-    if limit:
-        text = Phrase("{finding} ({limit}): probability {probability}, severity {severity}", limit=limit, **values)
-    else:
-        text = Phrase("{finding}: probability {probability}, severity {severity}", **values)
+    text = finding_text(called, finding.probability, finding.severity, limit)
     return Reason(finding.name, text, finding.code, verdict)
 
 
@@ -391,29 +373,15 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
         above = rule.comparison is LimitSide.ABOVE
         if (measured.value > rule.limit) if above else (measured.value < rule.limit):
             reasons.append(
-                Reason(rule.measurement, _measured_text(measured, rule), rule.code, rule.verdict, rule.finding)
+                Reason(
+                    rule.measurement,
+                    measured_text(measured, rule.comparison, rule.limit),
+                    rule.code,
+                    rule.verdict,
+                    rule.finding,
+                )
             )
     return tuple(reasons)
-
-
-def _measured_text(measured: Measurement, rule: MeasurementRule) -> str:
-    """Value and limit, with place and significance if the measurement's definition has a ``concern``."""
-    unit = _UNITS.get(measured.unit, f" {measured.unit}")
-    value, limit = f"{measured.value:.4g}{unit}", f"{rule.limit:g}{unit}"
-    measurand = MEASUREMENTS.all().get(rule.measurement)
-    if measurand is None or not measurand.concern:
-        return Phrase(
-            f"{humanised(rule.measurement)} {{value}} is {rule.comparison} {{limit}}", value=value, limit=limit
-        )
-    if measured.place:
-        value = Phrase("{value} ({place})", value=value, place=measured.place)
-    return Phrase(
-        f"{{measurement}}: {{value}}, {rule.comparison} the limit of {{limit}}. {{concern}}",
-        measurement=Phrase(measurand.label),
-        value=value,
-        limit=limit,
-        concern=Phrase(measurand.concern),
-    )
 
 
 def _plausibility_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
