@@ -1,4 +1,4 @@
-"""The way to a bucket, which a test can break: the bucket is away, silent or fails, or no original can be read."""
+"""The way to a bucket, which a test can break: the bucket is away, silent, or fails."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.conftest import free_port
 
-ORIGINALS = b"/instances/"
-ANSWER = b"HTTP/1.1 %d Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+SLOW_DOWN = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Road:
@@ -22,8 +21,6 @@ class Road:
         self._to = free_port()
         self.open()
         self.closed, self.failing = threading.Event(), threading.Event()
-        self.reads = 0
-        """A status with which originals are answered that are asked for; 0 lets them through."""
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -73,8 +70,8 @@ class Road:
             while data := source.recv(1 << 16):
                 while self.closed.is_set():
                     time.sleep(0.05)
-                if status := 503 if self.failing.is_set() else self._refusal(data):
-                    source.sendall(ANSWER % status)
+                if self.failing.is_set():
+                    source.sendall(SLOW_DOWN)
                     break
                 target.sendall(data)
         except OSError:
@@ -82,10 +79,6 @@ class Road:
         for one in (source, target):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-
-    def _refusal(self, data: bytes) -> int:
-        is_read = data.startswith((b"GET ", b"HEAD ")) and ORIGINALS in data.partition(b"\r\n")[0]
-        return self.reads if is_read else 0
 
     def close(self) -> None:
         """End all of it."""
