@@ -78,7 +78,7 @@ def objects(
         made = fit_site(start, _marks(labels, out, settings), runs, out, schedule, version)
         typer.echo(f"{start.name}: {made.before.words}")
         typer.echo(f"{made.folder.name}: {made.now.words}")
-        typer.echo(f"{made.folder} is written, and nothing is switched on. To use it, copy it to {settings.models_dir}")
+        typer.echo(f"{made.folder} is written, and nothing is switched on. To use it, copy it to assess.models_dir")
         typer.echo(f'and set assess.objects_package = "{made.folder.name}".')
         return
     if data is None:
@@ -93,6 +93,6 @@ def _marks(labels: Path | None, out: Path, settings: Settings) -> Path:
     """The export of labels to learn from, if nothing would be switched on by writing to ``out``."""
     if labels is None:
         raise typer.BadParameter("--start needs your marks: --labels DIR, written by miqa-node labels export.")
-    if out.resolve() == settings.models_dir.resolve():
+    if out.resolve() in {folder.resolve() for folder in settings.model_folders}:
         raise typer.BadParameter(f"{out} is the node's own folder: the package would run before you saw its figures.")
     return labels

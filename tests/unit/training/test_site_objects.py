@@ -100,7 +100,7 @@ def test_the_command_asks_for_marks_and_never_writes_among_the_node_s_packages(t
     asked = CliRunner().invoke(app, ["train", "objects", "--start", str(start), "--out", str(tmp_path / "out")])
     assert asked.exit_code == 2
     assert "--labels" in asked.output
-    own = load_settings(None).models_dir
+    [own] = load_settings(None).model_folders
     there = CliRunner().invoke(
         app, ["train", "objects", "--start", str(start), "--labels", str(labels), "--out", str(own)]
     )
