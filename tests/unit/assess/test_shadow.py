@@ -108,7 +108,7 @@ def test_without_a_candidate_nothing_is_held(tmp_path: Path) -> None:
 def test_a_slow_candidate_is_stopped_and_one_that_dies_again_and_again_is_left_alone(tmp_path: Path) -> None:
     write_package(tmp_path / "models" / "tiny-1.0.0")
     write_package(tmp_path / "models" / "tiny-2.0.0", "2.0.0", fault="slow", golden=[])
-    with Rig(tmp_path, shadow_timeout_s=5.0, shadow_max_failures=2) as rig:
+    with Rig(tmp_path, shadow_timeout_s=30.0, shadow_max_failures=2) as rig:
         rig.choose("tiny-2.0.0")
         rig.offer(1)
         assert rig.count("failed") == 0, "it did not wait for the candidate"
