@@ -87,8 +87,8 @@ def test_an_image_that_no_model_judged_is_not_accepted_for_being_ordinary() -> N
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"min_percentile": 99.5, "verdict": "REJECT"}, "only REVIEW"),
-        ({"min_percentile": 99.5, "verdict": "ACCEPT"}, "only REVIEW"),
+        ({"min_percentile": 99.5, "verdict": "REJECT"}, "only be REVIEW"),
+        ({"min_percentile": 99.5, "verdict": "ACCEPT"}, "only be REVIEW"),
         ({"min_percentile": 101, "verdict": "REVIEW"}, "from 0 to 100"),
         ({"verdict": "REVIEW"}, "min_percentile"),
         ({"min_percentile": 99.5}, "verdict"),
