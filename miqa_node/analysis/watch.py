@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.label import RequestKind
 from miqa_node.statistics.agreement import Agreement, agreement
 from miqa_node.statistics.charts import Chart, p_chart
@@ -23,6 +24,8 @@ MOST_SHADOWS = 1_000
 REFERENCE_WEEKS = 12
 """Weeks of reference before a period; of a longer period only as many of its last weeks are compared."""
 LEAST_JUDGED = 10
+LEAST_OF_ROOM, MOST_NOISY = 40, 0.5
+"""Images of a room from which it can be called noisy, and the share of them in which noise may be present."""
 WEEKLY_FROM_DAYS = 93
 
 
@@ -32,6 +35,14 @@ class RoomPrecision:
 
     room: str
     confirmed: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class NoisyRoom:
+    """A room in most of whose images noise is present: its own limits hide that, since they compare it with itself."""
+
+    room: str
+    noisy: Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,7 @@ class ModelWatch:
     missed: Rate
     agreement: Agreement | None
     rooms: list[RoomPrecision]
+    noisy_rooms: list[NoisyRoom]
     curves: list[Curve]
     audits: tuple[int, int]
     second_asked: tuple[int, int]
@@ -126,6 +138,7 @@ def watch(transaction: Transaction, period: Period) -> ModelWatch:
         missed=_rate([one for one in outcomes if not one.flagged]),
         agreement=_weighted(outcomes),
         rooms=_rooms(outcomes),
+        noisy_rooms=_noisy_rooms(transaction, period),
         curves=curves(readings.reliability(transaction, since, until)),
         audits=label_requests.count(transaction, RequestKind.AUDIT),
         second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
@@ -158,6 +171,13 @@ def _rate(outcomes: Sequence[RoomOutcome]) -> Rate:
 def _rooms(outcomes: Sequence[RoomOutcome]) -> list[RoomPrecision]:
     rooms = [RoomPrecision(one.room, rate(one.bad, one.judged)) for one in outcomes if one.flagged]
     return sorted(rooms, key=lambda one: (-one.confirmed.total, one.room))
+
+
+def _noisy_rooms(transaction: Transaction, period: Period) -> list[NoisyRoom]:
+    noisy = census.finding_by_room(transaction, period, FindingName.NOISE)
+    rooms = census.by_dimensions(transaction, period, ("room",))["room"]
+    shares = [NoisyRoom(one.value, rate(min(noisy.get(one.value, 0), one.judged), one.judged)) for one in rooms]
+    return [one for one in shares if one.noisy.total >= LEAST_OF_ROOM and (one.noisy.share or 0.0) > MOST_NOISY]
 
 
 def _weighted(outcomes: Sequence[RoomOutcome]) -> Agreement | None:

@@ -16,6 +16,7 @@ from miqa_node.assess.certificate import Certificate
 from miqa_node.assess.plain_yaml import read_yaml
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.assess.section import Section
+from miqa_node.assess.two_sides import TwoSides
 from miqa_node.domain.finding import NAME_PATTERN, FindingWords
 from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
@@ -163,6 +164,8 @@ class BaseCard(Section):
     calibration: dict[str, Any]
     training: dict[str, Any]
     metrics: dict[str, Any]
+    two_sides: TwoSides | None = None
+    """May be younger than the graph, which then holds the card without it."""
     golden: tuple[Golden, ...]
     files: dict[str, str]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from miqa_node.assess.card import BaseCard, Card
 from miqa_node.assess.certificate import Certificate
+from miqa_node.assess.two_sides import TwoSides
 
 Cell = str | int | float | bool | None
 SENTENCE = 60
@@ -35,6 +36,7 @@ def model_card(card: BaseCard) -> str:
         "",
         *_task(card),
         *_section("Calibration", card.calibration),
+        *(_both_sides(card.two_sides) if card.two_sides else ()),
         *_section("Figures", card.metrics),
         *_section("Training", card.training),
         *(_section("Anomaly", card.anomaly.model_dump(mode="json")) if isinstance(card, Card) and card.anomaly else ()),
@@ -101,6 +103,30 @@ def _certificate(certificate: Certificate | None) -> list[str]:
         "",
         *(f"- {guarantee.sentence}" for guarantee in certificate.guarantees),
     ]
+
+
+def _both_sides(sides: TwoSides) -> list[str]:
+    """What is found and what is flagged wrongly, in general and by source."""
+    lines = ["## Found, and flagged wrongly", "", _one_line(sides.about), ""]
+    flagged = (("usable", sides.usable_flagged), ("clean", sides.clean_flagged))
+    for word, one in flagged:
+        if one is not None:
+            each = ", ".join(f"{name} {count} of {images}" for name, (count, images) in one.sources.items())
+            lines.append(f"- Of {word} images as they are, {one.share:.3f} are flagged ({each})")
+    families = list(dict.fromkeys(family for one in sides.findings.values() for family in one.found_by))
+    head = ("finding", "", "found", "severity .75 and more", *(f"by {name}" for name in families), "flagged wrongly")
+    rows = [
+        (name, "**weak**" if one.is_weak else "", one.found, one.found_severe,
+         *(one.found_by.get(family) for family in families), one.clean_flagged)
+        for name, one in sides.findings.items()
+    ]  # fmt: skip
+    by_source = [
+        (name, source, one.defects, one.found, one.found_severe, one.clean, one.clean_flagged)
+        for name, finding in sides.findings.items()
+        for source, one in finding.sources.items()
+    ]
+    heads = ("finding", "source", "defects", "found", "severity .75 and more", "clean", "flagged wrongly")
+    return [*lines, "", *_table(head, rows), "", "### By source", "", *_table(heads, by_source), ""]
 
 
 def _section(title: str, values: Mapping[str, Any], level: int = 2) -> list[str]:

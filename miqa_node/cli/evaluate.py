@@ -15,6 +15,7 @@ from miqa_node.assess.saliency.methods import METHODS
 from miqa_node.cli import pneumonia
 from miqa_node.cli.evaluate_feedback import feedback
 from miqa_node.cli.evaluate_points import operating_points
+from miqa_node.cli.evaluate_two_sides import two_sides
 from miqa_node.cli.exits import reason_of
 from miqa_node.cli.extras import require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
@@ -43,6 +44,7 @@ app = typer.Typer(
 
 app.command()(feedback)
 app.command("operating-points")(operating_points)
+app.command("two-sides")(two_sides)
 
 
 @app.command()

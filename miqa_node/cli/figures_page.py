@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from miqa_node.assess.card import read_sections
+from miqa_node.assess.two_sides import WEAK
 from miqa_node.cli.figures_others import denoiser_section, landmarks_section, pneumonia_section
 from miqa_node.cli.figures_table import Figures, number, percent, table, with_interval
 
@@ -30,7 +31,8 @@ def figures_page(note: str, models: Path) -> str:
     lines = [
         "# Figures of the shipped packages", "", note, *_INTRODUCTION.splitlines(), "",
         f"## {name}", "", f"{metrics['data']}. {metrics['note'][0].upper()}{metrics['note'][1:]}.", "",
-        *_simulated(metrics["simulated"], classical), *_objects(metrics["objects"]), *_pointing(metrics["saliency"]),
+        *_both_sides(network.get("two_sides")), *_simulated(metrics["simulated"], classical),
+        *_objects(metrics["objects"]), *_pointing(metrics["saliency"]),
         *_readers(metrics["readers"]), *_unusual(anomaly), *_limits(anomaly["other_hospitals"]),
         *landmarks_section(_newest(models, "landmarks-*")), *denoiser_section(_newest(models, "denoiser-*")),
         *pneumonia_section(_newest(models, "pneumonia-ensemble-*")),
@@ -40,6 +42,35 @@ def figures_page(note: str, models: Path) -> str:
 
 def _newest(models: Path, pattern: str) -> Figures:
     return read_sections(max(models.glob(pattern)))
+
+
+def _both_sides(sides: Figures | None) -> Iterable[str]:
+    """What is found at the point that ships, and what is flagged wrongly there."""
+    if sides is None:
+        return
+    yield from ("### Found, and flagged wrongly", "", f"{sides['about']} Shares are means over the sources.", "")
+    for word in ("usable", "clean"):
+        flagged = sides[f"{word}_flagged"]
+        each = ", ".join(f"{name} {count} of {images}" for name, (count, images) in flagged["sources"].items())
+        yield f"- Of {word} images as they are, {percent(flagged['share'])} are flagged ({each})."
+    yield ""
+    sources = list(dict.fromkeys(name for one in sides["findings"].values() for name in one["sources"]))
+    rows = [
+        (_named(name, one), number(one["found"]), number(one["found_severe"]), number(one["clean_flagged"]),
+         *(_of_source(one["sources"].get(source)) for source in sources))
+        for name, one in sides["findings"].items()
+    ]  # fmt: skip
+    yield from table(("finding", "found", "severity .75 and more", "flagged wrongly", *sources), rows)
+    yield "*Weak*: it finds less than half of the marked defects. Of each source: found / flagged wrongly."
+    yield ""
+
+
+def _named(name: str, one: Figures) -> str:
+    return f"`{name}`, **weak**" if one["found"] < WEAK else f"`{name}`"
+
+
+def _of_source(one: Figures | None) -> str:
+    return "–" if one is None else f"{number(one['found'])} / {number(one['clean_flagged'])}"
 
 
 def _simulated(simulated: Figures, classical: Figures) -> Iterable[str]:

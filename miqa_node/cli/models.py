@@ -11,7 +11,7 @@ import typer
 
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.package import CaptionPackage, open_caption_package
-from miqa_node.assess.card import Task
+from miqa_node.assess.card import BaseCard, Task
 from miqa_node.assess.package_checks import checksum, package_label
 from miqa_node.assess.package_files import find_package, hidden_in_words, package_folders, places
 from miqa_node.assess.packages import Package, open_package
@@ -133,7 +133,19 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
         "golden_differences": dict(package.golden_differences),
         "largest_difference": max(package.golden_differences.values(), default=None),
         "ms": round((time.perf_counter() - started) * 1e3, 1),
+        "two_sides": _two_sides(read_any_card(path)),
     }
+
+
+def _two_sides(card: BaseCard) -> dict[str, Any] | None:
+    """Of each finding what the card says that it finds and flags wrongly; None if the card does not say."""
+    if card.two_sides is None:
+        return None
+    return {
+        name: {"found": one.found, "found_severe": one.found_severe, "clean_flagged": one.clean_flagged,
+               "weak": one.is_weak}
+        for name, one in card.two_sides.findings.items()
+    }  # fmt: skip
 
 
 def _print_checks(outcomes: list[dict[str, Any]]) -> None:
@@ -157,6 +169,22 @@ def _print_checks(outcomes: list[dict[str, Any]]) -> None:
          Column("Time", number=True), ""),
         rows,
     )  # fmt: skip
+    sides = [(one["folder"], *row) for one in outcomes if one["ok"] for row in (one["two_sides"] or {}).items()]
+    numbers = (Column(text, number=True) for text in ("Found", "Severity .75", "Flagged wrongly"))
+    if sides:
+        print_table(
+            ("Package", "Finding", *numbers, ""),
+            (
+                (folder, name, *(_share(one[key]) for key in ("found", "found_severe", "clean_flagged")),
+                 "weak" if one["weak"] else "")
+                for folder, name, one in sides
+            ),
+            title="Of marked defects, and of clean images, by the card",
+        )  # fmt: skip
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _may(outcome: dict[str, Any]) -> str:

@@ -119,6 +119,18 @@ def findings_by_day(transaction: Transaction, period: Period) -> list[tuple[date
     return [(row[0], row[1], int(row[2])) for row in transaction.execute(query)]
 
 
+def finding_by_room(transaction: Transaction, period: Period, finding: str) -> dict[str, int]:
+    """Images of each room in which a finding is present; the roll-up must be up to date."""
+    days = acquisition_days.c
+    query = (
+        sa.select(days.within_value, sa.func.sum(days.images))
+        .where(days.day >= period.since, days.day < period.until, days.within == "room")
+        .where(days.dimension == rollup.FINDING, days.value == finding)
+        .group_by(days.within_value)
+    )
+    return {row[0]: int(row[1]) for row in transaction.execute(query)}
+
+
 def span(transaction: Transaction, now: datetime) -> tuple[date, date] | None:
     """First and last day with images; None if there are none. Days to come, of clocks that were wrong, do not count."""
     day = acquisitions.c.day

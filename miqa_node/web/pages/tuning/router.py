@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -12,9 +12,13 @@ from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.analysis import budget as budgets
+from miqa_node.assess.active import quality_folder
+from miqa_node.assess.sidecars import read_any_card
+from miqa_node.assess.two_sides import FindingSides
 from miqa_node.domain.access import Permission
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.errors import ModelPackageError
 from miqa_node.language.catalogue import numerals, reworded
 from miqa_node.settings import read_policy
 from miqa_node.store import instances, site_limits
@@ -58,6 +62,7 @@ def tuning_page(
         may_propose=who.may(Permission.REVIEW),
         may_confirm=who.may(Permission.ADMIN),
         newest=max((one.number for one in sets if one.confirmed_at), default=0),
+        sides=_sides(services),
         **_effect(limit_set.proposal if limit_set else None, in_force),
     )
 
@@ -123,6 +128,16 @@ def withdraw(
 def line_of(limit: RoomLimit) -> str:
     """A limit in the words of the page."""
     return f"{finding(limit.finding)}, {reworded(limit.place)}: {numerals(f'{limit.least_strength:.2f}')}"
+
+
+def _sides(services: WebServices) -> Mapping[str, FindingSides]:
+    """What each finding finds and flags wrongly by the card of the quality package; empty if the card does not say."""
+    try:
+        folder = quality_folder(services.settings)
+        card = read_any_card(folder) if folder is not None else None
+    except ModelPackageError:
+        return {}  # its own page says what is wrong with it
+    return card.two_sides.findings if card is not None and card.two_sides is not None else {}
 
 
 def _show(number: int) -> Response:

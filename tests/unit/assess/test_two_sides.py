@@ -1,0 +1,68 @@
+"""Both sides of an operating point: what a card says that a finding finds, and what it flags wrongly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from miqa_node.assess.card import read_card
+from miqa_node.assess.model_card import model_card
+from miqa_node.assess.two_sides import TwoSides
+from miqa_node.cli.figures_page import _both_sides
+from miqa_node.training.two_sides import SidesCase, figures_of, write_card
+from tests.unit.assess.making import write_package
+
+
+def case(source: str, made: str = "", level: float = 0.0, *flags: str, clean: bool = False) -> SidesCase:
+    return SidesCase("a.png", source, clean, made, level, "one" if made else "", bool(flags), frozenset(flags))
+
+
+CASES = [
+    case("a", "", 0.0, clean=True), case("a", "", 0.0, "noise"), case("b"), case("b"),
+    case("a", "noise", 0.5), case("a", "noise", 1.0, "noise"),
+    case("b", "noise", 0.5, "unsharp"), case("b", "noise", 0.5),
+    case("a", "unsharp", 0.75, "unsharp"), case("b", "unsharp", 0.5, "unsharp"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def figures() -> dict[str, Any]:
+    return figures_of(CASES, "Ten cases.")
+
+
+def test_shares_are_means_over_sources_and_only_the_right_finding_counts(figures: dict[str, Any]) -> None:
+    noise = figures["findings"]["noise"]
+    assert (noise["found"], noise["found_severe"], noise["clean_flagged"]) == (0.25, 1.0, 0.25)
+    assert noise["sources"]["b"] == {
+        "defects": 2, "found": 0.0, "found_severe": None, "clean": 2, "clean_flagged": 0.0,
+    }  # fmt: skip
+    assert figures["usable_flagged"] == {"share": 0.25, "sources": {"a": [1, 2], "b": [0, 2]}}
+    assert figures["clean_flagged"]["sources"] == {"a": [0, 1]}
+
+
+def test_less_than_half_is_weak_in_the_section_and_on_both_pages(figures: dict[str, Any], tmp_path: Path) -> None:
+    assert TwoSides.model_validate(figures).weak == ("noise",)
+    page = "\n".join(_both_sides(figures))
+    assert "`noise`, **weak**" in page
+    assert "`unsharp`, **weak**" not in page
+
+    folder = tmp_path / "tiny-1.0.0"
+    write_package(folder)
+    graph = (folder / "model.onnx").read_bytes()
+    write_card(folder, figures)
+    card = read_card(folder)
+    assert card.two_sides == TwoSides.model_validate(figures)
+    assert "| noise | **weak** | 0.25 |" in model_card(card)
+    assert (folder / "MODEL_CARD.md").read_text("utf-8") == model_card(card)
+    assert (folder / "model.onnx").read_bytes() == graph, "reports name its checksum"
+
+
+def test_a_card_without_both_sides_says_nothing_about_them(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny-1.0.0"
+    write_package(folder)
+    assert "two_sides" not in yaml.safe_load((folder / "card.yaml").read_text("utf-8"))
+    assert "Found, and flagged wrongly" not in model_card(read_card(folder))
+    assert list(_both_sides(None)) == []
