@@ -32,14 +32,14 @@ def examine_destinations(
         return
     named = {one.name for one in described}
     statuses = recorded(tuple(named))
-    known = {one.name: one for one in statuses}
-    outcomes = [_asked(one, known.get(one.name), settings) for one in described]
+    by_name = {one.name: one for one in statuses}
+    outcomes = [_asked(one, by_name.get(one.name), settings) for one in described]
     outcomes += [_of_node(one, file) for one in statuses if one.name not in named]
     if not outcomes:
         mend = f"Write {file} (see config/destinations.example.toml), or give run --destination."
         yield HealthCheck("destinations", True, "none: results are stored but not delivered", mend)
     yield from sorted(outcomes, key=lambda one: one.ok)
-    for name in sorted({*settings.retention.archives} - named - known.keys()):
+    for name in sorted({*settings.retention.archives} - named - by_name.keys()):
         detail = f"retention.archives names {name}, which is not a destination"
         yield HealthCheck(f"archive {name}", False, detail, f"Describe it in {file}, or correct the name.")
 
@@ -68,14 +68,14 @@ def _of_node(status: DestinationStatus, file: Path) -> HealthCheck:
 
 def _with_backlog(outcome: HealthCheck, name: str, backlog: DestinationBacklog) -> HealthCheck:
     """It answers; if it does not take what is sent, such as a full archive, that is a fault all the same."""
-    told = []
+    troubles = []
     if backlog.failed:
-        told.append(f"{backlog.failed} deliveries were given up")
+        troubles.append(f"{backlog.failed} deliveries were given up")
     if backlog.waiting and backlog.last_error:
-        told.append(f"{backlog.waiting} deliveries wait")
-    if not told:
+        troubles.append(f"{backlog.waiting} deliveries wait")
+    if not troubles:
         return outcome
-    detail = f"{outcome.detail}, but {' and '.join(told)}: {backlog.last_error or 'no reason is known'}"
+    detail = f"{outcome.detail}, but {' and '.join(troubles)}: {backlog.last_error or 'no reason is by_name'}"
     mend = f"Mend what the error says; then miqa-node deliveries resend --destination {name}, or cancel."
     return HealthCheck(outcome.check, False, detail, mend)
 

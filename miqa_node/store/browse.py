@@ -70,17 +70,17 @@ def page(
         scan = _before(_places(match), at).order_by(*(column.desc() for column in _PLACE)).limit(size)
         rows = transaction.execute(scan).all()
         stacks = [("", row.digest) if row.stack is None or match.series else (row.study, row.stack) for row in rows]
-        shown = _shown_before(transaction, match, stacks, before)
+        above = _shown_before(transaction, match, stacks, before)
         for stack, row in zip(stacks, rows, strict=True):
-            if stack not in shown:
+            if stack not in above:
                 newest.setdefault(stack, row.digest)
         if len(rows) < size:
             break
         at, size = (rows[-1].received_at, rows[-1].digest), min(8 * size, LONGEST_SCAN)
     digests = {digest: stack for stack, digest in list(newest.items())[:limit]}
-    found = {row.digest: row for row in transaction.execute(_query().where(instances.c.digest.in_(digests)))}
+    images = {row.digest: row for row in transaction.execute(_query().where(instances.c.digest.in_(digests)))}
     summed = _summed(transaction, [stack for stack in digests.values() if stack[0]])
-    return [_row(found[digest], summed.get(stack)) for digest, stack in digests.items() if digest in found]
+    return [_row(images[digest], summed.get(stack)) for digest, stack in digests.items() if digest in images]
 
 
 def _shown_before(

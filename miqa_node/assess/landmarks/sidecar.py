@@ -89,15 +89,15 @@ class LandmarkSidecar:
         added = findings_of(*image, header.patient_orientation, self.card.findings)
         lungs = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
         cut = {side: round(float(chance), 4) for side, chance in zip(SIDES, estimate.cut, strict=True)}
-        found = Landmarks(points, cut, self.name, self.sha256, lungs, estimate.markers)
+        landmarks = Landmarks(points, cut, self.name, self.sha256, lungs, estimate.markers)
         maps = context.judgement.maps.findings
-        findings = (*with_places(assessment.findings, maps, found, header.patient_orientation), *added)
+        findings = (*with_places(assessment.findings, maps, landmarks, header.patient_orientation), *added)
         assessment = replace(
             assessment,
             findings=findings,
             measurements=(*assessment.measurements, *measurements_of(*image), *field_of(lungs)),
             score=None if assessment.score is None else quality_score(findings),
-            landmarks=found,
+            landmarks=landmarks,
         )
         return replace(context.judgement, assessment=assessment)
 

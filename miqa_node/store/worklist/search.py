@@ -65,8 +65,8 @@ class WorklistFilter:
     @property
     def leaves_predictions_out(self) -> bool:
         """Whether this is the list of quality: no predictions, no certain studies, no person's own are asked for."""
-        asked = self.every_list or self.pending_review or self.reason in PENDING_NAMES
-        return not (asked or self.uid or self.accession_number or self.search or self.claimed_by)
+        exact = self.every_list or self.pending_review or self.reason in PENDING_NAMES
+        return not (exact or self.uid or self.accession_number or self.search or self.claimed_by)
 
 
 _EVERYTHING = WorklistFilter(every_list=True)

@@ -45,8 +45,8 @@ def judged(gate: GateClass, probability: float) -> AssessorResult:
         anomaly=AnomalyScore(0.5, 99.9), score=12.0, model=MODEL,
         contributions={name: (Contribution("noise_share", 3.0, "%", 1.0),)},
     )  # fmt: skip
-    seen = SaliencyMap(np.ones((8, 8), np.float32), "class-evidence")
-    return AssessorResult(assessment, SaliencyMaps({name: seen}, seen))
+    saliency = SaliencyMap(np.ones((8, 8), np.float32), "class-evidence")
+    return AssessorResult(assessment, SaliencyMaps({name: saliency}, saliency))
 
 
 def test_only_the_reason_stays() -> None:
@@ -83,14 +83,14 @@ def field(share: float) -> NDArray[np.float64]:
     ],
 )
 def test_lungs_are_looked_for_in_all_turns(upright: float, turned: float, gate: float, none: bool) -> None:
-    asked: list[int] = []
+    questions: list[int] = []
 
     def look(turns: int) -> NDArray[np.float64]:
-        asked.append(turns)
+        questions.append(turns)
         return field(turned)
 
     assert shows_no_lungs(field(upright), gate, look) is none
-    assert bool(asked) == (upright < LITTLE_LUNG), "a chest costs no further run of the network"
+    assert bool(questions) == (upright < LITTLE_LUNG), "a chest costs no further run of the network"
 
 
 def test_one_lung_alone_is_as_little_as_none() -> None:
@@ -107,8 +107,8 @@ def test_it_has_no_headline_but_its_reason_and_no_advice() -> None:
         ("en", "Not a frontal chest radiograph: the pixels show no lungs."),
         ("de", "Keine frontale Thoraxaufnahme: Die Pixel zeigen keine Lunge."),
     ):
-        said = sentences(assessment.assessment, disposition, language)
-        assert [one.text for one in said][1:] == [reason]
+        texts = sentences(assessment.assessment, disposition, language)
+        assert [one.text for one in texts][1:] == [reason]
 
 
 @pytest.mark.slow

@@ -276,11 +276,11 @@ def test_a_destination_that_answers_but_takes_nothing_is_a_fault_and_comes_first
     (tmp_path / "full").mkdir()
     flags = ("--destination", f"A_GOOD={tmp_path / 'good'}", "--destination", f"FULL={tmp_path / 'full'}")
     ran = cli("doctor", "--config", config, *flags, "--json")
-    found = {name: one for name, one in checks(ran).items() if name.startswith("destination ")}
-    assert list(found) == ["destination FULL", "destination A_GOOD"]
-    assert [one["ok"] for one in found.values()] == [False, True]
-    assert FULL in found["destination FULL"]["detail"]
-    assert "deliveries resend --destination FULL" in found["destination FULL"]["mend"]
+    destinations = {name: one for name, one in checks(ran).items() if name.startswith("destination ")}
+    assert list(destinations) == ["destination FULL", "destination A_GOOD"]
+    assert [one["ok"] for one in destinations.values()] == [False, True]
+    assert FULL in destinations["destination FULL"]["detail"]
+    assert "deliveries resend --destination FULL" in destinations["destination FULL"]["mend"]
     assert ran.code == Exit.FAILED
 
 
