@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,23 +24,24 @@ time.sleep(600)
 """
 
 
-def test_the_folder_of_a_killed_fork_server_is_swept_and_that_of_a_running_one_stays(tmp_path: Path) -> None:
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
-    )
-    assert owner.stdout is not None
-    folder = Path(owner.stdout.readline().strip())
-    assert folder.parent == tmp_path
-    assert sweep(tmp_path) == 0
-    assert folder.is_dir()
+def test_the_folder_of_a_killed_fork_server_is_swept_and_that_of_a_running_one_stays() -> None:
+    with tempfile.TemporaryDirectory() as name:  # a socket lies in it, whose path may have 107 characters
+        temporary = Path(name)
+        with subprocess.Popen(
+            [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": name}
+        ) as owner:
+            try:
+                assert owner.stdout is not None
+                folder = Path(owner.stdout.readline().strip())
+                assert folder.parent == temporary
+                assert sweep(temporary) == 0
+                assert folder.is_dir()
+            finally:
+                owner.send_signal(signal.SIGKILL)
 
-    owner.send_signal(signal.SIGKILL)
-    owner.wait()
-    owner.stdout.close()
-
-    assert folder.is_dir()  # as it always was after kill -9
-    assert sweep(tmp_path) == 1
-    assert not folder.exists()
+        assert folder.is_dir()  # as it always was after kill -9
+        assert sweep(temporary) == 1
+        assert not folder.exists()
 
 
 def test_a_folder_of_somebody_else_or_without_a_lock_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

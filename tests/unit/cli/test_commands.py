@@ -105,7 +105,9 @@ print(sorted(name for name in sys.modules if name.startswith("miqa_node.cli.")))
 def test_help_imports_no_command() -> None:
     ran = subprocess.run([sys.executable, "-c", LIST_MODULES], capture_output=True, text=True, check=True)
 
-    assert ran.stdout.splitlines()[-1] == str([f"miqa_node.cli.{m}" for m in ("app", "command", "commands", "exits")])
+    assert ran.stdout.splitlines()[-1] == str(
+        [f"miqa_node.cli.{m}" for m in ("app", "command", "commands", "exits", "progress_bar")]
+    )
 
 
 def test_each_command_is_listed_with_the_first_sentence_of_its_own_help() -> None:

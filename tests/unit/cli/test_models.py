@@ -95,13 +95,13 @@ def test_shipped_packages_are_listed_beside_those_of_the_site(
     cli: Callable[..., Ran], config: Path, tmp_path: Path
 ) -> None:
     config.write_text(config.read_text().replace("shipped_packages = false\n", ""))
-    shutil.copytree(share_dir("models") / "landmarks-0.4.1", tmp_path / "models" / "landmarks-0.4.1")
+    shutil.copytree(share_dir("models") / "landmarks-0.5.0", tmp_path / "models" / "landmarks-0.5.0")
 
     ran = cli("models", "list", "--config", config)
 
     assert "tiny-1.1.0\tactive" in ran.out
     assert "quality-0.9.2\t" in ran.out
     assert (
-        f"models/landmarks-0.4.1 is not used: {tmp_path}/models/landmarks-0.4.1 has the same name and version."
+        f"models/landmarks-0.5.0 is not used: {tmp_path}/models/landmarks-0.5.0 has the same name and version."
         in ran.err
     )

@@ -89,6 +89,7 @@ def test_nothing_is_judged_again_while_no_package_can_be_used(
     folder = tmp_path / "models"
     folder.mkdir()
     monkeypatch.setenv("MIQA_ASSESS__MODELS_DIR", str(folder))
+    monkeypatch.setenv("MIQA_ASSESS__SHIPPED_PACKAGES", "false")
     if models == "missing":
         monkeypatch.setenv("MIQA_ASSESS__QUALITY_PACKAGE", "quality-1.0.0")
     if models == "broken":

@@ -66,6 +66,7 @@ def test_a_copy_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.
     empty = tmp_path / "models"
     empty.mkdir()
     monkeypatch.setenv("MIQA_ASSESS__MODELS_DIR", str(empty))
+    monkeypatch.setenv("MIQA_ASSESS__SHIPPED_PACKAGES", "false")
     page = tmp_path / "page.html"
     assert run(["assess", str(GOLDENS / "chest.png"), "--report", str(page)]) == 0
     assert "There is no package denoiser-" in page.read_text("utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from miqa_node import store
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.errors import ResourcesError
 from miqa_node.settings import Settings, load_settings
@@ -78,7 +79,10 @@ def test_images_that_wait_keep_their_room_until_they_are_judged(shelf: Shelf, se
     assert elsewhere.needed_bytes == MIN_FREE_MIB * MiB + (FIT + 3 - 10) * USUAL_BYTES
 
 
-def test_a_refusal_is_not_of_images_that_were_judged_meanwhile(shelf: Shelf, settings: Settings) -> None:
+def test_a_refusal_is_not_of_images_that_were_judged_meanwhile(
+    shelf: Shelf, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.reserve, "COUNT_INTERVAL_S", float("inf"))  # nobody counts in the background
     reserve = DiskReserve(shelf.database, shelf.objects, settings)
     for _ in range(2 * FIT):  # accepted, and judged before anybody counted
         reserve.add()
