@@ -44,6 +44,7 @@ def test_the_tree_as_it_is_keeps_every_contract(copy: Path) -> None:
     assert status == 0, text
 
 
+@pytest.mark.slow
 def test_libraries_that_are_smuggled_into_other_rooms_fail(copy: Path) -> None:
     put(copy / "miqa_node" / "domain" / "note.py", "import cv2, pydicom, rich")
     put(copy / "miqa_node" / "analysis" / "tables.py", "import pynetdicom, fastapi, onnx")
@@ -55,6 +56,7 @@ def test_libraries_that_are_smuggled_into_other_rooms_fail(copy: Path) -> None:
         assert f"miqa_node.analysis.tables imports {library}" in text
 
 
+@pytest.mark.slow
 def test_a_library_that_comes_in_by_another_way_fails(copy: Path) -> None:
     lines = {
         "notes": ('import importlib; cv2 = importlib.import_module("cv2")', "cv2"),
@@ -72,6 +74,7 @@ def test_a_library_that_comes_in_by_another_way_fails(copy: Path) -> None:
         assert f"miqa_node.store.{module} imports {library}" in text
 
 
+@pytest.mark.slow
 def test_a_library_without_a_row_fails(copy: Path) -> None:
     put(copy / "miqa_node" / "node.py", "import requests")
     status, text = lint(copy)
@@ -79,6 +82,7 @@ def test_a_library_without_a_row_fails(copy: Path) -> None:
     assert "miqa_node.node imports requests, which has no row" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", ["utils/__init__.py", "helpers.py"])
 def test_a_folder_or_module_without_a_layer_fails(copy: Path, new: str) -> None:
     module = copy / "miqa_node" / new
@@ -90,6 +94,7 @@ def test_a_folder_or_module_without_a_layer_fails(copy: Path, new: str) -> None:
     assert "miqa_node.utils" in text or "miqa_node.helpers" in text or "- utils" in text or "- helpers" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["from miqa_node.training import corpus", "import torch"])
 def test_run_time_code_that_imports_training_fails(copy: Path, line: str) -> None:
     put(copy / "miqa_node" / "assess" / "session.py", line)
@@ -104,6 +109,7 @@ def test_an_import_that_runs_upward_fails(copy: Path) -> None:
     assert "miqa_node.imaging.frame -> miqa_node.node" in lint(copy)[1]
 
 
+@pytest.mark.slow
 def test_a_module_that_is_too_long_fails(copy: Path) -> None:
     module = copy / "miqa_node" / "node.py"
     module.write_text(module.read_text(encoding="utf-8") + "#\n" * 700, encoding="utf-8")
@@ -112,6 +118,7 @@ def test_a_module_that_is_too_long_fails(copy: Path) -> None:
     assert "miqa_node/node.py" in text
 
 
+@pytest.mark.slow
 def test_a_circle_of_imports_fails(copy: Path) -> None:
     put(copy / "miqa_node" / "domain" / "codes.py", "from miqa_node.domain import finding")
     put(copy / "miqa_node" / "domain" / "finding.py", "from miqa_node.domain import codes")

@@ -70,6 +70,7 @@ def assert_given_up(port: int, settings: DeliverSettings, ask: str) -> None:
         destination.holds([header(1)]) if ask == "holds" else destination.fetch(header(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", ["holds", "fetch"])
 def test_an_archive_that_answers_without_end_is_given_up(
     deliver_settings: Make, monkeypatch: pytest.MonkeyPatch, ask: str
@@ -93,6 +94,7 @@ def matches_now_and_then(event: evt.Event) -> Iterator[Any]:
         yield answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", ["holds", "fetch"])
 def test_an_archive_that_is_never_done_is_given_up(
     deliver_settings: Make, monkeypatch: pytest.MonkeyPatch, ask: str

@@ -30,6 +30,7 @@ def pictures() -> list[Picture]:
     return [Picture(one, source, 1.0, frozenset()) for one, source in zip(pixels, "abc", strict=True)]
 
 
+@pytest.mark.slow
 def test_runs_learn_from_one_stream_and_the_graph_of_one_says_what_the_network_says(tmp_path: Path) -> None:
     settings = PartFitSettings(steps=3)
     runs = {tmp_path / f"{name}.pt": PartFit(out, settings, CPU) for name, out in (("all", ()), ("less", ("c",)))}

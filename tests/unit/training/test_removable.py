@@ -55,6 +55,7 @@ def test_one_place_decides_however_many_devices_there_are() -> None:
     assert int(places.argmax()) == 10 * 48 + 40
 
 
+@pytest.mark.slow
 def test_a_run_without_steps_learns_what_can_be_taken_off(tmp_path: Path) -> None:
     records = [_record(tmp_path, number) for number in range(24)]
     cache = ImageCache(tmp_path / "cache", [record.path for record in records])
