@@ -16,7 +16,7 @@ from miqa_node.assess.package_checks import checksum, package_label
 from miqa_node.assess.package_files import find_package, hidden_in_words, package_folders, places
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.sidecar import SidecarModel
-from miqa_node.assess.sidecars import open_sidecar, read_any_card, switched_on, task_of
+from miqa_node.assess.sidecars import open_sidecar, packages_everywhere, read_any_card, switched_on, task_of
 from miqa_node.cli import baseline, compare, model_choice, model_files, model_signatures
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
@@ -133,6 +133,7 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
         "golden_differences": dict(package.golden_differences),
         "largest_difference": max(package.golden_differences.values(), default=None),
         "ms": round((time.perf_counter() - started) * 1e3, 1),
+        "runs": label in packages_everywhere(settings).values(),
         "two_sides": _two_sides(read_any_card(path)),
     }
 
@@ -191,7 +192,12 @@ def _may(outcome: dict[str, Any]) -> str:
     if outcome["task"] == "enhancement":
         return 'enhancement: assess.enhance_method = "learned"'
     if outcome["task"] in {"landmarks", "objects"}:
-        return f"{outcome['task']}: runs wherever it applies"
+        runs = (
+            "runs wherever it applies"
+            if outcome["runs"]
+            else f'off: assess.{outcome["task"]}_package = "{outcome["folder"]}"'
+        )
+        return f"{outcome['task']}: {runs}"
     if outcome["task"] != "quality":
         return f"{outcome['task']}: switched on in policy.toml"
     return "" if outcome["may_be_active"] else "no goldens: only as shadow"

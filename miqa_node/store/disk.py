@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryFile
@@ -123,8 +124,9 @@ class DiskObjects:
 
     def entries(self, prefix: str) -> Iterator[ObjectEntry]:
         """Files below a folder, without those that are still being written."""
-        for path in (self._root / prefix).rglob("*"):
-            with suppress(OSError):  # who asks for an object that is not listed hears of the error
+        # Errors of a folder or file hide it; who asks for an object that is not listed hears of them.
+        for path in (Path(folder, name) for folder, _, names in os.walk(self._root / prefix) for name in names):
+            with suppress(OSError):
                 status = path.stat()
                 if S_ISREG(status.st_mode) and not path.name.startswith("."):
                     key = path.relative_to(self._root).as_posix()
@@ -229,27 +231,34 @@ def check_disk(folder: Path, min_free_bytes: int) -> None:
 def check_writing(folder: Path) -> None:
     """Raise ResourcesError unless a file can be made and flushed in the folder: a failing disk can still be read."""
     try:
-        _write_probe(folder, flushes=True)
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            _write_probe(file, flushes=True)
     except OSError as error:
         raise ResourcesError(f"The data directory cannot be written: {error.strerror}") from error
 
 
 def _check_folder(folder: Path, name: str, *, flushes: bool = False) -> None:
-    """The same of a folder of the object store."""
+    """The same of a folder of the object store, whose file is read, too."""
     try:
-        _write_probe(folder, flushes=flushes)
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            _write_probe(file, flushes=flushes)
+            _read_probe(file, name)
     except OSError as error:
         raise ResourcesError(f"The object store's folder {name} cannot be written: {error.strerror}") from error
 
 
-def _write_probe(folder: Path, *, flushes: bool) -> None:
-    """Make, write and read a nameless file."""
-    with TemporaryFile(dir=folder, buffering=0) as file:
-        file.write(PROBE)
-        if flushes:
-            os.fsync(file.fileno())
+def _write_probe(file: FileIO, *, flushes: bool) -> None:
+    file.write(PROBE)
+    if flushes:
+        os.fsync(file.fileno())
+
+
+def _read_probe(file: FileIO, kind: str) -> None:
+    try:
         file.seek(0)
         file.read()
+    except OSError as error:
+        raise ResourcesError(f"The object store's folder {kind} cannot be read: {error.strerror}") from error
 
 
 def sync_folder(folder: Path) -> None:

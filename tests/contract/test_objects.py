@@ -284,6 +284,7 @@ def test_an_error_of_the_disk_does_not_say_that_an_object_is_gone(
     for ask in (store.exists, store.local_path, store.get, store.stat):
         with pytest.raises(OSError, match=os.strerror(number)):
             ask(KEY)
+    assert list(store.entries("instances")) == [], "what is not listed is asked for"
 
 
 def test_objects_of_a_bucket_that_is_gone_are_not_lost(bucket_url: str, tmp_path: Path) -> None:

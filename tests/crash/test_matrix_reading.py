@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 
 pytestmark = marks
 
-ERRORS = ("EIO",)
+ERRORS = ("EPERM", "EIO", "ESTALE")
 LONG = {"MIQA_DICOM__NETWORK_TIMEOUT_S": "3600"}
 """For so long a modality may be silent that waits for an answer."""
 UNTRUE = ("lost", "damaged", "changed", "no such object", "no longer kept")
