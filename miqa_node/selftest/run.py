@@ -184,7 +184,9 @@ def _faults(check: CommissioningCheck, pacs: ReceivingPacs, listed: set[str]) ->
         faults.append("No report that arrived names the image.")
     if SEG in outcome.arrivals:
         faults += _seg_faults(outcome)
-    if verdict.flagged != (outcome.sample.study_instance_uid in listed):
+    # An image that shows something else than its header says is not assessed, and on the worklist.
+    may_be = {verdict.flagged, verdict is Verdict.NOT_ASSESSED}
+    if (outcome.sample.study_instance_uid in listed) not in may_be:
         faults.append("The worklist does not have the study." if verdict.flagged else "The worklist has the study.")
     return faults
 

@@ -243,5 +243,5 @@ def _share(name: str, cases: Sequence[SidesCase]) -> float | None:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known: NDArray[np.float64] = np.array([value for value in values if value is not None])
-    return round(float(known.mean()), 3) if len(known) else None
+    numbers: NDArray[np.float64] = np.array([value for value in values if value is not None])
+    return round(float(numbers.mean()), 3) if len(numbers) else None

@@ -196,7 +196,8 @@ def test_every_block_of_the_readme_can_be_done(
     [site] = (tmp_path / "home").glob("miqa/lib/python*/site-packages")
     (site / "node.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
     program = tmp_path / "home" / "miqa" / "bin" / "miqa-node"
-    program.write_text(f"#!{program.with_name('python')}\nfrom miqa_node.cli.__main__ import main\n\nmain()\n")
+    start_main = "if __name__ == '__main__':\n    main()\n"  # as pip writes it: worker processes import this file
+    program.write_text(f"#!{program.with_name('python')}\nfrom miqa_node.cli.__main__ import main\n\n{start_main}")
     program.chmod(0o755)
     enter = f"export HOME={tmp_path / 'home'} MIQA_WEB__PORT={web}\n. ~/miqa/bin/activate\n{export}\n"
     serving = start(enter + "exec " + run.replace("11112", str(port)))

@@ -97,10 +97,10 @@ def reader_figures(chances: Sequence[LeftOutChance], points: OperatingPoints) ->
 def _agreement(
     chances: Sequence[LeftOutChance], name: str, truth_of: Truth, points: OperatingPoints
 ) -> dict[str, Any] | None:
-    graded = [(one, said) for one in chances if (said := truth_of(one.image)) is not None]
+    graded = [(one, answer) for one in chances if (answer := truth_of(one.image)) is not None]
     if not graded:
         return None
-    truth = np.array([said for _, said in graded], np.bool_)
+    truth = np.array([answer for _, answer in graded], np.bool_)
     if name == "rotated":
         now, point = [one.rotated for one, _ in graded], points.rotated
         before = [one.image.estimate.grade[0] for one, _ in graded]

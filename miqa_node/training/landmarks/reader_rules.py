@@ -77,11 +77,11 @@ def fit_cuts(images: Sequence[GradedImage]) -> ReaderRule:
 
     def loss(rule: Array) -> float:
         logits = values @ rule[1:] + rule[0]
-        known = weight * (np.logaddexp(0.0, logits) - truth * logits)
+        of_sides = weight * (np.logaddexp(0.0, logits) - truth * logits)
         whole = -np.logaddexp(0.0, more @ rule[1:] + rule[0]).reshape(-1, len(SIDES)).sum(1)
         some = np.log(np.maximum(-np.expm1(whole), 1e-9))
-        unknown = graded_weight * -(clipped * some + (1.0 - clipped) * whole)
-        return float(known.sum() + unknown.sum() + PENALTY * (rule[1:] ** 2).sum())
+        of_images = graded_weight * -(clipped * some + (1.0 - clipped) * whole)
+        return float(of_sides.sum() + of_images.sum() + PENALTY * (rule[1:] ** 2).sum())
 
     fit = minimize(loss, np.zeros(1 + len(CUT_MEASURES)), method="L-BFGS-B")
     return _rule(CUT_MEASURES, fit.x, middle, spread)

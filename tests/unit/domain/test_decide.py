@@ -233,9 +233,9 @@ def test_an_object_is_flagged_where_it_hides_anatomy_and_else_only_reported() ->
     shipped = parse_policy({"version": "t", "scope": [{"name": "all", "default_findings": True}]})
 
     def verdict(place: ObjectPlace | None, policy: Policy = shipped) -> Verdict:
-        found = assessment(foreign_object=(0.8, 0.3))
-        placed = tuple(replace(f, place=place) if f.name == "foreign_object" else f for f in found.findings)
-        return decide(replace(found, findings=placed), policy).verdict
+        judgement = assessment(foreign_object=(0.8, 0.3))
+        placed = tuple(replace(f, place=place) if f.name == "foreign_object" else f for f in judgement.findings)
+        return decide(replace(judgement, findings=placed), policy).verdict
 
     over = {anatomy: ObjectPlace((anatomy,)) for anatomy in ChestRegion}
     assert verdict(over[ChestRegion.LUNG]) is Verdict.REVIEW

@@ -97,9 +97,9 @@ def test_the_command_asks_for_marks_and_never_writes_among_the_node_s_packages(t
     start = tmp_path / "objects-0.1.0"
     start.mkdir()
     labels = write_export(tmp_path / "labels", 1, 1)
-    asked = CliRunner().invoke(app, ["train", "objects", "--start", str(start), "--out", str(tmp_path / "out")])
-    assert asked.exit_code == 2
-    assert "--labels" in asked.output
+    answer = CliRunner().invoke(app, ["train", "objects", "--start", str(start), "--out", str(tmp_path / "out")])
+    assert answer.exit_code == 2
+    assert "--labels" in answer.output
     [own] = load_settings(None).model_folders
     there = CliRunner().invoke(
         app, ["train", "objects", "--start", str(start), "--labels", str(labels), "--out", str(own)]
