@@ -61,8 +61,10 @@ class Serving:
         self._reader.start()
 
     def _read(self) -> None:
-        for line in self.process.stdout or ():
-            self.output += line
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self.output += line
 
     def says(self, text: str) -> str:
         wait_until(lambda: text in self.output or self.process.poll() is not None, LIMIT_S, f"it says {text!r}")

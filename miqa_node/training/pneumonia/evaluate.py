@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import structlog
 
 from miqa_node.assess.card import read_sections
 from miqa_node.assess.classify.card import MapMethod
@@ -42,6 +43,8 @@ from miqa_node.training.pneumonia.data import (
 from miqa_node.training.pneumonia.figures import FEWEST, group_figures, routing_figures
 from miqa_node.training.pneumonia.sealing import seal
 from miqa_node.training.pointing import TOLERANCE, chance_of, interval_by_patient, peak, play
+
+log = structlog.get_logger(__name__)
 
 DEFECTS = (
     FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE, FindingName.OVEREXPOSURE_SATURATION,
@@ -79,9 +82,12 @@ def evaluate_pneumonia(package: Path, data: Path, *, degraded: int = 1000) -> di
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with LocalAssessor(settings, packages=[package.name]) as assessor:
-            plain += [_see(assessor, one, one.path) for one in counted(samples, "Judging")]
-            numbers = enumerate(counted(spoilt, "Simulating defects"))
-            worse += [_see(assessor, one, _spoil(one, n, folder)) for n, one in numbers]
+            for one in counted(samples, "Judging"):
+                plain += _see(assessor, one, one.path)
+            for number, one in enumerate(counted(spoilt, "Simulating defects")):
+                worse += _see(assessor, one, _spoil(one, number, folder))
+    if left_out := len(samples) + len(spoilt) - len(plain) - len(worse):
+        log.warning("images that the node takes for another kind have no prediction, and are left out", images=left_out)
     threshold = classifier.card.operating_point.threshold if classifier.card.operating_point else 0.5
     return {
         "threshold": threshold,
@@ -158,9 +164,10 @@ def _peak(classifier: Classifier, image: BoxedImage) -> tuple[float, float]:
     return peak(peak_map.values)
 
 
-def _see(assessor: LocalAssessor, sample: PneumoniaSample, path: Path) -> PneumoniaCase:
+def _see(assessor: LocalAssessor, sample: PneumoniaSample, path: Path) -> list[PneumoniaCase]:
+    """The image's case; none if the node takes it for an image of another kind."""
     result = assessor.assess_file(path, modality="DX", body_part="CHEST", view=sample.view)
-    return PneumoniaCase(sample, result.assessment.predictions[-1])
+    return [PneumoniaCase(sample, one) for one in result.assessment.predictions[-1:]]
 
 
 def _spoil(sample: PneumoniaSample, number: int, folder: Path) -> Path:

@@ -86,4 +86,4 @@ def test_sentences_in_another_language_are_marked_as_such(tmp_path: Path, monkey
     text = page.read_text("utf-8")
     assert '<html lang="en">' in text
     assert '<div class="said" lang="de">' in text
-    assert '<p lang="de">Fremdkörper: ' in text, "the sentence stands beside its place, too"
+    assert '<p lang="de">Etwas am Hals Getragenes ' in text, "the sentence stands beside its place, too"

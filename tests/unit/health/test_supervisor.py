@@ -27,7 +27,15 @@ from miqa_node.health import supervisor
 from miqa_node.health.supervisor import Supervisor
 from miqa_node.node import Node
 from miqa_node.observe.steady_thread import SteadyThread
-from miqa_node.work import better_copies, certificates, indexing, pseudonym_watch, queue_threads
+from miqa_node.work import (
+    better_copies,
+    certificates,
+    identification,
+    indexing,
+    mending,
+    pseudonym_watch,
+    queue_threads,
+)
 from miqa_node.work.queue_threads import STUCK_AFTER_S, QueueThreads
 from tests.conftest import ROOT, free_port
 from tests.unit.test_node import Pacs, get, settings_in, store
@@ -77,6 +85,8 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     monkeypatch.setattr(certificates, "LOOK_S", 0.2)
     monkeypatch.setattr(pseudonym_watch, "LOOK_S", 0.2)
     monkeypatch.setattr(better_copies, "LOOK_INTERVAL_S", 0.2)
+    monkeypatch.setattr(identification, "INTERVAL_S", 0.2)
+    monkeypatch.setattr(mending, "LOOK_INTERVAL_S", 0.2)
     archive = Pacs()
     hopeless: list[str] = []
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{archive.port}")
@@ -85,7 +95,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
         *("chosen-models", "lanes", "lane-PACS-0", "storage-scp-plain"),
         *("audit", "senders", "commitment-reports", "folder-watch", "health", "web", "children", "shadow"),
         *("destination-watch", "archive-watch", "amendment-watch", "indexing", "commit-listener", "certificate-watch"),
-        *("pseudonym-watch", "better-copies"),
+        *("pseudonym-watch", "better-copies", "identification", "result-mending"),
     )
     (tmp_path / "watched").mkdir()
     others = threading.enumerate()  # a fixture of an earlier file may have worker processes still

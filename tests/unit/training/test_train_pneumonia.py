@@ -155,7 +155,10 @@ def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_evaluation_tells_every_group_and_is_kept_in_the_card(tmp_path: Path) -> None:
+def test_the_evaluation_tells_every_group_and_is_kept_in_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIQA_ASSESS__LANDMARKS_PACKAGE", "off")  # it would see that these pictures are no chests
     data = make_data(tmp_path / "data")
     make_boxes(data / "cxr_boxes")
     shutil.copytree(ROOT / "models", tmp_path / "models")
