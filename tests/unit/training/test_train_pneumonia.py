@@ -74,7 +74,8 @@ def chest(_ill: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
     """A radiograph of the package's goldens, each time with other grain that nobody sees."""
     image = cv2.imread(str(ROOT / "models" / "quality-0.9.2" / "golden" / "chest.png"), cv2.IMREAD_GRAYSCALE)
     assert image is not None
-    return np.clip(image + rng.integers(-1, 2, image.shape), 0, 255).astype(np.uint8)
+    grainy: NDArray[np.uint8] = np.clip(image + rng.integers(-1, 2, image.shape), 0, 255).astype(np.uint8)
+    return grainy
 
 
 def make_boxes(folder: Path) -> None:
