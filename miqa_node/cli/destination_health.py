@@ -75,7 +75,7 @@ def _with_backlog(outcome: HealthCheck, name: str, backlog: DestinationBacklog) 
         troubles.append(f"{backlog.waiting} deliveries wait")
     if not troubles:
         return outcome
-    detail = f"{outcome.detail}, but {' and '.join(troubles)}: {backlog.last_error or 'no reason is by_name'}"
+    detail = f"{outcome.detail}, but {' and '.join(troubles)}: {backlog.last_error or 'no reason is known'}"
     mend = f"Mend what the error says; then miqa-node deliveries resend --destination {name}, or cancel."
     return HealthCheck(outcome.check, False, detail, mend)
 

@@ -184,10 +184,10 @@ def _faults(check: CommissioningCheck, pacs: ReceivingPacs, listed: set[str]) ->
         faults.append("No report that arrived names the image.")
     if SEG in outcome.arrivals:
         faults += _seg_faults(outcome)
-    # An image that shows something else than its header says is not assessed, and on the worklist.
-    may_be = {verdict.flagged, verdict is Verdict.NOT_ASSESSED}
-    if (outcome.sample.study_instance_uid in listed) not in may_be:
-        faults.append("The worklist does not have the study." if verdict.flagged else "The worklist has the study.")
+    # An image that shows something else than its header says is not assessed, and wants attention all the same.
+    flagged = verdict.flagged or bool(outcome.disposition.get("attention"))
+    if flagged != (outcome.sample.study_instance_uid in listed):
+        faults.append("The worklist does not have the study." if flagged else "The worklist has the study.")
     return faults
 
 
