@@ -36,9 +36,25 @@ import errno
 import traceback
 from pathlib import Path
 
+from miqa_node.language.phrase import Phrase
+
 
 class MiqaError(Exception):
-    """Base of all errors raised on purpose. The message never contains patient data."""
+    """Base of all errors raised on purpose. The message never contains patient data.
+
+    Its text is a phrase, so that pages can say it in their language: the values stand in the message's braces.
+
+    >>> str(MiqaError("There is no account {name}.", name="anna")).values["name"]
+    'anna'
+    """
+
+    def __init__(self, message: str = "", /, **values: object) -> None:
+        super().__init__(Phrase(message, **values))
+
+    def __str__(self) -> str:
+        """A Phrase."""
+        text: Phrase = self.args[0]
+        return text
 
 
 class SettingsError(MiqaError):
@@ -112,8 +128,8 @@ class ReportError(MiqaError):
 class DeliveryError(MiqaError):
     """One attempt to deliver failed; the lane will try again, not before ``retry_after_s`` if the receiver asked so."""
 
-    def __init__(self, message: str = "", retry_after_s: float = 0.0) -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", /, retry_after_s: float = 0.0, **values: object) -> None:
+        super().__init__(message, **values)
         self.retry_after_s = retry_after_s
 
 

@@ -18,6 +18,7 @@ import structlog
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.domain.role import NodeRole
 from miqa_node.errors import ResourcesError
+from miqa_node.language.phrase import Phrase
 from miqa_node.process import begin_loading, end_loading
 from miqa_node.settings import Settings
 
@@ -60,9 +61,11 @@ def lacks_room(data_dir: Path) -> str:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             return ""  # the start says it
         free = 0
-    return (
-        f"The disk of the data directory is full: {free // MiB} MiB are free, a start needs {START_BYTES // MiB}. "
-        "The node goes on by itself when there is room."
+    return Phrase(
+        "The disk of the data directory is full: {free} MiB are free, a start needs {start_bytes}. "
+        "The node goes on by itself when there is room.",
+        free=free // MiB,
+        start_bytes=START_BYTES // MiB,
     )
 
 

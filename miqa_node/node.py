@@ -374,7 +374,7 @@ class Node:
     def _echo(self, destination: str) -> str:
         config = self.destinations.current().get(destination)
         if config is None:
-            raise NotFoundError(f"No destination {destination} is configured here.")
+            raise NotFoundError("No destination {destination} is configured here.", destination=destination)
         return probe(config, DeliveryContext(self.settings.deliver, self.settings.dicom.ae_title))
 
     def _certificates(self) -> dict[str, str]:

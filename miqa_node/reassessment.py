@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from miqa_node.domain.ports import JobQueue, ObjectStore, Soundness
 from miqa_node.domain.reassessment import ReassessmentCandidate, ReassessmentFilter, ReassessmentPlan
 from miqa_node.errors import ConflictError, ResourcesError
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.progress import counted
 from miqa_node.store import reassessments, series
 from miqa_node.store.artifacts import Artifacts
@@ -86,7 +87,7 @@ class Reassessment:
         if not plan.possible and (
             lacking := [o for one in plan.candidates if (o := one.obstacle).startswith(NO_MODEL)]
         ):
-            raise ConflictError(f"Nothing is judged again, so that no verdict is lost. {lacking[0]}")
+            raise ConflictError("Nothing is judged again, so that no verdict is lost. {lacking}", lacking=lacking[0])
         request_count, possible = 0, plan.possible
         for start in range(0, len(possible), BATCH):
             with self._database.begin() as transaction:
@@ -132,7 +133,7 @@ class Reassessment:
         elif row.removed_at is not None or (obstacle := self._absence(row)):
             obstacle = obstacle or GONE
         elif row.model_name and (reason := no_model(unit.needs_others)):
-            obstacle = f"{NO_MODEL} {reason}"
+            obstacle = Phrase(f"{NO_MODEL} {{reason}}", reason=reason)
         else:
             obstacle = self._damage(row, unit)
         return reassessments.candidate(row, obstacle)

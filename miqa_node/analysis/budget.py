@@ -137,8 +137,9 @@ def difference(
 def _check_number(images: Sequence[BudgetImage]) -> None:
     if len(images) < FEWEST:
         raise ConflictError(
-            f"Only {len(images)} images of the model in force have been judged; a proposal needs {FEWEST}. "
-            "Wait for more."
+            "Only {len} images of the model in force have been judged; a proposal needs {fewest}. Wait for more.",
+            len=len(images),
+            fewest=FEWEST,
         )
 
 

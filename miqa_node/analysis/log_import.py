@@ -94,7 +94,7 @@ def keep(transaction: Transaction, reading: LogReading, actor: str) -> LogPrevie
     """
     if reading.faults:
         lines = "; ".join(f"line {fault.line}: {fault.text}" for fault in reading.faults[:5])
-        raise QueryError(f"Nothing was imported, because rows cannot be understood: {lines}.")
+        raise QueryError("Nothing was imported, because rows cannot be understood: {lines}.", lines=lines)
     if not reading.rejects:
         raise QueryError("Nothing was imported, because the log has no rejects.")
     log = reject_logs.keep(transaction, reading.rejects, reading.mapping, actor, datetime.now(UTC))

@@ -12,7 +12,8 @@ from datetime import datetime
 from miqa_node.domain.acquisition import CLOCK_DIFFERENCE, AcquisitionRules
 from miqa_node.domain.calendar import FIRST_DAY
 from miqa_node.domain.reject_log import LoggedReject
-from miqa_node.errors import QueryError
+from miqa_node.errors import MiqaError, QueryError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings.log_mapping import OTHER, LogMapping, plain, reasons
 
 MAX_BYTES = 16 << 20
@@ -93,7 +94,7 @@ def read_log(
     )
 
 
-class RowError(ValueError):
+class RowError(MiqaError):
     """A row that cannot be read; the message says why."""
 
 
@@ -112,8 +113,8 @@ class _RowReader:
         at, error_s = self._time(cells)
         for field in PLACES:
             if len(cells.get(field, "")) > MAX_CELL:
-                words = field.replace("_", " ")
-                raise RowError(f"{words} is longer than {MAX_CELL} characters")
+                words = Phrase(field.replace("_", " "))
+                raise RowError(Phrase("{words} is longer than {max_cell} characters", words=words, max_cell=MAX_CELL))
         numbers = {field: self._number(field, cells.get(field, "")) for field in NUMBERS}
         text = cells["reason"]
         reason = self._mapping.reason(text)
@@ -155,32 +156,38 @@ class _RowReader:
             if at.tzinfo is not None:
                 at = at.astimezone(self._rules.zone).replace(tzinfo=None)
             if at > self._now + CLOCK_DIFFERENCE:
-                raise RowError(f"{text!r} lies in the future")
+                raise RowError(Phrase("{text} lies in the future", text=f"{text!r}"))
             if at.date() < FIRST_DAY:
-                raise RowError(f"{text!r} lies before {FIRST_DAY}")
+                raise RowError(Phrase("{text} lies before {first_day}", text=f"{text!r}", first_day=FIRST_DAY))
             return at, self._mapping.clock_error_s if "%S" in form else max(MINUTE_S, self._mapping.clock_error_s)
-        raise RowError(f"{text[:MAX_CELL]!r} is no date and time of the form {self._mapping.time_formats[0]}")
+        raise RowError(
+            Phrase(
+                "{text} is no date and time of the form {time_formats}",
+                text=f"{text[:MAX_CELL]!r}",
+                time_formats=self._mapping.time_formats[0],
+            )
+        )
 
     def _number(self, field: str, text: str) -> float | None:
         if not text or text in ("-", "–", "n/a", "N/A"):
             return None
-        words = field.replace("_", " ")
+        words = Phrase(field.replace("_", " "))
         plain_text = text.replace("\u00a0", "").replace(" ", "")
         if self._mapping.decimal == ",":
             plain_text = plain_text.replace(".", "").replace(",", ".")
         try:
             value = float(plain_text)
         except ValueError:
-            raise RowError(f"{words} {text[:16]!r} is no number") from None
+            raise RowError(Phrase("{words} {text} is no number", words=words, text=f"{text[:16]!r}")) from None
         if not -1e9 < value < 1e9:
-            raise RowError(f"{words} {text[:16]!r} is no number")
+            raise RowError(Phrase("{words} {text} is no number", words=words, text=f"{text[:16]!r}"))
         return value
 
 
 def _rows(data: bytes) -> list[tuple[int, list[str]]]:
     """Line number and cells of each row, for any separator."""
     if len(data) > MAX_BYTES:
-        raise QueryError(f"The log is larger than {MAX_BYTES >> 20} MiB. Export fewer days.")
+        raise QueryError("The log is larger than {max_bytes} MiB. Export fewer days.", max_bytes=MAX_BYTES >> 20)
     text = _text(data)
     if "\0" in text:
         raise QueryError("This is no text file. Export the log as CSV.")
@@ -194,9 +201,9 @@ def _rows(data: bytes) -> list[tuple[int, list[str]]]:
             rows.append((line, [cell.strip() for cell in cells]))
             line = reader.line_num + 1
             if len(rows) > MAX_ROWS:
-                raise QueryError(f"The log has more than {MAX_ROWS} rows. Export fewer days.")
+                raise QueryError("The log has more than {max_rows} rows. Export fewer days.", max_rows=MAX_ROWS)
     except csv.Error as error:
-        raise QueryError(f"Line {line} cannot be read as CSV: {error}.") from error
+        raise QueryError("Line {line} cannot be read as CSV: {error}.", line=line, error=error) from error
     return rows
 
 
@@ -215,7 +222,7 @@ def _text(data: bytes) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise QueryError(
-            f"Line {line} has bytes that are neither UTF-8 nor Windows-1252 text. Export the log in UTF-8."
+            "Line {line} has bytes that are neither UTF-8 nor Windows-1252 text. Export the log in UTF-8.", line=line
         ) from error
 
 
@@ -227,7 +234,7 @@ def _heads(rows: Sequence[tuple[int, list[str]]], mapping: LogMapping) -> tuple[
             return places, index + 1, cells
     heads = " / ".join(mapping.columns["reason"])
     raise QueryError(
-        f"No line has the columns of this mapping: a time, and one called {heads}. Choose another mapping."
+        "No line has the columns of this mapping: a time, and one called {heads}. Choose another mapping.", heads=heads
     )
 
 

@@ -77,7 +77,7 @@ def month_of(text: str) -> Period:
     """
     match = re.fullmatch(MONTH, text)
     if match is None:
-        raise SettingsError(f"{text!r} is not a month; write it as 2026-10.")
+        raise SettingsError("{text} is not a month; write it as 2026-10.", text=f"{text!r}")
     year, month = int(match[1]), int(match[2])
     return Period(date(year, month, 1), date(year + month // 12, month % 12 + 1, 1))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import structlog
 
 from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.certificate import NO_CERTIFICATE
 from miqa_node.assess.package_checks import package_label
 from miqa_node.assess.package_files import find_package, newest_package, places
 from miqa_node.assess.packages import Package, open_package, with_calibration
@@ -21,6 +20,7 @@ from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import Assessor
 from miqa_node.errors import MiqaError, ModelPackageError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -146,7 +146,7 @@ class ActiveModels:
     def obstacle(self, *, series: bool) -> str:
         """Why no package can judge an image, or a series, now; empty if one can."""
         if series:
-            return "" if self.series() is not None else f"No usable package {SERIES} is installed."
+            return "" if self.series() is not None else Phrase("No usable package {name} is installed.", name=SERIES)
         try:
             self.check()
         except MiqaError as error:
@@ -157,9 +157,9 @@ class ActiveModels:
         """What to show beside this assessment's verdict; a certificate counts only if model, site and policy match."""
         package, model = self._package, assessment.model
         if package is None or model is None:
-            return f"{NO_CERTIFICATE}: no model judged the image"
+            return Phrase("no certificate: no model judged the image")
         if model.sha256 != package.identity.sha256 or assessment.calibration != package.calibration.identity:
-            return f"{NO_CERTIFICATE}: the model or its calibration changed after the image was assessed"
+            return Phrase("no certificate: the model or its calibration changed after the image was assessed")
         return certificate_sentence(package.card, package.calibration, policy, self._settings.node.site)
 
     def _find(self, choice: ModelChoice) -> Path | None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.domain.ports import AssessorResult
+from miqa_node.language.phrase import Phrase
 from miqa_node.taxonomy.lookup import finding_title, gate_entries
 
 PIXELS_SHOW_ANOTHER = "the pixels show another kind of image."
@@ -29,7 +30,7 @@ def of_another_kind(judgement: AssessorResult, gate: GateClass, reason: str) -> 
     """The judgement without what was seen in the image; measurements are numbers of the pixels, and stay."""
     assessment = replace(
         judgement.assessment,
-        not_assessed=f"{finding_title(gate)}: {reason}",
+        not_assessed=Phrase("{kind}: {reason}", kind=Phrase(finding_title(gate)), reason=Phrase(reason)),
         findings=(),
         score=None,
         plausibility=(),

@@ -13,6 +13,7 @@ from pydantic import Field
 from miqa_node.assess.guarantee import Promise
 from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
+from miqa_node.language.phrase import Phrase, joined
 
 NO_CERTIFICATE = "no certificate"
 """Beginning of each sentence about a missing certificate; the reason follows after a colon."""
@@ -37,10 +38,19 @@ class Guarantee(Section):
     @property
     def sentence(self) -> str:
         """The readable form."""
-        sure = f"{100 * (1 - self.delta):g} % confidence, {self.k} of {self.n}"
+        figures = {
+            "limit": f"{100 * self.limit:g} %",
+            "sure": f"{100 * (1 - self.delta):g} %",
+            "failures": self.k,
+            "images": self.n,
+        }
         if self.promise is Promise.ACCEPTED_BAD:
-            return f"of accepted images at most {100 * self.limit:g} % are bad ({sure})"
-        return f"of bad images at most {100 * self.limit:g} % are accepted ({sure})"
+            return Phrase(
+                "of accepted images at most {limit} are bad ({sure} confidence, {failures} of {images})", **figures
+            )
+        return Phrase(
+            "of bad images at most {limit} are accepted ({sure} confidence, {failures} of {images})", **figures
+        )
 
 
 class Refusal(Section):
@@ -73,21 +83,23 @@ class Certificate(Section):
     def expired(self, policy: Policy, site: str) -> str:
         """What has changed since then, as the end of a sentence; empty if nothing has."""
         if self.policy_sha256 != policy_sha256(policy):
-            return f"the policy changed from {self.policy_version} to {policy.version}"
+            return Phrase("the policy changed from {old} to {new}", old=self.policy_version, new=policy.version)
         if self.world == "site" and self.site != site:
-            return "it was made at another site"
+            return Phrase("it was made at another site")
         return ""
 
     def sentence(self, policy: Policy, site: str) -> str:
         """The sentence to show beside a verdict of this policy at this site."""
         if not self.guarantees:
-            return f"{NO_CERTIFICATE}: no promise could be kept on the labels of {self.made_on}"
+            return Phrase("no certificate: no promise could be kept on the labels of {day}", day=self.made_on)
         if reason := self.expired(policy, site):
-            return f"{NO_CERTIFICATE}: that of {self.made_on} expired, {reason}"
-        where = f" for {self.site}" if self.site else ""
-        world = ", for simulated defects only" if self.world == "simulated" else ""
-        promises = "; ".join(guarantee.sentence for guarantee in self.guarantees)
-        return f"certified {self.made_on}{where}{world}: {promises}"
+            return Phrase("no certificate: that of {day} expired, {reason}", day=self.made_on, reason=reason)
+        where = Phrase(" for {site}", site=self.site) if self.site else ""
+        world = Phrase(", for simulated defects only") if self.world == "simulated" else ""
+        promises = joined("; ", [guarantee.sentence for guarantee in self.guarantees])
+        return Phrase(
+            "certified {day}{where}{world}: {promises}", day=self.made_on, where=where, world=world, promises=promises
+        )
 
 
 def policy_sha256(policy: Policy) -> str:

@@ -111,7 +111,7 @@ def _test_object(series: SeriesView, traits: SeriesTraits, phantom: bool | None)
 def _why_not(series: SeriesView, every: Sequence[Slice]) -> str:
     """Why nothing was measured."""
     if series.slices:
-        return Phrase("No slice could be decoded: {reason}", reason=Phrase(series.reason))
+        return Phrase("No slice could be decoded: {reason}", reason=series.reason)
     return NO_STACK if every else NO_SLICE
 
 
@@ -128,7 +128,7 @@ def _undecodable(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
         "{unreadable} of {len} slices could not be decoded; the first because: {reason}",
         unreadable=f"{series.unreadable}",
         len=f"{len(series.slices)}",
-        reason=Phrase(series.reason),
+        reason=series.reason,
     )
     return (PlausibilityIssue("undecodable_slices", text, OTHER_FAILURE),)
 

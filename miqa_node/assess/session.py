@@ -99,7 +99,9 @@ class GraphSession:
         ModelPackageError if it cannot be loaded, or if the file has changed.
         """
         if not isinstance(self._model, bytes) and _sha256_of(self._model) != self._sha256:
-            raise ModelPackageError(f"{self.name} was changed while it was in use: activate the package again.")
+            raise ModelPackageError(
+                "{name} was changed while it was in use: activate the package again.", name=self.name
+            )
         self._graph = self._load()
         self._failures = 0
         log.warning("a model session was loaded again", session=self.name, failure=self._failure)
@@ -161,7 +163,7 @@ def check_finite(name: str, *values: NDArray[np.floating]) -> None:
     Every comparison with NaN is false, so nothing would be found, and the image accepted.
     """
     if not all(np.isfinite(some).all() for some in values):
-        raise InferenceError(f"The graph of {name} gave values for the image that are no numbers.")
+        raise InferenceError("The graph of {name} gave values for the image that are no numbers.", name=name)
 
 
 class ModelSessions:
@@ -213,7 +215,7 @@ def open_graph(
             provider_options=[PROVIDER_OPTIONS.get(name, {}) for name in providers],
         )
     except Exception as error:  # the runtime's exceptions share no narrower base class
-        raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
+        raise ModelPackageError("ONNX Runtime cannot load the graph: {error}", error=error) from error
     # The runtime would keep the bytes of the graph, for a fallback to other providers that a node does not use.
     setattr(session, "_model_bytes", None)  # noqa: B010
     if accelerator is Accelerator.GPU and session.get_providers()[0] != GPU_PROVIDER:

@@ -17,11 +17,12 @@ import yaml
 from pydantic import Field, ValidationError
 
 from miqa_node.assess.card import Card
-from miqa_node.assess.certificate import NO_CERTIFICATE, Certificate, Share
+from miqa_node.assess.certificate import Certificate, Share
 from miqa_node.assess.plain_yaml import read_yaml
 from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
 from miqa_node.errors import ModelPackageError
+from miqa_node.language.phrase import Phrase
 from miqa_node.whole_file import write_whole
 from miqa_node.wrong_values import where_and_what
 
@@ -123,13 +124,14 @@ def in_force(path: Path, card: Card, model_sha256: str, site: str) -> ActiveCali
     try:
         calibration, identity = read_calibration(path)
     except ModelPackageError as error:
-        return ActiveCalibration(refused=f"the calibration cannot be used: {error}")
+        return ActiveCalibration(refused=Phrase("the calibration cannot be used: {error}", error=error))
+    day = f"{calibration.made_at:%Y-%m-%d}"
     if calibration.model_sha256 != model_sha256:
-        return ActiveCalibration(refused=f"that of {calibration.made_at:%Y-%m-%d} expired, the model changed")
+        return ActiveCalibration(refused=Phrase("that of {day} expired, the model changed", day=day))
     if calibration.site != site:
-        return ActiveCalibration(refused=f"that of {calibration.made_at:%Y-%m-%d} expired, it was made at another site")
+        return ActiveCalibration(refused=Phrase("that of {day} expired, it was made at another site", day=day))
     if set(calibration.heads) != {row.name for row in card.outputs.classes}:
-        return ActiveCalibration(refused="the calibration cannot be used: its heads are not those of the card")
+        return ActiveCalibration(refused=Phrase("the calibration cannot be used: its heads are not those of the card"))
     return ActiveCalibration(calibration, identity)
 
 
@@ -151,9 +153,9 @@ def apply_calibration(card: Card, calibration: SiteCalibration) -> Card:
 def certificate_sentence(card: Card, calibration: ActiveCalibration, policy: Policy, site: str) -> str:
     """The sentence to show beside a verdict of the package with this calibration under this policy."""
     if calibration.refused:
-        return f"{NO_CERTIFICATE}: {calibration.refused}"
+        return Phrase("no certificate: {refused}", refused=calibration.refused)
     if calibration.calibration is not None:
         return calibration.calibration.certificate.sentence(policy, site)
     if card.certificate is not None:
         return card.certificate.sentence(policy, site)
-    return f"{NO_CERTIFICATE}: this package was not calibrated with labels of the site"
+    return Phrase("no certificate: this package was not calibrated with labels of the site")

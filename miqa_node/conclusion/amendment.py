@@ -19,6 +19,7 @@ from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInsta
 from miqa_node.domain.policy import AUDIT, Disposition
 from miqa_node.domain.review import Review
 from miqa_node.errors import lacks_resources, place_of
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import deliveries, instances, reported_decisions, worklist
 from miqa_node.store.reported_decisions import UnreportedDecision
 from miqa_node.units.again import amendments
@@ -27,7 +28,7 @@ from miqa_node.units.base import Unit, UnitContext, installed, unit_of
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 20
-NOT_REPORTED = "The archives were not informed of this decision: the report could not be made again."
+NOT_REPORTED = Phrase("The archives were not informed of this decision: the report could not be made again.")
 
 
 class Amendments:

@@ -23,6 +23,7 @@ from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTA
 from miqa_node.domain.network import authority
 from miqa_node.errors import ClassRefusedError, DeliveryError
 from miqa_node.imaging.uncompressed import can_convert
+from miqa_node.language.phrase import Phrase, joined
 from miqa_node.observe.steady_thread import start_brief_thread
 from miqa_node.settings import DeliverSettings
 
@@ -75,12 +76,14 @@ class Peer:
                 evt_handlers=handlers,
             )
         except OSError as error:
-            raise DeliveryError(f"{where}: the host name cannot be resolved ({error.strerror}).") from error
+            raise DeliveryError(
+                "{where}: the host name cannot be resolved ({strerror}).", where=where, strerror=error.strerror
+            ) from error
         if association.is_established:
             return Link(association, Exchange(association, settings.dimse_timeout_s))
         if association.rejected_contexts and not association.accepted_contexts:
-            raise ClassRefusedError(f"{where}: {_refusal(association.rejected_contexts)}")
-        raise DeliveryError(f"{where}: {_why_not(association)}")
+            raise ClassRefusedError("{where}: {refusal}", where=where, refusal=_refusal(association.rejected_contexts))
+        raise DeliveryError("{where}: {why_not}", where=where, why_not=_why_not(association))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +211,15 @@ def _refusal(rejected: Sequence[PresentationContext]) -> str:
         syntaxes = ", ".join(dict.fromkeys(str(UID(context.transfer_syntax[0]).name) for context in contexts))
         has_syntax_refusal = any(context.result == _SYNTAXES_NOT_SUPPORTED for context in contexts)
         sentences.append(
-            f"{name} in none of {syntaxes}" if has_syntax_refusal else f"no {name} (offered in {syntaxes})"
+            Phrase("{name} in none of {syntaxes}", name=name, syntaxes=syntaxes)
+            if has_syntax_refusal
+            else Phrase("no {name} (offered in {syntaxes})", name=name, syntaxes=syntaxes)
         )
-    return (
-        f"the peer accepts {'; '.join(sentences) or 'none of the SOP classes'}. Have it accept the SOP class in "
+    return Phrase(
+        "the peer accepts {join}. Have it accept the SOP class in "
         "one of these transfer syntaxes, "
-        "or leave the kind out of the destination's objects."
+        "or leave the kind out of the destination's objects.",
+        join=joined("; ", sentences) or Phrase("none of the SOP classes"),
     )
 
 
@@ -228,7 +234,7 @@ def _prepare(event: evt.Event, timeout_s: float) -> None:
 def _why_not(association: Association) -> str:
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
-        return f"the association was rejected: {answer.reason_str}."
+        return Phrase("the association was rejected: {reason_str}.", reason_str=Phrase(answer.reason_str))
     if not association.requestor.port:  # it has none before the connection is there
-        return "the connection was refused, or cannot be made (address, firewall, TLS)."
-    return "it took the connection, but made no association in time, or aborted it."
+        return Phrase("the connection was refused, or cannot be made (address, firewall, TLS).")
+    return Phrase("it took the connection, but made no association in time, or aborted it.")

@@ -26,7 +26,7 @@ def event_body(template: str, event: bytes, name: str) -> bytes:
     try:
         layout = json.loads(template)
     except ValueError as error:
-        raise DeliveryError(f"{name}: body_file is not JSON.") from error
+        raise DeliveryError("{name}: body_file is not JSON.", name=name) from error
     return json.dumps(_filled(layout, json.loads(event)), ensure_ascii=False).encode()
 
 

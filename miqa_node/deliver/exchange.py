@@ -18,6 +18,7 @@ import httpx2
 from miqa_node.deliver.kinds.base import HttpConfig
 from miqa_node.deliver.tls import client_context
 from miqa_node.errors import DeliveryError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import DeliverSettings
 
 MAX_ANSWER_BYTES = 1 << 20
@@ -47,10 +48,12 @@ class HttpAnswer:
     def hint(self) -> str:
         """What to do about a status, as far as that is the same for all services."""
         if self.status // 100 == 3:
-            return " Redirects are not followed; write the last address as the url."
+            return Phrase(" Redirects are not followed; write the last address as the url.")
         if self.retry_after_s:
-            return f" It wants to be asked again after {self.retry_after_s:.0f} s."
-        return " Check the url." if self.status == HTTPStatus.NOT_FOUND else ""
+            return Phrase(
+                " It wants to be asked again after {retry_after_s} s.", retry_after_s=f"{self.retry_after_s:.0f}"
+            )
+        return Phrase(" Check the url.") if self.status == HTTPStatus.NOT_FOUND else ""
 
 
 class HttpService:
@@ -90,7 +93,9 @@ class HttpService:
             self.close()
             # The library's message may contain the address, with any secret that a site put there; the type suffices.
             name = "ReadTimeout" if patience.is_over() else type(error).__name__
-            raise DeliveryError(f"The service could not be reached: {_WORDS.get(name, name)}.") from error
+            raise DeliveryError(
+                "The service could not be reached: {get}.", get=Phrase(_WORDS.get(name, name))
+            ) from error
 
     def close(self) -> None:
         """Close the connections."""

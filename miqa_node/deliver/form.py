@@ -67,7 +67,7 @@ def _in_syntax(file: bytes, syntaxes: Sequence[str], context: DeliveryContext) -
     if syntax != ExplicitVRLittleEndian:
         if not can_convert(syntax):
             name = UID(syntax).name
-            raise DeliveryRefusedError(f"transfer_syntaxes leave out {name}, which the node cannot convert.")
+            raise DeliveryRefusedError("transfer_syntaxes leave out {name}, which the node cannot convert.", name=name)
         file = without_compression(file, context)
     if ExplicitVRLittleEndian in syntaxes:
         return file

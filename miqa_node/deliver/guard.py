@@ -142,7 +142,7 @@ class Exchange:
                 self._requests.append((context_id, response))
                 continue
             raise DeliveryError("The peer sent a message that is not a response to the request.")
-        raise DeliveryError(f"No response within {self._timeout_s:g} s.")
+        raise DeliveryError("No response within {timeout_s} s.", timeout_s=f"{self._timeout_s:g}")
 
     def _serve(self, serve_request: Any, message: Any, context_id: int) -> None:
         """Replaces ``Association._serve_request``: puts a response that the sender waits for back into its queue."""

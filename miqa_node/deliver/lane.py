@@ -19,6 +19,7 @@ from miqa_node.deliver.pace import Pace
 from miqa_node.domain.delivery import Delivery, DeliveryId, EventNotice
 from miqa_node.domain.ports import Outbox
 from miqa_node.errors import ClassRefusedError, CommitmentUnsupportedError, DeliveryRefusedError, MiqaError
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe import metrics
 from miqa_node.observe.traces import span
 
@@ -224,7 +225,9 @@ class Lane(threading.Thread):
         now = datetime.now(UTC)
         expired = not refused and self._is_over(delivery, now)
         given_up = refused or expired
-        text = str(error) if isinstance(error, MiqaError) else f"Internal error: {type(error).__name__}."
+        text = (
+            str(error) if isinstance(error, MiqaError) else Phrase("Internal error: {name}.", name=type(error).__name__)
+        )
         self._route.last_error = text
         metrics.DELIVERIES.labels(name, "refused" if refused else "failed").inc()
         log.warning(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from miqa_node.domain.network import authority
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import NoticeSettings, SmtpTls
 from miqa_node.tls import client_context
 
@@ -58,18 +59,27 @@ def _session(settings: NoticeSettings) -> Iterator[smtplib.SMTP]:
     except smtplib.SMTPRecipientsRefused as error:
         code = max(reply[0] for reply in error.recipients.values())
         kind = DeliveryRefusedError if code >= LASTING else DeliveryError
-        raise kind(f"{where} refuses the recipient ({code}).") from None  # the server's message may name a person
+        raise kind(
+            Phrase("{where} refuses the recipient ({code}).", where=where, code=code)
+        ) from None  # the server's message may name a person
     except smtplib.SMTPResponseException as error:
         is_lasting = error.smtp_code >= LASTING and not isinstance(error, smtplib.SMTPAuthenticationError)
         kind = DeliveryRefusedError if is_lasting else DeliveryError
-        hint = " Check smtp_user and its password." if isinstance(error, smtplib.SMTPAuthenticationError) else ""
-        raise kind(f"{where} answered {error.smtp_code}.{hint}") from None
+        is_sign_in = isinstance(error, smtplib.SMTPAuthenticationError)
+        hint = Phrase(" Check smtp_user and its password.") if is_sign_in else ""
+        raise kind(Phrase("{where} answered {code}.{hint}", where=where, code=error.smtp_code, hint=hint)) from None
     except smtplib.SMTPNotSupportedError:
-        raise DeliveryError(f"{where} offers no {settings.smtp_tls.value.upper()} or no sign-in.") from None
+        raise DeliveryError(
+            "{where} offers no {upper} or no sign-in.", where=where, upper=settings.smtp_tls.value.upper()
+        ) from None
     except ssl.SSLCertVerificationError as error:
-        raise DeliveryError(f"{where}: its certificate is not trusted: {error.verify_message}.") from error
+        raise DeliveryError(
+            "{where}: its certificate is not trusted: {verify_message}.",
+            where=where,
+            verify_message=error.verify_message,
+        ) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise DeliveryError(f"{where} does not answer: {type(error).__name__}.") from error
+        raise DeliveryError("{where} does not answer: {name}.", where=where, name=type(error).__name__) from error
 
 
 def _connected(settings: NoticeSettings) -> smtplib.SMTP:

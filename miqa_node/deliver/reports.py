@@ -139,7 +139,7 @@ class CommitmentReporter:
                 self._on_new(inquiry)
             except DeliveryError as error:
                 if not _on_same(inquiry):
-                    raise DeliveryError(f"{error} The association that it asked on is closed.") from error
+                    raise DeliveryError("{error} The association that it asked on is closed.", error=error) from error
             self._ledger.reported(request)
             log.info("storage commitment reported", peer=request.calling_ae_title, objects=len(request.objects))
         except Exception as error:  # noqa: BLE001 - one peer must not end the reports of the others
@@ -176,11 +176,17 @@ class CommitmentReporter:
         where = self._peers.get(request.calling_ae_title)
         if where is None:
             raise DeliveryError(
-                f"Where {request.calling_ae_title} takes reports is not known; add "
-                f'"{request.calling_ae_title}@{request.peer_address}:<port>" to dicom.commitment_peers.'
+                "Where {calling_ae_title} takes reports is not known; add "
+                '"{calling_ae_title2}@{peer_address}:<port>" to dicom.commitment_peers.',
+                calling_ae_title=request.calling_ae_title,
+                calling_ae_title2=request.calling_ae_title,
+                peer_address=request.peer_address,
             )
         if time.monotonic() < self._away.get(request.calling_ae_title, 0.0):
-            raise DeliveryError(f"{request.calling_ae_title} has just taken no report, and is tried again later.")
+            raise DeliveryError(
+                "{calling_ae_title} has just taken no report, and is tried again later.",
+                calling_ae_title=request.calling_ae_title,
+            )
         host, port = where
         config = CStoreConfig(name="commitment", ae_title=request.calling_ae_title, host=host, port=port)
         context = DeliveryContext(self._settings, request.called_ae_title or self._ae_title)
@@ -228,6 +234,7 @@ def parse_commitment_peer(entry: str) -> tuple[str, tuple[str, int]]:
     host, colon, port = address.rpartition(":")
     if not (at and colon and host and port.isdigit() and 1 <= int(port) <= 65535 and 1 <= len(ae_title.strip()) <= 16):
         raise SettingsError(
-            f'dicom.commitment_peers: {entry!r} is not "AET@host:port"; write for example "CT1@10.0.0.5:104".'
+            'dicom.commitment_peers: {entry} is not "AET@host:port"; write for example "CT1@10.0.0.5:104".',
+            entry=f"{entry!r}",
         )
     return ae_title.strip(), (host.strip("[]"), int(port))

@@ -17,6 +17,7 @@ from miqa_node.deliver.statuses import SUCCESS
 from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DeliveryError
+from miqa_node.language.phrase import Phrase
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 GET = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -45,7 +46,7 @@ def _matches(link: Link, query: Dataset) -> set[str]:
     uids: set[str] = set()
     for number, (status, match) in enumerate(link.association.send_c_find(query, FIND)):
         if number > MAX_ANSWERS:
-            raise DeliveryError(_ENDLESS.format("C-FIND"))
+            raise DeliveryError(ENDLESS, service="C-FIND")
         code = status.get("Status")
         if code in _PENDING and match is not None:
             uids.add(str(match.get("SOPInstanceUID", "")))
@@ -107,7 +108,7 @@ def _last_status(link: Link, query: Dataset) -> int | None:
         code = status.get("Status")
         if number > MAX_ANSWERS:
             link.abort()
-            raise DeliveryError(_ENDLESS.format("C-GET"))
+            raise DeliveryError(ENDLESS, service="C-GET")
     return code
 
 
@@ -126,15 +127,17 @@ def _hanging_up(link: Link, service: str) -> Iterator[None]:
     try:
         yield
     except DeliveryError as error:
-        raise (DeliveryError(_ENDLESS.format(service)) if over.is_set() else error) from None
+        raise (DeliveryError(ENDLESS, service=service) if over.is_set() else error) from None
     finally:
         timer.cancel()
 
 
-_ENDLESS = "{}: the peer answers without end."
+ENDLESS = "{service}: the peer answers without end."
 
 
 def _refusal(service: str, code: int | None) -> str:
     if code is None:
-        return f"{service}: the peer aborted the association, closed the connection or was silent."
-    return f"{service} was answered with status {in_words(code)}."
+        return Phrase(
+            "{service}: the peer aborted the association, closed the connection or was silent.", service=service
+        )
+    return Phrase("{service} was answered with status {in_words}.", service=service, in_words=in_words(code))

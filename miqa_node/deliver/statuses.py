@@ -5,6 +5,7 @@ from __future__ import annotations
 from miqa_node.deliver.kinds.base import OnWarning
 from miqa_node.domain.dimse_status import in_words
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
+from miqa_node.language.phrase import Phrase
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
@@ -30,8 +31,8 @@ def is_warning(status: int) -> bool:
 def note_of(status: int) -> str | None:
     """What people should know of an object that arrived with a status; None if nothing."""
     if status == DUPLICATE_SOP_INSTANCE:
-        return HAD_IT.format(status=in_words(status))
-    return WARNED.format(status=in_words(status)) if is_warning(status) else None
+        return Phrase(HAD_IT, status=in_words(status))
+    return Phrase(WARNED, status=in_words(status)) if is_warning(status) else None
 
 
 def judge(status: int, on_warning: OnWarning) -> bool:
@@ -51,10 +52,14 @@ def judge(status: int, on_warning: OnWarning) -> bool:
     if status == DUPLICATE_SOP_INSTANCE:  # the object is already there; a result is the same object each time
         return False
     if status == SOP_CLASS_NOT_SUPPORTED:
-        raise ClassRefusedError(f"The peer answered with status 0x{status:04X}: it takes no objects of this SOP class.")
+        raise ClassRefusedError(
+            "The peer answered with status 0x{status}: it takes no objects of this SOP class.", status=f"{status:04X}"
+        )
     if is_warning(status):
         if on_warning is OnWarning.ACCEPT:
             return False
-        raise DeliveryError(f"The peer answered with the warning {in_words(status)}; on_warning is retry.")
+        raise DeliveryError(
+            "The peer answered with the warning {in_words}; on_warning is retry.", in_words=in_words(status)
+        )
     kind = DeliveryRefusedError if status in _FINAL else DeliveryError
-    raise kind(f"The peer answered with status {in_words(status)}.")
+    raise kind(Phrase("The peer answered with status {in_words}.", in_words=in_words(status)))

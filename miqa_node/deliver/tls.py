@@ -14,4 +14,6 @@ def client_context(config: TlsConfig) -> ssl.SSLContext:
     try:
         return tls.client_context(config.tls_ca, config.tls_certificate, config.tls_key)
     except OSError as error:
-        raise DeliveryError(f"{config.name}: tls_ca, tls_certificate or tls_key cannot be used: {error}.") from error
+        raise DeliveryError(
+            "{name}: tls_ca, tls_certificate or tls_key cannot be used: {error}.", name=config.name, error=error
+        ) from error

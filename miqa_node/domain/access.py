@@ -96,6 +96,7 @@ def account_name(text: str) -> str:
     name = text.strip().lower()
     if not _NAME.fullmatch(name):
         raise AccessError(
-            f"A name has at most {MAX_NAME_CHARACTERS} of the characters a-z 0-9 . _ @ + - and begins with a-z or 0-9."
+            "A name has at most {max_name_characters} of the characters a-z 0-9 . _ @ + - and begins with a-z or 0-9.",
+            max_name_characters=MAX_NAME_CHARACTERS,
         )
     return name

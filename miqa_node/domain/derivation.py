@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from miqa_node.domain.instance import Derivation, Header
+from miqa_node.language.phrase import Phrase
 
 _RAW, _SHOWN = "FOR PROCESSING", "FOR PRESENTATION"
 
@@ -36,10 +37,10 @@ def rank(header: Header) -> tuple[bool, bool, bool]:
 def derived_reason(header: Header, others: Iterable[Header]) -> str:
     """Why an image is not judged like a plain radiograph; ``others`` are of the same exposure. Empty if it is one."""
     if reason := _REASONS.get(header.derivation):
-        return reason.value
+        return Phrase(reason.value)
     if not any(rank(other) < rank(header) for other in others):
         return ""
-    return (DerivedReason.RAW if header.presentation_intent_type == _RAW else DerivedReason.OTHER).value
+    return Phrase((DerivedReason.RAW if header.presentation_intent_type == _RAW else DerivedReason.OTHER).value)
 
 
 def is_same_exposure(one: Header, other: Header) -> bool:

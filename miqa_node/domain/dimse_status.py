@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from miqa_node.language.phrase import Phrase
+
 STATUS_WORDS: Mapping[int, str] = {
     0x0107: "attribute list error",
     0x0110: "processing failure",
@@ -48,4 +50,4 @@ def in_words(status: int) -> str:
     """
     general = (words for first, end, words in _RANGES if first <= status < end)
     words = STATUS_WORDS.get(status) or next(general, "")
-    return f"0x{status:04X}: {words}" if words else f"0x{status:04X}"
+    return Phrase("0x{status}: {words}", status=f"{status:04X}", words=Phrase(words)) if words else f"0x{status:04X}"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from miqa_node.language.phrase import Phrase, joined
+
 FRESH = timedelta(minutes=3)
 """Maximum age of a check: the process behind an older one has ended or hangs."""
 RENEWAL_TIME = timedelta(days=14)
@@ -181,15 +183,23 @@ def certificate_alarms(ends: Iterable[CertificateEnd], now: datetime) -> Iterato
     """Alarms of certificates that have ended, or that have to be renewed now."""
     for one in ends:
         if one.at <= now:
-            yield Alarm(f"The certificate of {one.name} has ended", RENEWAL, one.at)
+            yield Alarm(Phrase("The certificate of {name} has ended", name=one.name), RENEWAL, one.at)
         elif one.is_near(now):
-            yield Alarm(f"The certificate of {one.name} ends on {one.at:%Y-%m-%d}", RENEWAL, None)
+            yield Alarm(
+                Phrase("The certificate of {name} ends on {day}", name=one.name, day=f"{one.at:%Y-%m-%d}"),
+                RENEWAL,
+                None,
+            )
 
 
 def damage_alarm(number: int, since: datetime | None) -> Alarm:
     """The alarm of stored objects that are lost or damaged."""
-    verb = "object is" if number == 1 else "objects are"
-    return Alarm(f"{number} stored {verb} lost or damaged", DAMAGE, since)
+    subject = (
+        Phrase("1 stored object is lost or damaged")
+        if number == 1
+        else Phrase("{count} stored objects are lost or damaged", count=number)
+    )
+    return Alarm(subject, DAMAGE, since)
 
 
 def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, now: datetime) -> Iterator[Alarm]:
@@ -199,11 +209,17 @@ def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, n
     """
     for one in destinations:
         backlog = one.backlog
-        waiting = f"{backlog.waiting} deliver{'y waits' if backlog.waiting == 1 else 'ies wait'}."
+        waiting = (
+            Phrase("1 delivery waits.")
+            if backlog.waiting == 1
+            else Phrase("{count} deliveries wait.", count=backlog.waiting)
+        )
         late = backlog.oldest_at is not None and now - backlog.oldest_at > longest_wait
         if one.health is DestinationHealth.FAILING:
-            yield Alarm(f"{one.name} fails", f"{waiting if backlog.waiting else ''} {one.detail}".strip(), one.since)
+            text = joined(" ", [*([waiting] if backlog.waiting else []), *filter(None, [one.detail])])
+            yield Alarm(Phrase("{name} fails", name=one.name), text, one.since)
         elif late and one.health is not DestinationHealth.HELD:
             nobody = one.health is DestinationHealth.UNKNOWN
-            why = "No running process sends there." if nobody else backlog.last_error
-            yield Alarm(f"{one.name} is behind", f"{waiting} {why}".strip(), backlog.oldest_at)
+            why = Phrase("No running process sends there.") if nobody else backlog.last_error
+            text = joined(" ", [waiting, *filter(None, [why])])
+            yield Alarm(Phrase("{name} is behind", name=one.name), text, backlog.oldest_at)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from miqa_node.language.phrase import Phrase
+
 
 class RetentionGroup(StrEnum):
     """Why an original is kept; only the last two groups may be removed."""
@@ -53,10 +55,14 @@ class Removal:
         """The text for people in place of the image."""
         day = f"{self.at:%Y-%m-%d}"
         if self.cause is RemovalCause.ERASURE:
-            return f"The original was erased on {day} at a person's request."
+            return Phrase("The original was erased on {day} at a person's request.", day=day)
         if self.cause is RemovalCause.LOST:
-            return f"The original is missing since {day} or earlier. Fetch it from the archive, or send it again."
-        return f"The original was removed by retention on {day}. Fetch it from the archive, or send it again."
+            return Phrase(
+                "The original is missing since {day} or earlier. Fetch it from the archive, or send it again.", day=day
+            )
+        return Phrase(
+            "The original was removed by retention on {day}. Fetch it from the archive, or send it again.", day=day
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import Header, InstanceDigest
-from miqa_node.language.phrase import Phrase
+from miqa_node.language.phrase import Phrase, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RoomLimit:
         >>> [RoomLimit(FindingName("noise"), *of, 0.5).place for of in (("ROOM1", "AP"), ("", ""))]
         ['ROOM1, AP', 'all other rooms']
         """
-        return ", ".join(part for part in (self.room or "all other rooms", self.view) if part)
+        return joined(", ", [self.room or Phrase("all other rooms"), *filter(None, [self.view])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,4 +137,4 @@ def check_transition(now: WorklistState, to: WorklistState) -> None:
     if to not in allowed[now]:
         if now is WorklistState.OPEN:
             raise ConflictError("The study is not claimed, so it cannot be put back.")
-        raise ConflictError(f"The study is {now} already: it was decided. Reopen it to decide again.")
+        raise ConflictError("The study is {now} already: it was decided. Reopen it to decide again.", now=now)

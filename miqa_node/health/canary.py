@@ -17,9 +17,9 @@ def judge_canary(tools: LocalTools, encode: FrameEncoder) -> None:
             file.flush()
             objects = assess_path(path_here(file), ("DX", "CHEST", "PA"), tools).objects
     except MiqaError as error:
-        raise ResourcesError(f"A test image cannot be judged: {error}") from error
+        raise ResourcesError("A test image cannot be judged: {error}", error=error) from error
     except Exception as error:
         where = f"{type(error).__name__} at {place_of(error)}"
-        raise ResourcesError(f"A test image cannot be judged: {where}.") from error
+        raise ResourcesError("A test image cannot be judged: {where}.", where=where) from error
     if not objects:
         raise ResourcesError("A test image cannot be judged: no report was made.")

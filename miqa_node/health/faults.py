@@ -15,6 +15,7 @@ from collections.abc import Callable
 import structlog
 
 from miqa_node.errors import MiqaError, ResourcesError
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe import metrics
 from miqa_node.observe.steady_thread import SteadyThread
 
@@ -119,7 +120,11 @@ class NodeFaults:
                 return ""
             before, self._held_since = self._held, self._held_since or now
             is_over = now - self._held_since > self._hold_s
-            self._held = "" if is_over else f"{alike} different images in a row failed alike: {fault}."
+            self._held = (
+                ""
+                if is_over
+                else Phrase("{alike} different images in a row failed alike: {fault}.", alike=alike, fault=fault)
+            )
             reason = self._held
         if bool(before) is not bool(reason):
             log.error("images that fail alike wait" if reason else "images that fail alike are given up", fault=fault)

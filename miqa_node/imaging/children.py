@@ -52,6 +52,7 @@ _preloaded: dict[str, None] = {}
 """Modules, in order, that the fork server of this process imports for all pools."""
 _READY, _BEGUN, _RESULT, _ERROR = range(4)
 _PAGE_BYTES, _TICKS_A_SECOND = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+_TOO_SMALL = "work.memory_bytes ({memory_bytes}) is too small: a process takes more before its first image."
 
 
 class OpenFile(NamedTuple):
@@ -225,9 +226,7 @@ class ChildProcesses:
             raise ResourcesError("A child process does not start: the machine has too little memory for it.")
         if self._is_over(child):
             self._end(child)
-            raise ResourcesError(
-                f"work.memory_bytes ({self._memory_bytes}) is too small: a process takes more before its first image."
-            )
+            raise ResourcesError(_TOO_SMALL, memory_bytes=self._memory_bytes)
         return child
 
     def _start(self) -> _ChildProcess:
@@ -237,7 +236,8 @@ class ChildProcesses:
                 return _ChildProcess(self._context, self._prepare, self._arguments)
             except (OSError, EOFError) as error:
                 if pause_s is None:
-                    raise ResourcesError(f"No child process can be started ({type(error).__name__}).") from error
+                    name = type(error).__name__
+                    raise ResourcesError("No child process can be started ({name}).", name=name) from error
                 time.sleep(pause_s)
         raise AssertionError("the last attempt returns or raises")
 

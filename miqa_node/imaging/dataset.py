@@ -47,8 +47,8 @@ from miqa_node.imaging.shutter import TAGS as SHUTTER_TAGS
 
 _PIXEL_DATA = 0x7FE00010
 _UNDEFINED_LENGTH = 0xFFFFFFFF
-_FLOATING_POINT = "The pixels are floating-point numbers (a parametric map); the node assesses integer images."
-_NO_PIXELS = "The object has no pixel data, or they are cut off. There is nothing to assess."
+FLOATING_POINT = "The pixels are floating-point numbers (a parametric map); the node assesses integer images."
+NO_PIXELS = "The object has no pixel data, or they are cut off. There is nothing to assess."
 _CODESTREAM_BYTES = 1 << 16
 """Number of bytes of the first frame that suffice to recognise its codec."""
 
@@ -135,11 +135,16 @@ def _read_image(path: Path, max_pixels: int, _inode: int, size: int, _modified_n
         try:  # without a preamble the parser may misread elements and find no pixels
             ds, element = _read_only_what_is_needed(path, size)
         except DecodeError:
-            raise DecodeError(_NO_PIXELS) from None
+            raise DecodeError(NO_PIXELS) from None
         repairs.append("read only its image description")
     _complete_image_pixel(ds, repairs)
     if ds.Rows * ds.Columns > max_pixels:
-        raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
+        raise DecodeError(
+            "{rows} × {columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).",
+            rows=ds.Rows,
+            columns=ds.Columns,
+            max_pixels=max_pixels,
+        )
     if deflated_at is not None:  # only now, after the size limit has refused data that inflates to gigabytes
         vr, inflated = inflate_value(path, deflated_at)
         element = PixelElement(vr, 0, len(inflated), has_undefined_length=False)
@@ -172,9 +177,11 @@ def _find_frames(
         table = extended_offsets(ds) or table
         return tuple(assign_fragments(read, fragments, table, _whole(ds, "NumberOfFrames") or 1))
     except EOFError:
-        raise DecodeError(_NO_PIXELS) from None
+        raise DecodeError(NO_PIXELS) from None
     except (ValueError, TypeError) as broken:
-        raise DecodeError(f"The fragments of the pixel data are incomplete ({broken}). Send them again.") from broken
+        raise DecodeError(
+            "The fragments of the pixel data are incomplete ({broken}). Send them again.", broken=broken
+        ) from broken
 
 
 @contextmanager
@@ -191,7 +198,7 @@ def _read_header(path: Path, size: int) -> tuple[FileDataset, PixelElement | Non
     head = inflate_head(path)
     if head is not None:
         if head.pixel_tag not in (0, _PIXEL_DATA):
-            raise DecodeError(_FLOATING_POINT)
+            raise DecodeError(FLOATING_POINT)
         element = PixelElement("OW", 0, 0, has_undefined_length=False) if head.pixel_tag else None
         return read_head(path), element, len(head.data)
     tags: list[int] = []
@@ -204,7 +211,7 @@ def _read_header(path: Path, size: int) -> tuple[FileDataset, PixelElement | Non
     with path.open("rb") as file:
         ds = read_partial(file, at_pixels, force=True)
         if tags and tags[0] != _PIXEL_DATA:
-            raise DecodeError(_FLOATING_POINT)
+            raise DecodeError(FLOATING_POINT)
         if not tags:
             return ds, None, None
         implicit, little_endian = ds.original_encoding
@@ -227,7 +234,9 @@ def _read_only_what_is_needed(path: Path, size: int) -> tuple[FileDataset, Pixel
     except (DataSetError, OSError, EOFError, ValueError) as broken:
         if lacks_resources(broken):
             raise
-        raise DecodeError(f"The data set cannot be parsed to its end ({_brief(broken)}). Send it again.") from broken
+        raise DecodeError(
+            "The data set cannot be parsed to its end ({brief}). Send it again.", brief=_brief(broken)
+        ) from broken
     if elements.pixel_tag != _PIXEL_DATA or elements.transfer_syntax_uid == DEFLATED_LE:
         raise DecodeError("The data set is broken before its pixel data. Send it again.")
     ds = FileDataset(
@@ -247,7 +256,9 @@ def _complete_image_pixel(ds: Dataset, repairs: list[str]) -> None:
     """Fill in absent attributes of the Image Pixel module (PS3.3 C.7.6.3) with their only or usual value."""
     for keyword in ("Rows", "Columns", "BitsAllocated"):
         if not _whole(ds, keyword):
-            raise DecodeError(f"The object has pixel data but no {keyword}, so their layout is unknown.")
+            raise DecodeError(
+                "The object has pixel data but no {keyword}, so their layout is unknown.", keyword=keyword
+            )
     samples = _whole(ds, "SamplesPerPixel") or 1
     usual: dict[str, Any] = {
         "SamplesPerPixel": samples,

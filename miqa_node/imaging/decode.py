@@ -33,6 +33,7 @@ from miqa_node.imaging.children import (
     OpenFile,
 )
 from miqa_node.imaging.encode import sample_image
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe import metrics
 from miqa_node.observe.recent_check import RecentCheck
 from miqa_node.observe.steady_thread import start_brief_thread
@@ -168,14 +169,18 @@ class Decoder:
                 return self._children.run(function, *arguments, timeout_s=limit_s, sender=sender)
             except ChildTimeoutError:
                 raise self._given_up(
-                    f"It was not finished within {limit_s:g} s; raise work.timeout_s if the image is sound.", "time"
+                    Phrase(
+                        "It was not finished within {limit_s} s; raise work.timeout_s if the image is sound.",
+                        limit_s=f"{limit_s:g}",
+                    ),
+                    "time",
                 ) from None
             except (ChildMemoryError, MemoryError):
                 raise self._given_up(
                     "It needs more memory than work.memory_bytes allows. Raise it if the image is sound.", "memory"
                 ) from None
             except ForbiddenAnswerError as answer:
-                raise self._given_up(f"{answer} The process was replaced.", "crash") from None
+                raise self._given_up(Phrase("{answer} The process was replaced.", answer=answer), "crash") from None
             except ChildDeathError as death:
                 exitcode = death.exitcode
                 metrics.WORKER_DEATHS.labels("killed" if exitcode in KILLED_FROM_OUTSIDE else "crash").inc()
@@ -188,8 +193,9 @@ class Decoder:
                 "The inference process ended each time this image was judged; the log and the GPU's memory may say why."
             )
         raise DecodeLimitError(
-            f"The worker process died (exit code {exitcode}): a codec crashed on this image,"
-            " or the machine has too little memory for it."
+            "The worker process died (exit code {exitcode}): a codec crashed on this image,"
+            " or the machine has too little memory for it.",
+            exitcode=exitcode,
         )
 
     def _given_up(self, text: str, reason: str) -> DecodeLimitError:
@@ -203,7 +209,7 @@ class Decoder:
                 self.run(child.decode_sample, sample_image(self.encode), self._max_pixels)
         except Exception as error:  # images would meet the same error
             reason = error if isinstance(error, MiqaError) else type(error).__name__
-            raise ResourcesError(f"No image can be decoded: {reason}") from error
+            raise ResourcesError("No image can be decoded: {reason}", reason=reason) from error
 
 
 def map_pixels(file: IO[bytes], layout: child.Layout) -> Radiograph:

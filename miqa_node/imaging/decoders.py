@@ -16,6 +16,7 @@ from pydicom.pixels.decoders.base import Decoder as SyntaxDecoder
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging import imagecodecs_plugin, stand_in_plugin
+from miqa_node.language.phrase import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ for _runner in dict.fromkeys(syntax.runner for syntax in SYNTAXES.values() if IM
 _VIDEO = "MPEG-2, H.264 or HEVC video; it is stored and delivered, but not decoded or assessed"
 _JPIP = "a JPIP reference: the pixels lie on another server, and the node does not fetch them"
 _RETIRED = "a retired hierarchical or arithmetic lossless JPEG process; no decoder for it is installed"
-_UNDECODABLE: dict[str, str] = {
+UNDECODABLE: dict[str, str] = {
     **{f"1.2.840.10008.1.2.4.{number}": _RETIRED for number in range(58, 67)},
     **{f"1.2.840.10008.1.2.4.{number}": _VIDEO for number in range(100, 109)},
     **{f"1.2.840.10008.1.2.4.{number}.1": _VIDEO for number in range(100, 107)},
@@ -90,16 +91,19 @@ _UNDECODABLE: dict[str, str] = {
     "1.2.840.10008.1.2.4.204": _JPIP,
     "1.2.840.10008.1.2.4.205": _JPIP,
 }
+UNKNOWN_SYNTAX = "unknown to this node, probably private to its maker"
 
 
 def syntax_for(transfer_syntax_uid: str) -> Syntax:
     """The entry for a syntax; DecodeError with the reason and the remedy if it cannot be decoded here."""
     syntax = SYNTAXES.get(transfer_syntax_uid)
     if syntax is None:
-        why = _UNDECODABLE.get(transfer_syntax_uid, "unknown to this node, probably private to its maker")
+        why = UNDECODABLE.get(transfer_syntax_uid, UNKNOWN_SYNTAX)
         raise DecodeError(
-            f"Transfer syntax {transfer_syntax_uid} is {why}. Have the sender transmit single images"
-            " uncompressed or in JPEG, JPEG-LS, JPEG 2000 or RLE."
+            "Transfer syntax {transfer_syntax_uid} is {why}. Have the sender transmit single images"
+            " uncompressed or in JPEG, JPEG-LS, JPEG 2000 or RLE.",
+            transfer_syntax_uid=transfer_syntax_uid,
+            why=Phrase(why),
         )
     return syntax
 

@@ -342,10 +342,14 @@ def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int
         elif length != _UNDEFINED:
             offset += length
         elif len(levels) == MAX_DEPTH:
-            raise DataSetError(f"Sequences nest deeper than {MAX_DEPTH} levels. The data set is broken.")
+            raise DataSetError(
+                "Sequences nest deeper than {max_depth} levels. The data set is broken.", max_depth=MAX_DEPTH
+            )
         else:
             levels.append(_IMPLICIT_LE if vr == "UN" else (implicit, order))
-    raise DataSetError(f"A sequence holds more than {MAX_ELEMENTS} elements. The data set is broken.")
+    raise DataSetError(
+        "A sequence holds more than {max_elements} elements. The data set is broken.", max_elements=MAX_ELEMENTS
+    )
 
 
 def element_head(head: bytes, *, implicit: bool, order: str) -> tuple[int, str, int, int]:
@@ -372,7 +376,7 @@ def _inflating(read: Read, offset: int, most_bytes: int = MAX_INFLATED_BYTES) ->
         nonlocal consumed
         while len(inflated) < start + count and not inflater.eof:
             if len(inflated) > most_bytes:
-                raise DataSetError(f"The deflated header is larger than {most_bytes} bytes.")
+                raise DataSetError("The deflated header is larger than {most_bytes} bytes.", most_bytes=most_bytes)
             chunk = inflater.unconsumed_tail or read(consumed, WINDOW_BYTES)
             if not inflater.unconsumed_tail:
                 consumed += len(chunk)

@@ -25,9 +25,9 @@ from miqa_node.imaging.grayscale import WHITE, find_padding, read_grayscale, ren
 from miqa_node.imaging.shutter import read_shutter
 
 _NUMBER_OF_FRAMES, _PIXEL_DATA = 0x00280008, 0x7FE00010
-_DAMAGED = (
-    "The {} pixel data cannot be decoded: they are damaged or contradict the header"
-    " ({}). Send the object again, or uncompressed."
+DAMAGED = (
+    "The {syntax} pixel data cannot be decoded: they are damaged or contradict the header"
+    " ({failures}). Send the object again, or uncompressed."
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -73,14 +73,18 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
             raise
         if getattr(error, "code", None) == cv2.Error.StsNoMem:  # OpenCV's equivalent of MemoryError
             raise MemoryError from error
-        raise DecodeError(f"The description of the pixels cannot be read ({type(error).__name__}).") from error
+        raise DecodeError(
+            "The description of the pixels cannot be read ({name}).", name=type(error).__name__
+        ) from error
 
 
 def _presented(image: StoredImage, frame: int) -> Frame:
     ds = image.ds
     frames = int(ds.get("NumberOfFrames") or 1)
     if not 0 <= frame < frames:
-        raise DecodeError(f"The object has {frames} frames; there is no frame number {frame + 1}.")
+        raise DecodeError(
+            "The object has {frames} frames; there is no frame number {frame}.", frames=frames, frame=frame + 1
+        )
     raw, plugin = _decode(image, frame)
     decoder = version_of(plugin.distribution)
     steps = [decoder, *image.repairs]
@@ -120,7 +124,7 @@ def _decode(image: StoredImage, frame: int) -> tuple[AnyImage, CodecPlugin]:
             failures.append(f"{version_of(plugin.distribution)}: {_first_sentence(error)}")
         else:
             return pixels if pixels.dtype.isnative else pixels.astype(pixels.dtype.newbyteorder("=")), plugin
-    raise DecodeError(_DAMAGED.format(syntax.name, "; ".join(failures)))
+    raise DecodeError(DAMAGED, syntax=syntax.name, failures="; ".join(failures))
 
 
 def _is_of_codec(error: BaseException) -> bool:
@@ -143,7 +147,7 @@ def _pixels_only(image: StoredImage, syntax: Syntax, frame: int) -> Dataset:
     try:
         pixels = image.read_frame(frame)
     except ValueError as broken:
-        raise DecodeError(_DAMAGED.format(syntax.name, _first_sentence(broken))) from broken
+        raise DecodeError(DAMAGED, syntax=syntax.name, failures=_first_sentence(broken)) from broken
     if ds.file_meta.TransferSyntaxUID.is_encapsulated:
         source.PixelData = encapsulate([mend_sequential_scan(pixels)])
         source["PixelData"].is_undefined_length = True

@@ -231,7 +231,9 @@ def _identity(read: Callable[[Values, str], str], values: Values, keyword: str) 
     """The UID of the data set, else of the PS3.10 header; DataSetError if both are missing."""
     uid = read(values, keyword) or read(values, f"MediaStorage{keyword}")
     if not uid:
-        raise DataSetError(f"The data set has no {keyword}, so it can be neither stored nor named. Check the sender.")
+        raise DataSetError(
+            "The data set has no {keyword}, so it can be neither stored nor named. Check the sender.", keyword=keyword
+        )
     return uid
 
 

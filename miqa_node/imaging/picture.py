@@ -119,7 +119,10 @@ def picture_bytes(display: NDArray[np.uint16], suffix: str, *, deep: bool = Fals
 
 def _read_bytes(path: Path) -> bytes:
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise DecodeError(f"The picture is larger than {MAX_FILE_BYTES >> 20} MiB. Export it smaller, or as DICOM.")
+        raise DecodeError(
+            "The picture is larger than {max_file_bytes} MiB. Export it smaller, or as DICOM.",
+            max_file_bytes=MAX_FILE_BYTES >> 20,
+        )
     return path.read_bytes()
 
 
@@ -132,7 +135,10 @@ def _decode(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
         if image.width * image.height > MAX_PICTURE_PIXELS:
             raise DecodeError(
-                f"{image.height} × {image.width} pixels exceed the limit of {MAX_PICTURE_PIXELS} for pictures."
+                "{height} × {width} pixels exceed the limit of {max_picture_pixels} for pictures.",
+                height=image.height,
+                width=image.width,
+                max_picture_pixels=MAX_PICTURE_PIXELS,
             )
         image.load()
     except UnidentifiedImageError as unknown:
@@ -159,7 +165,7 @@ def _pixels(image: Image.Image, data: bytes) -> NDArray[np.uint8] | NDArray[np.u
     if image.mode == "L":
         return np.array(image, dtype=np.uint8)
     if image.mode not in _COLOUR_MODES:
-        raise DecodeError(f"Pictures of mode {image.mode} are not read. Export it as gray or RGB.")
+        raise DecodeError("Pictures of mode {mode} are not read. Export it as gray or RGB.", mode=image.mode)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         opaque = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque)

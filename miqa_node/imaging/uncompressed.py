@@ -60,7 +60,7 @@ def uncompress(file: bytes) -> bytes:
     except (MiqaError, MemoryError, OSError):
         raise
     except Exception as error:  # a foreign data set's values are parsed when they are written: any error is possible
-        raise DecodeError(f"The object cannot be given uncompressed ({type(error).__name__}).") from error
+        raise DecodeError("The object cannot be given uncompressed ({name}).", name=type(error).__name__) from error
 
 
 def _plain(ds: Dataset) -> Dataset:
@@ -71,7 +71,7 @@ def _plain(ds: Dataset) -> Dataset:
         return ds
     syntax = SYNTAXES.get(str(ds.file_meta.TransferSyntaxUID))
     if syntax is None or "PixelData" not in ds:
-        raise DecodeError(f"Objects in {ds.file_meta.TransferSyntaxUID.name} cannot be given uncompressed.")
+        raise DecodeError("Objects in {name} cannot be given uncompressed.", name=ds.file_meta.TransferSyntaxUID.name)
     ds.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a syntax that pydicom lacks, the UID of its substitute
     _drop_offsets(ds)
     failures = []
@@ -82,7 +82,7 @@ def _plain(ds: Dataset) -> Dataset:
             failures.append(type(error).__name__)
         else:
             return ds
-    raise DecodeError(f"The pixels cannot be decoded for a peer that decodes nothing: {', '.join(failures)}.")
+    raise DecodeError("The pixels cannot be decoded for a peer that decodes nothing: {join}.", join=", ".join(failures))
 
 
 def _drop_offsets(ds: Dataset) -> None:
@@ -104,7 +104,7 @@ def _refuse_bomb(file: bytes) -> None:
         except zlib.error as error:
             raise DecodeError("The deflated data set is damaged.") from error
         if size > MAX_FILE_BYTES:
-            raise DecodeError(f"The object inflates to more than {MAX_FILE_BYTES} bytes.")
+            raise DecodeError("The object inflates to more than {max_file_bytes} bytes.", max_file_bytes=MAX_FILE_BYTES)
         packed = inflater.unconsumed_tail
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 from miqa_node.language.phrase import Phrase
@@ -26,11 +26,6 @@ DECIMAL_COMMA = frozenset({"cs", "da", "de", "es", "fi", "fr", "it", "nb", "nl",
 
 LANGUAGE: ContextVar[str] = ContextVar("language", default=SOURCE)
 """What the request that is answered, or the report that is written, speaks."""
-
-_VALUE = re.compile(r"\{(\w+)\}")
-_ESCAPED = re.compile(r"\\\{\w+\\\}")
-_WORD = re.compile(r"\b(?!and\b)[A-Za-z]{3}")
-"""What a pattern must have: with "and" alone it would take any two halves of a sentence for its values."""
 
 
 def languages() -> tuple[str, ...]:
@@ -76,20 +71,19 @@ def say_number(one: str, many: str, count: int, **values: object) -> str:
 
 
 def reworded(text: str) -> str:
-    """A whole text of the node, its values included, in the language that is spoken now; unchanged if it is unknown.
+    """A text of the node, its values included, in the language that is spoken now; unchanged if it is unknown.
 
-    A phrase knows its message. Other texts, such as those of results of earlier versions, are recognised by patterns.
+    A phrase knows its message and its values. Of another text only the whole is looked up: what an earlier version put
+    together with values stays in English.
     """
     language = LANGUAGE.get()
-    if not isinstance(text, Phrase):
-        return _reworded(text, language)
     if language == SOURCE:
         return str(text)
-    message = _whole(text.message, language) or _whole(f"{text.message}.", language).removesuffix(".")
-    if not text.values:  # a title, or the words of an error
-        return message or _reworded(str(text), language)
-    message = message or text.message
-    return message.format(**{name: _value(one) for name, one in text.values.items()})
+    message = text.message if isinstance(text, Phrase) else text
+    said = _whole(message, language) or _whole(f"{message}.", language).removesuffix(".") or message
+    if not isinstance(text, Phrase) or not text.values:
+        return said
+    return said.format(**{name: _value(one) for name, one in text.values.items()})
 
 
 def _value(value: str) -> str:
@@ -125,7 +119,6 @@ def grouped(number: str) -> str:
 def learn(language: str, words: Mapping[str, str]) -> None:
     """Take up translations that come from elsewhere, such as the titles of a taxonomy; the catalogue's come first."""
     _learned.setdefault(language, {}).update(words)
-    _reworded.cache_clear()
 
 
 _learned: dict[str, dict[str, str]] = {}
@@ -137,36 +130,3 @@ def _whole(text: str, language: str) -> str:
     if translation == text:
         translation = _learned.get(language, {}).get(text, text)
     return "" if translation == text else translation
-
-
-@lru_cache(maxsize=4096)
-def _reworded(text: str, language: str) -> str:
-    if whole := _whole(text, language):
-        return whole
-    for pattern, names, translation in _patterns(language):
-        match = pattern.fullmatch(text)
-        if match is not None:
-            values = (_reworded(value, language) for value in match.groups())
-            return translation.format(**dict(zip(names, values, strict=True)))
-    subject, colon, reason = text.partition(": ")
-    return f"{subject}{colon}{_reworded(reason, language)}" if reason else text
-
-
-@cache
-def _patterns(language: str) -> Sequence[tuple[re.Pattern[str], Sequence[str], str]]:
-    """Messages with values and words of their own, the most literal text first; not those with tags."""
-    messages: Mapping[object, str] = getattr(catalogue(language), "_catalog", {})
-    templates = {
-        text: translation
-        for text, translation in messages.items()
-        if isinstance(text, str) and "{" in text and "<" not in text
-    }
-    bare = {text: _VALUE.sub("", text) for text in templates}
-    ordered = sorted(
-        (text for text in templates if _WORD.search(bare[text])),
-        key=lambda text: (-len(bare[text]), -text.count("{")),
-    )
-    return [
-        (re.compile(_ESCAPED.sub("(.*?)", re.escape(text)), re.DOTALL), _VALUE.findall(text), templates[text])
-        for text in ordered
-    ]

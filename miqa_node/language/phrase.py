@@ -20,10 +20,13 @@ class Phrase(str):
     message: str
     values: Mapping[str, str]
 
-    def __new__(cls, message: str, **values: str) -> Self:
-        """Put it together in English."""
-        phrase = super().__new__(cls, message.format(**values) if values else message)
-        phrase.message, phrase.values = message, values
+    def __new__(cls, message: str, /, **values: object) -> Self:
+        """Put it together in English. Values become texts; an error that is a value brings its phrase."""
+        if isinstance(message, cls) and not values:
+            return message
+        texts = {name: one if isinstance(one, Phrase) else str(one) for name, one in values.items()}
+        phrase = super().__new__(cls, message.format(**texts) if texts else message)
+        phrase.message, phrase.values = str(message), texts
         return phrase
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, str]]:

@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 
 from miqa_node.errors import MiqaError
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe.steady_thread import start_brief_thread
 
 
@@ -58,8 +59,14 @@ class RecentCheck:
             return answer.result(timeout=max(0.0, min(wait_s, left_s)))
         except FutureTimeoutError:
             if time.monotonic() - self._begun_s > self._limit_s and not self._is_busy():
-                return f"{self._name} did not answer within {self._limit_s:g} s."
-            return f"{self._name} has not been checked yet." if self._last is None else self._last
+                return Phrase(
+                    "{name} did not answer within {limit_s} s.", name=Phrase(self._name), limit_s=f"{self._limit_s:g}"
+                )
+            return (
+                Phrase("{name} has not been checked yet.", name=Phrase(self._name))
+                if self._last is None
+                else self._last
+            )
 
     def _run(self, answer: Future[str]) -> None:
         try:
@@ -68,6 +75,6 @@ class RecentCheck:
         except MiqaError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the work would meet it, too
-            reason = f"{self._name} failed: {type(error).__name__}."
+            reason = Phrase("{name} failed: {error}.", name=Phrase(self._name), error=type(error).__name__)
         self._last, self._ended_s = reason, time.monotonic()
         answer.set_result(reason)

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from miqa_node.language.phrase import Phrase
+
 STUCK_AFTER_S = 1800.0
 """Far longer than any step of the background work between two signs of life."""
 
@@ -54,9 +56,13 @@ class SteadyThread:
         if self._thread is None or self.stopping.is_set():
             return ""
         if not self._thread.is_alive():
-            return f"The thread {self.name} has ended."
+            return Phrase("The thread {name} has ended.", name=self.name)
         if time.monotonic() > self._expected_by:
-            return f"The thread {self.name} hangs: no sign of life for {self._stuck_after_s:g} s."
+            return Phrase(
+                "The thread {name} hangs: no sign of life for {stuck_after_s} s.",
+                name=self.name,
+                stuck_after_s=f"{self._stuck_after_s:g}",
+            )
         return ""
 
     def heal(self) -> None:

@@ -10,6 +10,7 @@ from enum import Enum
 
 from miqa_node.domain.peers import PeerRule, parse_address, parse_peer, plain_address
 from miqa_node.errors import SettingsError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import DicomSettings, TlsMode
 
 _BOUND = re.compile(r"(.+?)\s+(?:sha256:((?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2})|name:(.+))")
@@ -113,11 +114,18 @@ class Admission:
         settings = self._settings
         if settings.require_called_ae_title and caller.called_ae_title != settings.ae_title.strip():
             return Rejection.CALLED_AE_TITLE, (
-                f"have the sender call {settings.ae_title!r}, or set dicom.require_called_ae_title = false"
+                Phrase(
+                    "have the sender call {ae_title}, or set dicom.require_called_ae_title = false",
+                    ae_title=f"{settings.ae_title!r}",
+                )
             )
         if not settings.promiscuous and not self._is_listed(caller):
             return Rejection.CALLING_AE_TITLE, (
-                f'add "{caller.calling_ae_title}@{caller.plain_address}" to dicom.allowed_peers'
+                Phrase(
+                    'add "{calling_ae_title}@{plain_address}" to dicom.allowed_peers',
+                    calling_ae_title=caller.calling_ae_title,
+                    plain_address=caller.plain_address,
+                )
             )
         if not self._is_bound_rightly(caller):
             return Rejection.CERTIFICATE, _certificate_hint(caller)
@@ -149,7 +157,11 @@ def _certificate_hint(caller: Caller) -> str:
     if caller.certificate is None:
         return "have it connect to dicom.tls_port with the certificate that dicom.peer_certificates names"
     peer = f"{caller.calling_ae_title}@{caller.plain_address}"
-    return f'if it is the right one, add "{peer} sha256:{caller.certificate.sha256}" to dicom.peer_certificates'
+    return Phrase(
+        'if it is the right one, add "{peer} sha256:{sha256}" to dicom.peer_certificates',
+        peer=peer,
+        sha256=caller.certificate.sha256,
+    )
 
 
 def is_this_host(peer_address: str, local_address: str) -> bool:
@@ -168,8 +180,9 @@ def parse_certificate(entry: str) -> CertificateRule:
     match = _BOUND.fullmatch(entry.strip())
     if match is None:
         raise SettingsError(
-            f'dicom.peer_certificates: {entry!r} is not "AET@address sha256:<fingerprint>" and not '
-            '"AET@address name:<common or alternative name of the certificate>".'
+            'dicom.peer_certificates: {entry} is not "AET@address sha256:<fingerprint>" and not '
+            '"AET@address name:<common or alternative name of the certificate>".',
+            entry=f"{entry!r}",
         )
     peer, fingerprint, name = match.groups()
     certificate = fingerprint.replace(":", "").lower() if fingerprint else name.lower()

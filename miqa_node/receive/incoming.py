@@ -95,7 +95,7 @@ class IncomingObject:
         """
         self._size_bytes += sum(map(len, parts))
         if self._size_bytes > self._max_bytes:
-            raise TooLargeError(f"Object larger than dicom.max_object_bytes ({self._max_bytes}).")
+            raise TooLargeError("Object larger than dicom.max_object_bytes ({max_bytes}).", max_bytes=self._max_bytes)
         if self._size_bytes - self._checked_bytes >= ROOM_BYTES:
             self._checked_bytes = self._size_bytes
             self._check_room()
@@ -149,12 +149,12 @@ class IncomingObject:
             (SOP_INSTANCE_UID, "SOP Instance UID", self._request.sop_instance_uid),
         ):
             if tag not in elements:
-                raise DataSetError(f"The data set has no {name}.")
+                raise DataSetError("The data set has no {name}.", name=name)
             uid = elements[tag].value.decode("latin-1").strip(" \0")
             if not self._is_uid(uid):
                 raise DataSetError(_no_uid(f"The data set's {name}", uid))
             if uid != request_value:
-                raise MismatchError(f"{name} of request and data set differ.")
+                raise MismatchError("{name} of request and data set differ.", name=name)
         if study := self._request.study_instance_uid:
             element = elements.get(STUDY_INSTANCE_UID)
             if element is None or element.value.decode("latin-1").strip(" \0") != study:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from miqa_node.domain.peers import plain_address
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe import metrics
 from miqa_node.observe.seldom import SeldomLog
 from miqa_node.receive.admission import Admission, Called, nobody
@@ -114,7 +115,9 @@ class PendingConnections:
 
 
 _HINTS: dict[ConnectionRefusal, Callable[[str], str]] = {
-    ConnectionRefusal.UNLISTED: lambda address: f'if it is a peer, add "AET@{address}" to dicom.allowed_peers',
+    ConnectionRefusal.UNLISTED: lambda address: Phrase(
+        'if it is a peer, add "AET@{address}" to dicom.allowed_peers', address=address
+    ),
     ConnectionRefusal.CROWDED: lambda _: "it opens connections without asking for an association",
     ConnectionRefusal.LATE: lambda _: "it did not ask for an association within dicom.acse_timeout_s",
 }

@@ -19,7 +19,7 @@ from miqa_node.domain.finding import Finding, FindingName, FindingWords, humanis
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Disposition, Reason
 from miqa_node.domain.reassessment import KEPT_FLAG
-from miqa_node.language.catalogue import SOURCE
+from miqa_node.language.catalogue import SOURCE, numerals, reworded, spoken
 from miqa_node.report.catalogue import Voice, voice
 from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.report.object_words import hint_of, title_of
@@ -40,7 +40,6 @@ from miqa_node.report.phrases import (
     PLACES,
     PLAUSIBILITY,
     PREDICTION,
-    REASONS,
     RULES,
     SCORE,
     VERDICTS,
@@ -240,18 +239,8 @@ def _caption(assessment: Assessment, speaker: Voice) -> Iterator[str]:
 
 def _reworded(text: str, speaker: Voice) -> str:
     """A sentence of another stage in this language; an unknown one is unchanged."""
-    for template in REASONS:
-        match = _pattern(template).fullmatch(text)
-        if match is not None:
-            values = {name: speaker.numerals(value) for name, value in match.groupdict().items()}
-            return speaker.say(template, **values)
-    return text
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    pieces = re.split(r"\{(\w+)\}", template)
-    names = (f"(?P<{piece}>.+?)" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces))
-    return re.compile("".join(names))
+    with spoken(speaker.language):
+        return numerals(reworded(text))
 
 
 def _percent(share: float) -> str:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from miqa_node.domain.assessment import NO_MODEL
-from miqa_node.domain.derivation import DerivedReason
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.object_place import ChestRegion, WornAt
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
-from miqa_node.domain.reassessment import FLAG_STAYS
 
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.ACCEPT: "Accepted: the image meets the quality rules of this site.",
@@ -129,28 +126,6 @@ PENDING: Mapping[PendingReason, str] = {
     PendingReason.NOT_JUDGED: "The package could not judge this image.",
 }
 
-REASONS: tuple[str, ...] = (
-    NO_MODEL,
-    "The image has several frames; the model judges single radiographs.",
-    "{element} {value} is outside what the model was made for.",
-    "The pixel pitch {pitch} mm is outside the model's {low} to {high} mm.",
-    "The object is not an image.",
-    "The pixels could not be decoded: {why}",
-    "The assessment was begun {count} times and never finished.",
-    "A stored original is lost. Send the image again.",
-    "A stored original is damaged. Send the image again.",
-    "The policy has no scope for this kind of image.",
-    "The image is outside the model's scope.",
-    "Not a frontal chest radiograph: the pixels show another kind of image.",
-    "Not a frontal chest radiograph: the pixels show no lungs.",
-    "The image is not what the model was made for.",  # in rows from before version 2
-    "The report could not be made from this object's header; the result was not sent to the PACS.",
-    FLAG_STAYS,
-    *(reason.value for reason in DerivedReason),
-)
-"""Why an image was not judged, in the wording of other stages: their sentences are matched against these and
-translated."""
-
 ADVICE: Mapping[str, str] = {
     "deviation_index_low": "Check the exposure settings before the next patient.",
     "deviation_index_high": "Check the exposure settings before the next patient.",
@@ -181,6 +156,5 @@ def messages() -> Iterator[str]:
     yield NOTHING_FOUND
     for table in (RULES, PLAUSIBILITY, ADVICE):
         yield from table.values()
-    yield from REASONS
     yield from (one.phrase for one in measurands() if one.phrase)
     yield from (one.label for one in measurands())

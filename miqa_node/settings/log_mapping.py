@@ -103,7 +103,7 @@ def reasons() -> Mapping[str, ReasonEntry]:
     entries = {name: ReasonEntry(**entry) for name, entry in document["reason"].items()}
     for name, entry in entries.items():
         if entry.code not in REASON_CODES or (entry.finding and entry.finding not in all_finding_names()):
-            raise SettingsError(f"{REASONS}.toml: {name} has an unknown code or finding.")
+            raise SettingsError("{reasons}.toml: {name} has an unknown code or finding.", reasons=REASONS, name=name)
     return entries
 
 
@@ -119,11 +119,15 @@ def load_mapping(name: str, site: Path | None) -> LogMapping:
     """A mapping by name. NotFoundError if there is none, SettingsError if its file cannot be understood."""
     files = mappings(site)
     if name not in files:
-        raise NotFoundError(f"There is no mapping {name!r} of reject logs; there are {', '.join(files)}.")
+        raise NotFoundError(
+            "There is no mapping {name} of reject logs; there are {join}.", name=f"{name!r}", join=", ".join(files)
+        )
     try:
         return LogMapping(**read_toml(files[name]))
     except ValidationError as error:
-        raise SettingsError(f"{files[name].name}: {where_and_what(error.errors())}") from error
+        raise SettingsError(
+            "{name}: {where_and_what}", name=files[name].name, where_and_what=where_and_what(error.errors())
+        ) from error
 
 
 def _of_words(table: Mapping[str, Words], text: str) -> str:

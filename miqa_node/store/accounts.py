@@ -13,6 +13,7 @@ import structlog
 from miqa_node.domain.access import Permission, Role, account_name
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.errors import AccessError, ConflictError, NotFoundError
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import second_factors, sessions, tokens, users
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
@@ -73,7 +74,8 @@ class Account:
     @property
     def signs_in(self) -> str:
         """How the account signs in, or why it cannot."""
-        return signs_in(self.user) + (" and a second factor" if self.has_factor else "")
+        words = Phrase(signs_in(self.user))
+        return Phrase("{how} and a second factor", how=words) if self.has_factor else words
 
 
 def every(transaction: Transaction) -> list[Account]:
@@ -119,7 +121,9 @@ def link(transaction: Transaction, name: str, lifetime_s: float, actor: str, now
     """
     user = users.load(transaction, account_name(name))
     if not user.has_pages or user.subject:
-        raise AccessError(f"{user.name} {signs_in(user)}: no password can be chosen for it.")
+        raise AccessError(
+            "{name} {signs_in}: no password can be chosen for it.", name=user.name, signs_in=Phrase(signs_in(user))
+        )
     until = now + timedelta(seconds=lifetime_s)
     secret = users.invite(transaction, user.name, until)
     _note(transaction, user.name, Action.LINK, actor, now)
@@ -177,7 +181,7 @@ def remove_factor(transaction: Transaction, name: str, actor: str, now: datetime
     """
     name = account_name(name)
     if not second_factors.remove(transaction, name):
-        raise NotFoundError(f"{name} has no second factor.")
+        raise NotFoundError("{name} has no second factor.", name=name)
     _note(transaction, name, Action.FACTOR_REMOVED, actor, now)
 
 
@@ -211,11 +215,16 @@ def add_token(
     user = users.load(transaction, account_name(name))
     missing = [one.value for one in scopes if one not in user.role.permissions]
     if missing:
-        raise AccessError(f"The role {user.role.value} of {user.name} does not allow {', '.join(missing)}.")
+        raise AccessError(
+            "The role {value} of {name} does not allow {join}.",
+            value=user.role.value,
+            name=user.name,
+            join=", ".join(missing),
+        )
     if not scopes:
         raise AccessError("Say what the token shall allow.")
     if user.disabled:
-        raise AccessError(f"{user.name} is disabled.")
+        raise AccessError("{name} is disabled.", name=user.name)
     label = label.strip()[:MAX_LABEL_CHARACTERS]
     secret = tokens.add(transaction, user.name, label, scopes, now, now + timedelta(days=days) if days else None)
     allowed = " ".join(sorted(scope.value for scope in scopes))
@@ -237,7 +246,7 @@ def rotate_token(
     """
     token = tokens.load(transaction, token_id)
     if not token.is_in_force(now):
-        raise NotFoundError(f"There is no token {token_id} in force.")
+        raise NotFoundError("There is no token {token_id} in force.", token_id=token_id)
     lifetime = token.expires_at - token.created_at if token.expires_at else None
     lifetime = timedelta(days=days) if days else lifetime
     secret = tokens.replace(transaction, token, now, now + overlap, now + lifetime if lifetime else None)
@@ -279,7 +288,9 @@ def _check_administrators(transaction: Transaction, before: User) -> None:
     After the change, because a transaction of SQLite begins with its first change.
     """
     if before.administers and not users.administrators(transaction):
-        raise ConflictError(f"{before.name} is the only administrator who can sign in. Make another one first.")
+        raise ConflictError(
+            "{name} is the only administrator who can sign in. Make another one first.", name=before.name
+        )
 
 
 def _note(transaction: Transaction, name: str, action: Action, actor: str, now: datetime, detail: str = "") -> None:

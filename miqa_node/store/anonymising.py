@@ -57,7 +57,7 @@ def anonymise(
         .values(patient_key=stranger),
         sa.update(t.worklist).where(worklist.in_(studies)).values(comment=""),
         sa.update(t.reassessments).where(t.reassessments.c.digest.in_(images)).values(comment=""),
-        sa.update(t.worklist_events).where(events.in_(studies)).values(comment=""),
+        sa.update(t.worklist_events).where(events.in_(studies)).values(comment="", comment_phrase=None),
         sa.update(t.decisions).where(t.decisions.c.study_instance_uid.in_(studies)).values(comment=""),
     ):
         transaction.execute(change)

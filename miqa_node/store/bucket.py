@@ -174,7 +174,7 @@ class BucketObjects:
             try:
                 self.put(key, PROBE)
                 if b"".join(self.chunks(key)) != PROBE:
-                    raise ResourcesError(f"The bucket does not give back what was written below {kind}/.")
+                    raise ResourcesError("The bucket does not give back what was written below {kind}/.", kind=kind)
             finally:
                 self.delete([key])
 
@@ -207,7 +207,7 @@ def _answering() -> Iterator[None]:
     except (AlreadyExistsError, FileNotFoundError):
         raise
     except (BaseError, TimeoutError) as error:
-        raise ResourcesError(f"The object store does not answer: {type(error).__name__}") from error
+        raise ResourcesError("The object store does not answer: {name}", name=type(error).__name__) from error
 
 
 @contextmanager

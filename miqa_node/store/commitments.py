@@ -10,8 +10,10 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, DeliveryState
 from miqa_node.domain.dimse_status import in_words
+from miqa_node.language.phrase import Phrase
 from miqa_node.store.database import Transaction
 from miqa_node.store.deliveries import take, taking
+from miqa_node.store.phrase_columns import stored
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import deliveries
 
@@ -61,7 +63,7 @@ def failed(transaction: Transaction, delivery_ids: Sequence[DeliveryId], error: 
         .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENT.value)
         # A request that did not arrive does not count.
         .values(
-            last_error=error,
+            **stored(last_error=error),
             transaction_uid=None,
             commit_at=retry_at,
             commit_attempts=deliveries.c.commit_attempts - 1,
@@ -119,7 +121,11 @@ _CLAIM = DriverStatement(lambda _dialect: taking(_DUE, deliveries.c.commit_at, {
 def _lacking(reason: int, now: datetime) -> dict[str, object]:
     return {
         "state": sa.case((_IS_TIRED, DeliveryState.FAILED.value), else_=DeliveryState.QUEUED.value),
-        "last_error": f"The archive does not keep it: storage commitment failed with {in_words(reason)}.",
+        **stored(
+            last_error=Phrase(
+                "The archive does not keep it: storage commitment failed with {reason}.", reason=in_words(reason)
+            )
+        ),
         "next_attempt_at": now + timedelta(seconds=RESEND_AFTER_S),
         "transaction_uid": None,
         "commit_at": None,

@@ -12,6 +12,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import ConflictError
 from miqa_node.imaging.headers import read_header
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import documents, instances, patients, worklist
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
@@ -62,7 +63,9 @@ def give_uids(
         )
         if study != surrogate:
             _move_item(transaction, surrogate, header.study_instance_uid, now)
-        worklist.note(transaction, study, "corrected", actor, f"UIDs given to {header.sop_instance_uid}", now)
+        worklist.note(
+            transaction, study, "corrected", actor, Phrase("UIDs given to {uid}", uid=header.sop_instance_uid), now
+        )
     return replace(instance, header=header)
 
 

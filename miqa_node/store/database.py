@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from miqa_node.errors import BusyError, ResourcesError
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import late_indexes, schema
 from miqa_node.store.bells import Bells
 from miqa_node.store.integrity import PageDamage
@@ -297,4 +298,4 @@ def unanswered(error: Exception) -> str:
     if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
         return ""
     words = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
-    return f"The database did not answer: {words}"
+    return Phrase("The database did not answer: {words}", words=words)

@@ -14,6 +14,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import DELIVERIES, Transaction, announce, insert_or_ignore
+from miqa_node.store.phrase_columns import loaded, stored
 from miqa_node.store.prepared import DriverStatement, among
 from miqa_node.store.tables import deliveries, destination_holds, events, results
 
@@ -140,7 +141,7 @@ def note(transaction: Transaction, notes: Mapping[DeliveryId, str]) -> None:
     """Record what people should know of deliveries that arrived."""
     for delivery_id, text in notes.items():
         change = sa.update(deliveries).where(deliveries.c.delivery_id == delivery_id)
-        transaction.execute(change.values(note=text))
+        transaction.execute(change.values(stored(note=text)))
 
 
 _EXPIRED = deliveries.c.state == DeliveryState.FAILED.value, deliveries.c.failing_since.is_not(None)
@@ -224,7 +225,7 @@ def _note_failure(
     state = (DeliveryState.FAILED if retry_at is None else DeliveryState.QUEUED).value
     values: dict[str, object] = {
         "attempts": deliveries.c.attempts + 1,
-        "last_error": error,
+        **stored(last_error=error),
         "failing_since": since,
         "lease_until": None,
         # A delivery that a person held or cancelled meanwhile stays held or cancelled.
@@ -366,7 +367,7 @@ def _delivery(row: Any) -> Delivery:
         state=DeliveryState(row.state),
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
-        last_error=row.last_error,
+        last_error=loaded(row.last_error, row.last_error_phrase),
         failing_since=row.failing_since,
     )
 

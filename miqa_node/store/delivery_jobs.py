@@ -12,6 +12,7 @@ from miqa_node.domain.delivery import DeliveryAction, DeliveryId, DeliveryState
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store.database import Transaction
 from miqa_node.store.deliveries import ITEMS
+from miqa_node.store.phrase_columns import loaded
 from miqa_node.store.tables import deliveries, delivery_events, events, instances, results
 
 
@@ -78,7 +79,7 @@ def show(transaction: Transaction, delivery_id: int) -> tuple[DeliveryJob, list[
     """One delivery with its recorded actions; NotFoundError if it does not exist."""
     row = transaction.execute(_query().where(deliveries.c.delivery_id == delivery_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no delivery {delivery_id}.")
+        raise NotFoundError("There is no delivery {delivery_id}.", delivery_id=delivery_id)
     events = transaction.execute(
         sa.select(delivery_events)
         .where(delivery_events.c.delivery_id == delivery_id)
@@ -105,7 +106,11 @@ def act(
         job, _events = show(transaction, delivery_id)
         possible = ", ".join(sorted(state.value for state in action.possible_in))
         raise ConflictError(
-            f"Delivery {delivery_id} is {job.state.value}; {action.value} is possible while it is {possible}."
+            "Delivery {delivery_id} is {value}; {value2} is possible while it is {possible}.",
+            delivery_id=delivery_id,
+            value=job.state.value,
+            value2=action.value,
+            possible=possible,
         )
     _note(transaction, action, [delivery_id], actor, comment, now)
     return show(transaction, delivery_id)[0]
@@ -199,6 +204,6 @@ def _job(row: sa.Row[tuple[object, ...]]) -> DeliveryJob:
         next_attempt_at=row.next_attempt_at,
         sent_at=row.sent_at,
         committed_at=row.committed_at,
-        last_error=row.last_error,
-        note=row.note,
+        last_error=loaded(row.last_error, row.last_error_phrase),
+        note=loaded(row.note, row.note_phrase),
     )

@@ -23,6 +23,7 @@ from miqa_node.errors import ConflictError
 from miqa_node.store import damages
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.deliveries import UNDELIVERED
+from miqa_node.store.phrase_columns import loaded, stored, with_phrases
 from miqa_node.store.tables import deliveries, destination_checks, destination_holds
 
 FORGET_AFTER = timedelta(days=7)
@@ -33,7 +34,7 @@ def record(transaction: Transaction, check: DestinationCheck) -> bool:
     """Record a check; ``since`` stays as long as the result is the same. True if the destination has just come back."""
     key = (destination_checks.c.destination == check.destination, destination_checks.c.node == check.node)
     earlier = transaction.execute(sa.select(destination_checks).where(*key)).one_or_none()
-    values = asdict(check)
+    values = asdict(check) | stored(detail=check.detail)
     if earlier is None:
         insert_or_ignore(transaction, destination_checks, values)
         return False
@@ -60,7 +61,7 @@ def leave(transaction: Transaction, node: str, now: datetime) -> None:
 def select(transaction: Transaction) -> list[DestinationCheck]:
     """The last check of each destination by each process."""
     query = sa.select(destination_checks).order_by(destination_checks.c.destination, destination_checks.c.node)
-    return [DestinationCheck(**row) for row in transaction.execute(query).mappings()]
+    return [DestinationCheck(**with_phrases(row, "detail")) for row in transaction.execute(query).mappings()]
 
 
 def statuses(transaction: Transaction, configured: tuple[str, ...], now: datetime) -> list[DestinationStatus]:
@@ -94,14 +95,14 @@ def alarms_now(database: Database, configured: tuple[str, ...], longest_wait_s: 
 def hold(transaction: Transaction, held: DestinationHold) -> None:
     """Stop sending there; ConflictError if it is already held."""
     if not insert_or_ignore(transaction, destination_holds, asdict(held)):
-        raise ConflictError(f"The destination {held.destination} is held already.")
+        raise ConflictError("The destination {destination} is held already.", destination=held.destination)
 
 
 def release(transaction: Transaction, destination: str) -> None:
     """Resume sending there; ConflictError if it is not held."""
     done = sa.delete(destination_holds).where(destination_holds.c.destination == destination)
     if not transaction.execute(done).rowcount:
-        raise ConflictError(f"The destination {destination} is not held.")
+        raise ConflictError("The destination {destination} is not held.", destination=destination)
 
 
 def drain(transaction: Transaction, destination: str, now: datetime) -> int:
@@ -158,10 +159,11 @@ def _with_last(transaction: Transaction, name: str, backlog: DestinationBacklog 
     """Add the last error of waiting deliveries and the last success, using the index of due deliveries."""
     of = deliveries.c
     unsent = (of.destination == name, of.state.in_(UNDELIVERED), of.last_error != "")
-    error = sa.select(of.last_error).where(*unsent).order_by(of.next_attempt_at.desc()).limit(1)
+    error = sa.select(of.last_error, of.last_error_phrase).where(*unsent).order_by(of.next_attempt_at.desc()).limit(1)
     last = sa.select(sa.func.max(of.sent_at, type_=of.sent_at.type)).where(of.destination == name)
     status = backlog or DestinationBacklog()
-    text = transaction.execute(error).scalar() or "" if backlog else ""
+    row = transaction.execute(error).first() if backlog else None
+    text = loaded(*row) if row else ""
     return DestinationBacklog(
         status.waiting, status.held, status.failed, status.oldest_at, text, transaction.execute(last).scalar()
     )

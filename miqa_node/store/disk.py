@@ -34,7 +34,7 @@ Absent = Callable[[str], NotFoundError]
 
 def never_stored(key: str) -> NotFoundError:
     """The error for a key that never existed."""
-    return NotFoundError(f"There is no object {key}.")
+    return NotFoundError("There is no object {key}.", key=key)
 
 
 class DiskObjects:
@@ -150,7 +150,9 @@ class DiskObjects:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise ResourcesError(f"The object store's folder {kind} cannot be read: {error.strerror}") from error
+            raise ResourcesError(
+                "The object store's folder {kind} cannot be read: {strerror}", kind=kind, strerror=error.strerror
+            ) from error
 
     def _write(self, target: Path, data: bytes) -> Path:
         part = target.parent / f".{uuid.uuid4().hex}.part"
@@ -218,11 +220,12 @@ def check_disk(folder: Path, min_free_bytes: int) -> None:
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise ResourcesError(f"The object store's folder cannot be read: {error.strerror}") from error
+        raise ResourcesError("The object store's folder cannot be read: {strerror}", strerror=error.strerror) from error
     if free < min_free_bytes:
         raise ResourcesError(
-            f"Only {free // 2**20} MiB are free on the object store's disk; "
-            f"store.min_free_bytes asks for {min_free_bytes // 2**20} MiB."
+            "Only {free} MiB are free on the object store's disk; store.min_free_bytes asks for {min_free_bytes} MiB.",
+            free=free // 2**20,
+            min_free_bytes=min_free_bytes // 2**20,
         )
     if not os.access(folder, os.W_OK):
         raise ResourcesError("The object store's folder is not writable.")
@@ -234,7 +237,7 @@ def check_writing(folder: Path) -> None:
         with TemporaryFile(dir=folder, buffering=0) as file:
             _write_probe(file, flushes=True)
     except OSError as error:
-        raise ResourcesError(f"The data directory cannot be written: {error.strerror}") from error
+        raise ResourcesError("The data directory cannot be written: {strerror}", strerror=error.strerror) from error
 
 
 def _check_folder(folder: Path, name: str, *, flushes: bool = False) -> None:
@@ -244,7 +247,9 @@ def _check_folder(folder: Path, name: str, *, flushes: bool = False) -> None:
             _write_probe(file, flushes=flushes)
             _read_probe(file, name)
     except OSError as error:
-        raise ResourcesError(f"The object store's folder {name} cannot be written: {error.strerror}") from error
+        raise ResourcesError(
+            "The object store's folder {name} cannot be written: {strerror}", name=name, strerror=error.strerror
+        ) from error
 
 
 def _write_probe(file: FileIO, *, flushes: bool) -> None:
@@ -258,7 +263,9 @@ def _read_probe(file: FileIO, kind: str) -> None:
         file.seek(0)
         file.read()
     except OSError as error:
-        raise ResourcesError(f"The object store's folder {kind} cannot be read: {error.strerror}") from error
+        raise ResourcesError(
+            "The object store's folder {kind} cannot be read: {strerror}", kind=kind, strerror=error.strerror
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -37,7 +37,7 @@ def load_assessment(document: dict[str, Any]) -> Assessment:
 
 
 def _texts(assessment: Assessment) -> Iterator[str]:
-    yield from (assessment.not_assessed, assessment.phantom)
+    yield from (assessment.not_assessed, assessment.phantom, assessment.derived)
     yield from (issue.message for issue in assessment.plausibility)
     yield from (one.place for one in assessment.measurements)
     yield from (cause.text for prediction in assessment.predictions for cause in prediction.pending)
@@ -56,6 +56,7 @@ def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessmen
         assessment,
         not_assessed=known(assessment.not_assessed),
         phantom=known(assessment.phantom),
+        derived=known(assessment.derived),
         plausibility=tuple(replace(one, message=known(one.message)) for one in assessment.plausibility),
         measurements=tuple(replace(one, place=known(one.place)) for one in assessment.measurements),
         predictions=tuple(

@@ -25,6 +25,7 @@ from miqa_node.store import copies, documents, exposures, instances
 from miqa_node.store import tables as t
 from miqa_node.store.copies import ImageCopy
 from miqa_node.store.database import Transaction
+from miqa_node.store.phrase_columns import loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,9 @@ def of_study(transaction: Transaction, study_instance_uid: str) -> StudyRecord:
         sa.select(t.studies).where(t.studies.c.study_instance_uid == study_instance_uid)
     ).one_or_none()
     if row is None:
-        raise NotFoundError(f"Nothing was received of the study {study_instance_uid}.")
+        raise NotFoundError(
+            "Nothing was received of the study {study_instance_uid}.", study_instance_uid=study_instance_uid
+        )
     return StudyRecord(
         study_instance_uid=StudyInstanceUid(row.study_instance_uid),
         accession_number=row.accession_number,
@@ -213,11 +216,14 @@ def of_worklist(transaction: Transaction, study_instance_uid: str) -> list[Workl
     """The events of a flagged study, oldest first."""
     events = t.worklist_events
     query = (
-        sa.select(events.c.at, events.c.action, events.c.actor, events.c.comment)
+        sa.select(events.c.at, events.c.action, events.c.actor, events.c.comment, events.c.comment_phrase)
         .where(events.c.study_instance_uid == study_instance_uid)
         .order_by(events.c.event_id)
     )
-    return [WorklistEvent(row.at, row.action, row.actor, row.comment) for row in transaction.execute(query)]
+    return [
+        WorklistEvent(row.at, row.action, row.actor, loaded(row.comment, row.comment_phrase))
+        for row in transaction.execute(query)
+    ]
 
 
 def _results(transaction: Transaction, digest: InstanceDigest) -> tuple[ResultHistory, ...]:
@@ -248,8 +254,8 @@ def _results(transaction: Transaction, digest: InstanceDigest) -> tuple[ResultHi
                 row.queued_at,
                 row.next_attempt_at,
                 row.sent_at,
-                row.last_error,
-                row.note,
+                loaded(row.last_error, row.last_error_phrase),
+                loaded(row.note, row.note_phrase),
             )
         )
     results = (

@@ -22,6 +22,7 @@ from miqa_node.store import documents, patients
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_of, insert_or_ignore, insert_unless_taken
+from miqa_node.store.phrase_columns import loaded, stored
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, series
 
@@ -212,7 +213,7 @@ def save_disposition(
             "scope": disposition.scope,
             "reasons": documents.dump_reasons(disposition.reasons),
             "decided_at": decided_at,
-            "certificate": disposition.certificate,
+            **stored(certificate=disposition.certificate),
         },
     )
     if is_new:
@@ -232,7 +233,7 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
         documents.load_reasons(row.reasons),
         row.policy_version,
         row.scope,
-        certificate=row.certificate,
+        certificate=loaded(row.certificate, row.certificate_phrase),
     )
     return replace(disposition, attention=row.flagged and not disposition.flagged)
 

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.errors import ResourcesError
+from miqa_node.language.phrase import Phrase
 
 DAMAGED = "The database is damaged: {words}. {restore}"
 RESTORE = "Stop the node and restore a backup (docs/how-to/backup.md)."
@@ -41,7 +42,7 @@ class PageDamage:
     def check(self) -> None:
         """ResourcesError if a statement met damaged pages lately."""
         if self._words and time.monotonic() - self._met_at < REMEMBERED_S:
-            raise ResourcesError(DAMAGED.format(words=self._words, restore=RESTORE))
+            raise ResourcesError(DAMAGED, words=self._words, restore=Phrase(RESTORE))
 
     def _hear(self, context: sa.engine.ExceptionContext) -> None:
         if words := words_of_damage(context.original_exception):

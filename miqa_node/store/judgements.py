@@ -19,6 +19,7 @@ from miqa_node.domain.reassessment import KEPT_FLAG
 from miqa_node.errors import NotFoundError
 from miqa_node.store import copies, documents, instances
 from miqa_node.store.database import Transaction
+from miqa_node.store.phrase_columns import loaded
 from miqa_node.store.tables import assessments, attempts, dispositions, reassessments, worklist
 from miqa_node.store.tables import instances as instance_rows
 from miqa_node.store.worklist import changes
@@ -182,7 +183,7 @@ def judgement(
         document["policy_version"],
         document["scope"],
         document["flagged"] and not verdict.flagged,
-        document["certificate"],
+        loaded(document["certificate"], document.get("certificate_phrase")),
     )
     return documents.load_assessment(document["assessment"]), disposition
 
@@ -210,6 +211,7 @@ def _in_force(transaction: Transaction, digest: InstanceDigest) -> dict[str, Any
         "scope": row.scope,
         "reasons": row.reasons,
         "certificate": row.certificate,
+        "certificate_phrase": row.certificate_phrase,
         "decided_at": row.decided_at.isoformat(),
     }
 

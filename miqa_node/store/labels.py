@@ -59,7 +59,7 @@ def add(
         No image with this digest was received.
     """
     if transaction.execute(sa.select(instances.c.digest).where(instances.c.digest == digest)).first() is None:
-        raise NotFoundError(f"No instance has the digest {digest}.")
+        raise NotFoundError("No instance has the digest {digest}.", digest=digest)
     if opinion.source_uid and _said_before(transaction, digest, opinion.source_uid):
         return None
     row = transaction.execute(

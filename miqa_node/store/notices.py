@@ -19,6 +19,7 @@ from miqa_node.store import documents
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_missing
+from miqa_node.store.phrase_columns import loaded, stored
 from miqa_node.store.tables import (
     acquisitions,
     dispositions,
@@ -152,7 +153,7 @@ def claim(transaction: Transaction, now: datetime, lease: timedelta) -> tuple[No
 
 def finish(transaction: Transaction, notice: Notice, state: str, now: datetime, error: str = "") -> None:
     """Close a notice: sent, no longer relevant, or failed for good."""
-    values = {"state": state, "sent_at": now if state == SENT else None, "last_error": error}
+    values = {"state": state, "sent_at": now if state == SENT else None} | stored(last_error=error)
     transaction.execute(sa.update(notices).where(notices.c.notice_id == notice.notice_id).values(values))
 
 
@@ -160,7 +161,7 @@ def postpone(
     transaction: Transaction, notice: Notice, until: datetime, error: str = "", *, counts: bool = True
 ) -> None:
     """Try again later; with ``counts`` false, this does not count as an attempt, such as in quiet hours."""
-    values = {"next_attempt_at": until, "last_error": error, "attempts": notice.attempts - (0 if counts else 1)}
+    values = {"next_attempt_at": until, "attempts": notice.attempts - (0 if counts else 1)} | stored(last_error=error)
     transaction.execute(sa.update(notices).where(notices.c.notice_id == notice.notice_id).values(values))
 
 
@@ -213,11 +214,12 @@ def status(transaction: Transaction, now: datetime) -> NoticeStatus:
     counts = sa.select(of.state, sa.func.count(), sa.func.sum(sa.case((of.last_error != "", 1), else_=0)))
     counts = counts.where(of.made_at >= now - timedelta(days=7)).group_by(of.state)
     states = {row[0]: (int(row[1]), int(row[2])) for row in transaction.execute(counts)}
-    newest = sa.select(of.last_error).where(of.last_error != "", of.state.in_([WAITING, FAILED]))
-    error = transaction.execute(newest.order_by(of.next_attempt_at.desc()).limit(1)).scalar_one_or_none()
+    newest = sa.select(of.last_error, of.last_error_phrase).where(of.last_error != "", of.state.in_([WAITING, FAILED]))
+    row = transaction.execute(newest.order_by(of.next_attempt_at.desc()).limit(1)).one_or_none()
+    error = loaded(*row) if row else ""
     sent = transaction.execute(sa.select(sa.func.max(of.sent_at))).scalar_one()
     waiting = states.get(WAITING, (0, 0))
-    return NoticeStatus(waiting[0], waiting[1], states.get(FAILED, (0, 0))[0], error or "", sent)
+    return NoticeStatus(waiting[0], waiting[1], states.get(FAILED, (0, 0))[0], error, sent)
 
 
 def _everybody(transaction: Transaction) -> list[tuple[NoticePreference, datetime]]:

@@ -13,9 +13,13 @@ from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInsta
 from miqa_node.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
 from miqa_node.domain.policy import Disposition, Policy, decide
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.language.phrase import Phrase, joined
 from miqa_node.store import documents, worklist
 from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.phrase_columns import stored, with_phrases
 from miqa_node.store.tables import assessments, dispositions, instances, phantom_series
+
+SHOWS_PHANTOM, SHOWS_PATIENT = Phrase("Series shows a phantom."), Phrase("Series shows a patient.")
 
 _KEY = phantom_series.c.series_instance_uid
 _LISTED = sa.select(phantom_series, instances.c.modality, instances.c.station).join(
@@ -45,7 +49,7 @@ def record(transaction: Transaction, instance: StoredInstance, assessment: Asses
 def page(transaction: Transaction, *, limit: int, offset: int = 0) -> list[PhantomSeries]:
     """Phantom series, newest first, including those that a person marked as a patient's."""
     query = _LISTED.order_by(phantom_series.c.recognised_at.desc(), _KEY).limit(limit).offset(offset)
-    return [PhantomSeries(**row) for row in transaction.execute(query).mappings()]
+    return [PhantomSeries(**with_phrases(row, "reason")) for row in transaction.execute(query).mappings()]
 
 
 def count(transaction: Transaction) -> int:
@@ -94,9 +98,10 @@ def say(
     transaction.execute(sa.update(phantom_series).where(_is(series_instance_uid)).values(**values))
     if bool(assessment.phantom) != is_phantom:
         _judge_anew(transaction, series_instance_uid, digest, assessment, policy, now, is_phantom=is_phantom)
-    what = "a phantom" if is_phantom else "a patient"
-    worklist.note(transaction, study, "said", actor, f"Series shows {what}. {comment}".strip(), now)
-    return PhantomSeries(**transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one())
+    words = SHOWS_PHANTOM if is_phantom else SHOWS_PATIENT
+    worklist.note(transaction, study, "said", actor, joined(" ", [words, *filter(None, [comment.strip()])]), now)
+    row = transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one()
+    return PhantomSeries(**with_phrases(row, "reason"))
 
 
 def _judge_anew(
@@ -150,7 +155,7 @@ def _assessed(
             documents.load_assessment(row.document),
         )
     if transaction.execute(sa.select(instances.c.digest).where(of_series).limit(1)).first() is None:
-        raise NotFoundError(f"No CT or MR series {uid} is here.")
+        raise NotFoundError("No CT or MR series {uid} is here.", uid=uid)
     raise ConflictError("The series has no assessment yet, or is not one of CT or MR: wait until it has its verdict.")
 
 
@@ -159,7 +164,7 @@ def _insert(transaction: Transaction, digest: str, uid: str, study: str, reason:
         "series_instance_uid": uid,
         "study_instance_uid": study,
         "digest": digest,
-        "reason": reason,
+        **stored(reason=reason),
         "is_phantom": True,
         "recognised_at": now,
         "decided_by": "",

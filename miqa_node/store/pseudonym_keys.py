@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from miqa_node.domain.operations import Alarm
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import Settings
 from miqa_node.store.database import Transaction, insert_into
 from miqa_node.store.tables import pseudonym_keys
@@ -57,4 +58,6 @@ def conflict(places: dict[str, str]) -> str:
 def alarms(transaction: Transaction, now: datetime) -> Iterator[Alarm]:
     """An alarm while several keys are in use."""
     if keys := conflict(in_use(transaction, now)):
-        yield Alarm("Several keys of pseudonyms are in use", f"{keys}. {MEND}", None)
+        yield Alarm(
+            "Several keys of pseudonyms are in use", Phrase("{keys}. {mend}", keys=keys, mend=Phrase(MEND)), None
+        )

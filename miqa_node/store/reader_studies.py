@@ -67,7 +67,9 @@ def plan(transaction: Transaction, name: str, protocol: str, sha256: str, actor:
     """Store a protocol; ConflictError if the name is taken, because a protocol never changes."""
     values = {"name": name, "protocol": protocol, "protocol_sha256": sha256, "planned_at": now, "planned_by": actor}
     if not insert_or_ignore(transaction, reader_studies, values):
-        raise ConflictError(f"There is a study {name!r} already; a protocol does not change, so plan another one.")
+        raise ConflictError(
+            "There is a study {name} already; a protocol does not change, so plan another one.", name=f"{name!r}"
+        )
 
 
 def select(transaction: Transaction) -> list[StoredReaderStudy]:
@@ -79,7 +81,9 @@ def find(transaction: Transaction, name: str) -> StoredReaderStudy:
     """One study; NotFoundError if there is none with the name."""
     row = transaction.execute(_STUDIES.where(reader_studies.c.name == name)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no reader study {name!r}; miqa-node study list shows those that were planned.")
+        raise NotFoundError(
+            "There is no reader study {name}; miqa-node study list shows those that were planned.", name=f"{name!r}"
+        )
     return _study(row)
 
 
@@ -111,12 +115,14 @@ def collect(
         .returning(reader_studies.c.name)
     ).first()
     if done is None:
-        raise ConflictError(f"The images of {name!r} were drawn before; a second draw would not be random any more.")
+        raise ConflictError(
+            "The images of {name} were drawn before; a second draw would not be random any more.", name=f"{name!r}"
+        )
     for run, digest in drawn:
         assessment = instances.load_assessment(transaction, digest)
         disposition = instances.load_disposition(transaction, digest)
         if disposition is None:
-            raise NotFoundError(f"{digest} has no verdict.")
+            raise NotFoundError("{digest} has no verdict.", digest=digest)
         values = {
             "study": name,
             "digest": digest,

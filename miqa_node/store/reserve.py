@@ -121,8 +121,11 @@ class DiskReserve:
         if free < needed:
             waiting = needed - self._settings.store.min_free_bytes
             raise ResourcesError(
-                f"Only {free // MiB} MiB are free on the object store's disk; images that wait to be judged need "
-                f"{waiting // MiB} MiB beside the {self._settings.store.min_free_bytes // MiB} of store.min_free_bytes."
+                "Only {free} MiB are free on the object store's disk; images that wait to be judged need "
+                "{waiting} MiB beside the {min_free_bytes} of store.min_free_bytes.",
+                free=free // MiB,
+                waiting=waiting // MiB,
+                min_free_bytes=self._settings.store.min_free_bytes // MiB,
             )
 
     def count(self) -> None:
@@ -147,7 +150,9 @@ class DiskReserve:
         try:
             return shutil.disk_usage(self._settings.objects_dir).free
         except OSError as error:
-            raise ResourcesError(f"The object store's folder cannot be read: {error.strerror}") from error
+            raise ResourcesError(
+                "The object store's folder cannot be read: {strerror}", strerror=error.strerror
+            ) from error
 
 
 def _unit_bytes(transaction: Transaction) -> int:

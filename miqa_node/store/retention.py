@@ -215,9 +215,10 @@ def absence(database: Database, key: str) -> NotFoundError:
         return RemovedError(Removal(row.removed_at, RemovalCause(row.removal_cause)).sentence)
     if row is not None and row.artifacts_removed_at is not None:
         return RemovedError(
-            f"What was made from this image was removed by retention on {row.artifacts_removed_at:%Y-%m-%d}."
+            "What was made from this image was removed by retention on {artifacts_removed_at}.",
+            artifacts_removed_at=f"{row.artifacts_removed_at:%Y-%m-%d}",
         )
-    return NotFoundError(f"There is no object {key}.")
+    return NotFoundError("There is no object {key}.", key=key)
 
 
 def _mark(

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.operations import Alarm
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import tables as t
 from miqa_node.store.database import Transaction, insert_into
 
@@ -56,8 +57,10 @@ def alarms(transaction: Transaction) -> Iterator[Alarm]:
     record = load(transaction)
     if record.waits_since is not None and record.seen_at is not None:
         days = max(1, round((record.waits_since - record.seen_at).total_seconds() / 86_400))
-        text = (
-            f"The clock was set ahead by {days} days, or no process ran for so long: nothing is removed by age. {MEND}"
+        text = Phrase(
+            "The clock was set ahead by {days} days, or no process ran for so long: nothing is removed by age. {mend}",
+            days=days,
+            mend=Phrase(MEND),
         )
         yield Alarm("Retention waits", text, None)
 

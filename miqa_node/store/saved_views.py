@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.language.phrase import Phrase
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
@@ -44,7 +45,7 @@ def load(transaction: Transaction, name: str, person: str) -> SavedView:
     for view in visible(transaction, person):
         if view.name == name:
             return view
-    raise NotFoundError(f"There is no view {name}, or it is somebody else's and not shared.")
+    raise NotFoundError("There is no view {name}, or it is somebody else's and not shared.", name=name)
 
 
 def save(transaction: Transaction, view: SavedView, actor: str) -> SavedView:
@@ -52,7 +53,7 @@ def save(transaction: Transaction, view: SavedView, actor: str) -> SavedView:
     own = saved_views.c.owner == view.owner
     transaction.execute(sa.delete(saved_views).where(own, saved_views.c.name == view.name))
     if transaction.execute(sa.select(sa.func.count()).where(own)).scalar_one() >= MAX_OWN:
-        raise ConflictError(f"There are {MAX_OWN} views already; remove one first.")
+        raise ConflictError("There are {max_own} views already; remove one first.", max_own=MAX_OWN)
     values = {name: getattr(view, name) for name in ("owner", "name", "is_shared", "query", "saved_at")}
     transaction.execute(sa.insert(saved_views).values(values))
     _record(transaction, "saved", view.owner, view.name, actor, view.saved_at)
@@ -63,7 +64,7 @@ def remove(transaction: Transaction, owner: str, name: str, actor: str, now: dat
     """Remove a view; NotFoundError if it does not exist."""
     this = saved_views.c.owner == owner, saved_views.c.name == name
     if not transaction.execute(sa.delete(saved_views).where(*this)).rowcount:
-        raise NotFoundError(f"There is no view {name} of {owner or 'this node'}.")
+        raise NotFoundError("There is no view {name} of {owner}.", name=name, owner=owner or Phrase("this node"))
     _record(transaction, "removed", owner, name, actor, now)
 
 

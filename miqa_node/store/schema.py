@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 
 from miqa_node.errors import OutdatedError, ResourcesError, SettingsError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import share_dir
 from miqa_node.store.tables import compatibility
 
@@ -54,7 +55,11 @@ def check(connection: sa.Connection) -> None:
     if current == newest:
         return
     if current is None or current in revisions():
-        raise OutdatedError(f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate.")
+        raise OutdatedError(
+            "The database schema is at {current}, this program needs {newest}: run miqa-node migrate.",
+            current=current,
+            newest=newest,
+        )
     if not _is_expanded(connection):
         raise ResourcesError(_contracted(current))
 
@@ -94,7 +99,9 @@ def _is_expanded(connection: sa.Connection) -> bool:
 
 
 def _contracted(schema: str) -> str:
-    return f"The database has the schema {schema} of a newer miqa-node: start that version, or a later one."
+    return Phrase(
+        "The database has the schema {schema} of a newer miqa-node: start that version, or a later one.", schema=schema
+    )
 
 
 def _is_new_sqlite(connection: sa.Connection) -> bool:

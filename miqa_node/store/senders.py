@@ -16,6 +16,7 @@ from miqa_node.domain.operations import SenderStatus
 from miqa_node.errors import ResourcesError
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.store.phrase_columns import stored, with_phrases
 from miqa_node.store.tables import senders
 
 WRITE_EVERY_S = 2.0
@@ -82,9 +83,9 @@ class SenderBook:
 
 def select(transaction: Transaction) -> list[SenderStatus]:
     """The calling peers, most recent first."""
-    columns = [senders.c[name] for name in SenderStatus.__dataclass_fields__]
+    columns = [*(senders.c[name] for name in SenderStatus.__dataclass_fields__), senders.c.hint_phrase]
     query = sa.select(*columns).order_by(senders.c.seen_at.desc(), *_KEY).limit(MAX_SENDERS)
-    return [SenderStatus(**row) for row in transaction.execute(query).mappings()]
+    return [SenderStatus(**with_phrases(row, "hint")) for row in transaction.execute(query).mappings()]
 
 
 def _write(transaction: Transaction, one: SenderStatus) -> None:
@@ -96,7 +97,9 @@ def _write(transaction: Transaction, one: SenderStatus) -> None:
         values["admitted_at"] = one.admitted_at
     if one.refused_at is not None:
         refusals = senders.c.refusals + one.refusals
-        values |= {"refused_at": one.refused_at, "refusals": refusals, "reason": one.reason, "hint": one.hint}
+        values |= {"refused_at": one.refused_at, "refusals": refusals, "reason": str(one.reason)} | stored(
+            hint=one.hint
+        )
     of_peer = (_KEY[0] == one.calling_ae_title, _KEY[1] == one.peer_address)
     transaction.execute(sa.update(senders).where(*of_peer).values(values))
 

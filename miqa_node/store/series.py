@@ -14,6 +14,7 @@ from miqa_node.domain.policy import Disposition
 from miqa_node.store import documents, fragments
 from miqa_node.store.database import ARRIVALS, Transaction, announce, insert_or_ignore
 from miqa_node.store.deliveries import result_of
+from miqa_node.store.phrase_columns import stored
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import assessments, dispositions, instances, results, series
 
@@ -155,7 +156,7 @@ def share_verdict(
                 "scope": disposition.scope,
                 "reasons": documents.dump_reasons(disposition.reasons),
                 "decided_at": now,
-                "certificate": disposition.certificate,
+                **stored(certificate=disposition.certificate),
             },
         )
 

@@ -53,7 +53,9 @@ def confirm(transaction: Transaction, number: int, actor: str, comment: str, now
         sa.select(sa.func.max(site_limits.c.number)).where(site_limits.c.confirmed_at.is_not(None))
     ).scalar_one()
     if limit_set.confirmed_at is not None or (newest or 0) > number:
-        raise ConflictError(f"Set {number} was confirmed already, or a later one was. Make a new proposal.")
+        raise ConflictError(
+            "Set {number} was confirmed already, or a later one was. Make a new proposal.", number=number
+        )
     transaction.execute(
         sa.update(site_limits)
         .where(site_limits.c.number == number)
@@ -77,7 +79,7 @@ def load(transaction: Transaction, number: int) -> LimitSet:
     """One set; NotFoundError if there is none with that number."""
     row = transaction.execute(sa.select(site_limits).where(site_limits.c.number == number)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no set {number} of limits.")
+        raise NotFoundError("There is no set {number} of limits.", number=number)
     return _set(row)
 
 

@@ -118,7 +118,7 @@ def load(transaction: Transaction, token_id: int) -> Token:
     """A token's data; NotFoundError if it does not exist."""
     row = transaction.execute(sa.select(tokens).where(tokens.c.token_id == token_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no token {token_id}.")
+        raise NotFoundError("There is no token {token_id}.", token_id=token_id)
     return _token(row)
 
 
@@ -128,7 +128,7 @@ def revoke(transaction: Transaction, token_id: int, now: datetime) -> None:
         sa.update(tokens).where(tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
     )
     if not revoked.rowcount:
-        raise NotFoundError(f"There is no token {token_id} in force.")
+        raise NotFoundError("There is no token {token_id} in force.", token_id=token_id)
 
 
 def _token(row: sa.Row[tuple[object, ...]]) -> Token:

@@ -51,7 +51,7 @@ def load(transaction: Transaction, name: str) -> User:
     """The account of that name; NotFoundError if it does not exist."""
     user = find(transaction, name)
     if user is None:
-        raise NotFoundError(f"There is no account {name}.")
+        raise NotFoundError("There is no account {name}.", name=name)
     return user
 
 
@@ -95,7 +95,7 @@ def add(
         "created_at": now,
     }
     if not insert_or_ignore(transaction, users, values):
-        raise ConflictError(f"There is an account {name} already.")
+        raise ConflictError("There is an account {name} already.", name=name)
     return load(transaction, name)
 
 
@@ -160,7 +160,7 @@ def use_invitation(transaction: Transaction, secret: str, now: datetime) -> str:
 
 def _change(transaction: Transaction, name: str, **values: object) -> None:
     if not transaction.execute(sa.update(users).where(users.c.name == name).values(**values)).rowcount:
-        raise NotFoundError(f"There is no account {name}.")
+        raise NotFoundError("There is no account {name}.", name=name)
 
 
 def _one(transaction: Transaction, condition: sa.ColumnElement[bool]) -> User | None:

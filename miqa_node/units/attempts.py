@@ -87,7 +87,7 @@ class Attempts:
             return None
         if self.is_over(attempt):
             # The image killed its worker every time: a reason for people is better than another dead worker.
-            self.blame(instance, "its worker died")
+            self.blame(instance, Phrase("its worker died"))
             reason = Phrase("The assessment was begun {attempt} times and never finished.", attempt=f"{attempt - 1}")
             return not_assessed(instance, reason, quarantined=True)
         unit, clock = unit_of(instance.header, self._units), StageClock()
@@ -107,7 +107,7 @@ class Attempts:
     ) -> AssessorResult:
         """The reason for people, if the image or what is stored of it is to blame; else the error is raised."""
         if isinstance(error, RemovedError) and not instance.generation:
-            return not_assessed(instance, Phrase(str(error)))
+            return not_assessed(instance, str(error))
         if isinstance(error, RemovedError):
             raise error  # the existing verdict is better than none
         begun_at = time.monotonic()
@@ -118,8 +118,8 @@ class Attempts:
         if isinstance(error, DecodeLimitError) and time.monotonic() - begun_at > SLOW_S:
             raise ResourcesError("The object store answers too slowly to judge an image.") from error
         # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
-        self.blame(instance, "the decoder died or hung" if isinstance(error, DecodeLimitError) else "")
-        return not_assessed(instance, Phrase("The pixels could not be decoded: {error}", error=Phrase(str(error))))
+        self.blame(instance, Phrase("the decoder died or hung") if isinstance(error, DecodeLimitError) else "")
+        return not_assessed(instance, Phrase("The pixels could not be decoded: {error}", error=error))
 
     def abandon(self, instance: StoredInstance, reason: str) -> None:
         """End a repeated judgement: the verdict in force stays."""

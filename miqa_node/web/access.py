@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.types import Scope
 
 from miqa_node.domain.access import NOBODY, Means, Permission, Principal, Role
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import sessions, tokens, users
 from miqa_node.store.secrets import new_secret
 from miqa_node.web.recheck import recheck_time, rechecked
@@ -61,8 +62,11 @@ class Needs:
         if who.means is not Means.NOTHING:
             raise HTTPException(
                 HTTPStatus.FORBIDDEN,
-                f"This needs the permission {self.permission.value}, which {who.name} has not. "
-                "An administrator can change that.",
+                Phrase(
+                    "This needs the permission {value}, which {name} has not. An administrator can change that.",
+                    value=self.permission.value,
+                    name=who.name,
+                ),
             )
         if not is_set_up(services):
             raise HTTPException(
@@ -112,7 +116,7 @@ def acting(who: Principal, actor: str) -> str:
         return who.name
     if who.role is Role.SERVICE:
         return f"{actor} via {who.name}"[:64]
-    raise HTTPException(HTTPStatus.FORBIDDEN, f"You are {who.name} and cannot act as somebody else.")
+    raise HTTPException(HTTPStatus.FORBIDDEN, Phrase("You are {name} and cannot act as somebody else.", name=who.name))
 
 
 def is_set_up(services: WebServices) -> bool:

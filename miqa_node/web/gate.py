@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from miqa_node.analysis.log_reader import MAX_BYTES
 from miqa_node.domain.access import Permission
 from miqa_node.errors import MiqaError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import WebSettings
 from miqa_node.web.access import Needs, identify, permission_of
 from miqa_node.web.connections import ADMITTED
@@ -96,4 +97,4 @@ def _limited(receive: Receive, budget: int, name: str) -> Receive:
 
 
 def _too_large(name: str) -> HTTPException:
-    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {name}.")
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, Phrase("The body is larger than {name}.", name=name))

@@ -36,6 +36,7 @@ from miqa_node.language.catalogue import (
     say,
     say_number,
 )
+from miqa_node.language.phrase import Phrase
 from miqa_node.language.template import TemplateTexts
 from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
@@ -71,6 +72,15 @@ def sentence(text: str) -> str:
     'No certificate: DX_1 was not calibrated'
     """
     return _sentence(reworded(text))
+
+
+def phrased(text: str) -> str:
+    """What the node wrote, in the language of the page; what a person wrote stays as it is.
+
+    >>> phrased("good")
+    'good'
+    """
+    return reworded(text) if isinstance(text, Phrase) else text
 
 
 def _sentence(text: str) -> str:
@@ -239,7 +249,7 @@ def _environment(language: str) -> Environment:
         verdict=verdict_words, measurement=measurement, sentence=sentence, unit=unit, whole=whole
     )
     environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
-    environment.filters.update(clock=clock, said=reworded, numerals=numerals)
+    environment.filters.update(clock=clock, said=reworded, phrased=phrased, numerals=numerals)
     environment.globals.update(version=__version__, navigation=_navigation, zone_name=zone_name)
     environment.globals.update(_=say, ngettext=say_number, spoken=LANGUAGE.get, languages=languages, texts=texts)
     return environment

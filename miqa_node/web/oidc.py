@@ -22,6 +22,7 @@ import structlog
 
 from miqa_node.domain.access import Role
 from miqa_node.errors import AccessError, UnansweredError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import OidcSettings
 
 log = structlog.get_logger(__name__)
@@ -169,7 +170,9 @@ class Provider:
                 options={"require": required},
             )
         except jwt.PyJWTError as error:
-            raise AccessError(f"The provider's {what} is not valid: {type(error).__name__}.") from error
+            raise AccessError(
+                "The provider's {what} is not valid: {name}.", what=Phrase(what), name=type(error).__name__
+            ) from error
         return claims
 
     def _key(self, kid: str, what: str) -> jwt.PyJWK:
@@ -180,7 +183,9 @@ class Provider:
             return keys.keys[kid]
         if not kid and len(keys.keys) == 1:
             return next(iter(keys.keys.values()))
-        raise AccessError(f"The provider's {what} is signed with a key that the provider does not publish.")
+        raise AccessError(
+            "The provider's {what} is signed with a key that the provider does not publish.", what=Phrase(what)
+        )
 
     def _known(self, *, renew: bool = False) -> Endpoints:
         with self._lock:
@@ -225,7 +230,7 @@ class Provider:
             raise UnansweredError(message) from error
         except (httpx2.HTTPError, ValueError) as error:
             raise UnansweredError(
-                f"The site's sign-on does not answer as it should ({type(error).__name__})."
+                "The site's sign-on does not answer as it should ({name}).", name=type(error).__name__
             ) from error
         if not isinstance(document, dict):
             raise UnansweredError("The site's sign-on does not answer as it should.")

@@ -17,6 +17,7 @@ from miqa_node.domain.operations import (
     alarms,
 )
 from miqa_node.errors import NotFoundError, ResourcesError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import Settings
 from miqa_node.store import (
     damages,
@@ -146,26 +147,32 @@ def act(services: WebServices, destination: str, action: DestinationAction, acto
     with services.database.begin() as transaction:
         names = {one.name for one in destination_checks.statuses(transaction, services.destinations(), now)}
     if destination not in names:
-        raise NotFoundError(f"There is no destination {destination}.")
+        raise NotFoundError("There is no destination {destination}.", destination=destination)
     if action is DestinationAction.ECHO:
         if services.echo is None:
             raise ResourcesError("This process cannot reach destinations.")
-        return f"{destination} {services.echo(destination)}."
+        return Phrase("{destination} {answer}.", destination=destination, answer=Phrase(services.echo(destination)))
     with services.database.begin() as transaction:
         match action:
             case DestinationAction.HOLD:
                 destination_checks.hold(transaction, DestinationHold(destination, now, actor, comment))
-                return f"Nothing is sent to {destination} until it is released."
+                return Phrase("Nothing is sent to {destination} until it is released.", destination=destination)
             case DestinationAction.RELEASE:
                 destination_checks.release(transaction, destination)
-                return f"{destination} is sent to again."
+                return Phrase("{destination} is sent to again.", destination=destination)
             case DestinationAction.RESEND:
                 given_up = delivery_jobs.DeliveryFilter((DeliveryState.FAILED,), destination)
                 count = delivery_jobs.act_on_all(transaction, DeliveryAction.RESEND, given_up, actor, comment, now)
-                return f"{count} given up before will be sent to {destination} again."
+                return Phrase(
+                    "{count} given up before will be sent to {destination} again.", count=count, destination=destination
+                )
             case DestinationAction.DRAIN:
                 count = destination_checks.drain(transaction, destination, now)
-                return f"{count} for {destination} are tried now, not at their next turn."
+                return Phrase(
+                    "{count} for {destination} are tried now, not at their next turn.",
+                    count=count,
+                    destination=destination,
+                )
 
 
 def _disks(transaction: Transaction, settings: Settings, kept_bytes: int, now: datetime) -> list[DiskForecast]:

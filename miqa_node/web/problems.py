@@ -29,6 +29,7 @@ from miqa_node.errors import (
     ResourcesError,
 )
 from miqa_node.language.catalogue import say
+from miqa_node.language.phrase import Phrase
 from miqa_node.web.fields import FORMS
 from miqa_node.web.html import render
 from miqa_node.wrong_values import what_is_wrong
@@ -155,7 +156,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
     reason = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
     detail = reason or _DETAILS.get(error.status_code, "")
     if allow := (error.headers or {}).get("Allow"):
-        detail = f"This address takes {allow}, not {request.method}."
+        detail = Phrase("This address takes {allowed}, not {method}.", allowed=allow, method=request.method)
     response = _answer(request, error.status_code, detail)
     response.headers.update(error.headers or {})
     return response

@@ -13,8 +13,9 @@ from miqa_node.language.phrase import Phrase
 from miqa_node.report.phrases import CERTAINTIES, CERTAINTY_LIMITS, GRADE_LIMITS, GRADES
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 
-_FINDING = re.compile(r"(.+?)(?: \((limit .+)\))?: (probability ([\d.]+), severity ([\d.]+))")
-_UNUSUAL = re.compile(r"(Unusual image)(?: \((top .+)\))?")
+UNUSUAL = "Unusual image"
+_FINDING = re.compile(r"(.+?)(?: \((limit .+)\))?: probability ([\d.]+), severity ([\d.]+)")
+"""A finding in a result of an earlier version, which did not store what its texts were made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,20 @@ def plain(text: str) -> PlainReason:
     if isinstance(text, Phrase) and "probability" in text.values and "finding" in text.values:
         return _of_finding(text.values)
     if finding := _FINDING.fullmatch(text):
-        name, limit, figures, probability, severity = finding.groups()
-        title = reworded(name)
-        grades = _grades(float(probability), None if name in _gates() else float(severity))
-        numbers = ", ".join(map(numerals, map(reworded, filter(None, (figures, limit)))))
-        return PlainReason(title, f"{title} – {grades}", numbers)
-    if unusual := _UNUSUAL.fullmatch(text):
-        title = reworded(unusual[1])
-        return PlainReason(title, title, numerals(reworded(unusual[2] or "")), is_unusual=True)
+        names = ("finding", "limit", "probability", "severity")
+        return _of_finding({name: one for name, one in zip(names, finding.groups(), strict=True) if one})
+    if text.startswith(UNUSUAL):
+        title = say(UNUSUAL)
+        return PlainReason(title, title, numerals(_share(text)), is_unusual=True)
     whole = numerals(reworded(text))
     return PlainReason(whole, whole)
+
+
+def _share(text: str) -> str:
+    """How unusual an image is, as an earlier version wrote it if need be."""
+    if isinstance(text, Phrase) and text.values:
+        return say("top {share} of {images}", **{name: reworded(one) for name, one in text.values.items()})
+    return text.removeprefix(UNUSUAL).strip(" ()")
 
 
 def _of_finding(values: Mapping[str, str]) -> PlainReason:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from miqa_node.domain.access import Role
+from miqa_node.language.phrase import Phrase
 from miqa_node.web.access import Needs, Who, check_csrf, permission_of
 from miqa_node.web.page import NO_PERMISSION_NAMED, PAGES, Page
 from miqa_node.web.services import Services
@@ -45,8 +46,11 @@ class PageGuard:
         if who.role is Role.SERVICE and not (page.rest or page.programs):
             raise HTTPException(
                 HTTPStatus.FORBIDDEN,
-                f"{who.name} is a program's account, and pages are for people; "
-                "programs use the REST interface, which /api/v1/openapi.json describes.",
+                Phrase(
+                    "{name} is a program's account, and pages are for people; "
+                    "programs use the REST interface, which /api/v1/openapi.json describes.",
+                    name=who.name,
+                ),
             )
         if page.public or permission_of(request.scope["route"]) is not None:
             return

@@ -22,6 +22,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from miqa_node.language.phrase import Phrase
 from miqa_node.receive.intake import HasRoom, always_room
 from miqa_node.web.security import UPLOAD_TYPE, content_type
 
@@ -49,7 +50,10 @@ class UploadSpace:
             if of_all > self._max_bytes or of_address > self._max_bytes // 2:
                 raise HTTPException(
                     HTTPStatus.SERVICE_UNAVAILABLE,
-                    f"Too much is being uploaded at once (web.upload_space_bytes, {self._max_bytes}); try again later.",
+                    Phrase(
+                        "Too much is being uploaded at once (web.upload_space_bytes, {max_bytes}); try again later.",
+                        max_bytes=self._max_bytes,
+                    ),
                     {"retry-after": "5"},
                 )
             self._taken[address] = of_address

@@ -15,6 +15,7 @@ from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, con
 from miqa_node.deliver.lanes import LaneSnapshot
 from miqa_node.domain.operations import DestinationCheck
 from miqa_node.errors import MiqaError, ResourcesError
+from miqa_node.language.phrase import Phrase
 from miqa_node.settings import Settings
 from miqa_node.store import destination_checks
 from miqa_node.store.database import Database
@@ -97,7 +98,7 @@ class DestinationWatch(RegularWork):
         except MiqaError as error:
             return False, str(error)
         except Exception as error:  # noqa: BLE001 - a kind of another distribution must not stop the watch
-            return False, f"Internal error: {type(error).__name__}."
+            return False, Phrase("Internal error: {name}.", name=type(error).__name__)
         finally:
             destination.close()
 

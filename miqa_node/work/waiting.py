@@ -7,6 +7,7 @@ import time
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import ResourcesError
+from miqa_node.language.phrase import Phrase
 from miqa_node.observe import metrics
 
 PATIENCE_S = 10.0
@@ -25,10 +26,12 @@ class WaitingStages:
         """A stage could not be finished for want of a resource, and is tried again."""
         reason = str(error) if isinstance(error, ResourcesError) else ""
         if isinstance(error, OSError):  # without the name of the file, which may identify a patient
-            reason = f"An image waits, the disk answers: {error.strerror or type(error).__name__}."
+            reason = Phrase(
+                "An image waits, the disk answers: {strerror}.", strerror=error.strerror or type(error).__name__
+            )
         with self._lock:
             since, _ = self._waiting.get((stage, digest), (time.monotonic(), ""))
-            self._waiting[stage, digest] = since, reason or f"An image waits: {type(error).__name__}."
+            self._waiting[stage, digest] = since, reason or Phrase("An image waits: {name}.", name=type(error).__name__)
         self._count()
 
     def forget(self, stage: str, digest: InstanceDigest) -> None:

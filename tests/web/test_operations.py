@@ -16,6 +16,7 @@ from miqa_node.domain.access import Role
 from miqa_node.domain.operations import DestinationCheck
 from miqa_node.domain.ports import DiskSpace
 from miqa_node.errors import DeliveryError
+from miqa_node.language.phrase import Phrase
 from miqa_node.receive.admission import Admission, Caller
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, destination_checks, senders, upkeep
@@ -25,7 +26,8 @@ from tests.web.people import PASSWORD, add_account
 from tests.web.staging import Stage, csrf
 
 DO = {"actor": "mara"}
-REFUSED = "PACS@10.0.0.5:104: the connection was refused, or cannot be made (address, firewall, TLS)."
+WHY = Phrase("the connection was refused, or cannot be made (address, firewall, TLS).")
+REFUSED = Phrase("{where}: {why_not}", where="PACS@10.0.0.5:104", why_not=WHY)
 HERE = {"origin": "http://localhost:8080"}
 
 

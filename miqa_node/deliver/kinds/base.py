@@ -316,7 +316,7 @@ def split_file(file: bytes) -> tuple[str, bytes]:
     try:
         encoding = find_encoding(read)
     except DataSetError as error:
-        raise DeliveryRefusedError(f"The object is not a DICOM file: {error}") from error
+        raise DeliveryRefusedError("The object is not a DICOM file: {error}", error=error) from error
     data_set = file[encoding.offset :]
     if not data_set:
         raise DeliveryRefusedError("The object has no data set.")

@@ -45,6 +45,7 @@ from miqa_node.domain.instance import Header
 from miqa_node.domain.network import authority
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 from miqa_node.imaging.uncompressed import can_convert
+from miqa_node.language.phrase import Phrase
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +96,10 @@ class CStoreDestination(Destination):
         self._config = config
         self._context = context
         self._calling_ae_title = config.calling_ae_title or context.calling_ae_title
-        self.access_hint = f"Check that it runs, its address, and that it lets {self._calling_ae_title} in."
+        self.access_hint = Phrase(
+            "Check that it runs, its address, and that it lets {calling_ae_title} in.",
+            calling_ae_title=self._calling_ae_title,
+        )
         self._proposed: set[tuple[str, str]] = set()
         self._link: Link | None = None
         self._commitment_link: Link | None = None
@@ -106,7 +110,7 @@ class CStoreDestination(Destination):
         with _used_once(link):
             status = link.echo()
         if status != SUCCESS:
-            raise DeliveryError(f"C-ECHO was answered with status {in_words(status)}.")
+            raise DeliveryError("C-ECHO was answered with status {in_words}.", in_words=in_words(status))
         return "answers C-ECHO"
 
     def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:
@@ -126,9 +130,11 @@ class CStoreDestination(Destination):
             link.abort()
             raise
         if status in NO_COMMITMENT:
-            raise CommitmentUnsupportedError(f"Storage commitment was answered with status {in_words(status)}.")
+            raise CommitmentUnsupportedError(
+                "Storage commitment was answered with status {in_words}.", in_words=in_words(status)
+            )
         if status != SUCCESS:
-            raise DeliveryError(f"Storage commitment was answered with status {in_words(status)}.")
+            raise DeliveryError("Storage commitment was answered with status {in_words}.", in_words=in_words(status))
 
     def report_commitment(self, event_type: int, report: Dataset) -> None:
         """N-EVENT-REPORT (PS3.4 J.3.3) on a new association, on which the node is the SCP by role selection."""
@@ -141,7 +147,9 @@ class CStoreDestination(Destination):
                 context_id_of(context), PUSH_MODEL, PUSH_MODEL_INSTANCE, event_type, information
             )
         if status != SUCCESS:
-            raise DeliveryError(f"The report of storage commitment was answered with status {in_words(status)}.")
+            raise DeliveryError(
+                "The report of storage commitment was answered with status {in_words}.", in_words=in_words(status)
+            )
 
     def holds(self, headers: Sequence[Header], /) -> frozenset[str]:
         """C-FIND at the IMAGE level, on a separate association."""

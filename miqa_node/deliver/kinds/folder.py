@@ -77,11 +77,15 @@ class FolderDestination(Destination):
                 _write(folder, path, file)
             else:
                 if not is_same:
-                    raise DeliveryRefusedError(f"{path.name} is there already, with other content. Move it away.")
+                    raise DeliveryRefusedError(
+                        "{name} is there already, with other content. Move it away.", name=path.name
+                    )
 
     def _unwritable(self, error: OSError) -> DeliveryError:
         return DeliveryError(
-            f"{self._folder} cannot be written: {error.strerror or error}. Is it there, and may the node write?"
+            "{folder} cannot be written: {strerror}. Is it there, and may the node write?",
+            folder=self._folder,
+            strerror=error.strerror or error,
         )
 
 

@@ -39,6 +39,7 @@ from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.imaging.uncompressed import can_convert
+from miqa_node.language.phrase import Phrase
 
 log = structlog.get_logger(__name__)
 
@@ -149,14 +150,16 @@ class StowDestination(Destination):
     def _judge(self, answer: HttpAnswer, sop_instance_uid: str) -> str | None:
         """Evaluate the answer; returns the note on a delivery that arrived in another way than usual."""
         if answer.status in _NEVER:
-            raise DeliveryRefusedError(f"The service answered {answer.in_words}.")
+            raise DeliveryRefusedError("The service answered {in_words}.", in_words=answer.in_words)
         if answer.status not in _ANSWERED:
             raise _not_now(answer)
         stored, failed = read_answer(answer.content_type, answer.body)
         if sop_instance_uid in failed:
             reason = failed[sop_instance_uid]
             if reason == _SYNTAX_NOT_SUPPORTED:  # of the uncompressed form, too, if there is one
-                raise DeliveryRefusedError(f"The service supports no transfer syntax of the object (0x{reason:04X}).")
+                raise DeliveryRefusedError(
+                    "The service supports no transfer syntax of the object (0x{reason}).", reason=f"{reason:04X}"
+                )
             if reason in _HAS_IT or reason in _SAYS_NOTHING:
                 return self._look_up(sop_instance_uid, reason)
             # The object failed, even if the reason is missing or a warning.
@@ -170,7 +173,9 @@ class StowDestination(Destination):
             return note_of(warning)
         # 200 means that everything was stored (PS3.18 10.5.3.2); any other status must list the stored instances.
         if answer.status != HTTPStatus.OK or stored or failed:
-            raise DeliveryError(f"The service answered {answer.in_words} but did not say that it stored the object.")
+            raise DeliveryError(
+                "The service answered {in_words} but did not say that it stored the object.", in_words=answer.in_words
+            )
         return None
 
     def _look_up(self, sop_instance_uid: str, reason: int) -> str:
@@ -182,10 +187,12 @@ class StowDestination(Destination):
         if held is None and reason in _SAYS_NOTHING:
             judge(reason, self._config.on_warning)
         if held is False:
-            raise DeliveryError(f"The service answered {in_words(reason)}, and does not have the object.")
+            raise DeliveryError(
+                "The service answered {in_words}, and does not have the object.", in_words=in_words(reason)
+            )
         log.info("the destination has it already", destination=self.name, sop_instance_uid=sop_instance_uid,
                  status=f"{reason:04X}", found=bool(held))  # fmt: skip
-        return (HAD_IT_FOUND if held else HAD_IT).format(status=in_words(reason))
+        return Phrase(HAD_IT_FOUND if held else HAD_IT, status=in_words(reason))
 
     def _finds(self, sop_instance_uid: str) -> bool | None:
         """Whether a search by SOP Instance UID finds the object; None without an answer to searches."""
@@ -217,7 +224,7 @@ class StowDestination(Destination):
         try:
             return {"Authorization": f"Bearer {read_file(file)}"}
         except (OSError, UnicodeDecodeError) as error:
-            raise DeliveryError(f"{self.name}: token_file cannot be read.") from error
+            raise DeliveryError("{name}: token_file cannot be read.", name=self.name) from error
 
 
 def only_part(content_type: str, body: bytes) -> bytes:
@@ -324,8 +331,10 @@ def _chunks(*parts: bytes) -> Iterator[bytes]:
 
 
 def _not_now(answer: HttpAnswer) -> DeliveryError:
-    hint = {401: " Check token_file.", 403: " Check token_file."}.get(answer.status, answer.hint)
-    return DeliveryError(f"The service answered {answer.in_words}.{hint}", answer.retry_after_s)
+    hint = Phrase(" Check token_file.") if answer.status in {401, 403} else answer.hint
+    return DeliveryError(
+        "The service answered {in_words}.{hint}", answer.retry_after_s, in_words=answer.in_words, hint=hint
+    )
 
 
 def _read_address(text: str) -> Mapping[str, str] | None:

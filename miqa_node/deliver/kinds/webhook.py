@@ -33,6 +33,7 @@ from miqa_node.deliver.kinds.base import (
 )
 from miqa_node.domain.event import DEFAULT_EVENTS, EventType, new_event_id
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.language.phrase import Phrase
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every secret is not one
 SECRET_BYTES = range(24, 65)
@@ -132,7 +133,7 @@ def _layout(file: str, name: str) -> str:
     try:
         return read_file(file)
     except (OSError, UnicodeDecodeError) as error:
-        raise DeliveryError(f"{name}: body_file cannot be read.") from error
+        raise DeliveryError("{name}: body_file cannot be read.", name=name) from error
 
 
 def signature(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
@@ -154,9 +155,13 @@ def read_secrets(file: str, name: str) -> list[bytes]:
     try:
         lines = read_file(file).split()
     except (OSError, UnicodeDecodeError) as error:
-        raise DeliveryError(f"{name}: secret_file cannot be read.") from error
+        raise DeliveryError("{name}: secret_file cannot be read.", name=name) from error
     if not 1 <= len(lines) <= MAX_SECRETS:
-        raise DeliveryError(f"{name}: secret_file must hold 1 to {MAX_SECRETS} secrets, each in a line of its own.")
+        raise DeliveryError(
+            "{name}: secret_file must hold 1 to {max_secrets} secrets, each in a line of its own.",
+            name=name,
+            max_secrets=MAX_SECRETS,
+        )
     return [_key(line, name) for line in lines]
 
 
@@ -167,17 +172,23 @@ def _key(line: str, name: str) -> bytes:
         key = b""
     if not line.startswith(SECRET_PREFIX) or len(key) not in SECRET_BYTES:
         raise DeliveryError(
-            f"{name}: a secret is {SECRET_PREFIX} and {SECRET_BYTES[0]} to {SECRET_BYTES[-1]} random bytes in Base64; "
-            "make one with: echo whsec_$(openssl rand -base64 32)"
+            "{name}: a secret is {secret_prefix} and {secret_bytes} to {secret_bytes2} random bytes in Base64; "
+            "make one with: echo whsec_$(openssl rand -base64 32)",
+            name=name,
+            secret_prefix=SECRET_PREFIX,
+            secret_bytes=SECRET_BYTES[0],
+            secret_bytes2=SECRET_BYTES[-1],
         )
     return key
 
 
 def _refusal(answer: HttpAnswer) -> DeliveryError:
     if answer.status in _NEVER:
-        return DeliveryRefusedError(f"The receiver answered {answer.in_words}.")
-    hint = {401: " Check secret_file.", 403: " Check secret_file."}.get(answer.status, answer.hint)
-    return DeliveryError(f"The receiver answered {answer.in_words}.{hint}", answer.retry_after_s)
+        return DeliveryRefusedError("The receiver answered {in_words}.", in_words=answer.in_words)
+    hint = Phrase(" Check secret_file.") if answer.status in {401, 403} else answer.hint
+    return DeliveryError(
+        "The receiver answered {in_words}.{hint}", answer.retry_after_s, in_words=answer.in_words, hint=hint
+    )
 
 
 def _is_loopback(host: str) -> bool:

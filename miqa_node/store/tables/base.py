@@ -74,3 +74,5 @@ FindingText = sa.String(64).with_variant(sa.String(32), "sqlite")
 """The name of a finding. Databases made before had 32 characters, which SQLite does not enforce and cannot change."""
 LargeJson = sa.JSON().with_variant(PackedJson(), "sqlite")
 """A document of several kilobytes that is only read whole. PostgreSQL compresses such values by itself."""
+PhraseParts = sa.JSON(none_as_null=True)
+"""What the text of the column before was made of (store/phrase_columns.py)."""

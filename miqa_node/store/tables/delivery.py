@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.imaging.search_keys import COLUMNS
-from miqa_node.store.tables.base import Digest, RowId, Uid, UtcDateTime, metadata
+from miqa_node.store.tables.base import Digest, PhraseParts, RowId, Uid, UtcDateTime, metadata
 
 # One row per DICOM object that the node made; "decision_id" is the decision of a person that it follows from.
 # "size_bytes" and "sha256" are those of its file, null if an earlier version made it. Columns after that are what
@@ -45,7 +45,9 @@ deliveries = sa.Table(
     sa.Column("next_attempt_at", UtcDateTime, nullable=False),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("last_error", sa.Text, nullable=False),
+    sa.Column("last_error_phrase", PhraseParts),
     sa.Column("note", sa.Text, nullable=False, server_default=""),
+    sa.Column("note_phrase", PhraseParts),
     # The first failure since it was queued. FAILED with this set: given up only because the destination was away too
     # long.
     sa.Column("failing_since", UtcDateTime),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from miqa_node.imaging.search_keys import COLUMNS
-from miqa_node.store.tables.base import Digest, LargeJson, Uid, UtcDateTime, metadata
+from miqa_node.store.tables.base import Digest, LargeJson, PhraseParts, Uid, UtcDateTime, metadata
 
 KEPT = sa.text("removed_at IS NULL")
 KEPT_SINCE = sa.text("coalesce(restored_at, received_at)")
@@ -152,6 +152,7 @@ dispositions = sa.Table(
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("decided_at", UtcDateTime, nullable=False),
     sa.Column("certificate", sa.Text, nullable=False, server_default=""),
+    sa.Column("certificate_phrase", PhraseParts),
     sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
 )
 
@@ -201,6 +202,7 @@ phantom_series = sa.Table(
     sa.Column("study_instance_uid", Uid, nullable=False),
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("reason_phrase", PhraseParts),
     sa.Column("is_phantom", sa.Boolean, nullable=False),
     sa.Column("recognised_at", UtcDateTime, nullable=False, index=True),
     sa.Column("decided_by", sa.Text, nullable=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.store.tables.base import RowId, UtcDateTime, metadata
+from miqa_node.store.tables.base import PhraseParts, RowId, UtcDateTime, metadata
 
 # Each person's preferences; "rooms" is a JSON list.
 notice_preferences = sa.Table(
@@ -36,6 +36,7 @@ notices = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("next_attempt_at", UtcDateTime, nullable=False),
     sa.Column("last_error", sa.Text, nullable=False),
+    sa.Column("last_error_phrase", PhraseParts),
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("sent_at", UtcDateTime),
     sa.UniqueConstraint("account", "kind", "subject"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.store.tables.base import UtcDateTime, metadata
+from miqa_node.store.tables.base import PhraseParts, UtcDateTime, metadata
 
 # One row per destination and process that sends there. "since": the time since which it has answered, or not.
 destination_checks = sa.Table(
@@ -17,6 +17,7 @@ destination_checks = sa.Table(
     sa.Column("by_option", sa.Boolean, nullable=False),
     sa.Column("answers", sa.Boolean, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("detail_phrase", PhraseParts),
     sa.Column("breaker_open", sa.Boolean, nullable=False),
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("checked_at", UtcDateTime, nullable=False),
@@ -44,4 +45,5 @@ senders = sa.Table(
     sa.Column("refusals", sa.Integer, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("hint", sa.Text, nullable=False),
+    sa.Column("hint_phrase", PhraseParts),
 )

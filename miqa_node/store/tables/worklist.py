@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.store.tables.base import RowId, Uid, UtcDateTime, metadata
+from miqa_node.store.tables.base import PhraseParts, RowId, Uid, UtcDateTime, metadata
 
 UNRESOLVED = sa.text("state != 'RESOLVED'")
 
@@ -87,6 +87,7 @@ worklist_events = sa.Table(
     sa.Column("action", sa.String(16), nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("comment_phrase", PhraseParts),
 )
 
 # Decisions of people about flagged studies; rows are only ever added. "images" are the digests that one is about,

@@ -14,10 +14,12 @@ from miqa_node.domain.policy import Reason, Verdict
 from miqa_node.domain.prediction import PENDING_NAMES
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import ConflictError
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import announcements, decisions, documents, reported_decisions, users
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_of, insert_or_ignore
+from miqa_node.store.phrase_columns import stored
 from miqa_node.store.prepared import DriverStatement, each
 from miqa_node.store.tables import (
     assessments,
@@ -143,7 +145,9 @@ def assign(transaction: Transaction, study_instance_uid: str, assignee: str, act
     if assignee == actor:
         return claim(transaction, study_instance_uid, actor, now)
     if users.any_exists(transaction) and assignee not in users.reviewers(transaction):
-        raise ConflictError(f"{assignee} has no account that may decide studies, so nothing can be assigned to it.")
+        raise ConflictError(
+            "{assignee} has no account that may decide studies, so nothing can be assigned to it.", assignee=assignee
+        )
     return _move(
         transaction, study_instance_uid, WorklistState.CLAIMED, actor, "assigned", f"to {assignee}", now,
         {"claimed_by": assignee},
@@ -245,7 +249,9 @@ def reopen(
     """
     before = show(transaction, study_instance_uid)
     if before.decision is None and before.state is not WorklistState.RESOLVED:
-        raise ConflictError(f"The study is {before.state.value}: there is no decision to take back.")
+        raise ConflictError(
+            "The study is {value}: there is no decision to take back.", value=Phrase(before.state.value)
+        )
     if before.decision is None:
         raise ConflictError("Nobody decided: no image of the study is flagged any more. Have it judged again instead.")
     if decision is not None and decision != before.decision:
@@ -272,7 +278,7 @@ def reopen(
 
 def note(transaction: Transaction, study_uid: str, action: str, actor: str, comment: str, now: datetime) -> None:
     """Add to the history of an item."""
-    row = {"study_instance_uid": study_uid, "at": now, "action": action, "actor": actor, "comment": comment}
+    row = {"study_instance_uid": study_uid, "at": now, "action": action, "actor": actor} | stored(comment=comment)
     _NOTE.run(transaction, row)
     if actor:
         entry = AuditEntry(AuditEvent.DECIDED, now, actor, study=study_uid, detail={"action": action})

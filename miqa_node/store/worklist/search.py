@@ -163,7 +163,7 @@ def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:
     query = _query().where(worklist.c.study_instance_uid == study_instance_uid)
     row = transaction.execute(query).one_or_none()
     if row is None:
-        raise NotFoundError(f"No study {study_instance_uid} is on the worklist.")
+        raise NotFoundError("No study {study_instance_uid} is on the worklist.", study_instance_uid=study_instance_uid)
     return _with_parts(transaction, [row])[0]
 
 

@@ -102,7 +102,9 @@ def _stored_frames(ds: Dataset) -> list[bytes]:
     try:
         return frames_of(ds)
     except Exception as error:  # damaged fragments raise any error
-        raise DecodeError(f"The fragments of the pixel data are incomplete ({type(error).__name__}).") from error
+        raise DecodeError(
+            "The fragments of the pixel data are incomplete ({name}).", name=type(error).__name__
+        ) from error
 
 
 def _has_plain_form(syntax: UID) -> bool:

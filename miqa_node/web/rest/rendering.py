@@ -124,7 +124,9 @@ def _windowed(radiograph: Radiograph, path: Path, window: VoiWindow) -> NDArray[
     try:
         grayscale = read_grayscale(read_head(path), radiograph.frame)
     except Exception as error:  # values are parsed at their first use, and raise any error then
-        raise DecodeError(f"The description of the pixels cannot be read ({type(error).__name__}).") from error
+        raise DecodeError(
+            "The description of the pixels cannot be read ({name}).", name=type(error).__name__
+        ) from error
     return render(radiograph.stored, replace(grayscale, voi=window), radiograph.valid)
 
 

@@ -23,10 +23,13 @@ import miqa_node
 from miqa_node.analysis.log_reader import NUMBERS, PLACES
 from miqa_node.analysis.pictures import MONTHS
 from miqa_node.analysis.rejects import Level
+from miqa_node.assess.another_kind import NO_LUNGS, PIXELS_SHOW_ANOTHER
+from miqa_node.deliver.retrieval import ENDLESS
 from miqa_node.deliver.statuses import NOTES
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.derivation import DerivedReason
 from miqa_node.domain.dimse_status import RANGE_WORDS, STATUS_WORDS
 from miqa_node.domain.label import LabelOrigin
 from miqa_node.domain.measurand import measurands
@@ -34,12 +37,16 @@ from miqa_node.domain.policy import VERDICT_WORDS
 from miqa_node.domain.prediction import PredictionStatus
 from miqa_node.domain.reassessment import FLAG_STAYS
 from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.imaging.dataset import FLOATING_POINT, NO_PIXELS
+from miqa_node.imaging.decoders import UNDECODABLE, UNKNOWN_SYNTAX
+from miqa_node.imaging.frame import DAMAGED as DAMAGED_PIXELS
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import DOMAIN, FOLDER
 from miqa_node.language.template import TemplateTexts
 from miqa_node.reassessment import GONE, NO_MODEL, UNPLACED, UNREADABLE, WAITING
 from miqa_node.report.phrases import messages as narrative_messages
 from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
+from miqa_node.store import pseudonym_keys, retention_clock
 from miqa_node.store.integrity import DAMAGED, RESTORE
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.taxonomy.reasons import OTHER_REASONS
@@ -96,6 +103,13 @@ SHOWN_ERRORS = (
             "reassessment",
             "store/notices",
             "work/notices",
+            "imaging/dataset",
+            "imaging/decode",
+            "imaging/decoders",
+            "imaging/frame",
+            "imaging/picture",
+            "assess/session",
+            "store/damages",
         )
     ),
 )
@@ -131,7 +145,6 @@ NOT_SHOWN = {
     "TypeError",
     "TimeoutError",
     "AssertionError",
-    "DecodeError",
     "UnansweredError",
 }
 
@@ -229,16 +242,22 @@ WORDS = (
 """What pages say of values of the domain."""
 REASONS = (
     *NOTES,
-    "{kind} delivered to {destination}: {note}",
-    "{finding}: probability {probability}, severity {severity}",
-    "{finding} is {value}, above the limit of {limit}",
-    "all other rooms, {view}",
-    "Unusual image (top {share} of {images})",
+    pseudonym_keys.MEND,
+    retention_clock.MEND,
+    *UNDECODABLE.values(),
+    PIXELS_SHOW_ANOTHER,
+    NO_LUNGS,
+    UNKNOWN_SYNTAX,
+    DAMAGED_PIXELS,
+    NO_PIXELS,
+    FLOATING_POINT,
+    ENDLESS,
+    "{action} by {actor}",
+    *(reason.value for reason in DerivedReason),
+    "The image is not what the model was made for.",
     "top {share} of {images}",
     "probability {probability}, severity {severity}",
-    "limit {limit} of {place}, set {number}, {day} by {actor}",
     "Unusual image",
-    "{package}: {text} (decision support, not diagnosis)",
     "Burnt out share {value} is above {limit}",
     "Crushed dark share {value} is above {limit}",
     "Deviation index {value} is above {limit}",
@@ -247,65 +266,25 @@ REASONS = (
     "Grid peak {value} is above {limit}",
     "{measurement}: {value}, above the limit of {limit}. {concern}",
     "{measurement}: {value}, below the limit of {limit}. {concern}",
-    "no certificate: this package was not calibrated with labels of the site",
-    "no certificate: no model judged the image",
-    "no certificate: the model or its calibration changed after the image was assessed",
-    "no certificate: no promise could be kept on the labels of {day}",
-    "no certificate: that of {day} expired, {reason}",
-    "received from {sender}",
-    "the same image came from {sender}",
-    "a copy with lossy compression came from {sender}",
-    "verdict: {verdict}",
-    "assessed: {steps}",
-    "{kind} delivered to {destination}",
-    "{kind} not yet delivered to {destination}: {error}",
-    "original removed: {cause}",
-    "retake requested by {actor}",
-    "{action} by {actor}",
-    "{name} fails",
-    "{name} is behind",
-    "The certificate of {name} ends on {day}",
-    "The certificate of {name} has ended",
     "Put a new one in its place: the node takes it without a restart.",
     "Several keys of pseudonyms are in use",
-    "{keys}. Each counts one patient apart: set analysis.pseudonym_key to one secret on all machines.",
     "Retention waits",
-    (
-        "The clock was set ahead by {days} days, or no process ran for so long: nothing is removed by age. "
-        "If the clock is right, a person confirms it: miqa-node retention confirm."
-    ),
-    "{count} stored objects are lost or damaged",
-    "1 stored object is lost or damaged",
     "Check the disk. miqa-node fsck --deep names them; the same images sent again replace them.",
-    "{name} failed: {error}.",
     "Calling AE title not recognised",
     "Called AE title not recognised",
     "Application context name not supported",
     "Protocol version not supported",
     "Temporary congestion",
     "Local limit exceeded",
-    "{count} deliveries wait.",
-    "1 delivery waits.",
-    "No running process sends there.",
-    "Nothing is sent to {destination} until it is released.",
-    "{destination} is sent to again.",
     "The node's log has the details.",
-    "This address takes {allowed}, not {method}.",
     "Say who does it: this node has no accounts.",
     "Name or password is wrong.",
     "Too many wrong passwords. Wait {minutes} minutes, or ask an administrator for a new link.",
     "The code is wrong. Look at the app again; its code changes every 30 seconds, and each works once.",
     "Choose a file first.",
-    "Only one image can be checked at a time. Tick “Keep” to receive these {count} files.",
     "Too many people sign in at once; try again in a moment.",
     "The first account must be an administrator's: make yours first.",
     "The node does not know this language or time zone.",
-    "{destination} fails",
-    "{destination} is behind",
-    "No running process sends there.",
-    "{count} delivery waits.",
-    "{count} delivery waits. {reason}",
-    "{count} deliveries wait. {reason}",
 )
 """Texts that are put together where something happens, with their values as placeholders."""
 

@@ -16,8 +16,11 @@ from jinja2 import Environment, nodes
 
 from miqa_node.domain.finding import humanised
 from miqa_node.domain.measurand import MEASUREMENTS
+from miqa_node.domain.reason_texts import finding_text
+from miqa_node.errors import NotFoundError
 from miqa_node.language import catalogue
 from miqa_node.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
+from miqa_node.language.phrase import Phrase
 from miqa_node.language.template import TemplateTexts
 from miqa_node.report.catalogue import voice
 from miqa_node.taxonomy.lookup import finding_title
@@ -123,7 +126,11 @@ def test_reasons_of_measurements_are_translated(language: str) -> None:
     """Each rule of the shipped policy whose measurement has no sentence of its own."""
     policy = parse_policy(tomllib.loads((ROOT.parent / "config" / "policy.toml").read_text(encoding="utf-8")))
     rules = {(rule.measurement, rule.comparison) for scope in policy.scopes for rule in scope.measurements}
-    texts = [f"{humanised(name)} 7.4 is {side} 5" for name, side in rules if not MEASUREMENTS.all()[name].concern]
+    texts = [
+        Phrase(f"{humanised(name)} {{value}} is {side} {{limit}}", value="7.4", limit="5")
+        for name, side in rules
+        if not MEASUREMENTS.all()[name].concern
+    ]
     token = LANGUAGE.set(language)
     try:
         assert len(texts) > 5
@@ -141,11 +148,12 @@ def test_words_of_scripts_are_marked() -> None:
 def test_a_text_with_values_is_said_in_german_and_a_strange_one_stays() -> None:
     token = LANGUAGE.set("de")
     try:
-        assert reworded("Motion blur: probability 0.93, severity 0.50") == (
+        assert reworded(finding_text("Motion blur", 0.93, 0.5)) == (
             "Bewegungsunschärfe: Wahrscheinlichkeit 0.93, Ausprägung 0.50"
         )
-        assert reworded("There is no account anna.") == "Es gibt kein Konto anna."
-        assert reworded("Whatever a plug-in says.") == "Whatever a plug-in says."
+        assert reworded(str(NotFoundError("There is no account {name}.", name="anna"))) == "Es gibt kein Konto anna."
+        for text in ("Whatever a plug-in says.", "There is no account anna."):  # of an earlier version
+            assert reworded(text) == text
         assert say_number("{count} study", "{count} studies", 1) == "1 Untersuchung"
     finally:
         LANGUAGE.reset(token)
@@ -156,7 +164,7 @@ def test_reasons_name_findings_in_german() -> None:
     assert english != german
     token = LANGUAGE.set("de")
     try:
-        assert reworded(f"{english}: probability 0.97, severity 0.50").startswith(f"{german}: ")
+        assert reworded(finding_text(english, 0.97, 0.5)).startswith(f"{german}: ")
         assert reworded("Lungs are brighter than the mediastinum: the grayscale is probably inverted.").startswith(
             "Die "
         )

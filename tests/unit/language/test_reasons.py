@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from miqa_node.deliver.association import Peer, storage_contexts
+from miqa_node.deliver.exchange import HttpAnswer
 from miqa_node.deliver.kinds.base import OnWarning
+from miqa_node.deliver.kinds.stow import _not_now
 from miqa_node.deliver.statuses import judge
 from miqa_node.errors import MiqaError
 from miqa_node.language.catalogue import LANGUAGE, reworded
@@ -33,6 +35,10 @@ def _error(work: Callable[[], object]) -> str:
     with pytest.raises(MiqaError) as raised:
         work()
     return str(raised.value)
+
+
+def _answered(status: int) -> str:
+    return str(_not_now(HttpAnswer(status, "", b"")))
 
 
 def test_nobody_listens() -> None:
@@ -65,11 +71,8 @@ def test_a_peer_answers_with_a_status(status: int, german_text: str) -> None:
 
 
 def test_a_hint_after_the_reason_is_german_too() -> None:
-    text = "The service answered 401 Unauthorized. Check token_file."
-    assert reworded(text) == "Der Dienst antwortete 401 Unauthorized. Bitte token_file prüfen."
-    assert reworded("The service answered 500 Internal Server Error.") == (
-        "Der Dienst antwortete 500 Internal Server Error."
-    )
+    assert reworded(_answered(401)) == "Der Dienst antwortete 401 Unauthorized. Bitte token_file prüfen."
+    assert reworded(_answered(500)) == ("Der Dienst antwortete 500 Internal Server Error.")
 
 
 def test_the_node_is_not_ready(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.errors import SettingsError
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import languages
+from miqa_node.language.phrase import Phrase
 from miqa_node.report.narrative import Part, narrative, sentences
 from miqa_node.report.phrases import ADVICE, PENDING, PLAUSIBILITY
 from miqa_node.taxonomy.lookup import defect_names, reason_code
@@ -127,7 +128,7 @@ def test_what_is_not_a_chest_has_no_findings_told() -> None:
     [
         ("No quality model is installed.", "Es ist kein Qualitätsmodell installiert."),
         (
-            "The assessment was begun 3 times and never finished.",
+            Phrase("The assessment was begun {attempt} times and never finished.", attempt="3"),
             "Die Beurteilung wurde 3-mal begonnen und nie beendet.",
         ),
         ("Something that no stage says.", "Something that no stage says."),

@@ -53,28 +53,15 @@ def back_up(shelf: Shelf, folder: Path, **options: Any) -> backup.BackupSummary:
     return backup.back_up(shelf.database, shelf.objects, shelf.folder, folder, **options)
 
 
-Restoring = Callable[[Path, Path], Shelf]
-
-
-@pytest.fixture
-def restored() -> Iterator[Restoring]:
-    """Restores a backup elsewhere and closes its database after the test."""
-    shelves: list[Shelf] = []
-
-    def restore(folder: Path, elsewhere: Path) -> Shelf:
-        objects = open_objects("", elsewhere / "objects", 0, 1 << 20)
-        backup.restore(folder, elsewhere, objects, with_database=True)
-        shelves.append(Shelf(Database(f"sqlite:///{elsewhere / 'miqa.sqlite'}"), objects, elsewhere))
-        return shelves[-1]
-
-    yield restore
-    for shelf in shelves:
-        shelf.database.close()
+def restored(folder: Path, elsewhere: Path) -> Shelf:
+    objects = open_objects("", elsewhere / "objects", 0, 1 << 20)
+    backup.restore(folder, elsewhere, objects, with_database=True)
+    return Shelf(Database(f"sqlite:///{elsewhere / 'miqa.sqlite'}"), objects, elsewhere)
 
 
 @pytest.mark.parametrize("in_last_backup", [True, False])
 def test_what_the_node_lost_is_said_and_does_not_replace_a_good_copy(
-    shelf: Shelf, tmp_path: Path, in_last_backup: bool, restored: Restoring
+    shelf: Shelf, tmp_path: Path, in_last_backup: bool
 ) -> None:
     """Each harm to an original, to a result and to a preview, of another image each."""
     folder, good = tmp_path / "backup", {}
@@ -135,7 +122,7 @@ def test_a_flipped_bit_without_a_new_time_is_found_by_a_deep_backup(shelf: Shelf
     assert back_up(shelf, folder).damaged == (line,)  # it is not forgotten
 
 
-def test_a_copy_that_rotted_in_the_backup_is_made_anew(shelf: Shelf, tmp_path: Path, restored: Restoring) -> None:
+def test_a_copy_that_rotted_in_the_backup_is_made_anew(shelf: Shelf, tmp_path: Path) -> None:
     of, folder = shelf.decide(1), tmp_path / "backup"
     back_up(shelf, folder)
     (folder / "objects" / original_key(of)).write_bytes(b"x")
@@ -145,9 +132,7 @@ def test_a_copy_that_rotted_in_the_backup_is_made_anew(shelf: Shelf, tmp_path: P
     assert restored(folder, tmp_path / "elsewhere").has(of) == [True]
 
 
-def test_a_folder_of_objects_that_is_not_mounted_empties_no_backup(
-    shelf: Shelf, tmp_path: Path, restored: Restoring
-) -> None:
+def test_a_folder_of_objects_that_is_not_mounted_empties_no_backup(shelf: Shelf, tmp_path: Path) -> None:
     numbers, folder = [shelf.decide(number) for number in range(3)], tmp_path / "backup"
     back_up(shelf, folder)
     (shelf.folder / "objects").rename(tmp_path / "away")
@@ -174,9 +159,7 @@ class Failing:
         yield from self._objects.chunks(key)
 
 
-def test_an_object_that_cannot_be_read_keeps_no_other_from_the_backup(
-    shelf: Shelf, tmp_path: Path, restored: Restoring
-) -> None:
+def test_an_object_that_cannot_be_read_keeps_no_other_from_the_backup(shelf: Shelf, tmp_path: Path) -> None:
     of, other, folder = shelf.decide(1), shelf.decide(2), tmp_path / "backup"
     objects: Any = Failing(shelf.objects, original_key(of))
     made = backup.back_up(shelf.database, objects, shelf.folder, folder)
@@ -246,7 +229,7 @@ def to_old_layout(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def test_a_backup_of_an_earlier_version_is_used_and_renewed(shelf: Shelf, tmp_path: Path, restored: Restoring) -> None:
+def test_a_backup_of_an_earlier_version_is_used_and_renewed(shelf: Shelf, tmp_path: Path) -> None:
     of, folder = shelf.decide(1), tmp_path / "backup"
     (shelf.folder / "signing.key").write_text("secret")
     back_up(shelf, folder)
@@ -293,7 +276,7 @@ def test_one_backup_at_a_time_and_who_reads_keeps_what_it_reads(shelf: Shelf, tm
     assert (back_up(shelf, folder).copied, back_up(shelf, folder).copied) == (0, 0)
 
 
-def test_a_manifest_that_leads_out_of_the_folder_is_refused(shelf: Shelf, tmp_path: Path, restored: Restoring) -> None:
+def test_a_manifest_that_leads_out_of_the_folder_is_refused(shelf: Shelf, tmp_path: Path) -> None:
     shelf.decide(1)
     folder = tmp_path / "backup"
     back_up(shelf, folder)

@@ -22,6 +22,7 @@ from miqa_node.domain.access import Permission
 from miqa_node.errors import ArchiveError, InferenceError, ModelPackageError, UnreadableError
 from miqa_node.imaging.picture import is_picture
 from miqa_node.language.catalogue import LANGUAGE
+from miqa_node.language.phrase import Phrase
 from miqa_node.receive.archive import is_dicom, members
 from miqa_node.receive.upload import PictureDescription, Uploads
 from miqa_node.web.access import Uploader
@@ -66,7 +67,9 @@ async def look(
     client = request.client.host if request.client else "127.0.0.1"
     received = [one for one in (*file, *folder) if one.filename]  # browsers also send inputs without a file
     if not received or (len(received) > 1 and not keep):
-        one_at_a_time = f"Only one image can be checked at a time. Tick “Keep” to receive these {len(received)} files."
+        one_at_a_time = Phrase(
+            "Only one image can be checked at a time. Tick “Keep” to receive these {count} files.", count=len(received)
+        )
         text = _form(services, who, fault=one_at_a_time if received else "Choose a file first.")
         return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=services.upload_space.folder) as place:

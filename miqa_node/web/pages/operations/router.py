@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from miqa_node.domain.access import Permission
 from miqa_node.domain.operations import DestinationAction
 from miqa_node.errors import DeliveryError, ResourcesError
+from miqa_node.language.phrase import Phrase
 from miqa_node.web.access import ALARMS, Admin, Reader, acting
 from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.html import render
@@ -44,7 +45,7 @@ def change(
     try:
         done = act(services, destination, DestinationAction(action), acting(who, actor), comment)
     except DeliveryError as error:
-        failed = f"{destination}: {error}"
+        failed = Phrase("{destination}: {error}", destination=destination, error=error)
     return render("operations/operations.html", who=who, report=look(services), may=True, done=done, failed=failed)
 
 

@@ -35,6 +35,10 @@ def is_outdated(password_hash: str) -> bool:
 def check_new(password: str, name: str, min_characters: int) -> None:
     """Raise AccessError unless the password is acceptable; any long password is (NIST SP 800-63B)."""
     if not min_characters <= len(password) <= MAX_CHARACTERS:
-        raise AccessError(f"A password has {min_characters} to {MAX_CHARACTERS} characters.")
+        raise AccessError(
+            "A password has {min_characters} to {max_characters} characters.",
+            min_characters=min_characters,
+            max_characters=MAX_CHARACTERS,
+        )
     if name in password.lower() or len(set(password)) < 5:
         raise AccessError("That password is too easy to guess: leave your name out and use more different characters.")

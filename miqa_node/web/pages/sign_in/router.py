@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from miqa_node.domain.access import Means, Principal, Role, account_name
 from miqa_node.errors import AccessError
 from miqa_node.language.catalogue import OWN_NAMES, languages
+from miqa_node.language.phrase import Phrase
 from miqa_node.store import accounts, census, second_factors, sessions, users
 from miqa_node.store.notices import preference
 from miqa_node.store.sessions import SignInOutcome
@@ -221,7 +222,7 @@ def check_password(
 
 def too_many(services: WebServices) -> str:
     """The message after too many failures."""
-    return TOO_MANY.format(minutes=round(services.settings.access.sign_in_window_s / 60))
+    return Phrase(TOO_MANY, minutes=round(services.settings.access.sign_in_window_s / 60))
 
 
 def _sign_in_page(

@@ -121,7 +121,9 @@ def _account(services: WebServices, sign_on: SignOn, now: datetime) -> str:
             name = _name_of(claims, settings.name_claim)
             if users.find(transaction, name) is not None:
                 # Never take over an account: a name chosen at the provider must not open another person's account.
-                raise AccessError(f"The name {name} belongs to another account of this node. Ask its administrator.")
+                raise AccessError(
+                    "The name {name} belongs to another account of this node. Ask its administrator.", name=name
+                )
             return accounts.add(transaction, name, role, PROVIDER, now, subject=sign_on.subject).name
         if user.disabled:
             raise AccessError("This account is disabled. Ask the node's administrator.")
@@ -134,8 +136,10 @@ def _name_of(claims: Mapping[str, Any], name_claim: str) -> str:
         return account_name(str(claims.get(name_claim) or claims["sub"]))
     except AccessError as error:
         raise AccessError(
-            f"The site's sign-on calls you what no account here can be called (its claim {name_claim}). {error} "
-            "The node's administrator can choose another claim (oidc.name_claim)."
+            "The site's sign-on calls you what no account here can be called (its claim {name_claim}). {error} "
+            "The node's administrator can choose another claim (oidc.name_claim).",
+            name_claim=name_claim,
+            error=error,
         ) from error
 
 

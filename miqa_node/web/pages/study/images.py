@@ -11,12 +11,13 @@ from miqa_node.domain.fragments import groups
 from miqa_node.domain.instance import StudyRecord
 from miqa_node.domain.policy import Verdict
 from miqa_node.language.catalogue import LANGUAGE, say
+from miqa_node.language.phrase import Phrase
 from miqa_node.report.headline import headline, is_whole
 from miqa_node.report.narrative import Sentence, advice, sentences
 from miqa_node.store import history, patients, priors
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Transaction
-from miqa_node.store.history import InstanceHistory, WorklistEvent
+from miqa_node.store.history import DeliveryHistory, InstanceHistory, WorklistEvent
 from miqa_node.store.patients import PatientRow
 from miqa_node.store.priors import Prior, Usual
 from miqa_node.taxonomy.lookup import finding_entries
@@ -157,29 +158,56 @@ def _shown(
 def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:
     """Everything that happened to the image, oldest first."""
     start = image.instance.received_at
-    entries: list[tuple[datetime, str, bool]] = [(start, f"received from {image.instance.calling_ae_title}", False)]
+    entries: list[tuple[datetime, str, bool]] = [
+        (start, Phrase("received from {sender}", sender=image.instance.calling_ae_title), False)
+    ]
     if image.assessment is not None:
         steps = ", ".join(f"{name} {value:.0f} ms" for name, value in image.assessment.timings_ms.items())
-        entries.append((image.assessment.assessed_at, "assessed" + (f": {steps}" if steps else ""), False))
+        entries.append(
+            (image.assessment.assessed_at, Phrase("assessed: {steps}", steps=steps) if steps else "assessed", False)
+        )
     if image.disposition is not None and image.decided_at is not None:
         verdict = image.disposition.verdict
-        entries.append((image.decided_at, f"verdict: {verdict_words(verdict)}", verdict is Verdict.REJECT))
+        entries.append(
+            (image.decided_at, Phrase("verdict: {verdict}", verdict=verdict_words(verdict)), verdict is Verdict.REJECT)
+        )
     for result in image.results:
         for delivery in result.deliveries:
             if delivery.sent_at is not None:
-                words = f"{result.kind} delivered to {delivery.destination}"
-                entries.append((delivery.sent_at, f"{words}: {delivery.note}" if delivery.note else words, False))
+                entries.append((delivery.sent_at, _arrived(result.kind, delivery), False))
             elif delivery.last_error:
-                text = f"{result.kind} not yet delivered to {delivery.destination}: {delivery.last_error}"
+                text = Phrase(
+                    "{kind} not yet delivered to {destination}: {error}",
+                    kind=result.kind,
+                    destination=delivery.destination,
+                    error=delivery.last_error,
+                )
                 entries.append((delivery.next_attempt_at, text, True))
     for copy in image.copies:
-        words = "a copy with lossy compression came from" if copy.is_lossy else "the same image came from"
-        entries.append((copy.received_at, f"{words} {copy.calling_ae_title}", False))
+        sender = copy.calling_ae_title
+        came = (
+            Phrase("a copy with lossy compression came from {sender}", sender=sender)
+            if copy.is_lossy
+            else Phrase("the same image came from {sender}", sender=sender)
+        )
+        entries.append((copy.received_at, came, False))
     if image.instance.removal is not None:
-        entries.append((image.instance.removal.at, f"original removed: {image.instance.removal.cause.value}", False))
-    entries.extend((event.at, f"{event.words} by {event.actor}", False) for event in events if event.actor)
+        cause = Phrase(image.instance.removal.cause.value)
+        entries.append((image.instance.removal.at, Phrase("original removed: {cause}", cause=cause), False))
+    entries.extend(
+        (event.at, Phrase("{action} by {actor}", action=Phrase(event.words), actor=event.actor), False)
+        for event in events
+        if event.actor
+    )
     ordered = sorted(entries, key=lambda one: one[0])
     return tuple(Moment(at, (at - start).total_seconds(), text, bad) for at, text, bad in ordered)
+
+
+def _arrived(kind: str, delivery: DeliveryHistory) -> Phrase:
+    values = {"kind": kind, "destination": delivery.destination}
+    if delivery.note:
+        return Phrase("{kind} delivered to {destination}: {note}", **values, note=delivery.note)
+    return Phrase("{kind} delivered to {destination}", **values)
 
 
 def _kind(image: InstanceHistory) -> tuple[str, str, str]:

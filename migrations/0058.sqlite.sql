@@ -24,7 +24,7 @@ CREATE TABLE worklist_events (
 	at DATETIME NOT NULL,
 	action VARCHAR(16) NOT NULL,
 	actor TEXT NOT NULL,
-	comment TEXT NOT NULL,
+	comment TEXT NOT NULL, comment_phrase JSON,
 	CONSTRAINT pk_worklist_events PRIMARY KEY (event_id)
 );
 CREATE TABLE instances (
@@ -86,7 +86,7 @@ CREATE TABLE dispositions (
 	policy_version TEXT NOT NULL,
 	scope TEXT NOT NULL,
 	reasons JSON NOT NULL,
-	decided_at DATETIME NOT NULL, certificate TEXT DEFAULT '' NOT NULL,
+	decided_at DATETIME NOT NULL, certificate TEXT DEFAULT '' NOT NULL, certificate_phrase JSON,
 	CONSTRAINT fk_dispositions_digest FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_dispositions PRIMARY KEY (digest)
 );
@@ -383,7 +383,7 @@ CREATE TABLE "deliveries" (
 	commit_at DATETIME,
 	commit_attempts INTEGER DEFAULT '0' NOT NULL,
 	committed_at DATETIME,
-	event_id VARCHAR(64), failing_since DATETIME, note TEXT DEFAULT '' NOT NULL,
+	event_id VARCHAR(64), failing_since DATETIME, note TEXT DEFAULT '' NOT NULL, last_error_phrase JSON, note_phrase JSON,
 	CONSTRAINT fk_deliveries_event_id_events FOREIGN KEY(event_id) REFERENCES events (event_id),
 	CONSTRAINT fk_deliveries_sop_instance_uid FOREIGN KEY(sop_instance_uid) REFERENCES results (sop_instance_uid),
 	CONSTRAINT pk_deliveries PRIMARY KEY (delivery_id),
@@ -477,7 +477,7 @@ CREATE TABLE phantom_series (
 	recognised_at DATETIME NOT NULL,
 	decided_by TEXT NOT NULL,
 	decided_at DATETIME,
-	comment TEXT NOT NULL,
+	comment TEXT NOT NULL, reason_phrase JSON,
 	CONSTRAINT fk_phantom_series_digest_instances FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_phantom_series PRIMARY KEY (series_instance_uid)
 );
@@ -512,7 +512,7 @@ CREATE TABLE destination_checks (
 	detail TEXT NOT NULL,
 	breaker_open BOOLEAN NOT NULL,
 	since DATETIME NOT NULL,
-	checked_at DATETIME NOT NULL,
+	checked_at DATETIME NOT NULL, detail_phrase JSON,
 	CONSTRAINT pk_destination_checks PRIMARY KEY (destination, node)
 );
 CREATE TABLE destination_holds (
@@ -530,7 +530,7 @@ CREATE TABLE senders (
 	refused_at DATETIME,
 	refusals INTEGER NOT NULL,
 	reason TEXT NOT NULL,
-	hint TEXT NOT NULL,
+	hint TEXT NOT NULL, hint_phrase JSON,
 	CONSTRAINT pk_senders PRIMARY KEY (calling_ae_title, peer_address)
 );
 CREATE TABLE audit_records (
@@ -695,7 +695,7 @@ CREATE TABLE notices (
 	next_attempt_at DATETIME NOT NULL,
 	last_error TEXT NOT NULL,
 	made_at DATETIME NOT NULL,
-	sent_at DATETIME,
+	sent_at DATETIME, last_error_phrase JSON,
 	CONSTRAINT fk_notices_account_users FOREIGN KEY(account) REFERENCES users (name),
 	CONSTRAINT pk_notices PRIMARY KEY (notice_id),
 	CONSTRAINT uq_notices_account_kind_subject UNIQUE (account, kind, subject)
@@ -897,6 +897,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0057');
+INSERT INTO alembic_version VALUES ('0058');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
