@@ -89,6 +89,10 @@ class Modality:
         )
         assert association.is_established
 
+        def all_answered() -> None:
+            """A report is answered in a thread of its own, which must not write into another message of this side."""
+            wait_until(lambda: len(answers) == len(here))
+
         def ask(
             *uids: str, action: int = 1, sop_class: str = CLASS, transaction: str = "", well_known: str = INSTANCE
         ) -> int:
@@ -97,12 +101,12 @@ class Modality:
             request.ReferencedSOPSequence = [Dataset() for _ in uids]
             for item, uid in zip(request.ReferencedSOPSequence, uids, strict=True):
                 item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+            all_answered()
             status, _ = association.send_n_action(request, action, COMMITMENT_PUSH_MODEL, well_known)
             return int(status.Status)
 
         yield ask
-        # A report is answered in a thread of its own; an answer after the request to release would be a protocol error.
-        wait_until(lambda: len(answers) == len(here))
+        all_answered()  # an answer after the request to release would be a protocol error
         time.sleep(0.05)
         association.release()
 
