@@ -35,17 +35,21 @@ SCOPE = "frontal chest radiograph"
 CHESTS = [
     "CHEST", "Thorax", "THORAX", "TORAX", "TÓRAX", "Torace", "LUNG", "Lunge", "Poumons", "PORT CHEST", "CHEST PORTABLE",
     "CHEST PA", "CHEST_1VIEW", "CHEST 2 VIEWS", "Thorax p.a.", "BORST", "Borstkas", "Brustkorb", "PECHO", "Thorax Bett",
-    "RX TORAX", "XR CHEST", "CXR", "tórax pa",
+    "RX TORAX", "XR CHEST", "CXR", "tórax pa", "THX", "Radio pulmonaire", "Radiographie thoracique", "Rx polmonare",
+    "Radiografía pulmonar", "Chest, Adult PA", "CHEST^PA", "MOBILE CHEST", "Thorax op zaal", "Rx torace standard",
 ]  # fmt: skip
 OTHERS = {
     "KNEE": ["KNEE", "Knie", "Genou", "RODILLA", "Ginocchio", "JOELHO", "KNEE RT AP", "Kniegelenk li."],
-    "TSPINE": ["TSPINE", "THORACIC SPINE", "BWS", "Rachis dorsal", "COLUMNA DORSAL", "T-SPINE AP"],
-    "RIB": ["RIBS", "Hemithorax", "PARRILLA COSTAL", "Gril costal"],
+    "TSPINE": [
+        "TSPINE", "THORACIC SPINE", "BWS", "Rachis dorsal", "COLUMNA DORSAL", "T-SPINE AP", "Thoracic vertebra AP",
+        "Vertebra toracica", "Colonna vertebrale toracica", "Vertèbres thoraciques", "Wirbelsäule thorakal",
+    ],
+    "RIB": ["RIBS", "Hemithorax", "PARRILLA COSTAL", "Gril costal", "Parrilla torácica", "Gradil costal"],
     "CHESTABDOMEN": ["CHESTABDOMEN", "CHEST ABDOMEN", "Thorax/Abdomen", "BABYGRAM"],
     "SHOULDER": ["SHOULDER", "Schulter", "Épaule", "HOMBRO", "Spalla", "Schouder", "OMBRO"],
     "BREAST": ["BREAST", "Mamma", "MAMOGRAFIA"],
     "ABDOMEN": ["ABDOMEN", "KUB", "Bauch", "ASP", "Addome", "BUIK"],
-}
+}  # fmt: skip
 FRONTALS = {
     "PA": [
         "PA",
