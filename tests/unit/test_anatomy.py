@@ -37,6 +37,7 @@ CHESTS = [
     "CHEST PA", "CHEST_1VIEW", "CHEST 2 VIEWS", "Thorax p.a.", "BORST", "Borstkas", "Brustkorb", "PECHO", "Thorax Bett",
     "RX TORAX", "XR CHEST", "CXR", "tórax pa", "THX", "Radio pulmonaire", "Radiographie thoracique", "Rx polmonare",
     "Radiografía pulmonar", "Chest, Adult PA", "CHEST^PA", "MOBILE CHEST", "Thorax op zaal", "Rx torace standard",
+    "Thoraxübersicht", "LUNGENUEBERSICHT", "Röntgenthorax",
 ]  # fmt: skip
 OTHERS = {
     "KNEE": ["KNEE", "Knie", "Genou", "RODILLA", "Ginocchio", "JOELHO", "KNEE RT AP", "Kniegelenk li."],
@@ -61,8 +62,18 @@ FRONTALS = {
         "POSTEROANTERIOR",
         "p.a. stehend",
         "DV",
+        "achter-voor",
     ],
-    "AP": ["AP", "AP SUPINE", "a.p. liegend", "antero-posterior", "ANTEROPOSTERIOR", "AP PORTABLE"],
+    "AP": [
+        "AP",
+        "AP SUPINE",
+        "a.p. liegend",
+        "antero-posterior",
+        "ANTEROPOSTERIOR",
+        "AP PORTABLE",
+        "voor-achter",
+        "APSUP",
+    ],
     "FRONTAL": ["FRONTAL", "Face", "de frente"],
     "": ["", "ERECT", "SUPINE", "UNKNOWN"],
 }
