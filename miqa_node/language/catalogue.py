@@ -80,10 +80,10 @@ def reworded(text: str) -> str:
     if language == SOURCE:
         return str(text)
     message = text.message if isinstance(text, Phrase) else text
-    said = _whole(message, language) or _whole(f"{message}.", language).removesuffix(".") or message
+    wording = _whole(message, language) or _whole(f"{message}.", language).removesuffix(".") or message
     if not isinstance(text, Phrase) or not text.values:
-        return said
-    return said.format(**{name: _value(one) for name, one in text.values.items()})
+        return wording
+    return wording.format(**{name: _value(one) for name, one in text.values.items()})
 
 
 def _value(value: str) -> str:

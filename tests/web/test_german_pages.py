@@ -44,8 +44,8 @@ ATTRIBUTES = re.compile(r'\b(?:alt|title|placeholder|aria-label|data-name)="([^"
 
 def _english() -> list[str]:
     """The longest literal part of each message that German says in other words."""
-    said = catalogue("de")
-    whole = [text for text in sources.messages() if isinstance(text, str) and said.gettext(text) != text]
+    german = catalogue("de")
+    whole = [text for text in sources.messages() if isinstance(text, str) and german.gettext(text) != text]
     parts = (max(re.split(r"\{\w+\}|<[^>]+>", text), key=len).strip() for text in whole)
     return sorted({part for part in parts if len(part) > 15 and ENGLISH.search(part)})
 
