@@ -235,7 +235,7 @@ def test_from_decisions_of_people_to_a_calibration_and_a_package(
 
     exported = cli("labels", "export", "export", "--json", "--config", config)
     assert exported.json["images"] == 72, exported.err
-    made = cli("calibrate", "export", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
+    made = cli("calibrate", "export", "--alpha", "0.45", "--beta", "0.45", "--json", "--config", config)
     assert made.code == Exit.OK, made.out + made.err
     assert made.json["written"]
     assert made.json["labels"]["patients"] == 72

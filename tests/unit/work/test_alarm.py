@@ -6,7 +6,7 @@ import queue as queue_of_names
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,8 +57,8 @@ def test_no_job_waits_for_a_poll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(start.acquire(timeout=LIMIT_S) for _ in first)
     with database.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = '{IMAGE_QUEUE}'")
-    promise(*more)
-    has_polled(worker)  # and found no room
+    with poll_of(worker):  # which finds no room
+        promise(*more)
     others_wait.set()
     try:
         assert all(done.acquire(timeout=LIMIT_S) for _ in (*first, *more))
@@ -97,8 +97,8 @@ def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path, monkey
         with database.engine.begin() as connection:
             statement = f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = '{IMAGE_QUEUE}'"
             connection.exec_driver_sql(statement)
-        promise(more)
-        has_polled(worker)  # found no room, and learned that the next poll is far away
+        with poll_of(worker):  # which finds no room, and learns that the next poll is far away
+            promise(more)
         alarm = worker._alarms[IMAGE_QUEUE]
         for digest in first[: JOBS_PER_WORKER // 2]:
             assert starts.empty()
@@ -113,9 +113,11 @@ def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path, monkey
         database.close()
 
 
-def has_polled(worker: Worker) -> None:
-    """Wait for a poll of images to end; the jobs that were just promised made the alarm ring for it."""
+@contextmanager
+def poll_of(worker: Worker) -> Iterator[None]:
+    """Wait for a poll of images to end; the jobs that are promised meanwhile make the alarm ring for it."""
     polls = worker._alarms[IMAGE_QUEUE].polls
+    yield
     wait_until(lambda: worker._alarms[IMAGE_QUEUE].polls > polls)
 
 
