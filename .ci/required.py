@@ -7,8 +7,8 @@ from collections.abc import Generator
 import pytest
 
 MARKERS = ("peers", "browser")
-ON_REQUEST = "runs with make faults"
-"""The reason of tests that the gate leaves out because they take long, not because a peer is missing."""
+ON_REQUEST = "runs with make "
+"""In the reason of tests that the gate leaves out because they take long, not because a peer is missing."""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ from typing import Protocol
 import boto3
 import pytest
 
-from tests.crash.faults import marks
+from tests.crash.faults import marks, only_with_matrix
 from tests.crash.matrix import DAMAGES, MatrixNode, Row, StoredImage, compare_with_page, table
 from tests.crash.station import LIMIT_S
 from tests.waiting import wait_until
@@ -78,7 +78,7 @@ class BucketShelf:
             self._client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{key}", Body=content)
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=only_with_matrix)])
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
     if request.param == "folder":
         return FolderShelf(tmp_path)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.crash.faults import marks, shim
+from tests.crash.faults import marks, only_with_matrix, shim
 from tests.crash.matrix import MatrixNode, Row, StoredImage, compare_with_page, table
 from tests.crash.station import LIMIT_S, Pacs
 from tests.waiting import wait_until
@@ -35,6 +35,7 @@ def on_disk(folder: Path, samples: Path, kind: str, **more: str) -> Iterator[tup
 COLUMNS = ("C-STORE", "readiness", "doctor", "fsck", "backup", "when it works again")
 
 
+@only_with_matrix
 def test_errors_of_writing(tmp_path: Path, samples: Path) -> None:
     rows: dict[str, Row] = {}
     for what, kind in (("results", "results"), ("originals", "instances")):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import POSTGRES_BIN, PostgresServer
-from tests.crash.faults import marks
+from tests.crash.faults import marks, only_with_matrix
 from tests.crash.matrix import PATIENCE_S, MatrixNode, Row, StoredImage, compare_with_page, plain, table
 
 pytestmark = [*marks, pytest.mark.peers]
@@ -76,7 +76,7 @@ def _database(kind: str, folder: Path, stack: ExitStack) -> Damaged:
     return SqliteDatabase(folder) if kind == "sqlite" else PostgresqlDatabase(stack.enter_context(PostgresServer()))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=only_with_matrix)])
 def test_damage_to_tables(kind: str, tmp_path: Path, samples: Path) -> None:
     rows: dict[str, Row] = {}
     for name in TABLES:
