@@ -8,7 +8,6 @@ from functools import partial
 import sqlalchemy as sa
 
 from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.certificate import NO_CERTIFICATE
 from miqa_node.conclusion.deliver import kinds_to_make
 from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
 from miqa_node.domain.acquisition import AcquisitionRules
@@ -32,6 +31,9 @@ from miqa_node.store.deliveries import result_of
 from miqa_node.store.tables import results
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.units.image import judge_here
+
+NO_CERTIFICATE = "no certificate"
+"""Beginning of each sentence about a missing certificate; the reason follows after a colon."""
 
 
 def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:

@@ -114,7 +114,7 @@ class _RowReader:
         for field in PLACES:
             if len(cells.get(field, "")) > MAX_CELL:
                 words = Phrase(field.replace("_", " "))
-                raise RowError(Phrase("{words} is longer than {max_cell} characters", words=words, max_cell=MAX_CELL))
+                raise RowError("{words} is longer than {max_cell} characters", words=words, max_cell=MAX_CELL)
         numbers = {field: self._number(field, cells.get(field, "")) for field in NUMBERS}
         text = cells["reason"]
         reason = self._mapping.reason(text)
@@ -156,16 +156,14 @@ class _RowReader:
             if at.tzinfo is not None:
                 at = at.astimezone(self._rules.zone).replace(tzinfo=None)
             if at > self._now + CLOCK_DIFFERENCE:
-                raise RowError(Phrase("{text} lies in the future", text=f"{text!r}"))
+                raise RowError("{text} lies in the future", text=f"{text!r}")
             if at.date() < FIRST_DAY:
-                raise RowError(Phrase("{text} lies before {first_day}", text=f"{text!r}", first_day=FIRST_DAY))
+                raise RowError("{text} lies before {first_day}", text=f"{text!r}", first_day=FIRST_DAY)
             return at, self._mapping.clock_error_s if "%S" in form else max(MINUTE_S, self._mapping.clock_error_s)
         raise RowError(
-            Phrase(
-                "{text} is no date and time of the form {time_formats}",
-                text=f"{text[:MAX_CELL]!r}",
-                time_formats=self._mapping.time_formats[0],
-            )
+            "{text} is no date and time of the form {time_formats}",
+            text=f"{text[:MAX_CELL]!r}",
+            time_formats=self._mapping.time_formats[0],
         )
 
     def _number(self, field: str, text: str) -> float | None:
@@ -178,9 +176,9 @@ class _RowReader:
         try:
             value = float(plain_text)
         except ValueError:
-            raise RowError(Phrase("{words} {text} is no number", words=words, text=f"{text[:16]!r}")) from None
+            raise RowError("{words} {text} is no number", words=words, text=f"{text[:16]!r}") from None
         if not -1e9 < value < 1e9:
-            raise RowError(Phrase("{words} {text} is no number", words=words, text=f"{text[:16]!r}"))
+            raise RowError("{words} {text} is no number", words=words, text=f"{text[:16]!r}")
         return value
 
 

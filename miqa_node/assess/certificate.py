@@ -15,8 +15,6 @@ from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
 from miqa_node.language.phrase import Phrase, joined
 
-NO_CERTIFICATE = "no certificate"
-"""Beginning of each sentence about a missing certificate; the reason follows after a colon."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Amount = Annotated[int, Field(ge=0)]
 

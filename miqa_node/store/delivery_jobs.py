@@ -106,10 +106,10 @@ def act(
         job, _events = show(transaction, delivery_id)
         possible = ", ".join(sorted(state.value for state in action.possible_in))
         raise ConflictError(
-            "Delivery {delivery_id} is {value}; {value2} is possible while it is {possible}.",
+            "Delivery {delivery_id} is {state}; {action} is possible while it is {possible}.",
             delivery_id=delivery_id,
-            value=job.state.value,
-            value2=action.value,
+            state=job.state.value,
+            action=action.value,
             possible=possible,
         )
     _note(transaction, action, [delivery_id], actor, comment, now)

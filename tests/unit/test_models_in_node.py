@@ -16,7 +16,6 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
-from miqa_node.assess.certificate import NO_CERTIFICATE
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.model_choice import Slot
@@ -25,6 +24,7 @@ from miqa_node.node import Node
 from miqa_node.settings import load_settings
 from miqa_node.store import activations, history, instances, shadows
 from miqa_node.store.database import Database
+from tests.parts import NO_CERTIFICATE
 from tests.unit.assess.making import CR, chest_dataset, write_package
 from tests.unit.assess.test_session import break_graph
 from tests.waiting import wait_until
