@@ -46,8 +46,9 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.node import Node
 from miqa_node.settings import Settings, load_settings
 from miqa_node.store import backup, deliveries, instances, judgements, worklist
-from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.objects import objects_of
 from miqa_node.store.verification import data_set_digest
 

@@ -11,7 +11,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
-from miqa_node.domain.ports import JobQueue, ObjectStore, Soundness
+from miqa_node.domain.object_store import ObjectStore, Soundness
+from miqa_node.domain.ports import JobQueue
 from miqa_node.domain.reassessment import ReassessmentCandidate, ReassessmentFilter, ReassessmentPlan
 from miqa_node.errors import ConflictError, ResourcesError
 from miqa_node.language.phrase import Phrase

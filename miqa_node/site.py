@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from miqa_node.analysis.archive import keep_last_month
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import SettingsError
 from miqa_node.report import ReportSettings
 from miqa_node.report.catalogue import voice

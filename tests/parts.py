@@ -17,8 +17,9 @@ from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.event import EventOrigin
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.policy import Policy
-from miqa_node.domain.ports import Assessor, JobQueue, ObjectStore
+from miqa_node.domain.ports import Assessor, JobQueue
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.pipeline import Pipeline

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from miqa_node.analysis.report import Report, make_report, month_before
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import QueryError
 from miqa_node.settings import Settings
 from miqa_node.store import reports

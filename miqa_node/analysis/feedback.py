@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from miqa_node.analysis.marks import MaskFigures, mask_figures
 from miqa_node.domain.label import RequestKind
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.statistics.agreement import Agreement, agreement
 from miqa_node.store import instances, label_days, label_requests, labels, readings
 from miqa_node.store.census import Period

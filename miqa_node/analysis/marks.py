@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.image import ANOMALY, SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelRecord, RegionOutline
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import NotFoundError
 from miqa_node.report.mask import threshold_map
 from miqa_node.statistics.overlap import Mask, dice, iou

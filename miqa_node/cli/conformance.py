@@ -21,9 +21,9 @@ from miqa_node.deliver.kinds.cstore import NO_COMMITMENT
 from miqa_node.deliver.retrieval import FIND, GET
 from miqa_node.deliver.statuses import is_warning, judge
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.domain.search_keys import SEARCH_KEYS
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
 from miqa_node.imaging.decoders import SYNTAXES
-from miqa_node.imaging.search_keys import SEARCH_KEYS
 from miqa_node.receive import commitment, statuses
 from miqa_node.receive.contexts import PLAIN_SYNTAXES, is_storage
 from miqa_node.report import lower

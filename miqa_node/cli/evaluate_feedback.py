@@ -22,7 +22,7 @@ from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.cli.store import check_exists
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelRecord
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import Settings
 from miqa_node.site import open_store

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from pydicom.uid import UID
 
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
 from miqa_node.domain.assessment import contributions_text, number_text
 from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.transfer_syntax import transfer_syntax_name
 from miqa_node.errors import NotFoundError
 from miqa_node.store import history
 from miqa_node.store.history import InstanceHistory, SeriesHistory, WorklistEvent
@@ -76,7 +76,8 @@ def _tell(image: InstanceHistory, place: str) -> None:
         _fact("derives", f"from {image.derived_from}, the plain image of the same exposure")
     for copy in image.copies:
         lossy = ", compressed with loss" if copy.is_lossy else ""
-        _fact("copy", f"the same image in {UID(copy.transfer_syntax_uid).name}{lossy}, {copy.size_bytes} bytes, "
+        syntax = transfer_syntax_name(copy.transfer_syntax_uid)
+        _fact("copy", f"the same image in {syntax}{lossy}, {copy.size_bytes} bytes, "
               f"{moment(copy.received_at)} from {copy.calling_ae_title} at {copy.peer_address}")  # fmt: skip
     _tell_assessment(image)
     if image.disposition is not None:

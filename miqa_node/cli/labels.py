@@ -22,7 +22,7 @@ from miqa_node.deidentify.dataset import DeidentificationMethod
 from miqa_node.deidentify.files import deidentify_files
 from miqa_node.deidentify.values import Secrets
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RequestKind
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import DataSetError, NotFoundError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header

@@ -15,7 +15,7 @@ import structlog
 
 from miqa_node.conclusion.amendment import announced_of
 from miqa_node.domain.delivery import REJECTION
-from miqa_node.domain.ports import Soundness
+from miqa_node.domain.object_store import Soundness
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.report import Confirmation, MadeObject, ReportSettings, lower_class, rejection_note
 from miqa_node.store import damages, decisions, deliveries, instances, judgements, reported_decisions, results

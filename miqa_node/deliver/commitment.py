@@ -11,7 +11,7 @@ from pynetdicom.dsutils import encode
 
 from miqa_node.domain.delivery import CommitmentReport, CommitmentRequest
 from miqa_node.domain.instance import is_uid
-from miqa_node.domain.ports import Soundness
+from miqa_node.domain.object_store import Soundness
 from miqa_node.errors import DeliveryError
 
 VERIFICATION = "1.2.840.10008.1.1"

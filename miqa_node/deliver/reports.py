@@ -21,7 +21,8 @@ from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.deliver.statuses import SUCCESS
 from miqa_node.domain.delivery import CommitmentRequest
-from miqa_node.domain.ports import CommitmentLedger, Soundness
+from miqa_node.domain.object_store import Soundness
+from miqa_node.domain.ports import CommitmentLedger
 from miqa_node.errors import DeliveryError, MiqaError, ResourcesError, SettingsError
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import DeliverSettings

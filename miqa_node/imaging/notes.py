@@ -9,8 +9,8 @@ from pydicom import Dataset
 
 from miqa_node.domain.instance import can_name
 from miqa_node.domain.note import NoteTitle, RejectionNote, Revocations
+from miqa_node.domain.search_keys import normal_value
 from miqa_node.imaging.head import read_head
-from miqa_node.imaging.search_keys import normal_value
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 MAX_OBJECTS = 10_000

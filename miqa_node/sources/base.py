@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from miqa_node.domain.instance import ReceivedObject
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.role import NodeRole
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.plugins import Seam

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from miqa_node.domain.delivery import DeliveryState
-from miqa_node.imaging.search_keys import COLUMNS
+from miqa_node.domain.search_keys import COLUMNS
 from miqa_node.store import patients
 from miqa_node.store import tables as t
 from miqa_node.store.database import Transaction

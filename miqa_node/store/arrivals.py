@@ -15,12 +15,13 @@ from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
 from miqa_node.store import copies, damages, documents, instances, patients
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.group import GroupCommit
 from miqa_node.store.instances import Novelty
+from miqa_node.store.object_keys import original_key
 
 log = structlog.get_logger(__name__)
 

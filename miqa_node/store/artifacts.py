@@ -1,4 +1,4 @@
-"""The files that the node keeps outside the database. Object keys are defined only here."""
+"""The files that the node keeps outside the database."""
 
 from __future__ import annotations
 
@@ -10,41 +10,16 @@ from typing import Any, TypeVar
 from miqa_node.domain.delivery import ResultObject
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.ports import ObjectStore, Soundness
+from miqa_node.domain.object_store import ObjectStore, Soundness
 from miqa_node.domain.series import SeriesSnapshot
 from miqa_node.errors import NotFoundError
 from miqa_node.store.arrays import dump_maps, dump_snapshot, load_maps, load_snapshot
 from miqa_node.store.damages import verify_original
 from miqa_node.store.database import Database
-from miqa_node.store.disk import ORIGINALS
+from miqa_node.store.object_keys import maps_key, original_key, preview_key, result_key, snapshot_key
 from miqa_node.store.verification import check, check_result
 
 T = TypeVar("T")
-
-
-def original_key(digest: InstanceDigest) -> str:
-    """The DICOM file as it was received."""
-    return _key(ORIGINALS, digest, f"{digest}.dcm")
-
-
-def preview_key(digest: InstanceDigest) -> str:
-    """The small PNG that pages show."""
-    return _key("previews", digest, f"{digest}.png")
-
-
-def maps_key(digest: InstanceDigest, generation: int = 0) -> str:
-    """The saliency maps of a judgement."""
-    return _key("maps", digest, f"{digest}{_again(generation)}.npz")
-
-
-def snapshot_key(digest: InstanceDigest, generation: int = 0) -> str:
-    """The snapshot of the instance's series at a judgement; the instance represents the series."""
-    return _key("series", digest, f"{digest}{_again(generation)}.npz")
-
-
-def result_key(digest: InstanceDigest, sop_instance_uid: str) -> str:
-    """A DICOM object made for the instance."""
-    return _key("results", digest, f"{sop_instance_uid}.dcm")
 
 
 class Artifacts:
@@ -166,11 +141,3 @@ class MemoryArtifacts(Artifacts):
             raise NotFoundError(f"There is no object {key}.")
         value: T = self._values[key]
         return value
-
-
-def _again(generation: int) -> str:
-    return f".{generation}" if generation else ""
-
-
-def _key(kind: str, digest: InstanceDigest, name: str) -> str:
-    return f"{kind}/{digest[:2]}/{name}"

@@ -14,7 +14,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
-from miqa_node.domain.ports import ObjectEntry
+from miqa_node.domain.object_store import ObjectEntry
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.store.cache import CopyLimit
 from miqa_node.store.disk import KINDS, PROBE, Absent, DiskObjects, check_disk, check_key, check_writing, never_stored

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from miqa_node.domain.delivery import CommitmentRequest
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.promises import Promises, Standing
 from miqa_node.store.tables import commitment_requests as requests

@@ -14,16 +14,16 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.ports import ObjectEntry, ObjectStore
+from miqa_node.domain.object_store import ObjectEntry, ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
 from miqa_node.observe.progress import counted
 from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
 from miqa_node.store.disk import KINDS
 from miqa_node.store.integrity import RESTORE, damaged_pages, words_of_damage
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.retention import delete_marked
 from miqa_node.store.retention_clock import MEND
 from miqa_node.store.upkeep import ORPHAN_AGE, in_shard, shards, sweep_orphans

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.store import documents, fragments, patients
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Transaction, insert_into
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.prepared import DriverStatement
 
 BATCH = 500

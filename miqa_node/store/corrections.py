@@ -8,8 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest, SeriesInstanceUid, StoredInstance, StudyInstanceUid
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import ConflictError
 from miqa_node.imaging.headers import read_header
 from miqa_node.language.phrase import Phrase

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 import structlog
 
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.object_store import ObjectStore, Soundness
 from miqa_node.domain.operations import Alarm, damage_alarm
-from miqa_node.domain.ports import ObjectStore, Soundness
 from miqa_node.errors import ResourcesError
 from miqa_node.store.database import Database, Transaction, insert_of
 from miqa_node.store.disk import ORIGINALS

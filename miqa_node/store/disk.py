@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryFile
 
-from miqa_node.domain.ports import DiskSpace, ObjectEntry
+from miqa_node.domain.object_store import DiskSpace, ObjectEntry
 from miqa_node.errors import NotFoundError, ResourcesError
 
 _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
@@ -47,7 +47,7 @@ class DiskObjects:
         root.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, data: bytes) -> bool:
-        """Write, flush to disk and rename; see :class:`~miqa_node.domain.ports.ObjectStore`."""
+        """Write, flush to disk and rename; see :class:`~miqa_node.domain.object_store.ObjectStore`."""
         target = self._path(key)
         return self._publish(self._write(target, data), target)
 

@@ -13,16 +13,16 @@ import sqlalchemy as sa
 
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.patient import PatientKey
-from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import anonymising, copies, holds, patient_choice
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.audit import patients, records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.patient_choice import NamedPatient
 from miqa_node.store.retention import artifact_keys, delete_marked
 

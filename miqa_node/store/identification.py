@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.authorities import AuthorityRules
 from miqa_node.domain.instance import StudyInstanceUid, StudyRecord
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import lacks_resources
 from miqa_node.imaging.headers import read_header
 from miqa_node.store import patients, repeats

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import can_name
+from miqa_node.domain.search_keys import SEPARATOR, SearchKey, normal_name, normal_value
 from miqa_node.errors import QueryError
-from miqa_node.imaging.search_keys import SEPARATOR, SearchKey, normal_name, normal_value
 from miqa_node.store.database import Transaction
 
 MAX_UIDS = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import SettingsError
 from miqa_node.settings import Settings
 from miqa_node.store.disk import Absent, DiskObjects, never_stored

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import structlog
 
 from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, EventNotice, ResultObject
-from miqa_node.domain.ports import ObjectStore, Soundness
+from miqa_node.domain.object_store import ObjectStore, Soundness
 from miqa_node.errors import DeliveryError, NotFoundError, RemovedError, ReportError
 from miqa_node.observe import metrics
 from miqa_node.store import announcements, commitments, damages, deliveries

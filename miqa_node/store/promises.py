@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.ports import ObjectStore, Soundness
+from miqa_node.domain.object_store import ObjectStore, Soundness
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.store import damages
 from miqa_node.store.database import Database

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import ReceivedObject
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import MiqaError, ResourcesError
 from miqa_node.observe.steady_thread import start_brief_thread
 from miqa_node.settings import Settings

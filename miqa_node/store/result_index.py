@@ -17,10 +17,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
+from miqa_node.domain.search_keys import COLUMNS, SEARCH_KEYS, SearchKey, SearchLevel
 from miqa_node.errors import NotFoundError, lacks_resources
 from miqa_node.imaging.head import drop_unreadable, read_head, read_some
-from miqa_node.imaging.search_keys import COLUMNS, HEADER_TAGS, SEARCH_KEYS, SearchKey, SearchLevel, column_values
+from miqa_node.imaging.search_values import HEADER_TAGS, column_values
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.matching import Condition, matches, sequence_matches
 from miqa_node.store.tables import instances, patients, results, source_headers
@@ -28,7 +29,7 @@ from miqa_node.store.tables import instances, patients, results, source_headers
 BATCH = 200
 
 Query = Mapping[str, str]
-"""Values to match, by keyword (:data:`~miqa_node.imaging.search_keys.SEARCH_KEYS`)."""
+"""Values to match, by keyword (:data:`~miqa_node.domain.search_keys.SEARCH_KEYS`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,18 @@ import sqlalchemy as sa
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import Removal, RemovalCause, RetentionGroup
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError, RemovedError
 from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import maps_key, preview_key, snapshot_key
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.deliveries import UNDELIVERED
+from miqa_node.store.object_keys import maps_key, preview_key, snapshot_key
 from miqa_node.store.retention_walk import Condition, RetentionWalk
 from miqa_node.store.tables.images import BARE, KEPT
 

@@ -9,7 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.ports import DiskSpace, ObjectEntry, ObjectStore
+from miqa_node.domain.object_store import DiskSpace, ObjectEntry, ObjectStore
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database, Transaction, insert_or_ignore

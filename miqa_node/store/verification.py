@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from miqa_node.domain.ports import ObjectStore, Soundness
+from miqa_node.domain.object_store import ObjectStore, Soundness
 from miqa_node.errors import DataSetError, NotFoundError, ResourcesError
 from miqa_node.imaging.elements import find_encoding
 from miqa_node.store.disk import ORIGINALS, chunks_of

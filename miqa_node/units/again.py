@@ -13,8 +13,8 @@ from typing import Any
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import KOS, SR, ResultKind, ResultObject
 from miqa_node.domain.instance import StoredInstance
+from miqa_node.domain.object_store import Soundness
 from miqa_node.domain.policy import Disposition
-from miqa_node.domain.ports import Soundness
 from miqa_node.domain.reassessment import keeps_flag
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution

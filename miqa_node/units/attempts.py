@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.ports import AssessorResult, FaultJudge, Soundness
+from miqa_node.domain.object_store import Soundness
+from miqa_node.domain.ports import AssessorResult, FaultJudge
 from miqa_node.errors import (
     DecodeError,
     DecodeLimitError,

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.object_store import Soundness
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.ports import JobQueue, Soundness
+from miqa_node.domain.ports import JobQueue
 from miqa_node.language.phrase import Phrase
 from miqa_node.store import instances, reassessments
 from miqa_node.store.database import Transaction

@@ -14,9 +14,9 @@ from fastapi import Depends, Request
 
 from miqa_node.deliver.certificates import certificate_ends
 from miqa_node.domain.image import Radiograph
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.operations import Alarm, certificate_alarms
 from miqa_node.domain.policy import Policy
-from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.retention import Retrieval
 from miqa_node.errors import ConflictError, DecodeError
 from miqa_node.imaging.uncompressed import uncompress

@@ -13,7 +13,7 @@ import structlog
 
 from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig, connect
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.retention import Retrieval
 from miqa_node.errors import ConflictError, DeliveryError, MiqaError, NotFoundError
 from miqa_node.imaging.headers import read_header

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.settings import Settings
 from miqa_node.store import rereading
 from miqa_node.store.acquisition_rules import acquisition_rules

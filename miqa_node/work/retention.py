@@ -14,7 +14,7 @@ from itertools import cycle
 
 import structlog
 
-from miqa_node.domain.ports import DiskSpace, ObjectStore
+from miqa_node.domain.object_store import DiskSpace, ObjectStore
 from miqa_node.domain.retention import RetentionGroup
 from miqa_node.errors import ResourcesError
 from miqa_node.observe import metrics

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
 from miqa_node.store.disk import KINDS, check_writing
 from miqa_node.store.objects import open_objects

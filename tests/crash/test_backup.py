@@ -18,9 +18,9 @@ import sqlalchemy as sa
 
 from miqa_node.store import backup
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.backup.folder import MANIFEST, read_manifest
 from miqa_node.store.database import Database
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.objects import open_objects
 from miqa_node.work.queue import migrate_queue
 from tests.unit.store.making import digest

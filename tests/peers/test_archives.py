@@ -25,9 +25,10 @@ from miqa_node.settings import load_settings
 from miqa_node.store import archived, instances, retention
 from miqa_node.store import tables as t
 from miqa_node.store.arrivals import Arrivals
-from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.consistency import Check, Fault
 from miqa_node.store.database import Database
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.objects import open_objects
 from miqa_node.store.retention import AgeLimits
 from miqa_node.store.verification import data_set_digest

@@ -30,8 +30,8 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.selftest.encodings import ENCODINGS, encoded
 from miqa_node.store import backup, copies, erasure, history, retention, upkeep
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.consistency import Check, Fault
+from miqa_node.store.object_keys import original_key
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.work.better_copies import BetterCopies
 from tests.parts import results_of

@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.object_store import Soundness
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.ports import Soundness
 from miqa_node.errors import ResourcesError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.store import damages, instances, tables
-from miqa_node.store.artifacts import original_key
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.objects import open_objects
 from miqa_node.taxonomy.policy_file import parse_policy
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig

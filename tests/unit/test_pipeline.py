@@ -24,8 +24,9 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.label import RequestKind
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.policy import Policy, Verdict
-from miqa_node.domain.ports import Assessor, ObjectStore
+from miqa_node.domain.ports import Assessor
 from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
 from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import Accelerator, load_settings

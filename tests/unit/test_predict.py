@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.node import Node
 from miqa_node.settings import load_settings
-from miqa_node.store.artifacts import original_key
+from miqa_node.store.object_keys import original_key
 from miqa_node.web.recent import Slots
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.classify.making import write_classifier

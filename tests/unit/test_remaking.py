@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from miqa_node.conclusion.remaking import Remaking
 from miqa_node.domain.delivery import KOS, REJECTION, SR, Delivery, ResultObject
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.ports import Soundness
+from miqa_node.domain.object_store import Soundness
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import DeliveryError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.report import ReportSettings, lower_class
 from miqa_node.settings import load_settings
 from miqa_node.store import damages, deliveries, reassessments, tables
-from miqa_node.store.artifacts import original_key
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.web.decisions import Decision, decide

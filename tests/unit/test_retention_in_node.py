@@ -16,8 +16,8 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.node import Node
 from miqa_node.settings import Settings
 from miqa_node.store import instances
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Transaction
+from miqa_node.store.object_keys import original_key
 from tests.small_disk import small_disk as mounted
 from tests.unit.assess.making import CR, chest_dataset
 from tests.unit.test_node import get, settings_in

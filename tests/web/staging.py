@@ -31,9 +31,10 @@ from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.prediction import Prediction
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances, worklist
-from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects
+from miqa_node.store.object_keys import original_key
 from miqa_node.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
 from miqa_node.web.services import WebServices
 

@@ -19,7 +19,8 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.imaging.headers import read_header
 from miqa_node.store import instances, labels, worklist
-from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.object_keys import original_key
 from miqa_node.taxonomy.lookup import finding_names
 from tests.web.staging import Stage
 

@@ -16,9 +16,9 @@ from miqa_node.domain.operations import DestinationCheck
 from miqa_node.domain.policy import Verdict
 from miqa_node.settings import read_policy
 from miqa_node.store import destination_checks, instances, phantoms, worklist
-from miqa_node.store.artifacts import preview_key
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
+from miqa_node.store.object_keys import preview_key
 from miqa_node.store.senders import SenderBook
 from miqa_node.web.page import PAGES
 from miqa_node.web.site_time import LANGUAGE_COOKIE

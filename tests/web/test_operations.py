@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from miqa_node.domain.access import Role
+from miqa_node.domain.object_store import DiskSpace
 from miqa_node.domain.operations import DestinationCheck
-from miqa_node.domain.ports import DiskSpace
 from miqa_node.errors import DeliveryError
 from miqa_node.language.phrase import Phrase
 from miqa_node.receive.admission import Admission, Caller

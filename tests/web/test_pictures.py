@@ -18,7 +18,8 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
-from miqa_node.store.artifacts import Artifacts, original_key, preview_key
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.object_keys import original_key, preview_key
 from miqa_node.web.renders import Render, Renders, make_render
 from tests.web.staging import Stage
 

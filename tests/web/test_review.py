@@ -25,7 +25,7 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import SettingsError
 from miqa_node.settings import load_settings
 from miqa_node.store import history, labels, worklist
-from miqa_node.store.artifacts import original_key
+from miqa_node.store.object_keys import original_key
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import NOW, Stage, csrf
 

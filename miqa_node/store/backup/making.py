@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import BackupError, ResourcesError
 from miqa_node.store import second_factors
 from miqa_node.store.backup.copying import copy_file, describe_file, integrity_of

@@ -16,16 +16,16 @@ from typing import BinaryIO
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.ports import ObjectEntry, ObjectStore
+from miqa_node.domain.object_store import ObjectEntry, ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.observe.progress import counted
 from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.backup.copying import Passage, describe_file
 from miqa_node.store.backup.folder import DAMAGED, LOST, OBJECTS, UNREADABLE, BackupFolder, ManifestEntry
 from miqa_node.store.database import Database
 from miqa_node.store.disk import KINDS, ORIGINALS, chunks_of
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.upkeep import in_shard, shards
 from miqa_node.store.verification import Soundness, digest_of
 from miqa_node.whole_file import whole_file

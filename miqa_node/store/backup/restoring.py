@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import BackupError
 from miqa_node.observe.progress import counted
 from miqa_node.store.backup.copying import copy_file, describe_file, integrity_of

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.imaging.search_keys import COLUMNS
+from miqa_node.domain.search_keys import COLUMNS
 from miqa_node.store.tables.base import Digest, PhraseParts, RowId, Uid, UtcDateTime, metadata
 
 # One row per DICOM object that the node made; "decision_id" is the decision of a person that it follows from.
 # "size_bytes" and "sha256" are those of its file, null if an earlier version made it. Columns after that are what
-# searches match: values of the header in the form of imaging.search_keys, null until it was read.
+# searches match: values of the header in the form of domain.search_keys, null until it was read.
 results = sa.Table(
     "results",
     metadata,

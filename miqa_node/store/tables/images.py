@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.imaging.search_keys import COLUMNS
+from miqa_node.domain.search_keys import COLUMNS
 from miqa_node.store.tables.base import Digest, LargeJson, PhraseParts, Uid, UtcDateTime, metadata
 
 KEPT = sa.text("removed_at IS NULL")

@@ -12,7 +12,7 @@ from fastapi import HTTPException, Path, Request, Response
 
 from miqa_node import __version__
 from miqa_node.domain.instance import ANY_UID
-from miqa_node.imaging.search_keys import SearchLevel
+from miqa_node.domain.search_keys import SearchLevel
 from miqa_node.store import result_index
 from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.services import WebServices

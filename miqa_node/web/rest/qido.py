@@ -11,9 +11,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydicom import Dataset
 
+from miqa_node.domain.search_keys import SEARCH_KEYS, SearchLevel
 from miqa_node.imaging.dicom_json import INSTANCE, SERIES, STUDY, attributes
 from miqa_node.imaging.head import drop_unreadable, read_head
-from miqa_node.imaging.search_keys import SEARCH_KEYS, SearchLevel, attribute_path
+from miqa_node.imaging.search_values import attribute_path
 from miqa_node.store import result_index
 from miqa_node.store.result_index import ResultGroup, ResultLocation
 from miqa_node.web.access import Reader

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydicom.filereader import read_file_meta_info
 
+from miqa_node.domain.search_keys import SearchLevel
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.dicom_json import metadata
 from miqa_node.imaging.head import read_head
-from miqa_node.imaging.search_keys import SearchLevel
 from miqa_node.imaging.uncompressed import can_convert
 from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader

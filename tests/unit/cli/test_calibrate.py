@@ -20,8 +20,8 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import labels, site_limits, worklist
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
+from miqa_node.store.object_keys import original_key
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage

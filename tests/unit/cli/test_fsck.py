@@ -12,7 +12,7 @@ import pytest
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.store import retention_clock
-from miqa_node.store.artifacts import original_key
+from miqa_node.store.object_keys import original_key
 from miqa_node.work.queue import migrate_queue
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage

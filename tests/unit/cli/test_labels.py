@@ -26,7 +26,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import SettingsError
 from miqa_node.store import labels, worklist
-from miqa_node.store.artifacts import original_key
+from miqa_node.store.object_keys import original_key
 from tests.pictures import picture_pixels
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.cli.conftest import Ran

@@ -28,10 +28,10 @@ from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
 from miqa_node.store import instances, promises, tables
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects
+from miqa_node.store.object_keys import original_key
 from tests.unit.store.making import NOW, digest, header, received, study
 from tests.waiting import wait_until
 

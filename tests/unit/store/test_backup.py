@@ -17,9 +17,9 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import BackupError
 from miqa_node.store import backup, deliveries, instances, retention
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key, preview_key
 from miqa_node.store.consistency import Check, Fault, Inconsistency
 from miqa_node.store.database import Database
+from miqa_node.store.object_keys import original_key, preview_key
 from miqa_node.store.objects import open_objects
 from miqa_node.store.verification import data_set_digest
 from tests.unit.store.making import NOW, digest

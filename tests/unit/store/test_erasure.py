@@ -13,8 +13,8 @@ from miqa_node.errors import ConflictError, NotFoundError, SettingsError, Signat
 from miqa_node.signing import Signer, verify
 from miqa_node.store import erasure, holds, instances, patient_choice
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import preview_key
 from miqa_node.store.database import Database
+from miqa_node.store.object_keys import preview_key
 from miqa_node.store.objects import open_objects
 from tests.unit.store.making import NOW
 from tests.unit.store.test_retention import Shelf

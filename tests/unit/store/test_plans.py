@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks import worklist_page
-from miqa_node.imaging.search_keys import COLUMNS
+from miqa_node.domain.search_keys import COLUMNS
 from miqa_node.settings import load_settings
 from miqa_node.store import rollup, worklist
 from miqa_node.store.database import Database

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.ports import ObjectStore, Soundness
+from miqa_node.domain.object_store import ObjectStore, Soundness
 from miqa_node.errors import ResourcesError
 from miqa_node.store import damages, promises, verification
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.objects import open_objects
 from miqa_node.store.promises import Promises
 from tests.unit.store.making import digest, header

@@ -13,8 +13,8 @@ from miqa_node.errors import ResourcesError
 from miqa_node.settings import Settings, load_settings
 from miqa_node.store import instances, reassessments, series
 from miqa_node.store import tables as t
-from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Database
+from miqa_node.store.object_keys import original_key
 from miqa_node.store.objects import objects_of
 from miqa_node.store.reserve import ASIDE_BYTES, FEW, USUAL_BYTES, DiskReserve, WaitingCount, WaitingWork
 from miqa_node.work.retention import Retention

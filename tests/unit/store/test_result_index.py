@@ -12,8 +12,8 @@ from pydicom.uid import UID, Comprehensive3DSRStorage
 
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.instance import SopInstanceUid
+from miqa_node.domain.search_keys import SEARCH_KEYS, SearchLevel
 from miqa_node.errors import QueryError
-from miqa_node.imaging.search_keys import SEARCH_KEYS, SearchLevel
 from miqa_node.store import deliveries, instances, result_index, tables
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects

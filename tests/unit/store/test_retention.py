@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from miqa_node.domain.delivery import CommitmentRequest, ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.domain.object_store import DiskSpace, ObjectStore, Soundness
 from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.domain.ports import DiskSpace, ObjectStore, Soundness
 from miqa_node.domain.retention import RemovalCause, RetentionGroup
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError, RemovedError, ResourcesError
@@ -26,9 +26,10 @@ from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, holds, instances, labels, retention, retention_clock, upkeep, worklist
 from miqa_node.store import tables as t
 from miqa_node.store.arrivals import Arrivals
-from miqa_node.store.artifacts import Artifacts, maps_key, original_key, preview_key
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
+from miqa_node.store.object_keys import maps_key, original_key, preview_key
 from miqa_node.store.objects import open_objects
 from miqa_node.store.promises import Promises, Standing
 from miqa_node.store.retention import AgeLimits
