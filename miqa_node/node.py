@@ -41,7 +41,8 @@ from miqa_node.process import give_back_memory
 from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
 from miqa_node.report import lower_class
-from miqa_node.settings import Settings, WatchedFile, read_policy
+from miqa_node.settings import Settings, WatchedFile
+from miqa_node.settings.policy import read_policy
 from miqa_node.signing import KEY_FILE, Signer
 from miqa_node.site import first_invitation, longest_pause_s, migrate, monthly_report, open_store, report_settings
 from miqa_node.sources.base import ImageSource, SourceContext, open_sources

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import errno
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -24,13 +22,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from miqa_node.canonical import canonical
 from miqa_node.errors import SettingsError, SignatureError
+from miqa_node.whole_file import write_once
 
 ALGORITHM = "Ed25519"
 KEY_FILE = "signing.key"
 """File name of the key in the data directory."""
-NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
-"""What file systems without hard links answer, such as the FAT of memory sticks."""
 
 
 class Signer:
@@ -111,34 +109,3 @@ def read_signed(path: Path) -> Mapping[str, Any]:
     if not isinstance(signed, dict):
         raise SignatureError(f"{path.name} is not a signed document.")
     return signed
-
-
-def canonical(document: Mapping[str, Any]) -> bytes:
-    """The bytes to sign: JSON with sorted keys, without spaces, in UTF-8.
-
-    >>> canonical({"b": 1, "a": "ü"}).decode()
-    '{"a":"ü","b":1}'
-    """
-    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def write_once(path: Path, content: bytes) -> None:
-    """Write a secret atomically, or keep the one that another process has just written."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(part, path)
-        except FileExistsError:
-            return
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            if not path.exists():
-                part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

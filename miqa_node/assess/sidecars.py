@@ -47,7 +47,8 @@ from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError
 from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import observe
-from miqa_node.settings import Accelerator, AssessSettings, Settings, read_policy
+from miqa_node.settings import Accelerator, AssessSettings, Settings
+from miqa_node.settings.policy import read_policy
 
 log = structlog.get_logger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Load the program and run one command."""
+    gc.disable()  # as process.begin_loading does; the command begins with end_loading
     try:
         before = signal.getsignal(signal.SIGINT)
         if before is signal.default_int_handler:  # a shell may have it ignored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from miqa_node import process
 from miqa_node.cli.progress_bar import progress_shown
 from miqa_node.errors import ResourcesError
 from miqa_node.plugins import Plugin, Seam
@@ -58,6 +60,8 @@ class CommandGroup(TyperGroup):
         name, entry, rest = super().resolve_command(ctx, args)
         command = entry.load() if isinstance(entry, _Entry) else entry
         _put_in_words(command, ctx)
+        if not gc.isenabled():  # the program's entry point began to load
+            process.end_loading()
         return name, command, rest
 
     def get_params(self, ctx: Any) -> Any:

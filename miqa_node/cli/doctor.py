@@ -37,8 +37,9 @@ from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
 from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
-from miqa_node.settings import Settings, read_policy
+from miqa_node.settings import Settings
 from miqa_node.settings.files import read_toml
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import damages, destination_checks, pseudonym_keys, retention_clock
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
 from miqa_node.taxonomy.lookup import successors

@@ -23,7 +23,8 @@ from miqa_node.domain.model_choice import ModelChoice, Slot
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.site_limit import SiteLimits
 from miqa_node.errors import ConflictError, NotFoundError, ResourcesError, SettingsError
-from miqa_node.settings import Settings, read_policy
+from miqa_node.settings import Settings
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import activations, site_limits
 from miqa_node.store.database import Database, Transaction
 

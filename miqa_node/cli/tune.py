@@ -17,7 +17,7 @@ from miqa_node.cli.output import Column, moment, print_json, print_line, print_t
 from miqa_node.cli.store import open_transaction
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
-from miqa_node.settings import read_policy
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import site_limits
 from miqa_node.store.database import Transaction
 from miqa_node.taxonomy.lookup import all_finding_names

@@ -16,7 +16,7 @@ from pydicom.errors import InvalidDicomError
 from miqa_node.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_node.deidentify.leaks import identifying_words, leaks
 from miqa_node.deidentify.values import LEAST_KEY_BYTES
-from miqa_node.signing import write_once
+from miqa_node.whole_file import write_once
 
 KEY_BYTES = 32
 MOST_FILE_BYTES = 2 << 30

@@ -39,7 +39,8 @@ from miqa_node.local import LocalTools, assess_path
 from miqa_node.observe.log import set_up_logging
 from miqa_node.observe.stages import ObservedStage, observed_here
 from miqa_node.report import ReportSettings
-from miqa_node.settings import Settings, read_policy
+from miqa_node.settings import Settings
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import documents
 from miqa_node.units.base import Decode, JudgedImage
 from miqa_node.units.image import judge_here

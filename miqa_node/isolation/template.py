@@ -19,6 +19,7 @@ from miqa_node.isolation.early import LOGS_VARIABLE, OWNER_VARIABLE, VARIABLE
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.observe.log import set_up_logging
 from miqa_node.settings import Settings
+from miqa_node.store import documents
 
 
 def load_announced() -> None:
@@ -30,6 +31,7 @@ def load_announced() -> None:
     settings = Settings.model_validate_json(text)
     if os.environ.get(LOGS_VARIABLE):
         set_up_logging(settings.log, node=settings.node.name)
+    documents.prepare()
     assess = settings.assess
     try:
         is_plain = available_provider(settings.node.accelerator) == CPU_PROVIDER

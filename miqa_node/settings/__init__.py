@@ -5,7 +5,7 @@ here give each a type and a range. An unknown key is an error, so a spelling mis
 """
 
 from miqa_node.settings.auditing import AuditSettings, SyslogTransport
-from miqa_node.settings.files import WatchedFile, read_policy, read_toml, share_dir
+from miqa_node.settings.files import WatchedFile, read_toml, share_dir
 from miqa_node.settings.judging import (
     AssessSettings,
     CaptionBackend,
@@ -66,7 +66,6 @@ __all__ = [
     "WebSettings",
     "WorkSettings",
     "load_settings",
-    "read_policy",
     "read_toml",
     "share_dir",
 ]

@@ -10,9 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from miqa_node.domain.policy import Policy
 from miqa_node.errors import SettingsError
-from miqa_node.taxonomy.policy_file import parse_policy
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -71,11 +69,6 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise SettingsError(f"{path.name}: cannot be read as TOML: {error}") from error
-
-
-def read_policy(path: Path) -> Policy:
-    """The policy in a ``policy.toml``."""
-    return parse_policy(read_toml(path))
 
 
 def share_dir(name: str) -> Path:

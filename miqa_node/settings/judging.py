@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, SecretStr
 
 from miqa_node.settings.base import Count, Pause, Seconds, SettingsTable, written
-from miqa_node.taxonomy.anatomy import Anatomy, PhantomNames, anatomy_of
+
+if TYPE_CHECKING:
+    from miqa_node.taxonomy.anatomy import Anatomy
 
 PublicKey = Annotated[str, written(r"[A-Za-z0-9+/]{43}=", "the public key that miqa-node models sign prints")]
 """The 32 bytes of an Ed25519 public key in base64."""
@@ -30,6 +32,9 @@ class ImagingSettings(SettingsTable):
     @cached_property
     def anatomy(self) -> Anatomy:
         """How headers name body parts and views here."""
+        # The vocabularies are large, and only what reads headers needs them.
+        from miqa_node.taxonomy.anatomy import PhantomNames, anatomy_of  # noqa: PLC0415
+
         return anatomy_of(self.body_parts, self.views, PhantomNames(self.phantom_ids, self.phantom_names))
 
 

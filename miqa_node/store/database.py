@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from miqa_node.errors import BusyError, ResourcesError
 from miqa_node.language.phrase import Phrase
@@ -23,6 +23,9 @@ from miqa_node.store.bells import Bells
 from miqa_node.store.integrity import PageDamage
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import compatibility, metadata
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 Transaction = sa.Connection
 """An open transaction; the end of the ``with`` block commits its changes, an exception rolls them back."""
@@ -211,7 +214,11 @@ def insert_into(transaction: Transaction, table: sa.Table) -> sqlite.Insert | po
 
 def insert_of(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """The same by the dialect's name, for a statement that is prepared."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    if dialect == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - a third of what SQLAlchemy itself loads
+
+    return postgresql.insert(table)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,16 +15,35 @@ from miqa_node.domain.policy import Reason
 from miqa_node.language.phrase import Phrase
 from miqa_node.taxonomy.anatomy import STANDARD
 
-_assessment = TypeAdapter(Assessment)
-_header = TypeAdapter(Header)
-_reasons = TypeAdapter(tuple[Reason, ...])
 _PHRASE, _PHRASES = "phrase", "phrases"
 """What texts were made of, beside them; a process of an earlier version leaves it out."""
 
 
+# Adapters are made at the first use: many programs that load this module need none of them, or one.
+@cache
+def _assessments() -> TypeAdapter[Assessment]:
+    return TypeAdapter(Assessment)
+
+
+@cache
+def _headers() -> TypeAdapter[Header]:
+    return TypeAdapter(Header)
+
+
+@cache
+def _reasons() -> TypeAdapter[tuple[Reason, ...]]:
+    return TypeAdapter(tuple[Reason, ...])
+
+
+def prepare() -> None:
+    """Make the adapters now: processes that are forked later share them."""
+    for adapter in (_assessments, _headers, _reasons):
+        adapter()
+
+
 def dump_assessment(assessment: Assessment) -> dict[str, Any]:
     """JSON-ready dictionary of an assessment."""
-    document: dict[str, Any] = _assessment.dump_python(assessment, mode="json")
+    document: dict[str, Any] = _assessments().dump_python(assessment, mode="json")
     if phrases := {str(text): text.parts() for text in _texts(assessment) if isinstance(text, Phrase)}:
         document[_PHRASES] = phrases
     return document
@@ -31,7 +51,7 @@ def dump_assessment(assessment: Assessment) -> dict[str, Any]:
 
 def load_assessment(document: dict[str, Any]) -> Assessment:
     """The assessment of a stored document."""
-    assessment = _with_phrases(_assessment.validate_python(document), document.get(_PHRASES, {}))
+    assessment = _with_phrases(_assessments().validate_python(document), document.get(_PHRASES, {}))
     header = _with_terms(assessment.header)
     return assessment if header is assessment.header else replace(assessment, header=header)
 
@@ -68,13 +88,13 @@ def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessmen
 
 def dump_header(header: Header) -> dict[str, Any]:
     """JSON-ready dictionary of a header."""
-    document: dict[str, Any] = _header.dump_python(header, mode="json")
+    document: dict[str, Any] = _headers().dump_python(header, mode="json")
     return document
 
 
 def load_header(document: dict[str, Any]) -> Header:
     """The header of a stored document, with today's terms for its body part and view."""
-    return _with_terms(_header.validate_python(document))
+    return _with_terms(_headers().validate_python(document))
 
 
 def _with_terms(header: Header) -> Header:
@@ -85,7 +105,7 @@ def _with_terms(header: Header) -> Header:
 
 def dump_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, Any]]:
     """JSON-ready list of reasons."""
-    documents: list[dict[str, Any]] = _reasons.dump_python(reasons, mode="json")
+    documents: list[dict[str, Any]] = _reasons().dump_python(reasons, mode="json")
     for document, reason in zip(documents, reasons, strict=True):
         if isinstance(reason.text, Phrase):
             document[_PHRASE] = reason.text.parts()
@@ -94,7 +114,7 @@ def dump_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, Any]]:
 
 def load_reasons(document: list[dict[str, Any]]) -> tuple[Reason, ...]:
     """The reasons of a stored document."""
-    reasons = _reasons.validate_python(document)
+    reasons = _reasons().validate_python(document)
     return tuple(
         replace(reason, text=Phrase.of(one[_PHRASE])) if _PHRASE in one else reason
         for reason, one in zip(reasons, document, strict=True)

@@ -6,12 +6,11 @@ from collections import Counter
 from datetime import date, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.statistics.bins import bin_of
 from miqa_node.store import documents
-from miqa_node.store.database import Transaction
+from miqa_node.store.database import Transaction, insert_into
 from miqa_node.store.tables import acquisitions, assessments, measurement_weeks
 
 ROWS_AT_ONCE = 1000
@@ -86,8 +85,7 @@ def _mondays(since: date, until: date) -> list[date]:
 
 
 def _add(transaction: Transaction, keyed: list[tuple[tuple[date, str, str, int], int]]) -> None:
-    dialect = sqlite if transaction.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(measurement_weeks).values(
+    insert = insert_into(transaction, measurement_weeks).values(
         [
             {"week": week, "station": station, "measurement": name, "bin": number, "count": total}
             for (week, station, name, number), total in keyed

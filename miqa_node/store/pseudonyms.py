@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from miqa_node.errors import SettingsError
-from miqa_node.signing import write_once
+from miqa_node.whole_file import write_once
 
 KEY_BYTES = 32
 KEY_FILE = "pseudonym.key"

@@ -26,7 +26,8 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Disposition, decide
-from miqa_node.settings import Settings, read_policy
+from miqa_node.settings import Settings
+from miqa_node.settings.policy import read_policy
 from miqa_node.taxonomy.lookup import defect_names
 from miqa_node.training.datasets import DatasetRecord, read_records
 from miqa_node.training.samples import OBJECTS

@@ -28,7 +28,8 @@ from miqa_node.receive.intake import Intake
 from miqa_node.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.receive.scp import StorageScp
 from miqa_node.receive.statuses import SUCCESS
-from miqa_node.settings import load_settings, read_policy
+from miqa_node.settings import load_settings
+from miqa_node.settings.policy import read_policy
 from tests.unit.receive.wire import RawPeer
 
 HANG_S = 30.0

@@ -29,7 +29,8 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.isolation import tasks
 from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.report import ReportedImage, ReportSettings, make_objects
-from miqa_node.settings import Settings, load_settings, read_policy
+from miqa_node.settings import Settings, load_settings
+from miqa_node.settings.policy import read_policy
 from miqa_node.units.image import judge_here
 from tests.conftest import ROOT
 from tests.unit.assess.making import write_package

@@ -24,7 +24,8 @@ from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.local import LocalAssessor
 from miqa_node.report import ReportSettings
-from miqa_node.settings import Accelerator, load_settings, read_policy
+from miqa_node.settings import Accelerator, load_settings
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import instances
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects

@@ -15,7 +15,8 @@ from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.domain.policy import Policy, Scope, Verdict, decide
 from miqa_node.errors import SettingsError
-from miqa_node.settings import WatchedFile, read_policy, share_dir
+from miqa_node.settings import WatchedFile, share_dir
+from miqa_node.settings.policy import read_policy
 from miqa_node.taxonomy.lookup import (
     all_finding_names,
     defect_names,

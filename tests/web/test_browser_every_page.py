@@ -14,7 +14,7 @@ from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.operations import DestinationCheck
 from miqa_node.domain.policy import Verdict
-from miqa_node.settings import read_policy
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import destination_checks, instances, phantoms, worklist
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry

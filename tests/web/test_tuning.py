@@ -15,7 +15,7 @@ from miqa_node.analysis.budget import difference, propose_limits
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.site_limit import RoomLimit
-from miqa_node.settings import read_policy
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import site_limits
 from miqa_node.web.pages.tuning.router import line_of
 from tests.web.staging import Stage

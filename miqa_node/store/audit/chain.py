@@ -15,9 +15,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.canonical import canonical
 from miqa_node.domain.audit import AuditEvent, AuditRecord, ChainCheck
 from miqa_node.errors import SignatureError
-from miqa_node.signing import Signer, canonical, verify
+from miqa_node.signing import Signer, verify
 from miqa_node.store import tables as t
 from miqa_node.store.audit import marks, records
 from miqa_node.store.audit.marks import CHECKPOINT, GENESIS, HEAD, ChainMark

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.signing import canonical
+from miqa_node.canonical import canonical
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import audit_marks
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.canonical import canonical
 from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
 from miqa_node.domain.patient import PatientKey, identifier
-from miqa_node.signing import canonical
 from miqa_node.store.database import Transaction
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.tables import audit_patients, audit_records, patients

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from miqa_node.analysis import budget as budgets
 from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
-from miqa_node.settings import read_policy
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import site_limits
 from miqa_node.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.web.fields import Actor, Comment, KnownFinding, Strict

@@ -22,7 +22,8 @@ from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.policy import Policy, Verdict, decide
 from miqa_node.domain.site_limit import RoomLimit, SiteLimits
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.settings import read_policy, share_dir
+from miqa_node.settings import share_dir
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import instances, site_limits
 from miqa_node.store.database import Database
 from miqa_node.taxonomy.lookup import reason_code

@@ -25,7 +25,8 @@ from miqa_node.domain.ports import AssessorResult
 from miqa_node.local import LocalAssessor
 from miqa_node.report.headline import headline
 from miqa_node.report.narrative import sentences
-from miqa_node.settings import load_settings, read_policy
+from miqa_node.settings import load_settings
+from miqa_node.settings.policy import read_policy
 from miqa_node.site import report_settings
 from miqa_node.taxonomy.lookup import defect_names, reason_code
 from miqa_node.web.onepage import one_page

@@ -17,7 +17,8 @@ from miqa_node.domain.policy import decide
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.report import MadeObject, ReportedSeries, make_objects
-from miqa_node.settings import load_settings, read_policy
+from miqa_node.settings import load_settings
+from miqa_node.settings.policy import read_policy
 from miqa_node.units.kinds import series_traits
 from tests.unit.volume import making
 

@@ -26,7 +26,8 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.slices import read_slices
-from miqa_node.settings import load_settings, read_policy
+from miqa_node.settings import load_settings
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import instances, overview, phantoms, worklist
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.kinds import PHANTOM_MODALITIES, series_traits

@@ -20,7 +20,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.errors import ModelPackageError
 from miqa_node.language.catalogue import numerals, reworded
-from miqa_node.settings import read_policy
+from miqa_node.settings.policy import read_policy
 from miqa_node.store import instances, site_limits
 from miqa_node.store.database import Transaction
 from miqa_node.web.access import Admin, Reader, Reviewer, acting
