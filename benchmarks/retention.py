@@ -28,10 +28,10 @@ import pydicom
 from benchmarks.machine import describe, keep
 from miqa_node.analysis import rejects
 from miqa_node.settings import load_settings
-from miqa_node.site import open_store
 from miqa_node.store import instances, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.object_keys import original_key
+from miqa_node.store.site_store import open_store
 from tests.crash.station import IMAGES_PER_STUDY, SOUND, Pixels, Station
 from tests.unit.deliver.receiver import receiver
 

@@ -45,8 +45,8 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.settings import Settings, load_settings
-from miqa_node.site import open_store
 from miqa_node.store import instances
+from miqa_node.store.site_store import open_store
 
 LIMIT_S = 900.0
 POLL_S = 0.05

@@ -29,7 +29,7 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture, read_picture
 from miqa_node.observe.stages import StageClock
 from miqa_node.pipeline import Pipeline
-from miqa_node.report import MadeObject, ReportSettings
+from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.settings import Settings, WatchedFile
 from miqa_node.settings.policy import read_policy
 from miqa_node.store import instances

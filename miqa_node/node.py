@@ -40,11 +40,11 @@ from miqa_node.pipeline import Pipeline
 from miqa_node.process import give_back_memory
 from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
-from miqa_node.report import lower_class
+from miqa_node.report.lower import lower_class
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import Settings, WatchedFile
 from miqa_node.settings.policy import read_policy
 from miqa_node.signing import KEY_FILE, Signer
-from miqa_node.site import first_invitation, longest_pause_s, migrate, monthly_report, open_store, report_settings
 from miqa_node.sources.base import ImageSource, SourceContext, open_sources
 from miqa_node.sources.rest import RestSource
 from miqa_node.store import shadows
@@ -56,11 +56,13 @@ from miqa_node.store.disk import check_writing
 from miqa_node.store.listening import CommitListener
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.store.reserve import DiskReserve
+from miqa_node.store.site_store import open_store
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.units.kinds import NOT_IMAGE_MODALITIES
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
+from miqa_node.web.set_up import first_invitation
 from miqa_node.work.amending import AmendmentWatch
 from miqa_node.work.archives import ArchiveRetrieval, Archives, ArchiveWatch
 from miqa_node.work.audit import AuditKeeper, Watched
@@ -74,11 +76,13 @@ from miqa_node.work.destinations import DestinationWatch
 from miqa_node.work.identification import IdentificationWork
 from miqa_node.work.indexing import ResultIndexing
 from miqa_node.work.mending import ResultMending
+from miqa_node.work.migration import migrate
+from miqa_node.work.monthly_report import monthly_report
 from miqa_node.work.notices import NoticeSender
 from miqa_node.work.parts import RunningParts
 from miqa_node.work.pseudonym_watch import PseudonymWatch
 from miqa_node.work.queue import DurableQueue, Worker
-from miqa_node.work.recovery import RollCall
+from miqa_node.work.recovery import RollCall, longest_pause_s
 from miqa_node.work.regular import RegularWork
 from miqa_node.work.retention import Retention
 from miqa_node.work.series import SeriesWatch
@@ -110,7 +114,7 @@ class Node:
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
         self._shadow = ShadowRunner(settings, self._choice.current, self._keep_shadow)
-        self._reports = report_settings(settings)
+        self._reports = ReportSettings.of(settings)
         self._workers = ImageWorkers(
             settings, self._choice.current, self.policy.current, self._reports, is_alone=not role.works
         )

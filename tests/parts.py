@@ -23,7 +23,7 @@ from miqa_node.domain.ports import Assessor, JobQueue
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.pipeline import Pipeline
-from miqa_node.report import ReportSettings
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import load_settings
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts

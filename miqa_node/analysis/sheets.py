@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from miqa_node.analysis.rejects import Group, RejectAnalysis
 from miqa_node.analysis.watch import ModelWatch
 from miqa_node.language.catalogue import numerals, reworded, say
-from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
+from miqa_node.words.measurement_codes import measurement_code
 
 MOST_ROWS = 40
 """Maximum number of rows of a table in the report; the CSV has all."""

@@ -19,7 +19,7 @@ def main() -> None:
         before = signal.getsignal(signal.SIGINT)
         if before is signal.default_int_handler:  # a shell may have it ignored
             signal.signal(signal.SIGINT, _end)
-        from miqa_node.cli import app  # noqa: PLC0415 - loading takes the longest
+        from miqa_node.cli import app
 
         signal.signal(signal.SIGINT, before)
         app.main()

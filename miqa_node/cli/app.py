@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> int:
 
 def _unanswered(error: Exception) -> str:
     """That the database did not answer; empty for another error."""
-    from miqa_node.store.database import unanswered  # noqa: PLC0415 - after an unexpected error only
+    from miqa_node.store.database import unanswered
 
     return unanswered(error)
 
@@ -90,7 +90,7 @@ def _allow_plugins(arguments: list[str]) -> None:
     installed = entry_points(group=COMMANDS.group)
     if all(entry.dist is not None and entry.dist.name == plugins.OWN_DISTRIBUTION for entry in installed):
         return
-    from miqa_node.cli.options import settings_of  # noqa: PLC0415 - keeps --help fast where nothing is added
+    from miqa_node.cli.options import settings_of
 
     following = zip(arguments, [*arguments[1:], ""], strict=True)
     files = [word.partition("=")[2] or after for word, after in following if word.partition("=")[0] == "--config"]

@@ -17,11 +17,11 @@ from miqa_node.assess.landmarks.findings import cut_finding
 from miqa_node.assess.landmarks.measurands import CUT_SIDES
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images, unpacked
-from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line
 from miqa_node.cli.progress_bar import beside_lines
 from miqa_node.cli.saliency import write_map
+from miqa_node.cli.site_choice import choice_of, site_limits_of
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.landmarks import Landmarks
@@ -29,11 +29,11 @@ from miqa_node.domain.object_place import ObjectPlace
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.errors import ArchiveError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.local import LocalAssessor, LocalResult
-from miqa_node.report.narrative import narrative
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import Settings
-from miqa_node.site import report_settings
 from miqa_node.web.onepage import one_page
 from miqa_node.whole_file import write_whole
+from miqa_node.words.narrative import narrative
 
 
 def assess(
@@ -80,7 +80,7 @@ def assess(
     writer = _Writer(saliency_dir, out, report, settings)
     writer.check(len(files))
     named = [name.strip() for name in packages.split(",") if name.strip()]
-    reports = None if out is None else report_settings(settings)
+    reports = None if out is None else ReportSettings.of(settings)
     assessor = LocalAssessor(
         settings, choice_of(settings), packages=named, limits=site_limits_of(settings), reports=reports
     )

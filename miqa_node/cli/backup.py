@@ -15,11 +15,11 @@ from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, setti
 from miqa_node.cli.output import print_json, print_line
 from miqa_node.cli.store import opened
 from miqa_node.domain.audit import AuditEvent
-from miqa_node.site import open_store
 from miqa_node.store import backup as backups
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.objects import objects_of
+from miqa_node.store.site_store import open_store
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder of the backup.")]
 

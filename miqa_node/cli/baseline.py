@@ -11,9 +11,9 @@ import typer
 from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
 from miqa_node.assess.packages import Package
 from miqa_node.cli.files import images
-from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
+from miqa_node.cli.site_choice import choice_of
 from miqa_node.cli.store import open_transaction
 from miqa_node.errors import NotFoundError, UnreadableError
 from miqa_node.local import LocalAssessor

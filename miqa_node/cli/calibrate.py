@@ -23,16 +23,16 @@ from miqa_node.assess.labels import (
 from miqa_node.assess.package_files import places
 from miqa_node.assess.site_calibration import SiteCalibration, calibration_path, write_calibration
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table, three_digits
+from miqa_node.cli.site_choice import choice_of, site_limits_of
 from miqa_node.cli.store import check_exists
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError, SettingsError
 from miqa_node.local import LocalAssessor
 from miqa_node.observe.progress import counted
 from miqa_node.settings import Settings
-from miqa_node.site import open_store
 from miqa_node.store import reviews
+from miqa_node.store.site_store import open_store
 
 _LIMIT = {"min": 0.0005, "max": 0.5}
 LEARNT = (

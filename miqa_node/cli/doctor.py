@@ -20,11 +20,11 @@ from miqa_node.assess.session import available_provider
 from miqa_node.cli.destination_health import examine_destinations
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.health_checks import HealthCheck, Wrong, outcome_of
-from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
 from miqa_node.cli.port_checks import ask_node, check_port, health_port
+from miqa_node.cli.site_choice import choice_of
 from miqa_node.cli.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.cli.troubles import troubles
 from miqa_node.deliver.certificates import certificate_ends, certificate_files
@@ -35,7 +35,6 @@ from miqa_node.domain.operations import RENEWAL, DestinationStatus
 from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
 from miqa_node.isolation.inference import has_inference_process
 from miqa_node.isolation.sandbox import described
-from miqa_node.report.catalogue import voice
 from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings
 from miqa_node.settings.files import read_toml
@@ -44,6 +43,7 @@ from miqa_node.store import damages, destination_checks, pseudonym_keys, retenti
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
 from miqa_node.taxonomy.lookup import successors
 from miqa_node.taxonomy.policy_file import retired_names
+from miqa_node.words.voice import voice
 
 
 def doctor(

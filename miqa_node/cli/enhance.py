@@ -19,7 +19,8 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture, picture_bytes, read_picture
 from miqa_node.local import digest_of
-from miqa_node.report import ReportSettings, make_enhanced
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.outputs.enhanced import make_enhanced
 from miqa_node.units.base import installed, unit_of
 from miqa_node.whole_file import write_whole
 

@@ -21,7 +21,6 @@ from miqa_node.store import erasure, patient_choice
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
 from miqa_node.whole_file import write_whole
-from miqa_node.work.identification import identification_of
 
 app = typer.Typer(no_args_is_help=True, help="Erase a patient, with a signed proof: patient, list, proof, verify.")
 
@@ -49,6 +48,8 @@ def patient(
     """
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
+        from miqa_node.work.identification import identification_of
+
         identification_of(settings, database).read_all(patient_id, datetime.now(UTC))
         if not yes:
             with database.begin() as transaction:

@@ -25,10 +25,10 @@ from miqa_node.domain.label import LabelRecord
 from miqa_node.domain.object_store import ObjectStore
 from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import Settings
-from miqa_node.site import open_store
 from miqa_node.store import fidelities, instances, labels, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Database
+from miqa_node.store.site_store import open_store
 from miqa_node.web.html import render
 from miqa_node.whole_file import write_whole
 

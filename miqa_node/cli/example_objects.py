@@ -29,17 +29,11 @@ from miqa_node.domain.series import MeasurementMask
 from miqa_node.domain.worklist import Resolution
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
-from miqa_node.report import (
-    Confirmation,
-    MadeObject,
-    ReportedImage,
-    ReportedSeries,
-    ReportSettings,
-    ReportSubject,
-    amend_objects,
-    make_objects,
-    rejection_note,
-)
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.make import ReportSubject, amend_objects, make_objects
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.report.stack import ReportedSeries
 from miqa_node.settings import load_settings
 from miqa_node.taxonomy.lookup import finding_names, quality_score, reason_code
 

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from miqa_node.analysis.export import GONE, Names, WriteImage, export_labels, write_png
-from miqa_node.assess.labels import read_audit
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
+from miqa_node.cli.label_images import Images
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table
 from miqa_node.cli.store import check_exists, open_transaction
-from miqa_node.deidentify.dataset import DeidentificationMethod
-from miqa_node.deidentify.files import deidentify_files
-from miqa_node.deidentify.values import Secrets
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RequestKind
-from miqa_node.domain.object_store import ObjectStore
-from miqa_node.errors import DataSetError, NotFoundError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
-from miqa_node.settings import Settings
-from miqa_node.site import open_store
 from miqa_node.store import label_days, label_requests, labels, reviews, rollup
 from miqa_node.store.label_days import LabelDimension
-from miqa_node.store.pseudonyms import KEY_FILE, open_key
-from miqa_node.store.reviews import ReviewedImage
 
 app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, export, import.")
-
-
-class Images(StrEnum):
-    """The form in which images are exported with their labels."""
-
-    NONE = "none"
-    PNG = "png"
-    DICOM = "dicom"
 
 
 @app.command("list")
@@ -76,26 +53,24 @@ def export(
     judgements.csv holds all of them with their provenance. DICOM files are de-identified after PS3.15 Annex E (Basic
     Profile). Text burned into pixels is not searched.
     """
+    from miqa_node.analysis.export import GONE
+    from miqa_node.cli.label_export import export_from
+
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     check_exists(settings)
-    key = open_key(settings.node.data_dir / KEY_FILE, settings.analysis.pseudonym_key)
-    database, objects = open_store(settings)
-    try:
-        database.check()
-        with database.begin() as transaction:
-            newest, every = reviews.newest(transaction), list(labels.select(transaction))
-        with _writer(images, settings, key) as write:
-            pairs = [(one, _original(objects, one)) for one in newest]
-            done = export_labels(pairs, every, out, Names(key), write)
-    finally:
-        database.close()
+    done, judgement_count = export_from(settings, out, images)
     if as_json:
         print_json(
-            {"images": done.images, "regions": done.regions, "judgements": len(every), "left_out": done.left_out}
+            {
+                "images": done.images,
+                "regions": done.regions,
+                "judgements": judgement_count,
+                "left_out": done.left_out,
+            }
         )
     else:
-        print_line(f"images: {done.images}, regions: {done.regions}, judgements: {len(every)}, in {out}")
+        print_line(f"images: {done.images}, regions: {done.regions}, judgements: {judgement_count}, in {out}")
         for reason, number in done.left_out.items():
             print_line(f"left out: {number}, {reason}")
     if not done.images and done.left_out.keys() - {GONE}:
@@ -115,6 +90,8 @@ def import_(
 
     A label is good, bad, or findings with semicolons between. All lines are taken, or none.
     """
+    from miqa_node.assess.labels import read_audit
+
     rows, who, now = read_audit(table), actor or login(), datetime.now(UTC)
     with open_transaction(config, data_dir) as transaction:
         for row in rows:
@@ -123,34 +100,3 @@ def import_(
             opinion = ReaderOpinion(who, LabelOrigin.IMPORT, bad, findings=findings, sampled=row.sampled)
             labels.add(transaction, reviews.find_digest(transaction, row.digest), opinion, now)
     print_line(f"Labels taken in: {len(rows)}.")
-
-
-def _original(objects: ObjectStore, image: ReviewedImage) -> Path | None:
-    """Its file; None if it was removed."""
-    try:
-        return objects.local_path(image.object_key)
-    except NotFoundError:
-        return None
-
-
-@contextmanager
-def _writer(images: Images, settings: Settings, key: bytes) -> Iterator[WriteImage | None]:
-    if images is not Images.PNG:
-        yield None if images is Images.NONE else _deidentified(key)
-        return
-    with Decoder(settings) as decoder:
-        yield lambda source, stem: write_png(decoder.decode(source), stem)
-
-
-def _deidentified(key: bytes) -> WriteImage:
-    method = DeidentificationMethod(Secrets(key))
-
-    def write(source: Path, stem: Path) -> tuple[str, int, int]:
-        [outcome] = deidentify_files([(source, Path())], stem.parent, method)
-        if outcome.written is None:
-            raise DataSetError(outcome.reason)
-        file = outcome.written.rename(stem.with_suffix(".dcm"))
-        header, _ = read_header(file, relaxed=True)
-        return file.name, header.columns, header.rows
-
-    return write

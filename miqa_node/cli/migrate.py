@@ -10,11 +10,9 @@ import typer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.settings import Settings
-from miqa_node.site import migrate as migrate_all
-from miqa_node.site import open_store
-from miqa_node.store import rereading
 from miqa_node.store.database import Database
-from miqa_node.work.identification import rereading_of
+from miqa_node.store.site_store import open_store
+from miqa_node.work.migration import migrate as migrate_all
 
 
 def migrate(
@@ -44,6 +42,9 @@ def migrate(
 
 
 def _read_patients(settings: Settings, database: Database) -> None:
+    from miqa_node.store import rereading
+    from miqa_node.work.identification import rereading_of
+
     reading, count = rereading_of(settings, database), 0
     while (moved := reading.read_some(datetime.now(UTC))) is not None:
         count += moved

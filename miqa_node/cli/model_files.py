@@ -15,9 +15,10 @@ from miqa_node.assess.package_checks import package_label, sha256_of
 from miqa_node.assess.package_files import find_package, places, read_package_card
 from miqa_node.assess.sidecars import read_any_card
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
-from miqa_node.cli.model_choice import PackageName, choice_of, open_named, policy_of
+from miqa_node.cli.model_choice import PackageName, open_named
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table, three_digits
+from miqa_node.cli.site_choice import choice_of, policy_of
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.settings import Settings
 from miqa_node.whole_file import write_whole

@@ -21,6 +21,7 @@ from miqa_node.cli import baseline, compare, model_choice, model_files, model_si
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.cli.site_choice import choice_of
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.errors import MiqaError, NotFoundError
 from miqa_node.settings import Settings
@@ -52,7 +53,7 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
 
-    choice = model_choice.choice_of(settings)
+    choice = choice_of(settings)
     gone = list(_gone(settings, choice))
     active = None if any(one["active"] for one in gone) else chosen_package(settings, choice)
     shadow = find_package(settings.model_folders, choice.shadow) if choice.shadow else None

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from miqa_node.cli.actor import Actor, login
-from miqa_node.cli.model_choice import policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.site_choice import policy_of
 from miqa_node.cli.store import open_transaction
 from miqa_node.store import phantoms
 from miqa_node.units.kinds import PHANTOM_MODALITIES

@@ -74,8 +74,8 @@ class _Bars:
 
 
 def _bar() -> Progress:
-    from rich.console import Console  # noqa: PLC0415 - most commands show no bar, and start faster without
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[words]}"),

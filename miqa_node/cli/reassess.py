@@ -10,9 +10,9 @@ import typer
 
 from miqa_node.assess.active import ActiveModels
 from miqa_node.cli.actor import Actor, login
-from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import joined, moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.site_choice import choice_of
 from miqa_node.cli.store import opened
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.reassessment import MAX_REASSESSMENTS, ReassessmentFilter, ReassessmentPlan

@@ -14,7 +14,6 @@ from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction, opened
 from miqa_node.cli.whom import Authority, show_patients
-from miqa_node.deliver.destinations import Destinations
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.retention import HoldExtent, LegalHold
 from miqa_node.store import holds, patient_choice, retention, retention_clock, upkeep
@@ -22,9 +21,6 @@ from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.objects import objects_of
 from miqa_node.store.reserve import WaitingCount
-from miqa_node.work.archives import ArchiveRetrieval, Archives
-from miqa_node.work.identification import identification_of
-from miqa_node.work.retention import limits_of
 
 app = typer.Typer(
     no_args_is_help=True, help="What the node keeps and removes: plan, confirm, fetch, hold, clear, holds."
@@ -38,7 +34,7 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
     """Show what the node keeps, why, and what retention would remove by age now."""
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database, database.begin() as transaction:
-        rows = retention.holdings(transaction, limits_of(settings), datetime.now(UTC))
+        rows = retention.holdings(transaction, retention.AgeLimits.of(settings), datetime.now(UTC))
         kept_bytes = WaitingCount().count(transaction, datetime.now(UTC)).reserve_bytes(settings)
         days = upkeep.days_until_full(transaction, settings.node.name, kept_bytes)
         is_on = retention.is_on(transaction, settings.retention.enabled)
@@ -106,6 +102,9 @@ def fetch(
 
     Exit code 1: some could not be fetched.
     """
+    from miqa_node.deliver.destinations import Destinations
+    from miqa_node.work.archives import ArchiveRetrieval, Archives
+
     settings = settings_of(config, data_dir)
     archives = Archives(Destinations(settings.destinations_file).current, settings)
     with opened(config, data_dir) as database:
@@ -138,6 +137,8 @@ def hold(
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
         if patient:
+            from miqa_node.work.identification import identification_of
+
             identification_of(settings, database).read_all(patient, datetime.now(UTC))
             with database.begin() as transaction:
                 everybody = patient_choice.named(transaction, patient)

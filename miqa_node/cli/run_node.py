@@ -80,8 +80,8 @@ def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSig
     if role.works:
         start_loading(settings)
     # The workers' models are loaded at the same time as these.
-    from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415
-    from miqa_node.node import Node  # noqa: PLC0415
+    from miqa_node.deliver.destinations import parse_flag
+    from miqa_node.node import Node
 
     destinations = [parse_flag(text) for text in flags]
     end_traces = set_up_traces(settings.telemetry, settings.node.name)

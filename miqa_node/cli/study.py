@@ -10,20 +10,14 @@ from typing import Annotated
 import typer
 
 from miqa_node import __version__
-from miqa_node.assess.active import chosen_package
-from miqa_node.assess.package_checks import package_label
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.figures_table import number
-from miqa_node.cli.model_choice import policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
+from miqa_node.cli.site_choice import policy_of
 from miqa_node.cli.store import open_transaction
 from miqa_node.errors import ConflictError
 from miqa_node.reader_study.protocol import ExpectedAccuracy, ReaderStudyProtocol, read_protocol
-from miqa_node.reader_study.report import study_pdf
-from miqa_node.reader_study.results import evaluate
-from miqa_node.reader_study.sample_size import images_needed
-from miqa_node.reader_study.selection import draw, progress
 from miqa_node.store import activations, reader_studies
 from miqa_node.whole_file import write_whole
 
@@ -57,6 +51,10 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Fix the protocol: compute the number of images, and print the protocol's hash to register or send on."""
+    from miqa_node.assess.active import chosen_package
+    from miqa_node.assess.package_checks import package_label
+    from miqa_node.reader_study.sample_size import images_needed
+
     expected = ExpectedAccuracy(
         prevalence=prevalence,
         sensitivity=sensitivity,
@@ -100,6 +98,8 @@ def plan(
 @app.command()
 def collect(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Draw the images once the period is over; readers then find them at /reader-studies."""
+    from miqa_node.reader_study.selection import draw
+
     node = settings_of(config, data_dir).node
     with open_transaction(config, data_dir) as transaction:
         protocol = read_protocol(reader_studies.find(transaction, name).protocol)
@@ -122,6 +122,8 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Report on a finished study; while readings are missing there are no figures, only what is missing."""
+    from miqa_node.reader_study.results import evaluate
+
     with open_transaction(config, data_dir) as transaction:
         study = reader_studies.find(transaction, name)
         protocol = read_protocol(study.protocol)
@@ -129,6 +131,8 @@ def report(
             protocol, reader_studies.images(transaction, name), reader_studies.readings(transaction, name)
         )
     if pdf is not None:
+        from miqa_node.reader_study.report import study_pdf
+
         write_whole(pdf, study_pdf(study, protocol, results, settings_of(config, data_dir).node.language))
     if as_json:
         print_json({"sha256": protocol.sha256, "protocol": to_json(protocol), "results": to_json(results)})
@@ -163,6 +167,8 @@ def report(
 @app.command("list")
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the studies, and how many readings are missing."""
+    from miqa_node.reader_study.selection import progress
+
     rows = []
     node = settings_of(config, data_dir).node
     with open_transaction(config, data_dir) as transaction:

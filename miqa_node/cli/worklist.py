@@ -17,10 +17,10 @@ from miqa_node.cli.store import open_transaction, opened
 from miqa_node.domain.instance import InstanceDigest, can_name, day
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
-from miqa_node.store import corrections, history, saved_views, worklist
+from miqa_node.store import history, saved_views, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.objects import objects_of
-from miqa_node.web.worklist_form import read_form
+from miqa_node.store.worklist.form import read_form
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -328,6 +328,8 @@ def correct(
     as_json: AsJson = False,
 ) -> None:
     """Give an object the Study or Series Instance UID that its file lacks."""
+    from miqa_node.store import corrections
+
     with opened(config, data_dir) as database:
         corrected = corrections.give_uids(
             database, objects_of(settings_of(config, data_dir)), InstanceDigest(digest), study_uid, series_uid,

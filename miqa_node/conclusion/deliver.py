@@ -16,7 +16,7 @@ from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject
+from miqa_node.report.made import MadeObject
 from miqa_node.store import deliveries
 from miqa_node.store.database import Transaction
 from miqa_node.units.attempts import stored_damage

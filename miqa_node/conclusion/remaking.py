@@ -17,7 +17,9 @@ from miqa_node.conclusion.amendment import announced_of
 from miqa_node.domain.delivery import REJECTION
 from miqa_node.domain.object_store import Soundness
 from miqa_node.errors import lacks_resources, place_of
-from miqa_node.report import Confirmation, MadeObject, ReportSettings, lower_class, rejection_note
+from miqa_node.report.lower import lower_class
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.store import damages, decisions, deliveries, instances, judgements, reported_decisions, results
 from miqa_node.store.results import ResultOrigin
 from miqa_node.units.again import amendments

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
+from miqa_node.dicom.elements import MAX_DEPTH, element_head
 from miqa_node.errors import DeliveryRefusedError
 from miqa_node.imaging.charsets import recoder
-from miqa_node.imaging.elements import MAX_DEPTH, element_head
 
 _IMPLICIT, _SHORT, _LONG = struct.Struct("<HHL"), struct.Struct("<HH2sH"), struct.Struct("<HH2sHL")
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD

@@ -17,10 +17,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from miqa_node.errors import DataSetError, DecodeError, lacks_resources
-from miqa_node.imaging.codestream import transfer_syntax_of
-from miqa_node.imaging.decoders import syntax_for
-from miqa_node.imaging.elements import (
+from miqa_node.dicom.elements import (
     DEFLATED_LE,
     PIXEL_TAGS,
     Read,
@@ -30,6 +27,9 @@ from miqa_node.imaging.elements import (
     inflate_value,
     read_elements,
 )
+from miqa_node.errors import DataSetError, DecodeError, lacks_resources
+from miqa_node.imaging.codestream import transfer_syntax_of
+from miqa_node.imaging.decoders import syntax_for
 from miqa_node.imaging.head import raw_elements, read_head
 from miqa_node.imaging.headers import read_spacing_mm
 from miqa_node.imaging.numbers import single_number

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.tag import BaseTag
 
-from miqa_node.imaging.elements import Elements, inflate_head, read_elements
+from miqa_node.dicom.elements import Elements, inflate_head, read_elements
 
 
 def read_head(path: Path, *, force: bool = False, tags: list[str] | None = None) -> FileDataset:
@@ -25,7 +25,7 @@ def read_head(path: Path, *, force: bool = False, tags: list[str] | None = None)
     ------
     DataSetError
         A deflated data set is damaged, or longer before its pixels than
-        :data:`~miqa_node.imaging.elements.MAX_INFLATED_BYTES`.
+        :data:`~miqa_node.dicom.elements.MAX_INFLATED_BYTES`.
     InvalidDicomError
         The file is not DICOM, and ``force`` is not set.
     """

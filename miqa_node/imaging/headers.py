@@ -1,7 +1,7 @@
 """Reads the identity, kind and geometry of an object, which the node needs before it answers the sender.
 
 This runs for every C-STORE before its response, so it reads a few dozen elements and no pixels
-(:mod:`miqa_node.imaging.elements`). It accepts values that deviate from PS3.5, as writers produce them.
+(:mod:`miqa_node.dicom.elements`). It accepts values that deviate from PS3.5, as writers produce them.
 ``units`` decide what kind of object a header belongs to.
 """
 
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from pydicom.datadict import tag_for_keyword
 
+from miqa_node.dicom.elements import Elements, read_elements
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, StudyRecord
 from miqa_node.domain.patient import issuer_text
 from miqa_node.errors import DataSetError
 from miqa_node.imaging import derivations
-from miqa_node.imaging.elements import Elements, read_elements
 from miqa_node.imaging.values import Values
 from miqa_node.taxonomy.anatomy import PHANTOM, STANDARD, Anatomy, Naming
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
+from miqa_node.dicom.elements import read_elements
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DataSetError, DecodeError
-from miqa_node.imaging.elements import read_elements
 from miqa_node.imaging.head import raw_elements, read_head
 from miqa_node.imaging.issuer import Issuer
 

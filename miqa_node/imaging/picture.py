@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from miqa_node.dicom.elements import EXPLICIT_LE
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.errors import DataSetError, DecodeError
 from miqa_node.imaging.decoders import version_of
-from miqa_node.imaging.elements import EXPLICIT_LE
 from miqa_node.imaging.grayscale import WHITE
 from miqa_node.taxonomy.anatomy import STANDARD
 

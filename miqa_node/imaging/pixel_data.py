@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from pydicom import Dataset
 
-from miqa_node.imaging.elements import Read
+from miqa_node.dicom.elements import Read
 from miqa_node.imaging.numbers import single_number
 
 ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"

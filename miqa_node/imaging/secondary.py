@@ -8,8 +8,8 @@ import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID
 
+from miqa_node.dicom.elements import EXPLICIT_LE
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
-from miqa_node.imaging.elements import EXPLICIT_LE
 from miqa_node.imaging.picture import SECONDARY_CAPTURE, read_picture
 
 

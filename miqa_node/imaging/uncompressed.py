@@ -18,10 +18,10 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from miqa_node.dicom.elements import find_encoding
 from miqa_node.errors import DecodeError, MiqaError
 from miqa_node.imaging.codestream import mend_sequential_scan
 from miqa_node.imaging.decoders import SYNTAXES
-from miqa_node.imaging.elements import find_encoding
 from miqa_node.imaging.pixel_data import frames_of
 
 MAX_FILE_BYTES = 160_000_000

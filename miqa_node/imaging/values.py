@@ -9,10 +9,10 @@ from struct import error, unpack, unpack_from
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import tag_for_keyword
 
+from miqa_node.dicom.elements import Element, Elements, element_head, first_item
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.charsets import WITHOUT_EXTENSION, decoded_whole
-from miqa_node.imaging.elements import Element, Elements, element_head, first_item
 
 _INTEGERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q"}
 _DELIMITERS = set(b"\\^=\r\n\t\f")

@@ -38,7 +38,7 @@ from miqa_node.isolation.sandbox import confine
 from miqa_node.local import LocalTools, assess_path
 from miqa_node.observe.log import set_up_logging
 from miqa_node.observe.stages import ObservedStage, observed_here
-from miqa_node.report import ReportSettings
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import Settings
 from miqa_node.settings.policy import read_policy
 from miqa_node.store import documents

@@ -28,7 +28,7 @@ from miqa_node.local import LocalResult
 from miqa_node.observe.recent_check import RecentCheck
 from miqa_node.observe.stages import count_observed
 from miqa_node.observe.steady_thread import SteadyThread
-from miqa_node.report import ReportSettings
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import Settings
 from miqa_node.units.base import JudgedImage
 

@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from miqa_node.dicom.elements import peek_elements
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import ArchiveError, DataSetError
-from miqa_node.imaging.elements import peek_elements
 from miqa_node.settings import WebSettings
 
 CHUNK_BYTES = 1 << 20

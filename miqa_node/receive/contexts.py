@@ -10,7 +10,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import NonPatientObjectStorageServiceClass, ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
-from miqa_node.imaging.elements import EXPLICIT_LE
+from miqa_node.dicom.elements import EXPLICIT_LE
 
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 VERIFICATION = UID("1.2.840.10008.1.1")

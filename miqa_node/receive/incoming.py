@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from miqa_node.dicom.elements import Element, read_elements
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject, can_name, is_uid
 from miqa_node.errors import DataSetError, MismatchError, TooLargeError
-from miqa_node.imaging.elements import Element, read_elements
 from miqa_node.imaging.headers import TAGS, header_of
 from miqa_node.imaging.spelling import spelled
 from miqa_node.taxonomy.anatomy import STANDARD, Anatomy

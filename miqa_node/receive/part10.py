@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from miqa_node.dicom.elements import Encoding, peek_elements
 from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError
-from miqa_node.imaging.elements import Encoding, peek_elements
 from miqa_node.receive.incoming import SOP_CLASS_UID, SOP_INSTANCE_UID, StoreRequest
 from miqa_node.receive.intake import Intake, StoreResponse, Transfer
 from miqa_node.receive.statuses import comment_of, status_of

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from miqa_node.dicom.elements import find_encoding
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.errors import DataSetError
-from miqa_node.imaging.elements import find_encoding
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture
 from miqa_node.imaging.secondary import write_secondary_capture

@@ -10,14 +10,14 @@ from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.imaging.numbers import numbers
-from miqa_node.report import codes
-from miqa_node.report.codes import code_sequence
+from miqa_node.report.code_items import code_sequence
 from miqa_node.report.instance import laterality, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.picture import Picture
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.report.source import Source, text
+from miqa_node.words import codes
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
 _PHOTOMETRIC = {JPEGBaseline8Bit: "YBR_FULL_422", RLELossless: "RGB", JPEG2000Lossless: "YBR_RCT"}

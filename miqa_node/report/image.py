@@ -16,8 +16,8 @@ from miqa_node.report.made import ReportRequest, ReportSettings
 from miqa_node.report.mask import regions_of
 from miqa_node.report.outputs.base import OutputContext
 from miqa_node.report.source import Source, read_source
-from miqa_node.report.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
 from miqa_node.report.uids import Lineage
+from miqa_node.words.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
 
 
 @dataclass(frozen=True, slots=True)

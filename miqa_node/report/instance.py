@@ -14,12 +14,13 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.output import OutputKind
 from miqa_node.report.dataset import data_set
-from miqa_node.report.equipment import algorithms_of, contributing_equipment
+from miqa_node.report.equipment import contributing_equipment
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, text
 from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage, derive_uid
 from miqa_node.taxonomy.base import SCHEME
+from miqa_node.words.algorithms import algorithms_of
 
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>0\d|1[0-4])(?P<minutes>[0-5]\d)", re.ASCII)
 """Timezone Offset From UTC, from -1200 to +1400 (PS3.3 C.12.1); values beyond are ignored."""

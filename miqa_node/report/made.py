@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 from zoneinfo import ZoneInfo
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.policy import Disposition
 from miqa_node.imaging.encode import FrameEncoder, encode_frame
+from miqa_node.settings import Settings
+from miqa_node.words.voice import voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class ReportSettings:
     nominal orientation and spacing: without them, viewers such as OHIF show nothing.
     ``encode`` compresses pixels in the process that makes the objects.
     ``zone`` is the time zone of sources that name none; None is the system's.
-    ``language`` is that of the narrative, see :func:`miqa_node.report.catalogue.languages`.
+    ``language`` is that of the narrative, see :func:`miqa_node.words.voice.languages`.
     """
 
     node_name: str = "miqa-node"
@@ -40,6 +43,13 @@ class ReportSettings:
     language: str = "en"
     zone: ZoneInfo | None = None
     encode: FrameEncoder = field(default=encode_frame, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The choices in a site's settings; SettingsError for a language without a catalogue."""
+        language = voice(settings.node.language).language
+        threshold = settings.assess.saliency_threshold
+        return cls(settings.node.name, threshold, language=language, zone=settings.node.zone)
 
 
 @dataclass(frozen=True, slots=True)

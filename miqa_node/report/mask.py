@@ -12,7 +12,7 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from miqa_node.domain.image import SaliencyMap
-from miqa_node.report.subject import SegmentSubject
+from miqa_node.words.subject import SegmentSubject
 
 MAX_OUTLINE_POINTS = 400
 """Maximum number of points of an outline; it is simplified for drawing, not for measuring."""

@@ -20,9 +20,9 @@ from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.language.catalogue import numerals, reworded, say, spoken
 from miqa_node.report.fonts import BOLD, PLAIN, draw_text, fonts, text_width, wrapped
 from miqa_node.report.mask import MarkedRegion
-from miqa_node.report.measurement_codes import measurement_code
-from miqa_node.report.narrative import narrative
 from miqa_node.report.picture import Picture, draw_findings, rgb
+from miqa_node.words.measurement_codes import measurement_code
+from miqa_node.words.narrative import narrative
 
 MARGIN = 18 * mm
 PICTURE_HEIGHT = 105 * mm

@@ -14,8 +14,7 @@ from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import SR
-from miqa_node.report import codes
-from miqa_node.report.codes import code_item, code_sequence
+from miqa_node.report.code_items import code_item, code_sequence
 from miqa_node.report.dataset import data_set
 from miqa_node.report.instance import reference
 from miqa_node.report.lossy import add_lossy_history
@@ -23,9 +22,10 @@ from miqa_node.report.made import ReportSettings
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.seg_geometry import add_geometry
 from miqa_node.report.source import Source
-from miqa_node.report.subject import SegmentSubject
 from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
+from miqa_node.words import codes
+from miqa_node.words.subject import SegmentSubject
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.7"

@@ -18,13 +18,9 @@ from miqa_node.domain.object_place import ChestRegion
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.review import Review
-from miqa_node.report import codes, seg
-from miqa_node.report.catalogue import voice
+from miqa_node.report import seg
 from miqa_node.report.content_items import ContentItem, Relationship, code_item, number_item, reference_item, text_item
-from miqa_node.report.finding_codes import certainty_code, finding_code
 from miqa_node.report.mask import MarkedRegion
-from miqa_node.report.measurement_codes import is_standard, measurement_code, unit_of
-from miqa_node.report.narrative import narrative
 from miqa_node.report.source import Source
 from miqa_node.report.sr_review import opinions, review_evaluations
 from miqa_node.report.sr_templates import (
@@ -39,6 +35,11 @@ from miqa_node.report.sr_templates import (
 )
 from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
+from miqa_node.words import codes
+from miqa_node.words.finding_codes import certainty_code, finding_code
+from miqa_node.words.measurement_codes import is_standard, measurement_code, unit_of
+from miqa_node.words.narrative import narrative
+from miqa_node.words.voice import voice
 
 LABEL_ROW = 0.08
 """Height of a label of two lines as a share of the frame; the image's own label is twice as high."""

@@ -6,14 +6,14 @@ import numpy as np
 
 from miqa_node.domain.codes import Code
 from miqa_node.domain.landmarks import Landmarks, landmark_kind, landmark_words, patient_side
-from miqa_node.report import codes
 from miqa_node.report.content_items import ContentItem, Relationship
-from miqa_node.report.equipment import name_and_version
 from miqa_node.report.source import Source
 from miqa_node.report.sr_groups import tracking
 from miqa_node.report.sr_templates import REGION_GROUP, algorithm, finding_site, measurement_group, place
 from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
+from miqa_node.words import codes
+from miqa_node.words.algorithms import name_and_version
 
 SITES = {
     "apex": Code("86598002", "SCT", "Apex of Lung"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from miqa_node.domain.codes import Code
 from miqa_node.imaging.numbers import numbers
-from miqa_node.report import codes
 from miqa_node.report.content_items import (
     ContentItem,
     Relationship,
@@ -15,6 +14,7 @@ from miqa_node.report.content_items import (
     text_item,
 )
 from miqa_node.report.source import Source
+from miqa_node.words import codes
 
 _MODALITIES = {  # CID 29
     "CR": "Computed Radiography",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction, PredictionStatus
-from miqa_node.report import codes
 from miqa_node.report.content_items import ContentItem, code_item, text_item
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.source import Source
@@ -17,9 +16,10 @@ from miqa_node.report.sr_groups import (
     tracking,
 )
 from miqa_node.report.sr_templates import IMAGE_GROUP, REGION_GROUP, algorithm, measurement_group
-from miqa_node.report.subject import prediction_name
 from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
+from miqa_node.words import codes
+from miqa_node.words.subject import prediction_name
 
 STATUSES = {PredictionStatus.AUTOMATED: codes.AUTOMATED, PredictionStatus.PENDING_REVIEW: codes.PENDING_REVIEW}
 

@@ -6,9 +6,9 @@ from miqa_node.domain.finding import Finding
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
-from miqa_node.report import codes
 from miqa_node.report.content_items import ContentItem, code_item
 from miqa_node.taxonomy.lookup import reason_code
+from miqa_node.words import codes
 
 DECISION_MEANS = {
     Resolution.CONFIRMED: Verdict.REJECT,

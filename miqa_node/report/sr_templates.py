@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.domain.codes import Code
-from miqa_node.report import codes
 from miqa_node.report.content_items import (
     ContentItem,
     Relationship,
@@ -20,6 +19,7 @@ from miqa_node.report.content_items import (
     uid_item,
 )
 from miqa_node.report.source import Source
+from miqa_node.words import codes
 
 _FINDING_CATEGORY = Code("276214006", "SCT", "Finding category")  # as TID 1501 spells it
 IMAGE_GROUP, REGION_GROUP, MEASUREMENT_REPORT = "1501", "1410", "1500"

@@ -19,8 +19,8 @@ from miqa_node.report.made import ReportRequest
 from miqa_node.report.mask import MarkedRegion, outline_of
 from miqa_node.report.outputs.base import OutputContext, SliceMask
 from miqa_node.report.source import read_source
-from miqa_node.report.subject import subject_of_measurement
 from miqa_node.report.uids import Lineage
+from miqa_node.words.subject import subject_of_measurement
 
 
 @dataclass(frozen=True, slots=True)

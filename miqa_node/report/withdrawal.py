@@ -19,7 +19,6 @@ from miqa_node.domain.delivery import KOS, ResultKind
 from miqa_node.domain.output import OutputKind
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.review import Review
-from miqa_node.report import codes
 from miqa_node.report.content import device_observer, person_observer
 from miqa_node.report.content_items import Relationship, reference_item, text_item
 from miqa_node.report.inherit import inherit
@@ -31,6 +30,7 @@ from miqa_node.report.text import typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
+from miqa_node.words import codes
 
 WITHDRAWAL = OutputKind(ResultKind("WITHDRAWAL"), "KO", 9912, "Quality issue withdrawn", SOP_CLASS_UID)
 

@@ -12,7 +12,7 @@ from miqa_node.errors import SettingsError
 from miqa_node.port_holder import holder_of
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.scp import StorageScp
-from miqa_node.report import lower_class
+from miqa_node.report.lower import lower_class
 from miqa_node.settings import TlsMode
 from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
 from miqa_node.store import tokens

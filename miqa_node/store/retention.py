@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -21,6 +21,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.retention import Removal, RemovalCause, RetentionGroup
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError, RemovedError
+from miqa_node.settings import Settings
 from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
 from miqa_node.store.audit import records
@@ -49,6 +50,12 @@ class AgeLimits:
     accepted: int
     flagged: int
     sources: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those of the settings."""
+        rules = settings.retention
+        return cls(rules.accepted_days, rules.flagged_days, rules.sources)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from statistics import linear_regression
 
-import numpy as np
 import sqlalchemy as sa
 
 from miqa_node.domain.delivery import DeliveryState
@@ -93,6 +93,11 @@ def shards() -> list[str]:
     return [f"{number:02x}" for number in range(256)]
 
 
+def shard_of(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """The folder of the files of a digest."""
+    return sa.func.substr(column, 1, 2)
+
+
 def in_shard(column: sa.ColumnElement[str], shard: str) -> sa.ColumnElement[bool]:
     """A prefix as an index range, because LIKE does not use the index on every database."""
     return sa.and_(column >= shard, column < f"{shard}g")
@@ -128,11 +133,11 @@ def days_until_full(transaction: Transaction, node: str, reserve_bytes: int) -> 
     rows = transaction.execute(sa.select(of.at, of.free_bytes).where(of.node == node).order_by(of.at)).all()
     if len(rows) < 3 or rows[-1].at - rows[0].at < MIN_SPAN:
         return float("inf")
-    days = np.array([(row.at - rows[-1].at).total_seconds() / 86_400 for row in rows])
-    slope, today = np.polyfit(days, np.array([row.free_bytes for row in rows], dtype=np.float64), 1)
+    days = [(row.at - rows[-1].at).total_seconds() / 86_400 for row in rows]
+    slope, today = linear_regression(days, [row.free_bytes for row in rows])
     if slope >= 0:
         return float("inf")
-    return max(0.0, float((today - reserve_bytes) / -slope))
+    return max(0.0, (today - reserve_bytes) / -slope)
 
 
 def _without_row(transaction: Transaction, kind: str, entries: Iterable[ObjectEntry]) -> list[ObjectEntry]:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from miqa_node.dicom.elements import find_encoding
 from miqa_node.domain.object_store import ObjectStore, Soundness
 from miqa_node.errors import DataSetError, NotFoundError, ResourcesError
-from miqa_node.imaging.elements import find_encoding
 from miqa_node.store.disk import ORIGINALS, chunks_of
 
 __all__ = ["Soundness", "check", "check_original", "check_result", "data_set_digest", "drop_bad_copy"]

@@ -19,14 +19,11 @@ from miqa_node.domain.reassessment import keeps_flag
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
-from miqa_node.report import (
-    KEY_OBJECT,
-    REPORT,
-    MadeObject,
-    amend_objects,
-    notes_in_force,
-    withdraw_key_object,
-)
+from miqa_node.report.made import MadeObject
+from miqa_node.report.make import amend_objects
+from miqa_node.report.outputs.kos import SOP_CLASS_UID as KEY_OBJECT
+from miqa_node.report.outputs.sr import SOP_CLASS_UID as REPORT
+from miqa_node.report.withdrawal import notes_in_force, withdraw_key_object
 from miqa_node.store import deliveries
 from miqa_node.units.base import Unit, UnitContext
 

@@ -30,7 +30,8 @@ from miqa_node.imaging.spread import Spread
 from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
 from miqa_node.plugins import Seam
-from miqa_node.report import MadeObject, ReportSettings, ReportSubject
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.make import ReportSubject
 from miqa_node.settings import WorkSettings
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction

@@ -17,7 +17,9 @@ from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.imaging.preview import preview_png
 from miqa_node.imaging.representative import representative_frame
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportedImage, ReportSubject, make_objects
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import MadeObject
+from miqa_node.report.make import ReportSubject, make_objects
 from miqa_node.units.again import earlier_reports, withdrawals
 from miqa_node.units.base import Decode, FileJudge, JudgedImage, UnitContext, with_conflict
 from miqa_node.units.kinds import image_traits, is_slide

@@ -12,7 +12,9 @@ from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.language.phrase import Phrase
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportSubject, series_report_uid
+from miqa_node.report.image import series_report_uid
+from miqa_node.report.made import MadeObject
+from miqa_node.report.make import ReportSubject
 from miqa_node.store import deliveries, fragments, series
 from miqa_node.store.database import Transaction
 from miqa_node.units.again import earlier_reports

@@ -18,7 +18,8 @@ from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import MiqaError
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportSubject
+from miqa_node.report.made import MadeObject
+from miqa_node.report.make import ReportSubject
 from miqa_node.store import exposures
 from miqa_node.units.base import Unit, UnitContext
 from miqa_node.units.image import FramePlace, image_outputs, judge_image, read_image, reported_image

@@ -15,7 +15,8 @@ from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.errors import NotFoundError
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportedSeries
+from miqa_node.report.made import MadeObject
+from miqa_node.report.stack import ReportedSeries
 from miqa_node.settings import WorkSettings
 from miqa_node.store import fragments, phantoms, series
 from miqa_node.store.database import Transaction

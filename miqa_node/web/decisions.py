@@ -16,7 +16,8 @@ from miqa_node.domain.delivery import ResultObject
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.worklist import Resolution, WorklistItem
-from miqa_node.report import Confirmation, ReportSettings, rejection_note
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.store import decisions, deliveries, history, worklist
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.fields import KnownFinding

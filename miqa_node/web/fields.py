@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Path
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from miqa_node.domain.calendar import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import ANY_UID
+from miqa_node.store.fields import NO_CONTROLS
 from miqa_node.taxonomy.lookup import all_finding_names
 
-Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
-Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, le=LAST_MOMENT, description="With time zone.")]
 Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 SeriesUid = Annotated[str, Field(pattern=rf"^\s*{ANY_UID}\s*$", description="Series Instance UID (0020,000E).")]
-NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
-"""PostgreSQL does not accept NUL, and the other control characters are invisible."""
 FORMS = {
     NO_CONTROLS: "It may not have control characters or line breaks.",
     rf"^{ANY_UID}$": "It is not a UID or digest.",
@@ -75,9 +70,3 @@ def _known(name: FindingName) -> FindingName:
 
 KnownFinding = Annotated[FindingName, AfterValidator(_known)]
 """A finding that people can name: one of the taxonomy of this node."""
-
-
-class Strict(BaseModel):
-    """Unknown parameters and keys are errors, so that spelling mistakes are noticed."""
-
-    model_config = ConfigDict(extra="forbid")

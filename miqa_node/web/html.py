@@ -36,14 +36,14 @@ from miqa_node.language.catalogue import (
     say,
     say_number,
 )
+from miqa_node.language.local_time import clock, moment, zone_name
 from miqa_node.language.phrase import Phrase
 from miqa_node.language.template import TemplateTexts
-from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
 from miqa_node.taxonomy.lookup import finding_title
 from miqa_node.web.page import PAGES, Navigation
 from miqa_node.web.reason import plain
-from miqa_node.web.site_time import clock, moment, zone_name
+from miqa_node.words.measurement_codes import measurement_code
 
 _SAID = re.compile(r'\bsay\("([^"]+)"')
 

@@ -16,14 +16,14 @@ from miqa_node.domain.finding import Finding
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.policy import Reason
 from miqa_node.local import LocalResult
-from miqa_node.report.finding_codes import finding_code
 from miqa_node.report.mask import MarkedRegion, outlines_of, regions_of, spread_map
-from miqa_node.report.narrative import Part, advice, sentences
-from miqa_node.report.object_words import title_of
 from miqa_node.report.picture import rgb
-from miqa_node.report.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
 from miqa_node.web.html import render
 from miqa_node.web.landmark_layer import landmark_layer
+from miqa_node.words.finding_codes import finding_code
+from miqa_node.words.narrative import Part, advice, sentences
+from miqa_node.words.object_words import title_of
+from miqa_node.words.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
 
 LARGE_PX, SMALL_PX = 1100, 640
 """Longer sides of the pictures on the page."""

@@ -14,11 +14,11 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.language.catalogue import LANGUAGE
-from miqa_node.report.headline import is_whole
 from miqa_node.report.mask import outlines_of, threshold_map
-from miqa_node.report.object_words import title_of
 from miqa_node.report.picture import rgb
-from miqa_node.report.subject import of_finding
+from miqa_node.words.headline import is_whole
+from miqa_node.words.object_words import title_of
+from miqa_node.words.subject import of_finding
 
 LONG_SIDE_PX = 384
 """Side of the grid for the outlines; maps are even coarser."""

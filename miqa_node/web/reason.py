@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from miqa_node.domain.finding import FindingName
 from miqa_node.language.catalogue import SOURCE, numerals, reworded, say
 from miqa_node.language.phrase import Phrase
-from miqa_node.report.phrases import CERTAINTIES, CERTAINTY_LIMITS, GRADE_LIMITS, GRADES
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
+from miqa_node.words.phrases import CERTAINTIES, CERTAINTY_LIMITS, GRADE_LIMITS, GRADES
 
 UNUSUAL = "Unusual image"
 _FINDING = re.compile(r"(.+?)(?: \((limit .+)\))?: probability ([\d.]+), severity ([\d.]+)")

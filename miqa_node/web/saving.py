@@ -12,7 +12,7 @@ from miqa_node.errors import AccessError
 from miqa_node.store import saved_views
 from miqa_node.store.database import Transaction
 from miqa_node.store.saved_views import SavedView
-from miqa_node.web.worklist_form import WorklistForm, read_form
+from miqa_node.store.worklist.form import WorklistForm, read_form
 
 
 def kept_query(form: WorklistForm) -> str:

@@ -5,8 +5,6 @@ Both belong to the application that answers, so one process can have several app
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -14,9 +12,8 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from miqa_node.language.catalogue import LANGUAGE, languages
+from miqa_node.language.local_time import SITE_ZONE
 
-SITE_ZONE: ContextVar[ZoneInfo | None] = ContextVar("site_zone", default=None)
-"""None is the system's zone."""
 LANGUAGE_COOKIE, ZONE_COOKIE = "miqa_language", "miqa_zone"
 """A person's choice for this browser on the account page; empty means the site's."""
 
@@ -54,41 +51,3 @@ def _zones() -> frozenset[str]:
 def _cookies(scope: Scope) -> dict[str, str]:
     cookie = next((value for name, value in scope.get("headers", ()) if name == b"cookie"), b"")
     return cookie_parser(cookie.decode("latin-1")) if b"miqa_" in cookie else {}
-
-
-def local(at: datetime) -> datetime:
-    """The same moment on the site's clock."""
-    return at.astimezone(SITE_ZONE.get())
-
-
-def moment(at: datetime) -> str:
-    """A time to the second, with its zone."""
-    return f"{local(at):%Y-%m-%d %H:%M:%S %Z}"
-
-
-def clock(at: datetime, pattern: str = "%H:%M:%S %Z") -> str:
-    """The time of day."""
-    return local(at).strftime(pattern)
-
-
-def zone_name() -> str:
-    """The zone's current abbreviation, such as CET, with its name if the settings give one."""
-    zone = SITE_ZONE.get()
-    short = f"{local(datetime.now(UTC)):%Z}"
-    return f"{short} ({zone.key})" if zone is not None and zone.key != short else short
-
-
-def midnight(day: date) -> datetime:
-    """The moment at which a day of the site begins."""
-    zone = SITE_ZONE.get()
-    at = datetime.combine(day, time())
-    return at.replace(tzinfo=zone) if zone is not None else at.astimezone()
-
-
-def instant(text: str) -> datetime | None:
-    """An ISO 8601 moment with its offset, in UTC; None if the text is not one."""
-    try:
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else None
-    except (ValueError, OverflowError):  # no moment, or in UTC not in the calendar
-        return None

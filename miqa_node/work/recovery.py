@@ -13,7 +13,7 @@ from dbos import DBOS
 from miqa_node.errors import ResourcesError
 from miqa_node.observe import metrics
 from miqa_node.observe.steady_thread import SteadyThread
-from miqa_node.settings import WorkSettings
+from miqa_node.settings import Settings, WorkSettings
 from miqa_node.store import clock, executors
 from miqa_node.store.database import RECOVERIES, Database, announce
 from miqa_node.work.clock_trust import TrustedNow, plain_now
@@ -28,8 +28,14 @@ HEART_STUCK_AFTER_S = 300.0
 STOP_S = 5.0
 """Longest wait for the queue at the end of the process."""
 
-
 LONGEST_PAUSE_S = 3600.0
+
+
+def longest_pause_s(settings: Settings) -> float:
+    """The longest normal wait: between two attempts, for a lease, or until a study has passed."""
+    deliver = settings.deliver
+    sending_s = deliver.connection_timeout_s + 2 * deliver.dimse_timeout_s
+    return max(deliver.backoff_max_s, deliver.commitment_timeout_s, sending_s, settings.work.study_quiet_s)
 
 
 class WallClock:

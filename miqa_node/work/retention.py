@@ -45,12 +45,6 @@ SWEEP_INTERVAL = timedelta(minutes=5)
 Mark = Callable[[Transaction, datetime, RetentionWalk], int]
 
 
-def limits_of(settings: Settings) -> AgeLimits:
-    """The limits of the settings."""
-    rules = settings.retention
-    return AgeLimits(rules.accepted_days, rules.flagged_days, rules.sources)
-
-
 @dataclass(frozen=True, slots=True)
 class RemovalStep:
     """One kind of removal, and how far it came."""
@@ -60,7 +54,7 @@ class RemovalStep:
 
 
 def _steps_by_age(settings: Settings) -> Sequence[RemovalStep]:
-    limits, age = limits_of(settings), timedelta(days=settings.retention.artifacts_days)
+    limits, age = AgeLimits.of(settings), timedelta(days=settings.retention.artifacts_days)
 
     def originals(transaction: Transaction, now: datetime, walk: RetentionWalk) -> int:
         return retention.remove_old(transaction, limits, now, BATCH, walk)
@@ -245,7 +239,7 @@ class Retention(RegularWork):
 
     def _report(self, now: datetime) -> None:
         with self._database.begin() as transaction:
-            rows = retention.holdings(transaction, limits_of(self._settings), now)
+            rows = retention.holdings(transaction, AgeLimits.of(self._settings), now)
         due, size = sum(row.due for row in rows), sum(row.due_bytes for row in rows)
         if due:
             log.info("retention is off; it would remove originals", images=due, mib=size >> 20)

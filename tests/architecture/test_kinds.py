@@ -17,7 +17,7 @@ ANY_OF_THEM = re.compile("|".join([*sorted(KIND_NAMES | KIND_TESTS), *(f'"{one}"
 OTHERS = {
     "demo/pacs.py": "the archive of the demonstration looks for reports among what a node sent to it",
     "imaging/grayscale.py": "the standard's own exception for the Modality LUT of some SOP classes (PS3.3 C.8.7.1.1.2)",
-    "report/codes.py": "the codes of procedures, which a report repeats",
+    "words/codes.py": "the codes of procedures, which a report repeats",
     "report/outputs/enhanced.py": "completes the module of the object that it makes, which has the class of the source",
     "report/sr_library.py": "the meanings of modalities, which a report repeats",
     "store/series.py": "chooses among results of the node, not among received objects",

@@ -8,7 +8,7 @@ import pytest
 
 from miqa_node.domain.policy import Verdict
 from miqa_node.local import LocalAssessor
-from miqa_node.report import ReportSettings
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import load_settings
 from tests.crash.station import chests
 

@@ -30,10 +30,10 @@ import pydicom
 from pydicom.encaps import generate_frames
 
 from miqa_node.cli.app import run
+from miqa_node.dicom.elements import read_elements
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.elements import read_elements
 from miqa_node.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]

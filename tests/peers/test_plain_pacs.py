@@ -17,10 +17,10 @@ from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.domain.output import output_kinds
 from miqa_node.imaging.uncompressed import uncompress
-from miqa_node.report import rejection_note
 from miqa_node.report.made import MadeObject
 from miqa_node.report.outputs.airai import AIRAI
 from miqa_node.report.outputs.base import OUTPUTS
+from miqa_node.report.outputs.rejection import rejection_note
 from miqa_node.settings import load_settings
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import BIN, Orthanc, orthanc  # noqa: F401 - fixture

@@ -20,7 +20,10 @@ from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.imaging.uncompressed import uncompress
-from miqa_node.report import ReportedImage, ReportSettings, make_objects, rejection_note
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.make import make_objects
+from miqa_node.report.outputs.rejection import rejection_note
 from miqa_node.settings import load_settings
 from tests.peers.test_receive_peers import BIN
 from tests.peers.validators import errors_of_all, missing_tools

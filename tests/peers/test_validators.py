@@ -25,16 +25,13 @@ from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.series import MeasurementMask
 from miqa_node.domain.worklist import Resolution
-from miqa_node.report import (
-    Confirmation,
-    MadeObject,
-    ReportedImage,
-    ReportedSeries,
-    lower_class,
-    make_enhanced,
-    make_objects,
-    rejection_note,
-)
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.lower import lower_class
+from miqa_node.report.made import MadeObject
+from miqa_node.report.make import make_objects
+from miqa_node.report.outputs.enhanced import make_enhanced
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.report.stack import ReportedSeries
 from tests.conftest import SHARED
 from tests.peers.sources import SOURCES
 from tests.peers.validators import ACCEPTED, CHECKS, DEFECTS, errors, errors_of_all, known_defect, missing_tools

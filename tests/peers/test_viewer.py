@@ -32,7 +32,7 @@ from miqa_node.demo.viewer.site import site
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import MiqaError
-from miqa_node.report import MadeObject
+from miqa_node.report.made import MadeObject
 from tests.conftest import free_port
 from tests.peers.sources import as_bytes
 from tests.unit.report import making

@@ -18,7 +18,7 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
-from miqa_node.report import MadeObject
+from miqa_node.report.made import MadeObject
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances
 from miqa_node.store.database import Database

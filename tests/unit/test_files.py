@@ -16,8 +16,9 @@ from miqa_node.deliver.kinds.folder import FolderConfig, FolderDestination
 from miqa_node.errors import DeliveryError, SettingsError
 from miqa_node.settings import load_settings
 from miqa_node.shared_folder import SharedFolder
-from miqa_node.site import migrate, open_store
 from miqa_node.sources.folder import FolderWatch
+from miqa_node.store.site_store import open_store
+from miqa_node.work.migration import migrate
 from tests.unit.deliver.making import as_file, report
 from tests.unit.receive.test_folder import Desk
 

@@ -18,7 +18,7 @@ from benchmarks.latency import one_after_the_other
 from benchmarks.load import Site, new_images, running
 from benchmarks.machine import TreeCost
 from miqa_node.settings import load_settings
-from miqa_node.site import open_store
+from miqa_node.store.site_store import open_store
 from miqa_node.work.indexing import ResultIndexing
 
 WARM_UP, BATCHES, BATCH = 4, 3, 6

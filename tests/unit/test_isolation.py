@@ -28,7 +28,9 @@ from miqa_node.imaging import decode, turns
 from miqa_node.imaging.headers import read_header
 from miqa_node.isolation import tasks
 from miqa_node.isolation.workers import ImageWorkers
-from miqa_node.report import ReportedImage, ReportSettings, make_objects
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.make import make_objects
 from miqa_node.settings import Settings, load_settings
 from miqa_node.settings.policy import read_policy
 from miqa_node.units.image import judge_here
@@ -190,8 +192,9 @@ if os.environ["PREPARED"]:
     process.prepare()
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.isolation.workers import ImageWorkers
-from miqa_node.report import ReportSettings
-from miqa_node.settings import load_settings, read_policy
+from miqa_node.report.made import ReportSettings
+from miqa_node.settings import load_settings
+from miqa_node.settings.policy import read_policy
 
 def own_memory():
     from miqa_node.isolation import tasks

@@ -23,7 +23,7 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.local import LocalAssessor
-from miqa_node.report import ReportSettings
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.settings.policy import read_policy
 from miqa_node.store import instances

@@ -16,7 +16,8 @@ from miqa_node.domain.object_store import Soundness
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import DeliveryError
 from miqa_node.imaging.decode import Decoder
-from miqa_node.report import ReportSettings, lower_class
+from miqa_node.report.lower import lower_class
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import load_settings
 from miqa_node.store import damages, deliveries, reassessments, tables
 from miqa_node.store.object_keys import original_key

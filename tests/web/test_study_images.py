@@ -25,10 +25,10 @@ from miqa_node.domain.instance import (
 )
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution
-from miqa_node.report.headline import MAX_WORDS, headline
 from miqa_node.store import history, instances, priors, worklist
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.object_keys import original_key
+from miqa_node.words.headline import MAX_WORDS, headline
 from tests.web.staging import NOW, Stage
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from miqa_node.dicom.elements import find_encoding
 from miqa_node.domain.delivery import CommitmentReport, ResultKind
 from miqa_node.domain.event import EventType
 from miqa_node.domain.instance import Header
@@ -24,7 +25,6 @@ from miqa_node.errors import (
     ResourcesError,
 )
 from miqa_node.imaging.charsets import is_known
-from miqa_node.imaging.elements import find_encoding
 from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.plugins import Seam
 from miqa_node.settings import DeliverSettings

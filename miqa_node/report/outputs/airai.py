@@ -14,8 +14,7 @@ from miqa_node.domain.delivery import SR, ResultKind
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.review import Review
-from miqa_node.report import codes
-from miqa_node.report.codes import code_sequence
+from miqa_node.report.code_items import code_sequence
 from miqa_node.report.content import person_name
 from miqa_node.report.instance import reference
 from miqa_node.report.made import ReportSettings
@@ -25,6 +24,7 @@ from miqa_node.report.sr_review import DECISION_MEANS
 from miqa_node.report.text import typed_text
 from miqa_node.report.uids import derive_uid
 from miqa_node.taxonomy.lookup import finding_title, finding_words
+from miqa_node.words import codes
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.90.1"
 AIRAI = ResultKind("AIRAI")

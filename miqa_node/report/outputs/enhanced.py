@@ -24,10 +24,10 @@ from miqa_node.domain.enhanced import EnhancedImage
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.imaging.numbers import numbers, single_number
-from miqa_node.report import capture, codes
-from miqa_node.report.codes import code_sequence
+from miqa_node.report import capture
+from miqa_node.report.code_items import code_sequence
 from miqa_node.report.elements import Element, elements_of, raw_sequence
-from miqa_node.report.equipment import NODE, contributing_equipment, of_model
+from miqa_node.report.equipment import contributing_equipment
 from miqa_node.report.inherit import copy_elements, inherited_elements, keywords
 from miqa_node.report.instance import local_time, private_scheme, reference
 from miqa_node.report.lossy import add_lossy_history
@@ -38,6 +38,8 @@ from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import code_string, encode
+from miqa_node.words import codes
+from miqa_node.words.algorithms import NODE, of_model
 
 NOT_COPIED = keywords(
     "IconImageSequence PixelDataProviderURL SmallestImagePixelValue LargestImagePixelValue SmallestPixelValueInSeries "

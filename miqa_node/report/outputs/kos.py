@@ -14,13 +14,13 @@ from pydicom.sequence import Sequence
 from miqa_node.domain.codes import UNKNOWN_FAILURE, Code
 from miqa_node.domain.delivery import KOS
 from miqa_node.domain.policy import Disposition
-from miqa_node.report import codes
-from miqa_node.report.codes import code_sequence
+from miqa_node.report.code_items import code_sequence
 from miqa_node.report.content import content_template, device_observer, evidence
 from miqa_node.report.content_items import ContentItem, Relationship, code_item, reference_item, text_item
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.source import Source
 from miqa_node.report.text import phrase
+from miqa_node.words import codes
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.59"
 MAX_DESCRIPTION_CHARACTERS = 1024

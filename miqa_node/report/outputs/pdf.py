@@ -5,12 +5,12 @@ from __future__ import annotations
 from pydicom.sequence import Sequence
 
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.report import codes
-from miqa_node.report.codes import code_sequence
+from miqa_node.report.code_items import code_sequence
 from miqa_node.report.instance import reference
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.page import draw_pdf
 from miqa_node.report.source import text
+from miqa_node.words import codes
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.104.1"
 

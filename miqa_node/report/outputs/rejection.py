@@ -14,7 +14,6 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import REJECTION
 from miqa_node.errors import ReportError
-from miqa_node.report import codes
 from miqa_node.report.content import device_observer, person_observer
 from miqa_node.report.inherit import inherit
 from miqa_node.report.instance import begin_instance
@@ -26,6 +25,7 @@ from miqa_node.report.text import typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
+from miqa_node.words import codes
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from miqa_node.report.seg import (
     fill_seg,
 )
 from miqa_node.report.seg_geometry import place_on_stack
-from miqa_node.report.subject import subject_of_measurement
+from miqa_node.words.subject import subject_of_measurement
 
 ORIGIN = "from the measurement"
 

@@ -10,12 +10,12 @@ from pydicom.dataset import Dataset
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.imaging.slices import Slice
-from miqa_node.report import codes
-from miqa_node.report.codes import code_sequence
+from miqa_node.report.code_items import code_sequence
 from miqa_node.report.mask import MarkedRegion, spread_map
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.outputs.seg import describe_image, describe_series, ordered_masks, series_planes
 from miqa_node.report.seg import LABEL_MAP_CLASS_UID, SegmentPlane, cielab
+from miqa_node.words import codes
 
 BACKGROUND = 0
 BLACK = (0.0, 0.0, 0.0)

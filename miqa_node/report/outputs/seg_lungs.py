@@ -10,7 +10,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.landmarks import Outline
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.seg import SOP_CLASS_UID, SegmentPlane, add_bits, describe_segment, fill_seg
-from miqa_node.report.subject import of_lung
+from miqa_node.words.subject import of_lung
 
 ORIGIN = "outlined by a network"
 SUBPIXEL_BITS = 4

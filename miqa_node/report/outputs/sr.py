@@ -10,8 +10,7 @@ from pydicom.sequence import Sequence
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import SEG, SR
 from miqa_node.domain.review import Review
-from miqa_node.report import codes
-from miqa_node.report.codes import code_sequence
+from miqa_node.report.code_items import code_sequence
 from miqa_node.report.content import content_template, device_observer, evidence, person_observer
 from miqa_node.report.content_items import ContentItem
 from miqa_node.report.instance import reference
@@ -25,8 +24,9 @@ from miqa_node.report.sr_library import image_library
 from miqa_node.report.sr_predictions import prediction_group
 from miqa_node.report.sr_review import decision_title
 from miqa_node.report.sr_templates import MEASUREMENT_REPORT, measurement_report
-from miqa_node.report.subject import UNUSUAL_REGION, prediction_name
 from miqa_node.report.uids import Lineage
+from miqa_node.words import codes
+from miqa_node.words.subject import UNUSUAL_REGION, prediction_name
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
 

@@ -26,7 +26,7 @@ from miqa_node.store.backup.folder import DAMAGED, LOST, OBJECTS, UNREADABLE, Ba
 from miqa_node.store.database import Database
 from miqa_node.store.disk import KINDS, ORIGINALS, chunks_of
 from miqa_node.store.object_keys import original_key
-from miqa_node.store.upkeep import in_shard, shards
+from miqa_node.store.upkeep import in_shard, shard_of, shards
 from miqa_node.store.verification import Soundness, digest_of
 from miqa_node.whole_file import whole_file
 
@@ -80,14 +80,21 @@ class ObjectCopies:
 
     def take_all(self) -> None:
         """Bring all objects in."""
-        last = self._known()
+        last, with_rows = self._known(), self._shards_with_rows()
         for shard in counted(shards(), "Copying"):
+            if shard not in with_rows:
+                continue
             listing = {one.key: one for kind in KINDS for one in self._objects.entries(f"{kind}/{shard}/")}
             for one in self._kept(shard, [*last.get(shard, ()), *listing]):
                 self._take(one, listing.get(one.key))
         listing = {one.key: one for one in self._objects.entries(f"{REPORTS}/")}
         for key in dict.fromkeys((*last.get(REPORTS, ()), *listing)):
             self._take(NodeObject(key), listing.get(key))
+
+    def _shards_with_rows(self) -> frozenset[str]:
+        """The shards of images; what lies in others belongs to none."""
+        with self._moment.begin() as transaction:
+            return frozenset(transaction.execute(sa.select(shard_of(_of.digest)).distinct()).scalars())
 
     def _known(self) -> dict[str, list[str]]:
         """Keys of objects without rows in the last backup, by shard, and those of reports."""

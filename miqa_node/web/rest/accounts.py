@@ -14,8 +14,8 @@ from miqa_node.domain.access import Permission, Role
 from miqa_node.domain.notice import NoticePreference
 from miqa_node.errors import ConflictError
 from miqa_node.store import accounts, notices, users
+from miqa_node.store.fields import NO_CONTROLS, Strict
 from miqa_node.web.access import Admin, Reader, is_set_up
-from miqa_node.web.fields import NO_CONTROLS, Strict
 from miqa_node.web.notices import ADDRESS, MAX_ROOMS, TIME, keep
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses

@@ -15,8 +15,9 @@ from miqa_node.analysis.log_import import LogPreview, mapping_folder
 from miqa_node.domain.reject_log import RejectLog
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.store import reject_logs, rollup, views
+from miqa_node.store.fields import NO_CONTROLS, Strict
 from miqa_node.web.access import Reader, Reviewer, Uploader, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor, Strict
+from miqa_node.web.fields import Actor
 from miqa_node.web.page import Page
 from miqa_node.web.pages.analysis.router import (
     DaysForm,

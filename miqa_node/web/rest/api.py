@@ -15,19 +15,20 @@ from miqa_node.domain.patient_conflict import PatientConflict
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
-from miqa_node.report.narrative import narrative
 from miqa_node.store import conflicts, corrections, history, saved_views, worklist
 from miqa_node.store.database import Transaction
+from miqa_node.store.fields import NO_CONTROLS, Moment, Strict
 from miqa_node.store.history import InstanceHistory, WorklistEvent
 from miqa_node.store.worklist import WorklistFilter, WorklistOrder
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.decisions import DIGEST, MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
-from miqa_node.web.fields import NO_CONTROLS, Actor, Assignee, Comment, Moment, Remark, Strict, Uid, ViewName
+from miqa_node.web.fields import Actor, Assignee, Comment, Remark, Uid, ViewName
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.saving import form_of
 from miqa_node.web.services import Services
 from miqa_node.web.worklist_csv import worklist_csv
+from miqa_node.words.narrative import narrative
 
 MAX_PAGE = 1000
 MAX_OFFSET = 10**9

@@ -12,8 +12,8 @@ from pydantic import Field
 from miqa_node.domain.access import Permission
 from miqa_node.domain.audit import AuditEvent, AuditFilter
 from miqa_node.store.audit import records
+from miqa_node.store.fields import NO_CONTROLS, Moment, Strict
 from miqa_node.web.access import Admin
-from miqa_node.web.fields import NO_CONTROLS, Moment, Strict
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services

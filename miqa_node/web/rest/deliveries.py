@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 from miqa_node.domain.delivery import DeliveryAction, DeliveryState
 from miqa_node.store import delivery_jobs
 from miqa_node.store.delivery_jobs import DeliveryEvent, DeliveryJob
+from miqa_node.store.fields import NO_CONTROLS, Strict
 from miqa_node.web.access import Admin, Reader, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Strict
+from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.rest.api import MAX_OFFSET, MAX_PAGE

@@ -13,8 +13,9 @@ from miqa_node.analysis import budget as budgets
 from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.settings.policy import read_policy
 from miqa_node.store import site_limits
+from miqa_node.store.fields import Strict
 from miqa_node.web.access import Admin, Reader, Reviewer, acting
-from miqa_node.web.fields import Actor, Comment, KnownFinding, Strict
+from miqa_node.web.fields import Actor, Comment, KnownFinding
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services

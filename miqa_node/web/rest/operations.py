@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from miqa_node.domain.model_choice import Activation, Slot
 from miqa_node.domain.operations import DestinationAction
 from miqa_node.store import activations
+from miqa_node.store.fields import Strict
 from miqa_node.web.access import Admin, Reader, acting
-from miqa_node.web.fields import Actor, Comment, Strict
+from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.operations import OperationsReport, act, look
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses

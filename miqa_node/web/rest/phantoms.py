@@ -12,9 +12,10 @@ from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.phantom import PhantomSeries
 from miqa_node.errors import ResourcesError
 from miqa_node.store import phantoms
+from miqa_node.store.fields import Strict
 from miqa_node.units.kinds import PHANTOM_MODALITIES
 from miqa_node.web.access import Reader, Reviewer, acting
-from miqa_node.web.fields import Actor, Comment, Strict
+from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.rest.api import MAX_OFFSET, MAX_PAGE

@@ -26,8 +26,8 @@ from miqa_node.errors import ConflictError, NotFoundError, UnreadableError
 from miqa_node.receive.upload import PictureDescription, Uploads
 from miqa_node.store import instances
 from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.fields import NO_CONTROLS
 from miqa_node.web.access import Reader, Uploader
-from miqa_node.web.fields import NO_CONTROLS
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses

@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.reassessment import MAX_REASSESSMENTS, ReassessmentCandidate, ReassessmentFilter
+from miqa_node.store.fields import NO_CONTROLS, Moment, Strict
 from miqa_node.web.access import Admin, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Moment, Strict
+from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from miqa_node.domain.retention import Retrieval
 from miqa_node.store import retention
+from miqa_node.store.fields import Strict
 from miqa_node.store.retention import AgeLimits, Holding
 from miqa_node.web.access import Reader, Reviewer
-from miqa_node.web.fields import Strict
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services

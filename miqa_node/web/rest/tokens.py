@@ -11,9 +11,10 @@ from pydantic import Field
 
 from miqa_node.domain.access import Means, Permission
 from miqa_node.store import accounts, tokens
+from miqa_node.store.fields import NO_CONTROLS, Strict
 from miqa_node.store.tokens import Token
 from miqa_node.web.access import Admin, Who, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor, Strict
+from miqa_node.web.fields import Actor
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.rest.deliveries import MAX_ID

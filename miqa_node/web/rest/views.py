@@ -9,14 +9,15 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from miqa_node.store import saved_views
+from miqa_node.store.fields import Strict
 from miqa_node.store.saved_views import SavedView
+from miqa_node.store.worklist.form import WorklistForm
 from miqa_node.web.access import Reader, Reviewer
-from miqa_node.web.fields import Actor, Strict, ViewName
+from miqa_node.web.fields import Actor, ViewName
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.saving import form_of, remove_view, save_view
 from miqa_node.web.services import Services
-from miqa_node.web.worklist_form import WorklistForm
 
 Named = Annotated[ViewName, Path(description="Name of the view.")]
 

@@ -110,7 +110,8 @@ def test_the_shipped_policy_reviews_unusual_chests_and_no_rule_rejects_them() ->
 
 
 def test_the_report_holds_the_numbers_and_the_sentence(tmp_path: Path) -> None:
-    from miqa_node.report import ReportedImage, make_objects
+    from miqa_node.report.image import ReportedImage
+    from miqa_node.report.make import make_objects
     from tests.unit.report.making import CHEST, disposition
     from tests.unit.report.making import assessment as reported
 

@@ -23,13 +23,13 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict, decide
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.local import LocalAssessor
-from miqa_node.report.headline import headline
-from miqa_node.report.narrative import sentences
+from miqa_node.report.made import ReportSettings
 from miqa_node.settings import load_settings
 from miqa_node.settings.policy import read_policy
-from miqa_node.site import report_settings
 from miqa_node.taxonomy.lookup import defect_names, reason_code
 from miqa_node.web.onepage import one_page
+from miqa_node.words.headline import headline
+from miqa_node.words.narrative import sentences
 from tests.unit.assess.making import chest_header
 
 MODEL = ModelIdentity("quality", "1.0.0", "0" * 64)
@@ -120,7 +120,7 @@ def test_a_hand_that_its_header_calls_a_chest(samples: Path, tmp_path: Path) -> 
         hand.pop(keyword, None)
     hand.save_as(tmp_path / "hand.dcm")
     settings = load_settings(None, node={"data_dir": tmp_path / "node", "accelerator": "cpu"})
-    with LocalAssessor(settings, reports=report_settings(settings)) as assessor:
+    with LocalAssessor(settings, reports=ReportSettings.of(settings)) as assessor:
         result = assessor.assess_file(tmp_path / "hand.dcm")
     assert result.disposition.verdict is Verdict.NOT_ASSESSED
     assert [reason.name for reason in result.disposition.reasons] == ["another_kind"]

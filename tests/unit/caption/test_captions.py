@@ -26,10 +26,10 @@ from miqa_node.domain.policy import Verdict, decide
 from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import CaptionError, ModelPackageError, SettingsError
-from miqa_node.report.narrative import Part, narrative, sentences
 from miqa_node.settings import Accelerator, CaptionSettings, Settings, load_settings
 from miqa_node.store.documents import dump_assessment, load_assessment
 from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.words.narrative import Part, narrative, sentences
 from tests.pictures import picture_pixels
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.caption.making import PIECES, write_captions

@@ -24,7 +24,7 @@ from miqa_node.deliver.commitment import PUSH_MODEL, VERIFICATION
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import PLAIN_SYNTAXES
 from miqa_node.receive.scp import StorageScp
-from miqa_node.report import MadeObject
+from miqa_node.report.made import MadeObject
 from miqa_node.settings import load_settings, share_dir
 from tests.unit.report.making import everything
 from tests.unit.volume.flagged import flagged_series

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from miqa_node import site
 from miqa_node.cli.exits import Exit
 from miqa_node.store import late_indexes, schema
+from miqa_node.work import queue
 from tests.conftest import PostgresServer
 from tests.unit.cli.conftest import Ran
 
@@ -19,7 +19,7 @@ STEPS = {
     "the tables": (schema, "bring_up_to_date"),
     "late indexes": (late_indexes, "build"),
     "one late index": (late_indexes, "_is_valid"),
-    "the queue's tables": (site, "migrate_queue"),
+    "the queue's tables": (queue, "migrate_queue"),
 }
 
 

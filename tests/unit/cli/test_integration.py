@@ -18,7 +18,7 @@ from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.scp import StorageScp
-from miqa_node.report import Confirmation, rejection_note
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.settings import load_settings, share_dir
 from tests.unit.deliver.making import outcomes
 from tests.unit.report import making

@@ -28,7 +28,7 @@ from miqa_node.domain.delivery import (
 )
 from miqa_node.errors import DeliveryError
 from miqa_node.receive.contexts import VERIFICATION
-from miqa_node.report import lower_class
+from miqa_node.report.lower import lower_class
 
 File = tuple[str, str, bytes]
 """SOP class UID, SOP instance UID, DICOM file."""

@@ -29,7 +29,7 @@ from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.deliver.pace import Pace
 from miqa_node.domain.delivery import SEG, DeliveryState
 from miqa_node.errors import DeliveryRefusedError, SettingsError
-from miqa_node.report import rejection_note
+from miqa_node.report.outputs.rejection import rejection_note
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.making import MemoryOutbox, as_file, pacs, report
 from tests.unit.deliver.test_cstore import picture

@@ -322,7 +322,7 @@ def test_two_threads_may_encode_jpeg_2000(tmp_path: Path) -> None:
     script = tmp_path / "encode.py"
     script.write_text(
         "import numpy as np, threading\nfrom pydicom.dataset import Dataset\n"
-        "from miqa_node.report import ReportSettings\nfrom miqa_node.report.pixels import add_encapsulated\n"
+        "from miqa_node.report.made import ReportSettings\nfrom miqa_node.report.pixels import add_encapsulated\n"
         "picture = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)\n"
         "def work():\n"
         "    for _ in range(60):\n"

@@ -44,10 +44,10 @@ from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import DOMAIN, FOLDER
 from miqa_node.language.template import TemplateTexts
 from miqa_node.reassessment import GONE, NO_MODEL, UNPLACED, UNREADABLE, WAITING
-from miqa_node.report.phrases import messages as narrative_messages
 from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
 from miqa_node.store import pseudonym_keys, retention_clock
 from miqa_node.store.integrity import DAMAGED, RESTORE
+from miqa_node.store.worklist.form import Show
 from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.taxonomy.reasons import OTHER_REASONS
 from miqa_node.units.mended import ORIGINAL
@@ -58,7 +58,7 @@ from miqa_node.web.pages.rooms.router import LIGHT_WORDS
 from miqa_node.web.pages.study.router import KEYS
 from miqa_node.web.pages.worklist.router import FACETS
 from miqa_node.web.problems import _DETAILS, _TITLES
-from miqa_node.web.worklist_form import Show
+from miqa_node.words.phrases import messages as narrative_messages
 from miqa_node.wrong_values import NOT_ALLOWED, SENTENCES, THE_VALUE
 
 ROOT = Path(miqa_node.__file__).parent

@@ -22,9 +22,9 @@ from miqa_node.language import catalogue
 from miqa_node.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
 from miqa_node.language.phrase import Phrase
 from miqa_node.language.template import TemplateTexts
-from miqa_node.report.catalogue import voice
 from miqa_node.taxonomy.lookup import finding_title
 from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.words.voice import voice
 from tests.unit.language.sources import ROOT, SPEAKING, messages, read, taxonomy_messages
 
 TEMPLATES = [path for folder in SPEAKING for path in sorted((ROOT / folder).rglob("*.html"))]

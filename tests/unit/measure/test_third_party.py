@@ -45,8 +45,8 @@ from miqa_node.assess.measure.view import PICTURE_HEADER
 from miqa_node.cli.measurements_page import measurements_page
 from miqa_node.domain.image import Radiograph
 from miqa_node.plugins import of_others
-from miqa_node.report.measurement_codes import measurement_code
-from miqa_node.report.phrases import messages
+from miqa_node.words.measurement_codes import measurement_code
+from miqa_node.words.phrases import messages
 
 picture = np.tile(np.array([0, 65535], np.uint16), (40, 20))
 taken = {m.name: m.value for m in measure(Radiograph(picture, picture, (0, 65535), None), PICTURE_HEADER)}

@@ -32,7 +32,9 @@ from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.output import default_kinds, output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.imaging.frame import decode_frame
-from miqa_node.report import MadeObject, ReportedImage, make_objects
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import MadeObject
+from miqa_node.report.make import make_objects
 from miqa_node.settings import load_settings
 from miqa_node.taxonomy.lookup import finding_names, quality_score, reason_code
 

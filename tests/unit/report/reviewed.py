@@ -12,8 +12,11 @@ from miqa_node.domain.output import default_kinds
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
-from miqa_node.report import MadeObject, ReportedImage, ReportSettings, amend_objects, withdraw_key_object
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.make import amend_objects
 from miqa_node.report.outputs.airai import AIRAI
+from miqa_node.report.withdrawal import withdraw_key_object
 from tests.unit.report import making
 
 SEEN = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)

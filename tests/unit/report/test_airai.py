@@ -14,7 +14,9 @@ from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.output import default_kinds
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
-from miqa_node.report import ReportedImage, ReportSettings, amend_objects
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.make import amend_objects
 from miqa_node.report.outputs.airai import AIRAI
 from tests.unit.report import making
 from tests.unit.report.reviewed import amended, review

@@ -18,13 +18,13 @@ from miqa_node.domain import codes as domain_codes
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.measurand import MEASUREMENTS, measurands
-from miqa_node.report import codes
-from miqa_node.report.codes import Concept
-from miqa_node.report.finding_codes import _certainty, finding_code, segment_codes
-from miqa_node.report.measurement_codes import _concept, measurement_code
 from miqa_node.report.picture import rgb
 from miqa_node.taxonomy.base import SCHEME
 from miqa_node.taxonomy.lookup import all_finding_names, finding_entries, finding_names, gate_names, reason_code
+from miqa_node.words import codes
+from miqa_node.words.codes import Concept
+from miqa_node.words.finding_codes import _certainty, finding_code, segment_codes
+from miqa_node.words.measurement_codes import _concept, measurement_code
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/reference/results.md").read_text("utf-8")

@@ -13,7 +13,8 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.output import default_kinds
 from miqa_node.imaging.headers import read_header
-from miqa_node.report import MadeObject, make_enhanced
+from miqa_node.report.made import MadeObject
+from miqa_node.report.outputs.enhanced import make_enhanced
 from miqa_node.units.kinds import is_image, is_projection
 from tests.unit.report import making
 

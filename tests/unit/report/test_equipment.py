@@ -17,9 +17,12 @@ from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import Prediction
-from miqa_node.report import Confirmation, MadeObject, ReportSettings, lower_class, rejection_note
-from miqa_node.report.equipment import algorithms_of, contributing_equipment, of_model
+from miqa_node.report.equipment import contributing_equipment
+from miqa_node.report.lower import lower_class
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.report.withdrawal import withdraw_key_object
+from miqa_node.words.algorithms import algorithms_of, of_model
 from tests.unit.report import making
 from tests.unit.report.reviewed import assessed
 

@@ -16,7 +16,9 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.landmarks import Landmarks, Outline
 from miqa_node.domain.policy import Verdict
-from miqa_node.report import MadeObject, ReportedImage, make_objects
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import MadeObject
+from miqa_node.report.make import make_objects
 from tests.unit.landmarks.making import LUNG_BOXES, STRAIGHT
 from tests.unit.report import making
 

@@ -14,7 +14,7 @@ from pydicom.uid import BasicTextSRStorage, ComprehensiveSRStorage, EnhancedSRSt
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.errors import ReportError
-from miqa_node.report import lower_class
+from miqa_node.report.lower import lower_class
 from tests.unit.report import making
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.report.mask import MAX_OUTLINE_POINTS, outline_of, regions_of, threshold_map
-from miqa_node.report.subject import of_finding
+from miqa_node.words.subject import of_finding
 from tests.unit.report.making import findings
 
 

@@ -19,10 +19,10 @@ from miqa_node.errors import SettingsError
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import languages
 from miqa_node.language.phrase import Phrase
-from miqa_node.report.narrative import Part, narrative, sentences
-from miqa_node.report.phrases import ADVICE, PENDING, PLAUSIBILITY
 from miqa_node.taxonomy.lookup import defect_names, reason_code
 from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.words.narrative import Part, narrative, sentences
+from miqa_node.words.phrases import ADVICE, PENDING, PLAUSIBILITY
 from tests.unit.report import making
 
 MEASURED = (

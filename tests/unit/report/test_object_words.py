@@ -12,11 +12,12 @@ from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.object_place import ChestRegion, ObjectPlace, WornAt
 from miqa_node.domain.policy import Verdict
-from miqa_node.report import ReportedImage, make_objects
-from miqa_node.report.headline import MAX_WORDS, headline
-from miqa_node.report.narrative import narrative
-from miqa_node.report.object_words import hint_of, title_of
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.make import make_objects
 from miqa_node.taxonomy.lookup import reason_code
+from miqa_node.words.headline import MAX_WORDS, headline
+from miqa_node.words.narrative import narrative
+from miqa_node.words.object_words import hint_of, title_of
 from tests.unit.report import making
 
 NAME = FindingName.FOREIGN_OBJECT

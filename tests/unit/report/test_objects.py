@@ -24,9 +24,11 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.policy import Reason, Verdict
 from miqa_node.errors import ReportError
-from miqa_node.report import MadeObject, ReportedImage, ReportSettings, make_objects
-from miqa_node.report.narrative import narrative
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.make import make_objects
 from miqa_node.report.text import phrase
+from miqa_node.words.narrative import narrative
 from tests.peers.validators import open_segmentation
 from tests.unit.report import making
 

@@ -18,10 +18,12 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Verdict
-from miqa_node.report import MadeObject, ReportedImage, ReportSettings, make_objects
 from miqa_node.report.gsps_shutter import exposed_field
-from miqa_node.report.narrative import narrative
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.make import make_objects
 from miqa_node.report.picture import MIN_SIDE
+from miqa_node.words.narrative import narrative
 from tests.peers.validators import open_segmentation
 from tests.unit.report import making
 from tests.unit.report.test_text import COMMENTS

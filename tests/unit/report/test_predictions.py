@@ -13,7 +13,8 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.policy import Reason, Verdict
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
-from miqa_node.report import ReportedImage, make_objects
+from miqa_node.report.image import ReportedImage
+from miqa_node.report.make import make_objects
 from tests.unit.report import making
 from tests.unit.report.test_objects import groups, kinds, of_kind, values
 

@@ -13,7 +13,8 @@ from pydicom.data import get_charset_files
 from pydicom.dataset import Dataset
 
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.report import Confirmation, lower_class, rejection_note
+from miqa_node.report.lower import lower_class
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from tests.unit.report import making
 
 CONFIRMED = Confirmation("Jörg Größe", datetime(2026, 11, 20, 10, 0, tzinfo=UTC), "111210", "")

@@ -18,14 +18,10 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
-from miqa_node.report import (
-    Confirmation,
-    MadeObject,
-    ReportSettings,
-    make_enhanced,
-    rejection_note,
-    withdraw_key_object,
-)
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.outputs.enhanced import make_enhanced
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.report.withdrawal import withdraw_key_object
 from tests.damage import replace_element, write_text
 from tests.unit.report import making
 

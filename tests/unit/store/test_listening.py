@@ -11,9 +11,9 @@ import pytest
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.settings import load_settings
-from miqa_node.site import migrate
 from miqa_node.store.database import DELIVERIES, JOBS, REASSESSMENTS, TOPICS, Database, announce
 from miqa_node.store.listening import CommitListener
+from miqa_node.work.migration import migrate
 from miqa_node.work.queue import DurableQueue, Worker
 from tests.conftest import PostgresServer
 from tests.waiting import wait_until

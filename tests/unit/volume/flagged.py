@@ -16,7 +16,9 @@ from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import decide
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
-from miqa_node.report import MadeObject, ReportedSeries, make_objects
+from miqa_node.report.made import MadeObject
+from miqa_node.report.make import make_objects
+from miqa_node.report.stack import ReportedSeries
 from miqa_node.settings import load_settings
 from miqa_node.settings.policy import read_policy
 from miqa_node.units.kinds import series_traits

@@ -17,9 +17,9 @@ from miqa_node.domain.fragments import groups
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.imaging.decode import Decoder
-from miqa_node.report.narrative import narrative
 from miqa_node.store import instances
 from miqa_node.store import tables as t
+from miqa_node.words.narrative import narrative
 from tests.unit.store.making import header
 from tests.unit.volume import making
 from tests.unit.volume.test_way import Rig

@@ -16,7 +16,9 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.series import MeasurementMask
-from miqa_node.report import Confirmation, ReportedSeries, make_objects, rejection_note
+from miqa_node.report.make import make_objects
+from miqa_node.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.report.stack import ReportedSeries
 from tests.unit.report import making
 from tests.unit.volume import making as volumes
 from tests.unit.volume.flagged import decode

@@ -17,8 +17,9 @@ from miqa_node.analysis.log_reader import MAX_BYTES
 from miqa_node.errors import ConflictError, MiqaError, QueryError
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.store import census, reject_logs
+from miqa_node.store.fields import NO_CONTROLS
 from miqa_node.web.access import Reader, Reviewer, Uploader, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor
+from miqa_node.web.fields import Actor
 from miqa_node.web.html import render
 from miqa_node.web.services import Services, WebServices
 from miqa_node.web.upload_space import UploadRoute

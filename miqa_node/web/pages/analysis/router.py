@@ -23,8 +23,8 @@ from miqa_node.domain.calendar import MONTH
 from miqa_node.store import census, fidelities, labels, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
+from miqa_node.store.fields import NO_CONTROLS, Day, Strict
 from miqa_node.web.access import Reader, Reviewer
-from miqa_node.web.fields import NO_CONTROLS, Day, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.pages.analysis import logs

@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 
 from miqa_node.domain.access import Permission
 from miqa_node.domain.audit import AuditEvent, AuditFilter
+from miqa_node.language.local_time import midnight
 from miqa_node.store.audit import records
 from miqa_node.web.access import Admin
 from miqa_node.web.html import render
 from miqa_node.web.page import Page
 from miqa_node.web.services import Services
-from miqa_node.web.site_time import midnight
 
 router = APIRouter()
 

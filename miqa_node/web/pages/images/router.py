@@ -13,14 +13,14 @@ from pydantic import Field
 from miqa_node.domain.access import Permission
 from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
+from miqa_node.language.local_time import instant, local, midnight
 from miqa_node.store import browse
 from miqa_node.store.browse import ImageFilter, ImageRow
+from miqa_node.store.fields import NO_CONTROLS, Day, Strict
 from miqa_node.web.access import Reader
-from miqa_node.web.fields import NO_CONTROLS, Day, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services
-from miqa_node.web.site_time import instant, local, midnight
 
 DAYS = 7
 """Without days the list shows the last week."""

@@ -25,8 +25,8 @@ from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.language.phrase import Phrase
 from miqa_node.receive.archive import is_dicom, members
 from miqa_node.receive.upload import PictureDescription, Uploads
+from miqa_node.store.fields import NO_CONTROLS
 from miqa_node.web.access import Uploader
-from miqa_node.web.fields import NO_CONTROLS
 from miqa_node.web.html import render
 from miqa_node.web.onepage import one_page
 from miqa_node.web.page import Navigation, Page

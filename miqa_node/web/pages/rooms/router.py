@@ -15,20 +15,20 @@ from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import NotFoundError
 from miqa_node.language.catalogue import LANGUAGE
-from miqa_node.report.headline import headline
-from miqa_node.report.narrative import advice
+from miqa_node.language.local_time import clock, local
 from miqa_node.store import stations
 from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.fields import Moment
 from miqa_node.store.stations import StationExposure
 from miqa_node.web.access import Display
-from miqa_node.web.fields import Moment
 from miqa_node.web.html import render
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.outlines import FindingOutline, outlines
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.reason import plain
 from miqa_node.web.services import Services, WebServices
-from miqa_node.web.site_time import clock, local
+from miqa_node.words.headline import headline
+from miqa_node.words.narrative import advice
 
 EARLIER = 12
 """Number of earlier exposures shown as dots."""

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
 
 from miqa_node.domain.notice import NoticePreference
+from miqa_node.store.fields import NO_CONTROLS
 from miqa_node.web.access import Reader
-from miqa_node.web.fields import NO_CONTROLS
 from miqa_node.web.notices import ADDRESS, MAX_ROOMS, TIME, keep
 from miqa_node.web.services import Services
 

@@ -12,8 +12,6 @@ from miqa_node.domain.instance import StudyRecord
 from miqa_node.domain.policy import Verdict
 from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.language.phrase import Phrase
-from miqa_node.report.headline import headline, is_whole
-from miqa_node.report.narrative import Sentence, advice, sentences
 from miqa_node.store import history, patients, priors
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Transaction
@@ -25,6 +23,8 @@ from miqa_node.units.base import installed, unit_of
 from miqa_node.web.html import verdict_words
 from miqa_node.web.pages.pictures.router import maps_of
 from miqa_node.web.services import WebServices
+from miqa_node.words.headline import headline, is_whole
+from miqa_node.words.narrative import Sentence, advice, sentences
 
 MAX_SLICES = 2000
 """Maximum number of slices of a series or frames of an object."""

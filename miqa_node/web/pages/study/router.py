@@ -15,10 +15,10 @@ from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.worklist import WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.language.catalogue import LANGUAGE
-from miqa_node.report.object_words import title_of
 from miqa_node.settings import Settings
 from miqa_node.store import conflicts, decisions, history, users, worklist
 from miqa_node.store.database import Transaction
+from miqa_node.store.worklist.form import Show, read_form
 from miqa_node.taxonomy.lookup import all_finding_names, defect_names, finding_title
 from miqa_node.web.access import Reader
 from miqa_node.web.fields import Uid
@@ -26,7 +26,7 @@ from miqa_node.web.html import render
 from miqa_node.web.page import Page
 from miqa_node.web.pages.study.images import StudyImage, images_of
 from miqa_node.web.services import Services
-from miqa_node.web.worklist_form import Show, read_form
+from miqa_node.words.object_words import title_of
 
 MAX_IMAGES = 24
 """Maximum number of images on the page; of larger studies it shows the worst. Each image has its own canvas."""

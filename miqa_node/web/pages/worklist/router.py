@@ -21,8 +21,10 @@ from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import LANGUAGE, say
+from miqa_node.language.local_time import instant, local
 from miqa_node.store import overview, saved_views, users, worklist
 from miqa_node.store.worklist import WorklistOrder, WorklistPosition
+from miqa_node.store.worklist.form import Show, WorklistForm
 from miqa_node.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.taxonomy.reasons import OTHER_REASONS, reason_words
 from miqa_node.web.access import Reader, Reviewer, acting
@@ -32,9 +34,7 @@ from miqa_node.web.page import Navigation, Page
 from miqa_node.web.saving import form_of
 from miqa_node.web.services import Services
 from miqa_node.web.silence import silence
-from miqa_node.web.site_time import instant, local
 from miqa_node.web.worklist_csv import worklist_csv
-from miqa_node.web.worklist_form import Show, WorklistForm
 
 MOST_COUNTED = 1000
 """Above this the page shows "1,000+", because counting a million rows is too slow."""

@@ -11,12 +11,12 @@ from fastapi.responses import RedirectResponse
 
 from miqa_node.domain.access import Permission
 from miqa_node.store import saved_views
+from miqa_node.store.worklist.form import read_form
 from miqa_node.web.access import Reader, Reviewer
 from miqa_node.web.fields import Actor, ViewName
 from miqa_node.web.page import Page
 from miqa_node.web.saving import form_of, remove_view, save_view
 from miqa_node.web.services import Services
-from miqa_node.web.worklist_form import read_form
 
 router = APIRouter()
 

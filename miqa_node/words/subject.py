@@ -10,10 +10,10 @@ from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.landmarks import Landmarks, patient_side
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
-from miqa_node.report import codes
-from miqa_node.report.equipment import name_and_version
-from miqa_node.report.finding_codes import segment_codes
 from miqa_node.taxonomy.lookup import finding_entries, finding_words
+from miqa_node.words import codes
+from miqa_node.words.algorithms import name_and_version
+from miqa_node.words.finding_codes import segment_codes
 
 PREDICTION = "prediction"
 """Prefix of the subject of a prediction, followed by the package."""

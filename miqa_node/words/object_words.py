@@ -5,9 +5,9 @@ from __future__ import annotations
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.object_place import ChestRegion, ObjectPlace
 from miqa_node.language.catalogue import SOURCE
-from miqa_node.report.catalogue import Voice, voice
-from miqa_node.report.phrases import OVER, TAKE_OFF, WORN
 from miqa_node.taxonomy.lookup import finding_words
+from miqa_node.words.phrases import OVER, TAKE_OFF, WORN
+from miqa_node.words.voice import Voice, voice
 
 
 def title_of(finding: Finding, language: str = SOURCE) -> str:

@@ -8,10 +8,10 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.language.catalogue import SOURCE
-from miqa_node.report.catalogue import Voice, voice
-from miqa_node.report.object_words import title_of
-from miqa_node.report.phrases import AT, NOTHING_FOUND
 from miqa_node.taxonomy.lookup import finding_entries, finding_title
+from miqa_node.words.object_words import title_of
+from miqa_node.words.phrases import AT, NOTHING_FOUND
+from miqa_node.words.voice import Voice, voice
 
 MAX_WORDS = 12
 _UNUSUAL = "anomaly"

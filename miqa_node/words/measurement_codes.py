@@ -5,8 +5,8 @@ from __future__ import annotations
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import humanised
 from miqa_node.domain.measurand import MEASUREMENTS, Measurand
-from miqa_node.report.codes import IMAGE_QUALITY, Concept, private_value
 from miqa_node.taxonomy.base import SCHEME
+from miqa_node.words.codes import IMAGE_QUALITY, Concept, private_value
 
 
 def measurement_code(name: str) -> Code:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from miqa_node.domain.codes import REASON_CODES, Code
 from miqa_node.domain.finding import Finding
-from miqa_node.report.codes import (
-    CERTAINTY_OF_FINDING,
-    PHYSICAL_OBJECT,
-    SPATIAL_CONCEPT,
-    Concept,
-    private_value,
-)
 from miqa_node.taxonomy.base import SCHEME, CertaintyEntry
 from miqa_node.taxonomy.lookup import finding_entries, finding_words, is_object
+from miqa_node.words.codes import CERTAINTY_OF_FINDING, PHYSICAL_OBJECT, SPATIAL_CONCEPT, Concept, private_value
 
 
 def finding_code(finding: Finding) -> Code:

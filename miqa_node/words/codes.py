@@ -9,13 +9,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
-
 from miqa_node.domain.codes import Code
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
-from miqa_node.report.dataset import data_set
 from miqa_node.taxonomy.base import SCHEME
 
 IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
@@ -291,13 +287,3 @@ def unit_code(unit: str) -> Code:
 def procedure_code(modality: str) -> Code:
     """The procedure reported (CID 100), as far as the modality determines it."""
     return PROCEDURES.get(modality, IMAGING_PROCEDURE)
-
-
-def code_item(code: Code) -> Dataset:
-    """One item of a code sequence (PS3.3 8.8)."""
-    return data_set(CodeValue=code.value, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning)
-
-
-def code_sequence(*values: Code) -> Sequence:
-    """A code sequence."""
-    return Sequence([code_item(code) for code in values])

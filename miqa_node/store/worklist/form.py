@@ -12,10 +12,9 @@ from pydantic import Field, ValidationError
 
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
-from miqa_node.store import worklist
-from miqa_node.store.worklist import WorklistOrder
-from miqa_node.web.fields import NO_CONTROLS, Day, Strict
-from miqa_node.web.site_time import midnight
+from miqa_node.language.local_time import midnight
+from miqa_node.store.fields import NO_CONTROLS, Day, Strict
+from miqa_node.store.worklist.search import UNRESOLVED, WorklistFilter, WorklistOrder
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
 
@@ -34,7 +33,7 @@ class Show(StrEnum):
         """The states for the store; empty means all."""
         match self:
             case Show.UNRESOLVED:
-                return tuple(worklist.UNRESOLVED)
+                return tuple(UNRESOLVED)
             case Show.ALL:
                 return ()
             case _:
@@ -63,14 +62,14 @@ class WorklistForm(Strict):
     after: str = Field("", max_length=120, pattern=NO_CONTROLS)
     before: str = Field("", max_length=120, pattern=NO_CONTROLS)
 
-    def filter(self, name: str) -> worklist.WorklistFilter:
+    def filter(self, name: str) -> WorklistFilter:
         """The filter for the store; ``name`` is the person that ``mine`` refers to, empty if unknown.
 
         A search text in the form of a UID matches UIDs; any other matches the beginning of names and numbers.
         """
         search = self.search.strip()
         is_uid = _UID.fullmatch(search) is not None
-        return worklist.WorklistFilter(
+        return WorklistFilter(
             state=self.show.states,
             verdict=(self.verdict,) if self.verdict else (),
             reason=self.reason,

@@ -20,10 +20,10 @@ from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Disposition, Reason
 from miqa_node.domain.reassessment import KEPT_FLAG
 from miqa_node.language.catalogue import SOURCE, numerals, reworded, spoken
-from miqa_node.report.catalogue import Voice, voice
-from miqa_node.report.measurement_codes import measurement_code
-from miqa_node.report.object_words import hint_of, title_of
-from miqa_node.report.phrases import (
+from miqa_node.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
+from miqa_node.words.measurement_codes import measurement_code
+from miqa_node.words.object_words import hint_of, title_of
+from miqa_node.words.phrases import (
     ADVICE,
     ANOMALY_SITE,
     ANOMALY_TRAINING,
@@ -43,8 +43,8 @@ from miqa_node.report.phrases import (
     RULES,
     SCORE,
     VERDICTS,
-)  # fmt: skip
-from miqa_node.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
+)
+from miqa_node.words.voice import Voice, voice
 
 UNUSUAL_PERCENTILE = 95.0
 """Minimum percentile at which the narrative mentions the anomaly, whether or not the policy flags it."""

@@ -1,0 +1,68 @@
+"""Writes the labels of a node, and the images that they are about, to a folder (``miqa-node labels export``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from miqa_node.analysis.export import LabelExport, Names, WriteImage, export_labels, write_png
+from miqa_node.cli.label_images import Images
+from miqa_node.deidentify.dataset import DeidentificationMethod
+from miqa_node.deidentify.files import deidentify_files
+from miqa_node.deidentify.values import Secrets
+from miqa_node.domain.object_store import ObjectStore
+from miqa_node.errors import DataSetError, NotFoundError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.settings import Settings
+from miqa_node.store import labels, reviews
+from miqa_node.store.pseudonyms import KEY_FILE, open_key
+from miqa_node.store.reviews import ReviewedImage
+from miqa_node.store.site_store import open_store
+
+
+def export_from(settings: Settings, out: Path, images: Images) -> tuple[LabelExport, int]:
+    """The result of the export, and the number of labels in it."""
+    key = open_key(settings.node.data_dir / KEY_FILE, settings.analysis.pseudonym_key)
+    database, objects = open_store(settings)
+    try:
+        database.check()
+        with database.begin() as transaction:
+            newest, every = reviews.newest(transaction), list(labels.select(transaction))
+        with _writer(images, settings, key) as write:
+            pairs = [(one, _original(objects, one)) for one in newest]
+            return export_labels(pairs, every, out, Names(key), write), len(every)
+    finally:
+        database.close()
+
+
+def _original(objects: ObjectStore, image: ReviewedImage) -> Path | None:
+    """Its file; None if it was removed."""
+    try:
+        return objects.local_path(image.object_key)
+    except NotFoundError:
+        return None
+
+
+@contextmanager
+def _writer(images: Images, settings: Settings, key: bytes) -> Iterator[WriteImage | None]:
+    if images is not Images.PNG:
+        yield None if images is Images.NONE else _deidentified(key)
+        return
+    with Decoder(settings) as decoder:
+        yield lambda source, stem: write_png(decoder.decode(source), stem)
+
+
+def _deidentified(key: bytes) -> WriteImage:
+    method = DeidentificationMethod(Secrets(key))
+
+    def write(source: Path, stem: Path) -> tuple[str, int, int]:
+        [outcome] = deidentify_files([(source, Path())], stem.parent, method)
+        if outcome.written is None:
+            raise DataSetError(outcome.reason)
+        file = outcome.written.rename(stem.with_suffix(".dcm"))
+        header, _ = read_header(file, relaxed=True)
+        return file.name, header.columns, header.rows
+
+    return write

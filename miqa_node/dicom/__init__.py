@@ -1,0 +1,1 @@
+"""DICOM data sets as bytes, read without a library."""
