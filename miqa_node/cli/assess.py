@@ -29,9 +29,9 @@ from miqa_node.domain.object_place import ObjectPlace
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.errors import ArchiveError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.local import LocalAssessor, LocalResult
+from miqa_node.onepage.page import one_page
 from miqa_node.report.made import ReportSettings
 from miqa_node.settings import Settings
-from miqa_node.web.onepage import one_page
 from miqa_node.whole_file import write_whole
 from miqa_node.words.narrative import narrative
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from miqa_node.taxonomy.lookup import gate_entries
-from miqa_node.web.reason import plain
+from miqa_node.words.reason import plain
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict, decide
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.local import LocalAssessor
+from miqa_node.onepage.page import one_page
 from miqa_node.report.made import ReportSettings
 from miqa_node.settings import load_settings
 from miqa_node.settings.policy import read_policy
 from miqa_node.taxonomy.lookup import defect_names, reason_code
-from miqa_node.web.onepage import one_page
 from miqa_node.words.headline import headline
 from miqa_node.words.narrative import sentences
 from tests.unit.assess.making import chest_header

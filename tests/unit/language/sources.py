@@ -37,6 +37,7 @@ from miqa_node.domain.policy import VERDICT_WORDS
 from miqa_node.domain.prediction import PredictionStatus
 from miqa_node.domain.reassessment import FLAG_STAYS
 from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.html.formats import words
 from miqa_node.imaging.dataset import FLOATING_POINT, NO_PIXELS
 from miqa_node.imaging.decoders import UNDECODABLE, UNKNOWN_SYNTAX
 from miqa_node.imaging.frame import DAMAGED as DAMAGED_PIXELS
@@ -52,7 +53,7 @@ from miqa_node.taxonomy.lookup import finding_entries, gate_entries
 from miqa_node.taxonomy.reasons import OTHER_REASONS
 from miqa_node.units.mended import ORIGINAL
 from miqa_node.web.fields import FORMS
-from miqa_node.web.html import script_texts, words
+from miqa_node.web.html import script_texts
 from miqa_node.web.page import PAGES
 from miqa_node.web.pages.rooms.router import LIGHT_WORDS
 from miqa_node.web.pages.study.router import KEYS
@@ -62,7 +63,7 @@ from miqa_node.words.phrases import messages as narrative_messages
 from miqa_node.wrong_values import NOT_ALLOWED, SENTENCES, THE_VALUE
 
 ROOT = Path(miqa_node.__file__).parent
-SPEAKING = ("web", "analysis/templates")
+SPEAKING = ("web", "html", "onepage", "analysis/templates")
 """Folders with templates that the node's languages are for; training and self-test are English."""
 SHOWN_ERRORS = (
     *(path for path in sorted((ROOT / "web").rglob("*.py")) if "rest" not in path.parts and path.name != "page.py"),
@@ -315,7 +316,7 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
     for path in sorted(ROOT.rglob("*.py")):
         for message in _phrases(ast.parse(path.read_text(encoding="utf-8"))):
             yield message, path.relative_to(ROOT).as_posix()
-    yield from ((text, "report/phrases.py") for text in narrative_messages())
+    yield from ((text, "words/phrases.py") for text in narrative_messages())
     yield FLAG_STAYS, "domain/reassessment.py"
     yield from ((text, "words of the domain") for text in _of_domain())
 

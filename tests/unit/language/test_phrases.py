@@ -21,7 +21,7 @@ from miqa_node.language.catalogue import LANGUAGE, reworded
 from miqa_node.language.phrase import Phrase, joined
 from miqa_node.store import documents
 from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.web.reason import plain
+from miqa_node.words.reason import plain
 from tests.unit.language.sources import ROOT, _phrases
 
 ENGLISH = re.compile(r"\b(the|is|are|and|of|not|with|was|were|by|from|has|have|than|this|no|but|to)\b")

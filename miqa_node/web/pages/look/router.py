@@ -23,12 +23,12 @@ from miqa_node.errors import ArchiveError, InferenceError, ModelPackageError, Un
 from miqa_node.imaging.picture import is_picture
 from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.language.phrase import Phrase
+from miqa_node.onepage.page import one_page
 from miqa_node.receive.archive import is_dicom, members
 from miqa_node.receive.upload import PictureDescription, Uploads
 from miqa_node.store.fields import NO_CONTROLS
 from miqa_node.web.access import Uploader
 from miqa_node.web.html import render
-from miqa_node.web.onepage import one_page
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.security import PAGE_OF_ITS_OWN
 from miqa_node.web.services import Services, WebServices

@@ -16,10 +16,10 @@ from miqa_node.domain.access import Permission
 from miqa_node.domain.image import PREDICTION, Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DecodeError, NotFoundError, RemovedError
+from miqa_node.html.landmark_layer import landmark_layer
 from miqa_node.store import instances
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.access import Reader
-from miqa_node.web.landmark_layer import landmark_layer
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.outlines import outlines
 from miqa_node.web.page import Page

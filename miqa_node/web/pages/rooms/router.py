@@ -25,10 +25,10 @@ from miqa_node.web.html import render
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.outlines import FindingOutline, outlines
 from miqa_node.web.page import Navigation, Page
-from miqa_node.web.reason import plain
 from miqa_node.web.services import Services, WebServices
 from miqa_node.words.headline import headline
 from miqa_node.words.narrative import advice
+from miqa_node.words.reason import plain
 
 EARLIER = 12
 """Number of earlier exposures shown as dots."""

@@ -10,6 +10,7 @@ from miqa_node.domain.finding import Finding
 from miqa_node.domain.fragments import groups
 from miqa_node.domain.instance import StudyRecord
 from miqa_node.domain.policy import Verdict
+from miqa_node.html.formats import verdict_words
 from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.language.phrase import Phrase
 from miqa_node.store import history, patients, priors
@@ -20,7 +21,6 @@ from miqa_node.store.patients import PatientRow
 from miqa_node.store.priors import Prior, Usual
 from miqa_node.taxonomy.lookup import finding_entries
 from miqa_node.units.base import installed, unit_of
-from miqa_node.web.html import verdict_words
 from miqa_node.web.pages.pictures.router import maps_of
 from miqa_node.web.services import WebServices
 from miqa_node.words.headline import headline, is_whole

@@ -19,6 +19,7 @@ from miqa_node.domain.access import Permission
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.errors import ModelPackageError
+from miqa_node.html.formats import finding
 from miqa_node.language.catalogue import numerals, reworded
 from miqa_node.settings.policy import read_policy
 from miqa_node.store import instances, site_limits
@@ -26,7 +27,7 @@ from miqa_node.store.database import Transaction
 from miqa_node.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.web.decisions import DIGEST
 from miqa_node.web.fields import Actor, Comment
-from miqa_node.web.html import finding, render
+from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services, WebServices
 from miqa_node.web.silence import silence

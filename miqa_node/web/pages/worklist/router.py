@@ -19,6 +19,7 @@ from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.html.formats import whole
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.language.local_time import instant, local
@@ -29,7 +30,7 @@ from miqa_node.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.taxonomy.reasons import OTHER_REASONS, reason_words
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.fields import Actor, Comment
-from miqa_node.web.html import render, whole
+from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.saving import form_of
 from miqa_node.web.services import Services

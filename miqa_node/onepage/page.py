@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
+from jinja2 import PackageLoader, Template
 from numpy.typing import NDArray
 
 from miqa_node.domain.codes import Code
@@ -15,11 +17,12 @@ from miqa_node.domain.enhanced import DIFFERENCE_GAIN, EnhancedImage
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.policy import Reason
+from miqa_node.html.environment import environment
+from miqa_node.html.landmark_layer import landmark_layer
+from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.local import LocalResult
 from miqa_node.report.mask import MarkedRegion, outlines_of, regions_of, spread_map
 from miqa_node.report.picture import rgb
-from miqa_node.web.html import render
-from miqa_node.web.landmark_layer import landmark_layer
 from miqa_node.words.finding_codes import finding_code
 from miqa_node.words.narrative import Part, advice, sentences
 from miqa_node.words.object_words import title_of
@@ -70,8 +73,7 @@ def one_page(
     texts = sentences(assessment, disposition, language)
     places = tuple(_places(result, threshold, language))
     placed = {place.finding.name for place in places if place.finding is not None}
-    return render(
-        "onepage.html",
+    return _template(LANGUAGE.get()).render(
         language=language,
         assessment=assessment,
         disposition=disposition,
@@ -92,6 +94,11 @@ def one_page(
         measurements=assessment.measurements,
         landmarks=_landmarks(result),
     )
+
+
+@cache
+def _template(language: str) -> Template:
+    return environment(PackageLoader("miqa_node.onepage"), language).get_template("onepage.html")
 
 
 def _landmarks(result: LocalResult) -> str:
