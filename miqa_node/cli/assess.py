@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.landmarks.findings import cut_finding
 from miqa_node.assess.landmarks.measurands import CUT_SIDES
 from miqa_node.cli.exits import Exit
@@ -20,7 +19,6 @@ from miqa_node.cli.files import images, unpacked
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line
 from miqa_node.cli.progress_bar import beside_lines
-from miqa_node.cli.saliency import write_map
 from miqa_node.cli.site_choice import choice_of, site_limits_of
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
@@ -29,7 +27,6 @@ from miqa_node.domain.object_place import ObjectPlace
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.errors import ArchiveError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.local import LocalAssessor, LocalResult
-from miqa_node.onepage.page import one_page
 from miqa_node.report.made import ReportSettings
 from miqa_node.settings import Settings
 from miqa_node.whole_file import write_whole
@@ -115,6 +112,9 @@ def assess(
 
 def _page(result: LocalResult, settings: Settings) -> str:
     """The page of ``--report``; it says so if no enhancement can be made."""
+    from miqa_node.assess.enhance.enhancer import Enhancer
+    from miqa_node.onepage.page import one_page
+
     enhanced, why_not = None, ""
     if result.radiograph.frames > 1:
         why_not = "The image has several frames."
@@ -266,6 +266,8 @@ class _Writer:
 
     @staticmethod
     def _write_maps(stem: Path, result: LocalResult) -> None:
+        from miqa_node.cli.saliency import write_map
+
         for finding in result.assessment.findings:
             saliency = result.maps.findings.get(finding.name)
             if finding.present and saliency is not None:

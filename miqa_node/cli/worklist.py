@@ -20,7 +20,6 @@ from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.store import history, saved_views, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.objects import objects_of
-from miqa_node.store.worklist.form import read_form
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -130,6 +129,8 @@ def _saved(
 ) -> worklist.WorklistFilter:
     if worklist_filter != worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED)):
         raise typer.BadParameter("a view cannot be combined with other filters", param_hint="--saved")
+    from miqa_node.store.worklist.form import read_form
+
     person = actor or login()
     return read_form(saved_views.load(transaction, name, person).query).filter(person)
 

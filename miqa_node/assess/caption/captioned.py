@@ -16,7 +16,6 @@ from typing import assert_never
 import structlog
 
 from miqa_node.assess.caption.package import open_caption_package
-from miqa_node.assess.caption.service import CaptionService
 from miqa_node.assess.sidecars import sidecar_folder
 from miqa_node.domain.caption import Caption
 from miqa_node.domain.image import Radiograph
@@ -115,6 +114,8 @@ def captioner_of(settings: Settings) -> Callable[[], Captioner] | None:
         case CaptionBackend.HTTP:
             if not chosen.url.startswith(("http://", "https://")):
                 raise SettingsError("caption.backend is http: give the server's address in caption.url.")
+            from miqa_node.assess.caption.service import CaptionService  # noqa: PLC0415 - loads a client of HTTP
+
             return lambda: CaptionService(chosen)
         case never:
             assert_never(never)
