@@ -2,7 +2,8 @@
 
 Metadata keys (ONNX ``metadata_props``): ``miqa_card`` is the card as JSON without ``files``; ``miqa_goldens`` is a
 JSON object from the name of each golden input to ``{"png": base64, "expected": {...}}``; ``miqa_anomaly`` is
-the anomaly file of the card, base64. Only these and the graph are read; only the graph is executed.
+the anomaly file of the card, and ``miqa_gradients`` the gradient graph, both base64. Only these and the graph are read;
+only graphs are executed.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import onnx
 from pydantic import ValidationError
 
-from miqa_node.assess.card import METADATA_KEY, Card, explain_card_error
-from miqa_node.assess.self_contained import read_graph
+from miqa_node.assess.card import METADATA_KEY, Card, explain_card_error, gradient_file
+from miqa_node.assess.onnx_format import ModelProto, StringStringEntryProto
+from miqa_node.assess.self_contained import parse_graph, read_graph
 from miqa_node.errors import ModelPackageError
+from miqa_node.whole_file import write_whole
 
 GOLDENS_KEY = "miqa_goldens"
 ANOMALY_KEY = "miqa_anomaly"
+GRADIENTS_KEY = "miqa_gradients"
 MAX_GRAPH_BYTES = 2_000_000_000
 """Size limit of the format (protobuf); larger graphs need external weights, which a bare file cannot have."""
 MAX_CARD_CHARACTERS = 1_000_000
@@ -89,15 +92,18 @@ def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[
 
 def embedded_anomaly(name: str, metadata: Mapping[str, str]) -> bytes:
     """The anomaly file inside a bare graph; empty if there is none. ModelPackageError if it cannot be read."""
-    try:
-        return base64.b64decode(metadata.get(ANOMALY_KEY, ""), validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise ModelPackageError(f"{name}: the anomaly file in the metadata cannot be read.") from error
+    return _embedded(name, metadata, ANOMALY_KEY, "anomaly file")
+
+
+def embedded_gradients(name: str, metadata: Mapping[str, str]) -> ModelProto | None:
+    """The gradient graph inside a bare graph; None if there is none. ModelPackageError if it cannot be read."""
+    gradients = _embedded(name, metadata, GRADIENTS_KEY, "gradient graph")
+    return parse_graph(gradients, f"{name}: the gradient graph in the metadata") if gradients else None
 
 
 def pack(folder: Path, card: Card, graph_name: str, out: Path) -> None:
     """Write a package folder as one bare graph; ``folder`` must have passed its checks."""
-    model = onnx.load(folder / graph_name)
+    model = read_graph(folder / graph_name)
     goldens = {
         golden.input: {
             "png": base64.b64encode((folder / golden.input).read_bytes()).decode(),
@@ -110,12 +116,21 @@ def pack(folder: Path, card: Card, graph_name: str, out: Path) -> None:
         METADATA_KEY: json.dumps(card.model_dump(mode="json", exclude={"files"})),
         GOLDENS_KEY: json.dumps(goldens),
     }
+    files = {GRADIENTS_KEY: gradient_file(graph_name)}
     if card.anomaly is not None:
-        metadata[ANOMALY_KEY] = base64.b64encode((folder / card.anomaly.file).read_bytes()).decode()
-    onnx.helper.set_model_props(model, metadata)
-    part = out.with_name(f".{out.name}.part")  # never half a package where a node looks for packages
+        files[ANOMALY_KEY] = card.anomaly.file
+    metadata |= {
+        key: base64.b64encode((folder / name).read_bytes()).decode()
+        for key, name in files.items()
+        if name in card.files
+    }
+    del model.metadata_props[:]
+    model.metadata_props.extend(StringStringEntryProto(key=key, value=value) for key, value in metadata.items())
+    write_whole(out, model.SerializeToString())
+
+
+def _embedded(name: str, metadata: Mapping[str, str], key: str, what: str) -> bytes:
     try:
-        onnx.save(model, part)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+        return base64.b64decode(metadata.get(key, ""), validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise ModelPackageError(f"{name}: the {what} in the metadata cannot be read.") from error

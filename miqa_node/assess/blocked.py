@@ -11,8 +11,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
+from numpy.typing import NDArray
+
+from miqa_node.assess.onnx_format import FLOAT, INT64, GraphProto, NodeProto, TensorProto
+from miqa_node.assess.self_contained import parse_graph
+from miqa_node.errors import ModelPackageError
 
 BLOCK = 16
 """Channels of a block with AVX-512; a multiple of 8, so it also suits blocks of 8."""
@@ -21,18 +24,16 @@ BLOCK = 16
 def in_whole_blocks(graph: Path | bytes) -> bytes | None:
     """An equivalent, faster graph; None if nothing can be gained or the graph cannot be read."""
     try:
-        model = onnx.load_model_from_string(graph if isinstance(graph, bytes) else graph.read_bytes())
-    except Exception:  # noqa: BLE001 - protobuf's errors have no common base; the runtime says what is wrong with it
-        return None
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        model = parse_graph(graph if isinstance(graph, bytes) else graph.read_bytes(), "")
+    except ModelPackageError:  # the runtime says what is wrong with it
         return None
     return model.SerializeToString() if _pad(model.graph) else None
 
 
-def _pad(graph: onnx.GraphProto) -> bool:
+def _pad(graph: GraphProto) -> bool:
     """Pad every energy of the graph; return whether there was one."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    readers: defaultdict[str, list[onnx.NodeProto]] = defaultdict(list)
+    readers: defaultdict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.node:
         for name in node.input:
             readers[name].append(node)
@@ -42,13 +43,13 @@ def _pad(graph: onnx.GraphProto) -> bool:
         chain = _energy(node, readers, outputs)
         if chain is None or node.input[1] not in weights:
             continue
-        filters = numpy_helper.to_array(weights[node.input[1]])
-        if not (missing := -len(filters) % BLOCK):
+        filters = _numbers(weights[node.input[1]])
+        if filters is None or not (missing := -len(filters) % BLOCK):
             continue
         name = f"{node.input[1]}/whole_blocks"
         if not any(name == one.name for one in graph.initializer):
             zeros = np.zeros((missing, *filters.shape[1:]), filters.dtype)
-            graph.initializer.append(numpy_helper.from_array(np.concatenate([filters, zeros]), name))
+            graph.initializer.append(_tensor(name, np.concatenate([filters, zeros]), FLOAT))
         padded.add(node.input[1])
         node.input[1] = name
         _cut(graph, chain[1], len(filters))
@@ -60,8 +61,8 @@ def _pad(graph: onnx.GraphProto) -> bool:
 
 
 def _energy(
-    node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]], outputs: set[str]
-) -> tuple[onnx.NodeProto, onnx.NodeProto] | None:
+    node: NodeProto, readers: dict[str, list[NodeProto]], outputs: set[str]
+) -> tuple[NodeProto, NodeProto] | None:
     """The square and the pooling after a convolution without bias, if nothing else uses its output; else None."""
     if node.op_type != "Conv" or len(node.input) != 2 or node.output[0] in outputs:
         return None
@@ -75,22 +76,34 @@ def _energy(
     return square, pooling[0]
 
 
-def _cut(graph: onnx.GraphProto, pooling: onnx.NodeProto, channels: int) -> None:
+def _cut(graph: GraphProto, pooling: NodeProto, channels: int) -> None:
     """Cut the output of a pooling to its first channels, under its old name."""
     name = pooling.output[0]
     whole = f"{name}/whole_blocks"
     limits = {"start": 0, "end": channels, "axis": 1}
     graph.initializer.extend(
-        numpy_helper.from_array(np.array([value], np.int64), f"{whole}/{key}") for key, value in limits.items()
+        _tensor(f"{whole}/{key}", np.array([value], np.int64), INT64) for key, value in limits.items()
     )
     pooling.output[0] = whole
     inputs = [whole, *(f"{whole}/{key}" for key in limits)]
     place = next(number for number, node in enumerate(graph.node) if node is pooling or node == pooling)
-    graph.node.insert(place + 1, helper.make_node("Slice", inputs, [name], name=f"{whole}/cut"))
+    graph.node.insert(place + 1, NodeProto(op_type="Slice", input=inputs, output=[name], name=f"{whole}/cut"))
 
 
-def _forget(graph: onnx.GraphProto, names: set[str]) -> None:
+def _forget(graph: GraphProto, names: set[str]) -> None:
     """Remove the graph's shape information on tensors that now have more channels."""
     for info in tuple(graph.value_info):
         if info.name in names:
             graph.value_info.remove(info)
+
+
+def _numbers(tensor: TensorProto) -> NDArray[np.float32] | None:
+    """The values of a tensor; None unless they are single-precision numbers, as the weights of convolutions on CPUs."""
+    if tensor.data_type != FLOAT:
+        return None
+    values = np.frombuffer(tensor.raw_data, "<f4") if tensor.raw_data else np.array(tensor.float_data, np.float32)
+    return values.reshape(tuple(tensor.dims))
+
+
+def _tensor(name: str, values: NDArray[np.generic], data_type: int) -> TensorProto:
+    return TensorProto(name=name, dims=values.shape, data_type=data_type, raw_data=values.tobytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from os.path import lexists
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
@@ -36,6 +36,15 @@ _CODE_TEXT = r"^[ -\[\]-~]+$"
 """ASCII without the backslash, which separates values."""
 
 C = TypeVar("C", bound=BaseModel)
+
+
+def gradient_file(graph: str) -> str:
+    """Name of the file with the gradient graph of a graph; most packages with maps have one.
+
+    >>> gradient_file("model.onnx")
+    'model.gradients.onnx'
+    """
+    return str(PurePosixPath(graph).with_suffix(".gradients.onnx"))
 
 
 class Task(StrEnum):

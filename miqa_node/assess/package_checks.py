@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, PAGE_NAME, SIGNATURE_NAME, BaseCard
+from miqa_node.assess.gradient_graph import check_gradients
 from miqa_node.assess.self_contained import read_graph
 from miqa_node.assess.session import GraphSession
 from miqa_node.errors import ModelPackageError
@@ -41,6 +42,7 @@ def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> Non
         raise ModelPackageError(f"{folder.name}: a package has files, no links to others.")
     for name in card.graphs:
         read_graph(folder / name)
+    check_gradients(folder, card)
 
 
 def check_name(folder: Path, card: BaseCard) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.anomaly.detector import AnomalyModel, read_model
-from miqa_node.assess.bare import bare_card, embedded_anomaly, embedded_goldens, read_metadata
+from miqa_node.assess.bare import bare_card, embedded_anomaly, embedded_goldens, embedded_gradients, read_metadata
 from miqa_node.assess.card import GRAPH_NAME, Card, read_card
 from miqa_node.assess.contracts.base import (
     LOGITS,
@@ -105,6 +105,7 @@ def open_package(
         metadata = read_metadata(graph)
         card, goldens = bare_card(folder.name, metadata), embedded_goldens(folder.name, metadata)
         anomaly = embedded_anomaly(folder.name, metadata)
+        embedded_gradients(folder.name, metadata)
     else:
         card = read_card(folder)
         others = (card.anomaly.file,) if card.anomaly is not None else ()

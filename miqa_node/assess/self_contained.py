@@ -6,41 +6,53 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-import onnx
-
+from miqa_node.assess.onnx_format import EXTERNAL, DecodeError, GraphProto, ModelProto, NodeProto, TensorProto
 from miqa_node.errors import ModelPackageError
 
 
-def read_graph(path: Path) -> onnx.ModelProto:
-    """The graph of a file.
+def read_graph(path: Path) -> ModelProto:
+    """The graph of a file; see :func:`parse_graph`."""
+    return parse_graph(graph_bytes(path), path.name)
+
+
+def graph_bytes(path: Path) -> bytes:
+    """The content of a file; ModelPackageError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelPackageError(f"{path.name} cannot be read: {error.strerror}.") from error
+
+
+def parse_graph(data: bytes, name: str) -> ModelProto:
+    """The graph in the bytes of a file of this name.
 
     Raises
     ------
     ModelPackageError
-        The file is not an ONNX graph, or any of its tensors lies in another file.
+        It is not an ONNX graph, or any of its tensors lies in another file.
     """
     try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's errors share no narrower base class
-        raise ModelPackageError(f"{path.name} is not an ONNX graph.") from error
+        model: ModelProto = ModelProto.FromString(data)
+    except DecodeError as error:
+        raise ModelPackageError(f"{name} is not an ONNX graph.") from error
     nodes = (node for function in model.functions for node in function.node)
     tensors = chain(_of_graph(model.graph), _of_nodes(nodes))
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+    if any(tensor.data_location == EXTERNAL for tensor in tensors):
         raise ModelPackageError(
-            f"{path.name} keeps weights in other files, which its checksum does not cover; "
+            f"{name} keeps weights in other files, which its checksum does not cover; "
             "save it as one file (onnx.save with save_as_external_data=False)."
         )
     return model
 
 
-def _of_graph(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def _of_graph(graph: GraphProto) -> Iterator[TensorProto]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
     yield from _of_nodes(graph.node)
 
 
-def _of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+def _of_nodes(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
     for node in nodes:
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)

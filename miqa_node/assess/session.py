@@ -15,6 +15,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from miqa_node.assess.blocked import in_whole_blocks
 from miqa_node.assess.graph import IMAGES, GraphFacts, RunnableGraph
 from miqa_node.assess.inference.client import inference_process
 from miqa_node.errors import InferenceError, ModelPackageError, SettingsError
@@ -195,8 +196,6 @@ def open_graph(
         The settings require a GPU and none works.
     """
     import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
-
-    from miqa_node.assess.blocked import in_whole_blocks  # noqa: PLC0415 - it loads onnx
 
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads

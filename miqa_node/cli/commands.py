@@ -91,8 +91,8 @@ ANALYSIS = Command(
 )
 LABELS = Command("Labels given by people: list, export, import.", "miqa_node.cli.labels:app", _LOOK, order=12)
 MODELS = Command(
-    "Models: list, check, activate, rollback, history, shadow, compare, baseline, card, certificate, pack, sign, "
-    "verify.",
+    "Models: list, check, activate, rollback, history, shadow, compare, baseline, card, certificate, seal, pack, "
+    "sign, verify.",
     "miqa_node.cli.models:app",
     _MODELS,
     order=13,

@@ -20,6 +20,7 @@ from miqa_node.assess.session import available_provider
 from miqa_node.cli.destination_health import examine_destinations
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.health_checks import HealthCheck, Wrong, outcome_of
+from miqa_node.cli.map_checks import gradient_graphs
 from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
@@ -95,6 +96,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("policy", _policy),
         ("accelerator", _accelerator),
         ("models", _models),
+        ("maps", gradient_graphs),
         ("captions", _captions),
         ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),
         ("fonts", _fonts),

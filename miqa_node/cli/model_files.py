@@ -1,4 +1,4 @@
-"""``miqa-node models card``, ``certificate`` and ``pack``: describe a package, or write it as one file."""
+"""``miqa-node models card``, ``certificate``, ``seal`` and ``pack``: describe, complete and pack a package."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import typer
 
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.bare import pack as write_bare
-from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.assess.card import GRAPH_NAME, gradient_file
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.package_checks import package_label, sha256_of
 from miqa_node.assess.package_files import find_package, places, read_package_card
 from miqa_node.assess.sidecars import read_any_card
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
+from miqa_node.cli.exits import Exit
 from miqa_node.cli.model_choice import PackageName, open_named
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table, three_digits
@@ -71,6 +72,30 @@ def certificate(
                 for head, v in shown["heads"].items()
             ),
         )  # fmt: skip
+
+
+def seal(
+    names: Annotated[list[str], typer.Argument(metavar="NAME-VERSION...", help="As `models list` shows them.")],
+    config: ConfigFile = None,
+) -> None:
+    """Add gradient graphs to package folders, so that nodes make maps without deriving them from the model at work.
+
+    Name, version and checksum of the model stay, and with them reports and calibrations. It needs the extra [seal].
+    """
+    settings = settings_of(config)
+    quiet_logs(settings)
+    try:
+        from miqa_node.assess.saliency.sealing import add_gradients  # it needs the extra [seal]
+    except ImportError as error:
+        typer.echo(f"miqa-node: this command needs onnx ({error}): pip install 'miqa-node[seal]'.", err=True)
+        raise typer.Exit(Exit.UNAVAILABLE) from error
+
+    for path in [_path(settings, name) for name in names]:
+        reasons = add_gradients(path)
+        for graph, reason in reasons.items():
+            print_line(path.name, f"{graph}: {reason}" if reason else gradient_file(graph))
+        if not reasons:
+            print_line(path.name, "makes no maps from gradients: nothing was added")
 
 
 def pack(

@@ -12,9 +12,11 @@ import typer
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.package import CaptionPackage, open_caption_package
 from miqa_node.assess.card import BaseCard, Task
+from miqa_node.assess.gradient_graph import try_gradients
 from miqa_node.assess.package_checks import checksum, package_label
 from miqa_node.assess.package_files import find_package, hidden_in_words, package_folders, places
 from miqa_node.assess.packages import Package, open_package
+from miqa_node.assess.saliency.sources import gradients_sealed_in
 from miqa_node.assess.sidecar import SidecarModel
 from miqa_node.assess.sidecars import open_sidecar, packages_everywhere, read_any_card, switched_on, task_of
 from miqa_node.cli import baseline, compare, model_choice, model_files, model_signatures
@@ -28,8 +30,8 @@ from miqa_node.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Models: list, check, activate, rollback, history, shadow, compare, baseline, card, certificate, pack, sign, "
-    "verify.",
+    help="Models: list, check, activate, rollback, history, shadow, compare, baseline, card, certificate, seal, pack, "
+    "sign, verify.",
 )
 app.command()(model_choice.activate)
 app.command()(model_choice.rollback)
@@ -39,6 +41,7 @@ app.command()(compare.compare)
 app.command()(baseline.baseline)
 app.command()(model_files.card)
 app.command()(model_files.certificate)
+app.command()(model_files.seal)
 app.command()(model_files.pack)
 app.command()(model_signatures.sign)
 app.command()(model_signatures.verify)
@@ -109,7 +112,8 @@ def check(
 def check_one(path: Path, settings: Settings) -> dict[str, Any]:
     """Whether a package may be used on this machine; "error" gives the reason if not.
 
-    A package without goldens is sound, but "may_be_active" is false.
+    A package without goldens is sound, but "may_be_active" is false. "gradient_graphs" names the graphs that maps are
+    made of, and whether each has its gradient graph.
     """
     started = time.perf_counter()
     label = package_label(path)
@@ -122,6 +126,8 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
             package = open_caption_package(path, settings.node.accelerator, settings.assess, settings.caption)
         else:
             _, package = open_sidecar(path, settings.node.accelerator, settings.assess)
+        card = read_any_card(path)
+        try_gradients(path, card, settings.node.accelerator, settings.assess)
     except MiqaError as error:
         return {"folder": label, "ok": False, "error": str(error)}
     return {
@@ -135,7 +141,8 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
         "largest_difference": max(package.golden_differences.values(), default=None),
         "ms": round((time.perf_counter() - started) * 1e3, 1),
         "runs": label in packages_everywhere(settings).values(),
-        "two_sides": _two_sides(read_any_card(path)),
+        "gradient_graphs": gradients_sealed_in(path, card),
+        "two_sides": _two_sides(card),
     }
 
 

@@ -1,4 +1,4 @@
-"""The last step of every package: embeds the card in its graphs, adds checksums to the card and writes the pages."""
+"""The last step of every package: puts the card into graphs, derives gradient graphs, adds checksums, writes pages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 import onnx
 import yaml
 
-from miqa_node.assess.card import CARD_NAME, METADATA_KEY, PAGE_NAME, BaseCard, Card, Task
+from miqa_node.assess.card import CARD_NAME, METADATA_KEY, PAGE_NAME, SIGNATURE_NAME, BaseCard, Card, Task
 from miqa_node.assess.model_card import model_card
+from miqa_node.assess.saliency.derivation import write_gradients
 from miqa_node.assess.sidecars import CARDS
 
 CHEST_RADIOGRAPHS: dict[str, list[str]] = {
@@ -35,12 +36,15 @@ def seal(folder: Path, card: dict[str, Any]) -> Path:
     """
     # Through JSON once, so that card.yaml and the card in the graph hold the same plain numbers.
     plain: dict[str, Any] = json.loads(json.dumps({name: value for name, value in card.items() if name != "files"}))
-    for name in _kind(plain).model_validate(plain | {"files": {}}).graphs:
+    unsealed = _kind(plain).model_validate(plain | {"files": {}})
+    for name in unsealed.graphs:
         graph = onnx.load(str(folder / name))
         metadata = {item.key: item.value for item in graph.metadata_props}
         onnx.helper.set_model_props(graph, {**metadata, METADATA_KEY: json.dumps(plain, sort_keys=True)})
         onnx.save(graph, str(folder / name))
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in {CARD_NAME, PAGE_NAME})
+    write_gradients(folder, unsealed)
+    unlisted = {CARD_NAME, PAGE_NAME, SIGNATURE_NAME}
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in unlisted)
     plain["files"] = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     page = model_card(_kind(plain).model_validate(plain))
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)

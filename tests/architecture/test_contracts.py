@@ -39,7 +39,6 @@ def put(module: Path, line: str) -> None:
     module.write_text(source.replace(first, f"{first}\n{line}\n", 1), encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_the_tree_as_it_is_keeps_every_contract(copy: Path) -> None:
     status, text = lint(copy)
     assert status == 0, text

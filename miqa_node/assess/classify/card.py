@@ -12,6 +12,8 @@ from miqa_node.assess.classify.picture import PictureInput
 from miqa_node.assess.section import Section
 from miqa_node.language.phrase import Phrase
 
+IMAGE, LOGITS = "image", "logits"
+"""Input and output of every graph."""
 MAX_LABELS = 1000
 MAX_MEMBERS = 16
 

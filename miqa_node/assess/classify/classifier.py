@@ -11,16 +11,24 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import checked_card, read_sections
-from miqa_node.assess.classify.card import ClassifierCard, Combination, EnsembleMember, MapMethod
+from miqa_node.assess.classify.card import (
+    IMAGE,
+    LOGITS,
+    ClassifierCard,
+    Combination,
+    EnsembleMember,
+    MapMethod,
+)
 from miqa_node.assess.classify.picture import prepare, to_source
 from miqa_node.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_pixels
+from miqa_node.assess.gradient_graph import SEED
 from miqa_node.assess.package_checks import check_embedded_card, checksum
+from miqa_node.assess.saliency.maps_graph import maps_graph
 from miqa_node.assess.saliency.methods import normalised
-from miqa_node.assess.saliency.vjp import SEED, GradientError, add_maps
+from miqa_node.assess.saliency.sources import MapSource, map_sources
 from miqa_node.assess.session import GraphSession, check_finite
 from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.image import SaliencyMap
@@ -28,7 +36,6 @@ from miqa_node.errors import ModelPackageError
 from miqa_node.imaging.histogram import Counts
 from miqa_node.settings import Accelerator, AssessSettings
 
-IMAGE, LOGITS = "image", "logits"
 TAP, FINE_TAP = "tap_deep", "tap_fine"
 """Tensor names that the node's own training gives to the last features of a graph, and to finer ones."""
 MAP_SIGMA_CELLS = 0.7
@@ -105,10 +112,11 @@ class Classifier:
         seed = np.zeros((1, len(self.card.labels)), np.float32)
         seed[0, column] = 1.0
         maps, weights = [], []
+        sources = {source.graph: source for source in map_sources(self.card)}
         for member in self.card.members:
-            if member.tap is None:
+            if member.file not in sources:
                 continue
-            session = self._map_session(member)
+            session = self._map_session(sources[member.file], method)
             feed = {name: array for name, array in {IMAGE: image, SEED: seed}.items() if name in session.inputs}
             heat = session.run([method], feed, timeout_s)[method][0, 0]
             if method is MapMethod.LAYERCAM:
@@ -122,16 +130,12 @@ class Classifier:
         mean = np.average(np.stack(fine), axis=0, weights=weights).astype(np.float32)
         return SaliencyMap(normalised(to_source(mean, shape, self.card.picture)), method.value)
 
-    def _map_session(self, member: EnsembleMember) -> GraphSession:
+    def _map_session(self, source: MapSource, method: MapMethod) -> GraphSession:
         with self._lock:
-            if member.file not in self._maps:
-                tap = member.tap or ""
-                try:
-                    model = add_maps(onnx.load(str(self.folder / member.file)), [tap], LOGITS, [self.card.map_method])
-                except GradientError as error:
-                    raise ModelPackageError(str(error)) from error
-                self._maps[member.file] = _session(bytes(model.SerializeToString()), self.accelerator, self.settings)
-            return self._maps[member.file]
+            if source.graph not in self._maps:
+                graph = maps_graph(self.folder / source.graph, self.card, source, method)
+                self._maps[source.graph] = _session(graph, self.accelerator, self.settings)
+            return self._maps[source.graph]
 
 
 def open_classifier(

@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import Card
 from miqa_node.assess.contracts.base import contract_of
-from miqa_node.assess.saliency.vjp import SEED, GradientError, add_maps, last_feature_map, split_by_input
+from miqa_node.assess.gradient_graph import SEED
+from miqa_node.assess.graph_parts import split_by_input
+from miqa_node.assess.saliency.maps_graph import maps_graph
+from miqa_node.assess.saliency.sources import map_sources
+from miqa_node.assess.self_contained import read_graph
 from miqa_node.assess.session import GraphSession
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
@@ -33,7 +36,7 @@ class ExplainedGraph:
         if tensors is None:
             raise ModelPackageError(f"{card.label}: no map can be made of a graph without a view of the image.")
         self.tensors = tensors
-        self._path = path
+        self._path, self._card = path, card
         self._classes = len(card.outputs.classes)
         self._accelerator = accelerator
         self._settings = settings
@@ -82,14 +85,9 @@ class ExplainedGraph:
             return self._sessions[key]
 
     def _with_maps(self, method: str) -> bytes:
-        model = onnx.load(str(self._path))
-        try:
-            taps = self.tensors.taps or last_feature_map(model, self.tensors.logits)
-            model = add_maps(model, taps, self.tensors.logits, [method])
-        except GradientError as error:
-            raise ModelPackageError(str(error)) from error
-        return bytes(model.SerializeToString())
+        [source] = map_sources(self._card)
+        return maps_graph(self._path, self._card, source, method)
 
     def _split(self) -> tuple[bytes | None, bytes]:
-        fixed, moving = split_by_input(onnx.load(str(self._path)), self.tensors.view, [self.tensors.logits])
+        fixed, moving = split_by_input(read_graph(self._path), self.tensors.view, [self.tensors.logits])
         return (bytes(fixed.SerializeToString()) if fixed else None), bytes(moving.SerializeToString())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.contracts.base import GraphInputs
 from miqa_node.assess.saliency.explained import ExplainedGraph
 from miqa_node.assess.saliency.object_map import object_map
-from miqa_node.assess.saliency.vjp import COMBINED, LAYER_MAPS
+from miqa_node.assess.saliency.sources import GRADIENT_METHODS
 from miqa_node.settings import SaliencyMethod
 
 CENTRE, RANDOM = "centre", "random"
@@ -48,7 +48,7 @@ def explain(
         values = graph.class_maps(inputs.arrays, columns, timeout_s)
     elif method == SaliencyMethod.OBJECT_MAP:
         values = np.stack([object_map(one) for one in graph.class_maps(inputs.arrays, columns, timeout_s)])
-    elif method in LAYER_MAPS or method == COMBINED:
+    elif method in GRADIENT_METHODS:
         values = graph.gradient_maps(method, inputs.arrays, columns, timeout_s)
     elif method == SaliencyMethod.OCCLUSION:
         values = occlusion(graph, inputs, columns, timeout_s)

@@ -9,7 +9,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from miqa_node.assess.classify.classifier import FINE_TAP, IMAGE, LOGITS, TAP
+from miqa_node.assess.classify.card import IMAGE, LOGITS
+from miqa_node.assess.classify.classifier import FINE_TAP, TAP
 from miqa_node.training.architectures import ClassifierNet
 from miqa_node.training.onnx_graph import write_graph
 

@@ -14,9 +14,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import read_sections
-from miqa_node.assess.classify.card import ClassifierCard, Combination, EnsembleMember
-from miqa_node.assess.classify.classifier import IMAGE, LOGITS, mirrored_logits
+from miqa_node.assess.card import gradient_file, read_sections
+from miqa_node.assess.classify.card import IMAGE, LOGITS, ClassifierCard, Combination, EnsembleMember
+from miqa_node.assess.classify.classifier import mirrored_logits
 from miqa_node.assess.classify.picture import prepare
 from miqa_node.training.origin import commit, start_of
 from miqa_node.training.patients import PatientPart
@@ -31,8 +31,8 @@ from miqa_node.training.pneumonia.data import (
 )
 from miqa_node.training.pneumonia.ensemble import ADULTS_RECALL_TARGET, RECALL_TARGET, PneumoniaEnsemble, calibrated
 from miqa_node.training.pneumonia.figures import member_figures
-from miqa_node.training.pneumonia.sealing import seal
 from miqa_node.training.scores import auroc
+from miqa_node.training.seal import seal
 
 Logits = Mapping[str, NDArray[np.float32]]
 """Logits of each member by architecture, (N, 2) in the order of the samples, means over a picture and its mirror
@@ -123,7 +123,7 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
     folder = out / f"{NAME}-{version}"
     files = {member.file for member in ensemble.members}
     dropped = {member.file for member in card.members} - files
-    shutil.copytree(package, folder, ignore=shutil.ignore_patterns(*dropped))
+    shutil.copytree(package, folder, ignore=shutil.ignore_patterns(*dropped, *map(gradient_file, dropped)))
     write_goldens(folder, ensemble, card.picture)
     metrics = {name: value for name, value in sections["metrics"].items() if name != "test"}
     probability = ensemble.probability(logits)

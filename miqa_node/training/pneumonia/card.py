@@ -15,8 +15,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.classify.card import AutomationEvidence, MapMethod
-from miqa_node.assess.classify.classifier import IMAGE, LOGITS, combined, mirrored_logits
+from miqa_node.assess.classify.card import IMAGE, LOGITS, AutomationEvidence, MapMethod
+from miqa_node.assess.classify.classifier import combined, mirrored_logits
 from miqa_node.assess.classify.picture import PictureInput, prepare
 from miqa_node.degrade import gate
 from miqa_node.degrade.sheet import public_chest

@@ -41,8 +41,8 @@ from miqa_node.training.pneumonia.data import (
     read_samples,
 )
 from miqa_node.training.pneumonia.figures import FEWEST, group_figures, routing_figures
-from miqa_node.training.pneumonia.sealing import seal
 from miqa_node.training.pointing import TOLERANCE, chance_of, interval_by_patient, peak, play
+from miqa_node.training.seal import seal
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from miqa_node.training.classifier.export import export_classifier, name_fine_fe
 from miqa_node.training.pneumonia.card import card_of, write_goldens
 from miqa_node.training.pneumonia.data import PneumoniaSample
 from miqa_node.training.pneumonia.ensemble import PneumoniaEnsemble
-from miqa_node.training.pneumonia.sealing import seal
+from miqa_node.training.seal import seal
 
 FINE_STRIDE = 8
 """Side in picture pixels of one feature cell of a map."""

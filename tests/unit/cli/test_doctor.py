@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import trustme
 
 from miqa_node import plugins
+from miqa_node.assess.saliency.sealing import add_gradients
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.delivery import SR, ResultObject
 from miqa_node.domain.operations import DestinationCheck
@@ -54,6 +57,30 @@ def test_all_is_well(cli: Callable[..., Ran], config: Path, stage: Stage) -> Non
     assert ran.code == Exit.OK, ran.out
     assert ran.json["ok"]
     assert {"settings", "data directory", "database", "policy", "accelerator", "models"} <= set(checks(ran))
+
+
+def test_packages_without_gradient_graphs_are_named(
+    cli: Callable[..., Ran], config: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def maps(**settings: str) -> Any:
+        with monkeypatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(f"MIQA_ASSESS__{name.upper()}", value)
+            check = checks(cli("doctor", "--config", config, "--json"))["maps"]
+        assert check["ok"]
+        return check["detail"]
+
+    assert maps() == "tiny-1.0.0 without gradient graphs: each worker derives them (miqa-node models seal adds them)"
+    every = "every package in use has the gradient graphs that its maps need"
+    assert maps(saliency_method="class_map") == every
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "onnx", None)
+        assert "onnx is not installed to derive them: findings are shown by class maps" in maps()
+    folder = config.parent / "models" / "tiny-1.0.0"
+    shutil.rmtree(folder)
+    write_package(folder, saliency={"maps": "maps", "method": "mean", "taps": ["global_view"]})
+    add_gradients(folder)
+    assert maps() == every
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.store import retention_clock
@@ -18,7 +16,6 @@ from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 
 
-@pytest.mark.slow
 def test_a_repair_removes_no_orphans_after_a_step(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     """They have to be of a certain age; the step may have happened while no process ran."""
     database, now = stage.services.database, datetime.now(UTC)

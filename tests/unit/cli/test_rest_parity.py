@@ -82,7 +82,10 @@ LOCAL: dict[str, str] = {
     **dict.fromkeys(("erase patient", "erase list", "erase proof", "erase verify"), PROOF),
     **dict.fromkeys(("models activate", "models rollback", "models shadow", "models compare"), CHECKED),
     **dict.fromkeys(
-        (f"models {verb}" for verb in ("list", "check", "card", "certificate", "pack", "sign", "verify", "baseline")),
+        (
+            f"models {verb}"
+            for verb in ("list", "check", "card", "certificate", "seal", "pack", "sign", "verify", "baseline")
+        ),
         FILES,
     ),
     **dict.fromkeys((f"study {verb}" for verb in ("plan", "collect", "report", "list")), FILES),

@@ -20,7 +20,6 @@ from miqa_node.assess.saliency.vjp import (
     add_maps,
     gradient_name,
     keep_outputs,
-    split_by_input,
 )
 
 Arrays = dict[str, np.ndarray]
@@ -163,19 +162,6 @@ def test_a_graph_can_be_cut_to_one_output(run: Any) -> None:
     small = keep_outputs(network(), ["coarse"])
     assert [i.name for i in small.graph.input] == ["global_view"]
     assert run(small, {"global_view": VIEW})["coarse"].shape == (1, 6, 8, 6)
-
-
-def test_a_graph_splits_into_what_moves_and_what_stays(run: Any) -> None:
-    whole = run(network(), {"global_view": VIEW, "crops": CROPS})["logits"]
-    fixed, moving = split_by_input(network(), "global_view", ["logits"])
-    assert fixed is not None
-    assert [i.name for i in fixed.graph.input] == ["crops"]
-    border = run(fixed, {"crops": CROPS})
-    assert [i.name for i in moving.graph.input] == ["global_view", *border]
-    np.testing.assert_allclose(run(moving, {"global_view": VIEW, **border})["logits"], whole, rtol=1e-6)
-    nothing, same = split_by_input(network(), "global_view", ["coarse"])
-    assert nothing is None
-    assert [i.name for i in same.graph.input] == ["global_view"]
 
 
 def classifier(head: str) -> onnx.ModelProto:

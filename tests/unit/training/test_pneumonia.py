@@ -11,9 +11,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from miqa_node.assess.card import read_sections
+from miqa_node.assess.card import gradient_file, read_sections
 from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.classify.classifier import open_classifier
+from miqa_node.assess.saliency.sources import map_sources
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.statistics.binomial import upper_limit
 from miqa_node.training.patients import PatientPart
@@ -184,7 +185,8 @@ def test_the_package_that_ships_is_sound_small_and_labelled(folder: Path) -> Non
     assert card.clinical
     assert "decision support, not diagnosis" in card.intended_use.lower()
     assert {member.architecture for member in card.members} <= {"resnet", "mobilenet", "densenet"}
-    assert {path.name for path in folder.glob("*.onnx")} == set(card.graphs)
+    gradients = {gradient_file(source.graph) for source in map_sources(card)}
+    assert {path.name for path in folder.glob("*.onnx")} == {*card.graphs, *gradients}
     page = (folder / "MODEL_CARD.md").read_text("utf-8")
     assert str(card.metrics["cross_population"]["trained on children (resnet)"]["AUROC on adults"])[:5] in page
     assert all("CC BY" in row["licence"] or "free use" in row["licence"] for row in card.training["data"])

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from miqa_node.assess.card import read_sections
+from miqa_node.assess.card import gradient_file, read_sections
 from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.cli.app import app
 from miqa_node.domain.prediction import Prediction
@@ -207,7 +207,9 @@ def test_networks_of_a_package_are_calibrated_again(tmp_path: Path) -> None:
     old, new = read_sections(package), read_sections(folder)
     assert new["members"] != old["members"]
     assert [row["population"] for row in new["automation"]] == ["children", "adults"]
-    assert {path.name for path in folder.glob("*.onnx")} == {member["file"] for member in new["members"]}
+    graphs = {member["file"]: gradient_file(member["file"]) for member in new["members"]}
+    gradients = {graphs[member["file"]] for member in new["members"] if member["tap"]}
+    assert {path.name for path in folder.glob("*.onnx")} == {*graphs, *gradients}
     assert new["training"]["networks"] == package.name
     assert "test" not in new["metrics"], "figures of the other calibration"
     opened = open_classifier(folder, Accelerator.CPU, load_settings().assess)

@@ -20,7 +20,6 @@ from tests.waiting import wait_until
 QUIET_S = 4.0
 
 
-@pytest.mark.slow
 def test_an_idle_queue_runs_few_statements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """47 in four seconds with the intervals of the library."""
     monkeypatch.setattr(rare_polls, "FIRST_S", 2.0)

@@ -4,7 +4,7 @@ from .class_maps import add_class_maps
 from .errors import GradientError, UnsupportedOperatorError
 from .gradient import SEED, add_gradients, gradient_name
 from .maps import COMBINED, LAYER_MAPS, add_maps, last_feature_map
-from .prune import keep_outputs, split_by_input
+from .prune import keep_outputs
 from .rules import RULES
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "gradient_name",
     "keep_outputs",
     "last_feature_map",
-    "split_by_input",
 ]

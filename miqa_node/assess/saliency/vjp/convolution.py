@@ -13,6 +13,9 @@ from .call import Call
 from .rule import rule
 from .tape import Dim, Value
 
+BEFORE_FIRST = np.iinfo(np.int64).min
+"""End of a slice that runs backwards through the first element."""
+
 
 @dataclass(frozen=True, slots=True)
 class KernelWindow:
@@ -128,12 +131,24 @@ def transposed(call: Call, gradient: Value, weight: Value, window: KernelWindow,
 def _mirrored(
     call: Call, gradient: Value, weight: NDArray[np.floating], groups: int, window: KernelWindow, pads: Sequence[int]
 ) -> Value:
-    """Convolution of stride 1 with the weight mirrored and its input and output channels swapped."""
+    """Convolution of stride 1 with the weight mirrored and its input and output channels swapped.
+
+    Nodes turn the weight, because a constant would hold the same numbers once more. A runtime turns it once, when it
+    loads the graph.
+    """
     outputs, inputs, *kernel = weight.shape
-    grouped = weight.reshape(groups, outputs // groups, inputs, *kernel).swapaxes(1, 2)
-    mirrored = np.flip(grouped.reshape(groups * inputs, outputs // groups, *kernel), tuple(range(2, 2 + len(kernel))))
+    turned, axes = call.x(1), range(2, 2 + len(kernel))
+    if groups == 1:
+        turned = turned.transpose([1, 0, *axes])
+    elif inputs > 1 or outputs > groups:
+        grouped = turned.reshape([groups, outputs // groups, inputs, *kernel])
+        turned = grouped.transpose([0, 2, 1, *(axis + 1 for axis in axes)])
+        turned = turned.reshape([groups * inputs, outputs // groups, *kernel])
+    if any(size > 1 for size in kernel):
+        last, end = call.tape.integers([-1] * len(kernel)), call.tape.integers([BEFORE_FIRST] * len(kernel))
+        turned = call.tape.op("Slice", turned, last, end, call.tape.integers(axes), last)  # the step is -1 as well
     return call.tape.op(
-        "Conv", gradient, call.tape.constant(np.ascontiguousarray(mirrored)),
+        "Conv", gradient, turned,
         group=groups, kernel_shape=kernel, dilations=list(window.dilations), pads=list(pads),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Reduces a graph to what some of its tensors need, and splits off the part that does not depend on an input.
+"""Reduces a graph to what some of its tensors need.
 
 ONNX Runtime computes every node of a session's graph, so a session for maps must not hold the rest of the network.
 """
@@ -42,31 +42,3 @@ def _outer_names(node: onnx.NodeProto) -> set[str]:
             for inner in attribute.g.node:
                 names.update(inner.input, _outer_names(inner))
     return names
-
-
-def split_by_input(
-    model: onnx.ModelProto, moving: str, outputs: Sequence[str]
-) -> tuple[onnx.ModelProto | None, onnx.ModelProto]:
-    """Two graphs: one does not depend on the input ``moving`` and runs once, the other is the rest and runs repeatedly.
-
-    The outputs of the first graph are further inputs of the second. It is None if nothing can be computed beforehand.
-    """
-    whole = shape_inference.infer_shapes(keep_outputs(model, outputs))
-    graph = whole.graph
-    inputs = {i.name for i in graph.input}
-    moved, still = {moving}, inputs - {moving}
-    for node in graph.node:
-        if any(name in moved for name in node.input):
-            moved.update(node.output)
-        elif any(name in still for name in node.input):
-            still.update(node.output)
-    rest = [node for node in graph.node if not any(name in still for name in node.output)]
-    border = list(dict.fromkeys(n for node in rest for n in node.input if n in still and n not in inputs))
-    if not border:
-        return None, whole
-    types = {v.name: v for v in graph.value_info}
-    second = helper.make_graph(
-        rest, graph.name, [*graph.input, *(types[name] for name in border)], list(graph.output), list(graph.initializer)
-    )
-    second_model = helper.make_model(second, opset_imports=list(model.opset_import), ir_version=model.ir_version)
-    return keep_outputs(whole, border), keep_outputs(second_model, outputs)
