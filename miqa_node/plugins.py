@@ -1,8 +1,9 @@
 """Loads plug-ins: one :class:`Seam` for each place where the node can be extended.
 
-A plug-in is an entry point of a group ``miqa.<seam>``. The node's own parts are entry points of the same groups and are
-loaded in the same way, so plug-ins have the same possibilities (docs/how-to/extend.md). A plug-in that cannot be
-loaded is *unavailable*: it is listed with the reason, and the node runs without it.
+A plug-in is an object of a seam's class: one of the node itself (built_in.py), or an entry point of a group
+``miqa.<seam>`` of another distribution. Both are used in the same way, so others have the same possibilities
+(docs/how-to/extend.md). A plug-in that cannot be loaded is *unavailable*: it is listed with the reason, and the node
+runs without it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
+from miqa_node import __version__
+from miqa_node.built_in import BUILT_IN
 from miqa_node.errors import NotFoundError
 
 T = TypeVar("T")
@@ -25,12 +28,12 @@ API_VERSION = 1
 OWN_DISTRIBUTION = "miqa-node"
 EVERYTHING = ("*",)
 MAX_PLUGINS = 1000
-"""Maximum number of entry points of one seam; further ones are ignored."""
+"""Maximum number of entry points of one group; further ones are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One entry point: its distribution and, if it is unavailable, the reason."""
+    """One plug-in: its distribution and, if it is unavailable, the reason."""
 
     seam: str
     name: str
@@ -45,10 +48,7 @@ class Plugin:
 
 
 class Seam(Generic[T]):
-    """All plug-ins of one entry point group, loaded on first use and then cached.
-
-    An entry point must refer to an instance of ``kind``.
-    """
+    """All plug-ins of one place, which are instances of ``kind``; loaded on first use and then cached."""
 
     def __init__(self, name: str, kind: type[T]) -> None:
         self.name = name
@@ -83,7 +83,7 @@ class Seam(Generic[T]):
         )
 
     def plugins(self) -> Sequence[Plugin]:
-        """All entry points of the group, including unavailable ones."""
+        """All plug-ins, including unavailable ones."""
         return self._load().plugins
 
     def _load(self) -> _SeamContent[T]:
@@ -129,7 +129,7 @@ def refused(distribution: str, seam: str, name: str, patterns: Sequence[str]) ->
 
 
 SEAMS: Seam[Seam[Any]] = Seam("seams", Seam)
-"""Every seam by name. A seam is itself an entry point, of the group ``miqa.seams``."""
+"""Every seam by name. A seam is itself a plug-in, of the seam ``seams``."""
 
 
 def of_others() -> Sequence[Plugin]:
@@ -165,25 +165,28 @@ class _SeamContent(Generic[T]):
     def _each(self) -> Iterator[tuple[Plugin, T | None]]:
         seam = self._group.removeprefix("miqa.")
         owners: dict[str, str] = {}
-        for entry in _entries(self._group):
+        for name, place in BUILT_IN.get(seam, {}).items():
+            value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
+            owners[name] = OWN_DISTRIBUTION
+            yield Plugin(seam, name, OWN_DISTRIBUTION, __version__, reason), value
+        for entry in entries_of_others(self._group):
             distribution, version = _origin(entry)
             value, reason = None, ""
-            if distribution != OWN_DISTRIBUTION and refused(distribution, seam, entry.name, self._patterns):
+            if refused(distribution, seam, entry.name, self._patterns):
                 reason = "plugins.allow leaves it out."
             elif entry.name in owners:
                 reason = f"The name is taken by {owners[entry.name]}."
             else:
-                value, reason = _import(entry, self._kind, own=distribution == OWN_DISTRIBUTION)
+                value, reason = _import(entry, self._kind)
             if value is not None:
                 owners[entry.name] = distribution
             yield Plugin(seam, entry.name, distribution, version, reason), value
 
 
-def _entries(group: str) -> Sequence[EntryPoint]:
-    entries = list(entry_points(group=group))[:MAX_PLUGINS]
-    own = [entry for entry in entries if _origin(entry)[0] == OWN_DISTRIBUTION]
-    others = sorted((entry for entry in entries if entry not in own), key=lambda entry: (_origin(entry)[0], entry.name))
-    return [*own, *others]
+def entries_of_others(group: str) -> Sequence[EntryPoint]:
+    """The entry points of a group by distribution and name; an older installation may still list those of the node."""
+    entries = (entry for entry in entry_points(group=group) if _origin(entry)[0] != OWN_DISTRIBUTION)
+    return sorted(list(entries)[:MAX_PLUGINS], key=lambda entry: (_origin(entry)[0], entry.name))
 
 
 def _origin(entry: EntryPoint) -> tuple[str, str]:
@@ -198,7 +201,7 @@ def _origin(entry: EntryPoint) -> tuple[str, str]:
 _origins: dict[str, tuple[str, str]] = {}
 
 
-def _import(entry: EntryPoint, kind: type[T], *, own: bool) -> tuple[T | None, str]:
+def _import(entry: EntryPoint, kind: type[T], *, own: bool = False) -> tuple[T | None, str]:
     try:
         version = getattr(import_module(entry.module), "miqa_api", None)
         if not own and version != API_VERSION:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -87,8 +86,7 @@ def _unanswered(error: Exception) -> str:
 
 def _allow_plugins(arguments: list[str]) -> None:
     """Apply plugins.allow before commands of other distributions are listed; without any, no settings are read."""
-    installed = entry_points(group=COMMANDS.group)
-    if all(entry.dist is not None and entry.dist.name == plugins.OWN_DISTRIBUTION for entry in installed):
+    if not plugins.entries_of_others(COMMANDS.group):
         return
     from miqa_node.cli.options import settings_of
 

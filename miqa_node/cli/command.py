@@ -21,7 +21,7 @@ from miqa_node.wrong_values import what_is_wrong
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command, or a group of them; its name is that of the entry point.
+    """One command, or a group of them; its name is that of the plug-in.
 
     ``target`` is a function with Typer's annotations, a ``typer.Typer``, or ``"module:name"`` of either.
     """

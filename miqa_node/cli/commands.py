@@ -1,4 +1,4 @@
-"""The node's own commands, as entry points name them in pyproject.toml. Their modules are imported only on use."""
+"""The node's own commands, as built_in.py names them. Their modules are imported only on use."""
 
 from __future__ import annotations
 

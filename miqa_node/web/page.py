@@ -1,7 +1,7 @@
 """The seam ``miqa.pages``: one folder per page, with router, templates and navigation entry.
 
-A page's templates are called ``<name of the entry point>/<file>`` and extend ``base.html``; files in the folder
-``static`` are served at ``/static/<name of the entry point>/``.
+A page's templates are called ``<name of the plug-in>/<file>`` and extend ``base.html``; files in the folder
+``static`` are served at ``/static/<name of the plug-in>/``.
 """
 
 from __future__ import annotations

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node import plugins
+from miqa_node import __version__, plugins
+from miqa_node.built_in import BUILT_IN
 from miqa_node.errors import NotFoundError
 from miqa_node.observe.log import log_plugins
 from miqa_node.plugins import Seam
+from miqa_node.web.page import Page
 
+CHECKOUT = Path(__file__).parents[2]
 ENTRY_POINTS = """\
 [miqa.numbers]
 one = {name}_numbers:ONE
@@ -126,6 +130,39 @@ def test_a_start_logs_each_plugin_with_distribution_and_version(site: Path) -> N
 
 
 def test_every_plugin_of_the_node_itself_can_be_used() -> None:
-    """A new seam needs its line under ``[project.entry-points."miqa.seams"]`` in pyproject.toml."""
+    """A new seam needs its line in built_in.py."""
     own = [f"{one.seam}.{one.name}: {one.unavailable}" for one in plugins.of_others() if one.built_in]
     assert own == []
+
+
+def test_the_node_has_no_entry_points_and_each_table_is_in_the_order_of_its_names() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert "entry-points" not in project
+    assert set(BUILT_IN) == {"seams", *plugins.SEAMS.all()}
+    assert [list(table) for table in BUILT_IN.values()] == [sorted(table) for table in BUILT_IN.values()]
+
+
+def test_entry_points_that_an_older_installation_of_the_node_left_are_not_read(site: Path) -> None:
+    distribution(site, "miqa-node")
+    assert Seam("numbers", int).plugins() == ()
+
+
+def test_a_part_without_its_line_is_gone_and_the_rest_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = {name: place for name, place in BUILT_IN["pages"].items() if name != "reader_study"}
+    monkeypatch.setattr(plugins, "BUILT_IN", {**BUILT_IN, "pages": rest})
+    seam = Seam("pages", Page)
+    assert list(seam.all()) == list(rest)
+    assert {(one.built_in, one.version, one.unavailable) for one in seam.plugins()} == {(True, __version__, "")}
+
+
+def test_an_own_part_that_fails_is_listed_and_its_name_stays_its_own(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribution(site, "miqa-dose")
+    monkeypatch.setattr(plugins, "BUILT_IN", {"numbers": {"one": "miqa_node.no_such_module:ONE"}})
+    seam = Seam("numbers", int)
+    own, other = (one for one in seam.plugins() if one.name == "one")
+    assert own.built_in
+    assert own.unavailable == "The module miqa_node.no_such_module is not installed."
+    assert other.unavailable == "The name is taken by miqa-node."
+    assert not seam.all()

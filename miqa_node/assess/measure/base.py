@@ -1,8 +1,7 @@
 """Measurements of one image, or of the slices of a series: how each is taken.
 
-A measurement is one entry point of the group ``miqa.measurements`` that refers to an :class:`ImageMeasure` or a
-:class:`SeriesMeasure`. Intermediates that several measurements need are functions of the view; ``view.once`` computes
-each of them once.
+A measurement is a plug-in of the seam ``measurements``: an :class:`ImageMeasure` or a :class:`SeriesMeasure`.
+Intermediates that several measurements need are functions of the view; ``view.once`` computes each of them once.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Output(OutputKind):
-    """One kind of object and how it is made; the name of its entry point is its kind.
+    """One kind of object and how it is made; its name as a plug-in is its kind.
 
     ``make`` returns None if there is nothing to show. It uses neither clock nor random numbers: the same context gives
     the same bytes. With ``of_decisions`` the object is made for each decision of a person, and never before; an object

@@ -14,7 +14,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 import miqa_node.cli.app
-from miqa_node import __version__
+from miqa_node import __version__, plugins
 from miqa_node.cli.exits import Exit
 from miqa_node.settings.files import share_dir
 from tests.unit.cli.conftest import Ran
@@ -174,7 +174,7 @@ def test_ctrl_c_before_the_command_begins_is_no_fault(monkeypatch: pytest.Monkey
     def interrupted(group: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(miqa_node.cli.app, "entry_points", interrupted)
+    monkeypatch.setattr(plugins, "entries_of_others", interrupted)
     assert miqa_node.cli.app.run(["models", "list"]) == Exit.INTERRUPTED
 
 
