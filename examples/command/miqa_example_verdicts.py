@@ -5,9 +5,7 @@ from collections import Counter
 import sqlalchemy as sa
 import typer
 
-from miqa_node.cli.command import Command
-from miqa_node.cli.options import ConfigFile, DataDir
-from miqa_node.cli.store import open_transaction
+from miqa_node.api import Command, ConfigFile, DataDir, open_transaction
 
 miqa_api = 1
 

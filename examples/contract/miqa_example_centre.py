@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miqa_node.assess.card import Card
-from miqa_node.assess.contracts.base import LOGITS, SEVERITY, Array, Arrays, Contract, ModelMaterial
-from miqa_node.assess.goldens import golden_radiograph
+from miqa_node.api import LOGITS, SEVERITY, Array, Arrays, Card, Contract, ModelMaterial, golden_radiograph
 
 miqa_api = 1
 SIDE = 256

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationKind, ObjectsConfig
-from miqa_node.errors import DeliveryError
+from miqa_node.api import DeliveryContext, DeliveryError, Destination, DestinationKind, ObjectsConfig
 
 miqa_api = 1
 

@@ -3,8 +3,7 @@
 With many findings, write them in a TOML file like those of ``miqa_node/taxonomy`` and call ``read_taxonomy(path)``.
 """
 
-from miqa_node.domain.finding import FindingName, FindingWords
-from miqa_node.taxonomy.base import ConceptEntry, FindingEntry, RuleEntry, SeverityEntry, Taxonomy
+from miqa_node.api import ConceptEntry, FindingEntry, FindingName, FindingWords, RuleEntry, SeverityEntry, Taxonomy
 
 miqa_api = 1
 

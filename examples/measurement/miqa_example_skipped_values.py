@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from miqa_node.assess.measure.base import ImageMeasure
-from miqa_node.assess.measure.view import ImageView
+from miqa_node.api import ImageMeasure, ImageView
 
 miqa_api = 1
 

@@ -3,10 +3,7 @@
 import numpy as np
 from pydicom.sequence import Sequence
 
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.policy import Verdict
-from miqa_node.report.instance import reference
-from miqa_node.report.outputs.base import Draft, Output, OutputContext
+from miqa_node.api import Draft, Output, OutputContext, ResultKind, Verdict, reference
 
 miqa_api = 1
 SIDE = 64

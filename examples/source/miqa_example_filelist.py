@@ -9,9 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from miqa_node.receive.part10 import FileOrigin, FileTransfer
-from miqa_node.receive.statuses import OUT_OF_RESOURCES
-from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
+from miqa_node.api import OUT_OF_RESOURCES, FileOrigin, FileTransfer, ImageSource, SourceContext, SourceKind
 
 miqa_api = 1
 INTERVAL_S = 1.0

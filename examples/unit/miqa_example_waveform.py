@@ -1,9 +1,6 @@
 """A kind of object with an answer of its own: waveforms such as an ECG are stored and counted, and never judged."""
 
-from miqa_node.domain.instance import Header, StoredInstance
-from miqa_node.domain.ports import AssessorResult
-from miqa_node.observe.stages import StageClock
-from miqa_node.units.base import Unit, UnitContext, not_assessed
+from miqa_node.api import AssessorResult, Header, StageClock, StoredInstance, Unit, UnitContext, not_assessed
 
 miqa_api = 1
 WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."

@@ -5,11 +5,7 @@ from collections import Counter
 import sqlalchemy as sa
 from fastapi import APIRouter
 
-from miqa_node.domain.access import Permission
-from miqa_node.web.access import Reader
-from miqa_node.web.html import render
-from miqa_node.web.page import Navigation, Page
-from miqa_node.web.services import Services
+from miqa_node.api import Navigation, Page, Permission, Reader, Services, render
 
 miqa_api = 1
 router = APIRouter()
