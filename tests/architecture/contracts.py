@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -21,7 +22,7 @@ ROOT = "miqa_node"
 
 
 class RoomTable(fields.Field[dict[str, list[str]]]):
-    """Library → modules and folders of miqa_node that may import it; ``["*"]`` for all."""
+    """Library → modules and folders of miqa_node that may import it; ``*`` stands for any part of a name."""
 
     def parse(self, raw_data: Any) -> dict[str, list[str]]:
         """The table as it stands in pyproject.toml."""
@@ -54,7 +55,7 @@ class Rooms(Contract):
                     continue
                 if library == ANY_MODULE and f"{module.removeprefix(f'{ROOT}.')}" in cast("set[str]", self.by_name):
                     continue
-                allowed = [room for room in table.get(library, ()) if _is_in(module, room)]
+                allowed = [room for room in table.get(library, ()) if is_in(module, room)]
                 unused -= {(library, room) for room in allowed}
                 if not allowed:
                     broken.append(f"{module} imports {library}" + ("" if library in table else ", which has no row"))
@@ -63,6 +64,86 @@ class Rooms(Contract):
 
     def render_broken_contract(self, check: ContractCheck) -> None:
         """One line per fault."""
+        _print(check)
+
+
+class ShareTable(fields.Field[dict[str, int]]):
+    """Pattern of rooms → percentage."""
+
+    def parse(self, raw_data: Any) -> dict[str, int]:
+        """The table as it stands in pyproject.toml."""
+        if not isinstance(raw_data, Mapping) or not all(isinstance(share, int) for share in raw_data.values()):
+            raise fields.ValidationError("a table of shares is pattern = percentage")
+        return {str(pattern): share for pattern, share in raw_data.items()}
+
+
+class Doors(Contract):
+    """Other rooms import at most ``share`` percent of a room's modules. Rooms of ``wide`` may have more, and must."""
+
+    type_name = "doors"
+    share = ShareTable()
+    wide = fields.SetField(subfield=fields.StringField(), required=False)
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
+        """Count the modules of each room that are imported from elsewhere."""
+        modules = [module for module in graph.modules if not graph.is_module_squashed(module)]
+        rooms: dict[str, list[str]] = {}
+        for pattern in cast("dict[str, int]", self.share):
+            depth = pattern.count(".") + 1
+            for module in modules:
+                if is_in(module, pattern):
+                    rooms.setdefault(".".join(module.split(".")[1 : depth + 1]), []).append(module)
+        broken = []
+        wide = set(cast("set[str]", self.wide or ()))
+        for room, inside in sorted(rooms.items()):
+            most = next(
+                share
+                for pattern, share in cast("dict[str, int]", self.share).items()
+                if is_in(f"{ROOT}.{room}", pattern)
+            )
+            doors = [
+                one
+                for one in inside
+                if any(
+                    other.startswith(f"{ROOT}.") and other not in inside
+                    for other in graph.find_modules_that_directly_import(one)
+                )
+            ]
+            if (100 * len(doors) > most * len(inside)) != (room in wide):
+                broken.append(
+                    f"{room}: {len(doors)} of {len(inside)} modules are imported from elsewhere; at most {most} %"
+                )
+        return ContractCheck(kept=not broken, metadata={"lines": broken})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """One line per room."""
+        _print(check)
+
+
+class Apart(Contract):
+    """Rooms of a pattern do not import each other; ``exceptions`` are ``module -> module``, and each must be needed."""
+
+    type_name = "apart"
+    rooms = fields.StringField()
+    exceptions = fields.SetField(subfield=fields.StringField(), required=False)
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
+        """Look at direct imports: what lies between the rooms may import none of them (the contract of layers)."""
+        pattern = cast("str", self.rooms)
+        depth = pattern.count(".") + 2
+        inside = [one for one in graph.modules if not graph.is_module_squashed(one) and is_in(one, pattern)]
+        found = {
+            f"{module} -> {other}"
+            for module in inside
+            for other in graph.find_modules_directly_imported_by(module)
+            if is_in(other, pattern) and other.split(".")[:depth] != module.split(".")[:depth]
+        }
+        exceptions = set(cast("set[str]", self.exceptions or ()))
+        broken = sorted(found - exceptions) + [f"{one} is no import any more" for one in sorted(exceptions - found)]
+        return ContractCheck(kept=not broken, metadata={"lines": broken})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """One line per import."""
         _print(check)
 
 
@@ -147,8 +228,14 @@ def _last_name(function: ast.expr) -> str:
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
-def _is_in(module: str, room: str) -> bool:
-    return room == "*" or f"{module}.".startswith(f"{ROOT}.{room}.")
+def is_in(module: str, room: str) -> bool:
+    """Whether a module lies in a room; a part of the room's name may be a pattern.
+
+    >>> is_in("miqa_node.features.retention.rows.holds", "features.*.rows"), is_in("miqa_node.features", "features.*")
+    (True, False)
+    """
+    parts, patterns = module.split(".")[1:], room.split(".")
+    return len(parts) >= len(patterns) and all(map(fnmatchcase, parts, patterns))
 
 
 def _print(check: ContractCheck) -> None:
