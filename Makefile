@@ -66,13 +66,13 @@ $(FUZZ_READY): $(READY)
 ## Use -------------------------------------------------------------------------------------------------------------
 
 run: setup ## Start the node with sample radiographs and a receiving PACS, and keep serving until Ctrl-C
-	@$(BIN)/python -m miqa_node.demo --data-dir $(DEMO_DIR)
+	@$(BIN)/python -m demo --data-dir $(DEMO_DIR)
 
 demo: setup ## Tell the same story once in a temporary folder; fails when any part of it failed
-	@$(BIN)/python -m miqa_node.demo --once
+	@$(BIN)/python -m demo --once
 
 viewer: setup ## Open the demo's images and results in the OHIF viewer until Ctrl-C (needs npm, orthanc, orthanc-dicomweb)
-	@$(BIN)/python -m miqa_node.demo.viewer --data-dir $(DEMO_DIR)
+	@$(BIN)/python -m demo.viewer --data-dir $(DEMO_DIR)
 
 models: setup ## Check every model package against its card and its golden inputs
 	$(BIN)/miqa-node models check

@@ -20,9 +20,9 @@ from benchmarks.machine import TreeCost, describe, keep, quantiles
 from benchmarks.radiographs import SIDE, radiographs
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.demo.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import DemoImage
+from miqa_node.selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.selftest.radiographs import SampleImage
 from miqa_node.settings import load_settings
 
 LIMIT_S = 60.0
@@ -69,7 +69,7 @@ def measure(folder: Path, count: int, interval_s: float) -> dict[str, object]:
                 }
 
 
-def one_after_the_other(modality: CStoreDestination, pacs: ReceivingPacs, samples: list[DemoImage]) -> list[float]:
+def one_after_the_other(modality: CStoreDestination, pacs: ReceivingPacs, samples: list[SampleImage]) -> list[float]:
     """Seconds from response to SR, each image alone in the node."""
     seconds = []
     for sample in samples:
@@ -79,7 +79,7 @@ def one_after_the_other(modality: CStoreDestination, pacs: ReceivingPacs, sample
 
 
 def in_a_stream(
-    modality: CStoreDestination, pacs: ReceivingPacs, samples: list[DemoImage], interval_s: float
+    modality: CStoreDestination, pacs: ReceivingPacs, samples: list[SampleImage], interval_s: float
 ) -> list[float]:
     """Seconds from response to SR while an image comes every ``interval_s``."""
     answered = []
@@ -90,12 +90,12 @@ def in_a_stream(
     return [wait_for_report(pacs, sample) - at for sample, at in zip(samples, answered, strict=True)]
 
 
-def send(modality: CStoreDestination, sample: DemoImage) -> float:
+def send(modality: CStoreDestination, sample: SampleImage) -> float:
     modality.send_one(sample.sop_class_uid, sample.sop_instance_uid, sample.data)
     return time.monotonic()
 
 
-def wait_for_report(pacs: ReceivingPacs, sample: DemoImage) -> float:
+def wait_for_report(pacs: ReceivingPacs, sample: SampleImage) -> float:
     until = time.monotonic() + LIMIT_S
     while time.monotonic() < until:
         report = pacs.report_about(sample.sop_instance_uid)

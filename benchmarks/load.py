@@ -32,9 +32,9 @@ from benchmarks.machine import TreeCost, describe, keep, quantiles
 from benchmarks.radiographs import SIDE, radiographs
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.demo.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import DemoImage
+from miqa_node.selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.selftest.radiographs import SampleImage
 from miqa_node.settings import load_settings
 
 T = TypeVar("T")
@@ -164,7 +164,7 @@ def running(folder: Path, role: str) -> Iterator[Site]:
             yield Site(node, modality, pacs, folder / "data")
 
 
-def new_images(count: int) -> list[DemoImage]:
+def new_images(count: int) -> list[SampleImage]:
     """Images with UIDs that no others have."""
     return radiographs(count, str(time.time_ns()))
 
@@ -182,7 +182,7 @@ def receiving_ms(site: Site) -> float:
     return 1e3 * (sum(site.processor_s()) - before) / len(samples)
 
 
-def artifacts_of(site: Site, sample: DemoImage) -> int:
+def artifacts_of(site: Site, sample: SampleImage) -> int:
     """Bytes in the object store beside the image itself."""
     before = site.artifact_bytes()
     one_after_the_other(site.modality, site.pacs, [sample])

@@ -8,14 +8,15 @@ import cv2
 import numpy as np
 from pydicom import dcmread, dcmwrite
 
-from miqa_node.demo.samples import DemoImage, make_samples
+from demo.samples import make_samples
 from miqa_node.domain.finding import FindingName
 from miqa_node.report.uids import derive_uid
+from miqa_node.selftest.radiographs import SampleImage
 
 SIDE = 2048
 
 
-def radiographs(count: int, salt: str) -> list[DemoImage]:
+def radiographs(count: int, salt: str) -> list[SampleImage]:
     """``count`` different images in turn as taken and with simulated motion; ``salt`` makes their UIDs differ."""
     samples = make_samples()
     kinds = [samples[0], next(s for s in samples if s.simulated == FindingName.MOTION_BLUR)]
@@ -23,7 +24,7 @@ def radiographs(count: int, salt: str) -> list[DemoImage]:
     return [_renamed(enlarged[n % len(enlarged)], f"{salt}-{n}") for n in range(count)]
 
 
-def _enlarge(sample: DemoImage) -> DemoImage:
+def _enlarge(sample: SampleImage) -> SampleImage:
     dataset = dcmread(BytesIO(sample.data))
     pixels = cv2.resize(dataset.pixel_array, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     dataset.Rows = dataset.Columns = SIDE
@@ -33,7 +34,7 @@ def _enlarge(sample: DemoImage) -> DemoImage:
     return _with(sample, file.getvalue(), sample.sop_instance_uid)
 
 
-def _renamed(sample: DemoImage, name: str) -> DemoImage:
+def _renamed(sample: SampleImage, name: str) -> SampleImage:
     dataset = dcmread(BytesIO(sample.data))
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         setattr(dataset, keyword, derive_uid("benchmark", name, keyword))
@@ -43,5 +44,5 @@ def _renamed(sample: DemoImage, name: str) -> DemoImage:
     return _with(sample, file.getvalue(), str(dataset.SOPInstanceUID))
 
 
-def _with(sample: DemoImage, data: bytes, uid: str) -> DemoImage:
-    return DemoImage(sample.title, sample.sop_class_uid, uid, sample.study_instance_uid, data, sample.expected)
+def _with(sample: SampleImage, data: bytes, uid: str) -> SampleImage:
+    return SampleImage(sample.title, sample.sop_class_uid, uid, sample.study_instance_uid, data, sample.expected)

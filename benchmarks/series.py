@@ -27,9 +27,9 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from benchmarks.machine import describe, keep
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.demo.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
 from miqa_node.report.uids import derive_uid
+from miqa_node.selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
 from miqa_node.settings import load_settings
 
 SIDE = 512

@@ -38,12 +38,12 @@ from miqa_node.assess.packages import open_package
 from miqa_node.assess.sidecars import landmark_package
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.demo.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import DemoImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
+from miqa_node.selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.selftest.radiographs import SampleImage
 from miqa_node.settings import Settings, load_settings
 from miqa_node.store import instances
 from miqa_node.store.site_store import open_store
@@ -66,7 +66,7 @@ def main() -> None:
     keep("throughput", machine, result)
 
 
-def compare(folder: Path, samples: Sequence[DemoImage]) -> dict[str, Any]:
+def compare(folder: Path, samples: Sequence[SampleImage]) -> dict[str, Any]:
     """Images per second of each way, and the pipeline's overhead in percent."""
     settings = load_settings(node={"data_dir": folder / "node"})
     files = _write(folder / "files", samples)
@@ -138,7 +138,7 @@ def _point_reader(settings: Settings) -> LandmarkReader:
     return open_landmarks(folder, settings.node.accelerator, settings.assess).reader
 
 
-def run_pipeline(folder: Path, settings: Settings, samples: Sequence[DemoImage]) -> tuple[float, dict[str, float]]:
+def run_pipeline(folder: Path, settings: Settings, samples: Sequence[SampleImage]) -> tuple[float, dict[str, float]]:
     """Images per second from the first verdict to the last, and the mean time of each stage."""
     data_dir = settings.node.data_dir
     dicom_port, web_port = free_ports((0, 0))
@@ -182,7 +182,7 @@ def _decisions(settings: Settings, count: int) -> list[float]:
     return moments
 
 
-def _write(folder: Path, samples: Sequence[DemoImage]) -> list[Path]:
+def _write(folder: Path, samples: Sequence[SampleImage]) -> list[Path]:
     folder.mkdir()
     paths = [folder / f"{n}.dcm" for n in range(len(samples))]
     for path, sample in zip(paths, samples, strict=True):

@@ -99,7 +99,7 @@ def make(kind: PhantomKind, defect: PhantomDefect, name: str) -> Dataset:
     ds.ImageComments = f"Synthetic phantom of the self-test, {kind.modality}, defect: {defect.value}. No patient."
     for keyword, value in kind.extra.items():
         setattr(ds, keyword, value)
-    _set_pixels(ds, _DEFECTS[defect](_phantom(is_breast=kind.is_breast)))
+    _set_pixels(ds, DEFECTS[defect](_phantom(is_breast=kind.is_breast)))
     if kind.has_window:
         ds.WindowCenter, ds.WindowWidth = str(2 ** (BITS - 1)), str(2**BITS)
     return ds
@@ -143,7 +143,7 @@ def _blurred(image: Image) -> Image:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 9.0), np.float32)
 
 
-_DEFECTS: Mapping[PhantomDefect, Callable[[Image], Image]] = {
+DEFECTS: Mapping[PhantomDefect, Callable[[Image], Image]] = {
     PhantomDefect.NONE: lambda image: image,
     PhantomDefect.BLANK: _blank,
     PhantomDefect.INVERTED: _inverted,

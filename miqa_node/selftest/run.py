@@ -1,7 +1,7 @@
 """Sends synthetic images through a temporary node on real ports, and checks verdicts and delivered results.
 
 Each modality is sent in every transfer syntax that can be written here, so a missing codec shows at once, and with
-known defects. If the public sample radiographs are installed, a chest with simulated defects follows.
+known defects. If the public sample radiographs are installed, they follow, the chest also with such defects.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ import pydicom
 from pydicom.uid import ExplicitVRLittleEndian
 
 from miqa_node import __version__
-from miqa_node.demo.launch import NodeProcess, free_ports
-from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import DemoImage, make_samples
-from miqa_node.demo.send import StoreReceipt, send
-from miqa_node.demo.story import DemoOutcome, modality_target, wait
 from miqa_node.domain.delivery import SEG, SR, ResultKind
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import SettingsError
 from miqa_node.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
-from miqa_node.selftest.phantoms import KINDS, PhantomDefect, PhantomKind, make
+from miqa_node.selftest.launch import NodeProcess, free_ports
+from miqa_node.selftest.outcome import SampleOutcome, modality_target, wait
+from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.selftest.phantoms import DEFECTS, KINDS, PhantomDefect, PhantomKind, make
+from miqa_node.selftest.radiographs import SampleImage, SimulatedDefect, make_radiographs
+from miqa_node.selftest.send import StoreReceipt, send
 from miqa_node.settings import load_settings
 
 NODE_AE_TITLE = "MIQASELFTEST"
@@ -37,6 +38,15 @@ QUIET_S = 1.0
 ANY = frozenset(Verdict)
 NOT_ACCEPTED = ANY - {Verdict.ACCEPT}
 NOT_SENT = StoreReceipt(0.0, "not sent")
+CHEST_DEFECTS = tuple(
+    SimulatedDefect(finding, title, f"ST-{defect.upper()}", 1.0, DEFECTS[defect])
+    for finding, title, defect in (
+        (FindingName.UNSHARP, "blurred", PhantomDefect.BLUR),
+        (FindingName.NOISE, "noisy", PhantomDefect.NOISE),
+        (FindingName.GATE, "grey scale inverted", PhantomDefect.INVERTED),
+    )
+)
+"""Of the real chest, with the simple means of the phantoms: the simulators in physical units come with training."""
 
 
 @dataclass(slots=True)
@@ -48,7 +58,7 @@ class CommissioningCheck:
     syntax: str
     lossless: bool
     defect: str
-    outcome: DemoOutcome
+    outcome: SampleOutcome
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -87,11 +97,11 @@ def run(folder: Path, config: Path | None, limit_s: float) -> CommissioningRecor
     started = time.monotonic()
     checks, notes = _phantom_checks()
     try:
-        for sample in make_samples():
+        for sample in make_radiographs(CHEST_DEFECTS):
             defect = sample.simulated or "none"
             checks.append(
                 CommissioningCheck(
-                    "CR", sample.title, ExplicitVRLittleEndian.name, True, defect, DemoOutcome(sample, NOT_SENT)
+                    "CR", sample.title, ExplicitVRLittleEndian.name, True, defect, SampleOutcome(sample, NOT_SENT)
                 )
             )
     except SettingsError as missing:
@@ -153,7 +163,7 @@ def _check(kind: PhantomKind, defect: PhantomDefect, encoding: PhantomEncoding) 
     ds = make(kind, defect, encoding.syntax)
     title = f"{kind.modality} phantom" + ("" if defect is PhantomDefect.NONE else f", {defect.value}")
     expected = NOT_ACCEPTED if defect is PhantomDefect.BLANK and kind.blank_is_flagged else ANY
-    sample = DemoImage(
+    sample = SampleImage(
         title=title,
         sop_class_uid=str(ds.SOPClassUID),
         sop_instance_uid=str(ds.SOPInstanceUID),
@@ -162,7 +172,7 @@ def _check(kind: PhantomKind, defect: PhantomDefect, encoding: PhantomEncoding) 
         expected=expected,
     )
     return CommissioningCheck(
-        kind.modality, title, encoding.syntax.name, encoding.lossless, defect.value, DemoOutcome(sample, NOT_SENT)
+        kind.modality, title, encoding.syntax.name, encoding.lossless, defect.value, SampleOutcome(sample, NOT_SENT)
     )
 
 
@@ -191,7 +201,7 @@ def _faults(check: CommissioningCheck, pacs: ReceivingPacs, listed: set[str]) ->
     return faults
 
 
-def _seg_faults(outcome: DemoOutcome) -> list[str]:
+def _seg_faults(outcome: SampleOutcome) -> list[str]:
     """The mask must match the image: same size, and not empty."""
     seg = pydicom.dcmread(outcome.arrivals[SEG].path)
     source = pydicom.dcmread(BytesIO(outcome.sample.data), stop_before_pixels=True)

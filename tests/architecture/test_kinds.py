@@ -15,7 +15,7 @@ KIND_TESTS = frozenset({"is_image", "is_projection", "is_run", "is_slice", "is_s
 MODALITIES = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "RF", "RG", "XA"})
 ANY_OF_THEM = re.compile("|".join([*sorted(KIND_NAMES | KIND_TESTS), *(f'"{one}":' for one in sorted(MODALITIES))]))
 OTHERS = {
-    "demo/pacs.py": "the archive of the demonstration looks for reports among what a node sent to it",
+    "selftest/pacs.py": "the archive of the self-test looks for reports among what a node sent to it",
     "imaging/grayscale.py": "the standard's own exception for the Modality LUT of some SOP classes (PS3.3 C.8.7.1.1.2)",
     "words/codes.py": "the codes of procedures, which a report repeats",
     "report/outputs/enhanced.py": "completes the module of the object that it makes, which has the class of the source",

@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 from pynetdicom import AE
 
-from miqa_node.demo.launch import NodeProcess
 from miqa_node.errors import MiqaError
 from miqa_node.selftest.encodings import ENCODINGS, encoded
+from miqa_node.selftest.launch import NodeProcess
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database
 from tests.conftest import free_port

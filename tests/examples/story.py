@@ -25,7 +25,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from miqa_node.assess.card import METADATA_KEY
-from miqa_node.demo.launch import NodeProcess, free_ports
+from miqa_node.selftest.launch import NodeProcess, free_ports
 
 T = TypeVar("T")
 LIMIT_S = 60.0

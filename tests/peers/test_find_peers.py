@@ -13,11 +13,12 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
 
+from demo.samples import make_samples
 from miqa_node.deliver.kinds.base import split_file
 from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.demo.samples import DemoImage, make_samples
 from miqa_node.domain.finding import FindingName
 from miqa_node.node import Node
+from miqa_node.selftest.radiographs import SampleImage
 from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
 from tests.unit.test_node import settings_in
 from tests.waiting import wait_until
@@ -39,13 +40,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
 
 
 @pytest.fixture(scope="module")
-def sample() -> DemoImage:
+def sample() -> SampleImage:
     """A chest radiograph with a foreign object: flagged, with a place for its segmentation."""
     return next(one for one in make_samples() if one.simulated == FindingName.FOREIGN_OBJECT)
 
 
 @pytest.fixture(scope="module")
-def node(archive: Orthanc, sample: DemoImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(archive: Orthanc, sample: SampleImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node that has judged the sample, which DCMTK sent, and whose results are in the archive beside the original."""
     folder = tmp_path_factory.mktemp("node")
     archive.call("/instances", sample.data)
@@ -70,7 +71,7 @@ def found(archive: Orthanc, level: str, **keys: str) -> list[dict[str, str]]:
     return [{tag: value.strip(" \0") for tag, value in answer.items()} for answer in answers if answer]
 
 
-def test_findscu_finds_each_series_of_results_by_the_study(archive: Orthanc, node: Node, sample: DemoImage) -> None:
+def test_findscu_finds_each_series_of_results_by_the_study(archive: Orthanc, node: Node, sample: SampleImage) -> None:
     study = {"StudyInstanceUID": sample.study_instance_uid}
     keys = {"Modality": "", "SeriesInstanceUID": "", "SeriesDescription": ""}
     series = {one[MODALITY]: one for one in found(archive, "SERIES", **study, **keys)}
@@ -88,7 +89,7 @@ def test_findscu_finds_each_series_of_results_by_the_study(archive: Orthanc, nod
     assert found(archive, "SERIES", StudyInstanceUID="1.2.3.4", Modality="") == [], "a study that is not there"
 
 
-def test_qido_of_the_archive_and_of_the_node_agree(archive: Orthanc, node: Node, sample: DemoImage) -> None:
+def test_qido_of_the_archive_and_of_the_node_agree(archive: Orthanc, node: Node, sample: SampleImage) -> None:
     study = sample.study_instance_uid
     there = DICOMwebClient(f"http://127.0.0.1:{archive.http_port}/dicom-web")
     here = DICOMwebClient(f"http://127.0.0.1:{node.web_port}/api/dicom-web")
@@ -101,7 +102,7 @@ def test_qido_of_the_archive_and_of_the_node_agree(archive: Orthanc, node: Node,
         assert [one["00080018"]["Value"] for one in instances[0]] == [one["00080018"]["Value"] for one in instances[1]]
 
 
-def test_results_are_found_by_the_image_that_they_are_about(node: Node, sample: DemoImage) -> None:
+def test_results_are_found_by_the_image_that_they_are_about(node: Node, sample: SampleImage) -> None:
     client = DICOMwebClient(f"http://127.0.0.1:{node.web_port}/api/dicom-web")
     about = client.search_for_instances(search_filters={"ReferencedSOPInstanceUID": sample.sop_instance_uid})
     assert {one["00080060"]["Value"][0] for one in about} == MADE
@@ -110,7 +111,7 @@ def test_results_are_found_by_the_image_that_they_are_about(node: Node, sample: 
     assert client.retrieve_instance(*uids).Modality == "SR"
 
 
-def test_orthanc_asks_the_node_and_retrieves_what_it_found(archive: Orthanc, node: Node, sample: DemoImage) -> None:
+def test_orthanc_asks_the_node_and_retrieves_what_it_found(archive: Orthanc, node: Node, sample: SampleImage) -> None:
     """By its own DICOMweb client: QIDO-RS for what there is, WADO-RS for an object that it has lost."""
     address = {"Url": f"http://127.0.0.1:{node.web_port}/api/dicom-web"}
     put = urllib.request.Request(

@@ -18,15 +18,16 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from demo.samples import make_samples
 from miqa_node.cli.app import run as miqa_node
 from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.demo.samples import DemoImage, make_samples
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.output import default_kinds
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.node import Node
+from miqa_node.selftest.radiographs import SampleImage
 from miqa_node.settings import load_settings
 from miqa_node.store import labels, worklist
 from tests.peers.test_receive_peers import Orthanc, orthanc  # noqa: F401 - fixture
@@ -315,23 +316,23 @@ def wait_for(orthanc: Orthanc, modality: str, code: str, limit_s: float = 240.0)
     raise AssertionError(f"no {modality} with {code} arrived")
 
 
-def chest_with_objects() -> tuple[DemoImage, DemoImage]:
+def chest_with_objects() -> tuple[SampleImage, SampleImage]:
     """The real chest, and the same with simulated objects on it."""
     samples = make_samples()
     return samples[0], next(one for one in samples if one.simulated == FindingName.FOREIGN_OBJECT)
 
 
-def send(node: Node, sample: DemoImage, folder: Path) -> None:
+def send(node: Node, sample: SampleImage, folder: Path) -> None:
     file = folder / "image.dcm"
     file.write_bytes(sample.data)
     address = ["-aec", node.settings.dicom.ae_title, "127.0.0.1", str(node.dicom_port)]
     subprocess.run([STORESCU, *address, str(file)], check=True, timeout=120)
 
 
-def object_mask(clean: DemoImage, sample: DemoImage) -> np.ndarray:
+def object_mask(clean: SampleImage, sample: SampleImage) -> np.ndarray:
     """Where the simulated objects lie: the pixels in which the two images differ."""
 
-    def display(one: DemoImage) -> np.ndarray:
+    def display(one: SampleImage) -> np.ndarray:
         file = Path(os.environ.get("TMPDIR", "/tmp")) / f"{one.sop_instance_uid}.dcm"
         file.write_bytes(one.data)
         try:

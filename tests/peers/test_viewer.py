@@ -25,10 +25,10 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
-from miqa_node.demo.samples import make_samples
-from miqa_node.demo.viewer.archive import Archive, archive
-from miqa_node.demo.viewer.package import viewer_files
-from miqa_node.demo.viewer.site import site
+from demo.samples import make_samples
+from demo.viewer.archive import Archive, archive
+from demo.viewer.package import viewer_files
+from demo.viewer.site import site
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import MiqaError
@@ -264,7 +264,7 @@ def test_make_viewer_serves_the_results_of_the_demonstration(address: str, tmp_p
     (tmp_path / "pacs").mkdir()
     for item in making.flagged(source):
         (tmp_path / "pacs" / f"{item.kind}.dcm").write_bytes(item.data)
-    command = [sys.executable, "-m", "miqa_node.demo.viewer", "--data-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "demo.viewer", "--data-dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

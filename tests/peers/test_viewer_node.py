@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from miqa_node.demo.viewer.package import viewer_files
-from miqa_node.demo.viewer.site import site
+from demo.viewer.package import viewer_files
+from demo.viewer.site import site
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.errors import MiqaError

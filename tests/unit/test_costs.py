@@ -22,8 +22,8 @@ from structlog.testing import capture_logs
 
 from benchmarks.capacity import TRANSACTIONS
 from benchmarks.receive import make_files
+from demo.samples import make_samples
 from miqa_node.deliver.destinations import parse_flag
-from miqa_node.demo.samples import make_samples
 from miqa_node.domain.delivery import SR
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Policy

@@ -13,34 +13,36 @@ from pydicom import Dataset, dcmread
 
 pytest.importorskip("data_store", reason="pydicom-data is not installed")
 
+from demo.samples import make_samples
+from demo.story import faults
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.demo.launch import NodeProcess, free_port, free_ports
-from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import CHEST_PITCH_MM, DemoImage, make_samples
-from miqa_node.demo.send import StoreReceipt
-from miqa_node.demo.story import DemoOutcome, faults
 from miqa_node.domain.dimse_status import in_words
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.frame import decode_frame
+from miqa_node.selftest.launch import NodeProcess, free_port, free_ports
+from miqa_node.selftest.outcome import SampleOutcome
+from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.selftest.radiographs import CHEST_PITCH_MM, SampleImage
+from miqa_node.selftest.send import StoreReceipt
 from miqa_node.settings import load_settings
 from tests.conftest import ROOT
 from tests.unit.deliver.making import outcomes
 
 
 @pytest.fixture(scope="module")
-def samples() -> list[DemoImage]:
+def samples() -> list[SampleImage]:
     return make_samples()
 
 
-def opened(sample: DemoImage) -> Dataset:
+def opened(sample: SampleImage) -> Dataset:
     return dcmread(BytesIO(sample.data))
 
 
 def test_there_are_real_and_simulated_samples_and_none_may_be_accepted_that_should_not(
-    samples: list[DemoImage],
+    samples: list[SampleImage],
 ) -> None:
     real = [sample for sample in samples if sample.simulated is None]
     simulated = [sample for sample in samples if sample.simulated is not None]
@@ -51,7 +53,7 @@ def test_there_are_real_and_simulated_samples_and_none_may_be_accepted_that_shou
     assert len({sample.study_instance_uid for sample in samples}) == len(samples)
 
 
-def test_the_tutorial_counts_the_samples_that_there_are(samples: list[DemoImage]) -> None:
+def test_the_tutorial_counts_the_samples_that_there_are(samples: list[SampleImage]) -> None:
     tutorial = (ROOT / "docs" / "tutorial" / "first-flagged-study.md").read_text("utf-8")
     numbers = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
     simulated = sum(sample.simulated is not None for sample in samples)
@@ -60,11 +62,11 @@ def test_the_tutorial_counts_the_samples_that_there_are(samples: list[DemoImage]
     assert f"{numbers[simulated]} are the chest with a simulated" in tutorial
 
 
-def test_the_same_bytes_every_time(samples: list[DemoImage]) -> None:
+def test_the_same_bytes_every_time(samples: list[SampleImage]) -> None:
     assert [sample.data for sample in make_samples()] == [sample.data for sample in samples]
 
 
-def test_a_simulated_sample_says_so_wherever_people_look(samples: list[DemoImage]) -> None:
+def test_a_simulated_sample_says_so_wherever_people_look(samples: list[SampleImage]) -> None:
     source = opened(samples[0])
     for sample in samples:
         if sample.simulated is None:
@@ -80,7 +82,7 @@ def test_a_simulated_sample_says_so_wherever_people_look(samples: list[DemoImage
         assert list(dataset.ImagerPixelSpacing) == [CHEST_PITCH_MM, CHEST_PITCH_MM]
 
 
-def test_an_inverted_sample_shows_the_source_turned_over(samples: list[DemoImage], tmp_path: Path) -> None:
+def test_an_inverted_sample_shows_the_source_turned_over(samples: list[SampleImage], tmp_path: Path) -> None:
     shown = {}
     for sample in samples:
         if sample is samples[0] or sample.simulated == FindingName.GATE:
@@ -92,7 +94,7 @@ def test_an_inverted_sample_shows_the_source_turned_over(samples: list[DemoImage
 
 
 @pytest.mark.peers
-def test_a_simulated_sample_is_valid_dicom(samples: list[DemoImage], tmp_path: Path) -> None:
+def test_a_simulated_sample_is_valid_dicom(samples: list[SampleImage], tmp_path: Path) -> None:
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy is not installed")
     for sample in samples[2:]:
@@ -102,7 +104,7 @@ def test_a_simulated_sample_is_valid_dicom(samples: list[DemoImage], tmp_path: P
         assert "Error" not in process.stderr + process.stdout, process.stderr
 
 
-def test_the_pacs_keeps_what_it_answers_and_finds_it_again(samples: list[DemoImage], tmp_path: Path) -> None:
+def test_the_pacs_keeps_what_it_answers_and_finds_it_again(samples: list[SampleImage], tmp_path: Path) -> None:
     sample = samples[0]
     with ReceivingPacs(tmp_path) as pacs:
         config = CStoreConfig(name="pacs", ae_title=AE_TITLE, host="127.0.0.1", port=pacs.port)
@@ -133,12 +135,12 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
         node.start()
 
 
-def outcome(sample: DemoImage, verdict: Verdict | None, error: str = "") -> DemoOutcome:
+def outcome(sample: SampleImage, verdict: Verdict | None, error: str = "") -> SampleOutcome:
     document = {"disposition": {"verdict": verdict.value, "reasons": []}, "results": []} if verdict else None
-    return DemoOutcome(sample, StoreReceipt(0.0, error), document)
+    return SampleOutcome(sample, StoreReceipt(0.0, error), document)
 
 
-def test_every_broken_promise_is_named(samples: list[DemoImage]) -> None:
+def test_every_broken_promise_is_named(samples: list[SampleImage]) -> None:
     degraded = samples[2]
     text = "\n".join(
         faults(
@@ -162,7 +164,7 @@ def test_every_broken_promise_is_named(samples: list[DemoImage]) -> None:
 @pytest.mark.slow
 def test_the_whole_story_ends_well(tmp_path: Path) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "miqa_node.demo", "--once", "--data-dir", str(tmp_path)],
+        [sys.executable, "-m", "demo", "--once", "--data-dir", str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=120,

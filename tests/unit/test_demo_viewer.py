@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.demo.viewer import archive as archives
-from miqa_node.demo.viewer import package
-from miqa_node.demo.viewer.archive import archive
-from miqa_node.demo.viewer.package import viewer_files
-from miqa_node.demo.viewer.site import site
+from demo.viewer import archive as archives
+from demo.viewer import package
+from demo.viewer.archive import archive
+from demo.viewer.package import viewer_files
+from demo.viewer.site import site
 from miqa_node.errors import MiqaError, SettingsError
 from tests.waiting import LIMIT_S
 

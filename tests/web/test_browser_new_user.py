@@ -34,7 +34,7 @@ def terminal(tmp_path: Path) -> Iterator[str]:
     output = tmp_path / "terminal.txt"
     with output.open("wb") as stream:
         program = subprocess.Popen(
-            [sys.executable, "-m", "miqa_node.demo", "--data-dir", str(tmp_path / "demo")],
+            [sys.executable, "-m", "demo", "--data-dir", str(tmp_path / "demo")],
             stdout=stream,
             stderr=subprocess.STDOUT,
         )

@@ -330,7 +330,7 @@ sys.exit(code)
 
 @pytest.mark.slow
 def test_an_image_is_explained_in_a_process_without_onnx(tmp_path: Path) -> None:
-    from miqa_node.demo.samples import make_samples
+    from demo.samples import make_samples
 
     sample = next(one for one in make_samples() if one.simulated)
     (tmp_path / "image.dcm").write_bytes(sample.data)

@@ -12,14 +12,14 @@ from pydicom.uid import JPEGBaseline8Bit
 from typer.testing import CliRunner
 
 from miqa_node.cli.app import app
-from miqa_node.demo.samples import DemoImage
-from miqa_node.demo.send import StoreReceipt
-from miqa_node.demo.story import DemoOutcome
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
+from miqa_node.selftest.outcome import SampleOutcome
 from miqa_node.selftest.phantoms import KINDS, PhantomDefect, make
+from miqa_node.selftest.radiographs import SampleImage
 from miqa_node.selftest.record import document, write_record
 from miqa_node.selftest.run import ANY, CommissioningCheck, CommissioningRecord, _together
+from miqa_node.selftest.send import StoreReceipt
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.syntax.keyword)
@@ -54,8 +54,8 @@ def test_phantoms_differ_by_modality_and_defect_and_are_nobodys() -> None:
 
 
 def check(verdict: str, *, title: str = "CR phantom", lossless: bool = True) -> CommissioningCheck:
-    sample = DemoImage(title, "1.2", "1.2.3", "1.2.4", b"", ANY)
-    outcome = DemoOutcome(sample, StoreReceipt(0.0), {"disposition": {"verdict": verdict, "reasons": []}})
+    sample = SampleImage(title, "1.2", "1.2.3", "1.2.4", b"", ANY)
+    outcome = SampleOutcome(sample, StoreReceipt(0.0), {"disposition": {"verdict": verdict, "reasons": []}})
     return CommissioningCheck("CR", title, "any", lossless, "none", outcome)
 
 

@@ -1,4 +1,4 @@
-"""The demonstration's modality: sends files over one association, as a scanner does after an examination."""
+"""The modality of the self-test and of the demonstration: sends files over one association, as a scanner does."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
-from miqa_node.demo.samples import DemoImage
 from miqa_node.errors import DeliveryError
+from miqa_node.selftest.radiographs import SampleImage
 from miqa_node.settings import DeliverSettings
 
 MODALITY_AE_TITLE = "DEMOMODALITY"
@@ -23,7 +23,7 @@ class StoreReceipt:
     error: str = ""
 
 
-def send(samples: Sequence[DemoImage], node: DestinationConfig, settings: DeliverSettings) -> list[StoreReceipt]:
+def send(samples: Sequence[SampleImage], node: DestinationConfig, settings: DeliverSettings) -> list[StoreReceipt]:
     """Send each sample to the node, in order; continue after a failure."""
     outcomes = []
     with closing(connect(node, DeliveryContext(settings, MODALITY_AE_TITLE))) as modality:

@@ -1,4 +1,4 @@
 """Demonstrates the processing of an image with real parts: a modality, the node, and a PACS that receives the results.
 
-``python -m miqa_node.demo`` is what ``make run`` and ``make demo`` call.
+``python -m demo`` is what ``make run`` and ``make demo`` call.
 """

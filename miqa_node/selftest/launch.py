@@ -60,7 +60,7 @@ class NodeProcess:
             *more,
         ]
         self._start_limit_s = start_limit_s
-        # What a demonstration sends is needed to its end, also on a disk that is nearly full.
+        # What a test or a demonstration sends is needed to its end, also on a disk that is nearly full.
         self._environment = {"MIQA_RETENTION__ENABLED": "false", **os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,7 +76,7 @@ class NodeProcess:
             raise SettingsError(f"{program} is missing: install miqa-node into the environment of {sys.executable}.")
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
-            # A separate session: Ctrl-C reaches only the demonstration, which then stops the node.
+            # A separate session: Ctrl-C reaches only the program that started it, which then stops the node.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [*self._starter(), program, *self._options],
                 stdin=subprocess.DEVNULL,

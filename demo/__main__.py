@@ -14,14 +14,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from miqa_node.demo.launch import HOST, NodeProcess, free_ports
-from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import make_samples
-from miqa_node.demo.story import addresses, next_steps, tell
+from demo.samples import make_samples
+from demo.story import addresses, next_steps, tell
 from miqa_node.domain.delivery import REJECTION
 from miqa_node.domain.output import default_kinds
 from miqa_node.errors import MiqaError
 from miqa_node.held_folder import hold
+from miqa_node.selftest.launch import HOST, NodeProcess, free_ports
+from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
 
 NODE_AE_TITLE = "MIQA"
 WANTED_PORTS = (11112, 8080, 11113)
@@ -30,7 +30,7 @@ WANTED_PORTS = (11112, 8080, 11113)
 
 def main() -> int:
     """Run the demonstration; return 0 if everything went as promised."""
-    parser = argparse.ArgumentParser(prog="python -m miqa_node.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="keep everything here; default is a temporary folder")
     parser.add_argument("--once", action="store_true", help="stop after the story instead of serving until Ctrl-C")
     options = parser.parse_args()

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from miqa_node.demo.launch import free_ports
-from miqa_node.demo.samples import make_samples
-from miqa_node.demo.viewer.archive import archive
-from miqa_node.demo.viewer.package import viewer_files
-from miqa_node.demo.viewer.site import site
+from demo.samples import make_samples
+from demo.viewer.archive import archive
+from demo.viewer.package import viewer_files
+from demo.viewer.site import site
 from miqa_node.errors import MiqaError
+from miqa_node.selftest.launch import free_ports
 
 WANTED_PORTS = (3000, 8042)
 """Ports of the viewer and of the archive; a port in use is replaced by a free one."""
@@ -25,7 +25,7 @@ WANTED_PORTS = (3000, 8042)
 
 def main() -> int:
     """Show the results; return 0 after a normal stop, 1 if it could not start."""
-    parser = argparse.ArgumentParser(prog="python -m miqa_node.demo.viewer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m demo.viewer", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True, help="where `make run` keeps the demonstration")
     options = parser.parse_args()
     stop = threading.Event()
@@ -62,7 +62,7 @@ def results(console: Console, folder: Path) -> list[Path]:
     files = sorted((folder / "pacs").glob("*.dcm"))
     if not files:
         console.print("There are no results yet; running the demonstration first.")
-        command = [sys.executable, "-m", "miqa_node.demo", "--once", "--data-dir", str(folder)]
+        command = [sys.executable, "-m", "demo", "--once", "--data-dir", str(folder)]
         if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - our own program
             raise MiqaError("The demonstration did not go as promised; see above.")
         files = sorted((folder / "pacs").glob("*.dcm"))

@@ -1,25 +1,31 @@
-"""The radiographs that the demonstration's modality takes: two real ones, and one of them with simulated defects."""
+"""Public sample radiographs, as they were taken and as derived images with a defect.
+
+They come from the package pydicom-data, of the extra ``demo``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from miqa_node.degrade import Image, degrade, gate
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import SettingsError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.report.uids import derive_uid
+
+Image = NDArray[np.float32]
+"""Display values in [0, 1], 0 black."""
 
 CHEST, EXTREMITY = "RG1_UNCR.dcm", "RG3_UNCR.dcm"
 
@@ -28,12 +34,11 @@ CHEST_PITCH_MM = 0.2
 columns, and 0.2 mm is the pitch of that selenium drum."""
 
 MAX_PIXELS = 50_000_000
-_SEED = 20261
 _FLAGGED = frozenset({Verdict.REVIEW, Verdict.REJECT})
 
 
 @dataclass(frozen=True, slots=True)
-class DemoImage:
+class SampleImage:
     """One DICOM file, its description, and the expected verdicts."""
 
     title: str
@@ -56,27 +61,10 @@ class SimulatedDefect:
     make: Callable[[Image], Image]
 
 
-def _defect(
-    finding: FindingName, title: str, accession_number: str, severity: float, seed: int = _SEED
-) -> SimulatedDefect:
-    def make(image: Image) -> Image:
-        return degrade(image, finding, severity, np.random.default_rng(seed), CHEST_PITCH_MM)
+def make_radiographs(defects: Iterable[SimulatedDefect]) -> list[SampleImage]:
+    """A chest, a lower leg, and the chest with each of the defects.
 
-    return SimulatedDefect(finding, title, accession_number, severity, make)
-
-
-DEFECTS = (
-    # An example that the model detects; its card states the motion that it misses (some directions, double outlines).
-    _defect(FindingName.MOTION_BLUR, "4 mm of motion", "SIM-MOTION", 1.0, seed=0),
-    _defect(FindingName.FOREIGN_OBJECT, "objects on the chest", "SIM-OBJECT", 1.0, seed=5),
-    _defect(FindingName.NOISE, "1/16 of the dose", "SIM-DOSE", 1.0),
-    _defect(FindingName.CLIPPED_ANATOMY, "lungs cut off by 30 mm", "SIM-CLIPPED", 1.0),
-    SimulatedDefect(FindingName.GATE, "grey scale inverted", "SIM-INVERTED", 1.0, gate.inverted),
-)
-
-
-def make_samples() -> list[DemoImage]:
-    """All samples, the real ones first. Bytes and UIDs are always the same, so sending them twice changes nothing.
+    Bytes and UIDs are always the same, so sending them twice changes nothing.
 
     Raises
     ------
@@ -86,7 +74,7 @@ def make_samples() -> list[DemoImage]:
     folder = _sample_folder()
     chest = _real(folder / CHEST, "chest, as it was taken", frozenset({Verdict.ACCEPT, Verdict.REVIEW}))
     extremity = _real(folder / EXTREMITY, "lower leg, not what the model judges", frozenset({Verdict.NOT_ASSESSED}))
-    return [chest, extremity, *(_degraded(folder / CHEST, defect) for defect in DEFECTS)]
+    return [chest, extremity, *(_degraded(folder / CHEST, defect) for defect in defects)]
 
 
 def _sample_folder() -> Path:
@@ -97,12 +85,12 @@ def _sample_folder() -> Path:
     return Path(data_store.__file__).parent / "data"
 
 
-def _real(path: Path, title: str, expected: frozenset[Verdict]) -> DemoImage:
+def _real(path: Path, title: str, expected: frozenset[Verdict]) -> SampleImage:
     header = dcmread(path, stop_before_pixels=True)
     return _sample(header, title, path.read_bytes(), expected)
 
 
-def _degraded(path: Path, defect: SimulatedDefect) -> DemoImage:
+def _degraded(path: Path, defect: SimulatedDefect) -> SampleImage:
     """The radiograph with one simulated defect, as a derived image in its own study."""
     radiograph = decode_frame(path, 0, MAX_PIXELS)
     display = radiograph.display.astype(np.float32) / np.float32(65535.0)
@@ -164,8 +152,8 @@ def _to_bytes(dataset: Dataset) -> bytes:
 
 def _sample(
     header: Dataset, title: str, data: bytes, expected: frozenset[Verdict], simulated: FindingName | None = None
-) -> DemoImage:
-    return DemoImage(
+) -> SampleImage:
+    return SampleImage(
         title=title,
         sop_class_uid=str(header.SOPClassUID),
         sop_instance_uid=str(header.SOPInstanceUID),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -12,20 +11,15 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from miqa_node.deliver.kinds.base import DestinationConfig
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.demo.launch import HOST, NodeProcess
-from miqa_node.demo.pacs import AE_TITLE, Arrival, ReceivingPacs
-from miqa_node.demo.samples import DemoImage
-from miqa_node.demo.send import StoreReceipt, send
 from miqa_node.domain.delivery import KOS, SEG, SR, ResultKind
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
+from miqa_node.selftest.launch import HOST, NodeProcess
+from miqa_node.selftest.outcome import VERDICT_LIMIT_S, SampleOutcome, modality_target, wait
+from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.selftest.radiographs import SampleImage
+from miqa_node.selftest.send import send
 from miqa_node.settings import load_settings
-
-VERDICT_LIMIT_S = 60.0
-ARRIVAL_LIMIT_S = 30.0
-POLL_S = 0.05
 
 STYLES = {
     Verdict.ACCEPT: "green",
@@ -35,34 +29,12 @@ STYLES = {
 }
 
 
-@dataclass(slots=True)
-class DemoOutcome:
-    """The outcome for one sample."""
-
-    sample: DemoImage
-    sent: StoreReceipt
-    document: dict[str, Any] | None = None
-    verdict_after_s: float = 0.0
-    arrivals: dict[ResultKind, Arrival] = field(default_factory=dict)
-    arrived_after_s: float = 0.0
-
-    @property
-    def disposition(self) -> dict[str, Any]:
-        """The disposition from the REST interface; empty while it is pending."""
-        return (self.document or {}).get("disposition") or {}
-
-    @property
-    def results(self) -> list[dict[str, Any]]:
-        """The objects that the node made."""
-        return (self.document or {}).get("results") or []
-
-
-def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequence[DemoImage]) -> list[str]:
+def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequence[SampleImage]) -> list[str]:
     """Send, wait, show; return the faults, empty if all went well."""
     console.rule("1. A modality sends radiographs over C-STORE")
     started = time.monotonic()
     sent = send(samples, modality_target(node), load_settings().deliver)
-    outcomes = [DemoOutcome(sample, one) for sample, one in zip(samples, sent, strict=True)]
+    outcomes = [SampleOutcome(sample, one) for sample, one in zip(samples, sent, strict=True)]
     console.print(_sent_table(outcomes))
     wait(outcomes, node, pacs)
     console.rule("2. The node gives each its verdict")
@@ -77,35 +49,7 @@ def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequ
     return faults(outcomes, worklist)
 
 
-def modality_target(node: NodeProcess) -> DestinationConfig:
-    """The node as a destination of the modality."""
-    return CStoreConfig(name="node", ae_title=node.ae_title, host=HOST, port=node.dicom_port)
-
-
-def wait(
-    outcomes: Sequence[DemoOutcome], node: NodeProcess, pacs: ReceivingPacs, limit_s: float = VERDICT_LIMIT_S
-) -> None:
-    """Wait for every verdict, and then for every resulting object, each within its limit."""
-    waiting = [outcome for outcome in outcomes if not outcome.sent.error]
-    until = time.monotonic() + limit_s
-    while waiting and time.monotonic() < until and node.running():
-        for outcome in waiting:
-            outcome.document = node.instance(outcome.sample.sop_instance_uid)
-            if outcome.disposition:
-                outcome.verdict_after_s = time.monotonic() - outcome.sent.finished_at
-                until = time.monotonic() + max(ARRIVAL_LIMIT_S, until - time.monotonic())
-            for result in outcome.results:
-                arrival = pacs.find(result["sop_instance_uid"])
-                kind = ResultKind(result["kind"])
-                if arrival is not None and kind not in outcome.arrivals:
-                    outcome.arrivals[kind] = arrival
-                    outcome.arrived_after_s = time.monotonic() - outcome.sent.finished_at
-        # The verdict briefly precedes its result objects; every image has at least a report.
-        waiting = [o for o in waiting if not o.disposition or not o.results or len(o.arrivals) < len(o.results)]
-        time.sleep(POLL_S)
-
-
-def faults(outcomes: Sequence[DemoOutcome], worklist: Sequence[dict[str, Any]]) -> list[str]:
+def faults(outcomes: Sequence[SampleOutcome], worklist: Sequence[dict[str, Any]]) -> list[str]:
     """All deviations of the outcome from what the demonstration promises."""
     listed = {item["study_instance_uid"] for item in worklist if item["state"] == WorklistState.OPEN}
     messages = []
@@ -122,7 +66,7 @@ def faults(outcomes: Sequence[DemoOutcome], worklist: Sequence[dict[str, Any]]) 
     return messages
 
 
-def _faults_of_verdict(outcome: DemoOutcome, listed: set[str]) -> list[str]:
+def _faults_of_verdict(outcome: SampleOutcome, listed: set[str]) -> list[str]:
     messages = []
     verdict = Verdict(outcome.disposition["verdict"])
     if verdict not in outcome.sample.expected:
@@ -138,7 +82,7 @@ def _faults_of_verdict(outcome: DemoOutcome, listed: set[str]) -> list[str]:
     return messages
 
 
-def _sent_table(outcomes: Sequence[DemoOutcome]) -> Table:
+def _sent_table(outcomes: Sequence[SampleOutcome]) -> Table:
     table = _table("image", "size", "answer", "SOP Instance UID")
     for outcome in outcomes:
         sample, sent = outcome.sample, outcome.sent
@@ -148,7 +92,7 @@ def _sent_table(outcomes: Sequence[DemoOutcome]) -> Table:
     return table
 
 
-def _verdict_table(outcomes: Sequence[DemoOutcome]) -> Table:
+def _verdict_table(outcomes: Sequence[SampleOutcome]) -> Table:
     table = _table("image", "verdict", "score", "reasons", "findings (probability, severity)", "after")
     for outcome in outcomes:
         if not outcome.disposition:
@@ -170,7 +114,7 @@ def _verdict_table(outcomes: Sequence[DemoOutcome]) -> Table:
     return table
 
 
-def _arrival_table(outcomes: Sequence[DemoOutcome]) -> Table:
+def _arrival_table(outcomes: Sequence[SampleOutcome]) -> Table:
     table = _table("image", "object", "file: <Modality>-<SOP Instance UID>.dcm", "after")
     for outcome in outcomes:
         title, after = outcome.sample.title, f"{outcome.arrived_after_s:.1f} s"
