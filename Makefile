@@ -178,7 +178,7 @@ audit: setup ## Ask the index for known vulnerabilities of what a container hold
 
 clean: ## Remove caches and build outputs
 	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
-	find miqa_node tests benchmarks migrations -name __pycache__ -type d -prune -exec rm -rf {} +
+	find miqa_node packages demo tools tests benchmarks migrations -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the virtual environment and the demo's data as well
 	rm -rf $(VENV) miqa-data/demo

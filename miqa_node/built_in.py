@@ -40,7 +40,6 @@ COMMANDS = {
     "models": "miqa_node.cli.commands:MODELS",
     "phantoms": "miqa_node.cli.commands:PHANTOMS",
     "reassess": "miqa_node.cli.commands:REASSESS",
-    "reference": "miqa_node.cli.commands:REFERENCE",
     "restore": "miqa_node.cli.commands:RESTORE",
     "retention": "miqa_node.cli.commands:RETENTION",
     "run": "miqa_node.cli.commands:RUN",

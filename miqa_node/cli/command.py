@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from miqa_node import process
+from miqa_node.cli.elsewhere import ELSEWHERE
 from miqa_node.cli.progress_bar import progress_shown
 from miqa_node.errors import ResourcesError
 from miqa_node.plugins import Plugin, Seam
@@ -57,6 +58,8 @@ class CommandGroup(TyperGroup):
                 raise ResourcesError(
                     f"The command {plugin.name} of {plugin.distribution} is unavailable: {plugin.unavailable}"
                 )
+        if args and args[0] in ELSEWHERE and args[0] not in self.commands:
+            raise ResourcesError(ELSEWHERE[args[0]])
         name, entry, rest = super().resolve_command(ctx, args)
         command = entry.load() if isinstance(entry, _Entry) else entry
         _put_in_words(command, ctx)

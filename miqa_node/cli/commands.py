@@ -132,6 +132,3 @@ DEIDENTIFY = Command(
     _MODELS,
     order=18,
 )
-REFERENCE = Command(
-    "Print a page of the reference as Markdown.", "miqa_node.cli.reference:reference", hidden=True, order=19
-)

@@ -165,7 +165,7 @@ def _policy(settings: Settings) -> str:
         raise Wrong(f"{settings.policy_file}: {error}", mend) from error
     names = {rule.measurement for scope in policy.scopes for rule in scope.measurements}
     if unknown := sorted(names - set(MEASUREMENTS.all())):
-        mend = "Correct the names (miqa-node reference measurements lists all), or install what takes them."
+        mend = "Correct the names (docs/reference/measurements.md has those of the node), or install what takes them."
         text = f"{settings.policy_file}: nothing here measures {', '.join(unknown)}, so these rules never apply."
         raise Wrong(text, mend)
     old = "".join(

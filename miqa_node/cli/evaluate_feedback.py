@@ -16,9 +16,8 @@ from miqa_node.analysis.feedback import feedback as of_reviewers
 from miqa_node.analysis.marks import Fidelity, Pixels, fidelity
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.enhance.likeness import psnr_db, ssim
-from miqa_node.cli.figures_table import number
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, read_day, settings_of
-from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.cli.output import Column, number, print_json, print_table
 from miqa_node.cli.store import check_exists
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelRecord

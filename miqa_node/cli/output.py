@@ -106,3 +106,8 @@ def moment(at: datetime | None) -> str:
 def three_digits(value: float | None) -> str:
     """A number of a table; empty if there is none."""
     return "" if value is None else f"{value:.3f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number of a table; a dash if there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"

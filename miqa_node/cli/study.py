@@ -11,9 +11,8 @@ import typer
 
 from miqa_node import __version__
 from miqa_node.cli.actor import Actor, login
-from miqa_node.cli.figures_table import number
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
-from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
+from miqa_node.cli.output import Column, number, print_json, print_line, print_table, to_json
 from miqa_node.cli.site_choice import policy_of
 from miqa_node.cli.store import open_transaction
 from miqa_node.errors import ConflictError

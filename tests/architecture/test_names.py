@@ -75,7 +75,7 @@ def participles(source: str) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", ["miqa_node", "tests", "benchmarks", "examples"])
+@pytest.mark.parametrize("folder", ["miqa_node", "packages", "demo", "tools", "tests", "benchmarks", "examples"])
 def test_variables_and_parameters_have_nouns_for_names(folder: str) -> None:
     files = sorted((PACKAGE.parent / folder).rglob("*.py"))
     names = {str(path.relative_to(PACKAGE.parent)): list(participles(path.read_text("utf-8"))) for path in files}

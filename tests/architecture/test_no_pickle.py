@@ -26,7 +26,7 @@ FORBIDDEN = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "pandas.read_pic
 def modules() -> list[Path]:
     return [
         path
-        for folder in ("miqa_node", "examples", "migrations", "benchmarks")
+        for folder in ("miqa_node", "packages", "demo", "tools", "examples", "migrations", "benchmarks")
         for path in (ROOT / folder).rglob("*.py")
     ]
 

@@ -18,9 +18,6 @@ from pydicom.dataset import Dataset
 
 from miqa_node import plugins
 from miqa_node.analysis.watch import watch
-from miqa_node.cli.conformance import conformance_page
-from miqa_node.cli.findings_page import findings_page
-from miqa_node.cli.measurements_page import measurements_page
 from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.report.gsps_shutter import add_shutter
@@ -34,6 +31,9 @@ from tests.conftest import ROOT
 from tests.unit.report import making
 from tests.unit.store.making import digest
 from tests.unit.store.test_analysis import NOON, put
+from tools.conformance import conformance_page
+from tools.findings_page import findings_page
+from tools.measurements_page import measurements_page
 
 DETECTOR_EDGE = """
 from miqa_node.domain.finding import FindingName, FindingWords

@@ -11,9 +11,9 @@ import yaml
 from miqa_node.assess.card import read_card
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.two_sides import TwoSides
-from miqa_node.cli.figures_page import _both_sides
 from miqa_node.training.two_sides import SidesCase, figures_of, write_card
 from tests.unit.assess.making import write_package
+from tools.figures_page import _both_sides
 
 
 def case(source: str, made: str = "", level: float = 0.0, *flags: str, clean: bool = False) -> SidesCase:

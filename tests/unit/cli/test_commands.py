@@ -94,6 +94,13 @@ def test_plugins_allow_holds_before_any_command_runs(
     assert "plugins.allow leaves it out." in ran.err
 
 
+def test_who_calls_a_command_that_has_moved_is_told_where_it_is(cli: Callable[..., Ran]) -> None:
+    ran = cli("reference", "cli")
+
+    assert ran.code == Exit.UNAVAILABLE
+    assert "python -m tools.reference" in ran.err
+
+
 LIST_MODULES = """
 import sys
 from miqa_node.cli.app import run
@@ -106,7 +113,7 @@ def test_help_imports_no_command() -> None:
     ran = subprocess.run([sys.executable, "-c", LIST_MODULES], capture_output=True, text=True, check=True)
 
     assert ran.stdout.splitlines()[-1] == str(
-        [f"miqa_node.cli.{m}" for m in ("app", "command", "commands", "exits", "progress_bar")]
+        [f"miqa_node.cli.{m}" for m in ("app", "command", "commands", "elsewhere", "exits", "progress_bar")]
     )
 
 

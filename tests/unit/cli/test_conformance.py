@@ -17,9 +17,6 @@ from pynetdicom import AE, build_context, build_role
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from miqa_node.cli.attribute_tables import INHERITED, attribute_table
-from miqa_node.cli.conformance import conformance_page, sent_objects, storage_classes
-from miqa_node.cli.example_objects import example_objects
 from miqa_node.deliver.commitment import PUSH_MODEL, VERIFICATION
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import PLAIN_SYNTAXES
@@ -28,6 +25,9 @@ from miqa_node.report.made import MadeObject
 from miqa_node.settings import load_settings, share_dir
 from tests.unit.report.making import everything
 from tests.unit.volume.flagged import flagged_series
+from tools.attribute_tables import INHERITED, attribute_table
+from tools.conformance import conformance_page, sent_objects, storage_classes
+from tools.example_objects import example_objects
 
 PAGE = share_dir("config").parent / "docs" / "reference" / "conformance.md"
 ANNEX_N = """\
@@ -140,7 +140,7 @@ def accepted(port: int, pairs: list[tuple[str, str]]) -> set[tuple[str, str]]:
 @pytest.mark.slow
 def test_the_page_is_that_of_this_code() -> None:
     assert PAGE.read_text("utf-8") == conformance_page(), (
-        "run: miqa-node reference conformance --out docs/reference/conformance.md"
+        "run: python -m tools.reference conformance --out docs/reference/conformance.md"
     )
 
 

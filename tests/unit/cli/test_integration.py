@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from miqa_node.cli.conformance import storage_classes, uid_name
-from miqa_node.cli.integration import integration_page
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.domain.delivery import CommitmentRequest
@@ -22,6 +20,8 @@ from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.settings import load_settings, share_dir
 from tests.unit.deliver.making import outcomes
 from tests.unit.report import making
+from tools.conformance import storage_classes, uid_name
+from tools.integration import integration_page
 
 PAGE = share_dir("config").parent / "docs" / "reference" / "integration.md"
 CONFIRMED = Confirmation("j.doe", making.ASSESSED_AT, "111210", "both hands moved")
@@ -55,7 +55,7 @@ def node(tmp_path: Path) -> Iterator[LiveNode]:
 
 def test_the_integration_statement_is_that_of_this_code() -> None:
     page = PAGE.read_text("utf-8")
-    assert page == integration_page(), "run: miqa-node reference integration --out docs/reference/integration.md"
+    assert page == integration_page(), "run: python -m tools.reference integration --out docs/reference/integration.md"
     for test in re.findall(r"`(?:tests/[a-z]+/)?(test_[a-z_]+[.]py)`", page):
         assert list((PAGE.parents[2] / "tests").rglob(test)), test
 

@@ -42,7 +42,7 @@ PROGRAM = """
 import numpy as np
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.measure.view import PICTURE_HEADER
-from miqa_node.cli.measurements_page import measurements_page
+from tools.measurements_page import measurements_page
 from miqa_node.domain.image import Radiograph
 from miqa_node.plugins import of_others
 from miqa_node.words.measurement_codes import measurement_code

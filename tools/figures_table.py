@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from miqa_node.cli.output import number
+
 Figures = Mapping[str, Any]
 
 
@@ -12,11 +14,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Lines of a table, and an empty one."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
     return [*lines, ""]
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """The value, or a dash if there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def percent(value: float | None) -> str:

@@ -14,7 +14,6 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
 
 from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.cli.example_images import ExampleSource, bare_radiograph, ct_slice, full_radiograph, mr_slice
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.codes import POSITIONING, Code
 from miqa_node.domain.delivery import ResultKind
@@ -36,6 +35,7 @@ from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.report.stack import ReportedSeries
 from miqa_node.settings import load_settings
 from miqa_node.taxonomy.lookup import finding_names, quality_score, reason_code
+from tools.example_images import ExampleSource, bare_radiograph, ct_slice, full_radiograph, mr_slice
 
 _CELLS = 32
 

@@ -12,8 +12,6 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node import __version__
-from miqa_node.cli.attribute_tables import attribute_table, content_table
-from miqa_node.cli.example_objects import example_objects
 from miqa_node.deliver.association import DEFAULT_SYNTAXES
 from miqa_node.deliver.commitment import PUSH_MODEL, VERIFICATION
 from miqa_node.deliver.kinds.base import OnWarning
@@ -32,6 +30,8 @@ from miqa_node.report.outputs.base import OUTPUTS
 from miqa_node.report.seg import LABEL_MAP_CLASS_UID
 from miqa_node.settings import Settings, load_settings
 from miqa_node.web.rest.capabilities import WebResource, web_resources
+from tools.attribute_tables import attribute_table, content_table
+from tools.example_objects import example_objects
 
 Examples = Mapping[str, Sequence[tuple[Dataset, Dataset]]]
 """Objects with their sources, by kind."""

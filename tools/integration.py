@@ -7,8 +7,8 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from miqa_node import __version__
-from miqa_node.cli.conformance import uid_name
-from miqa_node.cli.example_objects import example_objects
+from tools.conformance import uid_name
+from tools.example_objects import example_objects
 
 TEMPLATE = Path(__file__).with_name("integration.md")
 """The page with names in braces where the program fills in."""

@@ -1,4 +1,4 @@
-"""Writes the reference pages that are generated from the program."""
+"""Writes the reference pages that are generated from the program: ``python -m tools.reference cli --out FILE``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
+from miqa_node.cli.app import app as program
 from miqa_node.cli.command import commands_of
-from miqa_node.cli.conformance import conformance_page
 from miqa_node.cli.exits import EXPLANATIONS
-from miqa_node.cli.figures_page import figures_page
-from miqa_node.cli.findings_page import findings_page
-from miqa_node.cli.integration import integration_page
-from miqa_node.cli.measurements_page import measurements_page
 from miqa_node.settings import share_dir
 from miqa_node.whole_file import write_whole
+from tools.conformance import conformance_page
+from tools.figures_page import figures_page
+from tools.findings_page import findings_page
+from tools.integration import integration_page
+from tools.measurements_page import measurements_page
 
-_MADE = "<!-- Made by `miqa-node reference {page}` from {source}; do not edit. -->\n"
+_MADE = "<!-- Made by `python -m tools.reference {page}` from {source}; do not edit. -->\n"
 _SETTING = re.compile(r"(?P<key>[a-z_]+) = (?P<value>.+?)\s*#\s*(?P<comment>.+)")
 
 
@@ -37,26 +39,16 @@ class ReferencePage(StrEnum):
     MEASUREMENTS = "measurements"
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def reference(
-    ctx: typer.Context,
     page: Annotated[ReferencePage, typer.Argument(help="Which page.")],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this file instead of printing.")] = None,
 ) -> None:
     """Print a page of the reference as Markdown."""
-    makers: dict[ReferencePage, Callable[[], str]] = {
-        ReferencePage.CLI: lambda: cli_page(ctx.find_root().command),
-        ReferencePage.CONFIGURATION: configuration_page,
-        ReferencePage.CONFORMANCE: conformance_page,
-        ReferencePage.FIGURES: lambda: figures_page(
-            _MADE.format(page=ReferencePage.FIGURES, source="the cards of the shipped packages"), share_dir("models")
-        ),
-        ReferencePage.FINDINGS: lambda: findings_page(_MADE.format(page=ReferencePage.FINDINGS, source="the taxonomy")),
-        ReferencePage.INTEGRATION: integration_page,
-        ReferencePage.MEASUREMENTS: lambda: measurements_page(
-            _MADE.format(page=ReferencePage.MEASUREMENTS, source="the installed measurements")
-        ),
-    }
-    text = makers[page]()
+    text = MAKERS[page]()
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -214,3 +206,21 @@ source image) and `<stem>.<finding>.png` (the same laid over the image). With `-
 `<stem>.sr.dcm` and, when flagged, `<stem>.seg.dcm` and `<stem>.kos.dcm`. Files of the same stem in different folders
 get `<stem>~2`, `<stem>~3` and so on, in the order of the files.
 """
+
+MAKERS: dict[ReferencePage, Callable[[], str]] = {
+    ReferencePage.CLI: lambda: cli_page(get_command(program)),
+    ReferencePage.CONFIGURATION: configuration_page,
+    ReferencePage.CONFORMANCE: conformance_page,
+    ReferencePage.FIGURES: lambda: figures_page(
+        _MADE.format(page=ReferencePage.FIGURES, source="the cards of the shipped packages"), share_dir("models")
+    ),
+    ReferencePage.FINDINGS: lambda: findings_page(_MADE.format(page=ReferencePage.FINDINGS, source="the taxonomy")),
+    ReferencePage.INTEGRATION: integration_page,
+    ReferencePage.MEASUREMENTS: lambda: measurements_page(
+        _MADE.format(page=ReferencePage.MEASUREMENTS, source="the installed measurements")
+    ),
+}
+
+
+if __name__ == "__main__":
+    app()

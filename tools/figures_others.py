@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from miqa_node.cli.figures_table import Figures, number, percent, table, with_interval
+from miqa_node.cli.output import number
+from tools.figures_table import Figures, percent, table, with_interval
 
 _RATES = ("recall", "specificity")
 _DOSES = ("1/2", "1/4", "1/8")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from miqa_node.assess.card import read_sections
 from miqa_node.assess.two_sides import WEAK
-from miqa_node.cli.figures_others import denoiser_section, landmarks_section, pneumonia_section
-from miqa_node.cli.figures_table import Figures, number, percent, table, with_interval
+from miqa_node.cli.output import number
+from tools.figures_others import denoiser_section, landmarks_section, pneumonia_section
+from tools.figures_table import Figures, percent, table, with_interval
 
 _INTRODUCTION = """\
 Made from the cards of the packages in `models/`, so no figure here is older than the package that ships. What the

@@ -1,0 +1,9 @@
+"""Commands that are no part of the node: who calls one is told where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ELSEWHERE: Mapping[str, str] = {
+    "reference": "The pages of the reference are made in a checkout: python -m tools.reference PAGE --out FILE.",
+}
