@@ -11,7 +11,8 @@ DATA ?= ../shared/data
 BIN := $(VENV)/bin
 # At a terminal pip shows what it does; a log needs only its errors.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input $(if $(MAKE_TERMOUT),,-qq)
-INPUTS := pyproject.toml constraints.txt
+INPUTS := $(wildcard pyproject.toml packages/*/pyproject.toml) constraints.txt
+PACKAGES := --editable packages/miqa-node-training
 READY := $(VENV)/.ready-$(ACCEL)
 TRAIN_READY := $(VENV)/.ready-$(ACCEL)-train
 FUZZ_READY := $(VENV)/.ready-$(ACCEL)-fuzz
@@ -50,13 +51,14 @@ $(READY): $(BIN)/python $(INPUTS)
 	@echo "Installing what constraints.txt pins into $(VENV). The first time this takes a minute or two."
 	$(PIP) install --constraint constraints.txt pip hatchling editables
 	@if [ "$(ACCEL)" = gpu ]; then $(PIP) uninstall --yes onnxruntime; else $(PIP) uninstall --yes onnxruntime-gpu; fi
-	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),demo,dev,docs]'
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),demo,dev,docs]' $(PACKAGES)
 	@rm -f $(VENV)/.ready-*
 	@touch $@
 	@echo "Installed."
 
 $(TRAIN_READY): $(READY)
-	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),train,demo,dev,docs]'
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),demo,dev,docs]' \
+		--editable 'packages/miqa-node-training[train]'
 	@touch $@
 
 $(FUZZ_READY): $(READY)

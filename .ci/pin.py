@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11.0"
 HEADER = """\
 # The exact versions that miqa-node is tested with, for Python 3.11 to 3.14 on Linux; the Makefile installs with them.
-# Written by `make constraints` from pyproject.toml; do not edit by hand.
+# Written by `make constraints` from pyproject.toml and packages/; do not edit by hand.
 """
 
 
@@ -33,12 +33,18 @@ def main() -> None:
 
 
 def requirements() -> list[str]:
-    """Everything that the project, its extras and its build ask for, and pip itself."""
-    document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    project = document["project"]
-    extras = project["optional-dependencies"].values()
-    build = [*document["build-system"]["requires"], "editables", "pip"]
-    lines = [*project["dependencies"], *(line for extra in extras for line in extra), *build]
+    """Everything that the project's distributions, their extras and their builds ask for, and pip itself."""
+    lines = ["editables", "pip"]
+    for file in (ROOT / "pyproject.toml", *sorted(ROOT.glob("packages/*/pyproject.toml"))):
+        document = tomllib.loads(file.read_text("utf-8"))
+        project = document["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        lines += [
+            *document["build-system"]["requires"],
+            *project["dependencies"],
+            *(line for e in extras for line in e),
+        ]
+    lines = [line for line in lines if not line.startswith("miqa-node")]
     # Of torch, === takes only the build without a local version: the one for GPUs, whose many libraries need pins too.
     return [re.sub(r"^torch==(?!=)", "torch===", line) for line in lines]
 

@@ -22,20 +22,20 @@ from torch import nn
 
 from benchmarks.machine import describe, keep
 from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
-from miqa_node.degrade import Image
 from miqa_node.domain.finding import FindingName
 from miqa_node.taxonomy.lookup import defect_names
-from miqa_node.training.calibrate import LEVELS
-from miqa_node.training.corpus import QualityData, read_quality_data
-from miqa_node.training.datasets import DatasetRecord
-from miqa_node.training.export import export
-from miqa_node.training.fit import QualityFit, QualityFitSettings
-from miqa_node.training.graph import GraphPrediction, QualityGraph
-from miqa_node.training.losses import RANKING_WEIGHT
-from miqa_node.training.presentation import vary
-from miqa_node.training.quality import sampler_of
-from miqa_node.training.samples import COLUMN, Sampler, TrainingSample
-from miqa_node.training.scores import JudgedCase, auroc, judge, judge_simulated
+from miqa_training.calibrate import LEVELS
+from miqa_training.corpus import QualityData, read_quality_data
+from miqa_training.datasets import DatasetRecord
+from miqa_training.degrade import Image
+from miqa_training.export import export
+from miqa_training.fit import QualityFit, QualityFitSettings
+from miqa_training.graph import GraphPrediction, QualityGraph
+from miqa_training.losses import RANKING_WEIGHT
+from miqa_training.presentation import vary
+from miqa_training.quality import sampler_of
+from miqa_training.samples import COLUMN, Sampler, TrainingSample
+from miqa_training.scores import JudgedCase, auroc, judge, judge_simulated
 
 MARKED = 0.5
 BATCH = 12

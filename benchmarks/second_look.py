@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import describe, keep
 from miqa_node.assess.preprocess import GlobalView, Preprocess, prepare
-from miqa_node.training.datasets import DatasetRecord, held_out, may_ship, read_records
-from miqa_node.training.fit import PLACED
-from miqa_node.training.hospitals import Observations, by_hospital, separation
-from miqa_node.training.networks import QualityNet, pool
-from miqa_node.training.readers import pointing
-from miqa_node.training.samples import CLASSES
-from miqa_node.training.scores import read_image, sixteen_bits
-from miqa_node.training.start import read_package
+from miqa_training.datasets import DatasetRecord, held_out, may_ship, read_records
+from miqa_training.fit import PLACED
+from miqa_training.hospitals import Observations, by_hospital, separation
+from miqa_training.networks import QualityNet, pool
+from miqa_training.readers import pointing
+from miqa_training.samples import CLASSES
+from miqa_training.scores import read_image, sixteen_bits
+from miqa_training.start import read_package
 
 PACKAGE = Path("models/quality-0.9.2")
 SIZES = (384, 448, 512)

@@ -25,7 +25,9 @@ T = TypeVar("T")
 API_VERSION = 1
 """Required value of ``miqa_api`` in a plug-in's module; with another value the plug-in is unavailable."""
 
-OWN_DISTRIBUTION = "miqa-node"
+NODE = "miqa-node"
+OWN_DISTRIBUTIONS = frozenset({NODE, "miqa-node-training"})
+"""Those of this project, of one version. Their entry points need no consent and no ``miqa_api``."""
 EVERYTHING = ("*",)
 MAX_PLUGINS = 1000
 """Maximum number of entry points of one group; further ones are ignored."""
@@ -43,8 +45,8 @@ class Plugin:
 
     @property
     def built_in(self) -> bool:
-        """Whether the plug-in is part of the node itself."""
-        return self.distribution == OWN_DISTRIBUTION
+        """Whether the plug-in is part of this project."""
+        return self.distribution in OWN_DISTRIBUTIONS
 
 
 class Seam(Generic[T]):
@@ -167,26 +169,34 @@ class _SeamContent(Generic[T]):
         owners: dict[str, str] = {}
         for name, place in BUILT_IN.get(seam, {}).items():
             value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
-            owners[name] = OWN_DISTRIBUTION
-            yield Plugin(seam, name, OWN_DISTRIBUTION, __version__, reason), value
-        for entry in entries_of_others(self._group):
+            owners[name] = NODE
+            yield Plugin(seam, name, NODE, __version__, reason), value
+        for entry in entries_beside(self._group):
             distribution, version = _origin(entry)
             value, reason = None, ""
-            if refused(distribution, seam, entry.name, self._patterns):
+            if not is_own(entry) and refused(distribution, seam, entry.name, self._patterns):
                 reason = "plugins.allow leaves it out."
             elif entry.name in owners:
                 reason = f"The name is taken by {owners[entry.name]}."
             else:
-                value, reason = _import(entry, self._kind)
+                value, reason = _import(entry, self._kind, own=is_own(entry))
             if value is not None:
                 owners[entry.name] = distribution
             yield Plugin(seam, entry.name, distribution, version, reason), value
 
 
-def entries_of_others(group: str) -> Sequence[EntryPoint]:
-    """The entry points of a group by distribution and name; an older installation may still list those of the node."""
-    entries = (entry for entry in entry_points(group=group) if _origin(entry)[0] != OWN_DISTRIBUTION)
-    return sorted(list(entries)[:MAX_PLUGINS], key=lambda entry: (_origin(entry)[0], entry.name))
+def entries_beside(group: str) -> Sequence[EntryPoint]:
+    """The entry points of a group beside those of the node: those of this project first, then by distribution and name.
+
+    An older installation may still list those of the node, which are in a table now.
+    """
+    entries = (entry for entry in entry_points(group=group) if _origin(entry)[0] != NODE)
+    return sorted(entries, key=lambda entry: (not is_own(entry), _origin(entry)[0], entry.name))[:MAX_PLUGINS]
+
+
+def is_own(entry: EntryPoint) -> bool:
+    """Whether an entry point is of a distribution of this project."""
+    return _origin(entry)[0] in OWN_DISTRIBUTIONS
 
 
 def _origin(entry: EntryPoint) -> tuple[str, str]:

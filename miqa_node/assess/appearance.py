@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.measure.image.displayed_contrast import MIDDLE, middle_shares
 from miqa_node.assess.measure.image.noise_sigma import noise_sigma
 from miqa_node.assess.measure.view import LEVELS, ImageView
-from miqa_node.degrade import pitch_of
+from miqa_node.imaging.pitch import pitch_of
 
 SAMPLE_PIXELS = 1_500_000
 """Of larger images only stripes are read, so that grain takes milliseconds at any size."""

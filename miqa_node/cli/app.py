@@ -86,7 +86,7 @@ def _unanswered(error: Exception) -> str:
 
 def _allow_plugins(arguments: list[str]) -> None:
     """Apply plugins.allow before commands of other distributions are listed; without any, no settings are read."""
-    if not plugins.entries_of_others(COMMANDS.group):
+    if all(plugins.is_own(entry) for entry in plugins.entries_beside(COMMANDS.group)):
         return
     from miqa_node.cli.options import settings_of
 

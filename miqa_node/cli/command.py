@@ -24,6 +24,8 @@ from miqa_node.wrong_values import what_is_wrong
 class Command:
     """One command, or a group of them; its name is that of the plug-in.
 
+    A name with a dot adds a command to a group: ``evaluate.report`` is ``miqa-node evaluate report``.
+
     ``target`` is a function with Typer's annotations, a ``typer.Typer``, or ``"module:name"`` of either.
     """
 
@@ -47,8 +49,9 @@ class CommandGroup(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         origins = {plugin.name: plugin for plugin in COMMANDS.plugins() if not plugin.unavailable}
-        for name, command in sorted(COMMANDS.all().items(), key=lambda item: item[1].order):
-            attributes["commands"][name] = _Entry(name, command, origins[name])
+        for name, command in _in_order():
+            if "." not in name:
+                attributes["commands"][name] = _Entry(name, command, origins[name])
         super().__init__(**attributes)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -59,7 +62,7 @@ class CommandGroup(TyperGroup):
                     f"The command {plugin.name} of {plugin.distribution} is unavailable: {plugin.unavailable}"
                 )
         if args and args[0] in ELSEWHERE and args[0] not in self.commands:
-            raise ResourcesError(ELSEWHERE[args[0]])
+            raise ResourcesError(f"The command {args[0]} is no part of the node. {ELSEWHERE[args[0]]}")
         name, entry, rest = super().resolve_command(ctx, args)
         command = entry.load() if isinstance(entry, _Entry) else entry
         _put_in_words(command, ctx)
@@ -79,6 +82,10 @@ class CommandGroup(TyperGroup):
         except typer.BadParameter as error:
             error.message = reason_of(error)
             raise
+
+
+def _in_order() -> list[tuple[str, Command]]:
+    return sorted(COMMANDS.all().items(), key=lambda item: item[1].order)
 
 
 def reason_of(error: typer.BadParameter) -> str:
@@ -146,7 +153,19 @@ class _Entry(TyperCommand):
         else:
             parent.command(self._name)(target)
         group: Any = get_command(parent)
-        return group.commands[self._name]
+        command = group.commands[self._name]
+        origins = {plugin.name: plugin for plugin in COMMANDS.plugins() if not plugin.unavailable}
+        for name, part in _in_order():
+            if name.startswith(f"{self._name}."):
+                last = name.partition(".")[2]
+                command.add_command(_Entry(last, part, origins[name]), last)
+        return command
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the command itself: its group calls this entry, which stands in its place."""
+        command = self.load()
+        _put_in_words(command, parent)
+        return command.make_context(info_name, args, parent, **extra)
 
 
 def _resolve(target: str | Callable[..., Any] | typer.Typer) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from miqa_node.cli.command import Command
 
 _SERVE, _LOOK, _MODELS = "Run and maintain", "Images and results", "Models"
-_TRAIN = "miqa-node-training"
 
 RUN = Command(
     "Receive, assess, report and deliver until Ctrl-C or SIGTERM.", "miqa_node.cli.run_node:run", _SERVE, order=0
@@ -109,14 +108,10 @@ TUNE = Command(
     _MODELS,
     order=14,
 )
-TRAIN = Command(
-    "Train model packages. Needs miqa-node-training.", "miqa_node.cli.train:app", _MODELS, extra=_TRAIN, order=15
-)
 EVALUATE = Command(
     'Measure a package. "report" may be omitted: miqa-node evaluate PACKAGE --data DIR.',
     "miqa_node.cli.evaluate:app",
     _MODELS,
-    extra=_TRAIN,
     order=16,
 )
 STUDY = Command(
@@ -125,10 +120,4 @@ STUDY = Command(
     _MODELS,
     extra="miqa-node[study]",
     order=17,
-)
-DEIDENTIFY = Command(
-    "De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.",
-    "miqa_node.cli.deidentify:deidentify",
-    _MODELS,
-    order=18,
 )

@@ -8,11 +8,8 @@ from pathlib import Path
 
 from miqa_node.analysis.export import LabelExport, Names, WriteImage, export_labels, write_png
 from miqa_node.cli.label_images import Images
-from miqa_node.deidentify.dataset import DeidentificationMethod
-from miqa_node.deidentify.files import deidentify_files
-from miqa_node.deidentify.values import Secrets
 from miqa_node.domain.object_store import ObjectStore
-from miqa_node.errors import DataSetError, NotFoundError
+from miqa_node.errors import DataSetError, NotFoundError, ResourcesError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.settings import Settings
@@ -55,6 +52,12 @@ def _writer(images: Images, settings: Settings, key: bytes) -> Iterator[WriteIma
 
 
 def _deidentified(key: bytes) -> WriteImage:
+    try:
+        from miqa_training.deidentify.dataset import DeidentificationMethod
+        from miqa_training.deidentify.files import deidentify_files
+        from miqa_training.deidentify.values import Secrets
+    except ModuleNotFoundError as error:
+        raise ResourcesError("--images dicom needs miqa-node-training: pip install miqa-node-training.") from error
     method = DeidentificationMethod(Secrets(key))
 
     def write(source: Path, stem: Path) -> tuple[str, int, int]:

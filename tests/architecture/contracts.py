@@ -19,10 +19,12 @@ from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
 ROOT = "miqa_node"
+FOLDERS = {ROOT: Path(), "miqa_training": Path("packages/miqa-node-training")}
+"""Where each package of this project lies in the checkout."""
 
 
 class RoomTable(fields.Field[dict[str, list[str]]]):
-    """Library → modules and folders of miqa_node that may import it; ``*`` stands for any part of a name."""
+    """Library → modules and folders of miqa_node, or other packages, that may import it; ``*`` is any part."""
 
     def parse(self, raw_data: Any) -> dict[str, list[str]]:
         """The table as it stands in pyproject.toml."""
@@ -51,7 +53,7 @@ class Rooms(Contract):
                 continue
             imports = {*graph.find_modules_directly_imported_by(module), *hidden_imports(module)}
             for library in sorted({name.partition(".")[0] for name in imports}):
-                if library == ROOT or library in sys.stdlib_module_names:
+                if library in FOLDERS or library in sys.stdlib_module_names:
                     continue
                 if library == ANY_MODULE and f"{module.removeprefix(f'{ROOT}.')}" in cast("set[str]", self.by_name):
                     continue
@@ -175,7 +177,8 @@ class ShortModules(Contract):
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Count the lines of every source file."""
-        lengths = {str(path): path.read_bytes().count(b"\n") for path in sorted(Path(ROOT).rglob("*.py"))}
+        paths = sorted(path for name, folder in FOLDERS.items() for path in (folder / name).rglob("*.py"))
+        lengths = {str(path): path.read_bytes().count(b"\n") for path in paths}
         limit = cast("int", self.most_lines)
         long = [f"{path}: {lines} lines, more than {limit}" for path, lines in lengths.items() if lines > limit]
         return ContractCheck(kept=not long, metadata={"lines": long})
@@ -198,7 +201,7 @@ def hidden_imports(module: str) -> Iterator[str]:
             yield str(name)
         elif isinstance(node, ast.ImportFrom) and any(one.name in IMPORTERS and one.asname for one in node.names):
             yield ANY_MODULE
-        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith(ROOT):
+        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith(tuple(FOLDERS)):
             libraries = names_of_libraries(str(node.module))
             yield from (libraries[one.name] for one in node.names if one.name in libraries)
 
@@ -219,7 +222,8 @@ def names_of_libraries(module: str) -> dict[str, str]:
 @cache
 def tree_of(module: str) -> ast.Module | None:
     """The syntax of a module of this project."""
-    path = Path(*module.split("."))
+    names = module.split(".")
+    path = FOLDERS.get(names[0], Path()).joinpath(*names)
     files = (path.with_suffix(".py"), path / "__init__.py")
     return next((ast.parse(file.read_text(encoding="utf-8")) for file in files if file.exists()), None)
 
@@ -229,12 +233,14 @@ def _last_name(function: ast.expr) -> str:
 
 
 def is_in(module: str, room: str) -> bool:
-    """Whether a module lies in a room; a part of the room's name may be a pattern.
+    """Whether a module lies in a room: of the node, or another package; a part of the room's name may be a pattern.
 
     >>> is_in("miqa_node.features.retention.rows.holds", "features.*.rows"), is_in("miqa_node.features", "features.*")
     (True, False)
+    >>> is_in("miqa_training.seal", "miqa_training"), is_in("miqa_training.seal", "seal")
+    (True, False)
     """
-    parts, patterns = module.split(".")[1:], room.split(".")
+    parts, patterns = module.removeprefix(f"{ROOT}.").split("."), room.split(".")
     return len(parts) >= len(patterns) and all(map(fnmatchcase, parts, patterns))
 
 

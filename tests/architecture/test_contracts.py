@@ -15,7 +15,8 @@ CHECKOUT = Path(__file__).parents[2]
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The package's sources and the contracts, without anything else."""
-    shutil.copytree(CHECKOUT / "miqa_node", tmp_path / "miqa_node", ignore=ignore_all_but_python)
+    for folder in ("miqa_node", "packages"):
+        shutil.copytree(CHECKOUT / folder, tmp_path / folder, ignore=ignore_all_but_python)
     shutil.copytree(CHECKOUT / "tests" / "architecture", tmp_path / "tests" / "architecture")
     shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
     return tmp_path
@@ -27,7 +28,9 @@ def ignore_all_but_python(folder: str, names: list[str]) -> list[str]:
 
 def lint(folder: Path) -> tuple[int, str]:
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={"COLUMNS": "300"})
+    packages = ":".join(str(package) for package in (folder / "packages").iterdir())
+    environment = {"COLUMNS": "300", "PYTHONPATH": packages}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -95,7 +98,7 @@ def test_a_folder_or_module_without_a_layer_fails(copy: Path, new: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", ["from miqa_node.training import corpus", "import torch"])
+@pytest.mark.parametrize("line", ["from miqa_training import corpus", "import torch"])
 def test_run_time_code_that_imports_training_fails(copy: Path, line: str) -> None:
     put(copy / "miqa_node" / "assess" / "session.py", line)
     assert lint(copy)[0] == 1

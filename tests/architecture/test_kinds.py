@@ -21,7 +21,6 @@ OTHERS = {
     "report/outputs/enhanced.py": "completes the module of the object that it makes, which has the class of the source",
     "report/sr_library.py": "the meanings of modalities, which a report repeats",
     "store/series.py": "chooses among results of the node, not among received objects",
-    "training": "chooses its material from files that no node received; not part of the run time",
 }
 """Where such a test is something else, with the reason."""
 

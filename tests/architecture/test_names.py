@@ -13,6 +13,7 @@ import pytest
 from miqa_node.plugins import SEAMS
 
 PACKAGE = Path(__file__).parents[2] / "miqa_node"
+FOLDERS = [PACKAGE, *sorted((PACKAGE.parent / "packages").iterdir())]
 VOCABULARY = PACKAGE.parent / "docs" / "adr" / "0001-vocabulary.md"
 PARTICIPLES = {"asked", "begun", "found", "given", "kept", "known", "left", "said", "seen", "taken", "told", "wanted"}
 SIDES = {"above", "base", "bottom", "columns", "end", "right", "top", "width"}
@@ -30,8 +31,9 @@ def class_names(folder: Path = PACKAGE) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
-def test_no_two_classes_have_the_same_name() -> None:
-    shared = {name: modules for name, modules in class_names().items() if len(modules) > 1}
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_no_two_classes_have_the_same_name(folder: Path) -> None:
+    shared = {name: modules for name, modules in class_names(folder).items() if len(modules) > 1}
     assert shared == {}
 
 
@@ -42,8 +44,9 @@ def test_a_second_class_of_the_same_name_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_class_is_named_by_a_participle() -> None:
-    bare = [name.lstrip("_") for name in class_names()]
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_no_class_is_named_by_a_participle(folder: Path) -> None:
+    bare = [name.lstrip("_") for name in class_names(folder)]
     assert [name for name in bare if re.fullmatch(r"[A-Z][a-z]+ed", name) or name.lower() in PARTICIPLES] == []
 
 

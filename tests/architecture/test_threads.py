@@ -11,8 +11,6 @@ REASONS = {
     "observe/steady_thread.py": "the one place",
     "deliver/lane.py": "a lane is a thread; the thread of all lanes, which is watched, starts it again",
     "work/destinations.py": "a pool that lives within one look of a watched thread",
-    "training/loop.py": "not part of a running node",
-    "training/any_part/feed.py": "not part of a running node",
     "assess/assessor.py": "a pool that lives within the judging of one image",
     "store/promises.py": "a pool that lives within the look at the objects of one request",
     "assess/session.py": "ends a run of a graph that takes too long",

@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.degrade import (
+from miqa_node.domain.finding import FindingName
+from miqa_node.taxonomy.lookup import defect_names
+from miqa_training.degrade import (
     FAMILIES,
     DonorMaterial,
     degrade,
@@ -22,11 +24,9 @@ from miqa_node.degrade import (
     simulators,
     solids,
 )
-from miqa_node.degrade.contrast_processing import KINDS, contrast_processing
-from miqa_node.degrade.cutouts import cut_out
-from miqa_node.degrade.physics import at_severity, display, exposure, gaussian_blur, path_kernel
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_training.degrade.contrast_processing import KINDS, contrast_processing
+from miqa_training.degrade.cutouts import cut_out
+from miqa_training.degrade.physics import at_severity, display, exposure, gaussian_blur, path_kernel
 
 SEEDS = range(12)
 
@@ -213,7 +213,7 @@ def test_an_uncorrected_exposure_is_lighter_and_its_densest_parts_are_white(ches
 
 
 def test_contrast_can_burn_out_or_crush(chest: np.ndarray) -> None:
-    clipped = importlib.import_module("miqa_node.degrade.contrast_processing")._clipped
+    clipped = importlib.import_module("miqa_training.degrade.contrast_processing")._clipped
     lost = [clipped(chest, 0.4, bright=bright) for bright in (True, False)]
     assert (lost[0] >= 0.999).mean() > (chest >= 0.999).mean() + 0.1
     assert (lost[1] <= 0.001).mean() > (chest <= 0.001).mean() + 0.1
@@ -242,5 +242,5 @@ def test_gate_is_no_simulator(chest: np.ndarray) -> None:
 
 
 def test_importing_the_simulators_needs_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import miqa_node.degrade"
+    code = "import sys; sys.modules['torch'] = None; import miqa_training.degrade"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

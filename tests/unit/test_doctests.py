@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 
-MODULES = sorted(path for path in (ROOT / "miqa_node").rglob("*.py") if ">>> " in path.read_text("utf-8"))
+FOLDERS = (ROOT, *sorted((ROOT / "packages").iterdir()))
+MODULES = {
+    ".".join(path.relative_to(folder).with_suffix("").parts)
+    for folder in FOLDERS
+    for path in folder.glob("miqa_*/**/*.py")
+    if ">>> " in path.read_text("utf-8")
+}
 OF_THE_EXTRA_TRAIN = {"torch", "sklearn", "onnxscript"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "miqa_node")))
-def test_examples_of_a_module_are_right(path: Path) -> None:
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_examples_of_a_module_are_right(name: str) -> None:
     try:
-        module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        module = import_module(name)
     except ModuleNotFoundError as missing:
         if missing.name not in OF_THE_EXTRA_TRAIN:
             raise

@@ -46,7 +46,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     plugins.allow(plugins.EVERYTHING)
-    for module in [name for name in sys.modules if name.startswith(("miqa_dose", "miqa_other"))]:
+    for module in [name for name in sys.modules if name.startswith(("miqa_dose", "miqa_node_training", "miqa_other"))]:
         del sys.modules[module]
 
 
@@ -145,6 +145,17 @@ def test_the_node_has_no_entry_points_and_each_table_is_in_the_order_of_its_name
 def test_entry_points_that_an_older_installation_of_the_node_left_are_not_read(site: Path) -> None:
     distribution(site, "miqa-node")
     assert Seam("numbers", int).plugins() == ()
+
+
+def test_entry_points_of_this_project_come_first_and_need_no_consent(site: Path) -> None:
+    distribution(site, "miqa-dose")
+    distribution(site, "miqa-node-training", api=None)
+    plugins.allow([])
+    seam = Seam("numbers", int)
+    assert dict(seam.all()) == {"one": 1}
+    own = seam.plugins()[0]
+    assert (own.name, own.distribution, own.built_in) == ("fails", "miqa-node-training", True)
+    assert {one.unavailable for one in seam.plugins() if not one.built_in} == {"plugins.allow leaves it out."}
 
 
 def test_a_part_without_its_line_is_gone_and_the_rest_works(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,7 +228,7 @@ def test_every_finding_and_gate_class_stands_in_the_reference_with_its_code() ->
 
 
 def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
-    from miqa_node.degrade import (
+    from miqa_training.degrade import (
         clipped_anatomy,
         contrast_processing,
         double_exposure,

@@ -21,6 +21,10 @@ from miqa_node import __version__
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+OTHERS: list[dict[str, Any]] = [
+    tomllib.loads(path.read_text("utf-8"))["project"] for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
+]
+"""The other distributions of this project."""
 
 
 def text(name: str) -> str:
@@ -55,7 +59,8 @@ def test_the_licence_is_the_whole_apache_licence() -> None:
 
 def test_every_requirement_is_pinned_to_a_version_that_it_allows() -> None:
     pinned = pins()
-    for line in [*PROJECT["dependencies"], *(line for lines in EXTRAS.values() for line in lines)]:
+    of_others = [extra for project in OTHERS for extra in project.get("optional-dependencies", {}).values()]
+    for line in [*PROJECT["dependencies"], *(line for lines in [*EXTRAS.values(), *of_others] for line in lines)]:
         requirement = Requirement(line)
         assert requirement.specifier.contains(pinned[normal(requirement.name)]), line
 

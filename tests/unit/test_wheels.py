@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -22,7 +23,7 @@ CHECKOUT = Path(__file__).parents[2]
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The wheels of miqa-node and miqa-node-training, built from this checkout."""
     folder = tmp_path_factory.mktemp("wheels")
-    sources = [str(CHECKOUT), str(CHECKOUT / "miqa_node" / "training")]
+    sources = [str(CHECKOUT), str(CHECKOUT / "packages" / "miqa-node-training")]
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--wheel-dir", str(folder), *sources], check=True)
     return next(folder.glob("miqa_node-*.whl")), next(folder.glob("miqa_node_training-*.whl"))
@@ -30,15 +31,19 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def site(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the node's wheel alone; its libraries come from the environment of the tests."""
+    """A folder with the node's wheel and, as links, the libraries of the environment of the tests."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
     subprocess.run([*command, str(wheels[0])], check=True)
+    for place in (Path(name) for name in sys.path if Path(name).name == "site-packages"):
+        for path in place.iterdir():
+            if "miqa" not in path.name and path.suffix != ".pth" and not (folder / path.name).exists():
+                (folder / path.name).symlink_to(path)
     return folder
 
 
 def run(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``miqa-node`` of the site's folder, which hides the checkout."""
+    """``miqa-node`` of the site's folder alone: -S leaves out the environment of the tests."""
     code = """
 import sys
 from importlib.metadata import entry_points
@@ -49,7 +54,7 @@ sys.exit(script.load()())
 """
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(site), "COLUMNS": "200"}
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-S", "-c", code, *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -61,17 +66,18 @@ sys.exit(script.load()())
 @pytest.mark.slow
 def test_each_file_is_in_one_of_the_two_wheels(wheels: tuple[Path, Path]) -> None:
     node, training = ([n for n in ZipFile(wheel).namelist() if ".dist-info/" not in n] for wheel in wheels)
-    assert not [name for name in node if name.startswith("miqa_node/training")]
-    assert {"miqa_node/training/__init__.py", "miqa_node/training/report/page.html"} <= set(training)
-    assert all(name.startswith("miqa_node/training/") for name in training)
-    ours = {str(p.relative_to(CHECKOUT)) for p in (CHECKOUT / "miqa_node").rglob("*.py")}
+    assert all(name.startswith("miqa_node/") for name in node)
+    assert all(name.startswith("miqa_training/") for name in training)
+    assert {"miqa_training/report/page.html", "miqa_training/deidentify/profile.csv"} <= set(training)
+    folders = (CHECKOUT / "miqa_node", CHECKOUT / "packages" / "miqa-node-training" / "miqa_training")
+    ours = {str(p.relative_to(folder.parent)) for folder in folders for p in folder.rglob("*.py")}
     assert ours == {name for name in [*node, *training] if name.endswith(".py") and "/_share/" not in name}
 
 
 def test_training_asks_for_the_node_of_the_same_version() -> None:
-    path = CHECKOUT / "miqa_node" / "training" / "pyproject.toml"
+    path = CHECKOUT / "packages" / "miqa-node-training" / "pyproject.toml"
     project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-    assert project["dependencies"] == [f"miqa-node[train]=={__version__}"]
+    assert project["dependencies"] == [f"miqa-node=={__version__}"]
 
 
 @pytest.mark.slow
@@ -84,7 +90,12 @@ def test_a_site_without_training_assesses_and_says_what_train_needs(site: Path, 
     doctor = run(site, tmp_path, "doctor")
     assert "Traceback" not in doctor.stderr
     assert "model" in doctor.stdout.lower(), doctor.stdout + doctor.stderr
-    for command in (("train", "quality", "--data", ".", "--out", "run"), ("evaluate", "report", ".", "--data", ".")):
+    for command in (
+        ("train", "quality", "--data", ".", "--out", "run"),
+        ("evaluate", "report", ".", "--data", "."),
+        ("evaluate", "quality-1.0.0", "--data", "."),
+        ("deidentify", ".", "out", "--key", "key"),
+    ):
         refused = run(site, tmp_path, *command)
         assert refused.returncode != 0
-        assert "pip install miqa-node-training" in refused.stderr, refused.stdout + refused.stderr
+        assert re.search(r"pip install '?miqa-node-training", refused.stderr), refused.stdout + refused.stderr

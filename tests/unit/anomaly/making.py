@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
-from miqa_node.training.corpus import QualityData
-from miqa_node.training.datasets import DatasetRecord, ImageCache
+from miqa_training.corpus import QualityData
+from miqa_training.datasets import DatasetRecord, ImageCache
 from tests.unit.assess.making import write_package
 
 TAPS = ["maps"]
@@ -58,8 +58,8 @@ def corpus(fitting: int = 60, held_out: int = 40) -> QualityData:
 def taught_package(folder: Path) -> Path:
     """A tiny package that was taught what is ordinary, as ``miqa-node train anomaly`` does it."""
     from miqa_node.assess.card import read_card
-    from miqa_node.training.anomaly import write
-    from miqa_node.training.ordinary import ImageLooker, learn
+    from miqa_training.anomaly import write
+    from miqa_training.ordinary import ImageLooker, learn
 
     write_package(folder, saliency={"maps": "maps", "method": "mean", "taps": TAPS})
     learnt = learn(ImageLooker(folder, read_card(folder)), corpus(), seed=1)

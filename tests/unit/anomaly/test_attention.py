@@ -37,11 +37,11 @@ def write_boxes(folder: Path, images: int = 3) -> None:
 
 
 def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from miqa_node.training import anomaly_regions, ordinary
-    from miqa_node.training.attention.compare import FIGURES, GRAPH, SETS, train_attention
-    from miqa_node.training.attention.looks import TransformerGraph
-    from miqa_node.training.attention.network import VitShape
-    from miqa_node.training.attention.pretrain import PretrainSettings
+    from miqa_training import anomaly_regions, ordinary
+    from miqa_training.attention.compare import FIGURES, GRAPH, SETS, train_attention
+    from miqa_training.attention.looks import TransformerGraph
+    from miqa_training.attention.network import VitShape
+    from miqa_training.attention.pretrain import PretrainSettings
 
     monkeypatch.setattr(ordinary, "TREES", 20)
     monkeypatch.setattr(anomaly_regions, "TREES", 20)

@@ -193,7 +193,7 @@ def test_a_card_that_gives_no_checksum_of_the_file_is_refused(copy: Path) -> Non
 
 
 def test_a_section_for_another_graph_is_refused(copy: Path) -> None:
-    from miqa_node.training.anomaly import write
+    from miqa_training.anomaly import write
 
     model = opened(copy).anomaly
     assert model is not None

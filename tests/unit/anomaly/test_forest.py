@@ -31,7 +31,7 @@ def fitted(**how: Any) -> Any:
     "how", [{"n_estimators": 100}, {"n_estimators": 30, "max_features": 0.5}, {"n_estimators": 5, "max_samples": 8}]
 )
 def test_scores_are_those_of_scikit_learn(how: dict[str, Any]) -> None:
-    from miqa_node.training.isolation import flatten
+    from miqa_training.isolation import flatten
 
     model = fitted(**how)
     forest = read_forest(load_arrays(dump_arrays(flatten(model).arrays())), WIDTH)
@@ -45,7 +45,7 @@ def test_scores_are_those_of_scikit_learn(how: dict[str, Any]) -> None:
 
 
 def test_what_lies_apart_scores_higher() -> None:
-    from miqa_node.training.isolation import grow
+    from miqa_training.isolation import grow
 
     forest = grow(rows(500, 1), trees=100, samples=128, seed=0)
 
@@ -58,7 +58,7 @@ def test_what_lies_apart_scores_higher() -> None:
 @pytest.mark.parametrize("name", ["left", "right", "roots", "feature"])
 @pytest.mark.parametrize("value", [-1, 10**6])
 def test_a_forest_that_points_outside_is_refused(name: str, value: int) -> None:
-    from miqa_node.training.isolation import flatten
+    from miqa_training.isolation import flatten
 
     arrays = flatten(fitted(n_estimators=3)).arrays()
     arrays[f"forest_{name}"][1] = value
@@ -68,14 +68,14 @@ def test_a_forest_that_points_outside_is_refused(name: str, value: int) -> None:
 
 
 def test_a_forest_for_other_features_is_refused() -> None:
-    from miqa_node.training.isolation import flatten
+    from miqa_training.isolation import flatten
 
     with pytest.raises(ModelPackageError, match="points outside"):
         read_forest(flatten(fitted(n_estimators=20)).arrays(), WIDTH - 6)
 
 
 def test_a_forest_that_runs_in_circles_ends() -> None:
-    from miqa_node.training.isolation import flatten
+    from miqa_training.isolation import flatten
 
     arrays = flatten(fitted(n_estimators=2)).arrays()
     arrays["forest_left"][:] = arrays["forest_right"][:] = np.roll(np.arange(len(arrays["forest_left"])), 1)
@@ -94,7 +94,7 @@ def test_a_forest_that_runs_in_circles_ends() -> None:
     ],
 )
 def test_arrays_that_are_no_forest_are_refused(change: dict[str, Any], message: str) -> None:
-    from miqa_node.training.isolation import flatten
+    from miqa_training.isolation import flatten
 
     arrays = {**flatten(fitted(n_estimators=2)).arrays(), **change}
 

@@ -27,7 +27,7 @@ def tensor(seed: int, side: int = 48) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def bank() -> Any:
     pytest.importorskip("sklearn")
-    from miqa_node.training.ordinary import remember
+    from miqa_training.ordinary import remember
 
     places = [pool_places(tensor(seed)) for seed in range(1, 9)]
     return remember(places[:6], places[6:], seed=1)
@@ -68,7 +68,7 @@ def test_nearest_is_the_smallest_of_all_distances() -> None:
 
 def test_a_coreset_leaves_no_group_out() -> None:
     pytest.importorskip("sklearn")
-    from miqa_node.training.isolation import coreset
+    from miqa_training.isolation import coreset
 
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(10), [500, *[3] * 9])

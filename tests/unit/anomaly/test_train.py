@@ -29,7 +29,7 @@ PICTURES = ("RG3_UNCR.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm", "OT-PAL-8-face.dcm
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from miqa_node.training import anomaly, ordinary
+    from miqa_training import anomaly, ordinary
 
     folder = tmp_path_factory.mktemp("train-anomaly")
     data = write_data(folder / "data", training=40)

@@ -11,7 +11,7 @@ import yaml
 from miqa_node.assess.card import read_card
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.two_sides import TwoSides
-from miqa_node.training.two_sides import SidesCase, figures_of, write_card
+from miqa_training.two_sides import SidesCase, figures_of, write_card
 from tests.unit.assess.making import write_package
 from tools.figures_page import _both_sides
 

@@ -174,7 +174,7 @@ def test_ctrl_c_before_the_command_begins_is_no_fault(monkeypatch: pytest.Monkey
     def interrupted(group: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plugins, "entries_of_others", interrupted)
+    monkeypatch.setattr(plugins, "entries_beside", interrupted)
     assert miqa_node.cli.app.run(["models", "list"]) == Exit.INTERRUPTED
 
 

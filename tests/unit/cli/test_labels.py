@@ -107,9 +107,9 @@ def test_the_export_is_what_calibrate_and_training_read(
     cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], tmp_path: Path
 ) -> None:
     pytest.importorskip("torch")
-    from miqa_node.training.presentation import BaseImage
-    from miqa_node.training.samples import CLASSES, COLUMN, Sampler
-    from miqa_node.training.site_labels import read_site_labels
+    from miqa_training.presentation import BaseImage
+    from miqa_training.samples import CLASSES, COLUMN, Sampler
+    from miqa_training.site_labels import read_site_labels
 
     out = tmp_path / "export"
     assert cli("labels", "export", out, "--config", config).code == Exit.OK

@@ -20,7 +20,7 @@ from tests.unit.training.hospital import chest, save
 def test_without_the_extra_it_says_what_to_install(
     cli: Callable[..., Ran], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.cli.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("miqa_training.commands.extras.find_spec", lambda name: None)
 
     ran = cli(*words, "--data", tmp_path)
 

@@ -18,11 +18,11 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from typer.testing import CliRunner
 
 from miqa_node.cli.app import app
-from miqa_node.deidentify.dataset import DeidentificationMethod, deidentify
-from miqa_node.deidentify.files import burned_in, deidentify_files, read_key
-from miqa_node.deidentify.leaks import identifying_words, leaks
-from miqa_node.deidentify.profile import ElementAction, ProfileOption, action_for, table
-from miqa_node.deidentify.values import Secrets, cleaned, shifted
+from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
+from miqa_training.deidentify.files import burned_in, deidentify_files, read_key
+from miqa_training.deidentify.leaks import identifying_words, leaks
+from miqa_training.deidentify.profile import ElementAction, ProfileOption, action_for, table
+from miqa_training.deidentify.values import Secrets, cleaned, shifted
 from tests.damage import replace_element
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"

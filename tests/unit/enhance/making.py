@@ -10,9 +10,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from miqa_node.degrade import degrade
-from miqa_node.degrade.sheet import sample_chest
 from miqa_node.domain.finding import FindingName
+from miqa_training.degrade import degrade
+from miqa_training.degrade.sheet import sample_chest
 
 SAMPLES = Path(str(files("data_store") / "data"))
 CHEST = SAMPLES / "RG1_UNCR.dcm"

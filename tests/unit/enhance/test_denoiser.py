@@ -15,7 +15,7 @@ from miqa_node.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.assess.sidecars import open_sidecar
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, load_settings, share_dir
-from miqa_node.training.enhancement import scores
+from miqa_training.enhancement import scores
 from tests.unit.enhance.making import CHEST, at_dose, whole_chest
 from tests.unit.report import making
 

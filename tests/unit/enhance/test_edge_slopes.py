@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.training.enhancement import scores
+from miqa_training.enhancement import scores
 from tests.unit.enhance.making import at_dose, whole_chest
 
 

@@ -11,7 +11,7 @@ from miqa_node.assess.enhance.noise_level import noise_level
 from miqa_node.assess.enhance.plane import plane_of
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import SettingsError
-from miqa_node.training.enhancement import scores
+from miqa_training.enhancement import scores
 from tests.unit.enhance.making import at_dose, chest
 
 CLASSICAL = [name for name, method in METHODS.items() if method.function is not None]

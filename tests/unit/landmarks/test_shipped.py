@@ -99,13 +99,13 @@ def test_the_figures_of_the_card_are_measured_again(
 ) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
-    from miqa_node.training.landmarks.data import read_landmark_data
-    from miqa_node.training.landmarks.lung_figures import against_drawn_masks
-    from miqa_node.training.landmarks.marker_train import marker_figures
-    from miqa_node.training.landmarks.reader_figures import left_out_chances, operating_points, reader_figures
-    from miqa_node.training.landmarks.reader_train import graded_images
-    from miqa_node.training.landmarks.train import landmark_figures
-    from miqa_node.training.patients import held_out_by_digest
+    from miqa_training.landmarks.data import read_landmark_data
+    from miqa_training.landmarks.lung_figures import against_drawn_masks
+    from miqa_training.landmarks.marker_train import marker_figures
+    from miqa_training.landmarks.reader_figures import left_out_chances, operating_points, reader_figures
+    from miqa_training.landmarks.reader_train import graded_images
+    from miqa_training.landmarks.train import landmark_figures
+    from miqa_training.patients import held_out_by_digest
 
     data = read_landmark_data(shared_data, tmp_path)
     # Fitted before all packages shared one table of patients: three of those that were held out are no longer.

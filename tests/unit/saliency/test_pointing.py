@@ -13,8 +13,8 @@ import pytest
 from miqa_node.assess.card import read_card
 from miqa_node.domain.finding import FindingName
 from miqa_node.settings import load_settings
-from miqa_node.training.map_scores import STEPS, deletion, energy_inside, insertion, pixel_average_precision
-from miqa_node.training.outlines import (
+from miqa_training.map_scores import STEPS, deletion, energy_inside, insertion, pixel_average_precision
+from miqa_training.outlines import (
     AnnotatedImage,
     Outline,
     OutlineKind,
@@ -24,7 +24,7 @@ from miqa_node.training.outlines import (
     pathologies,
     real_objects,
 )
-from miqa_node.training.pointing import (
+from miqa_training.pointing import (
     BOTH,
     TOLERANCE,
     chance,
@@ -35,8 +35,8 @@ from miqa_node.training.pointing import (
     peak,
     play,
 )
-from miqa_node.training.report.subject import EvaluationSubject
-from miqa_node.training.samples import COLUMN, OBJECTS
+from miqa_training.report.subject import EvaluationSubject
+from miqa_training.samples import COLUMN, OBJECTS
 from tests.conftest import ROOT
 from tests.unit.assess.making import write_package
 

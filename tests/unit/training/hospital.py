@@ -12,9 +12,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from miqa_node.degrade import degrade
-from miqa_node.degrade.sheet import sample_chest
 from miqa_node.domain.finding import FindingName
+from miqa_training.degrade import degrade
+from miqa_training.degrade.sheet import sample_chest
 
 SIDE_PX = 340
 COLUMNS = ("file", "source_set", "licence", "patient", "view", "notes", "population")

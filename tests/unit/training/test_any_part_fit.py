@@ -11,14 +11,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
 from miqa_node.assess.preprocess import prepare  # noqa: E402
-from miqa_node.training.any_part.export import SPEC, export, read_checkpoint  # noqa: E402
-from miqa_node.training.any_part.feed import drawn_by_processes, drawn_in_place  # noqa: E402
-from miqa_node.training.any_part.figures import FEW, PartCase, calibrate, flagged_unaltered, two_sided  # noqa: E402
-from miqa_node.training.any_part.fit import PartFit, PartFitSettings, train, without  # noqa: E402
-from miqa_node.training.any_part.network import AnyPartNet  # noqa: E402
-from miqa_node.training.any_part.sampler import CLASSES, COLUMN, CROP_PX, Picture  # noqa: E402
-from miqa_node.training.graph import QualityGraph  # noqa: E402
-from miqa_node.training.scores import sixteen_bits  # noqa: E402
+from miqa_training.any_part.export import SPEC, export, read_checkpoint  # noqa: E402
+from miqa_training.any_part.feed import drawn_by_processes, drawn_in_place  # noqa: E402
+from miqa_training.any_part.figures import FEW, PartCase, calibrate, flagged_unaltered, two_sided  # noqa: E402
+from miqa_training.any_part.fit import PartFit, PartFitSettings, train, without  # noqa: E402
+from miqa_training.any_part.network import AnyPartNet  # noqa: E402
+from miqa_training.any_part.sampler import CLASSES, COLUMN, CROP_PX, Picture  # noqa: E402
+from miqa_training.graph import QualityGraph  # noqa: E402
+from miqa_training.scores import sixteen_bits  # noqa: E402
 from tests.unit.training.test_any_part_pictures import scene  # noqa: E402
 
 CPU = torch.device("cpu")

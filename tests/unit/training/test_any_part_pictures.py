@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from miqa_node.training.any_part.pictures import (
+from miqa_training.any_part.pictures import (
     Spectrum,
     coded,
     display,

@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch")
 
 from miqa_node.assess.preprocess import prepare  # noqa: E402
 from miqa_node.domain.finding import FindingName  # noqa: E402
-from miqa_node.training.any_part import blur, detector, dose, shown  # noqa: E402
-from miqa_node.training.any_part.export import SPEC  # noqa: E402
-from miqa_node.training.any_part.masks import MaskBank  # noqa: E402
-from miqa_node.training.any_part.pictures import noise_deviation  # noqa: E402
-from miqa_node.training.any_part.sampler import CLASSES, COLUMN, PartSampler, Picture  # noqa: E402
-from miqa_node.training.any_part.shot import Shot, Way  # noqa: E402
-from miqa_node.training.any_part.simulators import WAYS  # noqa: E402
-from miqa_node.training.scores import sixteen_bits  # noqa: E402
+from miqa_training.any_part import blur, detector, dose, shown  # noqa: E402
+from miqa_training.any_part.export import SPEC  # noqa: E402
+from miqa_training.any_part.masks import MaskBank  # noqa: E402
+from miqa_training.any_part.pictures import noise_deviation  # noqa: E402
+from miqa_training.any_part.sampler import CLASSES, COLUMN, PartSampler, Picture  # noqa: E402
+from miqa_training.any_part.shot import Shot, Way  # noqa: E402
+from miqa_training.any_part.simulators import WAYS  # noqa: E402
+from miqa_training.scores import sixteen_bits  # noqa: E402
 from tests.unit.training.test_any_part_pictures import scene  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def test_every_finding_has_two_ways_that_are_not_those_of_the_figures() -> None:
             if isinstance(node, ast.ImportFrom)
             for a in node.names
         ]
-        assert {name for origin, name in imports if origin.startswith("miqa_node.degrade")} <= {"at_severity"}
+        assert {name for origin, name in imports if origin.startswith("miqa_training.degrade")} <= {"at_severity"}
 
 
 def test_noise_adds_grain_and_what_cannot_be_seen_is_said() -> None:

@@ -17,7 +17,7 @@ else:
     torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
-from miqa_node.training.architectures import Architecture, SameConv, build
+from miqa_training.architectures import Architecture, SameConv, build
 
 
 class _Looking(torch.nn.Module):

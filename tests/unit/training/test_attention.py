@@ -17,13 +17,13 @@ else:
     torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("sklearn", reason="needs the extra [train]")
 
-from miqa_node.training.anomaly_regions import OutlinedImage, compact, grow_places, region_figures
-from miqa_node.training.attention.export import ATTENTION, INPUT, OUTPUTS, TOKENS, export_vit
-from miqa_node.training.attention.looks import TransformerGraph, attention_features, place_gradients
-from miqa_node.training.attention.network import MaskedAutoencoder, VitShape, patches
-from miqa_node.training.attention.pretrain import PretrainSettings, pretrain, records_of
-from miqa_node.training.datasets import held_out, read_records
-from miqa_node.training.outlines import box
+from miqa_training.anomaly_regions import OutlinedImage, compact, grow_places, region_figures
+from miqa_training.attention.export import ATTENTION, INPUT, OUTPUTS, TOKENS, export_vit
+from miqa_training.attention.looks import TransformerGraph, attention_features, place_gradients
+from miqa_training.attention.network import MaskedAutoencoder, VitShape, patches
+from miqa_training.attention.pretrain import PretrainSettings, pretrain, records_of
+from miqa_training.datasets import held_out, read_records
+from miqa_training.outlines import box
 
 SHAPE = VitShape(side_px=64, patch_px=8, width=24, depth=2, heads=2, decoder_width=12, decoder_depth=1)
 SETTINGS = PretrainSettings(steps=24, batch=8, shape=SHAPE)

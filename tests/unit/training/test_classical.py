@@ -22,14 +22,14 @@ from miqa_node.domain.assessment import Contribution, Measurement, contributions
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.taxonomy.lookup import defect_names
-from miqa_node.training.classical.basis import LIMIT, MeasurementScale
-from miqa_node.training.classical.compare import train_classical
-from miqa_node.training.classical.features import FEATURES, MeasurementJudge, Treatment
-from miqa_node.training.classical.graph import sum_graph
-from miqa_node.training.classical.models import KINDS, fit_model
-from miqa_node.training.classical.table import FeatureTable
-from miqa_node.training.samples import CLASSES
-from miqa_node.training.scores import auroc
+from miqa_training.classical.basis import LIMIT, MeasurementScale
+from miqa_training.classical.compare import train_classical
+from miqa_training.classical.features import FEATURES, MeasurementJudge, Treatment
+from miqa_training.classical.graph import sum_graph
+from miqa_training.classical.models import KINDS, fit_model
+from miqa_training.classical.table import FeatureTable
+from miqa_training.samples import CLASSES
+from miqa_training.scores import auroc
 from tests.unit.training.hospital import chest, save, write_data
 
 
@@ -56,7 +56,7 @@ def test_scale_imputes_medians_and_limits_what_is_far_away() -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_models_find_what_depends_on_one_measurement(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miqa_node.training.classical.models.TREES", 15)
+    monkeypatch.setattr("miqa_training.classical.models.TREES", 15)
     model = fit_model(kind, made_table(), seed=1)
     other = made_table(seed=5)
     logits, severity = model.judge(other.features)
@@ -135,7 +135,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     folder = tmp_path_factory.mktemp("classical")
     data, out = write_data(folder / "data", training=20, evaluation=4), folder / "models"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("miqa_node.training.classical.compare.TIMED_SIDE_PX", 256)
+        patch.setattr("miqa_training.classical.compare.TIMED_SIDE_PX", 256)
         outcome = train_classical(
             data, out, kinds=("lr", "additive"), samples=200, draws=1,
             report_dir=out / "comparison", cache_dir=folder / "cache", image_cache=folder / "images",

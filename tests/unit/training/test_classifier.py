@@ -23,9 +23,9 @@ from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.cli.app import app
 from miqa_node.errors import DecodeError
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.classifier.calibrate import fit_temperature, softmax, threshold_for_recall
-from miqa_node.training.classifier.data import ClassifierPart, PixelReader, read_examples
-from miqa_node.training.classifier.fit import balanced_weights
+from miqa_training.classifier.calibrate import fit_temperature, softmax, threshold_for_recall
+from miqa_training.classifier.data import ClassifierPart, PixelReader, read_examples
+from miqa_training.classifier.fit import balanced_weights
 from tests.pictures import picture_pixels
 from tests.unit.assess.making import chest_dataset
 

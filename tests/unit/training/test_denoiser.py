@@ -12,10 +12,10 @@ pytest.importorskip("torch")
 
 import torch
 
-from miqa_node.training.denoiser.fit import CHECKPOINT, DenoiserFitSettings, fit
-from miqa_node.training.denoiser.loss import denoising_loss, edges, gradient, missing_slope
-from miqa_node.training.denoiser.network import Denoiser
-from miqa_node.training.denoiser.pairs import NoisePairs, smooth_phantom
+from miqa_training.denoiser.fit import CHECKPOINT, DenoiserFitSettings, fit
+from miqa_training.denoiser.loss import denoising_loss, edges, gradient, missing_slope
+from miqa_training.denoiser.network import Denoiser
+from miqa_training.denoiser.pairs import NoisePairs, smooth_phantom
 
 
 def step_image(side: int = 96) -> torch.Tensor:

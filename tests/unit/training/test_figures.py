@@ -13,10 +13,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from miqa_node.degrade.grain import noise_deviation
 from miqa_node.domain.finding import FindingName
-from miqa_node.training.calibrate import QualityCalibration, operating_points
-from miqa_node.training.datasets import (
+from miqa_training.calibrate import QualityCalibration, operating_points
+from miqa_training.datasets import (
     DatasetRecord,
     ImageCache,
     ObjectBox,
@@ -25,13 +24,14 @@ from miqa_node.training.datasets import (
     read_records,
     training_split,
 )
-from miqa_node.training.evaluate import _finding
-from miqa_node.training.grain_check import _denoised
-from miqa_node.training.hospitals import Observations, by_hospital, separation
-from miqa_node.training.pointing import chance, hit, peak
-from miqa_node.training.readers import object_agreement, pointing
-from miqa_node.training.samples import CLASSES, COLUMN
-from miqa_node.training.scores import JudgedCase, auroc, auroc_interval, rounded
+from miqa_training.degrade.grain import noise_deviation
+from miqa_training.evaluate import _finding
+from miqa_training.grain_check import _denoised
+from miqa_training.hospitals import Observations, by_hospital, separation
+from miqa_training.pointing import chance, hit, peak
+from miqa_training.readers import object_agreement, pointing
+from miqa_training.samples import CLASSES, COLUMN
+from miqa_training.scores import JudgedCase, auroc, auroc_interval, rounded
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 NIH = "NIH Clinical Center public release"

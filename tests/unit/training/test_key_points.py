@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.training.datasets import may_ship, read_records
-from miqa_node.training.key_points import key_points, same_pictures
+from miqa_training.datasets import may_ship, read_records
+from miqa_training.key_points import key_points, same_pictures
 
 
 def structure(seed: int) -> NDArray[np.uint8]:

@@ -20,20 +20,20 @@ from miqa_node.assess.landmarks.estimate import LandmarkEstimate, refine
 from miqa_node.assess.landmarks.picture import PICTURE, CloseUp, close_up, close_up_centre
 from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, CLOSE_UP_POINTS, MIRRORED, NUMBER, POINTS
 from miqa_node.assess.sidecars import open_sidecar
-from miqa_node.degrade import gate
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.datasets import DatasetRecord, held_out
-from miqa_node.training.landmarks import closeup, variation
-from miqa_node.training.landmarks.data import LandmarkData, draw, read_landmark_data
-from miqa_node.training.landmarks.estimate import reader_of
-from miqa_node.training.landmarks.evaluate import evaluate, simulated_cuts
-from miqa_node.training.landmarks.export import export
-from miqa_node.training.landmarks.fit import LandmarkSchedule, fit
-from miqa_node.training.landmarks.losses import LandmarkLoss, LandmarkTargets
-from miqa_node.training.landmarks.network import WHOLE_IMAGE, LandmarkOutput, landmark_net, part_net, places
-from miqa_node.training.landmarks.package import write_package
-from miqa_node.training.landmarks.points import LandmarkAnnotation, spreads
-from miqa_node.training.landmarks.variation import vary_sample
+from miqa_training.datasets import DatasetRecord, held_out
+from miqa_training.degrade import gate
+from miqa_training.landmarks import closeup, variation
+from miqa_training.landmarks.data import LandmarkData, draw, read_landmark_data
+from miqa_training.landmarks.estimate import reader_of
+from miqa_training.landmarks.evaluate import evaluate, simulated_cuts
+from miqa_training.landmarks.export import export
+from miqa_training.landmarks.fit import LandmarkSchedule, fit
+from miqa_training.landmarks.losses import LandmarkLoss, LandmarkTargets
+from miqa_training.landmarks.network import WHOLE_IMAGE, LandmarkOutput, landmark_net, part_net, places
+from miqa_training.landmarks.package import write_package
+from miqa_training.landmarks.points import LandmarkAnnotation, spreads
+from miqa_training.landmarks.variation import vary_sample
 from tests.unit.landmarks.making import STRAIGHT, points_of
 
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402 - torch may be missing
 
 from miqa_node.observe.progress import watched_by  # noqa: E402 - torch may be missing
-from miqa_node.training.loop import TrainingSchedule, TrainingTask, train  # noqa: E402
+from miqa_training.loop import TrainingSchedule, TrainingTask, train  # noqa: E402
 
 
 def _task() -> TrainingTask[Tensor, Tensor]:

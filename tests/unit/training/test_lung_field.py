@@ -18,13 +18,13 @@ from miqa_node.assess.landmarks.points import NUMBER
 from miqa_node.assess.landmarks.sidecar import runner
 from miqa_node.assess.session import GraphSession
 from miqa_node.assess.sidecars import landmark_package
-from miqa_node.degrade.sheet import public_chest
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.statistics.overlap import dice
-from miqa_node.training.landmarks.data import picture
-from miqa_node.training.landmarks.estimate import reader_of
-from miqa_node.training.landmarks.fit import LandmarkSchedule, TensorPair
-from miqa_node.training.landmarks.lung_field import (
+from miqa_training.degrade.sheet import public_chest
+from miqa_training.landmarks.data import picture
+from miqa_training.landmarks.estimate import reader_of
+from miqa_training.landmarks.fit import LandmarkSchedule, TensorPair
+from miqa_training.landmarks.lung_field import (
     CELLS,
     CHANNELS,
     LungData,
@@ -34,9 +34,9 @@ from miqa_node.training.landmarks.lung_field import (
     loss_of,
     tapped_graph,
 )
-from miqa_node.training.landmarks.lung_figures import found_lungs, summary
-from miqa_node.training.landmarks.lung_outlines import SIDE_PX, drawn_lungs
-from miqa_node.training.landmarks.variation import vary_sample
+from miqa_training.landmarks.lung_figures import found_lungs, summary
+from miqa_training.landmarks.lung_outlines import SIDE_PX, drawn_lungs
+from miqa_training.landmarks.variation import vary_sample
 from tests.unit.landmarks.making import points_of
 from tests.unit.training.test_landmarks import annotation_of
 

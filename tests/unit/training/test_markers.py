@@ -16,18 +16,18 @@ pytest.importorskip("sklearn")
 import torch
 
 from miqa_node.assess.landmarks.marker import LETTERS, MARKER_PICTURE
-from miqa_node.training.datasets import DatasetRecord, held_out, may_ship
-from miqa_node.training.landmarks.estimate import reader_of_markers
-from miqa_node.training.landmarks.evaluate import presentation
-from miqa_node.training.landmarks.fit import LandmarkSchedule
-from miqa_node.training.landmarks.marker_render import inscription, paste, side_marker
-from miqa_node.training.landmarks.marker_train import (
+from miqa_training.datasets import DatasetRecord, held_out, may_ship
+from miqa_training.landmarks.estimate import reader_of_markers
+from miqa_training.landmarks.evaluate import presentation
+from miqa_training.landmarks.fit import LandmarkSchedule
+from miqa_training.landmarks.marker_render import inscription, paste, side_marker
+from miqa_training.landmarks.marker_train import (
     LETTERS_READ,
     annotated_records,
     export_markers,
     marker_image,
 )
-from miqa_node.training.landmarks.markers import (
+from miqa_training.landmarks.markers import (
     CROP_PX,
     LONG_SIDE_PX,
     STRIDE,

@@ -19,15 +19,15 @@ else:
     torch = pytest.importorskip("torch")
 
 from miqa_node.assess.preprocess import GlobalView, Preprocess
-from miqa_node.training import losses
-from miqa_node.training.export import INPUTS, export, fold_normalisation
-from miqa_node.training.fit import CHECKPOINT, PLACED, QualityFit, QualityFitSettings, collate, fit
-from miqa_node.training.graph import OUTPUTS, QualityGraph
-from miqa_node.training.networks import ExportedNet, QualityNet
-from miqa_node.training.onnx_graph import TOLERANCE, compare, write_graph
-from miqa_node.training.samples import CLASSES, MAP_CLASSES, TrainingSample
-from miqa_node.training.start import classes_in, read_weights
-from miqa_node.training.texture import FREQUENCIES, ORIENTATIONS, TextureNet, filter_bank
+from miqa_training import losses
+from miqa_training.export import INPUTS, export, fold_normalisation
+from miqa_training.fit import CHECKPOINT, PLACED, QualityFit, QualityFitSettings, collate, fit
+from miqa_training.graph import OUTPUTS, QualityGraph
+from miqa_training.networks import ExportedNet, QualityNet
+from miqa_training.onnx_graph import TOLERANCE, compare, write_graph
+from miqa_training.samples import CLASSES, MAP_CLASSES, TrainingSample
+from miqa_training.start import classes_in, read_weights
+from miqa_training.texture import FREQUENCIES, ORIENTATIONS, TextureNet, filter_bank
 
 SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64))
 

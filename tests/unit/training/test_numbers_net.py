@@ -20,14 +20,14 @@ from miqa_node.assess.numbers import DisplayedRange, numbers_of
 from miqa_node.assess.preprocess import GlobalView, Preprocess
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import Header
-from miqa_node.training.dose import dose_header
-from miqa_node.training.export import export
-from miqa_node.training.fit import PLACED
-from miqa_node.training.graph import QualityGraph
-from miqa_node.training.networks import QualityNet
-from miqa_node.training.numbers_net import BEARS_ON, NUMBERS, JudgedSamples, NumbersNet, fit_numbers, judged
-from miqa_node.training.onnx_graph import TOLERANCE
-from miqa_node.training.samples import CLASSES, COLUMN, TrainingSample
+from miqa_training.dose import dose_header
+from miqa_training.export import export
+from miqa_training.fit import PLACED
+from miqa_training.graph import QualityGraph
+from miqa_training.networks import QualityNet
+from miqa_training.numbers_net import BEARS_ON, NUMBERS, JudgedSamples, NumbersNet, fit_numbers, judged
+from miqa_training.onnx_graph import TOLERANCE
+from miqa_training.samples import CLASSES, COLUMN, TrainingSample
 
 NOISE, BRIGHT = COLUMN[FindingName.NOISE], COLUMN[FindingName.UNDEREXPOSURE]
 SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64), numbers=NUMBERS)

@@ -10,15 +10,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from miqa_node.training.objects.bank import PieceKind  # noqa: E402
-from miqa_node.training.objects.data import Reading, object_set, read_examples  # noqa: E402
-from miqa_node.training.objects.figures import object_figures  # noqa: E402
-from miqa_node.training.objects.fit import ObjectSchedule, fit_objects  # noqa: E402
-from miqa_node.training.objects.lite0 import Lite0, fill, published_file, read_published  # noqa: E402
-from miqa_node.training.objects.loss import ObjectTargets, object_loss  # noqa: E402
-from miqa_node.training.objects.network import ObjectNet  # noqa: E402
-from miqa_node.training.objects.pieces import make_bank  # noqa: E402
-from miqa_node.training.objects.variation import ObjectBatches, ObjectSet, VariationShares, looks  # noqa: E402
+from miqa_training.objects.bank import PieceKind  # noqa: E402
+from miqa_training.objects.data import Reading, object_set, read_examples  # noqa: E402
+from miqa_training.objects.figures import object_figures  # noqa: E402
+from miqa_training.objects.fit import ObjectSchedule, fit_objects  # noqa: E402
+from miqa_training.objects.lite0 import Lite0, fill, published_file, read_published  # noqa: E402
+from miqa_training.objects.loss import ObjectTargets, object_loss  # noqa: E402
+from miqa_training.objects.network import ObjectNet  # noqa: E402
+from miqa_training.objects.pieces import make_bank  # noqa: E402
+from miqa_training.objects.variation import ObjectBatches, ObjectSet, VariationShares, looks  # noqa: E402
 
 SIDE = 64
 

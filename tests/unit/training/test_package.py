@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from miqa_node.assess.card import METADATA_KEY, Card
-from miqa_node.degrade.sheet import sample_chest
 from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_training.degrade.sheet import sample_chest
 from tests.pictures import picture_pixels
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,7 +65,7 @@ def test_model_card_states_the_figures_and_limits_of_the_card(folder: Path) -> N
 def test_goldens_hold_and_tell_images_apart(folder: Path) -> None:
     """Every golden gives what the package says it gives; the inverted chest, phantom and blank do not pass the gate."""
     pytest.importorskip("torch")
-    from miqa_node.training.graph import QualityGraph
+    from miqa_training.graph import QualityGraph
 
     card = Card.model_validate(yaml.safe_load((folder / "card.yaml").read_text("utf-8")))
     graph = QualityGraph(folder / "model.onnx", card.preprocess)

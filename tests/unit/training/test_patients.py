@@ -14,9 +14,9 @@ import yaml
 
 pytest.importorskip("sklearn")
 
-from miqa_node.training.datasets import DatasetRecord, may_ship, read_records, training_split
-from miqa_node.training.patients import FITTED, PatientPart, digest_of, part_of, table
-from miqa_node.training.pneumonia.data import calibrates, read_all
+from miqa_training.datasets import DatasetRecord, may_ship, read_records, training_split
+from miqa_training.patients import FITTED, PatientPart, digest_of, part_of, table
+from miqa_training.pneumonia.data import calibrates, read_all
 from tests.conftest import ROOT
 
 MODELS = ROOT / "models"

@@ -17,10 +17,10 @@ from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.assess.saliency.sources import map_sources
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.statistics.binomial import upper_limit
-from miqa_node.training.patients import PatientPart
-from miqa_node.training.pneumonia.automation import automation_of
-from miqa_node.training.pneumonia.calibration import SHARES, worthwhile
-from miqa_node.training.pneumonia.data import (
+from miqa_training.patients import PatientPart
+from miqa_training.pneumonia.automation import automation_of
+from miqa_training.pneumonia.calibration import SHARES, worthwhile
+from miqa_training.pneumonia.data import (
     PneumoniaSample,
     Population,
     calibrates,
@@ -28,8 +28,8 @@ from miqa_node.training.pneumonia.data import (
     read_boxes,
     read_samples,
 )
-from miqa_node.training.pneumonia.ensemble import calibrated, threshold_of
-from miqa_node.training.pneumonia.figures import group_figures, perfect, routing_figures
+from miqa_training.pneumonia.ensemble import calibrated, threshold_of
+from miqa_training.pneumonia.figures import group_figures, perfect, routing_figures
 from tests.conftest import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -57,7 +57,7 @@ def test_no_patient_is_in_two_parts_and_both_populations_are_tested() -> None:
 
 def test_drawing_makes_population_and_view_say_nothing_of_the_label() -> None:
     pytest.importorskip("torch")
-    from miqa_node.training.pneumonia.drawn import balanced_weights
+    from miqa_training.pneumonia.drawn import balanced_weights
 
     adult = replace(CHILD, population=Population.ADULTS, strong=False)
     samples = [CHILD] * 5 + [replace(CHILD, pneumonia=False)] * 2

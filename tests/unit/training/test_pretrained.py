@@ -17,8 +17,8 @@ else:
 flatbuffers = pytest.importorskip("flatbuffers")
 h5py = pytest.importorskip("h5py")
 
-from miqa_node.training.architectures import Architecture, build  # noqa: E402
-from miqa_node.training.pretrained import (  # noqa: E402
+from miqa_training.architectures import Architecture, build  # noqa: E402
+from miqa_training.pretrained import (  # noqa: E402
     _copy,
     _fill,
     pretrained,
@@ -26,7 +26,7 @@ from miqa_node.training.pretrained import (  # noqa: E402
     read_layers,
     settle,
 )
-from miqa_node.training.tflite import read_tflite  # noqa: E402
+from miqa_training.tflite import read_tflite  # noqa: E402
 from tests.pictures import picture_pixels  # noqa: E402
 
 MOBILENET = "mobilenet_v2_1.0_224_quant.tflite"

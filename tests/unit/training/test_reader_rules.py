@@ -9,13 +9,13 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from miqa_node.training.landmarks.reader_figures import (
+from miqa_training.landmarks.reader_figures import (
     LeftOutChance,
     left_out_chances,
     operating_points,
     reader_figures,
 )
-from miqa_node.training.landmarks.reader_rules import (
+from miqa_training.landmarks.reader_rules import (
     GradedImage,
     cut_chances,
     fit_cuts,

@@ -16,11 +16,11 @@ else:
     torch = pytest.importorskip("torch")
 
 from miqa_node.assess.preprocess import Preprocess, prepare
-from miqa_node.training.datasets import EXTERNAL_OBJECTS, DatasetRecord, ImageCache, ObjectBox, objects_of
-from miqa_node.training.fit import PLACED, QualityFitSettings, fit
-from miqa_node.training.networks import QualityNet, strongest_places
-from miqa_node.training.removable import separate_removable
-from miqa_node.training.samples import CLASSES, Sampler
+from miqa_training.datasets import EXTERNAL_OBJECTS, DatasetRecord, ImageCache, ObjectBox, objects_of
+from miqa_training.fit import PLACED, QualityFitSettings, fit
+from miqa_training.networks import QualityNet, strongest_places
+from miqa_training.removable import separate_removable
+from miqa_training.samples import CLASSES, Sampler
 
 SPEC = Preprocess()
 DISC, BAR = (0.30, 0.28, 0.36, 0.34), (0.60, 0.56, 0.72, 0.60)

@@ -19,15 +19,15 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.lookup import defect_names
-from miqa_node.training.datasets import DatasetRecord
-from miqa_node.training.evaluate import EvaluationCases
-from miqa_node.training.report import figures as drawn
-from miqa_node.training.report import measures
-from miqa_node.training.report.evaluation import EvaluationOptions, evaluate_package
-from miqa_node.training.report.material import labelled, protocol
-from miqa_node.training.report.subject import ABSENT_LOGIT, EvaluationSubject
-from miqa_node.training.samples import CLASSES, COLUMN
-from miqa_node.training.scores import JudgedCase, eight_bits
+from miqa_training.datasets import DatasetRecord
+from miqa_training.evaluate import EvaluationCases
+from miqa_training.report import figures as drawn
+from miqa_training.report import measures
+from miqa_training.report.evaluation import EvaluationOptions, evaluate_package
+from miqa_training.report.material import labelled, protocol
+from miqa_training.report.subject import ABSENT_LOGIT, EvaluationSubject
+from miqa_training.samples import CLASSES, COLUMN
+from miqa_training.scores import JudgedCase, eight_bits
 from tests.conftest import ROOT
 from tests.unit.assess.making import RADIOGRAPH, chest_dataset, chest_header, radiograph, write_package
 from tests.unit.training.hospital import write_data, write_labelled

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from miqa_node.cli.exits import Exit
-from miqa_node.training.reproduce import compare_cards, read_recipes
+from miqa_training.reproduce import compare_cards, read_recipes
 from tests.unit.cli.conftest import Ran, cli
 
 __all__ = ["cli"]

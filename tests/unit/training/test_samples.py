@@ -12,10 +12,10 @@ import pytest
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.domain.finding import FindingName
 from miqa_node.taxonomy.lookup import gate_names
-from miqa_node.training import samples
-from miqa_node.training.datasets import DatasetRecord, ImageCache, ObjectBox
-from miqa_node.training.presentation import BaseImage, deliver, vary
-from miqa_node.training.samples import CLASSES, COLUMN, UNKNOWN, Sampler
+from miqa_training import samples
+from miqa_training.datasets import DatasetRecord, ImageCache, ObjectBox
+from miqa_training.presentation import BaseImage, deliver, vary
+from miqa_training.samples import CLASSES, COLUMN, UNKNOWN, Sampler
 
 PATH = Path("chest.png")
 RECORD = DatasetRecord(PATH, "nih", "free", "p1", "PA", "", objects=(), long_side_px=480)

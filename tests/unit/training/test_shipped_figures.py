@@ -16,20 +16,20 @@ from tests.conftest import ROOT, SHARED
 pytest.importorskip("onnx")
 pytest.importorskip("sklearn")
 
-from miqa_node.training.datasets import read_records
-from miqa_node.training.enhancement.evaluate import DETECTOR_PITCH_MM, fidelity, unseen_records
-from miqa_node.training.evaluate import EvaluationCases, clean_figures, peaks_of, real_object_figures
-from miqa_node.training.patients import PatientPart
-from miqa_node.training.pneumonia.data import (
+from miqa_training.datasets import read_records
+from miqa_training.enhancement.evaluate import DETECTOR_PITCH_MM, fidelity, unseen_records
+from miqa_training.evaluate import EvaluationCases, clean_figures, peaks_of, real_object_figures
+from miqa_training.patients import PatientPart
+from miqa_training.pneumonia.data import (
     PneumoniaSample,
     Population,
     read_display,
     read_elsewhere,
     read_samples,
 )
-from miqa_node.training.pneumonia.figures import group_figures
-from miqa_node.training.report.subject import EvaluationSubject
-from miqa_node.training.scores import judge, read_image
+from miqa_training.pneumonia.figures import group_figures
+from miqa_training.report.subject import EvaluationSubject
+from miqa_training.scores import judge, read_image
 
 DATA = SHARED / "data"
 MODELS = ROOT / "models"

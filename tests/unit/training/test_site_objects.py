@@ -20,13 +20,13 @@ from miqa_node.cli.app import app  # noqa: E402
 from miqa_node.domain.finding import FindingName  # noqa: E402
 from miqa_node.errors import SettingsError  # noqa: E402
 from miqa_node.settings import Accelerator, load_settings  # noqa: E402
-from miqa_node.training.objects.evaluate import Rule  # noqa: E402
-from miqa_node.training.objects.export import export  # noqa: E402
-from miqa_node.training.objects.fit import ObjectSchedule  # noqa: E402
-from miqa_node.training.objects.network import ObjectNet  # noqa: E402
-from miqa_node.training.objects.package import picture_input, write_package  # noqa: E402
-from miqa_node.training.objects.site import fit_site, site_examples  # noqa: E402
-from miqa_node.training.objects.start import net_of_package  # noqa: E402
+from miqa_training.objects.evaluate import Rule  # noqa: E402
+from miqa_training.objects.export import export  # noqa: E402
+from miqa_training.objects.fit import ObjectSchedule  # noqa: E402
+from miqa_training.objects.network import ObjectNet  # noqa: E402
+from miqa_training.objects.package import picture_input, write_package  # noqa: E402
+from miqa_training.objects.site import fit_site, site_examples  # noqa: E402
+from miqa_training.objects.start import net_of_package  # noqa: E402
 
 SIDE = 64
 BOX = (20, 30, 8, 8)

@@ -20,12 +20,12 @@ from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.cli.app import app
 from miqa_node.domain.prediction import Prediction
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.patients import PatientPart
-from miqa_node.training.pneumonia.data import (
+from miqa_training.patients import PatientPart
+from miqa_training.pneumonia.data import (
     calibrates,
     read_elsewhere,
 )
-from miqa_node.training.pneumonia.evaluate import PneumoniaCase, both_labels, by_hospital
+from miqa_training.pneumonia.evaluate import PneumoniaCase, both_labels, by_hospital
 from tests.conftest import ROOT, SHARED
 
 MOBILENET = SHARED / "data" / "pretrained" / "mobilenet_v2_1.0_224_quant.tflite"

@@ -1,1 +1,0 @@
-"""Model training: a separate distribution, miqa-node-training, that run-time code never imports."""

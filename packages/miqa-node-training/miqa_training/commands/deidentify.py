@@ -1,0 +1,123 @@
+"""``miqa-node deidentify``: removes the identity of patients from DICOM images, for training."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.files import DICOM_SUFFIXES, images
+from miqa_node.cli.options import AsJson
+from miqa_node.cli.output import print_json
+from miqa_node.domain.patient import plain
+from miqa_node.observe.progress import counted
+from miqa_training.deidentify.dataset import DeidentificationMethod
+from miqa_training.deidentify.files import deidentify_files, read_key
+from miqa_training.deidentify.profile import ProfileOption
+from miqa_training.deidentify.values import Secrets
+
+
+class Dates(StrEnum):
+    """The treatment of dates."""
+
+    REMOVE = "remove"
+    SHIFT = "shift"
+    KEEP = "keep"
+
+
+def deidentify(
+    source: Annotated[Path, typer.Argument(metavar="IN", exists=True, help="A DICOM file, or a folder of them.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", file_okay=False, help="Folder to write to.")],
+    key: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Secret for new UIDs, names and dates; created if the file does not exist. Store it separately.",
+        ),
+    ],
+    dates: Annotated[
+        Dates, typer.Option(metavar="KIND", help="remove, shift (by one secret number of days a patient) or keep.")
+    ] = Dates.REMOVE,
+    retain_device: Annotated[bool, typer.Option("--retain-device", help="Keep the identity of the device.")] = False,
+    retain_institution: Annotated[
+        bool, typer.Option("--retain-institution", help="Keep the identity of the institution.")
+    ] = False,
+    retain_patient_characteristics: Annotated[
+        bool, typer.Option("--retain-patient-characteristics", help="Keep age, sex, size, weight and the like.")
+    ] = False,
+    retain_uids: Annotated[
+        bool, typer.Option("--retain-uids", help="Keep UIDs: they lead back to the archive.")
+    ] = False,
+    clean_descriptors: Annotated[
+        bool, typer.Option("--clean-descriptors", help="Keep known anatomical words of descriptions.")
+    ] = False,
+    keep_folders: Annotated[
+        bool,
+        typer.Option("--keep-folders", help="Keep the names of folders, such as labels; they must not name people."),
+    ] = False,
+    authority: Annotated[
+        str,
+        typer.Option(
+            "--authority", metavar="NAME", help="Who assigned the Patient IDs of images without Issuer of Patient ID."
+        ),
+    ] = "",
+    allow_burned_in: Annotated[
+        bool, typer.Option("--allow-burned-in", help="Also write images with Burned In Annotation YES, with a warning.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.
+
+    Every identifying value of the original is then searched in the result; a file that still contains one is
+    not written. Text in the pixels is not searched. Exit code 1: files were refused.
+    """
+    chosen = {
+        ProfileOption.SHIFTED_DATES: dates is Dates.SHIFT,
+        ProfileOption.FULL_DATES: dates is Dates.KEEP,
+        ProfileOption.DEVICE: retain_device,
+        ProfileOption.INSTITUTION: retain_institution,
+        ProfileOption.PATIENT_CHARACTERISTICS: retain_patient_characteristics,
+        ProfileOption.UIDS: retain_uids,
+        ProfileOption.CLEAN_DESCRIPTORS: clean_descriptors,
+    }
+    if out.resolve().is_relative_to(source.resolve()):
+        raise typer.BadParameter("OUT may not lie inside IN", param_hint="OUT")
+    files, left_out = images([source], DICOM_SUFFIXES)
+    if not files:
+        raise typer.BadParameter(f"there are no DICOM files in {source}", param_hint="IN")
+    try:
+        method = DeidentificationMethod(
+            Secrets(read_key(key)),
+            frozenset(option for option, is_chosen in chosen.items() if is_chosen),
+            plain(authority),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--key") from error
+    base = source if source.is_dir() else source.parent
+    remaining = counted(files, "De-identifying")
+    outcomes = deidentify_files(
+        ((file, file.parent.relative_to(base) if keep_folders else Path()) for file in remaining),
+        out, method, allow_burned_in=allow_burned_in,
+    )  # fmt: skip
+    refused = [outcome for outcome in outcomes if outcome.written is None]
+    if as_json:
+        print_json(
+            {
+                "written": len(outcomes) - len(refused),
+                "refused": [{"file": str(o.source), "reason": o.reason} for o in refused],
+                "warnings": [{"file": str(o.written), "warning": w} for o in outcomes for w in o.warnings if o.written],
+                "left_out": left_out,
+            }
+        )
+    else:
+        for outcome in outcomes:
+            for line in (outcome.reason, *outcome.warnings):
+                if line:
+                    typer.echo(f"{outcome.written or outcome.source}: {line}", err=True)
+        typer.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} images were written to {out}.")
+    if refused:
+        raise typer.Exit(Exit.FAILED)

@@ -1,0 +1,59 @@
+"""``miqa-node evaluate two-sides``: what a node finds, and what it flags wrongly, at the point that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.cli.output import Column, print_json, print_table
+from miqa_training.commands.extras import DataFolder, require
+
+KEYS = ("found", "found_severe", "clean_flagged")
+
+
+def two_sides(
+    data: DataFolder,
+    most: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Usable images of each source that get defects, at most.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed simulates the same defects.")] = 11,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PACKAGE", exists=True, file_okay=False, help="Write the figures into the card of this package."
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count, per finding and source, marked defects that are found and clean images that are flagged.
+
+    All packages of the settings judge, with the policy and without limits of rooms. The graph of a package stays as it
+    is; its card then says more than the card inside the graph.
+    """
+    require(("torch",))
+    from miqa_training import two_sides as sides
+
+    settings = settings_of(config)
+    quiet_logs(settings)
+    families = {sides.USED: sides.by_degrade, sides.SECOND: sides.by_any_part()}
+    judge = sides.NodeJudge(settings)
+    cases = sides.collect(judge, data, families, most=most, seed=seed)
+    figures = sides.figures_of(cases, sides.about(cases, judge.policy_version))
+    if card is not None:
+        sides.write_card(card, figures)
+    if as_json:
+        print_json(figures)
+        return
+    numbers = (Column(text, number=True) for text in ("Found", "Severity .75", "Flagged wrongly"))
+    print_table(
+        ("Finding", *numbers),
+        ((name, *(_share(one[key]) for key in KEYS)) for name, one in figures["findings"].items()),
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,131 @@
+"""De-identifies a folder of DICOM images into another folder; refuses images that it cannot handle safely."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import FileDataset
+from pydicom.errors import InvalidDicomError
+
+from miqa_node.whole_file import write_once
+from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
+from miqa_training.deidentify.leaks import identifying_words, leaks
+from miqa_training.deidentify.values import LEAST_KEY_BYTES
+
+KEY_BYTES = 32
+MOST_FILE_BYTES = 2 << 30
+SCREENS = {
+    "1.2.840.10008.5.1.4.1.1.6.1": "An ultrasound image", "1.2.840.10008.5.1.4.1.1.3.1": "An ultrasound image",
+    "1.2.840.10008.5.1.4.1.1.6": "An ultrasound image", "1.2.840.10008.5.1.4.1.1.3": "An ultrasound image",
+    "1.2.840.10008.5.1.4.1.1.7": "A secondary capture", "1.2.840.10008.5.1.4.1.1.7.1": "A secondary capture",
+    "1.2.840.10008.5.1.4.1.1.7.2": "A secondary capture", "1.2.840.10008.5.1.4.1.1.7.3": "A secondary capture",
+    "1.2.840.10008.5.1.4.1.1.7.4": "A secondary capture",
+}  # fmt: skip
+"""Kinds of images that often have the patient's name burned into the pixels, as a sentence about one begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """Outcome of one file: ``written`` (None if refused), ``reason`` of a refusal, and ``warnings``."""
+
+    source: Path
+    written: Path | None
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def read_key(path: Path) -> bytes:
+    """The secret of a key file; a missing file is created, readable by its owner only."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_once(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode())
+    key = path.read_bytes().strip()
+    if len(key) < LEAST_KEY_BYTES:
+        raise ValueError(f"The key file {path} holds {len(key)} bytes; {LEAST_KEY_BYTES} is the least.")
+    return key
+
+
+def deidentify_files(
+    sources: Iterable[tuple[Path, Path]], out: Path, method: DeidentificationMethod,
+    *, allow_burned_in: bool = False, done: Callable[[FileOutcome], None] | None = None,
+) -> list[FileOutcome]:  # fmt: skip
+    """Each source is (file, target folder below ``out``); files are named after the new SOP Instance UIDs.
+
+    Sources with the same SOP Instance UID are all written; later ones have a number added to their name.
+    """
+    outcomes, targets = [], set[Path]()
+    for path, folder in sources:
+        outcome = _one(path, out / folder, method, targets, allow_burned_in=allow_burned_in)
+        outcomes.append(outcome)
+        if outcome.written is not None:
+            targets.add(outcome.written)
+        if done is not None:
+            done(outcome)
+    return outcomes
+
+
+def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
+    """(reason against releasing the pixels, warnings about them), from the header."""
+    if ds.get("BurnedInAnnotation", "") == "YES":
+        return "Burned In Annotation says that text is in the pixels: clean them first, or allow it.", ()
+    if ds.get("RecognizableVisualFeatures", "") == "YES":
+        return "Recognizable Visual Features says that the patient can be recognised in the pixels.", ()
+    warnings = []
+    kind = SCREENS.get(str(ds.get("SOPClassUID", "")))
+    if kind and ds.get("BurnedInAnnotation", "") != "NO":
+        warnings.append(f"{kind} that does not say whether text is burned in: look at it.")
+    elif "SECONDARY" in str(ds.get("ImageType", "")).upper() and ds.get("BurnedInAnnotation", "") != "NO":
+        warnings.append("A derived image that does not say whether text is burned in: look at it.")
+    return "", tuple(warnings)
+
+
+def _one(
+    path: Path, folder: Path, method: DeidentificationMethod, used: set[Path], *, allow_burned_in: bool
+) -> FileOutcome:
+    try:
+        if path.stat().st_size > MOST_FILE_BYTES:
+            return FileOutcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
+        original = pydicom.dcmread(path)
+        return _written(path, original, folder, method, used, allow_burned_in=allow_burned_in)
+    except InvalidDicomError:
+        return FileOutcome(path, None, "It is not a DICOM file.")
+    except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
+        if isinstance(error, OSError) and error.strerror:  # pydicom's own have none
+            return FileOutcome(path, None, f"The file system refuses it: {error.strerror}.")
+        return FileOutcome(path, None, f"It cannot be read as a whole ({type(error).__name__}).")
+
+
+def _written(
+    path: Path,
+    original: FileDataset,
+    folder: Path,
+    method: DeidentificationMethod,
+    used: set[Path],
+    *,
+    allow_burned_in: bool,
+) -> FileOutcome:
+    if "PixelData" not in original or "SOPInstanceUID" not in original:
+        return FileOutcome(path, None, "It is not an image: documents and reports may contain anything in their text.")
+    why, warnings = burned_in(original)
+    if why and not allow_burned_in:
+        return FileOutcome(path, None, why)
+    words = identifying_words(original, method.options)
+    result = deidentify(copy.deepcopy(original), method)
+    names = chain([f"{result.SOPInstanceUID}.dcm"], (f"{result.SOPInstanceUID}-{n}.dcm" for n in count(2)))
+    target = next(folder / name for name in names if folder / name not in used)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    try:
+        pydicom.dcmwrite(part, result, enforce_file_format=True)
+        if leaked := leaks(pydicom.dcmread(part), words, original):
+            return FileOutcome(path, None, f"The result still says who the patient is: {'; '.join(leaked[:5])}.")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ())))

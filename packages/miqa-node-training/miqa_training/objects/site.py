@@ -1,0 +1,190 @@
+"""Fits an object package further on a site's own marks, and shows both sides on patients of the site's own.
+
+Nothing is switched on: the package is written beside the node's, with what the start and the new one find and call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.assess.objects.card import ObjectCard
+from miqa_node.assess.platt import logit
+from miqa_node.assess.sidecars import OBJECTS
+from miqa_node.domain.finding import FindingName
+from miqa_node.errors import SettingsError
+from miqa_training import weights
+from miqa_training.objects.data import ObjectExample, Reading, cut_boxes, object_set, picture_of, pixels_of
+from miqa_training.objects.evaluate import ExampleVerdict, Rule, judge_images, rule_of
+from miqa_training.objects.export import export
+from miqa_training.objects.fit import ObjectSchedule, fit_objects
+from miqa_training.objects.package import write_package
+from miqa_training.objects.pieces import make_bank
+from miqa_training.objects.start import net_of_package
+from miqa_training.objects.variation import VariationShares
+from miqa_training.site_labels import read_site_labels
+
+LEAST_WITH, LEAST_WITHOUT = 100, 100
+"""Images with and without something that can be taken off; with fewer, the figures would say nothing."""
+LEAST_JUDGED = 10
+"""Images of either kind among the patients that judge."""
+CALLED = 0.05
+"""Share of the images without an object that the operating point may call one, on the patients that choose it."""
+PARTS = 5
+"""Of five patients one chooses the operating point, one judges, and three are fitted on."""
+SIMULATED_PIECES, BANK_SEED = 400, 7
+GENTLE = VariationShares(removable=0.2, device=0.1, marker=0.1, real=0.7, look=0.5, place=0.6)
+RATE, BACKBONE_RATE = 3e-4, 6e-5
+CHECKPOINT, WEIGHTS, GRAPH = "site-objects.pt", "site-weights.pt", "site-model.onnx"
+LIMITS = "Fitted further on the marks of one site: its figures are of that site's patients, and it is for that site."
+
+
+@dataclass(frozen=True, slots=True)
+class SiteExamples:
+    """A site's images by what their patients are used for."""
+
+    fitting: list[ObjectExample]
+    choosing: list[ObjectExample]
+    judging: list[ObjectExample]
+
+
+@dataclass(frozen=True, slots=True)
+class BothSides:
+    """What a package finds of images with something removable, and calls one of those without."""
+
+    images_with: int
+    found: float
+    images_without: int
+    called: float
+
+    @property
+    def words(self) -> str:
+        """One line for people."""
+        return (
+            f"found {self.found:.2f} of {self.images_with} images with something to take off, "
+            f"called {self.called:.2f} of {self.images_without} without"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SitePackage:
+    """The package that was made, and both sides of the one that it started from and of its own."""
+
+    folder: Path
+    before: BothSides
+    now: BothSides
+
+
+def site_examples(labels: Path) -> SiteExamples:
+    """The images of an export of labels whose readers drew what can be taken off, or saw that there was nothing.
+
+    Raises
+    ------
+    SettingsError
+        There are too few of either kind, or of patients; the message says how many are needed.
+    """
+    records = [one for one in read_site_labels(labels) if one.objects is not None]
+    examples = [ObjectExample(one, Reading.PRESENCE) for one in records]
+    drawn = sum(one.removable for one in examples)
+    for count, least, kind in (
+        (drawn, LEAST_WITH, "with something marked that can be taken off"),
+        (len(examples) - drawn, LEAST_WITHOUT, "without such a thing"),
+    ):
+        if count < least:
+            raise SettingsError(
+                f"{labels} has {count} images {kind}; at least {least} are needed. Mark objects on the study page, or "
+                "judge further images, and export the labels again."
+            )
+    parts: list[list[ObjectExample]] = [[] for _ in range(PARTS)]
+    for one in examples:
+        parts[_part(one)].append(one)
+    judging, choosing, *fitting = parts
+    for part, purpose in ((judging, "judge"), (choosing, "choose the operating point")):
+        if min(sum(one.removable for one in part), sum(not one.removable for one in part)) < LEAST_JUDGED:
+            raise SettingsError(
+                f"{labels} is of too few patients: those held out to {purpose} have fewer than {LEAST_JUDGED} images "
+                "with and without something that can be taken off."
+            )
+    return SiteExamples([one for part in fitting for one in part], choosing, judging)
+
+
+def fit_site(start: Path, labels: Path, runs: Path, out: Path, schedule: ObjectSchedule, version: str) -> SitePackage:
+    """Fit the package ``start`` further on an export of labels, and write the new one to ``out``.
+
+    ``runs`` keeps the checkpoint, from which an interrupted run resumes.
+    """
+    examples = site_examples(labels)
+    card = checked_card(ObjectCard, read_sections(start), start.name)
+    pictures = object_set(examples.fitting, [picture_of(one.record.path) for one in examples.fitting])
+    images = ((pixels_of(one.record.path), cut_boxes(one)) for one in examples.fitting)
+    bank = make_bank(images, SIMULATED_PIECES, BANK_SEED)
+    torch.manual_seed(schedule.seed)
+    planned = replace(
+        schedule, rate=RATE, backbone_rate=BACKBONE_RATE, shares=replace(GENTLE, side_px=card.picture.rows),
+        checkpoint=schedule.checkpoint or runs / CHECKPOINT,
+    )  # fmt: skip
+    net = fit_objects(net_of_package(start), pictures, bank, planned, start=net_of_package(start)).cpu()
+    weights.save(runs / WEIGHTS, {"state": net.state_dict()})
+    export(net, runs / GRAPH, card.picture.rows)
+    rules, before, now = _judged(start, runs / GRAPH, card, examples)
+    metrics = {
+        "about": "Patients of the site whose images nothing was fitted on; others of them chose the operating point.",
+        "start": {"package": start.name, **_row(before)},
+        "now": _row(now),
+    }
+    training = {
+        "start": start.name, "seed": schedule.seed, "images": len(examples.fitting),
+        "with_objects": sum(one.removable for one in examples.fitting),
+    }  # fmt: skip
+    limits = (*card.limits, LIMITS)
+    folder = write_package(
+        runs / GRAPH, out / f"{OBJECTS}-{version}", card.picture, rules, examples.fitting, training, metrics, limits,
+        version,
+    )  # fmt: skip
+    return SitePackage(folder, before, now)
+
+
+def _judged(
+    start: Path, graph: Path, card: ObjectCard, examples: SiteExamples
+) -> tuple[dict[FindingName, Rule], BothSides, BothSides]:
+    """The rules of the new package, and both sides of the start and of it; devices keep their rule."""
+    old = {FindingName(one.name): Rule(one.temperature, one.bias, one.threshold) for one in card.findings}
+    choosing = judge_images(graph, examples.choosing, card.picture)
+    scores, truth = _scores(choosing), np.array([one.example.removable for one in choosing])
+    limit = float(np.quantile(scores[~truth], 1.0 - CALLED, method="higher"))
+    rules = {**old, FindingName.FOREIGN_OBJECT: rule_of(scores, truth, limit)}
+    before = _sides(judge_images(start / GRAPH_NAME, examples.judging, card.picture), old[FindingName.FOREIGN_OBJECT])
+    now = _sides(judge_images(graph, examples.judging, card.picture), rules[FindingName.FOREIGN_OBJECT])
+    return rules, before, now
+
+
+def _sides(judged: Sequence[ExampleVerdict], rule: Rule) -> BothSides:
+    """By the logit of the rule's threshold."""
+    limit = logit(rule.threshold) * rule.temperature - rule.bias
+    present, truth = _scores(judged) >= limit, np.array([one.example.removable for one in judged])
+    return BothSides(int(truth.sum()), float(present[truth].mean()), int((~truth).sum()), float(present[~truth].mean()))
+
+
+def _scores(judged: Sequence[ExampleVerdict]) -> NDArray[np.float64]:
+    return np.array([one.logits[0] for one in judged], np.float64)
+
+
+def _row(sides: BothSides) -> dict[str, Any]:
+    return {
+        "removable": sides.images_with, "found": round(sides.found, 3), "without": sides.images_without,
+        "called": round(sides.called, 3),
+    }  # fmt: skip
+
+
+def _part(example: ObjectExample) -> int:
+    """The patient's part, the same in every run: 0 judges, 1 chooses, the others are fitted on."""
+    patient = example.record.patient or example.record.path.name
+    return int.from_bytes(hashlib.sha256(f"objects:{patient}".encode()).digest()[:4]) % PARTS
