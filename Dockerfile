@@ -21,6 +21,7 @@ COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY config config
 COPY migrations migrations
 COPY models models
+COPY packages packages
 COPY miqa_node miqa_node
 RUN /opt/miqa/bin/pip install --no-deps --no-build-isolation . \
     && /opt/miqa/bin/pip uninstall --yes hatchling

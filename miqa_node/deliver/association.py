@@ -17,13 +17,14 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
 from miqa_node.connections import connection_of
-from miqa_node.deliver.drowsy import keep_asleep
-from miqa_node.deliver.guard import Exchange, prepare_socket
+from miqa_node.deliver.guard import failure_of
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.network import authority
 from miqa_node.errors import ClassRefusedError, DeliveryError
 from miqa_node.imaging.uncompressed import can_convert
 from miqa_node.language.phrase import Phrase, joined
+from miqa_node.libraries.pynetdicom_streaming.exchange import Exchange, prepare_socket
+from miqa_node.libraries.pynetdicom_streaming.sleeping import keep_asleep
 from miqa_node.observe.steady_thread import start_brief_thread
 from miqa_node.settings import DeliverSettings
 
@@ -80,7 +81,7 @@ class Peer:
                 "{where}: the host name cannot be resolved ({strerror}).", where=where, strerror=error.strerror
             ) from error
         if association.is_established:
-            return Link(association, Exchange(association, settings.dimse_timeout_s))
+            return Link(association, Exchange(association, settings.dimse_timeout_s, failure_of))
         if association.rejected_contexts and not association.accepted_contexts:
             raise ClassRefusedError("{where}: {refusal}", where=where, refusal=_refusal(association.rejected_contexts))
         raise DeliveryError("{where}: {why_not}", where=where, why_not=_why_not(association))

@@ -28,13 +28,13 @@ from miqa_node.connections import connection_of
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.domain.peers import plain_address
+from miqa_node.libraries.pynetdicom_streaming import is_available, request_handler
 from miqa_node.observe import metrics
 from miqa_node.observe.alerts import ALERTS
 from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
 from miqa_node.receive import contexts
 from miqa_node.receive.admission import Admission, Called, Caller, Rejection, nobody
 from miqa_node.receive.commitment import Commitment
-from miqa_node.receive.fast import is_available, request_handler
 from miqa_node.receive.identity import CheckPasscode, UserIdentities, identified, no_passcodes
 from miqa_node.receive.incoming import StoreRequest
 from miqa_node.receive.intake import HasRoom, Intake, StoreResponse, Transfer, always_room

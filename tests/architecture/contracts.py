@@ -177,7 +177,7 @@ class ShortModules(Contract):
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Count the lines of every source file."""
-        paths = sorted(path for name, folder in FOLDERS.items() for path in (folder / name).rglob("*.py"))
+        paths = sorted(path for folder in (ROOT, "packages") for path in Path(folder).rglob("*.py"))
         lengths = {str(path): path.read_bytes().count(b"\n") for path in paths}
         limit = cast("int", self.most_lines)
         long = [f"{path}: {lines} lines, more than {limit}" for path, lines in lengths.items() if lines > limit]

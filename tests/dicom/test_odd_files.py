@@ -21,11 +21,11 @@ from pydicom.uid import UID
 from pynetdicom import AE, build_context
 
 from miqa_node.cli.app import run
-from miqa_node.deliver.guard import Exchange
 from miqa_node.dicom.elements import peek_elements
 from miqa_node.domain.instance import InstanceDigest, can_name
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.decode import Decoder
+from miqa_node.libraries.pynetdicom_streaming.exchange import Exchange
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings

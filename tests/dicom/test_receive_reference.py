@@ -16,12 +16,12 @@ from pydicom.uid import UID
 from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 
-from miqa_node.deliver.guard import Exchange
 from miqa_node.dicom.elements import peek_elements
 from miqa_node.domain.instance import InstanceDigest, is_uid
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.decode import Decoder
+from miqa_node.libraries.pynetdicom_streaming.exchange import Exchange
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
 from miqa_node.store import copies, instances

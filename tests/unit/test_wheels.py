@@ -20,21 +20,30 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The wheels of miqa-node and miqa-node-training, built from this checkout."""
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The wheels of all distributions, built from this checkout, by the name of the package."""
     folder = tmp_path_factory.mktemp("wheels")
-    sources = [str(CHECKOUT), str(CHECKOUT / "packages" / "miqa-node-training")]
+    sources = [str(CHECKOUT), *(str(path) for path in sorted((CHECKOUT / "packages").iterdir()))]
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--wheel-dir", str(folder), *sources], check=True)
-    return next(folder.glob("miqa_node-*.whl")), next(folder.glob("miqa_node_training-*.whl"))
+    return {
+        path.name.partition("-")[0].replace("miqa_node_training", "miqa_training"): path for path in folder.iterdir()
+    }
+
+
+def modules(wheel: Path, package: str) -> set[str]:
+    """Every file of a wheel but its metadata and what a checkout has elsewhere; all of it lies in the package."""
+    names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert all(name.startswith(f"{package}/") for name in names)
+    return {name for name in names if "/_share/" not in name}
 
 
 @pytest.fixture(scope="module")
-def site(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the node's wheel and, as links, the libraries of the environment of the tests."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    subprocess.run([*command, str(wheels[0])], check=True)
+    subprocess.run([*command, str(wheels["miqa_node"])], check=True)
     for place in (Path(name) for name in sys.path if Path(name).name == "site-packages"):
         for path in place.iterdir():
             if "miqa" not in path.name and path.suffix != ".pth" and not (folder / path.name).exists():
@@ -64,14 +73,25 @@ sys.exit(script.load()())
 
 
 @pytest.mark.slow
-def test_each_file_is_in_one_of_the_two_wheels(wheels: tuple[Path, Path]) -> None:
-    node, training = ([n for n in ZipFile(wheel).namelist() if ".dist-info/" not in n] for wheel in wheels)
-    assert all(name.startswith("miqa_node/") for name in node)
-    assert all(name.startswith("miqa_training/") for name in training)
-    assert {"miqa_training/report/page.html", "miqa_training/deidentify/profile.csv"} <= set(training)
-    folders = (CHECKOUT / "miqa_node", CHECKOUT / "packages" / "miqa-node-training" / "miqa_training")
-    ours = {str(p.relative_to(folder.parent)) for folder in folders for p in folder.rglob("*.py")}
-    assert ours == {name for name in [*node, *training] if name.endswith(".py") and "/_share/" not in name}
+def test_the_wheels_hold_each_file_once_and_the_node_has_its_libraries(wheels: dict[str, Path]) -> None:
+    content = {package: modules(wheel, package) for package, wheel in wheels.items()}
+    assert set(content) == {"miqa_node", "miqa_training", "onnx_vjp", "pynetdicom_streaming"}
+    assert {"miqa_training/report/page.html", "miqa_training/deidentify/profile.csv"} <= content["miqa_training"]
+    of_node = {f"miqa_node/libraries/{name}" for one in ("onnx_vjp", "pynetdicom_streaming") for name in content[one]}
+    assert of_node < content["miqa_node"]
+    folders = [CHECKOUT / "miqa_node", *(path for path in (CHECKOUT / "packages").glob("*/*/") if path.is_dir())]
+    ours = {str(path.relative_to(folder.parent)) for folder in folders for path in folder.rglob("*.py")}
+    assert ours == {name for names in content.values() for name in names - of_node if name.endswith(".py")}
+
+
+@pytest.mark.slow
+def test_the_node_asks_for_none_of_them(wheels: dict[str, Path]) -> None:
+    """A name that nobody has registered on an index is an invitation to others."""
+    with ZipFile(wheels["miqa_node"]) as wheel:
+        [metadata] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+        needed = set(re.findall(r"^Requires-Dist: ([\w-]+)", wheel.read(metadata).decode(), re.MULTILINE))
+    assert "pydicom" in needed
+    assert not needed & {path.name for path in (CHECKOUT / "packages").iterdir()}
 
 
 def test_training_asks_for_the_node_of_the_same_version() -> None:

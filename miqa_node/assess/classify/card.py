@@ -104,7 +104,7 @@ class OperatingPoint(Section):
 
 
 class MapMethod(StrEnum):
-    """How the map of a label is made from features and their gradients (``assess.saliency.vjp.maps``)."""
+    """How the map of a label is made from features and their gradients (``onnx_vjp.maps``)."""
 
     GRADCAM = "gradcam"
     LAYERCAM = "layercam"

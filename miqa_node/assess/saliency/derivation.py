@@ -1,4 +1,4 @@
-"""Derives the graphs that make maps from the graphs of a package. The only module of the node that loads onnx.
+"""Derives the graphs that make maps from the graphs of a package. Only here does the node load onnx.
 
 This is done once, when a package is sealed; only for a package without gradient graphs each worker does it again.
 """
@@ -15,8 +15,8 @@ from miqa_node.assess.card import BaseCard, gradient_file
 from miqa_node.assess.gradient_graph import SOURCE_KEY
 from miqa_node.assess.package_checks import sha256_of
 from miqa_node.assess.saliency.sources import MapSource, map_sources
-from miqa_node.assess.saliency.vjp import GradientError, add_maps, last_feature_map
 from miqa_node.errors import ModelPackageError
+from miqa_node.libraries.onnx_vjp import GradientError, add_maps, last_feature_map
 from miqa_node.whole_file import write_whole
 
 

@@ -52,7 +52,7 @@ class ExplainedGraph:
     def gradient_maps(
         self, method: str, inputs: Arrays, columns: Sequence[int], timeout_s: float | None = None
     ) -> NDArray[np.float32]:
-        """Maps of a method of :mod:`~miqa_node.assess.saliency.vjp.maps`, all classes in one run; no fixed range."""
+        """Maps of a method of :mod:`~miqa_node.libraries.onnx_vjp.maps`, all classes in one run; no fixed range."""
         session = self._session(method, lambda: self._with_maps(method))
         seed = np.zeros((len(columns), self._classes), np.float32)
         seed[np.arange(len(columns)), list(columns)] = 1.0

@@ -21,7 +21,6 @@ from miqa_node.assess.bare import pack
 from miqa_node.assess.card import BaseCard, gradient_file, read_card
 from miqa_node.assess.gradient_graph import SEED, SOURCE_KEY, graph_with_maps, try_gradients, with_weights
 from miqa_node.assess.packages import open_package
-from miqa_node.assess.saliency import vjp
 from miqa_node.assess.saliency.derivation import derived, write_gradients
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.saliency.maps_graph import maps_graph
@@ -30,6 +29,7 @@ from miqa_node.assess.saliency.sources import GRADIENT_METHODS, gradients_sealed
 from miqa_node.assess.self_contained import read_graph
 from miqa_node.assess.sidecars import read_any_card
 from miqa_node.errors import ConflictError, ModelPackageError
+from miqa_node.libraries import onnx_vjp
 from miqa_node.settings import Accelerator, load_settings
 from tests.conftest import ROOT
 from tests.unit.assess.making import sha256, write_package
@@ -79,7 +79,7 @@ def test_maps_of_shipped_packages_are_those_derived_at_work(package: Path) -> No
             graph = graph_with_maps(package / source.graph, source.graph, card, method)
             assert graph is not None, f"{package.name} has no gradient graph"
             now = derived(package / source.graph, source)
-            whole = vjp.keep_outputs(now, [method]).SerializeToString()
+            whole = onnx_vjp.keep_outputs(now, [method]).SerializeToString()
             np.testing.assert_array_equal(map_of(graph, method), map_of(whole, method))
 
 
@@ -104,8 +104,8 @@ def test_shipped_gradient_graphs_hold_no_weights_and_can_be_sealed_in_again(pack
 
 
 def test_methods_and_seed_are_those_of_the_differentiation() -> None:
-    assert set(GRADIENT_METHODS) == {*vjp.LAYER_MAPS, vjp.COMBINED}
-    assert SEED == vjp.SEED
+    assert set(GRADIENT_METHODS) == {*onnx_vjp.LAYER_MAPS, onnx_vjp.COMBINED}
+    assert SEED == onnx_vjp.SEED
 
 
 def test_a_sealed_package_keeps_its_identity_and_needs_no_onnx(folder: Path, request: pytest.FixtureRequest) -> None:
@@ -314,7 +314,7 @@ def test_old_graphs_list_their_weights_as_inputs(tmp_path: Path, folder: Path) -
     assert {item.key: item.value for item in gradients.metadata_props} == {SOURCE_KEY: sha256(folder / "model.onnx")}
     made = with_weights(gradients, whole, "model.onnx", ["gradcam"])
     [source] = map_sources(card)
-    plain = vjp.keep_outputs(derived(folder / "model.onnx", source), ["gradcam"])
+    plain = onnx_vjp.keep_outputs(derived(folder / "model.onnx", source), ["gradcam"])
     grafted, whole_map = (map_of(one.SerializeToString(), "gradcam") for one in (made, plain))
     np.testing.assert_array_equal(grafted, whole_map)
 

@@ -9,8 +9,8 @@ import pytest
 from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is loaded
 
-from miqa_node.deliver import drowsy
 from miqa_node.deliver.association import Link, Peer
+from miqa_node.libraries.pynetdicom_streaming import sleeping
 from miqa_node.settings import load_settings
 from tests.waiting import wait_until
 
@@ -52,7 +52,8 @@ def test_an_idle_association_sleeps_and_wakes_at_once(monkeypatch: pytest.Monkey
         wait_until(lambda: max(turns) >= TURNS)
         assert time.monotonic() - begin > 1.0, "a slow machine turns less often, never more"
 
-        monkeypatch.setattr(drowsy, "LOOK_S", 3600.0)
+        monkeypatch.setattr(sleeping, "LOOK_S", 3600.0)
+        monkeypatch.setattr(gate, "look_s", 3600.0)
         assert [link.echo() for _ in range(3)] == [0x0000] * 3, "what is sent and what is answered wakes both threads"
 
         peers[0].assoc.abort()

@@ -8,8 +8,8 @@ import pytest
 from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 
-from miqa_node.deliver import requests
-from miqa_node.deliver.requests import Command, CommandTag, fragments
+from miqa_node.libraries.pynetdicom_streaming import requests
+from miqa_node.libraries.pynetdicom_streaming.requests import Command, CommandTag, fragments
 
 CLASS, INSTANCE = "1.2.840.10008.5.1.4.1.1.88.22", "1.2.3"
 

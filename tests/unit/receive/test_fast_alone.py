@@ -1,8 +1,9 @@
-"""The fast receiver stands by itself: nothing else of the project is imported, and its README is right."""
+"""pynetdicom-streaming stands by itself: nothing else of the project is imported, and its README is right."""
 
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -11,9 +12,9 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-import miqa_node.receive.fast
+from miqa_node.libraries import pynetdicom_streaming
 
-FOLDER = Path(miqa_node.receive.fast.__file__).parent
+FOLDER = Path(pynetdicom_streaming.__file__).parent.resolve()
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
@@ -24,12 +25,7 @@ def test_it_imports_pynetdicom_and_the_standard_library_only(path: Path) -> None
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             imported.add(node.module or "")
-    foreign = {
-        name
-        for name in imported
-        if not name.startswith("miqa_node.receive.fast.")
-        and name.partition(".")[0] not in sys.stdlib_module_names | {"pynetdicom"}
-    }
+    foreign = {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names | {"pynetdicom"}}
     assert foreign == set()
 
 
@@ -50,10 +46,16 @@ os._exit(0)
 
 
 def test_the_example_in_the_readme_receives_an_object(tmp_path: Path) -> None:
-    [example] = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    [example] = re.findall(r"```python\n(.*?)```", (FOLDER.parent / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     served = 'server = ae.make_server(("127.0.0.1", 0), request_handler=handler)\n'
     served += "    import threading; threading.Thread(target=server.serve_forever, daemon=True).start()"
     code = re.sub(r"ae\.make_server\(.*", lambda _: served, example)
     assert code != example
     code += CLIENT.replace("SOURCE", repr(str(get_testdata_file("CT_small.dcm"))))
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(FOLDER.parent)},
+    )

@@ -22,8 +22,8 @@ from pynetdicom.dsutils import encode
 
 from miqa_node.deliver.association import TidyAE
 from miqa_node.domain.instance import ReceivedObject
+from miqa_node.libraries.pynetdicom_streaming import is_available
 from miqa_node.receive.commitment import PUSH_MODEL_INSTANCE, Commitment
-from miqa_node.receive.fast import is_available
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import DicomSettings
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miqa_node.receive.fast.fragments import (
+from miqa_node.libraries.pynetdicom_streaming.fragments import (
     MAX_COMMAND_BYTES,
     MAX_OTHER_PDU_BYTES,
     Fragments,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from miqa_node.receive.fast.titles import with_readable_titles
+from miqa_node.libraries.pynetdicom_streaming.titles import with_readable_titles
 
 
 def request(called: bytes, calling: bytes) -> bytearray:

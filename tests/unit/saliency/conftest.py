@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.saliency.vjp import SEED, add_gradients, gradient_name
+from miqa_node.libraries.onnx_vjp import SEED, add_gradients, gradient_name
 
 STEP = 4e-3
 """Of the central differences; kinks of the tested functions lie at least 0.03 from every input value."""

@@ -17,10 +17,10 @@ from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.saliency import explained
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.saliency.methods import BASELINES, CELLS, METHODS, explain, normalised
-from miqa_node.assess.saliency.vjp import COMBINED, LAYER_MAPS
 from miqa_node.assess.session import GraphSession
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.libraries.onnx_vjp import COMBINED, LAYER_MAPS
 from miqa_node.settings import Accelerator, AssessSettings, SaliencyMethod, load_settings
 from miqa_node.taxonomy.lookup import defect_names, is_object
 from tests.unit.assess import making

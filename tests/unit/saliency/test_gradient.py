@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.saliency.vjp import SEED, GradientError, UnsupportedOperatorError, add_gradients, gradient_name
+from miqa_node.libraries.onnx_vjp import SEED, GradientError, UnsupportedOperatorError, add_gradients, gradient_name
 
 
 def node(op: str, inputs: str = "x", output: str = "y", **attributes: Any) -> Any:

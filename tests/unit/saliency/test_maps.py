@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.saliency.vjp import (
+from miqa_node.libraries.onnx_vjp import (
     COMBINED,
     LAYER_MAPS,
     SEED,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from miqa_node.assess.saliency.vjp import SEED, add_gradients, gradient_name
+from miqa_node.libraries.onnx_vjp import SEED, add_gradients, gradient_name
 
 if TYPE_CHECKING:
     import torch

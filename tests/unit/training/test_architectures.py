@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from miqa_node.assess.saliency.vjp import SEED, add_gradients, gradient_name
+from miqa_node.libraries.onnx_vjp import SEED, add_gradients, gradient_name
 
 if TYPE_CHECKING:
     import torch

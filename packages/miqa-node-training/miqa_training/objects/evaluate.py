@@ -19,7 +19,7 @@ from miqa_node.assess.landmarks.picture import stored_copy
 from miqa_node.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED
 from miqa_node.assess.objects.network import of_source
 from miqa_node.assess.saliency.object_map import object_map
-from miqa_node.assess.saliency.vjp import COMBINED, LAYER_MAPS, SEED, add_maps
+from miqa_node.libraries.onnx_vjp import COMBINED, LAYER_MAPS, SEED, add_maps
 from miqa_training.objects.data import ObjectExample, object_set, pixels_of
 from miqa_training.objects.figures import object_figures, pointing_figures
 

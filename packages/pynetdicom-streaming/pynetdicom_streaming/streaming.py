@@ -34,6 +34,8 @@ MAX_NEGOTIATION_PDU_BYTES = 1 << 20
 MAX_WAITING_MESSAGES = 16
 """Maximum number of waiting non-C-STORE requests: peers negotiate no asynchronous operations (PS3.7 D.3.3.3)."""
 WAIT_S = 0.5
+LOOK_S = 1.0
+"""Polling interval of the association's thread if nothing wakes it."""
 
 _COMMAND_FIELD, _MESSAGE_ID, _RESPONDED_TO, _DATA_SET_TYPE = 0x0100, 0x0110, 0x0120, 0x0800
 _SOP_CLASS, _SOP_INSTANCE, _STATUS, _ERROR_COMMENT = 0x0002, 0x1000, 0x0900, 0x0902
@@ -90,7 +92,7 @@ class StreamingDul(DULServiceProvider):
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
         self.to_provider_queue = WakingQueue(self.wake)
-        self._gate = self.assoc._reactor_checkpoint = ReactorGate(self.assoc)  # noqa: SLF001
+        self._gate = self.assoc._reactor_checkpoint = ReactorGate(self.assoc, LOOK_S)  # noqa: SLF001
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
         self._poll.register(self._wake_reader, select.POLLIN)

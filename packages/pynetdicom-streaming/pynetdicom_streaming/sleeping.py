@@ -1,22 +1,20 @@
 """Lets pynetdicom's two threads of an outgoing association sleep until they have something to do.
 
 By default each of them polls a thousand times a second, as long as an association to a destination is open. (The
-receiver has its own solution, :mod:`miqa_node.receive.fast`.)
+receiver reads the stream itself, :mod:`.streaming`.)
 """
 
 from __future__ import annotations
 
-import queue
 import select
 import socket
-import threading
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_RELEASE, P_DATA
+
+from .waiting import ReactorGate, WakingQueue
 
 LOOK_S = 0.25
 """Polling interval of both threads if nothing wakes them."""
@@ -30,8 +28,8 @@ class DrowsyDul(DULServiceProvider):
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
-        self.to_provider_queue = _WakingQueue(self.wake)
-        self._gate = self.assoc._reactor_checkpoint = _Gate(self.assoc)  # noqa: SLF001
+        self.to_provider_queue = WakingQueue(self.wake)
+        self._gate = self.assoc._reactor_checkpoint = ReactorGate(self.assoc, LOOK_S)  # noqa: SLF001
 
     def run(self) -> None:
         """Main loop of the thread."""
@@ -90,60 +88,3 @@ def keep_asleep(association: Association) -> None:
     dul.__class__ = DrowsyDul
     if isinstance(dul, DrowsyDul):
         dul.adopt()
-
-
-class _WakingQueue(queue.Queue[Any]):
-    """Queue of the data that the other thread sends; a new entry wakes the reader."""
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        super().__init__()
-        self._wake = wake
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        super().put(item, block, timeout)
-        self._wake()
-
-
-class _Gate(threading.Event):
-    """Replaces the pause of the association's thread, and blocks it until it has something to do.
-
-    pynetdicom lets that thread pass, and then asks whether it is paused: a sender that clears the pause in between
-    believes it asleep, and its answer is taken away. So ``clear`` returns only when the thread is back at the gate.
-    """
-
-    def __init__(self, association: Association) -> None:
-        super().__init__()
-        self._association = association
-        self._lock, self._is_back = threading.Lock(), threading.Event()
-        self.work = threading.Event()
-        super().set()
-
-    def set(self) -> None:
-        super().set()
-        self.work.set()
-
-    def clear(self) -> None:
-        with self._lock:
-            super().clear()
-        association = self._association
-        while association.is_alive() and association is not threading.current_thread() and not self._is_back.wait(0.1):
-            pass
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Called by the association's thread before each round of its loop."""
-        self._is_back.set()
-        while True:
-            while not self._has_work():
-                self.work.wait(LOOK_S)
-                self.work.clear()
-            super().wait(timeout)
-            with self._lock:
-                if self.is_set():
-                    self._is_back.clear()
-                    return True
-
-    def _has_work(self) -> bool:
-        association, dul = self._association, self._association.dul
-        waiting = association.dimse.msg_queue.queue or dul.to_user_queue.queue
-        ends = association._kill or not dul.is_alive() or dul.idle_timer_expired()  # noqa: SLF001
-        return bool(waiting or ends)
