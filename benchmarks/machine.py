@@ -38,7 +38,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "commit": _git("rev-parse", "--short", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--", "miqa_node", "models", "config")),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--", "miqa_node", "packages", "models", "config")),
         "load_before": round(os.getloadavg()[0], 2),
     }
 

@@ -43,7 +43,7 @@ def test_patients_outside_of_the_table_have_a_part_that_never_changes() -> None:
 
 
 def test_the_table_names_nobody_twice() -> None:
-    with (ROOT / "miqa_node" / "training" / "patients.csv").open(encoding="utf-8") as file:
+    with (ROOT / "packages" / "miqa-node-training" / "miqa_training" / "patients.csv").open(encoding="utf-8") as file:
         digests = [row["patient"] for row in csv.DictReader(file)]
     assert len(digests) == len(set(digests)) == len(table())
 

@@ -28,13 +28,14 @@ from miqa_training.scores import JudgedCase
 CACHE = Path(".cache/classical")
 SAMPLES = 3000
 DRAWS = 2
+TRAINING, NODE = Path(__file__).parents[1], Path(miqa_node.__file__).parent
 SOURCES = (
-    "assess/enhance",
-    "assess/measure",
-    "degrade",
-    "training/samples.py",
-    "training/scores.py",
-    "training/classical/features.py",
+    NODE / "assess/enhance",
+    NODE / "assess/measure",
+    TRAINING / "degrade",
+    TRAINING / "samples.py",
+    TRAINING / "scores.py",
+    TRAINING / "classical/features.py",
 )
 """Code that determines the content of a table; if it changes, the tables are made again."""
 
@@ -146,9 +147,7 @@ def _fingerprint(records: Sequence[DatasetRecord]) -> str:
     digest = hashlib.sha256()
     for record in records:
         digest.update(f"{record.path.name}:{record.path.stat().st_size};".encode())
-    root = Path(miqa_node.__file__).parent
-    for source in SOURCES:
-        place = root / source
+    for place in SOURCES:
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
