@@ -123,7 +123,6 @@ def pointing_game(
     config: ConfigFile = None,
 ) -> None:
     """Count how often a saliency map's peak lies on the annotated object, for every method and two baselines."""
-    require()
     quiet_logs(settings_of(config))
     from miqa_training import outlines
     from miqa_training.pointing import BOTH, evaluate_pointing
@@ -179,7 +178,6 @@ def enhancement(
     config: ConfigFile = None,
 ) -> None:
     """Measure enhancement methods: fidelity at lower doses, edges, lesions, phantoms, and the node's own findings."""
-    require()
     settings = settings_of(config)
     quiet_logs(settings)
     from miqa_training.enhancement.evaluate import evaluate_methods, write_figures

@@ -10,7 +10,6 @@ import typer
 from miqa_node.cli.options import AsJson
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.whole_file import write_whole
-from miqa_training.commands.extras import require
 
 
 def operating_points(
@@ -31,7 +30,6 @@ def operating_points(
 
     The hospital of an image is what stands before the first underscore of its file name.
     """
-    require()
     from miqa_training.operating_points import choose_limits, flag_figures, model_of, read_images
     from miqa_training.operating_points_page import held_out_text, operating_points_page, share_text
 

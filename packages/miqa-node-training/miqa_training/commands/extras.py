@@ -26,7 +26,7 @@ Steps = Annotated[
 ]
 
 
-def require(needed: tuple[str, ...] = ()) -> None:
+def require(needed: tuple[str, ...]) -> None:
     """Exit with what to install if a library is missing."""
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
