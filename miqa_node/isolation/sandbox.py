@@ -127,9 +127,12 @@ def readable(settings: Settings) -> list[Path]:
     # A folder that contains the node's data, such as its working directory, would expose all of it.
     software = [path for path in software if not data.is_relative_to(path)]
     package = Path(__file__).resolve().parents[1]
+    libraries = [
+        path.resolve() for path in (package / "libraries").iterdir()
+    ]  # in a checkout links that lead elsewhere
     models = [*settings.model_folders, settings.policy_file]
     system = [*SYSTEM, *SYSTEM_FILES, *(NETWORK_FILES if _is_online(settings) else ())]
-    return [*own, *software, package, *models, *map(Path, system)]
+    return [*own, *software, package, *libraries, *models, *map(Path, system)]
 
 
 def _is_online(settings: Settings) -> bool:

@@ -21,6 +21,7 @@ from pydicom.uid import UID, HTJ2KLossless, JPEG2000Lossless
 
 from miqa_node.isolation import sandbox
 from miqa_node.isolation.workers import ImageWorkers
+from miqa_node.libraries import onnx_vjp
 from miqa_node.settings import Settings, load_settings
 from tests.unit.test_isolation import instance_of, settings, workers_of
 
@@ -156,6 +157,16 @@ def test_the_folder_of_the_data_is_not_opened_by_the_path_of_the_software(
     assert tmp_path.resolve() not in paths
     assert not any(inside.node.data_dir.resolve() == path for path in paths)
     assert Path(sandbox.__file__).parents[1] in paths
+
+
+def test_the_libraries_of_the_node_are_software_wherever_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with ``make run``: the data lie in the checkout, so the path of the software does not open it."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    paths = sandbox.readable(load_settings(node={"data_dir": tmp_path / "node"}))
+    library = Path(onnx_vjp.__file__).resolve()
+    assert any(library.is_relative_to(path) for path in paths)
 
 
 def test_captions_over_the_network_keep_the_network() -> None:
