@@ -15,7 +15,8 @@ from miqa_node.words.phrases import CERTAINTIES, CERTAINTY_LIMITS, GRADE_LIMITS,
 
 UNUSUAL = "Unusual image"
 _FINDING = re.compile(r"(.+?)(?: \((limit .+)\))?: probability ([\d.]+), severity ([\d.]+)")
-"""A finding in a result of an earlier version, which did not store what its texts were made of."""
+_UNUSUAL = re.compile(r"Unusual image \(top (.+?) of (.+)\)")
+"""Findings in results of an earlier version, which did not store what its texts were made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,11 @@ def plain(text: str) -> PlainReason:
 
 
 def _share(text: str) -> str:
-    """How unusual an image is, as an earlier version wrote it if need be."""
-    if isinstance(text, Phrase) and text.values:
-        return say("top {share} of {images}", **{name: reworded(one) for name, one in text.values.items()})
-    return text.removeprefix(UNUSUAL).strip(" ()")
+    """How unusual an image is; empty if it is not known."""
+    values = text.values if isinstance(text, Phrase) else {}
+    if not values and (earlier := _UNUSUAL.fullmatch(text)):
+        values = {"share": earlier[1], "images": earlier[2]}
+    return say("top {share} of {images}", **{name: reworded(one) for name, one in values.items()}) if values else ""
 
 
 def _of_finding(values: Mapping[str, str]) -> PlainReason:
