@@ -20,7 +20,7 @@ from miqa_node.domain.policy import AUDIT, Disposition
 from miqa_node.domain.review import Review
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.language.phrase import Phrase
-from miqa_node.store import deliveries, instances, reported_decisions, worklist
+from miqa_node.store import deliveries, instances, reported_decisions, study_notes
 from miqa_node.store.reported_decisions import UnreportedDecision
 from miqa_node.units.again import amendments
 from miqa_node.units.base import Unit, UnitContext, installed, unit_of
@@ -74,7 +74,7 @@ class Amendments:
                     deliveries.queue(transaction, result, destination, now)
             if failed:
                 study = StudyInstanceUid(decision.study_instance_uid)
-                worklist.note(transaction, study, "not reported", "", NOT_REPORTED, now)
+                study_notes.note(transaction, study, "not reported", "", NOT_REPORTED, now)
 
     def _amend(self, digest: InstanceDigest, review: Review) -> list[tuple[StoredInstance, ResultObject]]:
         context = self._context

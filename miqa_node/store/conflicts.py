@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.patient_conflict import PatientConflict, StudyPatient
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.store import patients, worklist
+from miqa_node.store import patients, study_notes
 from miqa_node.store import tables as t
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
@@ -56,7 +56,7 @@ def resolve(
     )
     if not transaction.execute(change).rowcount:
         raise ConflictError("The conflict of patients was resolved before.")
-    worklist.note(transaction, study_instance_uid, "settled", actor, comment.strip(), now)
+    study_notes.note(transaction, study_instance_uid, "settled", actor, comment.strip(), now)
     entry = AuditEntry(AuditEvent.PATIENTS_CONFLICT, now, actor, study=study_instance_uid, detail={"state": "resolved"})
     records.add(transaction, entry)
     conflict = of_study(transaction, study_instance_uid)

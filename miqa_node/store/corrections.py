@@ -13,7 +13,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.errors import ConflictError
 from miqa_node.imaging.headers import read_header
 from miqa_node.language.phrase import Phrase
-from miqa_node.store import documents, instances, patients, worklist
+from miqa_node.store import documents, instances, patients, study_notes, worklist
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 
@@ -63,7 +63,7 @@ def give_uids(
         )
         if study != surrogate:
             _move_item(transaction, surrogate, header.study_instance_uid, now)
-        worklist.note(
+        study_notes.note(
             transaction, study, "corrected", actor, Phrase("UIDs given to {uid}", uid=header.sop_instance_uid), now
         )
     return replace(instance, header=header)

@@ -17,12 +17,11 @@ from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.reassessment import KEPT_FLAG
 from miqa_node.errors import NotFoundError
-from miqa_node.store import copies, documents, instances
+from miqa_node.store import copies, documents, instances, study_notes
 from miqa_node.store.database import Transaction
 from miqa_node.store.phrase_columns import loaded
 from miqa_node.store.tables import assessments, attempts, dispositions, reassessments, worklist
 from miqa_node.store.tables import instances as instance_rows
-from miqa_node.store.worklist import changes
 
 
 def begin(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
@@ -127,7 +126,7 @@ def abandon(transaction: Transaction, instance: StoredInstance, reason: str, now
     )
     study = instance.header.study_instance_uid
     if transaction.execute(sa.select(sa.exists().where(worklist.c.study_instance_uid == study))).scalar_one():
-        changes.note(transaction, study, "not judged again", "", reason, now)
+        study_notes.note(transaction, study, "not judged again", "", reason, now)
 
 
 def earlier(transaction: Transaction, instance: StoredInstance) -> tuple[Assessment | None, bool, int]:

@@ -14,7 +14,7 @@ from miqa_node.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
 from miqa_node.domain.policy import Disposition, Policy, decide
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.language.phrase import Phrase, joined
-from miqa_node.store import documents, worklist
+from miqa_node.store import documents, study_notes, worklist
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.phrase_columns import stored, with_phrases
 from miqa_node.store.tables import assessments, dispositions, instances, phantom_series
@@ -29,13 +29,6 @@ _LISTED = sa.select(phantom_series, instances.c.modality, instances.c.station).j
 
 def _is(series_instance_uid: str) -> sa.ColumnElement[bool]:
     return phantom_series.c.series_instance_uid == series_instance_uid
-
-
-def said(transaction: Transaction, series_instance_uid: str) -> bool | None:
-    """A person's statement whether the series shows a phantom; None without a statement."""
-    query = sa.select(phantom_series.c.is_phantom).where(_is(series_instance_uid), phantom_series.c.decided_by != "")
-    answer: bool | None = transaction.execute(query).scalar_one_or_none()
-    return answer
 
 
 def record(transaction: Transaction, instance: StoredInstance, assessment: Assessment, now: datetime) -> None:
@@ -99,7 +92,7 @@ def say(
     if bool(assessment.phantom) != is_phantom:
         _judge_anew(transaction, series_instance_uid, digest, assessment, policy, now, is_phantom=is_phantom)
     words = SHOWS_PHANTOM if is_phantom else SHOWS_PATIENT
-    worklist.note(transaction, study, "said", actor, joined(" ", [words, *filter(None, [comment.strip()])]), now)
+    study_notes.note(transaction, study, "said", actor, joined(" ", [words, *filter(None, [comment.strip()])]), now)
     row = transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one()
     return PhantomSeries(**with_phrases(row, "reason"))
 

@@ -16,7 +16,7 @@ from miqa_node.store.database import ARRIVALS, Transaction, announce, insert_or_
 from miqa_node.store.deliveries import result_of
 from miqa_node.store.phrase_columns import stored
 from miqa_node.store.prepared import DriverStatement
-from miqa_node.store.tables import assessments, dispositions, instances, results, series
+from miqa_node.store.tables import assessments, dispositions, instances, phantom_series, results, series
 
 
 def arrive(transaction: Transaction, header: Header, now: datetime, *, alone: bool = False) -> None:
@@ -185,6 +185,15 @@ def earlier_reports(
         .order_by(results.c.made_at, results.c.sop_instance_uid)
     )
     return [result_of(row) for row in transaction.execute(query)]
+
+
+def phantom_said(transaction: Transaction, series_instance_uid: str) -> bool | None:
+    """A person's statement whether the series shows a phantom; None without a statement."""
+    statement = phantom_series.c.series_instance_uid == series_instance_uid, phantom_series.c.decided_by != ""
+    answer: bool | None = transaction.execute(
+        sa.select(phantom_series.c.is_phantom).where(*statement)
+    ).scalar_one_or_none()
+    return answer
 
 
 def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[bool]:

@@ -14,7 +14,7 @@ from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.language.phrase import Phrase
-from miqa_node.store import documents, worklist
+from miqa_node.store import documents, study_notes
 from miqa_node.store.database import Transaction
 from miqa_node.store.instances import load_assessment
 from miqa_node.store.tables import dispositions, instances, studies, worklist_events, worklist_facets
@@ -61,7 +61,7 @@ def acknowledge(transaction: Transaction, station: str, at: datetime, now: datet
     if not uids:
         raise NotFoundError("No flagged exposure of this station came at that time.")
     for uid in sorted(uids):
-        worklist.note(transaction, uid, ACKNOWLEDGED, Phrase("room {station}", station=station), "", now)
+        study_notes.note(transaction, uid, ACKNOWLEDGED, Phrase("room {station}", station=station), "", now)
 
 
 def names(transaction: Transaction, since: datetime) -> list[str]:

@@ -18,7 +18,7 @@ from miqa_node.observe.stages import StageClock
 from miqa_node.report.made import MadeObject
 from miqa_node.report.stack import ReportedSeries
 from miqa_node.settings import WorkSettings
-from miqa_node.store import fragments, phantoms, series
+from miqa_node.store import fragments, series
 from miqa_node.store.database import Transaction
 from miqa_node.units.again import sound_files, withdrawals
 from miqa_node.units.base import Unit, UnitContext, with_conflict
@@ -57,7 +57,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         tools, package = context.imaging.for_slices(instance.calling_ae_title), context.judging.series()
         with context.database.begin() as transaction:
             uids = fragments.uids_of(transaction, instance.header)
-            statements = (phantoms.said(transaction, uid) for uid in uids)
+            statements = (series.phantom_said(transaction, uid) for uid in uids)
             statement = next((one for one in statements if one is not None), None)
             captures = fragments.count_captures(transaction, instance.header, uids)
         header, traits = instance.header, series_traits(instance.header)

@@ -16,7 +16,7 @@ from miqa_node.domain.operations import DestinationCheck
 from miqa_node.domain.policy import Verdict
 from miqa_node.language.catalogue import catalogue
 from miqa_node.language.phrase import Phrase, joined
-from miqa_node.store import destination_checks, worklist
+from miqa_node.store import destination_checks, study_notes
 from miqa_node.store import tables as t
 from miqa_node.store.phrase_columns import stored
 from miqa_node.store.senders import SenderBook
@@ -62,7 +62,7 @@ def _fill(stage: Stage) -> None:
     book.write()
     with stage.services.database.begin() as transaction:
         destination_checks.record(transaction, check)
-        worklist.note(transaction, study, "said", "ada", EVERYTHING, NOW)
+        study_notes.note(transaction, study, "said", "ada", EVERYTHING, NOW)
         texts = stored(last_error=EVERYTHING, note=note_of(0xB000) or "")
         transaction.execute(t.deliveries.update().values(**texts))
         of_image = t.dispositions.update().where(t.dispositions.c.digest == digest)
@@ -126,8 +126,8 @@ def test_a_persons_words_are_never_translated(stage: Stage, client: TestClient) 
     client.cookies.set("miqa_language", "de")
     study, _ = stage.add(101, Verdict.REVIEW, at=NOW)
     with stage.services.database.begin() as transaction:
-        worklist.note(transaction, study, "said", "ada", "Choose a file first.", NOW)
-        worklist.note(transaction, study, "corrected", "ada", Phrase("UIDs given to {uid}", uid="1.2"), NOW)
+        study_notes.note(transaction, study, "said", "ada", "Choose a file first.", NOW)
+        study_notes.note(transaction, study, "corrected", "ada", Phrase("UIDs given to {uid}", uid="1.2"), NOW)
     words = _words(client.get(f"/studies/{STUDY}", headers={"accept": "text/html"}).text)
     assert "Choose a file first." in words
     assert "UIDs vergeben an 1.2" in words

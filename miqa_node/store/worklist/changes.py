@@ -7,7 +7,6 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
 from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.policy import Reason, Verdict
@@ -16,17 +15,14 @@ from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, Workl
 from miqa_node.errors import ConflictError
 from miqa_node.language.phrase import Phrase
 from miqa_node.store import announcements, decisions, documents, reported_decisions, users
-from miqa_node.store.audit import records
-from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_of, insert_or_ignore
-from miqa_node.store.phrase_columns import stored
 from miqa_node.store.prepared import DriverStatement, each
+from miqa_node.store.study_notes import note
 from miqa_node.store.tables import (
     assessments,
     dispositions,
     instances,
     worklist,
-    worklist_events,
     worklist_facets,
 )
 from miqa_node.store.worklist.search import COMMENTED, ONLY_PREDICTIONS, show
@@ -274,18 +270,6 @@ def reopen(
     announcements.reopened(transaction, study_instance_uid, now)
     archives = decisions.cancel_notes(transaction, before.decision, actor, comment, now)
     return Reopening(show(transaction, study_instance_uid), archives)
-
-
-def note(transaction: Transaction, study_uid: str, action: str, actor: str, comment: str, now: datetime) -> None:
-    """Add to the history of an item."""
-    row = {"study_instance_uid": study_uid, "at": now, "action": action, "actor": actor} | stored(comment=comment)
-    _NOTE.run(transaction, row)
-    if actor:
-        entry = AuditEntry(AuditEvent.DECIDED, now, actor, study=study_uid, detail={"action": action})
-        records.add(transaction, entry)
-
-
-_NOTE = DriverStatement(lambda _dialect: sa.insert(worklist_events))
 
 
 def _move(

@@ -12,8 +12,8 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.store.database import Transaction
 from miqa_node.store.prepared import DriverStatement
 from miqa_node.store.repeats import CLOCK_CHANGE, SAME_EXPOSURE_S, VIEW
+from miqa_node.store.study_notes import note
 from miqa_node.store.tables import acquisitions, decisions, instances, worklist
-from miqa_node.store.worklist.changes import note
 
 RETAKE_WITHIN = timedelta(days=7)
 """A new exposure this long after the request is a separate examination."""
