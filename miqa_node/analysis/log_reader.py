@@ -11,12 +11,11 @@ from datetime import datetime
 
 from miqa_node.domain.acquisition import CLOCK_DIFFERENCE, AcquisitionRules
 from miqa_node.domain.calendar import FIRST_DAY
-from miqa_node.domain.reject_log import LoggedReject
+from miqa_node.domain.reject_log import MAX_LOG_BYTES, LoggedReject
 from miqa_node.errors import MiqaError, QueryError
 from miqa_node.language.phrase import Phrase
 from miqa_node.settings.log_mapping import OTHER, LogMapping, plain, reasons
 
-MAX_BYTES = 16 << 20
 MAX_ROWS = 100_000
 MAX_CELL = 64
 """Maximum length of a place, a body part or a view; a longer value is a fault."""
@@ -184,8 +183,8 @@ class _RowReader:
 
 def _rows(data: bytes) -> list[tuple[int, list[str]]]:
     """Line number and cells of each row, for any separator."""
-    if len(data) > MAX_BYTES:
-        raise QueryError("The log is larger than {max_bytes} MiB. Export fewer days.", max_bytes=MAX_BYTES >> 20)
+    if len(data) > MAX_LOG_BYTES:
+        raise QueryError("The log is larger than {max_bytes} MiB. Export fewer days.", max_bytes=MAX_LOG_BYTES >> 20)
     text = _text(data)
     if "\0" in text:
         raise QueryError("This is no text file. Export the log as CSV.")

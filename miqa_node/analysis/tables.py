@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from miqa_node.analysis.rejects import Group, RejectAnalysis
 from miqa_node.analysis.watch import ModelWatch
+from miqa_node.domain.spreadsheet import safe
 from miqa_node.statistics.agreement import Agreement
 from miqa_node.statistics.rates import Rate
 
@@ -103,12 +104,3 @@ def _share(rate: Rate) -> list[object]:
 
 def _number(value: float | None) -> object:
     return "" if value is None else round(value, 6)
-
-
-def safe(text: str) -> str:
-    """Text that a spreadsheet does not treat as a formula; header values may contain anything.
-
-    >>> safe("=1+1"), safe("Room 1")
-    ("'=1+1", 'Room 1')
-    """
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

@@ -14,15 +14,15 @@ from typing import Annotated, TextIO
 import typer
 
 from miqa_node.analysis.log_import import LogPreview, keep, mapping_folder, preview, read
-from miqa_node.analysis.log_reader import MAX_BYTES
 from miqa_node.analysis.rejects import analyse
 from miqa_node.analysis.report import make_report, month_before, month_of
-from miqa_node.analysis.tables import safe
 from miqa_node.analysis.watch import watch
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
+from miqa_node.domain.reject_log import MAX_LOG_BYTES
+from miqa_node.domain.spreadsheet import safe
 from miqa_node.errors import QueryError
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.statistics.rates import Rate
@@ -188,8 +188,8 @@ def import_(
 ) -> None:
     """Import the reject log of a modality, which knows of images that never arrived; names and IDs are not kept."""
     settings = settings_of(config, data_dir)
-    if log.stat().st_size > MAX_BYTES:
-        raise QueryError(f"{log.name} is larger than {MAX_BYTES >> 20} MiB. Export fewer days.")
+    if log.stat().st_size > MAX_LOG_BYTES:
+        raise QueryError(f"{log.name} is larger than {MAX_LOG_BYTES >> 20} MiB. Export fewer days.")
     with open_transaction(config, data_dir) as transaction:
         reading = read(settings, log.read_bytes(), mapping, room)
         done = preview(transaction, reading) if only_preview or reading.faults else None

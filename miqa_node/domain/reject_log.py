@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+MAX_LOG_BYTES = 16 << 20
+"""Largest log that is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedReject:

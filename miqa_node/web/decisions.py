@@ -20,13 +20,12 @@ from miqa_node.report.made import ReportSettings
 from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.store import decisions, deliveries, history, worklist
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.web.fields import KnownFinding
+from miqa_node.web.fields import DIGEST, KnownFinding
 from miqa_node.web.services import WebServices
 
 MAX_REGIONS = 50
 MAX_POINTS = 100
 MAX_IMAGES = 1000
-DIGEST = r"^[0-9a-f]{64}$"
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 

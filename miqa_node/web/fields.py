@@ -14,12 +14,16 @@ from miqa_node.taxonomy.lookup import all_finding_names
 
 Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 SeriesUid = Annotated[str, Field(pattern=rf"^\s*{ANY_UID}\s*$", description="Series Instance UID (0020,000E).")]
+DIGEST = r"^[0-9a-f]{64}$"
+MAX_PAGE = 1000
+MAX_OFFSET = 10**9
+MAX_ID = 2**63 - 1
 FORMS = {
     NO_CONTROLS: "It may not have control characters or line breaks.",
     rf"^{ANY_UID}$": "It is not a UID or digest.",
     rf"^({ANY_UID})?$": "It is not a UID or digest.",
     r"^[0-9.]{0,64}$": "It is not a UID.",
-    r"^[0-9a-f]{64}$": "It is not a digest: 64 characters of 0 to 9 and a to f.",
+    DIGEST: "It is not a digest: 64 characters of 0 to 9 and a to f.",
     r"^(\d{4}-\d\d-\d\d)?$": "It is not a day; write it as 2026-12-01.",
     r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$": "It is not a time; write it as 22:00.",
     r"^$|^[^\s@<>,;]+@[^\s@<>,;]+$": "It is not an address of mail, such as anna@hospital.example.",

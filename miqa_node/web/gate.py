@@ -15,8 +15,8 @@ from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from miqa_node.analysis.log_reader import MAX_BYTES
 from miqa_node.domain.access import Permission
+from miqa_node.domain.reject_log import MAX_LOG_BYTES
 from miqa_node.errors import MiqaError
 from miqa_node.language.phrase import Phrase
 from miqa_node.settings import WebSettings
@@ -77,7 +77,7 @@ class BodyGate:
         if permission is Permission.UPLOAD and content_type(headers) in (UPLOAD_TYPE, STOW_TYPE, CSV_TYPE):
             name, limit = "max_upload_bytes", self._settings.max_upload_bytes
         if content_type(headers) == CSV_TYPE:  # it is read into memory
-            limit = min(limit, MAX_BYTES)
+            limit = min(limit, MAX_LOG_BYTES)
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > limit:
             raise _too_large(f"web.{name} ({limit})")

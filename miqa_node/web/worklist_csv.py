@@ -9,7 +9,7 @@ from datetime import date
 
 from fastapi.responses import StreamingResponse
 
-from miqa_node.analysis.tables import safe
+from miqa_node.domain.spreadsheet import safe
 from miqa_node.domain.worklist import WorklistItem
 from miqa_node.store import worklist
 from miqa_node.store.worklist import WorklistFilter, WorklistOrder

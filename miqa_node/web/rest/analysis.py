@@ -10,9 +10,10 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, TypeAdapter
 
-from miqa_node.analysis import archive, feedback, log_import, rejects, tables, watch
+from miqa_node.analysis import archive, feedback, log_import, rejects, watch
 from miqa_node.analysis.log_import import LogPreview, mapping_folder
 from miqa_node.domain.reject_log import RejectLog
+from miqa_node.domain.spreadsheet import safe
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.store import reject_logs, rollup, views
 from miqa_node.store.fields import NO_CONTROLS, Strict
@@ -186,7 +187,7 @@ def _view(services: WebServices, view: str, first: date, last: date) -> Iterator
     with services.database.begin() as transaction:
         columns, rows = views.read(transaction, view, first, last)
         yield from csv_lines([columns])
-        yield from csv_lines([tables.safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+        yield from csv_lines([safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
 
 
 def _figures(result: Any) -> dict[str, Any]:

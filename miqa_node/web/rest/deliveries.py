@@ -13,13 +13,10 @@ from miqa_node.store import delivery_jobs
 from miqa_node.store.delivery_jobs import DeliveryEvent, DeliveryJob
 from miqa_node.store.fields import NO_CONTROLS, Strict
 from miqa_node.web.access import Admin, Reader, acting
-from miqa_node.web.fields import Actor, Comment
+from miqa_node.web.fields import MAX_ID, MAX_OFFSET, MAX_PAGE, Actor, Comment
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.api import MAX_OFFSET, MAX_PAGE
 from miqa_node.web.services import Services
-
-MAX_ID = 2**63 - 1
 
 DeliveryNumber = Annotated[int, Path(ge=1, le=MAX_ID, description="Number of the delivery.")]
 

@@ -12,10 +12,9 @@ from miqa_node.domain.retention import LegalHold
 from miqa_node.store import holds
 from miqa_node.store.fields import NO_CONTROLS, Strict
 from miqa_node.web.access import Admin, acting
-from miqa_node.web.fields import Actor, Comment
+from miqa_node.web.fields import MAX_ID, Actor, Comment
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.deliveries import MAX_ID
 from miqa_node.web.services import Services
 
 HoldNumber = Annotated[int, Path(ge=1, le=MAX_ID, description="Number of the hold.")]

@@ -15,10 +15,9 @@ from miqa_node.store import phantoms
 from miqa_node.store.fields import Strict
 from miqa_node.units.kinds import PHANTOM_MODALITIES
 from miqa_node.web.access import Reader, Reviewer, acting
-from miqa_node.web.fields import Actor, Comment
+from miqa_node.web.fields import MAX_OFFSET, MAX_PAGE, Actor, Comment
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.api import MAX_OFFSET, MAX_PAGE
 from miqa_node.web.services import Services
 
 router = APIRouter(prefix="/api/v1/phantoms", tags=["phantoms"])

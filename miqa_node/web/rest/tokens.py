@@ -14,10 +14,9 @@ from miqa_node.store import accounts, tokens
 from miqa_node.store.fields import NO_CONTROLS, Strict
 from miqa_node.store.tokens import Token
 from miqa_node.web.access import Admin, Who, acting
-from miqa_node.web.fields import Actor
+from miqa_node.web.fields import MAX_ID, Actor
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.deliveries import MAX_ID
 from miqa_node.web.services import Services, WebServices
 
 TokenNumber = Annotated[int, Path(ge=1, le=MAX_ID, description="Number of the token.")]

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from miqa_node.analysis import log_import
 from miqa_node.analysis.log_import import LogPreview, mapping_folder
-from miqa_node.analysis.log_reader import MAX_BYTES
+from miqa_node.domain.reject_log import MAX_LOG_BYTES
 from miqa_node.errors import ConflictError, MiqaError, QueryError
 from miqa_node.settings.log_mapping import load_mapping, mappings
 from miqa_node.store import census, reject_logs
@@ -50,7 +50,7 @@ async def preview(
     services: Services, who: Uploader, file: UploadFile, mapping: Name = "generic", room: Name = ""
 ) -> Response:
     """The content of a log; nothing is stored."""
-    data = await file.read(MAX_BYTES + 1)
+    data = await file.read(MAX_LOG_BYTES + 1)
     try:
         result = await run_in_threadpool(_preview, services, data, mapping, room)
     except MiqaError as error:
@@ -70,7 +70,7 @@ async def keep(
     actor: Annotated[Actor, Form()] = "",
 ) -> Response:
     """Import the log whose preview was shown."""
-    data = await file.read(MAX_BYTES + 1)
+    data = await file.read(MAX_LOG_BYTES + 1)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise HTTPException(HTTPStatus.CONFLICT, "This is not the file whose preview was shown. Choose it again.")
     result = await run_in_threadpool(_keep, services, data, mapping, room, acting(who, actor))

@@ -25,8 +25,7 @@ from miqa_node.settings.policy import read_policy
 from miqa_node.store import instances, site_limits
 from miqa_node.store.database import Transaction
 from miqa_node.web.access import Admin, Reader, Reviewer, acting
-from miqa_node.web.decisions import DIGEST
-from miqa_node.web.fields import Actor, Comment
+from miqa_node.web.fields import DIGEST, Actor, Comment
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services, WebServices
