@@ -24,7 +24,7 @@ from miqa_node.store.database import Database
 from miqa_node.store.disk import KINDS
 from miqa_node.store.integrity import RESTORE, damaged_pages, words_of_damage
 from miqa_node.store.object_keys import original_key
-from miqa_node.store.retention import delete_marked
+from miqa_node.store.removal import delete_marked
 from miqa_node.store.retention_clock import MEND
 from miqa_node.store.upkeep import ORPHAN_AGE, in_shard, shards, sweep_orphans
 from miqa_node.store.verification import Soundness, check, check_original, check_result, drop_bad_copy

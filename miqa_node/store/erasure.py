@@ -24,7 +24,7 @@ from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.object_keys import original_key
 from miqa_node.store.patient_choice import NamedPatient
-from miqa_node.store.retention import artifact_keys, delete_marked
+from miqa_node.store.removal import artifact_keys, delete_marked
 
 BATCH = 200
 

@@ -1,4 +1,4 @@
-"""Selects originals to remove and removes them: first it marks the row, then it deletes the file.
+"""Selects what is to go: first the row is marked, then its file is deleted (store/removal.py).
 
 If the process is killed in between, the next round deletes the files of marked rows.
 """
@@ -8,27 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any, Self
 
 import sqlalchemy as sa
 
-from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.retention import Removal, RemovalCause, RetentionGroup
+from miqa_node.domain.retention import RemovalCause, RetentionGroup
 from miqa_node.domain.worklist import WorklistState
-from miqa_node.errors import NotFoundError, RemovedError
 from miqa_node.settings import Settings
-from miqa_node.store import copies, damages
 from miqa_node.store import tables as t
-from miqa_node.store.audit import records
-from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Database, Transaction
+from miqa_node.store.database import Transaction
 from miqa_node.store.deliveries import UNDELIVERED
-from miqa_node.store.object_keys import maps_key, preview_key, snapshot_key
 from miqa_node.store.retention_walk import Condition, RetentionWalk
 from miqa_node.store.tables.images import BARE, KEPT
 
@@ -150,82 +141,6 @@ def remove_artifacts(
     digests = (walk or RetentionWalk()).choose(transaction, _of.received_at, (BARE, arrived), choose, limit)
     marked = sa.update(t.instances).where(_of.digest.in_(digests), BARE).values(artifacts_removed_at=now)
     return len(transaction.execute(marked.returning(_of.digest)).all()) if digests else 0
-
-
-def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit: int) -> tuple[int, int]:
-    """Delete the files of up to ``limit`` marked originals and as many sets of artifacts.
-
-    Returns the number of originals and their bytes. The rows are locked while files are deleted, so an image that
-    arrives again at this moment is either stored or refused, never half of each.
-    """
-    count = size = 0
-    with database.begin() as transaction:
-        due = sa.select(_of.digest).where(_of.removed_at.is_not(None), _of.deleted_at.is_(None)).limit(limit)
-        originals = transaction.execute(
-            sa.update(t.instances)
-            .where(_of.digest.in_(due), _of.removed_at.is_not(None), _of.deleted_at.is_(None))
-            .values(deleted_at=now)
-            .returning(_of.object_key, _of.size_bytes, _of.digest, _of.study_instance_uid, _of.removal_cause)
-        ).all()
-        records.add(transaction, *(_audit(row, now) for row in originals))
-        files = copies.keys(transaction, [row.digest for row in originals])
-        objects.delete([*files, *(row.object_key for row in originals)])
-        damages.clear(transaction, [row.object_key for row in originals])
-        count, size = len(originals), sum(row.size_bytes for row in originals)
-    with database.begin() as transaction:
-        removed, deleted = _of.artifacts_removed_at, _of.artifacts_deleted_at
-        due = sa.select(_of.digest).where(removed.is_not(None), deleted.is_(None)).limit(limit)
-        digests = transaction.execute(
-            sa.update(t.instances)
-            .where(_of.digest.in_(due), removed.is_not(None), deleted.is_(None))
-            .values(artifacts_deleted_at=now)
-            .returning(_of.digest)
-        ).scalars()
-        keys = artifact_keys(transaction, [InstanceDigest(one) for one in digests])
-        objects.delete(keys)
-        damages.clear(transaction, keys)
-    return count, size
-
-
-def _audit(row: sa.Row[Any], now: datetime) -> AuditEntry:
-    detail = {"cause": row.removal_cause}
-    return AuditEntry(AuditEvent.REMOVED, now, study=row.study_instance_uid, digest=row.digest, detail=detail)
-
-
-def artifact_keys(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[str]:
-    """Keys of all artifacts made from images."""
-    query = sa.select(t.results.c.object_key).where(t.results.c.digest.in_(digests))
-    made = [key for key in transaction.execute(query).scalars() if key]
-    judged = sa.select(_of.digest, _of.generation).where(_of.digest.in_(digests))
-    keys = [
-        key(InstanceDigest(row.digest), generation)
-        for row in transaction.execute(judged)
-        for generation in range(row.generation + 1)
-        for key in (maps_key, snapshot_key)
-    ]
-    return [*made, *map(preview_key, digests), *keys]
-
-
-def absence(database: Database, key: str) -> NotFoundError:
-    """Why a key has no object: removed, with the time, or never stored."""
-    kind, stem = key.partition("/")[0], PurePosixPath(key).stem
-    if kind != "results":
-        stem = stem.partition(".")[0]  # followed by the number of the judgement
-    query = sa.select(_of.removed_at, _of.removal_cause, _of.artifacts_removed_at)
-    if kind == "results":
-        query = query.join(t.results, t.results.c.digest == _of.digest).where(t.results.c.sop_instance_uid == stem)
-    else:
-        query = query.where(_of.digest == stem)
-    with database.begin() as transaction:
-        row = transaction.execute(query).first()
-    if row is not None and kind == "instances" and row.removed_at is not None:
-        return RemovedError(Removal(row.removed_at, RemovalCause(row.removal_cause)).sentence)
-    if row is not None and row.artifacts_removed_at is not None:
-        return RemovedError(
-            "What was made from this image was removed by retention on {artifacts_removed_at}.",
-            artifacts_removed_at=f"{row.artifacts_removed_at:%Y-%m-%d}",
-        )
-    return NotFoundError("There is no object {key}.", key=key)
 
 
 def _mark(

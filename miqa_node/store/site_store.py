@@ -11,9 +11,9 @@ import structlog
 from miqa_node.domain.object_store import ObjectStore
 from miqa_node.errors import SettingsError
 from miqa_node.settings import Settings
+from miqa_node.store.absence import absence
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
-from miqa_node.store.retention import absence
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 _DATABASE = {"miqa.sqlite", "miqa.sqlite-wal", "miqa.sqlite-shm"}

@@ -19,7 +19,7 @@ from miqa_node.domain.retention import RetentionGroup
 from miqa_node.errors import ResourcesError
 from miqa_node.observe import metrics
 from miqa_node.settings import Settings
-from miqa_node.store import retention, upkeep
+from miqa_node.store import removal, retention, upkeep
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.reserve import DiskReserve
 from miqa_node.store.retention import AgeLimits
@@ -211,7 +211,7 @@ class Retention(RegularWork):
     def _delete_marked(self) -> None:
         while True:
             self._thread.beat()
-            count, size = retention.delete_marked(self._database, self._objects, datetime.now(UTC), BATCH)
+            count, size = removal.delete_marked(self._database, self._objects, datetime.now(UTC), BATCH)
             metrics.RETENTION_REMOVED.inc(count)
             metrics.RETENTION_REMOVED_BYTES.inc(size)
             if count:

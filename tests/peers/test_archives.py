@@ -22,7 +22,7 @@ from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.headers import read_header
 from miqa_node.settings import load_settings
-from miqa_node.store import archived, instances, retention
+from miqa_node.store import archived, instances, removal, retention
 from miqa_node.store import tables as t
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.store.artifacts import Artifacts
@@ -77,7 +77,7 @@ class PromisingNode:
     def remove_old(self) -> int:
         with self.database.begin() as transaction:
             count = retention.remove_old(transaction, LIMITS, LATER, 100)
-        retention.delete_marked(self.database, self.objects, LATER, 100)
+        removal.delete_marked(self.database, self.objects, LATER, 100)
         return count
 
     def ask_again(self) -> None:

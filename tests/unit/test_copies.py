@@ -28,7 +28,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.imaging.decode import Decoder
 from miqa_node.selftest.encodings import ENCODINGS, encoded
-from miqa_node.store import backup, copies, erasure, history, retention, upkeep
+from miqa_node.store import backup, copies, erasure, history, removal, upkeep
 from miqa_node.store import tables as t
 from miqa_node.store.consistency import Check, Fault
 from miqa_node.store.object_keys import original_key
@@ -407,4 +407,4 @@ def _remove(rig: CopyRig, cause: RemovalCause) -> None:
     with rig.database.begin() as transaction:
         values = {"removed_at": now, "removal_cause": cause.value, "deleted_at": None}
         transaction.execute(sa.update(t.instances).values(values))
-    retention.delete_marked(rig.database, rig.objects, now, 100)
+    removal.delete_marked(rig.database, rig.objects, now, 100)

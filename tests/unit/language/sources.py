@@ -80,7 +80,7 @@ SHOWN_ERRORS = (
             "store/labels",
             "store/phantoms",
             "store/reader_studies",
-            "store/retention",
+            "store/absence",
             "store/second_factors",
             "store/site_limits",
             "store/stations",

@@ -15,7 +15,7 @@ from miqa_node.cli.app import run
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import BackupError
-from miqa_node.store import backup, deliveries, instances, retention
+from miqa_node.store import backup, deliveries, instances, removal
 from miqa_node.store import tables as t
 from miqa_node.store.consistency import Check, Fault, Inconsistency
 from miqa_node.store.database import Database
@@ -97,7 +97,7 @@ class Removing:
             with self._shelf.database.begin() as transaction:
                 row = sa.update(t.instances).where(t.instances.c.digest.in_(digests))
                 transaction.execute(row.values(removed_at=NOW, removal_cause="space"))
-            retention.delete_marked(self._shelf.database, self._shelf.objects, NOW, 10)
+            removal.delete_marked(self._shelf.database, self._shelf.objects, NOW, 10)
         return self._shelf.objects.chunks(key)
 
 

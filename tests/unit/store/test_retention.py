@@ -23,8 +23,9 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError, RemovedError, ResourcesError
 from miqa_node.observe import metrics
 from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, holds, instances, labels, retention, retention_clock, upkeep, worklist
+from miqa_node.store import deliveries, holds, instances, labels, removal, retention, retention_clock, upkeep, worklist
 from miqa_node.store import tables as t
+from miqa_node.store.absence import absence
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.commitment_requests import DatabaseLedger
@@ -93,7 +94,7 @@ class Shelf:
     def remove_old(self, now: datetime, limits: AgeLimits = LIMITS) -> int:
         with self.database.begin() as transaction:
             count = retention.remove_old(transaction, limits, now, 100)
-        retention.delete_marked(self.database, self.objects, now, 100)
+        removal.delete_marked(self.database, self.objects, now, 100)
         return count
 
     def has(self, *digests: InstanceDigest) -> Sequence[bool]:
@@ -218,9 +219,9 @@ def test_a_crash_between_row_and_file_is_made_up_for(shelf: Shelf) -> None:
     with shelf.database.begin() as transaction:
         assert retention.remove_old(transaction, LIMITS, LATER, 100) == 1
     assert shelf.has(of) == [True]  # killed here
-    assert retention.delete_marked(shelf.database, shelf.objects, LATER, 100) == (1, 1)
+    assert removal.delete_marked(shelf.database, shelf.objects, LATER, 100) == (1, 1)
     assert shelf.has(of) == [False]
-    assert retention.delete_marked(shelf.database, shelf.objects, LATER, 100) == (0, 0)
+    assert removal.delete_marked(shelf.database, shelf.objects, LATER, 100) == (0, 0)
 
 
 def test_a_store_that_does_not_delete_leaves_the_mark(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +235,7 @@ def test_a_store_that_does_not_delete_leaves_the_mark(shelf: Shelf, monkeypatch:
         with pytest.raises(ResourcesError):
             shelf.remove_old(LATER)
     assert (shelf.row(of).removed_at, shelf.row(of).deleted_at) == (LATER, None)
-    assert retention.delete_marked(shelf.database, shelf.objects, LATER, 100)[0] == 1
+    assert removal.delete_marked(shelf.database, shelf.objects, LATER, 100)[0] == 1
 
 
 def test_previews_and_results_go_when_the_original_is_gone(shelf: Shelf) -> None:
@@ -246,14 +247,14 @@ def test_previews_and_results_go_when_the_original_is_gone(shelf: Shelf) -> None
         before = NOW + timedelta(days=1)
         assert retention.remove_artifacts(transaction, before - timedelta(days=2), LATER, 100) == 0
         assert retention.remove_artifacts(transaction, before, LATER, 100) == 2
-    retention.delete_marked(shelf.database, shelf.objects, LATER, 100)
+    removal.delete_marked(shelf.database, shelf.objects, LATER, 100)
     gone = [shelf.objects.exists(key) for key in (preview_key(of), preview_key(digest_of_other), result.object_key)]
     assert gone == [False, False, False]
     assert shelf.objects.exists(preview_key(digest(3)))
 
 
 def test_an_absent_file_says_that_it_was_removed(database: Database, tmp_path: Path) -> None:
-    objects = open_objects("", tmp_path / "objects", 0, 1 << 20, lambda key: retention.absence(database, key))
+    objects = open_objects("", tmp_path / "objects", 0, 1 << 20, lambda key: absence(database, key))
     shelf = Shelf(database, objects, tmp_path)
     of, result = shelf.decide(1), shelf.report(shelf.decide(2), sent=True)
     shelf.remove_old(LATER)
@@ -264,7 +265,7 @@ def test_an_absent_file_says_that_it_was_removed(database: Database, tmp_path: P
     assert not isinstance(never.value, RemovedError)
     with database.begin() as transaction:
         retention.remove_artifacts(transaction, None, LATER, 100)
-    retention.delete_marked(database, objects, LATER, 100)
+    removal.delete_marked(database, objects, LATER, 100)
     for key in (preview_key(of), result.object_key):
         with pytest.raises(RemovedError, match="made from this image was removed"):
             objects.get(key)
@@ -286,7 +287,7 @@ def test_an_image_that_comes_again_before_its_file_is_deleted_stays(shelf: Shelf
     with shelf.database.begin() as transaction:
         retention.remove_old(transaction, LIMITS, LATER, 100)
     shelf.arrive(1)
-    assert retention.delete_marked(shelf.database, shelf.objects, LATER, 100) == (0, 0)
+    assert removal.delete_marked(shelf.database, shelf.objects, LATER, 100) == (0, 0)
     assert shelf.has(of) == [True]
 
 
@@ -300,7 +301,7 @@ def test_an_image_whose_file_is_deleted_while_it_arrives_is_refused_and_taken_th
 
     def then_deleted(key: str, path: Path) -> bool:
         new = put_file(key, path)  # False: the file of the removed image is there still
-        retention.delete_marked(shelf.database, shelf.objects, LATER, 100)
+        removal.delete_marked(shelf.database, shelf.objects, LATER, 100)
         return new
 
     with monkeypatch.context() as patch:
