@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from miqa_node.analysis.drawing import Box, Dot, Drawing, Ink, Line, Words
+from miqa_node.drawing import Box, Dot, Drawing, Ink, Line, Words
 from miqa_node.language.catalogue import numerals, say
 from miqa_node.statistics.charts import Chart
 from miqa_node.statistics.rates import Rate

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from miqa_node.analysis.drawing import Drawing, Ink
 from miqa_node.analysis.figures import Bar, CoursePoint, bars, control_chart, course, places, reliability
 from miqa_node.analysis.rejects import Group, Level, RejectAnalysis
 from miqa_node.analysis.sheets import value_words
 from miqa_node.analysis.watch import ModelWatch
+from miqa_node.drawing import Drawing, Ink
 from miqa_node.language.catalogue import reworded, say
 
 MOST_BARS = 12

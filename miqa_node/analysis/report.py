@@ -15,14 +15,15 @@ from markupsafe import Markup
 
 from miqa_node import __version__
 from miqa_node.analysis import rejects, watch
-from miqa_node.analysis.drawing import Drawing, to_svg
 from miqa_node.analysis.pictures import MONTHS, reject_pictures, watch_pictures
 from miqa_node.analysis.rejects import RejectAnalysis
-from miqa_node.analysis.sheets import Sheet, sheets_of
+from miqa_node.analysis.sheets import sheets_of
 from miqa_node.analysis.tables import reject_rows
 from miqa_node.domain.calendar import MONTH
+from miqa_node.drawing import Drawing, to_svg
 from miqa_node.errors import SettingsError
 from miqa_node.language.catalogue import reworded, say, spoken
+from miqa_node.report.sheets import Sheet
 from miqa_node.settings import Settings
 from miqa_node.store import rollup
 from miqa_node.store.census import Period
@@ -51,7 +52,7 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
     SettingsError
         ``month`` is not a month.
     """
-    from miqa_node.analysis.pdf import write_pdf  # noqa: PLC0415 - its library slows the start of a node
+    from miqa_node.report.sheets_pdf import write_pdf  # noqa: PLC0415 - its library slows the start of a node
 
     made_at = now or datetime.now(UTC)
     period = month_of(month)

@@ -1,31 +1,18 @@
-"""Content of a report in order and in the current language: headings, sentences, figures by name and tables.
-
-HTML and PDF have the same content.
-"""
+"""The sheets of the monthly report, in order and in the current language."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from miqa_node.analysis.rejects import Group, RejectAnalysis
 from miqa_node.analysis.watch import ModelWatch
 from miqa_node.language.catalogue import numerals, reworded, say
+from miqa_node.report.sheets import Sheet, share
 from miqa_node.statistics.rates import Rate
 from miqa_node.words.measurement_codes import measurement_code
 
 MOST_ROWS = 40
 """Maximum number of rows of a table in the report; the CSV has all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One section. ``rows`` begins with the heads; the first column is text, the others are numbers."""
-
-    heading: str
-    sentences: Sequence[str] = ()
-    picture: str = ""
-    rows: Sequence[Sequence[str]] = field(default=())
 
 
 def sheets_of(analysis: RejectAnalysis, model_watch: ModelWatch) -> list[Sheet]:
@@ -36,13 +23,6 @@ def sheets_of(analysis: RejectAnalysis, model_watch: ModelWatch) -> list[Sheet]:
         sheets.append(_exposure(analysis))
     sheets += [_archive(analysis), _model(model_watch)]
     return sheets
-
-
-def share(rate: Rate) -> str:
-    """A share with its limits in one cell."""
-    if rate.share is None or rate.low is None or rate.high is None:
-        return "–"
-    return numerals(f"{100 * rate.share:.1f} % ({100 * rate.low:.1f}–{100 * rate.high:.1f})")
 
 
 def _summary(analysis: RejectAnalysis) -> Sheet:

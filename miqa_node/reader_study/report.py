@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from miqa_node.analysis.pdf import write_pdf
-from miqa_node.analysis.sheets import Sheet, share
 from miqa_node.language.catalogue import numerals, reworded, say, spoken
 from miqa_node.reader_study.mrmc import AreaUnderCurve, ReadingDifference
 from miqa_node.reader_study.protocol import ReaderStudyProtocol
 from miqa_node.reader_study.results import NODE, ReaderStudyResults
+from miqa_node.report.sheets import Sheet, share
+from miqa_node.report.sheets_pdf import write_pdf
 from miqa_node.statistics.agreement import Agreement
 from miqa_node.store.reader_studies import StoredReaderStudy
 

@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, TemplateNotFound
 from markupsafe import Markup
 
-from miqa_node.analysis.drawing import Drawing, to_svg
 from miqa_node.domain.access import Permission
+from miqa_node.drawing import Drawing, to_svg
 from miqa_node.html.environment import environment
 from miqa_node.language.catalogue import LANGUAGE, SOURCE, say
 from miqa_node.web.page import PAGES, Navigation

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from miqa_node.analysis.drawing import Box, Dot, Drawing, Line, Words
 from miqa_node.analysis.figures import Bar, bars, control_chart, reliability
+from miqa_node.drawing import Box, Dot, Drawing, Line, Words
 from miqa_node.statistics.charts import p_chart
 from miqa_node.statistics.rates import rate
 

@@ -13,9 +13,9 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
 
-from miqa_node.analysis.drawing import Box, Dot, Drawing, Line, Words
-from miqa_node.analysis.sheets import Sheet
+from miqa_node.drawing import Box, Dot, Drawing, Line, Words
 from miqa_node.report.fonts import font_for, marked_up
+from miqa_node.report.sheets import Sheet
 
 TEXT, SOFT = colors.HexColor("#17212b"), colors.HexColor("#5a6872")
 INKS = {
