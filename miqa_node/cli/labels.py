@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +15,7 @@ from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, setti
 from miqa_node.cli.output import print_json, print_line, print_table
 from miqa_node.cli.store import check_exists, open_transaction
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RequestKind
-from miqa_node.store import label_days, label_requests, labels, reviews, rollup
-from miqa_node.store.label_days import LabelDimension
+from miqa_node.store import label_requests, labels, reviews
 
 app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, export, import.")
 
@@ -25,15 +24,15 @@ app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, expo
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Count labels by origin, and open requests."""
     with open_transaction(config, data_dir) as transaction:
-        rollup.refresh(transaction, datetime.now(UTC))
-        counted = label_days.counts(transaction, LabelDimension.ORIGIN, date.min, date.max)
+        by_origin = labels.count_by_origin(transaction)
         request_counts = {kind: label_requests.count(transaction, kind) for kind in RequestKind}
     if as_json:
-        origins = {one.value: {"labels": one.labels, "bad": one.bad} for one in counted}
+        origins = {origin.value: {"labels": number, "bad": bad} for origin, (number, bad) in by_origin.items()}
         requests = {kind.value: {"asked": pair[0], "answered": pair[1]} for kind, pair in request_counts.items()}
         print_json({"labels": origins, "requests": requests})
         return
-    print_table(("Origin", "Labels", "Say bad"), ((one.value, str(one.labels), str(one.bad)) for one in counted))
+    rows = ((origin.value, str(number), str(bad)) for origin, (number, bad) in by_origin.items())
+    print_table(("Origin", "Labels", "Say bad"), rows)
     for kind, (number, answered) in request_counts.items():
         print_line(f"{kind.value}: {answered} of {number} answered")
 

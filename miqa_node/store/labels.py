@@ -135,6 +135,14 @@ def newest_at(transaction: Transaction) -> datetime | None:
     return at
 
 
+def count_by_origin(transaction: Transaction) -> dict[LabelOrigin, tuple[int, int]]:
+    """Number of labels of each origin, and of those that judge the image bad; most labels first."""
+    total, bad = sa.func.count(), sa.func.count(sa.case((labels.c.bad, 1)))
+    query = sa.select(labels.c.origin, total, bad).where(in_force()).group_by(labels.c.origin)
+    rows = transaction.execute(query.order_by(total.desc(), labels.c.origin))
+    return {LabelOrigin(row[0]): (int(row[1]), int(row[2])) for row in rows}
+
+
 def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[LabelRecord]:
     """The labels of some images, oldest first."""
     query = sa.select(labels).where(labels.c.digest.in_(digests), in_force()).order_by(labels.c.label_id)

@@ -66,6 +66,7 @@ def test_labels_are_counted_by_day_as_if_one_by_one(database: Database) -> None:
         assert [one.value for one in label_days.counts(transaction, LabelDimension.FINDING, *ALWAYS)] == [
             "grid_artifact", "motion_blur"
         ]  # fmt: skip
+        assert labels.count_by_origin(transaction) == {LabelOrigin.AUDIT: (4, 2)}
 
 
 def test_a_withdrawn_decision_no_longer_counts_on_its_day(database: Database) -> None:
@@ -75,10 +76,12 @@ def test_a_withdrawn_decision_no_longer_counts_on_its_day(database: Database) ->
         rollup.refresh(transaction, NOW)
         assert counted(transaction, *ALWAYS) == counted_directly(transaction, *ALWAYS)
         assert counted(transaction, *ALWAYS)[LabelDimension.ACTOR] == {"mara": LabelCount("mara", 1, 1)}
+        assert labels.count_by_origin(transaction) == {LabelOrigin.DECISION: (1, 1)}
         rollup.refresh(transaction, NOW + 9 * DAY)  # the day of the label lies long before the mark
         worklist.reopen(transaction, STUDY, "mara", "wrong key", NOW + 10 * DAY, decided.decision)
         assert rollup.refresh(transaction, NOW + 10 * DAY) == 0
         assert counted(transaction, *ALWAYS) == {by: {} for by in LabelDimension}
+        assert labels.count_by_origin(transaction) == {}
 
 
 def test_days_that_wait_are_counted_newest_first(database: Database) -> None:
