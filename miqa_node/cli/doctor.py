@@ -16,12 +16,12 @@ from miqa_node import plugins
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.caption.captioned import captioner_of
 from miqa_node.assess.package_files import find_package, hidden_in_words, places
+from miqa_node.assess.package_use import check_package
 from miqa_node.assess.session import available_provider
 from miqa_node.cli.destination_health import examine_destinations
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.health_checks import HealthCheck, Wrong, outcome_of
 from miqa_node.cli.map_checks import gradient_graphs
-from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
 from miqa_node.cli.port_checks import ask_node, check_port, health_port
@@ -199,7 +199,7 @@ def _models(settings: Settings) -> str:
     if folder is None:
         mend = "Set assess.models_dir to a folder of packages, or assess.shipped_packages to true."
         raise Wrong(f"no quality package in {places(settings.model_folders)}: every image is NOT_ASSESSED", mend)
-    outcome = check_one(folder, settings)
+    outcome = check_package(folder, settings)
     if not outcome["ok"]:
         raise Wrong(outcome["error"], "Restore the package's files as they were released.")
     if not outcome["may_be_active"]:

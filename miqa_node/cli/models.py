@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,15 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from miqa_node.assess.active import chosen_package
-from miqa_node.assess.caption.package import CaptionPackage, open_caption_package
-from miqa_node.assess.card import BaseCard, Task
-from miqa_node.assess.gradient_graph import try_gradients
 from miqa_node.assess.package_checks import checksum, package_label
 from miqa_node.assess.package_files import find_package, hidden_in_words, package_folders, places
-from miqa_node.assess.packages import Package, open_package
-from miqa_node.assess.saliency.sources import gradients_sealed_in
-from miqa_node.assess.sidecar import SidecarModel
-from miqa_node.assess.sidecars import open_sidecar, packages_everywhere, read_any_card, switched_on, task_of
+from miqa_node.assess.package_use import check_package
+from miqa_node.assess.sidecars import read_any_card, switched_on
 from miqa_node.cli import baseline, compare, model_choice, model_files, model_signatures
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
@@ -99,7 +93,7 @@ def check(
         raise NotFoundError(f"There is no package {', '.join(missing)} in {places(settings.model_folders)}.")
     if not paths:
         raise NotFoundError(f"There are no model packages in {places(settings.model_folders)}.")
-    outcomes = [check_one(paths[name], settings) for name in names or paths]
+    outcomes = [check_package(paths[name], settings) for name in names or paths]
     if as_json:
         for outcome in outcomes:
             print_json(outcome)
@@ -107,54 +101,6 @@ def check(
         _print_checks(outcomes)
     if not all(outcome["ok"] for outcome in outcomes):
         raise typer.Exit(Exit.FAILED)
-
-
-def check_one(path: Path, settings: Settings) -> dict[str, Any]:
-    """Whether a package may be used on this machine; "error" gives the reason if not.
-
-    A package without goldens is sound, but "may_be_active" is false. "gradient_graphs" names the graphs that maps are
-    made of, and whether each has its gradient graph.
-    """
-    started = time.perf_counter()
-    label = package_label(path)
-    try:
-        task = task_of(path)
-        package: Package | SidecarModel | CaptionPackage
-        if task is Task.QUALITY:
-            package = open_package(path, settings.node.accelerator, settings.assess, goldens_required=False)
-        elif task is Task.CAPTION:
-            package = open_caption_package(path, settings.node.accelerator, settings.assess, settings.caption)
-        else:
-            _, package = open_sidecar(path, settings.node.accelerator, settings.assess)
-        card = read_any_card(path)
-        try_gradients(path, card, settings.node.accelerator, settings.assess)
-    except MiqaError as error:
-        return {"folder": label, "ok": False, "error": str(error)}
-    return {
-        "folder": label,
-        "ok": True,
-        "task": task.value,
-        "may_be_active": task is Task.QUALITY and bool(package.golden_differences),
-        "provider": package.provider,
-        "goldens": len(package.golden_differences),
-        "golden_differences": dict(package.golden_differences),
-        "largest_difference": max(package.golden_differences.values(), default=None),
-        "ms": round((time.perf_counter() - started) * 1e3, 1),
-        "runs": label in packages_everywhere(settings).values(),
-        "gradient_graphs": gradients_sealed_in(path, card),
-        "two_sides": _two_sides(card),
-    }
-
-
-def _two_sides(card: BaseCard) -> dict[str, Any] | None:
-    """Of each finding what the card says that it finds and flags wrongly; None if the card does not say."""
-    if card.two_sides is None:
-        return None
-    return {
-        name: {"found": one.found, "found_severe": one.found_severe, "clean_flagged": one.clean_flagged,
-               "weak": one.is_weak}
-        for name, one in card.two_sides.findings.items()
-    }  # fmt: skip
 
 
 def _print_checks(outcomes: list[dict[str, Any]]) -> None:
