@@ -19,6 +19,7 @@ from miqa_node.store import documents
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_missing
+from miqa_node.store.flagged_studies import concerns_quality
 from miqa_node.store.phrase_columns import loaded, stored
 from miqa_node.store.tables import (
     acquisitions,
@@ -31,7 +32,6 @@ from miqa_node.store.tables import (
     users,
     worklist,
 )
-from miqa_node.store.worklist.search import concerns_quality
 
 WAITING, SENT, VOID, FAILED = "WAITING", "SENT", "VOID", "FAILED"
 KEPT = timedelta(days=90)

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.policy import Verdict
-from miqa_node.store import phantoms, worklist
+from miqa_node.store import worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.instances import count_undecided
-from miqa_node.store.tables import deliveries, dispositions, instances, worklist_events
+from miqa_node.store.tables import deliveries, dispositions, instances, phantom_series, worklist_events
 
 MOST = 10_000
 """Counting stops here; pages then show "10,000+"."""
@@ -50,7 +50,7 @@ def look(transaction: Transaction, since: datetime) -> Overview:
         received=_count(transaction, sa.select(instances.c.digest).where(recent)),
         in_work=min(MOST, count_undecided(transaction, since)),
         accepted=verdicts.get(Verdict.ACCEPT, 0),
-        not_assessed=max(0, verdicts.get(Verdict.NOT_ASSESSED, 0) - phantoms.slices_since(transaction, since)),
+        not_assessed=max(0, verdicts.get(Verdict.NOT_ASSESSED, 0) - _phantom_slices(transaction, since)),
         deliveries_waiting=_deliveries(transaction, DeliveryState.QUEUED),
         deliveries_failed=_deliveries(transaction, DeliveryState.FAILED),
     )
@@ -67,6 +67,18 @@ def pulse(transaction: Transaction) -> tuple[object, ...]:
 
 def _deliveries(transaction: Transaction, state: DeliveryState) -> int:
     return _count(transaction, sa.select(deliveries.c.delivery_id).where(deliveries.c.state == state.value))
+
+
+def _phantom_slices(transaction: Transaction, since: datetime) -> int:
+    """Number of phantom instances with a verdict since then, which show no patient."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(phantom_series)
+        .join(instances, instances.c.series_instance_uid == phantom_series.c.series_instance_uid)
+        .join(dispositions, dispositions.c.digest == instances.c.digest)
+        .where(phantom_series.c.is_phantom, dispositions.c.decided_at >= since)
+    )
+    return transaction.execute(query).scalar_one()
 
 
 def _count(transaction: Transaction, query: sa.Select[tuple[object]]) -> int:

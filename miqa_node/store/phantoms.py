@@ -14,7 +14,7 @@ from miqa_node.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
 from miqa_node.domain.policy import Disposition, Policy, decide
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.language.phrase import Phrase, joined
-from miqa_node.store import documents, study_notes, worklist
+from miqa_node.store import documents, flagged_studies, study_notes
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.phrase_columns import stored, with_phrases
 from miqa_node.store.tables import assessments, dispositions, instances, phantom_series
@@ -48,18 +48,6 @@ def page(transaction: Transaction, *, limit: int, offset: int = 0) -> list[Phant
 def count(transaction: Transaction) -> int:
     """Number of listed series."""
     return transaction.execute(sa.select(sa.func.count()).select_from(phantom_series)).scalar_one()
-
-
-def slices_since(transaction: Transaction, since: datetime) -> int:
-    """Number of phantom instances with a verdict since then, which the overview leaves out."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(phantom_series)
-        .join(instances, instances.c.series_instance_uid == phantom_series.c.series_instance_uid)
-        .join(dispositions, dispositions.c.digest == instances.c.digest)
-        .where(phantom_series.c.is_phantom, dispositions.c.decided_at >= since)
-    )
-    return transaction.execute(query).scalar_one()
 
 
 def say(
@@ -116,8 +104,8 @@ def _judge_anew(
     transaction.execute(sa.update(dispositions).where(of_series).values(**_row(disposition), flagged=False))
     if disposition.flagged:
         transaction.execute(sa.update(dispositions).where(dispositions.c.digest == digest).values(flagged=True))
-        worklist.flag(transaction, changed.header.study_instance_uid, disposition.verdict, now)
-    worklist.follow(transaction, changed.header.study_instance_uid, now, reopen=False)
+        flagged_studies.flag(transaction, changed.header.study_instance_uid, disposition.verdict, now)
+    flagged_studies.follow(transaction, changed.header.study_instance_uid, now, reopen=False)
 
 
 def _row(disposition: Disposition) -> dict[str, object]:

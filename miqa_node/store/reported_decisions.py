@@ -36,17 +36,6 @@ def due(transaction: Transaction, *, limit: int) -> list[UnreportedDecision]:
     return [_unreported(transaction, row) for row in transaction.execute(waiting.limit(limit)).all()]
 
 
-def repeat(transaction: Transaction, study_instance_uid: str) -> None:
-    """Have a study's decisions in force reported once more about those of their images that were judged again."""
-    withdrawals = decisions.alias()
-    in_force = (
-        decisions.c.study_instance_uid == study_instance_uid,
-        decisions.c.resolution.is_not(None),
-        ~sa.exists().where(withdrawals.c.withdraws == decisions.c.decision_id),
-    )
-    transaction.execute(sa.update(decisions).where(*in_force).values(reported_at=None))
-
-
 def mark(transaction: Transaction, number: int, now: datetime) -> bool:
     """Record that a decision's objects were made; False if another process was faster."""
     waits = decisions.c.decision_id == number, decisions.c.reported_at.is_(None)

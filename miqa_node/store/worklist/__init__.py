@@ -1,14 +1,12 @@
 """The worklist: flagged studies and their handling by readers."""
 
+from miqa_node.store.flagged_studies import flag, follow, severity_of
 from miqa_node.store.worklist.changes import (
     assign,
     claim,
     comment,
-    flag,
-    follow,
     reopen,
     resolve,
-    severity_of,
     unclaim,
 )
 from miqa_node.store.worklist.retakes import complete_retakes

@@ -16,6 +16,7 @@ from miqa_node.domain.worklist import Resolution, WorklistComment, WorklistImage
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents, free_text
 from miqa_node.store.database import Transaction
+from miqa_node.store.flagged_studies import concerns_quality
 from miqa_node.store.tables import (
     assessments,
     dispositions,
@@ -30,8 +31,6 @@ from miqa_node.store.tables import (
 from miqa_node.taxonomy.anatomy import STANDARD
 
 MOST_SEARCHED = 2000
-ONLY_PREDICTIONS = "only:predictions"
-"""The label of a study that is listed for a prediction alone."""
 COMMENTED = "commented"
 """The action of an event that is only a comment."""
 
@@ -250,14 +249,6 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
         )  # fmt: skip
         conditions.append(worklist.c.study_instance_uid.in_(named))
     return conditions
-
-
-def concerns_quality() -> sa.ColumnElement[bool]:
-    """Whether a study is listed for more than a prediction."""
-    mark = worklist_facets.c.label == ONLY_PREDICTIONS
-    only = sa.exists().where(worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, mark)
-    # Most flagged studies have a verdict of quality, and need no look at the labels.
-    return sa.or_(worklist.c.rank >= Verdict.REVIEW.rank, sa.not_(only))
 
 
 def _labels_of(criteria: WorklistFilter) -> list[list[str]]:
