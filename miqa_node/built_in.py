@@ -51,6 +51,7 @@ COMMANDS = {
 }
 
 PAGES = {
+    "account_notices_api": "miqa_node.web.rest.notices:PAGE",  # its paths would be those of any account's action
     "accounts_api": "miqa_node.web.rest.accounts:PAGE",
     "analysis": "miqa_node.web.pages.analysis.router:PAGE",
     "analysis_api": "miqa_node.web.rest.analysis:PAGE",
@@ -66,6 +67,7 @@ PAGES = {
     "limits_api": "miqa_node.web.rest.limits:PAGE",
     "live": "miqa_node.web.pages.live.router:PAGE",
     "look": "miqa_node.web.pages.look.router:PAGE",
+    "notices": "miqa_node.web.pages.notices.router:PAGE",
     "operations": "miqa_node.web.pages.operations.router:PAGE",
     "operations_api": "miqa_node.web.rest.operations:PAGE",
     "own_token_api": "miqa_node.web.rest.tokens:OWN",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from miqa_node.store.database import Transaction, insert_missing
 from miqa_node.store.flagged_studies import concerns_quality
 from miqa_node.store.phrase_columns import loaded, stored
 from miqa_node.store.tables import (
+    acquisition_days,
     acquisitions,
     dispositions,
     instances,
@@ -87,6 +88,14 @@ def preference(transaction: Transaction, account: str) -> NoticePreference:
     row = transaction.execute(sa.select(notice_preferences).where(notice_preferences.c.account == account)).mappings()
     row_of = row.one_or_none()
     return _preference(row_of) if row_of else NoticePreference(account, "", digest=False)
+
+
+def rooms(transaction: Transaction, since: date, *, limit: int) -> list[str]:
+    """Rooms with images since a day, sorted."""
+    of = acquisition_days.c
+    of_all = of.within == "", of.within_value == "", of.dimension == "room", of.day >= since
+    query = sa.select(of.value).where(*of_all).distinct().order_by(of.value).limit(limit)
+    return [value for value in transaction.execute(query).scalars() if value]
 
 
 def save(transaction: Transaction, wish: NoticePreference, now: datetime) -> None:

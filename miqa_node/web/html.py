@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fastapi import Request
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, TemplateNotFound
 from markupsafe import Markup
 
@@ -46,6 +47,11 @@ def script_texts() -> tuple[str, ...]:
 def svg(drawing: Drawing) -> Markup:
     """A drawing as SVG for the page; ``to_svg`` escapes its text."""
     return Markup(to_svg(drawing))  # noqa: S704
+
+
+def parts_of_account(request: Request) -> list[Markup]:
+    """What pages put onto the page of a person's own account; each has escaped its texts."""
+    return [Markup(page.account(request)) for page in PAGES.all().values() if page.account]  # noqa: S704
 
 
 class _PageTemplates(BaseLoader):

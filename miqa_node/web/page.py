@@ -6,10 +6,11 @@ A page's templates are called ``<name of the plug-in>/<file>`` and extend ``base
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 
 from miqa_node.domain.access import Permission
@@ -47,6 +48,8 @@ class Page:
     """For programs: JSON, and listed in the OpenAPI document."""
     programs: bool = False
     """Open to programs' accounts although it is not REST: pictures, and displays on walls."""
+    account: Callable[[Request], str] | None = None
+    """Its part of the page of one's own account, as HTML; empty if it has nothing to choose there."""
 
     def __post_init__(self) -> None:
         if any(not isinstance(route, APIRoute) for route in self.router.routes):

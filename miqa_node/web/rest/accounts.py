@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -11,12 +10,10 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from miqa_node.domain.access import Permission, Role
-from miqa_node.domain.notice import NoticePreference
 from miqa_node.errors import ConflictError
-from miqa_node.store import accounts, notices, users
+from miqa_node.store import accounts, users
 from miqa_node.store.fields import NO_CONTROLS, Strict
-from miqa_node.web.access import Admin, Reader, is_set_up
-from miqa_node.web.notices import ADDRESS, MAX_ROOMS, TIME, keep
+from miqa_node.web.access import Admin, is_set_up
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
@@ -85,34 +82,6 @@ def add_account(services: Services, who: Admin, body: NewAccount) -> AccountSumm
     with services.database.begin() as transaction:
         user = accounts.add(transaction, body.name, body.role, who.actor, datetime.now(UTC))
         return _one(accounts.every(transaction), user.name)
-
-
-class NoticeWishes(Strict):
-    """What the caller wants to hear of by e-mail; without rooms of all, without an address nothing."""
-
-    address: str = Field("", max_length=254, pattern=ADDRESS)
-    language: str = Field("", max_length=8, description="Empty is the site's.")
-    rooms: list[Annotated[str, Field(max_length=64, pattern=NO_CONTROLS)]] = Field([], max_length=MAX_ROOMS)
-    digest: bool = Field(True, description="After each shift, the studies that were flagged in it.")
-    escalation: bool = Field(False, description="Rejects that nobody has decided for web.escalate_minutes.")
-    quiet_from: str = Field("", pattern=TIME, description="As 22:00, on the site's clock.")
-    quiet_until: str = Field("", pattern=TIME)
-
-
-@router.get("/own/notices", summary="Show your notices", responses=responses(401, 403, 503))
-def show_notices(services: Services, who: Reader) -> NoticeWishes:
-    """What the caller gets by e-mail."""
-    with services.database.begin() as transaction:
-        wish = notices.preference(transaction, who.name)
-    return NoticeWishes(**{key: value for key, value in asdict(wish).items() if key != "account"})
-
-
-@router.post("/own/notices", summary="Choose your notices", responses=responses(401, 403, 409, 415, 422, 503))
-def choose_notices(services: Services, who: Reader, body: NoticeWishes) -> NoticeWishes:
-    """Nobody chooses for somebody else."""
-    wish = NoticePreference(who.name, **{**body.model_dump(), "rooms": tuple(body.rooms)})
-    keep(services, wish)
-    return body
 
 
 @router.post("/{name}/role", summary="Give it another role", responses=responses(401, 403, 404, 409, 415, 422, 503))

@@ -17,14 +17,12 @@ from miqa_node.domain.access import Means, Principal, Role, account_name
 from miqa_node.errors import AccessError
 from miqa_node.language.catalogue import OWN_NAMES, languages
 from miqa_node.language.phrase import Phrase
-from miqa_node.store import accounts, census, second_factors, sessions, users
-from miqa_node.store.notices import preference
+from miqa_node.store import accounts, second_factors, sessions, users
 from miqa_node.store.sessions import SignInOutcome
 from miqa_node.web.access import COOKIE, Reader, Who
-from miqa_node.web.html import render
-from miqa_node.web.notices import MAX_ROOMS
+from miqa_node.web.html import parts_of_account, render
 from miqa_node.web.page import Page
-from miqa_node.web.pages.sign_in import notices, passwords
+from miqa_node.web.pages.sign_in import passwords
 from miqa_node.web.pages.sign_in.opening import address_of, asks_more, inside, open_session, proceed
 from miqa_node.web.services import Services, WebServices
 from miqa_node.web.site_time import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone
@@ -37,8 +35,6 @@ Password = Annotated[str, Form(max_length=passwords.MAX_CHARACTERS)]
 Next = Annotated[str, Query(max_length=2000)]
 Secret = Annotated[str, Path(max_length=128)]
 
-ROOM_DAYS = 92
-"""The choices are rooms of the last three months."""
 KEPT_S = 400 * 86_400
 """The maximum lifetime of a cookie in browsers."""
 BY_LINK = "one-time link"
@@ -263,9 +259,6 @@ def _account(services: WebServices, who: Principal, request: Request, *, fault: 
         user = users.find(transaction, who.name) if who.means is Means.SESSION else None
         factor = second_factors.find(transaction, who.name)
         codes = second_factors.codes_left(transaction, who.name)
-        wish = preference(transaction, who.name)
-        lately = datetime.now(UTC).date() - timedelta(days=ROOM_DAYS)
-        rooms = census.choices(transaction, "room", lately, limit=MAX_ROOMS)
     return render(
         "sign_in/account.html",
         who=who,
@@ -280,13 +273,8 @@ def _account(services: WebServices, who: Principal, request: Request, *, fault: 
         zones=sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
         language_names=OWN_NAMES,
         required=who.role in access.second_factor,
-        mails=services.settings.notices.used,
-        patient_data=services.settings.notices.patient_data,
-        escalate_minutes=services.settings.web.escalate_minutes,
-        wish=wish,
-        rooms=sorted({*rooms, *wish.rooms}),
+        parts=parts_of_account(request),
     )
 
 
-router.routes.extend(notices.router.routes)
 PAGE = Page(router, file=__file__, public=True)

@@ -1,0 +1,1 @@
+"""A person's choice of notices by e-mail."""
