@@ -21,6 +21,16 @@ class NoticeKind(StrEnum):
     """A rejected study that nobody has decided for too long."""
 
 
+class NoticeState(StrEnum):
+    """What has become of a notice."""
+
+    WAITING = "WAITING"
+    SENT = "SENT"
+    VOID = "VOID"
+    """The person no longer wants it, or the study was decided meanwhile."""
+    FAILED = "FAILED"
+
+
 @dataclass(frozen=True, slots=True)
 class NoticePreference:
     """One person's preferences. Empty ``rooms`` means all; quiet hours are in the site's local time, "" for none."""

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.notice import NoticeKind, NoticePreference, ShiftSpan
+from miqa_node.domain.notice import NoticeKind, NoticePreference, NoticeState, ShiftSpan
 from miqa_node.domain.patient import PatientKey
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
@@ -20,7 +20,7 @@ from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_missing
 from miqa_node.store.flagged_studies import concerns_quality
-from miqa_node.store.phrase_columns import loaded, stored
+from miqa_node.store.phrase_columns import stored
 from miqa_node.store.tables import (
     acquisition_days,
     acquisitions,
@@ -34,7 +34,6 @@ from miqa_node.store.tables import (
     worklist,
 )
 
-WAITING, SENT, VOID, FAILED = "WAITING", "SENT", "VOID", "FAILED"
 KEPT = timedelta(days=90)
 LONGEST_ESCALATION = timedelta(days=2)
 """Rejects older than this when escalation is enabled are only on the worklist, not in mails."""
@@ -68,19 +67,6 @@ class NoticeStudy:
     accession_number: str
     patient_name: str
     patient: PatientKey
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeStatus:
-    """The status of notices. ``last_error`` is that of the newest failed attempt."""
-
-    waiting: int
-    retried: int
-    """Number of waiting notices with failed attempts."""
-    failed: int
-    """In the last week."""
-    last_error: str
-    last_sent_at: datetime | None
 
 
 def preference(transaction: Transaction, account: str) -> NoticePreference:
@@ -138,7 +124,7 @@ def claim(transaction: Transaction, now: datetime, lease: timedelta) -> tuple[No
     """
     query = (
         sa.select(notices)
-        .where(notices.c.state == WAITING, notices.c.next_attempt_at <= now)
+        .where(notices.c.state == NoticeState.WAITING.value, notices.c.next_attempt_at <= now)
         .order_by(notices.c.next_attempt_at, notices.c.notice_id)
         .limit(1)
     )
@@ -146,9 +132,10 @@ def claim(transaction: Transaction, now: datetime, lease: timedelta) -> tuple[No
     if row is None:
         return None
     unchanged = (notices.c.notice_id == row.notice_id) & (notices.c.attempts == row.attempts)
+    due = notices.c.state == NoticeState.WAITING.value, notices.c.next_attempt_at == row.next_attempt_at
     mine = (
         sa.update(notices)
-        .where(unchanged, notices.c.state == WAITING, notices.c.next_attempt_at == row.next_attempt_at)
+        .where(unchanged, *due)
         .values(attempts=row.attempts + 1, next_attempt_at=now + lease)
         .returning(notices.c.notice_id)
     )
@@ -160,9 +147,9 @@ def claim(transaction: Transaction, now: datetime, lease: timedelta) -> tuple[No
     return enabled.get(row.account, NoticePreference(row.account, "")), notice
 
 
-def finish(transaction: Transaction, notice: Notice, state: str, now: datetime, error: str = "") -> None:
+def finish(transaction: Transaction, notice: Notice, state: NoticeState, now: datetime, error: str = "") -> None:
     """Close a notice: sent, no longer relevant, or failed for good."""
-    values = {"state": state, "sent_at": now if state == SENT else None} | stored(last_error=error)
+    values = {"state": state.value, "sent_at": now if state is NoticeState.SENT else None} | stored(last_error=error)
     transaction.execute(sa.update(notices).where(notices.c.notice_id == notice.notice_id).values(values))
 
 
@@ -217,20 +204,6 @@ def unread(transaction: Transaction, notice: Notice) -> list[NoticeStudy]:
     ]
 
 
-def status(transaction: Transaction, now: datetime) -> NoticeStatus:
-    """The current status of notices."""
-    of = notices.c
-    counts = sa.select(of.state, sa.func.count(), sa.func.sum(sa.case((of.last_error != "", 1), else_=0)))
-    counts = counts.where(of.made_at >= now - timedelta(days=7)).group_by(of.state)
-    states = {row[0]: (int(row[1]), int(row[2])) for row in transaction.execute(counts)}
-    newest = sa.select(of.last_error, of.last_error_phrase).where(of.last_error != "", of.state.in_([WAITING, FAILED]))
-    row = transaction.execute(newest.order_by(of.next_attempt_at.desc()).limit(1)).one_or_none()
-    error = loaded(*row) if row else ""
-    sent = transaction.execute(sa.select(sa.func.max(of.sent_at))).scalar_one()
-    waiting = states.get(WAITING, (0, 0))
-    return NoticeStatus(waiting[0], waiting[1], states.get(FAILED, (0, 0))[0], error, sent)
-
-
 def _everybody(transaction: Transaction) -> list[tuple[NoticePreference, datetime]]:
     query = sa.select(notice_preferences).join(users, users.c.name == notice_preferences.c.account)
     rows = transaction.execute(query.where(~users.c.disabled)).mappings().all()
@@ -251,5 +224,5 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "account": wish.account, "kind": kind.value, "subject": subject, "since": since, "until": until,
-        "state": WAITING, "attempts": 0, "next_attempt_at": now, "last_error": "", "made_at": now,
+        "state": NoticeState.WAITING.value, "attempts": 0, "next_attempt_at": now, "last_error": "", "made_at": now,
     }  # fmt: skip

@@ -12,7 +12,8 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import MiqaError
 from miqa_node.observe import metrics
-from miqa_node.store import damages, deliveries, instances, notices, reassessments, worklist
+from miqa_node.store import damages, deliveries, instances, reassessments, worklist
+from miqa_node.store import notice_status as notices
 from miqa_node.store.database import Database
 
 MIN_REFRESH_S = 5.0

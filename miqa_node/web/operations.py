@@ -25,7 +25,7 @@ from miqa_node.store import (
     destination_checks,
     executors,
     instances,
-    notices,
+    notice_status,
     pseudonym_keys,
     reassessments,
     retention_clock,
@@ -33,7 +33,7 @@ from miqa_node.store import (
     upkeep,
 )
 from miqa_node.store.database import Transaction
-from miqa_node.store.notices import NoticeStatus
+from miqa_node.store.notice_status import NoticeStatus
 from miqa_node.store.spellings import UnknownSpelling, unknown_spellings
 from miqa_node.units.kinds import WITH_VIEW
 from miqa_node.web.services import WebServices
@@ -125,7 +125,7 @@ def look(services: WebServices) -> OperationsReport:
             instances.count_undecided(transaction, now - SPAN),
             reassessments.count_waiting(transaction),
             _processes(transaction, now - timedelta(seconds=settings.work.dead_after_s)),
-            notices.status(transaction, now) if settings.notices.used else None,
+            notice_status.status(transaction, now) if settings.notices.used else None,
             kept_bytes,
             kept_bytes - settings.store.min_free_bytes,
         )

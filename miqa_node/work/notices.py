@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from miqa_node.deliver.mail import send_mail
-from miqa_node.domain.notice import NoticeKind, NoticePreference, last_shifts
+from miqa_node.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.language.catalogue import languages, reworded, say, spoken
 from miqa_node.observe import metrics
@@ -73,14 +73,14 @@ class NoticeSender(RegularWork):
         quiet_end = wish.quiet_end(now.astimezone(self._zone))
         with self._database.begin() as transaction:
             if not wish.wants(notice.kind):
-                notices.finish(transaction, notice, notices.VOID, now)
+                notices.finish(transaction, notice, NoticeState.VOID, now)
                 return
             if quiet_end is not None:
                 notices.postpone(transaction, notice, quiet_end.astimezone(UTC), counts=False)
                 return
             studies = self._studies(transaction, wish, notice)
             if not studies:
-                notices.finish(transaction, notice, notices.VOID, now)
+                notices.finish(transaction, notice, NoticeState.VOID, now)
                 return
         subject, text = self._words(wish, notice, studies)
         try:
@@ -89,7 +89,7 @@ class NoticeSender(RegularWork):
             self._failed(notice, error)
             return
         with self._database.begin() as transaction:
-            notices.finish(transaction, notice, notices.SENT, datetime.now(UTC))
+            notices.finish(transaction, notice, NoticeState.SENT, datetime.now(UTC))
         metrics.NOTICES.labels(kind=notice.kind.value, outcome="sent").inc()
         log.info("notice sent", notice=notice.notice_id, kind=notice.kind.value, attempts=notice.attempts)
 
@@ -99,7 +99,7 @@ class NoticeSender(RegularWork):
         is_lasting = isinstance(error, DeliveryRefusedError)
         with self._database.begin() as transaction:
             if is_over or is_lasting:
-                notices.finish(transaction, notice, notices.FAILED, now, str(error))
+                notices.finish(transaction, notice, NoticeState.FAILED, now, str(error))
             else:
                 notices.postpone(transaction, notice, now + timedelta(seconds=rules.retry_s), str(error))
         metrics.NOTICES.labels(kind=notice.kind.value, outcome="failed").inc()

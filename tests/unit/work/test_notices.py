@@ -20,11 +20,11 @@ import trustme
 from miqa_node.deliver.mail import probe_mail, send_mail
 from miqa_node.domain.access import Role
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.notice import NoticeKind, NoticePreference, last_shifts
+from miqa_node.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError, SettingsError
 from miqa_node.settings import Settings, load_settings
-from miqa_node.store import notices, users
+from miqa_node.store import notice_status, notices, users
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects
 from miqa_node.store.tables import notices as table
@@ -187,18 +187,18 @@ def test_a_server_that_is_away_is_asked_again_and_the_repetition_can_be_recognis
     office.post.answer = "451 later"
     sender = NoticeSender(stage.services.database, office.settings(retry_s=60.0, smtp_timeout_s=5.0))
     sender.look()
-    assert ("digest", notices.WAITING, 1) in states(stage.services.database)
+    assert ("digest", NoticeState.WAITING, 1) in states(stage.services.database)
     with stage.services.database.begin() as transaction:
-        status = notices.status(transaction, datetime.now(UTC))
+        status = notice_status.status(transaction, datetime.now(UTC))
         assert (status.retried, status.failed) == (1, 0)
         assert "451" in status.last_error
         transaction.execute(sa.update(table).values(next_attempt_at=datetime.now(UTC)))
     office.post.answer = ""
     sender.look()
-    assert states(stage.services.database)[-1][1] == notices.SENT
+    assert states(stage.services.database)[-1][1] == NoticeState.SENT
     first = office.post.mails[0]["message-id"]
     with stage.services.database.begin() as transaction:  # as if killed between the server's yes and the commit
-        transaction.execute(sa.update(table).values(state=notices.WAITING, next_attempt_at=datetime.now(UTC)))
+        transaction.execute(sa.update(table).values(state=NoticeState.WAITING.value, next_attempt_at=datetime.now(UTC)))
     sender.look()
     assert {mail["message-id"] for mail in office.post.mails} == {first}
 
@@ -208,9 +208,9 @@ def test_what_a_server_will_never_take_is_given_up_and_shown(stage: Stage, offic
     subscribe(stage)
     office.post.answer = "550 nobody of that name"
     NoticeSender(stage.services.database, office.settings()).look()
-    assert states(stage.services.database)[-1][1] == notices.FAILED
+    assert states(stage.services.database)[-1][1] == NoticeState.FAILED
     with stage.services.database.begin() as transaction:
-        assert notices.status(transaction, datetime.now(UTC)).failed == 1
+        assert notice_status.status(transaction, datetime.now(UTC)).failed == 1
 
 
 def test_a_reject_that_nobody_decides_is_told_once_and_a_decided_one_never(stage: Stage, office: Office) -> None:
@@ -235,7 +235,7 @@ def test_only_ones_rooms_and_nothing_where_nothing_happened(stage: Stage, office
     subscribe(stage, rooms=("Elsewhere",))
     NoticeSender(stage.services.database, office.settings()).look()
     assert not office.post.mails
-    assert {state for _, state, _ in states(stage.services.database)} == {notices.VOID}
+    assert {state for _, state, _ in states(stage.services.database)} == {NoticeState.VOID}
 
 
 def test_quiet_hours_put_a_notice_off(stage: Stage, office: Office) -> None:
@@ -245,7 +245,7 @@ def test_quiet_hours_put_a_notice_off(stage: Stage, office: Office) -> None:
     subscribe(stage, **quiet)
     NoticeSender(stage.services.database, office.settings()).look()
     assert not office.post.mails
-    assert {(state, attempts) for _, state, attempts in states(stage.services.database)} == {(notices.WAITING, 0)}
+    assert {(state, attempts) for _, state, attempts in states(stage.services.database)} == {(NoticeState.WAITING, 0)}
 
 
 def test_patients_are_named_only_where_the_site_says_so(stage: Stage, office: Office) -> None:
