@@ -16,16 +16,16 @@ from tempfile import TemporaryDirectory, TemporaryFile
 import structlog
 
 from miqa_node.domain.instance import ReceivedObject
+from miqa_node.domain.object_store import MiB
 from miqa_node.domain.role import NodeRole
 from miqa_node.errors import ResourcesError
 from miqa_node.language.phrase import Phrase
 from miqa_node.process import begin_loading, end_loading
 from miqa_node.settings import Settings
 
-START_BYTES = 16 << 20
+START_BYTES = 16 * MiB
 """What a start writes at most; new tables have 1.5 MB, the database's journal has 4 MB."""
 CHECK_INTERVAL_S = 1.0
-MiB = 1 << 20
 
 log = structlog.get_logger(__name__)
 

@@ -15,6 +15,7 @@ from miqa_node.cli.output import Column, moment, print_json, print_line, print_t
 from miqa_node.cli.store import open_transaction, opened
 from miqa_node.cli.whom import Authority, show_patients
 from miqa_node.domain.audit import AuditEvent
+from miqa_node.domain.object_store import MiB
 from miqa_node.domain.retention import HoldExtent, LegalHold
 from miqa_node.store import holds, patient_choice, retention, retention_clock, upkeep
 from miqa_node.store.audit import records
@@ -215,4 +216,4 @@ def _authority(one: LegalHold) -> str:
 
 
 def _mib(size_bytes: int) -> str:
-    return f"{size_bytes / 2**20:,.0f}"
+    return f"{size_bytes / MiB:,.0f}"

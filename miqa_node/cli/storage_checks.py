@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from miqa_node.cli.health_checks import Wrong
+from miqa_node.domain.object_store import MiB
 from miqa_node.errors import MiqaError, OutdatedError, ResourcesError
 from miqa_node.settings import Settings
 from miqa_node.store.database import Database, Transaction
@@ -19,7 +20,6 @@ from miqa_node.store.objects import open_objects
 from miqa_node.store.reserve import NOTHING_WAITS, WaitingCount
 
 T = TypeVar("T")
-MiB = 2**20
 DATABASE_CHECK_S = 30.0
 """The longest check of the database's pages."""
 

@@ -9,6 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+MiB = 1 << 20
+"""The unit in which sizes are said to people."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectEntry:

@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryFile
 
-from miqa_node.domain.object_store import DiskSpace, ObjectEntry
+from miqa_node.domain.object_store import DiskSpace, MiB, ObjectEntry
 from miqa_node.errors import NotFoundError, ResourcesError
 
 _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
@@ -150,9 +150,7 @@ class DiskObjects:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise ResourcesError(
-                "The object store's folder {kind} cannot be read: {strerror}", kind=kind, strerror=error.strerror
-            ) from error
+            raise _unreadable(kind, error) from error
 
     def _write(self, target: Path, data: bytes) -> Path:
         part = target.parent / f".{uuid.uuid4().hex}.part"
@@ -215,17 +213,22 @@ def check_key(key: str) -> None:
         raise ValueError(f"not an object key: {key!r}")
 
 
+def free_bytes(folder: Path) -> int:
+    """Free space of the folder's disk; ResourcesError if it cannot be asked."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError as error:
+        raise _unreadable(folder.name, error) from error
+
+
 def check_disk(folder: Path, min_free_bytes: int) -> None:
     """Raise ResourcesError if the folder's disk is fuller than allowed, or the folder not writable."""
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise ResourcesError("The object store's folder cannot be read: {strerror}", strerror=error.strerror) from error
+    free = free_bytes(folder)
     if free < min_free_bytes:
         raise ResourcesError(
             "Only {free} MiB are free on the object store's disk; store.min_free_bytes asks for {min_free_bytes} MiB.",
-            free=free // 2**20,
-            min_free_bytes=min_free_bytes // 2**20,
+            free=free // MiB,
+            min_free_bytes=min_free_bytes // MiB,
         )
     if not os.access(folder, os.W_OK):
         raise ResourcesError("The object store's folder is not writable.")
@@ -263,9 +266,13 @@ def _read_probe(file: FileIO, kind: str) -> None:
         file.seek(0)
         file.read()
     except OSError as error:
-        raise ResourcesError(
-            "The object store's folder {kind} cannot be read: {strerror}", kind=kind, strerror=error.strerror
-        ) from error
+        raise _unreadable(kind, error) from error
+
+
+def _unreadable(kind: str, error: OSError) -> ResourcesError:
+    return ResourcesError(
+        "The object store's folder {kind} cannot be read: {strerror}", kind=kind, strerror=error.strerror
+    )
 
 
 def sync_folder(folder: Path) -> None:

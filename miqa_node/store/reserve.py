@@ -6,7 +6,6 @@ then neither they nor whoever wants to sign in could go on.
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -17,16 +16,16 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import ReceivedObject
-from miqa_node.domain.object_store import ObjectStore
+from miqa_node.domain.object_store import MiB, ObjectStore
 from miqa_node.errors import MiqaError, ResourcesError
 from miqa_node.observe.steady_thread import start_brief_thread
 from miqa_node.settings import Settings
 from miqa_node.store import reassessments
 from miqa_node.store import tables as t
 from miqa_node.store.database import Database, Transaction
+from miqa_node.store.disk import free_bytes
 from miqa_node.store.instances import UndecidedCount, count_undecided_units
 
-MiB = 1 << 20
 USUAL_BYTES = 2 * MiB
 """What judging one image writes at most as a rule: a flagged radiograph of 8 MB with its segmentation wrote 1.4 MB."""
 ASIDE_BYTES = MiB // 2
@@ -110,14 +109,14 @@ class DiskReserve:
         if time.monotonic() - self._asked_at > COUNT_INTERVAL_S:
             self._asked_at = time.monotonic()
             start_brief_thread("count of what waits", self._count_quietly)
-        return self._free_bytes() >= self.needed_bytes
+        return free_bytes(self._settings.objects_dir) >= self.needed_bytes
 
     def check(self) -> None:
         """Raise ResourcesError if there is no room, or the object store does not answer."""
         self._objects.check()
         if not self.suffices() and self._age_s() > RECOUNT_INTERVAL_S:
             self.count()
-        free, needed = self._free_bytes(), self.needed_bytes
+        free, needed = free_bytes(self._settings.objects_dir), self.needed_bytes
         if free < needed:
             waiting = needed - self._settings.store.min_free_bytes
             raise ResourcesError(
@@ -145,14 +144,6 @@ class DiskReserve:
 
     def _age_s(self) -> float:
         return time.monotonic() - self._counted_at
-
-    def _free_bytes(self) -> int:
-        try:
-            return shutil.disk_usage(self._settings.objects_dir).free
-        except OSError as error:
-            raise ResourcesError(
-                "The object store's folder cannot be read: {strerror}", strerror=error.strerror
-            ) from error
 
 
 def _unit_bytes(transaction: Transaction) -> int:

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from miqa_node.domain.object_store import MiB
 from miqa_node.errors import ResourcesError
 from miqa_node.store import bucket
 from miqa_node.store.objects import open_objects
 
 KEY = "instances/ab/abcdef.dcm"
-MiB = 1 << 20
 Line = Callable[..., AbstractContextManager[None]]
 
 

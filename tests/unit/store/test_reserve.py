@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node import store
+from miqa_node.domain.object_store import MiB
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.errors import ResourcesError
 from miqa_node.settings import Settings, load_settings
@@ -22,7 +23,6 @@ from tests.small_disk import small_disk
 from tests.unit.store.making import NOW, digest, header
 from tests.unit.store.test_retention import Shelf
 
-MiB = 1 << 20
 DISK_MIB, MIN_FREE_MIB = 32, 4
 FIT = (DISK_MIB - MIN_FREE_MIB) // (USUAL_BYTES // MiB) - 1
 """Waiting images for which there is room, beside their small files."""
