@@ -13,8 +13,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import damages, instances
-from miqa_node.store.tables.images import PROMISED
+from miqa_node.store.tables import PROMISED, damages, instances
 
 _of = instances.c
 _LATER_FIELDS = (

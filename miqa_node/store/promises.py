@@ -19,8 +19,7 @@ from miqa_node.domain.object_store import ObjectStore, Soundness
 from miqa_node.errors import NotFoundError, ResourcesError
 from miqa_node.store import damages
 from miqa_node.store.database import Database
-from miqa_node.store.tables import UtcDateTime, instances
-from miqa_node.store.tables.images import KEPT
+from miqa_node.store.tables import KEPT, UtcDateTime, instances
 from miqa_node.store.verification import check_original
 
 BATCH = 200

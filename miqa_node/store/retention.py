@@ -21,7 +21,7 @@ from miqa_node.store import tables as t
 from miqa_node.store.database import Transaction
 from miqa_node.store.deliveries import UNDELIVERED
 from miqa_node.store.retention_walk import Condition, RetentionWalk
-from miqa_node.store.tables.images import BARE, KEPT
+from miqa_node.store.tables import BARE, KEPT
 
 Studies = Sequence[str] | sa.Select[tuple[str]]
 

@@ -34,6 +34,9 @@ from miqa_node.store.tables.delivery import (
     results,
 )
 from miqa_node.store.tables.images import (
+    BARE,
+    KEPT,
+    PROMISED,
     assessments,
     attempts,
     copies,
@@ -58,6 +61,9 @@ from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds
 from miqa_node.store.tables.worklist import decisions, saved_views, worklist, worklist_events, worklist_facets
 
 __all__ = [
+    "BARE",
+    "KEPT",
+    "PROMISED",
     "Digest",
     "RowId",
     "Uid",
