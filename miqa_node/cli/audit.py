@@ -13,10 +13,9 @@ import typer
 
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
+from miqa_node.cli.options import AsJson, Authority, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.store import opened
-from miqa_node.cli.whom import Authority
 from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
 from miqa_node.errors import BackupError
 from miqa_node.signing import KEY_FILE, Signer

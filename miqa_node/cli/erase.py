@@ -11,10 +11,10 @@ import typer
 
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.options import ConfigFile, DataDir, settings_of
+from miqa_node.cli.options import Authority, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_line, print_table
 from miqa_node.cli.store import open_transaction, opened
-from miqa_node.cli.whom import Authority, show_patients
+from miqa_node.cli.whom import show_patients
 from miqa_node.settings import Settings
 from miqa_node.signing import KEY_FILE, Signer, read_signed, verify
 from miqa_node.store import erasure, patient_choice

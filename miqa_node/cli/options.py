@@ -24,6 +24,14 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Folder with everything that the node keeps (node.data_dir)."),
 ]
+Authority = Annotated[
+    str | None,
+    typer.Option(
+        "--authority",
+        metavar="NAME",
+        help='Who assigned the Patient ID (0010,0021), if several did; "" is the site\'s own numbering.',
+    ),
+]
 _SPAN = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 

@@ -10,10 +10,10 @@ import typer
 
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.cli.options import AsJson, Authority, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction, opened
-from miqa_node.cli.whom import Authority, show_patients
+from miqa_node.cli.whom import show_patients
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.object_store import MiB
 from miqa_node.domain.retention import HoldExtent, LegalHold
