@@ -17,7 +17,7 @@ from tests.web.people import ORIGIN, add_account
 from tests.web.staging import Stage
 
 DOSE = """\
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from miqa_node.domain.access import Permission
 from miqa_node.web.access import Who
 from miqa_node.web.html import render
@@ -44,7 +44,10 @@ def forget() -> str:
 @forgotten.websocket("/socket")
 async def socket(socket) -> None: ...
 
-DOSE = Page(router, Permission.READ, __file__, Navigation("Dose", "/dose"))
+def account(request: Request) -> str:
+    return f"<h2>Dose of {request.state.who.name or 'nobody'}</h2>"
+
+DOSE = Page(router, Permission.READ, __file__, Navigation("Dose", "/dose"), account=account)
 FORGOTTEN = Page(APIRouter(routes=forgotten.routes[:1]))
 
 def __getattr__(name):
@@ -89,6 +92,10 @@ def test_it_has_its_template_its_files_and_an_entry_in_the_bar(client: TestClien
     assert '<a href="/dose">Dose</a>' in client.get("/").text
     assert client.get("/static/dose/dose.css").text == "h1 { color: red }"
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_it_has_a_part_of_the_page_of_ones_account(client: TestClient) -> None:
+    assert "<h2>Dose of nobody</h2>" in client.get("/account").text
 
 
 def test_it_asks_for_its_permission_and_for_a_form_of_this_node(stage: Stage, client: TestClient) -> None:
