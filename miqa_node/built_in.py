@@ -51,7 +51,7 @@ COMMANDS = {
 }
 
 PAGES = {
-    "account_notices_api": "miqa_node.web.rest.notices:PAGE",  # its paths would be those of any account's action
+    "account_notices_api": "miqa_node.web.rest.notices:PAGE",  # before accounts_api, whose {name}/{action} its paths match
     "accounts_api": "miqa_node.web.rest.accounts:PAGE",
     "analysis": "miqa_node.web.pages.analysis.router:PAGE",
     "analysis_api": "miqa_node.web.rest.analysis:PAGE",
