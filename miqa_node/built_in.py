@@ -51,7 +51,7 @@ COMMANDS = {
 }
 
 PAGES = {
-    "account_notices_api": "miqa_node.web.rest.notices:PAGE",  # before accounts_api, whose {name}/{action} its paths match
+    "account_notices_api": "miqa_node.web.rest.notices:PAGE",  # {name}/{action} of accounts_api would take its paths
     "accounts_api": "miqa_node.web.rest.accounts:PAGE",
     "analysis": "miqa_node.web.pages.analysis.router:PAGE",
     "analysis_api": "miqa_node.web.rest.analysis:PAGE",
@@ -60,7 +60,7 @@ PAGES = {
     "audit_api": "miqa_node.web.rest.audit:PAGE",
     "capabilities": "miqa_node.web.rest.capabilities:PAGE",
     "deliveries_api": "miqa_node.web.rest.deliveries:PAGE",
-    "fetch_page": "miqa_node.web.pages.study.fetch:PAGE",
+    "fetch_page": "miqa_node.web.pages.fetch.router:PAGE",
     "frames": "miqa_node.web.rest.frames:PAGE",
     "holds_api": "miqa_node.web.rest.holds:PAGE",
     "images": "miqa_node.web.pages.images.router:PAGE",
@@ -79,7 +79,7 @@ PAGES = {
     "qido": "miqa_node.web.rest.qido:PAGE",
     "reader_study": "miqa_node.web.pages.reader_study.router:PAGE",
     "readings": "miqa_node.web.pages.readings.router:PAGE",
-    "reassess_page": "miqa_node.web.pages.study.reassess:PAGE",
+    "reassess_page": "miqa_node.web.pages.reassess.router:PAGE",
     "reassessments_api": "miqa_node.web.rest.reassessments:PAGE",
     "retrievals_api": "miqa_node.web.rest.retrievals:PAGE",
     "review": "miqa_node.web.pages.study.review:PAGE",

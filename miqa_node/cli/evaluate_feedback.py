@@ -160,6 +160,6 @@ def _heads(what: str, numbers: Sequence[str]) -> list[Column | str]:
 
 
 def _write(path: Path, summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
-    page = render("feedback_file.html", found=summary, fidelity=fidelity, made=datetime.now(UTC))
+    page = render("analysis/feedback_file.html", found=summary, fidelity=fidelity, made=datetime.now(UTC))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, page)

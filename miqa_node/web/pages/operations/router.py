@@ -62,7 +62,7 @@ def banner(
     mark = hashlib.sha256(repr((not_ready, alarms)).encode()).hexdigest()[:16]
     if shown == mark:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return HTMLResponse(render("alarms.html", not_ready=not_ready, alarms=alarms, mark=mark))
+    return HTMLResponse(render("operations/alarms.html", not_ready=not_ready, alarms=alarms, mark=mark))
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Operations", "/operations", 5))

@@ -32,9 +32,9 @@ def reassess(
     """The button "Judge again": first a page with what would be done, then the work once that page is confirmed."""
     plan = services.reassessment.plan(ReassessmentFilter(uids=(study_uid,)))
     if not sure:
-        return HTMLResponse(render("study/reassess.html", who=who, study_uid=study_uid, plan=plan))
+        return HTMLResponse(render("reassess_page/reassess.html", who=who, study_uid=study_uid, plan=plan))
     services.reassessment.begin(plan, acting(who, actor), comment, datetime.now(UTC))
     return RedirectResponse(f"/studies/{study_uid}", HTTPStatus.SEE_OTHER)
 
 
-PAGE = Page(router, Permission.ADMIN)
+PAGE = Page(router, Permission.ADMIN, file=__file__)

@@ -21,7 +21,7 @@ def fetch(services: Services, who: Reviewer, study_uid: Uid) -> Response:
     retrieval = services.fetch_removed(study_uid)
     if not retrieval.missing:
         return RedirectResponse(f"/studies/{study_uid}", 303)
-    return HTMLResponse(render("study/fetch.html", who=who, study_uid=study_uid, retrieval=retrieval))
+    return HTMLResponse(render("fetch_page/fetch.html", who=who, study_uid=study_uid, retrieval=retrieval))
 
 
-PAGE = Page(router, Permission.REVIEW)
+PAGE = Page(router, Permission.REVIEW, file=__file__)

@@ -1,0 +1,1 @@
+"""The page that fetches originals of a study from the archive."""

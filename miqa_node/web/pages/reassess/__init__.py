@@ -1,0 +1,1 @@
+"""The page that has a study judged again."""
