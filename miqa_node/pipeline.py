@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -47,7 +46,7 @@ class Pipeline:
         *,
         max_attempts: int,
         pseudonym: Callable[[str], str] = lambda _name: "",
-        units: Sequence[Unit[Any]] | None = None,
+        units: Sequence[Unit] | None = None,
         faults: FaultJudge | None = None,
     ) -> None:
         """``effects`` follow a verdict, ``giving_up`` a final failure; ``pseudonym`` hides operators."""

@@ -49,7 +49,7 @@ class Reassessment:
         objects: ObjectStore,
         queue: JobQueue,
         models: ModelObstacle,
-        units: Sequence[Unit[Any]] | None = None,
+        units: Sequence[Unit] | None = None,
     ) -> None:
         self._database, self._objects = database, objects
         self._artifacts = Artifacts(objects)
@@ -105,7 +105,7 @@ class Reassessment:
         needs_others = unit_of(header, self._units).needs_others
         return reassessments.representative(transaction, header) if needs_others else row
 
-    def _damage(self, row: Any, unit: Unit[Any]) -> str:
+    def _damage(self, row: Any, unit: Unit) -> str:
         """Why the image, or a slice of the series, cannot be judged from what is stored; empty if it can."""
         digests = [row.digest]
         if unit.needs_others:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -35,7 +34,7 @@ class Amendments:
     """Makes and queues the objects for decisions."""
 
     def __init__(
-        self, context: UnitContext, destinations: DestinationsFor, units: Sequence[Unit[Any]] | None = None
+        self, context: UnitContext, destinations: DestinationsFor, units: Sequence[Unit] | None = None
     ) -> None:
         self._context = context
         self._destinations = destinations

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultObject
@@ -26,7 +25,7 @@ class Conclusion:
     """
 
     instance: StoredInstance
-    unit: Unit[Any]
+    unit: Unit
     assessment: Assessment
     disposition: Disposition
     announced: Disposition

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -31,7 +30,7 @@ log = structlog.get_logger(__name__)
 class Remaking:
     """Mends results."""
 
-    def __init__(self, context: UnitContext, units: Sequence[Unit[Any]] | None = None) -> None:
+    def __init__(self, context: UnitContext, units: Sequence[Unit] | None = None) -> None:
         self._context = context
         self._units = installed() if units is None else units
 

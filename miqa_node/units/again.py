@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import KOS, SR, ResultKind, ResultObject
@@ -43,7 +42,7 @@ def withdrawals(
 
 
 def amendments(
-    unit: Unit[Any],
+    unit: Unit,
     instance: StoredInstance,
     assessment: Assessment,
     disposition: Disposition,

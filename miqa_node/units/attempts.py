@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -24,10 +23,10 @@ from miqa_node.errors import (
     lacks_resources,
 )
 from miqa_node.language.phrase import Phrase
-from miqa_node.observe.stages import StageClock
 from miqa_node.store import judgements
 from miqa_node.units.base import Unit, UnitContext, not_assessed, unit_of
 from miqa_node.units.copies import CopyFinder
+from miqa_node.units.earlier import judged_by
 from miqa_node.units.mended import ORIGINAL
 
 log = structlog.get_logger(__name__)
@@ -39,7 +38,7 @@ SLOW_S = 10.0
 class Attempts:
     """``limit`` is the maximum number of attempts per image; ``faults`` detects faults of the node."""
 
-    def __init__(self, context: UnitContext, units: Sequence[Unit[Any]], limit: int, faults: FaultJudge | None) -> None:
+    def __init__(self, context: UnitContext, units: Sequence[Unit], limit: int, faults: FaultJudge | None) -> None:
         self._context = context
         self._units = units
         self._limit = limit
@@ -91,17 +90,13 @@ class Attempts:
             self.blame(instance, Phrase("its worker died"))
             reason = Phrase("The assessment was begun {attempt} times and never finished.", attempt=f"{attempt - 1}")
             return not_assessed(instance, reason, quarantined=True)
-        unit, clock = unit_of(instance.header, self._units), StageClock()
         try:
-            content = unit.read(instance, self._context, clock)
-            result = unit.judge(instance, content, self._context)
+            result = judged_by(unit_of(instance.header, self._units), instance, self._context)
         except (DecodeError, NotFoundError, FileNotFoundError) as error:
             return self._not_judged(instance, error)
         if self._faults is not None:
             self._faults.succeeded()
-        timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
-        assessment = replace(result.assessment, timings_ms=timings_ms, generation=instance.generation)
-        return replace(result, assessment=assessment)
+        return replace(result, assessment=replace(result.assessment, generation=instance.generation))
 
     def _not_judged(
         self, instance: StoredInstance, error: DecodeError | NotFoundError | FileNotFoundError
@@ -145,7 +140,7 @@ class Attempts:
             raise
 
 
-def stored_damage(instance: StoredInstance, units: Sequence[Unit[Any]], context: UnitContext) -> str:
+def stored_damage(instance: StoredInstance, units: Sequence[Unit], context: UnitContext) -> str:
     """Why a unit cannot be judged from its stored originals, which is not the image's fault; empty if it can.
 
     Raises

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from miqa_node.assess.measure.series_view import SliceTools
 from miqa_node.assess.packages import Package
@@ -28,7 +28,6 @@ from miqa_node.domain.ports import AssessorResult, JobQueue, ShadowModel
 from miqa_node.errors import NotFoundError
 from miqa_node.imaging.spread import Spread
 from miqa_node.language.phrase import Phrase
-from miqa_node.observe.stages import StageClock
 from miqa_node.plugins import Seam
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.make import ReportSubject
@@ -38,8 +37,6 @@ from miqa_node.store.database import Database, Transaction
 from miqa_node.units.kinds import is_image
 
 Returned = TypeVar("Returned")
-Content = TypeVar("Content")
-"""Content that a unit reads from the object store before judging."""
 
 CONFLICTING = PlausibilityIssue(
     "conflicting_instance",
@@ -156,7 +153,7 @@ class UnitContext:
     revocations: Revocations = frozenset()
 
 
-class Unit(ABC, Generic[Content]):
+class Unit(ABC):
     """One kind of unit. Units hold no state: the pipeline calls them from several threads."""
 
     name: str
@@ -168,6 +165,10 @@ class Unit(ABC, Generic[Content]):
     """Whether the unit comes before all others."""
     is_last_resort: bool = False
     """Whether the unit applies only if no other covers the object."""
+
+    def __class_getitem__(cls, _content: Any) -> type[Self]:
+        """The class itself: ``Unit[…]`` named what ``read`` returned, in plug-ins older than units/earlier.py."""
+        return cls
 
     @abstractmethod
     def covers(self, header: Header) -> bool:
@@ -186,12 +187,11 @@ class Unit(ABC, Generic[Content]):
         return {}
 
     @abstractmethod
-    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Content:
-        """Read the content to judge; a DecodeError makes the verdict NOT_ASSESSED with its reason."""
+    def judge(self, instance: StoredInstance, context: UnitContext) -> AssessorResult:
+        """Judge the object and store the data for later stages. A second run must give the same result.
 
-    @abstractmethod
-    def judge(self, instance: StoredInstance, content: Content, context: UnitContext) -> AssessorResult:
-        """Judge the content and store the data for later stages. A second run must give the same result."""
+        A DecodeError makes the verdict NOT_ASSESSED with its reason.
+        """
 
     def outputs(
         self,
@@ -223,10 +223,10 @@ class Unit(ABC, Generic[Content]):
         return None
 
 
-UNITS: Seam[Unit[Any]] = Seam("units", Unit)  # type: ignore[type-abstract]
+UNITS: Seam[Unit] = Seam("units", Unit)  # type: ignore[type-abstract]
 
 
-def installed() -> tuple[Unit[Any], ...]:
+def installed() -> tuple[Unit, ...]:
     """All units in order of precedence: guards, third-party units, built-in ones, last resorts."""
     built_in = {plugin.name: plugin.built_in for plugin in UNITS.plugins()}
     units = sorted(
@@ -235,7 +235,7 @@ def installed() -> tuple[Unit[Any], ...]:
     return tuple(unit for _, unit in units)
 
 
-def unit_of(header: Header, units: Iterable[Unit[Any]]) -> Unit[Any]:
+def unit_of(header: Header, units: Iterable[Unit]) -> Unit:
     """The first unit that covers the object."""
     for unit in units:
         if unit.covers(header):

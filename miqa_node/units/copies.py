@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import structlog
 
@@ -30,7 +29,7 @@ BETTER_CAME = "A copy without lossy compression came."
 class CopyFinder:
     """Compares a new object with those of the same SOP Instance UID."""
 
-    def __init__(self, context: UnitContext, units: Sequence[Unit[Any]]) -> None:
+    def __init__(self, context: UnitContext, units: Sequence[Unit]) -> None:
         self._context, self._units = context, units
 
     def is_only(self, transaction: Transaction, instance: StoredInstance) -> bool:
@@ -94,7 +93,7 @@ class CopyFinder:
 
 
 def judge_better(
-    transaction: Transaction, waiting: Sequence[BetterCopy], units: Sequence[Unit[Any]], queue: JobQueue, now: datetime
+    transaction: Transaction, waiting: Sequence[BetterCopy], units: Sequence[Unit], queue: JobQueue, now: datetime
 ) -> int:
     """Let instances have the content of better copies, and be judged again; returns the number of new judgements."""
     groups: dict[str, list[BetterCopy]] = {}

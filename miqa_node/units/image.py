@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,26 +28,14 @@ PREVIEW_SIDE = 512
 """Longer side, in pixels, of the preview for pages."""
 
 
-@dataclass(frozen=True, slots=True)
-class FramePlace:
-    """Location of one frame: a file, and the frame number, counted from 0."""
-
-    path: Path
-    frame: int
-
-
-def read_image(instance: StoredInstance, context: UnitContext) -> FramePlace:
-    """Location of the representative frame; the worker that judges it also decodes it."""
-    return FramePlace(context.artifacts.path(instance.object_key), frame_of(instance, context))
-
-
-def judge_image(instance: StoredInstance, place: FramePlace, context: UnitContext) -> AssessorResult:
-    """Decode and judge the image, store its preview, and offer it to the shadow model."""
+def judge_image(instance: StoredInstance, context: UnitContext) -> AssessorResult:
+    """Decode and judge the representative frame, store its preview, and offer it to the shadow model."""
     judging, traits = context.judging, image_traits(instance.header)
-    judged = judging.image(instance, place.path, place.frame)
+    path, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
+    judged = judging.image(instance, path, frame)
     context.artifacts.keep_preview(instance.digest, judged.preview)
     if judging.shadow is not None:
-        judging.shadow.offer(instance.header, place.path, place.frame, instance.digest, traits)
+        judging.shadow.offer(instance.header, path, frame, instance.digest, traits)
     return with_conflict(judged.result, conflicting=instance.conflicting)
 
 

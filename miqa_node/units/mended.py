@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.object_store import Soundness
@@ -30,9 +29,7 @@ OF_DAMAGE = (
 COMMENT = "Its stored original was lost or damaged, and came again."
 
 
-def judge_mended(
-    transaction: Transaction, digest: InstanceDigest, header: Header, unit: Unit[Any], queue: JobQueue
-) -> None:
+def judge_mended(transaction: Transaction, digest: InstanceDigest, header: Header, unit: Unit, queue: JobQueue) -> None:
     """Request a new judgement of what could not be assessed; a slice stands for its series."""
     disposition = instances.load_disposition(transaction, digest)
     if disposition is None:

@@ -6,12 +6,11 @@ from miqa_node.domain.instance import Header, StoredInstance
 from miqa_node.domain.note import RejectionNote
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.imaging.notes import KEY_OBJECT_SELECTION, read_note
-from miqa_node.observe.stages import StageClock
 from miqa_node.units.base import Unit, UnitContext, not_assessed
 from miqa_node.units.other import NOT_AN_IMAGE
 
 
-class NoteUnit(Unit[None]):
+class NoteUnit(Unit):
     """Is not judged itself; it becomes labels of the referenced images."""
 
     name = "note"
@@ -20,10 +19,7 @@ class NoteUnit(Unit[None]):
         """Key Object Selections."""
         return header.sop_class_uid == KEY_OBJECT_SELECTION
 
-    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> None:
-        """There are no pixels to read."""
-
-    def judge(self, instance: StoredInstance, content: None, context: UnitContext) -> AssessorResult:  # noqa: ARG002
+    def judge(self, instance: StoredInstance, context: UnitContext) -> AssessorResult:  # noqa: ARG002
         """NOT_ASSESSED."""
         return not_assessed(instance, NOT_AN_IMAGE)
 

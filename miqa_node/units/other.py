@@ -11,7 +11,6 @@ from miqa_node.domain.instance import Header, ReceivedObject, StoredInstance
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.language.phrase import Phrase
-from miqa_node.observe.stages import StageClock
 from miqa_node.report.image import series_report_uid
 from miqa_node.report.made import MadeObject
 from miqa_node.report.make import ReportSubject
@@ -19,13 +18,13 @@ from miqa_node.store import deliveries, fragments, series
 from miqa_node.store.database import Transaction
 from miqa_node.units.again import earlier_reports
 from miqa_node.units.base import Unit, UnitContext, not_assessed
-from miqa_node.units.image import FramePlace, image_outputs, judge_image, make, read_image, reported_image
+from miqa_node.units.image import image_outputs, judge_image, make, reported_image
 from miqa_node.units.kinds import is_capture, is_image, is_own
 
 NOT_AN_IMAGE = Phrase("The object is not an image.")
 
 
-class OtherUnit(Unit["FramePlace | None"]):
+class OtherUnit(Unit):
     """Images are measured and judged as far as possible, and reported, if only with a reason."""
 
     name = "other"
@@ -42,13 +41,10 @@ class OtherUnit(Unit["FramePlace | None"]):
         else:
             super().admit(transaction, header, received, queue)
 
-    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> FramePlace | None:  # noqa: ARG002
-        """Location of the frame; None if the object is not an image."""
-        return read_image(instance, context) if is_image(instance.header) else None
-
-    def judge(self, instance: StoredInstance, content: FramePlace | None, context: UnitContext) -> AssessorResult:
+    def judge(self, instance: StoredInstance, context: UnitContext) -> AssessorResult:
         """The result of the models; NOT_ASSESSED if the object is not an image."""
-        return not_assessed(instance, NOT_AN_IMAGE) if content is None else judge_image(instance, content, context)
+        is_judged = is_image(instance.header)
+        return judge_image(instance, context) if is_judged else not_assessed(instance, NOT_AN_IMAGE)
 
     def outputs(
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext

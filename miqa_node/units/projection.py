@@ -17,18 +17,17 @@ from miqa_node.domain.instance import Header, InstanceDigest, StoredInstance
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import MiqaError
-from miqa_node.observe.stages import StageClock
 from miqa_node.report.made import MadeObject
 from miqa_node.report.make import ReportSubject
 from miqa_node.store import exposures
 from miqa_node.units.base import Unit, UnitContext
-from miqa_node.units.image import FramePlace, image_outputs, judge_image, read_image, reported_image
+from miqa_node.units.image import image_outputs, judge_image, reported_image
 from miqa_node.units.kinds import is_projection
 
 log = structlog.get_logger(__name__)
 
 
-class ProjectionUnit(Unit[FramePlace]):
+class ProjectionUnit(Unit):
     """CR, DX, MG, intra-oral and panoramic images, single frames of XA and RF, and digitised film."""
 
     name = "projection"
@@ -38,13 +37,9 @@ class ProjectionUnit(Unit[FramePlace]):
         """See :func:`~miqa_node.units.kinds.is_projection`."""
         return is_projection(header)
 
-    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> FramePlace:  # noqa: ARG002
-        """Location of the frame."""
-        return read_image(instance, context)
-
-    def judge(self, instance: StoredInstance, content: FramePlace, context: UnitContext) -> AssessorResult:
+    def judge(self, instance: StoredInstance, context: UnitContext) -> AssessorResult:
         """Measurements always, findings if a model covers the image; no verdict on what derives from a plain image."""
-        result = judge_image(instance, content, context)
+        result = judge_image(instance, context)
         derived = _derived(instance, context)
         return _unjudged(result, derived) if derived else result
 

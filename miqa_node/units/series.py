@@ -14,7 +14,6 @@ from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, St
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.errors import NotFoundError
-from miqa_node.observe.stages import StageClock
 from miqa_node.report.made import MadeObject
 from miqa_node.report.stack import ReportedSeries
 from miqa_node.settings import WorkSettings
@@ -26,7 +25,7 @@ from miqa_node.units.image import keep_preview, make
 from miqa_node.units.kinds import is_slice, series_traits
 
 
-class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
+class SeriesUnit(Unit):
     """Slices, volumes and localizers of CT, MR and PET."""
 
     name = "series"
@@ -44,16 +43,14 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         """Slices of PET arrive as irregularly as those of MR."""
         return {"CT": settings.ct_quiet_s, "MR": settings.mr_quiet_s, "PT": settings.mr_quiet_s}
 
-    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Sequence[series.SeriesMember]:  # noqa: ARG002
-        """All instances of the series that have arrived so far."""
-        with context.database.begin() as transaction:
-            return series.files(transaction, instance.header)
+    def judge(self, instance: StoredInstance, context: UnitContext) -> AssessorResult:
+        """Measure all slices that have arrived except those with the UID of an earlier one.
 
-    def judge(
-        self, instance: StoredInstance, content: Sequence[series.SeriesMember], context: UnitContext
-    ) -> AssessorResult:
-        """Measure all slices except those with the UID of an earlier one; store a preview and the snapshot."""
-        files = [(one.digest, context.artifacts.path(one.object_key)) for one in content if not one.conflicting]
+        Store a preview and the snapshot.
+        """
+        with context.database.begin() as transaction:
+            arrived = series.files(transaction, instance.header)
+        files = [(one.digest, context.artifacts.path(one.object_key)) for one in arrived if not one.conflicting]
         tools, package = context.imaging.for_slices(instance.calling_ae_title), context.judging.series()
         with context.database.begin() as transaction:
             uids = fragments.uids_of(transaction, instance.header)
@@ -68,7 +65,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         if judged.shown is not None:
             keep_preview(instance, judged.shown, context)
         context.artifacts.keep_snapshot(instance, judged.snapshot)
-        return with_conflict(AssessorResult(judged.assessment), conflicting=any(one.conflicting for one in content))
+        return with_conflict(AssessorResult(judged.assessment), conflicting=any(one.conflicting for one in arrived))
 
     def outputs(
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext

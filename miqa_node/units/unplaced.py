@@ -5,11 +5,10 @@ from __future__ import annotations
 from miqa_node.domain.instance import Header, StoredInstance
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.language.phrase import Phrase
-from miqa_node.observe.stages import StageClock
 from miqa_node.units.base import Unit, UnitContext, not_assessed
 
 
-class UnplacedUnit(Unit[None]):
+class UnplacedUnit(Unit):
     """Is quarantined and never reported: a result could only refer to a UID invented by the node."""
 
     name = "unplaced"
@@ -19,10 +18,7 @@ class UnplacedUnit(Unit[None]):
         """Whether a UID is missing (:mod:`miqa_node.domain.identity`)."""
         return bool(header.missing_uids)
 
-    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> None:
-        """Nothing."""
-
-    def judge(self, instance: StoredInstance, content: None, context: UnitContext) -> AssessorResult:  # noqa: ARG002
+    def judge(self, instance: StoredInstance, context: UnitContext) -> AssessorResult:  # noqa: ARG002
         """NOT_ASSESSED, with the names of the missing UIDs."""
         missing = " and no ".join(instance.header.missing_uids)
         reason = Phrase(
