@@ -72,7 +72,8 @@ def lacks_room(data_dir: Path) -> str:
 @contextmanager
 def _refusing(settings: Settings, role: NodeRole, reason: str) -> Iterator[None]:
     """Storage SCP and web servers that store nothing and need no database."""
-    from miqa_node.receive.scp import StorageScp  # noqa: PLC0415 - next to all starts have room and need none of these
+    from miqa_node.receive.intake import Intake  # noqa: PLC0415 - next to all starts have room and need none of these
+    from miqa_node.receive.scp import StorageScp  # noqa: PLC0415
     from miqa_node.store.database import Database  # noqa: PLC0415
     from miqa_node.store.disk import DiskObjects  # noqa: PLC0415
     from miqa_node.web.app import create_refusing_app  # noqa: PLC0415
@@ -94,7 +95,7 @@ def _refusing(settings: Settings, role: NodeRole, reason: str) -> Iterator[None]
             ending.callback(web.stop)
             web.start()
         if role.receives:
-            scp = StorageScp(settings.dicom, folder, _keep_nothing, refuse)
+            scp = StorageScp(settings.dicom, Intake.of(settings.dicom, folder, _keep_nothing, refuse))
             ending.callback(scp.stop)
             scp.start()
         yield

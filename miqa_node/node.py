@@ -205,9 +205,9 @@ class Node:
 
     def _open_sources(self) -> dict[str, ImageSource]:
         settings, receive = self.settings, self._reserve.counting(self._pipeline.receive)
-        limit, relaxed, anatomy = settings.dicom.max_object_bytes, settings.dicom.relaxed_uids, settings.imaging.anatomy
         folder, check, has_room = settings.incoming_dir, self._retention.check_store, self._reserve.suffices
-        intake = Intake(folder, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy, has_room=has_room)
+        anatomy = settings.imaging.anatomy
+        intake = Intake.of(settings.dicom, folder, receive, check, anatomy=anatomy, has_room=has_room)
         context = SourceContext(settings, self.database, self.objects, intake, receive, check, {}, self._clock.now)
         return open_sources(context, self.role)
 

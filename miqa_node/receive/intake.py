@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import structlog
 
@@ -16,6 +17,7 @@ from miqa_node.errors import MiqaError, ResourcesError, TooLargeError
 from miqa_node.observe import metrics
 from miqa_node.receive.incoming import Bytes, IncomingObject, StoreRequest, remove_leftovers
 from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS, comment_of, status_of
+from miqa_node.settings import DicomSettings
 from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
 
 log = structlog.get_logger(__name__)
@@ -41,7 +43,7 @@ class StoreResponse:
 
 
 class Intake:
-    """Entry for all objects: checks for disk space, and counts transfers in progress."""
+    """The one entry of a process for all objects: checks for disk space, and counts transfers in progress."""
 
     def __init__(
         self,
@@ -65,11 +67,26 @@ class Intake:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._under_way = 0
-        self._checked_at = self._ended_at = float("-inf")
+        self._checked_at = self._ended_at = self._closed_at = float("-inf")
         self._refusal: ResourcesError | None = None
         self._closed = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
+
+    @classmethod
+    def of(
+        cls,
+        settings: DicomSettings,
+        folder: Path,
+        receive: Callable[[ReceivedObject], None],
+        check: Callable[[], None],
+        *,
+        anatomy: Anatomy = STANDARD,
+        has_room: HasRoom = always_room,
+    ) -> Self:
+        """The intake with the limits and leniency of the settings."""
+        limit, relaxed = settings.max_object_bytes, settings.relaxed_uids
+        return cls(folder, receive, check, limit, relaxed_uids=relaxed, anatomy=anatomy, has_room=has_room)
 
     def open(self) -> None:
         """Accept objects (again)."""
@@ -77,7 +94,14 @@ class Intake:
 
     def close(self) -> None:
         """Refuse new objects, so senders stop; transfers in progress may finish."""
-        self._closed.set()
+        if not self._closed.is_set():
+            self._closed_at = time.monotonic()
+            self._closed.set()
+
+    def finish(self, timeout_s: float) -> bool:
+        """Close, and wait until no transfer is in progress, at most until ``timeout_s`` after the first closing."""
+        self.close()
+        return self.wait_idle(max(0.0, self._closed_at + timeout_s - time.monotonic()))
 
     def begin(self, request: StoreRequest) -> Transfer:
         """Begin a C-STORE whose data set follows."""

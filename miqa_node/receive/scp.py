@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import pynetdicom
@@ -26,7 +25,6 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 
 from miqa_node.connections import connection_of
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.domain.instance import ReceivedObject
 from miqa_node.domain.peers import plain_address
 from miqa_node.libraries.pynetdicom_streaming import is_available, request_handler
 from miqa_node.observe import metrics
@@ -37,13 +35,12 @@ from miqa_node.receive.admission import Admission, Called, Caller, Rejection, no
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.identity import CheckPasscode, UserIdentities, identified, no_passcodes
 from miqa_node.receive.incoming import StoreRequest
-from miqa_node.receive.intake import HasRoom, Intake, StoreResponse, Transfer, always_room
+from miqa_node.receive.intake import Intake, StoreResponse, Transfer
 from miqa_node.receive.peers import ae_titles_of
 from miqa_node.receive.pending import PendingConnections
 from miqa_node.receive.statuses import SUCCESS
 from miqa_node.receive.tls import ServerTls, server_tls
 from miqa_node.settings import DicomSettings, TlsMode
-from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
 
 log = structlog.get_logger(__name__)
 
@@ -52,33 +49,26 @@ _config.LOG_HANDLER_LEVEL = "none"
 
 
 class StorageScp:
-    """C-STORE, C-ECHO and storage commitment SCP. Answers 0x0000 only after ``receive`` has returned.
+    """C-STORE, C-ECHO and storage commitment SCP. Answers 0x0000 only after ``intake`` has kept the object.
 
-    ``receive`` gets each complete object, flushed to ``incoming_dir``, and makes it durable; ``check`` raises
-    ResourcesError while the node cannot take objects. Both are called from several threads at the same time. Without
-    ``fast``, or with an untested pynetdicom version, its own handler receives objects: slower, same results.
+    Objects go through ``intake``, from several threads at the same time. Without ``fast``, or with an untested
+    pynetdicom version, its own handler receives objects: slower, same results.
     """
 
     def __init__(
         self,
         settings: DicomSettings,
-        incoming_dir: Path,
-        receive: Callable[[ReceivedObject], None],
-        check: Callable[[], None],
+        intake: Intake,
         *,
         commitment: Commitment | None = None,
         fast: bool = True,
         called: Called = nobody,
         passcodes: CheckPasscode = no_passcodes,
-        anatomy: Anatomy = STANDARD,
-        has_room: HasRoom = always_room,
     ) -> None:
-        self._settings = settings
+        self._settings, self._intake = settings, intake
         self._identities = UserIdentities(settings.user_identity, passcodes)
         self._called, self._commitment = called, commitment
         self._admission = Admission(settings)
-        most, uids = settings.max_object_bytes, settings.relaxed_uids
-        self._intake = Intake(incoming_dir, receive, check, most, relaxed_uids=uids, anatomy=anatomy, has_room=has_room)
         self._fast = fast and is_available()
         if fast and not self._fast:
             version = pynetdicom.__version__
@@ -180,7 +170,7 @@ class StorageScp:
             server.shutdown()
         for thread in self.threads:
             thread.stop()
-        if not self._intake.wait_idle(limit_s):
+        if not self._intake.finish(limit_s):
             log.warning("objects still arriving at shutdown are dropped; their senders got no answer")
         if not self._fast:
             time.sleep(max(0.0, _LAST_ANSWER_S - self._intake.idle_s))

@@ -38,18 +38,14 @@ class CStoreSource(ImageSource):
         self._senders = SenderBook(context.database)
         self._scp = StorageScp(
             settings.dicom,
-            settings.incoming_dir,
-            context.receive,
-            context.check_store,
+            context.intake,
             commitment=Commitment(
                 self._reporter.ask,
                 self._reporter.answered,
                 lambda event_type, information: outbox.commitment_reported(read_report(event_type, information)),
             ),
             called=self._senders.note,
-            anatomy=settings.imaging.anatomy,
             passcodes=partial(_is_token_of, context.database),
-            has_room=context.intake.has_room,
         )
 
     def start(self) -> None:

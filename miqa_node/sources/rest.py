@@ -22,8 +22,7 @@ class RestSource(ImageSource):
 
     def stop(self) -> None:
         """Refuse further objects and finish those in progress; the web server stops later."""
-        self.intake.close()
-        self.intake.wait_idle(self._timeout_s)
+        self.intake.finish(self._timeout_s)
 
 
 KIND = SourceKind("rest", RestSource, NodeRole.WEB)

@@ -162,7 +162,8 @@ def _sent(file: OddFile) -> tuple[str, str, str, bytes] | None:
 def _by_c_store(files: Sequence[OddFile], node: Node) -> list[str]:
     dicom = {"host": "127.0.0.1", "port": 0, "relaxed_uids": True, "max_associations_per_peer": 60}
     settings = load_settings(dicom=dicom).dicom
-    scp = StorageScp(settings, node.rig.folder / "incoming", node.rig.pipeline.receive, node.rig.objects.check)
+    folder = node.rig.folder / "incoming"
+    scp = StorageScp(settings, Intake.of(settings, folder, node.rig.pipeline.receive, node.rig.objects.check))
     scp.start()
     reasons = []
     for file in files:

@@ -22,6 +22,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.libraries.pynetdicom_streaming.exchange import Exchange
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
 from miqa_node.store import copies, instances
@@ -50,7 +51,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 def port(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     settings = load_settings(dicom={"host": "127.0.0.1", "port": 0, "max_associations_per_peer": 60}).dicom
     folder = rig.folder / "incoming"
-    scp = StorageScp(settings, folder, rig.pipeline.receive, rig.objects.check)
+    scp = StorageScp(settings, Intake.of(settings, folder, rig.pipeline.receive, rig.objects.check))
     scp.start()
     yield scp.port
     scp.stop(1.0)

@@ -91,7 +91,7 @@ class PduTarget(FuzzTarget):
         self._scps = []
         for fast in (True, False):
             incoming = folder / f"incoming-{fast}"
-            scp = StorageScp(dicom, incoming, self._keeper.receive, lambda: None, fast=fast)
+            scp = StorageScp(dicom, Intake.of(dicom, incoming, self._keeper.receive, lambda: None), fast=fast)
             scp.start()
             self._scps.append((scp, incoming))
 
@@ -137,7 +137,8 @@ class HandshakeTarget(FuzzTarget):
         super().__init__(folder)
         self._keeper = Keeper()
         dicom = load_settings(dicom={"host": "127.0.0.1", "port": 0, "acse_timeout_s": 2.0}).dicom
-        self._scp = StorageScp(dicom, folder / "incoming", self._keeper.receive, lambda: None, fast=True)
+        intake = Intake.of(dicom, folder / "incoming", self._keeper.receive, lambda: None)
+        self._scp = StorageScp(dicom, intake, fast=True)
         self._scp.start()
         self._runs = 0
 

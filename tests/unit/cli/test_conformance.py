@@ -20,6 +20,7 @@ from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from miqa_node.deliver.commitment import PUSH_MODEL, VERIFICATION
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import PLAIN_SYNTAXES
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report.made import MadeObject
 from miqa_node.settings import load_settings, share_dir
@@ -117,7 +118,8 @@ REFUSED = ["1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.31", "1.2.840.100
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     commitment = Commitment(lambda request, association: None, lambda: None, lambda event_type, information: None)
     settings = load_settings(dicom={"host": "127.0.0.1", "port": 0, "max_associations_per_peer": 50}).dicom
-    scp = StorageScp(settings, tmp_path_factory.mktemp("in"), lambda r: None, lambda: None, commitment=commitment)
+    intake = Intake.of(settings, tmp_path_factory.mktemp("in"), lambda r: None, lambda: None)
+    scp = StorageScp(settings, intake, commitment=commitment)
     scp.start()
     yield scp.port
     scp.stop(1.0)

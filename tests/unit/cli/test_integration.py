@@ -15,6 +15,7 @@ from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.receive.commitment import Commitment
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.settings import load_settings, share_dir
@@ -46,7 +47,8 @@ def node(tmp_path: Path) -> Iterator[LiveNode]:
         lambda request, association: live.requests.append(request), lambda: None, lambda event_type, information: None
     )
     settings = load_settings(dicom={"host": "127.0.0.1", "port": 0}).dicom
-    scp = StorageScp(settings, tmp_path / "in", live.keep, lambda: None, commitment=commitment)
+    intake = Intake.of(settings, tmp_path / "in", live.keep, lambda: None)
+    scp = StorageScp(settings, intake, commitment=commitment)
     scp.start()
     live.port = scp.port
     yield live

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node.domain.instance import ReceivedObject
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import DicomSettings, load_settings
 from tests.unit.receive.wire import Node
@@ -37,7 +38,8 @@ def start_node(
             node.received.append(received)
 
         folder = tmp_path / f"incoming{len(nodes)}"
-        node = Node(StorageScp(dicom_settings(**changes), folder, keep, check, fast=request.param), folder)
+        settings = dicom_settings(**changes)
+        node = Node(StorageScp(settings, Intake.of(settings, folder, keep, check), fast=request.param), folder)
         node.scp.start()
         nodes.append(node)
         return node

@@ -25,6 +25,7 @@ from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.errors import SettingsError
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
 from miqa_node.store import instances, promises, tables
@@ -136,7 +137,8 @@ def node(
         DatabaseLedger(database, DiskObjects(tmp_path / "objects")), settings.deliver, "MIQA", peers
     )
     commitment = Commitment(more.get("ask", reporter.ask), reporter.answered, more.get("report", lambda t, ds: None))
-    scp = StorageScp(settings.dicom, tmp_path / "in", lambda r: None, lambda: None, commitment=commitment, fast=fast)
+    intake = Intake.of(settings.dicom, tmp_path / "in", lambda r: None, lambda: None)
+    scp = StorageScp(settings.dicom, intake, commitment=commitment, fast=fast)
     scp.start()
     reporter.start()
     try:

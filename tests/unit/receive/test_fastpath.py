@@ -24,6 +24,7 @@ from miqa_node.deliver.association import TidyAE
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.libraries.pynetdicom_streaming import is_available
 from miqa_node.receive.commitment import PUSH_MODEL_INSTANCE, Commitment
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import DicomSettings
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
@@ -60,7 +61,8 @@ def test_another_version_is_received_from_all_the_same(
 ) -> None:
     monkeypatch.setattr(pynetdicom, "__version__", "3.0.5")
     received: list[ReceivedObject] = []
-    scp = StorageScp(dicom_settings(), tmp_path / "in", received.append, lambda: None)
+    settings = dicom_settings()
+    scp = StorageScp(settings, Intake.of(settings, tmp_path / "in", received.append, lambda: None))
     scp.start()
     try:
         ds = small_image()
@@ -181,7 +183,9 @@ def test_requests_that_pile_up_are_not_kept(tmp_path: Path, dicom_settings: Call
     """
     end = threading.Event()
     commitment = Commitment(lambda request, association: wait_for(end), lambda: None, lambda kind, report: None)
-    scp = StorageScp(dicom_settings(), tmp_path / "in", lambda received: None, lambda: None, commitment=commitment)
+    settings = dicom_settings()
+    intake = Intake.of(settings, tmp_path / "in", lambda received: None, lambda: None)
+    scp = StorageScp(settings, intake, commitment=commitment)
     scp.start()
     stream = large_commitment_request()
     try:

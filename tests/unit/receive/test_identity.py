@@ -17,6 +17,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from miqa_node.errors import SettingsError
 from miqa_node.receive.admission import Admission, Caller, PeerCertificate, Rejection, parse_certificate
 from miqa_node.receive.contexts import VERIFICATION
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import DicomSettings
 
@@ -73,11 +74,10 @@ def listen(
     started: list[StorageScp] = []
 
     def make(passcodes: Callable[[str, str], bool] = lambda *_: False, **changes: object) -> StorageScp:
+        settings = dicom_settings(**changes)
         scp = StorageScp(
-            dicom_settings(**changes),
-            tmp_path / "incoming",
-            lambda _: None,
-            lambda: None,
+            settings,
+            Intake.of(settings, tmp_path / "incoming", lambda _: None, lambda: None),
             called=lambda *call: site[0].called.append(call),
             passcodes=passcodes,
         )

@@ -13,6 +13,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation, UserIdentityNegotiation
 
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
 from tests.unit.receive.wire import Node, RawPeer
@@ -25,9 +26,8 @@ def test_user_identity(kind: int, answered: bool, tmp_path: Path) -> None:
     identity.positive_response_requested = True
     if kind == 2:
         identity.secondary_field = b"secret"
-    scp = StorageScp(
-        load_settings(dicom={"host": "127.0.0.1", "port": 0}).dicom, tmp_path, lambda r: None, lambda: None
-    )
+    settings = load_settings(dicom={"host": "127.0.0.1", "port": 0}).dicom
+    scp = StorageScp(settings, Intake.of(settings, tmp_path, lambda r: None, lambda: None))
     scp.start()
     try:
         ae = AE("CT1")
