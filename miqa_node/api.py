@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from miqa_node.cli.options import ConfigFile as ConfigFile
     from miqa_node.cli.options import DataDir as DataDir
     from miqa_node.cli.store import open_transaction as open_transaction
+    from miqa_node.conclusion.base import Conclusion as Conclusion
+    from miqa_node.conclusion.base import Effect as Effect
+    from miqa_node.conclusion.base import LaterEffect as LaterEffect
+    from miqa_node.conclusion.effects import EffectContext as EffectContext
+    from miqa_node.conclusion.effects import EffectKind as EffectKind
     from miqa_node.deliver.kinds.base import DeliveryContext as DeliveryContext
     from miqa_node.deliver.kinds.base import Destination as Destination
     from miqa_node.deliver.kinds.base import DestinationKind as DestinationKind
@@ -84,6 +89,8 @@ NAMES = {
     "miqa_node.cli.command": ("Command",),
     "miqa_node.cli.options": ("ConfigFile", "DataDir"),
     "miqa_node.cli.store": ("open_transaction",),
+    "miqa_node.conclusion.base": ("Conclusion", "Effect", "LaterEffect"),
+    "miqa_node.conclusion.effects": ("EffectContext", "EffectKind"),
     "miqa_node.deliver.kinds.base": (
         "DeliveryContext",
         "Destination",

@@ -1,8 +1,8 @@
 """The plug-ins of the node itself: for each seam one table of name and ``module:object``.
 
 This is the node's table of contents: a part without its line here is gone, and the rest works without it. Modules are
-imported on first use of their seam (plugins.py); other distributions have entry points (docs/how-to/extend.md). Each
-table is in the order of its names, in which pages are asked for a path.
+imported on first use of their seam (plugins.py); other distributions have entry points (docs/how-to/extend.md). A
+table is in the order of its names, in which pages are asked for a path, unless it says that its order counts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 SEAMS = {
     "commands": "miqa_node.cli.command:COMMANDS",
     "destinations": "miqa_node.deliver.kinds.base:DESTINATIONS",
+    "effects": "miqa_node.conclusion.effects:EFFECTS",
     "measurements": "miqa_node.domain.measurand:MEASUREMENTS",
     "model_contracts": "miqa_node.assess.contracts.base:CONTRACTS",
     "outputs": "miqa_node.report.outputs.base:OUTPUTS",
@@ -109,6 +110,22 @@ UNITS = {
     "projection": "miqa_node.units.projection:UNIT",
     "series": "miqa_node.units.series:UNIT",
     "unplaced": "miqa_node.units.unplaced:UNIT",
+}
+
+EFFECTS = {  # in the order in which they take effect
+    "acquisition": "miqa_node.conclusion.acquisition:KIND",
+    "label_request": "miqa_node.conclusion.label_request:KIND",
+    "standing_flag": "miqa_node.conclusion.standing_flag:KIND",
+    "deliver": "miqa_node.conclusion.deliver:KIND",
+    "note": "miqa_node.conclusion.note:KIND",
+    "series_verdict": "miqa_node.conclusion.series_verdict:KIND",
+    "phantom": "miqa_node.conclusion.phantom:KIND",
+    "worklist": "miqa_node.conclusion.worklist:KIND",
+    "event": "miqa_node.conclusion.event:KIND",
+    "shadow": "miqa_node.conclusion.shadow:KIND",
+    "metric": "miqa_node.conclusion.metric:KIND",
+    "log_line": "miqa_node.conclusion.log_line:KIND",
+    "late_event": "miqa_node.conclusion.event:LATE_KIND",
 }
 
 MEASUREMENTS = {
@@ -219,4 +236,5 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "taxonomies": TAXONOMIES,
     "outputs": OUTPUTS,
     "destinations": DESTINATIONS,
+    "effects": EFFECTS,
 }

@@ -17,7 +17,7 @@ from miqa_node.assess.shadow import ShadowRunner
 from miqa_node.assess.sidecars import landmark_package
 from miqa_node.conclusion.amendment import Amendments
 from miqa_node.conclusion.deliver import kinds_to_make
-from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
+from miqa_node.conclusion.effects import EffectContext, giving_up_effects, verdict_effects
 from miqa_node.conclusion.remaking import Remaking
 from miqa_node.deliver.certificates import certificate_files
 from miqa_node.deliver.destinations import Destinations
@@ -185,11 +185,12 @@ class Node:
             revocations=settings.analysis.revocations,
         )
         self._amendments, self._remaking = Amendments(context, taking), Remaking(context)
+        effects = EffectContext(context, self._queue, rules, self._announcer, taking, self.destinations.declining)
         return Pipeline(
             context,
             self._queue,
-            verdict_effects(context, self._queue, rules, taking, self._announcer, self.destinations.declining),
-            giving_up_effects(context, self._announcer),
+            verdict_effects(effects),
+            giving_up_effects(effects),
             max_attempts=settings.work.max_attempts,
             pseudonym=rules.operator,
             faults=self._faults,

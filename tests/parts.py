@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.conclusion.deliver import kinds_to_make
-from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
+from miqa_node.conclusion.effects import EffectContext, giving_up_effects, verdict_effects
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind, ResultObject
@@ -76,6 +76,6 @@ def build_pipeline(
         revocations=load_settings().analysis.revocations,
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())
-    effects = verdict_effects(context, queue, rules, destinations, announcer, declining)
-    giving_up = giving_up_effects(context, announcer)
+    tools = EffectContext(context, queue, rules, announcer, destinations, declining)
+    effects, giving_up = verdict_effects(tools), giving_up_effects(tools)
     return Pipeline(context, queue, effects, giving_up, max_attempts=3, pseudonym=rules.operator)

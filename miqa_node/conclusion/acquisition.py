@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.domain import derivation
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.instance import InstanceDigest
@@ -51,3 +52,6 @@ class AcquisitionEffect(Effect):
             generation = reassessments.ask(transaction, digest, ACTOR, COMMENT, c.decided_at)
             if generation:
                 self._queue.enqueue_reassess(transaction, digest, generation)
+
+
+KIND = EffectKind("acquisition", lambda context: AcquisitionEffect(context.rules, context.queue))

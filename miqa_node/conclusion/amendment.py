@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from miqa_node.conclusion.deliver import DestinationsFor, keep
+from miqa_node.conclusion.deliver import keep
+from miqa_node.conclusion.effects import DestinationsFor
 from miqa_node.domain.delivery import ResultObject
 from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.domain.policy import AUDIT, Disposition

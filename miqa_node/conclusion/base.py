@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import structlog
+
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultObject
 from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
@@ -14,6 +16,8 @@ from miqa_node.domain.note import RejectionNote
 from miqa_node.domain.policy import Disposition
 from miqa_node.store.database import Transaction
 from miqa_node.units.base import Unit
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,9 @@ class Effects:
             effect.apply(transaction, conclusion)
 
     def follow(self, conclusion: Conclusion) -> None:
-        """Perform the effects after the commit."""
+        """Perform the effects after the commit. One that fails is lost, as with the process, and the others follow."""
         for effect in self.after_commit:
-            effect.follow(conclusion)
+            try:
+                effect.follow(conclusion)
+            except Exception:  # the verdict is in the database, and the job is done
+                log.exception("an effect after a verdict failed", effect=type(effect).__name__)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import structlog
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.conclusion.effects import Declining, DestinationsFor, EffectKind
 from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.instance import StoredInstance
@@ -23,11 +24,6 @@ from miqa_node.units.attempts import stored_damage
 from miqa_node.units.base import UnitContext
 
 log = structlog.get_logger(__name__)
-
-DestinationsFor = Callable[[ResultKind], Sequence[str]]
-"""Names of the destinations that request objects of a kind."""
-Declining = Callable[[str], Sequence[str]]
-"""Names of the destinations that take no results for unassessed images of a modality."""
 
 REPORT_FAILED = Phrase("The report could not be made from this object's header; the result was not sent to the PACS.")
 
@@ -100,3 +96,6 @@ def keep(objects: Iterable[MadeObject], instance: StoredInstance, context: UnitC
 def _with_failure(disposition: Disposition, text: str) -> Disposition:
     reason = Reason("report_failed", text, OTHER_FAILURE, disposition.verdict)
     return replace(disposition, reasons=(*disposition.reasons, reason), attention=True)
+
+
+KIND = EffectKind("deliver", lambda context: DeliveryEffect(context.unit, context.taking, context.declining))

@@ -1,53 +1,67 @@
-"""The effects of a verdict in a node, in their order."""
+"""The seam ``miqa.effects``: what a verdict brings about, each effect in a file of its own.
+
+The node's own come first, in the order of their table (built_in.py), then those of other distributions.
+"""
 
 from __future__ import annotations
 
-from miqa_node.conclusion.acquisition import AcquisitionEffect
-from miqa_node.conclusion.base import Effects, LaterEffect
-from miqa_node.conclusion.deliver import Declining, DeliveryEffect, DestinationsFor
-from miqa_node.conclusion.event import EventEffect, LateEventEffect
-from miqa_node.conclusion.label_request import LabelRequestEffect
-from miqa_node.conclusion.log_line import LogEffect
-from miqa_node.conclusion.metric import MetricEffect
-from miqa_node.conclusion.note import NoteEffect
-from miqa_node.conclusion.phantom import PhantomEffect
-from miqa_node.conclusion.series_verdict import SeriesEffect
-from miqa_node.conclusion.shadow import ShadowEffect
-from miqa_node.conclusion.standing_flag import StandingFlagEffect
-from miqa_node.conclusion.worklist import WorklistEffect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from miqa_node.conclusion.base import Effect, Effects, LaterEffect
 from miqa_node.domain.acquisition import AcquisitionRules
+from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.ports import JobQueue
+from miqa_node.plugins import Seam
 from miqa_node.store.announcements import Announcer
 from miqa_node.units.base import UnitContext
 
+DestinationsFor = Callable[[ResultKind], Sequence[str]]
+"""Names of the destinations that request objects of a kind."""
+Declining = Callable[[str], Sequence[str]]
+"""Names of the destinations that take no results for unassessed images of a modality."""
 
-def verdict_effects(
-    context: UnitContext,
-    queue: JobQueue,
-    rules: AcquisitionRules,
-    destinations: DestinationsFor,
-    announcer: Announcer,
-    declining: Declining = lambda _modality: (),
-) -> Effects:
+
+@dataclass(frozen=True, slots=True)
+class EffectContext:
+    """The tools of an effect."""
+
+    unit: UnitContext
+    queue: JobQueue
+    rules: AcquisitionRules
+    announcer: Announcer
+    taking: DestinationsFor
+    declining: Declining = lambda _modality: ()
+
+
+@dataclass(frozen=True, slots=True)
+class EffectKind:
+    """An installed effect; ``open`` makes it, or returns None if there is nothing for it to do."""
+
+    name: str
+    open: Callable[[EffectContext], Effect | LaterEffect | None]
+    on_verdict: bool = True
+    """Whether it is an effect of the verdict on an assessed unit."""
+    on_giving_up: bool = False
+    """Whether it is an effect of giving up a unit: the study is flagged for review, without a report."""
+
+
+EFFECTS: Seam[EffectKind] = Seam("effects", EffectKind)
+
+
+def verdict_effects(context: EffectContext) -> Effects:
     """The effects of the verdict on an assessed unit."""
-    shadow = context.judging.shadow
-    release: tuple[LaterEffect, ...] = () if shadow is None else (ShadowEffect(shadow),)
+    return _opened([kind for kind in EFFECTS.all().values() if kind.on_verdict], context)
+
+
+def giving_up_effects(context: EffectContext) -> Effects:
+    """The effects of giving up a unit."""
+    return _opened([kind for kind in EFFECTS.all().values() if kind.on_giving_up], context)
+
+
+def _opened(kinds: Sequence[EffectKind], context: EffectContext) -> Effects:
+    effects = [kind.open(context) for kind in kinds]
     return Effects(
-        (
-            AcquisitionEffect(rules, queue),
-            LabelRequestEffect(rules),
-            StandingFlagEffect(context.database),
-            DeliveryEffect(context, destinations, declining),
-            NoteEffect(context),
-            SeriesEffect(context),
-            PhantomEffect(),
-            WorklistEffect(),
-            EventEffect(announcer),
-        ),
-        (*release, MetricEffect(), LogEffect()),
+        [effect for effect in effects if isinstance(effect, Effect)],
+        [effect for effect in effects if isinstance(effect, LaterEffect)],
     )
-
-
-def giving_up_effects(context: UnitContext, announcer: Announcer) -> Effects:
-    """The effects of giving up a unit: the study is flagged for review, without a report."""
-    return Effects((WorklistEffect(),), (MetricEffect(), LogEffect(), LateEventEffect(context.database, announcer)))

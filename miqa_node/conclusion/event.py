@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.conclusion.base import Conclusion, Effect, LaterEffect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.database import Database, Transaction
 
@@ -33,3 +34,12 @@ class LateEventEffect(LaterEffect):
         """Write the events."""
         with self._database.begin() as transaction:
             self._announce.apply(transaction, conclusion)
+
+
+KIND = EffectKind("event", lambda context: EventEffect(context.announcer))
+LATE_KIND = EffectKind(
+    "late_event",
+    lambda context: LateEventEffect(context.unit.database, context.announcer),
+    on_verdict=False,
+    on_giving_up=True,
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import AUDIT, Verdict
@@ -31,3 +32,6 @@ class LabelRequestEffect(Effect):
         if AUDIT in conclusion.disposition.reasons:
             digest, share = conclusion.instance.digest, self._rules.audit_share
             label_requests.ask(transaction, digest, RequestKind.AUDIT, share, conclusion.decided_at)
+
+
+KIND = EffectKind("label_request", lambda context: LabelRequestEffect(context.rules))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from miqa_node.conclusion.base import Conclusion, LaterEffect
+from miqa_node.conclusion.effects import EffectKind
 
 log = structlog.get_logger(__name__)
 
@@ -30,3 +31,6 @@ class LogEffect(LaterEffect):
             wait_ms=round((conclusion.decided_at - instance.received_at).total_seconds() * 1e3),
             **{f"{stage}_ms": value for stage, value in timings_ms.items()},
         )
+
+
+KIND = EffectKind("log_line", lambda _context: LogEffect(), on_giving_up=True)

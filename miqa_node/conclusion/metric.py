@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.conclusion.base import Conclusion, LaterEffect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.observe import metrics
 
 
@@ -14,3 +15,6 @@ class MetricEffect(LaterEffect):
         if conclusion.assessment.phantom:
             return  # not an image of a patient
         metrics.IMAGES.labels(verdict=conclusion.disposition.verdict.value).inc()
+
+
+KIND = EffectKind("metric", lambda _context: MetricEffect(), on_giving_up=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.store import notes
 from miqa_node.store.database import Transaction
 from miqa_node.units.base import UnitContext
@@ -23,3 +24,6 @@ class NoteEffect(Effect):
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """Store it, and apply the notes that wait for this object."""
         notes.take(transaction, conclusion.note, conclusion.instance, conclusion.decided_at)
+
+
+KIND = EffectKind("note", lambda context: NoteEffect(context.unit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.store import phantoms
 from miqa_node.store.database import Transaction
 
@@ -14,3 +15,6 @@ class PhantomEffect(Effect):
         """Add the series."""
         if conclusion.unit.needs_others:
             phantoms.record(transaction, conclusion.instance, conclusion.assessment, conclusion.decided_at)
+
+
+KIND = EffectKind("phantom", lambda _context: PhantomEffect())

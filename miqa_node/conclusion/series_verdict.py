@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.store import series
 from miqa_node.store.database import Transaction
 from miqa_node.units.base import UnitContext
@@ -25,3 +26,6 @@ class SeriesEffect(Effect):
         c = conclusion
         uid, again = c.study_instance_uid, c.is_again
         series.share_verdict(transaction, c.members, uid, c.disposition, c.decided_at, again=again)
+
+
+KIND = EffectKind("series_verdict", lambda context: SeriesEffect(context.unit))

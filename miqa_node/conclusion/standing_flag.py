@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.domain.policy import AUDIT
 from miqa_node.domain.reassessment import lifts_flag, with_flag
 from miqa_node.store import judgements
@@ -35,3 +36,6 @@ class StandingFlagEffect(Effect):
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """The worklist follows the verdict."""
+
+
+KIND = EffectKind("standing_flag", lambda context: StandingFlagEffect(context.unit.database))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.conclusion.effects import EffectKind
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.reassessment import keeps_flag
 from miqa_node.store import judgements, worklist
@@ -35,3 +36,6 @@ class WorklistEffect(Effect):
 def _why(disposition: Disposition) -> str:
     """Why a repeated judgement takes back no flag, for the history of the study; empty if it does, or flags anew."""
     return " ".join(reason.text for reason in disposition.reasons) if keeps_flag(disposition) else ""
+
+
+KIND = EffectKind("worklist", lambda _context: WorklistEffect(), on_giving_up=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -142,6 +143,9 @@ def main(folder: Path) -> dict[str, Any]:
     waveform = str(get_testdata_file("waveform_ecg.dcm", download=False))
     uids = {name: str(dcmread(path).SOPInstanceUID) for name, path in (("image", image), ("waveform", waveform))}
     (folder / "list.txt").write_text(f"{image}\n{waveform}\n")
+    lamps = folder / "lamps"
+    lamps.mkdir()
+    os.environ["SITE_LAMPS"] = str(lamps)
     dicom_port, web_port = free_ports((0, 0))
     node = NodeProcess(folder / "data", "MIQA", dicom_port, web_port, more=("--config", str(settings)))
     with node:
@@ -159,6 +163,7 @@ def main(folder: Path) -> dict[str, Any]:
         "doctor": doctor["checks"],
         "verdicts": counted,
         "report": next(str(one) for one in reports if one.Modality == "SR"),
+        "lamps": sorted(lamp.read_text() for lamp in lamps.iterdir()),
         "lights": sum(one.get("SeriesDescription") == "Quality light" for one in reports),
         "help": run_command(settings, "verdicts", "--help"),
     }

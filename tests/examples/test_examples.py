@@ -127,6 +127,11 @@ def test_report_and_output_reach_the_destination(story: dict[str, Any]) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{64} [0-9.]+ [0-9.]+", line) for line in story["delivered"])
 
 
+def test_the_effect_follows_each_verdict(story: dict[str, Any], projects: list[Path]) -> None:
+    is_there = any(project.name == "effect" for project in projects)
+    assert story["lamps"] == (["NOT_ASSESSED", "REVIEW"] if is_there else [])
+
+
 def test_the_page_stands_in_the_bar_and_the_command_in_the_help(story: dict[str, Any]) -> None:
     assert '<a href="/verdicts"' in story["page"]
     assert "REVIEW" in story["page"]
