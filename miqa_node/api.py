@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from miqa_node.domain.instance import StoredInstance as StoredInstance
     from miqa_node.domain.policy import Verdict as Verdict
     from miqa_node.domain.ports import AssessorResult as AssessorResult
+    from miqa_node.domain.role import NodeRole as NodeRole
     from miqa_node.errors import DeliveryError as DeliveryError
     from miqa_node.errors import DeliveryRefusedError as DeliveryRefusedError
     from miqa_node.errors import MiqaError as MiqaError
+    from miqa_node.observe.metrics import REGISTRY as REGISTRY
     from miqa_node.observe.stages import StageClock as StageClock
     from miqa_node.plugins import Seam as Seam
     from miqa_node.receive.part10 import FileOrigin as FileOrigin
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from miqa_node.sources.base import ImageSource as ImageSource
     from miqa_node.sources.base import SourceContext as SourceContext
     from miqa_node.sources.base import SourceKind as SourceKind
+    from miqa_node.store.gauge import GaugeKind as GaugeKind
     from miqa_node.taxonomy.base import ConceptEntry as ConceptEntry
     from miqa_node.taxonomy.base import FindingEntry as FindingEntry
     from miqa_node.taxonomy.base import RuleEntry as RuleEntry
@@ -78,6 +81,11 @@ if TYPE_CHECKING:
     from miqa_node.web.page import Navigation as Navigation
     from miqa_node.web.page import Page as Page
     from miqa_node.web.services import Services as Services
+    from miqa_node.work.part import PartContext as PartContext
+    from miqa_node.work.part import PartKind as PartKind
+    from miqa_node.work.part import Schedule as Schedule
+    from miqa_node.work.part import StartMoment as StartMoment
+    from miqa_node.work.regular import RegularWork as RegularWork
 
 NAMES = {
     "miqa_node.assess.card": ("Card",),
@@ -106,7 +114,9 @@ NAMES = {
     "miqa_node.domain.instance": ("Header", "StoredInstance"),
     "miqa_node.domain.policy": ("Verdict",),
     "miqa_node.domain.ports": ("AssessorResult",),
+    "miqa_node.domain.role": ("NodeRole",),
     "miqa_node.errors": ("DeliveryError", "DeliveryRefusedError", "MiqaError"),
+    "miqa_node.observe.metrics": ("REGISTRY",),
     "miqa_node.observe.stages": ("StageClock",),
     "miqa_node.plugins": ("Seam",),
     "miqa_node.receive.part10": ("FileOrigin", "FileTransfer"),
@@ -114,6 +124,7 @@ NAMES = {
     "miqa_node.report.instance": ("reference",),
     "miqa_node.report.outputs.base": ("Draft", "Output", "OutputContext"),
     "miqa_node.sources.base": ("ImageSource", "SourceContext", "SourceKind"),
+    "miqa_node.store.gauge": ("GaugeKind",),
     "miqa_node.taxonomy.base": (
         "ConceptEntry",
         "FindingEntry",
@@ -127,6 +138,8 @@ NAMES = {
     "miqa_node.web.html": ("render",),
     "miqa_node.web.page": ("Navigation", "Page"),
     "miqa_node.web.services": ("Services",),
+    "miqa_node.work.part": ("PartContext", "PartKind", "Schedule", "StartMoment"),
+    "miqa_node.work.regular": ("RegularWork",),
 }
 """The same as ``module: names``, for programs that run."""
 

@@ -13,10 +13,12 @@ SEAMS = {
     "commands": "miqa_node.cli.command:COMMANDS",
     "destinations": "miqa_node.deliver.kinds.base:DESTINATIONS",
     "effects": "miqa_node.conclusion.effects:EFFECTS",
+    "gauges": "miqa_node.store.gauge:GAUGES",
     "measurements": "miqa_node.domain.measurand:MEASUREMENTS",
     "model_contracts": "miqa_node.assess.contracts.base:CONTRACTS",
     "outputs": "miqa_node.report.outputs.base:OUTPUTS",
     "pages": "miqa_node.web.page:PAGES",
+    "parts": "miqa_node.work.part:PARTS",
     "sources": "miqa_node.sources.base:SOURCES",
     "taxonomies": "miqa_node.taxonomy.base:TAXONOMIES",
     "units": "miqa_node.units.base:UNITS",
@@ -98,6 +100,27 @@ PAGES = {
     "worklist": "miqa_node.web.pages.worklist.router:PAGE",
 }
 
+PARTS = {  # in the order in which they start
+    "audit": "miqa_node.work.audit:PART",
+    "audit_sending": "miqa_node.work.audit_sending:PART",
+    "monthly_report": "miqa_node.work.monthly_report:PART",
+    "counting": "miqa_node.work.counting:PART",
+    "series": "miqa_node.work.series:PART",
+    "better_copies": "miqa_node.work.better_copies:PART",
+    "studies": "miqa_node.work.studies:PART",
+    "amending": "miqa_node.work.amending:PART",
+    "mending": "miqa_node.work.mending:PART",
+    "indexing": "miqa_node.work.indexing:PART",
+    "identification": "miqa_node.work.identification:PART",
+    "notices": "miqa_node.work.notices:PART",
+    "destinations": "miqa_node.work.destinations:PART",
+    "retention": "miqa_node.work.retention:PART",
+    "archives": "miqa_node.work.archives:PART",
+    "certificates": "miqa_node.work.certificates:PART",
+    "pseudonym_watch": "miqa_node.work.pseudonym_watch:PART",
+    "web": "miqa_node.web.part:PART",
+}
+
 SOURCES = {
     "cstore": "miqa_node.sources.cstore:KIND",
     "folder": "miqa_node.sources.folder:KIND",
@@ -126,6 +149,15 @@ EFFECTS = {  # in the order in which they take effect
     "metric": "miqa_node.conclusion.metric:KIND",
     "log_line": "miqa_node.conclusion.log_line:KIND",
     "late_event": "miqa_node.conclusion.event:LATE_KIND",
+}
+
+GAUGES = {
+    "damages": "miqa_node.store.gauge:DAMAGES",
+    "deliveries": "miqa_node.store.gauge:DELIVERIES",
+    "images": "miqa_node.store.gauge:IMAGES",
+    "notices": "miqa_node.store.notice_gauge:GAUGE",
+    "reassessments": "miqa_node.store.reassessment_gauge:GAUGE",
+    "worklist": "miqa_node.store.worklist.gauge:GAUGE",
 }
 
 MEASUREMENTS = {
@@ -229,6 +261,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "seams": SEAMS,
     "commands": COMMANDS,
     "pages": PAGES,
+    "parts": PARTS,
     "sources": SOURCES,
     "units": UNITS,
     "measurements": MEASUREMENTS,
@@ -237,4 +270,5 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "outputs": OUTPUTS,
     "destinations": DESTINATIONS,
     "effects": EFFECTS,
+    "gauges": GAUGES,
 }

@@ -224,7 +224,7 @@ def _fonts(_settings: Settings) -> str:
 
 
 def _certificates(settings: Settings) -> str:
-    files = certificate_files(settings, Destinations(settings.destinations_file).current().values())
+    files = certificate_files(settings, Destinations(settings.destinations_file))
     ends, now = list(certificate_ends(files)), datetime.now(UTC)
     if unreadable := sorted(files.keys() - {end.name for end in ends}):
         raise Wrong(f"{', '.join(unreadable)}: the file cannot be read", "Name a PEM file that this user may read.")

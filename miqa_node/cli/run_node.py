@@ -82,6 +82,7 @@ def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSig
     # The workers' models are loaded at the same time as these.
     from miqa_node.deliver.destinations import parse_flag
     from miqa_node.node import Node
+    from miqa_node.web.set_up import set_up_link
 
     destinations = [parse_flag(text) for text in flags]
     end_traces = set_up_traces(settings.telemetry, settings.node.name)
@@ -97,7 +98,8 @@ def _run(settings: Settings, role: NodeRole, flags: Sequence[str], stop: StopSig
             typer.echo(f"DICOM {settings.dicom.ae_title}@{authority(settings.dicom.host, node.dicom_port)}")
         typer.echo(f"web   {settings.web.address(node.web_port)}/")
         typer.echo(f"health http://{authority(settings.web.shown_host, node.health_port)}/readyz")
-        _show_set_up_link(node.set_up_link(), settings.node.data_dir / SET_UP_FILE)
+        link = set_up_link(node.database, settings, role, node.web_port)
+        _show_set_up_link(link, settings.node.data_dir / SET_UP_FILE)
         stop.wait()
         typer.echo("stopping")
     end_traces()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cryptography import x509
 
-from miqa_node.deliver.kinds.base import DestinationConfig, TlsConfig
+from miqa_node.deliver.destinations import Destinations
+from miqa_node.deliver.kinds.base import TlsConfig
 from miqa_node.domain.operations import CertificateEnd
 from miqa_node.settings import Settings
 
 
-def certificate_files(settings: Settings, destinations: Iterable[DestinationConfig]) -> dict[str, str]:
+def certificate_files(settings: Settings, destinations: Destinations) -> dict[str, str]:
     """PEM files by setting or by destination."""
-    configs = [config for config in destinations if isinstance(config, TlsConfig) and config.tls_certificate]
+    configs = [
+        config for config in destinations.current().values() if isinstance(config, TlsConfig) and config.tls_certificate
+    ]
     return settings.certificates | {config.name: config.tls_certificate for config in configs}
 
 

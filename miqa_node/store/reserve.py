@@ -83,6 +83,7 @@ class DiskReserve:
         self._lock = threading.Lock()
         self._waiting = NOTHING_WAITS
         self._more = 0
+        self._free: list[Callable[[], bool]] = []
         self._asked_at = self._counted_at = float("-inf")
 
     @property
@@ -126,6 +127,21 @@ class DiskReserve:
                 waiting=waiting // MiB,
                 min_free_bytes=self._settings.store.min_free_bytes // MiB,
             )
+
+    def when_short(self, free: Callable[[], bool]) -> None:
+        """Have a function called when an image waits for room; it says whether there may be more now."""
+        self._free.append(free)
+
+    def check_store(self) -> None:
+        """Raise ResourcesError while no image can be stored: without room, also after removals, or a database."""
+        try:
+            self.check()
+        except ResourcesError:
+            if not sum(free() for free in self._free):  # all of them, not only the first
+                raise
+            self.check()
+        with self._database.begin():
+            pass
 
     def count(self) -> None:
         """Ask the database what waits."""

@@ -8,13 +8,9 @@ from threading import Lock
 
 import structlog
 
-from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import MiqaError
-from miqa_node.observe import metrics
-from miqa_node.store import damages, deliveries, instances, reassessments, worklist
-from miqa_node.store import notice_status as notices
 from miqa_node.store.database import Database
+from miqa_node.store.gauge import GAUGES
 
 MIN_REFRESH_S = 5.0
 """Minimum time between two counts, however many clients scrape."""
@@ -23,12 +19,12 @@ log = structlog.get_logger(__name__)
 
 
 class DatabaseGauges:
-    """Counts waiting jobs, deliveries and worklist items for ``/metrics``."""
+    """What the gauges of the seam count, for ``/metrics``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = Lock()
-        self._undecided = instances.UndecidedCount()
+        self._counts = {kind.name: kind.open() for kind in GAUGES.all().values()}
         self._counted_at = -MIN_REFRESH_S
 
     def refresh(self) -> None:
@@ -44,25 +40,11 @@ class DatabaseGauges:
                 log.warning("metrics are not counted", error=error)
 
     def _count(self) -> None:
-        with self._database.begin() as transaction:
-            waiting = self._undecided.count(transaction, datetime.now(UTC))
-            undelivered = deliveries.count_undelivered(transaction)
-            oldest = deliveries.oldest_undelivered(transaction)
-            unresolved = worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED))
-            flagged = worklist.count(transaction, unresolved)
-            again = reassessments.count_waiting(transaction)
-            mails = notices.status(transaction, datetime.now(UTC))
-            unsound = damages.count(transaction)
-        metrics.JOBS_WAITING.set(waiting)
-        metrics.WORKLIST_OPEN.set(flagged)
-        metrics.NOTICES_UNSENT.labels(state="waiting").set(mails.retried)
-        metrics.NOTICES_UNSENT.labels(state="failed").set(mails.failed)
-        metrics.REASSESSMENTS_WAITING.set(again)
-        for (kind, state), number in unsound.items():
-            metrics.OBJECTS_UNSOUND.labels(kind=kind, state=state.value).set(number)
-        now = datetime.now(UTC)
-        for destination, by_state in undelivered.items():
-            age = now - oldest.get(destination, now)
-            metrics.DELIVERY_OLDEST_SECONDS.labels(destination=destination).set(max(0.0, age.total_seconds()))
-            metrics.DELIVERIES_WAITING.labels(destination=destination).set(by_state[DeliveryState.QUEUED])
-            metrics.DELIVERIES_FAILED.labels(destination=destination).set(by_state[DeliveryState.FAILED])
+        for name, count in self._counts.items():
+            try:
+                with self._database.begin() as transaction:
+                    count(transaction, datetime.now(UTC))
+            except MiqaError:
+                raise  # the database does not answer
+            except Exception:  # one gauge must not hide the others
+                log.exception("a metric is not counted", gauge=name)

@@ -16,11 +16,19 @@ from miqa_node.errors import MiqaError
 from miqa_node.settings import WebSettings
 from miqa_node.store import overview
 from miqa_node.store.database import Database
+from miqa_node.web.services import WebServices
 
 RETRY_MS = 2000
 """Time after which a browser reconnects."""
 
 log = structlog.get_logger(__name__)
+
+
+def live_of(services: WebServices) -> Live:
+    """Those of an application, which end with its server: it would wait for open streams."""
+    live = Live(services.database, services.settings.web)
+    services.endings.append(live.stop)
+    return live
 
 
 class Live:

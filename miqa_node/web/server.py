@@ -19,8 +19,8 @@ from miqa_node.port_holder import holder_of
 from miqa_node.receive.tls import ServerTls, open_tls
 from miqa_node.settings import WebSettings
 from miqa_node.web.connections import HttpConnections
-from miqa_node.web.live import Live
 from miqa_node.web.security import is_loopback
+from miqa_node.web.services import WebServices
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class WebServer:
         tls = None if health or not settings.tls_certificate else _tls(settings)
         self._is_open_to_others = not health
         self._socket = _listen_for_health(settings) if health else _listen(settings.host, settings.port, "port")
-        self._live: Live = app.state.services.live
+        self._services: WebServices = app.state.services
         self._address: tuple[str, int] = self._socket.getsockname()[:2]
         self.port: int = self._address[1]
         self._config = uvicorn.Config(
@@ -108,7 +108,8 @@ class WebServer:
 
     def stop(self) -> None:
         """Finish open requests and close the socket; safe to call twice."""
-        self._live.stop()  # otherwise the server would wait for open streams
+        for end in self._services.endings:
+            end()
         self._thread.stopping.set()
         self._server.end()
         self._thread.stop(STOP_TIMEOUT_S + 5.0)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from threading import BoundedSemaphore
-from typing import Annotated
+from threading import BoundedSemaphore, RLock
+from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Request
 
@@ -17,11 +17,9 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.object_store import ObjectStore
 from miqa_node.domain.operations import Alarm, certificate_alarms
 from miqa_node.domain.policy import Policy
-from miqa_node.domain.retention import Retrieval
-from miqa_node.errors import ConflictError, DecodeError
+from miqa_node.errors import DecodeError
 from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.local import LocalResult
-from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.upload import Uploads
 from miqa_node.settings import Settings
@@ -31,12 +29,14 @@ from miqa_node.store.destination_checks import alarms_now
 from miqa_node.store.priors import Usual
 from miqa_node.store.reserve import DiskReserve
 from miqa_node.web.gauges import DatabaseGauges
-from miqa_node.web.live import Live
 from miqa_node.web.oidc import Provider
 from miqa_node.web.recent import Recent, Slots
 from miqa_node.web.renders import Renders
 from miqa_node.web.upload_space import UploadSpace
 from miqa_node.web.views import RecordedViews
+from miqa_node.work.part import PartContext
+
+Made = TypeVar("Made")
 
 USUAL_AGE_S = 600.0
 MAX_KINDS = 200
@@ -74,16 +74,12 @@ class WebServices:
     archives: Callable[[], Sequence[str]] = tuple
     intake: Intake | None = None
     """Receives DICOM files; None in a process that receives nothing."""
-    uploads: Uploads | None = None
-    """Receives uploaded images; None in a process that receives nothing."""
     policy: Callable[[], Policy] | None = None
     """The policy in force."""
     look: Callable[[Path, tuple[str, str, str]], LocalResult] | None = None
     """Assesses a file without storing it, given modality, body part and view of a picture; None if unavailable."""
-    fetch: Callable[[str], Retrieval] | None = None
-    """Fetches removed originals from archives, by UID or digest; None if unavailable."""
-    reassess: Reassessment | None = None
-    """Judges images again; None in a process without a queue, such as a page under test."""
+    node: PartContext | None = None
+    """The node whose pages these are; None for pages without one, such as those under test."""
     destinations: Callable[[], tuple[str, ...]] = tuple
     """Names of the configured destinations."""
     certificates: Callable[[], Mapping[str, str]] = dict
@@ -92,6 +88,10 @@ class WebServices:
     """Probes a destination; returns the result in words, or raises a DeliveryError; None if unavailable."""
     models: Callable[[], Mapping[str, str]] = dict
     """The model packages in force by slot; empty if a slot has none."""
+    endings: list[Callable[[], None]] = field(default_factory=list, init=False, repr=False)
+    """Called when the web server stops, before it waits for open requests."""
+    _made: dict[Callable[..., object], object] = field(default_factory=dict, init=False, repr=False)
+    _lock: RLock = field(default_factory=RLock, init=False, repr=False)
     look_turn: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_LOOKS), init=False, repr=False)
     """Held while ``look`` runs; further checks wait."""
 
@@ -103,23 +103,21 @@ class WebServices:
         """The address where the owner of an account chooses a password."""
         return f"{self.address(request)}/welcome/{secret}"
 
-    @property
-    def can_fetch(self) -> bool:
-        """Whether the site has configured archives for fetching removed originals."""
-        return self.fetch is not None and bool(self.settings.retention.archives)
+    def of(self, make: Callable[[WebServices], Made]) -> Made:
+        """What a feature has for its pages: ``make`` makes it of these services, once per application."""
+        with self._lock:
+            if make not in self._made:
+                self._made[make] = make(self)
+            return cast("Made", self._made[make])
 
-    def fetch_removed(self, uid: str) -> Retrieval:
-        """Fetch removed originals of an image, series or study; ConflictError if unavailable."""
-        if self.fetch is None:
-            raise ConflictError("This process cannot fetch images from archives.")
-        return self.fetch(uid)
+    def give(self, make: Callable[[WebServices], Made], made: Made) -> None:
+        """Use this one in place of what ``make`` would make."""
+        self._made[make] = made
 
     @property
-    def reassessment(self) -> Reassessment:
-        """Judges images again; ConflictError if there is no queue."""
-        if self.reassess is None:
-            raise ConflictError("This process cannot have images judged again.")
-        return self.reassess
+    def uploads(self) -> Uploads | None:
+        """Receives uploaded images; None in a process that receives nothing."""
+        return Uploads(self.intake) if self.intake is not None else None
 
     @cached_property
     def gauges(self) -> DatabaseGauges:
@@ -130,11 +128,6 @@ class WebServices:
     def reserve(self) -> DiskReserve:
         """The free space that must stay."""
         return DiskReserve(self.database, self.objects, self.settings)
-
-    @cached_property
-    def live(self) -> Live:
-        """Notifies open pages of changes."""
-        return Live(self.database, self.settings.web)
 
     @cached_property
     def renders(self) -> Renders:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from miqa_node.domain.role import NodeRole
 from miqa_node.settings import Settings
 from miqa_node.store import users
 from miqa_node.store.database import Database
 
 
-def first_invitation(database: Database, settings: Settings, url: str) -> str:
-    """One-time address for creating the first account; empty if there are accounts."""
+def set_up_link(database: Database, settings: Settings, role: NodeRole, port: int) -> str:
+    """One-time address for creating the first account; empty if there are accounts, or none is made here."""
+    if not role.serves or settings.oidc.used:
+        return ""
+    url = settings.web_url if settings.web.public_url else settings.web.address(port)
     with database.begin() as transaction:
         if users.any_exists(transaction):
             return ""

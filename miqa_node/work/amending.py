@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.conclusion.amendment import Amendments
+from miqa_node.work.part import PartKind
 from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 2.0
@@ -18,3 +19,6 @@ class AmendmentWatch(RegularWork):
     def look(self) -> int:
         """Report waiting decisions; return their number."""
         return self._amendments.make_due()
+
+
+PART = PartKind("amending", lambda context: AmendmentWatch(Amendments(context.unit, context.destinations.taking)))

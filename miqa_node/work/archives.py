@@ -24,6 +24,7 @@ from miqa_node.store.arrivals import Arrivals
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database
 from miqa_node.store.verification import data_set_digest
+from miqa_node.work.part import PartContext, PartKind, StartMoment
 from miqa_node.work.regular import RegularWork
 
 log = structlog.get_logger(__name__)
@@ -182,3 +183,11 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _open(context: PartContext) -> ArchiveWatch:
+    archives = Archives(context.destinations.current, context.settings)
+    return ArchiveWatch(context.database, archives, context.settings)
+
+
+PART = PartKind("archives", _open, StartMoment.DELIVERING)

@@ -15,12 +15,13 @@ from miqa_node.domain.role import NodeRole
 from miqa_node.errors import ResourcesError
 from miqa_node.observe.alerts import ALERTS
 from miqa_node.settings import Settings
-from miqa_node.signing import Signer
+from miqa_node.signing import KEY_FILE, Signer
 from miqa_node.store.audit import chain, marks, records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database
 from miqa_node.work.audit_sending import mark_of
 from miqa_node.work.clock_trust import ClockTrust
+from miqa_node.work.part import PartContext, PartKind, StartMoment
 from miqa_node.work.regular import RegularWork
 
 SEAL_INTERVAL_S = 0.9
@@ -53,17 +54,21 @@ class AuditKeeper(RegularWork):
         values = values_of(settings)  # they never change while the process runs
         self._watched = {"settings": lambda: values, **watched}
         self._known: dict[str, Mapping[str, Any]] = {}
+        self._has_started = False
         self._keep_days, self._sent = settings.audit.keep_days, mark_of(settings)
         self._looked_at = self._pruned_at = datetime.min.replace(tzinfo=UTC)
 
     def start(self) -> None:
         """Record the start of the process, then start the thread."""
         self._record(AuditEvent.STARTED)
+        self._has_started = True
         super().start()
 
     def stop(self) -> None:
         """Record the end of the process, and seal the remaining records."""
         super().stop()
+        if not self._has_started:
+            return
         try:
             self._record(AuditEvent.STOPPED)
             self._write_alerts()
@@ -160,3 +165,16 @@ def values_of(settings: Settings) -> dict[str, Any]:
         for table, values in settings.model_dump().items()
         for key, value in values.items()
     }
+
+
+def _open(context: PartContext) -> AuditKeeper:
+    settings, policy = context.settings, context.unit.judging.policy
+    signer = Signer.open(settings.node.data_dir / KEY_FILE)
+    watched: dict[str, Watched] = {
+        "policy": lambda: {"version": policy().version},
+        "destinations": context.destinations.current,
+    }
+    return AuditKeeper(context.database, settings, signer, context.role, watched, context.clock)
+
+
+PART = PartKind("audit", _open, StartMoment.RECORDING, role=None)

@@ -14,6 +14,7 @@ from miqa_node.errors import DeliveryError
 from miqa_node.settings import Settings
 from miqa_node.store.audit import marks, records
 from miqa_node.store.database import Database
+from miqa_node.work.part import PartContext, PartKind, StartMoment
 from miqa_node.work.regular import RegularWork
 
 SEND_INTERVAL_S = 0.25
@@ -86,3 +87,10 @@ class AuditSending(RegularWork):
 
     def _message(self, record: AuditRecord, patient_id: str) -> bytes:
         return audit_message(record, self._source, patient_id if self._names_patients else "")
+
+
+def _open(context: PartContext) -> AuditSending | None:
+    return AuditSending(context.database, context.settings) if context.settings.audit.sends else None
+
+
+PART = PartKind("audit_sending", _open, StartMoment.RECORDING)

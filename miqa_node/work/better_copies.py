@@ -9,6 +9,7 @@ from miqa_node.store import copies
 from miqa_node.store.database import Database
 from miqa_node.units.base import installed
 from miqa_node.units.copies import judge_better
+from miqa_node.work.part import PartKind
 from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 5.0
@@ -29,3 +30,6 @@ class BetterCopies(RegularWork):
             if not waiting:
                 return 0
             return judge_better(transaction, waiting, self._units, self._queue, datetime.now(UTC))
+
+
+PART = PartKind("better_copies", lambda context: BetterCopies(context.database, context.queue))

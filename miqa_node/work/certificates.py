@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from miqa_node.deliver.certificates import certificate_ends
+from miqa_node.deliver.certificates import certificate_ends, certificate_files
 from miqa_node.observe import metrics
+from miqa_node.work.part import PartKind, StartMoment
 from miqa_node.work.regular import RegularWork
 
 LOOK_S = 600.0
@@ -40,3 +41,11 @@ class CertificateWatch(RegularWork):
             if end.is_near(now) and now - self._said_at.get(end.name, datetime.min.replace(tzinfo=UTC)) >= SAY_INTERVAL:
                 self._said_at[end.name] = now
                 log.warning("a certificate ends soon: renew it", certificate=end.name, ends_at=end.at.isoformat())
+
+
+PART = PartKind(
+    "certificates",
+    lambda context: CertificateWatch(lambda: certificate_files(context.settings, context.destinations)),
+    StartMoment.SERVING,
+    role=None,
+)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from miqa_node.settings import AnalysisSettings
 from miqa_node.store import label_requests, measurement_weeks, rollup
 from miqa_node.store.database import Database
+from miqa_node.work.part import PartKind
 from miqa_node.work.regular import RegularWork
 
 
@@ -38,3 +39,6 @@ class AnalysisCounter(RegularWork):
         share, batch = self._settings.second_reader_share, self._settings.count_batch
         with self._database.begin() as transaction:
             label_requests.draw_second_readings(transaction, share, datetime.now(UTC), limit=batch)
+
+
+PART = PartKind("counting", lambda context: AnalysisCounter(context.database, context.settings.analysis))

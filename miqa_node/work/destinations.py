@@ -19,6 +19,7 @@ from miqa_node.language.phrase import Phrase
 from miqa_node.settings import Settings
 from miqa_node.store import destination_checks
 from miqa_node.store.database import Database
+from miqa_node.work.part import PartKind, StartMoment
 from miqa_node.work.regular import RegularWork
 
 LOOK_S = 5.0
@@ -128,3 +129,10 @@ class DestinationWatch(RegularWork):
             now,
             now,
         )
+
+
+PART = PartKind(
+    "destinations",
+    lambda context: DestinationWatch(context.database, context.destinations, context.lanes, context.settings),
+    StartMoment.DELIVERING,
+)

@@ -14,6 +14,7 @@ from miqa_node.store.database import Database
 from miqa_node.store.identification import Identification
 from miqa_node.store.objects import objects_of
 from miqa_node.store.rereading import Rereading
+from miqa_node.work.part import PartKind
 from miqa_node.work.regular import RegularWork
 
 INTERVAL_S = 30.0
@@ -59,3 +60,8 @@ class IdentificationWork(RegularWork):
                 break
         if count:
             log.info("read whose images of an earlier version are", images=count)
+
+
+PART = PartKind(
+    "identification", lambda context: IdentificationWork(context.database, context.objects, context.settings)
+)

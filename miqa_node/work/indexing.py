@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from miqa_node.domain.object_store import ObjectStore
 from miqa_node.store import result_index
 from miqa_node.store.database import Database
+from miqa_node.work.part import PartKind
 from miqa_node.work.regular import RegularWork
 
 INTERVAL_S = 20.0
@@ -31,3 +32,6 @@ class ResultIndexing(RegularWork):
         since = now - SPAN if now - self._all_read_at < SPAN else None
         if result_index.complete_sources(self._database, self._objects, BUDGET_S, since) and since is None:
             self._all_read_at = now
+
+
+PART = PartKind("indexing", lambda context: ResultIndexing(context.database, context.objects))

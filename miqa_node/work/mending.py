@@ -9,6 +9,7 @@ import structlog
 from miqa_node.conclusion.remaking import Remaking
 from miqa_node.store import damages
 from miqa_node.store.database import Database
+from miqa_node.work.part import PartKind
 from miqa_node.work.regular import RegularWork
 
 log = structlog.get_logger(__name__)
@@ -43,3 +44,6 @@ class ResultMending(RegularWork):
                 self._failures[key] = time.monotonic()
                 log.error("a lost or damaged result cannot be made again", object=key.rpartition("/")[2])
         return count
+
+
+PART = PartKind("mending", lambda context: ResultMending(context.database, Remaking(context.unit)))

@@ -10,7 +10,7 @@ from miqa_node.analysis.archive import keep_last_month
 from miqa_node.domain.object_store import ObjectStore
 from miqa_node.settings import Settings
 from miqa_node.store.database import Database
-from miqa_node.work.queue import Schedule
+from miqa_node.work.part import PartKind, Schedule
 
 log = structlog.get_logger(__name__)
 
@@ -22,3 +22,6 @@ def monthly_report(database: Database, objects: ObjectStore, settings: Settings)
         log.info("monthly report", month=keep_last_month(database, objects, settings, due_at))
 
     return Schedule("monthly-report", settings.analysis.report_schedule, report)
+
+
+PART = PartKind("monthly_report", lambda context: monthly_report(context.database, context.objects, context.settings))

@@ -21,6 +21,7 @@ from miqa_node.store.database import Database, Transaction
 from miqa_node.store.notices import Notice, NoticeStudy
 from miqa_node.taxonomy.reasons import reason_words
 from miqa_node.work.clock_trust import TrustedNow, plain_now
+from miqa_node.work.part import PartContext, PartKind
 from miqa_node.work.regular import RegularWork
 
 AT_ONCE = 50
@@ -147,3 +148,11 @@ class NoticeSender(RegularWork):
             yield f"  {study.patient_name.replace('^', ' ').strip()} {study.patient.label}".rstrip()
         yield f"  {settings.web_url}/studies/{study.study_instance_uid}"
         yield ""
+
+
+def _open(context: PartContext) -> NoticeSender | None:
+    settings = context.settings
+    return NoticeSender(context.database, settings, trusted_now=context.clock.now) if settings.notices.used else None
+
+
+PART = PartKind("notices", _open)

@@ -10,6 +10,7 @@ from miqa_node.settings import Settings
 from miqa_node.store import pseudonym_keys
 from miqa_node.store.acquisition_rules import acquisition_rules
 from miqa_node.store.database import Database
+from miqa_node.work.part import PartKind, StartMoment
 from miqa_node.work.regular import RegularWork
 
 LOOK_S = 3600.0
@@ -38,3 +39,11 @@ class PseudonymWatch(RegularWork):
             keys = pseudonym_keys.conflict(pseudonym_keys.in_use(transaction, now))
         if keys:
             log.warning("several keys of pseudonyms are in use", keys=keys, mend=pseudonym_keys.MEND)
+
+
+PART = PartKind(
+    "pseudonym_watch",
+    lambda context: PseudonymWatch(context.database, context.settings),
+    StartMoment.SERVING,
+    role=None,
+)

@@ -11,7 +11,6 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +27,7 @@ from miqa_node.settings import WorkSettings
 from miqa_node.store.database import JOBS, REASSESSMENTS, RECOVERIES, Database, announce
 from miqa_node.work.alarm import JobAlarm, attach
 from miqa_node.work.lease import IN_USE, NameLease
+from miqa_node.work.part import Schedule
 from miqa_node.work.patience import limit_pauses
 from miqa_node.work.queue_threads import QueueThreads
 from miqa_node.work.rare_polls import make_polls_rare
@@ -115,18 +115,6 @@ class DurableQueue:
             status=["ENQUEUED", "PENDING"], name=ASSESS_JOB, load_input=False, load_output=False
         )
         return frozenset(job.workflow_id.split(":")[1] for job in jobs if job.workflow_id.count(":") >= 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A scheduled task: ``cron`` in UTC, empty for never; ``run`` gets the time at which it was due.
-
-    Durable: it runs once in one process, and a missed run is made up for.
-    """
-
-    name: str
-    cron: str
-    run: Callable[[datetime], object]
 
 
 class Worker:

@@ -16,7 +16,6 @@ import structlog
 
 from miqa_node.domain.object_store import DiskSpace, ObjectStore
 from miqa_node.domain.retention import RetentionGroup
-from miqa_node.errors import ResourcesError
 from miqa_node.observe import metrics
 from miqa_node.settings import Settings
 from miqa_node.store import removal, retention, upkeep
@@ -25,6 +24,7 @@ from miqa_node.store.reserve import DiskReserve
 from miqa_node.store.retention import AgeLimits
 from miqa_node.store.retention_walk import RetentionWalk
 from miqa_node.work.clock_trust import ClockTrust
+from miqa_node.work.part import PartContext, PartKind, StartMoment
 from miqa_node.work.regular import RegularWork
 
 log = structlog.get_logger(__name__)
@@ -140,17 +140,6 @@ class Retention(RegularWork):
                 self._turn.release()
         return True
 
-    def check_store(self) -> None:
-        """Raise ResourcesError while no image can be stored: without room, also after removals, or a database."""
-        try:
-            self._reserve.check()
-        except ResourcesError:
-            if not self.reclaim():
-                raise
-            self._reserve.check()
-        with self._database.begin():
-            pass
-
     def _is_on(self) -> bool:
         if self._on is None:
             with self._database.begin() as transaction:
@@ -254,3 +243,13 @@ class Retention(RegularWork):
             days = upkeep.days_until_full(transaction, name, self._reserve.needed_bytes)
         metrics.STORE_FREE_BYTES.set(space.free_bytes)
         metrics.STORE_DAYS_UNTIL_FULL.set(days)
+
+
+def _open(context: PartContext) -> Retention | None:
+    """Every process frees space for an image that waits; the thread runs where images are judged."""
+    retention = Retention(context.database, context.objects, context.settings, context.reserve, context.clock)
+    context.reserve.when_short(retention.reclaim)
+    return retention if context.role.works else None
+
+
+PART = PartKind("retention", _open, StartMoment.DELIVERING, role=None)

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from miqa_node.domain.ports import JobQueue
 from miqa_node.settings import WorkSettings
 from miqa_node.store import series
-from miqa_node.store.database import Database
+from miqa_node.store.database import ARRIVALS, Database
 from miqa_node.units.base import installed
+from miqa_node.work.part import PartContext, PartKind
 from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 1.0
@@ -42,3 +43,12 @@ class SeriesWatch(RegularWork):
             for digest in due:
                 self._queue.enqueue_assess(transaction, digest)
         return len(due)
+
+
+def _open(context: PartContext) -> SeriesWatch:
+    watch = SeriesWatch(context.database, context.queue, context.settings.work)
+    context.database.on_commit(ARRIVALS, watch.wake)
+    return watch
+
+
+PART = PartKind("series", _open)

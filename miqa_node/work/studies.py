@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.database import Database
+from miqa_node.work.part import PartKind
 from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 2.0
@@ -24,3 +25,6 @@ class StudyWatch(RegularWork):
         """Announce due studies; return their number."""
         with self._database.begin() as transaction:
             return self._announcer.look(transaction, datetime.now(UTC))
+
+
+PART = PartKind("studies", lambda context: StudyWatch(context.database, context.announcer))

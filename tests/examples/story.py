@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -153,6 +154,9 @@ def main(folder: Path) -> dict[str, Any]:
         lines = wait_for(lambda: _lines(folder / "checksums.txt", 2))
         with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/verdicts") as response:
             page = response.read().decode()
+        backlog = wait_for(lambda: _backlog(folder / "data" / "backlog.txt"))
+        with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/metrics") as response:
+            metrics = response.read().decode()
         doctor = json.loads(run_command(settings, "doctor", "--json"))
         counted = run_command(settings, "verdicts")
         reports = [dcmread(path) for path in (folder / "data").rglob("*.dcm") if "results" in path.parts]
@@ -163,6 +167,8 @@ def main(folder: Path) -> dict[str, Any]:
         "doctor": doctor["checks"],
         "verdicts": counted,
         "report": next(str(one) for one in reports if one.Modality == "SR"),
+        "backlog": backlog,
+        "metrics": [line for line in metrics.splitlines() if line.startswith("site_")],
         "lamps": sorted(lamp.read_text() for lamp in lamps.iterdir()),
         "lights": sum(one.get("SeriesDescription") == "Quality light" for one in reports),
         "help": run_command(settings, "verdicts", "--help"),
@@ -176,6 +182,14 @@ def _verdict(node: NodeProcess, uid: str) -> dict[str, Any]:
 def _judged(node: NodeProcess, uid: str) -> dict[str, Any] | None:
     instance = node.instance(uid)
     return instance if instance and instance.get("disposition") else None
+
+
+def _backlog(path: Path) -> str:
+    """The file once nothing waits any more; "none" if the environment has no such part."""
+    if "backlog" not in {entry.name for entry in entry_points(group="miqa.parts")}:
+        return "none"
+    text = path.read_text() if path.exists() else ""
+    return text if text == "0\n" else ""
 
 
 def _lines(path: Path, least: int) -> list[str] | None:

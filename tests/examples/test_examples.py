@@ -132,6 +132,15 @@ def test_the_effect_follows_each_verdict(story: dict[str, Any], projects: list[P
     assert story["lamps"] == (["NOT_ASSESSED", "REVIEW"] if is_there else [])
 
 
+def test_the_part_runs_in_the_background(story: dict[str, Any], projects: list[Path]) -> None:
+    assert story["backlog"] == ("0\n" if any(project.name == "part" for project in projects) else "none")
+
+
+def test_the_metric_is_counted(story: dict[str, Any], projects: list[Path]) -> None:
+    counted = [f'site_stored_objects{{modality="{one}"}} 1.0' for one in ("CR", "ECG")]
+    assert sorted(story["metrics"]) == (counted if any(project.name == "gauge" for project in projects) else [])
+
+
 def test_the_page_stands_in_the_bar_and_the_command_in_the_help(story: dict[str, Any]) -> None:
     assert '<a href="/verdicts"' in story["page"]
     assert "REVIEW" in story["page"]

@@ -30,6 +30,7 @@ from miqa_node.node import Node
 from miqa_node.selftest.radiographs import SampleImage
 from miqa_node.settings import load_settings
 from miqa_node.store import labels, worklist
+from miqa_node.web.set_up import set_up_link
 from tests.peers.test_receive_peers import Orthanc, orthanc  # noqa: F401 - fixture
 from tests.peers.validators import errors, missing_tools
 from tests.web.axe import faults
@@ -121,7 +122,7 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
     clean, sample = chest_with_objects()
 
     # A new node: its set-up link makes the first account.
-    page.goto(node.set_up_link())
+    page.goto(set_up_link(node.database, node.settings, node.role, node.web_port))
     page.get_by_label("Name").fill("mara")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Repeat").fill(PASSWORD)
@@ -203,7 +204,7 @@ def test_a_wrong_dismissal_is_undone_and_the_archive_holds_the_right_decision(
     expect = sync_api.expect
     expect.set_options(timeout=PATIENCE_MS)
     _, sample = chest_with_objects()
-    page.goto(node.set_up_link())
+    page.goto(set_up_link(node.database, node.settings, node.role, node.web_port))
     page.get_by_label("Name").fill("mara")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Repeat").fill(PASSWORD)

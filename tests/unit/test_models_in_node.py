@@ -70,7 +70,7 @@ class Site:
         return rows[0] if rows else None
 
     def card_version(self) -> str:
-        accepted = self.node._workers._accepted
+        accepted = self.node.judging.workers._accepted
         assert accepted is not None
         return (accepted.active or "quality-1.1.0").removeprefix("quality-")
 
@@ -92,14 +92,14 @@ def site(tmp_path: Path) -> Site:
 @pytest.mark.slow
 def test_activation_and_rollback_reach_a_running_node_while_images_stream_in(site: Site) -> None:
     with site.node:
-        assert site.node.models.name == "quality-1.1.0"
+        assert site.node.judging.models.name == "quality-1.1.0"
         sender = threading.Thread(target=lambda: [store(site.node.dicom_port, n) for n in range(1, 13)])
         sender.start()
         wait_until(lambda: site.assessment(3) is not None)
         site.choose("quality-1.0.0")
         sender.join()
         streamed = site.versions(range(1, 13))
-        wait_until(lambda: site.node.models.name == "quality-1.0.0")
+        wait_until(lambda: site.node.judging.models.name == "quality-1.0.0")
         wait_until(lambda: site.card_version() == "1.0.0")
         store(site.node.dicom_port, 13, 1, 2)  # 1 and 2 come again: nothing is judged twice
         assert site.versions(range(13, 14)) == ["1.0.0"]
@@ -133,7 +133,7 @@ def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alo
     with site.node:
         site.choose("quality-2.0.0")  # there is none
         site.choose("quality-3.0.0", Slot.SHADOW)  # it loops for hours
-        wait_until(lambda: site.node._shadow.name == "quality-3.0.0")
+        wait_until(lambda: site.node.judging.shadow.name == "quality-3.0.0")
         started = time.monotonic()
         store(site.node.dicom_port, *range(1, 7))
         assert set(site.versions(range(1, 7))) == {"1.1.0"}
@@ -147,7 +147,7 @@ def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alo
 def test_a_shadow_judges_the_same_images_and_nobody_hears_of_it(site: Site) -> None:
     with site.node:
         site.choose("quality-1.0.0", Slot.SHADOW)
-        wait_until(lambda: site.node._shadow.name == "quality-1.0.0")
+        wait_until(lambda: site.node.judging.shadow.name == "quality-1.0.0")
 
         def judged() -> int:
             with site.database.begin() as transaction:
@@ -187,7 +187,7 @@ def test_a_model_session_that_raises_again_and_again_is_loaded_again(site: Site)
     with site.node:
         store(site.node.dicom_port, 1)
         assert site.versions(range(1, 2)) == ["1.1.0"]
-        site.node._workers.decoder.run(break_session)
+        site.node.judging.workers.decoder.run(break_session)
         store(site.node.dicom_port, 2, 3, 4)
         assert site.versions(range(2, 5)) == ["1.1.0"] * 3
         assert [made.not_assessed for n in range(2, 5) if (made := site.assessment(n))] == [""] * 3
@@ -198,7 +198,7 @@ def test_a_model_session_that_raises_again_and_again_is_loaded_again(site: Site)
 def test_one_process_runs_the_models_of_all_workers_and_its_death_costs_no_image(tmp_path: Path) -> None:
     site = Site(tmp_path, inference_process="on")
     with site.node:
-        process = site.node._workers._inference
+        process = site.node.judging.workers._inference
         assert process is not None
         store(site.node.dicom_port, 1)
         assert site.versions(range(1, 2)) == ["1.1.0"]

@@ -26,6 +26,7 @@ from miqa_node.health import faults
 from miqa_node.node import Node
 from miqa_node.settings import Settings, load_settings
 from miqa_node.store import deliveries, instances
+from miqa_node.web.set_up import set_up_link
 from miqa_node.work.parts import RunningParts
 from tests.conftest import free_port
 from tests.waiting import wait_until
@@ -229,7 +230,7 @@ def test_a_node_that_began_without_its_models_judges_when_they_come_without_a_re
 def test_the_set_up_link_of_a_node_with_an_address_of_its_own_can_be_opened(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, web={"host": "127.0.0.2"})
     with Node(settings, [], NodeRole.WEB) as node:
-        link = node.set_up_link()
+        link = set_up_link(node.database, node.settings, node.role, node.web_port)
         assert link.startswith(f"http://127.0.0.2:{node.web_port}/welcome/")
         with urllib.request.urlopen(link) as answer:
             assert "Set up this node" in answer.read().decode()

@@ -18,7 +18,7 @@ from miqa_node.plugins import Seam
 from miqa_node.web.page import Page
 
 CHECKOUT = Path(__file__).parents[2]
-ORDER_COUNTS = {"effects"}
+ORDER_COUNTS = {"effects", "parts"}
 ENTRY_POINTS = """\
 [miqa.numbers]
 one = {name}_numbers:ONE

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from miqa_node.domain.access import Permission, Role
 from miqa_node.local import LocalResult
 from miqa_node.receive.intake import Intake
-from miqa_node.receive.upload import Uploads
 from miqa_node.settings import load_settings
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
@@ -41,9 +40,8 @@ def open_node(stage: Stage, tmp_path: Path) -> Iterator[Open]:
         def start(**web: object) -> tuple[int, WebServices]:
             settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0, **web})
             settings.incoming_dir.mkdir(exist_ok=True)
-            uploads = Uploads(Intake(settings.incoming_dir, lambda _: None, lambda: None, 1 << 30))
             intake = Intake(settings.incoming_dir, lambda _: None, lambda: None, 1 << 20)
-            services = replace(stage.services, settings=settings, intake=intake, uploads=uploads, look=_not_reached)
+            services = replace(stage.services, settings=settings, intake=intake, look=_not_reached)
             server = WebServer(create_app(services), settings.web)
             server.start()
             stack.callback(server.stop)

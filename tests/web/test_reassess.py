@@ -18,6 +18,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.reassessment import Reassessment
 from miqa_node.store import damages, reassessments, tables
 from miqa_node.store.verification import Soundness, data_set_digest
+from miqa_node.web.again import reassessment_of
 from miqa_node.web.app import create_app
 from tests.parts import any_model
 from tests.web.people import ORIGIN
@@ -68,7 +69,9 @@ def admin(stage: Stage, jobs: list[InstanceDigest]) -> TestClient:
     queue = Requests()
     queue.jobs = jobs
     service = Reassessment(stage.services.database, stage.services.objects, queue, any_model)
-    app = create_app(dataclasses.replace(stage.services, reassess=service))
+    services = dataclasses.replace(stage.services)
+    services.give(reassessment_of, service)
+    app = create_app(services)
     return TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
 
 
@@ -122,7 +125,8 @@ def test_a_model_that_cannot_be_used_keeps_images_from_being_judged_again(
     queue.jobs = jobs
     services = stage.services
     service = Reassessment(services.database, services.objects, queue, lambda *, series: "quality-9 is not there.")
-    app = create_app(dataclasses.replace(services, reassess=service))
+    services.give(reassessment_of, service)
+    app = create_app(services)
     client = TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
     [planned] = client.post(ADDRESS, json={"uids": [digest]}).json()["candidates"]
     assert planned["obstacle"] == "A model judged it, and none can be used now. quality-9 is not there."

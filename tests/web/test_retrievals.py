@@ -14,6 +14,7 @@ from miqa_node.domain.retention import Retrieval
 from miqa_node.settings import load_settings
 from miqa_node.store import tables as t
 from miqa_node.web.app import create_app
+from miqa_node.web.retrieval import fetch_of
 from miqa_node.work.archives import ArchiveRetrieval, Archives
 from tests.web.people import ORIGIN
 from tests.web.staging import Stage, csrf
@@ -34,9 +35,8 @@ def study(stage: Stage) -> str:
 def client(stage: Stage, fetch: Callable[[str], Retrieval], *archives: str) -> TestClient:
     settings = stage.services.settings
     retention = settings.retention.model_copy(update={"archives": archives})
-    services = dataclasses.replace(
-        stage.services, fetch=fetch, settings=settings.model_copy(update={"retention": retention})
-    )
+    services = dataclasses.replace(stage.services, settings=settings.model_copy(update={"retention": retention}))
+    services.give(fetch_of, fetch)
     return TestClient(create_app(services), base_url="http://localhost:8080", client=("127.0.0.1", 1))
 
 

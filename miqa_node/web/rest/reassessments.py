@@ -13,6 +13,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.reassessment import MAX_REASSESSMENTS, ReassessmentCandidate, ReassessmentFilter
 from miqa_node.store.fields import NO_CONTROLS, Moment, Strict
 from miqa_node.web.access import Admin, acting
+from miqa_node.web.again import reassessment_of
 from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
@@ -60,9 +61,10 @@ def reassess(services: Services, who: Admin, body: ReassessmentRequest) -> Reass
         body.because,
         body.limit,
     )
-    plan, request_count = services.reassessment.plan(chosen), 0
+    again = services.of(reassessment_of)
+    plan, request_count = again.plan(chosen), 0
     if not body.dry_run:
-        request_count = services.reassessment.begin(plan, acting(who, body.actor), body.comment, datetime.now(UTC))
+        request_count = again.begin(plan, acting(who, body.actor), body.comment, datetime.now(UTC))
     return ReassessmentReply(
         candidates=list(plan.candidates), truncated=plan.truncated, queued=request_count, dry_run=body.dry_run
     )

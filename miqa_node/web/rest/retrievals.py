@@ -15,6 +15,7 @@ from miqa_node.store.retention import AgeLimits, Holding
 from miqa_node.web.access import Reader, Reviewer
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
+from miqa_node.web.retrieval import fetch_of
 from miqa_node.web.services import Services
 
 router = APIRouter(prefix="/api/v1", tags=["retention"])
@@ -40,7 +41,7 @@ def show_retention(services: Services, _who: Reader) -> list[Holding]:
 @router.post("/retrievals", summary="Fetch removed originals", responses=responses(401, 403, 404, 409, 415, 422, 503))
 def fetch(services: Services, _who: Reviewer, body: RetrievalRequest) -> Retrieval:
     """Originals that retention removed are here again if an archive has them as they came; 500 at most."""
-    return services.fetch_removed(body.uid)
+    return services.of(fetch_of)(body.uid)
 
 
 PAGE = Page(router, rest=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.reassessment import Reassessment
 from miqa_node.store import reassessments
 from miqa_node.store import tables as t
+from miqa_node.web.again import reassessment_of
 from miqa_node.web.app import create_app
 from miqa_node.work.queue import DurableQueue
 from tests.parts import any_model
@@ -69,7 +69,8 @@ def test_a_selector_means_the_same_images_everywhere(
     assert (planned["queued"], planned["dry_run"]) == (0, True)
     services = stage.services
     service = Reassessment(services.database, services.objects, DurableQueue(services.database, lambda: "v"), any_model)
-    app = create_app(dataclasses.replace(services, reassess=service))
+    services.give(reassessment_of, service)
+    app = create_app(services)
     client = TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
     answer = client.post("/api/v1/reassessments", json=body)
     assert {numbers[one["digest"]] for one in answer.json()["candidates"]} == expected

@@ -106,7 +106,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
         before = {name: threads(name, others) for name in names}
         for name, (thread,) in before.items():
             kill(thread)
-            node._shadow._offered.set()  # the only one that waits without a limit
+            node.judging.shadow._offered.set()  # the only one that waits without a limit
             assert wait_until(lambda thread=thread: not thread.is_alive(), LIMIT_S), name  # type: ignore[misc]
         for name in names:
             assert wait_until(lambda name=name: len(threads(name, others)) == 1, LIMIT_S), name  # type: ignore[misc]

@@ -124,6 +124,7 @@ SHOWN_REASONS = (
             "health/faults",
             "imaging/children",
             "imaging/decode",
+            "isolation/judging",
             "node",
             "observe/recent_check",
             "work/waiting",

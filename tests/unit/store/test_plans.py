@@ -18,6 +18,7 @@ from miqa_node.settings import load_settings
 from miqa_node.store import rollup, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.disk import DiskObjects
+from miqa_node.store.gauge import ImageCount
 from miqa_node.store.worklist import UNRESOLVED, WorklistFilter
 from miqa_node.web.app import WebServices
 from miqa_node.web.gauges import DatabaseGauges
@@ -178,7 +179,9 @@ def test_metrics_do_not_count_whole_tables_at_each_request(hospital: Hospital) -
         gauges._counted_at -= 60.0
         gauges.refresh()
 
-    gauges._undecided._next_at = float("inf")
+    images = gauges._counts["images"]
+    assert isinstance(images, ImageCount)
+    images.undecided._next_at = float("inf")
     assert hospital.scans(look) == {}
 
 

@@ -9,6 +9,7 @@ import trustme
 from structlog.testing import capture_logs
 
 from miqa_node.deliver.certificates import certificate_files
+from miqa_node.deliver.destinations import Destinations
 from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.observe import metrics
 from miqa_node.settings import load_settings
@@ -29,7 +30,7 @@ def test_each_certificate_that_is_presented_is_watched(tmp_path: Path) -> None:
         dicom={"tls": "also", "tls_certificate": str(node)}, web={"tls_certificate": str(tmp_path / "none.pem")}
     )
     pacs = CStoreConfig(name="PACS", ae_title="PACS", host="127.0.0.1", port=1, tls=True, tls_certificate=str(client))
-    watch = CertificateWatch(lambda: certificate_files(settings, [pacs]))
+    watch = CertificateWatch(lambda: certificate_files(settings, Destinations(settings.destinations_file, [pacs])))
 
     with capture_logs() as lines:
         watch.look()
@@ -57,6 +58,6 @@ def test_the_first_end_of_a_chain_counts(tmp_path: Path) -> None:
     file.write_bytes(leaf.private_key_and_cert_chain_pem.bytes() + chain)
     settings = load_settings(web={"tls_certificate": str(file)})
 
-    CertificateWatch(lambda: certificate_files(settings, [])).look()
+    CertificateWatch(lambda: certificate_files(settings, Destinations(settings.destinations_file))).look()
 
     assert expiry("web.tls_certificate") == int(end.timestamp())

@@ -24,7 +24,8 @@ from miqa_node.settings import WorkSettings, load_settings
 from miqa_node.store import executors as executors_store
 from miqa_node.store.database import Database
 from miqa_node.store.tables import executors
-from miqa_node.work.queue import ASSESS_JOB, DurableQueue, Schedule, Worker, migrate_queue
+from miqa_node.work.part import Schedule
+from miqa_node.work.queue import ASSESS_JOB, DurableQueue, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.regular import RegularWork
 from tests.waiting import wait_until

@@ -10,7 +10,8 @@ from dbos import DBOS
 
 from miqa_node.settings import load_settings
 from miqa_node.store.database import Database
-from miqa_node.work.queue import Schedule, Worker, migrate_queue
+from miqa_node.work.part import Schedule
+from miqa_node.work.queue import Worker, migrate_queue
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from miqa_node.web.access import Reviewer
 from miqa_node.web.fields import Uid
 from miqa_node.web.html import render
 from miqa_node.web.page import Page
+from miqa_node.web.retrieval import fetch_of
 from miqa_node.web.services import Services
 
 router = APIRouter()
@@ -18,7 +19,7 @@ router = APIRouter()
 @router.post("/studies/{study_uid}/fetch")
 def fetch(services: Services, who: Reviewer, study_uid: Uid) -> Response:
     """The study's page, or the originals that could not be fetched and why."""
-    retrieval = services.fetch_removed(study_uid)
+    retrieval = services.of(fetch_of)(study_uid)
     if not retrieval.missing:
         return RedirectResponse(f"/studies/{study_uid}", 303)
     return HTMLResponse(render("fetch_page/fetch.html", who=who, study_uid=study_uid, retrieval=retrieval))

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from miqa_node.domain.access import Permission
 from miqa_node.web.access import Display
+from miqa_node.web.live import live_of
 from miqa_node.web.page import Page
 from miqa_node.web.services import Services
 
@@ -18,12 +19,13 @@ router = APIRouter()
 @router.get("/live")
 async def live(services: Services, _who: Display) -> StreamingResponse:
     """The stream; its messages say that something changed, never what."""
-    if services.live.streams >= services.settings.web.max_live_pages:
+    messages = services.of(live_of)
+    if messages.streams >= services.settings.web.max_live_pages:
         raise HTTPException(
             HTTPStatus.SERVICE_UNAVAILABLE, "More than web.max_live_pages pages are open. Reload this page by hand."
         )
     return StreamingResponse(
-        services.live.messages(),
+        messages.messages(),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )

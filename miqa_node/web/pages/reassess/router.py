@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from miqa_node.domain.access import Permission
 from miqa_node.domain.reassessment import ReassessmentFilter
 from miqa_node.web.access import Admin, acting
+from miqa_node.web.again import reassessment_of
 from miqa_node.web.fields import Actor, Comment, Uid
 from miqa_node.web.html import render
 from miqa_node.web.page import Page
@@ -30,10 +31,11 @@ def reassess(
     sure: Annotated[bool, Form()] = False,
 ) -> Response:
     """The button "Judge again": first a page with what would be done, then the work once that page is confirmed."""
-    plan = services.reassessment.plan(ReassessmentFilter(uids=(study_uid,)))
+    again = services.of(reassessment_of)
+    plan = again.plan(ReassessmentFilter(uids=(study_uid,)))
     if not sure:
         return HTMLResponse(render("reassess_page/reassess.html", who=who, study_uid=study_uid, plan=plan))
-    services.reassessment.begin(plan, acting(who, actor), comment, datetime.now(UTC))
+    again.begin(plan, acting(who, actor), comment, datetime.now(UTC))
     return RedirectResponse(f"/studies/{study_uid}", HTTPStatus.SEE_OTHER)
 
 

@@ -105,7 +105,7 @@ def study_page(
         reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
         likely=likely_reason(shown),
         may_change=who.may(Permission.REVIEW),
-        can_fetch=services.can_fetch,
+        can_fetch=bool(services.settings.retention.archives),
         may_reassess=who.may(Permission.ADMIN),
         viewer=viewer_link(services.settings, study_uid),
         words=_titles(shown),

@@ -1,0 +1,118 @@
+"""The judging side of a node: the models that the site chose, processes that run them, and the tools of units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.shadow import ShadowRunner
+from miqa_node.assess.sidecars import landmark_package
+from miqa_node.conclusion.deliver import kinds_to_make
+from miqa_node.conclusion.effects import DestinationsFor
+from miqa_node.conclusion.shadow import save_shadow
+from miqa_node.domain.object_store import ObjectStore
+from miqa_node.errors import MiqaError
+from miqa_node.health.faults import NodeFaults
+from miqa_node.imaging.headers import read_header
+from miqa_node.isolation.tasks import decoding, enhance
+from miqa_node.isolation.workers import ImageWorkers
+from miqa_node.report.made import ReportSettings
+from miqa_node.settings import Settings
+from miqa_node.store.announcements import Announcer
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.database import Database
+from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
+from miqa_node.work.chosen import ChosenModels
+from miqa_node.work.site_rules import SiteRules
+
+
+class NodeJudging:
+    """All that judges in one process, and what follows the site's choices; only a process that ``works`` judges."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        policy: SiteRules,
+        announcer: Announcer,
+        *,
+        works: bool,
+    ) -> None:
+        """Subscribers hear from ``announcer`` if the node is at fault and judges no images."""
+        self._settings, self._database, self._policy, self._works = settings, database, policy, works
+        self._announcer = announcer
+        self._reports = ReportSettings.of(settings)
+        self.choice = ChosenModels(database, settings.assess.follow_interval_s)
+        chosen, work = self.choice.current, settings.work
+        self.models = ActiveModels(settings, chosen)
+        self.shadow = ShadowRunner(settings, chosen, partial(save_shadow, database, policy.current))
+        self.workers = ImageWorkers(settings, chosen, policy.current, self._reports, is_alone=not works)
+        self.faults = NodeFaults(
+            self.workers.check_canary, work.alike_failures, work.canary_interval_s, self._announce_pause
+        )
+
+    def unit_context(self, objects: ObjectStore, destinations: DestinationsFor) -> UnitContext:
+        """The tools of units: worker processes decode, judge and report what ``destinations`` request."""
+        settings, decoder, policy = self._settings, self.workers.decoder, self._policy
+        there, relaxed = decoding(settings), settings.dicom.relaxed_uids
+        imaging = ImagingTools(
+            partial(read_header, relaxed=relaxed, anatomy=settings.imaging.anatomy),
+            decoder.decode,
+            there,
+            decoder.run,
+            settings.work.worker_processes,
+            settings.patients.authorities.complete,
+            settings.dicom.clocks.complete,
+        )
+        judging = JudgingTools(
+            self.workers.judge,
+            policy.current,
+            self.workers.certify,
+            self.shadow,
+            self.models.series,
+            policy.silence,
+        )
+        return UnitContext(
+            self._database,
+            Artifacts(objects),
+            imaging,
+            judging,
+            ReportingTools(self._reports, lambda: kinds_to_make(destinations), there, enhance, decoder.run),
+            settings.work.series_max_slices,
+            revocations=settings.analysis.revocations,
+        )
+
+    def follow(self) -> None:
+        """Follow the site's choice of models and limits from now on, in this thread once, then in one of its own."""
+        working = (self.workers.follow, self.shadow.follow) if self._works else ()
+        self.choice.start((self._policy.follow, self.models.follow, *working))
+
+    def check(self) -> None:
+        """Have the node judge nothing, until its canary passes, if the models do not run."""
+        try:
+            self.workers.check_now()
+        except MiqaError as error:
+            self.faults.pause(str(error))  # images are received and wait
+
+    def _announce_pause(self, reason: str) -> None:
+        with self._database.begin() as transaction:
+            self._announcer.node_judges(transaction, reason, datetime.now(UTC))
+
+    def version(self) -> str:
+        """The model and the policy in force."""
+        return f"{self.models.name}:{self._policy.current().version}"
+
+    def names(self) -> dict[str, str]:
+        """The model packages in force by slot; empty if a slot has none."""
+        points, shadow = landmark_package(self._settings), self.choice.current().shadow
+        return {"Quality": self.models.name, "Anatomical points": points, "In trial (shadow)": shadow}
+
+    def checks(self) -> dict[str, Callable[[], None]]:
+        """Checks of readiness."""
+        return {
+            "The models": self.workers.check,
+            "The decoder": self.workers.decoder.check,
+            "The judgement of images": self.faults.check,
+        }
