@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
+from miqa_node.assess.card import BaseCard, Task
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.domain.policy import Disposition, PackageRule, Policy, decide_quality
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.prediction import Prediction
+from miqa_node.settings import Accelerator, AssessSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +58,22 @@ class SidecarModel(Protocol):
 
         It removes nothing, unless it sees that the image is of another kind.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class SideTask:
+    """What packages of one task are to the node: their card, and how one of them is opened.
+
+    A package of the name ``everywhere`` runs wherever it applies, without a rule in the policy; nothing depends on it.
+    It is the one that ``choice`` names, else the newest.
+    """
+
+    task: Task
+    card: type[BaseCard] | None = None
+    """The schema of the card; None if packages of the task have none of their own."""
+    open: Callable[[Path, Accelerator, AssessSettings], SidecarModel] | None = None
+    """Loads and checks a package; None if packages of the task do not run beside the quality package."""
+    own: SidecarModel | None = None
+    """What the task's name means in a policy where no package has it."""
+    everywhere: str = ""
+    choice: Callable[[AssessSettings], str] = lambda _settings: ""

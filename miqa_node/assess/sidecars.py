@@ -15,18 +15,14 @@ from pathlib import Path
 
 import structlog
 
-from miqa_node.assess.anomaly.sidecar import PACKAGE, OwnAnomaly
-from miqa_node.assess.caption.package import CaptionCard
+from miqa_node.assess.anomaly import sidecar as anomaly
+from miqa_node.assess.caption import package as caption
 from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
 from miqa_node.assess.classify import sidecar as classify
-from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.enhance import denoiser
-from miqa_node.assess.enhance.card import DenoiserCard
 from miqa_node.assess.field import judge_field
 from miqa_node.assess.landmarks import sidecar as landmarks
-from miqa_node.assess.landmarks.card import LandmarkCard
 from miqa_node.assess.objects import sidecar as objects
-from miqa_node.assess.objects.card import ObjectCard
 from miqa_node.assess.package_checks import package_label
 from miqa_node.assess.package_files import (
     find_package,
@@ -37,7 +33,7 @@ from miqa_node.assess.package_files import (
     read_package_card,
     versions_of,
 )
-from miqa_node.assess.sidecar import ImageContext, SidecarModel
+from miqa_node.assess.sidecar import ImageContext, SidecarModel, SideTask
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import PackageRule, Policy
@@ -52,27 +48,21 @@ from miqa_node.settings.policy import read_policy
 
 log = structlog.get_logger(__name__)
 
-Opener = Callable[[Path, Accelerator, AssessSettings], SidecarModel]
-
-OPENERS: Mapping[Task, Opener] = {
-    Task.CLASSIFICATION: classify.open_sidecar,
-    Task.ENHANCEMENT: denoiser.open_denoiser,
-    Task.LANDMARKS: landmarks.open_landmarks,
-    Task.OBJECTS: objects.open_objects,
-}
-"""Function that loads and checks a package, by task."""
-CARDS: Mapping[Task, type[BaseCard]] = {
-    Task.CLASSIFICATION: ClassifierCard,
-    Task.CAPTION: CaptionCard,
-    Task.ENHANCEMENT: DenoiserCard,
-    Task.LANDMARKS: LandmarkCard,
-    Task.OBJECTS: ObjectCard,
-}
+SIDE_TASKS = (
+    objects.SIDE_TASK,
+    anomaly.SIDE_TASK,
+    landmarks.SIDE_TASK,
+    classify.SIDE_TASK,
+    denoiser.SIDE_TASK,
+    caption.SIDE_TASK,
+)
+"""In the order in which they judge: routing a prediction needs every finding, the anomaly score and the patient's
+positioning."""
+BY_TASK: Mapping[Task, SideTask] = {one.task: one for one in SIDE_TASKS}
+ORDER = tuple(BY_TASK)
+CARDS: Mapping[Task, type[BaseCard]] = {one.task: one.card for one in SIDE_TASKS if one.card is not None}
 """Schema of the card, by task; quality is separate."""
-ORDER = (Task.OBJECTS, Task.ANOMALY, Task.LANDMARKS, Task.CLASSIFICATION, Task.ENHANCEMENT)
-"""Order of the tasks: routing a prediction needs every finding, the anomaly score and the patient's positioning."""
-LANDMARKS, OBJECTS = "landmarks", "objects"
-"""Names of the packages that run wherever they apply, without a rule in the policy: anatomical points; objects."""
+LANDMARKS, OBJECTS = landmarks.SIDE_TASK.everywhere, objects.SIDE_TASK.everywhere
 NO_PACKAGE = "off"
 """Value of the setting that runs no such package."""
 RETRY_AFTER_S = 60.0
@@ -176,15 +166,19 @@ class SidecarModels:
             return model
 
     def _load(self, name: str) -> tuple[Task, SidecarModel]:
-        if _is_own_anomaly(self._settings.model_folders, name):
-            return Task.ANOMALY, OwnAnomaly()
+        if (own := _own(self._settings.model_folders, name)) is not None:
+            return own
         path = sidecar_folder(self._settings.model_folders, name)
         return open_sidecar(path, self._settings.node.accelerator, self._settings.assess)
 
 
-def _is_own_anomaly(models: Sequence[Path], name: str) -> bool:
-    """Whether "anomaly" means the score of the quality package, because no package has that name."""
-    return name == PACKAGE and not any(name_and_version(p)[0] == name for p in package_folders(models))
+def _own(models: Sequence[Path], name: str) -> tuple[Task, SidecarModel] | None:
+    """What a task does without a package, such as "anomaly" with the quality package, if no package has its name."""
+    for one in SIDE_TASKS:
+        if one.own is not None and name == one.task.value:
+            is_taken = any(name_and_version(folder)[0] == name for folder in package_folders(models))
+            return None if is_taken else (one.task, one.own)
+    return None
 
 
 def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> tuple[Task, SidecarModel]:
@@ -196,7 +190,7 @@ def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSetting
         The package is for quality or an unknown task, or it did not pass its checks.
     """
     task = task_of(folder)
-    opener = OPENERS.get(task)
+    opener = BY_TASK[task].open if task in BY_TASK else None
     if opener is None:
         raise ModelPackageError(
             f"{folder.name} is a package for {task.value}: it cannot run beside the quality package. "
@@ -244,7 +238,7 @@ def packages_everywhere(settings: Settings) -> dict[str, str]:
 
     It is the one that the settings name, else the newest; absent if there is none, or if the settings switch it off.
     """
-    named = {OBJECTS: settings.assess.objects_package, LANDMARKS: settings.assess.landmarks_package}
+    named = {one.everywhere: one.choice(settings.assess) for one in SIDE_TASKS if one.everywhere}
     packages = {}
     for name, chosen in named.items():
         newest = None if chosen else newest_package(settings.model_folders, name)
@@ -279,7 +273,7 @@ def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorRe
         judgement = sidecar.contribute(context)
     except Exception as error:  # noqa: BLE001 - whatever a package does, the quality verdict is given
         log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
-        if task in {Task.LANDMARKS, Task.OBJECTS}:
+        if BY_TASK[task].everywhere:
             return context.judgement
         return _without(context, Phrase("The package failed on this image."))
     seconds = time.perf_counter() - started

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from miqa_node.assess.card import Task
-from miqa_node.assess.sidecar import ImageContext
+from miqa_node.assess.sidecar import ImageContext, SideTask
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.language.phrase import Phrase
@@ -36,3 +36,6 @@ class OwnAnomaly:
         return context.with_prediction(
             Prediction(PACKAGE, "", "", 0.0, {}, pending=(PendingCause(PendingReason.NOT_JUDGED, CANNOT_SAY),))
         )
+
+
+SIDE_TASK = SideTask(Task.ANOMALY, own=OwnAnomaly())

@@ -23,6 +23,7 @@ from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
 from miqa_node.assess.package_checks import check_files
 from miqa_node.assess.section import Section
 from miqa_node.assess.session import GraphSession
+from miqa_node.assess.sidecar import SideTask
 from miqa_node.assess.signatures import check_origin
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import CaptionError, ModelPackageError
@@ -192,3 +193,6 @@ def _check_golden(folder: Path, package: CaptionPackage, image: str, expected: s
     texts = package.write(pixels.astype(np.uint16) * np.uint16(257))
     if texts != golden:
         raise ModelPackageError(f"{folder.name}: {image} is described differently here than it should be.")
+
+
+SIDE_TASK = SideTask(Task.CAPTION, CaptionCard)

@@ -9,9 +9,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from miqa_node.assess.card import Task
+from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.assess.classify.picture import looked_at
-from miqa_node.assess.sidecar import ImageContext
+from miqa_node.assess.sidecar import ImageContext, SideTask
 from miqa_node.domain.codes import Code
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.ports import AssessorResult
@@ -113,3 +115,6 @@ def _unproven(classifier: Classifier) -> str:
 def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> ClassifierSidecar:
     """Load and check the package; ModelPackageError with the reason if it is unusable."""
     return ClassifierSidecar(open_classifier(folder, accelerator, settings), settings)
+
+
+SIDE_TASK = SideTask(Task.CLASSIFICATION, ClassifierCard, open_sidecar)

@@ -16,7 +16,7 @@ from miqa_node.assess.goldens import computing_goldens, golden_files, golden_pix
 from miqa_node.assess.package_checks import check_embedded_card, sha256_of
 from miqa_node.assess.package_files import places, versions_of
 from miqa_node.assess.session import GraphSession
-from miqa_node.assess.sidecar import ImageContext
+from miqa_node.assess.sidecar import ImageContext, SideTask
 from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.domain.ports import AssessorResult
@@ -140,3 +140,6 @@ def newest_denoiser(settings: Settings) -> DenoiserPackage:
             "or make one with miqa-node train denoiser."
         )
     return open_denoiser(folders[-1], settings.node.accelerator, settings.assess)
+
+
+SIDE_TASK = SideTask(Task.ENHANCEMENT, DenoiserCard, open_denoiser)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.another_kind import NO_LUNGS, gate_probability, of_another_kind
-from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.assess.card import GRAPH_NAME, Task, checked_card, read_sections
 from miqa_node.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
 from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
 from miqa_node.assess.landmarks.estimate import (
@@ -36,7 +36,7 @@ from miqa_node.assess.landmarks.picture import STORED_PX
 from miqa_node.assess.landmarks.points import SIDES
 from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.session import GraphSession, check_finite
-from miqa_node.assess.sidecar import ImageContext
+from miqa_node.assess.sidecar import ImageContext, SideTask
 from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.domain.landmarks import Landmarks
@@ -190,3 +190,12 @@ def _expected(folder: Path, data: bytes) -> list[float]:
         return [float(value) for value in json.loads(data)["values"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelPackageError(f"{folder.name}: the expected outputs of a golden cannot be read.") from error
+
+
+SIDE_TASK = SideTask(
+    Task.LANDMARKS,
+    LandmarkCard,
+    open_landmarks,
+    everywhere="landmarks",
+    choice=lambda settings: settings.landmarks_package,
+)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.assess.card import GRAPH_NAME, Task, checked_card, read_sections
 from miqa_node.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
 from miqa_node.assess.landmarks.picture import STORED_PX
 from miqa_node.assess.maps import with_peaks
@@ -20,7 +20,7 @@ from miqa_node.assess.objects.network import ObjectEvidence, ObjectNetwork, Run,
 from miqa_node.assess.package_checks import check_embedded_card, checksum
 from miqa_node.assess.saliency.methods import normalised
 from miqa_node.assess.session import GraphSession, check_finite
-from miqa_node.assess.sidecar import ImageContext
+from miqa_node.assess.sidecar import ImageContext, SideTask
 from miqa_node.assess.signatures import check_folder
 from miqa_node.domain.assessment import ObjectJudge
 from miqa_node.domain.finding import Finding, FindingName
@@ -147,3 +147,8 @@ def _expected(folder: Path, data: bytes) -> list[float]:
         return [float(value) for value in json.loads(data)["values"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelPackageError(f"{folder.name}: the expected outputs of a golden cannot be read.") from error
+
+
+SIDE_TASK = SideTask(
+    Task.OBJECTS, ObjectCard, open_objects, everywhere="objects", choice=lambda settings: settings.objects_package
+)
