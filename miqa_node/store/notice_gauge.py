@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from miqa_node.observe import metrics
-from miqa_node.store import notices
+from miqa_node.store import notice_status as notices
 from miqa_node.store.database import Transaction
 from miqa_node.store.gauge import GaugeKind
 
