@@ -1,4 +1,4 @@
-"""Exports labels: a CSV for calibration and training, COCO for other tools, and the images.
+"""Exports labels: a CSV for calibration and training, object annotations, COCO for other tools, and the images.
 
 No exported file names a patient: images have new names, patients are keyed hashes, readers are pseudonyms.
 """
@@ -19,15 +19,17 @@ import cv2
 import numpy as np
 
 from miqa_node import __version__
+from miqa_node.analysis.annotations import annotation, region_finding
 from miqa_node.assess.labels import BAD, GOOD, TABLE_NAME
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.label import LabelRecord, ReaderOpinion
 from miqa_node.errors import MiqaError
 from miqa_node.observe.progress import counted
 from miqa_node.store.reviews import ReviewedImage
-from miqa_node.taxonomy.lookup import defect_names, finding_title
+from miqa_node.taxonomy.lookup import defect_names, finding_title, is_expected
 
 CSV_NAME, ALL_NAME, COCO_NAME, IMAGES = TABLE_NAME, "judgements.csv", "coco.json", "images"
+OBJECTS_NAME = "annotations.jsonl"
 NAME_CHARACTERS = 20
 ACCEPTABLE = "acceptable"
 GOOD_ENOUGH = "It was called good enough, and nobody said whether the defect is there."
@@ -71,20 +73,24 @@ def export_labels(
 ) -> LabelExport:
     """Write labels of images (with the file of each) below ``out``; without ``write`` no images are written.
 
-    A label whose original is gone, and has no file, stays in the table, without an image.
+    A label whose original is gone, and has no file, stays in the table, without an image. One that says only that an
+    image is good enough is in no table, but objects that were marked on it are among the annotations.
     """
     out.mkdir(parents=True, exist_ok=True)
-    done, rows = LabelExport(), list[dict[str, Any]]()
+    done, rows, lines = LabelExport(), list[dict[str, Any]](), list[dict[str, Any]]()
     coco: dict[str, Any] = _coco_head()
     for reviewed, source in counted(newest, "Exporting"):
-        if word(reviewed.label.judgement) == ACCEPTABLE:
+        said = word(reviewed.label.judgement)
+        marked = annotation(reviewed.label.judgement, good=said == GOOD)
+        if said == ACCEPTABLE and marked is None:
             done.left_out[GOOD_ENOUGH] = done.left_out.get(GOOD_ENOUGH, 0) + 1
             continue
         name = names.of("image", reviewed.label.digest)
         file, width, height = f"{name}.dcm", 0, 0
         if write is not None and source is None:
             done.left_out[GONE] = done.left_out.get(GONE, 0) + 1
-            rows.append(_row(reviewed, "", names))
+            if said != ACCEPTABLE:
+                rows.append(_row(reviewed, "", names))
             continue
         if write is not None and source is not None:
             (out / IMAGES).mkdir(exist_ok=True)
@@ -94,11 +100,16 @@ def export_labels(
                 reason = str(error)
                 done.left_out[reason] = done.left_out.get(reason, 0) + 1
                 continue
-        rows.append(_row(reviewed, f"{IMAGES}/{file}" if write else file, names))
+        image = f"{IMAGES}/{file}" if write else file
+        if said != ACCEPTABLE:
+            rows.append(_row(reviewed, image, names))
+        if marked is not None:
+            lines.append({"file": image, **marked, **_kept_of(reviewed, names)})
         done.images += 1
         done.regions += _add_to_coco(coco, reviewed, f"{IMAGES}/{file}", width, height)
     _write_csv(out / CSV_NAME, rows)
     _write_csv(out / ALL_NAME, [_provenance(label, names) for label in every])
+    (out / OBJECTS_NAME).write_text("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines), "utf-8")
     (out / COCO_NAME).write_text(json.dumps(coco, indent=1, allow_nan=False) + "\n", "utf-8")
     return done
 
@@ -106,14 +117,15 @@ def export_labels(
 def word(opinion: ReaderOpinion) -> str:
     """A label as the CSV writes it: good, bad, or findings with semicolons between.
 
-    "acceptable" means good enough, possibly with a defect: it is exported but not used for training.
+    "acceptable" means good enough, possibly with a defect: it says nothing about verdicts. A device is no defect.
 
     >>> from miqa_node.domain.label import LabelOrigin
     >>> word(ReaderOpinion("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
     'motion_blur;unsharp'
     """
     if not opinion.bad:
-        return ACCEPTABLE if opinion.findings is None else GOOD
+        good = opinion.findings is not None and all(map(is_expected, opinion.findings))
+        return GOOD if good else ACCEPTABLE
     return ";".join(opinion.findings) if opinion.findings else BAD
 
 
@@ -128,15 +140,17 @@ def write_png(radiograph: Radiograph, stem: Path) -> tuple[str, int, int]:
 
 def _row(reviewed: ReviewedImage, image: str, names: Names) -> dict[str, Any]:
     label = reviewed.label
+    row: dict[str, Any] = {"image": image, "label": word(label.judgement), "patient": ""}
+    return row | {"sampled": label.judgement.sampled} | _kept_of(reviewed, names) | _provenance(label, names)
+
+
+def _kept_of(reviewed: ReviewedImage, names: Names) -> dict[str, str]:
+    """What is kept of an image's header."""
     return {
-        "image": image,
-        "label": word(label.judgement),
         "patient": names.of("patient", reviewed.patient),
-        "sampled": label.judgement.sampled,
         "modality": reviewed.modality,
         "body_part": reviewed.body_part,
         "view": reviewed.view,
-        **_provenance(label, names),
     }
 
 
@@ -187,7 +201,7 @@ def _add_to_coco(coco: dict[str, Any], reviewed: ReviewedImage, file: str, width
     )
     added = 0
     for region in opinion.regions:
-        category = category_ids.get(region.finding) or (named[0] if len(named) == 1 else None)
+        category = category_ids.get(region_finding(region, opinion))
         if category is None or not width:
             continue
         x0, y0, x1, y1 = region.box

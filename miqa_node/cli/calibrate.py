@@ -10,9 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from miqa_node.analysis.export import ACCEPTABLE, word
 from miqa_node.assess.calibration import CalibrationCase, CalibrationTarget, make_calibration
 from miqa_node.assess.labels import (
+    BAD,
     CHOSEN_AT_RANDOM,
+    GOOD,
     ORIGINAL_GONE,
     LabelSet,
     SiteLabel,
@@ -158,9 +161,9 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
             audited = [(reviews.locate(transaction, row.digest), row) for row in (read_audit(audit) if audit else ())]
         for one in decided:
             opinion = one.label.judgement
-            if opinion.findings is None and not opinion.bad:
-                continue  # good enough: whether the defect is there was not said
-            findings = frozenset(opinion.findings or ()) if opinion.findings or not opinion.bad else None
+            if (said := word(opinion)) == ACCEPTABLE:
+                continue  # good enough, perhaps with a defect
+            findings = None if said == BAD else frozenset() if said == GOOD else frozenset(opinion.findings or ())
             try:
                 decisions.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, opinion.sampled))
             except NotFoundError:

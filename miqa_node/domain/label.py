@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NewType
 
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.object_kind import ObjectKind
 
 LabelId = NewType("LabelId", int)
 
@@ -36,10 +37,14 @@ class RequestKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegionOutline:
-    """A region that a reader drew: corners (x, y) of a polygon as fractions of the image's width and height."""
+    """A region that a reader drew: corners (x, y) of a polygon as fractions of the image's width and height.
+
+    ``kind`` is that of an object, whose ``finding`` is then the kind's.
+    """
 
     points: tuple[tuple[float, float], ...]
     finding: str = ""
+    kind: ObjectKind | None = None
 
     @property
     def box(self) -> tuple[float, float, float, float]:

@@ -7,7 +7,7 @@ from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
 from miqa_node.report.content_items import ContentItem, code_item
-from miqa_node.taxonomy.lookup import reason_code
+from miqa_node.taxonomy.lookup import faults, reason_code
 from miqa_node.words import codes
 
 DECISION_MEANS = {
@@ -26,7 +26,7 @@ def review_evaluations(review: Review, disposition: Disposition) -> list[Content
     verdict = disposition.verdict if review.resolution is None else DECISION_MEANS[review.resolution]
     reasons = dict.fromkeys(reason.code for reason in disposition.reasons)
     if review.resolution is not None and review.findings is not None:
-        reasons = dict.fromkeys(reason_code(name) for name in review.findings)
+        reasons = dict.fromkeys(reason_code(name) for name in faults(review.findings))
     assessed = codes.QUALITY_ASSESSMENTS.get(verdict)
     judged = [] if assessed is None else [
         code_item(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),

@@ -16,7 +16,7 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.store import delivery_jobs, documents, label_requests, labels
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import decisions, deliveries, dispositions, results
-from miqa_node.taxonomy.lookup import current_name, defect_names, reason_code
+from miqa_node.taxonomy.lookup import current_name, defect_names, is_expected, reason_code
 
 
 def record(
@@ -160,23 +160,24 @@ def label(
     *,
     decision: int | None = None,
     reason: str = "",
-    findings: Sequence[str] | None = None,
     regions: Sequence[RegionOutline] = (),
 ) -> LabelId | None:
     """Store a person's decision about one image as a label.
 
-    ``reason`` is a code value of CID 7011 and ``findings`` are names of the taxonomy, if the person gave them.
-    Otherwise the flag's reason stands for both if it is the only one, because the decision is about it.
+    ``reason`` is a code value of CID 7011, if the person gave one, and ``regions`` are what the person drew.
+    Otherwise the flag's reason stands if it is the only one, because the decision is about it.
     """
     bad = resolution.rejects
-    flagged_for = _flagged_for(transaction, digest)
-    meant: tuple[str, ...] | None = None if findings is None else tuple(findings)
+    named, objects = _stated(regions)
     if resolution is Resolution.DISMISSED:
-        meant = ()  # a good verdict does not state whether the defect is present
-    if bad and meant is None and len(flagged_for) == 1:
-        meant = flagged_for
-    if bad and not reason and meant is not None and len(meant) == 1:
-        reason = reason_code(FindingName(meant[0])).value
+        wrong, is_said = named, True  # the flag was wrong
+        objects = tuple(one for one in objects if not is_expected(one))
+    else:
+        wrong = named or _flagged_for(transaction, digest)
+        is_said = bool(named) or (bad and len(wrong) == 1)
+    meant = tuple(dict.fromkeys((*wrong, *objects))) if is_said else None
+    if bad and not reason and len(wrong) == 1:
+        reason = reason_code(FindingName(wrong[0])).value
     request = label_requests.find(transaction, digest, RequestKind.AUDIT)
     opinion = ReaderOpinion(
         actor=actor,
@@ -189,6 +190,13 @@ def label(
         sampled=request.share if request else 1.0,
     )
     return labels.add(transaction, digest, opinion, now, decision)
+
+
+def _stated(regions: Sequence[RegionOutline]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The findings that a person named, which say what is wrong; and those of objects that are there besides."""
+    named = [one.finding for one in regions if one.finding and one.kind is None and not is_expected(one.finding)]
+    objects = [one.finding for one in regions if one.finding and one.finding not in named]
+    return tuple(dict.fromkeys(named)), tuple(dict.fromkeys(objects))
 
 
 def _flagged_for(transaction: Transaction, digest: InstanceDigest) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.domain.note import NoteTitle
+from miqa_node.domain.object_kind import ObjectKind
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents, label_requests
 from miqa_node.store.audit import records
@@ -81,7 +82,10 @@ def add(
                 rejects=opinion.rejects,
                 findings=None if opinion.findings is None else list(opinion.findings),
                 reason=opinion.reason,
-                regions=[{"finding": region.finding, "points": region.points} for region in opinion.regions],
+                regions=[
+                    {"finding": region.finding, "points": region.points, "kind": region.kind or ""}
+                    for region in opinion.regions
+                ],
                 blind=opinion.blind,
                 sampled=opinion.sampled,
                 source_uid=opinion.source_uid,
@@ -223,7 +227,11 @@ def from_row(row: Any) -> LabelRecord:
         findings=None if row.findings is None else tuple(row.findings),
         reason=row.reason,
         regions=tuple(
-            RegionOutline(tuple((float(x), float(y)) for x, y in region["points"]), region["finding"])
+            RegionOutline(
+                tuple((float(x), float(y)) for x, y in region["points"]),
+                region["finding"],
+                ObjectKind(kind) if (kind := region.get("kind")) else None,  # earlier rows have none
+            )
             for region in row.regions
         ),
         blind=row.blind,

@@ -6,7 +6,7 @@ If two taxonomies have the same name, the node's own takes precedence, then the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from miqa_node.domain.codes import OTHER_FAILURE, Code
@@ -59,6 +59,21 @@ def is_object(name: str) -> bool:
     """Whether the map of a finding shows an object, such as a device; not if no taxonomy has the finding."""
     entry = _entry(name)
     return isinstance(entry, FindingEntry) and entry.region == "object"
+
+
+def is_expected(name: str) -> bool:
+    """Whether a finding is no defect, such as a device; not if no taxonomy has it."""
+    entry = _entry(name)
+    return isinstance(entry, FindingEntry) and entry.expected
+
+
+def faults(names: Sequence[str]) -> tuple[str, ...]:
+    """Those that are a reason to reject: the defects; expected ones only where a site's policy flags nothing else.
+
+    >>> faults(["motion_blur", "device_in_view"]), faults(["device_in_view"])
+    (('motion_blur',), ('device_in_view',))
+    """
+    return tuple(name for name in names if not is_expected(name)) or tuple(names)
 
 
 def defect_names() -> tuple[FindingName, ...]:

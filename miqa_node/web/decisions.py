@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import HTTPException
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import ResultObject
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import RegionOutline
+from miqa_node.domain.object_kind import ObjectKind
 from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.outputs.rejection import Confirmation, rejection_note
@@ -43,6 +44,15 @@ class DrawnRegion(BaseModel):
         "(from the top).",
     )
     finding: KnownFinding | Literal[""] = Field("", description="What it is, if that can be named.")
+    kind: ObjectKind | Literal[""] = Field(
+        "", description="Of an object its kind; `finding` is then the kind's, and may be left out."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind and self.finding not in ("", self.kind.finding):
+            raise ValueError(f"an object of the kind {self.kind.value!r} is no {self.finding}")
+        return self
 
 
 Regions = Annotated[list[DrawnRegion], Field(max_length=MAX_REGIONS)]
@@ -132,7 +142,9 @@ def by_image(drawn: Sequence[DrawnRegion]) -> dict[str, list[RegionOutline]]:
     """Regions by the digest of their image."""
     regions_by_image: dict[str, list[RegionOutline]] = {}
     for one in drawn:
-        region = RegionOutline(tuple((x, y) for x, y in one.points), str(one.finding))
+        kind = one.kind or None
+        finding = str(kind.finding if kind else one.finding)
+        region = RegionOutline(tuple((x, y) for x, y in one.points), finding, kind)
         regions_by_image.setdefault(one.digest, []).append(region)
     return regions_by_image
 

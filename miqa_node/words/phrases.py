@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from miqa_node.domain.measurand import measurands
+from miqa_node.domain.object_kind import ObjectKind
 from miqa_node.domain.object_place import ChestRegion, WornAt
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
@@ -55,6 +56,20 @@ WORN: Mapping[WornAt | None, str] = {
     WornAt.CLOTHES: "Something on the clothes",
     None: "Something that can be taken off",
 }
+MARKS: Mapping[str, Mapping[ObjectKind, str]] = {
+    "Can be taken off": {
+        ObjectKind.NECK: WORN[WornAt.NECK],
+        ObjectKind.CLOTHES: WORN[WornAt.CLOTHES],
+        ObjectKind.SNAP: "Snap",
+        ObjectKind.REMOVABLE: WORN[None],
+    },
+    "Medical device": {
+        ObjectKind.MONITORING: "Electrode or lead",
+        ObjectKind.IMPLANT: "Implant",
+        ObjectKind.TUBE_LINE: "Tube or line",
+    },
+}
+"""Kinds of objects that readers mark, by what is to be done with them."""
 OVER: Mapping[tuple[str, str], str] = {
     ("apex", "right"): "over the right apex",
     ("apex", "left"): "over the left apex",
@@ -153,6 +168,7 @@ def messages() -> Iterator[str]:
     yield from (*GRADES, *CERTAINTIES)
     yield from (place for row in (*PLACES, *AT) for place in row)
     yield from (*WORN.values(), *OVER.values(), *dict.fromkeys(TAKE_OFF.values()))
+    yield from (*MARKS, *dict.fromkeys(word for kinds in MARKS.values() for word in kinds.values()))
     yield NOTHING_FOUND
     for table in (RULES, PLAUSIBILITY, ADVICE):
         yield from table.values()

@@ -226,8 +226,11 @@ def test_the_image_can_be_windowed_zoomed_and_marked(stage: Stage, page: sync_ap
     canvas.press("0")
     assert page.evaluate(f"{view}.zoom") == 1
     page.get_by_role("button", name="Mark region").click()
+    box = canvas.bounding_box()  # above it there is room now for the kinds, below for the list
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     drag(80, 60)
-    page.get_by_label("Region 1 is").select_option("foreign_object")
+    page.get_by_label("Region 1 is").select_option("removable")
     page.get_by_label("Your name").fill("mara")
     page.get_by_role("button", name="Retake requested").click()
 
@@ -240,6 +243,59 @@ def test_the_image_can_be_windowed_zoomed_and_marked(stage: Stage, page: sync_ap
     assert (left, top) == pytest.approx((0.5, 0.5), abs=0.02)
     assert 0.6 < right < 0.75
     assert 0.52 < bottom < 0.65
+
+
+def test_objects_are_marked_with_one_click_each(stage: Stage, page: sync_api.Page) -> None:
+    _, digest = stage.add(1)
+    page.goto("/studies/1.2.3.1")
+    page.wait_for_selector("[data-ready]")
+    kinds = page.get_by_role("toolbar", name="What is marked")
+    sync_api.expect(kinds).to_be_hidden()
+    page.get_by_role("button", name="Mark region").click()
+    chosen = kinds.get_by_role("button", name="Snap", exact=True)
+    canvas = page.locator("canvas")
+
+    def click(x: float, y: float) -> None:
+        """On the picture, wherever the list below it has moved it to."""
+        left, top, width, height = page.evaluate(PICTURE)
+        page.mouse.click(left + x * width, top + y * height)
+
+    chosen.click()
+    sync_api.expect(chosen).to_have_attribute("aria-pressed", "true")
+    click(0.3, 0.6)
+    click(0.7, 0.6)
+    kinds.get_by_role("button", name="Something worn at the neck").click()
+    click(0.5, 0.1)
+    kinds.get_by_role("button", name="Electrode or lead").click()
+    canvas.press("Enter")
+    sync_api.expect(page.get_by_label("Region 4 is")).to_have_value("monitoring")
+    sync_api.expect(page.get_by_label("Region 1 is")).to_have_value("snap")
+    assert faults(page) == []
+    shoot(page, "marks")
+    page.get_by_label("Region 2 is").select_option("removable")
+    page.get_by_label("Your name").fill("mara")
+    page.get_by_role("button", name="Retake requested").click()
+
+    sync_api.expect(page.locator(".state")).to_have_text("Resolved: retake requested")
+    with stage.services.database.begin() as transaction:
+        [label] = labels.of_images(transaction, [digest])
+    marks = label.judgement.regions
+    assert [one.kind for one in marks] == ["snap", "removable", "neck", "monitoring"]
+    assert [one.finding for one in marks] == [*["foreign_object"] * 3, "device_in_view"]
+    assert label.judgement.findings == ("motion_blur", "foreign_object", "device_in_view")
+    for mark, middle in zip(marks, ((0.3, 0.6), (0.7, 0.6), (0.5, 0.1), (0.5, 0.5)), strict=True):
+        left, top, right, bottom = mark.box
+        assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx(middle, abs=0.02)
+    left, top, right, bottom = marks[0].box
+    assert (right - left, bottom - top) == pytest.approx((0.04, 0.04), abs=0.001)
+
+
+PICTURE = """() => {
+    const {canvas, place: [left, top, width, height]} = document.querySelector("[data-viewer]").viewer.view;
+    const box = canvas.getBoundingClientRect(), ratio = canvas.width / box.width;
+    return [box.left + left / ratio, box.top + top / ratio, width / ratio, height / ratio];
+}"""
+"""Where the whole picture lies on the page: left, top, width and height in pixels."""
 
 
 def test_a_room_display_tells_when_the_node_is_gone_and_comes_back(stage: Stage, page: sync_api.Page) -> None:

@@ -107,17 +107,8 @@ def resolve(
     meant = list(digests) or (flagged if is_of_all else sorted(drawn))
     for digest in meant:
         own = drawn.get(digest, ())
-        named = tuple(dict.fromkeys(region.finding for region in own if region.finding))
         decisions.label(
-            transaction,
-            InstanceDigest(digest),
-            resolution,
-            actor,
-            now,
-            decision=decision,
-            reason=reason,
-            findings=named or None,
-            regions=own,
+            transaction, InstanceDigest(digest), resolution, actor, now, decision=decision, reason=reason, regions=own
         )
     return show(transaction, study_instance_uid)
 

@@ -1,5 +1,6 @@
 /* The image on a page: tools, outlines of findings, regions to draw, slices, and another image beside it. */
 
+import { Marks } from "./viewer/marks.js";
 import { loadOutlines } from "./viewer/outlines.js";
 import { Slices } from "./viewer/slices.js";
 import { View, WHITE, corners } from "./viewer/view.js";
@@ -37,6 +38,7 @@ class Viewer {
     this.view.spacingMm = element.dataset.spacing?.split(" ").map(Number);
     this.views = [this.view];
     this.others = new Map();
+    if ("draw" in element.dataset) this.marks = new Marks(element, this.view, save);
     if (slices.length > 1) this.slices = new Slices(element, this.view);
     this.buildTools();
   }
@@ -76,7 +78,7 @@ class Viewer {
     const { dataset } = this.element;
     const tools = { window: say("Window"), move: say("Move") };
     if (this.view.spacingMm) tools.measure = say("Ruler");
-    if ("draw" in dataset) tools.region = say("Mark");
+    if (this.marks) tools.region = say("Mark");
     this.choices = Object.entries(tools).map(([name, text]) => {
       const button = this.button(text, () => this.use(name), { measure: "m" }[name], { region: say("Mark region") }[name]);
       button.dataset.tool = name;
@@ -166,6 +168,7 @@ class Viewer {
     for (const button of this.choices) button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
     if (tool === "measure" && !this.view.ruler) this.view.ruler = [[0.4, 0.5], [0.6, 0.5]];
     else if (tool !== "measure") this.view.ruler = null;
+    this.marks?.show(tool === "region");
     this.view.draw();
   }
 
@@ -243,7 +246,11 @@ class Viewer {
     });
     const end = (event) => {
       pointers.delete(event.pointerId);
-      if (view.drawing) this.finish(view);
+      if (!view.drawing) return;
+      const drawn = view.drawing;
+      view.drawing = null;
+      this.marks.finish(drawn);
+      view.draw();
     };
     canvas.addEventListener("pointerup", end);
     canvas.addEventListener("pointercancel", end);
@@ -262,7 +269,7 @@ class Viewer {
     const [x, y] = arrows[event.key] ?? [];
     const act = x === undefined ? {
       "+": () => view.zoomAt(1.5, view.x, view.y), "-": () => view.zoomAt(1 / 1.5, view.x, view.y), 0: () => this.reset(),
-      Enter: () => this.tool === "region" && this.placeRegion(view),
+      Enter: () => this.tool === "region" && this.marks.place([view.x, view.y]),
     }[event.key] : () => this.nudge(view, x, y, event.shiftKey);
     if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
@@ -284,58 +291,6 @@ class Viewer {
     } else if (shift) view.window(x * KEY_STEP, y * KEY_STEP);
     else view.move(-x * KEY_STEP, -y * KEY_STEP);
   }
-
-  placeRegion(view) {
-    const half = 0.1 / view.zoom;
-    view.drawing = [[view.x - half, view.y - half], [view.x + half, view.y + half]];
-    this.finish(view);
-  }
-
-  finish(view) {
-    const points = corners(view.drawing);
-    view.drawing = null;
-    if (points[1][0] - points[0][0] > 0.005 && points[2][1] - points[0][1] > 0.005) {
-      view.regions.push({ digest: view.digest, points, finding: "" });
-      this.listRegions();
-    }
-    view.draw();
-  }
-
-  /** What was marked, with what it is; it goes along with the decision. */
-  listRegions() {
-    if (!this.list) {
-      this.list = document.createElement("ul");
-      this.list.className = "regions";
-      this.element.append(this.list);
-    }
-    this.list.replaceChildren(...this.view.regions.map((region, index) => {
-      const row = document.createElement("li");
-      const label = document.createElement("label");
-      label.textContent = `${say("Region {number} is", { number: index + 1 })} `;
-      const choice = document.createElement("select");
-      choice.append(new Option(say("not named"), ""), ...findings().map(([name, words]) => new Option(words, name)));
-      choice.value = region.finding;
-      choice.addEventListener("change", () => {
-        region.finding = choice.value;
-        save();
-      });
-      label.append(choice);
-      const remove = Object.assign(document.createElement("button"), { type: "button", textContent: say("Remove") });
-      remove.addEventListener("click", () => {
-        this.view.regions.splice(index, 1);
-        this.listRegions();
-        this.view.draw();
-      });
-      row.append(label, remove);
-      return row;
-    }));
-    save();
-  }
-}
-
-function findings() {
-  const options = document.getElementById("finding-words").content.querySelectorAll("option");
-  return [...options].map((option) => [option.value, option.textContent]);
 }
 
 function save() {

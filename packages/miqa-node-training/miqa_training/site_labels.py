@@ -7,12 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from miqa_node.analysis.export import COCO_NAME, CSV_NAME
+from miqa_node.analysis.export import CSV_NAME, OBJECTS_NAME
 from miqa_node.assess.labels import parse_label
-from miqa_node.domain.finding import FindingName
 from miqa_node.errors import SettingsError
 from miqa_node.taxonomy.lookup import gate_names
-from miqa_training.datasets import SITE, DatasetRecord, ObjectBox
+from miqa_training.datasets import SITE, DatasetRecord, objects_of
 
 GATE = frozenset(gate_names())
 
@@ -21,7 +20,7 @@ def read_site_labels(folder: Path) -> list[DatasetRecord]:
     """The labelled pictures of an export.
 
     Leaves out bad images without a named finding, which say nothing about single findings, and images other than chest
-    radiographs. Drawn regions locate foreign objects.
+    radiographs. Where readers marked objects, or saw that there were none, the record has them.
 
     Raises
     ------
@@ -31,45 +30,39 @@ def read_site_labels(folder: Path) -> list[DatasetRecord]:
     try:
         with (folder / CSV_NAME).open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
-        regions = _regions(json.loads((folder / COCO_NAME).read_text("utf-8")))
-    except (OSError, ValueError, KeyError) as error:
-        raise SettingsError(
-            f"{folder} is not an export of labels ({error}). Make one with miqa-node labels export."
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _is_no_export(folder, error) from error
+    marked = {row["file"]: row for row in read_annotations(folder)}
     records = []
     for row in rows:
         findings = parse_label(row["label"])
-        path = folder / row["image"]
         if findings is None or findings & GATE:
             continue
-        if not path.is_file() or path.suffix != ".png":
-            raise SettingsError(f"{path.name} is not in {folder}: export the labels with --images png.")
+        drawn = marked.get(row["image"])
         records.append(
             DatasetRecord(
-                path=path, source=SITE, licence="the site's own", patient=row["patient"], view="", notes="",
-                objects=_objects(findings, regions.get(row["image"], ())), findings=findings,
+                path=picture_in(folder, row["image"]), source=SITE, licence="the site's own", patient=row["patient"],
+                view="", notes="", objects=None if drawn is None else objects_of(drawn), findings=findings,
             )
         )  # fmt: skip
     return records
 
 
-def _objects(findings: frozenset[str], boxes: tuple[ObjectBox, ...]) -> tuple[ObjectBox, ...] | None:
-    """The objects that readers drew; empty for an image free of objects, None without drawings."""
-    if FindingName.FOREIGN_OBJECT not in findings:
-        return ()
-    return boxes or None
+def read_annotations(folder: Path) -> list[dict[str, Any]]:
+    """The lines about objects, see :mod:`miqa_node.analysis.annotations`; SettingsError if the folder has none."""
+    try:
+        return [json.loads(line) for line in (folder / OBJECTS_NAME).read_text("utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise _is_no_export(folder, error) from error
 
 
-def _regions(coco: dict[str, Any]) -> dict[str, tuple[ObjectBox, ...]]:
-    category = next(one["id"] for one in coco["categories"] if one["name"] == FindingName.FOREIGN_OBJECT)
-    images = {image["id"]: image for image in coco["images"]}
-    regions: dict[str, tuple[ObjectBox, ...]] = {}
-    for annotation in coco["annotations"]:
-        if annotation["category_id"] != category:
-            continue
-        image = images[annotation["image_id"]]
-        wide, high, name = float(image["width"]), float(image["height"]), image["file_name"]
-        x, y, width, height = (float(value) for value in annotation["bbox"])
-        drawn = ObjectBox((x / wide, y / high, (x + width) / wide, (y + height) / high), "external_object", sure=True)
-        regions[name] = (*regions.get(name, ()), drawn)
-    return regions
+def picture_in(folder: Path, name: str) -> Path:
+    """The path of an exported picture; SettingsError if it is none."""
+    path = folder / name
+    if not path.is_file() or path.suffix != ".png":
+        raise SettingsError(f"{path.name} is not in {folder}: export the labels with --images png.")
+    return path
+
+
+def _is_no_export(folder: Path, error: Exception) -> SettingsError:
+    return SettingsError(f"{folder} is not an export of labels ({error}). Make one with miqa-node labels export.")

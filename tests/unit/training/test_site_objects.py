@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -15,6 +14,9 @@ pytest.importorskip("sklearn")
 
 from typer.testing import CliRunner  # noqa: E402
 
+from miqa_node.analysis.annotations import EXTERNAL, NO_BOXES, NO_EXTERNAL, REMOVABLE_COMPLETE  # noqa: E402
+from miqa_node.analysis.export import OBJECTS_NAME  # noqa: E402
+from miqa_node.assess.card import Applicability  # noqa: E402
 from miqa_node.assess.objects.sidecar import open_objects  # noqa: E402
 from miqa_node.cli.app import app  # noqa: E402
 from miqa_node.domain.finding import FindingName  # noqa: E402
@@ -30,12 +32,13 @@ from miqa_training.objects.start import net_of_package  # noqa: E402
 
 SIDE = 64
 BOX = (20, 30, 8, 8)
+CHESTS = Applicability(modality=("DX",), body_part=("CHEST",), view=("PA", "AP"))
 
 
-def write_export(folder: Path, with_objects: int, without: int, patients: int = 60) -> Path:
+def write_export(folder: Path, with_objects: int, without: int, patients: int = 60, body_part: str = "CHEST") -> Path:
     """An export of labels: grey pictures, those with an object have a bright square and its box."""
     (folder / "images").mkdir(parents=True)
-    rows, images, drawn = [], [], []
+    lines = []
     rng = np.random.default_rng(1)
     for number in range(with_objects + without):
         marked = number < with_objects
@@ -45,14 +48,13 @@ def write_export(folder: Path, with_objects: int, without: int, patients: int = 
             pixels[y : y + height, x : x + width] = 240
         name = f"images/{number}.png"
         cv2.imwrite(str(folder / name), pixels)
-        rows.append((name, "foreign_object" if marked else "good", f"p{number % patients}"))
-        images.append({"id": number, "file_name": name, "width": SIDE, "height": SIDE})
-        if marked:
-            drawn.append({"image_id": number, "category_id": 1, "bbox": list(BOX)})
-    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([("image", "label", "patient"), *rows])
-    coco = {"categories": [{"id": 1, "name": "foreign_object"}], "images": images, "annotations": drawn}
-    (folder / "coco.json").write_text(json.dumps(coco), encoding="utf-8")
+        box = [edge / SIDE for edge in (x, y, x + width, y + height)]
+        drawn = [{"box": box, "kind": "external_object", "what": "snap", "sure": True}]
+        boxes = {"objects": drawn, "class": EXTERNAL, "boxes": REMOVABLE_COMPLETE}
+        nothing = {"objects": [], "class": NO_EXTERNAL, "boxes": NO_BOXES}
+        header = {"patient": f"p{number % patients}", "modality": "DX", "body_part": body_part, "view": "PA"}
+        lines.append({"file": name, **(boxes if marked else nothing), "comment": "", **header})
+    (folder / OBJECTS_NAME).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return folder
 
 
@@ -75,21 +77,27 @@ def test_with_too_few_marks_it_says_what_is_missing(
     tmp_path: Path, with_objects: int, without: int, reason: str
 ) -> None:
     with pytest.raises(SettingsError, match=reason):
-        site_examples(write_export(tmp_path / "labels", with_objects, without))
+        site_examples(write_export(tmp_path / "labels", with_objects, without), CHESTS)
 
 
 def test_too_few_patients_cannot_judge(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="too few patients"):
-        site_examples(write_export(tmp_path / "labels", 100, 100, patients=1))
+        site_examples(write_export(tmp_path / "labels", 100, 100, patients=1), CHESTS)
+
+
+def test_images_that_the_package_does_not_judge_do_not_count(tmp_path: Path) -> None:
+    labels = write_export(tmp_path / "labels", 120, 120, body_part="HAND")
+    with pytest.raises(SettingsError, match=r"has 0 images with .* 240 images that the package does not judge do not"):
+        site_examples(labels, CHESTS)
 
 
 def test_no_patient_is_fitted_on_and_judges(tmp_path: Path) -> None:
     labels = write_export(tmp_path / "labels", 120, 120)
-    examples = site_examples(labels)
+    examples = site_examples(labels, CHESTS)
     parts = [{one.record.patient for one in part} for part in (examples.fitting, examples.choosing, examples.judging)]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 60
     assert len(parts[0]) > 2 * len(parts[1]) - 10
-    again = site_examples(labels)
+    again = site_examples(labels, CHESTS)
     assert [one.record.path for one in again.judging] == [one.record.path for one in examples.judging]
 
 

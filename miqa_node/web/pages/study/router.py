@@ -19,7 +19,7 @@ from miqa_node.settings import Settings
 from miqa_node.store import conflicts, decisions, history, users, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.worklist.form import Show, read_form
-from miqa_node.taxonomy.lookup import all_finding_names, defect_names, finding_title
+from miqa_node.taxonomy.lookup import all_finding_names, defect_names, finding_title, is_object
 from miqa_node.web.access import Reader
 from miqa_node.web.fields import Uid
 from miqa_node.web.html import render
@@ -27,6 +27,7 @@ from miqa_node.web.page import Page
 from miqa_node.web.pages.study.images import StudyImage, images_of
 from miqa_node.web.services import Services
 from miqa_node.words.object_words import title_of
+from miqa_node.words.phrases import MARKS
 
 MAX_IMAGES = 24
 """Maximum number of images on the page; of larger studies it shows the worst. Each image has its own canvas."""
@@ -109,7 +110,8 @@ def study_page(
         may_reassess=who.may(Permission.ADMIN),
         viewer=viewer_link(services.settings, study_uid),
         words=_titles(shown),
-        defects=defect_names(),
+        marks=MARKS,
+        defects=[name for name in defect_names() if not is_object(name)],
     )
 
 

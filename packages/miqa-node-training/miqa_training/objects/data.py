@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from miqa_node.analysis.annotations import DEVICES_ONLY, NO_BOXES
 from miqa_training.datasets import (
     EQUIPMENT,
     REMOVABLE_KINDS,
@@ -30,12 +32,13 @@ from miqa_training.objects.network import MAPS
 from miqa_training.objects.variation import MOST_BOXES, ObjectSet
 
 FOLDER = "objects_train"
+NOTHING = "none"
+"""Class of images on which a reader saw neither anything that can be taken off nor a device."""
 STORED_PX = 640
 """Longer side at which images are kept for training: a little more than the network sees, to be turned and enlarged."""
 PERCENTILES = (0.5, 99.5)
 MAP_OF = {"external_object": 0, "monitoring": 1, "implant": 1, EQUIPMENT: 1, "tube_line": 2}
 """The map of each annotated kind; burned-in markers have none."""
-WITHOUT_BOXES = "no boxes drawn; class by eye only"
 DOUBTFUL_CHILDREN = frozenset(f"ker512_{number:04}.jpg" for number in (3, 7, 9, 11, 14, 22, 25, 35))
 """Unread images that show something at their edges or leads; the others of the source were looked at: no object."""
 OFTEN = 3.0
@@ -113,12 +116,16 @@ def _second_collection(folder: Path) -> list[ObjectExample]:
                 notes=row["notes"], objects=objects_of(drawn), split=row["split"],
                 long_side_px=max(int(row["width"] or 0), int(row["height"] or 0)),
             )  # fmt: skip
-            without, devices = drawn["boxes"] == WITHOUT_BOXES, drawn["class"] == "devices_only"
-            by_eye = Reading.PRESENCE if devices else Reading.EVERYTHING
-            reading = by_eye if without else Reading.MAIN_DEVICES
-            has_boxes = any(MAP_OF.get(o.kind) in {1, 2} for o in record.objects or ())
-            examples.append(ObjectExample(record, reading, devices and not has_boxes))
+            examples.append(example_of(drawn, record))
     return examples
+
+
+def example_of(line: Mapping[str, Any], record: DatasetRecord) -> ObjectExample:
+    """The image of an annotation line; its class and completeness say what was read of it."""
+    devices, has_boxes = line["class"] == DEVICES_ONLY, line["boxes"] != NO_BOXES
+    by_eye = Reading.EVERYTHING if line["class"] == NOTHING else Reading.PRESENCE
+    drawn = any(MAP_OF.get(o.kind) in {1, 2} for o in record.objects or ())
+    return ObjectExample(record, Reading.MAIN_DEVICES if has_boxes else by_eye, devices and not drawn)
 
 
 def pixels_of(path: Path) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from miqa_training.loop import TrainingSchedule, TrainingTask, train, warm_cosine_of_share
 from miqa_training.objects.bank import PieceBank
-from miqa_training.objects.loss import ObjectTargets, object_loss
+from miqa_training.objects.loss import ObjectTargets, device_cells, object_loss
 from miqa_training.objects.network import ObjectNet
 from miqa_training.objects.variation import ObjectBatches, ObjectSet, VariationShares
 
@@ -46,10 +46,13 @@ def device_at_hand() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _kept(logits: Tensor, images: Tensor, start: ObjectNet) -> Tensor:
+def _kept(logits: Tensor, batch: ObjectBatch, start: ObjectNet) -> Tensor:
+    """The change of the maps of devices and tubes where nobody drew one."""
+    images, targets = batch
     with torch.no_grad():
         before = start(images)
-    return KEPT * (logits[:, 1:] - before[:, 1:]).square().mean()
+    change = (logits[:, 1:] - before[:, 1:]).square()
+    return KEPT * (change * ~device_cells(targets, logits.shape[-1])[:, None]).mean()
 
 
 def fit_objects(
@@ -58,7 +61,8 @@ def fit_objects(
 ) -> ObjectNet:  # fmt: skip
     """The running average of the weights, in evaluation mode on the device it was fitted on.
 
-    With ``start``, the maps of devices and tubes stay near those of that network: nobody drew devices on ``pictures``.
+    With ``start``, the maps of devices and tubes stay near those of that network outside of the devices that were drawn
+    on ``pictures``: nobody drew all of them.
     ``figures`` gets the average at each line of the log. An interrupted run resumes from its checkpoint and draws the
     same batches as without the interruption.
     """
@@ -82,7 +86,7 @@ def fit_objects(
 
     def loss(logits: Tensor, batch: ObjectBatch) -> tuple[Tensor, dict[str, float]]:
         total, parts = object_loss(logits, batch[1])
-        return (total, parts) if start is None else (total + _kept(logits, batch[0], start), parts)
+        return (total, parts) if start is None else (total + _kept(logits, batch, start), parts)
 
     def forward(batch: ObjectBatch) -> Tensor:
         logits: Tensor = net(batch[0].contiguous(memory_format=torch.channels_last))

@@ -63,6 +63,12 @@ def object_loss(logits: Tensor, targets: ObjectTargets) -> tuple[Tensor, dict[st
     return hits + spurious, {"found": float(hits.detach()), "spurious": float(spurious.detach())}
 
 
+def device_cells(targets: ObjectTargets, side: int) -> Tensor:
+    """(N, side, side): the cells at sure boxes of devices and tubes."""
+    drawn = (targets.kind > 0) & targets.sure
+    return (_inside(targets.boxes, side, 1.0) & drawn[..., None, None]).any(1)
+
+
 def _inside(boxes: Tensor, side: int, margin: float) -> Tensor:
     """(N, K, n, n): the cells that a box touches, and ``margin`` cells around them."""
     cells = torch.arange(side, device=boxes.device, dtype=boxes.dtype)

@@ -15,14 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.assess.card import GRAPH_NAME, Applicability, checked_card, read_sections
 from miqa_node.assess.objects.card import ObjectCard
 from miqa_node.assess.platt import logit
 from miqa_node.assess.sidecars import OBJECTS
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.errors import SettingsError
 from miqa_training import weights
-from miqa_training.objects.data import ObjectExample, Reading, cut_boxes, object_set, picture_of, pixels_of
+from miqa_training.datasets import SITE, DatasetRecord, objects_of
+from miqa_training.objects.data import ObjectExample, cut_boxes, example_of, object_set, picture_of, pixels_of
 from miqa_training.objects.evaluate import ExampleVerdict, Rule, judge_images, rule_of
 from miqa_training.objects.export import export
 from miqa_training.objects.fit import ObjectSchedule, fit_objects
@@ -30,7 +32,7 @@ from miqa_training.objects.package import write_package
 from miqa_training.objects.pieces import make_bank
 from miqa_training.objects.start import net_of_package
 from miqa_training.objects.variation import VariationShares
-from miqa_training.site_labels import read_site_labels
+from miqa_training.site_labels import picture_in, read_annotations
 
 LEAST_WITH, LEAST_WITHOUT = 100, 100
 """Images with and without something that can be taken off; with fewer, the figures would say nothing."""
@@ -83,16 +85,19 @@ class SitePackage:
     now: BothSides
 
 
-def site_examples(labels: Path) -> SiteExamples:
+def site_examples(labels: Path, scope: Applicability) -> SiteExamples:
     """The images of an export of labels whose readers drew what can be taken off, or saw that there was nothing.
+
+    Images that the package does not judge are left out.
 
     Raises
     ------
     SettingsError
         There are too few of either kind, or of patients; the message says how many are needed.
     """
-    records = [one for one in read_site_labels(labels) if one.objects is not None]
-    examples = [ObjectExample(one, Reading.PRESENCE) for one in records]
+    lines = read_annotations(labels)
+    examples = [_example(labels, line) for line in lines if _is_within(scope, line)]
+    others = f" {len(lines) - len(examples)} images that the package does not judge do not count."
     drawn = sum(one.removable for one in examples)
     for count, least, kind in (
         (drawn, LEAST_WITH, "with something marked that can be taken off"),
@@ -101,7 +106,7 @@ def site_examples(labels: Path) -> SiteExamples:
         if count < least:
             raise SettingsError(
                 f"{labels} has {count} images {kind}; at least {least} are needed. Mark objects on the study page, or "
-                "judge further images, and export the labels again."
+                "judge further images, and export the labels again." + (others if len(examples) < len(lines) else "")
             )
     parts: list[list[ObjectExample]] = [[] for _ in range(PARTS)]
     for one in examples:
@@ -121,8 +126,8 @@ def fit_site(start: Path, labels: Path, runs: Path, out: Path, schedule: ObjectS
 
     ``runs`` keeps the checkpoint, from which an interrupted run resumes.
     """
-    examples = site_examples(labels)
     card = checked_card(ObjectCard, read_sections(start), start.name)
+    examples = site_examples(labels, card.applicability)
     pictures = object_set(examples.fitting, [picture_of(one.record.path) for one in examples.fitting])
     images = ((pixels_of(one.record.path), cut_boxes(one)) for one in examples.fitting)
     bank = make_bank(images, SIMULATED_PIECES, BANK_SEED)
@@ -182,6 +187,23 @@ def _row(sides: BothSides) -> dict[str, Any]:
         "removable": sides.images_with, "found": round(sides.found, 3), "without": sides.images_without,
         "called": round(sides.called, 3),
     }  # fmt: skip
+
+
+def _example(labels: Path, line: dict[str, Any]) -> ObjectExample:
+    record = DatasetRecord(
+        path=picture_in(labels, line["file"]), source=SITE, licence="the site's own", patient=line["patient"],
+        view=line["view"], notes="", objects=objects_of(line),
+    )  # fmt: skip
+    return example_of(line, record)
+
+
+def _is_within(scope: Applicability, line: dict[str, Any]) -> bool:
+    """By the header's values that an export keeps."""
+    header = Header(
+        "", SopInstanceUid(""), SeriesInstanceUid(""), StudyInstanceUid(""), "", modality=line["modality"],
+        body_part_examined=line["body_part"], view_position=line["view"],
+    )  # fmt: skip
+    return not scope.model_copy(update={"sop_class": ()}).excludes(header, None)
 
 
 def _part(example: ObjectExample) -> int:
