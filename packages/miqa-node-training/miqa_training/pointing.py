@@ -109,7 +109,7 @@ def evaluate_pointing(
         "patients": len(set(patients)),
         "images_with_curves": len(with_curves),
         "tolerance": TOLERANCE,
-        "methods": {method: _summary(values, patients) for method, values in rows.items()},
+        "methods": {method: summary(values, patients) for method, values in rows.items()},
     }
 
 
@@ -129,13 +129,7 @@ def _one_image(
     graph: ExplainedGraph, card: Card, columns: Sequence[int], image: AnnotatedImage, methods: Sequence[str],
     curves: bool, seed: int
 ) -> dict[str, dict[str, float]]:  # fmt: skip
-    pixels = cv2.imread(str(image.path), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        msg = f"{image.path.name} is not a readable picture"
-        raise ValueError(msg)
-    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
-    display = grey if grey.dtype == np.uint16 else grey.astype(np.uint16) * 257
-    inputs = prepare(np.asarray(display, np.uint16), None, card.preprocess)
+    inputs = prepare(grey_of(image.path), None, card.preprocess)
     logits = graph.logits_of_views(inputs.arrays) if curves or len(columns) > 1 else None
     classes, whole, column = card.outputs.classes, inputs.arrays[GLOBAL_VIEW], columns[0]
 
@@ -155,17 +149,33 @@ def _one_image(
     inside_of = cache(lambda shape: inside_any(image.outlines, *shape))
     for method in methods:
         [values] = explain(method, graph, inputs, [column], seed=seed)
-        rows[method] = _played(method, values, image.outlines) | {
-            "energy_inside": energy_inside(values, inside_of(values.shape)),
-            "pixel_average_precision": pixel_average_precision(values, inside_of(values.shape)),
-        }
+        rows[method] = played(method, values, image.outlines) | inside_scores(values, inside_of(values.shape))
         if curves:
             rows[method]["deletion"] = deletion(confidence, whole, values)
             rows[method]["insertion"] = insertion(confidence, whole, values)
     return rows
 
 
-def _played(method: str, values: NDArray[np.float32], outlines: Sequence[Outline]) -> dict[str, float]:
+def inside_scores(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> dict[str, float]:
+    """How much of a map's energy, and of its highest cells, lies in the cells that are ``inside`` outlines."""
+    return {
+        "energy_inside": energy_inside(values, inside),
+        "pixel_average_precision": pixel_average_precision(values, inside),
+    }
+
+
+def grey_of(path: Path) -> NDArray[np.uint16]:
+    """The presentation values of a picture; ValueError if it cannot be read."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        msg = f"{path.name} is not a readable picture"
+        raise ValueError(msg)
+    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
+    return np.asarray(grey if grey.dtype == np.uint16 else grey.astype(np.uint16) * 257, np.uint16)
+
+
+def played(method: str, values: NDArray[np.float32], outlines: Sequence[Outline]) -> dict[str, float]:
+    """Whether the peak of one image's map is a hit, with and without tolerance, 0 or 1."""
     if method == RANDOM:
         # The expected score of a random point, not that of one draw.
         return {"tolerant": chance_of(outlines, TOLERANCE), "exact": chance_of(outlines, 0.0)}
@@ -173,12 +183,14 @@ def _played(method: str, values: NDArray[np.float32], outlines: Sequence[Outline
     return {"tolerant": float(one.tolerant), "exact": float(one.exact)}
 
 
-def _summary(rows: Sequence[dict[str, float]], patients: Sequence[str]) -> dict[str, Any]:
+def summary(rows: Sequence[dict[str, float]], patients: Sequence[str]) -> dict[str, Any]:
+    """A method's figures: means over its images, an interval over patients."""
+
     def mean(key: str) -> float:
         return round(float(np.mean([row[key] for row in rows])), 4)
 
     tolerant = np.array([row["tolerant"] for row in rows], np.float64)
-    summary: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "pointing_game": mean("tolerant"),
         "pointing_game_interval": [round(v, 4) for v in interval_by_patient(tolerant, patients)],
         "pointing_game_no_tolerance": mean("exact"),
@@ -188,5 +200,5 @@ def _summary(rows: Sequence[dict[str, float]], patients: Sequence[str]) -> dict[
     for curve in ("insertion", "deletion"):
         areas = [row[curve] for row in rows if curve in row]
         if areas:
-            summary[curve] = round(float(np.mean(areas)), 4)
-    return summary
+            figures[curve] = round(float(np.mean(areas)), 4)
+    return figures

@@ -77,6 +77,7 @@ export class Marks {
   add(points) {
     this.view.regions.push({ digest: this.view.digest, points, finding: "", kind: this.kind });
     this.write();
+    this.list.scrollTop = this.list.scrollHeight;
   }
 
   write() {

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from miqa_node.assess.card import Task, read_sections
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.enhance.methods import METHODS as ENHANCEMENTS
 from miqa_node.assess.saliency.methods import METHODS
@@ -138,7 +139,19 @@ def pointing_game(
     has_devices = dataset in {Dataset.REAL_OBJECTS, Dataset.HELD_OUT_OBJECTS}
     tested = finding or (BOTH if has_devices else FindingName.FOREIGN_OBJECT)
     try:
-        figures = evaluate_pointing(package, read[dataset](), finding=tested, methods=method or METHODS, curves=curves)
+        if read_sections(package).get("task") == Task.OBJECTS:
+            require(("onnx",))
+            from miqa_training.objects.pointing import OBJECT_METHODS, evaluate_object_pointing
+
+            if curves:
+                raise typer.BadParameter("--curves is not made for object packages.")
+            figures = evaluate_object_pointing(
+                package, read[dataset](), finding=tested, methods=method or OBJECT_METHODS
+            )
+        else:
+            figures = evaluate_pointing(
+                package, read[dataset](), finding=tested, methods=method or METHODS, curves=curves
+            )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     except FileNotFoundError as error:
