@@ -80,16 +80,16 @@ def export_labels(
     done, rows, lines = LabelExport(), list[dict[str, Any]](), list[dict[str, Any]]()
     coco: dict[str, Any] = _coco_head()
     for reviewed, source in counted(newest, "Exporting"):
-        said = word(reviewed.label.judgement)
-        marked = annotation(reviewed.label.judgement, good=said == GOOD)
-        if said == ACCEPTABLE and marked is None:
+        label = word(reviewed.label.judgement)
+        objects = annotation(reviewed.label.judgement, good=label == GOOD)
+        if label == ACCEPTABLE and objects is None:
             done.left_out[GOOD_ENOUGH] = done.left_out.get(GOOD_ENOUGH, 0) + 1
             continue
         name = names.of("image", reviewed.label.digest)
         file, width, height = f"{name}.dcm", 0, 0
         if write is not None and source is None:
             done.left_out[GONE] = done.left_out.get(GONE, 0) + 1
-            if said != ACCEPTABLE:
+            if label != ACCEPTABLE:
                 rows.append(_row(reviewed, "", names))
             continue
         if write is not None and source is not None:
@@ -101,10 +101,10 @@ def export_labels(
                 done.left_out[reason] = done.left_out.get(reason, 0) + 1
                 continue
         image = f"{IMAGES}/{file}" if write else file
-        if said != ACCEPTABLE:
+        if label != ACCEPTABLE:
             rows.append(_row(reviewed, image, names))
-        if marked is not None:
-            lines.append({"file": image, **marked, **_kept_of(reviewed, names)})
+        if objects is not None:
+            lines.append({"file": image, **objects, **_kept_of(reviewed, names)})
         done.images += 1
         done.regions += _add_to_coco(coco, reviewed, f"{IMAGES}/{file}", width, height)
     _write_csv(out / CSV_NAME, rows)

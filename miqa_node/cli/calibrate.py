@@ -161,9 +161,11 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
             audited = [(reviews.locate(transaction, row.digest), row) for row in (read_audit(audit) if audit else ())]
         for one in decided:
             opinion = one.label.judgement
-            if (said := word(opinion)) == ACCEPTABLE:
+            if (label_word := word(opinion)) == ACCEPTABLE:
                 continue  # good enough, perhaps with a defect
-            findings = None if said == BAD else frozenset() if said == GOOD else frozenset(opinion.findings or ())
+            findings = (
+                None if label_word == BAD else frozenset() if label_word == GOOD else frozenset(opinion.findings or ())
+            )
             try:
                 decisions.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, opinion.sampled))
             except NotFoundError:

@@ -23,8 +23,8 @@ def opinion(*regions: RegionOutline, findings: tuple[str, ...] | None = None, **
                          regions=regions, **more)  # fmt: skip
 
 
-def line(said: ReaderOpinion) -> dict[str, Any] | None:
-    return annotation(said, good=word(said) == GOOD)
+def line(answer: ReaderOpinion) -> dict[str, Any] | None:
+    return annotation(answer, good=word(answer) == GOOD)
 
 
 @pytest.mark.parametrize(
@@ -55,19 +55,24 @@ def test_regions_of_earlier_versions_are_objects_without_a_kind() -> None:
 
 
 def test_what_is_known_to_show_nothing_that_can_be_taken_off() -> None:
-    said = line(opinion(bad=False, findings=()))
-    assert said == {"objects": [], "class": "no_external", "boxes": "no boxes drawn; class by eye only", "comment": ""}
+    answer = line(opinion(bad=False, findings=()))
+    assert answer == {
+        "objects": [],
+        "class": "no_external",
+        "boxes": "no boxes drawn; class by eye only",
+        "comment": "",
+    }
     named = opinion(findings=("motion_blur",), origin=LabelOrigin.IMPORT)
-    assert line(named) == said
-    assert line(opinion(RegionOutline(CORNERS, "motion_blur"), findings=("motion_blur",))) == said
+    assert line(named) == answer
+    assert line(opinion(RegionOutline(CORNERS, "motion_blur"), findings=("motion_blur",))) == answer
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [opinion(findings=("motion_blur",)), opinion(), opinion(bad=False), opinion(findings=("foreign_object",)),
      opinion(mark(ObjectKind.IMPLANT), findings=("foreign_object", "device_in_view")),
      opinion(findings=("not_frontal_chest",), origin=LabelOrigin.IMPORT)],
     ids=["reason of the flag", "bad", "good enough", "object without a box", "only its device drawn", "no chest"],
 )  # fmt: skip
-def test_nothing_is_written_where_a_reader_left_it_open(said: ReaderOpinion) -> None:
-    assert line(said) is None
+def test_nothing_is_written_where_a_reader_left_it_open(answer: ReaderOpinion) -> None:
+    assert line(answer) is None

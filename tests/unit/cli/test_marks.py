@@ -71,11 +71,11 @@ def test_marked_objects_stand_beside_the_reason_of_the_flag(
         worklist.resolve(
             transaction, study, resolution, "mara", "", NOW, regions={digest: [mark(kind) for kind in kinds]}
         )
-        [kept] = labels.of_images(transaction, [digest])
-    assert kept.judgement.findings == findings
-    assert [one.kind for one in kept.judgement.regions] == kinds
-    assert word(kept.judgement) == label
-    assert kept.judgement.reason == ("111210" if resolution is Resolution.CONFIRMED else "")
+        [record] = labels.of_images(transaction, [digest])
+    assert record.judgement.findings == findings
+    assert [one.kind for one in record.judgement.regions] == kinds
+    assert word(record.judgement) == label
+    assert record.judgement.reason == ("111210" if resolution is Resolution.CONFIRMED else "")
 
 
 def test_marks_are_exported_as_annotations_that_training_reads(
