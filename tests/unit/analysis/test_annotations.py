@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from miqa_node.analysis.annotations import annotation
-from miqa_node.analysis.export import GOOD, word
+from miqa_node.analysis.export import word
+from miqa_node.assess.labels import GOOD
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.domain.object_kind import ObjectKind
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.analysis.export import ACCEPTABLE, GOOD, word
+from miqa_node.analysis.export import ACCEPTABLE, word
+from miqa_node.assess.labels import GOOD
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import RegionOutline
