@@ -39,14 +39,14 @@ def split_by_input(model: ModelProto, moving: str, outputs: Sequence[str]) -> tu
 
 
 def _needed(graph: GraphProto, inputs: Iterable[ValueInfoProto], outputs: Sequence[str]) -> GraphProto:
-    needed, kept = set(outputs), []
+    needed, nodes = set(outputs), []
     for node in reversed(graph.node):
         if any(name in needed for name in node.output):
-            kept.append(node)
+            nodes.append(node)
             needed.update(_read_by(node))
     return GraphProto(
         name=graph.name,
-        node=kept[::-1],
+        node=nodes[::-1],
         input=[one for one in inputs if one.name in needed],
         output=[_described(graph, name) for name in outputs],
         initializer=[one for one in graph.initializer if one.name in needed],

@@ -134,14 +134,14 @@ class Apart(Contract):
         pattern = cast("str", self.rooms)
         depth = pattern.count(".") + 2
         inside = [one for one in graph.modules if not graph.is_module_squashed(one) and is_in(one, pattern)]
-        found = {
+        imports = {
             f"{module} -> {other}"
             for module in inside
             for other in graph.find_modules_directly_imported_by(module)
             if is_in(other, pattern) and other.split(".")[:depth] != module.split(".")[:depth]
         }
         exceptions = set(cast("set[str]", self.exceptions or ()))
-        broken = sorted(found - exceptions) + [f"{one} is no import any more" for one in sorted(exceptions - found)]
+        broken = sorted(imports - exceptions) + [f"{one} is no import any more" for one in sorted(exceptions - imports)]
         return ContractCheck(kept=not broken, metadata={"lines": broken})
 
     def render_broken_contract(self, check: ContractCheck) -> None:

@@ -34,8 +34,8 @@ def imported_names(path: Path, prefix: str) -> set[tuple[str, str]]:
 
 
 def test_type_checkers_and_programs_find_the_same_names() -> None:
-    said = imported_names(Path(api.__file__), "miqa_node.")
-    assert said == {(module, name) for name, module in api.MODULES.items()}
+    names = imported_names(Path(api.__file__), "miqa_node.")
+    assert names == {(module, name) for name, module in api.MODULES.items()}
 
 
 @pytest.mark.parametrize("name", api.MODULES)

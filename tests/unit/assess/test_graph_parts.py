@@ -87,5 +87,5 @@ def test_what_a_branch_reads_is_kept() -> None:
     weight = numpy_helper.from_array(np.ones(1, np.float32), "weight")
     made = helper.make_graph([node], "branches", [x, go], [y], [weight])
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    kept = keep_outputs(ModelProto.FromString(model.SerializeToString()), ["y"])
-    assert run(kept, x=np.ones(1, np.float32), go=np.array(True)) == [2.0]
+    smaller = keep_outputs(ModelProto.FromString(model.SerializeToString()), ["y"])
+    assert run(smaller, x=np.ones(1, np.float32), go=np.array(True)) == [2.0]
