@@ -15,7 +15,7 @@ from miqa_node.cli.app import app
 
 pytest.importorskip("onnx")
 
-PACKAGE = Path(__file__).parents[3] / "models" / "objects-0.1.0"
+PACKAGE = next((Path(__file__).parents[3] / "models").glob("objects-*"))
 
 
 @pytest.fixture
