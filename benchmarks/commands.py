@@ -31,6 +31,13 @@ FLOOR = "import typer, pydantic_settings, sqlalchemy, structlog"
 LIMIT_S, LIMIT_MIB = 0.15, 20.0
 """Most processor time and memory of a command that reads the database, above the floor."""
 ROOT = Path(__file__).parents[1]
+LAUNCHER = """
+import os, sys
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet), 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+"""
+"""The kernel counts the memory of the process that starts another one, so a small one starts each."""
 
 
 class Cost(NamedTuple):
@@ -130,12 +137,12 @@ def cost_of(program: Sequence[str], checkout: Path) -> Cost:
     """Run a program with the modules of a checkout; CalledProcessError if it fails."""
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed node has bytecode
-    process = subprocess.Popen(program, cwd=checkout, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, program)
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    launcher = [sys.executable, "-S", "-c", LAUNCHER, *program]
+    answer = subprocess.run(launcher, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    code, processor_s, memory_kib = answer.stdout.split()
+    if int(code):
+        raise subprocess.CalledProcessError(int(code), program)
+    return Cost(float(processor_s), int(memory_kib) / 1024)
 
 
 if __name__ == "__main__":
