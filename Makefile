@@ -7,6 +7,7 @@ ACCEL ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/de
 DEMO_DIR ?= miqa-data/demo
 PYTEST_ARGS ?=
 DATA ?= ../shared/data
+DIST ?= dist
 
 BIN := $(VENV)/bin
 # At a terminal pip shows what it does; a log needs only its errors.
@@ -26,7 +27,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults matrix soak container models constraints lock sbom audit clean distclean
+.PHONY: help setup setup-train setup-fuzz run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults matrix soak container models constraints lock dist sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -165,6 +166,14 @@ lock: setup ## Write requirements/*.lock, with hashes, from constraints.txt (nee
 	printf 'hatchling\npip\n' | $(LOCK) - --output-file requirements/build.lock
 	$(LOCK) pyproject.toml --extra cpu --output-file requirements/cpu.lock
 	$(LOCK) pyproject.toml --extra gpu --output-file requirements/gpu.lock
+
+# Names and bytes follow from the files alone, and a wheel that is built of its sdist is the same one.
+dist: setup ## Build the wheels and sdists of all distributions into dist/, beside what pins the rest, with checksums
+	@mkdir -p $(DIST) && rm -f $(DIST)/*.whl $(DIST)/*.tar.gz
+	@for folder in . $(dir $(wildcard packages/*/pyproject.toml)); do \
+		(cd $$folder && $(abspath $(BIN))/python -m hatchling build --directory $(abspath $(DIST)) >/dev/null) || exit 1; done
+	@cp constraints.txt requirements/*.lock $(DIST)
+	@cd $(DIST) && sha256sum *.whl *.tar.gz *.txt *.lock | tee SHA256SUMS
 
 sbom: setup ## Install what a container holds into .venv-sbom, by hashes, and describe it as CycloneDX in dist/
 	@rm -rf .venv-sbom && $(PYTHON) -m venv .venv-sbom && mkdir -p dist

@@ -1,4 +1,7 @@
-"""The examples of docs/how-to/extend.md: each is one file, and all work in a real node of a fresh environment."""
+"""The examples of docs/how-to/extend.md: each is one file, and all work as wheels in a real node.
+
+So do the wheels that were built of them at an earlier version, whose imports are those of then.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-import sysconfig
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from miqa_node import plugins
+from tests.installation import Installation, built
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
@@ -46,35 +48,23 @@ def modules_of(example: Path) -> list[Path]:
 
 @pytest.fixture(scope="module", params=["today", "before"])
 def projects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """What is installed."""
+    """What is built and installed."""
     return EXAMPLES if request.param == "today" else projects_of_before(tmp_path_factory.mktemp("before"))
 
 
 @pytest.fixture(scope="module")
-def python(projects: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of a fresh environment with the examples; the node itself comes from the environment of the tests."""
-    folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
-    (site / "node.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    python = folder / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation", "--quiet"]
-    subprocess.run([*install, *projects], check=True, cwd=folder, timeout=LIMIT_S)
-    program = folder / "bin" / "miqa-node"
-    program.write_text(f"#!{python}\nfrom miqa_node.cli.app import main\n\nif __name__ == '__main__':\n    main()\n")
-    program.chmod(0o755)
-    return python
-
-
-@pytest.fixture(scope="module")
-def story(python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the node made of an image and a waveform."""
+def story(projects: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a node with the examples, of today or of then, made of an image and a waveform."""
     folder = tmp_path_factory.mktemp("story")
+    (of_node,) = built([ROOT], folder / "node")
+    examples = built(projects, folder / "examples")
+    site, empty = Installation(folder / "site", of_node, *examples), folder / "story"
+    empty.mkdir()
     done = subprocess.run(
-        [python, "-m", "tests.examples.story", folder],
+        [site.python, ROOT / "tests" / "examples" / "story.py", empty],
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=empty,
         timeout=LIMIT_S,
         check=False,
     )

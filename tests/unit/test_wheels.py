@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
 import subprocess
 import sys
@@ -15,19 +15,25 @@ import pytest
 from PIL import Image
 
 from miqa_node import __version__
+from tests.installation import Installation, built
 
 CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The wheels of all distributions, built from this checkout, by the name of the package."""
-    folder = tmp_path_factory.mktemp("wheels")
-    sources = [str(CHECKOUT), *(str(path) for path in sorted((CHECKOUT / "packages").iterdir()))]
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(folder), *sources], check=True)
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``make dist`` makes of this checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    make = ["make", "--silent", "-o", "setup", "dist", f"DIST={folder}", f"VENV={sys.prefix}"]
+    subprocess.run(make, cwd=CHECKOUT, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheels(dist: Path) -> dict[str, Path]:
+    """The wheels of all distributions by the name of the package."""
     return {
-        path.name.partition("-")[0].replace("miqa_node_training", "miqa_training"): path for path in folder.iterdir()
+        path.name.partition("-")[0].replace("miqa_node_training", "miqa_training"): path for path in dist.glob("*.whl")
     }
 
 
@@ -39,37 +45,29 @@ def modules(wheel: Path, package: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def site(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the node's wheel and, as links, the libraries of the environment of the tests."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    subprocess.run([*command, str(wheels["miqa_node"])], check=True)
-    for place in (Path(name) for name in sys.path if Path(name).name == "site-packages"):
-        for path in place.iterdir():
-            if "miqa" not in path.name and path.suffix != ".pth" and not (folder / path.name).exists():
-                (folder / path.name).symlink_to(path)
-    return folder
+def site(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """An environment with the node's wheel."""
+    return Installation(tmp_path_factory.mktemp("site") / "miqa", wheels["miqa_node"])
 
 
-def run(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``miqa-node`` of the site's folder alone: -S leaves out the environment of the tests."""
-    code = """
-import sys
-from importlib.metadata import entry_points
-import miqa_node
-print(miqa_node.__file__)
-(script,) = entry_points(group="console_scripts", name="miqa-node")
-sys.exit(script.load()())
-"""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(site), "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-S", "-c", code, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.slow
+def test_what_is_handed_out_is_whole_and_named_by_its_version(dist: Path) -> None:
+    names = ("miqa_node", "miqa_node_training", "onnx_vjp", "pynetdicom_streaming")
+    files = {f"{name}-{__version__}{end}" for name in names for end in ("-py3-none-any.whl", ".tar.gz")}
+    pins = {"constraints.txt", *(path.name for path in (CHECKOUT / "requirements").glob("*.lock"))}
+    assert {path.name for path in dist.iterdir()} == files | pins | {"SHA256SUMS"}
+    lines = (dist / "SHA256SUMS").read_text().splitlines()
+    assert {name: digest for digest, name in map(str.split, lines)} == {
+        name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in files | pins
+    }
+
+
+@pytest.mark.slow
+def test_a_wheel_that_is_built_again_of_its_sdist_is_the_same(dist: Path, tmp_path: Path) -> None:
+    again = built(dist.glob("*.tar.gz"), tmp_path)
+    assert len(again) == 4
+    for wheel in again:
+        assert wheel.read_bytes() == (dist / wheel.name).read_bytes(), wheel.name
 
 
 @pytest.mark.slow
@@ -101,14 +99,14 @@ def test_training_asks_for_the_node_of_the_same_version() -> None:
 
 
 @pytest.mark.slow
-def test_a_site_without_training_assesses_and_says_what_train_needs(site: Path, tmp_path: Path) -> None:
+def test_a_site_without_training_assesses_and_says_what_train_needs(site: Installation, tmp_path: Path) -> None:
     grey = np.random.default_rng(1).integers(0, 255, (600, 500), np.uint8)
     Image.fromarray(grey).save(tmp_path / "noise.png")
-    assessed = run(site, tmp_path, "assess", "noise.png", "--json")
-    assert assessed.stdout.startswith(str(site)), assessed.stdout + assessed.stderr
+    assessed = site.run("assess", "noise.png", "--json", folder=tmp_path)
     assert '"verdict"' in assessed.stdout, assessed.stderr
-    doctor = run(site, tmp_path, "doctor")
+    doctor = site.run("doctor", folder=tmp_path)
     assert "Traceback" not in doctor.stderr
+    assert f"{site.site}/miqa_node/_share/config/policy.toml" in doctor.stdout
     assert "model" in doctor.stdout.lower(), doctor.stdout + doctor.stderr
     for command in (
         ("train", "quality", "--data", ".", "--out", "run"),
@@ -116,6 +114,6 @@ def test_a_site_without_training_assesses_and_says_what_train_needs(site: Path, 
         ("evaluate", "quality-1.0.0", "--data", "."),
         ("deidentify", ".", "out", "--key", "key"),
     ):
-        refused = run(site, tmp_path, *command)
+        refused = site.run(*command, folder=tmp_path)
         assert refused.returncode != 0
         assert re.search(r"pip install '?miqa-node-training", refused.stderr), refused.stdout + refused.stderr
