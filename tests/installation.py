@@ -19,6 +19,11 @@ EARLIER = "da5d345c"
 """The version that sites upgrade from, until there is a release."""
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 OFFLINE = ["--no-index", "--no-deps"]
+ENVIRONMENT = {
+    "PYTHONSAFEPATH": "1",  # else a fork server takes the package of the working directory
+    "MIQA_WORK__SANDBOX": "false",  # the links to libraries lead out of what a worker may read
+}
+"""Of every process of an installation."""
 
 
 def sources_of(commit: str, folder: Path) -> Path:
@@ -61,7 +66,7 @@ class Installation:
         return subprocess.run(
             [self.program, *words],
             cwd=folder or self.folder,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "COLUMNS": "200"},
+            env={**ENVIRONMENT, "PATH": os.environ["PATH"], "HOME": str(self.folder), "COLUMNS": "200"},
             capture_output=True,
             text=True,
             check=False,

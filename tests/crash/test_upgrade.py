@@ -19,7 +19,7 @@ from pynetdicom import AE
 from tests.conftest import ROOT
 from tests.crash.faults import marks
 from tests.crash.station import LIMIT_S, Node, Pacs, chests, noise
-from tests.installation import EARLIER, Installation, built, sources_of
+from tests.installation import EARLIER, ENVIRONMENT, Installation, built, sources_of
 from tests.waiting import wait_until
 
 OUT_OF_RESOURCES, SUCCESS = 0xA700, 0x0000
@@ -59,7 +59,7 @@ class Site:
         node = Node(
             self.folder,
             self.pacs.port,
-            {"PYTHONSAFEPATH": "1"},  # else its fork server takes the package of the working directory
+            ENVIRONMENT,
             (role,),
             (str(version.program),),
         )
