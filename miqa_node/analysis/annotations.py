@@ -22,8 +22,8 @@ NO_BOXES = "no boxes drawn; class by eye only"
 DIGITS = 4
 
 _EXTERNAL_OBJECT, _EQUIPMENT = "external_object", "equipment"
-_DEVICES = {kind: kind.value for kind in (ObjectKind.MONITORING, ObjectKind.IMPLANT, ObjectKind.TUBE_LINE)}
-_WHAT = {kind: kind.value for kind in (ObjectKind.NECK, ObjectKind.CLOTHES, ObjectKind.SNAP)}
+_SPECIFIC = frozenset({ObjectKind.NECK, ObjectKind.CLOTHES, ObjectKind.SNAP})
+"""Kinds of what can be taken off that say more than that it can."""
 
 
 def annotation(opinion: ReaderOpinion, *, good: bool) -> dict[str, Any] | None:
@@ -57,10 +57,10 @@ def _object(region: RegionOutline, opinion: ReaderOpinion) -> dict[str, Any] | N
     if finding == FindingName.FOREIGN_OBJECT:
         kind = _EXTERNAL_OBJECT
     elif finding == FindingName.DEVICE_IN_VIEW:
-        kind = _DEVICES.get(region.kind, _EQUIPMENT) if region.kind else _EQUIPMENT
+        kind = region.kind.value if region.kind and region.kind.finding == finding else _EQUIPMENT
     else:
         return None
-    what = {"what": _WHAT[region.kind]} if region.kind in _WHAT else {}
+    what = {"what": region.kind.value} if region.kind in _SPECIFIC else {}
     return {"box": [round(edge, DIGITS) for edge in region.box], "kind": kind, **what, "sure": True}
 
 

@@ -90,7 +90,8 @@ class WebServices:
     """The model packages in force by slot; empty if a slot has none."""
     endings: list[Callable[[], None]] = field(default_factory=list, init=False, repr=False)
     """Called when the web server stops, before it waits for open requests."""
-    _made: dict[Callable[..., object], object] = field(default_factory=dict, init=False, repr=False)
+    made: dict[Callable[..., object], object] = field(default_factory=dict, init=False, repr=False)
+    """What features have for their pages, by the function that makes it."""
     _lock: RLock = field(default_factory=RLock, init=False, repr=False)
     look_turn: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_LOOKS), init=False, repr=False)
     """Held while ``look`` runs; further checks wait."""
@@ -106,13 +107,9 @@ class WebServices:
     def of(self, make: Callable[[WebServices], Made]) -> Made:
         """What a feature has for its pages: ``make`` makes it of these services, once per application."""
         with self._lock:
-            if make not in self._made:
-                self._made[make] = make(self)
-            return cast("Made", self._made[make])
-
-    def give(self, make: Callable[[WebServices], Made], made: Made) -> None:
-        """Use this one in place of what ``make`` would make."""
-        self._made[make] = made
+            if make not in self.made:
+                self.made[make] = make(self)
+            return cast("Made", self.made[make])
 
     @property
     def uploads(self) -> Uploads | None:

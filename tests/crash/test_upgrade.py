@@ -129,11 +129,11 @@ class Site:
             judged = self.send(node, 2)
             for_all = lambda: all(one["verdict"] for one in self.images(version, judged).values())  # noqa: E731
             wait_until(for_all, LIMIT_S, "every image has its verdict")
-            begun = self.send(node, 8)
+            middle = self.send(node, 8)
         with self.running(version, "receive") as node:
             received = self.send(node, 4)
         self.pacs.answer = lambda: SUCCESS
-        return [*judged, *begun, *received]
+        return [*judged, *middle, *received]
 
 
 @contextmanager
@@ -160,39 +160,39 @@ def site(tmp_path: Path, samples: Path) -> Iterator[Site]:
 
 def fill(site: Site, node: Node, version: Installation) -> tuple[list[str], str]:
     """An accepted image and two flagged ones, an account, two labels, and a decision about the last image."""
-    known = [*site.send(node, 1, flagged=False), *site.send(node, 1), *site.send(node, 1)]
-    site.wait_for_reports(known)
-    accepted, labelled, decided = known
+    uids = [*site.send(node, 1, flagged=False), *site.send(node, 1), *site.send(node, 1)]
+    site.wait_for_reports(uids)
+    accepted, labelled, decided = uids
     site.command(version, "users", "add", "mara", "--role", "reviewer")
     (site.folder / "labels.csv").write_text(f"digest,label,sampled\n{accepted},good,1\n{labelled},noise,1\n")
     site.command(version, "labels", "import", str(site.folder / "labels.csv"), "--as", "mara")
     site.command(version, "worklist", "resolve", site.study_of[decided], "retaken", "--as", "mara")
     wait_until(lambda: len(site.pacs.reports[decided]) == 2, LIMIT_S, "the decision is reported")
-    return known, decided
+    return uids, decided
 
 
 def test_up_and_back(site: Site, earlier: Installation, present: Installation) -> None:
     with site.running(earlier) as node:
-        known, decided = fill(site, node, earlier)
-        before = site.state(earlier, known)
-        assert [before["images"][uid]["verdict"] for uid in known] == ["ACCEPT", "REJECT", "REJECT"]
+        uids, decided = fill(site, node, earlier)
+        before = site.state(earlier, uids)
+        assert [before["images"][uid]["verdict"] for uid in uids] == ["ACCEPT", "REJECT", "REJECT"]
         site.command(earlier, "backup", str(site.folder / "backup"))
         assert "The next start of the node does it, too." in site.command(present, "doctor")  # while the other one runs
 
     half_done = site.leave_half_done(earlier)
-    left = {uid: one for uid, one in site.images(earlier, half_done).items() if one["verdict"]}
-    assert 2 <= len(left) < len(half_done)
+    verdicts = {uid: one for uid, one in site.images(earlier, half_done).items() if one["verdict"]}
+    assert 2 <= len(verdicts) < len(half_done)
     with site.running(present) as node:
         site.wait_for_reports([*half_done, *site.send(node, 1)])
-        assert site.state(present, known) == before
+        assert site.state(present, uids) == before
         after = site.images(present, half_done)
-        assert {uid: after[uid] for uid in left} == left
+        assert {uid: after[uid] for uid in verdicts} == verdicts
     finished_once(site, decided)
 
     later = site.leave_half_done(present)
     with site.running(earlier) as node:
         site.wait_for_reports([*later, *site.send(node, 1)])
-        assert site.state(earlier, known) == before
+        assert site.state(earlier, uids) == before
         assert site.images(earlier, half_done) == after
     finished_once(site, decided)
 
@@ -209,7 +209,7 @@ def test_up_and_back(site: Site, earlier: Installation, present: Installation) -
     site.command(earlier, "fsck", "--deep")
     with site.running(earlier) as node:
         site.wait_for_reports(site.send(node, 1))
-        assert site.state(earlier, known) == before
+        assert site.state(earlier, uids) == before
     assert not site.pacs.changed
 
 

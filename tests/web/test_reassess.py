@@ -70,7 +70,7 @@ def admin(stage: Stage, jobs: list[InstanceDigest]) -> TestClient:
     queue.jobs = jobs
     service = Reassessment(stage.services.database, stage.services.objects, queue, any_model)
     services = dataclasses.replace(stage.services)
-    services.give(reassessment_of, service)
+    services.made[reassessment_of] = service
     app = create_app(services)
     return TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
 
@@ -125,7 +125,7 @@ def test_a_model_that_cannot_be_used_keeps_images_from_being_judged_again(
     queue.jobs = jobs
     services = stage.services
     service = Reassessment(services.database, services.objects, queue, lambda *, series: "quality-9 is not there.")
-    services.give(reassessment_of, service)
+    services.made[reassessment_of] = service
     app = create_app(services)
     client = TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
     [planned] = client.post(ADDRESS, json={"uids": [digest]}).json()["candidates"]

@@ -36,7 +36,7 @@ def client(stage: Stage, fetch: Callable[[str], Retrieval], *archives: str) -> T
     settings = stage.services.settings
     retention = settings.retention.model_copy(update={"archives": archives})
     services = dataclasses.replace(stage.services, settings=settings.model_copy(update={"retention": retention}))
-    services.give(fetch_of, fetch)
+    services.made[fetch_of] = fetch
     return TestClient(create_app(services), base_url="http://localhost:8080", client=("127.0.0.1", 1))
 
 

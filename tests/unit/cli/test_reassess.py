@@ -69,7 +69,7 @@ def test_a_selector_means_the_same_images_everywhere(
     assert (planned["queued"], planned["dry_run"]) == (0, True)
     services = stage.services
     service = Reassessment(services.database, services.objects, DurableQueue(services.database, lambda: "v"), any_model)
-    services.give(reassessment_of, service)
+    services.made[reassessment_of] = service
     app = create_app(services)
     client = TestClient(app, base_url="http://localhost:8080", client=("127.0.0.1", 1))
     answer = client.post("/api/v1/reassessments", json=body)

@@ -62,8 +62,9 @@ export class Marks {
 
   /** What was drawn between two places; where nothing was dragged, the box of one click. */
   finish([from, to]) {
-    const [[left, top], , [right, bottom]] = corners([from, to]);
-    if (right - left > LEAST_SIDE && bottom - top > LEAST_SIDE) this.add(corners([from, to]));
+    const points = corners([from, to]);
+    const [[left, top], , [right, bottom]] = points;
+    if (right - left > LEAST_SIDE && bottom - top > LEAST_SIDE) this.add(points);
     else if (this.kind) this.place(to);
   }
 
