@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,10 @@ def flip(file: Path) -> None:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Rig:
-    return Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
+    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+    with closing(rig.database):
+        yield rig
 
 
 def state_of(rig: Rig, digest: InstanceDigest) -> Soundness | None:
@@ -113,10 +116,11 @@ def test_a_damaged_copy_of_a_sound_object_in_a_bucket_is_fetched_again(
 ) -> None:
     objects = open_objects(bucket_url, tmp_path / "cache", 0, 1 << 30)
     rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), objects=objects)
-    digest = rig.receive(samples / "RG1_UNCR.dcm")
-    cut(objects.local_path(original_key(digest)))
-    with pytest.raises(ResourcesError, match="copy of the original was damaged"):
+    with closing(rig.database):
+        digest = rig.receive(samples / "RG1_UNCR.dcm")
+        cut(objects.local_path(original_key(digest)))
+        with pytest.raises(ResourcesError, match="copy of the original was damaged"):
+            rig.finish(digest)
         rig.finish(digest)
-    rig.finish(digest)
-    assert rig.verdict(digest) is Verdict.REVIEW
-    assert state_of(rig, digest) is None
+        assert rig.verdict(digest) is Verdict.REVIEW
+        assert state_of(rig, digest) is None
