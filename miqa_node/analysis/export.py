@@ -20,18 +20,17 @@ import numpy as np
 
 from miqa_node import __version__
 from miqa_node.analysis.annotations import annotation, region_finding
-from miqa_node.assess.labels import BAD, GOOD, TABLE_NAME
+from miqa_node.assess.labels import ACCEPTABLE, GOOD, TABLE_NAME, label_of
 from miqa_node.domain.image import Radiograph
-from miqa_node.domain.label import LabelRecord, ReaderOpinion
+from miqa_node.domain.label import LabelRecord
 from miqa_node.errors import MiqaError
 from miqa_node.observe.progress import counted
 from miqa_node.store.reviews import ReviewedImage
-from miqa_node.taxonomy.lookup import defect_names, finding_title, is_expected
+from miqa_node.taxonomy.lookup import defect_names, finding_title
 
 CSV_NAME, ALL_NAME, COCO_NAME, IMAGES = TABLE_NAME, "judgements.csv", "coco.json", "images"
 OBJECTS_NAME = "annotations.jsonl"
 NAME_CHARACTERS = 20
-ACCEPTABLE = "acceptable"
 GOOD_ENOUGH = "It was called good enough, and nobody said whether the defect is there."
 
 GONE = "The original is no longer kept here: retention or an erasure removed it."
@@ -80,7 +79,7 @@ def export_labels(
     done, rows, lines = LabelExport(), list[dict[str, Any]](), list[dict[str, Any]]()
     coco: dict[str, Any] = _coco_head()
     for reviewed, source in counted(newest, "Exporting"):
-        label = word(reviewed.label.judgement)
+        label = label_of(reviewed.label.judgement)
         objects = annotation(reviewed.label.judgement, good=label == GOOD)
         if label == ACCEPTABLE and objects is None:
             done.left_out[GOOD_ENOUGH] = done.left_out.get(GOOD_ENOUGH, 0) + 1
@@ -114,21 +113,6 @@ def export_labels(
     return done
 
 
-def word(opinion: ReaderOpinion) -> str:
-    """A label as the CSV writes it: good, bad, or findings with semicolons between.
-
-    "acceptable" means good enough, possibly with a defect: it says nothing about verdicts. A device is no defect.
-
-    >>> from miqa_node.domain.label import LabelOrigin
-    >>> word(ReaderOpinion("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
-    'motion_blur;unsharp'
-    """
-    if not opinion.bad:
-        good = opinion.findings is not None and all(map(is_expected, opinion.findings))
-        return GOOD if good else ACCEPTABLE
-    return ";".join(opinion.findings) if opinion.findings else BAD
-
-
 def write_png(radiograph: Radiograph, stem: Path) -> tuple[str, int, int]:
     """The displayed image, 8 bits, at its full size."""
     rows, columns = radiograph.shape
@@ -140,7 +124,7 @@ def write_png(radiograph: Radiograph, stem: Path) -> tuple[str, int, int]:
 
 def _row(reviewed: ReviewedImage, image: str, names: Names) -> dict[str, Any]:
     label = reviewed.label
-    row: dict[str, Any] = {"image": image, "label": word(label.judgement), "patient": ""}
+    row: dict[str, Any] = {"image": image, "label": label_of(label.judgement), "patient": ""}
     return row | {"sampled": label.judgement.sampled} | _kept_of(reviewed, names) | _provenance(label, names)
 
 
@@ -159,7 +143,7 @@ def _provenance(label: LabelRecord, names: Names) -> dict[str, Any]:
     return {
         "label_id": label.label_id,
         "name": names.of("image", label.digest),
-        "judgement": word(opinion),
+        "judgement": label_of(opinion),
         "at": label.at.isoformat(timespec="seconds"),
         "reader": names.reader(opinion.actor),
         "origin": opinion.origin.value,

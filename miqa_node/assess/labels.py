@@ -26,16 +26,17 @@ from pathlib import Path
 
 import structlog
 
-from miqa_node.domain.label import LabelOrigin
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture
-from miqa_node.taxonomy.lookup import current_name, defect_names, gate_names, successors
+from miqa_node.taxonomy.lookup import current_name, defect_names, gate_names, is_expected, successors
 
 log = structlog.get_logger(__name__)
 
-GOOD, BAD = "good", "bad"
+GOOD, BAD, ACCEPTABLE = "good", "bad", "acceptable"
+"""The words of a label; acceptable means good enough, possibly with a defect, so it says nothing about verdicts."""
 TABLE_NAME = "labels.csv"
 """The table in an export."""
 IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
@@ -260,3 +261,17 @@ def _uniform(seed: int, purpose: str, name: str) -> float:
     """A number in [0, 1) that depends only on the arguments."""
     digest = hashlib.sha256(f"{seed}\0{purpose}\0{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2.0**64
+
+
+def label_of(opinion: ReaderOpinion) -> str:
+    """What somebody said, as a table of labels writes it: good, bad, or findings with semicolons between.
+
+    A device is no defect.
+
+    >>> label_of(ReaderOpinion("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
+    'motion_blur;unsharp'
+    """
+    if not opinion.bad:
+        good = opinion.findings is not None and all(map(is_expected, opinion.findings))
+        return GOOD if good else ACCEPTABLE
+    return ";".join(opinion.findings) if opinion.findings else BAD

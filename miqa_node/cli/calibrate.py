@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from miqa_node.analysis.export import ACCEPTABLE, word
 from miqa_node.assess.calibration import CalibrationCase, CalibrationTarget, make_calibration
 from miqa_node.assess.labels import (
+    ACCEPTABLE,
     BAD,
     CHOSEN_AT_RANDOM,
     GOOD,
@@ -20,6 +20,7 @@ from miqa_node.assess.labels import (
     LabelSet,
     SiteLabel,
     fair_sample,
+    label_of,
     read_audit,
     read_labels,
 )
@@ -161,11 +162,9 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
             audited = [(reviews.locate(transaction, row.digest), row) for row in (read_audit(audit) if audit else ())]
         for one in decided:
             opinion = one.label.judgement
-            if (label_word := word(opinion)) == ACCEPTABLE:
+            if (label := label_of(opinion)) == ACCEPTABLE:
                 continue  # good enough, perhaps with a defect
-            findings = (
-                None if label_word == BAD else frozenset() if label_word == GOOD else frozenset(opinion.findings or ())
-            )
+            findings = None if label == BAD else frozenset() if label == GOOD else frozenset(opinion.findings or ())
             try:
                 decisions.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, opinion.sampled))
             except NotFoundError:

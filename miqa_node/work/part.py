@@ -19,24 +19,26 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from miqa_node.deliver.destinations import Destinations
-from miqa_node.deliver.lanes import LaneSnapshot
-from miqa_node.domain.object_store import ObjectStore
-from miqa_node.domain.ports import JobQueue
 from miqa_node.domain.role import NodeRole
-from miqa_node.imaging.decode import Decoder
-from miqa_node.local import LocalResult
-from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.plugins import Seam
-from miqa_node.receive.intake import Intake
-from miqa_node.settings import Settings
-from miqa_node.store.announcements import Announcer
-from miqa_node.store.database import Database
-from miqa_node.store.reserve import DiskReserve
-from miqa_node.units.base import UnitContext
-from miqa_node.work.clock_trust import ClockTrust
+
+if TYPE_CHECKING:  # the context names what a node consists of; whoever imports this module need not load all of it
+    from miqa_node.deliver.destinations import Destinations
+    from miqa_node.deliver.lanes import LaneSnapshot
+    from miqa_node.domain.object_store import ObjectStore
+    from miqa_node.domain.ports import JobQueue
+    from miqa_node.imaging.decode import Decoder
+    from miqa_node.local import LocalResult
+    from miqa_node.observe.steady_thread import SteadyThread
+    from miqa_node.receive.intake import Intake
+    from miqa_node.settings import Settings
+    from miqa_node.store.announcements import Announcer
+    from miqa_node.store.database import Database
+    from miqa_node.store.reserve import DiskReserve
+    from miqa_node.units.base import UnitContext
+    from miqa_node.work.clock_trust import ClockTrust
 
 
 class StartMoment(Enum):

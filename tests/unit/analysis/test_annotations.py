@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from miqa_node.analysis.annotations import annotation
-from miqa_node.analysis.export import word
-from miqa_node.assess.labels import GOOD
+from miqa_node.assess.labels import GOOD, label_of
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.domain.object_kind import ObjectKind
 
@@ -25,7 +24,7 @@ def opinion(*regions: RegionOutline, findings: tuple[str, ...] | None = None, **
 
 
 def line(answer: ReaderOpinion) -> dict[str, Any] | None:
-    return annotation(answer, good=word(answer) == GOOD)
+    return annotation(answer, good=label_of(answer) == GOOD)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.analysis.export import ACCEPTABLE, word
-from miqa_node.assess.labels import GOOD
+from miqa_node.assess.labels import ACCEPTABLE, GOOD, label_of
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import RegionOutline
@@ -75,7 +74,7 @@ def test_marked_objects_stand_beside_the_reason_of_the_flag(
         [record] = labels.of_images(transaction, [digest])
     assert record.judgement.findings == findings
     assert [one.kind for one in record.judgement.regions] == kinds
-    assert word(record.judgement) == label
+    assert label_of(record.judgement) == label
     assert record.judgement.reason == ("111210" if resolution is Resolution.CONFIRMED else "")
 
 
