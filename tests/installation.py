@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,8 @@ def built(sources: Iterable[Path], folder: Path) -> list[Path]:
 class Installation:
     """A virtual environment with the libraries of the tests', and of this project nothing but some wheels."""
 
-    def __init__(self, folder: Path, *wheels: Path) -> None:
+    def __init__(self, folder: Path, *wheels: Path, lacking: Sequence[str] = ()) -> None:
+        """``lacking`` are libraries that it does not have, by the names of their modules."""
         self.folder = folder
         self.python = folder / "bin" / "python"
         self.program = folder / "bin" / "miqa-node"
@@ -55,7 +56,7 @@ class Installation:
         libraries = folder / "libraries"
         libraries.mkdir()
         for path in Path(sysconfig.get_path("purelib")).iterdir():
-            if "miqa" not in path.name and path.suffix != ".pth":
+            if "miqa" not in path.name and path.suffix != ".pth" and path.name not in lacking:
                 (libraries / path.name).symlink_to(path)
         (self.site / "libraries.pth").write_text(f"{libraries}\n")
         install = [*PIP, "--python", str(self.python), "install", *OFFLINE]

@@ -25,6 +25,7 @@ from miqa_node.cli.map_checks import gradient_graphs
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
 from miqa_node.cli.port_checks import ask_node, check_port, health_port
+from miqa_node.cli.series_checks import series_libraries
 from miqa_node.cli.site_choice import choice_of
 from miqa_node.cli.storage_checks import data_directory, database, from_database, object_store
 from miqa_node.cli.troubles import troubles
@@ -97,6 +98,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("accelerator", _accelerator),
         ("models", _models),
         ("maps", gradient_graphs),
+        ("series", series_libraries),
         ("captions", _captions),
         ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),
         ("fonts", _fonts),

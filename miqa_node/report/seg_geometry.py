@@ -34,7 +34,7 @@ def add_geometry(seg: Dataset, sources: Many[Source], settings: ReportSettings) 
     frame_of_reference = text(first.header, "FrameOfReferenceUID")
     if orientation and all(positions) and frame_of_reference and first.spacing_mm:
         seg.FrameOfReferenceUID = frame_of_reference
-        seg.PositionReferenceIndicator = _indicator(first)
+        seg.PositionReferenceIndicator = indicator(first)
         shared.PixelMeasuresSequence = Sequence([_measures(first)])
         shared.PlaneOrientationSequence = Sequence([_orientation(orientation)])
         for frame, position in zip(seg.PerFrameFunctionalGroupsSequence, positions, strict=True):
@@ -57,7 +57,7 @@ def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], set
         add_geometry(seg, sources, settings)
         return
     seg.FrameOfReferenceUID = frame_of_reference
-    seg.PositionReferenceIndicator = _indicator(source)
+    seg.PositionReferenceIndicator = indicator(source)
     shared.PixelMeasuresSequence = Sequence([_measures_of(first.spacing_mm, first.thickness_mm)])
     shared.PlaneOrientationSequence = Sequence([_orientation(first.orientation)])
     index = Dataset()
@@ -75,7 +75,7 @@ def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], set
         content.DimensionIndexValues = [content.DimensionIndexValues, places.index(one.place_mm or 0.0) + 1]
 
 
-def _indicator(source: Source) -> str | None:
+def indicator(source: Source) -> str | None:
     """Type 2 and unused; left empty unless every character set can encode it."""
     indicator = text(source.header, "PositionReferenceIndicator")
     return indicator if indicator.isascii() and phrase(indicator, 64) == indicator else None

@@ -249,6 +249,7 @@ UNITS: dict[str, str] = {  # UCUM code: meaning
     "%": "percent",
     "{0:100}": "range: 0:100",
     "mm": "millimeter",
+    "cm3": "cubic centimeter",
     "deg": "degree",
     "{ribs}": "ribs",
     "{sides}": "sides",

@@ -58,10 +58,16 @@ def acceptable(name: str, expression: str) -> bool:
     return any(set(alternative.split(" AND ")) <= allowed for alternative in expression.split(" OR "))
 
 
+def asked_for() -> list[Requirement]:
+    """What the node itself asks for, with the extras of a container."""
+    extras = PROJECT["optional-dependencies"]
+    return [Requirement(line) for line in [*PROJECT["dependencies"], *extras["cpu"], *extras["series"]]]
+
+
 def runtime_packages() -> dict[str, Distribution]:
-    """Everything that an installation without extras but with ONNX Runtime for CPUs brings, on this machine."""
+    """Everything that the node of a container brings, with ONNX Runtime for CPUs, on this machine."""
     packages: dict[str, Distribution] = {}
-    waiting = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cpu"]]]
+    waiting = [one for one in asked_for() if one.marker is None or one.marker.evaluate()]
     done: set[tuple[str, frozenset[str]]] = set()
     while waiting:
         name = waiting.pop()
@@ -133,9 +139,8 @@ def test_a_choice_of_licences_may_be_taken() -> None:
 
 def test_the_page_lists_what_the_project_asks_for() -> None:
     direct, _ = tables()
-    requirements = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cpu"]]]
     assert {name: SpecifierSet(row[0]) for name, row in direct.items()} == {
-        normal(requirement.name): requirement.specifier for requirement in requirements
+        normal(requirement.name): requirement.specifier for requirement in asked_for()
     }
     assert all(len(row) == 3 and row[2] for row in direct.values())
 

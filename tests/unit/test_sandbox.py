@@ -19,11 +19,14 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, HTJ2KLossless, JPEG2000Lossless
 
+from miqa_node.domain.delivery import SEG, SR
 from miqa_node.isolation import sandbox
 from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.libraries import onnx_vjp
+from miqa_node.report.make import make_objects
 from miqa_node.settings import Settings, load_settings
 from tests.unit.test_isolation import instance_of, settings, workers_of
+from tests.unit.volume.flagged import judged_series
 
 JPEG_XL_LOSSLESS = "1.2.840.10008.1.2.4.110"
 
@@ -172,3 +175,12 @@ def test_the_libraries_of_the_node_are_software_wherever_they_lie(
 def test_captions_over_the_network_keep_the_network() -> None:
     online = load_settings(caption={"backend": "http", "url": "http://127.0.0.1:9/v1", "token": "x"})
     assert sandbox.described(online).endswith("captions may use the network")
+
+
+def test_the_objects_of_a_marked_series_are_the_same_there(workers: ImageWorkers, node_settings: Settings) -> None:
+    """highdicom and SimpleITK are loaded by a process that may start no program and write no file."""
+    pytest.importorskip("highdicom")
+    series = judged_series(node_settings.objects_dir / "series", "CT")
+    there = workers.decoder.run(make_objects, *series, None, {SEG, SR})
+    assert [one.data for one in there] == [one.data for one in make_objects(*series, kinds={SEG, SR})]
+    assert b"cubic centimeter" in there[1].data

@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 from miqa_node import __version__
+from miqa_node.cli.series_checks import FIRST_WITHOUT
+from miqa_node.report.series.extra import LIBRARIES
 from tests.installation import Installation, built
 
 CHECKOUT = Path(__file__).parents[2]
@@ -117,3 +119,15 @@ def test_a_site_without_training_assesses_and_says_what_train_needs(site: Instal
         refused = site.run(*command, folder=tmp_path)
         assert refused.returncode != 0
         assert re.search(r"pip install '?miqa-node-training", refused.stderr), refused.stdout + refused.stderr
+
+
+@pytest.mark.slow
+def test_a_site_without_the_libraries_of_series_is_told_how_to_add_them(
+    wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    site = Installation(tmp_path / "miqa", wheels["miqa_node"], lacking=LIBRARIES)
+    doctor = site.run("doctor", folder=tmp_path)
+    (line,) = (line for line in doctor.stdout.splitlines() if line.startswith("ok   series"))
+    assert "without highdicom and SimpleITK" in line
+    if sys.version_info < FIRST_WITHOUT:
+        assert line.endswith(f"{site.folder}/bin/pip install 'miqa-node[series]'")

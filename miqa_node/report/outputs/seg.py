@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Many
 
+import structlog
 from pydicom.dataset import Dataset
 
 from miqa_node.domain.delivery import SEG
 from miqa_node.domain.output import OutputKind
+from miqa_node.errors import lacks_resources
 from miqa_node.imaging.slices import Slice
 from miqa_node.report.instance import begin_instance
 from miqa_node.report.outputs.base import Draft, Output, OutputContext, SliceMask
@@ -21,7 +23,11 @@ from miqa_node.report.seg import (
     fill_seg,
 )
 from miqa_node.report.seg_geometry import place_on_stack
+from miqa_node.report.series.extra import missing_libraries
+from miqa_node.report.series.stack import is_stack, segment_numbers
 from miqa_node.words.subject import subject_of_measurement
+
+log = structlog.get_logger(__name__)
 
 ORIGIN = "from the measurement"
 
@@ -32,6 +38,8 @@ def make_seg(context: OutputContext) -> Draft | None:
         return None
     if context.series:
         masks = ordered_masks(context)
+        if is_stack(masks) and not missing_libraries() and (seg := _stack(context, masks)) is not None:
+            return Draft(seg)
         planes = series_planes(masks)
         seg = describe_series(context, OUTPUT, planes, [one.place for one in masks])
     else:
@@ -58,30 +66,47 @@ def describe_series(
     """The same for a series: one segment per measurement; ``places`` are the places of the frames."""
     assessment, lineage, settings = context.assessment, context.lineage, context.settings
     seg = begin_instance(output, planes[0].source, assessment, lineage, settings)
-    segments = [
-        describe_segment(number, subject_of_measurement(name, assessment), ORIGIN, assessment, lineage)
-        for name, number in _segment_numbers(context.slice_masks).items()
-    ]
-    describe_seg(seg, segments, planes, lineage.uid(output.kind, "dimension"))
+    describe_seg(seg, _segments(context), planes, lineage.uid(output.kind, "dimension"))
     place_on_stack(seg, [plane.source for plane in planes], places, settings)
     return seg
 
 
+def _stack(context: OutputContext, masks: Many[SliceMask]) -> Dataset | None:
+    """The segmentation of a stack of slices, described by highdicom; None if it refuses, which headers can cause."""
+    from miqa_node.report.series.segmentation import fill_stack  # noqa: PLC0415 - 80 MB that only such series need
+
+    lineage = context.lineage
+    seg = begin_instance(OUTPUT, masks[0].source, context.assessment, lineage, context.settings)
+    numbers = segment_numbers(context.slice_masks)
+    try:
+        fill_stack(seg, _segments(context), masks, numbers, lineage.uid(OUTPUT.kind, "dimension"))
+    except Exception as error:
+        if lacks_resources(error):
+            raise
+        log.warning("a series is segmented frame by frame", reason=type(error).__name__)
+        return None
+    return seg
+
+
+def _segments(context: OutputContext) -> list[Dataset]:
+    """One segment for each measurement that marks slices."""
+    assessment, lineage = context.assessment, context.lineage
+    return [
+        describe_segment(number, subject_of_measurement(name, assessment), ORIGIN, assessment, lineage)
+        for name, number in segment_numbers(context.slice_masks).items()
+    ]
+
+
 def series_planes(masks: Many[SliceMask]) -> list[SegmentPlane]:
     """One frame for each slice that a measurement marks; ``masks`` are ordered."""
-    numbers = _segment_numbers(masks)
+    numbers = segment_numbers(masks)
     return [SegmentPlane(numbers[one.mask.measurement], one.source, one.mask.mask, one.frame) for one in masks]
 
 
 def ordered_masks(context: OutputContext) -> list[SliceMask]:
     """By measurement, then by place in the series."""
-    numbers = _segment_numbers(context.slice_masks)
+    numbers = segment_numbers(context.slice_masks)
     return sorted(context.slice_masks, key=lambda one: (numbers[one.mask.measurement], one.mask.index))
-
-
-def _segment_numbers(masks: Many[SliceMask]) -> dict[str, int]:
-    """By measurement, in the order in which they first appear."""
-    return {name: number for number, name in enumerate(dict.fromkeys(one.mask.measurement for one in masks), 1)}
 
 
 OUTPUT = Output(

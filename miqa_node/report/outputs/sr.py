@@ -17,6 +17,7 @@ from miqa_node.report.instance import reference
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.seg import SOP_CLASS_UID as SEGMENTATION
+from miqa_node.report.series.marked import marked_groups
 from miqa_node.report.source import Source
 from miqa_node.report.sr_groups import finding_group, image_group, unusual_group
 from miqa_node.report.sr_landmarks import landmark_groups
@@ -64,6 +65,7 @@ def make_sr(context: OutputContext) -> Draft:
         ),
         *_finding_groups(source, assessment, regions, lineage, context.review),
         *(landmark_groups(source, assessment.landmarks, lineage) if assessment.landmarks else ()),
+        *marked_groups(context),
     ]
     if context.predecessors:
         report.PredecessorDocumentsSequence = _predecessors(source, context.predecessors)

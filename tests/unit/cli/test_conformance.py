@@ -141,6 +141,7 @@ def accepted(port: int, pairs: list[tuple[str, str]]) -> set[tuple[str, str]]:
 
 @pytest.mark.slow
 def test_the_page_is_that_of_this_code() -> None:
+    pytest.importorskip("highdicom", reason="the page is of a node with the extra [series]")
     assert PAGE.read_text("utf-8") == conformance_page(), (
         "run: python -m tools.reference conformance --out docs/reference/conformance.md"
     )

@@ -29,6 +29,8 @@ def page(name: str) -> str:
 
 @pytest.mark.parametrize("name", list(ReferencePage))
 def test_pages_that_are_made_are_up_to_date(name: ReferencePage, tmp_path: Path) -> None:
+    if name is ReferencePage.CONFORMANCE:
+        pytest.importorskip("highdicom", reason="the page is of a node with the extra [series]")
     file = tmp_path / "page.md"
     reference(name, file)
 

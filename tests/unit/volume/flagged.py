@@ -10,10 +10,11 @@ from pydicom.dataset import FileDataset
 
 from miqa_node.assess.measure.series_view import SliceTools
 from miqa_node.assess.series import judge_series
+from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.output import output_kinds
-from miqa_node.domain.policy import decide
+from miqa_node.domain.policy import Disposition, decide
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.report.made import MadeObject
@@ -48,8 +49,8 @@ def _sagittal(dataset: FileDataset) -> None:
     dataset.ImagePositionPatient = [place_mm, first_mm, -first_mm]
 
 
-def flagged_series(folder: Path, modality: str) -> tuple[MadeObject, ...]:
-    """All kinds of objects of such a series under the policy that ships; the slices lie in ``folder``."""
+def judged_series(folder: Path, modality: str) -> tuple[ReportedSeries, Assessment, Disposition]:
+    """Such a series under the policy that ships; the slices lie in ``folder``."""
     paths = write_flagged(folder, modality)
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
@@ -58,7 +59,9 @@ def flagged_series(folder: Path, modality: str) -> tuple[MadeObject, ...]:
     assert disposition.verdict.flagged
     where = dict(files)
     slices = [(where[digest], frame) for digest, frame in judged.snapshot.slices]
-    marks = judged.snapshot.masks
-    return make_objects(
-        ReportedSeries(slices, marks, (), decode), judged.assessment, disposition, kinds=set(output_kinds())
-    )
+    return ReportedSeries(slices, judged.snapshot.masks, (), decode), judged.assessment, disposition
+
+
+def flagged_series(folder: Path, modality: str) -> tuple[MadeObject, ...]:
+    """All kinds of objects of it."""
+    return make_objects(*judged_series(folder, modality), kinds=set(output_kinds()))

@@ -256,14 +256,14 @@ def test_a_flagged_series_is_listed_once_with_masks_on_its_own_geometry(rig: Rig
     assert [image.digest for image in item.images] == [anchor]
     seg = rig.report(anchor, ResultKind("SEG"))
     assert seg.FrameOfReferenceUID == making.FRAME_OF_REFERENCE
-    places = [f.PlanePositionSequence[0].ImagePositionPatient[2] for f in seg.PerFrameFunctionalGroupsSequence]
-    assert places == [5, 15]
-    assert seg.pixel_array.sum() == 2 * 160
-    referred = [
-        f.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+    placed = {
+        f.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID: float(
+            f.PlanePositionSequence[0].ImagePositionPatient[2]
+        )
         for f in seg.PerFrameFunctionalGroupsSequence
-    ]
-    assert referred == [f"{making.SERIES}.2", f"{making.SERIES}.4"]
+    }
+    assert placed == {f"{making.SERIES}.2": 5.0, f"{making.SERIES}.4": 15.0}
+    assert seg.pixel_array.sum() == 2 * 160
     assert [list(f.FrameContentSequence[0].DimensionIndexValues) for f in seg.PerFrameFunctionalGroupsSequence] == [
         [1, 1],
         [1, 2],
