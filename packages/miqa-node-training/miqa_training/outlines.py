@@ -17,6 +17,9 @@ from PIL import Image as Picture
 
 from miqa_training.datasets import held_out, may_ship, read_records
 
+COMPACT = 0.16
+"""Side of a box, as a share of the image's, up to which it is compact."""
+
 Point = tuple[float, float]
 
 
@@ -41,6 +44,12 @@ class Outline:
 
     kind: OutlineKind
     points: tuple[Point, ...]
+
+    @property
+    def side(self) -> float:
+        """The longer side of the box around it, as a share of the image's."""
+        across, down = [x for x, _ in self.points], [y for _, y in self.points]
+        return max(max(across) - min(across), max(down) - min(down))
 
     def contains(self, point: Point, tolerance: float = 0.0) -> bool:
         """Whether the point lies inside, or at most ``tolerance`` (share of the side) beside it."""
@@ -73,11 +82,17 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedImage:
-    """An image file with its outlines; images of one ``patient`` are correlated."""
+    """An image file with its outlines; images of one ``patient`` are correlated, ``source`` is a hospital."""
 
     path: Path
     patient: str
     outlines: tuple[Outline, ...]
+    source: str = ""
+
+    @property
+    def compact(self) -> bool:
+        """Whether all that is drawn is small, so that only a map that points gets a hit."""
+        return all(one.side <= COMPACT for one in self.outlines)
 
 
 def inside_any(outlines: Sequence[Outline], rows: int, columns: int) -> NDArray[np.bool_]:
@@ -105,7 +120,9 @@ def real_objects(data_dir: Path, *, choosing: bool = False) -> list[AnnotatedIma
     else:
         records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     return [
-        AnnotatedImage(r.path, r.patient, tuple(box(*b.box) for b in r.boxes)) for r in records if r.has_real_object
+        AnnotatedImage(r.path, r.patient, tuple(box(*b.box) for b in r.boxes), r.source)
+        for r in records
+        if r.has_real_object
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from miqa_node.assess.contracts.two_branch import GLOBAL_VIEW
 from miqa_node.assess.platt import expit
 from miqa_node.assess.preprocess import prepare
 from miqa_node.assess.saliency.explained import ExplainedGraph
-from miqa_node.assess.saliency.methods import CENTRE, METHODS, RANDOM, explain
+from miqa_node.assess.saliency.methods import BASELINES, CENTRE, METHODS, RANDOM, explain
 from miqa_node.domain.finding import FindingName
 from miqa_node.observe.progress import counted
 from miqa_node.settings import Accelerator, load_settings
@@ -33,6 +33,9 @@ ROUNDS = 1000
 """Rounds of the bootstrap."""
 BOTH = "both"
 """In place of a finding: the map of the likelier of objects and devices, for boxes of both."""
+
+ORDER = tuple(sorted(METHODS, key=lambda name: (name in BASELINES, not name.startswith("normgrad"))))
+"""NormGrad first, which is compared with the others; baselines last."""
 
 Boxes = Sequence[tuple[float, float, float, float]]
 
@@ -102,15 +105,42 @@ def evaluate_pointing(
         scores = _one_image(graph, card, columns, image, methods, number in with_curves, seed + number)
         for method in methods:
             rows[method].append(scores[method])
-    patients = [image.patient for image in images]
     return {
         "finding": str(finding),
         "images": len(images),
-        "patients": len(set(patients)),
+        "patients": len({image.patient for image in images}),
         "images_with_curves": len(with_curves),
         "tolerance": TOLERANCE,
-        "methods": {method: summary(values, patients) for method, values in rows.items()},
+        **figures_of(rows, images),
     }
+
+
+def figures_of(rows: Mapping[str, Sequence[dict[str, float]]], images: Sequence[AnnotatedImage]) -> dict[str, Any]:
+    """Per method: figures of all images, then hits alone for compact boxes, for each source, and their mean (macro).
+
+    Methods stand in the order of :data:`ORDER`, those that ignore the image last.
+    """
+    patients = [image.patient for image in images]
+    sources = sorted({image.source for image in images if image.source})
+    compact = [number for number, image in enumerate(images) if image.compact]
+    parts = {source: [n for n, image in enumerate(images) if image.source == source] for source in sources}
+    methods = {}
+    for method in sorted(rows, key=ORDER.index):
+        of = rows[method]
+        by_source = {source: hits_of([of[n] for n in numbers]) for source, numbers in parts.items()}
+        methods[method] = summary(of, patients) | {"compact": hits_of([of[n] for n in compact]), "sources": by_source}
+        if by_source:
+            methods[method]["macro"] = {
+                key: round(float(np.mean([one[key] for one in by_source.values()])), 4)
+                for key in ("pointing_game", "pointing_game_no_tolerance")
+            }
+    return {"compact_images": len(compact), "sources": {k: len(v) for k, v in parts.items()}, "methods": methods}
+
+
+def hits_of(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """The share of hits with and without tolerance; None without images."""
+    keys = {"pointing_game": "tolerant", "pointing_game_no_tolerance": "exact"}
+    return {name: round(float(np.mean([row[key] for row in rows])), 4) if rows else None for name, key in keys.items()}
 
 
 def interval_by_patient(

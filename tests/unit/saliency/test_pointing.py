@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from miqa_node.assess.card import read_card
 from miqa_node.domain.finding import FindingName
 from miqa_node.settings import load_settings
+from miqa_training.commands.evaluate import parts_table
 from miqa_training.map_scores import STEPS, deletion, energy_inside, insertion, pixel_average_precision
 from miqa_training.outlines import (
     AnnotatedImage,
@@ -253,6 +255,32 @@ def test_a_package_plays_with_every_method(package: Path, tmp_path: Path) -> Non
     assert methods["occlusion"]["energy_inside"] > 2 * methods["random"]["energy_inside"]
     assert methods["occlusion"]["deletion"] <= methods["random"]["deletion"]
     assert methods["occlusion"]["insertion"] >= methods["random"]["insertion"]
+
+
+def test_normgrad_stands_first_and_sources_and_compact_boxes_alone(package: Path, tmp_path: Path) -> None:
+    dataset = []
+    for image in bright_objects(tmp_path / "pictures")[:4]:
+        [(left, top), (right, _)] = image.outlines[0].points
+        dataset.append(replace(image, outlines=(box(left, top, right, top + 0.15),)))
+    whole = replace(dataset[1], outlines=(*dataset[1].outlines, box(0.0, 0.0, 1.0, 1.0)))
+    dataset = [replace(one, source="a" if n < 3 else "b") for n, one in enumerate([dataset[0], whole, *dataset[2:]])]
+    result = evaluate_pointing(package, dataset)
+    methods = result["methods"]
+    assert [name for name in methods if name.startswith("normgrad")] == list(methods)[:5]
+    assert list(methods)[-2:] == ["centre", "random"]
+    assert (result["compact_images"], result["sources"]) == (3, {"a": 3, "b": 1})
+    best = methods["normgrad_combined"]
+    assert best["pointing_game"] == 0.75
+    assert {name: row["pointing_game"] for name, row in best["sources"].items()} == {"a": 0.6667, "b": 1.0}
+    assert best["macro"]["pointing_game"] == pytest.approx(0.8333, abs=1e-3)
+    assert best["compact"]["pointing_game"] == 0.6667, "a box of the whole image is none"
+    assert methods["centre"]["sources"]["a"]["pointing_game_no_tolerance"] == 0.3333
+    headings, rows = parts_table(result)
+    assert [one if isinstance(one, str) else one.heading for one in headings] == [
+        "With / without tolerance", "Compact (3)", "a (3)", "b (1)", "Mean of sources",
+    ]  # fmt: skip
+    assert [row[0] for row in rows] == list(methods)
+    assert next(row for row in rows if row[0] == "normgrad_combined")[3] == "1.000 / 1.000"
 
 
 def test_boxes_of_objects_and_devices_are_played_with_the_likelier_of_both() -> None:

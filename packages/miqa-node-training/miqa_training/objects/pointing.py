@@ -25,7 +25,7 @@ from miqa_node.libraries.onnx_vjp import SEED, add_maps
 from miqa_node.observe.progress import counted
 from miqa_node.settings import SaliencyMethod
 from miqa_training.outlines import AnnotatedImage, inside_any
-from miqa_training.pointing import BOTH, TOLERANCE, grey_of, inside_scores, played, summary
+from miqa_training.pointing import BOTH, TOLERANCE, figures_of, grey_of, inside_scores, played
 
 OBJECT_METHODS = tuple(method for method in METHODS if method != SaliencyMethod.OCCLUSION)
 """Occlusion would run the graph hundreds of times for an image."""
@@ -100,8 +100,7 @@ def evaluate_object_pointing(
         for method, values in explain(grey_of(image.path), seed + number).items():
             inside = inside_any(image.outlines, *values.shape)
             rows[method].append(played(method, values, image.outlines) | inside_scores(values, inside))
-    patients = [image.patient for image in images]
     return {
-        "finding": str(finding), "images": len(images), "patients": len(set(patients)), "images_with_curves": 0,
-        "tolerance": TOLERANCE, "methods": {method: summary(values, patients) for method, values in rows.items()},
+        "finding": str(finding), "images": len(images), "patients": len({image.patient for image in images}),
+        "images_with_curves": 0, "tolerance": TOLERANCE, **figures_of(rows, images),
     }  # fmt: skip
