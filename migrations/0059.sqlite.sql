@@ -783,6 +783,15 @@ CREATE TABLE patient_readings (
 	done_at DATETIME,
 	CONSTRAINT pk_patient_readings PRIMARY KEY (place)
 );
+CREATE TABLE object_marks (
+	mark_id INTEGER NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	at DATETIME NOT NULL,
+	actor TEXT NOT NULL,
+	regions JSON NOT NULL,
+	CONSTRAINT fk_object_marks_digest_instances FOREIGN KEY(digest) REFERENCES instances (digest),
+	CONSTRAINT pk_object_marks PRIMARY KEY (mark_id)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -833,6 +842,7 @@ CREATE INDEX ix_legal_holds_study_instance_uid ON legal_holds (study_instance_ui
 CREATE INDEX ix_logged_rejects_day ON logged_rejects (day, room);
 CREATE INDEX ix_logged_rejects_log_id ON logged_rejects (log_id);
 CREATE INDEX ix_notices_state ON notices (state, next_attempt_at);
+CREATE INDEX ix_object_marks_digest ON object_marks (digest);
 CREATE INDEX ix_phantom_series_recognised_at ON phantom_series (recognised_at);
 CREATE INDEX ix_reassessments_concluded_at ON reassessments (concluded_at);
 CREATE INDEX ix_recovery_codes_name ON recovery_codes (name);
@@ -897,6 +907,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0058');
+INSERT INTO alembic_version VALUES ('0059');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);

@@ -70,6 +70,8 @@ PAGES = {
     "limits_api": "miqa_node.web.rest.limits:PAGE",
     "live": "miqa_node.web.pages.live.router:PAGE",
     "look": "miqa_node.web.pages.look.router:PAGE",
+    "marks": "miqa_node.web.pages.study.marks:PAGE",
+    "marks_api": "miqa_node.web.rest.marks:PAGE",
     "notices": "miqa_node.web.pages.notices.router:PAGE",
     "operations": "miqa_node.web.pages.operations.router:PAGE",
     "operations_api": "miqa_node.web.rest.operations:PAGE",

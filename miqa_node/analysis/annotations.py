@@ -1,17 +1,21 @@
 """Writes what readers marked on an image as a line of object annotations, the format that training reads.
 
 One JSON object a line: ``file``; ``objects``, each with ``box`` (x0, y0, x1, y1 as fractions of the image), ``kind``,
-``what`` and ``sure``; ``class``; ``boxes``, which says how complete they are; ``comment``; and what training asks of an
-image: ``patient``, ``modality``, ``body_part``, ``view``.
+``what`` and ``sure``; ``class``; ``boxes``, which says how complete they are; ``comment``; what training asks of an
+image: ``patient``, ``modality``, ``body_part``, ``view``; and why anybody looked at it: ``chosen`` and ``sampled``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
+from miqa_node.assess.labels import CHOSEN_AT_RANDOM
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
+from miqa_node.domain.label import ImageMarks, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline
 from miqa_node.domain.object_kind import ObjectKind
+from miqa_node.domain.policy import Verdict
 from miqa_node.taxonomy.lookup import gate_names
 
 EXTERNAL, DEVICES_ONLY, NO_EXTERNAL = "external", "devices_only", "no_external"
@@ -26,6 +30,43 @@ _SPECIFIC = frozenset({ObjectKind.NECK, ObjectKind.CLOTHES, ObjectKind.SNAP})
 """Kinds of what can be taken off that say more than that it can."""
 
 
+class Choice(StrEnum):
+    """Why anybody looked at an image. Flagged and random ones, weighted by how rarely they are drawn, stand for all."""
+
+    RANDOM = "random"
+    """The node accepted it, and drew it for an audit."""
+    FLAGGED = "flagged"
+    """The node flagged it; people look at all of these."""
+    PERSON = "person"
+    """A person, or another system, picked it."""
+
+
+def choice(label: LabelRecord | None) -> tuple[Choice, float | None]:
+    """Why an image was looked at, and the probability of that; None where nobody knows it."""
+    if label is not None and Verdict(label.verdict or Verdict.NOT_ASSESSED).flagged:
+        return Choice.FLAGGED, 1.0
+    if label is not None and label.verdict == Verdict.ACCEPT and label.judgement.origin in CHOSEN_AT_RANDOM:
+        return Choice.RANDOM, label.judgement.sampled
+    return Choice.PERSON, None
+
+
+def image_annotation(label: LabelRecord | None, marks: ImageMarks | None, *, good: bool) -> dict[str, Any] | None:
+    """Objects of an image by what was said of it last: its marks, or a judgement with objects drawn since."""
+    if label is not None and set(label.judgement.findings or ()) & set(gate_names()):
+        return None
+    if marks is not None and (label is None or label.at <= marks.at or not _objects(label.judgement)):
+        return marks_annotation(marks.regions)
+    return None if label is None else annotation(label.judgement, good=good)
+
+
+def marks_annotation(regions: Sequence[RegionOutline]) -> dict[str, Any]:
+    """The same of objects that a person marked on an image that nobody had to judge."""
+    objects = [one for region in regions if (one := _object(region, region.finding)) is not None]
+    if any(one["kind"] == _EXTERNAL_OBJECT for one in objects):
+        return _line(objects, EXTERNAL, REMOVABLE_COMPLETE)
+    return _line(objects, DEVICES_ONLY, REMOVABLE_COMPLETE) if objects else _line([], NO_EXTERNAL, NO_BOXES)
+
+
 def annotation(opinion: ReaderOpinion, *, good: bool) -> dict[str, Any] | None:
     """Objects, class and completeness of an image; None if a reader left open whether something can be taken off.
 
@@ -35,7 +76,7 @@ def annotation(opinion: ReaderOpinion, *, good: bool) -> dict[str, Any] | None:
     findings = set(opinion.findings or ())
     if findings & set(gate_names()):
         return None
-    objects = [one for region in opinion.regions if (one := _object(region, opinion)) is not None]
+    objects = _objects(opinion)
     if any(one["kind"] == _EXTERNAL_OBJECT for one in objects):
         return _line(objects, EXTERNAL, REMOVABLE_COMPLETE)
     if FindingName.FOREIGN_OBJECT in findings:
@@ -52,8 +93,12 @@ def region_finding(region: RegionOutline, opinion: ReaderOpinion) -> str:
     return region.finding or (only[0] if len(only) == 1 else "")
 
 
-def _object(region: RegionOutline, opinion: ReaderOpinion) -> dict[str, Any] | None:
-    finding = region_finding(region, opinion)
+def _objects(opinion: ReaderOpinion) -> list[dict[str, Any]]:
+    made = (_object(region, region_finding(region, opinion)) for region in opinion.regions)
+    return [one for one in made if one is not None]
+
+
+def _object(region: RegionOutline, finding: str) -> dict[str, Any] | None:
     if finding == FindingName.FOREIGN_OBJECT:
         kind = _EXTERNAL_OBJECT
     elif finding == FindingName.DEVICE_IN_VIEW:

@@ -19,14 +19,14 @@ import cv2
 import numpy as np
 
 from miqa_node import __version__
-from miqa_node.analysis.annotations import annotation, region_finding
-from miqa_node.assess.labels import ACCEPTABLE, GOOD, TABLE_NAME, label_of
+from miqa_node.analysis.annotations import choice, image_annotation, region_finding
+from miqa_node.assess.labels import ACCEPTABLE, BAD, GOOD, TABLE_NAME, label_of
 from miqa_node.domain.image import Radiograph
-from miqa_node.domain.label import LabelRecord
+from miqa_node.domain.label import LabelRecord, RegionOutline
 from miqa_node.errors import MiqaError
 from miqa_node.observe.progress import counted
-from miqa_node.store.reviews import ReviewedImage
-from miqa_node.taxonomy.lookup import defect_names, finding_title
+from miqa_node.store.reviews import ExportImage
+from miqa_node.taxonomy.lookup import defect_names, finding_title, is_expected
 
 CSV_NAME, ALL_NAME, COCO_NAME, IMAGES = TABLE_NAME, "judgements.csv", "coco.json", "images"
 OBJECTS_NAME = "annotations.jsonl"
@@ -47,6 +47,10 @@ class LabelExport:
     regions: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
 
+    def leave_out(self, reason: str) -> None:
+        """Count an image that is missing."""
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -64,13 +68,13 @@ class Names:
 
 
 def export_labels(
-    newest: Sequence[tuple[ReviewedImage, Path | None]],
+    images: Sequence[tuple[ExportImage, Path | None]],
     every: Sequence[LabelRecord],
     out: Path,
     names: Names,
     write: WriteImage | None,
 ) -> LabelExport:
-    """Write labels of images (with the file of each) below ``out``; without ``write`` no images are written.
+    """Write labels and marks of images (with the file of each) below ``out``; without ``write`` no images are written.
 
     A label whose original is gone, and has no file, stays in the table, without an image. One that says only that an
     image is good enough is in no table, but objects that were marked on it are among the annotations.
@@ -78,34 +82,34 @@ def export_labels(
     out.mkdir(parents=True, exist_ok=True)
     done, rows, lines = LabelExport(), list[dict[str, Any]](), list[dict[str, Any]]()
     coco: dict[str, Any] = _coco_head()
-    for reviewed, source in counted(newest, "Exporting"):
-        label = label_of(reviewed.label.judgement)
-        objects = annotation(reviewed.label.judgement, good=label == GOOD)
-        if label == ACCEPTABLE and objects is None:
-            done.left_out[GOOD_ENOUGH] = done.left_out.get(GOOD_ENOUGH, 0) + 1
+    for one, source in counted(images, "Exporting"):
+        label = _word_of(one)
+        judged = one.label if label != ACCEPTABLE else None
+        objects = image_annotation(one.label, one.marks, good=label == GOOD)
+        if judged is None and objects is None:
+            done.leave_out(GOOD_ENOUGH)
             continue
-        name = names.of("image", reviewed.label.digest)
-        file, width, height = f"{name}.dcm", 0, 0
         if write is not None and source is None:
-            done.left_out[GONE] = done.left_out.get(GONE, 0) + 1
-            if label != ACCEPTABLE:
-                rows.append(_row(reviewed, "", names))
+            done.leave_out(GONE)
+            if judged is not None:
+                rows.append(_row(one, judged, label, "", names))
             continue
+        name = names.of("image", one.digest)
+        file, width, height = f"{name}.dcm", 0, 0
         if write is not None and source is not None:
             (out / IMAGES).mkdir(exist_ok=True)
             try:
                 file, width, height = write(source, out / IMAGES / name)
             except MiqaError as error:
-                reason = str(error)
-                done.left_out[reason] = done.left_out.get(reason, 0) + 1
+                done.leave_out(str(error))
                 continue
         image = f"{IMAGES}/{file}" if write else file
-        if label != ACCEPTABLE:
-            rows.append(_row(reviewed, image, names))
+        if judged is not None:
+            rows.append(_row(one, judged, label, image, names))
         if objects is not None:
-            lines.append({"file": image, **objects, **_kept_of(reviewed, names)})
+            lines.append({"file": image, **objects, **_kept_of(one, names), **_choice_of(one)})
         done.images += 1
-        done.regions += _add_to_coco(coco, reviewed, f"{IMAGES}/{file}", width, height)
+        done.regions += _add_to_coco(coco, one, f"{IMAGES}/{file}", width, height)
     _write_csv(out / CSV_NAME, rows)
     _write_csv(out / ALL_NAME, [_provenance(label, names) for label in every])
     (out / OBJECTS_NAME).write_text("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines), "utf-8")
@@ -122,20 +126,36 @@ def write_png(radiograph: Radiograph, stem: Path) -> tuple[str, int, int]:
     return file.name, columns, rows
 
 
-def _row(reviewed: ReviewedImage, image: str, names: Names) -> dict[str, Any]:
-    label = reviewed.label
-    row: dict[str, Any] = {"image": image, "label": label_of(label.judgement), "patient": ""}
-    return row | {"sampled": label.judgement.sampled} | _kept_of(reviewed, names) | _provenance(label, names)
+def _word_of(one: ExportImage) -> str:
+    """The label's word, with what can be taken off that was marked besides; "acceptable" where no label says more."""
+    if one.label is None:
+        return ACCEPTABLE
+    label, opinion = label_of(one.label.judgement), one.label.judgement
+    marked = {region.finding for region in (one.marks.regions if one.marks else ()) if not is_expected(region.finding)}
+    added = sorted(marked - set(opinion.findings or ()))
+    if not added or label in (BAD, ACCEPTABLE):
+        return label
+    return ACCEPTABLE if label == GOOD else ";".join((label, *added))
 
 
-def _kept_of(reviewed: ReviewedImage, names: Names) -> dict[str, str]:
+def _row(one: ExportImage, judged: LabelRecord, label: str, image: str, names: Names) -> dict[str, Any]:
+    row: dict[str, Any] = {"image": image, "label": label, "patient": ""}
+    return row | {"sampled": judged.judgement.sampled} | _kept_of(one, names) | _provenance(judged, names)
+
+
+def _kept_of(one: ExportImage, names: Names) -> dict[str, str]:
     """What is kept of an image's header."""
     return {
-        "patient": names.of("patient", reviewed.patient),
-        "modality": reviewed.modality,
-        "body_part": reviewed.body_part,
-        "view": reviewed.view,
+        "patient": names.of("patient", one.patient),
+        "modality": one.modality,
+        "body_part": one.body_part,
+        "view": one.view,
     }
+
+
+def _choice_of(one: ExportImage) -> dict[str, Any]:
+    chosen, sampled = choice(one.label)
+    return {"chosen": chosen.value, "sampled": sampled}
 
 
 def _provenance(label: LabelRecord, names: Names) -> dict[str, Any]:
@@ -174,18 +194,22 @@ def _coco_head() -> dict[str, Any]:
     }
 
 
-def _add_to_coco(coco: dict[str, Any], reviewed: ReviewedImage, file: str, width: int, height: int) -> int:
-    """Add an image with its labels, and one annotation for each region; return the number of regions."""
-    opinion, number = reviewed.label.judgement, len(coco["images"]) + 1
+def _add_to_coco(coco: dict[str, Any], one: ExportImage, file: str, width: int, height: int) -> int:
+    """Add an image with its label, and one annotation for each region; return the number of regions."""
+    opinion, number = None if one.label is None else one.label.judgement, len(coco["images"]) + 1
     category_ids = {category["name"]: category["id"] for category in coco["categories"]}
-    named = [category_ids[name] for name in opinion.findings or () if name in category_ids]
-    image = {"id": number, "file_name": file, "width": width, "height": height}
+    findings = None if opinion is None else opinion.findings
     coco["images"].append(
-        {**image, "bad": opinion.bad, "category_ids": named, "kinds_known": opinion.findings is not None}
-    )
+        {
+            "id": number, "file_name": file, "width": width, "height": height,
+            "bad": None if opinion is None else opinion.bad,
+            "category_ids": [category_ids[name] for name in findings or () if name in category_ids],
+            "kinds_known": findings is not None,
+        }
+    )  # fmt: skip
     added = 0
-    for region in opinion.regions:
-        category = category_ids.get(region_finding(region, opinion))
+    for finding, region in _regions_of(one):
+        category = category_ids.get(finding)
         if category is None or not width:
             continue
         x0, y0, x1, y1 = region.box
@@ -199,6 +223,13 @@ def _add_to_coco(coco: dict[str, Any], reviewed: ReviewedImage, file: str, width
         )  # fmt: skip
         added += 1
     return added
+
+
+def _regions_of(one: ExportImage) -> list[tuple[str, RegionOutline]]:
+    """Each region with its finding: of the label, and of the marks beside it."""
+    opinion = None if one.label is None else one.label.judgement
+    drawn = [] if opinion is None else [(region_finding(region, opinion), region) for region in opinion.regions]
+    return drawn + [(region.finding, region) for region in (one.marks.regions if one.marks else ())]
 
 
 def _write_csv(file: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.settings import Settings
 from miqa_node.store import labels, reviews
 from miqa_node.store.pseudonyms import KEY_FILE, open_key
-from miqa_node.store.reviews import ReviewedImage
+from miqa_node.store.reviews import ExportImage
 from miqa_node.store.site_store import open_store
 
 
@@ -26,15 +26,15 @@ def export_from(settings: Settings, out: Path, images: Images) -> tuple[LabelExp
     try:
         database.check()
         with database.begin() as transaction:
-            newest, every = reviews.newest(transaction), list(labels.select(transaction))
+            found, every = reviews.for_export(transaction), list(labels.select(transaction))
         with _writer(images, settings, key) as write:
-            pairs = [(one, _original(objects, one)) for one in newest]
+            pairs = [(one, _original(objects, one)) for one in found]
             return export_labels(pairs, every, out, Names(key), write), len(every)
     finally:
         database.close()
 
 
-def _original(objects: ObjectStore, image: ReviewedImage) -> Path | None:
+def _original(objects: ObjectStore, image: ExportImage) -> Path | None:
     """Its file; None if it was removed."""
     try:
         return objects.local_path(image.object_key)

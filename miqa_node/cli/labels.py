@@ -47,6 +47,7 @@ def export(
 ) -> None:
     """Write labels as CSV and COCO, with the images; without patient identity.
 
+    annotations.jsonl holds the objects that people marked, also on images that nobody judged, and why they were chosen.
     labels.csv holds the newest label of each image, and is what calibrate and train quality --labels read; the labels
     of images whose original was removed stay there, without an image, and count as left out;
     judgements.csv holds all of them with their provenance. DICOM files are de-identified after PS3.15 Annex E (Basic

@@ -76,6 +76,16 @@ class ReaderOpinion:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageMarks:
+    """All objects that a person saw on an image, without an opinion about the image; empty if there were none."""
+
+    digest: InstanceDigest
+    at: datetime
+    actor: str
+    regions: tuple[RegionOutline, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LabelRecord:
     """An opinion as stored: image, time, and the verdict, model and policy at that time."""
 

@@ -82,10 +82,7 @@ def add(
                 rejects=opinion.rejects,
                 findings=None if opinion.findings is None else list(opinion.findings),
                 reason=opinion.reason,
-                regions=[
-                    {"finding": region.finding, "points": region.points, "kind": region.kind or ""}
-                    for region in opinion.regions
-                ],
+                regions=regions_document(opinion.regions),
                 blind=opinion.blind,
                 sampled=opinion.sampled,
                 source_uid=opinion.source_uid,
@@ -217,6 +214,23 @@ def _taken_out(transaction: Transaction, digest: InstanceDigest) -> bool:
     return bool(transaction.execute(sa.select(note)).scalar_one())
 
 
+def regions_document(regions: Sequence[RegionOutline]) -> list[dict[str, Any]]:
+    """Regions as rows keep them."""
+    return [{"finding": region.finding, "points": region.points, "kind": region.kind or ""} for region in regions]
+
+
+def load_regions(document: Sequence[dict[str, Any]]) -> tuple[RegionOutline, ...]:
+    """The regions of a row."""
+    return tuple(
+        RegionOutline(
+            tuple((float(x), float(y)) for x, y in region["points"]),
+            region["finding"],
+            ObjectKind(kind) if (kind := region.get("kind")) else None,  # earlier rows have none
+        )
+        for region in document
+    )
+
+
 def from_row(row: Any) -> LabelRecord:
     """The label of a row with all columns."""
     opinion = ReaderOpinion(
@@ -226,14 +240,7 @@ def from_row(row: Any) -> LabelRecord:
         rejects=row.rejects,
         findings=None if row.findings is None else tuple(row.findings),
         reason=row.reason,
-        regions=tuple(
-            RegionOutline(
-                tuple((float(x), float(y)) for x, y in region["points"]),
-                region["finding"],
-                ObjectKind(kind) if (kind := region.get("kind")) else None,  # earlier rows have none
-            )
-            for region in row.regions
-        ),
+        regions=load_regions(row.regions),
         blind=row.blind,
         sampled=row.sampled,
         source_uid=row.source_uid,

@@ -1,4 +1,4 @@
-"""Readers' labels for calibration and training: the newest of each image."""
+"""Readers' labels for calibration and training, and objects that people marked: the newest of each image."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelOrigin, LabelRecord
+from miqa_node.domain.label import ImageMarks, LabelOrigin, LabelRecord
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError
-from miqa_node.store import labels, patients
+from miqa_node.store import labels, marks, patients
 from miqa_node.store import tables as t
 from miqa_node.store.database import Transaction
 
@@ -31,6 +31,20 @@ class ReviewedImage:
     def accepted(self) -> bool:
         """Whether the node had accepted the image, so it was sampled at random or rejected by another system."""
         return self.label.verdict == Verdict.ACCEPT.value
+
+
+@dataclass(frozen=True, slots=True)
+class ExportImage:
+    """One image that people judged, or marked objects on, or both; ``patient`` is the text of its patient's key."""
+
+    digest: InstanceDigest
+    object_key: str
+    patient: str
+    modality: str
+    body_part: str
+    view: str
+    label: LabelRecord | None
+    marks: ImageMarks | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,25 @@ def newest(transaction: Transaction) -> list[ReviewedImage]:
         )
         for row in transaction.execute(query)
     ]
+
+
+def for_export(transaction: Transaction) -> list[ExportImage]:
+    """Images with labels in the order of these, then images on which people only marked objects."""
+    marked = marks.newest(transaction)
+    images = [
+        ExportImage(
+            one.label.digest, one.object_key, one.patient, one.modality, one.body_part, one.view, one.label,
+            marked.pop(one.label.digest, None),
+        )
+        for one in newest(transaction)
+    ]  # fmt: skip
+    of = t.instances.c
+    query = sa.select(of.object_key, of.modality, of.body_part, of.view)
+    for digest, only in marked.items():
+        row = transaction.execute(query.where(of.digest == digest)).one()
+        patient = _patient(transaction, digest)
+        images.append(ExportImage(digest, row.object_key, patient, row.modality, row.body_part, row.view, None, only))
+    return images
 
 
 def undecided_images(transaction: Transaction) -> int:

@@ -14,7 +14,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
-from miqa_node.store import labels, users
+from miqa_node.store import labels, marks, users
 from miqa_node.store.artifacts import Artifacts
 from tests.waiting import wait_until
 from tests.web.axe import faults
@@ -288,6 +288,38 @@ def test_objects_are_marked_with_one_click_each(stage: Stage, page: sync_api.Pag
         assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx(middle, abs=0.02)
     left, top, right, bottom = marks[0].box
     assert (right - left, bottom - top) == pytest.approx((0.04, 0.04), abs=0.001)
+
+
+def test_objects_are_marked_on_an_image_that_no_decision_is_about(stage: Stage, page: sync_api.Page) -> None:
+    _, digest = stage.add(1, Verdict.ACCEPT)
+    page.goto("/studies/1.2.3.1")
+    page.wait_for_selector("[data-ready]")
+    keep = page.get_by_role("button", name="Save marks")
+    sync_api.expect(keep).to_be_hidden()
+    page.get_by_role("button", name="Mark region").click()
+    kinds = page.get_by_role("toolbar", name="What is marked")
+    sync_api.expect(kinds.get_by_role("button", name="Any region")).to_have_count(0)
+    kinds.get_by_role("button", name="Snap", exact=True).click()
+    left, top, width, height = page.evaluate(PICTURE)
+    page.mouse.click(left + 0.3 * width, top + 0.6 * height)
+    sync_api.expect(page.get_by_label("Region 1 is")).to_have_value("snap")
+    assert faults(page) == []
+    shoot(page, "marks-of-an-accepted-image")
+    page.get_by_label("Your name").fill("anna")
+    keep.click()
+    page.wait_for_selector("[data-ready]")
+    page.get_by_role("button", name="Mark region").click()
+    sync_api.expect(page.get_by_label("Region 1 is")).to_have_value("snap")
+    page.get_by_label("Region 1 is").select_option("neck")
+    page.get_by_label("Your name").fill("anna")
+    keep.click()
+    page.wait_for_selector("[data-ready]")
+    with stage.services.database.begin() as transaction:
+        [found] = marks.of_images(transaction, [digest]).values()
+    [region] = found.regions
+    assert (region.kind, found.actor) == ("neck", "anna")
+    x0, y0, x1, y1 = region.box
+    assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((0.3, 0.6), abs=0.02)
 
 
 PICTURE = """() => {

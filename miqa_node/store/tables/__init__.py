@@ -51,7 +51,7 @@ from miqa_node.store.tables.images import (
     source_headers,
     studies,
 )
-from miqa_node.store.tables.labels import label_days, label_findings, labels, requests
+from miqa_node.store.tables.labels import label_days, label_findings, labels, marks, requests
 from miqa_node.store.tables.notices import notice_preferences, notices
 from miqa_node.store.tables.operations import destination_checks, destination_holds, senders
 from miqa_node.store.tables.patients import patient_conflicts, patient_names, patient_readings, patients
@@ -103,6 +103,7 @@ __all__ = [
     "labels",
     "legal_holds",
     "logged_rejects",
+    "marks",
     "measurement_weeks",
     "metadata",
     "notice_preferences",

@@ -34,6 +34,17 @@ labels = sa.Table(
     sa.Column("decision_id", sa.BigInteger, index=True),
 )
 
+# Objects that people marked on images that they were not asked to judge; rows are only added, an image's newest counts.
+marks = sa.Table(
+    "object_marks",
+    metadata,
+    sa.Column("mark_id", RowId, primary_key=True),
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("regions", sa.JSON, nullable=False),
+)
+
 # The model's result for each finding of a labelled image, beside the label's own (null: unknown).
 label_findings = sa.Table(
     "label_findings",

@@ -1,6 +1,6 @@
 /* The image on a page: tools, outlines of findings, regions to draw, slices, and another image beside it. */
 
-import { Marks } from "./viewer/marks.js";
+import { Marks, ObjectMarks } from "./viewer/marks.js";
 import { loadOutlines } from "./viewer/outlines.js";
 import { Slices } from "./viewer/slices.js";
 import { View, WHITE, corners } from "./viewer/view.js";
@@ -38,7 +38,9 @@ class Viewer {
     this.view.spacingMm = element.dataset.spacing?.split(" ").map(Number);
     this.views = [this.view];
     this.others = new Map();
-    if ("draw" in element.dataset) this.marks = new Marks(element, this.view, save);
+    const { draw, marked } = element.dataset;
+    if (draw === "decision") this.marks = new Marks(element, this.view, save);
+    else if (draw) this.marks = new ObjectMarks(element, this.view, JSON.parse(marked));
     if (slices.length > 1) this.slices = new Slices(element, this.view);
     this.buildTools();
   }
@@ -286,16 +288,18 @@ class Viewer {
     } else if (region) {
       const [from, , to] = region.points;
       region.points = corners([shift ? from : step(from), step(to)]);
-      save();
+      this.marks.onchange();
       view.draw();
     } else if (shift) view.window(x * KEY_STEP, y * KEY_STEP);
     else view.move(-x * KEY_STEP, -y * KEY_STEP);
   }
 }
 
+/** What was drawn goes with the decision. */
 function save() {
   const field = document.querySelector("[data-regions]");
-  if (field) field.value = JSON.stringify(all.flatMap((viewer) => viewer.view.regions));
+  const about = all.filter((viewer) => viewer.element.dataset.draw === "decision");
+  if (field) field.value = JSON.stringify(about.flatMap((viewer) => viewer.view.regions));
 }
 
 const seen = new IntersectionObserver((entries) => {

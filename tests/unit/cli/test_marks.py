@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ import pytest
 from miqa_node.assess.labels import ACCEPTABLE, GOOD, label_of
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import RegionOutline
+from miqa_node.domain.label import RegionOutline, RequestKind
 from miqa_node.domain.object_kind import ObjectKind
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
-from miqa_node.store import labels, worklist
+from miqa_node.store import decisions, label_requests, labels, marks, worklist
 from miqa_node.store.object_keys import original_key
 from tests.unit.assess.making import chest_dataset
 from tests.unit.cli.conftest import Ran
@@ -52,6 +53,15 @@ def decide(
     stage.services.objects.put(original_key(digest), file.read_bytes())
     with stage.services.database.begin() as transaction:
         worklist.resolve(transaction, study, resolution, "mara", "", NOW, regions={digest: marks} if marks else {})
+    return digest
+
+
+def accept(stage: Stage, number: int) -> InstanceDigest:
+    """One image that the node accepted."""
+    _, digest = stage.add(number, Verdict.ACCEPT)
+    file = stage.services.settings.node.data_dir / "one.dcm"
+    chest_dataset(number, 0.1).save_as(file)
+    stage.services.objects.put(original_key(digest), file.read_bytes())
     return digest
 
 
@@ -127,6 +137,35 @@ def test_marks_are_exported_as_annotations_that_training_reads(
     assert pictures.outside.tolist() == pytest.approx(np.array([[1, 0.1, 0.1]] * 2 + [[1, 0, 0], [1, 0.1, 0.1]]))
     assert pictures.somewhere.sum() == 0
     assert objects_of(lines[2]) == ()
+
+
+def test_marks_of_images_that_nobody_drew_are_exported_and_say_so(
+    cli: Callable[..., Ran], config: Path, stage: Stage, tmp_path: Path
+) -> None:
+    snap, device = mark(ObjectKind.SNAP), mark(ObjectKind.MONITORING)
+    flagged = decide(stage, 0, Resolution.DISMISSED)
+    decide(stage, 1, Resolution.CONFIRMED)
+    drawn, *others = (accept(stage, number) for number in range(2, 6))
+    with stage.services.database.begin() as transaction:
+        label_requests.ask(transaction, drawn, RequestKind.AUDIT, 0.05, NOW)
+        decisions.label(transaction, drawn, Resolution.DISMISSED, "mara", NOW)
+        for digest, marked in zip((flagged, *others), ([snap], [snap], [device], [snap]), strict=True):
+            marks.add(transaction, digest, "anna", marked, NOW + timedelta(hours=1))
+        marks.add(transaction, others[-1], "anna", [], NOW + timedelta(hours=2))
+    out = tmp_path / "export"
+    done = cli("labels", "export", out, "--json", "--config", config)
+    assert done.code == Exit.OK, done.out
+    assert (done.json["images"], done.json["left_out"]) == (6, {})
+    lines = [json.loads(line) for line in (out / "annotations.jsonl").read_text("utf-8").splitlines()]
+    assert [(line["class"], line["chosen"], line["sampled"]) for line in lines] == [
+        ("external", "flagged", 1.0), ("no_external", "random", 0.05), ("external", "person", None),
+        ("devices_only", "person", None), ("no_external", "person", None),
+    ]  # fmt: skip
+    rows = [row["label"] for row in table(out / "labels.csv")]
+    assert rows == ["motion_blur", "good"], "what was called good shows something: no table says that it does not"
+    coco = json.loads((out / "coco.json").read_text("utf-8"))
+    assert [one["bad"] for one in coco["images"]] == [False, True, False, None, None, None]
+    assert [one["image_id"] for one in coco["annotations"]] == [1, 4, 5]
 
 
 @pytest.mark.slow

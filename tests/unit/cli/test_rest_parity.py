@@ -109,6 +109,7 @@ PAGES: dict[str, str] = {
     "POST /studies/{study_uid}/claim": "POST /api/v1/worklist/{study_uid}/claim",
     "POST /studies/{study_uid}/comments": "POST /api/v1/worklist/{study_uid}/comments",
     "POST /studies/{study_uid}/fetch": "POST /api/v1/retrievals",
+    "POST /studies/{study_uid}/marks": "POST /api/v1/instances/{digest}/marks",
     "POST /studies/{study_uid}/patients": "POST /api/v1/conflicts/{study_uid}/resolve",
     "POST /studies/{study_uid}/reassess": "POST /api/v1/reassessments",
     "POST /studies/{study_uid}/release": "POST /api/v1/worklist/{study_uid}/release",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -22,12 +24,19 @@ from miqa_node.cli.app import app  # noqa: E402
 from miqa_node.domain.finding import FindingName  # noqa: E402
 from miqa_node.errors import SettingsError  # noqa: E402
 from miqa_node.settings import Accelerator, load_settings  # noqa: E402
-from miqa_training.objects.evaluate import Rule  # noqa: E402
+from miqa_training.objects.data import ObjectExample  # noqa: E402
+from miqa_training.objects.evaluate import ExampleVerdict, Rule  # noqa: E402
 from miqa_training.objects.export import export  # noqa: E402
 from miqa_training.objects.fit import ObjectSchedule  # noqa: E402
 from miqa_training.objects.network import ObjectNet  # noqa: E402
 from miqa_training.objects.package import picture_input, write_package  # noqa: E402
-from miqa_training.objects.site import fit_site, site_examples  # noqa: E402
+from miqa_training.objects.site import (  # noqa: E402
+    HeldOutImages,
+    _sides,
+    fit_site,
+    operating_limit,
+    site_examples,
+)
 from miqa_training.objects.start import net_of_package  # noqa: E402
 
 SIDE = 64
@@ -53,7 +62,8 @@ def write_export(folder: Path, with_objects: int, without: int, patients: int = 
         boxes = {"objects": drawn, "class": EXTERNAL, "boxes": REMOVABLE_COMPLETE}
         nothing = {"objects": [], "class": NO_EXTERNAL, "boxes": NO_BOXES}
         header = {"patient": f"p{number % patients}", "modality": "DX", "body_part": body_part, "view": "PA"}
-        lines.append({"file": name, **(boxes if marked else nothing), "comment": "", **header})
+        picked = {"chosen": "person", "sampled": None}
+        lines.append({"file": name, **(boxes if marked else nothing), "comment": "", **header, **picked})
     (folder / OBJECTS_NAME).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return folder
 
@@ -94,11 +104,50 @@ def test_images_that_the_package_does_not_judge_do_not_count(tmp_path: Path) -> 
 def test_no_patient_is_fitted_on_and_judges(tmp_path: Path) -> None:
     labels = write_export(tmp_path / "labels", 120, 120)
     examples = site_examples(labels, CHESTS)
-    parts = [{one.record.patient for one in part} for part in (examples.fitting, examples.choosing, examples.judging)]
+    used = examples.fitting, examples.choosing.examples, examples.judging.examples
+    parts = [{one.record.patient for one in part} for part in used]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 60
     assert len(parts[0]) > 2 * len(parts[1]) - 10
     again = site_examples(labels, CHESTS)
-    assert [one.record.path for one in again.judging] == [one.record.path for one in examples.judging]
+    assert [one.record.path for one in again.judging.examples] == [one.record.path for one in used[2]]
+
+
+def test_what_people_picked_is_fitted_on_but_neither_chooses_nor_judges(tmp_path: Path) -> None:
+    labels = write_export(tmp_path / "labels", 200, 200)
+    assert not site_examples(labels, CHESTS).judging.fair, "nobody flagged or drew any: these are all there is"
+    lines = [json.loads(line) for line in (labels / OBJECTS_NAME).read_text("utf-8").splitlines()]
+    for number, line in enumerate(lines):
+        if number % 4 < 3:
+            line["chosen"], line["sampled"] = ("flagged", 1.0) if number < 200 else ("random", 0.05)
+    (labels / OBJECTS_NAME).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    examples = site_examples(labels, CHESTS)
+    assert len(examples.fitting) > 200, "what people picked is among them"
+    for part in (examples.choosing, examples.judging):
+        assert part.fair
+        assert all(int(one.record.path.stem) % 4 < 3 for one in part.examples)
+        assert [weight for one, weight in zip(part.examples, part.weights, strict=True)] == [
+            1.0 if one.removable else 20.0 for one in part.examples
+        ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "limit"),
+    [(np.ones(40), 38.0), (np.r_[np.full(38, 0.5), 1.0, 19.0], 39.0), (np.r_[np.full(20, 20.0), np.ones(20)], 20.0)],
+)
+def test_the_operating_point_counts_images_as_many_as_they_stand_for(weights: np.ndarray, limit: float) -> None:
+    assert operating_limit(np.arange(40.0), weights) == limit
+
+
+def test_both_sides_are_shares_of_all_images() -> None:
+    def judged(logit: float, removable: bool) -> ExampleVerdict:
+        example = SimpleNamespace(removable=removable)
+        return ExampleVerdict(cast("ObjectExample", example), np.zeros((3, 1, 1), np.float32), np.array([logit, 0.0]))
+
+    shown = [judged(2.0, True), judged(-2.0, True), judged(1.0, False), judged(-1.0, False)]
+    images = HeldOutImages([one.example for one in shown], np.array([1.0, 19.0, 1.0, 3.0]), fair=True)
+    sides = _sides(shown, Rule(1.0, 0.0, 0.5), images)
+    assert (sides.found, sides.called) == pytest.approx((0.05, 0.25))
+    assert "weighted to all images" in sides.words
 
 
 def test_the_command_asks_for_marks_and_never_writes_among_the_node_s_packages(tmp_path: Path) -> None:
@@ -140,6 +189,7 @@ def test_a_package_is_fitted_further_and_shows_both_sides(tmp_path: Path) -> Non
     )
     assert made.now.images_with >= 10
     assert made.now.called <= 0.35
+    assert "People chose the images" in figures["about"]
     assert card.findings[1].threshold == 0.5, "devices keep their operating point"
     resumed = fit_site(start, labels, tmp_path / "runs", tmp_path / "again", schedule, "0.2.0")
     assert resumed.now == made.now, "from the checkpoint of the finished run"

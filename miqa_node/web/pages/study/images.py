@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.fragments import groups
 from miqa_node.domain.instance import StudyRecord
+from miqa_node.domain.label import ImageMarks
 from miqa_node.domain.policy import Verdict
 from miqa_node.html.formats import verdict_words
 from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.language.phrase import Phrase
-from miqa_node.store import history, patients, priors
+from miqa_node.store import history, marks, patients, priors
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Transaction
 from miqa_node.store.history import DeliveryHistory, InstanceHistory, WorklistEvent
@@ -63,6 +65,19 @@ class StudyImage:
     """Other names and birth dates that images of this patient had, the newest first."""
     slices: tuple[tuple[str, int], ...] = ()
     """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
+    marks: ImageMarks | None = None
+    """Objects that people marked on it without a decision."""
+
+    @property
+    def markable(self) -> bool:
+        """Whether objects can be marked on it: it is one image, and still there."""
+        return len(self.slices) < 2 and self.history.instance.removal is None
+
+    @property
+    def marked(self) -> list[dict[str, Any]]:
+        """The marks as the page draws them."""
+        regions = self.marks.regions if self.marks else ()
+        return [{"points": one.points, "kind": one.kind, "finding": ""} for one in regions]
 
     @property
     def flagged(self) -> bool:
@@ -152,6 +167,7 @@ def _shown(
         patient=patient,
         earlier_names=tuple(earlier),
         slices=_slices(services, image, members),
+        marks=marks.of_images(transaction, [image.instance.digest]).get(image.instance.digest),
     )
 
 

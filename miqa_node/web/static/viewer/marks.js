@@ -26,7 +26,7 @@ export class Marks {
     const palette = Object.assign(document.createElement("div"), { className: "tools kinds", hidden: true });
     palette.setAttribute("role", "toolbar");
     palette.setAttribute("aria-label", say("What is marked"));
-    palette.append(this.choice("", say("Any region")));
+    palette.append(...this.others());
     for (const group of kinds().children) {
       const name = Object.assign(document.createElement("span"), { className: "group", textContent: group.label });
       palette.append(name, ...[...group.children].map((option) => {
@@ -35,6 +35,16 @@ export class Marks {
       }));
     }
     return palette;
+  }
+
+  /** What can be drawn besides objects. */
+  others() {
+    return [this.choice("", say("Any region"))];
+  }
+
+  /** What a region can be, from which the list lets choose. */
+  names() {
+    return [new Option(say("not named"), ""), kinds(), findings()];
   }
 
   choice(kind, text) {
@@ -92,7 +102,7 @@ export class Marks {
     const label = document.createElement("label");
     label.textContent = `${say("Region {number} is", { number: index + 1 })} `;
     const choice = document.createElement("select");
-    choice.append(new Option(say("not named"), ""), kinds(), findings());
+    choice.append(...this.names());
     choice.value = region.kind || region.finding;
     choice.addEventListener("change", () => {
       const isKind = choice.value in this.sizes;
@@ -107,5 +117,32 @@ export class Marks {
     });
     row.append(label, remove);
     return row;
+  }
+}
+
+/** Objects on an image that no decision is about: a form of their own keeps them, and shows while they are marked. */
+export class ObjectMarks extends Marks {
+  constructor(element, view, marked) {
+    const form = document.querySelector(`[data-marking="${view.digest}"]`);
+    super(element, view, () => {
+      form.elements.objects.value = JSON.stringify(view.regions.map(({ points, kind }) => ({ points, kind })));
+    });
+    this.form = form;
+    this.use(this.palette.querySelector("button").dataset.kind);
+    view.regions = marked;
+    if (marked.length) this.write();
+  }
+
+  others() {
+    return [];
+  }
+
+  names() {
+    return [kinds()];
+  }
+
+  show(shown) {
+    super.show(shown);
+    this.form.hidden = !shown;
   }
 }

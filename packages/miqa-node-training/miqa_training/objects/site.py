@@ -6,7 +6,7 @@ Nothing is switched on: the package is written beside the node's, with what the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from miqa_node.analysis.annotations import Choice
 from miqa_node.assess.card import GRAPH_NAME, Applicability, checked_card, read_sections
 from miqa_node.assess.objects.card import ObjectCard
 from miqa_node.assess.platt import logit
@@ -46,7 +47,24 @@ SIMULATED_PIECES, BANK_SEED = 400, 7
 GENTLE = VariationShares(removable=0.2, device=0.1, marker=0.1, real=0.7, look=0.5, place=0.6)
 RATE, BACKBONE_RATE = 3e-4, 6e-5
 CHECKPOINT, WEIGHTS, GRAPH = "site-objects.pt", "site-weights.pt", "site-model.onnx"
+CHANCE = frozenset({Choice.FLAGGED.value, Choice.RANDOM.value})
+"""Why images were looked at of which it is known how many others they stand for."""
+FAIR = "Each image counts as many as it stands for: 1 if it was flagged, 20 if one in twenty was drawn."
+PICKED = "People chose the images: the shares are of these, not of all images."
 LIMITS = "Fitted further on the marks of one site: its figures are of that site's patients, and it is for that site."
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutImages:
+    """Images of patients that are not fitted on, and how many of all images each stands for.
+
+    ``fair``: they are those that the node flagged or drew at random. Without, people chose them: what is found of them
+    says little about all images.
+    """
+
+    examples: list[ObjectExample]
+    weights: NDArray[np.float64]
+    fair: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +72,27 @@ class SiteExamples:
     """A site's images by what their patients are used for."""
 
     fitting: list[ObjectExample]
-    choosing: list[ObjectExample]
-    judging: list[ObjectExample]
+    choosing: HeldOutImages
+    judging: HeldOutImages
 
 
 @dataclass(frozen=True, slots=True)
 class BothSides:
-    """What a package finds of images with something removable, and calls one of those without."""
+    """What a package finds of images with something removable, and calls one of those without, as shares of all."""
 
     images_with: int
     found: float
     images_without: int
     called: float
+    fair: bool
 
     @property
     def words(self) -> str:
         """One line for people."""
+        of = "weighted to all images" if self.fair else "of images that people chose, not of all"
         return (
             f"found {self.found:.2f} of {self.images_with} images with something to take off, "
-            f"called {self.called:.2f} of {self.images_without} without"
+            f"called {self.called:.2f} of {self.images_without} without ({of})"
         )
 
 
@@ -88,7 +108,9 @@ class SitePackage:
 def site_examples(labels: Path, scope: Applicability) -> SiteExamples:
     """The images of an export of labels whose readers drew what can be taken off, or saw that there was nothing.
 
-    Images that the package does not judge are left out.
+    All are fitted on. Those that flagging or chance chose also choose the operating point and judge, if there are
+    enough of them: images that people picked are the striking ones. Images that the package does not judge are left
+    out.
 
     Raises
     ------
@@ -108,17 +130,37 @@ def site_examples(labels: Path, scope: Applicability) -> SiteExamples:
                 f"{labels} has {count} images {kind}; at least {least} are needed. Mark objects on the study page, or "
                 "judge further images, and export the labels again." + (others if len(examples) < len(lines) else "")
             )
+    weights = {picture_in(labels, line["file"]): _weight(line) for line in lines}
     parts: list[list[ObjectExample]] = [[] for _ in range(PARTS)]
     for one in examples:
         parts[_part(one)].append(one)
     judging, choosing, *fitting = parts
     for part, purpose in ((judging, "judge"), (choosing, "choose the operating point")):
-        if min(sum(one.removable for one in part), sum(not one.removable for one in part)) < LEAST_JUDGED:
+        if not _is_enough(part):
             raise SettingsError(
                 f"{labels} is of too few patients: those held out to {purpose} have fewer than {LEAST_JUDGED} images "
                 "with and without something that can be taken off."
             )
-    return SiteExamples([one for part in fitting for one in part], choosing, judging)
+    return SiteExamples(
+        [one for part in fitting for one in part], _held_out(choosing, weights), _held_out(judging, weights)
+    )
+
+
+def _is_enough(part: Sequence[ObjectExample]) -> bool:
+    return min(sum(one.removable for one in part), sum(not one.removable for one in part)) >= LEAST_JUDGED
+
+
+def _held_out(part: list[ObjectExample], weights: Mapping[Path, float]) -> HeldOutImages:
+    """Those that flagging or chance chose; all of them, each alike, where these are too few."""
+    chosen = [one for one in part if weights[one.record.path]]
+    if _is_enough(chosen):
+        return HeldOutImages(chosen, np.array([weights[one.record.path] for one in chosen], np.float64), fair=True)
+    return HeldOutImages(part, np.ones(len(part)), fair=False)
+
+
+def _weight(line: dict[str, Any]) -> float:
+    """Number of images that one stands for; 0 where a person picked it, or an earlier export does not say who."""
+    return 1.0 / line["sampled"] if line.get("chosen") in CHANCE else 0.0
 
 
 def fit_site(start: Path, labels: Path, runs: Path, out: Path, schedule: ObjectSchedule, version: str) -> SitePackage:
@@ -141,7 +183,8 @@ def fit_site(start: Path, labels: Path, runs: Path, out: Path, schedule: ObjectS
     export(net, runs / GRAPH, card.picture.rows)
     rules, before, now = _judged(start, runs / GRAPH, card, examples)
     metrics = {
-        "about": "Patients of the site whose images nothing was fitted on; others of them chose the operating point.",
+        "about": "Patients of the site whose images nothing was fitted on; others of them chose the operating point. "
+        + (FAIR if examples.judging.fair else PICKED),
         "start": {"package": start.name, **_row(before)},
         "now": _row(now),
     }
@@ -162,20 +205,35 @@ def _judged(
 ) -> tuple[dict[FindingName, Rule], BothSides, BothSides]:
     """The rules of the new package, and both sides of the start and of it; devices keep their rule."""
     old = {FindingName(one.name): Rule(one.temperature, one.bias, one.threshold) for one in card.findings}
-    choosing = judge_images(graph, examples.choosing, card.picture)
-    scores, truth = _scores(choosing), np.array([one.example.removable for one in choosing])
-    limit = float(np.quantile(scores[~truth], 1.0 - CALLED, method="higher"))
+    choosing, judging = examples.choosing, examples.judging
+    scores = _scores(judge_images(graph, choosing.examples, card.picture))
+    truth = np.array([one.removable for one in choosing.examples])
+    limit = operating_limit(scores[~truth], choosing.weights[~truth])
     rules = {**old, FindingName.FOREIGN_OBJECT: rule_of(scores, truth, limit)}
-    before = _sides(judge_images(start / GRAPH_NAME, examples.judging, card.picture), old[FindingName.FOREIGN_OBJECT])
-    now = _sides(judge_images(graph, examples.judging, card.picture), rules[FindingName.FOREIGN_OBJECT])
+    before = _sides(judge_images(start / GRAPH_NAME, judging.examples, card.picture), old[FindingName.FOREIGN_OBJECT],
+                    judging)  # fmt: skip
+    now = _sides(judge_images(graph, judging.examples, card.picture), rules[FindingName.FOREIGN_OBJECT], judging)
     return rules, before, now
 
 
-def _sides(judged: Sequence[ExampleVerdict], rule: Rule) -> BothSides:
+def operating_limit(scores: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The lowest score of an image without an object from which at most CALLED of all such images are called one.
+
+    >>> operating_limit(np.arange(20.0), np.ones(20)), operating_limit(np.arange(20.0), np.r_[np.ones(19), 19.0])
+    (19.0, 19.0)
+    """
+    order = np.argsort(scores)
+    above = np.cumsum(weights[order][::-1])[::-1] / weights.sum()  # share at or above each score
+    within = np.flatnonzero(above <= CALLED + 1e-9)
+    return float(scores[order][within[0] if len(within) else -1])
+
+
+def _sides(judged: Sequence[ExampleVerdict], rule: Rule, images: HeldOutImages) -> BothSides:
     """By the logit of the rule's threshold."""
     limit = logit(rule.threshold) * rule.temperature - rule.bias
     present, truth = _scores(judged) >= limit, np.array([one.example.removable for one in judged])
-    return BothSides(int(truth.sum()), float(present[truth].mean()), int((~truth).sum()), float(present[~truth].mean()))
+    shares = [float(np.average(present[of], weights=images.weights[of])) for of in (truth, ~truth)]
+    return BothSides(int(truth.sum()), shares[0], int((~truth).sum()), shares[1], images.fair)
 
 
 def _scores(judged: Sequence[ExampleVerdict]) -> NDArray[np.float64]:

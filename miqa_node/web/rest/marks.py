@@ -1,0 +1,61 @@
+"""The REST interface to objects that people mark on any image."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.label import ImageMarks
+from miqa_node.store import marks
+from miqa_node.store.fields import Strict
+from miqa_node.web.access import Reader, Reviewer, acting
+from miqa_node.web.fields import DIGEST, Actor
+from miqa_node.web.marks import MarkedObjects, outlines
+from miqa_node.web.page import Page
+from miqa_node.web.problems import responses
+from miqa_node.web.services import Services
+
+Digest = Annotated[str, Path(pattern=DIGEST, description="SHA-256 of the data set.")]
+
+
+class Marking(Strict):
+    """All objects that a person saw on an image."""
+
+    actor: Actor = ""
+    objects: MarkedObjects = Field(description="All that can be taken off, and devices; empty if there is nothing.")
+
+
+router = APIRouter(prefix="/api/v1")
+
+
+@router.get(
+    "/instances/{digest}/marks",
+    summary="Objects that were marked on an image",
+    tags=["instances"],
+    responses=responses(401, 403, 422, 503),
+)
+def show_marks(services: Services, _who: Reader, digest: Digest) -> ImageMarks | None:
+    """The newest marks that were made without a decision; null if there are none."""
+    with services.database.begin() as transaction:
+        return marks.of_images(transaction, [InstanceDigest(digest)]).get(InstanceDigest(digest))
+
+
+@router.post(
+    "/instances/{digest}/marks",
+    summary="Mark the objects on an image",
+    tags=["instances"],
+    responses=responses(401, 403, 404, 415, 422, 503),
+)
+def add_marks(services: Services, who: Reviewer, digest: Digest, body: Marking) -> ImageMarks:
+    """Any image, flagged or not: this judges nothing, and changes no verdict. They replace earlier marks."""
+    with services.database.begin() as transaction:
+        return marks.add(
+            transaction, InstanceDigest(digest), acting(who, body.actor), outlines(body.objects), datetime.now(UTC)
+        )
+
+
+PAGE = Page(router, rest=True)
