@@ -113,6 +113,9 @@ class ImageAssessor:
         judged = read_findings(package, outputs, assessment.measurements)
         findings = with_displayed_contrast(judged.findings, assessment.measurements, header, appearance)
         judged = replace(judged, findings=with_measured_noise(findings, appearance, header))
+        another = of_gate(AssessorResult(judged.added_to(assessment, package)))
+        if another.assessment.is_of_another_kind:
+            return another  # nothing is explained that nobody will see
         maps = _maps(package, self._explainer, inputs, outputs.get(MAPS), judged.findings, clock)
         anomaly: AnomalyScore | None = None
         anomaly_map: SaliencyMap | None = None
@@ -127,7 +130,7 @@ class ImageAssessor:
             anomaly=anomaly,
             plausibility=issues,
         )
-        return of_gate(AssessorResult(assessment, SaliencyMaps(maps, anomaly_map)))
+        return AssessorResult(assessment, SaliencyMaps(maps, anomaly_map))
 
     def _out_of_scope(self, header: Header, radiograph: Radiograph) -> str:
         if self._package is None:

@@ -49,15 +49,15 @@ from miqa_node.settings.policy import read_policy
 log = structlog.get_logger(__name__)
 
 SIDE_TASKS = (
+    landmarks.SIDE_TASK,
     objects.SIDE_TASK,
     anomaly.SIDE_TASK,
-    landmarks.SIDE_TASK,
     classify.SIDE_TASK,
     denoiser.SIDE_TASK,
     caption.SIDE_TASK,
 )
-"""In the order in which they judge: routing a prediction needs every finding, the anomaly score and the patient's
-positioning."""
+"""In the order in which they judge: an object's place needs the outlines of the lungs, and without lungs nobody looks
+for objects; routing a prediction needs every finding, the anomaly score and the patient's positioning."""
 BY_TASK: Mapping[Task, SideTask] = {one.task: one for one in SIDE_TASKS}
 ORDER = tuple(BY_TASK)
 CARDS: Mapping[Task, type[BaseCard]] = {one.task: one.card for one in SIDE_TASKS if one.card is not None}

@@ -78,6 +78,21 @@ class LandmarkEstimate:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the network of the whole image says, of the image and of its mirror image (both (values, estimate))."""
+
+    small: NDArray[np.uint16]
+    mask: NDArray[np.bool_] | None
+    straight: tuple[NDArray[np.float32], LandmarkEstimate]
+    mirrored: tuple[NDArray[np.float32], LandmarkEstimate]
+
+    @property
+    def lungs(self) -> NDArray[np.float64] | None:
+        """The lung field, the mean of both; None from a package that finds none."""
+        return mean(self.straight[1], mirror(self.mirrored[1])).lungs
+
+
 class LandmarkReader:
     """Runs the whole-image network and, if there are such, the close-up network and the reader of side markers."""
 
@@ -92,10 +107,19 @@ class LandmarkReader:
 
         It is the mean over the image and its mirror image, which reduces the networks' random errors.
         """
+        return self.closer(self.glance(display, valid))
+
+    def glance(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> Glance:
+        """The whole image alone, which tells whether it shows lungs."""
         small, mask = stored_copy(display, valid)
         values = stretched(small, self._picture.stretch, mask)
-        estimate = mean(self._read(values), mirror(self._read(np.ascontiguousarray(values[:, ::-1]))))
-        return replace(estimate, markers=self._marker(small, mask)) if self._marker else estimate
+        other = np.ascontiguousarray(values[:, ::-1])
+        return Glance(small, mask, (values, self._read(values)), (other, self._read(other)))
+
+    def closer(self, glance: Glance) -> LandmarkEstimate:
+        """The estimate, with the close-up of each, and the side markers."""
+        estimate = mean(self._refined(*glance.straight), mirror(self._refined(*glance.mirrored)))
+        return replace(estimate, markers=self._marker(glance.small, glance.mask)) if self._marker else estimate
 
     def turned_lungs(
         self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, turns: int
@@ -111,7 +135,9 @@ class LandmarkReader:
         return None if one is None or other is None else 0.5 * (one + other[::-1, :, ::-1])
 
     def _read(self, values: NDArray[np.float32]) -> LandmarkEstimate:
-        estimate = LandmarkEstimate.of(self._whole(normalised(resized(values, self._picture), self._picture)))
+        return LandmarkEstimate.of(self._whole(normalised(resized(values, self._picture), self._picture)))
+
+    def _refined(self, values: NDArray[np.float32], estimate: LandmarkEstimate) -> LandmarkEstimate:
         if self._closer is None:
             return estimate
         part = close_up(values, close_up_centre(estimate.points), self._picture, self._part)

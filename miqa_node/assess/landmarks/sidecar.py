@@ -77,25 +77,26 @@ class LandmarkSidecar:
         if outside or radiograph.frames > 1 or self.card.applicability.excludes(header, radiograph.spacing_mm):
             return context.judgement
         small = radiograph.once(small_copy, STORED_PX)
-        estimate = self.reader(small, radiograph.valid)
-        if assessment.model is not None and estimate.lungs is not None:
+        glance = self.reader.glance(small, radiograph.valid)
+        if assessment.model is not None and (lungs := glance.lungs) is not None:
             turned = partial(self.reader.turned_lungs, small, radiograph.valid)
-            if shows_no_lungs(estimate.lungs, gate_probability(context.judgement), turned):
+            if shows_no_lungs(lungs, gate_probability(context.judgement), turned):
                 return of_another_kind(context.judgement, GateClass.NOT_FRONTAL_CHEST, NO_LUNGS)
+        estimate = self.reader.closer(glance)
         points = visible_points(estimate, self.card.visible_from)
         if len(points) < self.card.least_points:
             return context.judgement
         image = estimate, radiograph.shape, radiograph.spacing_mm
         added = findings_of(*image, header.patient_orientation, self.card.findings)
-        lungs = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
+        outlines = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
         cut = {side: round(float(chance), 4) for side, chance in zip(SIDES, estimate.cut, strict=True)}
-        landmarks = Landmarks(points, cut, self.name, self.sha256, lungs, estimate.markers)
+        landmarks = Landmarks(points, cut, self.name, self.sha256, outlines, estimate.markers)
         maps = context.judgement.maps.findings
         findings = (*with_places(assessment.findings, maps, landmarks, header.patient_orientation), *added)
         assessment = replace(
             assessment,
             findings=findings,
-            measurements=(*assessment.measurements, *measurements_of(*image), *field_of(lungs)),
+            measurements=(*assessment.measurements, *measurements_of(*image), *field_of(outlines)),
             score=None if assessment.score is None else quality_score(findings),
             landmarks=landmarks,
         )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.card import GRAPH_NAME, Task, checked_card, read_sections
 from miqa_node.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
+from miqa_node.assess.landmarks.object_places import with_places
 from miqa_node.assess.landmarks.picture import STORED_PX
 from miqa_node.assess.maps import with_peaks
 from miqa_node.assess.objects.card import INPUT, LOGITS, MAPS, ObjectCard
@@ -64,7 +65,10 @@ class ObjectSidecar:
             one.finding.name: SaliencyMap(normalised(smoothed(one.map)), self.card.saliency.method)
             for one in evidence if one.finding.present
         }  # fmt: skip
-        findings = in_place(assessment.findings, with_peaks([one.finding for one in evidence], maps))
+        found = with_peaks([one.finding for one in evidence], maps)
+        if assessment.landmarks is not None:
+            found = with_places(found, maps, assessment.landmarks, context.header.patient_orientation)
+        findings = in_place(assessment.findings, found)
         judged = {one.finding.name for one in evidence}
         others = {name: one for name, one in context.judgement.maps.findings.items() if name not in judged}
         assessment = replace(
