@@ -7,6 +7,8 @@ from typing import Any
 
 from miqa_node.assess.card import BaseCard, Card
 from miqa_node.assess.certificate import Certificate
+from miqa_node.assess.objects.card import ObjectCard
+from miqa_node.assess.objects.sides import OPERATING_POINT, both_sides
 from miqa_node.assess.two_sides import TwoSides
 
 Cell = str | int | float | bool | None
@@ -37,7 +39,8 @@ def model_card(card: BaseCard) -> str:
         *_task(card),
         *_section("Calibration", card.calibration),
         *(_both_sides(card.two_sides) if card.two_sides else ()),
-        *_section("Figures", card.metrics),
+        *_object_sides(card),
+        *_section("Figures", {name: value for name, value in card.metrics.items() if name != OPERATING_POINT}),
         *_section("Training", card.training),
         *(_section("Anomaly", card.anomaly.model_dump(mode="json")) if isinstance(card, Card) and card.anomaly else ()),
         "## Files",
@@ -74,7 +77,8 @@ def _task(card: BaseCard) -> list[str]:
             *_certificate(card.certificate),
             "",
         ]
-    own = card.model_dump(mode="json", include=set(type(card).model_fields) - set(BaseCard.model_fields))
+    shared = {*BaseCard.model_fields, "comparison"}
+    own = card.model_dump(mode="json", include=set(type(card).model_fields) - shared)
     return _section(_words(card.task.value), own)
 
 
@@ -127,6 +131,23 @@ def _both_sides(sides: TwoSides) -> list[str]:
     ]
     heads = ("finding", "source", "defects", "found", "severity .75 and more", "clean", "flagged wrongly")
     return [*lines, "", *_table(head, rows), "", "### By source", "", *_table(heads, by_source), ""]
+
+
+def _object_sides(card: BaseCard) -> list[str]:
+    """Both sides of the operating point of an object package, and how it compares with the way before."""
+    lines = []
+    if sides := both_sides(card.metrics):
+        rows = [tuple((one.model_dump() | {"images": _words(one.images)}).values()) for one in sides]
+        head = tuple(_words(name) for name in type(sides[0]).model_fields)
+        lines += ["## Operating point", "", *_table(head, rows), ""]
+    if isinstance(card, ObjectCard) and (comparison := card.comparison):
+        compared = [(row.figure, row.source, row.before, row.now, row.change)
+                    for row in comparison.rows]  # fmt: skip
+        lines += [
+            f"## Beside {comparison.package}", "", _one_line(comparison.about), "",
+            *_table(("figure", "source", comparison.package, card.label, ""), compared), "",
+        ]  # fmt: skip
+    return lines
 
 
 def _section(title: str, values: Mapping[str, Any], level: int = 2) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from miqa_node.assess.caption.package import CaptionPackage, open_caption_package
 from miqa_node.assess.card import BaseCard, Task
 from miqa_node.assess.gradient_graph import try_gradients
+from miqa_node.assess.objects.sides import both_sides
 from miqa_node.assess.package_checks import package_label
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.saliency.sources import gradients_sealed_in
@@ -52,6 +53,7 @@ def check_package(path: Path, settings: Settings) -> dict[str, Any]:
         "runs": label in packages_everywhere(settings).values(),
         "gradient_graphs": gradients_sealed_in(path, card),
         "two_sides": _two_sides(card),
+        "operating_point": [one.model_dump() for one in both_sides(card.metrics)] or None,
     }
 
 

@@ -136,6 +136,24 @@ def _print_checks(outcomes: list[dict[str, Any]]) -> None:
             ),
             title="Of marked defects, and of clean images, by the card",
         )  # fmt: skip
+    _print_object_sides(outcomes)
+
+
+def _print_object_sides(outcomes: list[dict[str, Any]]) -> None:
+    """Both sides of the operating points of object packages."""
+    rows = [
+        (outcome["folder"], one["images"].replace("_", " "), one["source"],
+         *(f"{_share(one[share])} of {one[count]}" if one[count] else "" for count, share in (
+             ("removable", "found"), ("devices_only", "called_with_devices_only"), ("nothing", "called_with_nothing"),
+         )))
+        for outcome in outcomes if outcome["ok"] for one in outcome["operating_point"] or ()
+    ]  # fmt: skip
+    if rows:
+        shares = ("Removable found", "Called with devices only", "Called with nothing")
+        print_table(
+            ("Package", "Images", "Source", *(Column(text, number=True) for text in shares)), rows,
+            title="Objects that can be taken off, by the card",
+        )  # fmt: skip
 
 
 def _share(value: float | None) -> str:
