@@ -284,12 +284,13 @@ def test_make_viewer_serves_the_results_of_the_demonstration(address: str, tmp_p
 
 def ours(seg: Dataset) -> list[dict[str, Any]]:
     """Source, size and centroid of each frame that is not empty, from our own file with pydicom."""
-    matches = []
+    matches, shared = [], seg.SharedFunctionalGroupsSequence[0]
     for frame, groups in zip(frames(seg), seg.PerFrameFunctionalGroupsSequence, strict=True):
         rows, columns = np.nonzero(frame)
         if len(rows):
             source = groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
-            segment = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+            holder = groups if "SegmentIdentificationSequence" in groups else shared  # all of one
+            segment = holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber
             place = {"row": rows.mean(), "column": columns.mean()}
             matches.append({"segment": segment, "image": source, "pixels": len(rows), **place})
     return matches
