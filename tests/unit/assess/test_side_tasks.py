@@ -13,8 +13,8 @@ def test_every_task_but_quality_is_declared_once() -> None:
 
 def test_they_judge_in_the_order_in_which_they_need_each_other() -> None:
     judging = [one.task for one in SIDE_TASKS if one.open is not None or one.own is not None]
-    assert judging == [Task.OBJECTS, Task.ANOMALY, Task.LANDMARKS, Task.CLASSIFICATION, Task.ENHANCEMENT]
+    assert judging == [Task.LANDMARKS, Task.OBJECTS, Task.ANOMALY, Task.CLASSIFICATION, Task.ENHANCEMENT]
 
 
 def test_two_run_everywhere_unless_the_settings_say_otherwise() -> None:
-    assert [one.everywhere for one in SIDE_TASKS if one.everywhere] == ["objects", "landmarks"]
+    assert [one.everywhere for one in SIDE_TASKS if one.everywhere] == ["landmarks", "objects"]

@@ -69,5 +69,10 @@ def test_masks_of_a_series_that_is_not_placed_as_a_whole_get_no_place_of_another
         assert source.ReferencedSOPInstanceUID == f"{volumes.SERIES}.{number}"
         assert "PlanePositionSequence" not in frame
     placed = objects(slices, (0, 2), (volumes.SIDE, volumes.SIDE))[ResultKind("SEG")]
-    positions = [f.PlanePositionSequence[0].ImagePositionPatient for f in placed.PerFrameFunctionalGroupsSequence]
-    assert positions == [pydicom.dcmread(paths[n]).ImagePositionPatient for n in (0, 2)]
+    positions = {
+        frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID:
+        frame.PlanePositionSequence[0].ImagePositionPatient
+        for frame in placed.PerFrameFunctionalGroupsSequence
+    }  # fmt: skip
+    marked = [pydicom.dcmread(paths[n]) for n in (0, 2)]
+    assert positions == {one.SOPInstanceUID: one.ImagePositionPatient for one in marked}
