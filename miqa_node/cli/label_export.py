@@ -26,9 +26,9 @@ def export_from(settings: Settings, out: Path, images: Images) -> tuple[LabelExp
     try:
         database.check()
         with database.begin() as transaction:
-            found, every = reviews.for_export(transaction), list(labels.select(transaction))
+            reviewed_images, every = reviews.for_export(transaction), list(labels.select(transaction))
         with _writer(images, settings, key) as write:
-            pairs = [(one, _original(objects, one)) for one in found]
+            pairs = [(one, _original(objects, one)) for one in reviewed_images]
             return export_labels(pairs, every, out, Names(key), write), len(every)
     finally:
         database.close()

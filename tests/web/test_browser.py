@@ -315,9 +315,9 @@ def test_objects_are_marked_on_an_image_that_no_decision_is_about(stage: Stage, 
     keep.click()
     page.wait_for_selector("[data-ready]")
     with stage.services.database.begin() as transaction:
-        [found] = marks.of_images(transaction, [digest]).values()
-    [region] = found.regions
-    assert (region.kind, found.actor) == ("neck", "anna")
+        [newest] = marks.of_images(transaction, [digest]).values()
+    [region] = newest.regions
+    assert (region.kind, newest.actor) == ("neck", "anna")
     x0, y0, x1, y1 = region.box
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((0.3, 0.6), abs=0.02)
 

@@ -41,16 +41,16 @@ def test_an_accepted_image_is_marked_on_the_page_of_its_study(
     client = signed_in(stage, connect, "mara", role)
     assert 'data-draw="objects"' in client.get("/studies/1.2.3.1").text
     assert save(client, "/studies/1.2.3.1", digest, [SNAP, {"points": SQUARE, "kind": "implant"}]) == 303
-    found = kept(stage, digest)
-    assert found is not None
-    assert [(one.kind, one.finding) for one in found.regions] == [
+    first = kept(stage, digest)
+    assert first is not None
+    assert [(one.kind, one.finding) for one in first.regions] == [
         ("snap", "foreign_object"), ("implant", "device_in_view"),
     ]  # fmt: skip
     page = client.get("/studies/1.2.3.1").text
     assert "2 objects." in page
     assert "snap" in page.split("data-marked=")[1].split(">")[0], "what was marked is drawn again"
     assert save(client, "/studies/1.2.3.1", digest, []) == 303
-    assert kept(stage, digest) != found, "the newest marks count"
+    assert kept(stage, digest) != first, "the newest marks count"
     with stage.services.database.begin() as transaction:
         assert labels.of_images(transaction, [digest]) == [], "marks are no opinion of the image"
 

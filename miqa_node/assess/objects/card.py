@@ -8,7 +8,7 @@ from pydantic import Field
 
 from miqa_node.assess.card import BaseCard, Saliency, Task
 from miqa_node.assess.classify.picture import PictureInput
-from miqa_node.assess.objects.sides import PackageComparison
+from miqa_node.assess.objects.sides import RowComparison
 from miqa_node.assess.section import Section
 from miqa_node.domain.finding import NAME_PATTERN
 
@@ -38,4 +38,4 @@ class ObjectCard(BaseCard):
     picture: PictureInput
     findings: Annotated[tuple[ObjectFinding, ...], Field(min_length=1)]
     saliency: Saliency
-    comparison: PackageComparison | None = None
+    comparison: RowComparison | None = None

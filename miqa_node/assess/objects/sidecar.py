@@ -65,10 +65,10 @@ class ObjectSidecar:
             one.finding.name: SaliencyMap(normalised(smoothed(one.map)), self.card.saliency.method)
             for one in evidence if one.finding.present
         }  # fmt: skip
-        found = with_peaks([one.finding for one in evidence], maps)
+        own = with_peaks([one.finding for one in evidence], maps)
         if assessment.landmarks is not None:
-            found = with_places(found, maps, assessment.landmarks, context.header.patient_orientation)
-        findings = in_place(assessment.findings, found)
+            own = with_places(own, maps, assessment.landmarks, context.header.patient_orientation)
+        findings = in_place(assessment.findings, own)
         judged = {one.finding.name for one in evidence}
         others = {name: one for name, one in context.judgement.maps.findings.items() if name not in judged}
         assessment = replace(

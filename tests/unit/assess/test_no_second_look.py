@@ -73,9 +73,9 @@ def assess(folder: Path, runs: list[str], lungs: NDArray[np.float64]) -> Assesso
     return sidecars.assess(chest_header(), Radiograph(PIXELS, PIXELS, (0, 65535), (2.0, 2.0)), DIGEST, RADIOGRAPH)
 
 
-def of_no_chest(*given: Any) -> PackageFindings:
+def of_no_chest(*arguments: Any) -> PackageFindings:
     """What the package says of any image, but its gate is sure that it is no chest, and all else is present."""
-    judged = read_findings(*given)
+    judged = read_findings(*arguments)
     findings = tuple(replace(one, probability=0.99) for one in judged.findings)
     return replace(judged, findings=findings, gate={GateClass.NOT_FRONTAL_CHEST: 0.99})
 
@@ -103,7 +103,7 @@ def test_what_the_gate_calls_another_kind_is_not_explained(monkeypatch: pytest.M
     settings = load_settings()
     package = open_package(max((ROOT / "models").glob("quality-[0-9]*")), Accelerator.CPU, settings.assess)
     explained: list[object] = []
-    monkeypatch.setattr(Explainer, "explain", lambda *given: explained.append(given) or {})
+    monkeypatch.setattr(Explainer, "explain", lambda *arguments: explained.append(arguments) or {})
     monkeypatch.setattr("miqa_node.assess.assessor.read_findings", of_no_chest)
     assessor = ImageAssessor(package, Explainer(package, Accelerator.CPU, settings.assess))
     image = Radiograph(PIXELS, PIXELS, (0, 65535), (0.5, 0.5))

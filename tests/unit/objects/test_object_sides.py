@@ -21,9 +21,9 @@ from miqa_node.settings import load_settings
 @pytest.fixture(scope="module")
 def card() -> ObjectCard:
     """The card of the shipped package."""
-    found = read_any_card(shipped("objects"))
-    assert isinstance(found, ObjectCard)
-    return found
+    card = read_any_card(shipped("objects"))
+    assert isinstance(card, ObjectCard)
+    return card
 
 
 def shipped(name: str) -> Path:
@@ -60,8 +60,8 @@ def test_the_quality_package_judges_objects_until_every_row_is_better(card: Obje
     for row in comparison.rows:
         assert f"| {row.figure} | {row.source} |" in page
     quality = read_card(shipped("quality")).metrics["objects"]
-    kept = {row.source: row.before for row in comparison.rows if row.figure == "AUROC of devices"}
-    assert kept == quality["device_in_view"]["hospitals"], "beside the quality package as it ships"
+    before = {row.source: row.before for row in comparison.rows if row.figure == "AUROC of devices"}
+    assert before == quality["device_in_view"]["hospitals"], "beside the quality package as it ships"
 
 
 @pytest.mark.parametrize(

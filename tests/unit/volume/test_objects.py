@@ -57,15 +57,15 @@ def frames(seg: Dataset) -> dict[tuple[int, str], tuple[list[float], bytes]]:
     """Place and pixels of each frame, by segment and image."""
     bits = np.unpackbits(np.frombuffer(seg.PixelData, np.uint8), bitorder="little")
     pixels = bits[: seg.NumberOfFrames * seg.Rows * seg.Columns].reshape(-1, seg.Rows * seg.Columns)
-    found = {}
+    frames_by_place = {}
     (shared,) = seg.SharedFunctionalGroupsSequence
     for frame, one in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
         groups = frame if "SegmentIdentificationSequence" in frame else shared
         number = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
         image = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
         place = [float(value) for value in frame.PlanePositionSequence[0].ImagePositionPatient]
-        found[number, image] = place, one.tobytes()
-    return found
+        frames_by_place[number, image] = place, one.tobytes()
+    return frames_by_place
 
 
 def groups_of(report: Dataset, template: str = VOLUMETRIC_GROUP) -> list[Dataset]:
