@@ -62,9 +62,7 @@ def image_annotation(label: LabelRecord | None, marks: ImageMarks | None, *, goo
 def marks_annotation(regions: Sequence[RegionOutline]) -> dict[str, Any]:
     """The same of objects that a person marked on an image that nobody had to judge."""
     objects = [one for region in regions if (one := _object(region, region.finding)) is not None]
-    if any(one["kind"] == _EXTERNAL_OBJECT for one in objects):
-        return _line(objects, EXTERNAL, REMOVABLE_COMPLETE)
-    return _line(objects, DEVICES_ONLY, REMOVABLE_COMPLETE) if objects else _line([], NO_EXTERNAL, NO_BOXES)
+    return _line_of(objects) if objects else _line([], NO_EXTERNAL, NO_BOXES)
 
 
 def annotation(opinion: ReaderOpinion, *, good: bool) -> dict[str, Any] | None:
@@ -77,14 +75,20 @@ def annotation(opinion: ReaderOpinion, *, good: bool) -> dict[str, Any] | None:
     if findings & set(gate_names()):
         return None
     objects = _objects(opinion)
-    if any(one["kind"] == _EXTERNAL_OBJECT for one in objects):
-        return _line(objects, EXTERNAL, REMOVABLE_COMPLETE)
-    if FindingName.FOREIGN_OBJECT in findings:
+    if FindingName.FOREIGN_OBJECT in findings and not _removable(objects):
         return None
     if objects:
-        return _line(objects, DEVICES_ONLY, REMOVABLE_COMPLETE)
+        return _line_of(objects)
     named = bool(findings) and (bool(opinion.regions) or opinion.origin is not LabelOrigin.DECISION)
     return _line([], NO_EXTERNAL, NO_BOXES) if good or named else None
+
+
+def _line_of(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    return _line(objects, EXTERNAL if _removable(objects) else DEVICES_ONLY, REMOVABLE_COMPLETE)
+
+
+def _removable(objects: list[dict[str, Any]]) -> bool:
+    return any(one["kind"] == _EXTERNAL_OBJECT for one in objects)
 
 
 def region_finding(region: RegionOutline, opinion: ReaderOpinion) -> str:

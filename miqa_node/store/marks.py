@@ -32,20 +32,16 @@ def add(
     return ImageMarks(digest, now, actor, tuple(regions))
 
 
-def newest(transaction: Transaction) -> dict[InstanceDigest, ImageMarks]:
+def newest(transaction: Transaction, *where: sa.ColumnElement[bool]) -> dict[InstanceDigest, ImageMarks]:
     """The newest marks of each image that has any, in the order in which they were made."""
-    return _newest(transaction)
+    latest = sa.select(sa.func.max(marks.c.mark_id)).where(*where).group_by(marks.c.digest)
+    query = sa.select(marks).where(marks.c.mark_id.in_(latest)).order_by(marks.c.mark_id)
+    return {InstanceDigest(row.digest): _from_row(row) for row in transaction.execute(query)}
 
 
 def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> dict[InstanceDigest, ImageMarks]:
     """The newest marks of some images."""
-    return _newest(transaction, marks.c.digest.in_(digests))
-
-
-def _newest(transaction: Transaction, *where: sa.ColumnElement[bool]) -> dict[InstanceDigest, ImageMarks]:
-    latest = sa.select(sa.func.max(marks.c.mark_id)).where(*where).group_by(marks.c.digest)
-    query = sa.select(marks).where(marks.c.mark_id.in_(latest)).order_by(marks.c.mark_id)
-    return {InstanceDigest(row.digest): _from_row(row) for row in transaction.execute(query)}
+    return newest(transaction, marks.c.digest.in_(digests))
 
 
 def _from_row(row: Any) -> ImageMarks:

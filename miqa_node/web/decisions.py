@@ -29,6 +29,15 @@ MAX_POINTS = 100
 MAX_IMAGES = 1000
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Polygon = Annotated[
+    list[tuple[Fraction, Fraction]],
+    Field(
+        min_length=3,
+        max_length=MAX_POINTS,
+        description="Corners [x, y] of a polygon, as fractions of the image's width (from the left) and height "
+        "(from the top).",
+    ),
+]
 
 
 class DrawnRegion(BaseModel):
@@ -37,12 +46,7 @@ class DrawnRegion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     digest: str = Field(pattern=DIGEST, description="The image that it lies on.")
-    points: list[tuple[Fraction, Fraction]] = Field(
-        min_length=3,
-        max_length=MAX_POINTS,
-        description="Corners [x, y] of a polygon, as fractions of the image's width (from the left) and height "
-        "(from the top).",
-    )
+    points: Polygon
     finding: KnownFinding | Literal[""] = Field("", description="What it is, if that can be named.")
     kind: ObjectKind | Literal[""] = Field(
         "", description="Of an object its kind; `finding` is then the kind's, and may be left out."

@@ -15,6 +15,7 @@ from miqa_node.taxonomy.lookup import all_finding_names
 Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 SeriesUid = Annotated[str, Field(pattern=rf"^\s*{ANY_UID}\s*$", description="Series Instance UID (0020,000E).")]
 DIGEST = r"^[0-9a-f]{64}$"
+Digest = Annotated[str, Path(pattern=DIGEST, description="SHA-256 of the data set.")]
 MAX_PAGE = 1000
 MAX_OFFSET = 10**9
 MAX_ID = 2**63 - 1

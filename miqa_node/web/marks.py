@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.object_kind import ObjectKind
-from miqa_node.web.decisions import MAX_POINTS, MAX_REGIONS, Fraction
+from miqa_node.web.decisions import MAX_REGIONS, Polygon
 
 
 class MarkedObject(BaseModel):
@@ -19,12 +19,7 @@ class MarkedObject(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    points: list[tuple[Fraction, Fraction]] = Field(
-        min_length=3,
-        max_length=MAX_POINTS,
-        description="Corners [x, y] of a polygon, as fractions of the image's width (from the left) and height "
-        "(from the top).",
-    )
+    points: Polygon
     kind: ObjectKind = Field(description="What it is.")
 
 

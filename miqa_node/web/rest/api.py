@@ -22,7 +22,7 @@ from miqa_node.store.history import InstanceHistory, WorklistEvent
 from miqa_node.store.worklist import WorklistFilter, WorklistOrder
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.decisions import MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
-from miqa_node.web.fields import DIGEST, MAX_OFFSET, MAX_PAGE, Actor, Assignee, Comment, Remark, Uid, ViewName
+from miqa_node.web.fields import DIGEST, MAX_OFFSET, MAX_PAGE, Actor, Assignee, Comment, Digest, Remark, Uid, ViewName
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.saving import form_of
@@ -30,7 +30,6 @@ from miqa_node.web.services import Services
 from miqa_node.web.worklist_csv import worklist_csv
 from miqa_node.words.narrative import narrative
 
-Digest = Annotated[str, Path(pattern=DIGEST, description="SHA-256 of the data set.")]
 GivenUid = Annotated[str, Field(pattern=f"^({ANY_UID})?$")]
 DigestOrUid = Annotated[
     str,

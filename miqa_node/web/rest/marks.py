@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 
 from miqa_node.domain.instance import InstanceDigest
@@ -13,13 +12,11 @@ from miqa_node.domain.label import ImageMarks
 from miqa_node.store import marks
 from miqa_node.store.fields import Strict
 from miqa_node.web.access import Reader, Reviewer, acting
-from miqa_node.web.fields import DIGEST, Actor
+from miqa_node.web.fields import Actor, Digest
 from miqa_node.web.marks import MarkedObjects, outlines
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
-
-Digest = Annotated[str, Path(pattern=DIGEST, description="SHA-256 of the data set.")]
 
 
 class Marking(Strict):
