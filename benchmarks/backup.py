@@ -29,10 +29,9 @@ from pydicom.uid import Comprehensive3DSRStorage, ComputedRadiographyImageStorag
 from pynetdicom import AE, build_context
 
 from benchmarks.machine import describe, keep
-from miqa_node.cli.app import run
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import DeliveryId, ResultKind, ResultObject
-from miqa_node.domain.instance import (
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.delivery import DeliveryId, ResultKind, ResultObject
+from miqa_node.core.domain.instance import (
     Header,
     InstanceDigest,
     ReceivedObject,
@@ -41,16 +40,20 @@ from miqa_node.domain.instance import (
     StudyInstanceUid,
     StudyRecord,
 )
-from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.imaging.headers import read_header
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.features.backup import work as backup
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.interfaces.cli.app import run
 from miqa_node.node import Node
-from miqa_node.settings import Settings, load_settings
-from miqa_node.store import backup, deliveries, instances, judgements, worklist
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.objects import objects_of
-from miqa_node.store.verification import data_set_digest
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.objects import objects_of
+from miqa_node.runtime.store.verification import data_set_digest
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.rows import instances, judgements
 
 SIDE = 32
 BATCH = 500

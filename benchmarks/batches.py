@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess.inference.client import InferenceClient
-from miqa_node.assess.session import GraphSession
+from miqa_node.core.settings import Settings, load_settings, share_dir
 from miqa_node.isolation.inference import InferenceProcess
-from miqa_node.settings import Settings, load_settings, share_dir
+from miqa_node.stages.assess.inference.client import InferenceClient
+from miqa_node.stages.assess.session import GraphSession
 
 LOOK_S = 0.2
 

@@ -120,7 +120,7 @@ def run_all(
     programs = {("floor", ROOT): ([sys.executable, "-c", FLOOR], ROOT)}
     for name, arguments in commands.items():
         for checkout in checkouts:
-            programs[name, checkout] = [sys.executable, "-m", "miqa_node.cli", *arguments], checkout
+            programs[name, checkout] = [sys.executable, "-m", "miqa_node.interfaces.cli", *arguments], checkout
     costs: defaultdict[tuple[str, Path], list[Cost]] = defaultdict(list)
     for number in range(rounds + 1):
         for key, (program, root) in programs.items():

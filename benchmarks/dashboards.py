@@ -22,13 +22,13 @@ from typing import Any
 import psycopg
 
 from benchmarks.machine import describe, keep, quantiles
-from miqa_node.settings import load_settings
-from miqa_node.store import rollup
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.web.app import WebServices, create_app
-from miqa_node.web.server import WebServer
-from miqa_node.work.migration import migrate
+from miqa_node.core.settings import load_settings
+from miqa_node.features.analysis.rows import rollup
+from miqa_node.interfaces.web.app import WebServices, create_app
+from miqa_node.interfaces.web.server import WebServer
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.work.migration import migrate
 
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 LAST_DAY = date(2026, 10, 31)

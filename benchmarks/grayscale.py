@@ -15,7 +15,7 @@ from pydicom import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
 from benchmarks.machine import describe, keep
-from miqa_node.imaging.grayscale import WHITE, read_grayscale, render
+from miqa_node.dicom.pixels.grayscale import WHITE, read_grayscale, render
 
 SIDE = 2048
 REPEATS = 15

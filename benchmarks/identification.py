@@ -21,12 +21,12 @@ import sqlalchemy as sa
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.authorities import AuthorityRules
-from miqa_node.store import tables as t
-from miqa_node.store.database import Database
-from miqa_node.store.identification import Identification
-from miqa_node.store.objects import open_objects
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.authorities import AuthorityRules
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.stages.receive.rows.identification import Identification
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 CHUNK = 10_000

@@ -36,14 +36,14 @@ from pydicom.uid import (
 )
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess.measure.base import ImageMeasure, image_measures
-from miqa_node.assess.measure.projection import measure
-from miqa_node.assess.measure.view import ImageView
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
-from miqa_node.settings import load_settings
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.measure.base import ImageMeasure, image_measures
+from miqa_node.stages.measure.projection import measure
+from miqa_node.stages.measure.view import ImageView
 
 SAMPLES = Path(str(files("data_store") / "data"))
 CT = Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm"
@@ -86,7 +86,7 @@ def first_image(path: Path, *, warm: bool) -> float:
     """Milliseconds that the first image of a node takes, in a fresh interpreter: its children start once only."""
     program = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from miqa_node.imaging.decode import Decoder\nfrom miqa_node.settings import load_settings\n"
+        "from miqa_node.runtime.workers.decode import Decoder\nfrom miqa_node.core.settings import load_settings\n"
         "with Decoder(load_settings()) as decoder:\n"
         f"    if {warm}:\n        decoder.warm()\n        time.sleep({SETTLE_S})\n"
         "    started = time.perf_counter()\n    decoder.decode(Path(sys.argv[1]))\n"

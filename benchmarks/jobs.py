@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe, keep
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.settings import load_settings
-from miqa_node.store.database import Database
-from miqa_node.work.migration import migrate
-from miqa_node.work.queue import DurableQueue, Worker
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.work.migration import migrate
+from miqa_node.runtime.work.queue import DurableQueue, Worker
 from tests.conftest import POSTGRES_BIN, PostgresServer
 
 SENDERS = 4

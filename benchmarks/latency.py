@@ -18,12 +18,12 @@ from pathlib import Path
 
 from benchmarks.machine import TreeCost, describe, keep, quantiles
 from benchmarks.radiographs import SIDE, radiographs
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.selftest.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.selftest.radiographs import SampleImage
-from miqa_node.settings import load_settings
+from miqa_node.core.settings import load_settings
+from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.features.operations.selftest.radiographs import SampleImage
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 
 LIMIT_S = 60.0
 POLL_S = 0.002

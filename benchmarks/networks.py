@@ -4,7 +4,7 @@
 
 The images are pictures of chest radiographs; the first one warms up. Processor time instead of time on the clock, so
 that other work on the machine counts little; on a busy machine shared caches and hyper-threads still make it longer.
-``as_stored`` is the quality network without filters in whole blocks (:mod:`miqa_node.assess.blocked`). ``yardstick``
+``as_stored`` is the quality network without filters in whole blocks (stages/assess/blocked.py). ``yardstick``
 is a MobileNetV2 backbone for one image of 640 × 640 px with three channels, so that figures of different machines can
 be compared.
 """
@@ -26,10 +26,10 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess import blocked
-from miqa_node.assess.session import GraphSession
+from miqa_node.core.settings import load_settings
 from miqa_node.local import LocalAssessor
-from miqa_node.settings import load_settings
+from miqa_node.stages.assess import blocked
+from miqa_node.stages.assess.session import GraphSession
 
 YARDSTICK_PX, YARDSTICK_RUNS = 640, 15
 MOBILENET = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))

@@ -22,10 +22,10 @@ import numpy as np
 from benchmarks.latency import one_after_the_other
 from benchmarks.load import new_images, running
 from benchmarks.machine import TreeCost, describe, keep
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.preprocess import Preprocess, prepare
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.settings.files import share_dir
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.settings.files import share_dir
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.preprocess import Preprocess, prepare
 
 WARM_UP, BATCHES, BATCH = 4, 3, 6
 LIMITS = {"image_per_fixed_work": 1.6, "anomaly_per_graph": 0.25, "prepare_2048_s": 0.25}
@@ -33,7 +33,7 @@ LIMITS = {"image_per_fixed_work": 1.6, "anomaly_per_graph": 0.25, "prepare_2048_
 
 FIXED_WORK = """
 import time
-from miqa_node import process
+from miqa_node.core import process
 process.prepare()
 import cv2
 import numpy as np

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.stages.assess.preprocess import Crops, GlobalView, Preprocess, prepare
 from miqa_training.calibrate import LEVELS
 from miqa_training.corpus import QualityData, read_quality_data
 from miqa_training.datasets import DatasetRecord

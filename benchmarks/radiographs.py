@@ -9,9 +9,9 @@ import numpy as np
 from pydicom import dcmread, dcmwrite
 
 from demo.samples import make_samples
-from miqa_node.domain.finding import FindingName
-from miqa_node.report.uids import derive_uid
-from miqa_node.selftest.radiographs import SampleImage
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.features.operations.selftest.radiographs import SampleImage
+from miqa_node.stages.report.uids import derive_uid
 
 SIDE = 2048
 

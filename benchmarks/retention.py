@@ -26,12 +26,13 @@ import psutil
 import pydicom
 
 from benchmarks.machine import describe, keep
-from miqa_node.analysis import rejects
-from miqa_node.settings import load_settings
-from miqa_node.store import instances, rollup
-from miqa_node.store.census import Period
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.site_store import open_store
+from miqa_node.core.settings import load_settings
+from miqa_node.features.analysis import rejects
+from miqa_node.features.analysis.rows import rollup
+from miqa_node.features.analysis.rows.census import Period
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.site_store import open_store
+from miqa_node.stages.units.rows import instances
 from tests.crash.station import IMAGES_PER_STUDY, SOUND, Pixels, Station
 from tests.unit.deliver.receiver import receiver
 

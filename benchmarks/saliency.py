@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess.session import GraphSession
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.libraries.onnx_vjp import COMBINED, SEED, add_class_maps, add_maps
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.stages.assess.session import GraphSession
 
 CLASSES = 14
 NETS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {

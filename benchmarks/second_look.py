@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess.preprocess import GlobalView, Preprocess, prepare
+from miqa_node.stages.assess.preprocess import GlobalView, Preprocess, prepare
 from miqa_training.datasets import DatasetRecord, held_out, may_ship, read_records
 from miqa_training.fit import PLACED
 from miqa_training.hospitals import Observations, by_hospital, separation

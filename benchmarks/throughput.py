@@ -29,24 +29,24 @@ import numpy as np
 
 from benchmarks.machine import describe, keep
 from benchmarks.radiographs import SIDE, radiographs
-from miqa_node.assess.active import quality_folder
-from miqa_node.assess.landmarks.estimate import LandmarkReader
-from miqa_node.assess.landmarks.sidecar import open_landmarks
-from miqa_node.assess.measure.projection import measure
-from miqa_node.assess.package_files import find_package
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.sidecars import landmark_package
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.domain.image import Radiograph
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.headers import read_header
-from miqa_node.selftest.launch import HOST, NodeProcess, free_port, free_ports
-from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.selftest.radiographs import SampleImage
-from miqa_node.settings import Settings, load_settings
-from miqa_node.store import instances
-from miqa_node.store.site_store import open_store
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.features.operations.selftest.radiographs import SampleImage
+from miqa_node.runtime.store.site_store import open_store
+from miqa_node.stages.assess.active import quality_folder
+from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.landmarks.sidecar import open_landmarks
+from miqa_node.stages.assess.package_files import find_package
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.sidecars import landmark_package
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.stages.measure.projection import measure
+from miqa_node.stages.units.rows import instances
 
 LIMIT_S = 900.0
 POLL_S = 0.05

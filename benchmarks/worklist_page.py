@@ -21,12 +21,12 @@ import psycopg
 
 from benchmarks.dashboards import postgres_server, without_indexes
 from benchmarks.machine import describe, keep, quantiles
-from miqa_node.settings import load_settings
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.web.app import WebServices, create_app
-from miqa_node.web.server import WebServer
-from miqa_node.work.migration import migrate
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.web.app import WebServices, create_app
+from miqa_node.interfaces.web.server import WebServer
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.work.migration import migrate
 
 DAYS = 365
 LIMIT_S = 0.2

@@ -16,12 +16,12 @@ from rich.markup import escape
 
 from demo.samples import make_samples
 from demo.story import addresses, next_steps, tell
-from miqa_node.domain.delivery import REJECTION
-from miqa_node.domain.output import default_kinds
+from miqa_node.core.domain.delivery import REJECTION
+from miqa_node.core.domain.output import default_kinds
+from miqa_node.core.files.held_folder import hold
 from miqa_node.errors import MiqaError
-from miqa_node.held_folder import hold
-from miqa_node.selftest.launch import HOST, NodeProcess, free_ports
-from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.features.operations.selftest.launch import HOST, NodeProcess, free_ports
+from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
 
 NODE_AE_TITLE = "MIQA"
 WANTED_PORTS = (11112, 8080, 11113)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.selftest.radiographs import CHEST_PITCH_MM, Image, SampleImage, SimulatedDefect, make_radiographs
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.features.operations.selftest.radiographs import (
+    CHEST_PITCH_MM,
+    Image,
+    SampleImage,
+    SimulatedDefect,
+    make_radiographs,
+)
 from miqa_training.degrade import degrade, gate
 
 _SEED = 20261

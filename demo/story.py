@@ -11,15 +11,15 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from miqa_node.domain.delivery import KOS, SEG, SR, ResultKind
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import WorklistState
-from miqa_node.selftest.launch import HOST, NodeProcess
-from miqa_node.selftest.outcome import VERDICT_LIMIT_S, SampleOutcome, modality_target, wait
-from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.selftest.radiographs import SampleImage
-from miqa_node.selftest.send import send
-from miqa_node.settings import load_settings
+from miqa_node.core.domain.delivery import KOS, SEG, SR, ResultKind
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import WorklistState
+from miqa_node.core.settings import load_settings
+from miqa_node.features.operations.selftest.launch import HOST, NodeProcess
+from miqa_node.features.operations.selftest.outcome import VERDICT_LIMIT_S, SampleOutcome, modality_target, wait
+from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.features.operations.selftest.radiographs import SampleImage
+from miqa_node.features.operations.selftest.send import send
 
 STYLES = {
     Verdict.ACCEPT: "green",

@@ -12,120 +12,120 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from miqa_node.assess.card import Card as Card
-    from miqa_node.assess.contracts.base import LOGITS as LOGITS
-    from miqa_node.assess.contracts.base import SEVERITY as SEVERITY
-    from miqa_node.assess.contracts.base import Array as Array
-    from miqa_node.assess.contracts.base import Arrays as Arrays
-    from miqa_node.assess.contracts.base import Contract as Contract
-    from miqa_node.assess.contracts.base import ModelMaterial as ModelMaterial
-    from miqa_node.assess.goldens import golden_radiograph as golden_radiograph
-    from miqa_node.assess.measure.base import ImageMeasure as ImageMeasure
-    from miqa_node.assess.measure.base import SeriesMeasure as SeriesMeasure
-    from miqa_node.assess.measure.series_view import SeriesView as SeriesView
-    from miqa_node.assess.measure.series_view import SliceView as SliceView
-    from miqa_node.assess.measure.view import ImageView as ImageView
-    from miqa_node.cli.command import Command as Command
-    from miqa_node.cli.options import ConfigFile as ConfigFile
-    from miqa_node.cli.options import DataDir as DataDir
-    from miqa_node.cli.store import open_transaction as open_transaction
-    from miqa_node.conclusion.base import Conclusion as Conclusion
-    from miqa_node.conclusion.base import Effect as Effect
-    from miqa_node.conclusion.base import LaterEffect as LaterEffect
-    from miqa_node.conclusion.effects import EffectContext as EffectContext
-    from miqa_node.conclusion.effects import EffectKind as EffectKind
-    from miqa_node.deliver.kinds.base import DeliveryContext as DeliveryContext
-    from miqa_node.deliver.kinds.base import Destination as Destination
-    from miqa_node.deliver.kinds.base import DestinationKind as DestinationKind
-    from miqa_node.deliver.kinds.base import HttpConfig as HttpConfig
-    from miqa_node.deliver.kinds.base import ObjectsConfig as ObjectsConfig
-    from miqa_node.domain.access import Permission as Permission
-    from miqa_node.domain.assessment import Measurement as Measurement
-    from miqa_node.domain.codes import Code as Code
-    from miqa_node.domain.delivery import ResultKind as ResultKind
-    from miqa_node.domain.finding import FindingName as FindingName
-    from miqa_node.domain.finding import FindingWords as FindingWords
-    from miqa_node.domain.instance import Header as Header
-    from miqa_node.domain.instance import StoredInstance as StoredInstance
-    from miqa_node.domain.policy import Verdict as Verdict
-    from miqa_node.domain.ports import AssessorResult as AssessorResult
-    from miqa_node.domain.role import NodeRole as NodeRole
+    from miqa_node.core.domain.access import Permission as Permission
+    from miqa_node.core.domain.assessment import Measurement as Measurement
+    from miqa_node.core.domain.codes import Code as Code
+    from miqa_node.core.domain.delivery import ResultKind as ResultKind
+    from miqa_node.core.domain.finding import FindingName as FindingName
+    from miqa_node.core.domain.finding import FindingWords as FindingWords
+    from miqa_node.core.domain.instance import Header as Header
+    from miqa_node.core.domain.instance import StoredInstance as StoredInstance
+    from miqa_node.core.domain.policy import Verdict as Verdict
+    from miqa_node.core.domain.ports import AssessorResult as AssessorResult
+    from miqa_node.core.domain.role import NodeRole as NodeRole
+    from miqa_node.core.observe.metrics import REGISTRY as REGISTRY
+    from miqa_node.core.observe.stages import StageClock as StageClock
+    from miqa_node.core.taxonomy.base import ConceptEntry as ConceptEntry
+    from miqa_node.core.taxonomy.base import FindingEntry as FindingEntry
+    from miqa_node.core.taxonomy.base import RuleEntry as RuleEntry
+    from miqa_node.core.taxonomy.base import SeverityEntry as SeverityEntry
+    from miqa_node.core.taxonomy.base import Taxonomy as Taxonomy
+    from miqa_node.core.taxonomy.base import read_taxonomy as read_taxonomy
     from miqa_node.errors import DeliveryError as DeliveryError
     from miqa_node.errors import DeliveryRefusedError as DeliveryRefusedError
     from miqa_node.errors import MiqaError as MiqaError
-    from miqa_node.observe.metrics import REGISTRY as REGISTRY
-    from miqa_node.observe.stages import StageClock as StageClock
+    from miqa_node.interfaces.cli.command import Command as Command
+    from miqa_node.interfaces.cli.options import ConfigFile as ConfigFile
+    from miqa_node.interfaces.cli.options import DataDir as DataDir
+    from miqa_node.interfaces.cli.store import open_transaction as open_transaction
+    from miqa_node.interfaces.web.access import Reader as Reader
+    from miqa_node.interfaces.web.html.pages import render as render
+    from miqa_node.interfaces.web.page import Navigation as Navigation
+    from miqa_node.interfaces.web.page import Page as Page
+    from miqa_node.interfaces.web.services import Services as Services
+    from miqa_node.parts import PartContext as PartContext
+    from miqa_node.parts import PartKind as PartKind
+    from miqa_node.parts import Schedule as Schedule
+    from miqa_node.parts import StartMoment as StartMoment
     from miqa_node.plugins import Seam as Seam
-    from miqa_node.receive.part10 import FileOrigin as FileOrigin
-    from miqa_node.receive.part10 import FileTransfer as FileTransfer
-    from miqa_node.receive.statuses import OUT_OF_RESOURCES as OUT_OF_RESOURCES
-    from miqa_node.report.instance import reference as reference
-    from miqa_node.report.outputs.base import Draft as Draft
-    from miqa_node.report.outputs.base import Output as Output
-    from miqa_node.report.outputs.base import OutputContext as OutputContext
-    from miqa_node.sources.base import ImageSource as ImageSource
-    from miqa_node.sources.base import SourceContext as SourceContext
-    from miqa_node.sources.base import SourceKind as SourceKind
-    from miqa_node.store.gauge import GaugeKind as GaugeKind
-    from miqa_node.taxonomy.base import ConceptEntry as ConceptEntry
-    from miqa_node.taxonomy.base import FindingEntry as FindingEntry
-    from miqa_node.taxonomy.base import RuleEntry as RuleEntry
-    from miqa_node.taxonomy.base import SeverityEntry as SeverityEntry
-    from miqa_node.taxonomy.base import Taxonomy as Taxonomy
-    from miqa_node.taxonomy.base import read_taxonomy as read_taxonomy
-    from miqa_node.units.base import Unit as Unit
-    from miqa_node.units.base import UnitContext as UnitContext
-    from miqa_node.units.base import not_assessed as not_assessed
-    from miqa_node.web.access import Reader as Reader
-    from miqa_node.web.html import render as render
-    from miqa_node.web.page import Navigation as Navigation
-    from miqa_node.web.page import Page as Page
-    from miqa_node.web.services import Services as Services
-    from miqa_node.work.part import PartContext as PartContext
-    from miqa_node.work.part import PartKind as PartKind
-    from miqa_node.work.part import Schedule as Schedule
-    from miqa_node.work.part import StartMoment as StartMoment
-    from miqa_node.work.regular import RegularWork as RegularWork
+    from miqa_node.runtime.work.regular import RegularWork as RegularWork
+    from miqa_node.stages.assess.card import Card as Card
+    from miqa_node.stages.assess.contracts.base import LOGITS as LOGITS
+    from miqa_node.stages.assess.contracts.base import SEVERITY as SEVERITY
+    from miqa_node.stages.assess.contracts.base import Array as Array
+    from miqa_node.stages.assess.contracts.base import Arrays as Arrays
+    from miqa_node.stages.assess.contracts.base import Contract as Contract
+    from miqa_node.stages.assess.contracts.base import ModelMaterial as ModelMaterial
+    from miqa_node.stages.assess.goldens import golden_radiograph as golden_radiograph
+    from miqa_node.stages.conclusion.base import Conclusion as Conclusion
+    from miqa_node.stages.conclusion.base import Effect as Effect
+    from miqa_node.stages.conclusion.base import LaterEffect as LaterEffect
+    from miqa_node.stages.conclusion.effects import EffectContext as EffectContext
+    from miqa_node.stages.conclusion.effects import EffectKind as EffectKind
+    from miqa_node.stages.conclusion.gauge import GaugeKind as GaugeKind
+    from miqa_node.stages.deliver.kinds.base import DeliveryContext as DeliveryContext
+    from miqa_node.stages.deliver.kinds.base import Destination as Destination
+    from miqa_node.stages.deliver.kinds.base import DestinationKind as DestinationKind
+    from miqa_node.stages.deliver.kinds.base import HttpConfig as HttpConfig
+    from miqa_node.stages.deliver.kinds.base import ObjectsConfig as ObjectsConfig
+    from miqa_node.stages.measure.base import ImageMeasure as ImageMeasure
+    from miqa_node.stages.measure.base import SeriesMeasure as SeriesMeasure
+    from miqa_node.stages.measure.series_view import SeriesView as SeriesView
+    from miqa_node.stages.measure.series_view import SliceView as SliceView
+    from miqa_node.stages.measure.view import ImageView as ImageView
+    from miqa_node.stages.receive.part10 import FileOrigin as FileOrigin
+    from miqa_node.stages.receive.part10 import FileTransfer as FileTransfer
+    from miqa_node.stages.receive.sources.base import ImageSource as ImageSource
+    from miqa_node.stages.receive.sources.base import SourceContext as SourceContext
+    from miqa_node.stages.receive.sources.base import SourceKind as SourceKind
+    from miqa_node.stages.receive.statuses import OUT_OF_RESOURCES as OUT_OF_RESOURCES
+    from miqa_node.stages.report.instance import reference as reference
+    from miqa_node.stages.report.outputs.base import Draft as Draft
+    from miqa_node.stages.report.outputs.base import Output as Output
+    from miqa_node.stages.report.outputs.base import OutputContext as OutputContext
+    from miqa_node.stages.units.base import Unit as Unit
+    from miqa_node.stages.units.base import UnitContext as UnitContext
+    from miqa_node.stages.units.base import not_assessed as not_assessed
 
 NAMES = {
-    "miqa_node.assess.card": ("Card",),
-    "miqa_node.assess.contracts.base": ("LOGITS", "SEVERITY", "Array", "Arrays", "Contract", "ModelMaterial"),
-    "miqa_node.assess.goldens": ("golden_radiograph",),
-    "miqa_node.assess.measure.base": ("ImageMeasure", "SeriesMeasure"),
-    "miqa_node.assess.measure.series_view": ("SeriesView", "SliceView"),
-    "miqa_node.assess.measure.view": ("ImageView",),
-    "miqa_node.cli.command": ("Command",),
-    "miqa_node.cli.options": ("ConfigFile", "DataDir"),
-    "miqa_node.cli.store": ("open_transaction",),
-    "miqa_node.conclusion.base": ("Conclusion", "Effect", "LaterEffect"),
-    "miqa_node.conclusion.effects": ("EffectContext", "EffectKind"),
-    "miqa_node.deliver.kinds.base": (
+    "miqa_node.stages.assess.card": ("Card",),
+    "miqa_node.stages.assess.contracts.base": ("LOGITS", "SEVERITY", "Array", "Arrays", "Contract", "ModelMaterial"),
+    "miqa_node.stages.assess.goldens": ("golden_radiograph",),
+    "miqa_node.stages.measure.base": ("ImageMeasure", "SeriesMeasure"),
+    "miqa_node.stages.measure.series_view": ("SeriesView", "SliceView"),
+    "miqa_node.stages.measure.view": ("ImageView",),
+    "miqa_node.interfaces.cli.command": ("Command",),
+    "miqa_node.interfaces.cli.options": ("ConfigFile", "DataDir"),
+    "miqa_node.interfaces.cli.store": ("open_transaction",),
+    "miqa_node.stages.conclusion.base": ("Conclusion", "Effect", "LaterEffect"),
+    "miqa_node.stages.conclusion.effects": ("EffectContext", "EffectKind"),
+    "miqa_node.stages.deliver.kinds.base": (
         "DeliveryContext",
         "Destination",
         "DestinationKind",
         "HttpConfig",
         "ObjectsConfig",
     ),
-    "miqa_node.domain.access": ("Permission",),
-    "miqa_node.domain.assessment": ("Measurement",),
-    "miqa_node.domain.codes": ("Code",),
-    "miqa_node.domain.delivery": ("ResultKind",),
-    "miqa_node.domain.finding": ("FindingName", "FindingWords"),
-    "miqa_node.domain.instance": ("Header", "StoredInstance"),
-    "miqa_node.domain.policy": ("Verdict",),
-    "miqa_node.domain.ports": ("AssessorResult",),
-    "miqa_node.domain.role": ("NodeRole",),
+    "miqa_node.core.domain.access": ("Permission",),
+    "miqa_node.core.domain.assessment": ("Measurement",),
+    "miqa_node.core.domain.codes": ("Code",),
+    "miqa_node.core.domain.delivery": ("ResultKind",),
+    "miqa_node.core.domain.finding": ("FindingName", "FindingWords"),
+    "miqa_node.core.domain.instance": ("Header", "StoredInstance"),
+    "miqa_node.core.domain.policy": ("Verdict",),
+    "miqa_node.core.domain.ports": ("AssessorResult",),
+    "miqa_node.core.domain.role": ("NodeRole",),
     "miqa_node.errors": ("DeliveryError", "DeliveryRefusedError", "MiqaError"),
-    "miqa_node.observe.metrics": ("REGISTRY",),
-    "miqa_node.observe.stages": ("StageClock",),
+    "miqa_node.core.observe.metrics": ("REGISTRY",),
+    "miqa_node.core.observe.stages": ("StageClock",),
     "miqa_node.plugins": ("Seam",),
-    "miqa_node.receive.part10": ("FileOrigin", "FileTransfer"),
-    "miqa_node.receive.statuses": ("OUT_OF_RESOURCES",),
-    "miqa_node.report.instance": ("reference",),
-    "miqa_node.report.outputs.base": ("Draft", "Output", "OutputContext"),
-    "miqa_node.sources.base": ("ImageSource", "SourceContext", "SourceKind"),
-    "miqa_node.store.gauge": ("GaugeKind",),
-    "miqa_node.taxonomy.base": (
+    "miqa_node.stages.receive.part10": ("FileOrigin", "FileTransfer"),
+    "miqa_node.stages.receive.statuses": ("OUT_OF_RESOURCES",),
+    "miqa_node.stages.report.instance": ("reference",),
+    "miqa_node.stages.report.outputs.base": ("Draft", "Output", "OutputContext"),
+    "miqa_node.stages.receive.sources.base": ("ImageSource", "SourceContext", "SourceKind"),
+    "miqa_node.stages.conclusion.gauge": ("GaugeKind",),
+    "miqa_node.core.taxonomy.base": (
         "ConceptEntry",
         "FindingEntry",
         "RuleEntry",
@@ -133,13 +133,13 @@ NAMES = {
         "Taxonomy",
         "read_taxonomy",
     ),
-    "miqa_node.units.base": ("Unit", "UnitContext", "not_assessed"),
-    "miqa_node.web.access": ("Reader",),
-    "miqa_node.web.html": ("render",),
-    "miqa_node.web.page": ("Navigation", "Page"),
-    "miqa_node.web.services": ("Services",),
-    "miqa_node.work.part": ("PartContext", "PartKind", "Schedule", "StartMoment"),
-    "miqa_node.work.regular": ("RegularWork",),
+    "miqa_node.stages.units.base": ("Unit", "UnitContext", "not_assessed"),
+    "miqa_node.interfaces.web.access": ("Reader",),
+    "miqa_node.interfaces.web.html.pages": ("render",),
+    "miqa_node.interfaces.web.page": ("Navigation", "Page"),
+    "miqa_node.interfaces.web.services": ("Services",),
+    "miqa_node.parts": ("PartContext", "PartKind", "Schedule", "StartMoment"),
+    "miqa_node.runtime.work.regular": ("RegularWork",),
 }
 """The same as ``module: names``, for programs that run."""
 

@@ -36,7 +36,7 @@ import errno
 import traceback
 from pathlib import Path
 
-from miqa_node.language.phrase import Phrase
+from miqa_node.core.language.phrase import Phrase
 
 
 class MiqaError(Exception):

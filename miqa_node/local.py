@@ -11,33 +11,41 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.caption.captioned import with_captions
-from miqa_node.assess.sidecars import SidecarModels
-from miqa_node.conclusion.base import Effects
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.image import Radiograph, SaliencyMaps
-from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
-from miqa_node.domain.model_choice import ModelChoice
-from miqa_node.domain.output import default_kinds
-from miqa_node.domain.policy import Disposition, Policy
-from miqa_node.domain.ports import Assessor
-from miqa_node.domain.site_limit import SiteLimits
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.image import Radiograph, SaliencyMaps
+from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
+from miqa_node.core.domain.model_choice import ModelChoice
+from miqa_node.core.domain.output import default_kinds
+from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.ports import Assessor
+from miqa_node.core.domain.site_limit import SiteLimits
+from miqa_node.core.observe.stages import StageClock
+from miqa_node.core.settings import Settings, WatchedFile
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.anatomy import STANDARD, Anatomy
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import DecodeError, NotAnImageError, NotFoundError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.picture import is_picture, read_picture
-from miqa_node.observe.stages import StageClock
 from miqa_node.pipeline import Pipeline
-from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.settings import Settings, WatchedFile
-from miqa_node.settings.policy import read_policy
-from miqa_node.store import instances
-from miqa_node.store.artifacts import MemoryArtifacts
-from miqa_node.store.database import Database
-from miqa_node.taxonomy.anatomy import STANDARD, Anatomy
-from miqa_node.units.base import Decode, ImagingTools, JudgingTools, ReportingTools, UnitContext, installed, unit_of
-from miqa_node.units.image import judge_here
+from miqa_node.runtime.store.artifacts import MemoryArtifacts
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.active import ActiveModels
+from miqa_node.stages.assess.caption.captioned import with_captions
+from miqa_node.stages.assess.sidecars import SidecarModels
+from miqa_node.stages.conclusion.base import Effects
+from miqa_node.stages.report.made import MadeObject, ReportSettings
+from miqa_node.stages.units.base import (
+    Decode,
+    ImagingTools,
+    JudgingTools,
+    ReportingTools,
+    UnitContext,
+    installed,
+    unit_of,
+)
+from miqa_node.stages.units.image import judge_here
+from miqa_node.stages.units.rows import instances
 
 
 @dataclass(frozen=True, slots=True)

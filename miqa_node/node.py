@@ -10,40 +10,40 @@ from typing import Self
 import structlog
 
 from miqa_node import plugins
-from miqa_node.assess.session import ModelSessions
-from miqa_node.conclusion.effects import EffectContext, giving_up_effects, verdict_effects
-from miqa_node.deliver.destinations import Destinations
-from miqa_node.deliver.kinds.base import DestinationConfig
-from miqa_node.deliver.lanes import Lanes
-from miqa_node.domain.event import EventOrigin
-from miqa_node.domain.role import NodeRole
-from miqa_node.health.readiness import ReadinessChecks
-from miqa_node.health.supervisor import Supervisor
+from miqa_node.core.domain.event import EventOrigin
+from miqa_node.core.domain.role import NodeRole
+from miqa_node.core.observe.log import log_plugins
+from miqa_node.core.process import give_back_memory
+from miqa_node.core.settings import Settings, WatchedFile
+from miqa_node.core.settings.policy import read_policy
 from miqa_node.isolation.judging import NodeJudging
-from miqa_node.observe.log import log_plugins
+from miqa_node.parts import NodePart, OpenParts, PartContext, StartMoment
 from miqa_node.pipeline import Pipeline
-from miqa_node.process import give_back_memory
-from miqa_node.receive.intake import Intake
-from miqa_node.report.lower import lower_class
-from miqa_node.settings import Settings, WatchedFile
-from miqa_node.settings.policy import read_policy
-from miqa_node.sources.base import ImageSource, SourceContext, open_sources
-from miqa_node.store.acquisition_rules import acquisition_rules
-from miqa_node.store.announcements import Announcer
-from miqa_node.store.database import DELIVERIES
-from miqa_node.store.disk import check_writing
-from miqa_node.store.listening import CommitListener
-from miqa_node.store.outbox import DatabaseOutbox
-from miqa_node.store.reserve import DiskReserve
-from miqa_node.store.site_store import open_store
-from miqa_node.units.kinds import NOT_IMAGE_MODALITIES
-from miqa_node.work.clock_trust import ClockTrust
-from miqa_node.work.migration import migrate
-from miqa_node.work.part import NodePart, OpenParts, PartContext, StartMoment
-from miqa_node.work.parts import RunningParts
-from miqa_node.work.queue import DurableQueue, Worker
-from miqa_node.work.recovery import RollCall, longest_pause_s
-from miqa_node.work.site_rules import SiteRules
+from miqa_node.runtime.store.database import DELIVERIES
+from miqa_node.runtime.store.disk import check_writing
+from miqa_node.runtime.store.listening import CommitListener
+from miqa_node.runtime.store.site_store import open_store
+from miqa_node.runtime.work.clock_trust import ClockTrust
+from miqa_node.runtime.work.migration import migrate
+from miqa_node.runtime.work.parts import RunningParts
+from miqa_node.runtime.work.queue import DurableQueue, Worker
+from miqa_node.runtime.work.recovery import RollCall, longest_pause_s
+from miqa_node.runtime.work.site_rules import SiteRules
+from miqa_node.runtime.workers.readiness import ReadinessChecks
+from miqa_node.runtime.workers.supervisor import Supervisor
+from miqa_node.stages.assess.session import ModelSessions
+from miqa_node.stages.conclusion.effects import EffectContext, giving_up_effects, verdict_effects
+from miqa_node.stages.deliver.destinations import Destinations
+from miqa_node.stages.deliver.kinds.base import DestinationConfig
+from miqa_node.stages.deliver.lanes import Lanes
+from miqa_node.stages.deliver.rows.announcements import Announcer
+from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.rows.reserve import DiskReserve
+from miqa_node.stages.receive.sources.base import ImageSource, SourceContext, open_sources
+from miqa_node.stages.report.lower import lower_class
+from miqa_node.stages.units.kinds import NOT_IMAGE_MODALITIES
+from miqa_node.stages.units.rows.acquisition_rules import acquisition_rules
 
 log = structlog.get_logger(__name__)
 

@@ -15,19 +15,19 @@ from pathlib import Path
 
 import structlog
 
-from miqa_node.conclusion.base import Conclusion, Effects
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.identity import with_surrogates
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
-from miqa_node.domain.policy import Disposition, decide
-from miqa_node.domain.ports import FaultJudge, JobQueue
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.identity import with_surrogates
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
+from miqa_node.core.domain.policy import Disposition, decide
+from miqa_node.core.domain.ports import FaultJudge, JobQueue
+from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import NotFoundError
-from miqa_node.language.phrase import Phrase
-from miqa_node.store import judgements
-from miqa_node.store.arrivals import Arrivals
-from miqa_node.units.attempts import Attempts
-from miqa_node.units.base import Unit, UnitContext, installed, not_assessed, unit_of
-from miqa_node.units.mended import judge_mended
+from miqa_node.stages.conclusion.base import Conclusion, Effects
+from miqa_node.stages.receive.rows.arrivals import Arrivals
+from miqa_node.stages.units.attempts import Attempts
+from miqa_node.stages.units.base import Unit, UnitContext, installed, not_assessed, unit_of
+from miqa_node.stages.units.mended import judge_mended
+from miqa_node.stages.units.rows import judgements
 
 log = structlog.get_logger(__name__)
 

@@ -28,7 +28,7 @@ from moto.server import ThreadedMotoServer
 from psycopg import sql
 from starlette.routing import BaseRoute
 
-from miqa_node.store.database import Database
+from miqa_node.runtime.store.database import Database
 from tests.waiting import LIMIT_S
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
-from miqa_node.report.elements import element_bytes
+from miqa_node.stages.report.elements import element_bytes
 
 LONG_HEADS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 

@@ -7,31 +7,31 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.conclusion.deliver import kinds_to_make
-from miqa_node.conclusion.effects import EffectContext, giving_up_effects, verdict_effects
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.enhanced import EnhancedImage
-from miqa_node.domain.event import EventOrigin
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.object_store import ObjectStore
-from miqa_node.domain.policy import Policy
-from miqa_node.domain.ports import Assessor, JobQueue
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.enhanced import EnhancedImage
+from miqa_node.core.domain.event import EventOrigin
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.ports import Assessor, JobQueue
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.pipeline import Pipeline
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import load_settings
-from miqa_node.store.announcements import Announcer
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.deliveries import result_of
-from miqa_node.store.tables import results
-from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
-from miqa_node.units.image import judge_here
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.store.tables import results
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.conclusion.deliver import kinds_to_make
+from miqa_node.stages.conclusion.effects import EffectContext, giving_up_effects, verdict_effects
+from miqa_node.stages.deliver.rows.announcements import Announcer
+from miqa_node.stages.deliver.rows.deliveries import result_of
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
+from miqa_node.stages.units.image import judge_here
 
 NO_CERTIFICATE = "no certificate"
 """Beginning of each sentence about a missing certificate; the reason follows after a colon."""

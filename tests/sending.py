@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_context
 
+from miqa_node.features.worklist.rows import history
 from miqa_node.node import Node
-from miqa_node.store import history
 from tests.unit.assess.making import CR
 
 NOISE_SIDE = 128

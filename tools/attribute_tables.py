@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
-from miqa_node.report.inherit import (
+from miqa_node.stages.report.inherit import (
     CLINICAL_TRIAL_STUDY,
     CLINICAL_TRIAL_SUBJECT,
     CONTEXT,

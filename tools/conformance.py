@@ -12,24 +12,24 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node import __version__
-from miqa_node.deliver.association import DEFAULT_SYNTAXES
-from miqa_node.deliver.commitment import PUSH_MODEL, VERIFICATION
-from miqa_node.deliver.kinds.base import OnWarning
-from miqa_node.deliver.kinds.cstore import NO_COMMITMENT
-from miqa_node.deliver.retrieval import FIND, GET
-from miqa_node.deliver.statuses import is_warning, judge
-from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.domain.search_keys import SEARCH_KEYS
+from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.core.domain.search_keys import SEARCH_KEYS
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.dicom.pixels.decoders import SYNTAXES
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
-from miqa_node.imaging.decoders import SYNTAXES
-from miqa_node.receive import commitment, statuses
-from miqa_node.receive.contexts import PLAIN_SYNTAXES, is_storage
-from miqa_node.report import lower
-from miqa_node.report.outputs import kos
-from miqa_node.report.outputs.base import OUTPUTS
-from miqa_node.report.seg import LABEL_MAP_CLASS_UID
-from miqa_node.settings import Settings, load_settings
-from miqa_node.web.rest.capabilities import WebResource, web_resources
+from miqa_node.interfaces.dicomweb.capabilities import WebResource, web_resources
+from miqa_node.stages.deliver.association import DEFAULT_SYNTAXES
+from miqa_node.stages.deliver.commitment import PUSH_MODEL, VERIFICATION
+from miqa_node.stages.deliver.kinds.base import OnWarning
+from miqa_node.stages.deliver.kinds.cstore import NO_COMMITMENT
+from miqa_node.stages.deliver.retrieval import FIND, GET
+from miqa_node.stages.deliver.statuses import is_warning, judge
+from miqa_node.stages.receive import commitment, statuses
+from miqa_node.stages.receive.contexts import PLAIN_SYNTAXES, is_storage
+from miqa_node.stages.report import lower
+from miqa_node.stages.report.outputs import kos
+from miqa_node.stages.report.outputs.base import OUTPUTS
+from miqa_node.stages.report.seg import LABEL_MAP_CLASS_UID
 from tools.attribute_tables import attribute_table, content_table
 from tools.example_objects import example_objects
 

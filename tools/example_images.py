@@ -17,9 +17,9 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.landmarks import Outline
-from miqa_node.report.uids import derive_uid
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.landmarks import Outline
+from miqa_node.stages.report.uids import derive_uid
 
 SLICE_DISTANCE_MM = 5.0
 

@@ -13,28 +13,28 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
 
-from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
-from miqa_node.domain.codes import POSITIONING, Code
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.landmarks import Landmarks
-from miqa_node.domain.output import output_kinds
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.review import Review
-from miqa_node.domain.series import MeasurementMask
-from miqa_node.domain.worklist import Resolution
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.headers import read_header
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.make import ReportSubject, amend_objects, make_objects
-from miqa_node.report.outputs.rejection import Confirmation, rejection_note
-from miqa_node.report.stack import ReportedSeries
-from miqa_node.settings import load_settings
-from miqa_node.taxonomy.lookup import finding_names, quality_score, reason_code
+from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.codes import POSITIONING, Code
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.output import output_kinds
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.review import Review
+from miqa_node.core.domain.series import MeasurementMask
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.lookup import finding_names, quality_score, reason_code
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import MadeObject, ReportSettings
+from miqa_node.stages.report.make import ReportSubject, amend_objects, make_objects
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.stages.report.stack import ReportedSeries
 from tools.example_images import ExampleSource, bare_radiograph, ct_slice, full_radiograph, mr_slice
 
 _CELLS = 32

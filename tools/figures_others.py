@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from miqa_node.cli.output import number
+from miqa_node.interfaces.cli.output import number
 from tools.figures_table import Figures, percent, table, with_interval
 
 _RATES = ("recall", "specificity")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from miqa_node.assess.card import read_sections
-from miqa_node.assess.two_sides import WEAK
-from miqa_node.cli.output import number
+from miqa_node.interfaces.cli.output import number
+from miqa_node.stages.assess.card import read_sections
+from miqa_node.stages.assess.two_sides import WEAK
 from tools.figures_others import denoiser_section, landmarks_section, pneumonia_section
 from tools.figures_table import Figures, percent, table, with_interval
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from miqa_node.cli.output import number
+from miqa_node.interfaces.cli.output import number
 
 Figures = Mapping[str, Any]
 

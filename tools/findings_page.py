@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from miqa_node.domain.codes import Code
-from miqa_node.domain.finding import FindingName, GateClass
-from miqa_node.taxonomy.base import SOURCE_LANGUAGE, FindingEntry, GateEntry, RuleEntry
-from miqa_node.taxonomy.lookup import finding_entries, gate_entries
+from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.taxonomy.base import SOURCE_LANGUAGE, FindingEntry, GateEntry, RuleEntry
+from miqa_node.core.taxonomy.lookup import finding_entries, gate_entries
 
 _INTRODUCTION = """\
 What a quality model says of an image. Each finding has

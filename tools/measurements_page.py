@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from miqa_node.domain.codes import Code
-from miqa_node.domain.measurand import Measurand, measurands
+from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.measurand import Measurand, measurands
 
 SERIES_SECTION = "CT and MR series"
 SECTIONS = ("Sharpness", "Noise", "Range and exposure", "Patterns", "Position", SERIES_SECTION)
@@ -28,7 +28,7 @@ Rules that hold for all of them:
   measured on them.
 - The same image gives the same numbers on every machine, apart from rounding in lossy decoders.
 
-Each measurement is one file of `miqa_node/assess/measure/` with its formula, source and an example. What a header
+Each measurement is one file of `miqa_node/stages/measure/` with its formula, source and an example. What a header
 lacks or contradicts is listed under [Plausibility issues](plausibility.md)."""
 SERIES_INTRODUCTION = """\
 A CT or MR series is measured as a whole when it is quiet or complete ([how](../explanation/series.md)). The numbers

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from miqa_node.cli.app import app as program
-from miqa_node.cli.command import commands_of
-from miqa_node.cli.exits import EXPLANATIONS
-from miqa_node.settings import share_dir
-from miqa_node.whole_file import write_whole
+from miqa_node.core.files.whole_file import write_whole
+from miqa_node.core.settings import share_dir
+from miqa_node.interfaces.cli.app import app as program
+from miqa_node.interfaces.cli.command import commands_of
+from miqa_node.interfaces.cli.exits import EXPLANATIONS
 from tools.conformance import conformance_page
 from tools.figures_page import figures_page
 from tools.findings_page import findings_page

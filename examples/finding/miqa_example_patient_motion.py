@@ -1,6 +1,7 @@
 """A finding of its own, with code, words in two languages, a default rule and a colour.
 
-With many findings, write them in a TOML file like those of ``miqa_node/taxonomy`` and call ``read_taxonomy(path)``.
+With many findings, write them in a TOML file like those of ``miqa_node/core/taxonomy`` and call
+``read_taxonomy(path)``.
 """
 
 from miqa_node.api import ConceptEntry, FindingEntry, FindingName, FindingWords, RuleEntry, SeverityEntry, Taxonomy

@@ -1,6 +1,6 @@
 """Retention walks through images from the oldest on: indexes in that order
 
-On PostgreSQL they are built after the migration, without a lock (miqa_node/store/late_indexes.py).
+On PostgreSQL they are built after the migration, without a lock (miqa_node/runtime/store/late_indexes.py).
 
 Revision ID: 0044
 Revises: 0043

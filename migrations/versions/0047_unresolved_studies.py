@@ -1,6 +1,6 @@
 """An index of the unresolved studies, for lists with filters
 
-On PostgreSQL it is built after the migration, without a lock (miqa_node/store/late_indexes.py).
+On PostgreSQL it is built after the migration, without a lock (miqa_node/runtime/store/late_indexes.py).
 
 Revision ID: 0047
 Revises: 0046

@@ -2,7 +2,7 @@
 
 What earlier versions received has no patient yet; a background job reads whose images they are. Old processes go on
 beside new ones and leave the columns empty. On PostgreSQL the indexes of large tables are built after the migration,
-without a lock (miqa_node/store/late_indexes.py).
+without a lock (miqa_node/runtime/store/late_indexes.py).
 
 Revision ID: 0050
 Revises: 0049

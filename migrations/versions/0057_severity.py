@@ -1,6 +1,6 @@
 """How severe the findings of a flagged study are, for lists that begin with the worst
 
-On PostgreSQL the index is built after the migration, without a lock (miqa_node/store/late_indexes.py).
+On PostgreSQL the index is built after the migration, without a lock (miqa_node/runtime/store/late_indexes.py).
 
 Revision ID: 0057
 Revises: 0056

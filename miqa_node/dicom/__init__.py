@@ -1,1 +1,1 @@
-"""DICOM data sets as bytes, read without a library."""
+"""DICOM without a database: headers and encodings as bytes, images as pixels."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from miqa_node.process import start_fork_server
-from miqa_node.settings import Settings
+from miqa_node.core.process import start_fork_server
+from miqa_node.core.settings import Settings
 
 LOADER = "miqa_node.isolation.loaded"
 VARIABLE, LOGS_VARIABLE = "NODE_FORK_SERVER_SETTINGS", "NODE_FORK_SERVER_LOGS"

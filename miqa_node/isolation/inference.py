@@ -11,14 +11,14 @@ from typing import Any
 
 import structlog
 
-from miqa_node.assess.inference.server import serve
-from miqa_node.assess.session import GPU_PROVIDER, available_provider
+from miqa_node.core.files.held_folder import hold
+from miqa_node.core.observe import metrics
+from miqa_node.core.observe.steady_thread import SteadyThread
+from miqa_node.core.process import start_fork_server
+from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError
-from miqa_node.held_folder import hold
-from miqa_node.observe import metrics
-from miqa_node.observe.steady_thread import SteadyThread
-from miqa_node.process import start_fork_server
-from miqa_node.settings import Settings
+from miqa_node.stages.assess.inference.server import serve
+from miqa_node.stages.assess.session import GPU_PROVIDER, available_provider
 
 log = structlog.get_logger(__name__)
 

@@ -6,26 +6,26 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.shadow import ShadowRunner
-from miqa_node.assess.sidecars import landmark_package
-from miqa_node.conclusion.deliver import kinds_to_make
-from miqa_node.conclusion.effects import DestinationsFor
-from miqa_node.conclusion.shadow import save_shadow
-from miqa_node.domain.object_store import ObjectStore
+from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.settings import Settings
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import MiqaError
-from miqa_node.health.faults import NodeFaults
-from miqa_node.imaging.headers import read_header
 from miqa_node.isolation.tasks import decoding, enhance
 from miqa_node.isolation.workers import ImageWorkers
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import Settings
-from miqa_node.store.announcements import Announcer
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.database import Database
-from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
-from miqa_node.work.chosen import ChosenModels
-from miqa_node.work.site_rules import SiteRules
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.work.chosen import ChosenModels
+from miqa_node.runtime.work.site_rules import SiteRules
+from miqa_node.runtime.workers.faults import NodeFaults
+from miqa_node.stages.assess.active import ActiveModels
+from miqa_node.stages.assess.shadow import ShadowRunner
+from miqa_node.stages.assess.sidecars import landmark_package
+from miqa_node.stages.conclusion.deliver import kinds_to_make
+from miqa_node.stages.conclusion.effects import DestinationsFor
+from miqa_node.stages.conclusion.shadow import save_shadow
+from miqa_node.stages.deliver.rows.announcements import Announcer
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 
 
 class NodeJudging:

@@ -1,6 +1,6 @@
 """Imported only by the fork server, which thereby loads the models before it forks."""
 
-from miqa_node import process
+from miqa_node.core import process
 
 process.begin_loading()
 

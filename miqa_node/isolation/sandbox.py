@@ -17,9 +17,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from miqa_node.assess.session import CPU_PROVIDER, available_provider
+from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError
-from miqa_node.settings import Settings
+from miqa_node.stages.assess.session import CPU_PROVIDER, available_provider
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 """Equal on every processor, as for all newer system calls."""

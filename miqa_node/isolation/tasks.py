@@ -17,33 +17,33 @@ from typing import NamedTuple
 import structlog
 
 from miqa_node import plugins
-from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.caption.captioned import with_captions
-from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.assess.inference.client import connect
-from miqa_node.assess.session import ModelSessions, available_provider
-from miqa_node.assess.sidecars import SidecarModels
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.enhanced import EnhancedImage
-from miqa_node.domain.image import Radiograph, SaliencyMaps
-from miqa_node.domain.instance import StoredInstance
-from miqa_node.domain.model_choice import ModelChoice
-from miqa_node.domain.policy import Disposition, Policy
-from miqa_node.domain.ports import Assessor, AssessorResult
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.enhanced import EnhancedImage
+from miqa_node.core.domain.image import Radiograph, SaliencyMaps
+from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.model_choice import ModelChoice
+from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.ports import Assessor, AssessorResult
+from miqa_node.core.observe.log import set_up_logging
+from miqa_node.core.observe.stages import ObservedStage, observed_here
+from miqa_node.core.settings import Settings
+from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import MiqaError, ModelPackageError
-from miqa_node.health.canary import judge_canary
-from miqa_node.imaging import child
-from miqa_node.imaging.children import OpenFile
+from miqa_node.isolation.canary import judge_canary
 from miqa_node.isolation.sandbox import confine
 from miqa_node.local import LocalTools, assess_path
-from miqa_node.observe.log import set_up_logging
-from miqa_node.observe.stages import ObservedStage, observed_here
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import Settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.store import documents
-from miqa_node.units.base import Decode, JudgedImage
-from miqa_node.units.image import judge_here
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.workers import child
+from miqa_node.runtime.workers.children import OpenFile
+from miqa_node.stages.assess.active import ActiveModels
+from miqa_node.stages.assess.caption.captioned import with_captions
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
+from miqa_node.stages.assess.inference.client import connect
+from miqa_node.stages.assess.session import ModelSessions, available_provider
+from miqa_node.stages.assess.sidecars import SidecarModels
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.units.base import Decode, JudgedImage
+from miqa_node.stages.units.image import judge_here
 
 log = structlog.get_logger(__name__)
 

@@ -11,15 +11,15 @@ import os
 
 import structlog
 
-from miqa_node.assess.session import CPU_PROVIDER, available_provider
+from miqa_node.core.observe.log import set_up_logging
+from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError
-from miqa_node.imaging.child import use_one_thread
 from miqa_node.isolation import tasks
 from miqa_node.isolation.early import LOGS_VARIABLE, OWNER_VARIABLE, VARIABLE
 from miqa_node.isolation.inference import has_inference_process
-from miqa_node.observe.log import set_up_logging
-from miqa_node.settings import Settings
-from miqa_node.store import documents
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.workers.child import use_one_thread
+from miqa_node.stages.assess.session import CPU_PROVIDER, available_provider
 
 
 def load_announced() -> None:

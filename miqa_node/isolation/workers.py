@@ -12,25 +12,25 @@ from typing import NamedTuple
 
 import structlog
 
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.instance import StoredInstance
-from miqa_node.domain.model_choice import ModelChoice
-from miqa_node.domain.policy import Policy
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.model_choice import ModelChoice
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.observe.recent_check import RecentCheck
+from miqa_node.core.observe.stages import count_observed
+from miqa_node.core.observe.steady_thread import SteadyThread
+from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError, ResourcesError
-from miqa_node.imaging.child import transfer_file
-from miqa_node.imaging.children import OpenFile
-from miqa_node.imaging.decode import Decoder, map_pixels
 from miqa_node.isolation import sandbox, tasks
 from miqa_node.isolation.early import LOADER, announce
 from miqa_node.isolation.inference import InferenceProcess, has_inference_process
 from miqa_node.isolation.tasks import SiteChoice
 from miqa_node.local import LocalResult
-from miqa_node.observe.recent_check import RecentCheck
-from miqa_node.observe.stages import count_observed
-from miqa_node.observe.steady_thread import SteadyThread
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import Settings
-from miqa_node.units.base import JudgedImage
+from miqa_node.runtime.workers.child import transfer_file
+from miqa_node.runtime.workers.children import OpenFile
+from miqa_node.runtime.workers.decode import Decoder, map_pixels
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.units.base import JudgedImage
 
 log = structlog.get_logger(__name__)
 
@@ -126,7 +126,7 @@ class ImageWorkers:
             log.info("models changed", active=chosen.active)
 
     def judge(self, instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
-        """See :class:`~miqa_node.units.base.FileJudge`."""
+        """See :class:`~miqa_node.stages.units.base.FileJudge`."""
         parts: tasks.JudgedParts = self.decoder.run(
             tasks.judge, instance, path, frame, self._choice(), sender=instance.calling_ae_title
         )

@@ -49,32 +49,32 @@ def test_the_tree_as_it_is_keeps_every_contract(copy: Path) -> None:
 
 @pytest.mark.slow
 def test_libraries_that_are_smuggled_into_other_rooms_fail(copy: Path) -> None:
-    put(copy / "miqa_node" / "domain" / "note.py", "import cv2, pydicom, rich")
-    put(copy / "miqa_node" / "analysis" / "tables.py", "import pynetdicom, fastapi, onnx")
+    put(copy / "miqa_node" / "core" / "domain" / "note.py", "import cv2, pydicom, rich")
+    put(copy / "miqa_node" / "features" / "analysis" / "tables.py", "import pynetdicom, fastapi, onnx")
     status, text = lint(copy)
     assert status == 1
     for library in ("cv2", "pydicom", "rich"):
-        assert f"miqa_node.domain.note imports {library}" in text
+        assert f"miqa_node.core.domain.note imports {library}" in text
     for library in ("pynetdicom", "fastapi", "onnx"):
-        assert f"miqa_node.analysis.tables imports {library}" in text
+        assert f"miqa_node.features.analysis.tables imports {library}" in text
 
 
 @pytest.mark.slow
 def test_a_library_that_comes_in_by_another_way_fails(copy: Path) -> None:
     lines = {
-        "notes": ('import importlib; cv2 = importlib.import_module("cv2")', "cv2"),
-        "labels": ('cv2 = __import__("cv2")', "cv2"),
-        "priors": ("from miqa_node.imaging.preview import cv2", "cv2"),
-        "holds": ("from miqa_node.imaging.charsets import Dataset", "pydicom"),
+        "labels": ('import importlib; cv2 = importlib.import_module("cv2")', "cv2"),
+        "patients": ('cv2 = __import__("cv2")', "cv2"),
+        "users": ("from miqa_node.dicom.pixels.preview import cv2", "cv2"),
+        "tokens": ("from miqa_node.dicom.bytes.charsets import Dataset", "pydicom"),
         "cache": ('from importlib import import_module as get; cv2 = get("cv2")', "a module whose name is not"),
-        "clock": ('import importlib; cv2 = importlib.import_module("c" + "v2")', "a module whose name is not"),
+        "disk": ('import importlib; cv2 = importlib.import_module("c" + "v2")', "a module whose name is not"),
     }
     for module, (line, _) in lines.items():
-        put(copy / "miqa_node" / "store" / f"{module}.py", line)
+        put(copy / "miqa_node" / "runtime" / "store" / f"{module}.py", line)
     status, text = lint(copy)
     assert status == 1
     for module, (_, library) in lines.items():
-        assert f"miqa_node.store.{module} imports {library}" in text
+        assert f"miqa_node.runtime.store.{module} imports {library}" in text
 
 
 @pytest.mark.slow
@@ -100,16 +100,22 @@ def test_a_folder_or_module_without_a_layer_fails(copy: Path, new: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("line", ["from miqa_training import corpus", "import torch"])
 def test_run_time_code_that_imports_training_fails(copy: Path, line: str) -> None:
-    put(copy / "miqa_node" / "assess" / "session.py", line)
+    put(copy / "miqa_node" / "stages" / "assess" / "session.py", line)
     assert lint(copy)[0] == 1
 
 
 @pytest.mark.slow
 def test_an_import_that_runs_upward_fails(copy: Path) -> None:
-    put(copy / "miqa_node" / "receive" / "intake.py", "from miqa_node.store import tables")
-    assert lint(copy)[0] == 1
-    put(copy / "miqa_node" / "imaging" / "frame.py", "from miqa_node import node")
-    assert "miqa_node.imaging.frame -> miqa_node.node" in lint(copy)[1]
+    put(copy / "miqa_node" / "stages" / "receive" / "intake.py", "from miqa_node.interfaces.web import fields")
+    assert "miqa_node.stages.receive.intake -> miqa_node.interfaces.web.fields" in lint(copy)[1]
+    put(copy / "miqa_node" / "dicom" / "pixels" / "frame.py", "from miqa_node import node")
+    assert "miqa_node.dicom.pixels.frame -> miqa_node.node" in lint(copy)[1]
+
+
+@pytest.mark.slow
+def test_a_feature_that_knows_another_fails(copy: Path) -> None:
+    put(copy / "miqa_node" / "features" / "notices" / "work.py", "from miqa_node.features.worklist import form")
+    assert "miqa_node.features.notices.work -> miqa_node.features.worklist.form" in lint(copy)[1]
 
 
 @pytest.mark.slow
@@ -123,11 +129,11 @@ def test_a_module_that_is_too_long_fails(copy: Path) -> None:
 
 @pytest.mark.slow
 def test_a_circle_of_imports_fails(copy: Path) -> None:
-    put(copy / "miqa_node" / "domain" / "codes.py", "from miqa_node.domain import finding")
-    put(copy / "miqa_node" / "domain" / "finding.py", "from miqa_node.domain import codes")
+    put(copy / "miqa_node" / "core" / "domain" / "codes.py", "from miqa_node.core.domain import finding")
+    put(copy / "miqa_node" / "core" / "domain" / "finding.py", "from miqa_node.core.domain import codes")
     status, text = lint(copy)
     assert status == 1
     assert (
-        "miqa_node.domain.codes → miqa_node.domain.finding" in text
-        or "miqa_node.domain.finding → miqa_node.domain.codes" in text
+        "miqa_node.core.domain.codes → miqa_node.core.domain.finding" in text
+        or "miqa_node.core.domain.finding → miqa_node.core.domain.codes" in text
     )

@@ -52,7 +52,7 @@ def test_no_class_is_named_by_a_participle(folder: Path) -> None:
 
 def test_the_vocabulary_has_every_class_of_the_domain_and_of_the_seams() -> None:
     words = set(re.findall(r"^\| `(\w+)` \|", VOCABULARY.read_text(encoding="utf-8"), re.MULTILINE))
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (PACKAGE / "domain").glob("*.py")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (PACKAGE / "core" / "domain").glob("*.py")]
     domain = {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
     seams = {seam.kind.__name__ for seam in SEAMS.all().values()}
     assert words == {name for name in domain if not name.startswith("_")} | seams

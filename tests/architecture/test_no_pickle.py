@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.assess.anomaly.arrays import load_arrays
 from miqa_node.errors import ModelPackageError
+from miqa_node.stages.assess.anomaly.arrays import load_arrays
 
 ROOT = Path(__file__).resolve().parents[2]
 READERS = {"cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "pickle", "shelve"}
-RESTRICTED = {"miqa_node/imaging/answers.py"}
+RESTRICTED = {"miqa_node/runtime/workers/answers.py"}
 """Answers of worker processes, of which only classes of data are found; see tests/unit/imaging/test_answers.py."""
 SAFE_BY = {"torch.load": ("weights_only", True)}
 MENTION = re.compile(r"pickle|\bload\b|_load\b|" + "|".join(sorted(READERS)))

@@ -8,15 +8,15 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "miqa_node"
 MAKES_THREADS = frozenset({"Thread", "Timer", "ThreadPoolExecutor"})
 REASONS = {
-    "observe/steady_thread.py": "the one place",
-    "deliver/lane.py": "a lane is a thread; the thread of all lanes, which is watched, starts it again",
-    "work/destinations.py": "a pool that lives within one look of a watched thread",
-    "assess/assessor.py": "a pool that lives within the judging of one image",
-    "store/promises.py": "a pool that lives within the look at the objects of one request",
-    "assess/session.py": "ends a run of a graph that takes too long",
-    "deliver/exchange.py": "ends an answer that takes too long",
-    "deliver/retrieval.py": "ends an answer without end",
-    "cli/run_node.py": "ends the process if it does not end by itself",
+    "core/observe/steady_thread.py": "the one place",
+    "stages/deliver/lane.py": "a lane is a thread; the thread of all lanes, which is watched, starts it again",
+    "stages/deliver/work.py": "a pool that lives within one look of a watched thread",
+    "stages/assess/assessor.py": "a pool that lives within the judging of one image",
+    "stages/receive/rows/promises.py": "a pool that lives within the look at the objects of one request",
+    "stages/assess/session.py": "ends a run of a graph that takes too long",
+    "stages/deliver/exchange.py": "ends an answer that takes too long",
+    "stages/deliver/retrieval.py": "ends an answer without end",
+    "interfaces/cli/run_node.py": "ends the process if it does not end by itself",
 }
 
 

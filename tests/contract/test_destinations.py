@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from pydicom.uid import BasicTextSRStorage, SegmentationStorage
 
-from miqa_node.deliver.kinds.base import DeliveryContext, Destination, connect, split_file
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.deliver.kinds.folder import FolderConfig
-from miqa_node.deliver.kinds.stow import StowConfig
-from miqa_node.deliver.kinds.webhook import WebhookConfig
-from miqa_node.domain.delivery import SR
-from miqa_node.domain.event import EventType, new_event_id
+from miqa_node.core.domain.delivery import SR
+from miqa_node.core.domain.event import EventType, new_event_id
+from miqa_node.core.settings import DeliverSettings, load_settings
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.settings import DeliverSettings, load_settings
+from miqa_node.stages.deliver.kinds.base import DeliveryContext, Destination, connect, split_file
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_node.stages.deliver.kinds.folder import FolderConfig
+from miqa_node.stages.deliver.kinds.stow import StowConfig
+from miqa_node.stages.deliver.kinds.webhook import WebhookConfig
 from tests.unit.deliver.dicomweb import dicomweb
 from tests.unit.deliver.making import Event, File, as_file, outcomes, pacs, report
 from tests.unit.deliver.receiver import receiver, secret_file

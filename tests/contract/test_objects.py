@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.object_store import ObjectStore
+from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
-from miqa_node.store.disk import KINDS, check_writing
-from miqa_node.store.objects import open_objects
-from miqa_node.store.verification import Soundness, check
+from miqa_node.runtime.store.disk import KINDS, check_writing
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.verification import Soundness, check
 from tests.conftest import free_port
 
 KEY = "instances/ab/abcdef.dcm"
@@ -108,7 +108,7 @@ def test_other_schemes_are_refused(tmp_path: Path) -> None:
 def test_a_bucket_that_does_not_answer_is_a_lack_of_resources(
     bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.store.bucket.BUCKET_TIMEOUT_S", 1)
+    monkeypatch.setattr("miqa_node.runtime.store.bucket.BUCKET_TIMEOUT_S", 1)
     store = open_objects(bucket_url, tmp_path / "cache", 0, LIMIT)
     store.put(KEY, b"abc")
     monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{free_port()}")  # nobody listens there
@@ -175,7 +175,7 @@ def test_a_key_is_flushed_also_by_who_finds_it_there(tmp_path: Path, monkeypatch
 def test_copies_of_a_bucket_stay_within_their_limit_and_come_back(
     bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.store.cache.SWEEP_INTERVAL_S", 0.0)
+    monkeypatch.setattr("miqa_node.runtime.store.cache.SWEEP_INTERVAL_S", 0.0)
     store = open_objects(bucket_url, tmp_path / "cache", 0, 250_000)
     keys = [f"instances/ab/{number}.dcm" for number in range(5)]
     for number, key in enumerate(keys):

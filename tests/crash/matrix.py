@@ -29,7 +29,7 @@ import pydicom
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 
-from miqa_node.cli.app import run
+from miqa_node.interfaces.cli.app import run
 from tests.conftest import ROOT, free_port
 from tests.crash.station import LIMIT_S, Node, Pacs, noise
 from tests.unit.receive.test_commitment import Modality

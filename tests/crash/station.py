@@ -21,7 +21,7 @@ import pydicom
 from pydicom.uid import Comprehensive3DSRStorage, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 
-from miqa_node.receive.contexts import VERIFICATION
+from miqa_node.stages.receive.contexts import VERIFICATION
 from tests.conftest import free_port
 from tests.crash.readiness import ReadinessWatch
 from tests.unit.deliver.receiver import Receiver, secret_file

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.store import backup
-from miqa_node.store import tables as t
-from miqa_node.store.backup.folder import MANIFEST, read_manifest
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.objects import open_objects
-from miqa_node.work.queue import migrate_queue
+from miqa_node.features.backup import work as backup
+from miqa_node.features.backup.work.folder import MANIFEST, read_manifest
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.work.queue import migrate_queue
 from tests.unit.store.making import digest
 from tests.unit.store.test_retention import LATER, Shelf
 from tests.waiting import wait_until
@@ -145,7 +145,15 @@ def test_a_full_backup_disk(shelf: Shelf, tmp_path: Path, small_disk: Path, free
 
 
 def _start(shelf: Shelf, folder: Path, stderr: int | None = None) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-m", "miqa_node.cli", "backup", str(folder), "--data-dir", str(shelf.folder)]
+    arguments = [
+        sys.executable,
+        "-m",
+        "miqa_node.interfaces.cli",
+        "backup",
+        str(folder),
+        "--data-dir",
+        str(shelf.folder),
+    ]
     return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=stderr, text=True, umask=0)
 
 

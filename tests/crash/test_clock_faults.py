@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.store import retention_clock
-from miqa_node.store.database import Database
+from miqa_node.runtime.store import retention_clock
+from miqa_node.runtime.store.database import Database
 from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, shim
 from tests.crash.station import LIMIT_S
 from tests.unit.deliver.receiver import Receiver

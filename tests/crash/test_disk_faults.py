@@ -16,12 +16,12 @@ import pytest
 from numpy.typing import NDArray
 from pynetdicom import AE, build_context
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.audit import AuditEvent, AuditFilter
-from miqa_node.receive.contexts import VERIFICATION
-from miqa_node.store import users
-from miqa_node.store.audit import records
-from miqa_node.store.database import Database
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.runtime.store import users
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.receive.contexts import VERIFICATION
 from tests.crash.faults import (
     ALL,
     FAULT_S,

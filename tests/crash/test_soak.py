@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
 from miqa_node.local import LocalAssessor
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import load_settings
+from miqa_node.stages.report.made import ReportSettings
 from tests.crash.station import chests
 
 

@@ -29,12 +29,12 @@ import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
 
-from miqa_node.cli.app import run
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.settings import load_settings
 from miqa_node.dicom.elements import read_elements
-from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import load_settings
+from miqa_node.interfaces.cli.app import run
+from miqa_node.runtime.workers.decode import Decoder
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("reference.csv")

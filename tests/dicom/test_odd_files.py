@@ -20,18 +20,18 @@ from fastapi.testclient import TestClient
 from pydicom.uid import UID
 from pynetdicom import AE, build_context
 
-from miqa_node.cli.app import run
+from miqa_node.core.domain.instance import InstanceDigest, can_name
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.elements import peek_elements
-from miqa_node.domain.instance import InstanceDigest, can_name
 from miqa_node.errors import DataSetError
-from miqa_node.imaging.decode import Decoder
+from miqa_node.interfaces.cli.app import run
+from miqa_node.interfaces.web.app import WebServices, create_app
 from miqa_node.libraries.pynetdicom_streaming.exchange import Exchange
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.settings import load_settings
-from miqa_node.store import copies, instances
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.web.app import WebServices, create_app
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.scp import StorageScp
+from miqa_node.stages.units.rows import copies, instances
 from tests.dicom.odd_files import JUDGED, OddFile, odd_files
 from tests.dicom.reference import FOLDERS, NOT_CASES
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import load_settings
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.workers.decode import Decoder
 from tests.dicom.reference import FOLDERS, LOSSLESS_JPEG, Case, decode_sof3, load_cases, observe
 
 CASES = load_cases()

@@ -17,8 +17,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from miqa_node.domain.policy import Verdict
-from miqa_node.store import instances, worklist
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.stages.units.rows import instances
 from tests.dicom.test_receive_reference import connect, port, rig, store
 from tests.unit.test_pipeline import Rig
 

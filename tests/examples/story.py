@@ -26,8 +26,8 @@ from onnx import TensorProto, helper, numpy_helper
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from miqa_node.assess.card import METADATA_KEY
-from miqa_node.selftest.launch import NodeProcess, free_ports
+from miqa_node.features.operations.selftest.launch import NodeProcess, free_ports
+from miqa_node.stages.assess.card import METADATA_KEY
 
 T = TypeVar("T")
 LIMIT_S = 60.0

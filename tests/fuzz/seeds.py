@@ -18,9 +18,9 @@ from pynetdicom import build_context
 from pynetdicom.pdu import A_ASSOCIATE_RQ, A_RELEASE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 
-from miqa_node.selftest.encodings import ENCODINGS, encoded
-from miqa_node.settings import share_dir
-from miqa_node.signing import Signer
+from miqa_node.core.keys.signing import Signer
+from miqa_node.core.settings import share_dir
+from miqa_node.features.operations.selftest.encodings import ENCODINGS, encoded
 from tests.conftest import ROOT
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.receive.wire import RawPeer, p_data, pdv

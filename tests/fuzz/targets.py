@@ -14,22 +14,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from miqa_node.assess.bare import bare_card, embedded_goldens, read_metadata
-from miqa_node.assess.package_checks import check_files
-from miqa_node.assess.sidecars import read_any_card
-from miqa_node.assess.signatures import check_origin
-from miqa_node.deliver.destinations import parse_destinations
-from miqa_node.domain.instance import ReceivedObject, is_uid
+from miqa_node.core.domain.instance import ReceivedObject, is_uid
+from miqa_node.core.settings import load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ArchiveError, DataSetError, ModelPackageError, SettingsError, UnreadableError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
-from miqa_node.receive.archive import members
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.part10 import FileOrigin, FileTransfer
-from miqa_node.receive.scp import StorageScp
-from miqa_node.receive.statuses import SUCCESS
-from miqa_node.settings import load_settings
-from miqa_node.settings.policy import read_policy
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.bare import bare_card, embedded_goldens, read_metadata
+from miqa_node.stages.assess.package_checks import check_files
+from miqa_node.stages.assess.sidecars import read_any_card
+from miqa_node.stages.assess.signatures import check_origin
+from miqa_node.stages.deliver.destinations import parse_destinations
+from miqa_node.stages.receive.archive import members
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.part10 import FileOrigin, FileTransfer
+from miqa_node.stages.receive.scp import StorageScp
+from miqa_node.stages.receive.statuses import SUCCESS
 from tests.unit.receive.wire import RawPeer
 
 HANG_S = 30.0
@@ -288,7 +288,7 @@ class MultipartTarget(FuzzTarget):
     def __init__(self, folder: Path) -> None:
         from python_multipart.exceptions import MultipartParseError
 
-        from miqa_node.web.rest.stow import _answer, _Parts
+        from miqa_node.interfaces.dicomweb.stow import _answer, _Parts
 
         super().__init__(folder)
         self._keeper = Keeper()

@@ -14,25 +14,26 @@ import pydicom
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.deliver.kinds.base import DestinationConfig
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.deliver.kinds.stow import StowConfig
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.imaging.headers import read_header
-from miqa_node.settings import load_settings
-from miqa_node.store import archived, instances, removal, retention
-from miqa_node.store import tables as t
-from miqa_node.store.arrivals import Arrivals
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.consistency import Check, Fault
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.objects import open_objects
-from miqa_node.store.retention import AgeLimits
-from miqa_node.store.verification import data_set_digest
-from miqa_node.work.archives import CHANGED, ArchiveRetrieval, Archives, ArchiveWatch
+from miqa_node.features.backup.rows import Check, Fault
+from miqa_node.features.retention.rows import archived, retention
+from miqa_node.features.retention.rows.retention import AgeLimits
+from miqa_node.features.retention.work.archives import CHANGED, ArchiveRetrieval, Archives, ArchiveWatch
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.verification import data_set_digest
+from miqa_node.stages.deliver.kinds.base import DestinationConfig
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_node.stages.deliver.kinds.stow import StowConfig
+from miqa_node.stages.receive.rows.arrivals import Arrivals
+from miqa_node.stages.units.rows import instances, removal
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import Orthanc, start_orthanc
 from tests.peers.test_services_peers import PLUGINS

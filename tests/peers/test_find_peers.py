@@ -14,11 +14,11 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
 
 from demo.samples import make_samples
-from miqa_node.deliver.kinds.base import split_file
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.node import Node
-from miqa_node.selftest.radiographs import SampleImage
+from miqa_node.stages.deliver.kinds.base import split_file
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
 from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
 from tests.unit.test_node import settings_in
 from tests.waiting import wait_until

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from pynetdicom import AE
 
-from miqa_node.cli.doctor import examine
-from miqa_node.deliver.destinations import parse_flag
+from miqa_node.core.settings import load_settings
+from miqa_node.features.operations.command.doctor import examine
 from miqa_node.node import Node
-from miqa_node.settings import load_settings
+from miqa_node.stages.deliver.destinations import parse_flag
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import BIN
 from tests.unit.test_node import get, settings_in, store

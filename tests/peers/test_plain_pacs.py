@@ -12,16 +12,16 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from miqa_node.deliver.form import in_form
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.domain.output import output_kinds
-from miqa_node.imaging.uncompressed import uncompress
-from miqa_node.report.made import MadeObject
-from miqa_node.report.outputs.airai import AIRAI
-from miqa_node.report.outputs.base import OUTPUTS
-from miqa_node.report.outputs.rejection import rejection_note
-from miqa_node.settings import load_settings
+from miqa_node.core.domain.output import output_kinds
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.uncompressed import uncompress
+from miqa_node.stages.deliver.form import in_form
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.outputs.airai import AIRAI
+from miqa_node.stages.report.outputs.base import OUTPUTS
+from miqa_node.stages.report.outputs.rejection import rejection_note
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import BIN, Orthanc, orthanc  # noqa: F401 - fixture
 from tests.peers.validators import errors

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.pixels.utils import pixel_array
 
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.report.made import MadeObject
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.stages.report.made import MadeObject
 from tests.peers.test_receive_peers import Orthanc, orthanc, start_orthanc  # noqa: F401 - fixture
 from tests.unit.report import making
 

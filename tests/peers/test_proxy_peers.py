@@ -18,11 +18,11 @@ import pytest
 import sqlalchemy as sa
 import trustme
 
-from miqa_node.domain.access import Role
-from miqa_node.settings import load_settings
-from miqa_node.store.tables import sign_ins
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
+from miqa_node.core.domain.access import Role
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.server import WebServer
+from miqa_node.runtime.store.tables import sign_ins
 from tests.conftest import free_port
 from tests.web.conftest import quick_passwords, stage
 from tests.web.people import PASSWORD, add_account

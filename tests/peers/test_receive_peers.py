@@ -17,9 +17,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import BasicTextSRStorage
 
-from miqa_node.deliver.kinds.base import DeliveryContext, split_file
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.settings import load_settings
+from miqa_node.core.settings import load_settings
+from miqa_node.stages.deliver.kinds.base import DeliveryContext, split_file
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from tests.conftest import free_port
 from tests.unit.deliver.making import as_file, outcomes, report
 from tests.unit.receive.conftest import dicom_settings, start_node  # noqa: F401 - fixtures

@@ -16,13 +16,14 @@ import pytest
 import trustme
 from pydicom import dcmread
 
-from miqa_node.deliver.kinds.base import DeliveryContext, connect
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.deliver.kinds.stow import StowConfig
-from miqa_node.domain.delivery import DeliveryState
+from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.core.settings import load_settings
 from miqa_node.node import Node as WholeNode
-from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, instances
+from miqa_node.stages.deliver.kinds.base import DeliveryContext, connect
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.stages.deliver.kinds.stow import StowConfig
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
 from tests.unit.deliver.making import as_file, outcomes, report

@@ -19,18 +19,19 @@ import pytest
 from pydicom import dcmread
 
 from demo.samples import make_samples
-from miqa_node.cli.app import run as miqa_node
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.output import default_kinds
-from miqa_node.imaging.frame import decode_frame
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.output import default_kinds
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.features.operations.selftest.radiographs import SampleImage
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.interfaces.cli.app import run as miqa_node
+from miqa_node.interfaces.web.set_up import set_up_link
 from miqa_node.node import Node
-from miqa_node.selftest.radiographs import SampleImage
-from miqa_node.settings import load_settings
-from miqa_node.store import labels, worklist
-from miqa_node.web.set_up import set_up_link
+from miqa_node.runtime.store import labels
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
 from tests.peers.test_receive_peers import Orthanc, orthanc  # noqa: F401 - fixture
 from tests.peers.validators import errors, missing_tools
 from tests.web.axe import faults

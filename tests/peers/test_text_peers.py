@@ -11,20 +11,20 @@ from typing import Any
 import pydicom
 import pytest
 
-from miqa_node.deliver.form import in_form
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.output import output_kinds
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution
-from miqa_node.imaging.uncompressed import uncompress
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import ReportSettings
-from miqa_node.report.make import make_objects
-from miqa_node.report.outputs.rejection import rejection_note
-from miqa_node.settings import load_settings
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.output import output_kinds
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.uncompressed import uncompress
+from miqa_node.stages.deliver.form import in_form
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.report.outputs.rejection import rejection_note
 from tests.peers.test_receive_peers import BIN
 from tests.peers.validators import errors_of_all, missing_tools
 from tests.unit.report import making

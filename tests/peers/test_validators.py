@@ -15,23 +15,23 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from miqa_node.domain.assessment import Measurement
-from miqa_node.domain.codes import POSITIONING
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.output import output_kinds
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.series import MeasurementMask
-from miqa_node.domain.worklist import Resolution
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.lower import lower_class
-from miqa_node.report.made import MadeObject
-from miqa_node.report.make import make_objects
-from miqa_node.report.outputs.enhanced import make_enhanced
-from miqa_node.report.outputs.rejection import Confirmation, rejection_note
-from miqa_node.report.stack import ReportedSeries
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.codes import POSITIONING
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.output import output_kinds
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.series import MeasurementMask
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.lower import lower_class
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.report.outputs.enhanced import make_enhanced
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.stages.report.stack import ReportedSeries
 from tests.conftest import SHARED
 from tests.peers.sources import SOURCES
 from tests.peers.validators import ACCEPTED, CHECKS, DEFECTS, errors, errors_of_all, known_defect, missing_tools

@@ -29,10 +29,10 @@ from demo.samples import make_samples
 from demo.viewer.archive import Archive, archive
 from demo.viewer.package import viewer_files
 from demo.viewer.site import site
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import MiqaError
-from miqa_node.report.made import MadeObject
+from miqa_node.stages.report.made import MadeObject
 from tests.conftest import free_port
 from tests.peers.sources import as_bytes
 from tests.unit.report import making

@@ -13,18 +13,19 @@ import pytest
 
 from demo.viewer.package import viewer_files
 from demo.viewer.site import site
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import MiqaError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
-from miqa_node.report.made import MadeObject
-from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, instances
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.web.app import WebServices, create_app
-from miqa_node.web.server import WebServer
+from miqa_node.interfaces.web.app import WebServices, create_app
+from miqa_node.interfaces.web.server import WebServer
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.units.rows import instances
 from tests.unit.report import making
 from tests.unit.store.making import NOW
 

@@ -30,7 +30,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage
 
-from miqa_node.imaging.uncompressed import uncompress
+from miqa_node.dicom.bytes.uncompressed import uncompress
 from tests.peers.pixelmed import COMPLETE, PixelMed
 
 TIMEOUT_S = 120

@@ -17,7 +17,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_w
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
-from miqa_node.imaging.grayscale import CONTRADICTION, WHITE, find_padding, read_grayscale, render
+from miqa_node.dicom.pixels.grayscale import CONTRADICTION, WHITE, find_padding, read_grayscale, render
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

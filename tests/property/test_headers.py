@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from miqa_node.domain.instance import is_uid
+from miqa_node.core.domain.instance import is_uid
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import DataSetError
-from miqa_node.imaging.headers import read_header
 
 # What pydicom says of damaged character sets.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import load_settings
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.workers.decode import Decoder
 
 
 @pytest.fixture(scope="module")

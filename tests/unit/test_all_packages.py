@@ -10,10 +10,10 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.settings import load_settings
+from miqa_node.features.worklist.rows import worklist
 from miqa_node.node import Node
-from miqa_node.settings import load_settings
-from miqa_node.store import worklist
 from tests.report_texts import texts
 from tests.sending import judged
 from tests.unit.assess.making import chest_dataset

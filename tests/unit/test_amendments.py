@@ -12,15 +12,16 @@ import pydicom
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.conclusion.amendment import Amendments
-from miqa_node.domain.delivery import KOS, SR
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.output import default_kinds
-from miqa_node.domain.worklist import Resolution
-from miqa_node.imaging.decode import Decoder
-from miqa_node.report.outputs.airai import AIRAI
-from miqa_node.store import history, labels, tables, worklist
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.core.domain.delivery import KOS, SR
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.output import default_kinds
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.worklist.effect.amendment import Amendments
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store import labels, tables
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.report.outputs.airai import AIRAI
 from tests.unit.test_pipeline import FLAG_EVERYTHING
 from tests.unit.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
 
@@ -209,7 +210,7 @@ def test_what_cannot_be_reported_is_said_in_the_history_and_holds_nothing_up(
     def broken(*_: Any, **__: Any) -> Any:
         raise ValueError("a header that nobody can write")
 
-    monkeypatch.setattr("miqa_node.conclusion.amendment.amendments", broken)
+    monkeypatch.setattr("miqa_node.features.worklist.effect.amendment.amendments", broken)
     assert rig.report() == 1
     assert rig.report() == 0
     with rig.database.begin() as transaction:

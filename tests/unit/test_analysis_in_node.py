@@ -13,13 +13,14 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
-from miqa_node.analysis.archive import Form, key
-from miqa_node.analysis.report import month_before
-from miqa_node.cli.app import run
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.analysis.archive import Form, key
+from miqa_node.features.analysis.report import month_before
+from miqa_node.features.analysis.rows import census, reports
+from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.interfaces.cli.app import run
 from miqa_node.node import Node
-from miqa_node.store import census, reports, worklist
-from miqa_node.store.census import Period
 from tests.unit.test_node import get, settings_in, store
 from tests.waiting import wait_until
 

@@ -12,19 +12,20 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr._snomed_dict import mapping
 
-from miqa_node.assess.card import Applicability
-from miqa_node.assess.measure.view import PICTURE_HEADER
-from miqa_node.domain.instance import Header
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.settings import share_dir
+from miqa_node.core.settings.files import read_toml
+from miqa_node.core.taxonomy.anatomy import STANDARD, Naming, anatomy_of
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import SettingsError
-from miqa_node.imaging.headers import read_header
-from miqa_node.settings import share_dir
-from miqa_node.settings.files import read_toml
-from miqa_node.store import documents, instances
-from miqa_node.store.database import Database
-from miqa_node.store.spellings import unknown_spellings
-from miqa_node.taxonomy.anatomy import STANDARD, Naming, anatomy_of
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.units.kinds import WITH_VIEW
+from miqa_node.features.operations.rows import unknown_spellings
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.assess.card import Applicability
+from miqa_node.stages.measure.view import PICTURE_HEADER
+from miqa_node.stages.units.kinds import WITH_VIEW
+from miqa_node.stages.units.rows import instances
 from tests.unit.imaging.test_headers import make
 from tests.unit.store import making
 

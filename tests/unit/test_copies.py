@@ -23,17 +23,21 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from miqa_node.domain.delivery import SR
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.retention import RemovalCause
-from miqa_node.imaging.decode import Decoder
-from miqa_node.selftest.encodings import ENCODINGS, encoded
-from miqa_node.store import backup, copies, erasure, history, removal, upkeep
-from miqa_node.store import tables as t
-from miqa_node.store.consistency import Check, Fault
-from miqa_node.store.object_keys import original_key
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.work.better_copies import BetterCopies
+from miqa_node.core.domain.delivery import SR
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.retention import RemovalCause
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.backup import work as backup
+from miqa_node.features.backup.rows import Check, Fault
+from miqa_node.features.operations.selftest.encodings import ENCODINGS, encoded
+from miqa_node.features.retention.rows import erasure
+from miqa_node.features.worklist.rows import history
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store import upkeep
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.units.rows import copies, removal
+from miqa_node.stages.units.work.better_copies import BetterCopies
 from tests.parts import results_of
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 from tests.unit.volume import making

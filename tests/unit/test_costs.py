@@ -23,18 +23,18 @@ from structlog.testing import capture_logs
 from benchmarks.capacity import TRANSACTIONS
 from benchmarks.receive import make_files
 from demo.samples import make_samples
-from miqa_node.deliver.destinations import parse_flag
-from miqa_node.domain.delivery import SR
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Policy
-from miqa_node.imaging.decode import Decoder
+from miqa_node.core.domain.delivery import SR
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Policy
 from miqa_node.node import Node
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.part10 import FileOrigin, FileTransfer
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.tables import series
-from miqa_node.work.queue import IMAGE_QUEUE, DurableQueue
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.tables import series
+from miqa_node.runtime.work.queue import IMAGE_QUEUE, DurableQueue
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.deliver.destinations import parse_flag
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.part10 import FileOrigin, FileTransfer
 from tests.parts import build_pipeline
 from tests.unit.report import making
 from tests.unit.test_node import Pacs, settings_in, store

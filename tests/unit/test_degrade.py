@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_training.degrade import (
     FAMILIES,
     DonorMaterial,

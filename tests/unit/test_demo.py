@@ -15,19 +15,19 @@ pytest.importorskip("data_store", reason="pydicom-data is not installed")
 
 from demo.samples import make_samples
 from demo.story import faults
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.domain.dimse_status import in_words
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.dimse_status import in_words
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import MiqaError
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.selftest.launch import NodeProcess, free_port, free_ports
-from miqa_node.selftest.outcome import SampleOutcome
-from miqa_node.selftest.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.selftest.radiographs import CHEST_PITCH_MM, SampleImage
-from miqa_node.selftest.send import StoreReceipt
-from miqa_node.settings import load_settings
+from miqa_node.features.operations.selftest.launch import NodeProcess, free_port, free_ports
+from miqa_node.features.operations.selftest.outcome import SampleOutcome
+from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.features.operations.selftest.radiographs import CHEST_PITCH_MM, SampleImage
+from miqa_node.features.operations.selftest.send import StoreReceipt
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from tests.conftest import ROOT
 from tests.unit.deliver.making import outcomes
 

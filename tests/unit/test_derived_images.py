@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.derivation import DerivedReason
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import DERIVED, Verdict
-from miqa_node.domain.worklist import WorklistState
-from miqa_node.imaging.decode import Decoder
-from miqa_node.store import history, instances, tables, worklist
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.core.domain.derivation import DerivedReason
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import DERIVED, Verdict
+from miqa_node.core.domain.worklist import WorklistState
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store import tables
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.units.rows import instances
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 SMALL = "RG3_UNCR.dcm"

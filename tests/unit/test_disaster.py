@@ -11,9 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from miqa_node.cli.app import run
+from miqa_node.features.backup import work as backup
+from miqa_node.interfaces.cli.app import run
 from miqa_node.node import Node
-from miqa_node.store import backup, instances
+from miqa_node.stages.units.rows import instances
 from tests.conftest import POSTGRES_BIN
 from tests.unit.assess.making import chest_dataset
 from tests.unit.test_node import settings_in

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from miqa_node.domain.instance import Header, InstanceDigest, StoredInstance
-from miqa_node.domain.ports import AssessorResult
+from miqa_node.core.domain.instance import Header, InstanceDigest, StoredInstance
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.observe.stages import StageClock
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.headers import read_header
-from miqa_node.observe.stages import StageClock
-from miqa_node.units.base import Unit, UnitContext, not_assessed
-from miqa_node.units.earlier import judged_by
+from miqa_node.stages.units.base import Unit, UnitContext, not_assessed
+from miqa_node.stages.units.earlier import judged_by
 
 NO_CONTEXT = cast("UnitContext", None)
 

@@ -8,14 +8,14 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.conclusion.base import Conclusion, Effects, LaterEffect
-from miqa_node.conclusion.effects import EFFECTS, EffectContext, giving_up_effects, verdict_effects
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.event import EventOrigin
-from miqa_node.domain.ports import JobQueue
-from miqa_node.imaging.decode import Decoder
-from miqa_node.store.announcements import Announcer
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.event import EventOrigin
+from miqa_node.core.domain.ports import JobQueue
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.conclusion.base import Conclusion, Effects, LaterEffect
+from miqa_node.stages.conclusion.effects import EFFECTS, EffectContext, giving_up_effects, verdict_effects
+from miqa_node.stages.deliver.rows.announcements import Announcer
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 OF_A_VERDICT = [

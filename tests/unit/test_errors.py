@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from miqa_node.dicom.pixels.grayscale import read_grayscale
 from miqa_node.errors import place_of
-from miqa_node.imaging.grayscale import read_grayscale
 
 
 def test_an_error_of_a_library_has_the_place_that_called_it() -> None:

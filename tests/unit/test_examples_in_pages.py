@@ -17,16 +17,16 @@ import sqlalchemy as sa
 from pydicom.dataset import Dataset
 
 from miqa_node import plugins
-from miqa_node.analysis.watch import watch
-from miqa_node.domain.codes import OTHER_FAILURE
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.report.gsps_shutter import add_shutter
-from miqa_node.report.source import read_source
-from miqa_node.store.census import Period
-from miqa_node.store.database import Database
-from miqa_node.store.tables import acquisition_findings
-from miqa_node.taxonomy.lookup import quality_score
-from miqa_node.web.pages.study.images import StudyImage
+from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.taxonomy.lookup import quality_score
+from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.analysis.watch import watch
+from miqa_node.features.worklist.page.study.images import StudyImage
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import acquisition_findings
+from miqa_node.stages.report.gsps_shutter import add_shutter
+from miqa_node.stages.report.source import read_source
 from tests.conftest import ROOT
 from tests.unit.report import making
 from tests.unit.store.making import digest
@@ -36,8 +36,8 @@ from tools.findings_page import findings_page
 from tools.measurements_page import measurements_page
 
 DETECTOR_EDGE = """
-from miqa_node.domain.finding import FindingName, FindingWords
-from miqa_node.taxonomy.base import FindingEntry, Taxonomy
+from miqa_node.core.domain.finding import FindingName, FindingWords
+from miqa_node.core.taxonomy.base import FindingEntry, Taxonomy
 miqa_api = 1
 ENTRY = FindingEntry(reason="111214", words={"en": FindingWords("Dead edge")},
                      fine=True, at_border=True, of_detector=True, expected=True)

@@ -11,14 +11,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.folder import FolderConfig, FolderDestination
+from miqa_node.core.files.shared_folder import SharedFolder
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import DeliveryError, SettingsError
-from miqa_node.settings import load_settings
-from miqa_node.shared_folder import SharedFolder
-from miqa_node.sources.folder import FolderWatch
-from miqa_node.store.site_store import open_store
-from miqa_node.work.migration import migrate
+from miqa_node.runtime.store.site_store import open_store
+from miqa_node.runtime.work.migration import migrate
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.folder import FolderConfig, FolderDestination
+from miqa_node.stages.receive.sources.folder import FolderWatch
 from tests.unit.deliver.making import as_file, report
 from tests.unit.receive.test_folder import Desk
 

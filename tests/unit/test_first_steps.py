@@ -22,7 +22,7 @@ import psutil
 import pytest
 from pydicom import dcmread
 
-from miqa_node.cli.exits import Exit
+from miqa_node.interfaces.cli.exits import Exit
 from tests.conftest import ROOT, free_port
 from tests.waiting import wait_until
 
@@ -199,7 +199,9 @@ def test_every_block_of_the_readme_can_be_done(
     (site / "node.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
     program = tmp_path / "home" / "miqa" / "bin" / "miqa-node"
     start_main = "if __name__ == '__main__':\n    main()\n"  # as pip writes it: worker processes import this file
-    program.write_text(f"#!{program.with_name('python')}\nfrom miqa_node.cli.__main__ import main\n\n{start_main}")
+    program.write_text(
+        f"#!{program.with_name('python')}\nfrom miqa_node.interfaces.cli.__main__ import main\n\n{start_main}"
+    )
     program.chmod(0o755)
     enter = f"export HOME={tmp_path / 'home'} MIQA_WEB__PORT={web}\n. ~/miqa/bin/activate\n{export}\n"
     serving = start(enter + "exec " + run.replace("11112", str(port)))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.held_folder import hold, sweep
+from miqa_node.core.files.held_folder import hold, sweep
 
 OWNER = """
 import sys, time
 from pathlib import Path
 from multiprocessing import util
-from miqa_node.process import start_fork_server
+from miqa_node.core.process import start_fork_server
 start_fork_server()
 print(util.get_temp_dir(), flush=True)
 time.sleep(600)

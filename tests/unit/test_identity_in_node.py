@@ -10,12 +10,13 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
-from miqa_node.domain.access import Permission, Role
-from miqa_node.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.domain.access import Permission, Role
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.node import Node
-from miqa_node.receive.contexts import VERIFICATION
-from miqa_node.store import accounts, senders
-from miqa_node.store.audit import records
+from miqa_node.runtime.store import accounts
+from miqa_node.runtime.store.audit import records
+from miqa_node.stages.receive.contexts import VERIFICATION
+from miqa_node.stages.receive.rows import senders
 from tests.unit.test_node import settings_in
 
 PATIENT_S = 60.0

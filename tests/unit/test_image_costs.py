@@ -17,9 +17,9 @@ import pytest
 from benchmarks.latency import one_after_the_other
 from benchmarks.load import Site, new_images, running
 from benchmarks.machine import TreeCost
-from miqa_node.settings import load_settings
-from miqa_node.store.site_store import open_store
-from miqa_node.work.indexing import ResultIndexing
+from miqa_node.core.settings import load_settings
+from miqa_node.features.operations.work.indexing import ResultIndexing
+from miqa_node.runtime.store.site_store import open_store
 
 WARM_UP, BATCHES, BATCH = 4, 3, 6
 PAGE_FAULTS = 400

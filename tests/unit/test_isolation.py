@@ -18,22 +18,22 @@ import numpy as np
 import psutil
 import pytest
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.domain.assessment import ModelIdentity
-from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.model_choice import ModelChoice
-from miqa_node.domain.policy import Policy
+from miqa_node.core.domain.assessment import ModelIdentity
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.core.domain.model_choice import ModelChoice
+from miqa_node.core.domain.policy import Policy
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import DecodeError, DecodeLimitError
-from miqa_node.imaging import decode, turns
-from miqa_node.imaging.headers import read_header
 from miqa_node.isolation import tasks
 from miqa_node.isolation.workers import ImageWorkers
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import ReportSettings
-from miqa_node.report.make import make_objects
-from miqa_node.settings import Settings, load_settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.units.image import judge_here
+from miqa_node.runtime.workers import decode, turns
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.units.image import judge_here
 from tests.conftest import ROOT
 from tests.unit.assess.making import write_package
 from tests.unit.report import making
@@ -187,14 +187,14 @@ def test_settings_reach_a_worker_as_they_are(tmp_path: Path) -> None:
 SHARING = """
 import os
 from pathlib import Path
-from miqa_node import process
+from miqa_node.core import process
 if os.environ["PREPARED"]:
     process.prepare()
-from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.isolation.workers import ImageWorkers
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import load_settings
-from miqa_node.settings.policy import read_policy
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.core.settings import load_settings
+from miqa_node.core.settings.policy import read_policy
 
 def own_memory():
     from miqa_node.isolation import tasks

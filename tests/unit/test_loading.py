@@ -20,10 +20,10 @@ def loaded_with(module: str) -> set[str]:
     ("module", "spared"),
     [
         # It starts the process of the models first; only then it loads the rest.
-        ("miqa_node.cli.run_node", {"miqa_node.node", "numpy", "pydicom", "sqlalchemy"}),
+        ("miqa_node.interfaces.cli.run_node", {"miqa_node.node", "numpy", "pydicom", "sqlalchemy"}),
         ("miqa_node.node", {"onnxruntime", "onnx", "pywt"}),
         ("miqa_node.isolation.template", {"alembic", "mako", "onnx", "pywt", "fastapi", "dbos"}),
-        ("miqa_node.cli.models", {"onnx"}),
+        ("miqa_node.features.models.command.models", {"onnx"}),
     ],
 )
 def test_a_process_does_not_load_what_others_need(module: str, spared: set[str]) -> None:

@@ -15,21 +15,21 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.sidecars import SidecarModels
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.decode import Decoder
 from miqa_node.local import LocalAssessor
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.store import instances
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.units.base import CONFLICTING
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.sidecars import SidecarModels
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.units.base import CONFLICTING
+from miqa_node.stages.units.rows import instances
 from tests.parts import build_pipeline, results_of
 from tests.unit.test_pipeline import ListQueue
 

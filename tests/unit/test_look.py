@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from miqa_node.core.settings import WebSettings, load_settings
 from miqa_node.errors import ArchiveError
 from miqa_node.node import Node
-from miqa_node.receive.archive import members
-from miqa_node.settings import WebSettings, load_settings
+from miqa_node.stages.receive.archive import members
 from tests.unit.test_predict import dicom, node, picture  # noqa: F401 - node is a fixture
 
 

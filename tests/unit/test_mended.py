@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.object_store import Soundness
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.object_store import Soundness
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ResourcesError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.store import damages, instances, tables
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.objects import open_objects
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.runtime.store import damages, tables
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.units.rows import instances
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 Damage = Callable[[Path], object]

@@ -11,12 +11,12 @@ import pydicom
 import pytest
 from typer.testing import CliRunner
 
-from miqa_node.cli.app import app
-from miqa_node.deliver.destinations import parse_flag
-from miqa_node.domain.delivery import DeliveryState
+from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.interfaces.cli.app import app
 from miqa_node.node import Node
-from miqa_node.store import deliveries
-from miqa_node.store.damages import alarm
+from miqa_node.runtime.store.damages import alarm
+from miqa_node.stages.deliver.destinations import parse_flag
+from miqa_node.stages.deliver.rows import deliveries
 from tests.conftest import free_port
 from tests.unit.receive.test_commitment import Modality
 from tests.unit.test_node import Pacs, settings_in, store

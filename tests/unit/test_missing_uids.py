@@ -9,13 +9,14 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from miqa_node.domain.instance import InstanceDigest, StoredInstance, is_uid
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, is_uid
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ConflictError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import load_settings
-from miqa_node.store import corrections, history, instances, worklist
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.features.worklist.rows import corrections, history, worklist
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.units.rows import instances
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 

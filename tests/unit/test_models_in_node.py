@@ -16,14 +16,17 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.model_choice import Slot
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.model_choice import Slot
+from miqa_node.core.settings import load_settings
+from miqa_node.features.worklist.rows import history
 from miqa_node.isolation import tasks
 from miqa_node.node import Node
-from miqa_node.settings import load_settings
-from miqa_node.store import activations, history, instances, shadows
-from miqa_node.store.database import Database
+from miqa_node.runtime.store import activations
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.conclusion.rows import shadows
+from miqa_node.stages.units.rows import instances
 from tests.parts import NO_CERTIFICATE
 from tests.unit.assess.making import CR, chest_dataset, write_package
 from tests.unit.assess.test_session import break_graph

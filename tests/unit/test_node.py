@@ -17,17 +17,18 @@ import pydicom
 import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 
-from miqa_node.deliver.destinations import parse_flag
-from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.role import NodeRole
+from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.role import NodeRole
+from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
-from miqa_node.health import faults
+from miqa_node.interfaces.web.set_up import set_up_link
 from miqa_node.node import Node
-from miqa_node.settings import Settings, load_settings
-from miqa_node.store import deliveries, instances
-from miqa_node.web.set_up import set_up_link
-from miqa_node.work.parts import RunningParts
+from miqa_node.runtime.work.parts import RunningParts
+from miqa_node.runtime.workers import faults
+from miqa_node.stages.deliver.destinations import parse_flag
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
 from tests.waiting import wait_until
 

@@ -11,12 +11,12 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from miqa_node.domain.label import LabelOrigin
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.notes import KEY_OBJECT_SELECTION, read_note
-from miqa_node.settings import load_settings
-from miqa_node.store import labels, tables
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.core.domain.label import LabelOrigin
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.dicom.bytes.notes import KEY_OBJECT_SELECTION, read_note
+from miqa_node.runtime.store import labels, tables
+from miqa_node.runtime.workers.decode import Decoder
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 ART = Path("RG3_UNCR.dcm")

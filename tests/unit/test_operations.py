@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from miqa_node.observe import metrics
+from miqa_node.core.observe import metrics
 from tests.conftest import ROOT
 
 RULES = yaml.safe_load((ROOT / "config" / "prometheus-rules.yml").read_text("utf-8"))["groups"][0]["rules"]

@@ -10,11 +10,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.features.worklist.rows import worklist
 from miqa_node.node import Node
-from miqa_node.settings import load_settings
-from miqa_node.store import worklist
 from tests.report_texts import texts
 from tests.sending import judged
 from tests.unit.assess.making import chest_dataset

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from miqa_node.domain.role import NodeRole
+from miqa_node.core.domain.role import NodeRole
 from miqa_node.errors import SettingsError
 from miqa_node.node import Node
-from miqa_node.work.part import PARTS, PartContext, PartKind, StartMoment
+from miqa_node.parts import PARTS, PartContext, PartKind, StartMoment
 from tests.conftest import free_port
 from tests.unit.test_node import settings_in
 

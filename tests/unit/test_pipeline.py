@@ -14,29 +14,32 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.assess.packages import open_package
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.enhanced import EnhancedImage
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.implementation import MANUFACTURER
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.domain.label import RequestKind
-from miqa_node.domain.object_store import ObjectStore
-from miqa_node.domain.policy import Policy, Verdict
-from miqa_node.domain.ports import Assessor
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.enhanced import EnhancedImage
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.implementation import MANUFACTURER
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.domain.policy import Policy, Verdict
+from miqa_node.core.domain.ports import Assessor
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.store import deliveries, instances, label_requests, tables, worklist
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.verification import data_set_digest
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.units.projection import ProjectionUnit
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import label_requests, tables
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.verification import data_set_digest
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.projection import ProjectionUnit
+from miqa_node.stages.units.rows import instances
 from tests.parts import build_pipeline, results_of
 
 FLAG_EVERYTHING: dict[str, Any] = {
@@ -276,7 +279,7 @@ def test_a_report_that_cannot_be_made_hides_no_verdict(
 ) -> None:
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.pipeline.assess(digest)
-    monkeypatch.setattr("miqa_node.units.image.make_objects", _broken)
+    monkeypatch.setattr("miqa_node.stages.units.image.make_objects", _broken)
     rig.pipeline.conclude(digest)
     with rig.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, digest)

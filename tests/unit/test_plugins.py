@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 
 from miqa_node import __version__, plugins
 from miqa_node.built_in import BUILT_IN
+from miqa_node.core.observe.log import log_plugins
 from miqa_node.errors import NotFoundError
-from miqa_node.observe.log import log_plugins
+from miqa_node.interfaces.web.page import Page
 from miqa_node.plugins import Seam
-from miqa_node.web.page import Page
 
 CHECKOUT = Path(__file__).parents[2]
 ORDER_COUNTS = {"effects", "parts"}

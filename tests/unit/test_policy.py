@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from miqa_node.domain.assessment import Assessment, Measurement
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.domain.policy import Policy, Scope, Verdict, decide
-from miqa_node.errors import SettingsError
-from miqa_node.settings import WatchedFile, share_dir
-from miqa_node.settings.policy import read_policy
-from miqa_node.taxonomy.lookup import (
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.domain.policy import Policy, Scope, Verdict, decide
+from miqa_node.core.settings import WatchedFile, share_dir
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.lookup import (
     all_finding_names,
     defect_names,
     finding_entries,
@@ -25,7 +24,8 @@ from miqa_node.taxonomy.lookup import (
     gate_names,
     reason_code,
 )
-from miqa_node.taxonomy.policy_file import parse_policy, retired_names
+from miqa_node.core.taxonomy.policy_file import parse_policy, retired_names
+from miqa_node.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 CHEST, OTHER = "frontal chest radiograph", "other radiograph"

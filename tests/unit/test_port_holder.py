@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from miqa_node.port_holder import holder_of
+from miqa_node.core.network.port_holder import holder_of
 from tests.conftest import free_port
 
 

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from miqa_node.domain.prediction import PendingReason
+from miqa_node.core.domain.prediction import PendingReason
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.web.recent import Slots
 from miqa_node.node import Node
-from miqa_node.settings import load_settings
-from miqa_node.store.object_keys import original_key
-from miqa_node.web.recent import Slots
+from miqa_node.runtime.store.object_keys import original_key
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.classify.making import write_classifier
 
@@ -60,7 +60,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 def quiet() -> dict[str, Any]:
     """A quality package that finds nothing: every operating point is at 1."""
-    from miqa_node.taxonomy.lookup import gate_names
+    from miqa_node.core.taxonomy.lookup import gate_names
     from tests.unit.assess.making import CLASSES
 
     code = {"value": "111207", "scheme": "DCM", "meaning": "Image artifact(s)"}

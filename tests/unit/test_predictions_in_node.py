@@ -10,14 +10,15 @@ import pydicom
 import pytest
 from pynetdicom import AE
 
-from miqa_node.assess.sidecars import sidecar_folder
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.features.worklist.rows import worklist
 from miqa_node.node import Node
-from miqa_node.settings import load_settings
-from miqa_node.store import instances, worklist
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.stages.assess.sidecars import sidecar_folder
+from miqa_node.stages.units.rows import instances
 from tests.parts import results_of
 from tests.unit.report.test_objects import groups, values
 

@@ -11,7 +11,7 @@ import pytest
 
 CODE = """
 import os
-from miqa_node import process
+from miqa_node.core import process
 process.prepare()
 import cv2, numpy
 values = numpy.ones(1 << 17)
@@ -40,9 +40,9 @@ def test_the_environment_takes_precedence() -> None:
 
 RUNTIME = """
 import os
-from miqa_node import process
+from miqa_node.core import process
 process.prepare()
-import miqa_node.assess.session, onnxruntime
+import miqa_node.stages.assess.session, onnxruntime
 print(len(os.listdir("/proc/self/task")))
 """
 
@@ -64,7 +64,7 @@ def test_the_model_runtime_reports_to_nobody(tmp_path: Path) -> None:
 CRASH = """
 import resource, sys
 from pathlib import Path
-from miqa_node.cli import app
+from miqa_node.interfaces.cli import app
 app.run = lambda arguments: print(
     *resource.getrlimit(resource.RLIMIT_CORE), Path("/proc/self/coredump_filter").read_text().strip()
 ) or 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from miqa_node.taxonomy.lookup import gate_entries
-from miqa_node.words.reason import plain
+from miqa_node.core.taxonomy.lookup import gate_entries
+from miqa_node.core.words.reason import plain
 
 
 @pytest.mark.parametrize(

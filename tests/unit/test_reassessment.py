@@ -12,17 +12,21 @@ import pydicom
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import KOS, SR, ResultKind
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.reassessment import ReassessmentFilter
-from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.core.domain.delivery import KOS, SR, ResultKind
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.reassessment import ReassessmentFilter
+from miqa_node.core.domain.worklist import Resolution, WorklistState
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ConflictError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.reassessment import GONE, UNPLACED, UNREADABLE, WAITING, Reassessment
-from miqa_node.store import corrections, deliveries, instances, judgements, measurement_weeks, tables, worklist
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.units.projection import ProjectionUnit
+from miqa_node.features.analysis.rows import measurement_weeks
+from miqa_node.features.reassess.reassessment import GONE, UNPLACED, UNREADABLE, WAITING, Reassessment
+from miqa_node.features.worklist.rows import corrections, worklist
+from miqa_node.runtime.store import tables
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.projection import ProjectionUnit
+from miqa_node.stages.units.rows import instances, judgements
 from tests.parts import any_model, results_of
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 

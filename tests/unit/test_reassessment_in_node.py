@@ -14,9 +14,9 @@ import pytest
 from pydicom.uid import UID
 from typer.testing import CliRunner
 
-from miqa_node.cli.app import app
-from miqa_node.deliver.destinations import parse_flag
+from miqa_node.interfaces.cli.app import app
 from miqa_node.node import Node
+from miqa_node.stages.deliver.destinations import parse_flag
 from tests.peers.test_receive_peers import start_orthanc
 from tests.peers.validators import errors, missing_tools
 from tests.unit.test_node import Pacs, settings_in, store

@@ -9,23 +9,25 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.conclusion.remaking import Remaking
-from miqa_node.domain.delivery import KOS, REJECTION, SR, Delivery, ResultObject
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.object_store import Soundness
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.delivery import KOS, REJECTION, SR, Delivery, ResultObject
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.object_store import Soundness
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import DeliveryError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.report.lower import lower_class
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import load_settings
-from miqa_node.store import damages, deliveries, reassessments, tables
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.outbox import DatabaseOutbox
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.web.decisions import Decision, decide
-from miqa_node.web.services import WebServices
-from miqa_node.work.mending import ResultMending
+from miqa_node.features.worklist.effect.remaking import Remaking
+from miqa_node.features.worklist.page.decisions import Decision, decide
+from miqa_node.features.worklist.work.mending import ResultMending
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store import damages, tables
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
+from miqa_node.stages.report.lower import lower_class
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.units.rows import reassessments
 from tests.parts import results_of
 from tests.unit.store.test_promises import cut, delete, empty, flip
 from tests.unit.test_amendments import DecidedRig

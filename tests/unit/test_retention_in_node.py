@@ -11,13 +11,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import Settings
 from miqa_node.node import Node
-from miqa_node.settings import Settings
-from miqa_node.store import instances
-from miqa_node.store.database import Transaction
-from miqa_node.store.object_keys import original_key
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.stages.units.rows import instances
 from tests.small_disk import small_disk as mounted
 from tests.unit.assess.making import CR, chest_dataset
 from tests.unit.test_node import get, settings_in

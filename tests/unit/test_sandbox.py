@@ -19,12 +19,12 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, HTJ2KLossless, JPEG2000Lossless
 
-from miqa_node.domain.delivery import SEG, SR
+from miqa_node.core.domain.delivery import SEG, SR
+from miqa_node.core.settings import Settings, load_settings
 from miqa_node.isolation import sandbox
 from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.libraries import onnx_vjp
-from miqa_node.report.make import make_objects
-from miqa_node.settings import Settings, load_settings
+from miqa_node.stages.report.make import make_objects
 from tests.unit.test_isolation import instance_of, settings, workers_of
 from tests.unit.volume.flagged import judged_series
 

@@ -10,13 +10,13 @@ from typing import Any
 import pydicom
 import pytest
 
-from miqa_node.domain.delivery import SR
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.imaging.decode import Decoder
-from miqa_node.report.sr_groups import OTHERS_OF_SERIES
-from miqa_node.store import deliveries
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.core.domain.delivery import SR
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.report.sr_groups import OTHERS_OF_SERIES
 from tests.parts import results_of
 from tests.unit.test_reassessment import AgainRig
 
@@ -113,7 +113,7 @@ def test_whoever_is_recorded_first_reports_even_if_another_was_killed_meanwhile(
     first, second = sonogram(1), sonogram(2)
     rig.pipeline.assess(first)
     with monkeypatch.context() as patch:
-        patch.setattr("miqa_node.store.judgements.save_disposition", _killed)
+        patch.setattr("miqa_node.stages.units.rows.judgements.save_disposition", _killed)
         with pytest.raises(KeyboardInterrupt):
             rig.pipeline.conclude(first)  # its file is written, its row is not
     rig.finish(second)

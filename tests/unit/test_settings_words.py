@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.core.settings.base import SettingsTable
 from miqa_node.errors import SettingsError
-from miqa_node.settings import Settings, load_settings
-from miqa_node.settings.base import SettingsTable
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.packages import open_package
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.delivery import KOS, SR
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.reassessment import ReassessmentFilter
-from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.store import damages, instances, tables, worklist
-from miqa_node.store.announcements import standing_of
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.delivery import KOS, SR
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.reassessment import ReassessmentFilter
+from miqa_node.core.domain.worklist import Resolution, WorklistItem, WorklistState
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import damages, tables
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.deliver.rows.announcements import standing_of
+from miqa_node.stages.units.rows import instances
 from tests.unit.test_pipeline import FLAG_EVERYTHING
 from tests.unit.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
 

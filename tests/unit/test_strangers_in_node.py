@@ -11,7 +11,7 @@ import pytest
 from pynetdicom import AE
 
 from miqa_node.node import Node
-from miqa_node.receive.contexts import VERIFICATION
+from miqa_node.stages.receive.contexts import VERIFICATION
 from tests.unit.test_node import get, settings_in
 
 PATIENT_S = 60.0

@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 from pydicom.dataset import Dataset, FileDataset
 
-from miqa_node.cli.app import run
+from miqa_node.interfaces.cli.app import run
 from miqa_node.node import Node
-from miqa_node.store import tables as t
-from miqa_node.store.database import Database
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
 from tests.sending import exposure, judged
 from tests.unit.store.test_identification import OldSite
 from tests.unit.store.test_migrations import migrate

@@ -11,10 +11,10 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.event import EventType
+from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.core.domain.event import EventType
 from miqa_node.node import Node
-from miqa_node.store import delivery_jobs
+from miqa_node.stages.deliver.rows import delivery_jobs
 from tests.conftest import free_port
 from tests.unit.deliver.receiver import receiver, secret_file
 from tests.unit.test_node import Pacs, get, pacs, settings_in, store

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from miqa_node import __version__
-from miqa_node.cli.series_checks import FIRST_WITHOUT
-from miqa_node.report.series.extra import LIBRARIES
+from miqa_node.features.operations.command.series_checks import FIRST_WITHOUT
+from miqa_node.stages.report.series.extra import LIBRARIES
 from tests.installation import Installation, built
 
 CHECKOUT = Path(__file__).parents[2]

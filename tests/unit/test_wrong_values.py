@@ -12,14 +12,14 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import core_schema
 
+from miqa_node.core.settings import Settings, load_settings, share_dir
+from miqa_node.core.settings.base import SettingsTable
+from miqa_node.core.settings.load import _explain
+from miqa_node.core.settings.log_mapping import load_mapping
+from miqa_node.core.taxonomy.base import read_taxonomy
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.core.wrong_values import what_is_wrong
 from miqa_node.errors import MiqaError, SettingsError
-from miqa_node.settings import Settings, load_settings, share_dir
-from miqa_node.settings.base import SettingsTable
-from miqa_node.settings.load import _explain
-from miqa_node.settings.log_mapping import load_mapping
-from miqa_node.taxonomy.base import read_taxonomy
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.wrong_values import what_is_wrong
 
 FOR_PROGRAMMERS = re.compile(
     r"[Ii]nput should|[a-z] should (be|have|match|contain|not)|unable to parse|Field required|Extra inputs|Value error"

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from miqa_node.web.app import create_app
-from miqa_node.web.pages.sign_in import passwords
+from miqa_node.features.accounts.page.sign_in import passwords
+from miqa_node.interfaces.web.app import create_app
 from tests.web.people import QUICK
 from tests.web.staging import Stage, staging
 

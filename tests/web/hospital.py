@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from miqa_node.analysis.archive import keep_last_month
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.label import RequestKind
-from miqa_node.statistics.bins import bin_of
-from miqa_node.store import label_requests, rollup, tables
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.measurement_weeks import monday
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.statistics.bins import bin_of
+from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.features.analysis.archive import keep_last_month
+from miqa_node.features.analysis.rows import rollup
+from miqa_node.features.analysis.rows.measurement_weeks import monday
+from miqa_node.runtime.store import label_requests, tables
+from miqa_node.runtime.store.artifacts import Artifacts
 from tests.web.staging import Stage
 
 DAYS = 182

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.domain.image import Radiograph
-from miqa_node.settings import WebSettings, load_settings
-from miqa_node.web.app import WebServices, create_app
-from miqa_node.web.server import WebServer
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.settings import WebSettings, load_settings
+from miqa_node.interfaces.web.app import WebServices, create_app
+from miqa_node.interfaces.web.server import WebServer
 from tests.pictures import picture_pixels
 from tests.web.staging import Stage, phantom_png
 

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.instance import (
+from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.instance import (
     Header,
     InstanceDigest,
     ReceivedObject,
@@ -26,17 +26,19 @@ from miqa_node.domain.instance import (
     StudyInstanceUid,
     StudyRecord,
 )
-from miqa_node.domain.landmarks import Landmarks
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.prediction import Prediction
-from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, instances, worklist
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.object_keys import original_key
-from miqa_node.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
-from miqa_node.web.services import WebServices
+from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.prediction import Prediction
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.rows import instances
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 PATIENT_NAME = "Muster^Erika"

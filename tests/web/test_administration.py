@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Permission, Role
-from miqa_node.domain.audit import AuditEvent, AuditFilter
-from miqa_node.domain.model_choice import Slot
-from miqa_node.store import activations
-from miqa_node.store.audit import records
+from miqa_node.core.domain.access import Permission, Role
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.domain.model_choice import Slot
+from miqa_node.runtime.store import activations
+from miqa_node.runtime.store.audit import records
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage
 

@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution
-from miqa_node.store import acquisitions, instances, label_requests, labels, worklist
-from miqa_node.store.artifacts import Artifacts
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.analysis.rows import acquisitions
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.stages.units.rows import instances
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 
 ROOMS = {"ROOM1": "Thorax 1", "ROOM2": "<b>Casualty</b>"}

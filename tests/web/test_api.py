@@ -12,16 +12,18 @@ import pydicom
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.identity import with_surrogates
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.imaging.headers import read_header
-from miqa_node.store import instances, labels, worklist
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.object_keys import original_key
-from miqa_node.taxonomy.lookup import finding_names
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.identity import with_surrogates
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.taxonomy.lookup import finding_names
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.stages.units.rows import instances
 from tests.web.staging import Stage
 
 
@@ -272,7 +274,7 @@ def test_an_unexpected_error_tells_nothing_but_the_log(
     def explode(*_: object, **__: object) -> None:
         raise ValueError("Muster^Erika")
 
-    monkeypatch.setattr("miqa_node.store.worklist.count", explode)
+    monkeypatch.setattr("miqa_node.features.worklist.rows.worklist.count", explode)
 
     answer = client.get("/api/v1/worklist")
 

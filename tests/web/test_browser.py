@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
-from miqa_node.store import labels, marks, users
-from miqa_node.store.artifacts import Artifacts
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.runtime.store import labels, marks, users
+from miqa_node.runtime.store.artifacts import Artifacts
 from tests.waiting import wait_until
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched

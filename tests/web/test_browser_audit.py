@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.interfaces.web.app import WebServices
 from miqa_node.node import Node
-from miqa_node.store.audit import records
-from miqa_node.web.app import WebServices
+from miqa_node.runtime.store.audit import records
 from tests.conftest import free_port
 from tests.unit.audit.test_syslog import Receiver
 from tests.unit.test_node import settings_in

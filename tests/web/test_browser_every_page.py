@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from miqa_node.analysis.budget import propose_limits
-from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.operations import DestinationCheck
-from miqa_node.domain.policy import Verdict
-from miqa_node.settings.policy import read_policy
-from miqa_node.store import destination_checks, instances, phantoms, worklist
-from miqa_node.store.audit import records
-from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.object_keys import preview_key
-from miqa_node.store.senders import SenderBook
-from miqa_node.web.page import PAGES
-from miqa_node.web.site_time import LANGUAGE_COOKIE
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.operations import DestinationCheck
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.features.limits.budget import propose_limits
+from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.interfaces.web.page import PAGES
+from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.store.object_keys import preview_key
+from miqa_node.stages.deliver.rows import destination_checks
+from miqa_node.stages.receive.rows.senders import SenderBook
+from miqa_node.stages.units.rows import instances
 from tests.web import hospital
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.access import Role
-from miqa_node.store.tables import second_factors
-from miqa_node.web.pages.sign_in import codes
+from miqa_node.core.domain.access import Role
+from miqa_node.features.accounts.page.sign_in import codes
+from miqa_node.runtime.store.tables import second_factors
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.people import PASSWORD, add_account

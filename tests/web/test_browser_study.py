@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.store import worklist
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.web.site_time import LANGUAGE_COOKIE
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.interfaces.web.site_time import LANGUAGE_COOKIE
+from miqa_node.runtime.store.artifacts import Artifacts
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, PATIENCE_MS, chromium, shoot, watched
 from tests.web.serving import serving_phantoms

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from miqa_node.domain.access import Role
+from miqa_node.core.domain.access import Role
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.people import PASSWORD, add_account

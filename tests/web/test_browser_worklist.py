@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution, WorklistState
-from miqa_node.store import worklist
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution, WorklistState
+from miqa_node.features.worklist.rows import worklist
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.serving import serving_phantoms

@@ -17,12 +17,12 @@ import pytest
 import trustme
 import uvicorn
 
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
-from miqa_node.observe import metrics
-from miqa_node.settings import load_settings
-from miqa_node.web import server as server_module
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
+from miqa_node.interfaces.web import server as server_module
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.server import WebServer
 from tests.web.staging import Stage
 
 PATIENT_S = 90.0  # a limit for a machine that stalls, no measurement

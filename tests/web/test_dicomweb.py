@@ -29,15 +29,16 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.encode import encode_frame
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.headers import read_header
-from miqa_node.report.pixels import add_encapsulated
-from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, instances
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.encode import encode_frame
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.report.pixels import add_encapsulated
+from miqa_node.stages.units.rows import instances
 from tests.damage import replace_element
 from tests.pictures import picture_pixels
 from tests.unit.deliver.making import as_file, report

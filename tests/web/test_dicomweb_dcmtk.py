@@ -17,10 +17,10 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import load_settings
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.server import WebServer
+from miqa_node.runtime.workers.decode import Decoder
 from tests.peers.test_receive_peers import BIN
 from tests.pictures import picture_pixels
 from tests.web.staging import Stage

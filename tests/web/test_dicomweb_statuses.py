@@ -14,13 +14,13 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import UID
 
-from miqa_node.domain.access import Role
-from miqa_node.imaging.decode import Decoder
-from miqa_node.receive.intake import Intake
-from miqa_node.settings import load_settings
-from miqa_node.web.app import create_app
-from miqa_node.web.rest.capabilities import PREFIX, WebResource, web_resources
-from miqa_node.web.services import WebServices
+from miqa_node.core.domain.access import Role
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.dicomweb.capabilities import PREFIX, WebResource, web_resources
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.receive.intake import Intake
 from tests.web.people import add_account
 from tests.web.staging import Stage
 from tests.web.test_stow import TYPE, body, sample

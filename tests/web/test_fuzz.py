@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from schemathesis.core.result import Ok
 
-from miqa_node.settings import load_settings
-from miqa_node.web.rest.api import WorklistQuery
-from miqa_node.web.server import WebServer
+from miqa_node.core.settings import load_settings
+from miqa_node.features.worklist.api.worklist import WorklistQuery
+from miqa_node.interfaces.web.server import WebServer
 from tests.web.staging import Stage
 
 # Text as a browser or a program can send it in an address: anything but halves of surrogate pairs.

@@ -13,13 +13,13 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.access import Permission, Role
+from miqa_node.core.domain.access import Permission, Role
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.server import WebServer
+from miqa_node.interfaces.web.services import WebServices
 from miqa_node.local import LocalResult
-from miqa_node.receive.intake import Intake
-from miqa_node.settings import load_settings
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
-from miqa_node.web.services import WebServices
+from miqa_node.stages.receive.intake import Intake
 from tests.waiting import wait_until
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage

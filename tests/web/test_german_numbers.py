@@ -8,8 +8,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.html.formats import figures, whole
-from miqa_node.language.catalogue import LANGUAGE, numerals
+from miqa_node.core.language.catalogue import LANGUAGE, numerals
+from miqa_node.interfaces.web.html.formats import figures, whole
 from tests.web import hospital
 from tests.web.staging import Stage
 

@@ -11,16 +11,17 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from miqa_node.deliver.statuses import note_of
-from miqa_node.domain.operations import DestinationCheck
-from miqa_node.domain.policy import Verdict
-from miqa_node.language.catalogue import catalogue
-from miqa_node.language.phrase import Phrase, joined
-from miqa_node.store import destination_checks, study_notes
-from miqa_node.store import tables as t
-from miqa_node.store.phrase_columns import stored
-from miqa_node.store.senders import SenderBook
-from miqa_node.web.page import PAGES
+from miqa_node.core.domain.operations import DestinationCheck
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.language.catalogue import catalogue
+from miqa_node.core.language.phrase import Phrase, joined
+from miqa_node.interfaces.web.page import PAGES
+from miqa_node.runtime.store import study_notes
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.phrase_columns import stored
+from miqa_node.stages.deliver.rows import destination_checks
+from miqa_node.stages.deliver.statuses import note_of
+from miqa_node.stages.receive.rows.senders import SenderBook
 from tests.unit.language import sources
 from tests.unit.language.test_phrases import ENGLISH, MESSAGES, _phrase
 from tests.web.staging import Stage

@@ -8,9 +8,9 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
-from miqa_node.language.phrase import Phrase
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.language.phrase import Phrase
 from tests.unit.language.test_phrases import ENGLISH, MESSAGES, _phrase
 from tests.web.staging import Stage
 

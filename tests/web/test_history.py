@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.delivery import DeliveryState, ResultKind
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.delivery import DeliveryState, ResultKind
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import NotFoundError
-from miqa_node.settings import load_settings
-from miqa_node.store import history, worklist
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.web.app import create_app
-from miqa_node.web.services import WebServices
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 
 

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.policy import Verdict
-from miqa_node.store.tables import instances, series
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.runtime.store.tables import instances, series
 from tests.web.staging import NOW, Stage
 
 

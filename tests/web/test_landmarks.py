@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.landmarks import Landmarks, SideMarker
-from miqa_node.html.landmark_layer import LONG_SIDE_PX, MARKER_PX, landmark_layer
+from miqa_node.core.domain.landmarks import Landmarks, SideMarker
+from miqa_node.interfaces.web.html.landmark_layer import LONG_SIDE_PX, MARKER_PX, landmark_layer
 from tests.unit.landmarks.making import STRAIGHT
 from tests.web.staging import Stage
 

@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import ImageMarks
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution
-from miqa_node.store import labels, marks, worklist
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import ImageMarks
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import labels, marks
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import NOW, Stage, csrf
 

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Permission, Role
-from miqa_node.settings import load_settings
-from miqa_node.store.tables import acquisition_days
-from miqa_node.web.app import create_app
+from miqa_node.core.domain.access import Permission, Role
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.runtime.store.tables import acquisition_days
 from tests.web.people import ORIGIN, add_account, add_token, sign_in
 from tests.web.staging import Stage
 

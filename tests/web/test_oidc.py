@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Role
-from miqa_node.settings import load_settings
-from miqa_node.store import accounts, users
+from miqa_node.core.domain.access import Role
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.store import accounts, users
 from tests.web.people import add_account, sign_in
 from tests.web.staging import Stage
 

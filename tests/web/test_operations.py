@@ -12,16 +12,18 @@ import trustme
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.object_store import DiskSpace
-from miqa_node.domain.operations import DestinationCheck
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.object_store import DiskSpace
+from miqa_node.core.domain.operations import DestinationCheck
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import DeliveryError
-from miqa_node.language.phrase import Phrase
-from miqa_node.receive.admission import Admission, Caller
-from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, destination_checks, senders, upkeep
-from miqa_node.store.senders import SenderBook
-from miqa_node.web.services import ALARMS_AGE_S
+from miqa_node.interfaces.web.services import ALARMS_AGE_S
+from miqa_node.runtime.store import upkeep
+from miqa_node.stages.deliver.rows import deliveries, destination_checks
+from miqa_node.stages.receive.admission import Admission, Caller
+from miqa_node.stages.receive.rows import senders
+from miqa_node.stages.receive.rows.senders import SenderBook
 from tests.web.people import PASSWORD, add_account
 from tests.web.staging import Stage, csrf
 

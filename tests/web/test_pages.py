@@ -11,17 +11,17 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.codes import OTHER_FAILURE
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import StudyInstanceUid
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
-from miqa_node.domain.worklist import Resolution
-from miqa_node.store import worklist
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.instances import save_disposition
-from miqa_node.store.tables import assessments, dispositions, instances
+from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import StudyInstanceUid
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.tables import assessments, dispositions, instances
+from miqa_node.stages.units.rows.instances import save_disposition
 from tests.web.staging import NOW, Stage, csrf
 
 

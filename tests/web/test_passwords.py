@@ -6,7 +6,7 @@ import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
 from miqa_node.errors import AccessError
-from miqa_node.web.pages.sign_in import passwords
+from miqa_node.features.accounts.page.sign_in import passwords
 
 
 def test_the_hash_is_argon2id_with_the_parameters_of_rfc_9106(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Permission, Role
-from miqa_node.store import accounts, users
+from miqa_node.core.domain.access import Permission, Role
+from miqa_node.runtime.store import accounts, users
 from tests.web.people import ORIGIN, PASSWORD, add_account, add_token, sign_in, signed_in
 from tests.web.staging import Stage, csrf
 

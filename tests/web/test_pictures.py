@@ -14,13 +14,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.object_keys import original_key, preview_key
-from miqa_node.web.renders import Render, Renders, make_render
+from miqa_node.interfaces.web.renders import Render, Renders, make_render
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.object_keys import original_key, preview_key
+from miqa_node.runtime.workers.decode import Decoder
 from tests.web.staging import Stage
 
 

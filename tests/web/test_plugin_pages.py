@@ -10,18 +10,18 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node import plugins
-from miqa_node.domain.access import Role
-from miqa_node.web.app import create_app
-from miqa_node.web.page import PAGES
+from miqa_node.core.domain.access import Role
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.page import PAGES
 from tests.web.people import ORIGIN, add_account
 from tests.web.staging import Stage
 
 DOSE = """\
 from fastapi import APIRouter, Request
-from miqa_node.domain.access import Permission
-from miqa_node.web.access import Who
-from miqa_node.web.html import render
-from miqa_node.web.page import Navigation, Page
+from miqa_node.core.domain.access import Permission
+from miqa_node.interfaces.web.access import Who
+from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.page import Navigation, Page
 miqa_api = 1
 router, forgotten = APIRouter(), APIRouter()
 

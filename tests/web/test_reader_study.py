@@ -13,11 +13,13 @@ import pytest
 from fastapi.testclient import TestClient
 from pypdf import PdfReader
 
-from miqa_node.cli.app import run
-from miqa_node.domain.access import Role
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.policy import Verdict
-from miqa_node.store import acquisitions, instances, reader_studies
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.features.analysis.rows import acquisitions
+from miqa_node.features.reader_study import rows as reader_studies
+from miqa_node.interfaces.cli.app import run
+from miqa_node.stages.units.rows import instances
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import Stage, csrf
 

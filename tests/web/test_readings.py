@@ -9,10 +9,10 @@ from threading import Barrier
 
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.label import RequestKind
-from miqa_node.store import label_requests, labels
-from miqa_node.store.database import Database
-from miqa_node.web.app import create_app
+from miqa_node.core.domain.label import RequestKind
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.store.database import Database
 from tests.web.people import ORIGIN
 from tests.web.staging import NOW, Stage
 

@@ -13,13 +13,14 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.reassessment import Reassessment
-from miqa_node.store import damages, reassessments, tables
-from miqa_node.store.verification import Soundness, data_set_digest
-from miqa_node.web.again import reassessment_of
-from miqa_node.web.app import create_app
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.features.reassess.page.again import reassessment_of
+from miqa_node.features.reassess.reassessment import Reassessment
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.runtime.store import damages, tables
+from miqa_node.runtime.store.verification import Soundness, data_set_digest
+from miqa_node.stages.units.rows import reassessments
 from tests.parts import any_model
 from tests.web.people import ORIGIN
 from tests.web.staging import Stage, csrf

@@ -7,7 +7,7 @@ import re
 
 from fastapi.testclient import TestClient
 
-from miqa_node.store import reject_logs
+from miqa_node.features.analysis.rows import reject_logs
 from tests.unit.analysis.test_reject_logs import GENERIC
 from tests.web.staging import Stage, csrf
 from tests.web.test_analysis_rest import PERIOD, fill

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.delivery import DeliveryState, ResultKind
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.store import history, worklist
+from miqa_node.core.domain.delivery import DeliveryState, ResultKind
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.features.worklist.rows import history, worklist
 from tests.web.people import ORIGIN
 from tests.web.staging import Stage, csrf
 from tests.web.test_review import STUDY, archives, real_file, said, send
@@ -107,7 +107,7 @@ def test_after_the_note_has_left_only_the_archive_can_restore_the_image(
 def lane_sends_all(stage: Stage) -> None:
     import sqlalchemy as sa
 
-    from miqa_node.store.tables import deliveries
+    from miqa_node.runtime.store.tables import deliveries
 
     with stage.services.database.begin() as transaction:
         transaction.execute(sa.update(deliveries).values(state=DeliveryState.SENT.value))

@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.retention import Retrieval
-from miqa_node.settings import load_settings
-from miqa_node.store import tables as t
-from miqa_node.web.app import create_app
-from miqa_node.web.retrieval import fetch_of
-from miqa_node.work.archives import ArchiveRetrieval, Archives
+from miqa_node.core.domain.retention import Retrieval
+from miqa_node.core.settings import load_settings
+from miqa_node.features.retention.page.retrieval import fetch_of
+from miqa_node.features.retention.work.archives import ArchiveRetrieval, Archives
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.runtime.store import tables as t
 from tests.web.people import ORIGIN
 from tests.web.staging import Stage, csrf
 

@@ -16,16 +16,17 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydicom import dcmread
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelRecord
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelRecord
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
-from miqa_node.settings import load_settings
-from miqa_node.store import history, labels, worklist
-from miqa_node.store.object_keys import original_key
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.object_keys import original_key
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import NOW, Stage, csrf
 

@@ -16,19 +16,19 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Permission, Role
-from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.worklist import Resolution
-from miqa_node.report.picture import rgb
-from miqa_node.store import history, worklist
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.stations import StationExposure
-from miqa_node.taxonomy.lookup import finding_entries
-from miqa_node.web.live import Live
-from miqa_node.web.pages.rooms import router as rooms
+from miqa_node.core.domain.access import Permission, Role
+from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.taxonomy.lookup import finding_entries
+from miqa_node.features.analysis.page.rooms import router as rooms
+from miqa_node.features.analysis.rows.stations import StationExposure
+from miqa_node.features.worklist.page.updates import Live
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.stages.report.picture import rgb
 from tests.web.people import add_account, add_token
 from tests.web.staging import PATIENT_NAME, Stage, csrf
 

@@ -18,16 +18,16 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.audit import AuditEvent, AuditFilter
-from miqa_node.settings import load_settings
-from miqa_node.store import accounts
-from miqa_node.store import second_factors as second_factor_keys
-from miqa_node.store.audit import records
-from miqa_node.store.second_factors import KEY_FILE
-from miqa_node.store.tables import half_sign_ins, recovery_codes, second_factors
-from miqa_node.web.pages.sign_in import codes
-from miqa_node.web.pages.sign_in.opening import ENROL
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.settings import load_settings
+from miqa_node.features.accounts.page.sign_in import codes
+from miqa_node.features.accounts.page.sign_in.opening import ENROL
+from miqa_node.runtime.store import accounts
+from miqa_node.runtime.store import second_factors as second_factor_keys
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.second_factors import KEY_FILE
+from miqa_node.runtime.store.tables import half_sign_ins, recovery_codes, second_factors
 from tests.web.people import ORIGIN, PASSWORD, add_account, sign_in
 from tests.web.staging import Stage
 

@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.audit import AuditEvent, AuditFilter
-from miqa_node.store import accounts, users
-from miqa_node.store.audit import records
-from miqa_node.store.tables import sessions
-from miqa_node.web.oidc import LOGOUT_EVENT
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.interfaces.web.oidc import LOGOUT_EVENT
+from miqa_node.runtime.store import accounts, users
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.tables import sessions
 from tests.web.people import signed_in
 from tests.web.staging import Stage
 from tests.web.test_oidc import OTHER_KEY, Provider, browser, provider, sign_on

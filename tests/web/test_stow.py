@@ -16,12 +16,12 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.stow import StowConfig, StowDestination
-from miqa_node.domain.instance import ReceivedObject
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import ResourcesError
-from miqa_node.receive.intake import Intake
-from miqa_node.settings import load_settings
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.stow import StowConfig, StowDestination
+from miqa_node.stages.receive.intake import Intake
 from tests.unit.deliver.making import outcomes
 from tests.web.serving import serving
 from tests.web.staging import Stage

@@ -13,22 +13,23 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.codes import OTHER_FAILURE
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import (
+from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import (
     InstanceDigest,
     ReceivedObject,
     SeriesInstanceUid,
     SopInstanceUid,
     StudyInstanceUid,
 )
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.worklist import Resolution
-from miqa_node.store import history, instances, priors, worklist
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.object_keys import original_key
-from miqa_node.words.headline import MAX_WORDS, headline
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.words.headline import MAX_WORDS, headline
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.stages.units.rows import instances, priors
 from tests.web.staging import NOW, Stage
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -11,12 +11,13 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.audit import AuditEvent, AuditFilter
-from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.store import erasure, worklist
-from miqa_node.store.audit import records
+from miqa_node.features.retention.rows import erasure
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store.audit import records
 from tests.unit.report.test_text import COMMENTS
 from tests.web.people import ORIGIN, add_account, signed_in
 from tests.web.staging import NOW, Stage, csrf

@@ -11,13 +11,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from miqa_node.analysis.budget import difference, propose_limits
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.site_limit import RoomLimit
-from miqa_node.settings.policy import read_policy
-from miqa_node.store import site_limits
-from miqa_node.web.pages.tuning.router import line_of
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.site_limit import RoomLimit
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.features.limits.budget import difference, propose_limits
+from miqa_node.features.limits.page.router import line_of
+from miqa_node.runtime.store import site_limits
 from tests.web.staging import Stage
 
 OWN = {"origin": "http://localhost:8080"}

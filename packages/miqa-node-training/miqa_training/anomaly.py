@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from miqa_node.assess.anomaly.arrays import dump_arrays
-from miqa_node.assess.anomaly.detector import AnomalyModel
-from miqa_node.assess.anomaly.section import AnomalySection
-from miqa_node.assess.card import CARD_NAME, read_card
+from miqa_node.stages.assess.anomaly.arrays import dump_arrays
+from miqa_node.stages.assess.anomaly.detector import AnomalyModel
+from miqa_node.stages.assess.anomaly.section import AnomalySection
+from miqa_node.stages.assess.card import CARD_NAME, read_card
 from miqa_training.anomaly_figures import figures
 from miqa_training.corpus import CACHE, QualityData, read_quality_data
 from miqa_training.ordinary import FILE, FOLDS, SAMPLES, TREES, ImageLooker, learn

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.anomaly.baseline import percentile
+from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import MiqaError, SettingsError
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.headers import read_header
-from miqa_node.taxonomy.lookup import defect_names
-from miqa_node.units.kinds import is_image
+from miqa_node.stages.assess.anomaly.baseline import percentile
+from miqa_node.stages.units.kinds import is_image
 from miqa_training.corpus import OTHER_BODY_PARTS, OTHER_TEST_FILES, QualityData
 from miqa_training.datasets import DatasetRecord, read_records
 from miqa_training.degrade import DonorMaterial, degrade, pitch_of

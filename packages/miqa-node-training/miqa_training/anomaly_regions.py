@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.anomaly.features import Projection
-from miqa_node.assess.anomaly.forest import Forest
-from miqa_node.report.mask import threshold_map
-from miqa_node.statistics.overlap import Mask, dice, iou
+from miqa_node.core.statistics.overlap import Mask, dice, iou
+from miqa_node.stages.assess.anomaly.features import Projection
+from miqa_node.stages.assess.anomaly.forest import Forest
+from miqa_node.stages.report.mask import threshold_map
 from miqa_training.degrade.lungs import lung_field
 from miqa_training.isolation import grow, principal_components
 from miqa_training.map_scores import pixel_average_precision

@@ -1,7 +1,7 @@
 """Lets a graph that was traced with one image take any number of them, so that images of several studies share a run.
 
 The exporter writes the traced 1 into shapes. Here the first axis of inputs and outputs is called
-:data:`miqa_node.assess.graph.IMAGES`, and a reshape keeps it as it is.
+:data:`miqa_node.stages.assess.graph.IMAGES`, and a reshape keeps it as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 
-from miqa_node.assess.graph import IMAGES
+from miqa_node.stages.assess.graph import IMAGES
 
 AS_BEFORE = 0
 """In the shape of a Reshape: as many as before."""

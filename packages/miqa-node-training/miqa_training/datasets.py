@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
 from miqa_training.patients import FITTED, part_of
 
 REMOVABLE_KINDS = frozenset({"external_object"})

@@ -8,10 +8,10 @@ from math import log10
 
 import numpy as np
 
-from miqa_node.assess.measure.view import PICTURE_HEADER
-from miqa_node.assess.numbers import USUAL_INDEX
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.instance import Header
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.instance import Header
+from miqa_node.stages.assess.numbers import USUAL_INDEX
+from miqa_node.stages.measure.view import PICTURE_HEADER
 from miqa_training.degrade.noise import DOSE_FRACTION
 from miqa_training.degrade.physics import at_severity
 

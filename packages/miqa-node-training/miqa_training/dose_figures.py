@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.instance import Header
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.instance import Header
 from miqa_training.datasets import DatasetRecord
 from miqa_training.degrade import Image
 from miqa_training.dose import dose_header

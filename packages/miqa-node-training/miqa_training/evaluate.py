@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import FindingName, GateClass
-from miqa_node.observe.progress import counted
-from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.observe.progress import counted
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names
 from miqa_training.corpus import QualityData, real_cutouts
 from miqa_training.datasets import REAL_KINDS, DatasetRecord, read_records
 from miqa_training.degrade import DonorMaterial, gate

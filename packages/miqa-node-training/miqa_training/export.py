@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from miqa_node.assess.preprocess import Preprocess
+from miqa_node.stages.assess.preprocess import Preprocess
 from miqa_training import weights
 from miqa_training.graph import OUTPUTS
 from miqa_training.networks import ExportedNet, QualityNet

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
 from miqa_training import feed, weights
 from miqa_training.feed import QualityBatch
 from miqa_training.loop import TrainingProgress, TrainingSchedule, TrainingTask, ahead, train

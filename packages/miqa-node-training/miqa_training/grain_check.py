@@ -8,7 +8,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
 from miqa_training.datasets import DatasetRecord
 from miqa_training.degrade import Image
 from miqa_training.degrade.grain import noise_deviation

@@ -10,8 +10,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.preprocess import Preprocess, TwoBranchInputs, prepare
-from miqa_node.domain.instance import Header
+from miqa_node.core.domain.instance import Header
+from miqa_node.stages.assess.preprocess import Preprocess, TwoBranchInputs, prepare
 
 OUTPUTS = ("logits", "severity", "maps", "tap_deep", "tap_fused")
 

@@ -18,7 +18,7 @@ import structlog
 import torch
 from torch import Tensor, nn
 
-from miqa_node.observe.progress import tell
+from miqa_node.core.observe.progress import tell
 from miqa_training import weights
 
 B = TypeVar("B")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from miqa_node.assess.numbers import NumberName
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.stages.assess.numbers import NumberName
 from miqa_training import losses
 from miqa_training.networks import ExportedNet, QualityNet
 from miqa_training.samples import CLASSES, COLUMN, TrainingSample
@@ -49,7 +49,7 @@ class NumbersNet(nn.Module):
         self.register_buffer("place", place)
 
     def forward(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Both (images, C) from (images, 2·N), see :func:`~miqa_node.assess.numbers.numbers_of`."""
+        """Both (images, C) from (images, 2·N), see :func:`~miqa_node.stages.assess.numbers.numbers_of`."""
         added = torch.stack(
             [part(numbers[:, columns]) for part, columns in zip(self.each, self.columns, strict=True)], 2
         )

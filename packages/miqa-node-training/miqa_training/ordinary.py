@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.anomaly.detector import AnomalyModel
-from miqa_node.assess.anomaly.features import Projection, raw_features
-from miqa_node.assess.anomaly.forest import Forest
-from miqa_node.assess.anomaly.regions import MemoryBank, nearest, pool_places
-from miqa_node.assess.anomaly.section import AnomalySection, Block, HogBlock, TapBlock
-from miqa_node.assess.card import GRAPH_NAME, Card
-from miqa_node.assess.preprocess import Preprocess, TwoBranchInputs, prepare
-from miqa_node.assess.session import GraphSession
-from miqa_node.settings import Accelerator
+from miqa_node.core.settings import Accelerator
+from miqa_node.stages.assess.anomaly.detector import AnomalyModel
+from miqa_node.stages.assess.anomaly.features import Projection, raw_features
+from miqa_node.stages.assess.anomaly.forest import Forest
+from miqa_node.stages.assess.anomaly.regions import MemoryBank, nearest, pool_places
+from miqa_node.stages.assess.anomaly.section import AnomalySection, Block, HogBlock, TapBlock
+from miqa_node.stages.assess.card import GRAPH_NAME, Card
+from miqa_node.stages.assess.preprocess import Preprocess, TwoBranchInputs, prepare
+from miqa_node.stages.assess.session import GraphSession
 from miqa_training.corpus import QualityData
 from miqa_training.datasets import DatasetRecord
 from miqa_training.isolation import coreset, grow, principal_components
@@ -104,7 +104,7 @@ def fit_forest(kinds: Sequence[str], looks: Sequence[ImageLook], seed: int) -> t
 def project(
     kinds: Sequence[str], projections: Mapping[int, Projection], looks: Iterable[ImageLook]
 ) -> NDArray[np.float64]:
-    """Features of looks, shape (N, F), as :func:`~miqa_node.assess.anomaly.features.features` makes them."""
+    """Features of looks, shape (N, F), as :func:`~miqa_node.stages.assess.anomaly.features.features` makes them."""
     return np.stack([
         np.concatenate([
             (look.blocks[kind] - projections[number].mean) @ projections[number].components

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import GRAPH_NAME
-from miqa_node.assess.preprocess import Preprocess
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names, gate_names, reason_code
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names, reason_code
+from miqa_node.stages.assess.card import GRAPH_NAME
+from miqa_node.stages.assess.preprocess import Preprocess
 from miqa_training.calibrate import QualityCalibration
 from miqa_training.corpus import QualityData
 from miqa_training.datasets import DatasetRecord

@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import Card, read_card
-from miqa_node.assess.contracts.two_branch import GLOBAL_VIEW
-from miqa_node.assess.platt import expit
-from miqa_node.assess.preprocess import prepare
-from miqa_node.assess.saliency.explained import ExplainedGraph
-from miqa_node.assess.saliency.methods import BASELINES, CENTRE, METHODS, RANDOM, explain
-from miqa_node.domain.finding import FindingName
-from miqa_node.observe.progress import counted
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.observe.progress import counted
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.stages.assess.card import Card, read_card
+from miqa_node.stages.assess.contracts.two_branch import GLOBAL_VIEW
+from miqa_node.stages.assess.platt import expit
+from miqa_node.stages.assess.preprocess import prepare
+from miqa_node.stages.explain.explained import ExplainedGraph
+from miqa_node.stages.explain.methods import BASELINES, CENTRE, METHODS, RANDOM, explain
 from miqa_training.map_scores import deletion, energy_inside, insertion, pixel_average_precision
 from miqa_training.outlines import AnnotatedImage, Outline, box, inside_any
 from miqa_training.samples import OBJECTS

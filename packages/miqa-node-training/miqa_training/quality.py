@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from miqa_node.assess.card import CARD_NAME
-from miqa_node.assess.preprocess import Preprocess
+from miqa_node.stages.assess.card import CARD_NAME
+from miqa_node.stages.assess.preprocess import Preprocess
 from miqa_training.anomaly import teach
 from miqa_training.anomaly_figures import check_pictures
 from miqa_training.calibrate import calibrate

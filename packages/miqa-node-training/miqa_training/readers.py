@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_training.datasets import DEVICE_KINDS, REAL_KINDS, REMOVABLE_KINDS, DatasetRecord, ObjectBox
 from miqa_training.hospitals import Observations, by_hospital, separation, share
 from miqa_training.pointing import hit

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from miqa_node.assess.preprocess import Preprocess, prepare
+from miqa_node.stages.assess.preprocess import Preprocess, prepare
 from miqa_training.datasets import DEVICE_KINDS, REMOVABLE_KINDS, DatasetRecord, ImageCache, ObjectBox
 from miqa_training.networks import QualityNet, strongest_places
 from miqa_training.samples import MAP_CLASSES, OBJECTS, Sampler

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from miqa_node.assess.card import GRAPH_NAME, read_card
-from miqa_node.assess.platt import expit
-from miqa_node.assess.preprocess import prepare
-from miqa_node.assess.saliency.explained import ExplainedGraph
-from miqa_node.assess.saliency.methods import explain
-from miqa_node.settings import Accelerator, SaliencyMethod, load_settings
+from miqa_node.core.settings import Accelerator, SaliencyMethod, load_settings
+from miqa_node.stages.assess.card import GRAPH_NAME, read_card
+from miqa_node.stages.assess.platt import expit
+from miqa_node.stages.assess.preprocess import prepare
+from miqa_node.stages.explain.explained import ExplainedGraph
+from miqa_node.stages.explain.methods import explain
 from miqa_training.datasets import DatasetRecord
 from miqa_training.pointing import peak
 from miqa_training.readers import THINGS, Peak, pointing

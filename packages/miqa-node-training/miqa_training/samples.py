@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.numbers import numbers_of
-from miqa_node.assess.preprocess import (
+from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names
+from miqa_node.stages.assess.numbers import numbers_of
+from miqa_node.stages.assess.preprocess import (
     Preprocess,
     crop_origins,
     cut_crops,
@@ -19,8 +21,6 @@ from miqa_node.assess.preprocess import (
     normalise,
     working_image,
 )
-from miqa_node.domain.finding import FindingName, GateClass
-from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_training.corpus import real_cutouts
 from miqa_training.datasets import DEVICE_KINDS, REMOVABLE_KINDS, DatasetRecord, ImageCache, ObjectBox
 from miqa_training.degrade import FAMILIES, DonorMaterial, Image, degrade, gate, pitch_of, simulators

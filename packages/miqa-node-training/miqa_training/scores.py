@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.observe.progress import counted
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.observe.progress import counted
 from miqa_training.datasets import DatasetRecord
 from miqa_training.degrade import FAMILIES, DonorMaterial, Image, degrade, pitch_of
 from miqa_training.graph import ImageJudge

@@ -11,10 +11,10 @@ from typing import Any
 import onnx
 import yaml
 
-from miqa_node.assess.card import CARD_NAME, METADATA_KEY, PAGE_NAME, SIGNATURE_NAME, BaseCard, Card, Task
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.saliency.derivation import write_gradients
-from miqa_node.assess.sidecars import CARDS
+from miqa_node.stages.assess.card import CARD_NAME, METADATA_KEY, PAGE_NAME, SIGNATURE_NAME, BaseCard, Card, Task
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.sidecars import CARDS
+from miqa_node.stages.explain.derivation import write_gradients
 
 CHEST_RADIOGRAPHS: dict[str, list[str]] = {
     "modality": ["CR", "DX", "OT", "SC"],

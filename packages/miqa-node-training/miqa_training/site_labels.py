@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from miqa_node.analysis.export import CSV_NAME, OBJECTS_NAME
-from miqa_node.assess.labels import parse_label
+from miqa_node.core.taxonomy.lookup import gate_names
 from miqa_node.errors import SettingsError
-from miqa_node.taxonomy.lookup import gate_names
+from miqa_node.features.labels.export import CSV_NAME, OBJECTS_NAME
+from miqa_node.stages.assess.labels import parse_label
 from miqa_training.datasets import SITE, DatasetRecord, objects_of
 
 GATE = frozenset(gate_names())
@@ -49,7 +49,7 @@ def read_site_labels(folder: Path) -> list[DatasetRecord]:
 
 
 def read_annotations(folder: Path) -> list[dict[str, Any]]:
-    """The lines about objects, see :mod:`miqa_node.analysis.annotations`; SettingsError if the folder has none."""
+    """The lines about objects, see features/labels/annotations.py; SettingsError if the folder has none."""
     try:
         return [json.loads(line) for line in (folder / OBJECTS_NAME).read_text("utf-8").splitlines()]
     except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, Card, read_card
+from miqa_node.stages.assess.card import CARD_NAME, GRAPH_NAME, Card, read_card
 from miqa_training.networks import QualityNet
 
 BEGINS_AS = {"noise": "noise_underexposure", "underexposure": "noise_underexposure", "device_in_view": "foreign_object"}

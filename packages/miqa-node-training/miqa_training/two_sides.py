@@ -16,20 +16,20 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from miqa_node.assess.active import ActiveModels, no_choice
-from miqa_node.assess.card import CARD_NAME, PAGE_NAME, Card, Task, read_sections
-from miqa_node.assess.measure.view import PICTURE_HEADER
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.sidecars import CARDS, SidecarModels
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Disposition, decide
-from miqa_node.settings import Settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.taxonomy.lookup import defect_names
-from miqa_node.units.kinds import image_traits
-from miqa_node.whole_file import write_whole
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Disposition, decide
+from miqa_node.core.files.whole_file import write_whole
+from miqa_node.core.settings import Settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.stages.assess.active import ActiveModels, no_choice
+from miqa_node.stages.assess.card import CARD_NAME, PAGE_NAME, Card, Task, read_sections
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.sidecars import CARDS, SidecarModels
+from miqa_node.stages.measure.view import PICTURE_HEADER
+from miqa_node.stages.units.kinds import image_traits
 from miqa_training.datasets import DatasetRecord, read_records
 from miqa_training.degrade import DonorMaterial, Image, degrade, pitch_of
 from miqa_training.samples import OBJECTS
@@ -43,7 +43,7 @@ HEADER = replace(
     PICTURE_HEADER, has_pixels=True, number_of_frames=1, samples_per_pixel=1, bits_allocated=8, bits_stored=8,
     photometric_interpretation="MONOCHROME2", presentation_intent_type="FOR PRESENTATION",
 )  # fmt: skip
-"""As :mod:`miqa_node.imaging.picture` describes a file without a header."""
+"""As :mod:`miqa_node.dicom.pixels.picture` describes a file without a header."""
 
 Simulate = Callable[[Image, Image, FindingName, float, tuple[int, ...]], Image | None]
 """(image, another one, finding, severity, seed) → the image with the defect; None if it cannot be seen there."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from miqa_node.whole_file import whole_file
+from miqa_node.core.files.whole_file import whole_file
 
 N = TypeVar("N", bound=nn.Module)
 

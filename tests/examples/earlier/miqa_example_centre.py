@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from miqa_node.assess.card import Card
 from miqa_node.assess.contracts.base import LOGITS, SEVERITY, Array, Arrays, Contract, ModelMaterial
 from miqa_node.assess.goldens import golden_radiograph

@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
+from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationKind, ObjectsConfig
 from pydantic import Field
 
-from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationKind, ObjectsConfig
 from miqa_node.errors import DeliveryError
 
 miqa_api = 1

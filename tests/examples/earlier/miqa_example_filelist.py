@@ -7,11 +7,10 @@ file = "/srv/miqa/list.txt"
 import threading
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from miqa_node.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.receive.statuses import OUT_OF_RESOURCES
 from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
+from pydantic import BaseModel, ConfigDict
 
 miqa_api = 1
 INTERVAL_S = 1.0

@@ -1,12 +1,11 @@
 """An object for destinations that name ``LIGHT`` in their ``objects``: a square in the colour of the verdict."""
 
 import numpy as np
-from pydicom.sequence import Sequence
-
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.policy import Verdict
 from miqa_node.report.instance import reference
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
+from pydicom.sequence import Sequence
 
 miqa_api = 1
 SIDE = 64

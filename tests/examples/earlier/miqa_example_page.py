@@ -4,7 +4,6 @@ from collections import Counter
 
 import sqlalchemy as sa
 from fastapi import APIRouter
-
 from miqa_node.domain.access import Permission
 from miqa_node.web.access import Reader
 from miqa_node.web.html import render

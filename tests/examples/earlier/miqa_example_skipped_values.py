@@ -1,7 +1,6 @@
 """How many grey values an image skips: a comb-like histogram is a sign of processing that was applied twice."""
 
 import numpy as np
-
 from miqa_node.assess.measure.base import ImageMeasure
 from miqa_node.assess.measure.view import ImageView
 

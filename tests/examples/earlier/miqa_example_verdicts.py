@@ -4,7 +4,6 @@ from collections import Counter
 
 import sqlalchemy as sa
 import typer
-
 from miqa_node.cli.command import Command
 from miqa_node.cli.options import ConfigFile, DataDir
 from miqa_node.cli.store import open_transaction

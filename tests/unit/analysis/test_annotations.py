@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from miqa_node.analysis.annotations import annotation
-from miqa_node.assess.labels import GOOD, label_of
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
-from miqa_node.domain.object_kind import ObjectKind
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
+from miqa_node.core.domain.object_kind import ObjectKind
+from miqa_node.features.labels.annotations import annotation
+from miqa_node.stages.assess.labels import GOOD, label_of
 
 CORNERS = ((0.25, 0.5), (0.5, 0.5), (0.5, 0.75), (0.25, 0.75))
 

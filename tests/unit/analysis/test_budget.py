@@ -8,7 +8,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from miqa_node.analysis.budget import (
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.policy import Policy, Verdict, decide
+from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
+from miqa_node.core.settings import share_dir
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.lookup import reason_code
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.features.limits.budget import (
     FEWEST,
     LEAST_STRENGTH,
     BudgetImage,
@@ -17,16 +25,9 @@ from miqa_node.analysis.budget import (
     propose,
     propose_limits,
 )
-from miqa_node.domain.assessment import Assessment, ModelIdentity
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.policy import Policy, Verdict, decide
-from miqa_node.domain.site_limit import RoomLimit, SiteLimits
-from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.settings import share_dir
-from miqa_node.settings.policy import read_policy
-from miqa_node.store import instances, site_limits
-from miqa_node.store.database import Database
-from miqa_node.taxonomy.lookup import reason_code
+from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW, digest, header, received, study
 
 NOISE, CUT = FindingName("noise"), FindingName("clipped_anatomy")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from miqa_node.analysis.figures import Bar, bars, control_chart, reliability
-from miqa_node.drawing import Box, Dot, Drawing, Line, Words
-from miqa_node.statistics.charts import p_chart
-from miqa_node.statistics.rates import rate
+from miqa_node.core.drawing import Box, Dot, Drawing, Line, Words
+from miqa_node.core.statistics.charts import p_chart
+from miqa_node.core.statistics.rates import rate
+from miqa_node.features.analysis.figures import Bar, bars, control_chart, reliability
 
 
 def words(drawing: Drawing) -> list[str]:

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.analysis.marks import drawn_mask, fidelity, mask_figures
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline
-from miqa_node.statistics.overlap import dice, iou
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.disk import DiskObjects
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline
+from miqa_node.core.statistics.overlap import dice, iou
+from miqa_node.features.analysis.marks import drawn_mask, fidelity, mask_figures
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.disk import DiskObjects
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 DIGEST = InstanceDigest("ab" * 32)

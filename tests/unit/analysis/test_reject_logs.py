@@ -12,22 +12,23 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.analysis.log_import import keep, preview
-from miqa_node.analysis.log_reader import LogReading, read_log
-from miqa_node.analysis.rejects import RejectAnalysis, analyse
-from miqa_node.analysis.report import make_report
-from miqa_node.analysis.tables import reject_rows
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.core.settings.log_mapping import LogMapping, load_mapping, mappings
 from miqa_node.errors import NotFoundError, QueryError, SettingsError
-from miqa_node.settings import load_settings
-from miqa_node.settings.log_mapping import LogMapping, load_mapping, mappings
-from miqa_node.store import labels, reject_logs, rollup
-from miqa_node.store.census import Period
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.tables import audit_records, logged_rejects
+from miqa_node.features.analysis.log_import import keep, preview
+from miqa_node.features.analysis.log_reader import LogReading, read_log
+from miqa_node.features.analysis.rejects import RejectAnalysis, analyse
+from miqa_node.features.analysis.report import make_report
+from miqa_node.features.analysis.rows import reject_logs, rollup
+from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.analysis.tables import reject_rows
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.store.tables import audit_records, logged_rejects
 from tests.unit.store.test_analysis import NOON, RULES, put
 
 NOW = datetime(2026, 11, 1, 12)  # noqa: DTZ001 - the hospital's local time

@@ -18,19 +18,20 @@ import pytest
 from sqlalchemy import Connection
 
 from miqa_node import __version__
-from miqa_node.analysis.archive import Form, keep_last_month, key
-from miqa_node.analysis.rejects import Level, analyse
-from miqa_node.analysis.report import make_report, month_before
-from miqa_node.cli.app import run
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
-from miqa_node.settings import Settings, load_settings
-from miqa_node.store import labels, reports, rollup
-from miqa_node.store.census import Period
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
+from miqa_node.features.analysis.archive import Form, keep_last_month, key
+from miqa_node.features.analysis.rejects import Level, analyse
+from miqa_node.features.analysis.report import make_report, month_before
+from miqa_node.features.analysis.rows import reports, rollup
+from miqa_node.features.analysis.rows.census import Period
+from miqa_node.interfaces.cli.app import run
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
 from tests.unit.store.test_analysis import NOON, put
 
 NOW = datetime(2026, 2, 2, tzinfo=UTC)

@@ -7,12 +7,12 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.analysis.watch import REFERENCE_WEEKS, watch
-from miqa_node.store import measurement_weeks, rollup
-from miqa_node.store.census import Period
-from miqa_node.store.database import Database
-from miqa_node.store.tables import acquisition_findings
-from miqa_node.store.tables import measurement_weeks as weeks
+from miqa_node.features.analysis.rows import measurement_weeks, rollup
+from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.analysis.watch import REFERENCE_WEEKS, watch
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import acquisition_findings
+from miqa_node.runtime.store.tables import measurement_weeks as weeks
 from tests.unit.store.making import NOW, digest
 from tests.unit.store.test_analysis import NOON, put
 

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.domain.image import Radiograph
+from miqa_node.core.domain.image import Radiograph
 from miqa_training.corpus import QualityData
 from miqa_training.datasets import DatasetRecord, ImageCache
 from tests.unit.assess.making import write_package
@@ -57,7 +57,7 @@ def corpus(fitting: int = 60, held_out: int = 40) -> QualityData:
 
 def taught_package(folder: Path) -> Path:
     """A tiny package that was taught what is ordinary, as ``miqa-node train anomaly`` does it."""
-    from miqa_node.assess.card import read_card
+    from miqa_node.stages.assess.card import read_card
     from miqa_training.anomaly import write
     from miqa_training.ordinary import ImageLooker, learn
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.assess.anomaly.baseline import (
+from miqa_node.errors import SettingsError
+from miqa_node.stages.assess.anomaly.baseline import (
     LEAST_IMAGES,
     SiteBaseline,
     baseline_path,
@@ -17,7 +18,6 @@ from miqa_node.assess.anomaly.baseline import (
     read_baseline,
     write_baseline,
 )
-from miqa_node.errors import SettingsError
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 

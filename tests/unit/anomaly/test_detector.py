@@ -14,24 +14,24 @@ import pytest
 import structlog
 import yaml
 
-from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
-from miqa_node.assess.anomaly.detector import AnomalyDetector
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.bare import ANOMALY_KEY, pack
-from miqa_node.assess.card import GRAPH_NAME, METADATA_KEY, read_card
-from miqa_node.assess.contracts.base import ModelMaterial
-from miqa_node.assess.maps import with_peaks
-from miqa_node.assess.packages import Package, open_package
-from miqa_node.domain.anomaly import Baseline
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.ports import AssessorResult
+from miqa_node.core.domain.anomaly import Baseline
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import InferenceError, ModelPackageError
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.store.arrays import dump_maps, load_maps
-from miqa_node.store.documents import dump_assessment, load_assessment
-from miqa_node.taxonomy.lookup import reason_code
+from miqa_node.runtime.store.arrays import dump_maps, load_maps
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
+from miqa_node.stages.assess.anomaly.detector import AnomalyDetector
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.bare import ANOMALY_KEY, pack
+from miqa_node.stages.assess.card import GRAPH_NAME, METADATA_KEY, read_card
+from miqa_node.stages.assess.contracts.base import ModelMaterial
+from miqa_node.stages.assess.maps import with_peaks
+from miqa_node.stages.assess.packages import Package, open_package
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 
 pytest.importorskip("sklearn")

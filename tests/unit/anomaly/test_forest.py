@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.assess.anomaly.arrays import dump_arrays, load_arrays
-from miqa_node.assess.anomaly.forest import read_forest
 from miqa_node.errors import ModelPackageError
+from miqa_node.stages.assess.anomaly.arrays import dump_arrays, load_arrays
+from miqa_node.stages.assess.anomaly.forest import read_forest
 
 sklearn_ensemble = pytest.importorskip("sklearn.ensemble")
 WIDTH = 12

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess.anomaly.detector import AnomalyDetector
-from miqa_node.assess.card import read_card
-from miqa_node.assess.contracts.base import GraphInputs
-from miqa_node.assess.packages import Package, open_package
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.stages.assess.anomaly.detector import AnomalyDetector
+from miqa_node.stages.assess.card import read_card
+from miqa_node.stages.assess.contracts.base import GraphInputs
+from miqa_node.stages.assess.packages import Package, open_package
 from tests.conftest import ROOT
 
 FOLDERS = [p for p in sorted((ROOT / "models").glob("quality-*/")) if read_card(p).anomaly is not None]

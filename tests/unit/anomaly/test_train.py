@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from miqa_node.assess.card import read_card
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.packages import open_package
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.stages.assess.card import read_card
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.packages import open_package
 from tests.unit.assess.making import write_package
 from tests.unit.training.hospital import write_data
 

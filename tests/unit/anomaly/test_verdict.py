@@ -11,15 +11,15 @@ from typing import Any
 import pydicom
 import pytest
 
-from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import AnomalyRule, Policy, Verdict, decide
+from miqa_node.core.domain.anomaly import AnomalyScore
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import AnomalyRule, Policy, Verdict, decide
+from miqa_node.core.taxonomy.lookup import finding_names, reason_code
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError
-from miqa_node.taxonomy.lookup import finding_names, reason_code
-from miqa_node.taxonomy.policy_file import parse_policy
 from tests.conftest import ROOT
 from tests.unit.assess.making import chest_header
 
@@ -110,8 +110,8 @@ def test_the_shipped_policy_reviews_unusual_chests_and_no_rule_rejects_them() ->
 
 
 def test_the_report_holds_the_numbers_and_the_sentence(tmp_path: Path) -> None:
-    from miqa_node.report.image import ReportedImage
-    from miqa_node.report.make import make_objects
+    from miqa_node.stages.report.image import ReportedImage
+    from miqa_node.stages.report.make import make_objects
     from tests.unit.report.making import CHEST, disposition
     from tests.unit.report.making import assessment as reported
 

@@ -16,12 +16,12 @@ from onnx import TensorProto, helper, numpy_helper
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from miqa_node.assess.card import METADATA_KEY
-from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.taxonomy.lookup import defect_names, gate_names
-from miqa_node.units.kinds import image_traits
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names
+from miqa_node.stages.assess.card import METADATA_KEY
+from miqa_node.stages.assess.preprocess import Crops, GlobalView, Preprocess, prepare
+from miqa_node.stages.units.kinds import image_traits
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 CLASSES = [str(name) for name in (*defect_names(), *gate_names())]

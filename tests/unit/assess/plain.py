@@ -13,7 +13,7 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from miqa_node.assess.card import METADATA_KEY
+from miqa_node.stages.assess.card import METADATA_KEY
 from tests.unit.assess.making import sha256
 
 SIDE = 48

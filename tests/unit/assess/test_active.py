@@ -12,26 +12,26 @@ import onnx
 import pytest
 import structlog
 
-from miqa_node.assess.active import ActiveModels, chosen_package
-from miqa_node.assess.bare import GOLDENS_KEY, pack
-from miqa_node.assess.certificate import Certificate, Guarantee, policy_sha256
-from miqa_node.assess.guarantee import Promise
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.package_files import find_package, newest_package, package_folders, read_package_card
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.site_calibration import (
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.model_choice import ModelChoice
+from miqa_node.core.domain.policy import Policy, Scope
+from miqa_node.core.settings import Accelerator, Settings, load_settings
+from miqa_node.errors import ModelPackageError
+from miqa_node.stages.assess.active import ActiveModels, chosen_package
+from miqa_node.stages.assess.bare import GOLDENS_KEY, pack
+from miqa_node.stages.assess.certificate import Certificate, Guarantee, policy_sha256
+from miqa_node.stages.assess.guarantee import Promise
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.package_files import find_package, newest_package, package_folders, read_package_card
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.site_calibration import (
     HeadCalibration,
     Labels,
     SiteCalibration,
     calibration_path,
     write_calibration,
 )
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.model_choice import ModelChoice
-from miqa_node.domain.policy import Policy, Scope
-from miqa_node.errors import ModelPackageError
-from miqa_node.settings import Accelerator, Settings, load_settings
 from tests.unit.assess.making import CLASSES, RADIOGRAPH, chest_header, radiograph, sha256, write_package
 
 POLICY = Policy("p1", (Scope("all"),))

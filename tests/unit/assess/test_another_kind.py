@@ -11,25 +11,25 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 
-from miqa_node.assess.another_kind import of_another_kind, of_gate
-from miqa_node.assess.landmarks.lungs_seen import LITTLE_LUNG, shows_no_lungs
-from miqa_node.cli.assess import document
-from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Assessment, Contribution, ModelIdentity, PlausibilityIssue
-from miqa_node.domain.codes import OTHER_FAILURE
-from miqa_node.domain.finding import Finding, FindingName, GateClass
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict, decide
-from miqa_node.domain.ports import AssessorResult
+from miqa_node.core.domain.anomaly import AnomalyScore
+from miqa_node.core.domain.assessment import Assessment, Contribution, ModelIdentity, PlausibilityIssue
+from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.finding import Finding, FindingName, GateClass
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict, decide
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.settings import load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.lookup import defect_names, reason_code
+from miqa_node.core.words.headline import headline
+from miqa_node.core.words.narrative import sentences
+from miqa_node.interfaces.cli.assess import document
+from miqa_node.interfaces.web.onepage.page import one_page
 from miqa_node.local import LocalAssessor
-from miqa_node.onepage.page import one_page
-from miqa_node.report.made import ReportSettings
-from miqa_node.settings import load_settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.taxonomy.lookup import defect_names, reason_code
-from miqa_node.words.headline import headline
-from miqa_node.words.narrative import sentences
+from miqa_node.stages.assess.another_kind import of_another_kind, of_gate
+from miqa_node.stages.assess.landmarks.lungs_seen import LITTLE_LUNG, shows_no_lungs
+from miqa_node.stages.report.made import ReportSettings
 from tests.unit.assess.making import chest_header
 
 MODEL = ModelIdentity("quality", "1.0.0", "0" * 64)

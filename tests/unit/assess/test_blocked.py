@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.blocked import in_whole_blocks
+from miqa_node.stages.assess.blocked import in_whole_blocks
 from tests.conftest import ROOT
 
 QUALITY = max(path for path in (ROOT / "models").glob("quality-[0-9]*"))

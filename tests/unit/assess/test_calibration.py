@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 import yaml
 
-from miqa_node.assess.calibration import CalibrationCase, CalibrationTarget, make_calibration
-from miqa_node.assess.card import Card, OutputClass, read_card
-from miqa_node.assess.certificate import Certificate, Guarantee
-from miqa_node.assess.guarantee import Promise
-from miqa_node.assess.labels import (
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.finding import Finding, FindingName, GateClass
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import FindingRule, Policy, Scope, Verdict, decide
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names, reason_code
+from miqa_node.errors import ModelPackageError, SettingsError
+from miqa_node.features.labels.calibration import CalibrationCase, CalibrationTarget, make_calibration
+from miqa_node.stages.assess.card import Card, OutputClass, read_card
+from miqa_node.stages.assess.certificate import Certificate, Guarantee
+from miqa_node.stages.assess.guarantee import Promise
+from miqa_node.stages.assess.labels import (
     LabelSet,
     SiteLabel,
     fair_sample,
@@ -25,8 +31,8 @@ from miqa_node.assess.labels import (
     read_labels,
     split_patients,
 )
-from miqa_node.assess.platt import LEAST_LABELS, Scaling, calibration_error, fit_scaling
-from miqa_node.assess.site_calibration import (
+from miqa_node.stages.assess.platt import LEAST_LABELS, Scaling, calibration_error, fit_scaling
+from miqa_node.stages.assess.site_calibration import (
     SiteCalibration,
     apply_calibration,
     calibration_path,
@@ -35,12 +41,6 @@ from miqa_node.assess.site_calibration import (
     read_calibration,
     write_calibration,
 )
-from miqa_node.domain.assessment import Assessment, ModelIdentity
-from miqa_node.domain.finding import Finding, FindingName, GateClass
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import FindingRule, Policy, Scope, Verdict, decide
-from miqa_node.errors import ModelPackageError, SettingsError
-from miqa_node.taxonomy.lookup import defect_names, gate_names, reason_code
 from tests.unit.assess.making import chest_header, write_package
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -290,7 +290,7 @@ def test_simulated_labels_certify_the_simulated_world_only(card: Card) -> None:
 
 
 def test_the_card_of_a_package_may_certify_for_simulated_defects(card: Card, tmp_path: Path) -> None:
-    from miqa_node.assess.certificate import policy_sha256
+    from miqa_node.stages.assess.certificate import policy_sha256
 
     certificate = Certificate(
         made_on=date(2026, 1, 2), world="simulated", site="", policy_version="p1", policy_sha256=policy_sha256(POLICY),

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.card import read_card
-from miqa_node.assess.contracts.base import CONTRACTS, contract_of
-from miqa_node.assess.packages import Package, open_package
-from miqa_node.assess.saliency.explainer import Explainer
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.measurand import MEASUREMENTS
-from miqa_node.domain.ports import AssessorResult
-from miqa_node.domain.traits import ImageTraits
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import ModelPackageError
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.card import read_card
+from miqa_node.stages.assess.contracts.base import CONTRACTS, contract_of
+from miqa_node.stages.assess.packages import Package, open_package
+from miqa_node.stages.explain.explainer import Explainer
 from tests.conftest import ROOT
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.assess.plain import write_plain
@@ -104,7 +104,7 @@ def test_shipped_cards_name_no_contract_and_get_theirs() -> None:
 
 MEETING_MEASURE = """
 from threading import Barrier
-from miqa_node.assess.measure.base import ImageMeasure
+from miqa_node.stages.measure.base import ImageMeasure
 miqa_api = 1
 BARRIER = Barrier(2)
 MEETING = ImageMeasure(
@@ -113,7 +113,7 @@ MEETING = ImageMeasure(
 )
 """
 MEETING_CONTRACT = """
-from miqa_node.assess.contracts.plain_image import PlainImage
+from miqa_node.stages.assess.contracts.plain_image import PlainImage
 miqa_api = 1
 class Meeting(PlainImage):
     name = "meeting_graph"

@@ -10,17 +10,22 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess import displayed as limits_of
-from miqa_node.assess.appearance import Appearance, appearance_of
-from miqa_node.assess.displayed import USUAL_CONTRAST, displayed_defect, unusual_contrast, with_displayed_contrast
-from miqa_node.assess.measure.projection import measure
-from miqa_node.assess.measure.view import view_of
-from miqa_node.domain.codes import Code
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.image import Radiograph
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.settings import share_dir
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.settings import share_dir
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.stages.assess import displayed as limits_of
+from miqa_node.stages.assess.appearance import Appearance, appearance_of
+from miqa_node.stages.assess.displayed import (
+    USUAL_CONTRAST,
+    displayed_defect,
+    unusual_contrast,
+    with_displayed_contrast,
+)
+from miqa_node.stages.measure.projection import measure
+from miqa_node.stages.measure.view import view_of
 from tests.unit.measure.phantoms import header
 
 FINDING = "contrast_processing"

@@ -17,20 +17,20 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from miqa_node.assess.bare import pack
-from miqa_node.assess.card import BaseCard, gradient_file, read_card
-from miqa_node.assess.gradient_graph import SEED, SOURCE_KEY, graph_with_maps, try_gradients, with_weights
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.saliency.derivation import derived, write_gradients
-from miqa_node.assess.saliency.explainer import Explainer
-from miqa_node.assess.saliency.maps_graph import maps_graph
-from miqa_node.assess.saliency.sealing import add_gradients
-from miqa_node.assess.saliency.sources import GRADIENT_METHODS, gradients_sealed_in, map_sources
-from miqa_node.assess.self_contained import read_graph
-from miqa_node.assess.sidecars import read_any_card
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import ConflictError, ModelPackageError
 from miqa_node.libraries import onnx_vjp
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.stages.assess.bare import pack
+from miqa_node.stages.assess.card import BaseCard, gradient_file, read_card
+from miqa_node.stages.assess.gradient_graph import SEED, SOURCE_KEY, graph_with_maps, try_gradients, with_weights
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.self_contained import read_graph
+from miqa_node.stages.assess.sidecars import read_any_card
+from miqa_node.stages.explain.derivation import derived, write_gradients
+from miqa_node.stages.explain.explainer import Explainer
+from miqa_node.stages.explain.maps_graph import maps_graph
+from miqa_node.stages.explain.sealing import add_gradients
+from miqa_node.stages.explain.sources import GRADIENT_METHODS, gradients_sealed_in, map_sources
 from tests.conftest import ROOT
 from tests.unit.assess.making import sha256, write_package
 from tests.unit.classify.making import write_classifier
@@ -140,7 +140,7 @@ def test_without_gradient_graph_and_onnx_class_maps_are_shown(folder: Path, with
 
 
 def test_a_classifier_is_explained_by_its_gradient_graph(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    from miqa_node.assess.classify.classifier import open_classifier
+    from miqa_node.stages.assess.classify.classifier import open_classifier
 
     folder = tmp_path / "lungs-1.0.0"
     write_classifier(folder)
@@ -322,7 +322,7 @@ def test_old_graphs_list_their_weights_as_inputs(tmp_path: Path, folder: Path) -
 PROGRAM = """
 import json, sys
 sys.modules["onnx"] = None
-from miqa_node.cli.app import run
+from miqa_node.interfaces.cli.app import run
 code = run(["assess", sys.argv[1], "--packages", "pneumonia-ensemble", "--saliency-dir", sys.argv[2], "--json"])
 sys.exit(code)
 """

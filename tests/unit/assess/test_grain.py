@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.assess.appearance import Appearance, appearance_of
-from miqa_node.assess.grain import MARKED, grain_excess, severity_of, with_measured_noise
-from miqa_node.assess.measure.view import PICTURE_HEADER, view_of
-from miqa_node.domain.codes import Code
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.taxonomy.lookup import finding_entries
+from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.taxonomy.lookup import finding_entries
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.stages.assess.appearance import Appearance, appearance_of
+from miqa_node.stages.assess.grain import MARKED, grain_excess, severity_of, with_measured_noise
+from miqa_node.stages.measure.view import PICTURE_HEADER, view_of
 
 HEAD = Finding(FindingName.NOISE, Code("111207", "DCM", "Image artifact(s)"), 0.02, 0.1, 0.9529)
 OTHER = replace(HEAD, name=FindingName.UNSHARP)

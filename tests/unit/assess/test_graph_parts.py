@@ -9,8 +9,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.graph_parts import keep_outputs, split_by_input
-from miqa_node.assess.onnx_format import ModelProto
+from miqa_node.stages.assess.graph_parts import keep_outputs, split_by_input
+from miqa_node.stages.assess.onnx_format import ModelProto
 
 VIEW = np.random.default_rng(4).standard_normal((1, 1, 8, 6)).astype(np.float32)
 CROPS = np.random.default_rng(5).standard_normal((5, 1, 4, 4)).astype(np.float32)

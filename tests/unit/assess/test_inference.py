@@ -18,13 +18,13 @@ import psutil
 import pytest
 from onnx import TensorProto, helper
 
-from miqa_node.assess.graph import IMAGES, GraphFacts
-from miqa_node.assess.inference.batches import Array, Arrays, Batches
-from miqa_node.assess.inference.client import InferenceClient
-from miqa_node.assess.session import GraphSession, facts_of, open_graph
+from miqa_node.core.settings import Accelerator, Settings, load_settings, share_dir
 from miqa_node.errors import ModelPackageError
 from miqa_node.isolation.inference import InferenceProcess, has_inference_process
-from miqa_node.settings import Accelerator, Settings, load_settings, share_dir
+from miqa_node.stages.assess.graph import IMAGES, GraphFacts
+from miqa_node.stages.assess.inference.batches import Array, Arrays, Batches
+from miqa_node.stages.assess.inference.client import InferenceClient
+from miqa_node.stages.assess.session import GraphSession, facts_of, open_graph
 from tests.waiting import wait_until
 
 SHIPPED = sorted(set(share_dir("models").glob("*/*.onnx")) - set(share_dir("models").glob("*/*.gradients.onnx")))

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.findings import PackageFindings, read_findings
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.saliency.explainer import Explainer
-from miqa_node.assess.session import GraphSession
-from miqa_node.assess.sidecars import SidecarModels
-from miqa_node.domain.assessment import ModelIdentity
-from miqa_node.domain.finding import FindingName, GateClass
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.object_place import ChestRegion
-from miqa_node.domain.ports import AssessorResult
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.settings.policy import read_policy
+from miqa_node.core.domain.assessment import ModelIdentity
+from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.object_place import ChestRegion
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.findings import PackageFindings, read_findings
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.session import GraphSession
+from miqa_node.stages.assess.sidecars import SidecarModels
+from miqa_node.stages.explain.explainer import Explainer
 from tests.conftest import ROOT
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.classify.test_sidecars import DIGEST, Quality
@@ -104,7 +104,7 @@ def test_what_the_gate_calls_another_kind_is_not_explained(monkeypatch: pytest.M
     package = open_package(max((ROOT / "models").glob("quality-[0-9]*")), Accelerator.CPU, settings.assess)
     explained: list[object] = []
     monkeypatch.setattr(Explainer, "explain", lambda *arguments: explained.append(arguments) or {})
-    monkeypatch.setattr("miqa_node.assess.assessor.read_findings", of_no_chest)
+    monkeypatch.setattr("miqa_node.stages.assess.assessor.read_findings", of_no_chest)
     assessor = ImageAssessor(package, Explainer(package, Accelerator.CPU, settings.assess))
     image = Radiograph(PIXELS, PIXELS, (0, 65535), (0.5, 0.5))
     judged = assessor.assess(chest_header(), image, InstanceDigest("ab"), RADIOGRAPH)

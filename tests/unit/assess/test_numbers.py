@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import read_card
-from miqa_node.assess.contracts.base import ModelMaterial
-from miqa_node.assess.contracts.two_branch import TWO_BRANCH
-from miqa_node.assess.measure.view import PICTURE_HEADER
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.preprocess import Preprocess, prepare
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import ModelPackageError
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.stages.assess.card import read_card
+from miqa_node.stages.assess.contracts.base import ModelMaterial
+from miqa_node.stages.assess.contracts.two_branch import TWO_BRANCH
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.preprocess import Preprocess, prepare
+from miqa_node.stages.measure.view import PICTURE_HEADER
 from tests.unit.assess.making import write_package
 
 ALL = Preprocess(numbers=("displayed_span", "displayed_mean", "exposure_index", "deviation_index"))

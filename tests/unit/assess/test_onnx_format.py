@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 import pytest
 
-from miqa_node.assess.onnx_format import MESSAGES, ModelProto
+from miqa_node.stages.assess.onnx_format import MESSAGES, ModelProto
 from tests.conftest import ROOT
 
 OF_ONNX: dict[str, Any] = {

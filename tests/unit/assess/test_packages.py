@@ -12,14 +12,14 @@ import onnx
 import pytest
 import yaml
 
-from miqa_node.assess.findings import read_findings
-from miqa_node.assess.package_files import find_package, hidden_in_words, newest_package, package_folders
-from miqa_node.assess.packages import Package, open_package
-from miqa_node.assess.self_contained import read_graph
-from miqa_node.assess.session import GPU_PROVIDER
-from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.settings import Accelerator, load_settings, share_dir
 from miqa_node.errors import InferenceError, ModelPackageError, SettingsError
-from miqa_node.settings import Accelerator, load_settings, share_dir
+from miqa_node.stages.assess.findings import read_findings
+from miqa_node.stages.assess.package_files import find_package, hidden_in_words, newest_package, package_folders
+from miqa_node.stages.assess.packages import Package, open_package
+from miqa_node.stages.assess.self_contained import read_graph
+from miqa_node.stages.assess.session import GPU_PROVIDER
 from tests.unit.assess.making import sha256, write_package
 
 SETTINGS = load_settings().assess

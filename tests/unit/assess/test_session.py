@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.assess import session
-from miqa_node.assess.card import GRAPH_NAME
-from miqa_node.assess.graph import RunnableGraph
-from miqa_node.assess.packages import Package, open_package
-from miqa_node.assess.session import FAILURES_IN_A_ROW, LocalGraph, ModelSessions
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import ModelPackageError
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.stages.assess import session
+from miqa_node.stages.assess.card import GRAPH_NAME
+from miqa_node.stages.assess.graph import RunnableGraph
+from miqa_node.stages.assess.packages import Package, open_package
+from miqa_node.stages.assess.session import FAILURES_IN_A_ROW, LocalGraph, ModelSessions
 from tests.unit.assess.making import write_package
 
 

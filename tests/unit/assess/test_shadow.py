@@ -10,15 +10,15 @@ from typing import Any, Self
 import psutil
 import pytest
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.shadow import LOWEST_PRIORITY, ShadowRunner
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.model_choice import ModelChoice
-from miqa_node.imaging.child import decode_here
-from miqa_node.observe import metrics
-from miqa_node.settings import Accelerator, Settings, load_settings
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.model_choice import ModelChoice
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import Accelerator, Settings, load_settings
+from miqa_node.runtime.workers.child import decode_here
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.shadow import LOWEST_PRIORITY, ShadowRunner
 from tests.unit.assess.making import RADIOGRAPH, chest_dataset, chest_header, write_package
 from tests.waiting import wait_until
 

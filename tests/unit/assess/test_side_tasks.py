@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from miqa_node.assess.card import Task
-from miqa_node.assess.sidecars import BY_TASK, SIDE_TASKS
+from miqa_node.stages.assess.card import Task
+from miqa_node.stages.assess.sidecars import BY_TASK, SIDE_TASKS
 
 
 def test_every_task_but_quality_is_declared_once() -> None:

@@ -13,15 +13,15 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from miqa_node.assess import signatures
-from miqa_node.assess.bare import pack
-from miqa_node.assess.package_files import read_package_card
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.sidecars import open_sidecar
-from miqa_node.assess.signatures import PackageOrigin, origin_of, sign_package, signature_path
+from miqa_node.core.keys.signing import Signer
+from miqa_node.core.settings import Accelerator, AssessSettings, load_settings, share_dir
 from miqa_node.errors import MiqaError, ModelPackageError, SettingsError
-from miqa_node.settings import Accelerator, AssessSettings, load_settings, share_dir
-from miqa_node.signing import Signer
+from miqa_node.stages.assess import signatures
+from miqa_node.stages.assess.bare import pack
+from miqa_node.stages.assess.package_files import read_package_card
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.sidecars import open_sidecar
+from miqa_node.stages.assess.signatures import PackageOrigin, origin_of, sign_package, signature_path
 from tests.unit.assess.making import sha256, write_package
 
 DENOISER = next(share_dir("models").glob("denoiser-*"))

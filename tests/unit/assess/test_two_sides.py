@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from miqa_node.assess.card import read_card
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.two_sides import TwoSides
+from miqa_node.stages.assess.card import read_card
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.two_sides import TwoSides
 from miqa_training.two_sides import SidesCase, figures_of, write_card
 from tests.unit.assess.making import write_package
 from tools.figures_page import _both_sides

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from miqa_node.audit.message import AuditSource, audit_message
-from miqa_node.audit.syslog import syslog_line
-from miqa_node.domain.audit import AuditEvent, AuditRecord
+from miqa_node.core.domain.audit import AuditEvent, AuditRecord
+from miqa_node.features.audit.message import AuditSource, audit_message
+from miqa_node.features.audit.syslog import syslog_line
 
 SCHEMA = etree.RelaxNG(etree.parse(Path(__file__).parent / "audit-message.rng"))
 SOURCE = AuditSource("miqa-1", "North Hospital", "MIQA")

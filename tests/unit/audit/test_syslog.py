@@ -16,18 +16,19 @@ from typing import Any
 import pytest
 import trustme
 
-from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.role import NodeRole
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.role import NodeRole
+from miqa_node.core.keys.signing import Signer
+from miqa_node.core.observe.alerts import ALERTS
+from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import SettingsError
-from miqa_node.observe.alerts import ALERTS
-from miqa_node.settings import Settings, load_settings
-from miqa_node.signing import Signer
-from miqa_node.store.audit import chain, marks, records
-from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Database
-from miqa_node.work import audit as audit_module
-from miqa_node.work.audit import AuditKeeper
-from miqa_node.work.audit_sending import AuditSending, mark_of
+from miqa_node.features.audit import rows as chain
+from miqa_node.features.audit.work import audit as audit_module
+from miqa_node.features.audit.work.audit import AuditKeeper
+from miqa_node.features.audit.work.audit_sending import AuditSending, mark_of
+from miqa_node.runtime.store.audit import marks, records
+from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.store.database import Database
 from tests.conftest import free_port
 from tests.waiting import wait_until
 

@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miqa_node.assess.caption.captioned import CaptioningAssessor, with_captions
-from miqa_node.assess.caption.package import open_caption_package
-from miqa_node.assess.caption.service import CaptionService
-from miqa_node.domain.assessment import Assessment, ModelIdentity
-from miqa_node.domain.caption import Caption
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict, decide
-from miqa_node.domain.ports import Assessor, AssessorResult
-from miqa_node.domain.traits import ImageTraits
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.caption import Caption
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict, decide
+from miqa_node.core.domain.ports import Assessor, AssessorResult
+from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.core.settings import Accelerator, CaptionSettings, Settings, load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.core.words.narrative import Part, narrative, sentences
 from miqa_node.errors import CaptionError, ModelPackageError, SettingsError
-from miqa_node.settings import Accelerator, CaptionSettings, Settings, load_settings
-from miqa_node.store.documents import dump_assessment, load_assessment
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.words.narrative import Part, narrative, sentences
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.caption.captioned import CaptioningAssessor, with_captions
+from miqa_node.stages.assess.caption.package import open_caption_package
+from miqa_node.stages.assess.caption.service import CaptionService
 from tests.pictures import picture_pixels
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.caption.making import PIECES, write_captions

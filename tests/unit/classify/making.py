@@ -13,10 +13,10 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.card import METADATA_KEY
-from miqa_node.assess.classify.card import ClassifierCard
-from miqa_node.assess.classify.classifier import combined
-from miqa_node.assess.classify.picture import prepare
+from miqa_node.stages.assess.card import METADATA_KEY
+from miqa_node.stages.assess.classify.card import ClassifierCard
+from miqa_node.stages.assess.classify.classifier import combined
+from miqa_node.stages.assess.classify.picture import prepare
 from tests.unit.assess.making import sha256
 
 SIDE = 32

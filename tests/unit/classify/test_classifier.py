@@ -11,14 +11,14 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from miqa_node.assess.card import Task, read_card
-from miqa_node.assess.classify.card import ClassifierCard
-from miqa_node.assess.classify.classifier import Classifier, open_classifier
-from miqa_node.assess.classify.picture import Clahe, PictureInput, Stretch, prepare, sized, to_source
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.sidecars import open_sidecar, read_any_card, task_of
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import InferenceError, ModelPackageError
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.stages.assess.card import Task, read_card
+from miqa_node.stages.assess.classify.card import ClassifierCard
+from miqa_node.stages.assess.classify.classifier import Classifier, open_classifier
+from miqa_node.stages.assess.classify.picture import Clahe, PictureInput, Stretch, prepare, sized, to_source
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.sidecars import open_sidecar, read_any_card, task_of
 from tests.unit.classify.making import SIDE, write_classifier
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,7 +39,7 @@ def gray(value: float) -> np.ndarray:
 
 
 def test_schema_is_that_of_the_code() -> None:
-    written = json.loads((ROOT / "miqa_node/assess/classify/card.schema.json").read_text("utf-8"))
+    written = json.loads((ROOT / "miqa_node/stages/assess/classify/card.schema.json").read_text("utf-8"))
     made = ClassifierCard.model_json_schema()
     ignored = {"$schema", "title"}
     assert {k: v for k, v in written.items() if k not in ignored} == {k: v for k, v in made.items() if k != "title"}

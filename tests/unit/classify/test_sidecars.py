@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miqa_node.assess.sidecars import SidecarModels, sidecar_folder
-from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Assessment, ModelIdentity
-from miqa_node.domain.finding import Finding, FindingName, GateClass
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header, InstanceDigest
-from miqa_node.domain.policy import Disposition, Verdict, decide
-from miqa_node.domain.ports import AssessorResult
-from miqa_node.domain.prediction import PendingReason, PredictionStatus
-from miqa_node.domain.routing import Routing, route
-from miqa_node.domain.traits import ImageTraits
+from miqa_node.core.domain.anomaly import AnomalyScore
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.finding import Finding, FindingName, GateClass
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.policy import Disposition, Verdict, decide
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.prediction import PendingReason, PredictionStatus
+from miqa_node.core.domain.routing import Routing, route
+from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.lookup import defect_names, reason_code
+from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import NotFoundError, SettingsError
-from miqa_node.settings import load_settings
-from miqa_node.store.arrays import dump_maps, load_maps
-from miqa_node.store.documents import dump_assessment, load_assessment
-from miqa_node.taxonomy.lookup import defect_names, reason_code
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.runtime.store.arrays import dump_maps, load_maps
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.sidecars import SidecarModels, sidecar_folder
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.classify.making import write_classifier
 

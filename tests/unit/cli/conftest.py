@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from miqa_node.cli.app import run
-from miqa_node.settings import load_settings
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.web.services import WebServices
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.cli.app import run
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
 from tests.web.staging import Stage
 
 

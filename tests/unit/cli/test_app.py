@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-import miqa_node.cli.app
+import miqa_node.interfaces.cli.app
 from miqa_node import __version__, plugins
-from miqa_node.cli.exits import Exit
-from miqa_node.settings.files import share_dir
+from miqa_node.core.settings.files import share_dir
+from miqa_node.interfaces.cli.exits import Exit
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 
@@ -25,7 +25,7 @@ HEAVY = ("numpy", "pydantic", "sqlalchemy", "fastapi", "onnxruntime", "cv2", "py
 
 def test_help_loads_nothing_heavy() -> None:
     """What the shell waits for at every call."""
-    code = f"import sys, miqa_node.cli.app; print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"import sys, miqa_node.interfaces.cli.app; print([name for name in {HEAVY} if name in sys.modules])"
 
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -175,7 +175,7 @@ def test_ctrl_c_before_the_command_begins_is_no_fault(monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(plugins, "entries_beside", interrupted)
-    assert miqa_node.cli.app.run(["models", "list"]) == Exit.INTERRUPTED
+    assert miqa_node.interfaces.cli.app.run(["models", "list"]) == Exit.INTERRUPTED
 
 
 INTERRUPTING = """
@@ -199,7 +199,7 @@ class Finder:
 
 sys.meta_path.insert(0, Finder())
 sys.argv = ["miqa-node", "worklist", "list"]
-runpy.run_module("miqa_node.cli", run_name="__main__", alter_sys=True)
+runpy.run_module("miqa_node.interfaces.cli", run_name="__main__", alter_sys=True)
 """
 
 
@@ -250,7 +250,7 @@ def program(
     *words: object, before: str = "", shell: str = "", encoding: str = "utf-8", **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the program as a shell does, in a process of its own."""
-    main = [sys.executable, "-c", "from miqa_node.cli.app import main; main()", *map(str, words)]
+    main = [sys.executable, "-c", "from miqa_node.interfaces.cli.app import main; main()", *map(str, words)]
     return subprocess.run(
         ["sh", "-c", f'{before}exec "$@" {shell}', "sh", *main],
         capture_output=True,

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from miqa_node.cli.exits import Exit
-from miqa_node.cli.files import images
-from miqa_node.cli.saliency import at_source_size, overlay
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import finding_names, reason_code
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import finding_names, reason_code
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.cli.files import images
+from miqa_node.interfaces.cli.saliency import at_source_size, overlay
 from tests.pictures import picture_pixels
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran

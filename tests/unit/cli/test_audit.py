@@ -10,13 +10,14 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from miqa_node.cli.app import app
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.audit import AuditEvent
-from miqa_node.signing import KEY_FILE, Signer
-from miqa_node.store.audit import chain, records
-from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Database
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.keys.signing import KEY_FILE, Signer
+from miqa_node.features.audit import rows as chain
+from miqa_node.interfaces.cli.app import app
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.store.database import Database
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.assess.anomaly.baseline import baseline_path, read_baseline
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Assessment, ModelIdentity
-from miqa_node.domain.policy import Verdict
-from miqa_node.store import instances
-from miqa_node.store.database import Database
-from miqa_node.store.documents import dump_assessment
-from miqa_node.store.tables import assessments
-from miqa_node.web.app import create_app
+from miqa_node.core.domain.anomaly import AnomalyScore
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.documents import dump_assessment
+from miqa_node.runtime.store.tables import assessments
+from miqa_node.stages.assess.anomaly.baseline import baseline_path, read_baseline
+from miqa_node.stages.units.rows import instances
 from tests.unit.cli.conftest import Ran
 from tests.unit.store.making import digest, header, received, study
 from tests.web.staging import Stage
@@ -81,7 +81,7 @@ def put_assessments(data_dir: Path, sha256: str, scores: list[float | None]) -> 
 def test_the_newest_assessed_images_of_this_model_are_the_baseline(
     cli: Callable[..., Ran], config: Path, data_dir: Path, models: Path
 ) -> None:
-    from miqa_node.assess.package_checks import sha256_of
+    from miqa_node.stages.assess.package_checks import sha256_of
 
     sha256 = sha256_of(models / PACKAGE / "model.onnx")
     put_assessments(data_dir, sha256, [0.9] * 5 + [None] * 5 + [0.30 + 0.001 * n for n in range(210)])

@@ -13,15 +13,16 @@ import numpy as np
 import pydicom
 import pytest
 
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
-from miqa_node.domain.worklist import Resolution
-from miqa_node.store import labels, site_limits, worklist
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import original_key
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store import labels, site_limits
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage

@@ -11,14 +11,14 @@ import pytest
 from typer.main import get_command
 
 from miqa_node import plugins
-from miqa_node.cli.app import app
-from miqa_node.cli.command import COMMANDS, commands_of
-from miqa_node.cli.exits import Exit
+from miqa_node.interfaces.cli.app import app
+from miqa_node.interfaces.cli.command import COMMANDS, commands_of
+from miqa_node.interfaces.cli.exits import Exit
 from tests.unit.cli.conftest import Ran
 
 DOSE = """\
 import typer
-from miqa_node.cli.command import Command
+from miqa_node.interfaces.cli.command import Command
 miqa_api = 1
 
 def dose() -> None:
@@ -96,7 +96,7 @@ def test_plugins_allow_holds_before_any_command_runs(
 
 PART = """\
 import typer
-from miqa_node.cli.command import Command
+from miqa_node.interfaces.cli.command import Command
 miqa_api = 1
 
 def sums() -> None:
@@ -130,9 +130,9 @@ def test_who_calls_a_command_that_has_moved_is_told_where_it_is(cli: Callable[..
 
 LIST_MODULES = """
 import sys
-from miqa_node.cli.app import run
+from miqa_node.interfaces.cli.app import run
 run(["--help"])
-print(sorted(name for name in sys.modules if name.startswith("miqa_node.cli.")))
+print(sorted(name for name in sys.modules if name.startswith("miqa_node.interfaces.cli.")))
 """
 
 
@@ -140,7 +140,7 @@ def test_help_imports_no_command() -> None:
     ran = subprocess.run([sys.executable, "-c", LIST_MODULES], capture_output=True, text=True, check=True)
 
     assert ran.stdout.splitlines()[-1] == str(
-        [f"miqa_node.cli.{m}" for m in ("app", "command", "commands", "elsewhere", "exits", "progress_bar")]
+        [f"miqa_node.interfaces.cli.{m}" for m in ("app", "command", "commands", "elsewhere", "exits", "progress_bar")]
     )
 
 

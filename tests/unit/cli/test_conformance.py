@@ -17,13 +17,13 @@ from pynetdicom import AE, build_context, build_role
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from miqa_node.deliver.commitment import PUSH_MODEL, VERIFICATION
-from miqa_node.receive.commitment import Commitment
-from miqa_node.receive.contexts import PLAIN_SYNTAXES
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.report.made import MadeObject
-from miqa_node.settings import load_settings, share_dir
+from miqa_node.core.settings import load_settings, share_dir
+from miqa_node.stages.deliver.commitment import PUSH_MODEL, VERIFICATION
+from miqa_node.stages.receive.commitment import Commitment
+from miqa_node.stages.receive.contexts import PLAIN_SYNTAXES
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.scp import StorageScp
+from miqa_node.stages.report.made import MadeObject
 from tests.unit.report.making import everything
 from tests.unit.volume.flagged import flagged_series
 from tools.attribute_tables import INHERITED, attribute_table

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from miqa_node.cli.exits import Exit
-from miqa_node.store import late_indexes, schema
-from miqa_node.work import queue
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store import late_indexes, schema
+from miqa_node.runtime.work import queue
 from tests.conftest import PostgresServer
 from tests.unit.cli.conftest import Ran
 

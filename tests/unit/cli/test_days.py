@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.cli.exits import Exit
+from miqa_node.interfaces.cli.exits import Exit
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fastapi.testclient import TestClient
 
-from miqa_node.cli.exits import Exit
-from miqa_node.web.app import create_app
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.web.app import create_app
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from pydicom import dcmread
 
-from miqa_node.imaging.frame import decode_frame
+from miqa_node.dicom.pixels.frame import decode_frame
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
 

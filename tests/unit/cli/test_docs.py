@@ -10,11 +10,11 @@ import pytest
 from prometheus_client import Info
 from prometheus_client.metrics import MetricWrapperBase
 
-from miqa_node.cli.command import commands_of
-from miqa_node.cli.exits import EXPLANATIONS, Exit
-from miqa_node.observe import metrics
-from miqa_node.settings import Settings, share_dir
-from miqa_node.web.rest.api import WorklistQuery
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import Settings, share_dir
+from miqa_node.features.worklist.api.worklist import WorklistQuery
+from miqa_node.interfaces.cli.command import commands_of
+from miqa_node.interfaces.cli.exits import EXPLANATIONS, Exit
 from tests.conftest import ROOT
 from tests.peers.validators import DEFECTS
 from tests.web.staging import Stage
@@ -68,7 +68,7 @@ def test_every_setting_has_a_default_with_a_comment_and_a_place_in_the_reference
 def test_every_command_and_option_is_explained_and_in_the_reference() -> None:
     from typer.main import get_command
 
-    from miqa_node.cli.app import app
+    from miqa_node.interfaces.cli.app import app
 
     text = page("cli.md")
     commands = dict(commands_of("miqa-node", get_command(app)))
@@ -85,7 +85,7 @@ def test_every_command_and_option_is_explained_and_in_the_reference() -> None:
 def test_every_command_of_the_documentation_exists_with_its_options() -> None:
     from typer.main import get_command
 
-    from miqa_node.cli.app import app
+    from miqa_node.interfaces.cli.app import app
 
     commands = dict(commands_of("miqa-node", get_command(app)))
     options = {path: {name for p in one.params for name in p.opts} | {"--help"} for path, one in commands.items()}
@@ -128,7 +128,7 @@ def test_every_metric_carries_the_prefix_and_its_documented_labels() -> None:
 
 def test_every_key_of_the_line_of_an_image_is_in_the_reference() -> None:
     text = page("logging.md")
-    tree = ast.parse((ROOT / "miqa_node" / "conclusion" / "log_line.py").read_text("utf-8"))
+    tree = ast.parse((ROOT / "miqa_node" / "stages" / "conclusion" / "log_line.py").read_text("utf-8"))
     lines = [
         node
         for node in ast.walk(tree)
@@ -145,7 +145,7 @@ def test_every_key_of_the_line_of_an_image_is_in_the_reference() -> None:
 
 @pytest.mark.slow
 def test_every_operation_and_filter_is_in_the_reference(stage: Stage) -> None:
-    from miqa_node.web.app import create_app
+    from miqa_node.interfaces.web.app import create_app
 
     text = page("api.md")
     for path, methods in create_app(stage.services).openapi()["paths"].items():

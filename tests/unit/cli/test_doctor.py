@@ -15,12 +15,13 @@ import pytest
 import trustme
 
 from miqa_node import plugins
-from miqa_node.assess.saliency.sealing import add_gradients
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.delivery import SR, ResultObject
-from miqa_node.domain.operations import DestinationCheck
-from miqa_node.store import deliveries, destination_checks, instances
-from miqa_node.store.database import Database
+from miqa_node.core.domain.delivery import SR, ResultObject
+from miqa_node.core.domain.operations import DestinationCheck
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.deliver.rows import deliveries, destination_checks
+from miqa_node.stages.explain.sealing import add_gradients
+from miqa_node.stages.units.rows import instances
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
 from tests.unit.deliver.serving import QuietHandler, serving

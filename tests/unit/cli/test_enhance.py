@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from miqa_node.cli.app import run
+from miqa_node.interfaces.cli.app import run
 from tests.pictures import picture_pixels
 from tests.unit.report import making
 

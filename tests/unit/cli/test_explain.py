@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.policy import Verdict
-from miqa_node.store.tables import instances, series
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store.tables import instances, series
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import NOW, Stage
 

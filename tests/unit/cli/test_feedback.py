@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap, SaliencyMaps
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
-from miqa_node.store import instances, labels
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.web.app import create_app
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.stages.units.rows import instances
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 

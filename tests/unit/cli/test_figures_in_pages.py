@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from miqa_node.assess.card import read_sections
+from miqa_node.stages.assess.card import read_sections
 from tests.conftest import ROOT
 
 PAGES = ROOT / "docs" / "explanation"

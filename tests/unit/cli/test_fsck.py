@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.store import retention_clock
-from miqa_node.store.object_keys import original_key
-from miqa_node.work.queue import migrate_queue
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store import retention_clock
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.work.queue import migrate_queue
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.domain.delivery import CommitmentRequest
-from miqa_node.domain.instance import ReceivedObject
-from miqa_node.receive.commitment import Commitment
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.report.outputs.rejection import Confirmation, rejection_note
-from miqa_node.settings import load_settings, share_dir
+from miqa_node.core.domain.delivery import CommitmentRequest
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.settings import load_settings, share_dir
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.stages.receive.commitment import Commitment
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.scp import StorageScp
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from tests.unit.deliver.making import outcomes
 from tests.unit.report import making
 from tools.conformance import storage_classes, uid_name

@@ -15,18 +15,19 @@ import numpy as np
 import pydicom
 import pytest
 
-from miqa_node.analysis.export import GONE
-from miqa_node.assess.labels import ORIGINAL_GONE, read_labels
-from miqa_node.cli.calibrate import _decisions
-from miqa_node.cli.exits import Exit
-from miqa_node.cli.options import settings_of
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import SettingsError
-from miqa_node.store import labels, worklist
-from miqa_node.store.object_keys import original_key
+from miqa_node.features.labels.command.calibrate import _decisions
+from miqa_node.features.labels.export import GONE
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.cli.options import settings_of
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.stages.assess.labels import ORIGINAL_GONE, read_labels
 from tests.pictures import picture_pixels
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.cli.conftest import Ran

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.cli.exits import Exit
-from miqa_node.settings import load_settings
-from miqa_node.store import instances
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.site_store import open_store
-from miqa_node.work.migration import migrate
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.site_store import open_store
+from miqa_node.runtime.work.migration import migrate
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import digest, header, received, study
 
 PROGRAM = """
 import sys
-from miqa_node.cli import app
+from miqa_node.interfaces.cli import app
 code = app.run(sys.argv[1:])
 print(code, *sys.modules, file=sys.stderr)
 """
@@ -69,18 +69,18 @@ def test_an_old_database_is_migrated_with_the_libraries_that_do_it(tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_page_about_an_image_needs_no_server(tmp_path: Path) -> None:
-    assert "jinja2" in (loaded := modules_after("import miqa_node.onepage.page"))
+    assert "jinja2" in (loaded := modules_after("import miqa_node.interfaces.web.onepage.page"))
     assert not loaded & {"fastapi", "starlette", "uvicorn"}
 
 
 def test_words_about_results_need_no_library_of_images() -> None:
     modules = "codes finding_codes headline measurement_codes narrative object_words phrases reason subject voice"
-    loaded = modules_after(*(f"import miqa_node.words.{name}" for name in modules.split()))
+    loaded = modules_after(*(f"import miqa_node.core.words.{name}" for name in modules.split()))
     assert not loaded & {"cv2", "numpy", "pydicom", "reportlab", "PIL"}
 
 
 def test_tables_of_the_database_need_no_library_of_images() -> None:
-    assert not modules_after("import miqa_node.store.tables") & {"cv2", "numpy", "pydicom"}
+    assert not modules_after("import miqa_node.runtime.store.tables") & {"cv2", "numpy", "pydicom"}
 
 
 def loaded_by(arguments: list[str]) -> set[str]:

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.assess.labels import ACCEPTABLE, GOOD, label_of
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import RegionOutline, RequestKind
-from miqa_node.domain.object_kind import ObjectKind
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution
-from miqa_node.store import decisions, label_requests, labels, marks, worklist
-from miqa_node.store.object_keys import original_key
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import RegionOutline, RequestKind
+from miqa_node.core.domain.object_kind import ObjectKind
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.worklist.rows import decisions, worklist
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store import label_requests, labels, marks
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.stages.assess.labels import ACCEPTABLE, GOOD, label_of
 from tests.unit.assess.making import chest_dataset
 from tests.unit.cli.conftest import Ran
 from tests.unit.cli.test_labels import table

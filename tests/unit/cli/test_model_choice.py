@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.assessment import ModelIdentity
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.store import history, shadows
+from miqa_node.core.domain.assessment import ModelIdentity
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.features.worklist.rows import history
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.stages.conclusion.rows import shadows
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage

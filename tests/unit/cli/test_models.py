@@ -11,8 +11,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from miqa_node.cli.exits import Exit
-from miqa_node.settings import share_dir
+from miqa_node.core.settings import share_dir
+from miqa_node.interfaces.cli.exits import Exit
 from tests.unit.assess.making import sha256, write_package
 from tests.unit.cli.conftest import Ran
 
@@ -71,8 +71,8 @@ def test_gradient_graphs_are_sealed_in_and_checked(
     signed = cli("models", "seal", "tiny-1.2.0", "--config", config)
     assert (signed.code, "sign it again" in signed.err) == (Exit.CONFLICT, True)
 
-    monkeypatch.delitem(sys.modules, "miqa_node.assess.saliency.sealing")
-    monkeypatch.delitem(sys.modules, "miqa_node.assess.saliency.derivation")
+    monkeypatch.delitem(sys.modules, "miqa_node.stages.explain.sealing")
+    monkeypatch.delitem(sys.modules, "miqa_node.stages.explain.derivation")
     monkeypatch.setitem(sys.modules, "onnx", None)
     missing = cli("models", "seal", "tiny-1.0.0", "--config", config)
     assert (missing.code, "miqa-node[seal]" in missing.err) == (Exit.UNAVAILABLE, True)

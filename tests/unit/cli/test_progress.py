@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-from miqa_node.cli.progress_bar import JSON, progress_shown
-from miqa_node.observe.progress import counted, tell
+from miqa_node.core.observe.progress import counted, tell
+from miqa_node.interfaces.cli.progress_bar import JSON, progress_shown
 from tests.unit.cli.conftest import Ran
 
 

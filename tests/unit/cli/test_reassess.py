@@ -11,13 +11,13 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from miqa_node.domain.policy import Verdict
-from miqa_node.reassessment import Reassessment
-from miqa_node.store import reassessments
-from miqa_node.store import tables as t
-from miqa_node.web.again import reassessment_of
-from miqa_node.web.app import create_app
-from miqa_node.work.queue import DurableQueue
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.features.reassess.page.again import reassessment_of
+from miqa_node.features.reassess.reassessment import Reassessment
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.work.queue import DurableQueue
+from miqa_node.stages.units.rows import reassessments
 from tests.parts import any_model
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.cli.app import run
-from miqa_node.settings import share_dir
+from miqa_node.core.settings import share_dir
+from miqa_node.interfaces.cli.app import run
 from tests.unit.report import making
 
 GOLDENS = max(share_dir("models").glob("quality-[0-9]*")) / "golden"

@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 from typer.main import get_command
 
-from miqa_node.cli.command import commands_of
+from miqa_node.interfaces.cli.command import commands_of
 from tests.conftest import ROOT
 
 DELIVERY = "POST /api/v1/deliveries/{delivery_id}/{action}"
@@ -138,7 +138,7 @@ OWN = ("/sign-in", "/sign-out", "/sign-on", "/welcome", "/account")
 
 def verbs() -> set[str]:
     """All commands that do something, without those that only hold others, train or evaluate."""
-    from miqa_node.cli.app import app
+    from miqa_node.interfaces.cli.app import app
 
     named = {path.removeprefix("miqa-node "): one for path, one in commands_of("miqa-node", get_command(app))}
     return {
@@ -149,7 +149,7 @@ def verbs() -> set[str]:
 
 
 def offered(stage: Any) -> set[str]:
-    from miqa_node.web.app import create_app
+    from miqa_node.interfaces.web.app import create_app
 
     paths = create_app(stage.services).openapi()["paths"]
     return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
@@ -157,7 +157,7 @@ def offered(stage: Any) -> set[str]:
 
 def changes_of_pages() -> set[str]:
     """What the node's own pages can change."""
-    from miqa_node.web.page import PAGES as SEAM
+    from miqa_node.interfaces.web.page import PAGES as SEAM
 
     return {
         f"{method} {route.path.replace(':path', '')}"

@@ -21,14 +21,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
-from miqa_node.cli.exits import Exit
-from miqa_node.cli.run_node import StopSignal
-from miqa_node.receive.contexts import VERIFICATION
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.cli.run_node import StopSignal
+from miqa_node.stages.receive.contexts import VERIFICATION
 from tests.unit.cli.conftest import Ran
 from tests.waiting import wait_until
 
 UID = "1.2.826.0.1.3680043.8.498.1"
-NODE = [sys.executable, "-c", "from miqa_node.cli.app import main; main()"]
+NODE = [sys.executable, "-c", "from miqa_node.interfaces.cli.app import main; main()"]
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.cli.exits import Exit
+from miqa_node.interfaces.cli.exits import Exit
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
 from tests.unit.training.hospital import chest, save

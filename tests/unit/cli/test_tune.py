@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.interfaces.cli.exits import Exit
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 

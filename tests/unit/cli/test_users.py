@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.access import Permission
-from miqa_node.store import tokens, users
+from miqa_node.core.domain.access import Permission
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.runtime.store import tokens, users
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.cli.exits import Exit
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
-from miqa_node.web.app import create_app
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.web.app import create_app
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
 

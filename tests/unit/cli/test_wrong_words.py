@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from typer.main import get_command
 
-from miqa_node.cli.app import app
-from miqa_node.cli.command import commands_of
-from miqa_node.cli.exits import Exit
+from miqa_node.interfaces.cli.app import app
+from miqa_node.interfaces.cli.command import commands_of
+from miqa_node.interfaces.cli.exits import Exit
 from tests.unit.cli.conftest import Ran
 
 COMMANDS = dict(commands_of("miqa-node", get_command(app)))

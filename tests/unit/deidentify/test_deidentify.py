@@ -17,7 +17,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from typer.testing import CliRunner
 
-from miqa_node.cli.app import app
+from miqa_node.interfaces.cli.app import app
 from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_training.deidentify.files import burned_in, deidentify_files, read_key
 from miqa_training.deidentify.leaks import identifying_words, leaks

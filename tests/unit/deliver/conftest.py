@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from miqa_node.settings import DeliverSettings, load_settings
+from miqa_node.core.settings import DeliverSettings, load_settings
 
 
 @pytest.fixture

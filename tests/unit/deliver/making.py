@@ -16,8 +16,7 @@ from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import ThreadedAssociationServer
 
-from miqa_node.deliver.kinds.base import Destination
-from miqa_node.domain.delivery import (
+from miqa_node.core.domain.delivery import (
     SR,
     CommitmentReport,
     Delivery,
@@ -27,8 +26,9 @@ from miqa_node.domain.delivery import (
     ResultObject,
 )
 from miqa_node.errors import DeliveryError
-from miqa_node.receive.contexts import VERIFICATION
-from miqa_node.report.lower import lower_class
+from miqa_node.stages.deliver.kinds.base import Destination
+from miqa_node.stages.receive.contexts import VERIFICATION
+from miqa_node.stages.report.lower import lower_class
 
 File = tuple[str, str, bytes]
 """SOP class UID, SOP instance UID, DICOM file."""

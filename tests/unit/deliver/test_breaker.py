@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from miqa_node.deliver.breaker import Breaker, BreakerState, Permit
+from miqa_node.stages.deliver.breaker import Breaker, BreakerState, Permit
 
 
 class Clock:

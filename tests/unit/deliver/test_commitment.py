@@ -17,13 +17,13 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import ThreadedAssociationServer
 
-from miqa_node.deliver.commitment import read_report
-from miqa_node.deliver.destinations import Destinations
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.deliver.lanes import Lanes
-from miqa_node.domain.delivery import CommitmentReport, DeliveryState
-from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
-from miqa_node.settings import DeliverSettings
+from miqa_node.core.domain.delivery import CommitmentReport, DeliveryState
+from miqa_node.core.settings import DeliverSettings
+from miqa_node.stages.deliver.commitment import read_report
+from miqa_node.stages.deliver.destinations import Destinations
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_node.stages.deliver.lanes import Lanes
+from miqa_node.stages.receive.contexts import COMMITMENT_PUSH_MODEL
 from tests.unit.deliver.making import MemoryOutbox, pacs
 from tests.waiting import wait_until
 

@@ -29,14 +29,14 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import AssociationSocket
 
-from miqa_node.deliver.association import TidyAE
-from miqa_node.deliver.kinds.base import DeliveryContext, split_file
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
+from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID
+from miqa_node.core.settings import DeliverSettings
+from miqa_node.dicom.pixels.encode import encode_frame
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
-from miqa_node.imaging.encode import encode_frame
-from miqa_node.report.pixels import add_encapsulated
-from miqa_node.settings import DeliverSettings
+from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.deliver.kinds.base import DeliveryContext, split_file
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.stages.report.pixels import add_encapsulated
 from tests.unit.deliver.making import as_file, outcomes, pacs, report
 from tests.waiting import wait_until
 

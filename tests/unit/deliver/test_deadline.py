@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.deliver.destinations import Destinations
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.deliver.lanes import Lanes
-from miqa_node.domain.delivery import SR, DeliveryAction, DeliveryId, DeliveryState, ResultObject
+from miqa_node.core.domain.delivery import SR, DeliveryAction, DeliveryId, DeliveryState, ResultObject
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import DeliverSettings, load_settings
+from miqa_node.interfaces.web.gauges import DatabaseGauges
 from miqa_node.node import Node
-from miqa_node.observe import metrics
-from miqa_node.settings import DeliverSettings, load_settings
-from miqa_node.store import deliveries, delivery_jobs, instances
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.outbox import DatabaseOutbox
-from miqa_node.store.tables import deliveries as table
-from miqa_node.web.gauges import DatabaseGauges
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.tables import deliveries as table
+from miqa_node.stages.deliver.destinations import Destinations
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_node.stages.deliver.lanes import Lanes
+from miqa_node.stages.deliver.rows import deliveries, delivery_jobs
+from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
+from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
 from tests.unit.deliver.making import as_file, pacs, report
 from tests.unit.store.making import NOW, digest, header, received, study

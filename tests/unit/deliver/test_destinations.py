@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
-from miqa_node.deliver.kinds.base import DESTINATIONS, DeliveryContext, connect, probe
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.deliver.kinds.folder import FolderConfig
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.event import EventType
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.event import EventType
+from miqa_node.core.settings import load_settings, share_dir
 from miqa_node.errors import DeliveryError, SettingsError
-from miqa_node.settings import load_settings, share_dir
+from miqa_node.stages.deliver.destinations import Destinations, parse_destinations, parse_flag
+from miqa_node.stages.deliver.kinds.base import DESTINATIONS, DeliveryContext, connect, probe
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_node.stages.deliver.kinds.folder import FolderConfig
 from tests.unit.deliver.making import outcomes
 from tests.unit.third_party import installed
 
@@ -193,7 +193,7 @@ OTHER = """
 miqa_api = 1
 {before}
 from typing import Literal
-from miqa_node.deliver.kinds.base import Destination, DestinationKind, ObjectsConfig
+from miqa_node.stages.deliver.kinds.base import Destination, DestinationKind, ObjectsConfig
 
 class DropConfig(ObjectsConfig):
     kind: Literal["drop"] = "drop"

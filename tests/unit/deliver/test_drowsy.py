@@ -9,9 +9,9 @@ import pytest
 from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is loaded
 
-from miqa_node.deliver.association import Link, Peer
+from miqa_node.core.settings import load_settings
 from miqa_node.libraries.pynetdicom_streaming import sleeping
-from miqa_node.settings import load_settings
+from miqa_node.stages.deliver.association import Link, Peer
 from tests.waiting import wait_until
 
 IMPATIENT = {"dimse_timeout_s": 2.0}

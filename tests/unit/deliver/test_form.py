@@ -22,15 +22,15 @@ from pydicom.uid import (
 )
 from structlog.testing import capture_logs
 
-from miqa_node.deliver.destinations import parse_destinations
-from miqa_node.deliver.form import in_form
-from miqa_node.deliver.kinds.base import DeliveryContext, split_file
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.deliver.pace import Pace
-from miqa_node.domain.delivery import SEG, DeliveryState
+from miqa_node.core.domain.delivery import SEG, DeliveryState
+from miqa_node.core.settings import DeliverSettings
 from miqa_node.errors import DeliveryRefusedError, SettingsError
-from miqa_node.report.outputs.rejection import rejection_note
-from miqa_node.settings import DeliverSettings
+from miqa_node.stages.deliver.destinations import parse_destinations
+from miqa_node.stages.deliver.form import in_form
+from miqa_node.stages.deliver.kinds.base import DeliveryContext, split_file
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_node.stages.deliver.pace import Pace
+from miqa_node.stages.report.outputs.rejection import rejection_note
 from tests.unit.deliver.making import MemoryOutbox, as_file, pacs, report
 from tests.unit.deliver.test_cstore import picture
 from tests.unit.deliver.test_destinations import PACS, write

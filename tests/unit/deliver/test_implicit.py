@@ -11,10 +11,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.deliver.kinds.base import split_file
-from miqa_node.deliver.rewriting import as_implicit_vr
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.errors import DeliveryRefusedError
+from miqa_node.stages.deliver.kinds.base import split_file
+from miqa_node.stages.deliver.rewriting import as_implicit_vr
 from tests.unit.report import making
 
 KINDS = [ResultKind(name) for name in ("SR", "SEG", "KOS", "GSPS", "ENHANCED")]

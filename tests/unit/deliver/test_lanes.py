@@ -19,15 +19,15 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from miqa_node.deliver.breaker import BreakerState
-from miqa_node.deliver.destinations import Destinations
-from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.deliver.lanes import Lanes
-from miqa_node.domain.delivery import Delivery, DeliveryState
+from miqa_node.core.domain.delivery import Delivery, DeliveryState
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import DeliverSettings
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.observe import metrics
-from miqa_node.settings import DeliverSettings
+from miqa_node.stages.deliver.breaker import BreakerState
+from miqa_node.stages.deliver.destinations import Destinations
+from miqa_node.stages.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
+from miqa_node.stages.deliver.lanes import Lanes
 from tests.unit.deliver.making import MemoryOutbox, pacs, report
 from tests.unit.deliver.test_destinations import write
 from tests.waiting import LIMIT_S, wait_until

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.deliver.statuses import note_of
-from miqa_node.domain.delivery import DeliveryState
-from miqa_node.store import deliveries, delivery_jobs, history
-from miqa_node.store.database import Database
-from miqa_node.store.delivery_jobs import DeliveryFilter
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.outbox import DatabaseOutbox
+from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.features.worklist.rows import history
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.stages.deliver.rows import deliveries, delivery_jobs
+from miqa_node.stages.deliver.rows.delivery_jobs import DeliveryFilter
+from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
+from miqa_node.stages.deliver.statuses import note_of
 from tests.unit.store.making import digest
 from tests.unit.store.test_deliveries import queue
 

@@ -14,12 +14,12 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
-from miqa_node.deliver import retrieval
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
-from miqa_node.deliver.retrieval import FIND, GET
+from miqa_node.core.settings import DeliverSettings
 from miqa_node.errors import DeliveryError
-from miqa_node.settings import DeliverSettings
+from miqa_node.stages.deliver import retrieval
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.stages.deliver.retrieval import FIND, GET
 from tests.unit.deliver.making import report
 from tests.unit.store.making import header
 

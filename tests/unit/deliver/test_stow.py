@@ -16,10 +16,10 @@ import trustme
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 
-from miqa_node.deliver.kinds.base import DeliveryContext, OnWarning
-from miqa_node.deliver.kinds.stow import StowConfig, StowDestination, read_answer
+from miqa_node.core.settings import DeliverSettings
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
-from miqa_node.settings import DeliverSettings
+from miqa_node.stages.deliver.kinds.base import DeliveryContext, OnWarning
+from miqa_node.stages.deliver.kinds.stow import StowConfig, StowDestination, read_answer
 from tests.unit.deliver.dicomweb import Web, dicomweb
 from tests.unit.deliver.making import as_file, outcomes, report
 from tests.unit.deliver.serving import QuietHandler, serving

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import trustme
 
-from miqa_node.deliver.kinds.base import DeliveryContext, Destination, connect
-from miqa_node.deliver.kinds.webhook import WebhookConfig
-from miqa_node.domain.event import new_event_id
+from miqa_node.core.domain.event import new_event_id
+from miqa_node.core.settings import DeliverSettings
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.settings import DeliverSettings
+from miqa_node.stages.deliver.kinds.base import DeliveryContext, Destination, connect
+from miqa_node.stages.deliver.kinds.webhook import WebhookConfig
 from tests.unit.deliver.making import Event, as_file, outcomes, report
 from tests.unit.deliver.receiver import SECRET, Receiver, documented, receiver, secret_file
 

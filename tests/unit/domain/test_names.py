@@ -8,7 +8,7 @@ import pickle
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.finding import FindingName, GateClass
 
 
 def test_a_name_that_no_taxonomy_has_is_valid() -> None:

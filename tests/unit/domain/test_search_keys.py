@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydicom.datadict import dictionary_VM, dictionary_VR
 
-from miqa_node.domain.search_keys import SEARCH_KEYS
+from miqa_node.core.domain.search_keys import SEARCH_KEYS
 
 
 def test_every_key_has_the_value_representation_of_the_dictionary() -> None:

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.sender_clock import SenderClocks
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.core.domain.sender_clock import SenderClocks
 from miqa_node.errors import SettingsError
 from tests.unit.store.making import NOW, digest, header, received
 

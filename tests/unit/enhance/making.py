@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
 from miqa_training.degrade import degrade
 from miqa_training.degrade.sheet import sample_chest
 

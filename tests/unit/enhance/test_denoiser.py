@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess.enhance.denoiser import DenoiserPackage, newest_denoiser, open_denoiser
-from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.assess.enhance.likeness import psnr_db, ssim
-from miqa_node.assess.sidecars import open_sidecar
+from miqa_node.core.settings import Accelerator, load_settings, share_dir
 from miqa_node.errors import ModelPackageError
-from miqa_node.settings import Accelerator, load_settings, share_dir
+from miqa_node.stages.assess.enhance.denoiser import DenoiserPackage, newest_denoiser, open_denoiser
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
+from miqa_node.stages.assess.enhance.likeness import psnr_db, ssim
+from miqa_node.stages.assess.sidecars import open_sidecar
 from miqa_training.enhancement import scores
 from tests.unit.enhance.making import CHEST, at_dose, whole_chest
 from tests.unit.report import making

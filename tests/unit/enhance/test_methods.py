@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.assess.enhance.likeness import psnr_db, ssim
-from miqa_node.assess.enhance.methods import METHODS, Function, Purpose, parse_methods
-from miqa_node.assess.enhance.noise_level import noise_level
-from miqa_node.assess.enhance.plane import plane_of
-from miqa_node.domain.image import Radiograph
+from miqa_node.core.domain.image import Radiograph
 from miqa_node.errors import SettingsError
+from miqa_node.stages.assess.enhance.likeness import psnr_db, ssim
+from miqa_node.stages.assess.enhance.methods import METHODS, Function, Purpose, parse_methods
+from miqa_node.stages.assess.enhance.noise_level import noise_level
+from miqa_node.stages.assess.enhance.plane import plane_of
 from miqa_training.enhancement import scores
 from tests.unit.enhance.making import at_dose, chest
 

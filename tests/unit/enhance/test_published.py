@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.enhancement import tables
-from miqa_node.assess.card import read_sections
+from miqa_node.stages.assess.card import read_sections
 from tests.conftest import ROOT
 
 FIGURES = json.loads(max((ROOT / "benchmarks/results").glob("enhancement-*.json")).read_text("utf-8"))

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.role import NodeRole
+from miqa_node.core.domain.role import NodeRole
+from miqa_node.core.observe import metrics
 from miqa_node.errors import ModelPackageError, ResourcesError
-from miqa_node.health import faults
-from miqa_node.health.faults import NodeFaults
 from miqa_node.node import Node
-from miqa_node.observe import metrics
-from miqa_node.store import instances, tables
-from miqa_node.units.projection import ProjectionUnit
-from miqa_node.work import stages
+from miqa_node.runtime.store import tables
+from miqa_node.runtime.work import stages
+from miqa_node.runtime.workers import faults
+from miqa_node.runtime.workers.faults import NodeFaults
+from miqa_node.stages.units.projection import ProjectionUnit
+from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
 from tests.unit.deliver.receiver import receiver, secret_file
 from tests.unit.test_node import get, settings_in, store

@@ -19,24 +19,20 @@ from typing import Any
 
 import pytest
 
-from miqa_node.cli.exits import Exit
-from miqa_node.cli.run_node import STOP_S
-from miqa_node.deliver.destinations import parse_flag
+from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.errors import ResourcesError
-from miqa_node.health import supervisor
-from miqa_node.health.supervisor import Supervisor
+from miqa_node.features.operations.work import certificates, indexing, pseudonym_watch
+from miqa_node.features.worklist.work import mending
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.cli.run_node import STOP_S
 from miqa_node.node import Node
-from miqa_node.observe.steady_thread import SteadyThread
-from miqa_node.work import (
-    better_copies,
-    certificates,
-    identification,
-    indexing,
-    mending,
-    pseudonym_watch,
-    queue_threads,
-)
-from miqa_node.work.queue_threads import STUCK_AFTER_S, QueueThreads
+from miqa_node.runtime.work import queue_threads
+from miqa_node.runtime.work.queue_threads import STUCK_AFTER_S, QueueThreads
+from miqa_node.runtime.workers import supervisor
+from miqa_node.runtime.workers.supervisor import Supervisor
+from miqa_node.stages.deliver.destinations import parse_flag
+from miqa_node.stages.receive import work as identification
+from miqa_node.stages.units.work import better_copies
 from tests.conftest import ROOT, free_port
 from tests.unit.test_node import Pacs, get, settings_in, store
 from tests.waiting import wait_until
@@ -52,7 +48,7 @@ OFTEN: dict[str, Any] = {
 }
 KILLER = """
 import ctypes, sys, threading, time
-from miqa_node.cli.app import main
+from miqa_node.interfaces.cli.app import main
 
 def kill():
     found, names = [], []
@@ -231,11 +227,11 @@ def wait_long(thread: SteadyThread) -> None:
 @pytest.mark.slow
 def test_a_lane_that_ended_while_it_was_to_try_a_destination_does_not_leave_it_paused_for_ever(tmp_path: Path) -> None:
     """The breaker waited for the answer of the dead lane."""
-    from miqa_node.deliver.breaker import BreakerState
-    from miqa_node.deliver.destinations import Destinations
-    from miqa_node.deliver.lanes import Lanes
-    from miqa_node.domain.delivery import DeliveryState
-    from miqa_node.settings import load_settings
+    from miqa_node.core.domain.delivery import DeliveryState
+    from miqa_node.core.settings import load_settings
+    from miqa_node.stages.deliver.breaker import BreakerState
+    from miqa_node.stages.deliver.destinations import Destinations
+    from miqa_node.stages.deliver.lanes import Lanes
     from tests.unit.deliver.making import MemoryOutbox
     from tests.unit.deliver.test_lanes import Scripted, to
 

@@ -18,14 +18,14 @@ import pytest
 from pydicom.uid import UID
 from pydicom.valuerep import DSfloat
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import DecodeError, DecodeLimitError
-from miqa_node.imaging.answers import ForbiddenAnswerError, read_answer, write_answer
-from miqa_node.imaging.child import Layout
-from miqa_node.imaging.children import OpenFile
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import load_settings
+from miqa_node.runtime.workers.answers import ForbiddenAnswerError, read_answer, write_answer
+from miqa_node.runtime.workers.child import Layout
+from miqa_node.runtime.workers.children import OpenFile
+from miqa_node.runtime.workers.decode import Decoder
 
 
 class Command:
@@ -111,7 +111,7 @@ CLASS = b"ctests.unit.imaging.test_answers\nPlain\n"
     "answer",
     [
         CLASS + b"(N}Vvalues\nI1\nstb.",
-        b"cmiqa_node.domain.policy\nVerdict\n(V" + Verdict.REJECT.value.encode() + b"\ntR}V_value_\nVACCEPT\nsb.",
+        b"cmiqa_node.core.domain.policy\nVerdict\n(V" + Verdict.REJECT.value.encode() + b"\ntR}V_value_\nVACCEPT\nsb.",
         b"cnumpy\ndtype\n(Vf4\ntR(I3\nV>\nNNNI-1\nI-1\nI0\ntb.",
     ],
     ids=["class", "member of an enumeration", "type of numbers"],

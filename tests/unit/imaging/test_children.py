@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from miqa_node.errors import ResourcesError
-from miqa_node.imaging import turns
-from miqa_node.imaging.children import ChildDeathError, ChildMemoryError, ChildProcesses, ChildTimeoutError
-from miqa_node.imaging.turns import Turns
+from miqa_node.runtime.workers import turns
+from miqa_node.runtime.workers.children import ChildDeathError, ChildMemoryError, ChildProcesses, ChildTimeoutError
+from miqa_node.runtime.workers.turns import Turns
 
 LIMIT_S = 60.0
 MEMORY_BYTES = 600 << 20
@@ -106,8 +106,8 @@ def test_children_that_are_idle_for_long_end_but_for_one(
         for task in tasks:
             task.result(LIMIT_S)
     assert len(children._idle) == 2
-    monkeypatch.setattr("miqa_node.imaging.children.SPARE_S", 0.0)
-    monkeypatch.setattr("miqa_node.imaging.children.IDLE_LOOK_S", 0.02)
+    monkeypatch.setattr("miqa_node.runtime.workers.children.SPARE_S", 0.0)
+    monkeypatch.setattr("miqa_node.runtime.workers.children.IDLE_LOOK_S", 0.02)
     looks, look = list[bool](), children._thread.goes_on
 
     def counted(pause_s: float | None, awake: threading.Event | None = None) -> bool:
@@ -195,7 +195,7 @@ def test_memory_that_is_too_little_for_any_image_is_said() -> None:
 PLANTED = 'from pathlib import Path; Path(__file__).with_name("was run").touch(); raise ImportError("planted")'
 PROGRAM = """
 import os
-from miqa_node.imaging.children import ChildProcesses
+from miqa_node.runtime.workers.children import ChildProcesses
 children = ChildProcesses(1)
 assert children.run(os.getpid, timeout_s=60.0) != os.getpid()
 children.close()

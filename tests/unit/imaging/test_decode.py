@@ -19,13 +19,13 @@ import pydicom
 import pytest
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.dicom.pixels.encode import encode_frame
+from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import DecodeError, DecodeLimitError, ResourcesError
-from miqa_node.imaging import decode
-from miqa_node.imaging.children import HELPER_LOST
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.encode import encode_frame
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.settings import Settings, load_settings
+from miqa_node.runtime.workers import decode
+from miqa_node.runtime.workers.children import HELPER_LOST
+from miqa_node.runtime.workers.decode import Decoder
 from tests.waiting import wait_until
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -185,7 +185,7 @@ def test_children_end_with_a_node_that_is_killed(samples: Path, tmp_path: Path) 
     script = tmp_path / "node.py"
     script.write_text(
         "import sys, time\nfrom pathlib import Path\n"
-        "from miqa_node.imaging.decode import Decoder\nfrom miqa_node.settings import load_settings\n"
+        "from miqa_node.runtime.workers.decode import Decoder\nfrom miqa_node.core.settings import load_settings\n"
         "if __name__ == '__main__':\n"
         "    decoder = Decoder(load_settings())\n"
         f"    decoder.decode(Path({str(samples / 'MR2_UNCR.dcm')!r}))\n"
@@ -322,7 +322,8 @@ def test_two_threads_may_encode_jpeg_2000(tmp_path: Path) -> None:
     script = tmp_path / "encode.py"
     script.write_text(
         "import numpy as np, threading\nfrom pydicom.dataset import Dataset\n"
-        "from miqa_node.report.made import ReportSettings\nfrom miqa_node.report.pixels import add_encapsulated\n"
+        "from miqa_node.stages.report.made import ReportSettings\n"
+        "from miqa_node.stages.report.pixels import add_encapsulated\n"
         "picture = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)\n"
         "def work():\n"
         "    for _ in range(60):\n"

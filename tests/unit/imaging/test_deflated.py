@@ -13,16 +13,16 @@ import pydicom
 import pytest
 from pydicom.uid import UID, ComputedRadiographyImageStorage, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.head import read_head
+from miqa_node.dicom.bytes.notes import read_note
+from miqa_node.dicom.bytes.uncompressed import uncompress
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.dicom.pixels.representative import representative_frame
 from miqa_node.errors import DataSetError, DecodeError
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.head import read_head
-from miqa_node.imaging.notes import read_note
-from miqa_node.imaging.representative import representative_frame
-from miqa_node.imaging.slices import _read
-from miqa_node.imaging.uncompressed import uncompress
-from miqa_node.report.source import read_source
-from miqa_node.settings import load_settings
+from miqa_node.stages.measure.slices import _read
+from miqa_node.stages.report.source import read_source
 
 SIDE = 14_000
 CHUNK = bytes(1 << 20)

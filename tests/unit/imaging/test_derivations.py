@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from miqa_node.domain.instance import Derivation, Header
-from miqa_node.imaging.headers import read_header
+from miqa_node.core.domain.instance import Derivation, Header
+from miqa_node.dicom.bytes.headers import read_header
 from tests.unit.imaging.test_headers import make
 
 

@@ -10,9 +10,9 @@ import pytest
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
 
+from miqa_node.dicom.pixels.codestream import mend_sequential_scan, transfer_syntax_of
+from miqa_node.dicom.pixels.frame import Frame, decode_frame
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.codestream import mend_sequential_scan, transfer_syntax_of
-from miqa_node.imaging.frame import Frame, decode_frame
 from tests.unit.assess.making import chest_dataset
 
 LIMIT = 10**9

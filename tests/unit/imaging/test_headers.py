@@ -17,11 +17,11 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from miqa_node.domain.instance import Header
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.taxonomy.anatomy import PhantomNames, anatomy_of
+from miqa_node.dicom.bytes.headers import read_header, read_spacing_mm
 from miqa_node.errors import DataSetError
-from miqa_node.imaging.headers import read_header, read_spacing_mm
-from miqa_node.taxonomy.anatomy import PhantomNames, anatomy_of
-from miqa_node.units.kinds import is_image, is_projection
+from miqa_node.stages.units.kinds import is_image, is_projection
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 CHARSET_FILES = Path(pydicom.__file__).parent / "data" / "charset_files"

@@ -12,10 +12,10 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from miqa_node.domain.image import Radiograph
-from miqa_node.imaging import histogram as module
-from miqa_node.imaging.child import decode_here
-from miqa_node.imaging.histogram import displayed_counts, histogram, percentiles, presentation_table
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.dicom.pixels import histogram as module
+from miqa_node.dicom.pixels.histogram import displayed_counts, histogram, percentiles, presentation_table
+from miqa_node.runtime.workers.child import decode_here
 
 PERCENTS = (0.0, 0.5, 1.0, 33.3, 50.0, 99.0, 99.5, 100.0)
 

@@ -25,11 +25,11 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from miqa_node.dicom.bytes.uncompressed import uncompress
+from miqa_node.dicom.pixels.codestream import is_reversible
+from miqa_node.dicom.pixels.decoders import SYNTAXES
+from miqa_node.dicom.pixels.frame import Frame, decode_frame
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.codestream import is_reversible
-from miqa_node.imaging.decoders import SYNTAXES
-from miqa_node.imaging.frame import Frame, decode_frame
-from miqa_node.imaging.uncompressed import uncompress
 
 FULL_PROGRESSION = "1.2.840.10008.1.2.4.55"
 RAMP = np.add.outer(np.arange(32), 2 * np.arange(32)).astype(np.uint8)

@@ -15,8 +15,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.issuer import Issuer
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.bytes.issuer import Issuer
 from tests.damage import replace_element
 
 SYNTAXES = (

@@ -13,9 +13,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from miqa_node.imaging.child import decode_here
-from miqa_node.imaging.likeness import Likeness, compare
-from miqa_node.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
+from miqa_node.dicom.pixels.likeness import Likeness, compare
+from miqa_node.features.operations.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
+from miqa_node.runtime.workers.child import decode_here
 
 Write = Callable[..., Path]
 Change = Callable[[Any], Any]

@@ -25,9 +25,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from miqa_node.dicom.pixels.encode import encode_frame
+from miqa_node.dicom.pixels.frame import Frame, decode_frame
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.encode import encode_frame
-from miqa_node.imaging.frame import Frame, decode_frame
 
 FRAMES = 1000
 RNG = np.random.default_rng(7)

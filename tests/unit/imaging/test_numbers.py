@@ -8,8 +8,8 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
-from miqa_node.imaging.numbers import all_numbers, first_number, single_number
-from miqa_node.imaging.representative import representative_frame
+from miqa_node.dicom.bytes.numbers import all_numbers, first_number, single_number
+from miqa_node.dicom.pixels.representative import representative_frame
 from tests.damage import write_text
 
 pytestmark = pytest.mark.filterwarnings("ignore")

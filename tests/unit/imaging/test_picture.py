@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from miqa_node.domain.instance import Header, is_uid
+from miqa_node.core.domain.instance import Header, is_uid
+from miqa_node.dicom.pixels import picture
+from miqa_node.dicom.pixels.picture import is_picture, read_picture
+from miqa_node.dicom.pixels.preview import preview_png
 from miqa_node.errors import DataSetError, DecodeError
-from miqa_node.imaging import picture
-from miqa_node.imaging.picture import is_picture, read_picture
-from miqa_node.imaging.preview import preview_png
-from miqa_node.units.kinds import is_projection
+from miqa_node.stages.units.kinds import is_projection
 from tests.pictures import picture_pixels
 from tests.unit.measure.phantoms import chest, radiograph
 

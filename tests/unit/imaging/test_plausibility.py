@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miqa_node.assess.measure.projection import measure
-from miqa_node.domain.assessment import PlausibilityIssue
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.plausibility import ISSUES, check
-from miqa_node.units.kinds import image_traits
+from miqa_node.core.domain.assessment import PlausibilityIssue
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.dicom.pixels.plausibility import ISSUES, check
+from miqa_node.stages.measure.projection import measure
+from miqa_node.stages.units.kinds import image_traits
 from tests.unit.measure.phantoms import chest, header, radiograph
 
 SOUND = radiograph(chest())

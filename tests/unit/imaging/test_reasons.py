@@ -10,8 +10,8 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
+from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.frame import decode_frame
 from tests.unit.assess.making import chest_dataset
 
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.domain.image import Radiograph
-from miqa_node.imaging.reduction import reduced, small_copy
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.dicom.pixels.reduction import reduced, small_copy
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.float32])

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.assess.field import field_of, judge_field
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.codes import Code
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import Header, InstanceDigest
-from miqa_node.domain.landmarks import Landmarks, SideMarker
-from miqa_node.domain.ports import AssessorResult
-from miqa_node.domain.traits import ImageTraits
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.shutter import read_shutter
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.landmarks import Landmarks, SideMarker
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.dicom.pixels.shutter import read_shutter
+from miqa_node.stages.assess.field import field_of, judge_field
 from tests.unit.imaging.test_headers import make
 from tests.unit.measure.phantoms import header as chest_header
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from miqa_node.errors import DecodeLimitError, ResourcesError
-from miqa_node.imaging import spread
-from miqa_node.imaging.spread import Spread
+from miqa_node.runtime.workers import spread
+from miqa_node.runtime.workers.spread import Spread
 
 DEADLY = 5
 

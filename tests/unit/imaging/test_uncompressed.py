@@ -11,7 +11,7 @@ from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRBigEndian
 
-from miqa_node.imaging.uncompressed import uncompress
+from miqa_node.dicom.bytes.uncompressed import uncompress
 
 SAMPLES = ("MR_small_bigendian", "ExplVR_BigEnd", "SC_rgb_expb", "SC_rgb_expb_16bit", "SC_rgb_expb_32bit_2frame")
 

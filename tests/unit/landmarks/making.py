@@ -13,11 +13,11 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.card import METADATA_KEY
-from miqa_node.assess.landmarks.card import LandmarkCard
-from miqa_node.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate
-from miqa_node.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
-from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, POINTS
+from miqa_node.stages.assess.card import METADATA_KEY
+from miqa_node.stages.assess.landmarks.card import LandmarkCard
+from miqa_node.stages.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate
+from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
+from miqa_node.stages.assess.landmarks.points import CLOSE_UP_INDEX, POINTS
 from tests.unit.assess.making import sha256
 
 STRAIGHT = {
@@ -153,11 +153,11 @@ def write_landmarks(
 
 
 def _golden(folder: Path, card: Mapping[str, Any]) -> list[float]:
-    from miqa_node.assess.goldens import golden_radiograph
-    from miqa_node.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, WHOLE_OUTPUTS, LandmarkReader
-    from miqa_node.assess.landmarks.sidecar import golden_values, runner
-    from miqa_node.assess.session import GraphSession
-    from miqa_node.settings import Accelerator
+    from miqa_node.core.settings import Accelerator
+    from miqa_node.stages.assess.goldens import golden_radiograph
+    from miqa_node.stages.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, WHOLE_OUTPUTS, LandmarkReader
+    from miqa_node.stages.assess.landmarks.sidecar import golden_values, runner
+    from miqa_node.stages.assess.session import GraphSession
 
     def run(name: str, outputs: tuple[str, ...]) -> Any:
         session = GraphSession(folder / name, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)

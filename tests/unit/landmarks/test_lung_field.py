@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess.landmarks.estimate import mean, mirror
-from miqa_node.assess.landmarks.lung_field import lung_field_percent, lung_outlines
-from miqa_node.assess.landmarks.marker import MOST_LETTERS, peaks_of
+from miqa_node.stages.assess.landmarks.estimate import mean, mirror
+from miqa_node.stages.assess.landmarks.lung_field import lung_field_percent, lung_outlines
+from miqa_node.stages.assess.landmarks.marker import MOST_LETTERS, peaks_of
 from tests.unit.landmarks.making import LUNG_BOXES, estimate_of, lungs_of
 
 

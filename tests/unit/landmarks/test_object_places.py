@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from miqa_node.assess.landmarks.object_places import ChestMap, place_of, spots_of, with_places
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.image import SaliencyMap
-from miqa_node.domain.landmarks import Landmarks, Outline
-from miqa_node.domain.object_place import ChestRegion, ObjectPlace, WornAt
-from miqa_node.store.documents import dump_assessment, load_assessment
-from miqa_node.taxonomy.lookup import reason_code
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import SaliencyMap
+from miqa_node.core.domain.landmarks import Landmarks, Outline
+from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace, WornAt
+from miqa_node.core.taxonomy.lookup import reason_code
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.landmarks.object_places import ChestMap, place_of, spots_of, with_places
 from tests.unit.landmarks.making import LUNG_BOXES, STRAIGHT
 from tests.unit.report import making
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miqa_node.assess.landmarks import positioning
-from miqa_node.assess.landmarks.card import PositioningPoint
-from miqa_node.assess.landmarks.estimate import mean, mirror
-from miqa_node.assess.landmarks.findings import cut_finding, findings_of, measurements_of, visible_points
-from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, NUMBER, POINTS, SIDES
-from miqa_node.domain.landmarks import landmark_words, patient_side
-from miqa_node.taxonomy.lookup import all_finding_names, finding_entries, finding_names
+from miqa_node.core.domain.landmarks import landmark_words, patient_side
+from miqa_node.core.taxonomy.lookup import all_finding_names, finding_entries, finding_names
+from miqa_node.stages.assess.landmarks import positioning
+from miqa_node.stages.assess.landmarks.card import PositioningPoint
+from miqa_node.stages.assess.landmarks.estimate import mean, mirror
+from miqa_node.stages.assess.landmarks.findings import cut_finding, findings_of, measurements_of, visible_points
+from miqa_node.stages.assess.landmarks.points import CLOSE_UP_INDEX, NUMBER, POINTS, SIDES
 from tests.unit.landmarks.making import STRAIGHT, estimate_of, points_of
 
 SHAPE, SPACING = (1000, 800), (0.4, 0.5)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from miqa_node.assess.landmarks.card import PositioningPoint
-from miqa_node.assess.landmarks.estimate import LandmarkEstimate, mirror
-from miqa_node.assess.landmarks.findings import findings_of
-from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, SIDES
-from miqa_node.assess.landmarks.reader_rule import (
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.stages.assess.landmarks.card import PositioningPoint
+from miqa_node.stages.assess.landmarks.estimate import LandmarkEstimate, mirror
+from miqa_node.stages.assess.landmarks.findings import findings_of
+from miqa_node.stages.assess.landmarks.points import CLOSE_UP_INDEX, SIDES
+from miqa_node.stages.assess.landmarks.reader_rule import (
     CUT_MEASURES,
     ROTATION_MEASURES,
     ReaderRule,
     cut_measures,
     rotation_measures,
 )
-from miqa_node.domain.finding import Finding, FindingName
 from tests.unit.landmarks.making import estimate_of, points_of, write_landmarks
 from tests.unit.landmarks.test_sidecar import judged, settings_of
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.assess import session
-from miqa_node.assess.landmarks.card import LandmarkCard
-from miqa_node.assess.landmarks.sidecar import LandmarkSidecar, open_landmarks
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.sidecars import landmark_package
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.local import LocalAssessor
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.taxonomy.lookup import finding_entries
+from miqa_node.stages.assess import session
+from miqa_node.stages.assess.landmarks.card import LandmarkCard
+from miqa_node.stages.assess.landmarks.sidecar import LandmarkSidecar, open_landmarks
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.sidecars import landmark_package
 
 
 @pytest.fixture(scope="module")

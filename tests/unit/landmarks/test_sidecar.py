@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 import yaml
 
-from miqa_node.assess.landmarks.card import PositioningPoint
-from miqa_node.assess.landmarks.estimate import LandmarkEstimate
-from miqa_node.assess.landmarks.findings import findings_of
-from miqa_node.assess.sidecars import SidecarModels, landmark_package, open_sidecar, read_any_card, switched_on
-from miqa_node.cli.assess import document
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.finding import Finding
-from miqa_node.domain.image import Radiograph, SaliencyMaps
-from miqa_node.domain.landmarks import SideMarker
-from miqa_node.domain.policy import Verdict, decide
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.finding import Finding
+from miqa_node.core.domain.image import Radiograph, SaliencyMaps
+from miqa_node.core.domain.landmarks import SideMarker
+from miqa_node.core.domain.policy import Verdict, decide
+from miqa_node.core.settings import Accelerator, Settings, load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.lookup import quality_score
 from miqa_node.errors import ModelPackageError
+from miqa_node.interfaces.cli.assess import document
 from miqa_node.local import LocalResult
-from miqa_node.settings import Accelerator, Settings, load_settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.store.documents import dump_assessment, load_assessment
-from miqa_node.taxonomy.lookup import quality_score
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.landmarks.card import PositioningPoint
+from miqa_node.stages.assess.landmarks.estimate import LandmarkEstimate
+from miqa_node.stages.assess.landmarks.findings import findings_of
+from miqa_node.stages.assess.sidecars import SidecarModels, landmark_package, open_sidecar, read_any_card, switched_on
 from tests.unit.assess.making import RADIOGRAPH, chest_header, sha256
 from tests.unit.classify.test_sidecars import DIGEST, Quality
 from tests.unit.landmarks.making import STRAIGHT, estimate_of, letters_of, lungs_of, write_landmarks

@@ -20,123 +20,137 @@ from jinja2 import Environment
 from jinja2.ext import extract_from_ast
 
 import miqa_node
-from miqa_node.analysis.log_reader import NUMBERS, PLACES
-from miqa_node.analysis.pictures import MONTHS
-from miqa_node.analysis.rejects import Level
-from miqa_node.assess.another_kind import NO_LUNGS, PIXELS_SHOW_ANOTHER
-from miqa_node.deliver.retrieval import ENDLESS
-from miqa_node.deliver.statuses import NOTES
-from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.codes import REASON_CODES
-from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.derivation import DerivedReason
-from miqa_node.domain.dimse_status import RANGE_WORDS, STATUS_WORDS
-from miqa_node.domain.label import LabelOrigin
-from miqa_node.domain.measurand import measurands
-from miqa_node.domain.policy import VERDICT_WORDS
-from miqa_node.domain.prediction import PredictionStatus
-from miqa_node.domain.reassessment import FLAG_STAYS
-from miqa_node.domain.worklist import Resolution, WorklistState
-from miqa_node.html.formats import words
-from miqa_node.imaging.dataset import FLOATING_POINT, NO_PIXELS
-from miqa_node.imaging.decoders import UNDECODABLE, UNKNOWN_SYNTAX
-from miqa_node.imaging.frame import DAMAGED as DAMAGED_PIXELS
-from miqa_node.imaging.plausibility import ISSUES
-from miqa_node.language.catalogue import DOMAIN, FOLDER
-from miqa_node.language.template import TemplateTexts
-from miqa_node.reassessment import GONE, NO_MODEL, UNPLACED, UNREADABLE, WAITING
-from miqa_node.settings.log_mapping import load_mapping, mappings, reasons
-from miqa_node.store import pseudonym_keys, retention_clock
-from miqa_node.store.integrity import DAMAGED, RESTORE
-from miqa_node.store.worklist.form import Show
-from miqa_node.taxonomy.lookup import finding_entries, gate_entries
-from miqa_node.taxonomy.reasons import OTHER_REASONS
-from miqa_node.units.mended import ORIGINAL
-from miqa_node.web.fields import FORMS
-from miqa_node.web.html import script_texts
-from miqa_node.web.page import PAGES
-from miqa_node.web.pages.rooms.router import LIGHT_WORDS
-from miqa_node.web.pages.study.router import KEYS
-from miqa_node.web.pages.worklist.router import FACETS
-from miqa_node.web.problems import _DETAILS, _TITLES
-from miqa_node.words.phrases import messages as narrative_messages
-from miqa_node.wrong_values import NOT_ALLOWED, SENTENCES, THE_VALUE
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.codes import REASON_CODES
+from miqa_node.core.domain.delivery import DeliveryState
+from miqa_node.core.domain.derivation import DerivedReason
+from miqa_node.core.domain.dimse_status import RANGE_WORDS, STATUS_WORDS
+from miqa_node.core.domain.label import LabelOrigin
+from miqa_node.core.domain.measurand import measurands
+from miqa_node.core.domain.policy import VERDICT_WORDS
+from miqa_node.core.domain.prediction import PredictionStatus
+from miqa_node.core.domain.reassessment import FLAG_STAYS
+from miqa_node.core.domain.worklist import Resolution, WorklistState
+from miqa_node.core.language.catalogue import DOMAIN, FOLDER
+from miqa_node.core.language.template import TemplateTexts
+from miqa_node.core.settings.log_mapping import load_mapping, mappings, reasons
+from miqa_node.core.taxonomy.lookup import finding_entries, gate_entries
+from miqa_node.core.taxonomy.reasons import OTHER_REASONS
+from miqa_node.core.words.phrases import messages as narrative_messages
+from miqa_node.core.wrong_values import NOT_ALLOWED, SENTENCES, THE_VALUE
+from miqa_node.dicom.pixels.dataset import FLOATING_POINT, NO_PIXELS
+from miqa_node.dicom.pixels.decoders import UNDECODABLE, UNKNOWN_SYNTAX
+from miqa_node.dicom.pixels.frame import DAMAGED as DAMAGED_PIXELS
+from miqa_node.dicom.pixels.plausibility import ISSUES
+from miqa_node.features.analysis.log_reader import NUMBERS, PLACES
+from miqa_node.features.analysis.page.rooms.router import LIGHT_WORDS
+from miqa_node.features.analysis.pictures import MONTHS
+from miqa_node.features.analysis.rejects import Level
+from miqa_node.features.reassess.reassessment import GONE, NO_MODEL, UNPLACED, UNREADABLE, WAITING
+from miqa_node.features.worklist.form import Show
+from miqa_node.features.worklist.page.study.router import KEYS
+from miqa_node.features.worklist.page.worklist.router import FACETS
+from miqa_node.interfaces.web.fields import FORMS
+from miqa_node.interfaces.web.html.formats import words
+from miqa_node.interfaces.web.html.pages import script_texts
+from miqa_node.interfaces.web.page import PAGES
+from miqa_node.interfaces.web.problems import _DETAILS, _TITLES
+from miqa_node.runtime.store import pseudonym_keys, retention_clock
+from miqa_node.runtime.store.integrity import DAMAGED, RESTORE
+from miqa_node.stages.assess.another_kind import NO_LUNGS, PIXELS_SHOW_ANOTHER
+from miqa_node.stages.deliver.retrieval import ENDLESS
+from miqa_node.stages.deliver.statuses import NOTES
+from miqa_node.stages.units.mended import ORIGINAL
 
 ROOT = Path(miqa_node.__file__).parent
-SPEAKING = ("web", "html", "onepage", "analysis/templates")
+SPEAKING = (
+    "interfaces/web",
+    "features/analysis/templates",
+    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("features/*/page"))),
+)
 """Folders with templates that the node's languages are for; training and self-test are English."""
 SHOWN_ERRORS = (
-    *(path for path in sorted((ROOT / "web").rglob("*.py")) if "rest" not in path.parts and path.name != "page.py"),
+    *(
+        path
+        for path in sorted((ROOT / "interfaces" / "web").rglob("*.py"))
+        if "rest" not in path.parts and path.name != "page.py"
+    ),
+    *(path for page in ("page", "page.py") for path in sorted(ROOT.glob(f"features/*/{page}")) if path.is_file()),
+    *sorted(ROOT.glob("features/*/page/**/*.py")),
     *(
         ROOT / f"{name}.py"
         for name in (
-            "store/accounts",
-            "store/activations",
-            "store/decisions",
-            "store/saved_views",
-            "store/delivery_jobs",
-            "store/destination_checks",
-            "store/history",
-            "store/labels",
-            "store/phantoms",
-            "store/reader_studies",
-            "store/absence",
-            "store/second_factors",
-            "store/site_limits",
-            "store/stations",
-            "store/tokens",
-            "store/users",
-            "store/worklist/changes",
-            "store/worklist/search",
-            "domain/access",
-            "domain/worklist",
-            "analysis/budget",
-            "analysis/log_import",
-            "settings/log_mapping",
-            "analysis/log_reader",
-            "store/reject_logs",
-            "analysis/figures",
-            "analysis/pictures",
-            "analysis/sheets",
-            "analysis/report",
-            "reader_study/report",
-            "report/page",
-            "reassessment",
-            "store/notices",
-            "work/notices",
-            "imaging/dataset",
-            "imaging/decode",
-            "imaging/decoders",
-            "imaging/frame",
-            "imaging/picture",
-            "assess/session",
-            "store/damages",
+            "runtime/store/accounts",
+            "runtime/store/activations",
+            "features/worklist/rows/decisions",
+            "features/worklist/rows/saved_views",
+            "stages/deliver/rows/delivery_jobs",
+            "stages/deliver/rows/destination_checks",
+            "features/worklist/rows/history",
+            "runtime/store/labels",
+            "features/phantoms/rows",
+            "features/reader_study/rows",
+            "runtime/store/absence",
+            "runtime/store/second_factors",
+            "runtime/store/site_limits",
+            "features/analysis/rows/stations",
+            "runtime/store/tokens",
+            "runtime/store/users",
+            "features/worklist/rows/worklist/changes",
+            "features/worklist/rows/worklist/search",
+            "core/domain/access",
+            "core/domain/worklist",
+            "features/limits/budget",
+            "features/analysis/log_import",
+            "core/settings/log_mapping",
+            "features/analysis/log_reader",
+            "features/analysis/rows/reject_logs",
+            "features/analysis/figures",
+            "features/analysis/pictures",
+            "features/analysis/sheets",
+            "features/analysis/report",
+            "features/reader_study/report",
+            "stages/report/page",
+            "features/reassess/reassessment",
+            "features/notices/rows/notices",
+            "features/notices/work",
+            "dicom/pixels/dataset",
+            "runtime/workers/decode",
+            "dicom/pixels/decoders",
+            "dicom/pixels/frame",
+            "dicom/pixels/picture",
+            "stages/assess/session",
+            "runtime/store/damages",
         )
     ),
 )
 """Modules whose errors people read on pages; those of programs and of the command line are English."""
 SHOWN_REASONS = (
-    *(path for path in sorted((ROOT / "deliver").rglob("*.py")) if path.name != "destinations.py"),
+    *(
+        path
+        for path in sorted((ROOT / "stages" / "deliver").rglob("*.py"))
+        if path.name not in {"destinations.py", "work.py"} and "rows" not in path.parts
+    ),
     *(
         ROOT / f"{name}.py"
         for name in (
-            "health/canary",
-            "health/faults",
-            "imaging/children",
-            "imaging/decode",
+            "isolation/canary",
+            "runtime/workers/faults",
+            "runtime/workers/children",
+            "runtime/workers/decode",
             "isolation/judging",
             "node",
-            "observe/recent_check",
-            "work/waiting",
-            "observe/steady_thread",
-            "receive/admission",
-            "receive/pending",
-            "store/database",
-            "store/schema",
-            "store/bucket",
-            "store/disk",
-            "store/reserve",
-            "full_disk",
+            "core/observe/recent_check",
+            "runtime/work/waiting",
+            "core/observe/steady_thread",
+            "stages/receive/admission",
+            "stages/receive/pending",
+            "runtime/store/database",
+            "runtime/store/schema",
+            "runtime/store/bucket",
+            "runtime/store/disk",
+            "stages/receive/rows/reserve",
+            "interfaces/cli/full_disk",
         )
     ),
 )
@@ -307,7 +321,7 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
             source = path.read_text(encoding="utf-8")
             for message in (*TemplateTexts(source).messages(), *_marked(source)):
                 yield message, path.relative_to(ROOT).as_posix()
-    yield from ((text, "web/static") for text in script_texts())
+    yield from ((text, "interfaces/web/static") for text in script_texts())
     for path in SHOWN_ERRORS:
         for message in _errors(ast.parse(path.read_text(encoding="utf-8"))):
             yield message, path.relative_to(ROOT).as_posix()
@@ -317,8 +331,8 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
     for path in sorted(ROOT.rglob("*.py")):
         for message in _phrases(ast.parse(path.read_text(encoding="utf-8"))):
             yield message, path.relative_to(ROOT).as_posix()
-    yield from ((text, "words/phrases.py") for text in narrative_messages())
-    yield FLAG_STAYS, "domain/reassessment.py"
+    yield from ((text, "core/words/phrases.py") for text in narrative_messages())
+    yield FLAG_STAYS, "core/domain/reassessment.py"
     yield from ((text, "words of the domain") for text in _of_domain())
 
 
@@ -354,8 +368,8 @@ def taxonomy_messages(language: str) -> Iterator[str]:
 
 
 def _plausibility() -> Iterator[str]:
-    """The sentences that ``imaging/plausibility.py`` yields beside the names of issues."""
-    for node in ast.walk(ast.parse((ROOT / "imaging" / "plausibility.py").read_text("utf-8"))):
+    """The sentences that ``dicom/pixels/plausibility.py`` yields beside the names of issues."""
+    for node in ast.walk(ast.parse((ROOT / "dicom" / "pixels" / "plausibility.py").read_text("utf-8"))):
         if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2:
             yield _text(node.value.elts[1])
 

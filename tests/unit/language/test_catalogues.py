@@ -14,17 +14,17 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 from jinja2 import Environment, nodes
 
-from miqa_node.domain.finding import humanised
-from miqa_node.domain.measurand import MEASUREMENTS
-from miqa_node.domain.reason_texts import finding_text
+from miqa_node.core.domain.finding import humanised
+from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.domain.reason_texts import finding_text
+from miqa_node.core.language import catalogue
+from miqa_node.core.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.language.template import TemplateTexts
+from miqa_node.core.taxonomy.lookup import finding_title
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.core.words.voice import voice
 from miqa_node.errors import NotFoundError
-from miqa_node.language import catalogue
-from miqa_node.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
-from miqa_node.language.phrase import Phrase
-from miqa_node.language.template import TemplateTexts
-from miqa_node.taxonomy.lookup import finding_title
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.words.voice import voice
 from tests.unit.language.sources import ROOT, SPEAKING, messages, read, taxonomy_messages
 
 TEMPLATES = [path for folder in SPEAKING for path in sorted((ROOT / folder).rglob("*.html"))]
@@ -140,7 +140,7 @@ def test_reasons_of_measurements_are_translated(language: str) -> None:
 
 
 def test_words_of_scripts_are_marked() -> None:
-    scripts = [path for path in (ROOT / "web" / "static").rglob("*.js") if "vendor" not in path.parts]
+    scripts = [path for path in (ROOT / "interfaces" / "web" / "static").rglob("*.js") if "vendor" not in path.parts]
     for path in scripts:
         assert UNMARKED_IN_SCRIPT.findall(path.read_text(encoding="utf-8")) == [], path.name
 

@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from miqa_node.domain.assessment import NO_MODEL, Assessment, Measurement, PlausibilityIssue
-from miqa_node.domain.codes import OTHER_FAILURE
-from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.domain.policy import Reason, Verdict, decide
-from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
-from miqa_node.language.catalogue import LANGUAGE, reworded
-from miqa_node.language.phrase import Phrase, joined
-from miqa_node.store import documents
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.words.reason import plain
+from miqa_node.core.domain.assessment import NO_MODEL, Assessment, Measurement, PlausibilityIssue
+from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.domain.policy import Reason, Verdict, decide
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.language.catalogue import LANGUAGE, reworded
+from miqa_node.core.language.phrase import Phrase, joined
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.core.words.reason import plain
+from miqa_node.runtime.store import documents
 from tests.unit.language.sources import ROOT, _phrases
 
 ENGLISH = re.compile(r"\b(the|is|are|and|of|not|with|was|were|by|from|has|have|than|this|no|but|to)\b")

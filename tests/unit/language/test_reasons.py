@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.deliver.association import Peer, storage_contexts
-from miqa_node.deliver.exchange import HttpAnswer
-from miqa_node.deliver.kinds.base import OnWarning
-from miqa_node.deliver.kinds.stow import _not_now
-from miqa_node.deliver.statuses import judge
+from miqa_node.core.language.catalogue import LANGUAGE, reworded
+from miqa_node.core.observe.recent_check import RecentCheck
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import MiqaError
-from miqa_node.language.catalogue import LANGUAGE, reworded
-from miqa_node.observe.recent_check import RecentCheck
-from miqa_node.receive.admission import Admission, Caller, PeerCertificate
-from miqa_node.receive.pending import _HINTS, _WORDS
-from miqa_node.settings import load_settings
-from miqa_node.store.disk import DiskObjects
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.stages.deliver.association import Peer, storage_contexts
+from miqa_node.stages.deliver.exchange import HttpAnswer
+from miqa_node.stages.deliver.kinds.base import OnWarning
+from miqa_node.stages.deliver.kinds.stow import _not_now
+from miqa_node.stages.deliver.statuses import judge
+from miqa_node.stages.receive.admission import Admission, Caller, PeerCertificate
+from miqa_node.stages.receive.pending import _HINTS, _WORDS
 
 CT_IMAGE, IMPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
 

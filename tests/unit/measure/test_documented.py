@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from miqa_node.assess.landmarks import measurands
-from miqa_node.assess.measure.projection import measure
-from miqa_node.domain.assessment import Measurement
-from miqa_node.domain.measurand import MEASUREMENTS, Measurand
-from miqa_node.imaging.plausibility import ISSUES
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
+from miqa_node.dicom.pixels.plausibility import ISSUES
+from miqa_node.stages.assess.landmarks import measurands
+from miqa_node.stages.measure.projection import measure
 from tests.conftest import ROOT
 from tests.unit.measure.phantoms import chest, header, radiograph
 from tests.unit.volume import making
@@ -17,7 +17,7 @@ from tests.unit.volume.test_measures import judged
 
 REFERENCE = ROOT / "docs/reference"
 PAGE, PLAUSIBILITY = REFERENCE / "measurements.md", REFERENCE / "plausibility.md"
-MODULES = sorted((ROOT / "miqa_node/assess/measure").glob("[is]*/*.py"))
+MODULES = sorted((ROOT / "miqa_node/stages/measure").glob("[is]*/*.py"))
 
 
 def rows(page: Path) -> dict[str, str]:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.assess.measure.image.grid import _line_spectrum, _lines
-from miqa_node.assess.measure.image.local_variance_mode import _variances
-from miqa_node.assess.measure.image.neighbours import neighbour_differences
-from miqa_node.assess.measure.image.noise_sigma import noise_sigma
-from miqa_node.assess.measure.view import PICTURE_HEADER, ImageView, view_of
-from miqa_node.domain.image import Radiograph
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.stages.measure.image.grid import _line_spectrum, _lines
+from miqa_node.stages.measure.image.local_variance_mode import _variances
+from miqa_node.stages.measure.image.neighbours import neighbour_differences
+from miqa_node.stages.measure.image.noise_sigma import noise_sigma
+from miqa_node.stages.measure.view import PICTURE_HEADER, ImageView, view_of
 
 SHAPES = [(64, 64), (65, 71), (129, 40), (200, 333)]
 

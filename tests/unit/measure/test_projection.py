@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess.measure.projection import measure
-from miqa_node.domain.image import Radiograph
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.headers import read_header
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.stages.measure.projection import measure
 from tests.unit.measure.phantoms import PITCH_MM, chest, edges, header, radiograph
 
 

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 MODULE = '''
 """Adds the share of dark pixels, and one that fails."""
-from miqa_node.assess.measure.base import ImageMeasure
+from miqa_node.stages.measure.base import ImageMeasure
 
 miqa_api = 1
 
@@ -40,13 +40,13 @@ BROKEN = ImageMeasure(name="broken", unit="1", label="Broken", summary="Fails.",
 '''
 PROGRAM = """
 import numpy as np
-from miqa_node.assess.measure.projection import measure
-from miqa_node.assess.measure.view import PICTURE_HEADER
+from miqa_node.stages.measure.projection import measure
+from miqa_node.stages.measure.view import PICTURE_HEADER
 from tools.measurements_page import measurements_page
-from miqa_node.domain.image import Radiograph
+from miqa_node.core.domain.image import Radiograph
 from miqa_node.plugins import of_others
-from miqa_node.words.measurement_codes import measurement_code
-from miqa_node.words.phrases import messages
+from miqa_node.core.words.measurement_codes import measurement_code
+from miqa_node.core.words.phrases import messages
 
 picture = np.tile(np.array([0, 65535], np.uint16), (40, 20))
 taken = {m.name: m.value for m in measure(Radiograph(picture, picture, (0, 65535), None), PICTURE_HEADER)}

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import yaml
 
-from miqa_node.assess.objects.card import LOGITS, MAPS, ObjectCard
+from miqa_node.stages.assess.objects.card import LOGITS, MAPS, ObjectCard
 from tests.unit.assess.making import sha256
 from tests.unit.landmarks.making import graph
 
@@ -28,11 +28,11 @@ def maps_of(*spots: tuple[int, int, int]) -> np.ndarray:
 
 def write_objects(folder: Path, maps: np.ndarray, logits: tuple[float, float], **changes: Any) -> dict[str, Any]:
     """Write a complete package that says this of every image; the card as written."""
-    from miqa_node.assess.goldens import golden_radiograph
-    from miqa_node.assess.objects.network import ObjectNetwork
-    from miqa_node.assess.objects.sidecar import golden_values, runner
-    from miqa_node.assess.session import GraphSession
-    from miqa_node.settings import Accelerator
+    from miqa_node.core.settings import Accelerator
+    from miqa_node.stages.assess.goldens import golden_radiograph
+    from miqa_node.stages.assess.objects.network import ObjectNetwork
+    from miqa_node.stages.assess.objects.sidecar import golden_values, runner
+    from miqa_node.stages.assess.session import GraphSession
 
     (folder / "golden").mkdir(parents=True)
     card: dict[str, Any] = {

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from miqa_node.cli.app import app
+from miqa_node.interfaces.cli.app import app
 
 pytest.importorskip("onnx")
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from miqa_node.assess.card import read_card
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.objects.card import ObjectCard
-from miqa_node.assess.objects.sides import ComparedFigure, both_sides
-from miqa_node.assess.package_files import newest_package
-from miqa_node.assess.sidecars import NO_PACKAGE, read_any_card
-from miqa_node.cli.app import app
-from miqa_node.settings import load_settings
+from miqa_node.core.settings import load_settings
+from miqa_node.interfaces.cli.app import app
+from miqa_node.stages.assess.card import read_card
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.objects.card import ObjectCard
+from miqa_node.stages.assess.objects.sides import ComparedFigure, both_sides
+from miqa_node.stages.assess.package_files import newest_package
+from miqa_node.stages.assess.sidecars import NO_PACKAGE, read_any_card
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.assess.model_card import model_card
-from miqa_node.assess.objects.sidecar import ObjectSidecar, open_objects
-from miqa_node.assess.package_files import newest_package
-from miqa_node.domain.finding import FindingName
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.stages.assess.model_card import model_card
+from miqa_node.stages.assess.objects.sidecar import ObjectSidecar, open_objects
+from miqa_node.stages.assess.package_files import newest_package
 
 
 @pytest.fixture(scope="module")

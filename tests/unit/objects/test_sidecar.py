@@ -10,17 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miqa_node.assess.sidecars import SidecarModels, open_sidecar, packages_everywhere, read_any_card, switched_on
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.policy import Verdict, decide
-from miqa_node.domain.ports import AssessorResult
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.policy import Verdict, decide
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.settings import Accelerator, Settings, load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.lookup import quality_score
+from miqa_node.core.words.algorithms import algorithms_of
 from miqa_node.errors import ModelPackageError
-from miqa_node.settings import Accelerator, Settings, load_settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.store.documents import dump_assessment, load_assessment
-from miqa_node.taxonomy.lookup import quality_score
-from miqa_node.words.algorithms import algorithms_of
+from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.sidecars import (
+    SidecarModels,
+    open_sidecar,
+    packages_everywhere,
+    read_any_card,
+    switched_on,
+)
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.classify.test_sidecars import DIGEST, Quality
 from tests.unit.objects.making import maps_of, write_objects

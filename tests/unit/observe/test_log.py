@@ -19,9 +19,9 @@ import pytest
 import structlog
 from pydicom.dataset import Dataset
 
+from miqa_node.core.observe.log import WITHHELD, describe_error, set_up_logging
+from miqa_node.core.settings import LogFormat, LogLevel, LogSettings
 from miqa_node.errors import DataSetError
-from miqa_node.observe.log import WITHHELD, describe_error, set_up_logging
-from miqa_node.settings import LogFormat, LogLevel, LogSettings
 from tests.unit.deliver.receiver import receiver
 
 NAME = "Muster^Erika"
@@ -208,18 +208,18 @@ def test_a_library_that_is_loaded_later_does_not_choose_its_own_level(stream: io
 
 
 LATE = """
-from miqa_node.observe.log import set_up_logging
-from miqa_node.settings import load_settings
+from miqa_node.core.observe.log import set_up_logging
+from miqa_node.core.settings import load_settings
 set_up_logging(load_settings().log)
 """
 CHILD = """
-from miqa_node.imaging import child
+from miqa_node.runtime.workers import child
 child.set_up()
 """
 
 
 COMMAND = """
-from miqa_node import process
+from miqa_node.core import process
 process.silence_libraries()
 """
 

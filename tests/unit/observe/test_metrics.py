@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from miqa_node.observe import metrics
+from miqa_node.core.observe import metrics
 
 
 def test_the_text_is_what_prometheus_parses_and_only_ours() -> None:

@@ -11,10 +11,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from miqa_node.core.observe.traces import set_up_traces, span
+from miqa_node.core.settings import TelemetrySettings
 from miqa_node.errors import SettingsError
 from miqa_node.node import Node
-from miqa_node.observe.traces import set_up_traces, span
-from miqa_node.settings import TelemetrySettings
 from tests.sending import judged
 from tests.unit.deliver.serving import QuietHandler, serving
 from tests.unit.test_node import settings_in

@@ -10,14 +10,20 @@ from typing import Any
 
 import pytest
 
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.language.catalogue import spoken
 from miqa_node.errors import ConflictError, SettingsError
-from miqa_node.language.catalogue import spoken
-from miqa_node.reader_study.protocol import AIDED, BLINDED, ExpectedAccuracy, ReaderStudyProtocol, read_protocol
-from miqa_node.reader_study.report import study_pdf, study_sheets
-from miqa_node.reader_study.results import evaluate
-from miqa_node.reader_study.selection import draw, next_image
-from miqa_node.store.reader_studies import DrawnImage, StoredReaderStudy, StudyReading
+from miqa_node.features.reader_study.protocol import (
+    AIDED,
+    BLINDED,
+    ExpectedAccuracy,
+    ReaderStudyProtocol,
+    read_protocol,
+)
+from miqa_node.features.reader_study.report import study_pdf, study_sheets
+from miqa_node.features.reader_study.results import evaluate
+from miqa_node.features.reader_study.rows import DrawnImage, StoredReaderStudy, StudyReading
+from miqa_node.features.reader_study.selection import draw, next_image
 
 NOW = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 PROTOCOL = ReaderStudyProtocol(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.instance import ReceivedObject
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.settings import DicomSettings, load_settings
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.settings import DicomSettings, load_settings
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.scp import StorageScp
 from tests.unit.receive.wire import Node
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from miqa_node.domain.peers import parse_peer
+from miqa_node.core.domain.peers import parse_peer
+from miqa_node.core.settings import DicomSettings
 from miqa_node.errors import SettingsError
-from miqa_node.receive.admission import Admission, Caller, Rejection, is_this_host
-from miqa_node.settings import DicomSettings
+from miqa_node.stages.receive.admission import Admission, Caller, Rejection, is_this_host
 
 Make = Callable[..., DicomSettings]
 

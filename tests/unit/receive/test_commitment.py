@@ -19,20 +19,22 @@ from pynetdicom import AE, evt
 from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 from pynetdicom.transport import ThreadedAssociationServer
 
-from miqa_node.deliver import reports
-from miqa_node.deliver.reports import CommitmentReporter, parse_commitment_peer
-from miqa_node.domain.delivery import CommitmentRequest
+from miqa_node.core.domain.delivery import CommitmentRequest
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import SettingsError
-from miqa_node.receive.commitment import Commitment
-from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.settings import load_settings
-from miqa_node.store import instances, promises, tables
-from miqa_node.store.commitment_requests import DatabaseLedger
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.object_keys import original_key
+from miqa_node.runtime.store import tables
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.stages.deliver import reports
+from miqa_node.stages.deliver.reports import CommitmentReporter, parse_commitment_peer
+from miqa_node.stages.receive.commitment import Commitment
+from miqa_node.stages.receive.contexts import COMMITMENT_PUSH_MODEL
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.rows import promises
+from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
+from miqa_node.stages.receive.scp import StorageScp
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW, digest, header, received, study
 from tests.waiting import wait_until
 

@@ -19,8 +19,8 @@ from pydicom.uid import (
 from pynetdicom import StoragePresentationContexts, build_context
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 
-from miqa_node.deliver.association import TidyAE
-from miqa_node.receive.contexts import is_storage, supported
+from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.receive.contexts import is_storage, supported
 from tests.unit.receive.wire import Node, encoded, send_raw, small_image
 
 PRIVATE_SYNTAX = "1.2.840.113619.5.2"

@@ -20,13 +20,13 @@ from pynetdicom.dimse_messages import N_ACTION_RQ
 from pynetdicom.dimse_primitives import N_ACTION
 from pynetdicom.dsutils import encode
 
-from miqa_node.deliver.association import TidyAE
-from miqa_node.domain.instance import ReceivedObject
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.settings import DicomSettings
 from miqa_node.libraries.pynetdicom_streaming import is_available
-from miqa_node.receive.commitment import PUSH_MODEL_INSTANCE, Commitment
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.settings import DicomSettings
+from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.receive.commitment import PUSH_MODEL_INSTANCE, Commitment
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.scp import StorageScp
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
 from tests.waiting import LIMIT_S
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-from miqa_node.domain.instance import ReceivedObject
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.settings import WatchSettings, load_settings
 from miqa_node.errors import ResourcesError, SettingsError
-from miqa_node.receive.intake import Intake
-from miqa_node.settings import WatchSettings, load_settings
-from miqa_node.sources.folder import FolderWatch
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.sources.folder import FolderWatch
 from tests.waiting import wait_until
 
 

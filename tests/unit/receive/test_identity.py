@@ -14,12 +14,12 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
+from miqa_node.core.settings import DicomSettings
 from miqa_node.errors import SettingsError
-from miqa_node.receive.admission import Admission, Caller, PeerCertificate, Rejection, parse_certificate
-from miqa_node.receive.contexts import VERIFICATION
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.settings import DicomSettings
+from miqa_node.stages.receive.admission import Admission, Caller, PeerCertificate, Rejection, parse_certificate
+from miqa_node.stages.receive.contexts import VERIFICATION
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.scp import StorageScp
 
 Make = Callable[..., DicomSettings]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.instance import ReceivedObject
+from miqa_node.core.domain.instance import ReceivedObject
 from miqa_node.errors import ResourcesError
-from miqa_node.receive.incoming import ROOM_BYTES, StoreRequest
-from miqa_node.receive.intake import Intake
+from miqa_node.stages.receive.incoming import ROOM_BYTES, StoreRequest
+from miqa_node.stages.receive.intake import Intake
 
 CT = StoreRequest("1.2.840.10008.5.1.4.1.1.2", "1.2.3", "1.2.840.10008.1.2.1", "CT1", "MIQA", "127.0.0.1")
 PIECE = bytes(1 << 18)

@@ -13,9 +13,9 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation, UserIdentityNegotiation
 
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.settings import load_settings
+from miqa_node.core.settings import load_settings
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.scp import StorageScp
 from tests.unit.receive.wire import Node, RawPeer
 
 

@@ -10,19 +10,19 @@ from threading import Event, Thread
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.domain.instance import ReceivedObject
-from miqa_node.domain.role import NodeRole
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.domain.role import NodeRole
+from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import ResourcesError
-from miqa_node.receive.incoming import StoreRequest
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.part10 import FileOrigin, FileTransfer
-from miqa_node.receive.statuses import OUT_OF_RESOURCES
-from miqa_node.receive.upload import PictureDescription
-from miqa_node.settings import Settings, load_settings
-from miqa_node.sources.base import ImageSource, SourceContext, open_sources
-from miqa_node.sources.rest import RestSource
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.stages.receive.incoming import StoreRequest
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.part10 import FileOrigin, FileTransfer
+from miqa_node.stages.receive.sources.base import ImageSource, SourceContext, open_sources
+from miqa_node.stages.receive.sources.rest import RestSource
+from miqa_node.stages.receive.statuses import OUT_OF_RESOURCES
+from miqa_node.stages.receive.upload import PictureDescription
 from tests.unit.receive.wire import encoded, send_raw, small_image
 from tests.waiting import LIMIT_S
 

@@ -10,11 +10,11 @@ from contextlib import ExitStack
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.observe import metrics
-from miqa_node.receive import admission
-from miqa_node.receive.admission import Admission
-from miqa_node.receive.pending import PendingConnections
-from miqa_node.settings import DicomSettings
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import DicomSettings
+from miqa_node.stages.receive import admission
+from miqa_node.stages.receive.admission import Admission
+from miqa_node.stages.receive.pending import PendingConnections
 from tests.unit.receive.test_scp import associate
 from tests.unit.receive.wire import Node
 

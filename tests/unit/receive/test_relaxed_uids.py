@@ -10,11 +10,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import UID
 
-from miqa_node.domain.instance import ReceivedObject
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import DataSetError
-from miqa_node.imaging.headers import read_header
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.part10 import FileOrigin, FileTransfer
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.part10 import FileOrigin, FileTransfer
 from tests.unit.receive.wire import Node, encoded, send_raw, small_image
 from tests.unit.report import making
 

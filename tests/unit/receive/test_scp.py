@@ -17,13 +17,13 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from pynetdicom import build_context
 from pynetdicom.association import Association
 
-from miqa_node.deliver.association import TidyAE
-from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
-from miqa_node.domain.instance import ReceivedObject
+from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.observe import metrics
 from miqa_node.errors import DataSetError, MismatchError, ResourcesError
-from miqa_node.observe import metrics
-from miqa_node.receive import scp as scp_module
-from miqa_node.receive.incoming import remove_leftovers
+from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.receive import scp as scp_module
+from miqa_node.stages.receive.incoming import remove_leftovers
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
 from tests.waiting import LIMIT_S, wait_until
 

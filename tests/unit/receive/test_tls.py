@@ -13,10 +13,10 @@ import pytest
 import trustme
 from pydicom.uid import CTImageStorage
 
-from miqa_node.deliver.kinds.base import DeliveryContext
-from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import DeliveryError, SettingsError
-from miqa_node.settings import load_settings
+from miqa_node.stages.deliver.kinds.base import DeliveryContext
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from tests.unit.deliver.making import as_file, outcomes, report
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, small_image
 from tests.waiting import LIMIT_S, wait_until

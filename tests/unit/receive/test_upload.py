@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.instance import ReceivedObject
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.core.observe import metrics
 from miqa_node.errors import MismatchError, ResourcesError, TooLargeError
-from miqa_node.observe import metrics
-from miqa_node.receive.intake import Intake
-from miqa_node.receive.upload import PictureDescription, Uploads
+from miqa_node.stages.receive.intake import Intake
+from miqa_node.stages.receive.upload import PictureDescription, Uploads
 
 
 class UploadWay:

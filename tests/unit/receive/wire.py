@@ -24,9 +24,9 @@ from pynetdicom.pdu_primitives import (
     MaximumLengthNotification,
 )
 
-from miqa_node.deliver.association import TidyAE
-from miqa_node.domain.instance import ReceivedObject
-from miqa_node.receive.scp import StorageScp
+from miqa_node.core.domain.instance import ReceivedObject
+from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.receive.scp import StorageScp
 from tests.waiting import LIMIT_S
 
 

@@ -15,28 +15,22 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID
 
-from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.enhanced import EnhancedImage
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
-from miqa_node.domain.instance import (
-    Header,
-    InstanceDigest,
-    SeriesInstanceUid,
-    SopInstanceUid,
-    StudyInstanceUid,
-)
-from miqa_node.domain.landmarks import Landmarks
-from miqa_node.domain.output import default_kinds, output_kinds
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import MadeObject
-from miqa_node.report.make import make_objects
-from miqa_node.settings import load_settings
-from miqa_node.taxonomy.lookup import finding_names, quality_score, reason_code
+from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.enhanced import EnhancedImage
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.output import default_kinds, output_kinds
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.lookup import finding_names, quality_score, reason_code
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.make import make_objects
 
 SAMPLES = Path(str(files("data_store") / "data"))
 CHEST = SAMPLES / "RG1_UNCR.dcm"

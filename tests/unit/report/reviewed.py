@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from miqa_node.domain.delivery import KOS, SR
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.output import default_kinds
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.review import Review
-from miqa_node.domain.worklist import Resolution
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.make import amend_objects
-from miqa_node.report.outputs.airai import AIRAI
-from miqa_node.report.withdrawal import withdraw_key_object
+from miqa_node.core.domain.delivery import KOS, SR
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.output import default_kinds
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.review import Review
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import MadeObject, ReportSettings
+from miqa_node.stages.report.make import amend_objects
+from miqa_node.stages.report.outputs.airai import AIRAI
+from miqa_node.stages.report.withdrawal import withdraw_key_object
 from tests.unit.report import making
 
 SEEN = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)

@@ -8,16 +8,16 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from miqa_node.domain.delivery import SR
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.output import default_kinds
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import ReportSettings
-from miqa_node.report.make import amend_objects
-from miqa_node.report.outputs.airai import AIRAI
+from miqa_node.core.domain.delivery import SR
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.output import default_kinds
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import ReportSettings
+from miqa_node.stages.report.make import amend_objects
+from miqa_node.stages.report.outputs.airai import AIRAI
 from tests.unit.report import making
 from tests.unit.report.reviewed import amended, review
 

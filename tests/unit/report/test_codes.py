@@ -14,17 +14,17 @@ import pytest
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.codedict import codes as standard
 
-from miqa_node.domain import codes as domain_codes
-from miqa_node.domain.codes import Code
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.measurand import MEASUREMENTS, measurands
-from miqa_node.report.picture import rgb
-from miqa_node.taxonomy.base import SCHEME
-from miqa_node.taxonomy.lookup import all_finding_names, finding_entries, finding_names, gate_names, reason_code
-from miqa_node.words import codes
-from miqa_node.words.codes import Concept
-from miqa_node.words.finding_codes import _certainty, finding_code, segment_codes
-from miqa_node.words.measurement_codes import _concept, measurement_code
+from miqa_node.core.domain import codes as domain_codes
+from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.measurand import MEASUREMENTS, measurands
+from miqa_node.core.taxonomy.base import SCHEME
+from miqa_node.core.taxonomy.lookup import all_finding_names, finding_entries, finding_names, gate_names, reason_code
+from miqa_node.core.words import codes
+from miqa_node.core.words.codes import Concept
+from miqa_node.core.words.finding_codes import _certainty, finding_code, segment_codes
+from miqa_node.core.words.measurement_codes import _concept, measurement_code
+from miqa_node.stages.report.picture import rgb
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/reference/results.md").read_text("utf-8")

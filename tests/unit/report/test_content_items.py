@@ -7,8 +7,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.domain.codes import Code
-from miqa_node.report.content_items import (
+from miqa_node.core.domain.codes import Code
+from miqa_node.stages.report.content_items import (
     ContentItem,
     Relationship,
     code_item,
@@ -21,10 +21,10 @@ from miqa_node.report.content_items import (
     texts_of,
     uid_item,
 )
-from miqa_node.report.elements import element_bytes, encode_elements
-from miqa_node.report.encoded import EncodedElement, elements_in, items_in
-from miqa_node.report.source import read_source
-from miqa_node.report.sr_templates import place
+from miqa_node.stages.report.elements import element_bytes, encode_elements
+from miqa_node.stages.report.encoded import EncodedElement, elements_in, items_in
+from miqa_node.stages.report.source import read_source
+from miqa_node.stages.report.sr_templates import place
 from tests.unit.report import making
 
 hd = pytest.importorskip("highdicom.sr")

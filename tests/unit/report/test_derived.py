@@ -9,13 +9,13 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.output import default_kinds
-from miqa_node.imaging.headers import read_header
-from miqa_node.report.made import MadeObject
-from miqa_node.report.outputs.enhanced import make_enhanced
-from miqa_node.units.kinds import is_image, is_projection
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.output import default_kinds
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.outputs.enhanced import make_enhanced
+from miqa_node.stages.units.kinds import is_image, is_projection
 from tests.unit.report import making
 
 KEPT = (

@@ -14,8 +14,8 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 from pydicom.valuerep import IS, DSdecimal, DSfloat
 
-from miqa_node.report.elements import elements_of, encode_elements
-from miqa_node.report.encoded import elements_in, items_in
+from miqa_node.stages.report.elements import elements_of, encode_elements
+from miqa_node.stages.report.encoded import elements_in, items_in
 
 CHARACTER_SETS: tuple[str | list[str], ...] = (
     "", "ISO_IR 100", "ISO_IR 192", ["", "ISO 2022 IR 87"], ["ISO 2022 IR 100", "ISO 2022 IR 144"], "GB18030",

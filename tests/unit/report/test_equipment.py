@@ -11,18 +11,18 @@ import pytest
 from pydicom.dataset import Dataset
 
 from miqa_node import __version__
-from miqa_node.domain.assessment import ModelIdentity
-from miqa_node.domain.caption import Caption
-from miqa_node.domain.landmarks import Landmarks
-from miqa_node.domain.output import output_kinds
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.prediction import Prediction
-from miqa_node.report.equipment import contributing_equipment
-from miqa_node.report.lower import lower_class
-from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.outputs.rejection import Confirmation, rejection_note
-from miqa_node.report.withdrawal import withdraw_key_object
-from miqa_node.words.algorithms import algorithms_of, of_model
+from miqa_node.core.domain.assessment import ModelIdentity
+from miqa_node.core.domain.caption import Caption
+from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.output import output_kinds
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.prediction import Prediction
+from miqa_node.core.words.algorithms import algorithms_of, of_model
+from miqa_node.stages.report.equipment import contributing_equipment
+from miqa_node.stages.report.lower import lower_class
+from miqa_node.stages.report.made import MadeObject, ReportSettings
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.stages.report.withdrawal import withdraw_key_object
 from tests.unit.report import making
 from tests.unit.report.reviewed import assessed
 

@@ -11,9 +11,17 @@ import pytest
 from PIL import Image, ImageDraw
 from reportlab.pdfgen.canvas import Canvas
 
-from miqa_node.report import fonts
-from miqa_node.report.fonts import SCRIPTS, draw_on_picture, draw_text, font_for, marked_up, missing_scripts, printable
-from miqa_node.report.right_to_left import as_drawn
+from miqa_node.stages.report import fonts
+from miqa_node.stages.report.fonts import (
+    SCRIPTS,
+    draw_on_picture,
+    draw_text,
+    font_for,
+    marked_up,
+    missing_scripts,
+    printable,
+)
+from miqa_node.stages.report.right_to_left import as_drawn
 from tests.unit.report.test_text import COMMENTS
 
 

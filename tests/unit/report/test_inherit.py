@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from miqa_node.report.inherit import CONTEXT, GENERAL_STUDY, PATIENT, PATIENT_STUDY, TYPE_2
+from miqa_node.stages.report.inherit import CONTEXT, GENERAL_STUDY, PATIENT, PATIENT_STUDY, TYPE_2
 from tests.unit.report import making
 
 INHERITED = (*CONTEXT, *PATIENT, *GENERAL_STUDY, *PATIENT_STUDY)

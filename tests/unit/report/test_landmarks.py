@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miqa_node.domain.assessment import Assessment, Measurement
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.landmarks import Landmarks, Outline
-from miqa_node.domain.policy import Verdict
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import MadeObject
-from miqa_node.report.make import make_objects
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.landmarks import Landmarks, Outline
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.make import make_objects
 from tests.unit.landmarks.making import LUNG_BOXES, STRAIGHT
 from tests.unit.report import making
 

@@ -12,9 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import BasicTextSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.errors import ReportError
-from miqa_node.report.lower import lower_class
+from miqa_node.stages.report.lower import lower_class
 from tests.unit.report import making
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.domain.image import SaliencyMap
-from miqa_node.report.mask import MAX_OUTLINE_POINTS, outline_of, regions_of, threshold_map
-from miqa_node.words.subject import of_finding
+from miqa_node.core.domain.image import SaliencyMap
+from miqa_node.core.words.subject import of_finding
+from miqa_node.stages.report.mask import MAX_OUTLINE_POINTS, outline_of, regions_of, threshold_map
 from tests.unit.report.making import findings
 
 

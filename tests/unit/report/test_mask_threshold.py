@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.report.mask import spread_map, threshold_map
+from miqa_node.stages.report.mask import spread_map, threshold_map
 
 TINY = np.array([[0.0, 4e-45], [1e-44, 3e-44]])
 """Values below the normal ones of 32 bits."""

@@ -7,22 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from miqa_node.assess.card import Applicability
-from miqa_node.domain import codes
-from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Measurement, PlausibilityIssue
-from miqa_node.domain.finding import Finding, FindingName, GateClass
-from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.domain.policy import Disposition, Reason, Verdict, decide
-from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain import codes
+from miqa_node.core.domain.anomaly import AnomalyScore
+from miqa_node.core.domain.assessment import Measurement, PlausibilityIssue
+from miqa_node.core.domain.finding import Finding, FindingName, GateClass
+from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict, decide
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.language.catalogue import languages
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.taxonomy.lookup import defect_names, reason_code
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.core.words.narrative import Part, narrative, sentences
+from miqa_node.core.words.phrases import ADVICE, PENDING, PLAUSIBILITY
+from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.errors import SettingsError
-from miqa_node.imaging.plausibility import ISSUES
-from miqa_node.language.catalogue import languages
-from miqa_node.language.phrase import Phrase
-from miqa_node.taxonomy.lookup import defect_names, reason_code
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.words.narrative import Part, narrative, sentences
-from miqa_node.words.phrases import ADVICE, PENDING, PLAUSIBILITY
+from miqa_node.stages.assess.card import Applicability
 from tests.unit.report import making
 
 MEASURED = (

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.object_place import ChestRegion, ObjectPlace, WornAt
-from miqa_node.domain.policy import Verdict
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.make import make_objects
-from miqa_node.taxonomy.lookup import reason_code
-from miqa_node.words.headline import MAX_WORDS, headline
-from miqa_node.words.narrative import narrative
-from miqa_node.words.object_words import hint_of, title_of
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace, WornAt
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.taxonomy.lookup import reason_code
+from miqa_node.core.words.headline import MAX_WORDS, headline
+from miqa_node.core.words.narrative import narrative
+from miqa_node.core.words.object_words import hint_of, title_of
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.make import make_objects
 from tests.unit.report import making
 
 NAME = FindingName.FOREIGN_OBJECT

@@ -16,19 +16,19 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.codes import OTHER_FAILURE
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.policy import Reason, Verdict
+from miqa_node.core.domain.anomaly import AnomalyScore
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.policy import Reason, Verdict
+from miqa_node.core.words.narrative import narrative
 from miqa_node.errors import ReportError
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.make import make_objects
-from miqa_node.report.text import phrase
-from miqa_node.words.narrative import narrative
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import MadeObject, ReportSettings
+from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.report.text import phrase
 from tests.peers.validators import open_segmentation
 from tests.unit.report import making
 

@@ -13,17 +13,17 @@ import pydicom
 import pytest
 from pydicom.pixels.utils import pixel_array
 
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMaps
-from miqa_node.domain.output import output_kinds
-from miqa_node.domain.policy import Verdict
-from miqa_node.report.gsps_shutter import exposed_field
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.make import make_objects
-from miqa_node.report.picture import MIN_SIDE
-from miqa_node.words.narrative import narrative
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import Radiograph, SaliencyMaps
+from miqa_node.core.domain.output import output_kinds
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.words.narrative import narrative
+from miqa_node.stages.report.gsps_shutter import exposed_field
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import MadeObject, ReportSettings
+from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.report.picture import MIN_SIDE
 from tests.peers.validators import open_segmentation
 from tests.unit.report import making
 from tests.unit.report.test_text import COMMENTS

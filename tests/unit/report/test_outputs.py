@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.conclusion.deliver import kinds_to_make
-from miqa_node.deliver.destinations import parse_destinations
-from miqa_node.deliver.kinds.base import DESTINATIONS
-from miqa_node.domain import output as output_domain
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.output import default_kinds, output_kinds
+from miqa_node.core.domain import output as output_domain
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.output import default_kinds, output_kinds
+from miqa_node.core.settings import share_dir
 from miqa_node.errors import SettingsError
-from miqa_node.report.outputs.base import OUTPUTS
-from miqa_node.report.withdrawal import WITHDRAWAL
-from miqa_node.settings import share_dir
+from miqa_node.stages.conclusion.deliver import kinds_to_make
+from miqa_node.stages.deliver.destinations import parse_destinations
+from miqa_node.stages.deliver.kinds.base import DESTINATIONS
+from miqa_node.stages.report.outputs.base import OUTPUTS
+from miqa_node.stages.report.withdrawal import WITHDRAWAL
 from tests.unit.report import making
 from tests.unit.third_party import installed
 
@@ -39,13 +39,13 @@ UIDS = {  # of the chest radiograph with three defects; a change would send ever
 THUMBNAIL = """
 miqa_api = 1
 from pydicom.uid import RLELossless
-from miqa_node.report.capture import capture_output
+from miqa_node.stages.report.capture import capture_output
 
 OUTPUT = capture_output("THUMBNAIL", RLELossless, 65)
 """
 BROKEN = """
 miqa_api = 1
-from miqa_node.report.outputs.base import Output
+from miqa_node.stages.report.outputs.base import Output
 
 def make(context):
     raise ZeroDivisionError("the patient's name")

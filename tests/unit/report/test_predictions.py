@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.codes import OTHER_FAILURE, Code
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.policy import Reason, Verdict
-from miqa_node.domain.prediction import PendingCause, PendingReason, Prediction
-from miqa_node.report.image import ReportedImage
-from miqa_node.report.make import make_objects
+from miqa_node.core.domain.codes import OTHER_FAILURE, Code
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.policy import Reason, Verdict
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.make import make_objects
 from tests.unit.report import making
 from tests.unit.report.test_objects import groups, kinds, of_kind, values
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from miqa_node.domain.codes import REASON_CODES
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.output import default_kinds
+from miqa_node.core.domain.codes import REASON_CODES
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.output import default_kinds
 from miqa_node.errors import ReportError
-from miqa_node.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from tests.unit.report import making
 
 CONFIRMED = Confirmation("maria.muster", datetime(2026, 11, 20, 10, 0, tzinfo=UTC), "111210", "both hands moved")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.worklist import Resolution
 from tests.unit.report import making
 from tests.unit.report.reviewed import amended, review
 

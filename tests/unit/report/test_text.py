@@ -12,9 +12,9 @@ import pytest
 from pydicom.data import get_charset_files
 from pydicom.dataset import Dataset
 
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.report.lower import lower_class
-from miqa_node.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.stages.report.lower import lower_class
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from tests.unit.report import making
 
 CONFIRMED = Confirmation("Jörg Größe", datetime(2026, 11, 20, 10, 0, tzinfo=UTC), "111210", "")

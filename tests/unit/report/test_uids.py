@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miqa_node.domain.instance import is_uid
-from miqa_node.report.uids import derive_uid
+from miqa_node.core.domain.instance import is_uid
+from miqa_node.stages.report.uids import derive_uid
 
 
 @given(st.lists(st.text(), max_size=5))

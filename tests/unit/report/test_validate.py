@@ -13,13 +13,13 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
 from miqa_node.errors import ReportError
-from miqa_node.report import seg
-from miqa_node.report.inherit import inherited_elements
-from miqa_node.report.made import MadeObject
-from miqa_node.report.outputs import kos, sr
-from miqa_node.report.required import required
-from miqa_node.report.source import read_source
-from miqa_node.report.validate import check_file
+from miqa_node.stages.report import seg
+from miqa_node.stages.report.inherit import inherited_elements
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.outputs import kos, sr
+from miqa_node.stages.report.required import required
+from miqa_node.stages.report.source import read_source
+from miqa_node.stages.report.validate import check_file
 from tests.unit.report import making
 
 

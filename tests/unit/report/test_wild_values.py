@@ -14,14 +14,14 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.outputs.enhanced import make_enhanced
-from miqa_node.report.outputs.rejection import Confirmation, rejection_note
-from miqa_node.report.withdrawal import withdraw_key_object
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.stages.report.made import MadeObject, ReportSettings
+from miqa_node.stages.report.outputs.enhanced import make_enhanced
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.stages.report.withdrawal import withdraw_key_object
 from tests.damage import replace_element, write_text
 from tests.unit.report import making
 

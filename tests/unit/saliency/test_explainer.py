@@ -11,18 +11,18 @@ import pytest
 from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
-from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.packages import Package, open_package
-from miqa_node.assess.saliency import explained
-from miqa_node.assess.saliency.explainer import Explainer
-from miqa_node.assess.saliency.methods import BASELINES, CELLS, METHODS, explain, normalised
-from miqa_node.assess.session import GraphSession
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.settings import Accelerator, AssessSettings, SaliencyMethod, load_settings
+from miqa_node.core.taxonomy.lookup import defect_names, is_object
 from miqa_node.libraries.onnx_vjp import COMBINED, LAYER_MAPS
-from miqa_node.settings import Accelerator, AssessSettings, SaliencyMethod, load_settings
-from miqa_node.taxonomy.lookup import defect_names, is_object
+from miqa_node.stages.assess.active import ActiveModels
+from miqa_node.stages.assess.assessor import ImageAssessor
+from miqa_node.stages.assess.packages import Package, open_package
+from miqa_node.stages.assess.session import GraphSession
+from miqa_node.stages.explain import explained
+from miqa_node.stages.explain.explainer import Explainer
+from miqa_node.stages.explain.methods import BASELINES, CELLS, METHODS, explain, normalised
 from tests.unit.assess import making
 from tests.unit.assess.making import CLASSES, RADIOGRAPH, write_package
 

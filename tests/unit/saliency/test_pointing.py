@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess.card import read_card
-from miqa_node.domain.finding import FindingName
-from miqa_node.settings import load_settings
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.settings import load_settings
+from miqa_node.stages.assess.card import read_card
 from miqa_training.commands.evaluate import parts_table
 from miqa_training.map_scores import STEPS, deletion, energy_inside, insertion, pixel_average_precision
 from miqa_training.outlines import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from miqa_node.held_folder import sweep
+from miqa_node.core.files.held_folder import sweep
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_its_node_ends_with_it_and_its_folder_goes(number: signal.Signals, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "miqa_node.cli", "selftest", "--out", str(tmp_path / "record")]
+    command = [sys.executable, "-m", "miqa_node.interfaces.cli", "selftest", "--out", str(tmp_path / "record")]
     folders = tmp_path / "temporary"
     folders.mkdir()
     environment = {**os.environ, "TMPDIR": str(folders)}

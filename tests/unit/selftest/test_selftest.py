@@ -11,15 +11,15 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit
 from typer.testing import CliRunner
 
-from miqa_node.cli.app import app
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
-from miqa_node.selftest.outcome import SampleOutcome
-from miqa_node.selftest.phantoms import KINDS, PhantomDefect, make
-from miqa_node.selftest.radiographs import SampleImage
-from miqa_node.selftest.record import document, write_record
-from miqa_node.selftest.run import ANY, CommissioningCheck, CommissioningRecord, _together
-from miqa_node.selftest.send import StoreReceipt
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.features.operations.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
+from miqa_node.features.operations.selftest.outcome import SampleOutcome
+from miqa_node.features.operations.selftest.phantoms import KINDS, PhantomDefect, make
+from miqa_node.features.operations.selftest.radiographs import SampleImage
+from miqa_node.features.operations.selftest.record import document, write_record
+from miqa_node.features.operations.selftest.run import ANY, CommissioningCheck, CommissioningRecord, _together
+from miqa_node.features.operations.selftest.send import StoreReceipt
+from miqa_node.interfaces.cli.app import app
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.syntax.keyword)

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from miqa_node.statistics.agreement import agreement
-from miqa_node.statistics.bins import bin_of, value_of
-from miqa_node.statistics.charts import change_points, p_chart
-from miqa_node.statistics.drift import drift, median, psi
-from miqa_node.statistics.rates import chi_square_quantile, rate, wilson
-from miqa_node.statistics.recurrence import Peak, recurrences
+from miqa_node.core.statistics.agreement import agreement
+from miqa_node.core.statistics.bins import bin_of, value_of
+from miqa_node.core.statistics.charts import change_points, p_chart
+from miqa_node.core.statistics.drift import drift, median, psi
+from miqa_node.core.statistics.rates import chi_square_quantile, rate, wilson
+from miqa_node.core.statistics.recurrence import Peak, recurrences
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 20), (20, 20), (1, 7), (8, 100), (123, 4567)])

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from miqa_node.domain.instance import (
+from miqa_node.core.domain.instance import (
     Header,
     InstanceDigest,
     ReceivedObject,

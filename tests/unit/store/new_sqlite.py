@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from miqa_node.store import schema
+from miqa_node.runtime.store import schema
 
 HEAD = "-- Made by python -m tests.unit.store.new_sqlite: all migrations in one. Do not edit."
 

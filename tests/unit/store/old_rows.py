@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.instance import (
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.instance import (
     Header,
     InstanceDigest,
     ReceivedObject,
@@ -32,13 +32,16 @@ from miqa_node.domain.instance import (
     StudyInstanceUid,
     StudyRecord,
 )
-from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.signing import Signer
-from miqa_node.store import acquisitions, erasure, holds, instances
-from miqa_node.store import tables as t
-from miqa_node.store.audit import chain, records
-from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Database, Transaction
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.keys.signing import Signer
+from miqa_node.features.analysis.rows import acquisitions
+from miqa_node.features.audit import rows as chain
+from miqa_node.features.retention.rows import erasure, holds
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.stages.units.rows import instances
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RULES = AcquisitionRules(key=b"k" * 32)

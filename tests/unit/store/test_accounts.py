@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from miqa_node.domain.access import Role
+from miqa_node.core.domain.access import Role
 from miqa_node.errors import ConflictError
-from miqa_node.store import accounts
-from miqa_node.store.database import Database
+from miqa_node.runtime.store import accounts
+from miqa_node.runtime.store.database import Database
 from tests.unit.store.making import NOW
 
 

@@ -10,20 +10,23 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.assessment import Assessment, ModelIdentity
-from miqa_node.domain.codes import MOTION_BLUR
-from miqa_node.domain.finding import Finding, FindingName
-from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.codes import MOTION_BLUR
+from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import NotFoundError
-from miqa_node.store import acquisitions, census, instances, label_requests, labels, worklist
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.tables import acquisition_findings, label_findings
-from miqa_node.store.tables import acquisitions as table
-from miqa_node.taxonomy.lookup import reason_code
+from miqa_node.features.analysis.rows import acquisitions, census
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.store.tables import acquisition_findings, label_findings
+from miqa_node.runtime.store.tables import acquisitions as table
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW, digest, header, received, study
 
 RULES = AcquisitionRules(

@@ -10,17 +10,20 @@ from typing import Any
 
 import pytest
 
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
-from miqa_node.domain.delivery import EventNotice
-from miqa_node.domain.event import EventOrigin, EventType
-from miqa_node.domain.policy import AUDIT, Disposition, Reason, Verdict
-from miqa_node.domain.worklist import Resolution
-from miqa_node.store import deliveries, delivery_jobs, instances, result_index, upkeep, worklist
-from miqa_node.store.announcements import Announcer, body_of
-from miqa_node.store.database import Database
-from miqa_node.store.tables import events
-from miqa_node.units.kinds import NOT_IMAGE_MODALITIES, is_image
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
+from miqa_node.core.domain.delivery import EventNotice
+from miqa_node.core.domain.event import EventOrigin, EventType
+from miqa_node.core.domain.policy import AUDIT, Disposition, Reason, Verdict
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import result_index, upkeep
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import events
+from miqa_node.stages.deliver.rows import deliveries, delivery_jobs
+from miqa_node.stages.deliver.rows.announcements import Announcer, body_of
+from miqa_node.stages.units.kinds import NOT_IMAGE_MODALITIES, is_image
+from miqa_node.stages.units.rows import instances
 from tests.parts import results_of
 from tests.unit.deliver.receiver import PAGE
 from tests.unit.store.making import NOW, digest, header, received, study

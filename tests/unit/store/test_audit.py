@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.access import Role
-from miqa_node.domain.audit import AuditEvent, AuditFilter
-from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.signing import Signer
-from miqa_node.store import accounts, erasure, instances, sessions, users
-from miqa_node.store import tables as t
-from miqa_node.store.audit import chain, marks, patients, records
-from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Database
-from miqa_node.store.sessions import SignInOutcome
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.keys.signing import Signer
+from miqa_node.features.audit import rows as chain
+from miqa_node.features.retention.rows import erasure
+from miqa_node.runtime.store import accounts, sessions, users
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.audit import marks, patients, records
+from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.sessions import SignInOutcome
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW, digest, header, received, study
 
 

@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.cli.app import run
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.errors import BackupError
-from miqa_node.store import backup, deliveries, instances, removal
-from miqa_node.store import tables as t
-from miqa_node.store.consistency import Check, Fault, Inconsistency
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import original_key, preview_key
-from miqa_node.store.objects import open_objects
-from miqa_node.store.verification import data_set_digest
+from miqa_node.features.backup import work as backup
+from miqa_node.features.backup.rows import Check, Fault, Inconsistency
+from miqa_node.interfaces.cli.app import run
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key, preview_key
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.verification import data_set_digest
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.rows import instances, removal
 from tests.unit.store.making import NOW, digest
 from tests.unit.store.test_retention import LATER, Shelf
 
@@ -205,7 +207,7 @@ def test_the_digest_is_that_of_the_data_set(samples: Path) -> None:
 
 @pytest.mark.slow
 def test_the_commands(shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from miqa_node.work.queue import migrate_queue
+    from miqa_node.runtime.work.queue import migrate_queue
 
     migrate_queue(shelf.database)
     of, where = shelf.decide(1), ["--data-dir", str(shelf.folder)]

@@ -16,18 +16,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.cli.app import run
-from miqa_node.domain.object_store import ObjectStore
+from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.errors import BackupError, ResourcesError
-from miqa_node.store import backup, damages
-from miqa_node.store import tables as t
-from miqa_node.store.backup.folder import MANIFEST, read_manifest
-from miqa_node.store.consistency import Fault
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import original_key, preview_key
-from miqa_node.store.objects import open_objects
-from miqa_node.store.verification import Soundness
-from miqa_node.work.queue import migrate_queue
+from miqa_node.features.backup import work as backup
+from miqa_node.features.backup.rows import Fault
+from miqa_node.features.backup.work.folder import MANIFEST, read_manifest
+from miqa_node.interfaces.cli.app import run
+from miqa_node.runtime.store import damages
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key, preview_key
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.store.verification import Soundness
+from miqa_node.runtime.work.queue import migrate_queue
 from tests.unit.store.test_backup import check
 from tests.unit.store.test_retention import Shelf
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.store.bells import Bells
-from miqa_node.store.database import JOBS
+from miqa_node.runtime.store.bells import Bells
+from miqa_node.runtime.store.database import JOBS
 
 RINGS = 2000
 

@@ -8,13 +8,16 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.operations import DestinationHold
-from miqa_node.domain.policy import Verdict
-from miqa_node.store import browse, destination_checks, instances, senders, worklist
-from miqa_node.store.browse import ImageFilter
-from miqa_node.store.database import Database
-from miqa_node.store.senders import SenderBook
-from miqa_node.store.tables import acquisitions, patient_names, studies
+from miqa_node.core.domain.operations import DestinationHold
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.features.worklist.rows import browse, worklist
+from miqa_node.features.worklist.rows.browse import ImageFilter
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import acquisitions, patient_names, studies
+from miqa_node.stages.deliver.rows import destination_checks
+from miqa_node.stages.receive.rows import senders
+from miqa_node.stages.receive.rows.senders import SenderBook
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW
 from tests.unit.store.test_analysis import NOON, put
 

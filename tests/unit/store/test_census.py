@@ -9,15 +9,16 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.assessment import Assessment, Measurement
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RequestKind
-from miqa_node.domain.policy import Verdict
-from miqa_node.statistics.bins import bin_of
-from miqa_node.store import census, documents, label_requests, labels, measurement_weeks, readings, rollup, tables
-from miqa_node.store.census import AcquisitionCounts, Period
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.tables import acquisition_days, acquisitions, assessments
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RequestKind
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.statistics.bins import bin_of
+from miqa_node.features.analysis.rows import census, measurement_weeks, readings, rollup
+from miqa_node.features.analysis.rows.census import AcquisitionCounts, Period
+from miqa_node.runtime.store import documents, label_requests, labels, tables
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.store.tables import acquisition_days, acquisitions, assessments
 from tests.unit.store.making import NOW
 from tests.unit.store.test_analysis import NOON, put
 

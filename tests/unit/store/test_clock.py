@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.store import clock, deliveries, instances, series
-from miqa_node.store.database import Database
-from miqa_node.store.tables import deliveries as table
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import deliveries as table
+from miqa_node.runtime.work import clock
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.rows import instances, series
 from tests.unit.store.making import NOW, digest, header, received, study
 
 STEP = timedelta(hours=2)

@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from miqa_node.cli.app import run
-from miqa_node.cli.exits import Exit
+from miqa_node.core.settings import share_dir
 from miqa_node.errors import ResourcesError, SettingsError
+from miqa_node.interfaces.cli.app import run
+from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.node import Node
-from miqa_node.settings import share_dir
-from miqa_node.store import instances
-from miqa_node.store.database import Database
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
 from tests.unit.test_node import settings_in, store
 from tests.waiting import wait_until

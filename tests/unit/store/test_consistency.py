@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.object_store import ObjectStore
-from miqa_node.store import consistency, damages, upkeep
-from miqa_node.store import tables as t
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.consistency import Check, Fault
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.objects import open_objects
+from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.features.backup import rows as consistency
+from miqa_node.features.backup.rows import Check, Fault
+from miqa_node.runtime.store import damages, upkeep
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.objects import open_objects
 from tests.unit.store.making import digest
 from tests.unit.store.test_promises import cut, delete, empty, flip
 from tests.unit.store.test_retention import Shelf

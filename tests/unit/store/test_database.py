@@ -18,9 +18,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from miqa_node.errors import ResourcesError, SettingsError
-from miqa_node.store import late_indexes, schema
-from miqa_node.store.database import Database
-from miqa_node.store.tables import metadata
+from miqa_node.runtime.store import late_indexes, schema
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import metadata
 from tests.unit.store.new_sqlite import statements
 
 
@@ -33,7 +33,7 @@ def test_a_new_sqlite_database_is_what_all_migrations_lead_to() -> None:
 def test_a_new_sqlite_database_needs_no_alembic(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'miqa.sqlite'}"
     program = (
-        "import sys; from miqa_node.store.database import Database\n"
+        "import sys; from miqa_node.runtime.store.database import Database\n"
         f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -68,7 +68,7 @@ def test_a_schema_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
     database.migrate()
     database.close()
     program = (
-        "import sys; from miqa_node.store.database import Database\n"
+        "import sys; from miqa_node.runtime.store.database import Database\n"
         f"database = Database({url!r}); database.migrate(); database.check(); assert 'alembic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -189,7 +189,7 @@ def test_a_value_that_is_too_large_for_an_index_is_none(postgres_url: str) -> No
 
 
 def test_more_users_than_connections_are_a_lack_of_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miqa_node.store.database.POOL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("miqa_node.runtime.store.database.POOL_TIMEOUT_S", 0.05)
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}", pool_size=1)
     with database.begin(), database.begin(), pytest.raises(ResourcesError), database.begin():
         pass
@@ -198,7 +198,7 @@ def test_more_users_than_connections_are_a_lack_of_resources(tmp_path: Path, mon
 
 @pytest.mark.slow
 def test_a_database_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miqa_node.store.database.CONNECT_TIMEOUT_S", 1)
+    monkeypatch.setattr("miqa_node.runtime.store.database.CONNECT_TIMEOUT_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         database = Database(f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none")
         with pytest.raises(ResourcesError), database.begin() as transaction:

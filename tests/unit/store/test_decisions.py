@@ -7,15 +7,18 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.event import EventType
-from miqa_node.domain.label import RequestKind
-from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.core.domain.event import EventType
+from miqa_node.core.domain.label import RequestKind
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError
-from miqa_node.store import history, label_days, label_requests, labels, reviews, rollup, views, worklist
-from miqa_node.store.database import Database
-from miqa_node.store.label_days import LabelDimension
-from miqa_node.store.tables import decisions
+from miqa_node.features.analysis.rows import label_days, rollup, views
+from miqa_node.features.analysis.rows.label_days import LabelDimension
+from miqa_node.features.labels.rows import reviews
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store import label_requests, labels
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import decisions
 from tests.unit.store.making import NOW, digest
 from tests.unit.store.test_analysis import NOON, put, row
 from tests.unit.store.test_announcements import Desk

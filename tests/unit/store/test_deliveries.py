@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import (
+from miqa_node.core.domain.delivery import (
     CommitmentReport,
     CommitmentRequest,
     DeliveryAction,
@@ -21,10 +21,11 @@ from miqa_node.domain.delivery import (
     ResultObject,
 )
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.store import commitments, deliveries, delivery_jobs, instances
-from miqa_node.store.commitment_requests import DatabaseLedger
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.stages.deliver.rows import commitments, deliveries, delivery_jobs
+from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW, digest, header, received, study
 
 

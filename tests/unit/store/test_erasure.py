@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.core.keys.signing import Signer, verify
 from miqa_node.errors import ConflictError, NotFoundError, SettingsError, SignatureError
-from miqa_node.signing import Signer, verify
-from miqa_node.store import erasure, holds, instances, patient_choice
-from miqa_node.store import tables as t
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import preview_key
-from miqa_node.store.objects import open_objects
+from miqa_node.features.retention.rows import erasure, holds, patient_choice
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import preview_key
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW
 from tests.unit.store.test_retention import Shelf
 
@@ -116,7 +117,7 @@ def test_a_signature_holds_for_one_document_and_one_key(tmp_path: Path) -> None:
 def test_the_command_erases_and_proves(
     tmp_path: Path,
 ) -> None:  # on SQLite in a data directory
-    from miqa_node.cli.app import run
+    from miqa_node.interfaces.cli.app import run
 
     folder = tmp_path / "data"
     folder.mkdir()

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.instance import Derivation, InstanceDigest
-from miqa_node.store import census, exposures, instances, rollup
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.tables import acquisition_findings, acquisitions
+from miqa_node.core.domain.instance import Derivation, InstanceDigest
+from miqa_node.features.analysis.rows import census, rollup
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.store.tables import acquisition_findings, acquisitions
+from miqa_node.stages.units.rows import exposures, instances
 from tests.unit.store.making import NOW
 from tests.unit.store.test_analysis import NOON, put, row
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from miqa_node.errors import ResourcesError
-from miqa_node.store.database import Database, Transaction, insert_or_ignore
-from miqa_node.store.group import MAX_GROUP, GroupCommit
-from miqa_node.store.tables import executors
+from miqa_node.runtime.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.runtime.store.tables import executors
+from miqa_node.stages.receive.rows.group import MAX_GROUP, GroupCommit
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from miqa_node.errors import ResourcesError
-from miqa_node.health import readiness
-from miqa_node.health.readiness import ReadinessChecks
-from miqa_node.store import bucket
-from miqa_node.store.objects import open_objects
+from miqa_node.runtime.store import bucket
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.workers import readiness
+from miqa_node.runtime.workers.readiness import ReadinessChecks
 from tests.waiting import wait_until
 
 

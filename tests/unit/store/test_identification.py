@@ -13,26 +13,20 @@ import sqlalchemy as sa
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from miqa_node.domain.authorities import AuthorityRules
-from miqa_node.domain.instance import StudyRecord
+from miqa_node.core.domain.authorities import AuthorityRules
+from miqa_node.core.domain.instance import StudyRecord
 from miqa_node.errors import ConflictError
-from miqa_node.store import (
-    conflicts,
-    erasure,
-    holds,
-    identification,
-    instances,
-    patient_choice,
-    patients,
-    priors,
-    retention,
-)
-from miqa_node.store import tables as t
-from miqa_node.store.audit import chain
-from miqa_node.store.database import Database
-from miqa_node.store.identification import Identification
-from miqa_node.store.objects import open_objects
-from miqa_node.store.retention import AgeLimits
+from miqa_node.features.audit import rows as chain
+from miqa_node.features.retention.rows import erasure, holds, patient_choice, retention
+from miqa_node.features.retention.rows.retention import AgeLimits
+from miqa_node.features.worklist.rows import conflicts
+from miqa_node.runtime.store import patients
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.stages.receive.rows import identification
+from miqa_node.stages.receive.rows.identification import Identification
+from miqa_node.stages.units.rows import instances, priors
 from tests.unit.store.making import NOW, digest, header, received
 from tests.unit.store.old_rows import RULES, digest_of
 from tests.unit.store.test_migrations import migrate

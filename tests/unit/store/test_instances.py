@@ -13,17 +13,20 @@ import pytest
 import sqlalchemy as sa
 from pydicom.data import get_testdata_file
 
-from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
-from miqa_node.domain.codes import MOTION_BLUR
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.finding import Finding, FindingName, GateClass
-from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.codes import MOTION_BLUR
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.finding import Finding, FindingName, GateClass
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.taxonomy.lookup import reason_code
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import NotFoundError
-from miqa_node.imaging.headers import read_header
-from miqa_node.store import deliveries, documents, history, instances, tables, worklist
-from miqa_node.store.database import Database
-from miqa_node.store.instances import Novelty
-from miqa_node.taxonomy.lookup import reason_code
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store import documents, tables
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.rows import instances
+from miqa_node.stages.units.rows.instances import Novelty
 from tests.parts import results_of
 from tests.unit.store.making import NOW, digest, header, received, study
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.errors import BusyError, ResourcesError
-from miqa_node.store import tables
-from miqa_node.store.consistency import Check, Fault
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.integrity import damaged_pages
-from miqa_node.work.queue import migrate_queue
+from miqa_node.features.backup.rows import Check, Fault
+from miqa_node.runtime.store import tables
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.integrity import damaged_pages
+from miqa_node.runtime.work.queue import migrate_queue
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_database_that_others_write_to_is_busy_and_not_absent(path: Path) -> N
 def test_a_database_in_which_nothing_is_committed_is_not_ready(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database(f"sqlite:///{path}", pool_size=2)
     sa.event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=100"))
-    monkeypatch.setattr("miqa_node.store.database.BUSY_S", -1.0)
+    monkeypatch.setattr("miqa_node.runtime.store.database.BUSY_S", -1.0)
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(BusyError):

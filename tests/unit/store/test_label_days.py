@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date, datetime, timedelta
 
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.domain.worklist import Resolution
-from miqa_node.store import label_days, labels, rollup, worklist
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.label_days import LabelCount, LabelDimension
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.analysis.rows import label_days, rollup
+from miqa_node.features.analysis.rows.label_days import LabelCount, LabelDimension
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.database import Database, Transaction
 from tests.unit.store.making import NOW
 from tests.unit.store.test_analysis import put
 

@@ -12,15 +12,17 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from miqa_node.store import late_indexes
-from miqa_node.store.database import Database
+from miqa_node.runtime.store import late_indexes
+from miqa_node.runtime.store.database import Database
 from tests.conftest import postgres_database
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers
 
 NAME = "ix_labels_drawn"
-MIGRATE = "import sys; from miqa_node.store.database import Database; Database(sys.argv[1], pool_size=2).migrate()"
+MIGRATE = (
+    "import sys; from miqa_node.runtime.store.database import Database; Database(sys.argv[1], pool_size=2).migrate()"
+)
 VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
 BUILDERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%'"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.settings import load_settings
-from miqa_node.store.database import DELIVERIES, JOBS, REASSESSMENTS, TOPICS, Database, announce
-from miqa_node.store.listening import CommitListener
-from miqa_node.work.migration import migrate
-from miqa_node.work.queue import DurableQueue, Worker
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.store.database import DELIVERIES, JOBS, REASSESSMENTS, TOPICS, Database, announce
+from miqa_node.runtime.store.listening import CommitListener
+from miqa_node.runtime.work.migration import migrate
+from miqa_node.runtime.work.queue import DurableQueue, Worker
 from tests.conftest import PostgresServer
 from tests.waiting import wait_until
 

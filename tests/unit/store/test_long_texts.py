@@ -12,13 +12,13 @@ import pytest
 from pydicom import config, dcmread
 from pydicom.data import get_testdata_file
 
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.imaging.decode import Decoder
-from miqa_node.store import rollup
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.result_index import complete, complete_sources
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.analysis.rows import rollup
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.result_index import complete, complete_sources
+from miqa_node.runtime.workers.decode import Decoder
 from tests.parts import build_pipeline, results_of
 from tests.unit.report import making
 from tests.unit.volume.test_way import RULES, Jobs

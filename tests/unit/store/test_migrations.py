@@ -10,14 +10,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from miqa_node.domain.assessment import Assessment, Measurement
-from miqa_node.domain.delivery import DeliveryAction, EventNotice, ResultKind, ResultObject
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.delivery import DeliveryAction, EventNotice, ResultKind, ResultObject
+from miqa_node.core.settings import share_dir
 from miqa_node.errors import SettingsError
-from miqa_node.settings import share_dir
-from miqa_node.store import deliveries, delivery_jobs, history, instances
-from miqa_node.store.announcements import body_of
-from miqa_node.store.database import Database
-from miqa_node.store.tables import (
+from miqa_node.features.worklist.rows import history
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import (
     acquisition_findings,
     compatibility,
     label_findings,
@@ -25,6 +24,9 @@ from miqa_node.store.tables import (
     logged_rejects,
     reject_logs,
 )
+from miqa_node.stages.deliver.rows import deliveries, delivery_jobs
+from miqa_node.stages.deliver.rows.announcements import body_of
+from miqa_node.stages.units.rows import instances
 from tests.parts import results_of
 from tests.unit.store.making import NOW, digest, header, received, study
 

@@ -9,15 +9,19 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from miqa_node.domain.assessment import Assessment, ModelIdentity
-from miqa_node.domain.codes import MOTION_BLUR
-from miqa_node.domain.model_choice import ModelChoice, Slot
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.codes import MOTION_BLUR
+from miqa_node.core.domain.model_choice import ModelChoice, Slot
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.store import activations, instances, reviews, shadows, worklist
-from miqa_node.store.database import Database
-from miqa_node.store.schema import alembic_config
+from miqa_node.features.labels.rows import reviews
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import activations
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.schema import alembic_config
+from miqa_node.stages.conclusion.rows import shadows
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW, digest, header, received, study
 
 

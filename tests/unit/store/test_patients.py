@@ -11,35 +11,28 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.audit import AuditEvent, AuditFilter
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.patient import PatientKey
-from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.domain.retention import RetentionGroup
+from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.patient import PatientKey
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.retention import RetentionGroup
+from miqa_node.core.keys.signing import Signer
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.signing import Signer
-from miqa_node.store import (
-    acquisitions,
-    browse,
-    erasure,
-    history,
-    holds,
-    instances,
-    patient_choice,
-    patients,
-    priors,
-    retention,
-    reviews,
-    worklist,
-)
-from miqa_node.store import conflicts as study_conflicts
-from miqa_node.store import tables as t
-from miqa_node.store.audit import chain, records
-from miqa_node.store.database import Database
-from miqa_node.store.objects import open_objects
-from miqa_node.store.retention import AgeLimits
+from miqa_node.features.analysis.rows import acquisitions
+from miqa_node.features.audit import rows as chain
+from miqa_node.features.labels.rows import reviews
+from miqa_node.features.retention.rows import erasure, holds, patient_choice, retention
+from miqa_node.features.retention.rows.retention import AgeLimits
+from miqa_node.features.worklist.rows import browse, history, worklist
+from miqa_node.features.worklist.rows import conflicts as study_conflicts
+from miqa_node.runtime.store import patients
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.stages.units.rows import instances, priors
 from tests.unit.store.making import NOW, digest, header, received, study
 
 RULES = AcquisitionRules(key=b"k" * 32)

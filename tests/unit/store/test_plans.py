@@ -13,17 +13,18 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks import worklist_page
-from miqa_node.domain.search_keys import COLUMNS
-from miqa_node.settings import load_settings
-from miqa_node.store import rollup, worklist
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.gauge import ImageCount
-from miqa_node.store.worklist import UNRESOLVED, WorklistFilter
-from miqa_node.web.app import WebServices
-from miqa_node.web.gauges import DatabaseGauges
-from miqa_node.work.indexing import ResultIndexing
-from miqa_node.work.retention import Retention
+from miqa_node.core.domain.search_keys import COLUMNS
+from miqa_node.core.settings import load_settings
+from miqa_node.features.analysis.rows import rollup
+from miqa_node.features.operations.work.indexing import ResultIndexing
+from miqa_node.features.retention.work.retention import Retention
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.features.worklist.rows.worklist import UNRESOLVED, WorklistFilter
+from miqa_node.interfaces.web.app import WebServices
+from miqa_node.interfaces.web.gauges import DatabaseGauges
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.stages.conclusion.gauge import ImageCount
 from tests.conftest import postgres_database
 from tests.web.serving import serving
 

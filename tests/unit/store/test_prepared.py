@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.audit import AuditEvent, AuditFilter
+from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.errors import ResourcesError
-from miqa_node.store.audit import records
-from miqa_node.store.database import Database, insert_or_ignore
-from miqa_node.store.prepared import DriverStatement, among
-from miqa_node.store.tables import executors, series
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.database import Database, insert_or_ignore
+from miqa_node.runtime.store.prepared import DriverStatement, among
+from miqa_node.runtime.store.tables import executors, series
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 ROW = {"series_instance_uid": "1.2", "modality": "CT", "expected": 3, "arrived_at": NOW, "pending": True}

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.object_store import ObjectStore, Soundness
+from miqa_node.core.domain.object_store import ObjectStore, Soundness
 from miqa_node.errors import ResourcesError
-from miqa_node.store import damages, promises, verification
-from miqa_node.store import tables as t
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.objects import open_objects
-from miqa_node.store.promises import Promises
+from miqa_node.runtime.store import damages, verification
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.stages.receive.rows import promises
+from miqa_node.stages.receive.rows.promises import Promises
 from tests.unit.store.making import digest, header
 from tests.unit.store.test_retention import LATER, Shelf, promise
 

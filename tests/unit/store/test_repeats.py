@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.store.database import Database
-from miqa_node.store.tables import acquisitions as table
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import acquisitions as table
 from tests.unit.store.test_analysis import NOON, RULES, count, decide, put, row
 
 PAIRS = 24

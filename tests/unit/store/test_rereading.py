@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from miqa_node.domain.audit import AuditEvent
-from miqa_node.domain.authorities import AuthorityRules
-from miqa_node.store import erasure, holds, patient_choice, patients, rereading
-from miqa_node.store import tables as t
-from miqa_node.store.audit import chain, records
-from miqa_node.store.database import Database
-from miqa_node.store.identification import Identification
-from miqa_node.store.rereading import Rereading
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.authorities import AuthorityRules
+from miqa_node.features.audit import rows as chain
+from miqa_node.features.retention.rows import erasure, holds, patient_choice
+from miqa_node.runtime.store import patients
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.database import Database
+from miqa_node.stages.receive.rows import rereading
+from miqa_node.stages.receive.rows.identification import Identification
+from miqa_node.stages.receive.rows.rereading import Rereading
 from tests.unit.store.making import NOW, digest
 from tests.unit.store.test_identification import image_of
 from tests.unit.store.test_patients import NORTH, RULES, SOUTH, Site

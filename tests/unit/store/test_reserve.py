@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node import store
-from miqa_node.domain.object_store import MiB
-from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.object_store import MiB
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import ResourcesError
-from miqa_node.settings import Settings, load_settings
-from miqa_node.store import instances, reassessments, series
-from miqa_node.store import tables as t
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import original_key
-from miqa_node.store.objects import objects_of
-from miqa_node.store.reserve import ASIDE_BYTES, FEW, USUAL_BYTES, DiskReserve, WaitingCount, WaitingWork
-from miqa_node.work.retention import Retention
+from miqa_node.features.retention.work.retention import Retention
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.objects import objects_of
+from miqa_node.stages.receive.rows.reserve import ASIDE_BYTES, FEW, USUAL_BYTES, DiskReserve, WaitingCount, WaitingWork
+from miqa_node.stages.units.rows import instances, reassessments, series
 from tests.small_disk import small_disk
 from tests.unit.store.making import NOW, digest, header
 from tests.unit.store.test_retention import Shelf
@@ -82,7 +81,9 @@ def test_images_that_wait_keep_their_room_until_they_are_judged(shelf: Shelf, se
 def test_a_refusal_is_not_of_images_that_were_judged_meanwhile(
     shelf: Shelf, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store.reserve, "COUNT_INTERVAL_S", float("inf"))  # nobody counts in the background
+    monkeypatch.setattr(
+        "miqa_node.stages.receive.rows.reserve.COUNT_INTERVAL_S", float("inf")
+    )  # nobody counts in the background
     reserve = DiskReserve(shelf.database, shelf.objects, settings)
     for _ in range(2 * FIT):  # accepted, and judged before anybody counted
         reserve.add()

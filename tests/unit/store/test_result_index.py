@@ -10,13 +10,15 @@ import sqlalchemy as sa
 from pydicom import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage
 
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.instance import SopInstanceUid
-from miqa_node.domain.search_keys import SEARCH_KEYS, SearchLevel
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.instance import SopInstanceUid
+from miqa_node.core.domain.search_keys import SEARCH_KEYS, SearchLevel
 from miqa_node.errors import QueryError
-from miqa_node.store import deliveries, instances, result_index, tables
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
+from miqa_node.runtime.store import result_index, tables
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.rows import instances
 from tests.unit.deliver.making import as_file, report
 from tests.unit.store.making import NOW, digest, header, received, study
 from tests.unit.store.test_migrations import migrate

@@ -13,29 +13,33 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from miqa_node.domain.delivery import CommitmentRequest, ResultKind, ResultObject
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import LabelOrigin, ReaderOpinion
-from miqa_node.domain.object_store import DiskSpace, ObjectStore, Soundness
-from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.domain.retention import RemovalCause, RetentionGroup
-from miqa_node.domain.worklist import Resolution
+from miqa_node.core.domain.delivery import CommitmentRequest, ResultKind, ResultObject
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.core.domain.object_store import DiskSpace, ObjectStore, Soundness
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.retention import RemovalCause, RetentionGroup
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import ConflictError, NotFoundError, RemovedError, ResourcesError
-from miqa_node.observe import metrics
-from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, holds, instances, labels, removal, retention, retention_clock, upkeep, worklist
-from miqa_node.store import tables as t
-from miqa_node.store.absence import absence
-from miqa_node.store.arrivals import Arrivals
-from miqa_node.store.artifacts import Artifacts
-from miqa_node.store.commitment_requests import DatabaseLedger
-from miqa_node.store.database import Database
-from miqa_node.store.object_keys import maps_key, original_key, preview_key
-from miqa_node.store.objects import open_objects
-from miqa_node.store.promises import Promises, Standing
-from miqa_node.store.retention import AgeLimits
-from miqa_node.work import retention as work_retention
-from miqa_node.work.retention import Retention
+from miqa_node.features.retention.rows import holds, retention
+from miqa_node.features.retention.rows.retention import AgeLimits
+from miqa_node.features.retention.work import retention as work_retention
+from miqa_node.features.retention.work.retention import Retention
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.runtime.store import labels, retention_clock, upkeep
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.absence import absence
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.object_keys import maps_key, original_key, preview_key
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.receive.rows.arrivals import Arrivals
+from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger
+from miqa_node.stages.receive.rows.promises import Promises, Standing
+from miqa_node.stages.units.rows import instances, removal
 from tests.unit.store.making import NOW, digest, header, received, study
 from tests.unit.store.test_migrations import migrate
 

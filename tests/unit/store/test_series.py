@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from miqa_node.store import instances, series
-from miqa_node.store.database import ARRIVALS, Database
+from miqa_node.runtime.store.database import ARRIVALS, Database
+from miqa_node.stages.units.rows import instances, series
 from tests.unit.store.making import NOW, digest, header, received, study
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from miqa_node.domain.codes import MOTION_BLUR
-from miqa_node.domain.instance import StudyInstanceUid
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.core.domain.codes import MOTION_BLUR
+from miqa_node.core.domain.instance import StudyInstanceUid
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.store import instances, worklist
-from miqa_node.store.database import Database, Transaction
-from miqa_node.store.worklist import WorklistFilter, WorklistOrder, WorklistPosition
+from miqa_node.features.worklist.rows import worklist
+from miqa_node.features.worklist.rows.worklist import WorklistFilter, WorklistOrder, WorklistPosition
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import NOW, digest, header, received, study
 
 

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
-from miqa_node.assess.preprocess import prepare  # noqa: E402
+from miqa_node.stages.assess.preprocess import prepare  # noqa: E402
 from miqa_training.any_part.export import SPEC, export, read_checkpoint  # noqa: E402
 from miqa_training.any_part.feed import drawn_by_processes, drawn_in_place  # noqa: E402
 from miqa_training.any_part.figures import FEW, PartCase, calibrate, flagged_unaltered, two_sided  # noqa: E402

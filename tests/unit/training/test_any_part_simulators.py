@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from miqa_node.assess.preprocess import prepare  # noqa: E402
-from miqa_node.domain.finding import FindingName  # noqa: E402
+from miqa_node.core.domain.finding import FindingName  # noqa: E402
+from miqa_node.stages.assess.preprocess import prepare  # noqa: E402
 from miqa_training.any_part import blur, detector, dose, shown  # noqa: E402
 from miqa_training.any_part.export import SPEC  # noqa: E402
 from miqa_training.any_part.masks import MaskBank  # noqa: E402

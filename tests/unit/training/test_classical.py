@@ -14,14 +14,14 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
-from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.contracts.measurements import contributions_of, inputs_of, measure_picture
-from miqa_node.assess.packages import open_package
-from miqa_node.cli.assess import document
-from miqa_node.domain.assessment import Contribution, Measurement, contributions_text
+from miqa_node.core.domain.assessment import Contribution, Measurement, contributions_text
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.errors import ModelPackageError, SettingsError
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.interfaces.cli.assess import document
+from miqa_node.stages.assess.active import ActiveModels
+from miqa_node.stages.assess.contracts.measurements import contributions_of, inputs_of, measure_picture
+from miqa_node.stages.assess.packages import open_package
 from miqa_training.classical.basis import LIMIT, MeasurementScale
 from miqa_training.classical.compare import train_classical
 from miqa_training.classical.features import FEATURES, MeasurementJudge, Treatment

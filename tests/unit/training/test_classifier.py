@@ -19,10 +19,10 @@ pytest.importorskip("onnxscript")
 
 from sklearn.datasets import load_digits, load_sample_images
 
-from miqa_node.assess.classify.classifier import Classifier, open_classifier
-from miqa_node.cli.app import app
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import DecodeError
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.interfaces.cli.app import app
+from miqa_node.stages.assess.classify.classifier import Classifier, open_classifier
 from miqa_training.classifier.calibrate import fit_temperature, softmax, threshold_for_recall
 from miqa_training.classifier.data import ClassifierPart, PixelReader, read_examples
 from miqa_training.classifier.fit import balanced_weights

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
 from miqa_training.calibrate import QualityCalibration, operating_points
 from miqa_training.datasets import (
     DatasetRecord,

@@ -14,13 +14,13 @@ pytest.importorskip("sklearn")
 
 import torch
 
-from miqa_node.assess.classify.picture import stretched
-from miqa_node.assess.landmarks import positioning
-from miqa_node.assess.landmarks.estimate import LandmarkEstimate, refine
-from miqa_node.assess.landmarks.picture import PICTURE, CloseUp, close_up, close_up_centre
-from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, CLOSE_UP_POINTS, MIRRORED, NUMBER, POINTS
-from miqa_node.assess.sidecars import open_sidecar
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.stages.assess.classify.picture import stretched
+from miqa_node.stages.assess.landmarks import positioning
+from miqa_node.stages.assess.landmarks.estimate import LandmarkEstimate, refine
+from miqa_node.stages.assess.landmarks.picture import PICTURE, CloseUp, close_up, close_up_centre
+from miqa_node.stages.assess.landmarks.points import CLOSE_UP_INDEX, CLOSE_UP_POINTS, MIRRORED, NUMBER, POINTS
+from miqa_node.stages.assess.sidecars import open_sidecar
 from miqa_training.datasets import DatasetRecord, held_out
 from miqa_training.degrade import gate
 from miqa_training.landmarks import closeup, variation

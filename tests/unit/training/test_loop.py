@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402 - torch may be missing
 
-from miqa_node.observe.progress import watched_by  # noqa: E402 - torch may be missing
+from miqa_node.core.observe.progress import watched_by  # noqa: E402 - torch may be missing
 from miqa_training.loop import TrainingSchedule, TrainingTask, train  # noqa: E402
 
 

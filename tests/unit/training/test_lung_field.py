@@ -13,13 +13,13 @@ pytest.importorskip("sklearn")
 
 import torch
 
-from miqa_node.assess.landmarks.estimate import LUNGS, WHOLE_OUTPUTS
-from miqa_node.assess.landmarks.points import NUMBER
-from miqa_node.assess.landmarks.sidecar import runner
-from miqa_node.assess.session import GraphSession
-from miqa_node.assess.sidecars import landmark_package
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.statistics.overlap import dice
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.statistics.overlap import dice
+from miqa_node.stages.assess.landmarks.estimate import LUNGS, WHOLE_OUTPUTS
+from miqa_node.stages.assess.landmarks.points import NUMBER
+from miqa_node.stages.assess.landmarks.sidecar import runner
+from miqa_node.stages.assess.session import GraphSession
+from miqa_node.stages.assess.sidecars import landmark_package
 from miqa_training.degrade.sheet import public_chest
 from miqa_training.landmarks.data import picture
 from miqa_training.landmarks.estimate import reader_of

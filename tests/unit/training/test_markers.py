@@ -15,7 +15,7 @@ pytest.importorskip("sklearn")
 
 import torch
 
-from miqa_node.assess.landmarks.marker import LETTERS, MARKER_PICTURE
+from miqa_node.stages.assess.landmarks.marker import LETTERS, MARKER_PICTURE
 from miqa_training.datasets import DatasetRecord, held_out, may_ship
 from miqa_training.landmarks.estimate import reader_of_markers
 from miqa_training.landmarks.evaluate import presentation

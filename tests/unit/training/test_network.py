@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     torch = pytest.importorskip("torch")
 
-from miqa_node.assess.preprocess import GlobalView, Preprocess
+from miqa_node.stages.assess.preprocess import GlobalView, Preprocess
 from miqa_training import losses
 from miqa_training.export import INPUTS, export, fold_normalisation
 from miqa_training.fit import CHECKPOINT, PLACED, QualityFit, QualityFitSettings, collate, fit

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 else:
     torch = pytest.importorskip("torch")
 
-from miqa_node.assess.measure.view import PICTURE_HEADER
-from miqa_node.assess.numbers import DisplayedRange, numbers_of
-from miqa_node.assess.preprocess import GlobalView, Preprocess
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.instance import Header
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.instance import Header
+from miqa_node.stages.assess.numbers import DisplayedRange, numbers_of
+from miqa_node.stages.assess.preprocess import GlobalView, Preprocess
+from miqa_node.stages.measure.view import PICTURE_HEADER
 from miqa_training.dose import dose_header
 from miqa_training.export import export
 from miqa_training.fit import PLACED

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from miqa_node.cli.exits import Exit
+from miqa_node.interfaces.cli.exits import Exit
 from miqa_training.operating_points import choose_limits, flag_figures, read_images
 from tests.unit.cli.conftest import Ran, cli  # noqa: F401 - a fixture
 

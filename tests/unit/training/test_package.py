@@ -11,8 +11,8 @@ import onnx
 import pytest
 import yaml
 
-from miqa_node.assess.card import METADATA_KEY, Card
-from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names
+from miqa_node.stages.assess.card import METADATA_KEY, Card
 from miqa_training.degrade.sheet import sample_chest
 from tests.pictures import picture_pixels
 
@@ -22,7 +22,7 @@ LARGEST_PACKAGE_BYTES = 8_000_000
 
 
 def test_schema_is_that_of_the_code() -> None:
-    written = json.loads((ROOT / "miqa_node" / "assess" / "card.schema.json").read_text("utf-8"))
+    written = json.loads((ROOT / "miqa_node" / "stages" / "assess" / "card.schema.json").read_text("utf-8"))
     made = Card.model_json_schema()
     assert {k: v for k, v in written.items() if k not in {"$schema", "title"}} == {
         k: v for k, v in made.items() if k != "title"

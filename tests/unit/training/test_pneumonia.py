@@ -11,12 +11,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from miqa_node.assess.card import gradient_file, read_sections
-from miqa_node.assess.classify.card import ClassifierCard
-from miqa_node.assess.classify.classifier import open_classifier
-from miqa_node.assess.saliency.sources import map_sources
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.statistics.binomial import upper_limit
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.core.statistics.binomial import upper_limit
+from miqa_node.stages.assess.card import gradient_file, read_sections
+from miqa_node.stages.assess.classify.card import ClassifierCard
+from miqa_node.stages.assess.classify.classifier import open_classifier
+from miqa_node.stages.explain.sources import map_sources
 from miqa_training.patients import PatientPart
 from miqa_training.pneumonia.automation import automation_of
 from miqa_training.pneumonia.calibration import SHARES, worthwhile

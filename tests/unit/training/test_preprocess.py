@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from miqa_node.assess.preprocess import (
+from miqa_node.stages.assess.preprocess import (
     MAX_SIDE_PX,
     Crops,
     Normalise,

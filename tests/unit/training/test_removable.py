@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     torch = pytest.importorskip("torch")
 
-from miqa_node.assess.preprocess import Preprocess, prepare
+from miqa_node.stages.assess.preprocess import Preprocess, prepare
 from miqa_training.datasets import EXTERNAL_OBJECTS, DatasetRecord, ImageCache, ObjectBox, objects_of
 from miqa_training.fit import PLACED, QualityFitSettings, fit
 from miqa_training.networks import QualityNet, strongest_places

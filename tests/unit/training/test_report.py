@@ -14,11 +14,11 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.errors import SettingsError
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_training.datasets import DatasetRecord
 from miqa_training.evaluate import EvaluationCases
 from miqa_training.report import figures as drawn
@@ -185,7 +185,7 @@ def test_labelled_folder_without_torch(package: Path, tmp_path: Path) -> None:
     labelled, out = write_labelled(tmp_path / "labelled"), tmp_path / "out"
     program = (
         "import sys; sys.modules['torch'] = None\n"
-        "from miqa_node.cli.app import run\n"
+        "from miqa_node.interfaces.cli.app import run\n"
         f"sys.exit(run(['evaluate', {str(package)!r}, '--data', {str(labelled)!r}, '--out', {str(out)!r}]))"
     )
     ran = subprocess.run(

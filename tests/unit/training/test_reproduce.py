@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from miqa_node.cli.exits import Exit
+from miqa_node.interfaces.cli.exits import Exit
 from miqa_training.reproduce import compare_cards, read_recipes
 from tests.unit.cli.conftest import Ran, cli
 

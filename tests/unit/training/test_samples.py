@@ -9,9 +9,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from miqa_node.assess.preprocess import Preprocess
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import gate_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import gate_names
+from miqa_node.stages.assess.preprocess import Preprocess
 from miqa_training import samples
 from miqa_training.datasets import DatasetRecord, ImageCache, ObjectBox
 from miqa_training.presentation import BaseImage, deliver, vary

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miqa_node.assess.card import read_card, read_sections
-from miqa_node.assess.classify.classifier import Classifier, open_classifier
-from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.stages.assess.card import read_card, read_sections
+from miqa_node.stages.assess.classify.classifier import Classifier, open_classifier
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from tests.conftest import ROOT, SHARED
 
 pytest.importorskip("onnx")

@@ -16,14 +16,14 @@ pytest.importorskip("sklearn")
 
 from typer.testing import CliRunner  # noqa: E402
 
-from miqa_node.analysis.annotations import EXTERNAL, NO_BOXES, NO_EXTERNAL, REMOVABLE_COMPLETE  # noqa: E402
-from miqa_node.analysis.export import OBJECTS_NAME  # noqa: E402
-from miqa_node.assess.card import Applicability  # noqa: E402
-from miqa_node.assess.objects.sidecar import open_objects  # noqa: E402
-from miqa_node.cli.app import app  # noqa: E402
-from miqa_node.domain.finding import FindingName  # noqa: E402
+from miqa_node.core.domain.finding import FindingName  # noqa: E402
+from miqa_node.core.settings import Accelerator, load_settings  # noqa: E402
 from miqa_node.errors import SettingsError  # noqa: E402
-from miqa_node.settings import Accelerator, load_settings  # noqa: E402
+from miqa_node.features.labels.annotations import EXTERNAL, NO_BOXES, NO_EXTERNAL, REMOVABLE_COMPLETE  # noqa: E402
+from miqa_node.features.labels.export import OBJECTS_NAME  # noqa: E402
+from miqa_node.interfaces.cli.app import app  # noqa: E402
+from miqa_node.stages.assess.card import Applicability  # noqa: E402
+from miqa_node.stages.assess.objects.sidecar import open_objects  # noqa: E402
 from miqa_training.objects.data import ObjectExample  # noqa: E402
 from miqa_training.objects.evaluate import ExampleVerdict, Rule  # noqa: E402
 from miqa_training.objects.export import export  # noqa: E402

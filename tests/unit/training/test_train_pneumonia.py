@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from miqa_node.assess.card import gradient_file, read_sections
-from miqa_node.assess.classify.classifier import open_classifier
-from miqa_node.cli.app import app
-from miqa_node.domain.prediction import Prediction
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.core.domain.prediction import Prediction
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.interfaces.cli.app import app
+from miqa_node.stages.assess.card import gradient_file, read_sections
+from miqa_node.stages.assess.classify.classifier import open_classifier
 from miqa_training.patients import PatientPart
 from miqa_training.pneumonia.data import (
     calibrates,

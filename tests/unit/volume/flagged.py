@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import FileDataset
 
-from miqa_node.assess.measure.series_view import SliceTools
-from miqa_node.assess.series import judge_series
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.output import output_kinds
-from miqa_node.domain.policy import Disposition, decide
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.headers import read_header
-from miqa_node.report.made import MadeObject
-from miqa_node.report.make import make_objects
-from miqa_node.report.stack import ReportedSeries
-from miqa_node.settings import load_settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.units.kinds import series_traits
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.output import output_kinds
+from miqa_node.core.domain.policy import Disposition, decide
+from miqa_node.core.settings import load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.frame import decode_frame
+from miqa_node.stages.assess.series import judge_series
+from miqa_node.stages.measure.series_view import SliceTools
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.report.stack import ReportedSeries
+from miqa_node.stages.units.kinds import series_traits
 from tests.unit.volume import making
 
 

@@ -12,14 +12,14 @@ import pytest
 import sqlalchemy as sa
 from pydicom.uid import UID
 
-from miqa_node.domain.delivery import SR
-from miqa_node.domain.fragments import groups
-from miqa_node.domain.instance import Header, InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.imaging.decode import Decoder
-from miqa_node.store import instances
-from miqa_node.store import tables as t
-from miqa_node.words.narrative import narrative
+from miqa_node.core.domain.delivery import SR
+from miqa_node.core.domain.fragments import groups
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.words.narrative import narrative
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import header
 from tests.unit.volume import making
 from tests.unit.volume.test_way import Rig

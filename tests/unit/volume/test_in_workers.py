@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miqa_node.assess.measure.series_view import Decode, SliceTools
-from miqa_node.assess.series import SeriesResult, judge_series
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.spread import Spread
 from miqa_node.isolation import tasks
-from miqa_node.settings import load_settings
-from miqa_node.units.kinds import series_traits
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.spread import Spread
+from miqa_node.stages.assess.series import SeriesResult, judge_series
+from miqa_node.stages.measure.series_view import Decode, SliceTools
+from miqa_node.stages.units.kinds import series_traits
 from tests.unit.volume import making
 from tests.unit.volume.flagged import write_flagged
 

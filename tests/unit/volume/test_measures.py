@@ -12,16 +12,16 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
-from miqa_node.assess.measure.series_view import SliceTools
-from miqa_node.assess.series import SeriesResult, judge_series
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import DecodeError
-from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.slices import read_slices
-from miqa_node.store.arrays import dump_snapshot, load_snapshot
-from miqa_node.units.kinds import is_slice, series_traits
+from miqa_node.runtime.store.arrays import dump_snapshot, load_snapshot
+from miqa_node.stages.assess.series import SeriesResult, judge_series
+from miqa_node.stages.measure.series_view import SliceTools
+from miqa_node.stages.measure.slices import read_slices
+from miqa_node.stages.units.kinds import is_slice, series_traits
 from tests.damage import write_text
 from tests.unit.volume import making
 

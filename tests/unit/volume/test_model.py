@@ -14,16 +14,16 @@ import yaml
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.card import METADATA_KEY
-from miqa_node.assess.measure.series_view import SliceTools
-from miqa_node.assess.packages import open_package
-from miqa_node.assess.series import SeriesResult, judge_series
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.errors import ModelPackageError
-from miqa_node.settings import Accelerator, load_settings
-from miqa_node.units.kinds import series_traits
+from miqa_node.stages.assess.active import ActiveModels
+from miqa_node.stages.assess.card import METADATA_KEY
+from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.assess.series import SeriesResult, judge_series
+from miqa_node.stages.measure.series_view import SliceTools
+from miqa_node.stages.units.kinds import series_traits
 from tests.unit.assess.making import chest_header, sha256
 from tests.unit.volume import making
 from tests.unit.volume.test_measures import decode

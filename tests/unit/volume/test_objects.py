@@ -13,13 +13,13 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import SEG, SR
-from miqa_node.domain.policy import Disposition
-from miqa_node.report.made import ReportRequest, ReportSettings
-from miqa_node.report.make import make_objects
-from miqa_node.report.series.extra import LIBRARIES
-from miqa_node.report.stack import ReportedSeries
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.delivery import SEG, SR
+from miqa_node.core.domain.policy import Disposition
+from miqa_node.stages.report.made import ReportRequest, ReportSettings
+from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.report.series.extra import LIBRARIES
+from miqa_node.stages.report.stack import ReportedSeries
 from tests.unit.report.making import read
 from tests.unit.volume import making
 from tests.unit.volume.flagged import judged_series
@@ -167,7 +167,7 @@ def test_what_highdicom_refuses_is_segmented_as_before(
 
 
 def test_irregular_slices_have_no_volume(series: Series, libraries: None) -> None:
-    from miqa_node.report.series.volume import extent_of
+    from miqa_node.stages.report.series.volume import extent_of
 
     stack, assessment, disposition = series
     context = stack.context(ReportRequest(assessment, disposition, ReportSettings(), frozenset({SEG, SR})))
@@ -183,7 +183,8 @@ def test_irregular_slices_have_no_volume(series: Series, libraries: None) -> Non
 
 def test_nothing_loads_them_before_a_series_is_marked() -> None:
     code = (
-        "import sys, miqa_node.built_in, miqa_node.report.make; from miqa_node.report.outputs.base import OUTPUTS; "
+        "import sys, miqa_node.built_in, miqa_node.stages.report.make\n"
+        "from miqa_node.stages.report.outputs.base import OUTPUTS\n"
         f"OUTPUTS.all(); print([name for name in {LIBRARIES} if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,23 +16,25 @@ from fastapi.testclient import TestClient
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
-from miqa_node.assess.measure.series_view import SeriesView, SliceTools
-from miqa_node.assess.phantom import likeness_of, recognise
-from miqa_node.assess.series import SeriesResult, judge_series
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.phantom import SAID_BY_A_PERSON
-from miqa_node.domain.policy import Verdict, decide
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.phantom import SAID_BY_A_PERSON
+from miqa_node.core.domain.policy import Verdict, decide
+from miqa_node.core.settings import load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.slices import read_slices
-from miqa_node.settings import load_settings
-from miqa_node.settings.policy import read_policy
-from miqa_node.store import instances, overview, phantoms, worklist
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.units.kinds import PHANTOM_MODALITIES, series_traits
-from miqa_node.web.app import create_app
-from miqa_node.web.services import WebServices
+from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.features.worklist.rows import overview, worklist
+from miqa_node.interfaces.web.app import create_app
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.phantom import likeness_of, recognise
+from miqa_node.stages.assess.series import SeriesResult, judge_series
+from miqa_node.stages.measure.series_view import SeriesView, SliceTools
+from miqa_node.stages.measure.slices import read_slices
+from miqa_node.stages.units.kinds import PHANTOM_MODALITIES, series_traits
+from miqa_node.stages.units.rows import instances
 from tests.unit.cli.conftest import Ran
 from tests.unit.volume import making
 from tests.unit.volume.flagged import decode

@@ -10,15 +10,15 @@ import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset
 
-from miqa_node.domain.assessment import Measurement
-from miqa_node.domain.codes import POSITIONING
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.output import output_kinds
-from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.domain.series import MeasurementMask
-from miqa_node.report.make import make_objects
-from miqa_node.report.outputs.rejection import Confirmation, rejection_note
-from miqa_node.report.stack import ReportedSeries
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.codes import POSITIONING
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.output import output_kinds
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.series import MeasurementMask
+from miqa_node.stages.report.make import make_objects
+from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.stages.report.stack import ReportedSeries
 from tests.unit.report import making
 from tests.unit.volume import making as volumes
 from tests.unit.volume.flagged import decode

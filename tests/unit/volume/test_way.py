@@ -14,19 +14,20 @@ import pytest
 from pydicom.uid import UID
 from structlog.testing import capture_logs
 
-from miqa_node.assess.series import NO_SLICE
-from miqa_node.domain.delivery import SR, ResultKind
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.domain.policy import Verdict
-from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import load_settings
-from miqa_node.store import history, instances, series, worklist
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.verification import data_set_digest
-from miqa_node.taxonomy.policy_file import parse_policy
-from miqa_node.units.series import SeriesUnit
-from miqa_node.work.series import SeriesWatch
+from miqa_node.core.domain.delivery import SR, ResultKind
+from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.worklist.rows import history, worklist
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.verification import data_set_digest
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.series import NO_SLICE
+from miqa_node.stages.units.rows import instances, series
+from miqa_node.stages.units.series import SeriesUnit
+from miqa_node.stages.units.work.series import SeriesWatch
 from tests.parts import build_pipeline, results_of
 from tests.unit.volume import making
 from tests.unit.volume.flagged import flagged_series

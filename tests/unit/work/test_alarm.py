@@ -12,16 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.instance import InstanceDigest
-from miqa_node.settings import load_settings
-from miqa_node.store import executors
-from miqa_node.store.database import JOBS, Database, announce
-from miqa_node.work import alarm as alarm_module
-from miqa_node.work import queue as queue_module
-from miqa_node.work import rare_polls
-from miqa_node.work.alarm import JobAlarm
-from miqa_node.work.queue import IMAGE_QUEUE, JOBS_PER_WORKER, RECOVERY_QUEUE, DurableQueue, Worker, migrate_queue
-from miqa_node.work.recovery import RollCall
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.store.database import JOBS, Database, announce
+from miqa_node.runtime.work import alarm as alarm_module
+from miqa_node.runtime.work import executors, rare_polls
+from miqa_node.runtime.work import queue as queue_module
+from miqa_node.runtime.work.alarm import JobAlarm
+from miqa_node.runtime.work.queue import (
+    IMAGE_QUEUE,
+    JOBS_PER_WORKER,
+    RECOVERY_QUEUE,
+    DurableQueue,
+    Worker,
+    migrate_queue,
+)
+from miqa_node.runtime.work.recovery import RollCall
 from tests.waiting import wait_until
 
 POLL_S = 3600.0

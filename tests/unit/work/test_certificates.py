@@ -8,12 +8,12 @@ from pathlib import Path
 import trustme
 from structlog.testing import capture_logs
 
-from miqa_node.deliver.certificates import certificate_files
-from miqa_node.deliver.destinations import Destinations
-from miqa_node.deliver.kinds.cstore import CStoreConfig
-from miqa_node.observe import metrics
-from miqa_node.settings import load_settings
-from miqa_node.work.certificates import CertificateWatch
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import load_settings
+from miqa_node.features.operations.work.certificates import CertificateWatch
+from miqa_node.stages.deliver.certificates import certificate_files
+from miqa_node.stages.deliver.destinations import Destinations
+from miqa_node.stages.deliver.kinds.cstore import CStoreConfig
 from tests.waiting import wait_until
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.settings import load_settings
-from miqa_node.store import retention_clock
-from miqa_node.store.database import Database
-from miqa_node.store.objects import open_objects
-from miqa_node.work import clock_trust
-from miqa_node.work import retention as work_retention
-from miqa_node.work.clock_trust import ClockTrust
-from miqa_node.work.retention import Retention
+from miqa_node.core.settings import load_settings
+from miqa_node.features.retention.work import retention as work_retention
+from miqa_node.features.retention.work.retention import Retention
+from miqa_node.runtime.store import retention_clock
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.objects import open_objects
+from miqa_node.runtime.work import clock_trust
+from miqa_node.runtime.work.clock_trust import ClockTrust
 from tests.unit.store.making import NOW
 from tests.unit.store.test_retention import Shelf
 

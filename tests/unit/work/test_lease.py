@@ -11,24 +11,24 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.core.settings import WorkSettings, load_settings
 from miqa_node.errors import SettingsError
-from miqa_node.health import supervisor
-from miqa_node.health.supervisor import Supervisor
-from miqa_node.settings import WorkSettings, load_settings
-from miqa_node.store.database import Database
-from miqa_node.store.tables import executors
-from miqa_node.work.lease import NameLease
-from miqa_node.work.process import ProcessIdentity
-from miqa_node.work.recovery import RollCall
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import executors
+from miqa_node.runtime.work.lease import NameLease
+from miqa_node.runtime.work.process import ProcessIdentity
+from miqa_node.runtime.work.recovery import RollCall
+from miqa_node.runtime.workers import supervisor
+from miqa_node.runtime.workers.supervisor import Supervisor
 from tests.waiting import wait_until
 
 SETTINGS: WorkSettings = load_settings().work
 TAKE = """
 import sys, time
 from miqa_node.errors import SettingsError
-from miqa_node.settings import load_settings
-from miqa_node.store.database import Database
-from miqa_node.work.lease import NameLease
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.work.lease import NameLease
 try:
     NameLease(Database(sys.argv[1]), "w1", load_settings().work).take()
     print("taken", flush=True)

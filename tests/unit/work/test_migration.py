@@ -2,9 +2,8 @@
 
 from importlib.metadata import version
 
-from miqa_node.store import queue_schema
-from miqa_node.store.database import Database
-from miqa_node.work import migration
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.work import migration, queue_schema
 
 
 def test_the_library_brings_its_tables_to_the_version_that_is_known_for_it(database: Database) -> None:

@@ -17,20 +17,21 @@ import pytest
 import sqlalchemy as sa
 import trustme
 
-from miqa_node.deliver.mail import probe_mail, send_mail
-from miqa_node.domain.access import Role
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
-from miqa_node.domain.policy import Verdict
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings import Settings, load_settings
 from miqa_node.errors import ConflictError, DeliveryError, DeliveryRefusedError, SettingsError
-from miqa_node.settings import Settings, load_settings
-from miqa_node.store import notice_status, notices, users
-from miqa_node.store.database import Database
-from miqa_node.store.disk import DiskObjects
-from miqa_node.store.tables import notices as table
-from miqa_node.store.tables import worklist
-from miqa_node.web.services import WebServices
-from miqa_node.work.notices import NoticeSender
+from miqa_node.features.notices.rows import notices
+from miqa_node.features.notices.work import NoticeSender
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store import notice_status, users
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.disk import DiskObjects
+from miqa_node.runtime.store.tables import notices as table
+from miqa_node.runtime.store.tables import worklist
+from miqa_node.stages.deliver.mail import probe_mail, send_mail
 from tests.conftest import free_port
 from tests.web.staging import PATIENT_NAME, Stage
 

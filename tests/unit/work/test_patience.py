@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from dbos import _sys_db
 
-from miqa_node.work import patience
+from miqa_node.runtime.work import patience
 
 
 def test_the_pauses_of_the_queue_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

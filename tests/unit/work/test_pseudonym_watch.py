@@ -8,12 +8,12 @@ from pathlib import Path
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from miqa_node.cli.doctor import examine
-from miqa_node.settings import Settings, load_settings
-from miqa_node.store import pseudonym_keys
-from miqa_node.store.database import Database
-from miqa_node.store.tables import pseudonym_keys as table
-from miqa_node.work.pseudonym_watch import PseudonymWatch
+from miqa_node.core.settings import Settings, load_settings
+from miqa_node.features.operations.command.doctor import examine
+from miqa_node.features.operations.work.pseudonym_watch import PseudonymWatch
+from miqa_node.runtime.store import pseudonym_keys
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import pseudonym_keys as table
 from tests.waiting import wait_until
 
 

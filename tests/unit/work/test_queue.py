@@ -18,16 +18,16 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.settings import WorkSettings, load_settings
 from miqa_node.errors import ResourcesError, SettingsError
-from miqa_node.settings import WorkSettings, load_settings
-from miqa_node.store import executors as executors_store
-from miqa_node.store.database import Database
-from miqa_node.store.tables import executors
-from miqa_node.work.part import Schedule
-from miqa_node.work.queue import ASSESS_JOB, DurableQueue, Worker, migrate_queue
-from miqa_node.work.recovery import RollCall
-from miqa_node.work.regular import RegularWork
+from miqa_node.parts import Schedule
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.tables import executors
+from miqa_node.runtime.work import executors as executors_store
+from miqa_node.runtime.work.queue import ASSESS_JOB, DurableQueue, Worker, migrate_queue
+from miqa_node.runtime.work.recovery import RollCall
+from miqa_node.runtime.work.regular import RegularWork
 from tests.waiting import wait_until
 
 SETTINGS: WorkSettings = load_settings(work={"poll_interval_s": 0.05, "max_attempts": 2}).work
@@ -107,7 +107,7 @@ def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, 
 def test_a_step_without_disk_or_database_waits_as_long_as_it_takes(
     database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.work.stages.RETRY_INTERVAL_S", 0.02)
+    monkeypatch.setattr("miqa_node.runtime.work.stages.RETRY_INTERVAL_S", 0.02)
     tries: list[str] = []
     done = threading.Event()
 
@@ -187,7 +187,7 @@ def test_what_fails_because_the_process_ends_is_no_failure(
 def test_what_can_never_be_finished_is_given_up_visibly(
     database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.work.stages.RETRY_INTERVAL_S", 0.02)
+    monkeypatch.setattr("miqa_node.runtime.work.stages.RETRY_INTERVAL_S", 0.02)
     tries: list[str] = []
     given_up: list[str] = []
 
@@ -290,8 +290,8 @@ def test_beats_go_on_while_the_queue_waits_for_its_database(
         go_on.wait(60)
         return []
 
-    monkeypatch.setattr("miqa_node.work.recovery.DBOS.list_workflows", wait_for_database)
-    monkeypatch.setattr("miqa_node.work.recovery.STOP_S", 0.1)
+    monkeypatch.setattr("miqa_node.runtime.work.recovery.DBOS.list_workflows", wait_for_database)
+    monkeypatch.setattr("miqa_node.runtime.work.recovery.STOP_S", 0.1)
     settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.05})
     roll_call = RollCall(database, "w1", settings)
     roll_call.start()
@@ -372,9 +372,9 @@ def test_regular_work_outlives_what_nobody_expected() -> None:
 CHILD = """
 import os, sys, time
 from pathlib import Path
-from miqa_node.settings import load_settings
-from miqa_node.store.database import Database
-from miqa_node.work.queue import Worker
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.work.queue import Worker
 database = Database(sys.argv[1])
 settings = load_settings(work={"poll_interval_s": 0.05, "processes": 3}).work
 def hang(digest):

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from dbos import _scheduler, _workflow_commands
 
-from miqa_node.settings import load_settings
-from miqa_node.store.database import Database
-from miqa_node.work import rare_polls
-from miqa_node.work.queue import EARLIER_QUEUE, Worker, migrate_queue
-from miqa_node.work.rare_polls import QueueWatchStop, make_polls_rare
+from miqa_node.core.settings import load_settings
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.work import rare_polls
+from miqa_node.runtime.work.queue import EARLIER_QUEUE, Worker, migrate_queue
+from miqa_node.runtime.work.rare_polls import QueueWatchStop, make_polls_rare
 from tests.waiting import wait_until
 
 QUIET_S = 4.0

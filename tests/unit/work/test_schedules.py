@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from dbos import DBOS
 
-from miqa_node.settings import load_settings
-from miqa_node.store.database import Database
-from miqa_node.work.part import Schedule
-from miqa_node.work.queue import Worker, migrate_queue
+from miqa_node.core.settings import load_settings
+from miqa_node.parts import Schedule
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.work.queue import Worker, migrate_queue
 
 
 @pytest.mark.slow

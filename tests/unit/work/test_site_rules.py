@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Disposition, Policy, Scope, Verdict
-from miqa_node.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
-from miqa_node.store import instances, site_limits
-from miqa_node.store.database import Database
-from miqa_node.work.site_rules import SiteRules
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Disposition, Policy, Scope, Verdict
+from miqa_node.core.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
+from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.work.site_rules import SiteRules
+from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import digest, header, received, study
 
 POLICY = Policy("1", (Scope("all"),))

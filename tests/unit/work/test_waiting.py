@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.observe import metrics
 from miqa_node.errors import ResourcesError
-from miqa_node.observe import metrics
-from miqa_node.work.stages import Stages
-from miqa_node.work.waiting import WaitingStages
+from miqa_node.runtime.work.stages import Stages
+from miqa_node.runtime.work.waiting import WaitingStages
 from tests.waiting import wait_until
 
 IMAGE = InstanceDigest("ab" * 32)

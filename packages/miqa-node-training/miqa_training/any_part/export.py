@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess
+from miqa_node.stages.assess.preprocess import Crops, GlobalView, Preprocess
 from miqa_training.any_part.network import AnyPartNet, ExportedAnyPartNet
 from miqa_training.any_part.sampler import CLASSES, CROP_PX, LONG_PX, PER_SIDE, VIEW_PX
 from miqa_training.export import INPUTS, fold_normalisation

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.platt import Scaling, fit_scaling
-from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.stages.assess.platt import Scaling, fit_scaling
 from miqa_training.any_part.sampler import CLASSES, COLUMN
 from miqa_training.degrade import DonorMaterial, Image, degrade, gate, pitch_of
 from miqa_training.graph import ImageJudge

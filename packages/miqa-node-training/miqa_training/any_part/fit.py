@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
 from miqa_training import weights
 from miqa_training.any_part.network import AnyPartNet
 from miqa_training.any_part.sampler import CLASSES, COLUMN, CROP_PX, PartBatch

@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from miqa_node.assess.card import GRAPH_NAME
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import gate_names, reason_code
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import gate_names, reason_code
+from miqa_node.stages.assess.card import GRAPH_NAME
 from miqa_training.any_part.export import SPEC, export, read_checkpoint
 from miqa_training.any_part.figures import PartCalibration, PartCase, calibrate, flagged_unaltered, two_sided
 from miqa_training.any_part.network import parameters

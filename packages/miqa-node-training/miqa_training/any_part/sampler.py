@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
-from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.finding import FindingName, GateClass
 from miqa_training.any_part.masks import MaskBank
 from miqa_training.any_part.pictures import coded, gaussian, low_pass, moved, noise_deviation, quantile, resized
 from miqa_training.any_part.shot import Shot
@@ -256,7 +256,7 @@ class PartSampler:
         return coded(image, rng.uniform(74, 98)) if levels == 255.0 and rng.uniform() < 0.5 else image
 
     def _inputs(self, image: Tensor) -> tuple[Tensor, Tensor, np.ndarray]:
-        """The package's own preprocessing (``miqa_node.assess.preprocess``); a few of the crops stand for all."""
+        """The package's own preprocessing (``stages/assess/preprocess.py``); a few of the crops stand for all."""
         working = working_picture(image)
         low, high = quantile(working, (0.005, 0.995))
         span = max(high - low, 0.02)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
 from miqa_training.any_part.blur import (
     motion_local,
     motion_smear,

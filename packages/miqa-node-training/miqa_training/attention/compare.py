@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.anomaly.regions import MemoryBank
-from miqa_node.assess.card import read_card
-from miqa_node.assess.preprocess import prepare
+from miqa_node.stages.assess.anomaly.regions import MemoryBank
+from miqa_node.stages.assess.card import read_card
+from miqa_node.stages.assess.preprocess import prepare
 from miqa_training import outlines
 from miqa_training.anomaly_figures import by_features, gather, short
 from miqa_training.anomaly_regions import OutlinedImage, PlaceForest, compact, grow_places, region_figures

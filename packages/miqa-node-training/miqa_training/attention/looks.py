@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.anomaly.hog import histograms
+from miqa_node.stages.assess.anomaly.hog import histograms
 from miqa_training.attention.export import ATTENTION, INPUT, OUTPUTS, TOKENS
 
 POOLED = 4

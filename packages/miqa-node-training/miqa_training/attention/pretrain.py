@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from miqa_node.assess.preprocess import GlobalView, Normalise, Preprocess, prepare
-from miqa_node.observe.progress import counted
+from miqa_node.core.observe.progress import counted
+from miqa_node.stages.assess.preprocess import GlobalView, Normalise, Preprocess, prepare
 from miqa_training.attention.network import MaskedAutoencoder, VitShape
 from miqa_training.datasets import DatasetRecord, held_out, may_ship, read_records
 from miqa_training.loop import TrainingSchedule, TrainingTask, train

@@ -15,8 +15,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_training.calibrate import CalibrationCases, QualityCalibration, calibration_of
 from miqa_training.classical.features import FEATURES, MeasurementJudge, Treatment
 from miqa_training.classical.models import KINDS, SHIPPED, ClassicalModel, fit_model

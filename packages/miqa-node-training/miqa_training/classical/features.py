@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.contracts.measurements import measure_picture, measurement_vector
-from miqa_node.assess.enhance.methods import METHODS
-from miqa_node.assess.enhance.plane import to_display
+from miqa_node.stages.assess.contracts.measurements import measure_picture, measurement_vector
+from miqa_node.stages.assess.enhance.methods import METHODS
+from miqa_node.stages.assess.enhance.plane import to_display
 from miqa_training.graph import GraphPrediction
 from miqa_training.samples import CLASSES
 

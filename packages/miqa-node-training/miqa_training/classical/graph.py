@@ -9,9 +9,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.contracts.base import CONTRIBUTIONS
-from miqa_node.assess.contracts.measurements import INPUT
-from miqa_node.assess.graph import IMAGES
+from miqa_node.stages.assess.contracts.base import CONTRIBUTIONS
+from miqa_node.stages.assess.contracts.measurements import INPUT
+from miqa_node.stages.assess.graph import IMAGES
 from miqa_training.classical.basis import KNOTS, LIMIT
 from miqa_training.classical.models import ClassicalModel, curves
 

@@ -13,9 +13,9 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import Card
-from miqa_node.assess.contracts.measurements import inputs_of, measure_picture
-from miqa_node.assess.preprocess import Preprocess
+from miqa_node.stages.assess.card import Card
+from miqa_node.stages.assess.contracts.measurements import inputs_of, measure_picture
+from miqa_node.stages.assess.preprocess import Preprocess
 from miqa_training.calibrate import QualityCalibration
 from miqa_training.classical.features import FEATURES
 from miqa_training.classical.graph import sum_graph

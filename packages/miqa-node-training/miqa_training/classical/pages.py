@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_training.classical.basis import KNOTS
 from miqa_training.classical.features import FEATURES
 from miqa_training.classical.models import SHIPPED, ClassicalModel, curves

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import miqa_node
-from miqa_node.assess.preprocess import Preprocess
-from miqa_node.observe.progress import counted
-from miqa_node.whole_file import whole_file
+from miqa_node.core.files.whole_file import whole_file
+from miqa_node.core.observe.progress import counted
+from miqa_node.stages.assess.preprocess import Preprocess
 from miqa_training.calibrate import CalibrationCases, ask
 from miqa_training.classical.features import FEATURES, MeasurementJudge, Treatment
 from miqa_training.corpus import QualityData
@@ -30,8 +30,8 @@ SAMPLES = 3000
 DRAWS = 2
 TRAINING, NODE = Path(__file__).parents[1], Path(miqa_node.__file__).parent
 SOURCES = (
-    NODE / "assess/enhance",
-    NODE / "assess/measure",
+    NODE / "stages/assess/enhance",
+    NODE / "stages/measure",
     TRAINING / "degrade",
     TRAINING / "samples.py",
     TRAINING / "scores.py",

@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from miqa_node.assess.classify.picture import PictureInput, looked_at, sized
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.patient import PatientKey, plain
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.patient import PatientKey, plain
+from miqa_node.core.observe.progress import counted
+from miqa_node.core.settings import load_settings
+from miqa_node.dicom.bytes.issuer import Issuer
+from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import DecodeError, UnreadableError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.issuer import Issuer
-from miqa_node.imaging.picture import is_picture, read_picture
-from miqa_node.observe.progress import counted
-from miqa_node.settings import load_settings
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.classify.picture import PictureInput, looked_at, sized
 
 VALIDATE_SHARE = 0.2
 """Share of the patients for choosing threshold and temperature."""

@@ -9,8 +9,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from miqa_node.assess.classify.card import IMAGE, LOGITS
-from miqa_node.assess.classify.classifier import FINE_TAP, TAP
+from miqa_node.stages.assess.classify.card import IMAGE, LOGITS
+from miqa_node.stages.assess.classify.classifier import FINE_TAP, TAP
 from miqa_training.architectures import ClassifierNet
 from miqa_training.onnx_graph import write_graph
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import GRAPH_NAME
-from miqa_node.assess.classify.classifier import open_classifier
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.stages.assess.card import GRAPH_NAME
+from miqa_node.stages.assess.classify.classifier import open_classifier
 from miqa_training.degrade import gate
 from miqa_training.seal import seal
 

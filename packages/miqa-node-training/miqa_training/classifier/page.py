@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.classify.classifier import Classifier, open_classifier
-from miqa_node.assess.classify.picture import looked_at
-from miqa_node.settings import Accelerator, load_settings
+from miqa_node.core.settings import Accelerator, load_settings
+from miqa_node.stages.assess.classify.classifier import Classifier, open_classifier
+from miqa_node.stages.assess.classify.picture import looked_at
 from miqa_training.classifier.data import LabelledImage, PixelReader
 from miqa_training.report import figures as drawn
 from miqa_training.report.gallery import MAP_SHARE, SIDE_PX, picture_uri

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.classify.card import ClassifierCard
-from miqa_node.assess.classify.classifier import TAP
-from miqa_node.assess.classify.picture import PictureInput
+from miqa_node.stages.assess.classify.card import ClassifierCard
+from miqa_node.stages.assess.classify.classifier import TAP
+from miqa_node.stages.assess.classify.picture import PictureInput
 from miqa_training.architectures import Architecture, ClassifierNet, build
 from miqa_training.classifier.calibrate import ClassifierThreshold, fit_temperature, softmax, threshold_for_recall
 from miqa_training.classifier.data import ClassifierPart, LabelledImage, PixelReader, labels_of, read_examples
@@ -176,7 +176,7 @@ def _threshold(part: ScoredPart, temperature: float, positive: int | None, targe
 def labels_said(
     probability: NDArray[np.float64], threshold: ClassifierThreshold | None, positive: int | None
 ) -> NDArray[np.int64]:
-    """The labels of the package, by the rule of :meth:`miqa_node.assess.classify.classifier.Classifier.label`."""
+    """The labels of the package, by the rule of ``label``."""
     likeliest: NDArray[np.int64] = probability.argmax(axis=1)
     if threshold is None or positive is None:
         return likeliest

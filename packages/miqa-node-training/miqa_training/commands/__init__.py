@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from miqa_node.cli.command import Command
+from miqa_node.interfaces.cli.command import Command
 
 _PANEL = "Models"
 _EXTRA = "miqa-node-training[train]"

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.cli.exits import Exit
-from miqa_node.cli.files import DICOM_SUFFIXES, images
-from miqa_node.cli.options import AsJson
-from miqa_node.cli.output import print_json
-from miqa_node.domain.patient import plain
-from miqa_node.observe.progress import counted
+from miqa_node.core.domain.patient import plain
+from miqa_node.core.observe.progress import counted
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.cli.files import DICOM_SUFFIXES, images
+from miqa_node.interfaces.cli.options import AsJson
+from miqa_node.interfaces.cli.output import print_json
 from miqa_training.deidentify.dataset import DeidentificationMethod
 from miqa_training.deidentify.files import deidentify_files, read_key
 from miqa_training.deidentify.profile import ProfileOption

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from miqa_node.assess.card import Task, read_sections
-from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.assess.enhance.methods import METHODS as ENHANCEMENTS
-from miqa_node.assess.saliency.methods import METHODS
-from miqa_node.cli.exits import reason_of
-from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import Column, print_json, print_table
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.interfaces.cli.exits import reason_of
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.interfaces.cli.output import Column, print_json, print_table
+from miqa_node.stages.assess.card import Task, read_sections
+from miqa_node.stages.assess.enhance.enhancer import Enhancer
+from miqa_node.stages.assess.enhance.methods import METHODS as ENHANCEMENTS
+from miqa_node.stages.explain.methods import METHODS
 from miqa_training.commands.extras import require
 
 _NEEDED_TO_REPORT = ("matplotlib",)

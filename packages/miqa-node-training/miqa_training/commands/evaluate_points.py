@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.cli.options import AsJson
-from miqa_node.cli.output import Column, print_json, print_table
-from miqa_node.whole_file import write_whole
+from miqa_node.core.files.whole_file import write_whole
+from miqa_node.interfaces.cli.options import AsJson
+from miqa_node.interfaces.cli.output import Column, print_json, print_table
 
 
 def operating_points(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.interfaces.cli.output import Column, print_json, print_table
 from miqa_training.commands.extras import DataFolder, require
 
 KEYS = ("found", "found_severe", "clean_flagged")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.cli.exits import Exit
+from miqa_node.interfaces.cli.exits import Exit
 
 DataFolder = Annotated[
     Path,

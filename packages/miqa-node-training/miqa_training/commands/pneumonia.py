@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.interfaces.cli.output import Column, print_json, print_table
 from miqa_training.commands.extras import DataFolder, require
 
 _NEEDED = ("torch", "scipy", "onnxscript", "h5py", "sklearn")
@@ -51,7 +51,7 @@ def train(
 
         typer.echo(str(calibrate_again(networks, data, out, version)))
         return
-    from miqa_node.assess.active import quality_folder
+    from miqa_node.stages.assess.active import quality_folder
     from miqa_training.pneumonia.fit import PneumoniaRecipe
     from miqa_training.pneumonia.train import PneumoniaSources, make_package
 

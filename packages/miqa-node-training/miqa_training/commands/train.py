@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from miqa_node.cli.exits import Exit
-from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import Column, print_json, print_line, print_table
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table
 from miqa_training.commands import pneumonia
 from miqa_training.commands.extras import DataFolder, LandmarkPackage, OutFolder, SampleSeed, Steps, require
 from miqa_training.commands.train_classifier import classifier

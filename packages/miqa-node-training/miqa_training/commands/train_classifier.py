@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from miqa_node.cli.exits import Exit
-from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.interfaces.cli.exits import Exit
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.interfaces.cli.output import Column, print_json, print_table
 from miqa_training.commands.extras import OutFolder, require
 
 _NEEDED = ("torch", "scipy", "onnxscript", "sklearn", "matplotlib", "h5py", "flatbuffers")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.cli.options import ConfigFile, quiet_logs, settings_of
-from miqa_node.settings import Settings
+from miqa_node.core.settings import Settings
+from miqa_node.interfaces.cli.options import ConfigFile, quiet_logs, settings_of
 from miqa_training.commands.extras import OutFolder, SampleSeed, Steps, require
 
 _NEEDED = ("torch", "scipy", "onnxscript", "sklearn")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from miqa_node.cli.options import ConfigFile, quiet_logs, settings_of
+from miqa_node.interfaces.cli.options import ConfigFile, quiet_logs, settings_of
 from miqa_training.commands.extras import DataFolder, LandmarkPackage, OutFolder, require
 
 

@@ -13,10 +13,10 @@ from pkgutil import resolve_name
 
 import numpy as np
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import finding_entries
+from miqa_node.dicom.pixels.pitch import pitch_of
 from miqa_node.errors import SettingsError
-from miqa_node.imaging.pitch import pitch_of
-from miqa_node.taxonomy.lookup import finding_entries
 from miqa_training.degrade import gate
 from miqa_training.degrade.foreign_object import FAMILIES
 from miqa_training.degrade.physics import DonorMaterial, Image, Simulator

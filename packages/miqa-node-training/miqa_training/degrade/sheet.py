@@ -12,8 +12,8 @@ from typing import cast
 import cv2
 import numpy as np
 
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_training.degrade import Image, degrade, gate
 from miqa_training.degrade.physics import SEVERITY_KNOTS
 

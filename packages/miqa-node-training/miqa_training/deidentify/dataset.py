@@ -8,7 +8,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 
-from miqa_node.imaging.issuer import Issuer
+from miqa_node.dicom.bytes.issuer import Issuer
 from miqa_training.deidentify.profile import BASIC_CODE, OPTION_CODES, ElementAction, ProfileOption, action_for
 from miqa_training.deidentify.values import Secrets, cleaned, dummy, each, shifted
 

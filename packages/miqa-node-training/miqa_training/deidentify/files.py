@@ -13,7 +13,7 @@ import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
-from miqa_node.whole_file import write_once
+from miqa_node.core.files.whole_file import write_once
 from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_training.deidentify.leaks import identifying_words, leaks
 from miqa_training.deidentify.values import LEAST_KEY_BYTES

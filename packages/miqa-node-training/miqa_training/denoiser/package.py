@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import torch
 
-from miqa_node.assess.card import GRAPH_NAME
-from miqa_node.assess.enhance.card import Tiles
-from miqa_node.assess.enhance.denoiser import INPUT, NAME, OUTPUT, TiledGraph
-from miqa_node.assess.session import GraphSession
-from miqa_node.domain.finding import FindingName
-from miqa_node.settings import Accelerator
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.settings import Accelerator
+from miqa_node.stages.assess.card import GRAPH_NAME
+from miqa_node.stages.assess.enhance.card import Tiles
+from miqa_node.stages.assess.enhance.denoiser import INPUT, NAME, OUTPUT, TiledGraph
+from miqa_node.stages.assess.session import GraphSession
 from miqa_training.datasets import DatasetRecord
 from miqa_training.degrade import Image, degrade, gate
 from miqa_training.degrade.sheet import FIELD_MM, public_chest

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
 from miqa_training.datasets import DatasetRecord, ImageCache
 from miqa_training.degrade import Image, degrade
 from miqa_training.degrade.physics import clip

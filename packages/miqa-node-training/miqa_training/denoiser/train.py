@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from miqa_node.assess.enhance.methods import LEARNED, Purpose
+from miqa_node.stages.assess.enhance.methods import LEARNED, Purpose
 from miqa_training.corpus import CACHE, read_quality_data
 from miqa_training.denoiser.fit import DenoiserFit, DenoiserFitSettings, fit
 from miqa_training.denoiser.package import denoiser_of, export_denoiser, write_denoiser

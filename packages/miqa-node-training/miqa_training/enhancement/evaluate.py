@@ -11,11 +11,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from miqa_node.assess.enhance.likeness import psnr_db, ssim
-from miqa_node.assess.enhance.methods import Function, Purpose
-from miqa_node.assess.enhance.plane import to_display
-from miqa_node.domain.finding import FindingName
-from miqa_node.observe.progress import counted
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.observe.progress import counted
+from miqa_node.stages.assess.enhance.likeness import psnr_db, ssim
+from miqa_node.stages.assess.enhance.methods import Function, Purpose
+from miqa_node.stages.assess.enhance.plane import to_display
 from miqa_training.datasets import DatasetRecord, read_records
 from miqa_training.degrade import Image, degrade, pitch_of
 from miqa_training.enhancement import scores

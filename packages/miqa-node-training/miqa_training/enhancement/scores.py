@@ -8,9 +8,9 @@ from typing import cast
 import cv2
 import numpy as np
 
-from miqa_node.assess.enhance.plane import to_display
-from miqa_node.assess.measure.image.edge_width import edge_widths_px, profiles_across, rises, strongest_edges
-from miqa_node.assess.measure.view import ImageView, view_of
+from miqa_node.stages.assess.enhance.plane import to_display
+from miqa_node.stages.measure.image.edge_width import edge_widths_px, profiles_across, rises, strongest_edges
+from miqa_node.stages.measure.view import ImageView, view_of
 from miqa_training.degrade import Image
 
 DETAIL_SIGMA_PX = 3.0

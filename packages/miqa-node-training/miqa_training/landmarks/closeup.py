@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from miqa_node.assess.classify.picture import stretched
-from miqa_node.assess.landmarks.picture import CLOSE_UP_INPUT, PICTURE, CloseUp, close_up, close_up_centre
-from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, CLOSE_UP_POINTS
+from miqa_node.stages.assess.classify.picture import stretched
+from miqa_node.stages.assess.landmarks.picture import CLOSE_UP_INPUT, PICTURE, CloseUp, close_up, close_up_centre
+from miqa_node.stages.assess.landmarks.points import CLOSE_UP_INDEX, CLOSE_UP_POINTS
 from miqa_training.landmarks.data import LandmarkData, display_of, targets
 from miqa_training.landmarks.losses import LandmarkLoss, LandmarkTargets, rotation_loss
 from miqa_training.landmarks.network import LandmarkOutput, LandmarkTask, places

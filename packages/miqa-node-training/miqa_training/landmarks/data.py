@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from miqa_node.assess.classify.picture import prepare
-from miqa_node.assess.landmarks.picture import PICTURE, STORED_PX
+from miqa_node.stages.assess.classify.picture import prepare
+from miqa_node.stages.assess.landmarks.picture import PICTURE, STORED_PX
 from miqa_training.datasets import ImageCache, held_out, may_ship, read_records
 from miqa_training.degrade import Image
 from miqa_training.landmarks.losses import LandmarkTargets

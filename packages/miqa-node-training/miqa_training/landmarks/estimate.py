@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from miqa_node.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, WHOLE_OUTPUTS, LandmarkReader
-from miqa_node.assess.landmarks.marker import LETTER_CHANCES, MARKER_PICTURE, MarkerReader
-from miqa_node.assess.landmarks.sidecar import runner
-from miqa_node.assess.session import GraphSession
-from miqa_node.settings import Accelerator
+from miqa_node.core.settings import Accelerator
+from miqa_node.stages.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, WHOLE_OUTPUTS, LandmarkReader
+from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, MARKER_PICTURE, MarkerReader
+from miqa_node.stages.assess.landmarks.sidecar import runner
+from miqa_node.stages.assess.session import GraphSession
 
 
 def reader_of(whole: Path, closer: Path | None = None, marker: Path | None = None) -> LandmarkReader:

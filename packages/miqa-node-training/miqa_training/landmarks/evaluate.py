@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from miqa_node.assess.landmarks.estimate import LandmarkEstimate
-from miqa_node.assess.landmarks.points import POINTS, SIDES
-from miqa_node.assess.landmarks.positioning import rotation_percent, tilt_deg
+from miqa_node.stages.assess.landmarks.estimate import LandmarkEstimate
+from miqa_node.stages.assess.landmarks.points import POINTS, SIDES
+from miqa_node.stages.assess.landmarks.positioning import rotation_percent, tilt_deg
 from miqa_training.landmarks.points import LandmarkAnnotation
 from miqa_training.landmarks.variation import vary_sample
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from miqa_node.assess.landmarks.estimate import INPUT
+from miqa_node.stages.assess.landmarks.estimate import INPUT
 from miqa_training import weights
 from miqa_training.landmarks.losses import RIBS_TYPICAL, RIBS_UNIT, SCALE_OFFSET
 from miqa_training.landmarks.network import LandmarkNet, LandmarkTask, places

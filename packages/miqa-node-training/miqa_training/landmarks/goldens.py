@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from miqa_node.assess.landmarks.estimate import LandmarkReader
-from miqa_node.assess.landmarks.sidecar import golden_values
+from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.landmarks.sidecar import golden_values
 from miqa_training.degrade import Image, gate
 from miqa_training.degrade.sheet import public_chest
 

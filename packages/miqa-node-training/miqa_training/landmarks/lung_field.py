@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
-from miqa_node.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate, LandmarkReader
-from miqa_node.assess.landmarks.points import NUMBER, POINTS
-from miqa_node.assess.session import GraphSession
-from miqa_node.settings import Accelerator
+from miqa_node.core.settings import Accelerator
+from miqa_node.stages.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate, LandmarkReader
+from miqa_node.stages.assess.landmarks.points import NUMBER, POINTS
+from miqa_node.stages.assess.session import GraphSession
 from miqa_training.datasets import DatasetRecord, held_out, may_ship, read_records
 from miqa_training.landmarks.data import LandmarkData, picture, read_pixels
 from miqa_training.landmarks.evaluate import presentation

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.landmarks.estimate import LandmarkReader
-from miqa_node.assess.landmarks.lung_field import LUNG_FROM
-from miqa_node.statistics.overlap import dice
+from miqa_node.core.statistics.overlap import dice
+from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.landmarks.lung_field import LUNG_FROM
 from miqa_training.landmarks.evaluate import presentation
 from miqa_training.landmarks.lung_outlines import SIDE_PX, drawn_lungs
 from miqa_training.landmarks.points import LandmarkAnnotation

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from miqa_node.assess.landmarks.points import NUMBER
+from miqa_node.stages.assess.landmarks.points import NUMBER
 
 SIDE_PX = 256
 """Side of the lung fields in pixels; they are stretched over the whole image."""

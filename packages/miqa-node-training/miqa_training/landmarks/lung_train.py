@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
-from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, LandmarkCard
-from miqa_node.assess.landmarks.estimate import LandmarkReader
-from miqa_node.assess.sidecars import LANDMARKS
+from miqa_node.stages.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, LandmarkCard
+from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.sidecars import LANDMARKS
 from miqa_training.datasets import read_records
 from miqa_training.landmarks.data import read_landmark_data, read_pixels
 from miqa_training.landmarks.estimate import reader_of

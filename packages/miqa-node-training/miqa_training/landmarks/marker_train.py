@@ -12,16 +12,11 @@ import cv2
 import numpy as np
 import torch
 
-from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
-from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
-from miqa_node.assess.landmarks.estimate import INPUT, LandmarkReader
-from miqa_node.assess.landmarks.marker import (
-    LETTER_CHANCES,
-    LETTERS,
-    MARKER_PICTURE,
-    contradiction,
-)
-from miqa_node.assess.sidecars import LANDMARKS
+from miqa_node.stages.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
+from miqa_node.stages.assess.landmarks.estimate import INPUT, LandmarkReader
+from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MARKER_PICTURE, contradiction
+from miqa_node.stages.assess.sidecars import LANDMARKS
 from miqa_training import weights
 from miqa_training.datasets import DatasetRecord, held_out, may_ship, read_records
 from miqa_training.landmarks.estimate import reader_of

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from miqa_node.assess.landmarks.marker import LETTERS, MARKER_PICTURE
+from miqa_node.stages.assess.landmarks.marker import LETTERS, MARKER_PICTURE
 from miqa_training import weights
 from miqa_training.degrade import Image
 from miqa_training.landmarks.fit import LandmarkSchedule, TensorPair, fit_pairs

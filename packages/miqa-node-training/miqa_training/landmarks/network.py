@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
-from miqa_node.assess.landmarks.points import POINTS, SIDES
+from miqa_node.stages.assess.landmarks.points import POINTS, SIDES
 from miqa_training.architectures import Architecture, build
 from miqa_training.landmarks.points import GRADES, MARKS
 from miqa_training.pretrained import pretrained

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from miqa_node.assess.card import GRAPH_NAME, read_sections
-from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH
-from miqa_node.assess.landmarks.marker import MarkerInput
-from miqa_node.assess.landmarks.picture import CLOSE_UP_INPUT, PICTURE
-from miqa_node.assess.landmarks.reader_rule import ReaderRule
-from miqa_node.assess.sidecars import LANDMARKS
+from miqa_node.stages.assess.card import GRAPH_NAME, read_sections
+from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH
+from miqa_node.stages.assess.landmarks.marker import MarkerInput
+from miqa_node.stages.assess.landmarks.picture import CLOSE_UP_INPUT, PICTURE
+from miqa_node.stages.assess.landmarks.reader_rule import ReaderRule
+from miqa_node.stages.assess.sidecars import LANDMARKS
 from miqa_training.datasets import DatasetRecord
 from miqa_training.landmarks.closeup import CLOSE_UP
 from miqa_training.landmarks.estimate import reader_of

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.landmarks.points import POINTS
+from miqa_node.stages.assess.landmarks.points import POINTS
 from miqa_training.datasets import DatasetRecord
 
 GRADES = ("rotation", "inspiration")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from miqa_node.assess.landmarks.estimate import LandmarkEstimate
-from miqa_node.assess.landmarks.points import SIDES
-from miqa_node.assess.landmarks.reader_rule import (
+from miqa_node.stages.assess.landmarks.estimate import LandmarkEstimate
+from miqa_node.stages.assess.landmarks.points import SIDES
+from miqa_node.stages.assess.landmarks.reader_rule import (
     CUT_MEASURES,
     ROTATION_MEASURES,
     ReaderRule,

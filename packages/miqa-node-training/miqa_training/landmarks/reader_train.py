@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
-from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, LandmarkCard
-from miqa_node.assess.landmarks.estimate import LandmarkEstimate
-from miqa_node.assess.sidecars import LANDMARKS
+from miqa_node.stages.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, LandmarkCard
+from miqa_node.stages.assess.landmarks.estimate import LandmarkEstimate
+from miqa_node.stages.assess.sidecars import LANDMARKS
 from miqa_training.datasets import DatasetRecord, held_out, read_records
 from miqa_training.landmarks.estimate import reader_of
 from miqa_training.landmarks.evaluate import presentation

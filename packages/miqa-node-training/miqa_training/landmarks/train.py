@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from miqa_node.assess.landmarks.estimate import LandmarkReader
-from miqa_node.assess.sidecars import LANDMARKS
+from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.sidecars import LANDMARKS
 from miqa_training.datasets import read_records
 from miqa_training.landmarks.closeup import CLOSE_UP, CloseUpLoss, draw_close_up
 from miqa_training.landmarks.data import LandmarkData, draw, read_landmark_data, read_pixels

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.landmarks.points import MIRRORED, MIRRORED_SIDES, SIDES
-from miqa_node.assess.landmarks.positioning import lung_margins, rotation_percent
+from miqa_node.stages.assess.landmarks.points import MIRRORED, MIRRORED_SIDES, SIDES
+from miqa_node.stages.assess.landmarks.positioning import lung_margins, rotation_percent
 from miqa_training.degrade import Image
 from miqa_training.landmarks.points import LandmarkAnnotation
 from miqa_training.presentation import tone

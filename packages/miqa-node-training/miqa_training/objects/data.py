@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from miqa_node.analysis.annotations import DEVICES_ONLY, NO_BOXES
+from miqa_node.features.labels.annotations import DEVICES_ONLY, NO_BOXES
 from miqa_training.datasets import (
     EQUIPMENT,
     REMOVABLE_KINDS,

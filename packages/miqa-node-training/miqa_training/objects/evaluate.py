@@ -14,12 +14,12 @@ import onnxruntime
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from miqa_node.assess.classify.picture import PictureInput, normalised, resized, stretched
-from miqa_node.assess.landmarks.picture import stored_copy
-from miqa_node.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED
-from miqa_node.assess.objects.network import of_source
-from miqa_node.assess.saliency.object_map import object_map
 from miqa_node.libraries.onnx_vjp import COMBINED, LAYER_MAPS, SEED, add_maps
+from miqa_node.stages.assess.classify.picture import PictureInput, normalised, resized, stretched
+from miqa_node.stages.assess.landmarks.picture import stored_copy
+from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED
+from miqa_node.stages.assess.objects.network import of_source
+from miqa_node.stages.explain.object_map import object_map
 from miqa_training.objects.data import ObjectExample, object_set, pixels_of
 from miqa_training.objects.figures import object_figures, pointing_figures
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from miqa_node.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED
+from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED
 from miqa_training import weights
 from miqa_training.objects.network import ObjectNet
 from miqa_training.onnx_graph import write_graph

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F  # noqa: N812
 
-from miqa_node.assess.objects.network import smoothed
+from miqa_node.stages.assess.objects.network import smoothed
 from miqa_training.objects.network import STRIDE, ObjectNet, evidence
 from miqa_training.objects.variation import ObjectSet
 

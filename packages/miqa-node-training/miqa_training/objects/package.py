@@ -14,13 +14,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import GRAPH_NAME
-from miqa_node.assess.classify.picture import PictureInput
-from miqa_node.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED, ObjectCard
-from miqa_node.assess.objects.network import ObjectNetwork
-from miqa_node.assess.objects.sidecar import golden_values
-from miqa_node.assess.sidecars import OBJECTS
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.stages.assess.card import GRAPH_NAME
+from miqa_node.stages.assess.classify.picture import PictureInput
+from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, TAP_DEEP, TAP_FUSED, ObjectCard
+from miqa_node.stages.assess.objects.network import ObjectNetwork
+from miqa_node.stages.assess.objects.sidecar import golden_values
+from miqa_node.stages.assess.sidecars import OBJECTS
 from miqa_training.degrade import degrade, gate
 from miqa_training.degrade.sheet import public_chest
 from miqa_training.objects.data import ObjectExample

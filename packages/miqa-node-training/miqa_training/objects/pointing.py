@@ -12,18 +12,18 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
-from miqa_node.assess.classify.picture import normalised, resized, stretched
-from miqa_node.assess.landmarks.picture import stored_copy
-from miqa_node.assess.objects.card import INPUT, LOGITS, MAPS, ObjectCard
-from miqa_node.assess.objects.network import ObjectNetwork, of_source
-from miqa_node.assess.saliency.methods import BASELINES, METHODS
-from miqa_node.assess.saliency.object_map import object_map
-from miqa_node.assess.saliency.sources import GRADIENT_METHODS
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.observe.progress import counted
+from miqa_node.core.settings import SaliencyMethod
 from miqa_node.libraries.onnx_vjp import SEED, add_maps
-from miqa_node.observe.progress import counted
-from miqa_node.settings import SaliencyMethod
+from miqa_node.stages.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.stages.assess.classify.picture import normalised, resized, stretched
+from miqa_node.stages.assess.landmarks.picture import stored_copy
+from miqa_node.stages.assess.objects.card import INPUT, LOGITS, MAPS, ObjectCard
+from miqa_node.stages.assess.objects.network import ObjectNetwork, of_source
+from miqa_node.stages.explain.methods import BASELINES, METHODS
+from miqa_node.stages.explain.object_map import object_map
+from miqa_node.stages.explain.sources import GRADIENT_METHODS
 from miqa_training.outlines import AnnotatedImage, inside_any
 from miqa_training.pointing import BOTH, TOLERANCE, figures_of, grey_of, inside_scores, played
 

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from miqa_node.analysis.annotations import Choice
-from miqa_node.assess.card import GRAPH_NAME, Applicability, checked_card, read_sections
-from miqa_node.assess.objects.card import ObjectCard
-from miqa_node.assess.platt import logit
-from miqa_node.assess.sidecars import OBJECTS
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.errors import SettingsError
+from miqa_node.features.labels.annotations import Choice
+from miqa_node.stages.assess.card import GRAPH_NAME, Applicability, checked_card, read_sections
+from miqa_node.stages.assess.objects.card import ObjectCard
+from miqa_node.stages.assess.platt import logit
+from miqa_node.stages.assess.sidecars import OBJECTS
 from miqa_training import weights
 from miqa_training.datasets import SITE, DatasetRecord, objects_of
 from miqa_training.objects.data import ObjectExample, cut_boxes, example_of, object_set, picture_of, pixels_of

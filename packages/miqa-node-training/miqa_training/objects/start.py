@@ -9,7 +9,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.stages.assess.card import GRAPH_NAME
 from miqa_training.objects.network import ObjectNet
 
 ROOT, FOLDED_BIAS = "net.", "_bias"

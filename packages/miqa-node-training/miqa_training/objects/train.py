@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from miqa_node.assess.sidecars import OBJECTS
-from miqa_node.domain.finding import FindingName
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.stages.assess.sidecars import OBJECTS
 from miqa_training import weights
 from miqa_training.objects.data import (
     ObjectExamples,

@@ -14,10 +14,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import gradient_file, read_sections
-from miqa_node.assess.classify.card import IMAGE, LOGITS, ClassifierCard, Combination, EnsembleMember
-from miqa_node.assess.classify.classifier import mirrored_logits
-from miqa_node.assess.classify.picture import prepare
+from miqa_node.stages.assess.card import gradient_file, read_sections
+from miqa_node.stages.assess.classify.card import IMAGE, LOGITS, ClassifierCard, Combination, EnsembleMember
+from miqa_node.stages.assess.classify.classifier import mirrored_logits
+from miqa_node.stages.assess.classify.picture import prepare
 from miqa_training.origin import commit, start_of
 from miqa_training.patients import PatientPart
 from miqa_training.pneumonia.automation import automation_of

@@ -15,9 +15,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.classify.card import IMAGE, LOGITS, AutomationEvidence, MapMethod
-from miqa_node.assess.classify.classifier import combined, mirrored_logits
-from miqa_node.assess.classify.picture import PictureInput, prepare
+from miqa_node.stages.assess.classify.card import IMAGE, LOGITS, AutomationEvidence, MapMethod
+from miqa_node.stages.assess.classify.classifier import combined, mirrored_logits
+from miqa_node.stages.assess.classify.picture import PictureInput, prepare
 from miqa_training.degrade import gate
 from miqa_training.degrade.sheet import public_chest
 from miqa_training.patients import PatientPart

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.classify.picture import PictureInput, sized
-from miqa_node.observe.progress import counted
+from miqa_node.core.observe.progress import counted
+from miqa_node.stages.assess.classify.picture import PictureInput, sized
 from miqa_training.datasets import EVALUATION_HOSPITAL_URL
 from miqa_training.patients import PatientPart, digest_of, part_of, table
 

@@ -18,14 +18,14 @@ import cv2
 import numpy as np
 import structlog
 
-from miqa_node.assess.card import read_sections
-from miqa_node.assess.classify.card import MapMethod
-from miqa_node.assess.classify.classifier import TAP, Classifier, open_classifier
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.prediction import PendingReason, Prediction
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.prediction import PendingReason, Prediction
+from miqa_node.core.observe.progress import counted
+from miqa_node.core.settings import Accelerator, Settings, load_settings
 from miqa_node.local import LocalAssessor
-from miqa_node.observe.progress import counted
-from miqa_node.settings import Accelerator, Settings, load_settings
+from miqa_node.stages.assess.card import read_sections
+from miqa_node.stages.assess.classify.card import MapMethod
+from miqa_node.stages.assess.classify.classifier import TAP, Classifier, open_classifier
 from miqa_training.degrade import degrade, pitch_of
 from miqa_training.outlines import box
 from miqa_training.patients import PatientPart

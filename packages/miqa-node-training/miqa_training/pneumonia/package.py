@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from miqa_node.assess.classify.card import AutomationEvidence
-from miqa_node.assess.classify.classifier import FINE_TAP
-from miqa_node.assess.classify.picture import PictureInput
+from miqa_node.stages.assess.classify.card import AutomationEvidence
+from miqa_node.stages.assess.classify.classifier import FINE_TAP
+from miqa_node.stages.assess.classify.picture import PictureInput
 from miqa_training import weights
 from miqa_training.architectures import ClassifierNet
 from miqa_training.classifier.export import export_classifier, name_fine_features

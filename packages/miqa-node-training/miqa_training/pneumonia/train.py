@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from miqa_node.assess.classify.classifier import FINE_TAP
-from miqa_node.assess.classify.picture import Clahe, PictureInput
+from miqa_node.stages.assess.classify.classifier import FINE_TAP
+from miqa_node.stages.assess.classify.picture import Clahe, PictureInput
 from miqa_training.architectures import ClassifierNet
 from miqa_training.patients import PatientPart
 from miqa_training.pneumonia.automation import automation_of

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names
 from miqa_training.evaluate import MARKED, EvaluationCases, figures_of
 from miqa_training.outlines import real_objects
 from miqa_training.pointing import BOTH, evaluate_pointing

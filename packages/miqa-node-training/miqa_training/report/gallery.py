@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.saliency.methods import normalised
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.stages.explain.methods import normalised
 from miqa_training.degrade import Image
 from miqa_training.report import measures
 from miqa_training.report.material import EvaluationMaterial

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from miqa_node.assess.labels import SiteLabel, read_labels
-from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.observe.progress import counted
+from miqa_node.core.settings import load_settings
+from miqa_node.core.taxonomy.lookup import defect_names, gate_names
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import MiqaError, SettingsError
-from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.picture import is_picture, read_picture
-from miqa_node.observe.progress import counted
-from miqa_node.settings import load_settings
-from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.stages.assess.labels import SiteLabel, read_labels
 from miqa_training.corpus import read_quality_data
 from miqa_training.datasets import DatasetRecord, read_records
 from miqa_training.degrade import Image

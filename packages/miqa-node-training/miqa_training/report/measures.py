@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.platt import calibration_error
-from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.stages.assess.platt import calibration_error
 from miqa_training.evaluate import LEVELS, MARKED, EvaluationCases
 from miqa_training.samples import COLUMN, OBJECTS
 from miqa_training.scores import JudgedCase, auroc, auroc_interval

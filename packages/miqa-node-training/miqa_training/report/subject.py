@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.contracts.base import CONTRIBUTIONS, ModelMaterial
-from miqa_node.assess.contracts.measurements import inputs_of, measure_picture
-from miqa_node.assess.measure.projection import measure
-from miqa_node.assess.packages import Package, open_package
-from miqa_node.assess.platt import sigmoid
-from miqa_node.domain.assessment import Measurement
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header
-from miqa_node.settings import Accelerator, AssessSettings, load_settings
-from miqa_node.taxonomy.lookup import current_name
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.settings import Accelerator, AssessSettings, load_settings
+from miqa_node.core.taxonomy.lookup import current_name
+from miqa_node.stages.assess.contracts.base import CONTRIBUTIONS, ModelMaterial
+from miqa_node.stages.assess.contracts.measurements import inputs_of, measure_picture
+from miqa_node.stages.assess.packages import Package, open_package
+from miqa_node.stages.assess.platt import sigmoid
+from miqa_node.stages.measure.projection import measure
 from miqa_training.graph import GraphPrediction
 from miqa_training.samples import CLASSES
 

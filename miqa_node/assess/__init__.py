@@ -1,1 +1,0 @@
-"""Measures and judges a decoded image: measurements, model packages, saliency."""

@@ -1,1 +1,0 @@
-"""Measurements that need no model, one module per kind of image."""

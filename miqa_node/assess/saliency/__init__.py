@@ -1,1 +1,0 @@
-"""Where in the image a finding was seen: class maps, gradients without torch, and maps made from gradients."""

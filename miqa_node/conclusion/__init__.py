@@ -1,1 +1,0 @@
-"""Effects of a verdict, one file each. One transaction commits all of them or none."""

@@ -1,0 +1,86 @@
+"""A decoded image: pixels with their spacing and the list of steps that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.memory import Memory, Results
+
+ANOMALY = "anomaly"
+"""Name of the map of where an unusual image differs from others."""
+PREDICTION = "prediction:"
+"""Prefix of the name of a prediction's map, followed by the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Radiograph(Memory):
+    """One decoded frame.
+
+    ``stored``: shape (rows, columns), stored values with unused high bits removed, any integer dtype. ``display``:
+    shape (rows, columns), uint16 presentation values, 0 is black and 65,535 is white, after modality LUT, VOI and
+    presentation LUT or MONOCHROME1 inversion (PS3.4 N.2). ``valid``: shape (rows, columns), bool, False where the pixel
+    is padding (PS3.3 C.7.5.1.1.2); None if all are valid. ``colour``: shape (rows, columns, 3), uint16 red, green and
+    blue up to 65,535, for a colour image; then ``stored`` and ``display`` are luminance. ``spacing_mm`` is
+    (between rows, between columns), None if the header has none. ``stored_range`` is the (lowest, highest) value that
+    Bits Stored and Pixel Representation allow. ``steps`` lists the processing in order, beginning with the decoder and
+    its version.
+    """
+
+    stored: NDArray[np.integer]
+    display: NDArray[np.uint16]
+    stored_range: tuple[int, int]
+    spacing_mm: tuple[float, float] | None
+    valid: NDArray[np.bool_] | None = None
+    colour: NDArray[np.uint16] | None = None
+    steps: tuple[str, ...] = ()
+    decoder: str = ""
+    frame: int = 0
+    frames: int = 1
+    _results: Results = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        rows, columns = self.display.shape
+        return int(rows), int(columns)
+
+    def __reduce__(self) -> tuple[type[Radiograph], tuple[Any, ...]]:
+        """For other processes, without what was computed here."""
+        return type(self), tuple(getattr(self, one.name) for one in fields(self) if one.init)
+
+
+@dataclass(frozen=True, slots=True)
+class SaliencyMap:
+    """Where a finding was seen: ``values`` float32 in [0, 1], shape (rows, columns) of the map, not of the image.
+
+    The map covers the whole source image; ``method`` names how it was made.
+    """
+
+    values: NDArray[np.float32]
+    method: str
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class SaliencyMaps:
+    """All maps of one assessment.
+
+    ``findings`` has one map for each present finding, ``predictions`` the map behind each package's prediction.
+    ``anomaly`` shows where an unusual image differs from others; it belongs to no finding.
+    """
+
+    findings: Mapping[FindingName, SaliencyMap] = field(default_factory=dict)
+    anomaly: SaliencyMap | None = None
+    predictions: Mapping[str, SaliencyMap] = field(default_factory=dict)
+
+    def by_name(self) -> dict[str, SaliencyMap]:
+        """Every map by finding name, ``anomaly``, or ``prediction:<package>``."""
+        named = {str(name): saliency for name, saliency in self.findings.items()}
+        named |= {f"{PREDICTION}{package}": saliency for package, saliency in self.predictions.items()}
+        return named if self.anomaly is None else {**named, ANOMALY: self.anomaly}

@@ -1,0 +1,30 @@
+"""Series of test objects (phantoms): recognised by the node or marked by a person, and never on the worklist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from miqa_node.core.language.phrase import Phrase
+
+SAID_BY_A_PERSON = Phrase("A person said that the series shows a test object, not a patient.")
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomSeries:
+    """A series recognised as a phantom; ``is_phantom`` is False once a person has stated that it shows a patient."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    digest: str
+    """The instance that represents the series."""
+    modality: str
+    station: str
+    reason: str
+    """Why it was recognised as a phantom."""
+    is_phantom: bool
+    recognised_at: datetime
+    decided_by: str = ""
+    """The person who confirmed or corrected it; empty if nobody did."""
+    decided_at: datetime | None = None
+    comment: str = ""

@@ -1,0 +1,44 @@
+"""The texts of reasons: what a finding, a measurement or a waiting prediction says about an image."""
+
+from __future__ import annotations
+
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.finding import humanised
+from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.language.phrase import Phrase
+
+_UNITS = {"1": "", "[hnsf'U]": " HU"}
+
+
+def finding_text(title: str, probability: float, severity: float, limit: str = "") -> Phrase:
+    """A finding with its numbers, and the limit of the room that it is beyond."""
+    values = {"finding": Phrase(title), "probability": f"{probability:.2f}", "severity": f"{severity:.2f}"}
+    if limit:
+        return Phrase("{finding} ({limit}): probability {probability}, severity {severity}", limit=limit, **values)
+    return Phrase("{finding}: probability {probability}, severity {severity}", **values)
+
+
+def measured_text(measured: Measurement, comparison: str, least_or_most: float) -> Phrase:
+    """Value and limit, with place and significance if the measurement's definition has a ``concern``."""
+    unit = _UNITS.get(measured.unit, f" {measured.unit}")
+    value, limit = f"{measured.value:.4g}{unit}", f"{least_or_most:g}{unit}"
+    measurand = MEASUREMENTS.all().get(measured.name)
+    if measurand is None or not measurand.concern:
+        return Phrase(f"{humanised(measured.name)} {{value}} is {comparison} {{limit}}", value=value, limit=limit)
+    if measured.place:
+        value = Phrase("{value} ({place})", value=value, place=measured.place)
+    return Phrase(
+        f"{{measurement}}: {{value}}, {comparison} the limit of {{limit}}. {{concern}}",
+        measurement=Phrase(measurand.label),
+        value=value,
+        limit=limit,
+        concern=Phrase(measurand.concern),
+    )
+
+
+def pending_text(package: str, text: str) -> Phrase:
+    """Why a prediction waits; ``text`` is a sentence, here within another."""
+    bare = text.removesuffix(".")
+    if isinstance(text, Phrase):
+        bare = Phrase(text.message.removesuffix("."), **text.values)
+    return Phrase("{package}: {text} (decision support, not diagnosis)", package=package, text=bare)

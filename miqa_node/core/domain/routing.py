@@ -1,0 +1,96 @@
+"""Decides whether a prediction is automated or waits for a person: quality first, then confidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Disposition, PackageRule, Verdict
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.language.phrase import Phrase
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The conditions for automating a prediction; a package's rule in the policy overrides the settings."""
+
+    min_confidence: float
+    max_percentile: float
+    accepted_only: bool = False
+    unproven: str = ""
+    """What the package's evidence lacks; if not empty, nothing is automated, whatever the confidence."""
+    proven_from: float = 0.0
+    """The confidence of the predictions whose errors the evidence counted; it says nothing about lower ones."""
+
+    def of(self, rule: PackageRule) -> Routing:
+        """The conditions with the rule's changes."""
+        return Routing(
+            self.min_confidence if rule.min_confidence is None else rule.min_confidence,
+            self.max_percentile if rule.max_percentile is None else rule.max_percentile,
+            self.accepted_only if rule.accepted_only is None else rule.accepted_only,
+            self.unproven,
+            self.proven_from,
+        )
+
+
+def route(prediction: Prediction, assessment: Assessment, disposition: Disposition, routing: Routing) -> Prediction:
+    """The prediction with every reason to wait; ``disposition`` is the one by quality alone.
+
+    A prediction that the package could not make already waits.
+    """
+    if not prediction.label:
+        return prediction
+    pending = (
+        *_quality(assessment, disposition, routing),
+        *_unusual(assessment, routing),
+        *_unsure(prediction, routing),
+        *_unproven(prediction, routing),
+    )
+    return replace(prediction, pending=pending)
+
+
+def _quality(assessment: Assessment, disposition: Disposition, routing: Routing) -> tuple[PendingCause, ...]:
+    gate = assessment.finding(FindingName.GATE)
+    if disposition.verdict is Verdict.REJECT:
+        text = Phrase("The image was rejected for its quality.")
+    elif disposition.verdict is Verdict.NOT_ASSESSED:
+        text = Phrase("The quality of the image was not assessed.")
+    elif gate is not None and gate.present:
+        text = Phrase("The image is not what the quality model was made for.")
+    elif routing.accepted_only and disposition.verdict is not Verdict.ACCEPT:
+        text = Phrase("The quality of the image must be reviewed first.")
+    else:
+        return ()
+    return (PendingCause(PendingReason.QUALITY_FIRST, text),)
+
+
+def _unusual(assessment: Assessment, routing: Routing) -> tuple[PendingCause, ...]:
+    anomaly = assessment.anomaly
+    if anomaly is None or anomaly.percentile < routing.max_percentile:
+        return ()
+    return (PendingCause(PendingReason.OUT_OF_DISTRIBUTION, Phrase("{unusual}.", unusual=anomaly.sentence)),)
+
+
+def _unproven(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...]:
+    text = routing.unproven
+    if not text and routing.min_confidence <= prediction.confidence < routing.proven_from:
+        text = Phrase(
+            "Not automated. The evidence is for a confidence of {proven_from} and more.",
+            proven_from=f"{routing.proven_from:.2f}",
+        )
+    return (PendingCause(PendingReason.NOT_PROVEN, text),) if text else ()
+
+
+def _unsure(prediction: Prediction, routing: Routing) -> tuple[PendingCause, ...]:
+    if prediction.confidence >= routing.min_confidence:
+        return ()
+    shown = math.floor(100.0 * prediction.confidence + 1e-9) / 100.0  # 0.799 is not "0.80, below 0.80"
+    text = Phrase(
+        "Low confidence: {label} {shown}, below {min_confidence}.",
+        label=f"{prediction.label}",
+        shown=f"{shown:.2f}",
+        min_confidence=f"{routing.min_confidence:.2f}",
+    )
+    return (PendingCause(PendingReason.LOW_CONFIDENCE, text),)

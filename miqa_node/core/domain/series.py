@@ -1,0 +1,45 @@
+"""The subject of an assessment of a CT or MR series: its slices, and the masks of its measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.core.domain.instance import InstanceDigest
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementMask:
+    """The region of one slice used by a measurement.
+
+    ``measurement`` is its name, ``index`` counts the slices of the snapshot from 0. A series has many masks, so each is
+    kept as bits (``np.packbits``) and its shape (rows, columns).
+    """
+
+    measurement: str
+    index: int
+    bits: NDArray[np.uint8]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, measurement: str, index: int, mask: NDArray[np.bool_]) -> Self:
+        """``mask`` has the slice's shape."""
+        rows, columns = mask.shape
+        return cls(measurement, index, np.packbits(mask), (rows, columns))
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """A bool array of the slice's shape; a new one on each call."""
+        rows, columns = self.shape
+        return np.unpackbits(self.bits, count=rows * columns).astype(bool).reshape(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSnapshot:
+    """The slices that a series had when it was assessed, in order, as (digest, frame), and the masks on them."""
+
+    slices: tuple[tuple[InstanceDigest, int], ...]
+    masks: tuple[MeasurementMask, ...] = ()

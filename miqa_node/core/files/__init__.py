@@ -1,0 +1,1 @@
+"""Files and folders that are complete or not there, and that several processes may use."""

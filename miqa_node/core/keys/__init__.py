@@ -1,0 +1,1 @@
+"""Keys of the node, and what is signed with them."""

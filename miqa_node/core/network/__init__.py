@@ -1,0 +1,1 @@
+"""Addresses, ports and certificates, for those who listen and those who call."""

@@ -1,0 +1,78 @@
+"""Files of a site: TOML, those that may change while the node runs, and what the node itself brings."""
+
+from __future__ import annotations
+
+import threading
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from miqa_node.errors import SettingsError
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class WatchedFile(Generic[T]):
+    """A file of the site that may change while the node runs.
+
+    It is read again when it changes, or one of those in ``beside``, which ``read`` reads, too. A version with an error
+    in it never replaces a good one, and a file that vanishes changes nothing. ``absent`` replaces one that does not
+    exist at the start; without it that is an error.
+    """
+
+    def __init__(
+        self, path: Path, read: Callable[[Path], T], absent: T | None = None, beside: Sequence[Path] = ()
+    ) -> None:
+        self._path = path
+        self._read = read
+        self._beside = beside
+        self._lock = threading.Lock()
+        self._stamp = self._look()
+        self._value = absent if absent is not None and self._stamp[0] is None else read(path)
+
+    def current(self) -> T:
+        """Values of the newest readable version of the file; cheap enough to call often."""
+        with self._lock:
+            stamp = self._look()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._value = self._read(self._path)
+                    log.info("file read again", file=self._path.name)
+                except SettingsError as error:
+                    log.error("the last good version stays in force", file=self._path.name, reason=str(error))
+                except Exception:  # a fault here must not stop receiving or judging an image
+                    log.exception("the last good version stays in force", file=self._path.name)
+            return self._value
+
+    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stamp(path) for path in (self._path, *self._beside))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document in a TOML file; SettingsError if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))  # line ends as they are: TOML knows no lone CR
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise SettingsError(f"{path.name}: cannot be read as TOML: {error}") from error
+
+
+def share_dir(name: str) -> Path:
+    """Folder ``config``, ``models`` or ``migrations``: inside an installed wheel, or of the checkout."""
+    package = Path(__file__).parents[2]
+    installed = package / "_share" / name
+    return installed if installed.is_dir() else package.parent / name

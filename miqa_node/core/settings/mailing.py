@@ -1,0 +1,49 @@
+"""Notices by e-mail: the server that takes them, and what they may say."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from miqa_node.core.settings.base import CENTURY_DAYS, Port, Seconds, SettingsTable, written
+
+
+class SmtpTls(StrEnum):
+    """How the connection to the mail server is protected."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    OFF = "off"
+
+
+class NoticeSettings(SettingsTable):
+    """Table ``[notices]``."""
+
+    smtp_host: str
+    smtp_port: Port
+    smtp_tls: SmtpTls
+    smtp_ca: str
+    smtp_user: str
+    smtp_password: SecretStr
+    smtp_password_file: str
+    smtp_timeout_s: Seconds
+    sender: Annotated[str, written(r"|[^\s@<>]+@[^\s@<>]+", "an address of mail, such as miqa@hospital.example")]
+    patient_data: bool
+    interval_s: Seconds
+    retry_s: Seconds
+    give_up_hours: Annotated[float, Field(gt=0, le=CENTURY_DAYS * 24)]
+
+    @property
+    def used(self) -> bool:
+        """Whether mails are sent."""
+        return bool(self.smtp_host)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.used and not self.sender:
+            raise ValueError("sender must be the address that mails come from")
+        if self.smtp_user and self.smtp_tls is SmtpTls.OFF:
+            raise ValueError("a password is only sent over TLS: set smtp_tls")
+        return self

@@ -1,0 +1,111 @@
+"""The pages and the REST interface, and who may use them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
+
+from miqa_node.core.domain.access import Role
+from miqa_node.core.domain.network import authority
+from miqa_node.core.settings.base import Count, Minutes, Port, Seconds, SettingsTable, Span, written
+
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+/?")
+
+
+def _has_no_path(url: str) -> str:
+    if url and not _ORIGIN.fullmatch(url):
+        raise ValueError("is http:// or https:// and a host name, with a port if need be; pages work below no path")
+    return url
+
+
+class WebSettings(SettingsTable):
+    """Table ``[web]``."""
+
+    host: str
+    port: Port
+    health_port: Port
+    public_url: Annotated[str, AfterValidator(_has_no_path)]
+    allowed_hosts: tuple[str, ...]
+    cors_origins: tuple[
+        Annotated[str, written(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", "an origin, such as https://viewer.example")],
+        ...,
+    ]
+    trusted_proxies: tuple[IPvAnyNetwork, ...]
+    tls_certificate: str
+    tls_key: str
+    max_connections: Count
+    max_connections_per_address: Count
+    header_timeout_s: Seconds
+    idle_timeout_s: Seconds
+    stall_timeout_s: Seconds
+    min_bytes_per_s: Count
+    max_request_bytes: Count
+    page_size: Annotated[int, Field(ge=1, le=1000)]
+    max_upload_bytes: Count
+    max_uploads: Count
+    max_uploads_per_address: Count
+    upload_dir: str
+    upload_space_bytes: Count
+    render_side: Annotated[int, Field(ge=256, le=8192)]
+    render_cache_bytes: Count
+    render_at_once: Count
+    viewer_url: Annotated[str, written(r"|.*\{study_uid\}.*", "an address with {study_uid} in it")]
+    live_interval_s: Seconds
+    live_heartbeat_s: Seconds
+    max_live_pages: Count
+    escalate_minutes: Minutes
+    display_minutes: Minutes
+    display_picture: bool
+    display_accession_digits: Annotated[int, Field(ge=0, le=16)]
+    max_archive_members: Count
+    max_archive_bytes: Count
+    max_archive_ratio: Count
+    max_predictions: Count
+    predict_timeout_s: Seconds
+
+    @property
+    def shown_host(self) -> str:
+        """The host in addresses for people: localhost if the pages listen on this machine or on all its addresses."""
+        return "localhost" if self.host in ("0.0.0.0", "::", "127.0.0.1", "::1") else self.host  # noqa: S104 - compared
+
+    def address(self, port: int) -> str:
+        """What addresses of the pages begin with if they are served on this port."""
+        return f"{'https' if self.tls_certificate else 'http'}://{authority(self.shown_host, port)}"
+
+
+class AccessSettings(SettingsTable):
+    """Table ``[access]``."""
+
+    session_idle_s: Span
+    session_lifetime_s: Span
+    max_sessions: Count
+    password_min_characters: Annotated[int, Field(ge=8, le=64)]
+    invitation_lifetime_s: Span
+    sign_in_failures: Count
+    sign_in_failures_per_address: Count
+    sign_in_window_s: Span
+    second_factor: tuple[Role, ...]
+    second_factor_key: SecretStr
+
+
+class OidcSettings(SettingsTable):
+    """Table ``[oidc]``."""
+
+    issuer: str
+    client_id: str
+    client_secret: SecretStr
+    scope: str
+    name_claim: str
+    role_claim: str
+    viewers: tuple[str, ...]
+    reviewers: tuple[str, ...]
+    admins: tuple[str, ...]
+    recheck_s: Span
+    timeout_s: Seconds
+
+    @property
+    def used(self) -> bool:
+        """Whether users sign on at the site's provider."""
+        return bool(self.issuer)

@@ -1,0 +1,186 @@
+"""Reads the site's ``policy.toml``: its tables become the rules that ``decide`` applies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import structlog
+
+from miqa_node.core.domain.codes import REASON_CODES, Code
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.object_place import ChestRegion
+from miqa_node.core.domain.policy import (
+    AnomalyRule,
+    FindingRule,
+    LimitSide,
+    MeasurementRule,
+    PackageRule,
+    PlausibilityRule,
+    Policy,
+    Scope,
+    Verdict,
+)
+from miqa_node.core.taxonomy.anatomy import STANDARD
+from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, number, required, rules
+from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, gate_entries, reason_code, successors
+from miqa_node.errors import SettingsError
+
+log = structlog.get_logger(__name__)
+
+
+def parse_policy(document: Mapping[str, Any]) -> Policy:
+    """Read the tables of ``policy.toml``; SettingsError names the scope and key with the error."""
+    version = document.get("version")
+    if not isinstance(version, str) or not version:
+        raise SettingsError('policy.toml: give it a version, for example version = "2026-01".')
+    scopes = document.get("scope")
+    if not isinstance(scopes, Sequence) or not scopes or not all(isinstance(scope, Mapping) for scope in scopes):
+        raise SettingsError("policy.toml: there is no [[scope]]; without one no image gets a verdict.")
+    for name in retired_names(document):
+        log.warning("retired name in the policy", name=name, now=list(successors(name)))
+    titles = {str(name): finding_title(name) for name in (*finding_entries(), *gate_entries())}
+    return Policy(version, tuple(_parse_scope(scope) for scope in scopes), titles)
+
+
+def retired_names(document: Any) -> list[str]:
+    """Names of findings in the tables that packages no longer use; rules about them cover their successors as well."""
+    if isinstance(document, str):
+        return [document] if successors(document) else []
+    parts = document.values() if isinstance(document, Mapping) else document if isinstance(document, Sequence) else ()
+    return sorted({name for part in parts for name in retired_names(part)})
+
+
+KEYS = (
+    "name", "modality", "body_part", "view", "finding", "default_findings", "ignored_findings", "measurement",
+    "plausibility", "anomaly", "accept_measured", "package",
+)  # fmt: skip
+"""Of a scope."""
+
+
+def _parse_scope(table: Mapping[str, Any]) -> Scope:
+    name = table.get("name", "")
+    try:
+        check_keys(table, KEYS)
+        return Scope(
+            name=name,
+            modality=name_list(table, "modality"),
+            body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(table, "body_part")))),
+            view=tuple(sorted(STANDARD.expanded_views(name_list(table, "view")))),
+            findings=_parse_findings(table),
+            measurements=tuple(rules(table, "measurement", _parse_measurement)),
+            plausibility=tuple(rules(table, "plausibility", _parse_plausibility)),
+            anomaly=next(rules(table, "anomaly", _parse_anomaly), None),
+            packages=tuple(rules(table, "package", _parse_package)),
+            ignored_findings=_parse_ignored(table),
+            accept_measured=name_list(table, "accept_measured"),
+        )
+    except ValueError as error:
+        raise SettingsError(f"policy.toml: scope {name!r}: {error}") from error
+
+
+def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
+    """The scope's own rules; with ``default_findings`` also the taxonomy's rules for all other findings."""
+    own = tuple(one for of_rule in rules(table, "finding", _parse_finding) for one in of_rule)
+    if not flag(table, "default_findings", False):
+        return own
+    named = {*_parse_ignored(table), *(rule.finding for rule in own)}
+    return own + tuple(
+        FindingRule(name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft, rule.over)
+        for name, entry in finding_entries().items()
+        if name not in named
+        for rule in entry.policy
+    )
+
+
+def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
+    """The rules of one entry; a rule about a retired finding also applies to its successors."""
+    check_keys(rule, ("name", "verdict", "min_probability", "min_severity", "soft", "over"))
+    probability, severity = number(rule, "min_probability", 0.0), number(rule, "min_severity", 0.0)
+    verdict, over = _verdict(rule), tuple(map(_parse_region, name_list(rule, "over")))
+    return [
+        FindingRule(name, verdict, probability, severity, flag(rule, "soft", _is_soft(name)), over)
+        for name in _with_successors(required(rule, "name"), "name")
+    ]
+
+
+def _parse_region(text: str) -> ChestRegion:
+    if text not in set(ChestRegion):
+        raise ValueError(f"over is {text!r}; it takes {', '.join(ChestRegion)}.")
+    return ChestRegion(text)
+
+
+def _is_soft(name: FindingName) -> bool:
+    entry = finding_entries().get(name)
+    return entry is not None and entry.soft
+
+
+def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
+    check_keys(rule, ("name", "verdict", "reason", *LimitSide))
+    comparison = next((c for c in LimitSide if c.value in rule), None)
+    if comparison is None:
+        raise ValueError("a limit is missing; write above = or below = with a number.")
+    text = required(rule, "reason")
+    reason = _parse_reason(text)
+    finding = "" if text in REASON_CODES else _parse_name(text, "reason")
+    limit = number(rule, comparison.value, 0.0)
+    return MeasurementRule(required(rule, "name"), comparison, limit, _verdict(rule), reason, finding)
+
+
+def _parse_reason(text: str) -> Code:
+    """The name of a finding, or the code value of a reason of CID 7011."""
+    return REASON_CODES.get(text) or reason_code(_parse_name(text, "reason"))
+
+
+def _parse_plausibility(rule: Mapping[str, Any]) -> PlausibilityRule:
+    return PlausibilityRule(required(rule, "name"), _verdict(rule))
+
+
+def _parse_name(text: str, key: str) -> FindingName:
+    try:
+        name = FindingName(text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+    entries = finding_entries()
+    close = get_close_matches(name, entries, n=1, cutoff=0.9)
+    if name not in entries and close:
+        raise ValueError(f"{key}: there is no finding {text!r}; did you mean {close[0]!r}?")
+    return name
+
+
+def _parse_ignored(table: Mapping[str, Any]) -> tuple[FindingName, ...]:
+    key = "ignored_findings"
+    return tuple(one for name in name_list(table, key) for one in _with_successors(name, key))
+
+
+def _with_successors(text: str, key: str) -> tuple[FindingName, ...]:
+    name = _parse_name(text, key)
+    return (name, *successors(name))
+
+
+def _parse_anomaly(rule: Mapping[str, Any]) -> AnomalyRule:
+    check_keys(rule, ("min_percentile", "verdict"))
+    required(rule, "min_percentile")
+    least = number(rule, "min_percentile", 0.0, 100.0)
+    verdict = required(rule, "verdict")
+    if verdict != Verdict.REVIEW:
+        raise ValueError(f"verdict is {verdict!r}; here it can only be REVIEW, since disease is unusual too.")
+    return AnomalyRule(least)
+
+
+def _parse_package(rule: Mapping[str, Any]) -> PackageRule:
+    check_keys(rule, ("name", "min_confidence", "max_percentile", "accepted_only"))
+    return PackageRule(
+        required(rule, "name"),
+        number(rule, "min_confidence", None, 1.0),
+        number(rule, "max_percentile", None, 100.0),
+        flag(rule, "accepted_only", None),
+    )
+
+
+def _verdict(rule: Mapping[str, Any]) -> Verdict:
+    text = required(rule, "verdict")
+    if text not in (Verdict.REVIEW, Verdict.REJECT):
+        raise ValueError(f"verdict is {text!r}; a rule can only ask for REVIEW or REJECT.")
+    return Verdict(text)

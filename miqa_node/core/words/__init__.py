@@ -1,0 +1,1 @@
+"""Results in the words of reports, pages and commands."""

@@ -1,0 +1,247 @@
+"""Describes an image's assessment and the next steps in sentences; the same facts always give the same text.
+
+Report, pages, JSON and PDF have the same sentences, with no facts beyond assessment and disposition. A machine-written
+caption (:mod:`miqa_node.stages.assess.caption`) comes last, and each of its sentences is marked.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from miqa_node.core.domain.anomaly import Baseline
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.finding import Finding, FindingName, FindingWords, humanised
+from miqa_node.core.domain.measurand import measurands
+from miqa_node.core.domain.policy import Disposition, Reason
+from miqa_node.core.domain.reassessment import KEPT_FLAG
+from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
+from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
+from miqa_node.core.words.measurement_codes import measurement_code
+from miqa_node.core.words.object_words import hint_of, title_of
+from miqa_node.core.words.phrases import (
+    ADVICE,
+    ANOMALY_SITE,
+    ANOMALY_TRAINING,
+    CAPTION,
+    FINDING,
+    FINDING_LIKE,
+    GATE,
+    GRADE_LIMITS,
+    GRADES,
+    MEASURED,
+    NO_DEFECT,
+    NO_PREDICTION,
+    PENDING,
+    PLACES,
+    PLAUSIBILITY,
+    PREDICTION,
+    RULES,
+    SCORE,
+    VERDICTS,
+)
+from miqa_node.core.words.voice import Voice, voice
+
+UNUSUAL_PERCENTILE = 95.0
+"""Minimum percentile at which the narrative mentions the anomaly, whether or not the policy flags it."""
+MOST_DECADES = 99.0
+"""Powers of ten of the dose that are written out; more is a mistake in the header."""
+EDGES = ("edge_slope_10_90", "edge_width_10_90")
+
+
+class Part(StrEnum):
+    """The subject of a sentence."""
+
+    VERDICT = "verdict"
+    FINDING = "finding"
+    MEASUREMENT = "measurement"
+    PLAUSIBILITY = "plausibility"
+    ANOMALY = "anomaly"
+    PREDICTION = "prediction"
+    ADVICE = "advice"
+    CAPTION = "caption"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence and its subject."""
+
+    part: Part
+    text: str
+
+
+def narrative(assessment: Assessment, disposition: Disposition, language: str = SOURCE) -> tuple[str, ...]:
+    """The sentences in reading order: verdict, findings, next steps."""
+    return tuple(sentence.text for sentence in sentences(assessment, disposition, language))
+
+
+def sentences(assessment: Assessment, disposition: Disposition, language: str = SOURCE) -> tuple[Sentence, ...]:
+    """The same with the subject of each; SettingsError if the language is not available."""
+    speaker = voice(language)
+    parts = (
+        (Part.VERDICT, _verdict(assessment, disposition, speaker)),
+        (Part.FINDING, _findings(assessment, speaker)),
+        (Part.MEASUREMENT, _measurements(assessment, disposition, speaker)),
+        (Part.PLAUSIBILITY, _plausibility(assessment, speaker)),
+        (Part.ANOMALY, _anomaly(assessment, disposition, speaker)),
+        (Part.PREDICTION, _predictions(assessment, speaker)),
+        (Part.ADVICE, _advice(assessment, disposition, speaker)),
+        (Part.CAPTION, _caption(assessment, speaker)),
+    )
+    return tuple(Sentence(part, text) for part, texts in parts for text in texts)
+
+
+def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE) -> str:
+    """The next step for one reason of a disposition; empty if there is none."""
+    gate = assessment.gate_class if assessment is not None else None
+    if reason.name == FindingName.GATE and gate is not None:
+        entry = gate_entries().get(gate)
+        return "" if entry is None else entry.words_in(language).hint
+    finding = next((one for one in assessment.findings if one.name == reason.name), None) if assessment else None
+    if finding is not None:
+        return hint_of(finding, language)
+    if reason.name in finding_entries():
+        return finding_entries()[FindingName(reason.name)].words_in(language).hint
+    return voice(language).say(ADVICE[reason.name]) if reason.name in ADVICE else ""
+
+
+def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    yield speaker.say(VERDICTS[disposition.verdict])
+    unjudged = [r.text for r in disposition.reasons if r.name in {"not_assessed", "report_failed", KEPT_FLAG}]
+    if assessment.not_assessed and assessment.not_assessed not in unjudged:
+        unjudged.insert(0, assessment.not_assessed)
+    yield from (_reworded(text, speaker) for text in unjudged)
+    if assessment.score is not None and assessment.gate_class is None:
+        yield speaker.say(SCORE, score=f"{assessment.score:.0f}")
+
+
+def _findings(assessment: Assessment, speaker: Voice) -> Iterator[str]:
+    gate = assessment.gate_class
+    if gate is not None:
+        yield speaker.say(
+            GATE, gate=finding_title(gate, speaker.language), probability=_percent(assessment.gate.get(gate, 1.0))
+        )
+        return
+    present = [f for f in assessment.findings if f.present]
+    yield from (_finding(f, speaker) for f in sorted(present, key=lambda f: -f.probability * f.severity))
+    if assessment.findings and not present:
+        yield speaker.say(NO_DEFECT)
+
+
+def _finding(finding: Finding, speaker: Voice) -> str:
+    words = finding_words(finding, speaker.language)
+    probability = _percent(finding.probability)
+    if finding.name == FindingName.GATE:  # no known class
+        return speaker.say(GATE, gate=words.title, probability=probability)
+    entry = finding_entries().get(finding.name)
+    grade = bisect_right(GRADE_LIMITS, finding.severity)
+    like = _like(words, entry.severity.sizes if entry is not None else (), grade, speaker)
+    placed = finding.peak is not None and finding.place is None and (entry is None or entry.region != "whole")
+    where = f" {speaker.say(_place(finding.peak))}" if placed and finding.peak is not None else ""
+    title = title_of(finding, speaker.language)
+    text = speaker.say(
+        FINDING_LIKE if like else FINDING,
+        finding=title, grade=speaker.say(GRADES[grade]), like=like, probability=probability,
+    )  # fmt: skip
+    return text + where
+
+
+def _like(words: FindingWords, sizes: Sequence[str], grade: int, speaker: Voice) -> str:
+    """A comparison for the severity; empty if the finding has none."""
+    if len(words.sizes) == len(GRADES):
+        return words.sizes[grade]
+    if words.like and len(sizes) == len(GRADES):
+        return words.like.format(size=speaker.numerals(sizes[grade]))
+    return ""
+
+
+def _place(peak: tuple[float, float]) -> str:
+    across, down = (min(int(3 * share), 2) for share in peak)
+    return PLACES[down][across]
+
+
+def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    for reason in disposition.reasons:
+        measured = assessment.measurement(reason.name)
+        if measured is not None and f"{humanised(reason.name)} " not in reason.text:
+            yield reason.text  # already a whole sentence
+            continue
+        for how, rule in RULES.items():
+            # The policy's wording: the measurement's name and value, "is above" or "is below", the limit.
+            value, figure, limit = reason.text.removeprefix(f"{humanised(reason.name)} ").partition(f" is {how} ")
+            if measured is not None and figure:
+                shown = {"value": speaker.numerals(value), "limit": speaker.numerals(limit)}
+                yield speaker.say(rule, measurement=_name(measured, speaker), **shown)
+    by_name = {m.name: m for m in assessment.measurements if math.isfinite(m.value)}
+    edges = next((name for name in EDGES if name in by_name), "")
+    spoken = sorted((one for one in measurands() if one.phrase), key=lambda one: one.phrase_rank)
+    chosen = [(one.phrase, by_name[one.name]) for one in spoken if one.name in by_name]
+    texts = [_measured(phrase, m, speaker) for phrase, m in chosen if m.name not in EDGES or m.name == edges]
+    if texts:
+        yield speaker.say(MEASURED, list=", ".join(texts))
+
+
+def _measured(phrase: str, measured: Measurement, speaker: Voice) -> str:
+    value = speaker.number(measured.value)
+    if measured.name == "deviation_index":
+        # IEC 62494-1: ten times the common logarithm of the exposure over the intended one.
+        exponent = max(-MOST_DECADES, min(measured.value / 10.0, MOST_DECADES))
+        return speaker.say(phrase, value=value, factor=speaker.number(10.0**exponent))
+    return speaker.say(phrase, value=value, percent=f"{value} %")
+
+
+def _name(measured: Measurement, speaker: Voice) -> str:
+    """The name of a measurement in reports."""
+    return speaker.say(measurement_code(measured.name).meaning)
+
+
+def _plausibility(assessment: Assessment, speaker: Voice) -> Iterator[str]:
+    for issue in assessment.plausibility:
+        phrase = PLAUSIBILITY.get(issue.name)
+        # The numbers of a phrase are those of the message, in this order.
+        values = zip(re.findall(r"{(\w+)}", phrase or ""), re.findall(r"\d+", issue.message), strict=False)
+        yield issue.message if phrase is None else speaker.say(phrase, **dict(values))
+
+
+def _anomaly(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    score = assessment.anomaly
+    is_reason = any(reason.name == "anomaly" for reason in disposition.reasons)
+    if score is not None and (is_reason or score.percentile >= UNUSUAL_PERCENTILE):
+        text = ANOMALY_SITE if score.baseline is Baseline.SITE else ANOMALY_TRAINING
+        yield speaker.say(text, percentile=speaker.numerals(f"{score.percentile:.1f} %"))
+
+
+def _predictions(assessment: Assessment, speaker: Voice) -> Iterator[str]:
+    for one in assessment.predictions:
+        if one.label:
+            confidence = _percent(one.confidence)
+            yield speaker.say(PREDICTION, package=one.package, label=one.label, confidence=confidence)
+        else:
+            yield speaker.say(NO_PREDICTION, package=one.package)
+        yield from dict.fromkeys(speaker.say(PENDING[waiting.reason]) for waiting in one.pending)
+
+
+def _advice(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    hints = (advice(reason, assessment, speaker.language) for reason in disposition.reasons)
+    yield from dict.fromkeys(text for text in hints if text)
+
+
+def _caption(assessment: Assessment, speaker: Voice) -> Iterator[str]:
+    """The machine-written caption, with a mark on each sentence."""
+    if assessment.caption is not None:
+        for sentence in assessment.caption.sentences:
+            yield speaker.say(CAPTION, writer=assessment.caption.writer, sentence=sentence)
+
+
+def _reworded(text: str, speaker: Voice) -> str:
+    """A sentence of another stage in this language; an unknown one is unchanged."""
+    with spoken(speaker.language):
+        return numerals(reworded(text))
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f}"

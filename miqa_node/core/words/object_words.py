@@ -1,0 +1,35 @@
+"""Words for an object that can be taken off, by its place: what a radiographer reads and does at the machine."""
+
+from __future__ import annotations
+
+from miqa_node.core.domain.finding import Finding
+from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace
+from miqa_node.core.language.catalogue import SOURCE
+from miqa_node.core.taxonomy.lookup import finding_words
+from miqa_node.core.words.phrases import OVER, TAKE_OFF, WORN
+from miqa_node.core.words.voice import Voice, voice
+
+
+def title_of(finding: Finding, language: str = SOURCE) -> str:
+    """The title of a finding; of an object with a place how it is worn and what it lies over.
+
+    "Something worn at the neck over the left apex".
+    """
+    if finding.place is None:
+        return finding_words(finding, language).title
+    speaker = voice(language)
+    return f"{speaker.say(WORN[finding.place.worn])} {over(finding.place, speaker)}"
+
+
+def hint_of(finding: Finding, language: str = SOURCE) -> str:
+    """What to do about a finding."""
+    if finding.place is None:
+        return finding_words(finding, language).hint
+    return voice(language).say(TAKE_OFF[finding.place.over[0]])
+
+
+def over(place: ObjectPlace, speaker: Voice) -> str:
+    """What the object lies over, with the patient's side: "over the left apex"."""
+    anatomy = place.over[0]
+    part = "apex" if place.apex else anatomy.value
+    return speaker.say(OVER[part, place.side if anatomy is ChestRegion.LUNG else ""])

@@ -1,1 +1,0 @@
-"""Last stage: sends result objects to their destinations, each in its own lane."""

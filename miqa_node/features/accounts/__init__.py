@@ -1,0 +1,1 @@
+"""People and programs who sign in, and what they may do."""

@@ -1,0 +1,111 @@
+"""The step after the right password, link or sign-on: a session for this browser, or the second factor first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+
+import structlog
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
+
+from miqa_node.interfaces.web.access import COOKIE, session_times
+from miqa_node.interfaces.web.oidc import SignOn
+from miqa_node.interfaces.web.recheck import sealed
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store import second_factors, sessions
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.users import User
+
+log = structlog.get_logger(__name__)
+
+HALF_COOKIE = "miqa_half"
+HALF_PATH = "/sign-in"
+ASK_CODE, ENROL = "/sign-in/code", "/sign-in/enrol"
+
+
+def asks_more(transaction: Transaction, services: WebServices, user: User) -> str:
+    """The second step's page: entering the code, or setting it up if the role requires one; empty if not needed.
+
+    The site's provider asks its own users for a second factor.
+    """
+    factor = second_factors.find(transaction, user.name)
+    if factor is not None and factor.confirmed:
+        return ASK_CODE
+    return ENROL if user.role in services.settings.access.second_factor and not user.subject else ""
+
+
+def proceed(request: Request, services: WebServices, user: User, target: str, now: datetime) -> Response:
+    """After the right password or a link: open a session, or go on to the second step."""
+    with services.database.begin() as transaction:
+        step = asks_more(transaction, services, user)
+    if step:
+        return second_step(request, services, user.name, step, target, now)
+    return open_session(request, services, user.name, target, now)
+
+
+def second_step(request: Request, services: WebServices, name: str, step: str, target: str, now: datetime) -> Response:
+    """Go on to the page of the second step; a cookie of ten minutes says that the password was right."""
+    with services.database.begin() as transaction:
+        secret = second_factors.begin_half(transaction, name, inside(target), now)
+    answer = RedirectResponse(step, HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        HALF_COOKIE,
+        secret,
+        max_age=int(second_factors.HALF_LIFETIME.total_seconds()),
+        path=HALF_PATH,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+def open_session(
+    request: Request,
+    services: WebServices,
+    name: str,
+    target: str,
+    now: datetime,
+    sign_on: SignOn | None = None,
+    page: Response | None = None,
+) -> Response:
+    """Open a new session for this browser, replacing any other, and redirect to the requested page.
+
+    ``sign_on``: the provider's claims, if the person signed on there. ``page`` is shown first, if given.
+    """
+    with services.database.begin() as transaction:
+        sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request))
+        sessions.forget_ended(transaction, now, **session_times(services))
+        secret = sessions.start(transaction, name, now, most=services.settings.access.max_sessions)
+        if sign_on is not None:
+            token = sealed(secret, sign_on.refresh_token)
+            sessions.confirm(transaction, secret, token, now, provider_sid=sign_on.sid)
+    log.info("signed in", account=name, peer=address_of(request))
+    answer = page or RedirectResponse(inside(target), HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        COOKIE,
+        secret,
+        max_age=int(services.settings.access.session_lifetime_s),
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",  # browsers would not send a strict cookie on the redirect from the site's sign-on
+    )
+    answer.delete_cookie(HALF_COOKIE, path=HALF_PATH)
+    return answer
+
+
+def inside(target: str) -> str:
+    r"""The address if it is one of this node's pages, otherwise the first page.
+
+    >>> inside("/studies/1.2"), inside("//evil.example"), inside("https://evil.example"), inside("/\\evil.example")
+    ('/studies/1.2', '/', '/', '/')
+    """
+    plain = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
+    return target if plain else "/"
+
+
+def address_of(request: Request) -> str:
+    """The client's address."""
+    return request.client.host if request.client else "local"

@@ -1,0 +1,220 @@
+"""The display in a room: the verdict on the last exposure, while it can still be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Response
+
+from miqa_node.core.domain.access import Means, Permission, Principal
+from miqa_node.core.domain.image import SaliencyMaps
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.language.catalogue import LANGUAGE
+from miqa_node.core.language.local_time import clock, local
+from miqa_node.core.words.headline import headline
+from miqa_node.core.words.narrative import advice
+from miqa_node.core.words.reason import plain
+from miqa_node.errors import NotFoundError
+from miqa_node.features.analysis.rows import stations
+from miqa_node.features.analysis.rows.stations import StationExposure
+from miqa_node.interfaces.web.access import Display
+from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.newest import newest_maps
+from miqa_node.interfaces.web.outlines import FindingOutline, outlines
+from miqa_node.interfaces.web.page import Navigation, Page
+from miqa_node.interfaces.web.services import Services, WebServices
+from miqa_node.interfaces.web.values import Moment
+from miqa_node.runtime.store.artifacts import Artifacts
+
+EARLIER = 12
+"""Number of earlier exposures shown as dots."""
+MOST_UNSEEN = 3
+"""Number of unseen flagged exposures shown one by one; a screen on a wall cannot be scrolled."""
+MORE_UNSEEN = 24
+"""Number of further ones, each a button with its time; how many more there are is only counted."""
+DAYS = 7
+
+Station = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+At = Annotated[Moment, Query()]
+"""The time at which an exposure was received identifies it without naming image or patient."""
+
+_LIGHTS = {
+    Verdict.ACCEPT: "green",
+    Verdict.REVIEW: "amber",
+    Verdict.REJECT: "red",
+    Verdict.NOT_ASSESSED: "unknown",
+}
+LIGHT_WORDS = {light: verdict.words for verdict, light in _LIGHTS.items()} | {"working": "In progress"}
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPicture:
+    """The picture of an exposure with its size in pixels, and its outlines."""
+
+    address: str
+    columns: int
+    rows: int
+    outlines: tuple[FindingOutline, ...]
+
+
+@router.get("/rooms")
+def rooms_page(services: Services, who: Display) -> str:
+    """The stations that sent images recently, each with its own display."""
+    since = datetime.now(UTC) - timedelta(days=DAYS)
+    with services.database.begin() as transaction:
+        names = stations.names(transaction, since)
+    return render("rooms/rooms.html", who=who, stations=[(name, f"/rooms/{quote(name, safe='')}") for name in names])
+
+
+@router.get("/rooms/{station:path}/now")
+def room_now(request: Request, services: Services, who: Display, station: Station) -> str:
+    """The display's current content, which it requests after every change."""
+    return render("rooms/room_now.html", who=who, **_now(services, station, _key(request, who)))
+
+
+@router.get("/rooms/{station:path}/picture.png")
+def room_picture(services: Services, _who: Display, station: Station, at: At) -> Response:
+    """The picture of the exposure received at ``at``, even if newer ones have arrived."""
+    exposure = next((one for one in _exposures(services, station) if one.received_at == at), None)
+    if exposure is None or exposure.digest is None or not _may_show(services, exposure):
+        raise HTTPException(HTTPStatus.NOT_FOUND, "This display shows no picture of that exposure.")
+    try:
+        data = Artifacts(services.objects).preview(exposure.digest)
+    except NotFoundError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "The image was not decoded.") from error
+    return Response(data, media_type="image/png", headers={"cache-control": "private, max-age=600"})
+
+
+@router.post("/rooms/{station:path}/acknowledge")
+def room_acknowledge(services: Services, _who: Display, station: Station, at: Annotated[Moment, Form()]) -> Response:
+    """Record that somebody in the room has seen the flagged exposure; the study stays on the worklist.
+
+    A wall display has no keyboard to sign in with, so its key is sufficient: this decides nothing.
+    """
+    with services.database.begin() as transaction:
+        stations.acknowledge(transaction, station, at, datetime.now(UTC))
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.get("/rooms/{station:path}")
+def room_page(request: Request, services: Services, who: Display, station: Station) -> str:
+    """The display of one station. It shows the picture and, if configured, the end of the accession number."""
+    query = _key(request, who)
+    return render(
+        "rooms/room.html",
+        who=who,
+        station=station,
+        query=f"?{query}" if query else "",
+        address=f"/rooms/{quote(station, safe='')}",
+        csrf=who.csrf,
+        patience_ms=int(services.settings.web.live_heartbeat_s * 2500),
+        **_now(services, station, query),
+    )
+
+
+def _key(request: Request, who: Principal) -> str:
+    """The key of a display without a session, for its further requests."""
+    key = request.query_params.get("key", "") if who.means is Means.TOKEN else ""
+    return f"key={quote(key, safe='')}" if key else ""
+
+
+def _exposures(services: WebServices, station: str) -> list[StationExposure]:
+    since = datetime.now(UTC) - timedelta(minutes=services.settings.web.display_minutes)
+    with services.database.begin() as transaction:
+        return stations.exposures(transaction, station, since, EARLIER + 1)
+
+
+def _unseen(services: WebServices, station: str) -> list[StationExposure]:
+    with services.database.begin() as transaction:
+        return stations.unseen(transaction, station, MOST_UNSEEN + MORE_UNSEEN + 2)
+
+
+def _now(services: WebServices, station: str, query: str = "") -> dict[str, object]:
+    exposures = _exposures(services, station)
+    newest = exposures[0] if exposures else None
+    language = LANGUAGE.get()
+    disposition = newest.disposition if newest else None
+    return {
+        "newest": newest,
+        "light": light_of(newest),
+        "headline": headline(newest.assessment, disposition, language) if newest and disposition else "",
+        "picture": _picture(services, station, newest, query) if newest else None,
+        "tail": lambda exposure: _tail(services, exposure),
+        "why": _why(newest) if newest else (),
+        "hints": _hints(newest, language) if newest else (),
+        "unseen": [(light_of(one), one, newest is None or one.study_instance_uid != newest.study_instance_uid)
+                   for one in _unseen(services, station) if newest is None or one.digest != newest.digest],
+        "most_unseen": MOST_UNSEEN,
+        "more_unseen": MOST_UNSEEN + MORE_UNSEEN,
+        "earlier": [(light_of(one), one) for one in exposures[1:]],
+        "light_words": LIGHT_WORDS,
+        "not_ready": services.recent_readiness.get(None),
+        "minutes": services.settings.web.display_minutes,
+        "now": datetime.now(UTC),
+        "offset_s": int((local(datetime.now(UTC)).utcoffset() or timedelta()).total_seconds()),
+        "zone": clock(datetime.now(UTC), "%Z"),
+        "language": language,
+    }  # fmt: skip
+
+
+def _may_show(services: WebServices, exposure: StationExposure) -> bool:
+    """Whether to show pictures: not if the site disables them or a name may be burned in (PS3.3 C.7.6.1)."""
+    burned_in = exposure.assessment is not None and exposure.assessment.header.burned_in_annotation == "YES"
+    return services.settings.web.display_picture and exposure.assessment is not None and not burned_in
+
+
+def _picture(services: WebServices, station: str, exposure: StationExposure, query: str) -> RoomPicture | None:
+    assessment = exposure.assessment
+    if assessment is None or exposure.digest is None or not _may_show(services, exposure) or not assessment.header.rows:
+        return None
+    try:
+        maps = newest_maps(services, exposure.digest)
+    except NotFoundError:
+        maps = SaliencyMaps()
+    at = quote(exposure.received_at.isoformat(), safe="")
+    address = f"/rooms/{quote(station, safe='')}/picture.png?at={at}" + (f"&{query}" if query else "")
+    drawn = outlines(assessment, maps, services.settings.assess.saliency_threshold)
+    return RoomPicture(address, assessment.header.columns, assessment.header.rows, drawn)
+
+
+def _tail(services: WebServices, exposure: StationExposure) -> str:
+    """The last ``web.display_accession_digits`` characters of the accession number; none by default."""
+    digits = services.settings.web.display_accession_digits
+    return f"…{exposure.accession_number[-digits:]}" if digits and exposure.accession_number else ""
+
+
+def light_of(exposure: StationExposure | None) -> str:
+    """The display's traffic light for an exposure."""
+    if exposure is None:
+        return "idle"
+    if exposure.disposition is None:
+        return "working"
+    return _LIGHTS[exposure.disposition.verdict]
+
+
+def _why(exposure: StationExposure) -> tuple[str, ...]:
+    """The reasons without figures, which nobody can read from across a room."""
+    reasons = exposure.disposition.reasons if exposure.disposition else ()
+    return tuple(dict.fromkeys(plain(reason.text).title for reason in reasons))
+
+
+def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
+    if exposure.disposition is None:
+        return ()
+    # The advice on unusual images refers to a marked region, but there is no image here.
+    hints = (
+        advice(reason, exposure.assessment, language)
+        for reason in exposure.disposition.reasons
+        if reason.name != "anomaly"
+    )
+    return tuple(dict.fromkeys(hint for hint in hints if hint))
+
+
+PAGE = Page(router, Permission.DISPLAY, file=__file__, navigation=Navigation("Rooms", "/rooms", 1), programs=True)

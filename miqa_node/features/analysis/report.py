@@ -1,0 +1,120 @@
+"""The monthly report: the reject analysis of a month as one HTML file, one PDF and one CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from miqa_node import __version__
+from miqa_node.core.domain.calendar import MONTH
+from miqa_node.core.drawing import Drawing, to_svg
+from miqa_node.core.language.catalogue import reworded, say, spoken
+from miqa_node.core.settings import Settings
+from miqa_node.errors import SettingsError
+from miqa_node.features.analysis import rejects, watch
+from miqa_node.features.analysis.pictures import MONTHS, reject_pictures, watch_pictures
+from miqa_node.features.analysis.rejects import RejectAnalysis
+from miqa_node.features.analysis.rows import rollup
+from miqa_node.features.analysis.rows.census import Period
+from miqa_node.features.analysis.sheets import sheets_of
+from miqa_node.features.analysis.tables import reject_rows
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.stages.report.sheets import Sheet
+
+STYLE = Path(__file__).parent / "templates" / "report.css"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One month in three formats; without patient data."""
+
+    month: str
+    html: str
+    pdf: bytes
+    csv: str
+
+
+def make_report(transaction: Transaction, month: str, settings: Settings, now: datetime | None = None) -> Report:
+    """Bring the counts up to date and make the report of a month, such as "2026-10", in the site's language.
+
+    The CSV is for programs: its columns, levels and reasons are always in English.
+
+    Raises
+    ------
+    SettingsError
+        ``month`` is not a month.
+    """
+    from miqa_node.stages.report.sheets_pdf import write_pdf  # noqa: PLC0415 - its library slows the start of a node
+
+    made_at = now or datetime.now(UTC)
+    period = month_of(month)
+    rollup.refresh(transaction, made_at)
+    analysis = rejects.analyse(transaction, period, settings.analysis)
+    model_watch = watch.watch(transaction, period)
+    site = settings.node.site or settings.node.name
+    with spoken(settings.node.language):
+        pictures = {**reject_pictures(analysis), **watch_pictures(model_watch)}
+        sheets = sheets_of(analysis, model_watch)
+        month_name = reworded(MONTHS[period.since.month - 1])
+        title = say("Reject analysis {month} {year}", month=month_name, year=period.since.year)
+    note = f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}"
+    html = _html(title, note, sheets, pictures, settings.node.language)
+    return Report(month, html, write_pdf(title, note, sheets, pictures), _csv(analysis))
+
+
+def month_of(text: str) -> Period:
+    """The days of a month.
+
+    >>> month_of("2026-12").until
+    datetime.date(2027, 1, 1)
+    """
+    match = re.fullmatch(MONTH, text)
+    if match is None:
+        raise SettingsError("{text} is not a month; write it as 2026-10.", text=f"{text!r}")
+    year, month = int(match[1]), int(match[2])
+    return Period(date(year, month, 1), date(year + month // 12, month % 12 + 1, 1))
+
+
+def month_before(day: date) -> str:
+    """The month that ended before a day.
+
+    >>> month_before(date(2026, 1, 2))
+    '2025-12'
+    """
+    year, month = (day.year, day.month - 1) if day.month > 1 else (day.year - 1, 12)
+    return f"{year:04}-{month:02}"
+
+
+def _html(title: str, note: str, sheets: Sequence[Sheet], pictures: Mapping[str, Drawing], language: str) -> str:
+    drawn = {name: Markup(to_svg(drawing)) for name, drawing in pictures.items()}  # noqa: S704 - escaped as it is written
+    return _environment.get_template("report.html").render(
+        language=language,
+        title=title,
+        note=note,
+        style=Markup(STYLE.read_text("utf-8")),  # noqa: S704 - our own file
+        sheets=sheets,
+        drawn=drawn,
+    )
+
+
+def _csv(analysis: RejectAnalysis) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(reject_rows(analysis))
+    return text.getvalue()
+
+
+_environment = Environment(
+    loader=PackageLoader("miqa_node.features.analysis"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)

@@ -1,0 +1,1 @@
+"""The rows of analysis in the database."""

@@ -1,0 +1,1 @@
+"""The audit trail: kept, chained, signed and sent."""

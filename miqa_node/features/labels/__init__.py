@@ -1,0 +1,1 @@
+"""What readers and other systems say about images, and what a site makes of it."""

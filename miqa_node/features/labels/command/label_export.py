@@ -1,0 +1,72 @@
+"""Writes the labels of a node, and the images that they are about, to a folder (``miqa-node labels export``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.settings import Settings
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.errors import DataSetError, NotFoundError, ResourcesError
+from miqa_node.features.labels.command.label_images import Images
+from miqa_node.features.labels.export import LabelExport, Names, WriteImage, export_labels, write_png
+from miqa_node.features.labels.rows import reviews
+from miqa_node.features.labels.rows.reviews import ExportImage
+from miqa_node.runtime.store import labels
+from miqa_node.runtime.store.pseudonyms import KEY_FILE, open_key
+from miqa_node.runtime.store.site_store import open_store
+from miqa_node.runtime.workers.decode import Decoder
+
+
+def export_from(settings: Settings, out: Path, images: Images) -> tuple[LabelExport, int]:
+    """The result of the export, and the number of labels in it."""
+    key = open_key(settings.node.data_dir / KEY_FILE, settings.analysis.pseudonym_key)
+    database, objects = open_store(settings)
+    try:
+        database.check()
+        with database.begin() as transaction:
+            reviewed_images, every = reviews.for_export(transaction), list(labels.select(transaction))
+        with _writer(images, settings, key) as write:
+            pairs = [(one, _original(objects, one)) for one in reviewed_images]
+            return export_labels(pairs, every, out, Names(key), write), len(every)
+    finally:
+        database.close()
+
+
+def _original(objects: ObjectStore, image: ExportImage) -> Path | None:
+    """Its file; None if it was removed."""
+    try:
+        return objects.local_path(image.object_key)
+    except NotFoundError:
+        return None
+
+
+@contextmanager
+def _writer(images: Images, settings: Settings, key: bytes) -> Iterator[WriteImage | None]:
+    if images is not Images.PNG:
+        yield None if images is Images.NONE else _deidentified(key)
+        return
+    with Decoder(settings) as decoder:
+        yield lambda source, stem: write_png(decoder.decode(source), stem)
+
+
+def _deidentified(key: bytes) -> WriteImage:
+    try:
+        from miqa_training.deidentify.dataset import DeidentificationMethod
+        from miqa_training.deidentify.files import deidentify_files
+        from miqa_training.deidentify.values import Secrets
+    except ModuleNotFoundError as error:
+        raise ResourcesError("--images dicom needs miqa-node-training: pip install miqa-node-training.") from error
+    method = DeidentificationMethod(Secrets(key))
+
+    def write(source: Path, stem: Path) -> tuple[str, int, int]:
+        [outcome] = deidentify_files([(source, Path())], stem.parent, method)
+        if outcome.written is None:
+            raise DataSetError(outcome.reason)
+        file = outcome.written.rename(stem.with_suffix(".dcm"))
+        header, _ = read_header(file, relaxed=True)
+        return file.name, header.columns, header.rows
+
+    return write

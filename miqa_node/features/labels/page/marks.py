@@ -1,0 +1,44 @@
+"""The button "Save marks": objects on an image that no decision is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Response
+from fastapi.responses import RedirectResponse
+
+from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.features.labels.page.marks_form import outlines, read_objects
+from miqa_node.interfaces.web.access import Reviewer, acting
+from miqa_node.interfaces.web.fields import DIGEST, Actor, Uid
+from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.services import Services
+from miqa_node.runtime.store import marks
+
+router = APIRouter()
+
+
+@router.post("/studies/{study_uid}/marks")
+def save_marks(
+    services: Services,
+    who: Reviewer,
+    study_uid: Uid,
+    digest: Annotated[str, Form(pattern=DIGEST)],
+    objects: Annotated[str, Form(max_length=32_768)],
+    actor: Annotated[Actor, Form()] = "",
+    shown: Annotated[int, Form(ge=1, le=1000)] = 1,
+    listed: Annotated[str, Form(alias="list", max_length=1000)] = "",
+) -> Response:
+    """Keep all objects that were marked on one image, and show the image again."""
+    regions = outlines(read_objects(objects))
+    with services.database.begin() as transaction:
+        marks.add(transaction, InstanceDigest(digest), acting(who, actor), regions, datetime.now(UTC))
+    query = f"?{urlencode({'list': listed})}" if listed else ""
+    return RedirectResponse(f"/studies/{study_uid}{query}#image-{shown}", HTTPStatus.SEE_OTHER)
+
+
+PAGE = Page(router, Permission.REVIEW)

@@ -1,0 +1,1 @@
+"""The rows of labels in the database."""

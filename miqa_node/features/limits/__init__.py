@@ -1,0 +1,1 @@
+"""Limits of soft findings for each room of a site."""

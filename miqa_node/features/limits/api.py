@@ -1,0 +1,133 @@
+"""The REST interface to limits of rooms: propose them for an alarm budget, show, confirm and withdraw."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.features.limits import budget as budgets
+from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
+from miqa_node.interfaces.web.fields import Actor, Comment, KnownFinding
+from miqa_node.interfaces.web.page import Page
+from miqa_node.interfaces.web.problems import responses
+from miqa_node.interfaces.web.services import Services
+from miqa_node.interfaces.web.values import Strict
+from miqa_node.runtime.store import site_limits
+
+MAX_NUMBER = 2**31 - 1
+MAX_LIMITS = 5000
+SetNumber = Annotated[int, Path(ge=1, le=MAX_NUMBER, description="Number of the set.")]
+
+
+class LimitOverview(BaseModel):
+    """The limits in force, and all sets, newest first."""
+
+    in_force: SiteLimits
+    sets: list[LimitSet]
+
+
+class BudgetWish(Strict):
+    """The alarm budget of a proposal."""
+
+    budget: float = Field(gt=0, le=0.5, description="Share of images that may be flagged.")
+
+
+class AppraisedLimits(BaseModel):
+    """What limits would do, and the number of the set if they were kept."""
+
+    number: int | None
+    proposal: LimitProposal
+
+
+class RoomLimitWish(Strict):
+    """One limit of a proposal that a person makes."""
+
+    finding: KnownFinding
+    room: str = Field("", max_length=64, description="Station Name (0008,1010); empty means all other rooms.")
+    view: str = Field("", max_length=16, description="View Position (0018,5101); empty means all other views.")
+    least_strength: float = Field(ge=0, le=1, description="Probability times severity from which it flags.")
+
+    @property
+    def limit(self) -> RoomLimit:
+        """The same for the analysis."""
+        return RoomLimit(self.finding, self.room, self.view, self.least_strength)
+
+
+class AppraisalWish(Strict):
+    """Limits of which somebody asks what they would do."""
+
+    limits: Annotated[list[RoomLimitWish], Field(min_length=1, max_length=MAX_LIMITS)]
+    keep: bool = Field(False, description="Keep them as a proposal that can be confirmed.")
+
+
+class LimitChange(Strict):
+    """The person who confirms or withdraws limits, and the reason."""
+
+    actor: Actor = ""
+    comment: Comment = ""
+
+
+router = APIRouter(prefix="/api/v1/limits", tags=["limits"])
+
+
+@router.get("", summary="Limits of rooms", responses=responses(401, 403, 503))
+def list_limits(services: Services, _who: Reader) -> LimitOverview:
+    """The limits in force, and every set that was proposed or confirmed."""
+    with services.database.begin() as transaction:
+        return LimitOverview(in_force=site_limits.current(transaction), sets=site_limits.history(transaction))
+
+
+@router.get("/{number}", summary="One set of limits", responses=responses(401, 403, 404, 422, 503))
+def show_limits(services: Services, _who: Reader, number: SetNumber) -> LimitSet:
+    """The limits with the images nearest to each of them, and how many would be flagged."""
+    with services.database.begin() as transaction:
+        return site_limits.load(transaction, number)
+
+
+@router.post(
+    "/proposals",
+    summary="Propose limits",
+    status_code=HTTPStatus.CREATED,
+    responses=responses(401, 403, 409, 415, 422, 503),
+)
+def propose_limits(services: Services, _who: Reviewer, body: BudgetWish) -> LimitSet:
+    """Limits with which at most that share of the newest images would be flagged. Nothing changes."""
+    policy = read_policy(services.settings.policy_file)
+    with services.database.begin() as transaction:
+        return budgets.propose_limits(transaction, policy, body.budget, datetime.now(UTC))
+
+
+@router.post("/appraisals", summary="Try limits", responses=responses(401, 403, 409, 415, 422, 503))
+def appraise_limits(services: Services, _who: Reviewer, body: AppraisalWish) -> AppraisedLimits:
+    """What limits of one's own would do to the newest images; with ``keep`` they become a proposal. Nothing changes."""
+    policy = read_policy(services.settings.policy_file)
+    limits = [one.limit for one in body.limits]
+    with services.database.begin() as transaction:
+        proposal = budgets.appraise(budgets.newest_images(transaction, policy), limits)
+        limit_set = site_limits.propose(transaction, proposal, datetime.now(UTC)) if body.keep else None
+    return AppraisedLimits(number=limit_set.number if limit_set else None, proposal=proposal)
+
+
+@router.post("/{number}/confirm", summary="Confirm limits", responses=responses(401, 403, 404, 409, 415, 422, 503))
+def confirm_limits(services: Services, who: Admin, number: SetNumber, body: LimitChange) -> LimitSet:
+    """From now on verdicts follow these limits and name them; images that have a verdict keep it."""
+    now = datetime.now(UTC)
+    with services.database.begin() as transaction:
+        return site_limits.confirm(transaction, number, acting(who, body.actor), body.comment, now)
+
+
+@router.post("/withdraw", summary="Withdraw limits", responses=responses(401, 403, 409, 415, 422, 503))
+def withdraw_limits(services: Services, who: Admin, body: LimitChange) -> LimitSet:
+    """The limits of the policy apply again."""
+    now = datetime.now(UTC)
+    with services.database.begin() as transaction:
+        return site_limits.withdraw(transaction, acting(who, body.actor), body.comment, now)
+
+
+PAGE = Page(router, rest=True)

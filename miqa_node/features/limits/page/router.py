@@ -1,0 +1,163 @@
+"""The page of limits against alarm fatigue: how many images a budget or one's own limits would flag per day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
+from fastapi.responses import RedirectResponse
+
+from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.language.catalogue import numerals, reworded
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.errors import ModelPackageError
+from miqa_node.features.limits import budget as budgets
+from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
+from miqa_node.interfaces.web.fields import DIGEST, Actor, Comment
+from miqa_node.interfaces.web.html.formats import finding
+from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.page import Navigation, Page
+from miqa_node.interfaces.web.services import Services, WebServices
+from miqa_node.interfaces.web.silence import silence
+from miqa_node.runtime.store import site_limits
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.stages.assess.active import quality_folder
+from miqa_node.stages.assess.sidecars import read_any_card
+from miqa_node.stages.assess.two_sides import FindingSides
+from miqa_node.stages.units.rows import instances
+
+MAX_NUMBER = 2**31 - 1
+MAX_LIMITS = 5000
+MOST_SETS = 20
+
+SetNumber = Annotated[int, Form(ge=1, le=MAX_NUMBER)]
+Strengths = Annotated[list[Annotated[float, Form(ge=0, le=1)]], Form(max_length=MAX_LIMITS)]
+
+router = APIRouter()
+
+
+@router.get("/tuning")
+def tuning_page(
+    services: Services, who: Reader, shown: Annotated[int, Query(alias="set", ge=0, le=MAX_NUMBER)] = 0
+) -> str:
+    """The limits in force, all sets, and one set with its effect."""
+    with services.database.begin() as transaction:
+        in_force = site_limits.current(transaction)
+        sets = site_limits.history(transaction, limit=MOST_SETS)
+        limit_set = site_limits.load(transaction, shown) if shown else None
+        judged = len(site_limits.newest_assessments(transaction, limit=budgets.FEWEST))
+    return render(
+        "tuning/tuning.html",
+        who=who,
+        sets=sets,
+        shown=limit_set,
+        in_force=in_force,
+        silence=silence(services),
+        missing=max(0, budgets.FEWEST - judged),
+        may_propose=who.may(Permission.REVIEW),
+        may_confirm=who.may(Permission.ADMIN),
+        newest=max((one.number for one in sets if one.confirmed_at), default=0),
+        sides=_sides(services),
+        **_effect(limit_set.proposal if limit_set else None, in_force),
+    )
+
+
+@router.get("/tuning/images/{digest}")
+def image_of(services: Services, _: Reader, digest: Annotated[str, Path(pattern=DIGEST)]) -> Response:
+    """The study of an image that lies near a limit."""
+    with services.database.begin() as transaction:
+        uid = instances.load(transaction, InstanceDigest(digest)).header.study_instance_uid
+    return RedirectResponse(f"/studies/{uid}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/tuning/budget")
+def propose(services: Services, _: Reviewer, percent: Annotated[float, Form(ge=0.5, le=50)]) -> Response:
+    """Propose limits for an alarm budget, and show them."""
+    policy = read_policy(services.settings.policy_file)
+    with services.database.begin() as transaction:
+        limit_set = budgets.propose_limits(transaction, policy, percent / 100.0, datetime.now(UTC))
+    return _show(limit_set.number)
+
+
+@router.post("/tuning/preview")
+def preview(services: Services, _: Reviewer, number: SetNumber, strength: Strengths) -> str:
+    """The effect of the sliders' current limits; nothing is stored."""
+    with services.database.begin() as transaction:
+        proposal = _moved(services, transaction, number, strength)
+        return render("tuning/effect.html", **_effect(proposal, site_limits.current(transaction)))
+
+
+@router.post("/tuning/keep")
+def keep(services: Services, _: Reviewer, number: SetNumber, strength: Strengths) -> Response:
+    """Store the sliders' current limits as a proposal."""
+    with services.database.begin() as transaction:
+        proposal = _moved(services, transaction, number, strength)
+        limit_set = site_limits.propose(transaction, proposal, datetime.now(UTC))
+    return _show(limit_set.number)
+
+
+@router.post("/tuning/confirm")
+def confirm(
+    services: Services,
+    who: Admin,
+    number: SetNumber,
+    comment: Annotated[Comment, Form()],
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """Put a set in force under a name."""
+    with services.database.begin() as transaction:
+        site_limits.confirm(transaction, number, acting(who, actor), comment, datetime.now(UTC))
+    return _show(number)
+
+
+@router.post("/tuning/withdraw")
+def withdraw(
+    services: Services, who: Admin, comment: Annotated[Comment, Form()] = "", actor: Annotated[Actor, Form()] = ""
+) -> Response:
+    """Go back to the limits of the policy."""
+    with services.database.begin() as transaction:
+        site_limits.withdraw(transaction, acting(who, actor), comment, datetime.now(UTC))
+    return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
+
+
+def line_of(limit: RoomLimit) -> str:
+    """A limit in the words of the page."""
+    return f"{finding(limit.finding)}, {reworded(limit.place)}: {numerals(f'{limit.least_strength:.2f}')}"
+
+
+def _sides(services: WebServices) -> Mapping[str, FindingSides]:
+    """What each finding finds and flags wrongly by the card of the quality package; empty if the card does not say."""
+    try:
+        folder = quality_folder(services.settings)
+        card = read_any_card(folder) if folder is not None else None
+    except ModelPackageError:
+        return {}  # its own page says what is wrong with it
+    return card.two_sides.findings if card is not None and card.two_sides is not None else {}
+
+
+def _show(number: int) -> Response:
+    return RedirectResponse("/tuning?" + urlencode({"set": number}), HTTPStatus.SEE_OTHER)
+
+
+def _moved(services: WebServices, transaction: Transaction, number: int, strengths: Sequence[float]) -> LimitProposal:
+    limit_set: LimitSet = site_limits.load(transaction, number)
+    limits = [one.limit for one in limit_set.proposal.limits] if limit_set.proposal else []
+    if len(limits) != len(strengths):
+        raise HTTPException(HTTPStatus.CONFLICT, "The set has other limits than this page shows. Load it again.")
+    images = budgets.newest_images(transaction, read_policy(services.settings.policy_file))
+    pairs = zip(limits, strengths, strict=True)
+    return budgets.appraise(images, [RoomLimit(of.finding, of.room, of.view, round(at, 4)) for of, at in pairs])
+
+
+def _effect(proposal: LimitProposal | None, in_force: SiteLimits) -> dict[str, object]:
+    after = [one.limit for one in proposal.limits] if proposal else []
+    return {"proposal": proposal, "changes": budgets.difference(in_force.limits, after, line_of) if proposal else ()}
+
+
+PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Tuning", "/tuning", 6))

@@ -1,0 +1,1 @@
+"""Which packages a site runs, and how well they fit it."""

@@ -1,0 +1,1 @@
+"""The rows of models in the database."""

@@ -1,0 +1,158 @@
+"""Sends notices by e-mail: the digest of a shift, and undecided rejects; each once per person."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+
+from miqa_node.core.domain.notice import NoticeKind, NoticePreference, NoticeState, last_shifts
+from miqa_node.core.language.catalogue import languages, reworded, say, spoken
+from miqa_node.core.observe import metrics
+from miqa_node.core.settings import Settings
+from miqa_node.core.taxonomy.reasons import reason_words
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.features.notices.rows import notices
+from miqa_node.features.notices.rows.notices import Notice, NoticeStudy
+from miqa_node.parts import PartContext, PartKind
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.work.clock_trust import TrustedNow, plain_now
+from miqa_node.runtime.work.regular import RegularWork
+from miqa_node.stages.deliver.mail import send_mail
+
+AT_ONCE = 50
+"""Maximum number of notices per poll; the others wait for the next poll."""
+FORGET_INTERVAL_S = 3600.0
+
+Send = Callable[[str, str, str, str], None]
+
+log = structlog.get_logger(__name__)
+
+
+class NoticeSender(RegularWork):
+    """Plans and sends due notices; any number of processes may run it on one database."""
+
+    def __init__(
+        self, database: Database, settings: Settings, send: Send | None = None, trusted_now: TrustedNow = plain_now
+    ) -> None:
+        super().__init__("notices", settings.notices.interval_s, "notices wait for the database")
+        self._database, self._settings = database, settings
+        self._zone = settings.node.zone
+        self._send = send or partial(send_mail, settings.notices)
+        self._trusted_now, self._forgot_at = trusted_now, float("-inf")
+
+    def look(self) -> None:
+        """Plan due notices, and send them."""
+        now, rules = datetime.now(UTC), self._settings
+        shifts = last_shifts(rules.analysis.shifts, now, self._zone)
+        with self._database.begin() as transaction:
+            notices.plan(transaction, shifts, timedelta(minutes=rules.web.escalate_minutes), now)
+        self._forget_old()
+        lease = timedelta(seconds=max(rules.notices.retry_s, 4 * rules.notices.smtp_timeout_s))
+        for _ in range(AT_ONCE):
+            if self._stopping.is_set():
+                return
+            with self._database.begin() as transaction:
+                due = notices.claim(transaction, datetime.now(UTC), lease)
+            if due is None:
+                return
+            self._try(*due)
+
+    def _forget_old(self) -> None:
+        if time.monotonic() - self._forgot_at < FORGET_INTERVAL_S or (now := self._trusted_now()) is None:
+            return
+        self._forgot_at = time.monotonic()
+        with self._database.begin() as transaction:
+            notices.forget(transaction, now)
+
+    def _try(self, wish: NoticePreference, notice: Notice) -> None:
+        now = datetime.now(UTC)
+        quiet_end = wish.quiet_end(now.astimezone(self._zone))
+        with self._database.begin() as transaction:
+            if not wish.wants(notice.kind):
+                notices.finish(transaction, notice, NoticeState.VOID, now)
+                return
+            if quiet_end is not None:
+                notices.postpone(transaction, notice, quiet_end.astimezone(UTC), counts=False)
+                return
+            studies = self._studies(transaction, wish, notice)
+            if not studies:
+                notices.finish(transaction, notice, NoticeState.VOID, now)
+                return
+        subject, text = self._words(wish, notice, studies)
+        try:
+            self._send(wish.address, subject, text, self._message_id(notice))
+        except DeliveryError as error:
+            self._failed(notice, error)
+            return
+        with self._database.begin() as transaction:
+            notices.finish(transaction, notice, NoticeState.SENT, datetime.now(UTC))
+        metrics.NOTICES.labels(kind=notice.kind.value, outcome="sent").inc()
+        log.info("notice sent", notice=notice.notice_id, kind=notice.kind.value, attempts=notice.attempts)
+
+    def _failed(self, notice: Notice, error: DeliveryError) -> None:
+        now, rules = datetime.now(UTC), self._settings.notices
+        is_over = now - notice.made_at > timedelta(hours=rules.give_up_hours)
+        is_lasting = isinstance(error, DeliveryRefusedError)
+        with self._database.begin() as transaction:
+            if is_over or is_lasting:
+                notices.finish(transaction, notice, NoticeState.FAILED, now, str(error))
+            else:
+                notices.postpone(transaction, notice, now + timedelta(seconds=rules.retry_s), str(error))
+        metrics.NOTICES.labels(kind=notice.kind.value, outcome="failed").inc()
+        log.warning("notice not sent", notice=notice.notice_id, error=str(error), again=not (is_over or is_lasting))
+
+    def _studies(self, transaction: Transaction, wish: NoticePreference, notice: Notice) -> list[NoticeStudy]:
+        if notice.kind is NoticeKind.ESCALATION:
+            return notices.unread(transaction, notice)
+        return notices.flagged(transaction, notice.since, notice.until, wish.rooms)
+
+    def _message_id(self, notice: Notice) -> str:
+        """Message-ID; the same for each transmission of a notice, so mail programs see repeats (RFC 5322 3.6.4)."""
+        settings = self._settings
+        text = f"{notice.account}\0{notice.kind.value}\0{notice.subject}\0{settings.notices.sender}"
+        return f"<{hashlib.sha256(text.encode()).hexdigest()[:32]}@{settings.notices.sender.partition('@')[2]}>"
+
+    def _words(self, wish: NoticePreference, notice: Notice, studies: Sequence[NoticeStudy]) -> tuple[str, str]:
+        language = wish.language if wish.language in languages() else self._settings.node.language
+        with spoken(language):
+            rooms = ", ".join(dict.fromkeys(one.room for one in studies))
+            lines = [line for one in studies for line in self._lines(one)]
+            if notice.kind is NoticeKind.ESCALATION:
+                minutes = int((datetime.now(UTC) - studies[0].flagged_at).total_seconds() // 60)
+                subject = say("Undecided reject: {room}", room=rooms)
+                head = say("Nobody has decided this study for {minutes} minutes.", minutes=minutes)
+            else:
+                day, _, shift = notice.subject.partition("/")
+                count = len(studies)
+                named = {"shift": reworded(shift), "day": day}
+                subject = say("Flagged studies: {count}, shift {shift} of {day}", count=count, **named)
+                head = say("Flagged in this shift: {rooms}", rooms=rooms)
+            foot = say("You chose these notices on your page Account: {link}", link=f"{self._settings.web_url}/account")
+        return f"[miqa] {subject}", "\n".join([head, "", *lines, foot, ""])
+
+    def _lines(self, study: NoticeStudy) -> Iterator[str]:
+        settings = self._settings
+        at = study.flagged_at.astimezone(self._zone)
+        digits = settings.web.display_accession_digits
+        tail = study.accession_number[-digits:] if digits else ""
+        names = ", ".join(reason_words(name) for name in study.reasons)
+        state = say("decided") if study.is_resolved else say("open")
+        parts = (f"{at:%Y-%m-%d %H:%M}", study.room, names, tail and f"…{tail}", state)
+        yield " · ".join(part for part in parts if part)
+        if settings.notices.patient_data:
+            yield f"  {study.patient_name.replace('^', ' ').strip()} {study.patient.label}".rstrip()
+        yield f"  {settings.web_url}/studies/{study.study_instance_uid}"
+        yield ""
+
+
+def _open(context: PartContext) -> NoticeSender | None:
+    settings = context.settings
+    return NoticeSender(context.database, settings, trusted_now=context.clock.now) if settings.notices.used else None
+
+
+PART = PartKind("notices", _open)

@@ -1,0 +1,1 @@
+"""The node's health, for the people who operate it."""

@@ -1,0 +1,25 @@
+"""What ``miqa-node doctor`` says of the libraries that describe marked regions of CT and MR series."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from miqa_node.core.settings import Settings
+from miqa_node.stages.report.series.extra import LIBRARIES, missing_libraries
+
+FIRST_WITHOUT = (3, 14)
+"""The first Python for which highdicom's own libraries have no wheels."""
+
+
+def series_libraries(_settings: Settings) -> str:
+    """Which are installed, or what is lacking without them and how they are added."""
+    missing = missing_libraries()
+    if not missing:
+        return ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    absent = f"without {' and '.join(missing)} reports of CT and MR series name no volumes of what is marked"
+    if sys.version_info >= FIRST_WITHOUT:
+        first = ".".join(map(str, FIRST_WITHOUT))
+        return f"{absent}; there is no highdicom for Python {first} yet"
+    return f"{absent}; this adds them: {Path(sys.prefix) / 'bin' / 'pip'} install 'miqa-node[series]'"

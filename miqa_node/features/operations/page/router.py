@@ -1,0 +1,68 @@
+"""The operations page (destinations, senders, disks, jobs) and the banner of alarms on every page."""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Response
+from fastapi.responses import HTMLResponse
+
+from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.operations import DestinationAction
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.errors import DeliveryError, ResourcesError
+from miqa_node.features.operations.page.operations import act, look
+from miqa_node.interfaces.web.access import ALARMS, Admin, Reader, acting
+from miqa_node.interfaces.web.fields import Actor, Comment
+from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.page import Navigation, Page
+from miqa_node.interfaces.web.services import Services
+
+router = APIRouter()
+
+
+@router.get("/operations")
+def operations_page(services: Services, who: Reader) -> str:
+    """The current state; the page polls it."""
+    return render(
+        "operations/operations.html", who=who, report=look(services), may=who.may(Permission.ADMIN), done="", failed=""
+    )
+
+
+@router.post("/operations")
+def change(
+    services: Services,
+    who: Admin,
+    do: Annotated[str, Form(pattern=r"^(echo|hold|release|resend|drain) [A-Za-z0-9._-]{1,64}$")],
+    actor: Annotated[Actor, Form()] = "",
+    comment: Annotated[Comment, Form()] = "",
+) -> str:
+    """The buttons of a destination."""
+    action, _, destination = do.partition(" ")
+    done = failed = ""
+    try:
+        done = act(services, destination, DestinationAction(action), acting(who, actor), comment)
+    except DeliveryError as error:
+        failed = Phrase("{destination}: {error}", destination=destination, error=error)
+    return render("operations/operations.html", who=who, report=look(services), may=True, done=done, failed=failed)
+
+
+@router.get(ALARMS)
+def banner(
+    services: Services, _who: Reader, shown: Annotated[str, Query(alias="seen", max_length=16)] = ""
+) -> Response:
+    """The banner: why the node is not ready, then alarms; 204 if unchanged, so screen readers do not read it again."""
+    not_ready = services.recent_readiness.get(None)
+    try:
+        alarms = services.recent_alarms.get(None)
+    except ResourcesError:  # without the database only the readiness can be told, and it says why
+        alarms = ()
+    mark = hashlib.sha256(repr((not_ready, alarms)).encode()).hexdigest()[:16]
+    if shown == mark:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return HTMLResponse(render("operations/alarms.html", not_ready=not_ready, alarms=alarms, mark=mark))
+
+
+PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Operations", "/operations", 5))

@@ -1,0 +1,1 @@
+"""Series of phantoms, which are not judged as patients are."""

@@ -1,0 +1,109 @@
+"""``miqa-node phantoms``: series of test objects, listed and corrected."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.interfaces.cli.actor import Actor, login
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.interfaces.cli.output import Column, moment, print_json, print_line, print_table, to_json
+from miqa_node.interfaces.cli.site_choice import policy_of
+from miqa_node.interfaces.cli.store import open_transaction
+from miqa_node.stages.units.kinds import PHANTOM_MODALITIES
+
+app = typer.Typer(no_args_is_help=True, help="Series of phantoms: list, patient, phantom.")
+
+SeriesUid = Annotated[str, typer.Argument(metavar="SERIES_UID", help="Series Instance UID.")]
+Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why; kept with the series.")]
+
+
+@app.command("list")
+def list_(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Maximum number.")] = 100,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Number of newest entries to skip.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """List CT and MR series that were taken for those of a phantom, newest first."""
+    with open_transaction(config, data_dir) as transaction:
+        listed = phantoms.page(transaction, limit=limit, offset=offset)
+        total = phantoms.count(transaction)
+    if as_json:
+        print_json({"items": [to_json(one) for one in listed], "total": total, "limit": limit, "offset": offset})
+        return
+    print_table(
+        (Column("Recognised"), "Modality", "Station", "Series", "Shows", "Said by", "Why"),
+        (
+            (
+                moment(one.recognised_at),
+                one.modality,
+                one.station,
+                one.series_instance_uid,
+                "phantom" if one.is_phantom else "patient",
+                one.decided_by,
+                one.reason,
+            )
+            for one in listed
+        ),
+    )
+    if total > len(listed):
+        typer.echo(f"{len(listed)} of {total}", err=True)
+
+
+@app.command()
+def patient(
+    series_uid: SeriesUid,
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say that a series shows a patient: it gets its verdict and, if flagged, its place on the worklist."""
+    _say(series_uid, comment, actor, config, data_dir, is_phantom=False, as_json=as_json)
+
+
+@app.command()
+def phantom(
+    series_uid: SeriesUid,
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say that a series shows a test object: it leaves the worklist."""
+    _say(series_uid, comment, actor, config, data_dir, is_phantom=True, as_json=as_json)
+
+
+def _say(
+    series_uid: str,
+    comment: str,
+    actor: str | None,
+    config: ConfigFile,
+    data_dir: DataDir,
+    *,
+    is_phantom: bool,
+    as_json: bool,
+) -> None:
+    policy = policy_of(settings_of(config, data_dir))
+    with open_transaction(config, data_dir) as transaction:
+        listed = phantoms.say(
+            transaction,
+            series_uid,
+            actor or login(),
+            comment,
+            policy,
+            datetime.now(UTC),
+            is_phantom=is_phantom,
+            modalities=PHANTOM_MODALITIES,
+        )
+    if as_json:
+        print_json(to_json(listed))
+    else:
+        print_line("phantom" if is_phantom else "patient", series_uid)

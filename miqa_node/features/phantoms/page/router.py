@@ -1,0 +1,71 @@
+"""The list of phantom series, which are kept out of worklist and figures; a person can correct the classification."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Response
+from fastapi.responses import RedirectResponse
+
+from miqa_node.core.domain.access import Permission
+from miqa_node.errors import ResourcesError
+from miqa_node.features.phantoms import rows as phantoms
+from miqa_node.interfaces.web.access import Reader, Reviewer, acting
+from miqa_node.interfaces.web.fields import Actor, Comment, SeriesUid
+from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.page import Navigation, Page
+from miqa_node.interfaces.web.services import Services
+from miqa_node.stages.units.kinds import PHANTOM_MODALITIES
+
+MAX_OFFSET = 1_000_000
+
+router = APIRouter()
+
+
+@router.get("/phantoms")
+def phantoms_page(services: Services, who: Reader, offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0) -> str:
+    """The series, newest first, with the buttons for corrections."""
+    limit = services.settings.web.page_size
+    with services.database.begin() as transaction:
+        listed = phantoms.page(transaction, limit=limit, offset=offset)
+        total = phantoms.count(transaction)
+    return render(
+        "phantoms/phantoms.html",
+        who=who,
+        listed=listed,
+        total=total,
+        may=who.may(Permission.REVIEW),
+        newer=max(0, offset - limit) if offset else None,
+        older=offset + limit if offset + limit < total else None,
+    )
+
+
+@router.post("/phantoms")
+def say(
+    services: Services,
+    who: Reviewer,
+    series_uid: Annotated[SeriesUid, Form()],
+    phantom: Annotated[bool, Form()],
+    actor: Annotated[Actor, Form()] = "",
+    comment: Annotated[Comment, Form()] = "",
+) -> Response:
+    """The buttons "This is a patient" and "This is a phantom"."""
+    if services.policy is None:
+        raise ResourcesError("This process has no policy to decide the series by.")
+    with services.database.begin() as transaction:
+        phantoms.say(
+            transaction,
+            series_uid.strip(),
+            acting(who, actor),
+            comment,
+            services.policy(),
+            datetime.now(UTC),
+            is_phantom=phantom,
+            modalities=PHANTOM_MODALITIES,
+        )
+    return RedirectResponse("/phantoms", HTTPStatus.SEE_OTHER)
+
+
+PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Phantoms", "/phantoms", 4))

@@ -1,0 +1,1 @@
+"""Studies that compare readers with and without the node."""

@@ -1,0 +1,1 @@
+"""Judges images again."""

@@ -1,0 +1,1 @@
+"""What the node keeps, and what it removes or erases."""

@@ -1,0 +1,1 @@
+"""The rows of retention in the database."""

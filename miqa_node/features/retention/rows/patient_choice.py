@@ -1,0 +1,99 @@
+"""Whom a Patient ID names: one person, or several of different authorities. Holds and erasures ask before they act."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from miqa_node.core.domain.patient import PatientKey
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.runtime.store import patients
+from miqa_node.runtime.store import tables as t
+from miqa_node.runtime.store.database import Transaction
+
+NOTHING = "Nothing was received of a patient with this ID."
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPatient:
+    """A patient with an ID, and how much there is. Those with an unknown authority are listed by study."""
+
+    patient_number: int
+    key: PatientKey
+    studies: int
+    images: int
+    study_instance_uid: str = ""
+    """The only study of a patient whose authority is unknown."""
+
+
+def named(transaction: Transaction, patient_id: str) -> list[NamedPatient]:
+    """Everybody with an ID; those with an unknown authority last."""
+    of, image = t.patients.c, t.instances.c
+    query = (
+        sa.select(
+            of.patient_number,
+            *patients.KEY,
+            of.scope,
+            sa.func.count(image.study_instance_uid.distinct()).label("studies"),
+            sa.func.count(image.digest).label("images"),
+        )
+        .join(t.instances, image.patient_number == of.patient_number)
+        .where(of.patient_id == patient_id)
+        .group_by(of.patient_number)
+        .order_by(of.is_known.desc(), of.authority, of.scope)
+    )
+    rows = transaction.execute(query).all() if patient_id else []
+    return [NamedPatient(row.patient_number, patients.key_of(row), row.studies, row.images, row.scope) for row in rows]
+
+
+def unread(transaction: Transaction, patient_id: str) -> int:
+    """Number of images in studies with this ID of which it is not read yet whose they are."""
+    image = t.instances.c
+    query = (
+        sa.select(sa.func.count())
+        .select_from(t.instances.join(t.studies, t.studies.c.study_instance_uid == image.study_instance_uid))
+        .where(t.studies.c.patient_id == patient_id, image.patient_number.is_(None))
+    )
+    return transaction.execute(query).scalar_one() if patient_id else 0
+
+
+def choose(
+    transaction: Transaction, patient_id: str, authority: str | None = None, *, with_unknown: bool = False
+) -> list[NamedPatient]:
+    """The patient of an ID; ``authority`` None if the caller did not say which.
+
+    With ``with_unknown`` also those of the ID whose authority nobody knows any more.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing was received of such a patient.
+    ConflictError
+        Several authorities have assigned the ID and none is named; or only images of an unknown authority are left; or
+        it is not read yet whose some images are.
+    """
+    if waiting := unread(transaction, patient_id):
+        raise ConflictError(
+            f"It is not read yet whose {waiting} images of an earlier version are; try again in a few minutes."
+        )
+    everybody = named(transaction, patient_id)
+    of_authorities = [one for one in everybody if one.key.authority is not None]
+    unknown = [one for one in everybody if one.key.authority is None]
+    if authority is not None:
+        of_authorities = [one for one in of_authorities if one.key.authority == authority]
+    elif len(of_authorities) > 1:
+        raise ConflictError(_ambiguous(of_authorities))
+    if not of_authorities and (not unknown or (authority is not None and not with_unknown)):
+        raise NotFoundError(NOTHING if authority is None else f"{NOTHING[:-1]} from this authority.")
+    if not of_authorities and not with_unknown:
+        raise ConflictError(
+            f"Nobody knows any more which authority assigned this ID in {len(unknown)} studies; include them expressly."
+        )
+    return of_authorities + (unknown if with_unknown else [])
+
+
+def _ambiguous(several: Sequence[NamedPatient]) -> str:
+    parts = (f"{one.key.authority or '(none)'}: {one.studies} studies" for one in several)
+    return f"Several patients have this ID, so name the authority that assigned it ({'; '.join(parts)})."

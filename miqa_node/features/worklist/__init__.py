@@ -1,0 +1,1 @@
+"""Flagged studies, and what people decide about them."""

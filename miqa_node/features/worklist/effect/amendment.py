@@ -1,0 +1,97 @@
+"""Sends people's decisions to archives: amended reports, and key objects that are withdrawn or made again.
+
+Each decision is a row, which the first free process handles once. The work can be interrupted at any point: the same
+decision gives the same objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from miqa_node.core.domain.delivery import ResultObject
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.core.domain.policy import AUDIT, Disposition
+from miqa_node.core.domain.review import Review
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.errors import lacks_resources, place_of
+from miqa_node.features.worklist.rows import reported_decisions
+from miqa_node.features.worklist.rows.reported_decisions import UnreportedDecision
+from miqa_node.runtime.store import study_notes
+from miqa_node.stages.conclusion.deliver import keep
+from miqa_node.stages.conclusion.effects import DestinationsFor
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.units.again import amendments
+from miqa_node.stages.units.base import Unit, UnitContext, installed, unit_of
+from miqa_node.stages.units.rows import instances
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 20
+NOT_REPORTED = Phrase("The archives were not informed of this decision: the report could not be made again.")
+
+
+class Amendments:
+    """Makes and queues the objects for decisions."""
+
+    def __init__(
+        self, context: UnitContext, destinations: DestinationsFor, units: Sequence[Unit] | None = None
+    ) -> None:
+        self._context = context
+        self._destinations = destinations
+        self._units = installed() if units is None else units
+
+    def make_due(self) -> int:
+        """Report the waiting decisions, oldest first; returns their number."""
+        with self._context.database.begin() as transaction:
+            waiting = reported_decisions.due(transaction, limit=AT_ONCE)
+        for decision in waiting:
+            self._report(decision)
+        return len(waiting)
+
+    def _report(self, decision: UnreportedDecision) -> None:
+        made: list[tuple[StoredInstance, ResultObject]] = []
+        failed = False
+        for digest, review in decision.reviews.items():
+            try:
+                made += self._amend(digest, review)
+            except Exception as error:
+                if lacks_resources(error):
+                    raise  # it can be made, and is made later
+                failed = True
+                log.error(
+                    "decision not reported", digest=digest[:16], error=type(error).__name__, where=place_of(error)
+                )
+        now = datetime.now(UTC)
+        with self._context.database.begin() as transaction:
+            if not reported_decisions.mark(transaction, decision.number, now):
+                return
+            for instance, result in made:
+                deliveries.record_result(
+                    transaction, instance.digest, result, now, instance.generation, decision=decision.number
+                )
+                for destination in self._destinations(result.kind):
+                    deliveries.queue(transaction, result, destination, now)
+            if failed:
+                study = StudyInstanceUid(decision.study_instance_uid)
+                study_notes.note(transaction, study, "not reported", "", NOT_REPORTED, now)
+
+    def _amend(self, digest: InstanceDigest, review: Review) -> list[tuple[StoredInstance, ResultObject]]:
+        context = self._context
+        with context.database.begin() as transaction:
+            instance = instances.load(transaction, digest)
+            assessment = instances.load_assessment(transaction, digest)
+            disposition = instances.load_disposition(transaction, digest)
+        if assessment is None or disposition is None:
+            return []  # a slice: the representative image reports its series
+        unit, announced = unit_of(instance.header, self._units), announced_of(disposition)
+        made = amendments(unit, instance, assessment, announced, review, context)
+        return [(instance, result) for result in keep(made, instance, context)]
+
+
+def announced_of(disposition: Disposition) -> Disposition:
+    """The disposition for reports: it does not reveal that an accepted image was drawn for an audit."""
+    return replace(disposition, reasons=tuple(reason for reason in disposition.reasons if reason != AUDIT))

@@ -1,0 +1,233 @@
+"""The images of a study for its page: findings, comparison images, history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from miqa_node.core.domain.finding import Finding
+from miqa_node.core.domain.fragments import groups
+from miqa_node.core.domain.instance import StudyRecord
+from miqa_node.core.domain.label import ImageMarks
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.language.catalogue import LANGUAGE, say
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.taxonomy.lookup import finding_entries
+from miqa_node.core.words.headline import headline, is_whole
+from miqa_node.core.words.narrative import Sentence, advice, sentences
+from miqa_node.features.worklist.rows import history
+from miqa_node.features.worklist.rows.history import DeliveryHistory, InstanceHistory, WorklistEvent
+from miqa_node.interfaces.web.html.formats import verdict_words
+from miqa_node.interfaces.web.pages.pictures.router import maps_of
+from miqa_node.interfaces.web.services import WebServices
+from miqa_node.runtime.store import marks, patients
+from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.patients import PatientRow
+from miqa_node.stages.units.base import installed, unit_of
+from miqa_node.stages.units.rows import priors
+from miqa_node.stages.units.rows.priors import Prior, Usual
+
+MAX_SLICES = 2000
+"""Maximum number of slices of a series or frames of an object."""
+IN_PROGRESS = "In progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One event of an image on its way through the node; ``after_s`` counts from its arrival."""
+
+    at: datetime
+    after_s: float
+    text: str
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StudyImage:
+    """One image as the page shows it."""
+
+    history: InstanceHistory
+    narrative: tuple[Sentence, ...]
+    present: tuple[Finding, ...]
+    absent: tuple[Finding, ...]
+    maps: tuple[str, ...]
+    hints: tuple[str, ...]
+    usual: Mapping[str, Usual]
+    prior: Prior | None
+    timeline: tuple[Moment, ...]
+    headline: str
+    good: Prior | None = None
+    """The last accepted image of this room and view, which may be another patient's."""
+    patient: PatientRow | None = None
+    """Whose image it is; None until it is read of one that an earlier version received."""
+    earlier_names: tuple[tuple[str, str], ...] = ()
+    """Other names and birth dates that images of this patient had, the newest first."""
+    slices: tuple[tuple[str, int], ...] = ()
+    """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
+    marks: ImageMarks | None = None
+    """Objects that people marked on it without a decision."""
+
+    @property
+    def markable(self) -> bool:
+        """Whether objects can be marked on it: it is one image, and still there."""
+        return len(self.slices) < 2 and self.history.instance.removal is None
+
+    @property
+    def marked(self) -> list[dict[str, Any]]:
+        """The marks as the page draws them."""
+        regions = self.marks.regions if self.marks else ()
+        return [{"points": one.points, "kind": one.kind, "finding": ""} for one in regions]
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the image is on the worklist."""
+        return self.history.disposition is not None and self.history.disposition.flagged
+
+    @property
+    def magnified(self) -> tuple[float, float] | None:
+        """Where single pixels show the defect, as fractions of width and height; None for other defects."""
+        entries = finding_entries()
+        for finding in self.present:
+            if finding.name in entries and entries[finding.name].fine:
+                return finding.peak or (0.5, 0.5)
+        return None
+
+    @property
+    def whole(self) -> tuple[Finding, ...]:
+        """The findings without a place in the image."""
+        return tuple(finding for finding in self.present if is_whole(finding))
+
+
+def images_of(
+    services: WebServices, transaction: Transaction, study: StudyRecord, limit: int
+) -> tuple[list[StudyImage], bool]:
+    """The images of a study, the worst first and a series as one, and whether there are more than ``limit``."""
+    members = history.members(transaction, study.study_instance_uid)
+    by_series: dict[str, history.StudyMember] = {}
+    units = installed()
+    slices = [member for member in members if unit_of(member.header, units).needs_others]
+    chosen = [member for member in members if not unit_of(member.header, units).needs_others]
+    stacks = groups(member.header for member in slices)
+    for member in slices:
+        own = member.header.series_instance_uid
+        uid = stacks.get(own, (own,))[0]
+        if uid not in by_series or member.assessed or not by_series[uid].assessed:
+            by_series[uid] = member
+    chosen += by_series.values()
+    chosen.sort(key=lambda member: -(member.verdict.rank if member.verdict else 0))
+    shown = [_shown(services, transaction, history.of_instance(transaction, one.digest), study, members)
+             for one in chosen[:limit]]  # fmt: skip
+    return shown, len(chosen) > limit
+
+
+def _slices(
+    services: WebServices, image: InstanceHistory, members: Sequence[history.StudyMember]
+) -> tuple[tuple[str, int], ...]:
+    header, digest = image.instance.header, image.instance.digest
+    if not unit_of(header, installed()).needs_others:
+        return tuple((digest, frame) for frame in range(min(header.number_of_frames, MAX_SLICES)))
+    snapshot = Artifacts(services.objects).snapshot(image.instance)
+    if snapshot is not None and snapshot.slices:
+        return snapshot.slices[:MAX_SLICES]
+    uid = header.series_instance_uid
+    return tuple((one.digest, 0) for one in members if one.header.series_instance_uid == uid)[:MAX_SLICES]
+
+
+def _shown(
+    services: WebServices,
+    transaction: Transaction,
+    image: InstanceHistory,
+    study: StudyRecord,
+    members: Sequence[history.StudyMember],
+) -> StudyImage:
+    assessment, disposition = image.assessment, image.disposition
+    language = LANGUAGE.get()
+    narrative: tuple[Sentence, ...] = ()
+    hints: tuple[str, ...] = ()
+    if assessment is not None and disposition is not None:
+        narrative = sentences(assessment, disposition, language)
+        advice_lines = (advice(reason, assessment, language) for reason in disposition.reasons)
+        hints = tuple(dict.fromkeys(hint for hint in advice_lines if hint))
+    patient = patients.of_image(transaction, image.instance.digest)
+    earlier = patients.earlier_names(transaction, patient.patient_number) if patient is not None else []
+    findings = sorted(assessment.findings if assessment else (), key=lambda f: -f.probability)
+    return StudyImage(
+        history=image,
+        narrative=narrative,
+        present=tuple(finding for finding in findings if finding.present),
+        absent=tuple(finding for finding in findings if not finding.present),
+        maps=tuple(maps_of(services, image.instance.digest)),
+        hints=hints,
+        usual=services.usual_ranges.get(_kind(image)),
+        prior=priors.prior_of(transaction, image.instance, study.study_date),
+        timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
+        headline=headline(assessment, disposition, language) if disposition is not None else say(IN_PROGRESS),
+        good=priors.last_good(transaction, image.instance),
+        patient=patient,
+        earlier_names=tuple(earlier),
+        slices=_slices(services, image, members),
+        marks=marks.of_images(transaction, [image.instance.digest]).get(image.instance.digest),
+    )
+
+
+def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:
+    """Everything that happened to the image, oldest first."""
+    start = image.instance.received_at
+    entries: list[tuple[datetime, str, bool]] = [
+        (start, Phrase("received from {sender}", sender=image.instance.calling_ae_title), False)
+    ]
+    if image.assessment is not None:
+        steps = ", ".join(f"{name} {value:.0f} ms" for name, value in image.assessment.timings_ms.items())
+        entries.append(
+            (image.assessment.assessed_at, Phrase("assessed: {steps}", steps=steps) if steps else "assessed", False)
+        )
+    if image.disposition is not None and image.decided_at is not None:
+        verdict = image.disposition.verdict
+        entries.append(
+            (image.decided_at, Phrase("verdict: {verdict}", verdict=verdict_words(verdict)), verdict is Verdict.REJECT)
+        )
+    for result in image.results:
+        for delivery in result.deliveries:
+            if delivery.sent_at is not None:
+                entries.append((delivery.sent_at, _arrived(result.kind, delivery), False))
+            elif delivery.last_error:
+                text = Phrase(
+                    "{kind} not yet delivered to {destination}: {error}",
+                    kind=result.kind,
+                    destination=delivery.destination,
+                    error=delivery.last_error,
+                )
+                entries.append((delivery.next_attempt_at, text, True))
+    for copy in image.copies:
+        sender = copy.calling_ae_title
+        came = (
+            Phrase("a copy with lossy compression came from {sender}", sender=sender)
+            if copy.is_lossy
+            else Phrase("the same image came from {sender}", sender=sender)
+        )
+        entries.append((copy.received_at, came, False))
+    if image.instance.removal is not None:
+        cause = Phrase(image.instance.removal.cause.value)
+        entries.append((image.instance.removal.at, Phrase("original removed: {cause}", cause=cause), False))
+    entries.extend(
+        (event.at, Phrase("{action} by {actor}", action=Phrase(event.words), actor=event.actor), False)
+        for event in events
+        if event.actor
+    )
+    ordered = sorted(entries, key=lambda one: one[0])
+    return tuple(Moment(at, (at - start).total_seconds(), text, bad) for at, text, bad in ordered)
+
+
+def _arrived(kind: str, delivery: DeliveryHistory) -> Phrase:
+    values = {"kind": kind, "destination": delivery.destination}
+    if delivery.note:
+        return Phrase("{kind} delivered to {destination}: {note}", **values, note=delivery.note)
+    return Phrase("{kind} delivered to {destination}", **values)
+
+
+def _kind(image: InstanceHistory) -> tuple[str, str, str]:
+    header = image.instance.header
+    return header.modality, header.body_part_examined, header.view_position

@@ -1,0 +1,260 @@
+"""The worklist page: flagged studies, with filters, search and keyboard navigation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import Field
+
+from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.instance import ANY_UID
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.worklist import Resolution, WorklistItem
+from miqa_node.core.language.catalogue import LANGUAGE, say
+from miqa_node.core.language.local_time import instant, local
+from miqa_node.core.taxonomy.lookup import all_finding_names, finding_title
+from miqa_node.core.taxonomy.reasons import OTHER_REASONS, reason_words
+from miqa_node.dicom.pixels.plausibility import ISSUES
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.features.worklist.form import Show, WorklistForm
+from miqa_node.features.worklist.page.saving import form_of
+from miqa_node.features.worklist.page.worklist_csv import worklist_csv
+from miqa_node.features.worklist.rows import overview, saved_views, worklist
+from miqa_node.features.worklist.rows.worklist import WorklistOrder, WorklistPosition
+from miqa_node.interfaces.web.access import Reader, Reviewer, acting
+from miqa_node.interfaces.web.fields import Actor, Comment
+from miqa_node.interfaces.web.html.formats import whole
+from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.page import Navigation, Page
+from miqa_node.interfaces.web.services import Services
+from miqa_node.interfaces.web.silence import silence
+from miqa_node.runtime.store import users
+
+MOST_COUNTED = 1000
+"""Above this the page shows "1,000+", because counting a million rows is too slow."""
+OVERVIEW_SPAN = timedelta(hours=24)
+BULK = Annotated[list[str], Form(max_length=1000)]
+
+_PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9])(?:\.([0-9]{1,4}))?~(" + ANY_UID + ")")
+
+router = APIRouter()
+
+
+class Bulk(StrEnum):
+    """Actions on several studies at once; a rejection needs a look at each."""
+
+    CLAIM = "claim"
+    RELEASE = "release"
+    ASSIGN = "assign"
+    DISMISS = "dismiss"
+    ACCEPT = "accept"
+
+    @property
+    def decides(self) -> bool:
+        """Whether it resolves the studies."""
+        return self in (Bulk.DISMISS, Bulk.ACCEPT)
+
+
+_FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"after", "before", "order"})
+
+
+FACETS = {"reason": "Finding", "station": "Station", "modality": "Modality", "view": "View"}
+MOST_VALUES = 8
+"""Maximum number of values of a facet; the most common ones."""
+
+
+def facets_of(
+    services: Services, query: WorklistForm, studies: Sequence[str]
+) -> list[tuple[str, list[dict[str, object]]]]:
+    """The facets of the list's newest studies, with counts and the address that applies or removes each filter."""
+    with services.database.begin() as transaction:
+        counted = worklist.facets(transaction, studies, tuple(FACETS))
+    shown = []
+    for field, title in FACETS.items():
+        chosen = getattr(query, field)
+        values = dict(list(counted[field].items())[:MOST_VALUES])
+        links: list[dict[str, object]] = []
+        for value, count in values.items():
+            on = value == chosen
+            address = query.model_copy(update={field: "" if on else value, "after": "", "before": ""}).address()
+            words = reason_words(value) if field == "reason" else value
+            links.append({"words": words, "count": count, "chosen": on, "address": address})
+        shown.append((title, links))
+    return shown
+
+
+@router.get("/")
+def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
+    """Flagged studies, newest first or worst first."""
+    listing, studies = _listed(services, query, who.name)
+    part = "hx-request" in request.headers
+    with services.database.begin() as transaction:
+        numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
+        people = users.reviewers(transaction)
+        views = saved_views.visible(transaction, who.name)
+    return render(
+        "worklist/worklist_list.html" if part else "worklist/worklist.html",
+        who=who,
+        query=query,
+        numbers=numbers,
+        people=people,
+        views=[(view, form_of(view).address()) for view in views],
+        current=next((view for view in views if form_of(view) == query), None),
+        may_administer=who.may(Permission.ADMIN),
+        may_change=who.may(Permission.REVIEW),
+        filtered=any(getattr(query, name) != WorklistForm.model_fields[name].default for name in _FILTERS),
+        extended=any(getattr(query, name) for name in ("body_part", "view", "assignee", "mine", "since", "until")),
+        shows=list(Show),
+        verdicts=[verdict for verdict in Verdict if verdict.flagged],
+        reasons={
+            "Findings": {name: finding_title(name, LANGUAGE.get()) for name in all_finding_names()},
+            "Header against pixels": {name: say(name.replace("_", " ").capitalize()) for name in ISSUES},
+            "Other": {name: say(text) for name, text in OTHER_REASONS.items()},
+        },
+        silence=None if part else silence(services),
+        now=datetime.now(UTC),
+        facets=facets_of(services, query, studies),
+        escalate_s=services.settings.web.escalate_minutes * 60,
+        **listing,
+    )
+
+
+@router.get("/worklist.csv")
+def worklist_as_csv(services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> Response:
+    """The studies of the list as CSV, with decisions and comments."""
+    return worklist_csv(services, query.filter(who.name), query.order, local(datetime.now(UTC)).date())
+
+
+@router.post("/worklist/bulk")
+def bulk(
+    services: Services,
+    who: Reviewer,
+    action: Annotated[Bulk, Form()],
+    study: BULK = [],  # noqa: B006 - FastAPI copies it
+    image_count: Annotated[list[int], Form(max_length=1000)] = [],  # noqa: B006
+    actor: Annotated[Actor, Form()] = "",
+    to: Annotated[Actor, Form()] = "",
+    comment: Annotated[Comment, Form()] = "",
+    back: Annotated[str, Form(max_length=2000)] = "/",
+    sure: Annotated[bool, Form()] = False,
+) -> Response:
+    """Apply one action to the selected studies; studies changed by another person first are skipped and reported.
+
+    A decision about several studies first shows a preview, and can be undone.
+    """
+    name, now = acting(who, actor), datetime.now(UTC)
+    if action is Bulk.ASSIGN and not to.strip():
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Choose a person to assign the studies to.")
+    if action.decides and not sure:
+        with services.database.begin() as transaction:
+            items = [worklist.show(transaction, uid) for uid in dict.fromkeys(study)]
+        page = render(
+            "worklist/bulk_ask.html", who=who, action=action, items=items, actor=name, comment=comment,
+            back=_inside(back),
+        )  # fmt: skip
+        return HTMLResponse(page)
+    counts = dict(zip(study, image_count, strict=False))
+    remainder, undo = 0, []
+    done = 0
+    for uid in dict.fromkeys(study):
+        try:
+            with services.database.begin() as transaction:
+                match action:
+                    case Bulk.CLAIM:
+                        worklist.claim(transaction, uid, name, now)
+                    case Bulk.ASSIGN:
+                        worklist.assign(transaction, uid, to.strip(), name, now)
+                    case Bulk.RELEASE:
+                        worklist.unclaim(transaction, uid, name, now)
+                    case Bulk.DISMISS | Bulk.ACCEPT:
+                        resolution = Resolution.DISMISSED if action is Bulk.DISMISS else Resolution.ACCEPTED
+                        count = counts.get(uid)
+                        item = worklist.resolve(transaction, uid, resolution, name, comment, now, image_count=count)
+                        undo.append(f"{uid} {item.decision}")
+            done += 1
+        except (ConflictError, NotFoundError):
+            remainder += 1
+    page = render(
+        "worklist/bulk.html", who=who, action=action.value, done=done, left=remainder, undo=undo, actor=name,
+        back=_inside(back),
+    )  # fmt: skip
+    return HTMLResponse(page, HTTPStatus.OK)
+
+
+@router.post("/worklist/bulk/undo")
+def undo_bulk(
+    services: Services,
+    who: Reviewer,
+    undo: Annotated[list[Annotated[str, Field(pattern=f"^{ANY_UID} [0-9]{{1,18}}$")]], Form(max_length=1000)],
+    actor: Annotated[Actor, Form()] = "",
+    back: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """Withdraw the decisions about several studies, except for studies that were decided again."""
+    name, now = acting(who, actor), datetime.now(UTC)
+    done, remainder = 0, 0
+    for one in dict.fromkeys(undo):
+        uid, decision = one.split()
+        try:
+            with services.database.begin() as transaction:
+                worklist.reopen(transaction, uid, name, "Undone", now, int(decision))
+            done += 1
+        except (ConflictError, NotFoundError):
+            remainder += 1
+    page = render("worklist/bulk.html", who=who, action="undo", done=done, left=remainder, undo=(), back=_inside(back))
+    return HTMLResponse(page)
+
+
+def _listed(services: Services, query: WorklistForm, name: str) -> tuple[dict[str, object], Sequence[str]]:
+    """One page of the list with the addresses of its neighbours, and the newest studies of the list."""
+    size = services.settings.web.page_size
+    selection = query.filter(name)
+    after, before = _place(query.after), _place(query.before)
+    with services.database.begin() as transaction:
+        newest = worklist.newest(transaction, selection, MOST_COUNTED + 1)
+        all_of_them = newest if len(newest) <= MOST_COUNTED else None
+        begins = query.order is WorklistOrder.NEWEST and not (after or before)
+        items = worklist.page(
+            transaction, selection, limit=size + 1, order=query.order, after=after, before=before,
+            among=newest[: size + 1] if begins else all_of_them,
+        )  # fmt: skip
+    more = len(items) > size
+    items = items[-size:] if before else items[:size]
+    forward = more if before is None else bool(items)
+    backward = more if before is not None else after is not None
+    listing: dict[str, object] = {
+        "items": items,
+        "total": str(len(newest)) if all_of_them is not None else f"{whole(MOST_COUNTED)}+",
+        "next": query.address(after=_text(items[-1])) if items and forward else "",
+        "previous": query.address(before=_text(items[0])) if items and backward else "",
+        "listed": query.address(path="").removeprefix("?"),
+        "as_csv": query.address("/worklist.csv"),
+        "here": query.address(**{name: getattr(query, name) for name in ("after", "before") if getattr(query, name)}),
+    }
+    return listing, newest[:MOST_COUNTED]
+
+
+def _text(item: WorklistItem) -> str:
+    place = worklist.place_of(item)
+    return f"{place.flagged_at.isoformat()}~{place.rank}.{place.severity}~{place.study_instance_uid}"
+
+
+def _place(text: str) -> WorklistPosition | None:
+    match = _PLACE.fullmatch(text)
+    if match is None or (at := instant(match[1])) is None:
+        return None
+    return WorklistPosition(at, int(match[2]), int(match[3] or 0), match[4])
+
+
+def _inside(address: str) -> str:
+    return address if address.startswith("/?") or address == "/" else "/"
+
+
+PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Worklist", "/", 0))

@@ -1,0 +1,42 @@
+"""The worklist: flagged studies and their handling by readers."""
+
+from miqa_node.features.worklist.rows.worklist.changes import assign, claim, comment, reopen, resolve, unclaim
+from miqa_node.features.worklist.rows.worklist.retakes import complete_retakes
+from miqa_node.features.worklist.rows.worklist.search import (
+    UNRESOLVED,
+    WorklistFilter,
+    WorklistOrder,
+    WorklistPosition,
+    count,
+    facets,
+    newest,
+    page,
+    place_of,
+    select,
+    show,
+)
+from miqa_node.stages.conclusion.rows.flagged_studies import flag, follow, severity_of
+
+__all__ = [
+    "UNRESOLVED",
+    "WorklistFilter",
+    "WorklistOrder",
+    "WorklistPosition",
+    "assign",
+    "claim",
+    "comment",
+    "complete_retakes",
+    "count",
+    "facets",
+    "flag",
+    "follow",
+    "newest",
+    "page",
+    "place_of",
+    "reopen",
+    "resolve",
+    "select",
+    "severity_of",
+    "show",
+    "unclaim",
+]

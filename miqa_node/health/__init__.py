@@ -1,1 +1,0 @@
-"""Health of this process: checks, restarts of failed parts, and alerts."""

@@ -1,0 +1,1 @@
+"""The program miqa-node."""

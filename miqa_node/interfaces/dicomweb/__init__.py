@@ -1,0 +1,1 @@
+"""DICOMweb: search, retrieve and store."""

@@ -1,0 +1,1 @@
+"""Pages and REST interface: the server, who may do what, and how a page looks."""

@@ -1,0 +1,65 @@
+"""The seam ``miqa.pages``: one folder per page, with router, templates and navigation entry.
+
+A page's templates are called ``<name of the plug-in>/<file>`` and extend ``base.html``; files in the folder
+``static`` are served at ``/static/<name of the plug-in>/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
+
+from miqa_node.core.domain.access import Permission
+from miqa_node.plugins import Seam
+
+
+@dataclass(frozen=True, slots=True)
+class Navigation:
+    """An entry of the bar at the top of every page, shown to people who may open it.
+
+    A page says ``{% set section = "Worklist" %}`` to have its entry marked.
+    """
+
+    name: str
+    address: str
+    order: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Routes that return a page, or JSON for programs.
+
+    A route requires the permission that it names (``who: Reviewer``), otherwise that of its page. A page without a
+    permission cannot be opened. Changes must come from the node's own pages (web.access.check_csrf).
+    """
+
+    router: APIRouter
+    permission: Permission | None = None
+    file: str = ""
+    """``__file__`` of its module; its templates and a folder ``static`` lie beside it."""
+    navigation: Navigation | None = None
+    public: bool = False
+    """Accessible without signing in, such as the sign-in page."""
+    rest: bool = False
+    """For programs: JSON, and listed in the OpenAPI document."""
+    programs: bool = False
+    """Open to programs' accounts although it is not REST: pictures, and displays on walls."""
+    account: Callable[[Request], str] | None = None
+    """Its part of the page of one's own account, as HTML; empty if it has nothing to choose there."""
+
+    def __post_init__(self) -> None:
+        if any(not isinstance(route, APIRoute) for route in self.router.routes):
+            raise ValueError("A page's router has operations only: nothing would ask who opens a socket or a mount.")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of its templates."""
+        return Path(self.file).parent if self.file else None
+
+
+NO_PERMISSION_NAMED = "This page names no permission, so it cannot be opened."
+PAGES = Seam("pages", Page)

@@ -1,0 +1,54 @@
+"""Health, readiness and metrics, for the people and programs that operate the node."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from miqa_node.core.observe import metrics
+from miqa_node.interfaces.web.services import Services
+
+router = APIRouter(tags=["status"])
+
+
+class Health(BaseModel):
+    """The process runs and answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Whether the node can do its work."""
+
+    status: Literal["ready", "not ready"]
+    reasons: list[str] = Field(description="Why the node is not ready; empty if it is.")
+
+
+@router.get("/healthz", summary="Whether the process is alive")
+def healthz() -> Health:
+    """200 as long as the process answers; restart the process if it does not."""
+    return Health()
+
+
+@router.get(
+    "/readyz",
+    summary="Whether the node can do its work",
+    responses={503: {"model": Readiness, "description": "Not ready; the reasons say why"}},
+)
+def readyz(services: Services, response: Response) -> Readiness:
+    """503 with reasons when the database, the disk, the model or a required GPU is missing."""
+    if reasons := services.readiness():
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        return Readiness(status="not ready", reasons=reasons)
+    return Readiness(status="ready", reasons=[])
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+def prometheus(services: Services) -> Response:
+    """All metrics in the Prometheus text format; docs/reference/metrics.md explains each."""
+    metrics.READY.set(not services.readiness())
+    services.gauges.refresh()
+    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

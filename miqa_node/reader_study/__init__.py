@@ -1,1 +1,0 @@
-"""Reader studies: a site tests the node's claims on its own images, by a protocol fixed in advance."""

@@ -1,1 +1,0 @@
-"""First stage: receives objects over the network and passes them to the pipeline."""

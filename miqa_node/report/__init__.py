@@ -1,1 +1,0 @@
-"""Turns an assessment into DICOM objects: report, segmentations, key objects, presentation state, picture."""

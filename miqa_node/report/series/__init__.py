@@ -1,4 +1,0 @@
-"""What highdicom and SimpleITK add to the objects of a CT or MR series; the extra ``series`` installs both.
-
-Only :mod:`~miqa_node.report.series.extra` is loaded without them, the rest when a series has something to mark.
-"""

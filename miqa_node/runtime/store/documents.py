@@ -1,0 +1,121 @@
+"""Domain objects as JSON documents and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.policy import Reason
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.taxonomy.anatomy import STANDARD
+
+_PHRASE, _PHRASES = "phrase", "phrases"
+"""What texts were made of, beside them; a process of an earlier version leaves it out."""
+
+
+# Adapters are made at the first use: many programs that load this module need none of them, or one.
+@cache
+def _assessments() -> TypeAdapter[Assessment]:
+    return TypeAdapter(Assessment)
+
+
+@cache
+def _headers() -> TypeAdapter[Header]:
+    return TypeAdapter(Header)
+
+
+@cache
+def _reasons() -> TypeAdapter[tuple[Reason, ...]]:
+    return TypeAdapter(tuple[Reason, ...])
+
+
+def prepare() -> None:
+    """Make the adapters now: processes that are forked later share them."""
+    for adapter in (_assessments, _headers, _reasons):
+        adapter()
+
+
+def dump_assessment(assessment: Assessment) -> dict[str, Any]:
+    """JSON-ready dictionary of an assessment."""
+    document: dict[str, Any] = _assessments().dump_python(assessment, mode="json")
+    if phrases := {str(text): text.parts() for text in _texts(assessment) if isinstance(text, Phrase)}:
+        document[_PHRASES] = phrases
+    return document
+
+
+def load_assessment(document: dict[str, Any]) -> Assessment:
+    """The assessment of a stored document."""
+    assessment = _with_phrases(_assessments().validate_python(document), document.get(_PHRASES, {}))
+    header = _with_terms(assessment.header)
+    return assessment if header is assessment.header else replace(assessment, header=header)
+
+
+def _texts(assessment: Assessment) -> Iterator[str]:
+    yield from (assessment.not_assessed, assessment.phantom, assessment.derived)
+    yield from (issue.message for issue in assessment.plausibility)
+    yield from (one.place for one in assessment.measurements)
+    yield from (cause.text for prediction in assessment.predictions for cause in prediction.pending)
+
+
+def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessment:
+    """The assessment with the phrases that its texts were; a result of an earlier version has none."""
+    if not parts:
+        return assessment
+    phrases = {text: Phrase.of(one) for text, one in parts.items()}
+
+    def known(text: str) -> str:
+        return phrases.get(text, text)
+
+    return replace(
+        assessment,
+        not_assessed=known(assessment.not_assessed),
+        phantom=known(assessment.phantom),
+        derived=known(assessment.derived),
+        plausibility=tuple(replace(one, message=known(one.message)) for one in assessment.plausibility),
+        measurements=tuple(replace(one, place=known(one.place)) for one in assessment.measurements),
+        predictions=tuple(
+            replace(one, pending=tuple(replace(cause, text=known(cause.text)) for cause in one.pending))
+            for one in assessment.predictions
+        ),
+    )
+
+
+def dump_header(header: Header) -> dict[str, Any]:
+    """JSON-ready dictionary of a header."""
+    document: dict[str, Any] = _headers().dump_python(header, mode="json")
+    return document
+
+
+def load_header(document: dict[str, Any]) -> Header:
+    """The header of a stored document, with today's terms for its body part and view."""
+    return _with_terms(_headers().validate_python(document))
+
+
+def _with_terms(header: Header) -> Header:
+    part, view = header.body_part_examined, header.view_position
+    terms = STANDARD.body_parts.canonical(part), STANDARD.views.canonical(view)
+    return header if terms == (part, view) else replace(header, body_part_examined=terms[0], view_position=terms[1])
+
+
+def dump_reasons(reasons: tuple[Reason, ...]) -> list[dict[str, Any]]:
+    """JSON-ready list of reasons."""
+    documents: list[dict[str, Any]] = _reasons().dump_python(reasons, mode="json")
+    for document, reason in zip(documents, reasons, strict=True):
+        if isinstance(reason.text, Phrase):
+            document[_PHRASE] = reason.text.parts()
+    return documents
+
+
+def load_reasons(document: list[dict[str, Any]]) -> tuple[Reason, ...]:
+    """The reasons of a stored document."""
+    reasons = _reasons().validate_python(document)
+    return tuple(
+        replace(reason, text=Phrase.of(one[_PHRASE])) if _PHRASE in one else reason
+        for reason, one in zip(reasons, document, strict=True)
+    )

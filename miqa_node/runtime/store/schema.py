@@ -1,0 +1,128 @@
+"""The database's schema: brought up to date by migrations, and compatible with a program or not.
+
+See docs/how-to/upgrade.md. Migrations are the files ``<revision>_<what>.py`` of the folder ``migrations/versions``, in
+the order of their names. A new SQLite database gets what all of them lead to from ``migrations/<revision>.sqlite.sql``,
+in a tenth of the time; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from sqlite3 import complete_statement
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+import structlog
+
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.settings import share_dir
+from miqa_node.errors import OutdatedError, ResourcesError, SettingsError
+from miqa_node.runtime.store.tables import compatibility
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+log = structlog.get_logger(__name__)
+
+_VERSION = sa.table("alembic_version", sa.column("version_num"))
+
+
+def bring_up_to_date(connection: sa.Connection) -> None:
+    """Make the tables of a new database or run the missing migrations; none where a newer version only added.
+
+    Raises
+    ------
+    SettingsError
+        A newer version removed parts that this program needs.
+    """
+    current = _revision(connection)
+    if current == revisions()[-1]:
+        return
+    if current is None and _is_new_sqlite(connection):
+        _make_new(connection)
+    elif current is None or current in revisions():
+        run_migrations(connection)
+    elif _is_expanded(connection):
+        log.warning("the database is of a newer version; this one works beside it", schema=current)
+    else:
+        raise SettingsError(_contracted(current))
+
+
+def check(connection: sa.Connection) -> None:
+    """Raise ResourcesError unless the schema is compatible with this program."""
+    current, newest = _revision(connection), revisions()[-1]
+    if current == newest:
+        return
+    if current is None or current in revisions():
+        raise OutdatedError(
+            "The database schema is at {current}, this program needs {newest}: run miqa-node migrate.",
+            current=current,
+            newest=newest,
+        )
+    if not _is_expanded(connection):
+        raise ResourcesError(_contracted(current))
+
+
+@cache
+def revisions() -> tuple[str, ...]:
+    """The revisions that this program knows, oldest first; from names, as reading the scripts takes 40 ms."""
+    return tuple(sorted(path.name.partition("_")[0] for path in share_dir("migrations").glob("versions/[0-9]*_*.py")))
+
+
+def new_sqlite() -> Path:
+    """The statements that make a new SQLite database of the newest revision."""
+    return share_dir("migrations") / f"{revisions()[-1]}.sqlite.sql"
+
+
+def run_migrations(connection: sa.Connection) -> None:
+    """Run the migrations that are missing, of an empty database all."""
+    # Most starts find the schema as it should be, and worker processes do not look: Alembic takes 10 MB.
+    from alembic import command  # noqa: PLC0415
+
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """That of the database; None if it is new."""
+    if not sa.inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.execute(sa.select(_VERSION.c.version_num)).scalar_one_or_none()
+
+
+def _is_expanded(connection: sa.Connection) -> bool:
+    """Whether newer versions only added to what this program knows."""
+    oldest = connection.execute(sa.select(sa.func.max(compatibility.c.oldest_schema))).scalar_one()
+    return bool(oldest) and oldest <= revisions()[-1]
+
+
+def _contracted(schema: str) -> str:
+    return Phrase(
+        "The database has the schema {schema} of a newer miqa-node: start that version, or a later one.", schema=schema
+    )
+
+
+def _is_new_sqlite(connection: sa.Connection) -> bool:
+    return (
+        connection.dialect.name == "sqlite" and new_sqlite().is_file() and not sa.inspect(connection).get_table_names()
+    )
+
+
+def _make_new(connection: sa.Connection) -> None:
+    statement = ""
+    for line in new_sqlite().read_text("utf-8").splitlines(keepends=True):
+        statement += line
+        if complete_statement(statement):  # a trigger contains others
+            connection.exec_driver_sql(statement)
+            statement = ""
+
+
+def alembic_config() -> Config:
+    """Of Alembic's commands, for this program's migrations."""
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(share_dir("migrations")))
+    return config

@@ -1,0 +1,132 @@
+"""Proposed and confirmed limits of a site's rooms: rows are only added or confirmed; the newest confirmed counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.core.taxonomy.anatomy import STANDARD
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.audit import records
+from miqa_node.runtime.store.audit.records import AuditEntry
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.tables import assessments, dispositions, site_limits
+
+_proposal = TypeAdapter(LimitProposal)
+
+# Built once: every process runs them every few seconds, and building them takes several times as long as running them.
+_NEWEST = (
+    sa.select(site_limits).where(site_limits.c.confirmed_at.is_not(None)).order_by(site_limits.c.number.desc()).limit(1)
+)
+_FIRST_VERDICT = sa.select(sa.func.min(dispositions.c.decided_at))
+
+
+def propose(transaction: Transaction, proposal: LimitProposal, now: datetime) -> LimitSet:
+    """Store a proposal; nothing changes until it is confirmed."""
+    number = transaction.execute(
+        sa.insert(site_limits)
+        .values(proposed_at=now, document=_proposal.dump_python(proposal, mode="json"), actor="", comment="")
+        .returning(site_limits.c.number)
+    ).scalar_one()
+    return LimitSet(number, now, proposal)
+
+
+def confirm(transaction: Transaction, number: int, actor: str, comment: str, now: datetime) -> LimitSet:
+    """Put a proposal in force.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such proposal.
+    ConflictError
+        It or a later one was already confirmed: its data are out of date.
+    """
+    limit_set = load(transaction, number)
+    newest = transaction.execute(
+        sa.select(sa.func.max(site_limits.c.number)).where(site_limits.c.confirmed_at.is_not(None))
+    ).scalar_one()
+    if limit_set.confirmed_at is not None or (newest or 0) > number:
+        raise ConflictError(
+            "Set {number} was confirmed already, or a later one was. Make a new proposal.", number=number
+        )
+    transaction.execute(
+        sa.update(site_limits)
+        .where(site_limits.c.number == number)
+        .values(confirmed_at=now, actor=actor, comment=comment)
+    )
+    _audit(transaction, number, "limits confirmed", actor, now)
+    return load(transaction, number)
+
+
+def withdraw(transaction: Transaction, actor: str, comment: str, now: datetime) -> LimitSet:
+    """Go back to the policy's own limits; ConflictError if they apply already."""
+    if not current(transaction).limits:
+        raise ConflictError("No limits of rooms are in force.")
+    values = {"proposed_at": now, "confirmed_at": now, "actor": actor, "comment": comment, "document": None}
+    number = transaction.execute(sa.insert(site_limits).values(values).returning(site_limits.c.number)).scalar_one()
+    _audit(transaction, number, "limits withdrawn", actor, now)
+    return load(transaction, number)
+
+
+def load(transaction: Transaction, number: int) -> LimitSet:
+    """One set; NotFoundError if there is none with that number."""
+    row = transaction.execute(sa.select(site_limits).where(site_limits.c.number == number)).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no set {number} of limits.", number=number)
+    return _set(row)
+
+
+def history(transaction: Transaction, *, limit: int = 100) -> list[LimitSet]:
+    """The newest sets, newest first."""
+    query = sa.select(site_limits).order_by(site_limits.c.number.desc()).limit(limit)
+    return [_set(row) for row in transaction.execute(query)]
+
+
+def current(transaction: Transaction) -> SiteLimits:
+    """The limits in force; empty if none were confirmed, or they were withdrawn."""
+    row = transaction.execute(_NEWEST).one_or_none()
+    if row is None:
+        return SiteLimits()
+    limit_set = _set(row)
+    limits = tuple(_today(one.limit) for one in limit_set.proposal.limits) if limit_set.proposal is not None else ()
+    return SiteLimits(limit_set.number, limits, limit_set.confirmed_at, limit_set.actor)
+
+
+def _today(limit: RoomLimit) -> RoomLimit:
+    """With today's term for the view, which earlier versions took from the header as it was written."""
+    return replace(limit, view=STANDARD.views.canonical(limit.view))
+
+
+def newest_assessments(transaction: Transaction, *, limit: int) -> list[Assessment]:
+    """The newest assessments of the most recent graph, newest first: strengths of two graphs are not comparable."""
+    judged = sa.select(assessments).where(assessments.c.model_sha256 != "").order_by(assessments.c.assessed_at.desc())
+    last = transaction.execute(judged.limit(1)).one_or_none()
+    if last is None:
+        return []
+    same = judged.where(assessments.c.model_sha256 == last.model_sha256).limit(limit)
+    return [documents.load_assessment(row.document) for row in transaction.execute(same)]
+
+
+def silent_until(transaction: Transaction, days: float, in_force: SiteLimits) -> datetime | None:
+    """The end of the node's silent first ``days``, counted from its first verdict; None if limits are in force."""
+    if not days or in_force.number:
+        return None
+    first: datetime | None = transaction.execute(_FIRST_VERDICT).scalar_one()
+    return (first or datetime.now(UTC)) + timedelta(days=days)
+
+
+def _audit(transaction: Transaction, number: int, action: str, actor: str, now: datetime) -> None:
+    detail = {"action": action, "set": number}
+    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
+
+
+def _set(row: sa.Row[tuple[object, ...]]) -> LimitSet:
+    proposal = _proposal.validate_python(row.document) if row.document is not None else None
+    return LimitSet(row.number, row.proposed_at, proposal, row.confirmed_at, row.actor, row.comment)

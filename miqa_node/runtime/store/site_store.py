@@ -1,0 +1,51 @@
+"""The store of a site as its settings name it: database and objects, in a data directory for the node alone."""
+
+from __future__ import annotations
+
+import stat
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.settings import Settings
+from miqa_node.errors import SettingsError
+from miqa_node.runtime.store.absence import absence
+from miqa_node.runtime.store.database import Database
+from miqa_node.runtime.store.objects import objects_of
+
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+_DATABASE = {"miqa.sqlite", "miqa.sqlite-wal", "miqa.sqlite-shm"}
+_OWN = {"incoming", "objects", *_DATABASE}
+
+log = structlog.get_logger(__name__)
+
+
+def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
+    """Database and object store of the settings; creates the data directory."""
+    try:
+        make_private(settings.node.data_dir)
+        settings.incoming_dir.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
+    database = Database(settings.database_url, settings.store.pool_size)
+    return database, objects_of(settings, partial(absence, database))
+
+
+def make_private(folder: Path) -> None:
+    """Create the data directory, or remove access of others if it is the node's own, also to a database in it.
+
+    A folder with other content stays unchanged: it may be shared on purpose.
+    """
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    there = {path.name for path in folder.iterdir()}
+    for path, mode in ((folder, PRIVATE_FOLDER), *((folder / name, PRIVATE_FILE) for name in _DATABASE & there)):
+        if not stat.S_IMODE(path.stat().st_mode) & ~mode:
+            continue
+        try:
+            if path == folder and there and not there & _OWN:
+                raise PermissionError("it holds other things, too")
+            path.chmod(mode)
+        except OSError as error:
+            log.warning("others on this host may read it", path=str(path), reason=error.strerror or str(error))

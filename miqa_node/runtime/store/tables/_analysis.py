@@ -1,0 +1,180 @@
+"""Narrow rows and sums for counting."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from miqa_node.runtime.store.tables._base import Digest, FindingText, RowId, UtcDateTime, metadata
+
+# One row per decided exposure, narrow, for counting: kind, place, time and outcome.
+# "day" and "acquired_at" are the hospital's local time; "moment" is the same in UTC, null in rows of earlier versions.
+# "changed_at" is what the roll-up looks at; "binned" says that its measurements are in measurement_weeks.
+acquisitions = sa.Table(
+    "acquisitions",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("acquired_at", sa.DateTime, nullable=False),
+    sa.Column("patient_key", sa.String(20), nullable=False),
+    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("room", sa.Text, nullable=False),
+    sa.Column("station", sa.Text, nullable=False),
+    sa.Column("detector", sa.Text, nullable=False),
+    sa.Column("operator", sa.Text, nullable=False),
+    sa.Column("body_part", sa.Text, nullable=False),
+    sa.Column("view", sa.Text, nullable=False),
+    sa.Column("laterality", sa.String(16), nullable=False),
+    sa.Column("shift", sa.Text, nullable=False),
+    sa.Column("exposure_index", sa.Float),
+    sa.Column("target_exposure_index", sa.Float),
+    sa.Column("deviation_index", sa.Float),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("archived", sa.Boolean, nullable=False),
+    sa.Column("repeated", sa.Boolean, nullable=False),
+    sa.Column("rejected", sa.Boolean, nullable=False),
+    sa.Column("reject_reason", sa.String(16), nullable=False),
+    sa.Column("judged_bad", sa.Boolean),
+    sa.Column("binned", sa.Boolean, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("moment", UtcDateTime),
+    sa.Index("ix_acquisitions_day", "day"),
+    sa.Index("ix_acquisitions_room", "room", "day"),
+    sa.Index("ix_acquisitions_patient", "patient_key", "acquired_at"),
+    sa.Index(
+        "ix_acquisitions_escaped",
+        "day",
+        sqlite_where=sa.text("judged_bad AND archived AND NOT rejected"),
+        postgresql_where=sa.text("judged_bad AND archived AND NOT rejected"),
+    ),
+    sa.Index(
+        "ix_acquisitions_unbinned",
+        "digest",
+        sqlite_where=sa.text("NOT binned"),
+        postgresql_where=sa.text("NOT binned"),
+    ),
+)
+
+# The roll-up: counts of one day, one modality and one value of a dimension ("room", "shift" …; "all" has one value);
+# the same again of the images of each room and of each body part alone ("within" and what of it, else empty).
+# Sums of deviation index and of the logarithm of exposure index give means and spreads of any period.
+acquisition_days = sa.Table(
+    "acquisition_days",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("modality", sa.String(16), primary_key=True),
+    sa.Column("within", sa.String(16), primary_key=True),
+    sa.Column("within_value", sa.Text, primary_key=True),
+    sa.Column("dimension", sa.String(16), primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    *(
+        sa.Column(name, sa.Integer, nullable=False)
+        for name in ("images", "judged", "flagged", "rejected", "repeated", "escaped", "suspected")
+    ),
+    sa.Column("decided", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("di_count", sa.Integer, nullable=False),
+    sa.Column("di_sum", sa.Float, nullable=False),
+    sa.Column("di_squares", sa.Float, nullable=False),
+    sa.Column("di_low", sa.Integer, nullable=False),
+    sa.Column("di_high", sa.Integer, nullable=False),
+    sa.Column("ei_count", sa.Integer, nullable=False),
+    sa.Column("ei_log_sum", sa.Float, nullable=False),
+    sa.Index("ix_acquisition_days_dimension", "within", "within_value", "dimension", "day"),
+)
+
+# How often a measurement fell into a bin, by ISO week (its Monday) and station ("" for all stations together);
+# core/statistics/bins.py defines the bins.
+measurement_weeks = sa.Table(
+    "measurement_weeks",
+    metadata,
+    sa.Column("week", sa.Date, primary_key=True),
+    sa.Column("station", sa.Text, primary_key=True),
+    sa.Column("measurement", sa.String(64), primary_key=True),
+    sa.Column("bin", sa.Integer, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+# The time up to which changes of acquisitions are in the roll-up.
+rollup_marks = sa.Table(
+    "rollup_marks",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("until", UtcDateTime, nullable=False),
+)
+
+# Monthly reports in the object store, by month ("2026-10").
+analysis_reports = sa.Table(
+    "analysis_reports",
+    metadata,
+    sa.Column("month", sa.String(7), primary_key=True),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+)
+
+# What an enhancement does to the images that people drew on in the days from "since" to "until", each time that it was
+# measured; rows are only ever added, the newest of a method counts.
+enhancement_figures = sa.Table(
+    "enhancement_figures",
+    metadata,
+    sa.Column("figures_id", RowId, primary_key=True),
+    sa.Column("method", sa.String(64), nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("since", sa.Date, nullable=False),
+    sa.Column("until", sa.Date, nullable=False),
+    sa.Column("images", sa.Integer, nullable=False),
+    *(sa.Column(name, sa.Float, nullable=False) for name in ("psnr_db", "ssim", "psnr_marked_db", "ssim_marked")),
+)
+
+# One row per finding that is present in an exposure, with the place of its peak as fractions of width and height.
+acquisition_findings = sa.Table(
+    "acquisition_findings",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("finding", FindingText, primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("detector", sa.Text, nullable=False),
+    sa.Column("patient_key", sa.String(20), nullable=False),
+    sa.Column("x", sa.Float),
+    sa.Column("y", sa.Float),
+    sa.Index("ix_acquisition_findings_finding", "finding", "day"),
+)
+
+# Imported reject logs of modalities: each import, and its rows. Nothing in them names a patient. "day" and "at" are the
+# hospital's local time; an image of the same room from "match_from" to "match_until" may be the same exposure.
+reject_logs = sa.Table(
+    "reject_logs",
+    metadata,
+    sa.Column("log_id", RowId, primary_key=True),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("imported_at", UtcDateTime, nullable=False),
+    sa.Column("imported_by", sa.Text, nullable=False),
+    sa.Column("known", sa.Integer, nullable=False),
+)
+logged_rejects = sa.Table(
+    "logged_rejects",
+    metadata,
+    sa.Column("key", Digest, primary_key=True),
+    sa.Column("log_id", sa.ForeignKey("reject_logs.log_id"), nullable=False, index=True),
+    sa.Column("day", sa.Date, nullable=False),
+    *(sa.Column(name, sa.DateTime, nullable=False) for name in ("at", "match_from", "match_until")),
+    sa.Column("modality", sa.String(16), nullable=False),
+    *(
+        sa.Column(name, sa.Text, nullable=False)
+        for name in ("room", "unit", "operator", "body_part", "view", "shift", "reason")
+    ),
+    sa.Column("code", sa.String(16), nullable=False),
+    sa.Column("finding", FindingText, nullable=False),
+    *(
+        sa.Column(name, sa.Float)
+        for name in ("exposure_index", "target_exposure_index", "deviation_index", "kvp", "mas")
+    ),
+    sa.Index("ix_logged_rejects_day", "day", "room"),
+)
+
+# The key of pseudonyms that each process uses, by its data folder ("place"): what identifies it, but does not tell it.
+pseudonym_keys = sa.Table(
+    "pseudonym_keys",
+    metadata,
+    sa.Column("place", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.String(16), nullable=False),
+    sa.Column("used_at", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,44 @@
+"""Notices by e-mail: people's preferences, and sent notices."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from miqa_node.runtime.store.tables._base import PhraseParts, RowId, UtcDateTime, metadata
+
+# Each person's preferences; "rooms" is a JSON list.
+notice_preferences = sa.Table(
+    "notice_preferences",
+    metadata,
+    sa.Column("account", sa.String(64), sa.ForeignKey("users.name"), primary_key=True),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("language", sa.String(8), nullable=False),
+    sa.Column("rooms", sa.JSON, nullable=False),
+    sa.Column("digest", sa.Boolean, nullable=False),
+    sa.Column("escalation", sa.Boolean, nullable=False),
+    sa.Column("quiet_from", sa.String(5), nullable=False),
+    sa.Column("quiet_until", sa.String(5), nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+# One row per person and subject: a shift ("2026-11-20/early") or the UID of a study; its unique key makes it one.
+# No text is kept: it is written when it is sent. "state" is WAITING, SENT, VOID (nothing to say any more) or FAILED.
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("notice_id", RowId, primary_key=True),
+    sa.Column("account", sa.String(64), sa.ForeignKey("users.name"), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("subject", sa.String(128), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_attempt_at", UtcDateTime, nullable=False),
+    sa.Column("last_error", sa.Text, nullable=False),
+    sa.Column("last_error_phrase", PhraseParts),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("sent_at", UtcDateTime),
+    sa.UniqueConstraint("account", "kind", "subject"),
+    sa.Index("ix_notices_state", "state", "next_attempt_at"),
+)

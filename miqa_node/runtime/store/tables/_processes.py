@@ -1,0 +1,48 @@
+"""Processes of the node, and the models that are in force."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from miqa_node.runtime.store.tables._base import RowId, UtcDateTime, metadata
+
+# Heartbeats: a process that is silent too long has its jobs handed to others. "holder" is the process that has the
+# name (runtime/work/process.py), null if it gave it back.
+executors = sa.Table(
+    "executors",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("heartbeat_at", UtcDateTime, nullable=False),
+    sa.Column("holder", sa.Text),
+)
+
+# One row: programs made for a schema before this one cannot work with the database (docs/how-to/upgrade.md).
+compatibility = sa.Table("compatibility", metadata, sa.Column("oldest_schema", sa.String(32), primary_key=True))
+
+# Decisions about which model package is active or runs as a shadow; rows are only ever added, the newest counts.
+activations = sa.Table(
+    "activations",
+    metadata,
+    sa.Column("activation_id", RowId, primary_key=True),
+    sa.Column("slot", sa.String(16), nullable=False),
+    sa.Column("package", sa.Text, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index("ix_activations_slot", "slot", "activation_id"),
+)
+
+# Limits of soft findings by room and view: what was proposed, and since when it is in force ("confirmed_at").
+# A row without a document is a withdrawal. The newest confirmed row counts.
+site_limits = sa.Table(
+    "site_limits",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("proposed_at", UtcDateTime, nullable=False),
+    sa.Column("document", sa.JSON(none_as_null=True)),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""Processes that work for the node, and the look at what lives."""

@@ -1,0 +1,1 @@
+"""Runs the models of packages on images and series."""

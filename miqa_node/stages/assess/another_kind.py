@@ -1,0 +1,52 @@
+"""An image of another kind, such as a hand: the reason is kept, and nothing else that models said of it.
+
+Findings, score and points are about a frontal chest. On a hand they are wrong, and advice that follows from them sends
+somebody to repeat an image that may be good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.taxonomy.lookup import finding_title, gate_entries
+
+PIXELS_SHOW_ANOTHER = "the pixels show another kind of image."
+NO_LUNGS = "the pixels show no lungs."
+
+
+def of_gate(judgement: AssessorResult) -> AssessorResult:
+    """The judgement; only its reason if the quality package's gate saw another kind of image."""
+    gate = judgement.assessment.gate_class
+    entry = None if gate is None else gate_entries().get(gate)
+    if gate is None or entry is None or not entry.another_kind:
+        return judgement
+    return of_another_kind(judgement, gate, PIXELS_SHOW_ANOTHER)
+
+
+def of_another_kind(judgement: AssessorResult, gate: GateClass, reason: str) -> AssessorResult:
+    """The judgement without what was seen in the image; measurements are numbers of the pixels, and stay."""
+    assessment = replace(
+        judgement.assessment,
+        not_assessed=Phrase("{kind}: {reason}", kind=Phrase(finding_title(gate)), reason=Phrase(reason)),
+        findings=(),
+        score=None,
+        plausibility=(),
+        anomaly=None,
+        contributions={},
+        landmarks=None,
+        objects=None,
+    )
+    return AssessorResult(assessment)
+
+
+def gate_probability(judgement: AssessorResult) -> float:
+    """Probability of another kind of image by the quality package; 0 if it has no such class."""
+    assessment, entries = judgement.assessment, gate_entries()
+    if assessment.finding(FindingName.GATE) is None:
+        return 0.0
+    return max(
+        (p for gate, p in assessment.gate.items() if gate in entries and entries[gate].another_kind), default=0.0
+    )

@@ -1,0 +1,127 @@
+"""The measurements derived from anatomical points; available if a landmark package judged the image."""
+
+from __future__ import annotations
+
+from miqa_node.core.domain.measurand import Measurand
+
+SECTION = "Anatomy"
+
+ROTATION_PERCENT = Measurand(
+    name="rotation_percent",
+    unit="%",
+    label="Rotation about the patient's axis",
+    code="PATIENT_ROTATION",
+    summary="Asymmetry of the clavicles about the spine; positive if the gap at the image's right is wider.",
+    definition="Distance from the spine to the medial end of the clavicle at the image's right, less that at the "
+    "image's left, over their sum: −100 to 100, 0 is straight, positive if the gap at the IMAGE's right is wider. "
+    "Readers call 20 % slight and 45 % marked. Where the clavicles are hidden it is the network's estimate by the "
+    "rest of the chest, which is less exact.",
+    section=SECTION,
+    rank=300,
+)
+RIBS_ABOVE_DOME = Measurand(
+    name="ribs_above_dome",
+    unit="1",
+    report_unit="{ribs}",
+    label="Posterior ribs above the diaphragm",
+    code="RIBS_ABOVE_DOME",
+    summary="Posterior ribs above the dome of the diaphragm at the image's left, which shows how deep the breath was.",
+    definition="Number of posterior ribs above the dome of the diaphragm at the image's left, as the network estimates "
+    "it; 9 to 10 is a full inspiration of an adult. It has decimals because it is an estimate.",
+    section=SECTION,
+    rank=310,
+)
+LUNG_HEIGHT_RATIO = Measurand(
+    name="lung_height_ratio",
+    unit="1",
+    label="Height of the lung over width of the chest",
+    code="LUNG_HEIGHT",
+    summary="Height of the lung field at the image's left over the inner width of the rib cage.",
+    definition="Distance in rows from the apex of the lung to the dome of the diaphragm at the image's left, over the "
+    "distance in columns between the widest points of the inner rib cage, both in mm where pixels are not square. "
+    "Below .6 the breath was mostly shallow.",
+    section=SECTION,
+    rank=320,
+)
+TILT_DEG = Measurand(
+    name="tilt_deg",
+    unit="deg",
+    label="Tilt of the spine in the image",
+    code="SPINE_TILT",
+    summary="Angle of the spine against the vertical; positive if its top leans to the image's right.",
+    definition="Angle between the image's columns and the line from the spine between the domes to the spine between "
+    "the clavicles; positive if the top leans to the IMAGE's right.",
+    section=SECTION,
+    rank=330,
+)
+MIRRORED_PERCENT = Measurand(
+    name="mirrored_percent",
+    unit="%",
+    label="Mirror image, chance by anatomy",
+    code="MIRRORED",
+    summary="Chance that the image is a mirror image, by heart, aorta and diaphragm; rotated patients look like one.",
+    definition="Probability by the network, which was shown images and their mirror images, that the patient's right "
+    "is not at the IMAGE's left. A heart on the right gives the same; so may a patient who is turned. It flags nothing "
+    "by itself.",
+    section=SECTION,
+    rank=335,
+)
+CUT_SIDES = Measurand(
+    name="cut_sides",
+    unit="1",
+    report_unit="{sides}",
+    label="Sides at which lung is cut off, expected",
+    code="CUT_SIDES",
+    summary="Expected number of sides of the image, 0 to 4, at which lung is cut off.",
+    definition="Sum over the four sides of the image of the chance that lung is cut off there by the border or the "
+    "collimation. In `--json` its `sides` names those that are a finding, as sides of the IMAGE, and `chances` gives "
+    "each side's chance.",
+    section=SECTION,
+    rank=340,
+)
+LUNG_MARGIN = Measurand(
+    name="lung_margin",
+    unit="mm",
+    other_units=("%",),
+    label="Smallest distance from lung to border",
+    code="LUNG_MARGIN",
+    summary="Smallest distance from the lungs to the border or collimation; negative is the missing part.",
+    definition="Smallest of the distances from the lungs to the four sides of the exposed field, as the network "
+    "estimates them, in mm at the detector plane by the pixel spacing of the header, else in percent of the image's "
+    "width or height. Negative where lung is cut off: about how much of it is missing.",
+    section=SECTION,
+    rank=350,
+)
+
+
+def _margin_at(side: str, rank: int) -> Measurand:
+    return Measurand(
+        name=f"lung_margin_{side}",
+        unit="mm",
+        other_units=("%",),
+        label=f"Distance from lung to the border, image's {side}",
+        code=f"LUNG_MARGIN_{side[0].upper()}",
+        summary=f"Distance from the lungs to the border or collimation at the image's {side}; negative is the missing "
+        "part.",
+        definition=f"As `lung_margin`, at the side {side} of the IMAGE only: an estimate at the detector plane, not a "
+        "length in the patient.",
+        section=SECTION,
+        rank=rank,
+    )
+
+
+LUNG_FIELD_PERCENT = Measurand(
+    name="lung_field_percent",
+    unit="%",
+    label="Visible lung, share of the image",
+    code="LUNG_FIELD",
+    summary="Share of the image's area that shows lung; low where the field was opened too far or little lung is seen.",
+    definition="Area inside the outlines of both lungs over the area of the image, without the parts of the lungs "
+    "behind heart and diaphragm. Of well collimated adults about a third.",
+    section=SECTION,
+    rank=360,
+)
+LUNG_MARGIN_LEFT, LUNG_MARGIN_RIGHT = _margin_at("left", 351), _margin_at("right", 352)
+LUNG_MARGIN_TOP, LUNG_MARGIN_BOTTOM = _margin_at("top", 353), _margin_at("bottom", 354)
+LUNG_MARGINS = (LUNG_MARGIN_LEFT, LUNG_MARGIN_RIGHT, LUNG_MARGIN_TOP, LUNG_MARGIN_BOTTOM)
+"""In the order of :data:`miqa_node.stages.assess.landmarks.points.SIDES`."""

@@ -1,0 +1,202 @@
+"""Adds anatomical points, their measurements and positioning findings to the assessment of a frontal chest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.settings import Accelerator, AssessSettings
+from miqa_node.core.taxonomy.lookup import quality_score
+from miqa_node.dicom.pixels.reduction import small_copy
+from miqa_node.errors import ModelPackageError
+from miqa_node.stages.assess.another_kind import NO_LUNGS, gate_probability, of_another_kind
+from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_sections
+from miqa_node.stages.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
+from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
+from miqa_node.stages.assess.landmarks.estimate import (
+    CLOSE_UP_OUTPUTS,
+    INPUT,
+    LUNGS,
+    WHOLE_OUTPUTS,
+    LandmarkEstimate,
+    LandmarkReader,
+    Outputs,
+    Run,
+)
+from miqa_node.stages.assess.landmarks.findings import field_of, findings_of, measurements_of, visible_points
+from miqa_node.stages.assess.landmarks.lung_field import lung_outlines
+from miqa_node.stages.assess.landmarks.lungs_seen import shows_no_lungs
+from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
+from miqa_node.stages.assess.landmarks.object_places import with_places
+from miqa_node.stages.assess.landmarks.picture import STORED_PX
+from miqa_node.stages.assess.landmarks.points import SIDES
+from miqa_node.stages.assess.package_checks import check_embedded_card, checksum
+from miqa_node.stages.assess.session import GraphSession, check_finite
+from miqa_node.stages.assess.sidecar import ImageContext, SideTask
+from miqa_node.stages.assess.signatures import check_folder
+
+GOLDEN_CELLS = 8
+"""Blocks of the lung field along each side of the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkSidecar:
+    """See :class:`~miqa_node.stages.assess.sidecar.SidecarModel`."""
+
+    card: LandmarkCard
+    reader: LandmarkReader
+    sha256: str
+    provider: str = ""
+    golden_differences: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """``<name>-<version>``."""
+        return self.card.label
+
+    def contribute(self, context: ImageContext) -> AssessorResult:
+        """The judgement with points, measurements and findings.
+
+        It is unchanged if the package does not apply, if the gate sees no usable chest, or if too little anatomy is
+        visible. An image without lungs is of another kind, and nothing else that was seen in it is kept.
+        """
+        assessment, radiograph, header = context.judgement.assessment, context.radiograph, context.header
+        gate = assessment.finding(FindingName.GATE)
+        outside = gate is not None and gate.present
+        if outside or radiograph.frames > 1 or self.card.applicability.excludes(header, radiograph.spacing_mm):
+            return context.judgement
+        small = radiograph.once(small_copy, STORED_PX)
+        glance = self.reader.glance(small, radiograph.valid)
+        if assessment.model is not None and (lungs := glance.lungs) is not None:
+            turned = partial(self.reader.turned_lungs, small, radiograph.valid)
+            if shows_no_lungs(lungs, gate_probability(context.judgement), turned):
+                return of_another_kind(context.judgement, GateClass.NOT_FRONTAL_CHEST, NO_LUNGS)
+        estimate = self.reader.closer(glance)
+        points = visible_points(estimate, self.card.visible_from)
+        if len(points) < self.card.least_points:
+            return context.judgement
+        image = estimate, radiograph.shape, radiograph.spacing_mm
+        added = findings_of(*image, header.patient_orientation, self.card.findings)
+        outlines = {} if estimate.lungs is None else lung_outlines(estimate.lungs)
+        cut = {side: round(float(chance), 4) for side, chance in zip(SIDES, estimate.cut, strict=True)}
+        landmarks = Landmarks(points, cut, self.name, self.sha256, outlines, estimate.markers)
+        maps = context.judgement.maps.findings
+        findings = (*with_places(assessment.findings, maps, landmarks, header.patient_orientation), *added)
+        assessment = replace(
+            assessment,
+            findings=findings,
+            measurements=(*assessment.measurements, *measurements_of(*image), *field_of(outlines)),
+            score=None if assessment.score is None else quality_score(findings),
+            landmarks=landmarks,
+        )
+        return replace(context.judgement, assessment=assessment)
+
+
+def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> LandmarkSidecar:
+    """Load and check a package: checksums, embedded card, outputs of the graphs, goldens on the provider in use.
+
+    Raises
+    ------
+    ModelPackageError
+        A file is missing or altered, or results differ from the expected ones; the message gives the reason.
+    """
+    card = checked_card(LandmarkCard, read_sections(folder), folder.name)
+    check_folder(folder, card, settings)
+    runs: list[Run] = []
+    sessions: list[GraphSession] = []
+    parts = {GRAPH_NAME: WHOLE_OUTPUTS, CLOSE_UP_GRAPH: CLOSE_UP_OUTPUTS, MARKER_GRAPH: (LETTER_CHANCES,)}
+    for graph, outputs in ((graph, parts[graph]) for graph in card.graphs):
+        session = GraphSession(
+            folder / graph, accelerator, intra_op_threads=settings.intra_op_threads,
+            inter_op_threads=settings.inter_op_threads,
+        )  # fmt: skip
+        check_embedded_card(folder, card, session, graph)
+        if missing := [name for name in outputs if name not in session.outputs]:
+            raise ModelPackageError(f"{folder.name}: {graph} has no output {' or '.join(missing)}.")
+        if INPUT not in session.inputs:
+            raise ModelPackageError(f"{folder.name}: {graph} has no input {INPUT}.")
+        runs.append(runner(session, outputs))
+        sessions.append(session)
+    marker = MarkerReader(runs[2], card.marker.picture) if card.marker else None
+    reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up, marker)
+    with ExitStack() as stack:
+        stack.enter_context(computing_goldens(folder.name))
+        for session in sessions:
+            stack.enter_context(session.rehearsing())
+        differences = {
+            name: _golden_difference(folder, name, reader, image, expected)
+            for name, (image, expected) in golden_files(folder, card).items()
+        }
+    return LandmarkSidecar(card, reader, checksum(folder, card.graphs), sessions[-1].provider, differences)
+
+
+def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
+    """One graph as :class:`LandmarkReader` calls it, with its lung field if it has one."""
+    names = (*outputs, *({LUNGS} & set(session.outputs)))
+
+    def run(image: NDArray[np.float32]) -> Outputs:
+        values = session.run(names, {INPUT: image})
+        check_finite(session.name, *values.values())
+        return {name: np.asarray(value[0], np.float64) for name, value in values.items()}
+
+    return run
+
+
+def golden_values(estimate: LandmarkEstimate) -> list[float]:
+    """The values that goldens compare: points, probabilities, margins and rotation, in a fixed order.
+
+    Then the lung field, if the package finds one, as means of blocks of its cells, and the highest probability of each
+    letter, if letters were read.
+    """
+    rotation = np.array([estimate.rotation])
+    parts = [estimate.points, estimate.visible, estimate.cut, estimate.margin, rotation, estimate.grade]
+    if estimate.lungs is not None:
+        blocks = (
+            cv2.resize(lung, (GOLDEN_CELLS, GOLDEN_CELLS), interpolation=cv2.INTER_AREA) for lung in estimate.lungs
+        )
+        parts.extend(blocks)
+    if estimate.markers:
+        best = {letter: [m.probability for m in estimate.markers if m.letter == letter] for letter in LETTERS}
+        parts.append(np.array([max(chances, default=0.0) for chances in best.values()]))
+    return [round(float(v), 5) for part in parts for v in np.ravel(part)]
+
+
+def _golden_difference(folder: Path, name: str, reader: LandmarkReader, image: bytes, expected: bytes) -> float:
+    values, golden = (
+        golden_values(reader(golden_radiograph(folder.name, image).display)),
+        _expected(folder, expected),
+    )
+    difference = float(np.abs(np.subtract(values, golden)).max()) if len(values) == len(golden) else float("inf")
+    if not difference <= GOLDEN_TOLERANCE:
+        raise ModelPackageError(
+            f"{folder.name}: {name} gives results here that differ by {difference:.3g} from the expected ones; "
+            f"{GOLDEN_TOLERANCE:g} is allowed."
+        )
+    return difference
+
+
+def _expected(folder: Path, data: bytes) -> list[float]:
+    try:
+        return [float(value) for value in json.loads(data)["values"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelPackageError(f"{folder.name}: the expected outputs of a golden cannot be read.") from error
+
+
+SIDE_TASK = SideTask(
+    Task.LANDMARKS,
+    LandmarkCard,
+    open_landmarks,
+    everywhere="landmarks",
+    choice=lambda settings: settings.landmarks_package,
+)

@@ -1,0 +1,288 @@
+"""Runs the packages that a site's policy switches on beside the quality package: first quality, then the others.
+
+A package is opened for the first image that needs it, and judges until the policy no longer names it. A package that
+cannot be used never delays the quality verdict: the image gets a pending prediction with the reason, and ``/readyz``
+reports it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.policy import PackageRule, Policy
+from miqa_node.core.domain.ports import Assessor, AssessorResult
+from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.observe.stages import observe
+from miqa_node.core.settings import Accelerator, AssessSettings, Settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError
+from miqa_node.stages.assess.anomaly import sidecar as anomaly
+from miqa_node.stages.assess.caption import package as caption
+from miqa_node.stages.assess.card import BaseCard, Task, checked_card, read_sections
+from miqa_node.stages.assess.classify import sidecar as classify
+from miqa_node.stages.assess.enhance import denoiser
+from miqa_node.stages.assess.field import judge_field
+from miqa_node.stages.assess.landmarks import sidecar as landmarks
+from miqa_node.stages.assess.objects import sidecar as objects
+from miqa_node.stages.assess.package_checks import package_label
+from miqa_node.stages.assess.package_files import (
+    find_package,
+    name_and_version,
+    newest_package,
+    package_folders,
+    places,
+    read_package_card,
+    versions_of,
+)
+from miqa_node.stages.assess.sidecar import ImageContext, SidecarModel, SideTask
+
+log = structlog.get_logger(__name__)
+
+SIDE_TASKS = (
+    landmarks.SIDE_TASK,
+    objects.SIDE_TASK,
+    anomaly.SIDE_TASK,
+    classify.SIDE_TASK,
+    denoiser.SIDE_TASK,
+    caption.SIDE_TASK,
+)
+"""In the order in which they judge: an object's place needs the outlines of the lungs, and without lungs nobody looks
+for objects; routing a prediction needs every finding, the anomaly score and the patient's positioning."""
+BY_TASK: Mapping[Task, SideTask] = {one.task: one for one in SIDE_TASKS}
+ORDER = tuple(BY_TASK)
+CARDS: Mapping[Task, type[BaseCard]] = {one.task: one.card for one in SIDE_TASKS if one.card is not None}
+"""Schema of the card, by task; quality is separate."""
+LANDMARKS, OBJECTS = landmarks.SIDE_TASK.everywhere, objects.SIDE_TASK.everywhere
+NO_PACKAGE = "off"
+"""Value of the setting that runs no such package."""
+RETRY_AFTER_S = 60.0
+"""Time after which a package that could not be opened is tried again."""
+
+
+class SidecarModels:
+    """An :class:`~miqa_node.core.domain.ports.Assessor` that wraps the quality package's."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        quality: Callable[[], Assessor],
+        policy: Callable[[], Policy],
+        always: Sequence[str] = (),
+    ) -> None:
+        """``always`` are packages that run in addition to those of the policy.
+
+        Raises
+        ------
+        NotFoundError
+            One of ``always`` is missing.
+        ModelPackageError
+            One of them cannot be used.
+        """
+        self._settings = settings
+        self._quality = quality
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._opened: dict[str, tuple[Task, SidecarModel]] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._always = tuple(PackageRule(name) for name in always)
+        self._everywhere = packages_everywhere(settings)
+        for name in always:
+            self._open(name)
+
+    def assess(
+        self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
+        """Judge the quality, then add the results of the packages that the image's scope switches on."""
+        return judge_field(self._assess, header, radiograph, digest, traits)
+
+    def _assess(
+        self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
+        judgement = self._quality().assess(header, radiograph, digest, traits)
+        policy = self._policy()
+        rules = self._rules(header, policy)
+        if not rules or judgement.assessment.is_of_another_kind:
+            return judgement
+        results: list[tuple[Task, SidecarModel, PackageRule]] = []
+        for rule in rules:
+            try:
+                results.append((*self._open(rule.package), rule))
+            except MiqaError as error:
+                if rule.package in self._everywhere.values():
+                    continue  # nothing depends on it: the image has no points, the log and check() say why
+                judgement = _without(ImageContext(header, radiograph, judgement, policy, rule), str(error))
+        for task, sidecar, rule in sorted(results, key=lambda one: ORDER.index(one[0])):
+            if judgement.assessment.is_of_another_kind:
+                break  # by the gate, or because the package of anatomical points saw no lungs
+            judgement = _add(task, sidecar, ImageContext(header, radiograph, judgement, policy, rule))
+        return judgement
+
+    def assessor(self) -> Assessor:
+        """The assessor for the pipeline: this object."""
+        return self
+
+    def check(self) -> None:
+        """Raise the error that keeps a package of the policy from being used."""
+        for scope in self._policy().scopes:
+            for rule in scope.packages:
+                self._open(rule.package)
+        for package in self._everywhere.values():
+            self._open(package)
+
+    def _rules(self, header: Header, policy: Policy) -> tuple[PackageRule, ...]:
+        scope = policy.scope_of(header)
+        switched_on = scope.packages if scope is not None else ()
+        named = {rule.package for rule in switched_on}
+        everywhere = [PackageRule(package) for name, package in self._everywhere.items() if name not in named]
+        return (*switched_on, *(rule for rule in (*self._always, *everywhere) if rule.package not in named))
+
+    def _open(self, name: str) -> tuple[Task, SidecarModel]:
+        with self._lock:
+            if name in self._opened:
+                return self._opened[name]
+            since, reason = self._failed.get(name, (0.0, ""))
+            if reason and time.monotonic() - since < RETRY_AFTER_S:
+                raise ModelPackageError(reason)
+            try:
+                model = self._load(name)
+            except MiqaError as error:
+                if str(error) != reason:  # log once, not for every image
+                    log.error("a package of the policy cannot be used", package=name, reason=str(error))
+                self._failed[name] = (time.monotonic(), str(error))
+                raise
+            self._failed.pop(name, None)
+            self._opened[name] = model
+            log.info("package opened", package=model[1].name, task=model[0].value, provider=model[1].provider)
+            return model
+
+    def _load(self, name: str) -> tuple[Task, SidecarModel]:
+        if (own := _own(self._settings.model_folders, name)) is not None:
+            return own
+        path = sidecar_folder(self._settings.model_folders, name)
+        return open_sidecar(path, self._settings.node.accelerator, self._settings.assess)
+
+
+def _own(models: Sequence[Path], name: str) -> tuple[Task, SidecarModel] | None:
+    """What a task does without a package, such as "anomaly" with the quality package, if no package has its name."""
+    for one in SIDE_TASKS:
+        if one.own is not None and name == one.task.value:
+            is_taken = any(name_and_version(folder)[0] == name for folder in package_folders(models))
+            return None if is_taken else (one.task, one.own)
+    return None
+
+
+def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> tuple[Task, SidecarModel]:
+    """Load and check a package of any task but quality.
+
+    Raises
+    ------
+    ModelPackageError
+        The package is for quality or an unknown task, or it did not pass its checks.
+    """
+    task = task_of(folder)
+    opener = BY_TASK[task].open if task in BY_TASK else None
+    if opener is None:
+        raise ModelPackageError(
+            f"{folder.name} is a package for {task.value}: it cannot run beside the quality package. "
+            "miqa-node models activate chooses the quality package."
+        )
+    return task, opener(folder, accelerator, settings)
+
+
+def sidecar_folder(models: Path | Sequence[Path], name: str) -> Path:
+    """Folder of ``<name>-<version>``, or of the newest version of a name; NotFoundError if there is none."""
+    exact = find_package(models, name)
+    if exact is not None and exact.is_dir():
+        return exact
+    folders = versions_of(models, name)
+    if not folders:
+        raise NotFoundError(f"There is no package {name} in {places(models)}; miqa-node models list shows them.")
+    return folders[-1]
+
+
+def task_of(path: Path) -> Task:
+    """The task that a package's card names; ModelPackageError if there is no such task.
+
+    A bare file is always for quality: packages of other tasks are folders.
+    """
+    task_name = Task.QUALITY.value if path.is_file() else read_sections(path).get("task", Task.QUALITY.value)
+    try:
+        return Task(task_name)
+    except ValueError as error:
+        raise ModelPackageError(f"{path.name}: there is no task {task_name!r}; update the node.") from error
+
+
+def read_any_card(path: Path) -> BaseCard:
+    """The card of a package of any task; ModelPackageError if it does not follow its schema."""
+    task = task_of(path)
+    if task is Task.QUALITY:
+        return read_package_card(path)
+    kind = CARDS.get(task)
+    if kind is None:
+        raise ModelPackageError(f"{path.name}: this version has no schema of cards for {task.value}.")
+    return checked_card(kind, read_sections(path), path.name)
+
+
+def packages_everywhere(settings: Settings) -> dict[str, str]:
+    """Name and version, by name, of each package that runs wherever it applies.
+
+    It is the one that the settings name, else the newest; absent if there is none, or if the settings switch it off.
+    """
+    named = {one.everywhere: one.choice(settings.assess) for one in SIDE_TASKS if one.everywhere}
+    packages = {}
+    for name, chosen in named.items():
+        newest = None if chosen else newest_package(settings.model_folders, name)
+        label = chosen if newest is None else package_label(newest)
+        if label and label != NO_PACKAGE:
+            packages[name] = label
+    return packages
+
+
+def landmark_package(settings: Settings) -> str:
+    """Name and version of the package of anatomical points that runs; empty if none does."""
+    return packages_everywhere(settings).get(LANDMARKS, "")
+
+
+def switched_on(folder: Path, settings: Settings) -> bool:
+    """Whether some scope of the policy in force switches the package on, or the settings do."""
+    if package_label(folder) in packages_everywhere(settings).values():
+        return True
+    named = {rule.package for scope in read_policy(settings.policy_file).scopes for rule in scope.packages}
+    for name in named:
+        try:
+            if sidecar_folder(settings.model_folders, name) == folder:
+                return True
+        except NotFoundError:  # an unknown name switches nothing on
+            continue
+    return False
+
+
+def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorResult:
+    started = time.perf_counter()
+    try:
+        judgement = sidecar.contribute(context)
+    except Exception as error:  # noqa: BLE001 - whatever a package does, the quality verdict is given
+        log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
+        if BY_TASK[task].everywhere:
+            return context.judgement
+        return _without(context, Phrase("The package failed on this image."))
+    seconds = time.perf_counter() - started
+    observe(task.value, seconds)
+    timings = {**judgement.assessment.timings_ms, sidecar.name: round(seconds * 1e3, 1)}
+    return replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
+
+
+def _without(context: ImageContext, reason: str) -> AssessorResult:
+    """The result with the reason for a missing prediction, so that reports can state it."""
+    waiting = (PendingCause(PendingReason.NOT_JUDGED, reason),)
+    return context.with_prediction(Prediction(context.rule.package, "", "", 0.0, {}, pending=waiting))

@@ -1,0 +1,101 @@
+"""Makes the DICOM objects that carry the verdict, and queues them for the destinations that subscribe to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import structlog
+
+from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.delivery import ResultKind, ResultObject
+from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.output import default_kinds, output_kinds
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.observe.stages import StageClock
+from miqa_node.errors import lacks_resources, place_of
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.stages.conclusion.base import Conclusion, Effect
+from miqa_node.stages.conclusion.effects import Declining, DestinationsFor, EffectKind
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.units.attempts import stored_damage
+from miqa_node.stages.units.base import UnitContext
+
+log = structlog.get_logger(__name__)
+
+REPORT_FAILED = Phrase("The report could not be made from this object's header; the result was not sent to the PACS.")
+
+
+def kinds_to_make(destinations: DestinationsFor) -> set[ResultKind]:
+    """The kinds of objects to make: the default ones, and those that a destination names."""
+    return set(default_kinds()) | {kind for kind in output_kinds() if destinations(kind)}
+
+
+class DeliveryEffect(Effect):
+    """The result objects. ``deliver.lanes`` sends the queued objects."""
+
+    def __init__(
+        self, context: UnitContext, destinations: DestinationsFor, declining: Declining = lambda _modality: ()
+    ) -> None:
+        self._context = context
+        self._destinations = destinations
+        self._declining = declining
+
+    def prepare(self, conclusion: Conclusion) -> Conclusion:
+        """Make and store the objects. If a report fails, the study is flagged, so that its verdict stays visible."""
+        if conclusion.disposition.silent:
+            return conclusion
+        clock = StageClock()
+        try:
+            results = clock.time("report", lambda: self._make(conclusion))
+        except Exception as error:
+            if lacks_resources(error):
+                raise  # it can be made, and is made later
+            # A foreign header can make a writer fail in any way, and so can an original that was lost or damaged.
+            text = stored_damage(conclusion.instance, (conclusion.unit,), self._context) or REPORT_FAILED
+            digest = conclusion.instance.digest[:16]
+            log.error("report failed", digest=digest, error=type(error).__name__, where=place_of(error))
+            return replace(
+                conclusion,
+                disposition=_with_failure(conclusion.disposition, text),
+                announced=_with_failure(conclusion.announced, text),
+            )
+        return replace(conclusion, results=results, timings_ms={**conclusion.timings_ms, **clock.milliseconds})
+
+    def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
+        """Queue them."""
+        is_assessed = conclusion.announced.verdict is not Verdict.NOT_ASSESSED
+        declined = () if is_assessed else self._declining(conclusion.instance.header.modality)
+        for result in conclusion.results:
+            instance = conclusion.instance
+            deliveries.record_result(transaction, instance.digest, result, conclusion.decided_at, instance.generation)
+            for destination in self._destinations(result.kind):
+                if destination not in declined:
+                    deliveries.queue(transaction, result, destination, conclusion.decided_at)
+
+    def _make(self, conclusion: Conclusion) -> list[ResultObject]:
+        outputs, instance = conclusion.unit.outputs, conclusion.instance
+        return keep(
+            outputs(instance, conclusion.assessment, conclusion.announced, self._context), instance, self._context
+        )
+
+
+def keep(objects: Iterable[MadeObject], instance: StoredInstance, context: UnitContext) -> list[ResultObject]:
+    """Store the files of objects made for an instance."""
+    store = context.artifacts.keep_result
+    return [
+        ResultObject(
+            one.sop_instance_uid, one.sop_class_uid, one.kind, store(instance.digest, one.sop_instance_uid, one.data)
+        ).of(one.data)
+        for one in objects
+    ]
+
+
+def _with_failure(disposition: Disposition, text: str) -> Disposition:
+    reason = Reason("report_failed", text, OTHER_FAILURE, disposition.verdict)
+    return replace(disposition, reasons=(*disposition.reasons, reason), attention=True)
+
+
+KIND = EffectKind("deliver", lambda context: DeliveryEffect(context.unit, context.taking, context.declining))

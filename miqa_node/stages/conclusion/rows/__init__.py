@@ -1,0 +1,1 @@
+"""The rows of conclusion in the database."""

@@ -1,0 +1,1 @@
+"""Delivers results to archives and other systems, as often as it takes."""

@@ -1,0 +1,143 @@
+"""Queries an archive for its objects, and fetches one: C-FIND and C-GET, Study Root (PS3.4 C.4.1, C.4.3)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+
+from pydicom.dataset import Dataset
+from pynetdicom import build_context, build_role, evt
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+
+from miqa_node.core.domain.dimse_status import in_words
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.errors import DeliveryError
+from miqa_node.stages.deliver.association import Link
+from miqa_node.stages.deliver.statuses import SUCCESS
+
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+GET = "1.2.840.10008.5.1.4.1.2.2.3"
+UIDS_PER_QUERY = 50
+"""Maximum number of UIDs per query (list of UID matching, PS3.4 C.2.2.2.2); peers limit the length of values."""
+
+MAX_ANSWERS = 10_000
+"""Far more pending answers than a query has: of a peer that ignores its keys, or never ends."""
+
+MAX_ANSWER_S = 600.0
+"""Far more time than an answer takes: of a peer that sends objects, or that it is not done yet, for ever."""
+
+_PENDING = frozenset({0xFF00, 0xFF01})
+
+
+def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
+    """SOP instance UIDs that the peer has; one query per series, because all unique keys above it are required."""
+    held: set[str] = set()
+    for query, uids in _queries(headers):
+        with _hanging_up(link, "C-FIND"):
+            held |= _matches(link, query) & set(uids)
+    return frozenset(held)
+
+
+def _matches(link: Link, query: Dataset) -> set[str]:
+    uids: set[str] = set()
+    for number, (status, match) in enumerate(link.association.send_c_find(query, FIND)):
+        if number > MAX_ANSWERS:
+            raise DeliveryError(ENDLESS, service="C-FIND")
+        code = status.get("Status")
+        if code in _PENDING and match is not None:
+            uids.add(str(match.get("SOPInstanceUID", "")))
+        elif code != SUCCESS:
+            raise DeliveryError(_refusal("C-FIND", code))
+    return uids
+
+
+def _queries(headers: Sequence[Header]) -> Iterator[tuple[Dataset, Sequence[str]]]:
+    def series(header: Header) -> tuple[str, str]:
+        return header.study_instance_uid, header.series_instance_uid
+
+    for (study_uid, series_uid), group in groupby(sorted(headers, key=series), series):
+        uids = [header.sop_instance_uid for header in group]
+        for start in range(0, len(uids), UIDS_PER_QUERY):
+            some = uids[start : start + UIDS_PER_QUERY]
+            yield _identifier(study_uid, series_uid, some), some
+
+
+def _identifier(study_uid: str, series_uid: str, uids: Sequence[str]) -> Dataset:
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "IMAGE"
+    identifier.StudyInstanceUID, identifier.SeriesInstanceUID = study_uid, series_uid
+    identifier.SOPInstanceUID = list(map(str, uids))
+    return identifier
+
+
+Open = Callable[
+    [list[PresentationContext], Sequence[SCP_SCU_RoleSelectionNegotiation], Callable[[evt.Event], int]], Link
+]
+
+
+def get_instance(open_link: Open, header: Header) -> bytes:
+    """The object as a DICOM file, in the transfer syntax in which the node received it."""
+    files: list[bytes] = []
+
+    def take(event: evt.Event) -> int:
+        if str(getattr(event.request, "AffectedSOPInstanceUID", "")) != header.sop_instance_uid:
+            return 0xA900  # not the requested object
+        if not files:
+            files.append(event.encoded_dataset())
+        return SUCCESS
+
+    contexts = [build_context(GET), build_context(header.sop_class_uid, header.transfer_syntax_uid)]
+    link = open_link(contexts, [build_role(header.sop_class_uid, scp_role=True)], take)
+    query = _identifier(header.study_instance_uid, header.series_instance_uid, [header.sop_instance_uid])
+    with _hanging_up(link, "C-GET"):
+        code = _last_status(link, query)
+        if code == SUCCESS and files:
+            link.release()
+            return files[0]
+        link.abort()
+        raise DeliveryError("The archive does not have it." if code == SUCCESS else _refusal("C-GET", code))
+
+
+def _last_status(link: Link, query: Dataset) -> int | None:
+    code = None
+    for number, (status, _failed) in enumerate(link.association.send_c_get(query, GET)):
+        code = status.get("Status")
+        if number > MAX_ANSWERS:
+            link.abort()
+            raise DeliveryError(ENDLESS, service="C-GET")
+    return code
+
+
+@contextmanager
+def _hanging_up(link: Link, service: str) -> Iterator[None]:
+    """Abort the association if the answer is not complete after MAX_ANSWER_S; DeliveryError says so."""
+    over = threading.Event()
+
+    def hang_up() -> None:
+        over.set()
+        link.abort()
+
+    timer = threading.Timer(MAX_ANSWER_S, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except DeliveryError as error:
+        raise (DeliveryError(ENDLESS, service=service) if over.is_set() else error) from None
+    finally:
+        timer.cancel()
+
+
+ENDLESS = "{service}: the peer answers without end."
+
+
+def _refusal(service: str, code: int | None) -> str:
+    if code is None:
+        return Phrase(
+            "{service}: the peer aborted the association, closed the connection or was silent.", service=service
+        )
+    return Phrase("{service} was answered with status {in_words}.", service=service, in_words=in_words(code))

@@ -1,0 +1,1 @@
+"""The rows of deliver in the database."""

@@ -1,0 +1,1 @@
+"""Measures images and series; no model is needed."""

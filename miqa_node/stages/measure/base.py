@@ -1,0 +1,94 @@
+"""Measurements of one image, or of the slices of a series: how each is taken.
+
+A measurement is a plug-in of the seam ``measurements``: an :class:`ImageMeasure` or a :class:`SeriesMeasure`.
+Intermediates that several measurements need are functions of the view; ``view.once`` computes each of them once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.measurand import Measurand, measurands
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.view import ImageView, view_of
+
+Reading = float | Measurement | None
+"""Result of ``take``: a number in ``unit``, a Measurement in another unit, or None if it cannot be taken."""
+
+Needs = Literal["header", "pixels", "variation"]
+"""Requirement of a measurement: only the header, a valid pixel, or valid pixels that are not all equal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageMeasure(Measurand):
+    """One number of a projection image.
+
+    ``modalities`` limits the images that it covers; empty for all. Images with a side below ``least_side_px`` are
+    skipped.
+    """
+
+    take: Callable[[ImageView], Reading]
+    needs: Needs = "variation"
+    least_side_px: int = 0
+    modalities: tuple[str, ...] = ()
+
+    def measure(self, view: ImageView) -> Measurement | None:
+        """The measurement; None if it cannot be taken, or is not finite."""
+        if self.modalities and view.header.modality not in self.modalities:
+            return None
+        if self.needs != "header" and not view.pixels:
+            return None
+        if self.needs == "variation" and not view.varies:
+            return None
+        return None if min(view.shape) < self.least_side_px else reading(self, self.take(view))
+
+    def of(self, display: Sequence[Sequence[float]] | NDArray[Any]) -> float | None:
+        """Its value for a picture of presentation values, 0 black and 65,535 white."""
+        value = self.measure(view_of(np.asarray(display, np.uint16)))
+        return None if value is None else value.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesMeasure(Measurand):
+    """One number of a series that is read slice by slice.
+
+    ``each`` returns the contribution of a slice, None if there is none; ``take`` computes the number from all
+    contributions, in the order of the slices. ``mask``, bool of the slice's shape, shows where on a slice the number
+    comes from; None if nowhere. ``modalities`` limits the series that it covers; empty for all.
+
+    A node calls ``each`` and ``mask`` in its workers, for several slices at a time: contributions are sent between
+    processes and must be small. ``shared`` are functions of the series that they use through ``view.series.once``;
+    their values are computed once and sent with the slices.
+    """
+
+    take: Callable[[SeriesView, Sequence[Any]], Reading]
+    each: Callable[[SliceView], Any] | None = None
+    mask: Callable[[SliceView], NDArray[np.bool_] | None] | None = None
+    shared: tuple[Callable[[SeriesView], Any], ...] = ()
+    modalities: tuple[str, ...] = ()
+
+
+def reading(measurand: Measurand, value: Reading) -> Measurement | None:
+    """A reading as a measurement; None if there is none or if it is not finite."""
+    if value is None:
+        return None
+    measurement = value if isinstance(value, Measurement) else Measurement(measurand.name, float(value), measurand.unit)
+    return measurement if isfinite(measurement.value) else None
+
+
+def image_measures() -> Sequence[ImageMeasure]:
+    """Measurements of projection images, in order."""
+    return [one for one in measurands() if isinstance(one, ImageMeasure)]
+
+
+def series_measures(modality: str) -> Sequence[SeriesMeasure]:
+    """Measurements of series of a modality, in order."""
+    every = (one for one in measurands() if isinstance(one, SeriesMeasure))
+    return [one for one in every if not one.modalities or modality in one.modalities]

@@ -1,0 +1,70 @@
+"""How an image uses the range of presentation values: its mean and its spread."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.stages.measure.base import ImageMeasure
+from miqa_node.stages.measure.view import WHITE, ImageView
+
+SECTION = "Range and exposure"
+
+
+def shares(view: ImageView) -> NDArray[np.float64]:
+    """Share of the valid pixels at each of the 65,536 presentation values."""
+    histogram = view.display_histogram
+    return np.asarray(histogram / histogram.sum())
+
+
+def _mean(view: ImageView) -> float:
+    share = view.once(shares)
+    return float((share * np.arange(len(share))).sum())  # a dot product of vectors would start the threads of the BLAS
+
+
+def _brightness(view: ImageView) -> float:
+    """In percent of white.
+
+    >>> round(BRIGHTNESS.of([[0, 65535]]), 6)
+    50.0
+    """
+    return 100.0 * view.once(_mean) / WHITE
+
+
+def _contrast(view: ImageView) -> float:
+    """In percent of white.
+
+    >>> round(CONTRAST.of([[0, 65535]]), 6)
+    50.0
+    """
+    share = view.once(shares)
+    values = np.arange(len(share))
+    return 100.0 * float(np.sqrt((share * np.square(values - view.once(_mean))).sum())) / WHITE
+
+
+BRIGHTNESS = ImageMeasure(
+    name="brightness",
+    unit="%",
+    label="Mean brightness",
+    code="BRIGHTNESS",
+    summary="Mean of the presentation values, 0 % black to 100 % white.",
+    definition="Mean presentation value, 100 is white.",
+    section=SECTION,
+    rank=40,
+    needs="pixels",
+    take=_brightness,
+)
+CONTRAST = ImageMeasure(
+    name="contrast",
+    unit="%",
+    label="Contrast",
+    code="CONTRAST_SD",
+    summary="Standard deviation of the presentation values.",
+    definition="Standard deviation of presentation values, in percent of white.",
+    phrase="contrast {percent} of white",
+    phrase_rank=60,
+    section=SECTION,
+    rank=50,
+    needs="pixels",
+    take=_contrast,
+)

@@ -1,0 +1,105 @@
+"""Signal and contrast of a frontal chest in regions at fixed places: estimates, without a segmentation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
+from miqa_node.dicom.pixels.regions import LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
+from miqa_node.stages.measure.base import ImageMeasure
+from miqa_node.stages.measure.image.noise_sigma import noise_sigma
+from miqa_node.stages.measure.view import ImageView
+
+Region = tuple[float, float]
+"""(mean, noise) of presentation values."""
+
+
+def chest_regions(view: ImageView) -> tuple[Region, Region] | None:
+    """Lung and mediastinum of a frontal chest; None for other images, or where a region cannot be read."""
+    if not is_frontal_chest(view.header):
+        return None
+    lungs = [region for box in LUNGS if (region := _region(view, box)) is not None]
+    mediastinum = _region(view, MEDIASTINUM)
+    if len(lungs) < 2 or mediastinum is None:
+        return None
+    lung_mean = float(np.mean([mean for mean, _ in lungs]))
+    lung_sigma = float(np.sqrt(np.mean([sigma**2 for _, sigma in lungs])))
+    if lung_sigma <= 0 or mediastinum[1] <= 0:
+        return None
+    return (lung_mean, lung_sigma), mediastinum
+
+
+def signal_to_noise(lung: Region) -> float:
+    """μ_lung / σ_lung.
+
+    >>> signal_to_noise((120.0, 4.0))
+    30.0
+    """
+    return lung[0] / lung[1]
+
+
+def contrast_to_noise(lung: Region, mediastinum: Region) -> float:
+    """|μ_mediastinum − μ_lung| / sqrt((σ_lung² + σ_mediastinum²) / 2).
+
+    >>> contrast_to_noise((100.0, 4.0), (160.0, 4.0))
+    15.0
+    """
+    sigma = float(np.sqrt((lung[1] ** 2 + mediastinum[1] ** 2) / 2.0))
+    return abs(mediastinum[0] - lung[0]) / sigma
+
+
+def _snr(view: ImageView) -> float | None:
+    regions = view.once(chest_regions)
+    return None if regions is None else signal_to_noise(regions[0])
+
+
+def _cnr(view: ImageView) -> float | None:
+    regions = view.once(chest_regions)
+    return None if regions is None else contrast_to_noise(*regions)
+
+
+SNR_LUNG = ImageMeasure(
+    name="snr_lung",
+    unit="1",
+    label="Signal to noise in lung",
+    code="SNR_LUNG",
+    parent=SIGNAL_TO_NOISE,
+    summary="Mean of the lung field over its noise.",
+    definition="**Approximation.** Mean over noise of presentation values (noise as `noise_sigma`, put on their "
+    "scale) in two fixed regions (32–48 % of the height, 20–32 % and 68–80 % of the width) of an image "
+    "whose header calls it a frontal chest. There is no lung segmentation; the regions fit a centred "
+    "adult chest.",
+    section="Noise",
+    rank=230,
+    take=_snr,
+)
+CNR_LUNG_MEDIASTINUM = ImageMeasure(
+    name="cnr_lung_mediastinum",
+    unit="1",
+    label="Contrast to noise of lung to mediastinum",
+    code="CNR_LUNG_MED",
+    parent=SIGNAL_TO_NOISE,
+    summary="Difference of the means of lung field and mediastinum over the noise.",
+    definition="**Approximation.** Difference of the means of those regions and of a mediastinal one (40–55 % of "
+    "the height, 47–57 % of the width) over the root mean square of their noise.",
+    section="Noise",
+    rank=240,
+    take=_cnr,
+)
+
+
+def _region(view: ImageView, box: Box) -> tuple[float, float] | None:
+    """(mean, noise) of presentation values in the box; None if it is tiny, padded or uniform.
+
+    The noise is measured on stored values and converted to the presentation scale by the ratio of both standard
+    deviations: the steps of presentation values with few bits would look like noise or hide it.
+    """
+    region = place(view.shape, box)
+    display, stored = view.display[region], view.stored_values[region]
+    if display.size < 1024 or (view.mask is not None and not view.mask[region].all()):
+        return None
+    sigma = noise_sigma(stored, None)
+    deviation = float(stored.std(dtype=np.float64))
+    if sigma is None or deviation <= 0:
+        return None
+    return float(display.mean()), sigma * float(display.std(dtype=np.float64)) / deviation

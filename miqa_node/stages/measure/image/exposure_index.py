@@ -1,0 +1,55 @@
+"""The exposure indices of IEC 62494-1, as the header gives them.
+
+>>> from dataclasses import replace
+>>> from miqa_node.stages.measure.view import PICTURE_HEADER
+>>> header = replace(PICTURE_HEADER, exposure_index=200.0, target_exposure_index=100.0)
+>>> round(exposure.deviation_index(header), 2)
+3.01
+"""
+
+from __future__ import annotations
+
+from miqa_node.core.domain import exposure
+from miqa_node.core.domain.codes import Code
+from miqa_node.stages.measure.base import ImageMeasure
+
+SECTION = "Range and exposure"
+
+EXPOSURE_INDEX = ImageMeasure(
+    name="exposure_index",
+    unit="1",
+    label="Exposure Index",
+    code=Code("113845", "DCM", "Exposure Index"),
+    summary="Exposure Index (0018,1411), IEC 62494-1.",
+    phrase="exposure index {value}",
+    phrase_rank=20,
+    section=SECTION,
+    rank=10,
+    needs="header",
+    take=lambda view: exposure.exposure_index(view.header),
+)
+TARGET_EXPOSURE_INDEX = ImageMeasure(
+    name="target_exposure_index",
+    unit="1",
+    label="Target Exposure Index",
+    code=Code("113846", "DCM", "Target Exposure Index"),
+    summary="Target Exposure Index (0018,1412).",
+    section=SECTION,
+    rank=20,
+    needs="header",
+    take=lambda view: exposure.target_exposure_index(view.header),
+)
+DEVIATION_INDEX = ImageMeasure(
+    name="deviation_index",
+    unit="1",
+    report_unit="{index}",
+    label="Deviation Index",
+    code=Code("113847", "DCM", "Deviation Index"),
+    summary="Deviation Index (0018,1413); when absent, 10 · log₁₀(exposure index / target).",
+    phrase="exposure {factor} times the intended one (deviation index {value})",
+    phrase_rank=10,
+    section=SECTION,
+    rank=30,
+    needs="header",
+    take=lambda view: exposure.deviation_index(view.header),
+)

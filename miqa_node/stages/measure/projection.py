@@ -1,0 +1,38 @@
+"""Measures a radiograph: every number that needs no model, at native resolution."""
+
+from __future__ import annotations
+
+import structlog
+
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.observe.log import describe_error
+from miqa_node.errors import place_of
+from miqa_node.stages.measure.base import image_measures
+from miqa_node.stages.measure.view import ImageView
+
+log = structlog.get_logger(__name__)
+
+
+def measure(radiograph: Radiograph, header: Header) -> tuple[Measurement, ...]:
+    """All measurements that can be taken of the image, in a fixed order; padding is excluded.
+
+    A measurement is omitted if the image is too small or too uniform, or if its header lacks the attributes. Values
+    are finite. If a measurement fails, it is omitted and the failure logged.
+    """
+    return measure_view(ImageView(radiograph, header))
+
+
+def measure_view(view: ImageView) -> tuple[Measurement, ...]:
+    """The same of a view, which keeps the intermediates."""
+    measurements = []
+    for one in image_measures():
+        try:
+            measurement = one.measure(view)
+        except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the image
+            log.error("a measurement failed", measurement=one.name, error=describe_error(error), where=place_of(error))
+            continue
+        if measurement is not None:
+            measurements.append(measurement)
+    return tuple(measurements)

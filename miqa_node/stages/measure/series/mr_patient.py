@@ -1,0 +1,103 @@
+"""The patient and the air on an MR slice, which several measurements need; there are no tissue masks.
+
+After the formulas of MRIQC (Esteban et al., PLoS ONE 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Values
+
+MR = ("MR",)
+THRESHOLD_SLICES = 15
+MIN_FOREGROUND_SHARE = 0.02
+SAMPLES_PER_SLICE = 20_000
+"""Maximum number of evenly spread pixels of each slice that medians use."""
+AIR_MM_FACTOR = 0.03
+"""Distance of the air region from the patient, as a share of the image's side."""
+
+
+class MrSlice(NamedTuple):
+    """Magnitude, the patient, and the patient with a margin; everything outside the margin is air."""
+
+    values: Values
+    patient: Mask
+    near: Mask
+
+
+class SampledSignal(NamedTuple):
+    """Evenly spread values of a slice: of the foreground, and of air (empty if there is none)."""
+
+    foreground: Values
+    air: Values
+
+
+def magnitude(view: SliceView) -> Values:
+    """The slice without negative values; padding is 0."""
+    positive = np.maximum(view.values, 0.0)
+    return positive if view.valid is None else np.where(view.valid, positive, np.float32(0.0))
+
+
+def mr_slice(view: SliceView) -> MrSlice | None:
+    """None if the patient covers hardly any pixels."""
+    values = view.once(magnitude)
+    patient = find_patient(values, view.series.once(threshold))
+    if patient.mean() < MIN_FOREGROUND_SHARE:
+        return None
+    margin = max(2, round(AIR_MM_FACTOR * max(values.shape)))
+    near = cv2.dilate(patient.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0
+    return MrSlice(values, patient, near)
+
+
+def signal(view: SliceView) -> SampledSignal | None:
+    """The slice's contribution to signal and noise; None without a patient."""
+    plane = view.once(mr_slice)
+    if plane is None:
+        return None
+    return SampledSignal(_spread(plane.values[plane.patient]), _spread(plane.values[~plane.near]))
+
+
+def foreground_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:
+    """All samples of the foreground."""
+    return np.concatenate([one.foreground for one in parts]).astype(np.float64) if parts else np.zeros(0)
+
+
+def air_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:
+    """All samples of air; empty if the scanner sets air to zero, as there is then no noise to compare with."""
+    air = np.concatenate([one.air for one in parts]).astype(np.float64) if parts else np.zeros(0)
+    return air if len(air) > 1 and np.median(air) > 0.0 else np.zeros(0)
+
+
+def threshold(series: SeriesView) -> float:
+    """Threshold between patient and air, from slices of the whole stack."""
+    images = series.sample(THRESHOLD_SLICES)
+    return find_threshold(images) if images else 0.0
+
+
+def find_threshold(images: Sequence[Values]) -> float:
+    """Otsu's threshold over all pixels of some slices (IEEE TSMC 9, 1979)."""
+    values = np.concatenate([_spread(np.maximum(image, 0.0).ravel()) for image in images])
+    top = float(np.percentile(values, 99.5))
+    if top <= 0.0:
+        return 0.0
+    scaled = np.clip(values / top * 255.0, 0, 255).astype(np.uint8).reshape(-1, 1)
+    level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_OTSU)
+    return float(level) / 255.0 * top
+
+
+def find_patient(image: Values, level: float) -> Mask:
+    """Pixels brighter than the threshold, without isolated ones."""
+    bright = (image > level).astype(np.uint8)
+    patient: Mask = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    return patient
+
+
+def _spread(values: Values) -> Values:
+    flat = values.ravel()
+    return flat[:: max(1, len(flat) // SAMPLES_PER_SLICE)]

@@ -1,0 +1,90 @@
+"""Signal to noise ratio of an MR series: within the patient, relative to air, and as energy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
+from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.series.mr_patient import MR, SampledSignal, air_of, foreground_of, signal, threshold
+from miqa_node.stages.measure.series_view import SeriesView
+
+SECTION = "CT and MR series"
+DIETRICH_FACTOR = math.sqrt((4.0 - math.pi) / 2.0)
+"""Rayleigh noise of air in magnitude images (Dietrich et al., JMRI 26, 2007)."""
+
+
+def within(_: SeriesView | None, parts: Sequence[SampledSignal]) -> float | None:
+    """Median over standard deviation of the foreground.
+
+    >>> round(within(None, [SampledSignal(np.array([9.0, 10.0, 11.0]), np.zeros(0))]), 3)
+    10.0
+    """
+    patient = foreground_of(parts)
+    count, deviation = len(patient), float(patient.std()) if len(patient) else 0.0
+    if count < 2 or deviation <= 0.0:
+        return None
+    return float(np.median(patient)) / (deviation * math.sqrt(count / (count - 1)))
+
+
+def _against_air(_: SeriesView, parts: Sequence[SampledSignal]) -> float | None:
+    patient, air = foreground_of(parts), air_of(parts)
+    return DIETRICH_FACTOR * float(np.median(patient)) / float(air.std()) if len(patient) and len(air) else None
+
+
+def _energy(_: SeriesView, parts: Sequence[SampledSignal]) -> float | None:
+    patient, air = foreground_of(parts), air_of(parts)
+    return float(np.median(patient**2) / np.median(air**2)) if len(patient) and len(air) else None
+
+
+MR_SNR = SeriesMeasure(
+    name="mr_snr",
+    unit="1",
+    label="Signal to noise of foreground",
+    code="MR_SNR",
+    parent=SIGNAL_TO_NOISE,
+    summary="Median over standard deviation of the foreground.",
+    definition="Median over standard deviation of the foreground, as MRIQC's SNR (Esteban et al., PLoS ONE 12, "
+    "2017), here for all tissue together: **approximation**, contrast between tissues lowers it. "
+    "Foreground is what exceeds Otsu's threshold over up to 15 slices.",
+    section=SECTION,
+    rank=520,
+    modalities=MR,
+    each=signal,
+    shared=(threshold,),
+    take=within,
+)
+MR_SNR_DIETRICH = SeriesMeasure(
+    name="mr_snr_dietrich",
+    unit="1",
+    label="Signal to noise against air",
+    code="MR_SNR_DIETRICH",
+    parent=SIGNAL_TO_NOISE,
+    summary="Median of the foreground over the standard deviation of air, corrected for magnitude images.",
+    definition="0.6551 · median of the foreground / standard deviation of air (Dietrich et al., JMRI 26, 2007), air "
+    "being 3 % of the image's side away from any foreground. Left out, as the next two, where the "
+    "scanner blanks the air.",
+    section=SECTION,
+    rank=530,
+    modalities=MR,
+    each=signal,
+    shared=(threshold,),
+    take=_against_air,
+)
+MR_FBER = SeriesMeasure(
+    name="mr_fber",
+    unit="1",
+    label="Foreground to background energy",
+    code="MR_FBER",
+    summary="Median squared signal of the foreground over that of air.",
+    definition="Median squared signal of the foreground over that of air (foreground-background energy ratio, MRIQC).",
+    section=SECTION,
+    rank=540,
+    modalities=MR,
+    each=signal,
+    shared=(threshold,),
+    take=_energy,
+)

@@ -1,0 +1,98 @@
+"""Brightness jumps between slices of an MR volume that show the same anatomy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.series.mr_patient import MR, magnitude
+from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
+from miqa_node.stages.measure.slices import volumes
+
+THUMBNAIL_PX = 32
+MIN_SLICES = 5
+"""Slices of a localizer or of a short stack lie too far apart to compare."""
+MIN_LIKENESS = 0.8
+"""Minimum correlation with the neighbours: brightness is only comparable if the slices show the same anatomy."""
+
+
+class SliceBrightness(NamedTuple):
+    """The slice's position in the series and a small copy of it, whose mean is that of the slice."""
+
+    position: int
+    small: Values
+
+
+def _brightness(view: SliceView) -> SliceBrightness:
+    small = cv2.resize(view.once(magnitude), (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    return SliceBrightness(view.index, np.asarray(small, np.float32))
+
+
+def jumps(volume: Sequence[Values]) -> list[float]:
+    """For each slice but the first and last: difference of its mean from its neighbours', in % of the median of all.
+
+    0 if the slice does not show the same as its neighbours.
+
+    >>> slices = [np.outer(np.arange(8.0), np.ones(8)) * gain for gain in (1.0, 1.0, 1.2, 1.0, 1.0)]
+    >>> [round(one) for one in jumps(slices)]
+    [10, 20, 10]
+    """
+    usual = float(np.median([one.mean() for one in volume]))
+    if usual <= 0.0:
+        return []
+    differences = []
+    for before, here, after in zip(volume, volume[1:], volume[2:], strict=False):
+        expected = (before + after) / 2.0
+        off = 100.0 * abs(float(here.mean() - expected.mean())) / usual
+        differences.append(off if _alike(here, expected) and _alike(before, after) else 0.0)
+    return differences
+
+
+def _alike(one: Values, other: Values) -> bool:
+    if one.std() == 0.0 or other.std() == 0.0:
+        return False
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1]) >= MIN_LIKENESS
+
+
+def _jump(series: SeriesView, parts: Sequence[SliceBrightness]) -> Measurement | None:
+    small = {part.position: part.small for part in parts}
+    worst: Measurement | None = None
+    for indices in volumes(series.slices):
+        read = [index for index in indices if index in small]
+        if len(read) < MIN_SLICES:
+            continue
+        for index, jump in zip(read[1:], jumps([small[index] for index in read]), strict=False):
+            if worst is None or jump > worst.value:
+                worst = Measurement(
+                    "slice_jump",
+                    jump,
+                    "%",
+                    Phrase("slice {number} of {count}", number=str(index + 1), count=str(len(series.slices))),
+                )
+    return worst
+
+
+SLICE_JUMP = SeriesMeasure(
+    name="slice_jump",
+    unit="%",
+    label="Jump between slices",
+    code="SLICE_JUMP",
+    summary="Largest deviation of a slice's mean signal from that of its neighbours in the same volume.",
+    definition="Largest distance of a slice's mean from the mean of its two neighbours, per median of all means (MR "
+    "only). Slices are compared within a volume: b-values, echoes, phases and components of the signal at one place "
+    "are volumes of their own, of 5 slices or more. A slice counts only if it shows what its neighbours show "
+    "(correlation of 0.8 or more of copies of 32 × 32 pixels, also of the neighbours with each other).",
+    section="CT and MR series",
+    rank=510,
+    modalities=MR,
+    each=_brightness,
+    take=_jump,
+    concern="The slice shows the same anatomy at another brightness: movement between the parts of an interleaved "
+    "scan, or a lost calibration. Signal intensities cannot be compared across it.",
+)

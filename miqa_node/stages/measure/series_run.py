@@ -1,0 +1,171 @@
+"""Measures a series of any modality: every slice is decoded once and passed to all measurements.
+
+In a node, workers measure several slices at a time. Their contributions are combined here, in the order of the slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import structlog
+
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.series import MeasurementMask
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.core.observe.log import describe_error
+from miqa_node.errors import DecodeLimitError, place_of
+from miqa_node.stages.measure.base import SeriesMeasure, reading, series_measures
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSeries:
+    """The measurements, the masks (their ``index`` counts the slices of the stack), and a slice near the middle."""
+
+    measurements: tuple[Measurement, ...]
+    masks: tuple[MeasurementMask, ...]
+    middle: Radiograph | None
+
+
+class SlicePart(NamedTuple):
+    """Contribution of a slice to one measurement; ``failure`` if the measurement's code fails on it."""
+
+    part: Any = None
+    mask: MeasurementMask | None = None
+    failure: str = ""
+
+
+class SliceReading(NamedTuple):
+    """Contributions of one slice in the order of the measurements; None if the slice cannot be decoded.
+
+    ``reason`` says why not.
+    """
+
+    contributions: Sequence[SlicePart] | None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Contributions:
+    measure: SeriesMeasure
+    parts: list[Any] = field(default_factory=list)
+    masks: list[MeasurementMask] = field(default_factory=list)
+    failed: bool = False
+
+    def add(self, one: SlicePart) -> None:
+        """Add a slice's contribution, unless the measurement's code has failed on an earlier slice."""
+        if self.failed:
+            return
+        if one.part is not None:
+            self.parts.append(one.part)
+        if one.mask is not None:
+            self.masks.append(one.mask)
+        if one.failure:
+            self.fail(one.failure)
+
+    def take(self, series: SeriesView) -> Measurement | None:
+        """The measurement of the whole series; None if it cannot be taken."""
+        if self.failed:
+            return None
+        try:
+            return reading(self.measure, self.measure.take(series, self.parts))
+        except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the series
+            self.fail(_said(error))
+            return None
+
+    def fail(self, failure: str) -> None:
+        """Record and log the failure."""
+        self.failed = True
+        log.error("a measurement failed", measurement=self.measure.name, error=failure)
+
+
+def measure_series(series: SeriesView) -> MeasuredSeries:
+    """All measurements that cover the series' modality, in a fixed order; those that cannot be taken are left out."""
+    measures = series_measures(series.header.modality)
+    for compute in dict.fromkeys(one for measure in measures for one in measure.shared):
+        with suppress(Exception):  # it fails again, and is reported, when a slice needs it
+            series.once(compute)
+    readings = series.each(measure_slice, range(len(series.slices)))
+    _note_unreadable(series, readings)
+    every = [_Contributions(one) for one in measures]
+    measured = []
+    for index, one in enumerate(readings):
+        if isinstance(one, SliceReading) and one.contributions is not None:
+            measured.append(index)
+            for contributions, contribution in zip(every, one.contributions, strict=True):
+                contributions.add(contribution)
+    measurements = [one.take(series) for one in every]
+    masks = sorted((mask for one in every for mask in one.masks), key=lambda mask: mask.index)
+    places = _places(masks, len(series.slices))
+    selection = (
+        replace(one, place=places[one.name]) if not one.place and one.name in places else one
+        for one in measurements
+        if one is not None
+    )
+    return MeasuredSeries(tuple(selection), tuple(masks), _middle(series, measured))
+
+
+def measure_slice(index: int, series: SeriesView) -> SliceReading:
+    """Contributions of one slice of the series to all measurements."""
+    one = series.slices[index]
+    radiograph = series.read(one)
+    if radiograph is None:
+        return SliceReading(None, series.reason_of(one))
+    view = SliceView(series, index, radiograph)
+    return SliceReading([_contribution(view, measure) for measure in series_measures(series.header.modality)])
+
+
+def _contribution(view: SliceView, measure: SeriesMeasure) -> SlicePart:
+    part = mask = None
+    try:
+        part = measure.each(view) if measure.each is not None else None
+        drawn = measure.mask(view) if measure.mask is not None else None
+        mask = None if drawn is None else MeasurementMask.of(measure.name, view.index, drawn)
+    except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the series
+        return SlicePart(part, None, _said(error))
+    return SlicePart(part, mask)
+
+
+def _note_unreadable(series: SeriesView, readings: Sequence[SliceReading | DecodeLimitError]) -> None:
+    for one, read in zip(series.slices, readings, strict=True):
+        reason = str(read) if isinstance(read, DecodeLimitError) else read.reason
+        if reason is not None:
+            series.note(one, reason)
+
+
+def _middle(series: SeriesView, measured: Sequence[int]) -> Radiograph | None:
+    """The last measured slice of the first half, else the first measured one."""
+    if not measured:
+        return None
+    index = max((one for one in measured if one <= len(series.slices) // 2), default=measured[0])
+    return series.read(series.slices[index])
+
+
+def _said(error: Exception) -> str:
+    """The failure for the log, which holds nothing of a data set."""
+    return f"{describe_error(error)} at {place_of(error)}"
+
+
+def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:
+    """The slices with masks of each measurement, in words."""
+    marked: dict[str, list[int]] = {}
+    for mask in masks:
+        marked.setdefault(mask.measurement, []).append(mask.index + 1)
+    return {
+        name: Phrase("slice {number} of {count}", number=str(slices[0]), count=str(count))
+        if len(slices) == 1
+        else Phrase(
+            "{number} of {count} slices, from {first} to {last}",
+            number=str(len(slices)),
+            count=str(count),
+            first=str(min(slices)),
+            last=str(max(slices)),
+        )
+        for name, slices in marked.items()
+    }

@@ -1,0 +1,199 @@
+"""Reads the position of each slice of a CT or MR series, and the rescaling of its stored values."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.dicom.bytes.head import read_head
+from miqa_node.dicom.bytes.numbers import first_number, numbers
+from miqa_node.errors import DecodeLimitError
+from miqa_node.runtime.workers.spread import Spread
+
+Vector = tuple[float, ...]
+LEAST_FRAME_BYTES = 8
+"""A compressed frame has at least the head of an item (PS3.5 A.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice: an instance, or a frame of an enhanced one, counted from 0.
+
+    Geometry is that of PS3.3 C.7.6.2, in mm; None where the header lacks it. ``phase_columns`` says whether phase was
+    encoded along the columns (True), along the rows (False), or unknown (None).
+    """
+
+    digest: InstanceDigest
+    path: Path
+    frame: int
+    number: int
+    rows: int
+    columns: int
+    position_mm: Vector | None
+    orientation: Vector | None
+    spacing_mm: tuple[float, float] | None
+    thickness_mm: float | None
+    slope: float
+    intercept: float
+    ctdi_vol_mgy: float | None
+    phase_columns: bool | None
+    is_localizer: bool
+    contrast: tuple[float | str | None, ...] = ()
+    """Values that distinguish volumes at one place: b-value, echo time, temporal position, component of the signal."""
+    quality_control: bool = False
+    """Whether Quality Control Image (0028,0300) says that the slice shows a phantom and no patient."""
+    series_instance_uid: str = ""
+    frame_of_reference_uid: str = ""
+
+    @property
+    def place_mm(self) -> float | None:
+        """Position of the slice along the normal of its plane, in mm."""
+        if self.position_mm is None or self.orientation is None:
+            return None
+        normal = np.cross(self.orientation[:3], self.orientation[3:])
+        return float(normal @ np.array(self.position_mm))
+
+    def values(self, stored: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Stored values converted to those of the modality (Hounsfield units in CT)."""
+        return stored.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
+
+
+HERE = Spread()
+
+
+def read_slices(files: Iterable[tuple[InstanceDigest, Path]], spread: Spread = HERE) -> list[Slice]:
+    """The slices of a series in spatial order, else by instance number; localizers last.
+
+    Files that are not DICOM are left out: they were stored, but have no position.
+    """
+    read = spread.each(_read, list(files))
+    slices = [one for of_file in read if not isinstance(of_file, DecodeLimitError) for one in of_file]
+    placed = all(one.place_mm is not None for one in slices if not one.is_localizer)
+    return sorted(slices, key=lambda s: (s.is_localizer, (s.place_mm or 0.0) if placed else 0.0, s.number, s.digest))
+
+
+def same_plane(slices: Sequence[Slice]) -> list[Slice]:
+    """The slices of the stack: without localizers, and only the most frequent size and orientation.
+
+    Of slices of several series, which are put together here, also only the most frequent Frame of Reference.
+    """
+    body = [one for one in slices if not one.is_localizer]
+    several = len({one.series_instance_uid for one in body}) > 1
+    frames = [one.frame_of_reference_uid if several else "" for one in body]
+    kinds = [(one.rows, one.columns, _rounded(one.orientation), frame) for one, frame in zip(body, frames, strict=True)]
+    if not kinds:
+        return []
+    main = max(dict.fromkeys(kinds), key=kinds.count)
+    return [one for one, kind in zip(body, kinds, strict=True) if kind == main]
+
+
+def of_other_sizes(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slice]:
+    """Slices with the orientation of the stack in another size: they are in their places, but not measured with it."""
+
+    def differs(one: Slice) -> bool:
+        return not one.is_localizer and (one.rows, one.columns) != (stack[0].rows, stack[0].columns)
+
+    return [one for one in slices if differs(one) and _rounded(one.orientation) == _rounded(stack[0].orientation)]
+
+
+def left_out(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slice]:
+    """Slices of another orientation than the stack, and captures, which have none; localizers are no part of one."""
+    stacked = {id(one) for one in (*stack, *of_other_sizes(slices, stack))}
+    return [one for one in slices if not one.is_localizer and id(one) not in stacked]
+
+
+def volumes(slices: Sequence[Slice]) -> list[list[int]]:
+    """The slices by volume, as indices in spatial order: each volume has one slice at each place.
+
+    Volumes differ in b-value, echo, phase or component of the signal. If the header does not tell them apart, the
+    first slices at each place, by Instance Number, form the first volume.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    ranks: dict[tuple[object, ...], int] = {}
+    for index in sorted(range(len(slices)), key=lambda i: (slices[i].number, slices[i].digest, slices[i].frame)):
+        one = slices[index]
+        place = None if one.place_mm is None else round(one.place_mm, 2)
+        rank = 0 if place is None else ranks.get((one.contrast, place), 0)
+        ranks[one.contrast, place] = rank + 1
+        groups.setdefault((one.contrast, rank), []).append(index)
+    return [sorted(indices) for indices in groups.values()]
+
+
+def _read(file: tuple[InstanceDigest, Path]) -> list[Slice]:
+    digest, path = file
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd values become None below
+        try:
+            ds = read_head(path, force=True)
+            frames = first_number(ds, "NumberOfFrames") or 1.0
+            if not 1.0 <= frames <= path.stat().st_size / LEAST_FRAME_BYTES:
+                frames = 1.0  # decoding it will say what is wrong
+            return [_slice(ds, digest, path, frame) for frame in range(int(frames))]
+        except Exception:  # noqa: BLE001 - besides those of files, any that pydicom raises for a damaged value
+            return []
+
+
+def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice:
+    plane = _group(ds, frame, "PlanePositionSequence")
+    turned = _group(ds, frame, "PlaneOrientationSequence")
+    measures = _group(ds, frame, "PixelMeasuresSequence")
+    transform = _group(ds, frame, "PixelValueTransformationSequence")
+    exposure = _group(ds, frame, "CTExposureSequence")
+    encoding = _group(ds, frame, "MRFOVGeometrySequence")
+    direction = encoding.get("InPlanePhaseEncodingDirection") or ""
+    slope = first_number(transform, "RescaleSlope")
+    spacing = numbers(measures, "PixelSpacing", 2)
+    image_type = ds.get("ImageType") or []
+    return Slice(
+        digest=digest,
+        path=path,
+        frame=frame,
+        number=int(first_number(ds, "InstanceNumber") or 0) + frame,
+        rows=int(first_number(ds, "Rows") or 0),
+        columns=int(first_number(ds, "Columns") or 0),
+        position_mm=numbers(plane, "ImagePositionPatient", 3),
+        orientation=numbers(turned, "ImageOrientationPatient", 6),
+        spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
+        thickness_mm=first_number(measures, "SliceThickness"),
+        slope=1.0 if slope is None else slope,
+        intercept=first_number(transform, "RescaleIntercept") or 0.0,
+        ctdi_vol_mgy=first_number(exposure, "CTDIvol"),
+        phase_columns={"COL": True, "COLUMN": True, "ROW": False}.get(str(direction)),
+        is_localizer="LOCALIZER" in image_type,
+        contrast=_contrast(ds, frame),
+        quality_control=str(ds.get("QualityControlImage") or "").strip() == "YES",
+        series_instance_uid=str(ds.get("SeriesInstanceUID") or ""),
+        frame_of_reference_uid=str(ds.get("FrameOfReferenceUID") or ""),
+    )
+
+
+def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:
+    image_type = [str(part) for part in ds.get("ImageType") or []]
+    return (
+        first_number(_group(ds, frame, "MRDiffusionSequence"), "DiffusionBValue"),
+        first_number(_group(ds, frame, "MREchoSequence"), "EffectiveEchoTime") or first_number(ds, "EchoTime"),
+        first_number(_group(ds, frame, "FrameContentSequence"), "TemporalPositionIndex")
+        or first_number(ds, "TemporalPositionIdentifier"),
+        image_type[2] if len(image_type) > 2 else "",
+    )
+
+
+def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
+    """The item of an enhanced image with the elements: the frame's group, the shared one, else the data set itself."""
+    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
+    for groups in (per_frame[frame : frame + 1], ds.get("SharedFunctionalGroupsSequence") or []):
+        if groups and groups[0].get(keyword):
+            group: Dataset = groups[0][keyword].value[0]
+            return group
+    return ds
+
+
+def _rounded(orientation: Vector | None) -> Vector | None:
+    return None if orientation is None else tuple(round(value, 3) for value in orientation)

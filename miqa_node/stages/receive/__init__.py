@@ -1,0 +1,1 @@
+"""Receives objects, and keeps them before it answers."""

@@ -1,0 +1,1 @@
+"""The rows of receive in the database."""

@@ -1,0 +1,1 @@
+"""Makes the DICOM objects that say what was found."""

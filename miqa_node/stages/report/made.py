@@ -1,0 +1,62 @@
+"""The products of the report stage (complete DICOM files) and their settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.settings import Settings
+from miqa_node.core.words.voice import voice
+from miqa_node.dicom.pixels.encode import FrameEncoder, encode_frame
+
+
+@dataclass(frozen=True, slots=True)
+class MadeObject:
+    """One result object; ``data`` is the complete file (PS3.10), ready for any destination."""
+
+    kind: ResultKind
+    sop_class_uid: str
+    sop_instance_uid: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """A site's choices about the objects.
+
+    ``node_name`` is the name of the observing device (TID 1004) and its Device Serial Number.
+    ``saliency_threshold`` is the share, in (0, 1), of a map's peak above which a pixel belongs to a finding's segment.
+    ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
+    nominal orientation and spacing: without them, viewers such as OHIF show nothing.
+    ``encode`` compresses pixels in the process that makes the objects.
+    ``zone`` is the time zone of sources that name none; None is the system's.
+    ``language`` is that of the narrative, see :func:`miqa_node.core.words.voice.languages`.
+    """
+
+    node_name: str = "miqa-node"
+    saliency_threshold: float = 0.5
+    nominal_geometry: bool = True
+    language: str = "en"
+    zone: ZoneInfo | None = None
+    encode: FrameEncoder = field(default=encode_frame, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The choices in a site's settings; SettingsError for a language without a catalogue."""
+        language = voice(settings.node.language).language
+        threshold = settings.assess.saliency_threshold
+        return cls(settings.node.name, threshold, language=language, zone=settings.node.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """The content of a report about a subject, and its settings; ``kinds`` has all kinds of objects being made."""
+
+    assessment: Assessment
+    disposition: Disposition
+    settings: ReportSettings
+    kinds: frozenset[ResultKind]

@@ -1,0 +1,25 @@
+"""The report's groups for what measurements mark in a CT or MR series, where the extra ``series`` is installed."""
+
+from __future__ import annotations
+
+from miqa_node.core.words.subject import subject_of_measurement
+from miqa_node.stages.report.content_items import ContentItem
+from miqa_node.stages.report.outputs.base import OutputContext
+from miqa_node.stages.report.series.extra import missing_libraries
+from miqa_node.stages.report.series.stack import segment_numbers
+
+
+def marked_groups(context: OutputContext) -> list[ContentItem]:
+    """One group for each measurement that marks slices; none without the libraries."""
+    if not context.slice_masks or missing_libraries():
+        return []
+    from miqa_node.stages.report.series.group import marked_group  # noqa: PLC0415 - only such series need the libraries
+
+    return [
+        marked_group(
+            subject_of_measurement(name, context.assessment),
+            [one for one in context.slice_masks if one.mask.measurement == name],
+            context.lineage,
+        )
+        for name in segment_numbers(context.slice_masks)
+    ]

@@ -1,0 +1,274 @@
+"""Fills the report's measurement groups: one for the image's measurements, and one per present finding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node import __version__
+from miqa_node.core.domain.anomaly import AnomalyScore
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.codes import Code
+from miqa_node.core.domain.delivery import SEG, SR
+from miqa_node.core.domain.finding import Finding
+from miqa_node.core.domain.object_place import ChestRegion
+from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.prediction import PendingReason
+from miqa_node.core.domain.review import Review
+from miqa_node.core.words import codes
+from miqa_node.core.words.finding_codes import certainty_code, finding_code
+from miqa_node.core.words.measurement_codes import is_standard, measurement_code, unit_of
+from miqa_node.core.words.narrative import narrative
+from miqa_node.core.words.voice import voice
+from miqa_node.stages.report import seg
+from miqa_node.stages.report.content_items import (
+    ContentItem,
+    Relationship,
+    code_item,
+    number_item,
+    reference_item,
+    text_item,
+)
+from miqa_node.stages.report.mask import MarkedRegion
+from miqa_node.stages.report.source import Source
+from miqa_node.stages.report.sr_review import opinions, review_evaluations
+from miqa_node.stages.report.sr_templates import (
+    IMAGE_GROUP,
+    REGION_GROUP,
+    algorithm,
+    finding_site,
+    image_item,
+    measurement_group,
+    place,
+    tracked,
+)
+from miqa_node.stages.report.text import phrase, typed_text
+from miqa_node.stages.report.uids import Lineage
+
+LABEL_ROW = 0.08
+"""Height of a label of two lines as a share of the frame; the image's own label is twice as high."""
+MAX_COMMENT_CHARACTERS = 1024
+OTHERS_OF_SERIES = "The other images of this series were not assessed either, except those with a report of their own."
+FRAME_INSET = 0.05
+"""Inset of the whole image's outline, so that viewers show it as a frame."""
+
+
+def image_group(
+    source: Source,
+    assessment: Assessment,
+    disposition: Disposition,
+    lineage: Lineage,
+    language: str,
+    series: Sequence[Source] = (),
+    frame: int = 0,
+    review: Review | None = None,
+    *,
+    for_series: bool = False,
+) -> ContentItem:
+    """TID 1501 for the image: rating, verdict with reasons, measurements, and the narrative.
+
+    For a ``series``, the same for all its images; its place is on ``frame`` of ``source``, by default the judged one.
+    With ``for_series`` it states that the other images of the series were not assessed either.
+    """
+    numbers = number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")
+    # Viewers show only the first few numbers of a group: flagging measurements come first, then well-known indices.
+    flagged = {reason.name for reason in disposition.reasons}
+    for m in sorted(assessment.measurements, key=lambda m: (m.name not in flagged, not is_standard(m.name))):
+        numbers += number(measurement_code(m.name), m.value, unit_of(m.name, m.unit))
+    group = measurement_group(
+        IMAGE_GROUP,
+        tracking("image", "Image quality", lineage),
+        codes.IMAGE_QUALITY,
+        _algorithm(assessment, disposition),
+        numbers=[*numbers, *_anomaly(assessment.anomaly)],
+        evaluations=_evaluations(disposition) if review is None else review_evaluations(review, disposition),
+        places=[source_image(one, whole=True) for one in series] or [source_image(source)],
+    )
+    comments = [] if review is None else [typed_text(review.sentence, MAX_COMMENT_CHARACTERS)]
+    others = [OTHERS_OF_SERIES] if for_series else []
+    for sentence in [*comments, *_sentences(assessment, disposition), *others]:
+        group.children.append(text_item(codes.COMMENT, sentence))
+    group.children.append(_narrative(assessment, disposition, language))
+    place_group(group, source, 0, frame)
+    return group
+
+
+def finding_group(
+    source: Source,
+    assessment: Assessment,
+    finding: Finding,
+    region: MarkedRegion | None,
+    row: int,
+    lineage: Lineage,
+    review: Review | None = None,
+) -> ContentItem:
+    """TID 1410, referring to the finding's segment, or TID 1501 if it has none: certainty and severity.
+
+    ``row`` counts the groups placed on the whole image, so that their labels do not overlap.
+    """
+    percents = (
+        (certainty_code(finding), finding.probability),
+        (codes.SEVERITY.code, finding.severity),
+    )
+    numbers = [one for name, value in percents for one in number(name, round(100.0 * value, 1), "%")]
+    group = measurement_group(
+        IMAGE_GROUP if region is None else REGION_GROUP,
+        tracking(finding.name, finding.name, lineage),
+        finding_code(finding),
+        _algorithm(assessment, None),
+        category=codes.IMAGE_QUALITY,
+        sites=_sites(finding),
+        numbers=numbers,
+        evaluations=[code_item(codes.QUALITY_FINDING, finding.code), *opinions(review, finding)],
+        places=[source_image(source)] if region is None else segment_reference(source, region, lineage),
+    )
+    if region is None:
+        place_group(group, source, row)
+    else:
+        place_numbers(group, source, region.outline)
+    return group
+
+
+def _sites(finding: Finding) -> list[ContentItem]:
+    """What an object lies over; nothing where that is unknown, or beside the chest."""
+    if finding.place is None or finding.place.over[0] is ChestRegion.OUTSIDE:
+        return []
+    if finding.place.over[0] is ChestRegion.MEDIASTINUM:
+        return [finding_site(codes.MEDIASTINUM, None)]
+    return [finding_site(codes.LUNG, codes.LATERALITY[finding.place.side])]
+
+
+def unusual_group(
+    source: Source, assessment: Assessment, anomaly: AnomalyScore, region: MarkedRegion, lineage: Lineage
+) -> ContentItem:
+    """TID 1410 for the unusual region, with the anomaly score of the whole image; it is not a quality finding."""
+    name = region.subject.name
+    group = measurement_group(
+        REGION_GROUP,
+        tracking(name, name, lineage),
+        region.subject.kind,
+        _algorithm(assessment, None),
+        category=codes.IMAGE_QUALITY,
+        numbers=_anomaly(anomaly),
+        places=segment_reference(source, region, lineage),
+    )
+    place_numbers(group, source, region.outline)
+    return group
+
+
+def _anomaly(anomaly: AnomalyScore | None) -> list[ContentItem]:
+    if anomaly is None:
+        return []
+    return [
+        *number(codes.ANOMALY_SCORE.code, anomaly.score, "1"),
+        *number(codes.ANOMALY_TRAINING.code, anomaly.training_percentile, "%"),
+        *number(codes.ANOMALY_SITE.code, anomaly.site_percentile, "%"),
+    ]
+
+
+def _evaluations(disposition: Disposition) -> list[ContentItem]:
+    """Coded verdict and reasons; an image that was not assessed has no coded verdict."""
+    assessed = codes.QUALITY_ASSESSMENTS.get(disposition.verdict)
+    if assessed is None:
+        return []
+    reasons = dict.fromkeys(reason.code for reason in disposition.reasons if reason.name not in set(PendingReason))
+    return [
+        code_item(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
+        code_item(codes.QUALITY_ASSESSMENT, assessed),
+        *(code_item(codes.QUALITY_FINDING, code) for code in reasons),
+    ]
+
+
+def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
+    sentences = [
+        f"{'Pending review' if reason.name in set(PendingReason) else disposition.verdict.words}: {reason.text}"
+        for reason in disposition.reasons
+    ]
+    if assessment.not_assessed and not any(assessment.not_assessed in sentence for sentence in sentences):
+        sentences.append(f"{Verdict.NOT_ASSESSED.words} by the model: {assessment.not_assessed}")
+    if disposition.certificate:
+        sentences.append(disposition.certificate)
+    return [phrase(sentence, MAX_COMMENT_CHARACTERS) for sentence in sentences]
+
+
+def _narrative(assessment: Assessment, disposition: Disposition, language: str) -> ContentItem:
+    """The narrative as one text, with its language (TID 1204)."""
+    sentences = (phrase(sentence) for sentence in narrative(assessment, disposition, language))
+    item = text_item(codes.NARRATIVE_SUMMARY, "\r\n".join(sentences))
+    item.children = [code_item(codes.LANGUAGE_OF_CONTENT, voice(language).code, Relationship.HAS_CONCEPT_MOD)]
+    return item
+
+
+def number(name: Code, value: float | None, unit: str) -> list[ContentItem]:
+    """TID 300; nothing without a finite number."""
+    if value is None or not math.isfinite(value):
+        return []
+    # Six significant digits: more would be noise, and viewers show the number unformatted.
+    return [number_item(name, float(f"{value:.6g}"), codes.unit_code(unit))]
+
+
+def place_group(group: ContentItem, source: Source, row: int, frame: int = 0) -> None:
+    """Row 10c of TID 1501: the group applies to the whole image. OHIF loses its viewport on a group without a place."""
+    if source.has_pixels:
+        outline = _whole_image(source, row)
+        group.children.append(_outline(codes.IMAGE_REGION, outline, source, Relationship.CONTAINS, frame))
+
+
+def place_numbers(group: ContentItem, source: Source, outline: NDArray[np.float64]) -> None:
+    """Add the part of the image from which each number was inferred (TID 320), for the same reason.
+
+    A group of TID 1410 that refers to a segment must not have its own region; the template is extensible and allows
+    places of its numbers.
+    """
+    for item in group.children:
+        if item.value_type == "NUM":
+            item.children = [_outline(codes.SOURCE_OF_MEASUREMENT, outline, source, Relationship.INFERRED_FROM)]
+
+
+def _outline(
+    purpose: Code, outline: NDArray[np.float64], source: Source, relationship: Relationship, frame: int = 0
+) -> ContentItem:
+    frames = [frame or source.frame] if source.number_of_frames > 1 else None
+    return place(purpose, "POLYLINE", outline, source, frames, relationship)
+
+
+def segment_reference(source: Source, region: MarkedRegion, lineage: Lineage) -> list[ContentItem]:
+    """The frame of a region's segment, by its number alone: PS3.3 10.3 allows one of frame and segment."""
+    frames, uid = [region.segment_number], lineage.uid(SEG, "instance")
+    return [
+        reference_item("IMAGE", codes.SEGMENTATION_FRAME, seg.SOP_CLASS_UID, uid, Relationship.CONTAINS, frames),
+        image_item(codes.SOURCE_FOR_SEGMENTATION, source, Relationship.CONTAINS, source.frame_numbers),
+    ]
+
+
+def _whole_image(source: Source, row: int) -> NDArray[np.float64]:
+    """The frame around the image. Viewers write the label at its first two points: down the left side, row by row."""
+    top, left = source.rows * FRAME_INSET, source.columns * FRAME_INSET
+    bottom, right = source.rows - top, source.columns - left
+    start = top + (bottom - top) * min(LABEL_ROW * (row + 1 if row else 0), 0.9)
+    begin = [[left, start], [left, start + 1.0]]
+    return np.array([*begin, [left, bottom], [right, bottom], [right, top], [left, top], begin[0]])
+
+
+def tracking(role: str, identifier: str, lineage: Lineage) -> list[ContentItem]:
+    """The identifier shared by a group and its segment; the same for the same lineage and role."""
+    return tracked(lineage.uid(SR, "tracking", role), identifier)
+
+
+def _algorithm(assessment: Assessment, disposition: Disposition | None) -> list[ContentItem]:
+    """The model package, or the node's own measurements if no model judged."""
+    model = assessment.model
+    parameters = [f"model sha256 {model.sha256}"] if model else []
+    if disposition is not None:
+        parameters.append(phrase(f"policy {disposition.policy_version} scope {disposition.scope}"))
+    name = phrase(model.name) if model else "miqa-node measurements"
+    return algorithm(name, phrase(model.version) if model else __version__, parameters)
+
+
+def source_image(source: Source, *, whole: bool = False) -> ContentItem:
+    """The source image of a group; with ``whole`` all its frames."""
+    frames = None if whole else source.frame_numbers
+    return image_item(codes.SOURCE_OF_MEASUREMENT, source, Relationship.CONTAINS, frames)

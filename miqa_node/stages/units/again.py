@@ -1,0 +1,100 @@
+"""Corrects results in archives: finds the reports that a new one replaces, and the key objects to withdraw.
+
+Results are corrected when an image is judged again, and when a person decides about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.delivery import KOS, SR, ResultKind, ResultObject
+from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.object_store import Soundness
+from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.reassessment import keeps_flag
+from miqa_node.core.domain.review import Review
+from miqa_node.core.domain.worklist import Resolution
+from miqa_node.errors import NotFoundError
+from miqa_node.stages.deliver.rows import deliveries
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.make import amend_objects
+from miqa_node.stages.report.outputs.kos import SOP_CLASS_UID as KEY_OBJECT
+from miqa_node.stages.report.outputs.sr import SOP_CLASS_UID as REPORT
+from miqa_node.stages.report.withdrawal import notes_in_force, withdraw_key_object
+from miqa_node.stages.units.base import Unit, UnitContext
+
+
+def earlier_reports(instance: StoredInstance, context: UnitContext) -> Sequence[Path]:
+    """The newest report so far, as a file; empty for a first judgement."""
+    return _files(instance, context, SR, REPORT)[-1:]
+
+
+def withdrawals(
+    instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
+) -> Sequence[MadeObject]:
+    """One withdrawal for each key object that was valid until the image was judged again; none if the flag stays."""
+    if not instance.generation or keeps_flag(disposition):
+        return []
+    return _withdraw(_notes(instance, context), assessment, disposition, context)
+
+
+def amendments(
+    unit: Unit,
+    instance: StoredInstance,
+    assessment: Assessment,
+    disposition: Disposition,
+    review: Review,
+    context: UnitContext,
+) -> Sequence[MadeObject]:
+    """Objects for archives after a person's decision: a new report, and a withdrawal of a good image's key object.
+
+    If such a decision is taken back or replaced by another, the key object is made again. An image without a report
+    needs none of these.
+    """
+    subject = unit.subject(instance, assessment, context, amends=True)
+    if subject is None or not earlier_reports(instance, context):
+        return ()
+    notes = _notes(instance, context)
+    good = review.resolution is Resolution.DISMISSED
+    amended = [SR] if good or notes else [SR, KOS]
+    reporting, sender = context.reporting, instance.calling_ae_title
+    made = reporting.run(
+        amend_objects, subject, assessment, disposition, review, reporting.settings, reporting.kinds(), amended,
+        sender=sender,
+    )  # fmt: skip
+    return [*made, *(_withdraw(notes, assessment, disposition, context, review) if good else ())]
+
+
+def _withdraw(
+    notes: Sequence[Path],
+    assessment: Assessment,
+    disposition: Disposition,
+    context: UnitContext,
+    review: Review | None = None,
+) -> list[MadeObject]:
+    settings = context.reporting.settings
+    made = (withdraw_key_object(note, assessment, disposition, settings, review) for note in notes)
+    return [one for one in made if one is not None]
+
+
+def _notes(instance: StoredInstance, context: UnitContext) -> Sequence[Path]:
+    return notes_in_force(_files(instance, context, KOS, KEY_OBJECT))
+
+
+def _files(instance: StoredInstance, context: UnitContext, kind: ResultKind, sop_class_uid: str) -> list[Path]:
+    with context.database.begin() as transaction:
+        made = deliveries.results_of_class(transaction, instance.digest, kind, sop_class_uid, context.results_before)
+    return sound_files(made, context)
+
+
+def sound_files(made: Sequence[ResultObject], context: UnitContext) -> list[Path]:
+    """The files of results; what is removed or damaged cannot be referenced: only the file states its series."""
+    files = []
+    for one in made:
+        if context.artifacts.verify_result(one) is Soundness.SOUND:
+            with suppress(NotFoundError):
+                files.append(context.artifacts.path(one.object_key))
+    return files

@@ -1,0 +1,154 @@
+"""Attempts to judge a unit: counts them, and decides whether the image or the node is to blame for a failure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.core.domain.object_store import Soundness
+from miqa_node.core.domain.ports import AssessorResult, FaultJudge
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.errors import (
+    DecodeError,
+    DecodeLimitError,
+    MiqaError,
+    NotFoundError,
+    RemovedError,
+    ResourcesError,
+    lacks_resources,
+)
+from miqa_node.stages.units.base import Unit, UnitContext, not_assessed, unit_of
+from miqa_node.stages.units.copies import CopyFinder
+from miqa_node.stages.units.earlier import judged_by
+from miqa_node.stages.units.mended import ORIGINAL
+from miqa_node.stages.units.rows import judgements
+
+log = structlog.get_logger(__name__)
+
+SLOW_S = 10.0
+"""A decoder that ran out of time is not to blame if reading the original took so long as well: the store hung."""
+
+
+class Attempts:
+    """``limit`` is the maximum number of attempts per image; ``faults`` detects faults of the node."""
+
+    def __init__(self, context: UnitContext, units: Sequence[Unit], limit: int, faults: FaultJudge | None) -> None:
+        self._context = context
+        self._units = units
+        self._limit = limit
+        self._faults = faults
+        self._copies = CopyFinder(context, units)
+
+    def begin(self, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
+        """Count a new attempt; None if nothing remains to be done. ResourcesError while the node is at fault."""
+        if self._faults is not None:
+            with self._forgetting(digest):
+                self._faults.admit()
+        with self._context.database.begin() as transaction:
+            waiting = judgements.begin(transaction, digest)
+            is_only = waiting is not None and self._copies.is_only(transaction, waiting[0])
+        if waiting is None:
+            return None
+        instance, attempt = waiting
+        if is_only or self.is_over(attempt):
+            return waiting
+        with self.counted(instance):
+            own = self._copies.settle(instance)
+        return None if own is None else (own, attempt)  # None: the same image came before, in another encoding
+
+    def is_over(self, attempt: int) -> bool:
+        """Whether the number of attempts exceeds the limit."""
+        return attempt > self._limit
+
+    @contextmanager
+    def counted(self, instance: StoredInstance) -> Iterator[None]:
+        """Undo the count if resources are missing: the image is not to blame, and is not quarantined."""
+        try:
+            yield
+        except Exception as error:
+            if lacks_resources(error):
+                with suppress(MiqaError), self._context.database.begin() as transaction:
+                    judgements.take_back_attempt(transaction, instance)
+            raise
+
+    def judge(self, instance: StoredInstance, attempt: int) -> AssessorResult | None:
+        """Let the unit read and judge the image; an image that cannot be judged is NOT_ASSESSED with the reason.
+
+        None if its repeated judgement was abandoned, because its stored copy is not sound.
+        """
+        if instance.generation and (damage := stored_damage(instance, self._units, self._context)):
+            self.abandon(instance, damage)
+            return None
+        if self.is_over(attempt):
+            # The image killed its worker every time: a reason for people is better than another dead worker.
+            self.blame(instance, Phrase("its worker died"))
+            reason = Phrase("The assessment was begun {attempt} times and never finished.", attempt=f"{attempt - 1}")
+            return not_assessed(instance, reason, quarantined=True)
+        try:
+            result = judged_by(unit_of(instance.header, self._units), instance, self._context)
+        except (DecodeError, NotFoundError, FileNotFoundError) as error:
+            return self._not_judged(instance, error)
+        if self._faults is not None:
+            self._faults.succeeded()
+        return replace(result, assessment=replace(result.assessment, generation=instance.generation))
+
+    def _not_judged(
+        self, instance: StoredInstance, error: DecodeError | NotFoundError | FileNotFoundError
+    ) -> AssessorResult:
+        """The reason for people, if the image or what is stored of it is to blame; else the error is raised."""
+        if isinstance(error, RemovedError) and not instance.generation:
+            return not_assessed(instance, str(error))
+        if isinstance(error, RemovedError):
+            raise error  # the existing verdict is better than none
+        begun_at = time.monotonic()
+        if damage := stored_damage(instance, self._units, self._context):
+            return not_assessed(instance, damage, quarantined=True)
+        if not isinstance(error, DecodeError):
+            raise error
+        if isinstance(error, DecodeLimitError) and time.monotonic() - begun_at > SLOW_S:
+            raise ResourcesError("The object store answers too slowly to judge an image.") from error
+        # One sender may have many images with damaged pixels; a decoder that dies or hangs is a different fault.
+        self.blame(instance, Phrase("the decoder died or hung") if isinstance(error, DecodeLimitError) else "")
+        return not_assessed(instance, Phrase("The pixels could not be decoded: {error}", error=error))
+
+    def abandon(self, instance: StoredInstance, reason: str) -> None:
+        """End a repeated judgement: the verdict in force stays."""
+        log.warning("an image cannot be judged again, its verdict stays", digest=instance.digest[:16], reason=reason)
+        with self._context.database.begin() as transaction:
+            judgements.abandon(transaction, instance, reason, datetime.now(UTC))
+
+    def blame(self, instance: StoredInstance, fault: str) -> None:
+        """Raise ResourcesError, so the image waits, if the node is at fault and not the image."""
+        if self._faults is not None:
+            with self._forgetting(instance.digest):
+                self._faults.blame(instance.digest, fault)
+
+    @contextmanager
+    def _forgetting(self, digest: InstanceDigest) -> Iterator[None]:
+        """Do not count an attempt that failed while the node was at fault."""
+        try:
+            yield
+        except ResourcesError:
+            with self._context.database.begin() as transaction:
+                judgements.forget_attempts(transaction, digest)
+            raise
+
+
+def stored_damage(instance: StoredInstance, units: Sequence[Unit], context: UnitContext) -> str:
+    """Why a unit cannot be judged from its stored originals, which is not the image's fault; empty if it can.
+
+    Raises
+    ------
+    ResourcesError
+        They cannot be read now, so nothing is known.
+    """
+    others = unit_of(instance.header, units).members(instance, context)
+    digests = dict.fromkeys((instance.digest, *others))
+    states = (context.artifacts.verify_original(context.database, digest) for digest in digests)
+    return next((ORIGINAL[state] for state in states if state is not Soundness.SOUND), "")

@@ -1,0 +1,27 @@
+"""Units of other distributions that judge in two steps, ``read`` and then ``judge`` of what was read.
+
+Units were written like that before ``judge`` alone was enough. They have ``miqa_api = 1`` like newer ones, and go on
+working unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.observe.stages import StageClock
+from miqa_node.stages.units.base import Unit, UnitContext
+
+
+def judged_by(unit: Unit, instance: StoredInstance, context: UnitContext) -> AssessorResult:
+    """What the unit says of the object, in one step or in two; the second one is given what the first one read."""
+    read = getattr(unit, "read", None)
+    if read is None:
+        return unit.judge(instance, context)
+    clock, judge = StageClock(), cast("Callable[[StoredInstance, Any, UnitContext], AssessorResult]", unit.judge)
+    result = judge(instance, read(instance, context, clock), context)
+    timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
+    return replace(result, assessment=replace(result.assessment, timings_ms=timings_ms))

@@ -1,0 +1,110 @@
+"""Common functions of projection images and other images: one decoded image, judged alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.delivery import ResultKind
+from miqa_node.core.domain.enhanced import EnhancedImage
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.ports import Assessor, AssessorResult
+from miqa_node.core.observe.stages import StageClock
+from miqa_node.dicom.pixels.preview import preview_png
+from miqa_node.dicom.pixels.representative import representative_frame
+from miqa_node.stages.report.image import ReportedImage
+from miqa_node.stages.report.made import MadeObject
+from miqa_node.stages.report.make import ReportSubject, make_objects
+from miqa_node.stages.units.again import earlier_reports, withdrawals
+from miqa_node.stages.units.base import Decode, FileJudge, JudgedImage, UnitContext, with_conflict
+from miqa_node.stages.units.kinds import image_traits, is_slide
+
+PREVIEW_SIDE = 512
+"""Longer side, in pixels, of the preview for pages."""
+
+
+def judge_image(instance: StoredInstance, context: UnitContext) -> AssessorResult:
+    """Decode and judge the representative frame, store its preview, and offer it to the shadow model."""
+    judging, traits = context.judging, image_traits(instance.header)
+    path, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
+    judged = judging.image(instance, path, frame)
+    context.artifacts.keep_preview(instance.digest, judged.preview)
+    if judging.shadow is not None:
+        judging.shadow.offer(instance.header, path, frame, instance.digest, traits)
+    return with_conflict(judged.result, conflicting=instance.conflicting)
+
+
+def judge_here(decode: Decode, assessor: Callable[[], Assessor]) -> FileJudge:
+    """An :class:`~miqa_node.stages.units.base.FileJudge` that works in this process."""
+
+    def judge(instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
+        clock = StageClock()
+        radiograph = clock.time("decode", lambda: decode(path, frame))
+        result = assessor().assess(instance.header, radiograph, instance.digest, image_traits(instance.header))
+        timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
+        result = replace(result, assessment=replace(result.assessment, timings_ms=timings_ms))
+        return JudgedImage(result, preview_png(radiograph, PREVIEW_SIDE))
+
+    return judge
+
+
+def image_outputs(
+    instance: StoredInstance,
+    assessment: Assessment,
+    disposition: Disposition,
+    context: UnitContext,
+    enhance: Callable[[Radiograph], EnhancedImage | None] | None = None,
+) -> Sequence[MadeObject]:
+    """Report, segmentation, key object and other objects that destinations request."""
+    image = reported_image(instance, assessment, context, enhance, amends=instance.generation > 0)
+    made = make(image, instance, assessment, disposition, context)
+    return [*made, *withdrawals(instance, assessment, disposition, context)]
+
+
+def make(
+    subject: ReportSubject, instance: StoredInstance, assessment: Assessment, disposition: Disposition,
+    context: UnitContext, kinds: set[ResultKind] | None = None,
+) -> Sequence[MadeObject]:  # fmt: skip
+    """The objects about the subject that destinations request; limited to ``kinds`` if given."""
+    reporting, sender = context.reporting, instance.calling_ae_title
+    kinds = reporting.kinds() if kinds is None else kinds
+    return reporting.run(make_objects, subject, assessment, disposition, reporting.settings, kinds, sender=sender)
+
+
+def reported_image(
+    instance: StoredInstance,
+    assessment: Assessment,
+    context: UnitContext,
+    enhance: Callable[[Radiograph], EnhancedImage | None] | None = None,
+    *,
+    amends: bool = False,
+) -> ReportedImage:
+    """The image with its maps and access to its pixels; with ``amends`` its report replaces the newest one."""
+    source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
+    # Pixels are not kept between the stages: an output that needs them decodes them again.
+    decode = partial(context.reporting.decode, source, frame) if assessment.decoder else None
+    return ReportedImage(
+        source,
+        context.artifacts.maps(instance.digest, instance.generation),
+        decode,
+        enhance,
+        earlier_reports(instance, context) if amends else (),
+        frame + 1,
+    )
+
+
+def frame_of(instance: StoredInstance, context: UnitContext) -> int:
+    """The frame that represents the image, counted from 0."""
+    if instance.header.number_of_frames <= 1:
+        return 0
+    return representative_frame(context.artifacts.path(instance.object_key), is_slide=is_slide(instance.header))
+
+
+def keep_preview(instance: StoredInstance, radiograph: Radiograph, context: UnitContext) -> None:
+    """Store the preview for pages."""
+    context.artifacts.keep_preview(instance.digest, preview_png(radiograph, PREVIEW_SIDE))

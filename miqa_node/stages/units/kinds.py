@@ -1,0 +1,163 @@
+"""Determines the kind of an object from its header: projection image, slice, other image, or no image."""
+
+from __future__ import annotations
+
+from miqa_node.core.domain.implementation import MANUFACTURER
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.traits import ImageTraits, SeriesTraits
+from miqa_node.core.language.phrase import Phrase
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+
+# Families of storage SOP classes (PS3.4 B.5) whose pixels, if any, are not a picture of the patient. The node itself
+# sends segmentations, presentation states and documents: if a PACS routes them back, the node must not judge them.
+_NOT_IMAGES = {
+    "9": "waveforms",
+    "11": "presentation states",
+    "30": "parametric map",
+    "66": "raw data, registrations, segmentations, surfaces, tractography",
+    "67": "real world value mapping",
+    "68": "surface scans",
+    "88": "structured reports and key object selections",
+    "91": "microscopy annotations",
+    "104": "encapsulated documents",
+    "481": "radiotherapy dose, structures, plans and records",
+}
+_RT_IMAGE = _STORAGE + "481.1"
+_WHOLE_SLIDE = _STORAGE + "77.1.6"
+NOT_IMAGE_MODALITIES = frozenset(
+    {
+        "AU",
+        "DOC",
+        "ECG",
+        "FID",
+        "HD",
+        "KO",
+        "PLAN",
+        "PR",
+        "REG",
+        "RTDOSE",
+        "RTPLAN",
+        "RTRECORD",
+        "RTSTRUCT",
+        "SEG",
+        "SR",
+    }
+)
+
+# One exposure, one picture: computed and digital radiography, mammography, intra-oral, angiography and fluoroscopy.
+_PROJECTION_FAMILIES = ("1", "12.1", "12.2")
+# Digitised film and converted radiographs arrive as Secondary Capture with the modality of the original.
+_CAPTURE_FAMILY = "7"
+# CT and Enhanced CT, MR and Enhanced MR, PET and Enhanced PET; "legacy converted" ones have the same root.
+_SERIES_FAMILIES = {"CT": ("2",), "MR": ("4",), "PT": ("128", "130")}
+_PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
+_GENERAL_RADIOGRAPHY = frozenset({"CR", "DX"})
+WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
+"""Modalities whose images have a body part and a view."""
+_MAMMOGRAPHY = "MG"
+
+_NO_MODEL = Phrase("No model judges CT or MR series; they are measured.")
+_SERIES_TRAITS = {
+    "CT": SeriesTraits(_NO_MODEL, may_show_phantom=True, hounsfield=True),
+    "MR": SeriesTraits(_NO_MODEL, may_show_phantom=True),
+    # In PET a head is as round and uniform as a bottle.
+    "PT": SeriesTraits("No model judges PET series."),
+}
+PHANTOM_MODALITIES = frozenset(name for name, traits in _SERIES_TRAITS.items() if traits.may_show_phantom)
+
+
+def is_image(header: Header) -> bool:
+    """Whether the object has pixels that show the patient.
+
+    No for segmentations, presentation states, reports, key objects, radiotherapy objects other than portal
+    images, parametric maps, waveforms and documents. Private SOP classes are images if they have pixels.
+    """
+    if not (header.has_pixels and header.rows and header.columns) or header.modality in NOT_IMAGE_MODALITIES:
+        return False
+    uid = header.sop_class_uid
+    return uid == _RT_IMAGE or not any(_belongs(uid, family) for family in _NOT_IMAGES)
+
+
+def is_projection(header: Header) -> bool:
+    """Whether the object is a single X-ray exposure, which is assessed as soon as it is stored.
+
+    Yes for CR, DX, MG, intra-oral and panoramic images, for single-frame XA and RF (a spot film, or a single shot of a
+    run), and for monochrome single-frame secondary captures with such a modality (digitised film). No for cine runs
+    and tomosynthesis (many frames), for colour (photographs, screenshots, this node's overlays), for enhanced images
+    from this node, and for CT localizers, which are judged with their series.
+    """
+    return header.number_of_frames <= 1 and _is_radiograph(header)
+
+
+def is_run(header: Header) -> bool:
+    """Whether the object is a multi-frame image of a kind that :func:`is_projection` accepts: cine, multi-frame DX.
+
+    One frame represents it (:mod:`miqa_node.dicom.pixels.representative`).
+    """
+    return header.number_of_frames > 1 and _is_radiograph(header)
+
+
+def is_slide(header: Header) -> bool:
+    """Whether the frames are tiles of one picture (PS3.3 A.32.8)."""
+    return header.sop_class_uid == _WHOLE_SLIDE
+
+
+def is_capture(header: Header) -> bool:
+    """Whether the object is a picture of a workstation beside slices: a dose sheet, a screenshot, a key image."""
+    return header.modality in _SERIES_FAMILIES and _belongs(header.sop_class_uid, _CAPTURE_FAMILY)
+
+
+def is_own(header: Header) -> bool:
+    """Whether this node made the image and a PACS routed it back; its phantoms count as originals."""
+    return header.manufacturer == MANUFACTURER and header.image_type[:1] == ("DERIVED",)
+
+
+def _is_radiograph(header: Header) -> bool:
+    if not is_image(header) or not _is_monochrome(header) or is_own(header):
+        return False
+    uid = header.sop_class_uid
+    if any(_belongs(uid, family) for family in _PROJECTION_FAMILIES):
+        return True
+    known_otherwise = uid.startswith("1.2.840.10008.") and not _belongs(uid, _CAPTURE_FAMILY)
+    return header.modality in _PROJECTION_MODALITIES and not known_otherwise
+
+
+def is_slice(header: Header) -> bool:
+    """Whether the object is part of a CT, MR or PET series, which is assessed as a whole: slices, volumes, localizers.
+
+    No for secondary captures of such series (dose sheets, screenshots) and for other modalities.
+    """
+    if not is_image(header) or not _is_monochrome(header) or not header.series_instance_uid:
+        return False
+    return any(_belongs(header.sop_class_uid, family) for family in _SERIES_FAMILIES.get(header.modality, ()))
+
+
+def series_traits(header: Header) -> SeriesTraits:
+    """Traits for judging the series of a slice."""
+    return _SERIES_TRAITS[header.modality]
+
+
+def image_traits(header: Header) -> ImageTraits:
+    """Traits of an image: how it is measured, and the required attributes of its header.
+
+    A Secondary Capture has neither geometry nor exposure (PS3.3 A.8).
+    """
+    if not is_projection(header):
+        return ImageTraits(is_radiograph=is_run(header))
+    modality = header.modality
+    expected = {"view_position"} if modality in WITH_VIEW else set()
+    if not _belongs(header.sop_class_uid, _CAPTURE_FAMILY):
+        expected |= {"pixel_spacing_mm"}
+        expected |= {"patient_orientation"} if modality in WITH_VIEW else set()
+        expected |= {"exposure_index"} if modality in _GENERAL_RADIOGRAPHY else set()
+    breast = True if modality == _MAMMOGRAPHY else False if modality in _GENERAL_RADIOGRAPHY else None
+    return ImageTraits(True, True, frozenset(expected), breast)
+
+
+def _is_monochrome(header: Header) -> bool:
+    return header.samples_per_pixel <= 1 and header.photometric_interpretation in ("MONOCHROME1", "MONOCHROME2", "")
+
+
+def _belongs(uid: str, family: str) -> bool:
+    return uid == _STORAGE + family or uid.startswith(_STORAGE + family + ".")

@@ -1,0 +1,1 @@
+"""The rows of units in the database."""

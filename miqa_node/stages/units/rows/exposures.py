@@ -1,0 +1,82 @@
+"""The images of one exposure, among those of a patient in a study (:mod:`miqa_node.core.domain.derivation`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.core.domain import derivation
+from miqa_node.core.domain.instance import Header, InstanceDigest, SopInstanceUid, StoredInstance
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.tables import instances
+
+MOST_IMAGES = 100
+"""Images of one exposure that are looked at."""
+
+_of = instances.c
+_OWN = instances.alias()
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureImage:
+    """Another image of the same exposure."""
+
+    digest: InstanceDigest
+    header: Header
+    received_at: datetime
+
+
+def others(transaction: Transaction, instance: StoredInstance) -> list[ExposureImage]:
+    """The other images of the exposure that an image shows, in the order of their arrival."""
+    header = instance.header
+    patient = sa.select(_OWN.c.patient_number).where(_OWN.c.digest == instance.digest).scalar_subquery()
+    query = (
+        sa.select(_of.digest, _of.header, _of.received_at)
+        .where(
+            _of.study_instance_uid == header.study_instance_uid,
+            _of.modality == header.modality[:16],
+            _of.digest != instance.digest,
+            ~_of.conflicting,
+            _of.patient_number.is_not_distinct_from(patient),
+            sa.or_(*_hints(header)),
+        )
+        .order_by(_of.received_at, _of.digest)
+        .limit(MOST_IMAGES)
+    )
+    images = [
+        ExposureImage(InstanceDigest(row.digest), documents.load_header(row.header), row.received_at)
+        for row in transaction.execute(query)
+    ]
+    return [one for one in images if not one.header.quality_control and derivation.is_same_exposure(header, one.header)]
+
+
+def plain_of(transaction: Transaction, instance: StoredInstance) -> SopInstanceUid | None:
+    """The SOP Instance UID of the plain image from which an image derives; None if it is plain itself."""
+    own = derivation.rank(instance.header)
+    plainer = [one.header for one in others(transaction, instance) if derivation.rank(one.header) < own]
+    return min(plainer, key=derivation.rank).sop_instance_uid if plainer else None
+
+
+def comes_before(one: ExposureImage | StoredInstance, other: ExposureImage | StoredInstance) -> bool:
+    """Whether an exposure is counted as ``one`` rather than as ``other``: the plainer image, else the earlier one."""
+    return _order(one) < _order(other)
+
+
+def _order(one: ExposureImage | StoredInstance) -> tuple[Any, ...]:
+    return derivation.rank(one.header), one.received_at, one.digest
+
+
+def _hints(header: Header) -> list[sa.ColumnElement[bool]]:
+    """Conditions, one of which every image of the exposure meets."""
+    events = sa.cast(_of.header["irradiation_event_uids"], sa.Text)
+    hints = [_of.header["source_instance_uid"].as_string() == header.sop_instance_uid]
+    hints += [events.contains(f'"{uid}"', autoescape=True) for uid in header.irradiation_event_uids]
+    if header.source_instance_uid:
+        hints.append(_of.sop_instance_uid == header.source_instance_uid)
+    if header.is_acquired_at and header.acquired_at is not None:
+        hints.append(_of.header["acquired_at"].as_string() == header.acquired_at.isoformat())
+    return hints

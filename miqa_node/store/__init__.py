@@ -1,1 +1,0 @@
-"""The state of the node: the database and the object store."""
