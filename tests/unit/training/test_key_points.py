@@ -46,6 +46,7 @@ def test_an_image_without_key_points_resembles_nothing() -> None:
     assert same_pictures([flat], [key_points(structure(1)), flat]) == []
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.shared
 @pytest.mark.slow
 def test_no_image_of_training_shows_an_image_of_the_evaluation(shared_data: Path) -> None:
