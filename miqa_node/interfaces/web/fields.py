@@ -10,27 +10,14 @@ from pydantic import AfterValidator, Field
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import ANY_UID
 from miqa_node.core.taxonomy.lookup import all_finding_names
-from miqa_node.interfaces.web.values import NO_CONTROLS
+from miqa_node.interfaces.web.values import DIGEST, NO_CONTROLS
 
 Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 SeriesUid = Annotated[str, Field(pattern=rf"^\s*{ANY_UID}\s*$", description="Series Instance UID (0020,000E).")]
-DIGEST = r"^[0-9a-f]{64}$"
 Digest = Annotated[str, Path(pattern=DIGEST, description="SHA-256 of the data set.")]
 MAX_PAGE = 1000
 MAX_OFFSET = 10**9
 MAX_ID = 2**63 - 1
-FORMS = {
-    NO_CONTROLS: "It may not have control characters or line breaks.",
-    rf"^{ANY_UID}$": "It is not a UID or digest.",
-    rf"^({ANY_UID})?$": "It is not a UID or digest.",
-    r"^[0-9.]{0,64}$": "It is not a UID.",
-    DIGEST: "It is not a digest: 64 characters of 0 to 9 and a to f.",
-    r"^(\d{4}-\d\d-\d\d)?$": "It is not a day; write it as 2026-12-01.",
-    r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$": "It is not a time; write it as 22:00.",
-    r"^$|^[^\s@<>,;]+@[^\s@<>,;]+$": "It is not an address of mail, such as anna@hospital.example.",
-}
-"""What patterns demand, in words; others are shown to programs as they are."""
-
 Actor = Annotated[
     str,
     Field(
@@ -75,3 +62,17 @@ def _known(name: FindingName) -> FindingName:
 
 KnownFinding = Annotated[FindingName, AfterValidator(_known)]
 """A finding that people can name: one of the taxonomy of this node."""
+
+MAX_REGIONS = 50
+MAX_POINTS = 100
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Polygon = Annotated[
+    list[tuple[Fraction, Fraction]],
+    Field(
+        min_length=3,
+        max_length=MAX_POINTS,
+        description="Corners [x, y] of a polygon, as fractions of the image's width (from the left) and height "
+        "(from the top).",
+    ),
+]

@@ -31,8 +31,8 @@ from miqa_node.errors import (
     RemovedError,
     ResourcesError,
 )
-from miqa_node.interfaces.web.fields import FORMS
 from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.values import FORMS
 
 MEDIA_TYPE = "application/problem+json"
 NO_PICTURE = Path(__file__).with_name("static") / "no_picture.svg"

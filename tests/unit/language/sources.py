@@ -50,11 +50,11 @@ from miqa_node.features.reassess.reassessment import GONE, NO_MODEL, UNPLACED, U
 from miqa_node.features.worklist.form import Show
 from miqa_node.features.worklist.page.study.router import KEYS
 from miqa_node.features.worklist.page.worklist.router import FACETS
-from miqa_node.interfaces.web.fields import FORMS
 from miqa_node.interfaces.web.html.formats import words
 from miqa_node.interfaces.web.html.pages import script_texts
 from miqa_node.interfaces.web.page import PAGES
 from miqa_node.interfaces.web.problems import _DETAILS, _TITLES
+from miqa_node.interfaces.web.values import FORMS
 from miqa_node.runtime.store import pseudonym_keys, retention_clock
 from miqa_node.runtime.store.integrity import DAMAGED, RESTORE
 from miqa_node.stages.assess.another_kind import NO_LUNGS, PIXELS_SHOW_ANOTHER

@@ -14,9 +14,10 @@ from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.features.labels.page.marks_form import outlines, read_objects
 from miqa_node.interfaces.web.access import Reviewer, acting
-from miqa_node.interfaces.web.fields import DIGEST, Actor, Uid
+from miqa_node.interfaces.web.fields import Actor, Uid
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.services import Services
+from miqa_node.interfaces.web.values import DIGEST
 from miqa_node.runtime.store import marks
 
 router = APIRouter()

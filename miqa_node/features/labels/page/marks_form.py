@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from miqa_node.core.domain.label import RegionOutline
 from miqa_node.core.domain.object_kind import ObjectKind
-from miqa_node.features.worklist.page.decisions import MAX_REGIONS, Polygon
+from miqa_node.interfaces.web.fields import MAX_REGIONS, Polygon
 
 
 class MarkedObject(BaseModel):

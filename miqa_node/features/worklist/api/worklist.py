@@ -24,7 +24,6 @@ from miqa_node.features.worklist.rows.history import InstanceHistory, WorklistEv
 from miqa_node.features.worklist.rows.worklist import WorklistFilter, WorklistOrder
 from miqa_node.interfaces.web.access import Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import (
-    DIGEST,
     MAX_OFFSET,
     MAX_PAGE,
     Actor,
@@ -38,7 +37,7 @@ from miqa_node.interfaces.web.fields import (
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
-from miqa_node.interfaces.web.values import NO_CONTROLS, Moment, Strict
+from miqa_node.interfaces.web.values import DIGEST, NO_CONTROLS, Moment, Strict
 from miqa_node.runtime.store.database import Transaction
 
 GivenUid = Annotated[str, Field(pattern=f"^({ANY_UID})?$")]

@@ -18,27 +18,15 @@ from miqa_node.core.domain.label import RegionOutline
 from miqa_node.core.domain.object_kind import ObjectKind
 from miqa_node.core.domain.worklist import Resolution, WorklistItem
 from miqa_node.features.worklist.rows import decisions, history, worklist
-from miqa_node.interfaces.web.fields import DIGEST, KnownFinding
+from miqa_node.interfaces.web.fields import MAX_REGIONS, KnownFinding, Polygon
 from miqa_node.interfaces.web.services import WebServices
+from miqa_node.interfaces.web.values import DIGEST
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 
-MAX_REGIONS = 50
-MAX_POINTS = 100
 MAX_IMAGES = 1000
-
-Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
-Polygon = Annotated[
-    list[tuple[Fraction, Fraction]],
-    Field(
-        min_length=3,
-        max_length=MAX_POINTS,
-        description="Corners [x, y] of a polygon, as fractions of the image's width (from the left) and height "
-        "(from the top).",
-    ),
-]
 
 
 class DrawnRegion(BaseModel):
