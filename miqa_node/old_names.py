@@ -10,11 +10,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 PACKAGE = "miqa_node."
@@ -56,6 +56,11 @@ class MovedModule(Loader):
         """Import the module and say where it is now."""
         log.warning("%s is %s now; plug-ins import what they need from miqa_node.api", module.__name__, self._new)
         sys.modules[module.__name__] = import_module(self._new)
+
+    def get_code(self, _fullname: str) -> CodeType | None:
+        """For ``python -m``, which runs the code itself."""
+        spec = find_spec(self._new)
+        return spec.loader.get_code(self._new) if spec and isinstance(spec.loader, InspectLoader) else None
 
 
 class OldFolder(Loader):
