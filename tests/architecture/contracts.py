@@ -1,4 +1,4 @@
-"""Contracts of import-linter: one table of the rooms of libraries, no circles, no long modules (docs/adr/0002).
+"""Contracts of import-linter: rooms of libraries, doors, features apart, no circles, no long modules (docs/adr/0002).
 
 ``make layers`` runs them beside import-linter's own contract of layers. Lazy imports and those for types count too, and
 so do modules that are named in a text, and libraries that one module takes from another.
