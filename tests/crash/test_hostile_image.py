@@ -17,7 +17,7 @@ from tests.crash.station import LIMIT_S, Node, Pacs, noise
 from tests.waiting import wait_until
 
 MOST_BYTES = 1_000_000_000
-NEIGHBOUR_S = 10.0
+NEIGHBOUR_S = 5.0
 SLOWER = 4.0
 """On a machine that has much else to do: beside hostile images, compared with the same image alone."""
 BOMB_SIDE = 14_000
