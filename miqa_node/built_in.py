@@ -1,13 +1,34 @@
-"""The plug-ins of the node itself: for each seam one table of name and ``module:object``.
+"""The plug-ins of the node itself, by name, as ``module:object``.
 
-This is the node's table of contents: a part without its line here is gone, and the rest works without it. Modules are
-imported on first use of their seam (plugins.py); other distributions have entry points (docs/how-to/extend.md). A
-table is in the order of its names, in which pages are asked for a path, unless it says that its order counts.
+This is the node's table of contents. What a feature has for each seam stands in its own folder, in ``__init__.py``
+(:data:`FEATURES`); everything else stands here. A feature without its line, or a part without its own, is gone, and
+the rest works without it. Modules are imported on first use of their seam (plugins.py); other distributions have entry
+points (docs/how-to/extend.md). Tables are in the order of their names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+
+FEATURES = (
+    "accounts",
+    "analysis",
+    "audit",
+    "backup",
+    "events",
+    "labels",
+    "limits",
+    "models",
+    "notices",
+    "operations",
+    "phantoms",
+    "reader_study",
+    "reassess",
+    "retention",
+    "worklist",
+)
+"""Folders of ``features``. Each has a table for each seam that it uses, such as ``PAGES``, with places inside it."""
 
 SEAMS = {
     "commands": "miqa_node.interfaces.cli.command:COMMANDS",
@@ -25,101 +46,29 @@ SEAMS = {
 }
 
 COMMANDS = {
-    "analysis": "miqa_node.interfaces.cli.commands:ANALYSIS",
     "assess": "miqa_node.interfaces.cli.commands:ASSESS",
-    "audit": "miqa_node.interfaces.cli.commands:AUDIT",
-    "backup": "miqa_node.interfaces.cli.commands:BACKUP",
-    "calibrate": "miqa_node.interfaces.cli.commands:CALIBRATE",
-    "deliveries": "miqa_node.interfaces.cli.commands:DELIVERIES",
-    "doctor": "miqa_node.interfaces.cli.commands:DOCTOR",
     "enhance": "miqa_node.interfaces.cli.commands:ENHANCE",
-    "erase": "miqa_node.interfaces.cli.commands:ERASE",
-    "evaluate": "miqa_node.interfaces.cli.commands:EVALUATE",
-    "explain": "miqa_node.interfaces.cli.commands:EXPLAIN",
-    "fsck": "miqa_node.interfaces.cli.commands:FSCK",
-    "labels": "miqa_node.interfaces.cli.commands:LABELS",
     "migrate": "miqa_node.interfaces.cli.commands:MIGRATE",
-    "models": "miqa_node.interfaces.cli.commands:MODELS",
-    "phantoms": "miqa_node.interfaces.cli.commands:PHANTOMS",
-    "reassess": "miqa_node.interfaces.cli.commands:REASSESS",
-    "restore": "miqa_node.interfaces.cli.commands:RESTORE",
-    "retention": "miqa_node.interfaces.cli.commands:RETENTION",
     "run": "miqa_node.interfaces.cli.commands:RUN",
-    "selftest": "miqa_node.interfaces.cli.commands:SELFTEST",
     "send": "miqa_node.interfaces.cli.commands:SEND",
-    "study": "miqa_node.interfaces.cli.commands:STUDY",
-    "tune": "miqa_node.interfaces.cli.commands:TUNE",
-    "users": "miqa_node.interfaces.cli.commands:USERS",
-    "worklist": "miqa_node.interfaces.cli.commands:WORKLIST",
 }
 
 PAGES = {
-    "account_notices_api": "miqa_node.features.notices.api:PAGE",  # the paths of accounts_api would take its own
-    "accounts_api": "miqa_node.features.accounts.api.accounts:PAGE",
-    "analysis": "miqa_node.features.analysis.page.analysis.router:PAGE",
-    "analysis_api": "miqa_node.features.analysis.api:PAGE",
-    "api": "miqa_node.features.worklist.api.worklist:PAGE",
-    "audit": "miqa_node.features.audit.page.router:PAGE",
-    "audit_api": "miqa_node.features.audit.api:PAGE",
     "capabilities": "miqa_node.interfaces.dicomweb.capabilities:PAGE",
-    "deliveries_api": "miqa_node.features.operations.api.deliveries:PAGE",
-    "fetch_page": "miqa_node.features.retention.page.router:PAGE",
     "frames": "miqa_node.interfaces.dicomweb.frames:PAGE",
-    "holds_api": "miqa_node.features.retention.api.holds:PAGE",
-    "images": "miqa_node.features.worklist.page.images.router:PAGE",
-    "limits_api": "miqa_node.features.limits.api:PAGE",
-    "live": "miqa_node.features.worklist.page.live.router:PAGE",
     "look": "miqa_node.interfaces.web.pages.look.router:PAGE",
-    "marks": "miqa_node.features.labels.page.marks:PAGE",
-    "marks_api": "miqa_node.features.labels.api:PAGE",
-    "notices": "miqa_node.features.notices.page.router:PAGE",
-    "operations": "miqa_node.features.operations.page.router:PAGE",
-    "operations_api": "miqa_node.features.operations.api.operations:PAGE",
-    "own_token_api": "miqa_node.features.accounts.api.tokens:OWN",
-    "people": "miqa_node.features.accounts.page.people.router:PAGE",
-    "phantoms": "miqa_node.features.phantoms.page.router:PAGE",
-    "phantoms_api": "miqa_node.features.phantoms.api:PAGE",
     "pictures": "miqa_node.interfaces.web.pages.pictures.router:PAGE",
     "predict": "miqa_node.interfaces.web.rest.predict:PAGE",
     "qido": "miqa_node.interfaces.dicomweb.qido:PAGE",
-    "reader_study": "miqa_node.features.reader_study.page.router:PAGE",
-    "readings": "miqa_node.features.labels.page.router:PAGE",
-    "reassess_page": "miqa_node.features.reassess.page.router:PAGE",
-    "reassessments_api": "miqa_node.features.reassess.api:PAGE",
-    "retrievals_api": "miqa_node.features.retention.api.retrievals:PAGE",
-    "review": "miqa_node.features.worklist.page.study.review:PAGE",
-    "rooms": "miqa_node.features.analysis.page.rooms.router:PAGE",
-    "saved_views": "miqa_node.features.worklist.page.worklist.saved:PAGE",
-    "second_factor": "miqa_node.features.accounts.page.sign_in.second:PAGE",
-    "sign_in": "miqa_node.features.accounts.page.sign_in.router:PAGE",
-    "sign_on": "miqa_node.features.accounts.page.sign_in.sign_on:PAGE",
     "stow": "miqa_node.interfaces.dicomweb.stow:PAGE",
-    "study": "miqa_node.features.worklist.page.study.router:PAGE",
-    "tokens_api": "miqa_node.features.accounts.api.tokens:PAGE",
-    "tuning": "miqa_node.features.limits.page.router:PAGE",
-    "views_api": "miqa_node.features.worklist.api.views:PAGE",
     "wado": "miqa_node.interfaces.dicomweb.wado:PAGE",
-    "worklist": "miqa_node.features.worklist.page.worklist.router:PAGE",
 }
 
-PARTS = {  # in the order in which they start
-    "audit": "miqa_node.features.audit.work.audit:PART",
-    "audit_sending": "miqa_node.features.audit.work.audit_sending:PART",
-    "monthly_report": "miqa_node.features.analysis.work.monthly_report:PART",
-    "counting": "miqa_node.features.analysis.work.counting:PART",
-    "series": "miqa_node.stages.units.work.series:PART",
+PARTS = {
     "better_copies": "miqa_node.stages.units.work.better_copies:PART",
-    "studies": "miqa_node.features.events.work:PART",
-    "amending": "miqa_node.features.worklist.work.amending:PART",
-    "mending": "miqa_node.features.worklist.work.mending:PART",
-    "indexing": "miqa_node.features.operations.work.indexing:PART",
-    "identification": "miqa_node.stages.receive.work:PART",
-    "notices": "miqa_node.features.notices.work:PART",
     "destinations": "miqa_node.stages.deliver.work:PART",
-    "retention": "miqa_node.features.retention.work.retention:PART",
-    "archives": "miqa_node.features.retention.work.archives:PART",
-    "certificates": "miqa_node.features.operations.work.certificates:PART",
-    "pseudonym_watch": "miqa_node.features.operations.work.pseudonym_watch:PART",
+    "identification": "miqa_node.stages.receive.work:PART",
+    "series": "miqa_node.stages.units.work.series:PART",
     "web": "miqa_node.interfaces.web.part:PART",
 }
 
@@ -135,31 +84,6 @@ UNITS = {
     "projection": "miqa_node.stages.units.projection:UNIT",
     "series": "miqa_node.stages.units.series:UNIT",
     "unplaced": "miqa_node.stages.units.unplaced:UNIT",
-}
-
-EFFECTS = {  # in the order in which they take effect
-    "acquisition": "miqa_node.features.analysis.effect:KIND",
-    "label_request": "miqa_node.features.labels.effect.label_request:KIND",
-    "standing_flag": "miqa_node.stages.conclusion.standing_flag:KIND",
-    "deliver": "miqa_node.stages.conclusion.deliver:KIND",
-    "note": "miqa_node.features.labels.effect.note:KIND",
-    "series_verdict": "miqa_node.stages.conclusion.series_verdict:KIND",
-    "phantom": "miqa_node.features.phantoms.effect:KIND",
-    "worklist": "miqa_node.features.worklist.effect.worklist:KIND",
-    "event": "miqa_node.features.events.effect:KIND",
-    "shadow": "miqa_node.stages.conclusion.shadow:KIND",
-    "metric": "miqa_node.stages.conclusion.metric:KIND",
-    "log_line": "miqa_node.stages.conclusion.log_line:KIND",
-    "late_event": "miqa_node.features.events.effect:LATE_KIND",
-}
-
-GAUGES = {
-    "damages": "miqa_node.stages.conclusion.gauge:DAMAGES",
-    "deliveries": "miqa_node.stages.conclusion.gauge:DELIVERIES",
-    "images": "miqa_node.stages.conclusion.gauge:IMAGES",
-    "notices": "miqa_node.features.notices.rows.gauge:GAUGE",
-    "reassessments": "miqa_node.features.reassess.rows:GAUGE",
-    "worklist": "miqa_node.features.worklist.rows.gauge:GAUGE",
 }
 
 MEASUREMENTS = {
@@ -259,7 +183,22 @@ DESTINATIONS = {
     "webhook": "miqa_node.stages.deliver.kinds.webhook:KIND",
 }
 
-BUILT_IN: Mapping[str, Mapping[str, str]] = {
+EFFECTS = {
+    "deliver": "miqa_node.stages.conclusion.deliver:KIND",
+    "log_line": "miqa_node.stages.conclusion.log_line:KIND",
+    "metric": "miqa_node.stages.conclusion.metric:KIND",
+    "series_verdict": "miqa_node.stages.conclusion.series_verdict:KIND",
+    "shadow": "miqa_node.stages.conclusion.shadow:KIND",
+    "standing_flag": "miqa_node.stages.conclusion.standing_flag:KIND",
+}
+
+GAUGES = {
+    "damages": "miqa_node.stages.conclusion.gauge:DAMAGES",
+    "deliveries": "miqa_node.stages.conclusion.gauge:DELIVERIES",
+    "images": "miqa_node.stages.conclusion.gauge:IMAGES",
+}
+
+OWN: Mapping[str, Mapping[str, str]] = {
     "seams": SEAMS,
     "commands": COMMANDS,
     "pages": PAGES,
@@ -274,3 +213,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "effects": EFFECTS,
     "gauges": GAUGES,
 }
+
+
+def places_of(seam: str) -> dict[str, str]:
+    """Name → ``module:object`` of the node's own plug-ins of a seam."""
+    places = dict(OWN.get(seam, {}))
+    for feature in FEATURES:
+        package = f"miqa_node.features.{feature}"
+        table: Mapping[str, str] = getattr(import_module(package), seam.upper(), {})
+        places |= {name: f"{package}.{place}" for name, place in table.items()}
+    return dict(sorted(places.items()))

@@ -2,8 +2,8 @@
 
 A part of another distribution is an entry point of the group ``miqa.parts`` that refers to a :class:`PartKind`. When a
 node is made, ``open`` of every kind is called in the processes of its role; it returns None if the site does not use
-it. Parts start in the order of their table (built_in.py), those of other distributions last, each at its moment; they
-stop in reverse order. The contract:
+it. Each part starts at its moment; those of one moment do not depend on each other, and start in the order of their
+names, those of other distributions last. Parts stop in reverse order. The contract:
 
 * ``open`` asks no database: its tables may not exist yet.
 * ``start`` returns at once. Work that waits or repeats runs in ``threads``, which are watched and restarted;

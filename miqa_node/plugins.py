@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from miqa_node import __version__
-from miqa_node.built_in import BUILT_IN
+from miqa_node.built_in import places_of
 from miqa_node.errors import NotFoundError
 
 T = TypeVar("T")
@@ -167,7 +167,7 @@ class _SeamContent(Generic[T]):
     def _each(self) -> Iterator[tuple[Plugin, T | None]]:
         seam = self._group.removeprefix("miqa.")
         owners: dict[str, str] = {}
-        for name, place in BUILT_IN.get(seam, {}).items():
+        for name, place in places_of(seam).items():
             value, reason = _import(EntryPoint(name, place, self._group), self._kind, own=True)
             owners[name] = NODE
             yield Plugin(seam, name, NODE, __version__, reason), value

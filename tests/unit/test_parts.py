@@ -18,10 +18,10 @@ from tests.unit.test_node import settings_in
 ORDER = {
     StartMoment.RECORDING: ["audit", "audit_sending"],
     StartMoment.WORKING: [
-        *("monthly_report", "counting", "series", "better_copies", "studies", "amending", "mending", "indexing"),
-        *("identification", "notices"),
+        *("amending", "better_copies", "counting", "identification", "indexing", "mending", "monthly_report"),
+        *("notices", "series", "studies"),
     ],
-    StartMoment.DELIVERING: ["destinations", "retention", "archives"],
+    StartMoment.DELIVERING: ["archives", "destinations", "retention"],
     StartMoment.SERVING: ["certificates", "pseudonym_watch", "web"],
 }
 EVERYWHERE = {"audit", "retention", "certificates", "pseudonym_watch", "web"}

@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node import __version__, plugins
-from miqa_node.built_in import BUILT_IN
+from miqa_node import __version__, built_in, plugins
 from miqa_node.core.observe.log import log_plugins
 from miqa_node.errors import NotFoundError
 from miqa_node.interfaces.web.page import Page
 from miqa_node.plugins import Seam
 
 CHECKOUT = Path(__file__).parents[2]
-ORDER_COUNTS = {"effects", "parts"}
+FOLDERS = [path.parent.name for path in (CHECKOUT / "miqa_node/features").glob("*/__init__.py")]
 ENTRY_POINTS = """\
 [miqa.numbers]
 one = {name}_numbers:ONE
@@ -40,6 +40,13 @@ def distribution(folder: Path, name: str, *, api: int | None = 1) -> None:
     (folder / f"{module}_numbers.py").write_text(f"{content}ONE = 1\nWORD = 'one'\n")
     (folder / f"{module}_needs.py").write_text(f"{content}import no_such_library\n")
     (folder / f"{module}_fails.py").write_text(f"{content}ONE = 1 / 0\n")
+
+
+def tables_of(feature: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The tables of a feature: of whichever name in capitals."""
+    for name, table in vars(import_module(f"miqa_node.features.{feature}")).items():
+        if name.isupper():
+            yield name.lower(), table
 
 
 @pytest.fixture
@@ -139,9 +146,17 @@ def test_every_plugin_of_the_node_itself_can_be_used() -> None:
 def test_the_node_has_no_entry_points_and_each_table_is_in_the_order_of_its_names() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     assert "entry-points" not in project
-    assert set(BUILT_IN) == {"seams", *plugins.SEAMS.all()}
-    by_name = [table for seam, table in BUILT_IN.items() if seam not in ORDER_COUNTS]
-    assert [list(table) for table in by_name] == [sorted(table) for table in by_name]
+    assert set(built_in.OWN) == {"seams", *plugins.SEAMS.all()}
+    assert list(built_in.FEATURES) == sorted(FOLDERS)
+    tables = [*built_in.OWN.values(), *(table for feature in built_in.FEATURES for _, table in tables_of(feature))]
+    assert [list(table) for table in tables] == [sorted(table) for table in tables]
+
+
+def test_a_feature_names_a_seam_by_its_table_and_takes_no_name_of_another() -> None:
+    names = [(seam, name) for feature in built_in.FEATURES for seam, table in tables_of(feature) for name in table]
+    names += [(seam, name) for seam, table in built_in.OWN.items() for name in table]
+    assert {seam for seam, _ in names} == set(built_in.OWN)
+    assert sorted(names) == sorted(set(names))
 
 
 def test_entry_points_that_an_older_installation_of_the_node_left_are_not_read(site: Path) -> None:
@@ -160,11 +175,12 @@ def test_entry_points_of_this_project_come_first_and_need_no_consent(site: Path)
     assert {one.unavailable for one in seam.plugins() if not one.built_in} == {"plugins.allow leaves it out."}
 
 
-def test_a_part_without_its_line_is_gone_and_the_rest_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    rest = {name: place for name, place in BUILT_IN["pages"].items() if name != "reader_study"}
-    monkeypatch.setattr(plugins, "BUILT_IN", {**BUILT_IN, "pages": rest})
+def test_a_feature_without_its_line_is_gone_and_the_rest_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = [name for name in Seam("pages", Page).all() if name != "reader_study"]
+    features = tuple(name for name in built_in.FEATURES if name != "reader_study")
+    monkeypatch.setattr(built_in, "FEATURES", features)
     seam = Seam("pages", Page)
-    assert list(seam.all()) == list(rest)
+    assert list(seam.all()) == rest
     assert {(one.built_in, one.version, one.unavailable) for one in seam.plugins()} == {(True, __version__, "")}
 
 
@@ -172,7 +188,7 @@ def test_an_own_part_that_fails_is_listed_and_its_name_stays_its_own(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     distribution(site, "miqa-dose")
-    monkeypatch.setattr(plugins, "BUILT_IN", {"numbers": {"one": "miqa_node.no_such_module:ONE"}})
+    monkeypatch.setattr(built_in, "OWN", {"numbers": {"one": "miqa_node.no_such_module:ONE"}})
     seam = Seam("numbers", int)
     own, other = (one for one in seam.plugins() if one.name == "one")
     assert own.built_in

@@ -55,4 +55,4 @@ class AcquisitionEffect(Effect):
                 self._queue.enqueue_reassess(transaction, digest, generation)
 
 
-KIND = EffectKind("acquisition", lambda context: AcquisitionEffect(context.rules, context.queue))
+KIND = EffectKind("acquisition", lambda context: AcquisitionEffect(context.rules, context.queue), order=5)

@@ -36,10 +36,11 @@ class LateEventEffect(LaterEffect):
             self._announce.apply(transaction, conclusion)
 
 
-KIND = EffectKind("event", lambda context: EventEffect(context.announcer))
+KIND = EffectKind("event", lambda context: EventEffect(context.announcer), order=45)
 LATE_KIND = EffectKind(
     "late_event",
     lambda context: LateEventEffect(context.unit.database, context.announcer),
     on_verdict=False,
     on_giving_up=True,
+    order=65,
 )

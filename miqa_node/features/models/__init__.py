@@ -1,1 +1,3 @@
 """Which packages a site runs, and how well they fit it."""
+
+COMMANDS = {"models": "command:MODELS"}

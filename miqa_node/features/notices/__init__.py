@@ -1,1 +1,5 @@
 """Notices to people by e-mail."""
+
+PAGES = {"account_notices_api": "api:PAGE", "notices": "page.router:PAGE"}
+PARTS = {"notices": "work:PART"}
+GAUGES = {"notices": "rows.gauge:GAUGE"}

@@ -17,4 +17,4 @@ class PhantomEffect(Effect):
             phantoms.record(transaction, conclusion.instance, conclusion.assessment, conclusion.decided_at)
 
 
-KIND = EffectKind("phantom", lambda _context: PhantomEffect())
+KIND = EffectKind("phantom", lambda _context: PhantomEffect(), order=35)

@@ -1,1 +1,16 @@
 """Flagged studies, and what people decide about them."""
+
+COMMANDS = {"explain": "command:EXPLAIN", "worklist": "command:WORKLIST"}
+PAGES = {
+    "api": "api.worklist:PAGE",
+    "images": "page.images.router:PAGE",
+    "live": "page.live.router:PAGE",
+    "review": "page.study.review:PAGE",
+    "saved_views": "page.worklist.saved:PAGE",
+    "study": "page.study.router:PAGE",
+    "views_api": "api.views:PAGE",
+    "worklist": "page.worklist.router:PAGE",
+}
+PARTS = {"amending": "work.amending:PART", "mending": "work.mending:PART"}
+EFFECTS = {"worklist": "effect.worklist:KIND"}
+GAUGES = {"worklist": "rows.gauge:GAUGE"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +19,14 @@ from miqa_node.errors import ResourcesError
 from miqa_node.interfaces.cli.elsewhere import ELSEWHERE
 from miqa_node.interfaces.cli.progress_bar import progress_shown
 from miqa_node.plugins import Plugin, Seam
+
+
+class Heading(StrEnum):
+    """Headings of the node's own commands in the list."""
+
+    MAINTAIN = "Run and maintain"
+    IMAGES = "Images and results"
+    MODELS = "Models"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,4 +98,4 @@ def _with_failure(disposition: Disposition, text: str) -> Disposition:
     return replace(disposition, reasons=(*disposition.reasons, reason), attention=True)
 
 
-KIND = EffectKind("deliver", lambda context: DeliveryEffect(context.unit, context.taking, context.declining))
+KIND = EffectKind("deliver", lambda context: DeliveryEffect(context.unit, context.taking, context.declining), order=20)

@@ -1,6 +1,7 @@
 """The seam ``miqa.effects``: what a verdict brings about, each effect in a file of its own.
 
-The node's own come first, in the order of their table (built_in.py), then those of other distributions.
+Each has a place in their order. Effects of one transaction write their rows in it, the same in each process, so that
+two transactions do not wait for each other.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class EffectKind:
     """Whether it is an effect of the verdict on an assessed unit."""
     on_giving_up: bool = False
     """Whether it is an effect of giving up a unit: the study is flagged for review, without a report."""
+    order: int = 100
+    """Place among the effects, lowest first; those of other distributions usually come last."""
 
 
 EFFECTS: Seam[EffectKind] = Seam("effects", EffectKind)
@@ -51,12 +54,16 @@ EFFECTS: Seam[EffectKind] = Seam("effects", EffectKind)
 
 def verdict_effects(context: EffectContext) -> Effects:
     """The effects of the verdict on an assessed unit."""
-    return _opened([kind for kind in EFFECTS.all().values() if kind.on_verdict], context)
+    return _opened([kind for kind in _in_order() if kind.on_verdict], context)
 
 
 def giving_up_effects(context: EffectContext) -> Effects:
     """The effects of giving up a unit."""
-    return _opened([kind for kind in EFFECTS.all().values() if kind.on_giving_up], context)
+    return _opened([kind for kind in _in_order() if kind.on_giving_up], context)
+
+
+def _in_order() -> list[EffectKind]:
+    return sorted(EFFECTS.all().values(), key=lambda kind: kind.order)
 
 
 def _opened(kinds: Sequence[EffectKind], context: EffectContext) -> Effects:

@@ -33,4 +33,4 @@ class LogEffect(LaterEffect):
         )
 
 
-KIND = EffectKind("log_line", lambda _context: LogEffect(), on_giving_up=True)
+KIND = EffectKind("log_line", lambda _context: LogEffect(), on_giving_up=True, order=60)

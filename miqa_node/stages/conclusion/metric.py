@@ -17,4 +17,4 @@ class MetricEffect(LaterEffect):
         metrics.IMAGES.labels(verdict=conclusion.disposition.verdict.value).inc()
 
 
-KIND = EffectKind("metric", lambda _context: MetricEffect(), on_giving_up=True)
+KIND = EffectKind("metric", lambda _context: MetricEffect(), on_giving_up=True, order=55)

@@ -28,4 +28,4 @@ class SeriesEffect(Effect):
         series.share_verdict(transaction, c.members, uid, c.disposition, c.decided_at, again=again)
 
 
-KIND = EffectKind("series_verdict", lambda context: SeriesEffect(context.unit))
+KIND = EffectKind("series_verdict", lambda context: SeriesEffect(context.unit), order=30)

@@ -36,4 +36,4 @@ def _open(context: EffectContext) -> ShadowEffect | None:
     return None if shadow is None else ShadowEffect(shadow)
 
 
-KIND = EffectKind("shadow", _open)
+KIND = EffectKind("shadow", _open, order=50)

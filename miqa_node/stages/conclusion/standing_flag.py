@@ -38,4 +38,4 @@ class StandingFlagEffect(Effect):
         """The worklist follows the verdict."""
 
 
-KIND = EffectKind("standing_flag", lambda context: StandingFlagEffect(context.unit.database))
+KIND = EffectKind("standing_flag", lambda context: StandingFlagEffect(context.unit.database), order=15)

@@ -34,4 +34,4 @@ class LabelRequestEffect(Effect):
             label_requests.ask(transaction, digest, RequestKind.AUDIT, share, conclusion.decided_at)
 
 
-KIND = EffectKind("label_request", lambda context: LabelRequestEffect(context.rules))
+KIND = EffectKind("label_request", lambda context: LabelRequestEffect(context.rules), order=10)

@@ -26,4 +26,4 @@ class NoteEffect(Effect):
         notes.take(transaction, conclusion.note, conclusion.instance, conclusion.decided_at)
 
 
-KIND = EffectKind("note", lambda context: NoteEffect(context.unit))
+KIND = EffectKind("note", lambda context: NoteEffect(context.unit), order=25)

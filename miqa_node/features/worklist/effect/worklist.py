@@ -39,4 +39,4 @@ def _why(disposition: Disposition) -> str:
     return " ".join(reason.text for reason in disposition.reasons) if keeps_flag(disposition) else ""
 
 
-KIND = EffectKind("worklist", lambda _context: WorklistEffect(), on_giving_up=True)
+KIND = EffectKind("worklist", lambda _context: WorklistEffect(), on_giving_up=True, order=40)

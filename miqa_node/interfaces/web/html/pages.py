@@ -72,9 +72,14 @@ def _navigation() -> Sequence[tuple[Navigation, Permission]]:
     return sorted(entries, key=lambda entry: entry[0].order)
 
 
+def _has_page(name: str) -> bool:
+    """Whether this node has the page: a link to one of another feature asks first."""
+    return name in PAGES.all()
+
+
 @cache
 def _environment(language: str) -> Environment:
     made = environment(ChoiceLoader([PackageLoader("miqa_node.interfaces.web"), _PageTemplates()]), language)
     made.filters.update(svg=svg)
-    made.globals.update(navigation=_navigation, texts=texts)
+    made.globals.update(navigation=_navigation, has_page=_has_page, texts=texts)
     return made

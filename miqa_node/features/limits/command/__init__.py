@@ -1,0 +1,12 @@
+"""Commands of limits; their modules are imported only on use."""
+
+from __future__ import annotations
+
+from miqa_node.interfaces.cli.command import Command, Heading
+
+TUNE = Command(
+    "Propose limits of soft findings for each room and view from the site's own images; without options list all sets.",
+    "miqa_node.features.limits.command.tune:tune",
+    Heading.MODELS,
+    order=14,
+)
