@@ -26,10 +26,10 @@ def test_a_reviewer_shares_a_view_that_others_open_by_name_and_cannot_remove(sta
     assert mara.post("/worklist/views", data=form, headers=ORIGIN).status_code == 303
 
     page = vera.get("/").text
-    assert '<a href="/?order=worst&amp;station=ROOM2" title="Shared by mara">Room 2</a>' in page
+    assert '<a href="/?station=ROOM2&amp;order=worst" title="Shared by mara">Room 2</a>' in page
     assert "Muster" not in page
     answer = vera.get("/views/Room 2")
-    assert answer.headers["location"] == "/?order=worst&station=ROOM2"
+    assert answer.headers["location"] == "/?station=ROOM2&order=worst"
     listed = vera.get("/api/v1/worklist", params={"saved": "Room 2"}).json()["items"]
     assert [one["study_instance_uid"] for one in listed] == ["1.2.3.2"]
     assert vera.get("/api/v1/worklist", params={"saved": "Room 2", "modality": "DX"}).status_code == 422

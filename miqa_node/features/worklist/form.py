@@ -13,8 +13,9 @@ from pydantic import Field, ValidationError
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.language.local_time import midnight
-from miqa_node.features.worklist.rows.worklist.search import UNRESOLVED, WorklistFilter, WorklistOrder
-from miqa_node.interfaces.web.values import NO_CONTROLS, Day, Strict
+from miqa_node.features.worklist.filter import FlaggedImageFilter, WorklistFilter
+from miqa_node.features.worklist.rows.worklist.search import UNRESOLVED, WorklistOrder
+from miqa_node.interfaces.web.values import NO_CONTROLS, Day
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
 
@@ -40,17 +41,12 @@ class Show(StrEnum):
                 return (WorklistState(self.value.upper()),)
 
 
-class WorklistForm(Strict):
+class WorklistForm(FlaggedImageFilter):
     """The filter above the list, kept in the page's address; an untouched field is sent empty."""
 
     show: Show = Show.UNRESOLVED
     order: WorklistOrder = WorklistOrder.NEWEST
     verdict: Literal[""] | Verdict = ""
-    reason: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
-    body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    view: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    station: str = Field("", max_length=64, pattern=NO_CONTROLS)
     assignee: str = Field("", max_length=64, pattern=NO_CONTROLS)
     predictions: bool = False
     """The list of predictions that wait for a person, instead of that of quality."""
@@ -67,20 +63,15 @@ class WorklistForm(Strict):
 
         A search text in the form of a UID matches UIDs; any other matches the beginning of names and numbers.
         """
-        search = self.search.strip()
-        is_uid = _UID.fullmatch(search) is not None
+        is_uid = _UID.fullmatch(self.search) is not None
         return WorklistFilter(
+            **self.model_dump(include=set(FlaggedImageFilter.model_fields)),
             state=self.show.states,
             verdict=(self.verdict,) if self.verdict else (),
-            reason=self.reason,
             pending_review=self.predictions,
-            modality=self.modality.strip(),
-            body_part=self.body_part.strip(),
-            view=self.view.strip(),
-            station=self.station.strip(),
-            claimed_by=(self.mine and name) or self.assignee.strip(),
-            search="" if is_uid else search,
-            uid=search if is_uid else "",
+            claimed_by=(self.mine and name) or self.assignee,
+            search="" if is_uid else self.search,
+            uid=self.search if is_uid else "",
             since=midnight(self.since) if self.since else None,
             until=midnight(self.until + timedelta(days=1)) if self.until else None,
         )

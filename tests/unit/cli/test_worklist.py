@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from typer.main import get_command
 
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.features.worklist.filter import WorklistFilter
+from miqa_node.interfaces.cli.app import app
+from miqa_node.interfaces.cli.command import commands_of
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.web.app import create_app
 from tests.unit.cli.conftest import Ran
@@ -31,6 +35,35 @@ def test_json_is_that_of_the_rest_interface(cli: Callable[..., Ran], stage: Stag
     assert listed.json["total"] == 2
     assert {k: v for k, v in shown.json.items() if k != "events"} == rest.get("/api/v1/worklist/1.2.3.1").json()
     assert [event["action"] for event in shown.json["events"]] == ["flagged"]
+
+
+def test_the_command_the_rest_interface_and_the_database_have_one_filter(stage: Stage) -> None:
+    commands = dict(commands_of("miqa-node", get_command(app)))
+    options = {option.name: option.help for option in commands["miqa-node worklist list"].params}
+    schema = create_app(stage.services).openapi()["paths"]["/api/v1/worklist"]["get"]["parameters"]
+    parameters = {parameter["name"]: parameter.get("description", "") for parameter in schema}
+
+    assert set(WorklistFilter.model_fields) <= set(options) & set(parameters)
+    own = {"state", "since", "until"}  # written in another way on the command line
+    words = {name: field.description for name, field in WorklistFilter.model_fields.items() if name not in own}
+    assert {name: options[name] for name in words} == {name: parameters[name] for name in words} == words
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--uid", "1.2/3"], "--uid: It is not a UID or digest."),
+        (["--modality", "X" * 17], "--modality: 'XXXXXXXXXXXXXXXXX' is too long; the most is 16 characters."),
+        (["--saved", "mine", "--since", "7d"], "a view cannot be combined with other filters"),
+    ],
+)
+def test_a_filter_that_the_rest_interface_refuses_is_refused(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path, flags: list[str], words: str
+) -> None:
+    ran = cli("worklist", "list", "--data-dir", data_dir, *flags)
+
+    assert ran.code == Exit.USAGE
+    assert words in " ".join(ran.err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(

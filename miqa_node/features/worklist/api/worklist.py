@@ -12,16 +12,16 @@ from pydantic import BaseModel, Field
 from miqa_node.core.domain.codes import REASON_CODES
 from miqa_node.core.domain.instance import ANY_UID, InstanceDigest
 from miqa_node.core.domain.patient_conflict import PatientConflict
-from miqa_node.core.domain.policy import Verdict
-from miqa_node.core.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState
+from miqa_node.core.domain.worklist import Reopening, Resolution, WorklistItem
 from miqa_node.core.words.narrative import narrative
 from miqa_node.errors import NotFoundError
+from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.page.decisions import MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
 from miqa_node.features.worklist.page.saving import form_of
 from miqa_node.features.worklist.page.worklist_csv import worklist_csv
 from miqa_node.features.worklist.rows import conflicts, corrections, history, saved_views, worklist
 from miqa_node.features.worklist.rows.history import InstanceHistory, WorklistEvent
-from miqa_node.features.worklist.rows.worklist import WorklistFilter, WorklistOrder
+from miqa_node.features.worklist.rows.worklist import WorklistOrder
 from miqa_node.interfaces.web.access import Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import (
     MAX_OFFSET,
@@ -37,7 +37,7 @@ from miqa_node.interfaces.web.fields import (
 from miqa_node.interfaces.web.page import Page
 from miqa_node.interfaces.web.problems import responses
 from miqa_node.interfaces.web.services import Services
-from miqa_node.interfaces.web.values import DIGEST, NO_CONTROLS, Moment, Strict
+from miqa_node.interfaces.web.values import DIGEST, Strict
 from miqa_node.runtime.store.database import Transaction
 
 GivenUid = Annotated[str, Field(pattern=f"^({ANY_UID})?$")]
@@ -55,71 +55,22 @@ ReasonValue = Annotated[
 ]
 
 
-class WorklistQuery(Strict):
+class WorklistQuery(WorklistFilter):
     """The filter; omitted fields match everything."""
 
-    state: list[WorklistState] = Field([], description="One or more states.")
-    verdict: list[Verdict] = Field([], description="One or more verdicts of the study.")
-    modality: str = Field(
-        "", max_length=16, pattern=NO_CONTROLS, description="Modality (0008,0060) of a flagged image."
-    )
-    body_part: str = Field(
-        "", max_length=64, pattern=NO_CONTROLS, description="Body Part Examined (0018,0015) of a flagged image."
-    )
-    view: str = Field(
-        "", max_length=64, pattern=NO_CONTROLS, description="View Position (0018,5101) of a flagged image."
-    )
-    station: str = Field(
-        "", max_length=64, pattern=NO_CONTROLS, description="Station Name (0008,1010) of a flagged image."
-    )
-    reason: str = Field(
-        "", max_length=64, pattern=NO_CONTROLS, description="Name of a finding, measurement or plausibility issue."
-    )
-    pending_review: bool = Field(
-        False, description="The list of predictions: only studies with one that waits for a person."
-    )
-    every_list: bool = Field(
-        False, description="Also studies that are listed for a prediction alone; those are otherwise in their own list."
-    )
     mine: bool = Field(False, description="Only what the account that asks has claimed or was given.")
     saved: ViewName | Literal[""] = Field(
         "", description="Name of a saved view; no other filter can be given with it, but limit and offset."
     )
-    claimed_by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Who claimed it.")
-    accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Accession Number (0008,0050).")
-    search: str = Field(
-        "",
-        max_length=64,
-        pattern=NO_CONTROLS,
-        description="How patient name, patient ID, accession number, station, room or operator begins, in any case.",
-    )
-    uid: str = Field("", pattern=f"^({ANY_UID})?$", description="A study, series or SOP instance UID.")
-    since: Moment | None = Field(None, description="Flagged at this time or later; with time zone.")
-    until: Moment | None = Field(None, description="Flagged before this time; with time zone.")
     limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="Maximum number; default is web.page_size.")
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Number of newest rows to skip.")
 
-    def filter(self, name: str) -> worklist.WorklistFilter:
-        """The same for the store, for the account called ``name``; HTTPException 422 if it has none."""
+    def filter(self, name: str) -> WorklistFilter:
+        """The filter itself, for the account called ``name``; HTTPException 422 if it has none."""
         if self.mine and not name:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "mine: this node has no accounts; name claimed_by.")
-        return worklist.WorklistFilter(
-            state=tuple(self.state),
-            verdict=tuple(self.verdict),
-            modality=self.modality,
-            body_part=self.body_part,
-            view=self.view,
-            station=self.station,
-            reason=self.reason,
-            pending_review=self.pending_review,
-            every_list=self.every_list,
-            claimed_by=name if self.mine else self.claimed_by,
-            accession_number=self.accession_number,
-            search=self.search.strip(),
-            uid=self.uid,
-            since=self.since,
-            until=self.until,
-        )
+        fields = self.model_dump(include=set(WorklistFilter.model_fields))
+        return WorklistFilter(**fields | ({"claimed_by": name} if self.mine else {}))
 
 
 class WorklistPage(BaseModel):

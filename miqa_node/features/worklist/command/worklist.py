@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from miqa_node.core.domain.instance import InstanceDigest, can_name, day
-from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.features.worklist.command.conflicts import list_conflicts, settle
+from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.rows import history, saved_views, worklist
 from miqa_node.interfaces.cli.actor import Actor, login
+from miqa_node.interfaces.cli.filter_options import filtered_by
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.interfaces.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction, opened
@@ -30,10 +31,26 @@ app = typer.Typer(
 app.command("conflicts")(list_conflicts)
 app.command("settle")(settle)
 
+ALL_STUDIES = WorklistFilter()
 StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
 
 
 @app.command("list")
+@filtered_by(
+    WorklistFilter,
+    verdict="REVIEW|REJECT|…",
+    modality="CS",
+    body_part="CS",
+    view="CS",
+    station="NAME",
+    reason="NAME",
+    pending_review="",
+    every_list="",
+    claimed_by="NAME",
+    search="TEXT",
+    accession_number="SH",
+    uid="UID",
+)
 def list_(
     config: ConfigFile = None,
     data_dir: DataDir = None,
@@ -44,40 +61,7 @@ def list_(
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All states, RESOLVED too.")] = False,
-    verdict: Annotated[
-        list[Verdict] | None,
-        typer.Option(metavar="REVIEW|REJECT|…", case_sensitive=False, help="Of the study; repeatable."),
-    ] = None,
-    modality: Annotated[str, typer.Option(metavar="CS", help="Of a flagged image, as (0008,0060) writes it.")] = "",
-    body_part: Annotated[str, typer.Option(metavar="CS", help="Of a flagged image, as (0018,0015) writes it.")] = "",
-    view: Annotated[str, typer.Option(metavar="CS", help="Of a flagged image, as (0018,5101) writes it.")] = "",
-    station: Annotated[str, typer.Option(metavar="NAME", help="Of a flagged image, as (0008,1010) writes it.")] = "",
-    reason: Annotated[
-        str, typer.Option(metavar="NAME", help="A finding, measurement or plausibility issue, e.g. motion_blur.")
-    ] = "",
-    pending_review: Annotated[
-        bool,
-        typer.Option(
-            "--pending-review", help="The list of predictions: only studies with one that waits for a person."
-        ),
-    ] = False,
-    every_list: Annotated[
-        bool, typer.Option("--every-list", help="Also studies that are listed for a prediction alone.")
-    ] = False,
-    claimed_by: Annotated[str, typer.Option(metavar="NAME", help="Who claimed it.")] = "",
-    mine: Annotated[bool, typer.Option("--mine", help="Only what you have claimed or were given; see --as.")] = False,
-    actor: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="Who --mine means; default is the name of the login.")
-    ] = None,
-    search: Annotated[
-        str,
-        typer.Option(
-            metavar="TEXT", help="How patient, accession number, station, room or operator begins, in any case."
-        ),
-    ] = "",
-    saved: Annotated[str, typer.Option(metavar="NAME", help="A saved view; without other filters.")] = "",
-    accession_number: Annotated[str, typer.Option(metavar="SH", help="As (0008,0050) writes it.")] = "",
-    uid: Annotated[str, typer.Option(metavar="UID", help="A study, series or SOP instance UID.")] = "",
+    criteria: WorklistFilter = ALL_STUDIES,
     since: Annotated[
         datetime | None,
         typer.Option(parser=read_moment, metavar="TIME", help="Flagged then or later; ISO 8601, or 24h, 7d."),
@@ -85,32 +69,28 @@ def list_(
     until: Annotated[
         datetime | None, typer.Option(parser=read_moment, metavar="TIME", help="Flagged before then.")
     ] = None,
+    mine: Annotated[bool, typer.Option("--mine", help="Only what you have claimed or were given; see --as.")] = False,
+    actor: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who --mine means; default is the name of the login.")
+    ] = None,
+    saved: Annotated[str, typer.Option(metavar="NAME", help="A saved view; without other filters.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Maximum number.")] = 100,
     offset: Annotated[int, typer.Option(metavar="N", min=0, help="Number of newest entries to skip.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List flagged studies, newest first."""
-    unresolved = [WorklistState.OPEN, WorklistState.CLAIMED]
-    selection = worklist.WorklistFilter(
-        state=() if every else tuple(state or unresolved),
-        verdict=tuple(verdict or ()),
-        modality=modality,
-        body_part=body_part,
-        view=view,
-        station=station,
-        reason=reason,
-        pending_review=pending_review,
-        every_list=every_list,
-        claimed_by=(actor or login()) if mine else claimed_by,
-        search=search,
-        accession_number=accession_number,
-        uid=uid,
-        since=since,
-        until=until,
-    )
+    chosen = bool(state or every or mine or since or until) or criteria != ALL_STUDIES
+    selection = criteria.model_copy(update={
+        "state": () if every else tuple(state or worklist.UNRESOLVED),
+        "claimed_by": (actor or login()) if mine else criteria.claimed_by,
+        "since": since,
+        "until": until,
+    })  # fmt: skip
     with open_transaction(config, data_dir) as transaction:
         if saved:
-            selection = _saved(transaction, saved, selection, actor)
+            if chosen:
+                raise typer.BadParameter("a view cannot be combined with other filters", param_hint="--saved")
+            selection = _saved(transaction, saved, actor or login())
         items = worklist.select(transaction, selection, limit=limit, offset=offset)
         total = worklist.count(transaction, selection)
     if as_json:
@@ -124,14 +104,9 @@ def list_(
         typer.echo(f"{len(items)} of {total}", err=True)
 
 
-def _saved(
-    transaction: Transaction, name: str, worklist_filter: worklist.WorklistFilter, actor: str | None
-) -> worklist.WorklistFilter:
-    if worklist_filter != worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED)):
-        raise typer.BadParameter("a view cannot be combined with other filters", param_hint="--saved")
+def _saved(transaction: Transaction, name: str, person: str) -> WorklistFilter:
     from miqa_node.features.worklist.form import read_form
 
-    person = actor or login()
     return read_form(saved_views.load(transaction, name, person).query).filter(person)
 
 

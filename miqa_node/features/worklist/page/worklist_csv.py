@@ -11,8 +11,9 @@ from fastapi.responses import StreamingResponse
 
 from miqa_node.core.domain.spreadsheet import safe
 from miqa_node.core.domain.worklist import WorklistItem
+from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.rows import worklist
-from miqa_node.features.worklist.rows.worklist import WorklistFilter, WorklistOrder
+from miqa_node.features.worklist.rows.worklist import WorklistOrder
 from miqa_node.interfaces.web.services import WebServices
 
 COLUMNS = (

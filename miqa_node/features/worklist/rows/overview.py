@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -46,7 +46,7 @@ def look(transaction: Transaction, since: datetime) -> Overview:
     unresolved = worklist.WorklistFilter(state=tuple(worklist.UNRESOLVED))
     return Overview(
         unresolved=worklist.count(transaction, unresolved, MOST),
-        predictions_waiting=worklist.count(transaction, replace(unresolved, pending_review=True), MOST),
+        predictions_waiting=worklist.count(transaction, unresolved.model_copy(update={"pending_review": True}), MOST),
         received=_count(transaction, sa.select(instances.c.digest).where(recent)),
         in_work=min(MOST, count_undecided(transaction, since)),
         accepted=verdicts.get(Verdict.ACCEPT, 0),

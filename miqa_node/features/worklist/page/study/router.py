@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -124,7 +123,7 @@ def following_study(transaction: Transaction, listed: str, item: WorklistItem, n
     form = read_form(listed)
     criteria = form.filter(name)
     if form.show is Show.UNRESOLVED and not criteria.claimed_by:
-        criteria = replace(criteria, state=(WorklistState.OPEN,))  # skip studies that others have claimed
+        criteria = criteria.model_copy(update={"state": (WorklistState.OPEN,)})  # skip what others have claimed
     for after in (worklist.place_of(item), None):
         items = worklist.page(transaction, criteria, limit=2, order=form.order, after=after)
         for one in items:

@@ -1,10 +1,10 @@
 """The worklist: flagged studies and their handling by readers."""
 
+from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.rows.worklist.changes import assign, claim, comment, reopen, resolve, unclaim
 from miqa_node.features.worklist.rows.worklist.retakes import complete_retakes
 from miqa_node.features.worklist.rows.worklist.search import (
     UNRESOLVED,
-    WorklistFilter,
     WorklistOrder,
     WorklistPosition,
     count,

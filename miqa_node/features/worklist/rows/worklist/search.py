@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.worklist import Resolution, WorklistComment, WorklistImage, WorklistItem, WorklistState
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import NotFoundError
+from miqa_node.features.worklist.filter import WorklistFilter
 from miqa_node.features.worklist.rows import free_text
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction
@@ -32,41 +33,9 @@ from miqa_node.runtime.store.tables import (
 from miqa_node.stages.conclusion.rows.flagged_studies import concerns_quality
 
 MOST_SEARCHED = 2000
+"""The newest studies in which a text is looked for in stations, rooms and operators."""
 COMMENTED = "commented"
 """The action of an event that is only a comment."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorklistFilter:
-    """A filter of the worklist; empty fields match everything."""
-
-    state: tuple[WorklistState, ...] = ()
-    verdict: tuple[Verdict, ...] = ()
-    modality: str = ""
-    body_part: str = ""
-    view: str = ""
-    station: str = ""
-    reason: str = ""
-    """Name of a finding, measurement or plausibility issue among the reasons."""
-    pending_review: bool = False
-    """Only studies with a prediction that waits for a person."""
-    every_list: bool = False
-    """Also studies that are listed for a prediction alone; without it they are in the list of predictions only."""
-    claimed_by: str = ""
-    accession_number: str = ""
-    search: str = ""
-    """Beginning of patient name, patient ID or accession number, ignoring case; or of a station, room or operator, for
-    the newest :data:`MOST_SEARCHED` studies that meet the other criteria."""
-    uid: str = ""
-    """A study, series or SOP instance UID."""
-    since: datetime | None = None
-    until: datetime | None = None
-
-    @property
-    def leaves_predictions_out(self) -> bool:
-        """Whether this is the list of quality: no predictions, no certain studies, no person's own are asked for."""
-        exact = self.every_list or self.pending_review or self.reason in PENDING_NAMES
-        return not (exact or self.uid or self.accession_number or self.search or self.claimed_by)
 
 
 _EVERYTHING = WorklistFilter(every_list=True)
@@ -223,7 +192,7 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
         ordered = sa.select(studies.c.study_instance_uid).where(studies.c.accession_number == criteria.accession_number)
         conditions.append(worklist.c.study_instance_uid.in_(ordered))
     if criteria.search:
-        newest = _newest(replace(criteria, search=""), MOST_SEARCHED)
+        newest = _newest(criteria.model_copy(update={"search": ""}), MOST_SEARCHED)
         conditions.append(worklist.c.study_instance_uid.in_(free_text.studies_begin(criteria.search, newest)))
     if criteria.since:
         conditions.append(worklist.c.flagged_at >= criteria.since)
