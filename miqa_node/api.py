@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from miqa_node.core.domain.finding import FindingWords as FindingWords
     from miqa_node.core.domain.instance import Header as Header
     from miqa_node.core.domain.instance import StoredInstance as StoredInstance
+    from miqa_node.core.domain.judgement import Judgement as Judgement
     from miqa_node.core.domain.policy import Verdict as Verdict
     from miqa_node.core.domain.ports import AssessorResult as AssessorResult
     from miqa_node.core.domain.role import NodeRole as NodeRole
@@ -112,6 +113,7 @@ NAMES = {
     "miqa_node.core.domain.delivery": ("ResultKind",),
     "miqa_node.core.domain.finding": ("FindingName", "FindingWords"),
     "miqa_node.core.domain.instance": ("Header", "StoredInstance"),
+    "miqa_node.core.domain.judgement": ("Judgement",),
     "miqa_node.core.domain.policy": ("Verdict",),
     "miqa_node.core.domain.ports": ("AssessorResult",),
     "miqa_node.core.domain.role": ("NodeRole",),

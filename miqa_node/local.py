@@ -14,6 +14,7 @@ from typing import Any, Self
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.model_choice import ModelChoice
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.domain.policy import Disposition, Policy
@@ -44,6 +45,7 @@ from miqa_node.stages.units.base import (
     installed,
     unit_of,
 )
+from miqa_node.stages.units.earlier import outputs_of
 from miqa_node.stages.units.image import judge_here
 from miqa_node.stages.units.rows import instances
 
@@ -178,7 +180,8 @@ def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) 
             raise image.error or NotAnImageError(assessment.not_assessed)
         objects = None
         if tools.reports is not None and image.has_identity:
-            objects = unit_of(instance.header, units).outputs(instance, assessment, disposition, context)
+            judgement = Judgement(instance, assessment, disposition)
+            objects = outputs_of(unit_of(instance.header, units), judgement, context)
     # The pipeline generates missing UIDs; the result states those of the file.
     assessment = replace(assessment, header=image.header, timings_ms={**assessment.timings_ms, **image.timings_ms})
     maps = artifacts.maps(digest)

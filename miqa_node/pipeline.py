@@ -18,6 +18,7 @@ import structlog
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition, decide
 from miqa_node.core.domain.ports import FaultJudge, JobQueue
 from miqa_node.core.language.phrase import Phrase
@@ -138,12 +139,12 @@ class Pipeline:
         self._write(self._conclusion(instance, assessment, disposition), self._giving_up)
 
     def _conclusion(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> Conclusion:
-        return Conclusion(instance, unit_of(instance.header, self._units), assessment, disposition, disposition)
+        judgement = Judgement(instance, assessment, disposition)
+        return Conclusion(judgement, unit_of(instance.header, self._units), disposition)
 
     def _write(self, conclusion: Conclusion, effects: Effects) -> None:
-        c = conclusion
         with self._database.begin() as transaction:
-            if not judgements.save_disposition(transaction, c.instance, c.assessment, c.disposition, c.decided_at):
+            if not judgements.save_disposition(transaction, conclusion.judgement, conclusion.decided_at):
                 return  # another process was faster
             effects.apply(transaction, conclusion)
         effects.follow(conclusion)

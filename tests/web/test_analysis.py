@@ -16,6 +16,7 @@ from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
@@ -46,7 +47,7 @@ def hospital(stage: Stage) -> list[InstanceDigest]:
             disposition = instances.load_disposition(transaction, digest)
             assert assessment is not None
             assert disposition is not None
-            acquisitions.record(transaction, instance, assessment, disposition, rules, NOW)
+            acquisitions.record(transaction, Judgement(instance, assessment, disposition), rules, NOW)
             if flagged:
                 decided = Resolution.DISMISSED if number in {4, 12} else Resolution.CONFIRMED
                 worklist.resolve(transaction, study, decided, "anna", "", NOW)

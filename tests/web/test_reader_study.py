@@ -15,6 +15,7 @@ from pypdf import PdfReader
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.features.analysis.rows import acquisitions
 from miqa_node.features.reader_study import rows as reader_studies
@@ -39,7 +40,7 @@ def study(stage: Stage) -> Callable[..., int]:
             verdict = instances.load_disposition(transaction, digest)
             assert assessment is not None
             assert verdict is not None
-            acquisitions.record(transaction, instance, assessment, verdict, rules, datetime.now(UTC))
+            acquisitions.record(transaction, Judgement(instance, assessment, verdict), rules, datetime.now(UTC))
 
     def call(*words: str) -> int:
         return run(["study", *words, "--data-dir", str(stage.services.settings.node.data_dir)])

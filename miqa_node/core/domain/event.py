@@ -10,9 +10,8 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
-from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.instance import StoredInstance
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.judgement import Judgement
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
 
 ID_PREFIX = "evt_"
@@ -119,9 +118,10 @@ def node_event_body(
     }
 
 
-def image_body(instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> dict[str, Any]:
+def image_body(judgement: Judgement) -> dict[str, Any]:
     """The part of an event about an image, or about the last slice of a series."""
-    header, model = instance.header, assessment.model
+    header, assessment, disposition = judgement.instance.header, judgement.assessment, judgement.disposition
+    model = assessment.model
     return {
         "sop_instance_uid": header.sop_instance_uid,
         "sop_class_uid": header.sop_class_uid,

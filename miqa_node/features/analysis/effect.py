@@ -33,9 +33,9 @@ class AcquisitionEffect(Effect):
             return
         if c.is_again:
             replaced, _, _ = judgements.earlier(transaction, c.instance)
-            if acquisitions.follow(transaction, c.assessment, c.disposition, replaced, c.decided_at):
+            if acquisitions.follow(transaction, c.judgement, replaced, c.decided_at):
                 return
-        same = acquisitions.record(transaction, c.instance, c.assessment, c.disposition, self._rules, c.decided_at)
+        same = acquisitions.record(transaction, c.judgement, self._rules, c.decided_at)
         self._judge_again(transaction, conclusion, same)
 
     def _judge_again(self, transaction: Transaction, c: Conclusion, same: Sequence[ExposureImage]) -> None:

@@ -20,7 +20,7 @@ class EventEffect(Effect):
         if c.disposition.silent:
             return
         is_image = c.unit.is_image(c.instance.header)
-        self._announcer.decided(transaction, c.instance, c.assessment, c.announced, c.decided_at, is_image=is_image)
+        self._announcer.decided(transaction, c.announcement, c.decided_at, is_image=is_image)
 
 
 class LateEventEffect(LaterEffect):

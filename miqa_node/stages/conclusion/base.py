@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -12,6 +12,7 @@ import structlog
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.note import RejectionNote
 from miqa_node.core.domain.policy import Disposition
 from miqa_node.runtime.store.database import Transaction
@@ -24,20 +25,42 @@ log = structlog.get_logger(__name__)
 class Conclusion:
     """One verdict. The fields after ``announced`` are filled in by the effects that prepare them.
 
-    The node records ``disposition``; reports and events contain ``announced``, which does not reveal the audit of an
-    accepted image.
+    The node records the disposition of ``judgement``; reports and events contain ``announced``, which does not reveal
+    the audit of an accepted image.
     """
 
-    instance: StoredInstance
+    judgement: Judgement
     unit: Unit
-    assessment: Assessment
-    disposition: Disposition
     announced: Disposition
     results: Sequence[ResultObject] = ()
     members: Sequence[InstanceDigest] = ()
     note: RejectionNote | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     decided_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def instance(self) -> StoredInstance:
+        """The image, or what stands for its series."""
+        return self.judgement.instance
+
+    @property
+    def assessment(self) -> Assessment:
+        """What was found."""
+        return self.judgement.assessment
+
+    @property
+    def disposition(self) -> Disposition:
+        """What the node records."""
+        return self.judgement.disposition
+
+    @property
+    def announcement(self) -> Judgement:
+        """The judgement as reports and events tell it."""
+        return self.judgement.with_disposition(self.announced)
+
+    def decided(self, disposition: Disposition, announced: Disposition) -> Conclusion:
+        """The same with other dispositions."""
+        return replace(self, judgement=self.judgement.with_disposition(disposition), announced=announced)
 
     @property
     def is_again(self) -> bool:

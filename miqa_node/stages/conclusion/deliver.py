@@ -22,6 +22,7 @@ from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.units.attempts import stored_damage
 from miqa_node.stages.units.base import UnitContext
+from miqa_node.stages.units.earlier import outputs_of
 
 log = structlog.get_logger(__name__)
 
@@ -57,10 +58,8 @@ class DeliveryEffect(Effect):
             text = stored_damage(conclusion.instance, (conclusion.unit,), self._context) or REPORT_FAILED
             digest = conclusion.instance.digest[:16]
             log.error("report failed", digest=digest, error=type(error).__name__, where=place_of(error))
-            return replace(
-                conclusion,
-                disposition=_with_failure(conclusion.disposition, text),
-                announced=_with_failure(conclusion.announced, text),
+            return conclusion.decided(
+                _with_failure(conclusion.disposition, text), _with_failure(conclusion.announced, text)
             )
         return replace(conclusion, results=results, timings_ms={**conclusion.timings_ms, **clock.milliseconds})
 
@@ -76,10 +75,8 @@ class DeliveryEffect(Effect):
                     deliveries.queue(transaction, result, destination, conclusion.decided_at)
 
     def _make(self, conclusion: Conclusion) -> list[ResultObject]:
-        outputs, instance = conclusion.unit.outputs, conclusion.instance
-        return keep(
-            outputs(instance, conclusion.assessment, conclusion.announced, self._context), instance, self._context
-        )
+        made = outputs_of(conclusion.unit, conclusion.announcement, self._context)
+        return keep(made, conclusion.instance, self._context)
 
 
 def keep(objects: Iterable[MadeObject], instance: StoredInstance, context: UnitContext) -> list[ResultObject]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from miqa_node.core.domain.policy import AUDIT
 from miqa_node.core.domain.reassessment import lifts_flag, with_flag
 from miqa_node.runtime.store.database import Database, Transaction
@@ -30,9 +28,7 @@ class StandingFlagEffect(Effect):
         disposition = with_flag(disposition, [reason.text for reason in flag.reasons])
         # Only the worklist says that an accepted image was drawn for an audit.
         reasons, announced = [reason.text for reason in flag.reasons if reason != AUDIT], conclusion.announced
-        return replace(
-            conclusion, disposition=disposition, announced=with_flag(announced, reasons) if reasons else announced
-        )
+        return conclusion.decided(disposition, with_flag(announced, reasons) if reasons else announced)
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """The worklist follows the verdict."""

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import KOS, SR, ResultKind, ResultObject
 from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.object_store import Soundness
-from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.reassessment import keeps_flag
 from miqa_node.core.domain.review import Review
 from miqa_node.core.domain.worklist import Resolution
@@ -32,28 +31,20 @@ def earlier_reports(instance: StoredInstance, context: UnitContext) -> Sequence[
     return _files(instance, context, SR, REPORT)[-1:]
 
 
-def withdrawals(
-    instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
-) -> Sequence[MadeObject]:
+def withdrawals(judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
     """One withdrawal for each key object that was valid until the image was judged again; none if the flag stays."""
-    if not instance.generation or keeps_flag(disposition):
+    if not judgement.instance.generation or keeps_flag(judgement.disposition):
         return []
-    return _withdraw(_notes(instance, context), assessment, disposition, context)
+    return _withdraw(_notes(judgement.instance, context), judgement, context)
 
 
-def amendments(
-    unit: Unit,
-    instance: StoredInstance,
-    assessment: Assessment,
-    disposition: Disposition,
-    review: Review,
-    context: UnitContext,
-) -> Sequence[MadeObject]:
+def amendments(unit: Unit, judgement: Judgement, review: Review, context: UnitContext) -> Sequence[MadeObject]:
     """Objects for archives after a person's decision: a new report, and a withdrawal of a good image's key object.
 
     If such a decision is taken back or replaced by another, the key object is made again. An image without a report
     needs none of these.
     """
+    instance, assessment = judgement.instance, judgement.assessment
     subject = unit.subject(instance, assessment, context, amends=True)
     if subject is None or not earlier_reports(instance, context):
         return ()
@@ -62,21 +53,17 @@ def amendments(
     amended = [SR] if good or notes else [SR, KOS]
     reporting, sender = context.reporting, instance.calling_ae_title
     made = reporting.run(
-        amend_objects, subject, assessment, disposition, review, reporting.settings, reporting.kinds(), amended,
-        sender=sender,
+        amend_objects, subject, assessment, judgement.disposition, review, reporting.settings, reporting.kinds(),
+        amended, sender=sender,
     )  # fmt: skip
-    return [*made, *(_withdraw(notes, assessment, disposition, context, review) if good else ())]
+    return [*made, *(_withdraw(notes, judgement, context, review) if good else ())]
 
 
 def _withdraw(
-    notes: Sequence[Path],
-    assessment: Assessment,
-    disposition: Disposition,
-    context: UnitContext,
-    review: Review | None = None,
+    notes: Sequence[Path], judgement: Judgement, context: UnitContext, review: Review | None = None
 ) -> list[MadeObject]:
-    settings = context.reporting.settings
-    made = (withdraw_key_object(note, assessment, disposition, settings, review) for note in notes)
+    settings, of = context.reporting.settings, judgement
+    made = (withdraw_key_object(note, of.assessment, of.disposition, settings, review) for note in notes)
     return [one for one in made if one is not None]
 
 

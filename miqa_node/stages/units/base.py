@@ -20,8 +20,9 @@ from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.note import RejectionNote, Revocations
-from miqa_node.core.domain.policy import Disposition, Policy
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import AssessorResult, JobQueue, ShadowModel
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import WorkSettings
@@ -193,13 +194,7 @@ class Unit(ABC):
         A DecodeError makes the verdict NOT_ASSESSED with its reason.
         """
 
-    def outputs(
-        self,
-        instance: StoredInstance,  # noqa: ARG002
-        assessment: Assessment,  # noqa: ARG002
-        disposition: Disposition,  # noqa: ARG002
-        context: UnitContext,  # noqa: ARG002
-    ) -> Sequence[MadeObject]:
+    def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:  # noqa: ARG002
         """The DICOM objects that carry the verdict, by default none. Equal arguments must give equal bytes."""
         return ()
 

@@ -12,7 +12,7 @@ from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import StoredInstance
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.ports import Assessor, AssessorResult
 from miqa_node.core.observe.stages import StageClock
 from miqa_node.dicom.pixels.preview import preview_png
@@ -54,26 +54,23 @@ def judge_here(decode: Decode, assessor: Callable[[], Assessor]) -> FileJudge:
 
 
 def image_outputs(
-    instance: StoredInstance,
-    assessment: Assessment,
-    disposition: Disposition,
-    context: UnitContext,
-    enhance: Callable[[Radiograph], EnhancedImage | None] | None = None,
+    judgement: Judgement, context: UnitContext, enhance: Callable[[Radiograph], EnhancedImage | None] | None = None
 ) -> Sequence[MadeObject]:
     """Report, segmentation, key object and other objects that destinations request."""
-    image = reported_image(instance, assessment, context, enhance, amends=instance.generation > 0)
-    made = make(image, instance, assessment, disposition, context)
-    return [*made, *withdrawals(instance, assessment, disposition, context)]
+    instance = judgement.instance
+    image = reported_image(instance, judgement.assessment, context, enhance, amends=instance.generation > 0)
+    return [*make(image, judgement, context), *withdrawals(judgement, context)]
 
 
 def make(
-    subject: ReportSubject, instance: StoredInstance, assessment: Assessment, disposition: Disposition,
-    context: UnitContext, kinds: set[ResultKind] | None = None,
-) -> Sequence[MadeObject]:  # fmt: skip
+    subject: ReportSubject, judgement: Judgement, context: UnitContext, kinds: set[ResultKind] | None = None
+) -> Sequence[MadeObject]:
     """The objects about the subject that destinations request; limited to ``kinds`` if given."""
-    reporting, sender = context.reporting, instance.calling_ae_title
+    reporting, sender = context.reporting, judgement.instance.calling_ae_title
     kinds = reporting.kinds() if kinds is None else kinds
-    return reporting.run(make_objects, subject, assessment, disposition, reporting.settings, kinds, sender=sender)
+    return reporting.run(
+        make_objects, subject, judgement.assessment, judgement.disposition, reporting.settings, kinds, sender=sender
+    )
 
 
 def reported_image(

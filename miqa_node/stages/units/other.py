@@ -8,7 +8,8 @@ from dataclasses import replace
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.instance import Header, ReceivedObject, StoredInstance
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.judgement import Judgement
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import AssessorResult, JobQueue
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store.database import Transaction
@@ -47,23 +48,22 @@ class OtherUnit(Unit):
         is_judged = is_image(instance.header)
         return judge_image(instance, context) if is_judged else not_assessed(instance, NOT_AN_IMAGE)
 
-    def outputs(
-        self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
-    ) -> Sequence[MadeObject]:
+    def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
         """As for a projection image, but unassessed images of a series share one report.
 
         Nothing for an object without pixels, and for a picture from this node.
         """
+        instance = judgement.instance
         if not is_image(instance.header) or is_own(instance.header):
             return ()
-        if not _shares_report(assessment, disposition) or (instance.generation and earlier_reports(instance, context)):
-            return image_outputs(instance, assessment, disposition, context)
-        kinds, image = context.reporting.kinds(), reported_image(instance, assessment, context)
-        made = make(image, instance, assessment, disposition, context, kinds - {SR})
+        if not _shares_report(judgement) or (instance.generation and earlier_reports(instance, context)):
+            return image_outputs(judgement, context)
+        kinds, image = context.reporting.kinds(), reported_image(instance, judgement.assessment, context)
+        made = make(image, judgement, context, kinds - {SR})
         if _is_reported(instance, context) or _is_beside_stack(instance, context):
             return made
         shared = replace(image, for_series=True)
-        return [*made, *make(shared, instance, assessment, disposition, context, kinds & {SR})]
+        return [*made, *make(shared, judgement, context, kinds & {SR})]
 
     def subject(
         self, instance: StoredInstance, assessment: Assessment, context: UnitContext, *, amends: bool = False
@@ -82,9 +82,10 @@ def _is_beside_stack(instance: StoredInstance, context: UnitContext) -> bool:
         return fragments.is_beside_stack(transaction, instance.header)
 
 
-def _shares_report(assessment: Assessment, disposition: Disposition) -> bool:
+def _shares_report(judgement: Judgement) -> bool:
     """Whether this image needs no report of its own: no verdict, no prediction, nothing for a person to do."""
-    return not (disposition.verdict is not Verdict.NOT_ASSESSED or assessment.predictions or disposition.attention)
+    is_unjudged = judgement.disposition.verdict is Verdict.NOT_ASSESSED
+    return is_unjudged and not (judgement.assessment.predictions or judgement.disposition.attention)
 
 
 def _is_reported(instance: StoredInstance, context: UnitContext) -> bool:

@@ -14,7 +14,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest, StoredInstance
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.errors import MiqaError
 from miqa_node.stages.report.made import MadeObject
@@ -43,11 +43,9 @@ class ProjectionUnit(Unit):
         derived = _derived(instance, context)
         return _unjudged(result, derived) if derived else result
 
-    def outputs(
-        self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
-    ) -> Sequence[MadeObject]:
+    def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
         """Report, segmentation, key object and other objects that destinations request."""
-        return image_outputs(instance, assessment, disposition, context, _enhancing(instance, context))
+        return image_outputs(judgement, context, _enhancing(judgement.instance, context))
 
     def subject(
         self, instance: StoredInstance, assessment: Assessment, context: UnitContext, *, amends: bool = False

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.ports import AssessorResult, JobQueue
 from miqa_node.core.settings import WorkSettings
 from miqa_node.errors import NotFoundError
@@ -67,15 +67,12 @@ class SeriesUnit(Unit):
         context.artifacts.keep_snapshot(instance, judged.snapshot)
         return with_conflict(AssessorResult(judged.assessment), conflicting=any(one.conflicting for one in arrived))
 
-    def outputs(
-        self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
-    ) -> Sequence[MadeObject]:
+    def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
         """One report for all slices; it amends the earlier reports on the series."""
-        reported = self.subject(instance, assessment, context)
+        reported = self.subject(judgement.instance, judgement.assessment, context)
         if reported is None:
             return ()
-        made = make(reported, instance, assessment, disposition, context)
-        return [*made, *withdrawals(instance, assessment, disposition, context)]
+        return [*make(reported, judgement, context), *withdrawals(judgement, context)]
 
     def subject(
         self,

@@ -32,6 +32,7 @@ from miqa_node.core.domain.instance import (
     StudyInstanceUid,
     StudyRecord,
 )
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.keys.signing import Signer
 from miqa_node.features.analysis.rows import acquisitions
@@ -75,7 +76,7 @@ def take(transaction: Transaction, number: int, study_number: int, patient_id: s
     judged = Assessment(digest=of, header=header, assessed_at=at)
     verdict = Disposition(Verdict.ACCEPT, (), "p", "s")
     instances.save_disposition(transaction, of, header.study_instance_uid, verdict, at)
-    acquisitions.record(transaction, instance, judged, verdict, RULES, at)
+    acquisitions.record(transaction, Judgement(instance, judged, verdict), RULES, at)
     records.add(transaction, AuditEntry(AuditEvent.IMAGE_SEEN, at, "ada", digest=of))
 
 

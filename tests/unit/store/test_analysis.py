@@ -15,6 +15,7 @@ from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.codes import MOTION_BLUR
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
@@ -90,7 +91,7 @@ def count(transaction: Transaction, it: InstanceDigest, rules: AcquisitionRules 
     assert assessment is not None
     assert disposition is not None
     if acquisitions.counts(instance):
-        acquisitions.record(transaction, instance, assessment, disposition, rules, NOW)
+        acquisitions.record(transaction, Judgement(instance, assessment, disposition), rules, NOW)
 
 
 def row(transaction: Transaction, of: InstanceDigest) -> sa.Row[Any]:

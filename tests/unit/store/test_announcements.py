@@ -14,6 +14,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.core.domain.delivery import EventNotice
 from miqa_node.core.domain.event import EventOrigin, EventType
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import AUDIT, Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import worklist
@@ -62,9 +63,8 @@ class Desk:
             )
             if audited_disposition.flagged:
                 worklist.flag(transaction, instance.header.study_instance_uid, verdict, at)
-            self.announcer.decided(
-                transaction, instance, assessment, disposition, at, is_image=is_image(instance.header)
-            )
+            judgement = Judgement(instance, assessment, disposition)
+            self.announcer.decided(transaction, judgement, at, is_image=is_image(instance.header))
 
     def image(self, number: int, verdict: Verdict, at: datetime = NOW, **more: Any) -> None:
         self.receive(number)

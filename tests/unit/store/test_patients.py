@@ -15,6 +15,7 @@ from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.audit import AuditEvent, AuditFilter
 from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.patient import PatientKey
 from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.retention import RetentionGroup
@@ -68,7 +69,7 @@ class Site:
             judged = Assessment(digest=of, header=head, assessed_at=at)
             verdict = Disposition(Verdict.ACCEPT, (), "p", "s")
             instances.save_disposition(transaction, of, head.study_instance_uid, verdict, at)
-            acquisitions.record(transaction, instance, judged, verdict, RULES, at)
+            acquisitions.record(transaction, Judgement(instance, judged, verdict), RULES, at)
         return of
 
     def exposures(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.features.analysis.rows import measurement_weeks, rollup
 from miqa_node.runtime.store import patients
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
@@ -27,17 +27,13 @@ def counts(instance: StoredInstance) -> bool:
 
 
 def record(
-    transaction: Transaction,
-    instance: StoredInstance,
-    assessment: Assessment,
-    disposition: Disposition,
-    rules: AcquisitionRules,
-    now: datetime,
+    transaction: Transaction, judgement: Judgement, rules: AcquisitionRules, now: datetime
 ) -> list[ExposureImage]:
     """Record the exposure of an image, and the earlier exposure that it repeats; returns its other images.
 
     An exposure with several images is recorded once, as the plainest of them.
     """
+    instance, assessment = judgement.instance, judgement.assessment
     header = instance.header
     patient, study = patients.key_of_image(transaction, instance.digest)
     acquisition = rules.describe(instance, patient.text(study))
@@ -72,7 +68,7 @@ def record(
             "exposure_index": header.exposure_index,
             "target_exposure_index": header.target_exposure_index,
             "deviation_index": header.deviation_index,
-            "verdict": disposition.verdict.value,
+            "verdict": judgement.disposition.verdict.value,
             "model": _model(assessment),
             "archived": acquisition.archived,
             "repeated": False,
@@ -102,24 +98,19 @@ def _forget(transaction: Transaction, digest: InstanceDigest, now: datetime) -> 
     rollup.count_again(transaction, row.day, now)
 
 
-def follow(
-    transaction: Transaction,
-    assessment: Assessment,
-    disposition: Disposition,
-    replaced: Assessment | None,
-    now: datetime,
-) -> bool:
+def follow(transaction: Transaction, judgement: Judgement, replaced: Assessment | None, now: datetime) -> bool:
     """Update a counted exposure with the verdict of a repeated judgement; False if there is no such exposure.
 
     Labels of people and other systems stay.
     """
+    assessment, verdict = judgement.assessment, judgement.disposition.verdict
     this = acquisitions.c.digest == assessment.digest
     row = transaction.execute(sa.select(acquisitions).where(this)).one_or_none()
     if row is None:
         return False
     if row.binned and replaced is not None:
         measurement_weeks.take_back(transaction, row.day, row.station, replaced)
-    values = {"verdict": disposition.verdict.value, "model": _model(assessment), "binned": False, "changed_at": now}
+    values = {"verdict": verdict.value, "model": _model(assessment), "binned": False, "changed_at": now}
     transaction.execute(sa.update(acquisitions).where(this).values(values))
     transaction.execute(sa.delete(acquisition_findings).where(acquisition_findings.c.digest == assessment.digest))
     exposure = {"day": row.day, "detector": row.detector, "patient_key": row.patient_key}

@@ -25,7 +25,7 @@ class LabelRequestEffect(Effect):
         if disposition.verdict is not Verdict.ACCEPT or not self._rules.audits(conclusion.instance.digest):
             return conclusion
         audited = replace(disposition, reasons=(*disposition.reasons, AUDIT), attention=True)
-        return replace(conclusion, disposition=audited)
+        return conclusion.decided(audited, conclusion.announced)
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """Request the label."""

@@ -14,6 +14,7 @@ import structlog
 
 from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import AUDIT, Disposition
 from miqa_node.core.domain.review import Review
 from miqa_node.core.language.phrase import Phrase
@@ -87,8 +88,8 @@ class Amendments:
             disposition = instances.load_disposition(transaction, digest)
         if assessment is None or disposition is None:
             return []  # a slice: the representative image reports its series
-        unit, announced = unit_of(instance.header, self._units), announced_of(disposition)
-        made = amendments(unit, instance, assessment, announced, review, context)
+        announced = Judgement(instance, assessment, announced_of(disposition))
+        made = amendments(unit_of(instance.header, self._units), announced, review, context)
         return [(instance, result) for result in keep(made, instance, context)]
 
 

@@ -25,6 +25,7 @@ from miqa_node.stages.report.made import MadeObject, ReportSettings
 from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.stages.units.again import amendments
 from miqa_node.stages.units.base import Unit, UnitContext, installed, unit_of
+from miqa_node.stages.units.earlier import outputs_of
 from miqa_node.stages.units.rows import instances, judgements
 
 log = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ class Remaking:
         )
         paths = [artifacts.path(image.object_key) for image in images]
         plain = ReportSettings(settings.node_name, zone=settings.zone)
-        note = rejection_note(paths, judgement[0], confirmation, plain)
+        note = rejection_note(paths, judgement.assessment, confirmation, plain)
         yield note.sop_instance_uid, note.data
 
     def _candidates(self, origin: ResultOrigin) -> Iterator[tuple[str, bytes]]:
@@ -93,21 +94,19 @@ class Remaking:
         reporting = replace(self._context.reporting, kinds=lambda: {*kinds(), origin.result.kind})
         context = replace(self._context, reporting=reporting, results_before=origin.made_at)
         with context.database.begin() as transaction:
-            instance = instances.load(transaction, origin.digest)
             judgement = judgements.judgement(transaction, origin.digest, origin.generation)
             review = None
             if origin.decision is not None:
                 review = reported_decisions.review_of(transaction, origin.decision, origin.digest)
         if judgement is None:
             return
-        assessment, disposition = judgement
-        instance = replace(instance, generation=origin.generation)
-        unit, announced = unit_of(instance.header, self._units), announced_of(disposition)
+        unit = unit_of(judgement.instance.header, self._units)
+        announced = judgement.with_disposition(announced_of(judgement.disposition))
         objects: Sequence[MadeObject]
         if review is None:
-            objects = unit.outputs(instance, assessment, announced, context)
+            objects = outputs_of(unit, announced, context)
         else:
-            objects = amendments(unit, instance, assessment, announced, review, context)
+            objects = amendments(unit, announced, review, context)
         yield from ((one.sop_instance_uid, one.data) for one in objects)
         for one in objects:
             lower = lower_class(one.data)

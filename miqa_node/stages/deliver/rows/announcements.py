@@ -14,7 +14,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import EventNotice
 from miqa_node.core.domain.event import (
     EventOrigin,
@@ -25,8 +24,9 @@ from miqa_node.core.domain.event import (
     new_event_id,
     node_event_body,
 )
-from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.core.domain.policy import AUDIT, Disposition, Verdict
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.judgement import Judgement
+from miqa_node.core.domain.policy import AUDIT, Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
@@ -62,19 +62,11 @@ class Announcer:
         self._origin = origin
         self._quiet = timedelta(seconds=quiet_s)
 
-    def decided(
-        self,
-        transaction: Transaction,
-        instance: StoredInstance,
-        assessment: Assessment,
-        disposition: Disposition,
-        now: datetime,
-        *,
-        is_image: bool,
-    ) -> None:
-        """An image, or the series represented by ``instance``, has its verdict and is on the worklist if flagged."""
+    def decided(self, transaction: Transaction, judgement: Judgement, now: datetime, *, is_image: bool) -> None:
+        """An image, or the series represented by it, has its verdict and is on the worklist if flagged."""
         if not any(map(self._listeners, EventType)):
             return
+        instance, disposition = judgement.instance, judgement.disposition
         uid = instance.header.study_instance_uid
         insert_or_ignore(
             transaction,
@@ -90,7 +82,7 @@ class Announcer:
         ).one()
         if not is_image:
             return
-        image = image_body(instance, assessment, disposition)
+        image = image_body(judgement)
         standing = standing_of(transaction, uid, self._not_images)
         self._write(transaction, EventType.IMAGE_ASSESSED, instance.digest, standing, now, image)
         rank = disposition.verdict.rank

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.errors import NotFoundError
@@ -93,14 +94,9 @@ def unconcluded(
     return replace(instance, generation=row.generation), assessment
 
 
-def save_disposition(
-    transaction: Transaction,
-    instance: StoredInstance,
-    assessment: Assessment,
-    disposition: Disposition,
-    decided_at: datetime,
-) -> bool:
+def save_disposition(transaction: Transaction, judgement: Judgement, decided_at: datetime) -> bool:
     """Store a verdict, replacing the previous one if the image was judged again; False if it is already stored."""
+    instance, disposition = judgement.instance, judgement.disposition
     digest, study = instance.digest, instance.header.study_instance_uid
     if not instance.generation:
         return instances.save_disposition(transaction, digest, study, disposition, decided_at)
@@ -111,7 +107,7 @@ def save_disposition(
         return False
     for table in (assessments, dispositions, attempts):
         transaction.execute(sa.delete(table).where(table.c.digest == digest))
-    instances.save_assessment(transaction, assessment)
+    instances.save_assessment(transaction, judgement.assessment)
     this_one = instance_rows.c.digest == digest
     anew = {"generation": instance.generation, "artifacts_removed_at": None, "artifacts_deleted_at": None}
     transaction.execute(sa.update(instance_rows).where(this_one).values(anew))
@@ -163,17 +159,15 @@ def standing_flag(transaction: Transaction, digest: InstanceDigest) -> StandingF
     return StandingFlag(None if assessment is None else documents.load_assessment(assessment), reasons)
 
 
-def judgement(
-    transaction: Transaction, digest: InstanceDigest, generation: int
-) -> tuple[Assessment, Disposition] | None:
+def judgement(transaction: Transaction, digest: InstanceDigest, generation: int) -> Judgement | None:
     """What a generation's judgement was, in force or replaced; None if it has no assessment or verdict."""
-    of = reassessments.c
+    instance, of = replace(instances.load(transaction, digest), generation=generation), reassessments.c
     later = sa.select(of.earlier).where(of.digest == digest, of.generation > generation, of.earlier.is_not(None))
     document = transaction.execute(later.order_by(of.generation).limit(1)).scalar_one_or_none()
     if document is None:
         assessment = instances.load_assessment(transaction, digest)
         disposition = instances.load_disposition(transaction, digest)
-        return None if assessment is None or disposition is None else (assessment, disposition)
+        return None if assessment is None or disposition is None else Judgement(instance, assessment, disposition)
     if document["assessment"] is None:
         return None
     verdict = Verdict(document["verdict"])
@@ -185,7 +179,7 @@ def judgement(
         document["flagged"] and not verdict.flagged,
         loaded(document["certificate"], document.get("certificate_phrase")),
     )
-    return documents.load_assessment(document["assessment"]), disposition
+    return Judgement(instance, documents.load_assessment(document["assessment"]), disposition)
 
 
 def _load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance | None:
