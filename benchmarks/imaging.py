@@ -40,7 +40,7 @@ from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.measure.base import ImageMeasure, image_measures
 from miqa_node.stages.measure.projection import measure
 from miqa_node.stages.measure.view import ImageView
@@ -69,9 +69,9 @@ def main() -> None:
     chest = SAMPLES / "RG1_UNCR.dcm"
     headers = {name: timed(partial(read_header, path), 200) for name, path in (("CT", CT), ("CR", chest))}
     first = {"cold": first_image(chest, warm=False), "warm": first_image(chest, warm=True)}
-    with tempfile.TemporaryDirectory() as folder, Decoder(load_settings()) as decoder:
-        decoded = decode_times(decoder, Path(folder))
-        image = decoder.decode(chest)
+    with tempfile.TemporaryDirectory() as folder, WorkerPool(load_settings()) as pool:
+        decoded = decode_times(pool, Path(folder))
+        image = pool.decode(chest)
     header, _ = read_header(chest)
     result = {
         "read_header": headers,
@@ -86,17 +86,17 @@ def first_image(path: Path, *, warm: bool) -> float:
     """Milliseconds that the first image of a node takes, in a fresh interpreter: its children start once only."""
     program = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from miqa_node.runtime.workers.decode import Decoder\nfrom miqa_node.core.settings import load_settings\n"
-        "with Decoder(load_settings()) as decoder:\n"
-        f"    if {warm}:\n        decoder.warm()\n        time.sleep({SETTLE_S})\n"
-        "    started = time.perf_counter()\n    decoder.decode(Path(sys.argv[1]))\n"
+        "from miqa_node.runtime.workers.pool import WorkerPool\nfrom miqa_node.core.settings import load_settings\n"
+        "with WorkerPool(load_settings()) as pool:\n"
+        f"    if {warm}:\n        pool.warm()\n        time.sleep({SETTLE_S})\n"
+        "    started = time.perf_counter()\n    pool.decode(Path(sys.argv[1]))\n"
         "    print(1e3 * (time.perf_counter() - started))\n"
     )
     run = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     return round(float(run.stdout), 1)
 
 
-def decode_times(decoder: Decoder, folder: Path) -> dict[str, dict[str, Any]]:
+def decode_times(pool: WorkerPool, folder: Path) -> dict[str, dict[str, Any]]:
     """From the call to mapped pixels, per case."""
     paths = {
         "chest 1955 x 1841, uncompressed": SAMPLES / "RG1_UNCR.dcm",
@@ -123,7 +123,7 @@ def decode_times(decoder: Decoder, folder: Path) -> dict[str, dict[str, Any]]:
         paths[f"extremity 1760 x 1760, {name}"] = folder / f"{name}.dcm"
         ds.save_as(folder / f"{name}.dcm")
     return {
-        name: {"decoder": decoder.decode(path).decoder, **timed(partial(decoder.decode, path), REPEATS)}
+        name: {"decoder": pool.decode(path).decoder, **timed(partial(pool.decode, path), REPEATS)}
         for name, path in paths.items()
     }
 

@@ -30,7 +30,7 @@ from miqa_node.errors import DecodeError, NotAnImageError, NotFoundError
 from miqa_node.pipeline import Pipeline
 from miqa_node.runtime.store.artifacts import MemoryArtifacts
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.active import ActiveModels
 from miqa_node.stages.assess.caption.captioned import with_captions
 from miqa_node.stages.assess.sidecars import SidecarModels
@@ -99,12 +99,12 @@ class LocalAssessor:
         chosen = choice or ModelChoice()
         self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
         self._sidecars = SidecarModels(settings, self._models.assessor, self._current_policy, packages)
-        self._decoder = Decoder(settings)
+        self._pool = WorkerPool(settings)
         self._tools = LocalTools(
             with_captions(settings, self._sidecars.assessor),
             self._current_policy,
             self._models.certificate,
-            self._decoder.decode,
+            self._pool.decode,
             reports,
             settings.imaging.anatomy,
         )
@@ -139,7 +139,7 @@ class LocalAssessor:
 
     def close(self) -> None:
         """End the decoding processes."""
-        self._decoder.close()
+        self._pool.close()
 
     def __enter__(self) -> Self:
         """Use as a context manager."""

@@ -79,7 +79,7 @@ class Node:
         )  # fmt: skip
         self._worker = Worker(database, settings.node.name, settings.work, settings.node.data_dir)
         outbox, ae_title = DatabaseOutbox(database, objects, lower_class), settings.dicom.ae_title
-        uncompress = workers.decoder.uncompress
+        uncompress = workers.pool.uncompress
         self._lanes = Lanes(outbox, there, settings.deliver, calling_ae_title=ae_title, uncompress=uncompress)
         # Where images come in, as long as there is room for them.
         self._clock = ClockTrust(database, settings.retention.clock_step)
@@ -95,7 +95,7 @@ class Node:
         self._running = RunningParts()
         context = PartContext(
             settings, role, database, objects, queue, unit, announcer, there, self._lanes.snapshot, intake, reserve,
-            self._clock, workers.decoder, workers.look, workers.obstacle, judging.names, self.readiness,
+            self._clock, workers.pool, workers.look, workers.obstacle, judging.names, self.readiness,
         )  # fmt: skip
         try:
             self._parts = OpenParts(context)

@@ -1,6 +1,7 @@
 """Paths of modules before the six storeys, for plug-ins of ``miqa_api = 1``: they work, and each warns once.
 
-A module is the same under both names, and so are its classes. Plug-ins should import from :mod:`miqa_node.api`.
+A module is the same under both names, and so are its classes, also those that have another name now. Plug-ins should
+import from :mod:`miqa_node.api`.
 """
 
 from __future__ import annotations
@@ -55,7 +56,11 @@ class MovedModule(Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Import the module and say where it is now."""
         log.warning("%s is %s now; plug-ins import what they need from miqa_node.api", module.__name__, self._new)
-        sys.modules[module.__name__] = import_module(self._new)
+        sys.modules[module.__name__] = today = import_module(self._new)
+        for old, new in names().items():
+            (module_then, _, name), (module_now, _, name_now) = old.rpartition("."), new.rpartition(".")
+            if (PACKAGE + module_then, PACKAGE + module_now) == (module.__name__, self._new):
+                setattr(today, name, getattr(today, name_now))  # a class that has another name now
 
     def get_code(self, _fullname: str) -> CodeType | None:
         """For ``python -m``, which runs the code itself."""

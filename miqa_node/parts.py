@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # the context names what a node consists of; whoever imports 
     from miqa_node.local import LocalResult
     from miqa_node.runtime.store.database import Database
     from miqa_node.runtime.work.clock_trust import ClockTrust
-    from miqa_node.runtime.workers.decode import Decoder
+    from miqa_node.runtime.workers.pool import WorkerPool
     from miqa_node.stages.deliver.destinations import Destinations
     from miqa_node.stages.deliver.lanes import LaneSnapshot
     from miqa_node.stages.deliver.rows.announcements import Announcer
@@ -95,7 +95,7 @@ class PartContext:
     intake: Intake
     reserve: DiskReserve
     clock: ClockTrust
-    decoder: Decoder
+    pool: WorkerPool
     look: Callable[..., LocalResult]
     """Assesses a file in a worker process, without storing it."""
     obstacle: Callable[..., str]

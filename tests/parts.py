@@ -23,7 +23,7 @@ from miqa_node.pipeline import Pipeline
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.tables import results
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.conclusion.deliver import kinds_to_make
 from miqa_node.stages.conclusion.effects import EffectContext, giving_up_effects, verdict_effects
@@ -52,7 +52,7 @@ def build_pipeline(
     database: Database,
     objects: ObjectStore,
     queue: JobQueue,
-    decoder: Decoder,
+    pool: WorkerPool,
     policy: Policy,
     destinations: Callable[[ResultKind], Sequence[str]],
     *,
@@ -70,9 +70,9 @@ def build_pipeline(
     context = UnitContext(
         database,
         Artifacts(objects),
-        ImagingTools(partial(read_header, relaxed=relaxed_uids), decoder.decode),
-        JudgingTools(judge_here(decoder.decode, lambda: chosen), lambda: policy, certify, silence=silence),
-        ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), decoder.decode, enhance),
+        ImagingTools(partial(read_header, relaxed=relaxed_uids), pool.decode),
+        JudgingTools(judge_here(pool.decode, lambda: chosen), lambda: policy, certify, silence=silence),
+        ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), pool.decode, enhance),
         revocations=load_settings().analysis.revocations,
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())

@@ -55,13 +55,13 @@ class NodeJudging:
 
     def unit_context(self, objects: ObjectStore, destinations: DestinationsFor) -> UnitContext:
         """The tools of units: worker processes decode, judge and report what ``destinations`` request."""
-        settings, decoder, policy = self._settings, self.workers.decoder, self._policy
+        settings, pool, policy = self._settings, self.workers.pool, self._policy
         there, relaxed = decoding(settings), settings.dicom.relaxed_uids
         imaging = ImagingTools(
             partial(read_header, relaxed=relaxed, anatomy=settings.imaging.anatomy),
-            decoder.decode,
+            pool.decode,
             there,
-            decoder.run,
+            pool.run,
             settings.work.worker_processes,
             settings.patients.authorities.complete,
             settings.dicom.clocks.complete,
@@ -79,7 +79,7 @@ class NodeJudging:
             Artifacts(objects),
             imaging,
             judging,
-            ReportingTools(self._reports, lambda: kinds_to_make(destinations), there, enhance, decoder.run),
+            ReportingTools(self._reports, lambda: kinds_to_make(destinations), there, enhance, pool.run),
             settings.work.series_max_slices,
             revocations=settings.analysis.revocations,
         )
@@ -113,6 +113,6 @@ class NodeJudging:
         """Checks of readiness."""
         return {
             "The models": self.workers.check,
-            "The decoder": self.workers.decoder.check,
+            "The decoder": self.workers.pool.check,
             "The judgement of images": self.faults.check,
         }

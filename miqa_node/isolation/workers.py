@@ -28,7 +28,7 @@ from miqa_node.isolation.tasks import SiteChoice
 from miqa_node.local import LocalResult
 from miqa_node.runtime.workers.child import transfer_file
 from miqa_node.runtime.workers.children import OpenFile
-from miqa_node.runtime.workers.decode import Decoder, map_pixels
+from miqa_node.runtime.workers.pool import WorkerPool, map_pixels
 from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.units.base import JudgedImage
 
@@ -51,7 +51,7 @@ class LastCertificate(NamedTuple):
 
 
 class ImageWorkers:
-    """Processes that decode, judge and report; ``decoder`` uses the same processes for pixels only.
+    """Judges and reports in worker processes; ``pool`` are the processes, which decode and encode as well.
 
     An image that exceeds a worker's memory or time, or kills it, only fails itself, with DecodeLimitError.
     """
@@ -79,7 +79,7 @@ class ImageWorkers:
         shares = not is_alone and has_inference_process(settings)
         self._inference = InferenceProcess(settings) if shares else None
         prepare = partial(tasks.set_up, logs=logs, inference=self._inference.address if self._inference else "")
-        self.decoder = Decoder(settings, prepare, (settings,), (LOADER,))
+        self.pool = WorkerPool(settings, prepare, (settings,), (LOADER,))
         if reason := sandbox.reason_for_none(settings, is_alone=not shares):
             log.warning("worker processes have the rights of the node", reason=reason)
         else:
@@ -89,25 +89,25 @@ class ImageWorkers:
             self.check_now,
             max_age_s=CHECK_INTERVAL_S,
             limit_s=CHECK_LIMIT_S,
-            is_busy=lambda: self.decoder.all_busy,
+            is_busy=lambda: self.pool.all_busy,
         )
 
     def start(self) -> None:
         """Start the processes in the background; without it, each starts when it is needed."""
         if self._inference is not None:
             self._inference.start()
-        self.decoder.warm()
+        self.pool.warm()
 
     def close(self) -> None:
         """End the processes."""
-        self.decoder.close()
+        self.pool.close()
         if self._inference is not None:
             self._inference.close()
 
     @property
     def threads(self) -> tuple[SteadyThread, ...]:
         """What has to stay alive."""
-        return self.decoder.threads if self._inference is None else (*self.decoder.threads, self._inference.thread)
+        return self.pool.threads if self._inference is None else (*self.pool.threads, self._inference.thread)
 
     def follow(self) -> None:
         """Test a new choice of models in one worker: models that cannot be loaded never replace working ones."""
@@ -115,7 +115,7 @@ class ImageWorkers:
         if self._accepted is None or chosen in (self._accepted, self._refused):
             return
         try:
-            self.decoder.run(tasks.take_up, SiteChoice(chosen, self._policy()), sender=OWN)
+            self.pool.run(tasks.take_up, SiteChoice(chosen, self._policy()), sender=OWN)
         except ResourcesError:
             return  # no process is available at the moment
         except MiqaError as error:
@@ -127,7 +127,7 @@ class ImageWorkers:
 
     def judge(self, instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
         """See :class:`~miqa_node.stages.units.base.FileJudge`."""
-        parts: tasks.JudgedParts = self.decoder.run(
+        parts: tasks.JudgedParts = self.pool.run(
             tasks.judge, instance, path, frame, self._choice(), sender=instance.calling_ae_title
         )
         count_observed(parts.stages)
@@ -142,7 +142,7 @@ class ImageWorkers:
         basis = (assessment.model, assessment.calibration, choice, self._calibrations())
         last = self._certificate
         if last is None or last.basis != basis or now - last.at_s > CERTIFICATE_S:
-            certificate: str = self.decoder.run(tasks.certify, assessment, choice, sender=OWN)
+            certificate: str = self.pool.run(tasks.certify, assessment, choice, sender=OWN)
             last = self._certificate = LastCertificate(basis, certificate, now)
         return last.text
 
@@ -158,23 +158,23 @@ class ImageWorkers:
         with transfer_file() as file:
             transfer = OpenFile(file.fileno())
             result: tasks.LookedAt
-            result, layout = self.decoder.run(tasks.look, path, described, transfer, self._choice())
+            result, layout = self.pool.run(tasks.look, path, described, transfer, self._choice())
             return LocalResult(*result, map_pixels(file, layout))
 
     def check_canary(self) -> None:
         """Judge and report the test image; ResourcesError with the reason if that fails."""
-        with self.decoder.own_turn():
-            self.decoder.run(tasks.check_canary, self._choice(), self._reports, sender=OWN)
+        with self.pool.own_turn():
+            self.pool.run(tasks.check_canary, self._choice(), self._reports, sender=OWN)
 
     def check_now(self) -> None:
         """Raise the error that keeps the models from running in a worker."""
-        with self.decoder.own_turn():
-            self.decoder.run(tasks.check, self._choice(), sender=OWN)
+        with self.pool.own_turn():
+            self.pool.run(tasks.check, self._choice(), sender=OWN)
 
     def obstacle(self, *, series: bool) -> str:
         """Why no package can judge a series, or an image, now; empty if one can."""
         try:
-            reason: str = self.decoder.run(tasks.obstacle, self._choice(), series, sender=OWN)
+            reason: str = self.pool.run(tasks.obstacle, self._choice(), series, sender=OWN)
         except MiqaError as error:
             return str(error)
         return reason

@@ -2,7 +2,7 @@
 
 ``reference.csv`` has one line per file. ``source`` is pydicom (its own test files), pydicom-data (the PyPI package) or
 shared (dicom_cases of the project's shared data). For a file that decodes, the line holds shape, dtype, lowest, highest
-and mean stored value, the decoder, and for lossless syntaxes the SHA-256 of stored and display pixels; ``agrees_with``
+and mean stored value, the pool, and for lossless syntaxes the SHA-256 of stored and display pixels; ``agrees_with``
 names the other decoders that gave the same stored pixels when the table was made. For a file that does not, it holds
 the error class and the beginning of its text. ``assess`` is what ``miqa-node assess`` says of the file: judged, or the
 beginning of its reason.
@@ -34,7 +34,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.dicom.elements import read_elements
 from miqa_node.errors import DecodeError
 from miqa_node.interfaces.cli.app import run
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("reference.csv")
@@ -82,11 +82,11 @@ def load_cases() -> list[Case]:
         return [Case(**row) for row in csv.DictReader(file)]
 
 
-def observe(decoder: Decoder, source: str, file: str) -> Case:
+def observe(pool: WorkerPool, source: str, file: str) -> Case:
     """What the node makes of the file now; ``agrees_with`` is left empty."""
     path = FOLDERS[source] / file
     try:
-        image = decoder.decode(path)
+        image = pool.decode(path)
     except DecodeError as error:
         return Case(source, file, error=type(error).__name__, reason=str(error)[:REASON_LENGTH])
     syntax = _transfer_syntax(path)
@@ -177,15 +177,15 @@ def _same(other: np.ndarray, stored: np.ndarray) -> bool:
 def main() -> int:
     old = {(case.source, case.file): case for case in load_cases()} if TABLE.exists() else {}
     new: list[Case] = []
-    with Decoder(load_settings()) as decoder:
+    with WorkerPool(load_settings()) as pool:
         for source, folder in FOLDERS.items():
             for path in sorted(folder.rglob("*")):
                 if not path.is_file() or path.name.endswith(NOT_CASES) or path.name.startswith("__"):
                     continue
                 name = path.relative_to(folder).as_posix()
-                case = observe(decoder, source, name)
+                case = observe(pool, source, name)
                 if not case.error:
-                    case = Case(**{**asdict(case), "agrees_with": _cross_check(case, decoder.decode(path))})
+                    case = Case(**{**asdict(case), "agrees_with": _cross_check(case, pool.decode(path))})
                 new.append(case)
     answers = said_by_assess([case.path for case in new])
     new = [replace(case, assess=answers[case.path]) for case in new]

@@ -28,7 +28,7 @@ from miqa_node.errors import DataSetError
 from miqa_node.interfaces.cli.app import run
 from miqa_node.interfaces.web.app import WebServices, create_app
 from miqa_node.libraries.pynetdicom_streaming.exchange import Exchange
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.scp import StorageScp
 from miqa_node.stages.units.rows import copies, instances
@@ -77,9 +77,9 @@ class Sayings:
 class Node:
     """The whole pipeline behind one way in."""
 
-    def __init__(self, folder: Path, decoder: Decoder) -> None:
+    def __init__(self, folder: Path, pool: WorkerPool) -> None:
         folder.mkdir()
-        self.rig = Rig(folder, decoder, parse_policy(FLAG_EVERYTHING), relaxed_uids=True)
+        self.rig = Rig(folder, pool, parse_policy(FLAG_EVERYTHING), relaxed_uids=True)
 
     def said(self, digest: InstanceDigest) -> str:
         """JUDGED, or why not, after the stages ran as the queue would run them."""
@@ -106,9 +106,9 @@ def sayings(
         )
         paths[-1].write_bytes(file.data)
     named, listed = _assess(*map(str, paths)), _assess(str(folder))
-    with Decoder(load_settings(work={"processes": 1})) as decoder:
-        stored = _by_c_store(files, Node(nodes / "c-store", decoder))
-        posted = _by_stow(files, Node(nodes / "stow", decoder))
+    with WorkerPool(load_settings(work={"processes": 1})) as pool:
+        stored = _by_c_store(files, Node(nodes / "c-store", pool))
+        posted = _by_stow(files, Node(nodes / "stow", pool))
     return {
         file.name: (file, Sayings(named[path.name], listed.get(path.name, LEFT_OUT), by_network, by_web))
         for file, path, by_network, by_web in zip(files, paths, stored, posted, strict=True)

@@ -23,7 +23,7 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.elements import peek_elements
 from miqa_node.errors import DataSetError
 from miqa_node.libraries.pynetdicom_streaming.exchange import Exchange
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.scp import StorageScp
 from miqa_node.stages.units.base import CONFLICTING
@@ -41,8 +41,8 @@ COPY = "copy"
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with Decoder(load_settings(work={"processes": 1})) as decoder:
-        rig = Rig(tmp_path_factory.mktemp("node"), decoder, parse_policy(FLAG_EVERYTHING))
+    with WorkerPool(load_settings(work={"processes": 1})) as pool:
+        rig = Rig(tmp_path_factory.mktemp("node"), pool, parse_policy(FLAG_EVERYTHING))
         yield rig
         rig.database.close()
 

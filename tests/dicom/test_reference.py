@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from miqa_node.core.settings import load_settings
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from tests.dicom.reference import FOLDERS, LOSSLESS_JPEG, Case, decode_sof3, load_cases, observe
 
 CASES = load_cases()
@@ -17,9 +17,9 @@ UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings(work={"processes": 1})) as decoder:
-        yield decoder
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(load_settings(work={"processes": 1})) as pool:
+        yield pool
 
 
 def _mark(case: Case) -> object:
@@ -28,10 +28,10 @@ def _mark(case: Case) -> object:
 
 
 @pytest.mark.parametrize("case", [_mark(case) for case in CASES])
-def test_decodes_as_the_table_says(case: Case, decoder: Decoder) -> None:
+def test_decodes_as_the_table_says(case: Case, pool: WorkerPool) -> None:
     if not FOLDERS[case.source].is_dir():
         pytest.skip("the shared data folder is not beside the checkout")
-    observation = observe(decoder, case.source, case.file)
+    observation = observe(pool, case.source, case.file)
     assert (observation.error, observation.reason) == (case.error, case.reason)
     assert (observation.rows, observation.columns, observation.frames, observation.dtype) == (
         case.rows,
@@ -66,10 +66,10 @@ def test_lossless_cases_have_the_pixels_of_an_uncompressed_case(syntax: str) -> 
 @pytest.mark.parametrize(
     "case", [_mark(case) for case in CASES if case.transfer_syntax.endswith(LOSSLESS_JPEG) and not case.error]
 )
-def test_lossless_jpeg_has_the_same_pixels_in_an_independent_decoder(case: Case, decoder: Decoder) -> None:
+def test_lossless_jpeg_has_the_same_pixels_in_an_independent_decoder(case: Case, pool: WorkerPool) -> None:
     if not FOLDERS[case.source].is_dir():
         pytest.skip("the shared data folder is not beside the checkout")
-    image, other = decoder.decode(case.path), decode_sof3(case.path)
+    image, other = pool.decode(case.path), decode_sof3(case.path)
     if other.ndim == 3:  # the node shows luminance
         other = cv2.cvtColor(other, cv2.COLOR_RGB2GRAY)
     assert np.array_equal(image.stored, other)

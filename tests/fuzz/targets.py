@@ -19,7 +19,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import ArchiveError, DataSetError, ModelPackageError, SettingsError, UnreadableError
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.bare import bare_card, embedded_goldens, read_metadata
 from miqa_node.stages.assess.package_checks import check_files
 from miqa_node.stages.assess.sidecars import read_any_card
@@ -201,19 +201,19 @@ class PixelTarget(FuzzTarget):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         limits = {"processes": 1, "timeout_s": HANG_S / 3, "memory_bytes": 1 << 30}
-        self._decoder = Decoder(load_settings(work=limits, imaging={"max_pixels": 4_000_000}))
-        self._decoder.check()
+        self._pool = WorkerPool(load_settings(work=limits, imaging={"max_pixels": 4_000_000}))
+        self._pool.check()
 
     def run(self, data: bytes) -> None:
         try:
-            radiograph = self._decoder.decode(self.write(data))
+            radiograph = self._pool.decode(self.write(data))
         except UnreadableError:
             return
         assert radiograph.display.shape == radiograph.stored.shape
         assert radiograph.display.size <= 4_000_000
 
     def close(self) -> None:
-        self._decoder.close()
+        self._pool.close()
 
 
 class ArchiveTarget(FuzzTarget):

@@ -22,7 +22,7 @@ from miqa_node.interfaces.web.app import WebServices, create_app
 from miqa_node.interfaces.web.server import WebServer
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.units.rows import instances
@@ -77,10 +77,8 @@ def looker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looker]:
     database.migrate()
     keep(database, objects, making.CHEST, making.flagged(making.CHEST, KINDS, making.radiograph(making.CHEST)))
     study_uid = str(read_header(making.CHEST)[0].study_instance_uid)
-    with Decoder(settings) as decoder:
-        services = WebServices(
-            database, objects, settings, list, decode_frame=decoder.decode, uncompress=decoder.uncompress
-        )
+    with WorkerPool(settings) as pool:
+        services = WebServices(database, objects, settings, list, decode_frame=pool.decode, uncompress=pool.uncompress)
         server = WebServer(create_app(services), settings.web)
         server.start()
         try:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from miqa_node.core.settings import load_settings
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings()) as decoder:
-        yield decoder
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(load_settings()) as pool:
+        yield pool

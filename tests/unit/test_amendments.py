@@ -20,7 +20,7 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.worklist.effect.amendment import Amendments
 from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.store import labels, tables
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.report.outputs.airai import AIRAI
 from tests.unit.test_pipeline import FLAG_EVERYTHING
 from tests.unit.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
@@ -54,8 +54,8 @@ class DecidedRig(AgainRig):
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[DecidedRig]:
-    rig = DecidedRig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[DecidedRig]:
+    rig = DecidedRig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
     yield rig
     rig.database.close()
 
@@ -147,14 +147,14 @@ def test_taking_back_what_archives_were_told_says_so_and_notes_the_issue_anew(ri
 
 
 def test_an_image_judged_again_after_a_decision_amends_the_newest_report_only(
-    rig: DecidedRig, decoder: Decoder, samples: Path
+    rig: DecidedRig, pool: WorkerPool, samples: Path
 ) -> None:
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
     rig.decide(Resolution.DISMISSED)
     rig.report()
     rig.database.close()
-    rig = DecidedRig(rig.folder, decoder, parse_policy(PASS_EVERYTHING))
+    rig = DecidedRig(rig.folder, pool, parse_policy(PASS_EVERYTHING))
     rig.again(uids=(digest,))
     rig.finish(digest)
 
@@ -165,14 +165,14 @@ def test_an_image_judged_again_after_a_decision_amends_the_newest_report_only(
 
 
 def test_a_decision_is_the_last_word_also_after_the_image_was_judged_again(
-    rig: DecidedRig, decoder: Decoder, samples: Path
+    rig: DecidedRig, pool: WorkerPool, samples: Path
 ) -> None:
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
     rig.decide(Resolution.DISMISSED)
     rig.report()
     rig.database.close()
-    rig = DecidedRig(rig.folder, decoder, parse_policy(FLAG_EVERYTHING | {"version": "another"}))
+    rig = DecidedRig(rig.folder, pool, parse_policy(FLAG_EVERYTHING | {"version": "another"}))
     rig.again(uids=(digest,))
     rig.finish(digest)
     assert rig.report() == 1

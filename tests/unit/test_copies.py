@@ -35,7 +35,7 @@ from miqa_node.features.worklist.rows import history
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store import upkeep
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import copies, removal
 from miqa_node.stages.units.work.better_copies import BetterCopies
 from tests.parts import results_of
@@ -93,24 +93,24 @@ class CopyRig(Rig):
 
 
 @pytest.fixture(params=TWO_DATABASES)
-def rig(request: pytest.FixtureRequest, tmp_path: Path, decoder: Decoder, samples: Path) -> Iterator[CopyRig]:
+def rig(request: pytest.FixtureRequest, tmp_path: Path, pool: WorkerPool, samples: Path) -> Iterator[CopyRig]:
     url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    yield from _rig(tmp_path, decoder, samples, url)
+    yield from _rig(tmp_path, pool, samples, url)
 
 
 @pytest.fixture
-def one_rig(tmp_path: Path, decoder: Decoder, samples: Path) -> Iterator[CopyRig]:
-    yield from _rig(tmp_path, decoder, samples, "")
+def one_rig(tmp_path: Path, pool: WorkerPool, samples: Path) -> Iterator[CopyRig]:
+    yield from _rig(tmp_path, pool, samples, "")
 
 
-def _rig(tmp_path: Path, decoder: Decoder, samples: Path, url: str) -> Iterator[CopyRig]:
+def _rig(tmp_path: Path, pool: WorkerPool, samples: Path, url: str) -> Iterator[CopyRig]:
     source = tmp_path / "source.dcm"
     ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
     small = ds.pixel_array[:512, :480]
     ds.Rows, ds.Columns, ds.PixelData = *small.shape, small.tobytes()
     ds.PatientID = "P1"
     ds.save_as(source)
-    rig = CopyRig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), database_url=url)
+    rig = CopyRig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), database_url=url)
     rig.source = source
     yield rig
     rig.database.close()
@@ -354,8 +354,8 @@ def test_a_promise_made_for_a_copy_is_kept_with_its_image(rig: CopyRig) -> None:
     assert rig.instances()[0].promised_at is not None
 
 
-def test_a_series_once_more_is_one_series(tmp_path: Path, decoder: Decoder) -> None:
-    rig = SeriesRig(tmp_path, decoder)
+def test_a_series_once_more_is_one_series(tmp_path: Path, pool: WorkerPool) -> None:
+    rig = SeriesRig(tmp_path, pool)
     slices = making.write_series(tmp_path / "slices", [making.body_ct(seed=n) for n in range(6)], "CT")
     again = []
     for path in slices:
@@ -374,9 +374,9 @@ def test_a_series_once_more_is_one_series(tmp_path: Path, decoder: Decoder) -> N
     rig.database.close()
 
 
-def test_of_a_series_that_came_twice_at_once_new_slices_are_judged_once(tmp_path: Path, decoder: Decoder) -> None:
+def test_of_a_series_that_came_twice_at_once_new_slices_are_judged_once(tmp_path: Path, pool: WorkerPool) -> None:
     """The last to arrive stands for the series, and is a copy."""
-    rig = SeriesRig(tmp_path, decoder)
+    rig = SeriesRig(tmp_path, pool)
     slices = making.write_series(tmp_path / "slices", [making.body_ct(seed=n) for n in range(6)], "CT")
     for path in slices:
         other = tmp_path / f"again-{path.name}"

@@ -31,7 +31,7 @@ from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.tables import series
 from miqa_node.runtime.work.queue import IMAGE_QUEUE, DurableQueue
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.destinations import parse_flag
 from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.part10 import FileOrigin, FileTransfer
@@ -120,12 +120,12 @@ def test_function_calls_of_a_report(tmp_path: Path) -> None:
 class Receiver:
     """What takes in objects, without a network: a real disk, a real database."""
 
-    def __init__(self, folder: Path, decoder: Decoder) -> None:
+    def __init__(self, folder: Path, pool: WorkerPool) -> None:
         self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
         self.database.migrate()
         queue = DurableQueue(self.database, lambda: "v1")
         objects = DiskObjects(folder / "objects")
-        self.pipeline = build_pipeline(self.database, objects, queue, decoder, Policy("v1", ()), lambda _kind: [])
+        self.pipeline = build_pipeline(self.database, objects, queue, pool, Policy("v1", ()), lambda _kind: [])
         self.intake = Intake(folder / "incoming", self.pipeline.receive, lambda: None, 1 << 30)
 
     def take(self, file: Path) -> None:
@@ -136,8 +136,8 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, decoder: Decoder) -> Iterator[Receiver]:
-    receiver = Receiver(tmp_path, decoder)
+def receiver(tmp_path: Path, pool: WorkerPool) -> Iterator[Receiver]:
+    receiver = Receiver(tmp_path, pool)
     yield receiver
     receiver.database.close()
 

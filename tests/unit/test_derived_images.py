@@ -16,7 +16,7 @@ from miqa_node.core.domain.worklist import WorklistState
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.store import tables
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
@@ -33,8 +33,8 @@ RAW = PLAIN | {"SOPInstanceUID": "1.2.3.4", "PresentationIntentType": "FOR PROCE
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
-    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[Rig]:
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
     yield rig
     rig.database.close()
 

@@ -12,7 +12,7 @@ from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.event import EventOrigin
 from miqa_node.core.domain.ports import JobQueue
 from miqa_node.core.taxonomy.policy_file import parse_policy
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.conclusion.base import Conclusion, Effects, LaterEffect
 from miqa_node.stages.conclusion.effects import EFFECTS, EffectContext, giving_up_effects, verdict_effects
 from miqa_node.stages.deliver.rows.announcements import Announcer
@@ -33,8 +33,8 @@ OF_A_VERDICT = [
 
 
 @pytest.fixture
-def context(tmp_path: Path, decoder: Decoder) -> EffectContext:
-    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+def context(tmp_path: Path, pool: WorkerPool) -> EffectContext:
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
     rig.database.close()
     announcer, queue = Announcer(lambda _kind: (), EventOrigin()), cast("JobQueue", rig.queue)
     return EffectContext(rig.pipeline._context, queue, AcquisitionRules(), announcer, lambda _kind: ())

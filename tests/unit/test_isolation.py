@@ -28,7 +28,8 @@ from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import DecodeError, DecodeLimitError
 from miqa_node.isolation import tasks
 from miqa_node.isolation.workers import ImageWorkers
-from miqa_node.runtime.workers import decode, turns
+from miqa_node.runtime.workers import pool as pool_module
+from miqa_node.runtime.workers import turns
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.made import ReportSettings
@@ -67,9 +68,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def workers(folder: Path) -> Iterator[ImageWorkers]:
     made = workers_of(settings(folder))
-    made.decoder.warm()
+    made.pool.warm()
     yield made
-    made.decoder.close()
+    made.pool.close()
 
 
 def instance_of(path: Path, sender: str = "CR1") -> StoredInstance:
@@ -80,17 +81,19 @@ def instance_of(path: Path, sender: str = "CR1") -> StoredInstance:
 @pytest.mark.slow
 def test_what_an_idle_node_checks_takes_one_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its readiness asks for two checks at the same moment; a second process would take 70 MB."""
-    monkeypatch.setattr(decode, "OWN_WAIT_S", LIMIT_S)  # a check does not overtake one that a busy machine slows down
+    monkeypatch.setattr(
+        pool_module, "OWN_WAIT_S", LIMIT_S
+    )  # a check does not overtake one that a busy machine slows down
     made = workers_of(settings(folder, processes=4))
-    made.decoder.warm()
-    checks = (made.check_now, made.decoder._try_sample, made.check_canary) * 2
+    made.pool.warm()
+    checks = (made.check_now, made.pool._try_sample, made.check_canary) * 2
     try:
         with ThreadPoolExecutor(len(checks)) as pool:
             for check in [pool.submit(check) for check in checks]:
                 check.result(LIMIT_S)
-        assert len(made.decoder._children._children) == 1
+        assert len(made.pool._children._children) == 1
     finally:
-        made.decoder.close()
+        made.pool.close()
 
 
 @pytest.mark.slow
@@ -110,7 +113,7 @@ def test_a_worker_makes_the_report_that_this_process_would(workers: ImageWorkers
     result = workers.look(path, ("DX", "CHEST", "PA"))
     assert result.radiograph.shape == (1760, 1760)
     arguments = (ReportedImage(path, result.maps), result.assessment, result.disposition, ReportSettings())
-    assert workers.decoder.run(make_objects, *arguments) == make_objects(*arguments)
+    assert workers.pool.run(make_objects, *arguments) == make_objects(*arguments)
 
 
 def test_an_error_arrives_with_its_text_and_its_place(workers: ImageWorkers, samples: Path, folder: Path) -> None:
@@ -142,22 +145,22 @@ def test_an_image_over_its_memory_or_time_is_an_error_of_that_image(tmp_path: Pa
         workers = workers_of(settings(tmp_path, **limit))
         try:
             with pytest.raises(DecodeLimitError, match=rf"work\.{setting}"):
-                workers.decoder.run(work, *arguments)
-            assert workers.decoder.run(pow, 2, 10) == 1024
+                workers.pool.run(work, *arguments)
+            assert workers.pool.run(pow, 2, 10) == 1024
         finally:
-            workers.decoder.close()
+            workers.pool.close()
 
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_its_image_no_verdict(workers: ImageWorkers, samples: Path) -> None:
     path = samples / "RG1_J2KR.dcm"
-    idle = workers.decoder.run(os.getpid)
+    idle = workers.pool.run(os.getpid)
     os.kill(idle, signal.SIGKILL)
-    assert workers.decoder.run(os.getpid) != idle
-    busy = workers.decoder.run(os.getpid)
+    assert workers.pool.run(os.getpid) != idle
+    busy = workers.pool.run(os.getpid)
     with ThreadPoolExecutor(1) as threads:
         judged = threads.submit(workers.judge, instance_of(path), path, 0)
-        wait_until(lambda: workers.decoder.all_busy)
+        wait_until(lambda: workers.pool.all_busy)
         os.kill(busy, signal.SIGKILL)
         assert judged.result(LIMIT_S).result.assessment.measurements
     wait_until(lambda: not psutil.pid_exists(busy) or psutil.Process(busy).status() == psutil.STATUS_ZOMBIE)
@@ -171,12 +174,12 @@ def test_endless_images_of_one_sender_leave_room_for_an_image_of_another(
     path, workers = samples / "RG3_UNCR.dcm", workers_of(settings(tmp_path, timeout_s=600.0))
     with ThreadPoolExecutor(3) as threads:
         try:
-            endless = [threads.submit(workers.decoder.run, time.sleep, 500.0, sender="ENDLESS") for _ in range(2)]
-            wait_until(lambda: workers.decoder.all_busy)
+            endless = [threads.submit(workers.pool.run, time.sleep, 500.0, sender="ENDLESS") for _ in range(2)]
+            wait_until(lambda: workers.pool.all_busy)
             assert workers.judge(instance_of(path, "OTHER"), path, 0).result.assessment.measurements
             assert not any(task.done() for task in endless), "it did not wait for them"
         finally:
-            workers.decoder.close()
+            workers.pool.close()
 
 
 def test_settings_reach_a_worker_as_they_are(tmp_path: Path) -> None:
@@ -205,8 +208,8 @@ def own_memory():
 if __name__ == "__main__":
     settings = load_settings(node={"data_dir": os.environ["FOLDER"]})
     workers = ImageWorkers(settings, ModelChoice, lambda: read_policy(settings.policy_file), ReportSettings())
-    print(*workers.decoder.run(own_memory))
-    workers.decoder.close()
+    print(*workers.pool.run(own_memory))
+    workers.pool.close()
 """
 
 
@@ -233,13 +236,13 @@ def test_the_certificate_is_asked_for_again_when_what_it_depends_on_changes(
     node_settings = settings(tmp_path)
     made = workers_of(node_settings)
     questions: list[object] = []
-    run = made.decoder.run
+    run = made.pool.run
 
     def count(function: Callable[..., object], *arguments: object, sender: str = "") -> object:
         questions.append(function)
         return run(function, *arguments, sender=sender)
 
-    monkeypatch.setattr(made.decoder, "run", count)
+    monkeypatch.setattr(made.pool, "run", count)
     rules = policy()
     assessment = replace(making.assessment(), model=ModelIdentity("quality", "1.0.0", "0" * 64), calibration="")
     try:
@@ -255,4 +258,4 @@ def test_the_certificate_is_asked_for_again_when_what_it_depends_on_changes(
         made.certify(assessment, rules)
         assert questions == [tasks.certify] * 3
     finally:
-        made.decoder.close()
+        made.pool.close()

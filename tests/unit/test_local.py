@@ -23,7 +23,7 @@ from miqa_node.errors import DecodeError
 from miqa_node.local import LocalAssessor
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.packages import open_package
 from miqa_node.stages.assess.sidecars import SidecarModels
@@ -58,9 +58,9 @@ def test_it_says_what_a_node_says(name: str, local: LocalAssessor, samples: Path
     source = Path(shutil.copy(original, tmp_path / "one.dcm"))
     digest = InstanceDigest(hashlib.sha256(source.read_bytes()).hexdigest())
     store = DiskObjects(tmp_path / "objects")
-    with Decoder(settings) as decoder:
+    with WorkerPool(settings) as pool:
         way = build_pipeline(
-            database, store, ListQueue(), decoder, policy, lambda _kind: [],
+            database, store, ListQueue(), pool, policy, lambda _kind: [],
             assessor=SidecarModels(settings, lambda: ImageAssessor(package), lambda: policy),
             certify=local.models.certificate,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from miqa_node.errors import ResourcesError
 from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.objects import open_objects
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
@@ -38,8 +38,8 @@ def flip(file: Path) -> None:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
-    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[Rig]:
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
     with closing(rig.database):
         yield rig
 
@@ -113,10 +113,10 @@ def test_an_original_that_fsck_found_lost_is_there_again(rig: Rig, samples: Path
 
 
 def test_a_damaged_copy_of_a_sound_object_in_a_bucket_is_fetched_again(
-    tmp_path: Path, decoder: Decoder, samples: Path, bucket_url: str
+    tmp_path: Path, pool: WorkerPool, samples: Path, bucket_url: str
 ) -> None:
     objects = open_objects(bucket_url, tmp_path / "cache", 0, 1 << 30)
-    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), objects=objects)
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), objects=objects)
     with closing(rig.database):
         digest = rig.receive(samples / "RG1_UNCR.dcm")
         cut(objects.local_path(original_key(digest)))

@@ -15,15 +15,15 @@ from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import ConflictError
 from miqa_node.features.worklist.rows import corrections, history, worklist
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Decoder(load_settings()) as decoder:
-        rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+    with WorkerPool(load_settings()) as pool:
+        rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
         yield rig
         rig.database.close()
 

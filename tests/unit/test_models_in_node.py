@@ -190,7 +190,7 @@ def test_a_model_session_that_raises_again_and_again_is_loaded_again(site: Site)
     with site.node:
         store(site.node.dicom_port, 1)
         assert site.versions(range(1, 2)) == ["1.1.0"]
-        site.node.judging.workers.decoder.run(break_session)
+        site.node.judging.workers.pool.run(break_session)
         store(site.node.dicom_port, 2, 3, 4)
         assert site.versions(range(2, 5)) == ["1.1.0"] * 3
         assert [made.not_assessed for n in range(2, 5) if (made := site.assessment(n))] == [""] * 3

@@ -16,7 +16,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.bytes.notes import KEY_OBJECT_SELECTION, read_note
 from miqa_node.runtime.store import labels, tables
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 ART = Path("RG3_UNCR.dcm")
@@ -24,8 +24,8 @@ ART = Path("RG3_UNCR.dcm")
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Decoder(load_settings(work={"processes": 1})) as decoder:
-        rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+    with WorkerPool(load_settings(work={"processes": 1})) as pool:
+        rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
         yield rig
         rig.database.close()
 

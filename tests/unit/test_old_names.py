@@ -66,6 +66,11 @@ def test_the_program_runs_as_a_module_by_its_old_name() -> None:
     assert "worklist" in process.stdout
 
 
+def test_a_class_that_has_another_name_now_is_the_same_by_its_old_one() -> None:
+    pool = import_module("miqa_node.runtime.workers.pool").WorkerPool
+    assert import_module("miqa_node.imaging.decode").Decoder is pool
+
+
 def test_what_never_was_is_not_found() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         import_module("miqa_node.domain.no_such_module")

@@ -33,7 +33,7 @@ from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.verification import data_set_digest
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.assess.packages import open_package
@@ -67,7 +67,7 @@ class Rig:
     """A pipeline with its parts at hand."""
 
     def __init__(
-        self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
+        self, folder: Path, pool: WorkerPool, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], EnhancedImage] | None = None,
         silence: Callable[[], str] = str, declining: Callable[[str], Sequence[str]] = lambda _modality: (),
         relaxed_uids: bool = False, database_url: str = "", objects: ObjectStore | None = None,
@@ -81,7 +81,7 @@ class Rig:
         if enhance is not None:
             kinds[ResultKind("ENHANCED")] = ["ARCHIVE"]
         self.pipeline = build_pipeline(
-            self.database, self.objects, self.queue, decoder, policy, lambda kind: kinds.get(kind, []),
+            self.database, self.objects, self.queue, pool, policy, lambda kind: kinds.get(kind, []),
             assessor=assessor, rules=rules, enhance=enhance, silence=silence, declining=declining,
             relaxed_uids=relaxed_uids,
         )  # fmt: skip
@@ -117,8 +117,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
-    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[Rig]:
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
     yield rig
     rig.database.close()
 
@@ -140,9 +140,9 @@ def test_a_flagged_image_is_reported_queued_and_listed(rig: Rig, samples: Path) 
 
 
 def test_a_silent_node_records_verdicts_and_asks_and_sends_nothing(
-    tmp_path: Path, decoder: Decoder, samples: Path
+    tmp_path: Path, pool: WorkerPool, samples: Path
 ) -> None:
-    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), silence=lambda: "Only recorded.")
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), silence=lambda: "Only recorded.")
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.finish(digest)
     assert rig.verdict(digest) is Verdict.REVIEW
@@ -157,10 +157,10 @@ def test_a_silent_node_records_verdicts_and_asks_and_sends_nothing(
 
 
 def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
-    tmp_path: Path, decoder: Decoder, samples: Path
+    tmp_path: Path, pool: WorkerPool, samples: Path
 ) -> None:
     enhancer = Enhancer(load_settings())
-    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), enhance=lambda r: enhancer.enhance(r, "clahe"))
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), enhance=lambda r: enhancer.enhance(r, "clahe"))
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.finish(digest)
     assert ("ENHANCED", "ARCHIVE") in rig.queued(digest)
@@ -175,11 +175,11 @@ def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
     rig.database.close()
 
 
-def test_an_enhancement_that_fails_holds_nothing_else_back(tmp_path: Path, decoder: Decoder, samples: Path) -> None:
+def test_an_enhancement_that_fails_holds_nothing_else_back(tmp_path: Path, pool: WorkerPool, samples: Path) -> None:
     def broken(_: Radiograph) -> EnhancedImage:
         raise ModelPackageError("There is no package denoiser-<version>.")
 
-    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), enhance=broken)
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), enhance=broken)
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.finish(digest)
     assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
@@ -336,7 +336,7 @@ def report_of(rig: Rig, digest: InstanceDigest) -> pydicom.Dataset:
 
 
 def test_what_is_neither_radiograph_nor_series_is_reported_as_not_assessed(
-    tmp_path: Path, decoder: Decoder, samples: Path
+    tmp_path: Path, pool: WorkerPool, samples: Path
 ) -> None:
     """The PACS can tell "not covered" from "the node is down"; a destination may decline such reports."""
     policy = parse_policy({"version": "t1", "scope": [{"name": "radiographs", "modality": ["CR"]}]})
@@ -346,7 +346,7 @@ def test_what_is_neither_radiograph_nor_series_is_reported_as_not_assessed(
         asked_of.append(modality)
         return ["ARCHIVE"]
 
-    rig = Rig(tmp_path, decoder, policy, declining=declining)
+    rig = Rig(tmp_path, pool, policy, declining=declining)
     digest = rig.receive(samples / "US1_UNCR.dcm")
     rig.finish(digest)
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED
@@ -422,13 +422,13 @@ def test_what_is_not_dicom_is_refused(rig: Rig, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_nobody_else(
-    tmp_path: Path, decoder: Decoder, samples: Path
+    tmp_path: Path, pool: WorkerPool, samples: Path
 ) -> None:
     settings = load_settings()
     package = open_package(settings.models_dir / "quality-0.9.2", Accelerator.CPU, settings.assess)
     everything_goes = parse_policy({"version": "t", "scope": [{"name": "all"}]})
     rules = AcquisitionRules(key=b"k", rooms={"SCANNER": "Room 5"}, audit_share=1.0)
-    rig = Rig(tmp_path, decoder, everything_goes, rules=rules, assessor=ImageAssessor(package))
+    rig = Rig(tmp_path, pool, everything_goes, rules=rules, assessor=ImageAssessor(package))
     digest = rig.receive(samples / "RG1_UNCR.dcm", {"OperatorsName": "Meier^Anna", "StationName": ""})
     rig.finish(digest)
     with rig.database.begin() as transaction:

@@ -23,7 +23,7 @@ from miqa_node.features.analysis.rows import measurement_weeks
 from miqa_node.features.reassess.reassessment import GONE, UNPLACED, UNREADABLE, WAITING, Reassessment
 from miqa_node.features.worklist.rows import corrections, worklist
 from miqa_node.runtime.store import tables
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.projection import ProjectionUnit
 from miqa_node.stages.units.rows import instances, judgements
@@ -37,9 +37,9 @@ PASS_EVERYTHING: dict[str, Any] = {"version": "t2", "scope": [{"name": "all", "a
 class AgainRig(Rig):
     """The same data under another policy, as after a change of it."""
 
-    def under(self, policy: dict[str, Any], decoder: Decoder) -> AgainRig:
+    def under(self, policy: dict[str, Any], pool: WorkerPool) -> AgainRig:
         self.database.close()
-        after = AgainRig(self.folder, decoder, parse_policy(policy))
+        after = AgainRig(self.folder, pool, parse_policy(policy))
         self.database = after.database  # for whoever closes this one
         return after
 
@@ -69,17 +69,17 @@ class AgainRig(Rig):
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[AgainRig]:
-    rig = AgainRig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[AgainRig]:
+    rig = AgainRig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
     yield rig
     rig.database.close()
 
 
-def test_a_flag_that_no_longer_holds_is_taken_back_everywhere(rig: AgainRig, decoder: Decoder, samples: Path) -> None:
+def test_a_flag_that_no_longer_holds_is_taken_back_everywhere(rig: AgainRig, pool: WorkerPool, samples: Path) -> None:
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
     [first], [noted] = rig.files(digest, SR), rig.files(digest, KOS)
-    rig = rig.under(PASS_EVERYTHING, decoder)
+    rig = rig.under(PASS_EVERYTHING, pool)
     assert rig.again(verdicts=(Verdict.REVIEW,)) == 1
     assert rig.verdict(digest) is Verdict.REVIEW, "until there is another"
     rig.finish(digest)
@@ -111,11 +111,11 @@ def test_a_flag_that_no_longer_holds_is_taken_back_everywhere(rig: AgainRig, dec
 
 
 def test_every_step_may_be_killed_and_run_again(
-    rig: AgainRig, decoder: Decoder, samples: Path, monkeypatch: pytest.MonkeyPatch
+    rig: AgainRig, pool: WorkerPool, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
-    rig = rig.under(PASS_EVERYTHING, decoder)
+    rig = rig.under(PASS_EVERYTHING, pool)
     rig.again(uids=(digest,))
     assert rig.again(uids=(digest,)) == 0, "it waits already"
     with monkeypatch.context() as patch:
@@ -239,7 +239,7 @@ def test_an_object_whose_uids_were_given_gets_its_report(rig: AgainRig, samples:
 
 
 def test_a_study_that_people_resolved_opens_only_for_a_worse_verdict(
-    rig: AgainRig, decoder: Decoder, samples: Path
+    rig: AgainRig, pool: WorkerPool, samples: Path
 ) -> None:
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
@@ -251,7 +251,7 @@ def test_a_study_that_people_resolved_opens_only_for_a_worse_verdict(
     assert _item(rig, study) == (WorklistState.RESOLVED, Verdict.REVIEW)
     [scope] = FLAG_EVERYTHING["scope"]
     worse = {"version": "t3", "scope": [scope | {"measurement": [scope["measurement"][0] | {"verdict": "REJECT"}]}]}
-    rig = rig.under(worse, decoder)
+    rig = rig.under(worse, pool)
     rig.again(uids=(digest,))
     rig.finish(digest)
     assert _item(rig, study) == (WorklistState.OPEN, Verdict.REJECT)
@@ -282,11 +282,11 @@ def test_measurements_count_once_however_often_an_image_is_judged(rig: AgainRig,
     assert weeks() == before
 
 
-def test_a_series_is_judged_again_as_one(tmp_path: Path, decoder: Decoder) -> None:
+def test_a_series_is_judged_again_as_one(tmp_path: Path, pool: WorkerPool) -> None:
     from tests.unit.volume import making
     from tests.unit.volume.test_way import Rig as SeriesRig
 
-    rig = SeriesRig(tmp_path, decoder)
+    rig = SeriesRig(tmp_path, pool)
     slices = [making.body_ct(seed=number) for number in range(4)]
     digests = rig.receive(*making.write_series(tmp_path / "s", slices, "CT"))
     [shown] = rig.look(21.0)
@@ -310,7 +310,7 @@ def test_a_series_is_judged_again_as_one(tmp_path: Path, decoder: Decoder) -> No
 
 @pytest.mark.peers
 def test_validators_blame_the_objects_of_a_repeated_judgement_for_nothing(
-    rig: AgainRig, decoder: Decoder, samples: Path, tmp_path: Path
+    rig: AgainRig, pool: WorkerPool, samples: Path, tmp_path: Path
 ) -> None:
     from tests.peers.validators import errors, missing_tools
 
@@ -318,7 +318,7 @@ def test_validators_blame_the_objects_of_a_repeated_judgement_for_nothing(
         pytest.skip(f"not installed: {', '.join(missing)}")
     digest = rig.receive(samples / SMALL)
     rig.finish(digest)
-    rig = rig.under(FLAG_EVERYTHING, decoder)
+    rig = rig.under(FLAG_EVERYTHING, pool)
     rig.again(uids=(digest,))
     rig.finish(digest)
     first = [rig.files(digest, kind)[0] for kind in (SR, KOS)]

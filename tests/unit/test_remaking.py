@@ -22,7 +22,7 @@ from miqa_node.features.worklist.work.mending import ResultMending
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.store import damages, tables
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
 from miqa_node.stages.report.lower import lower_class
@@ -39,8 +39,8 @@ DAMAGES = (delete, empty, cut, flip)
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[DecidedRig]:
-    rig = DecidedRig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[DecidedRig]:
+    rig = DecidedRig(tmp_path, pool, parse_policy(FLAG_EVERYTHING))
     yield rig
     rig.database.close()
 

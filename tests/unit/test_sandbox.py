@@ -47,7 +47,7 @@ def node_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def workers(node_settings: Settings) -> Iterator[ImageWorkers]:
     made = workers_of(node_settings)
     yield made
-    made.decoder.close()
+    made.pool.close()
 
 
 def read(path: str) -> int:
@@ -103,7 +103,7 @@ def test_what_a_worker_does_not_need_is_refused(workers: ImageWorkers, node_sett
     ]
     for attempt, arguments in attempts:
         with pytest.raises(PermissionError):
-            pytest.fail(f"{attempt.__name__} {arguments}: {workers.decoder.run(attempt, *arguments)}")
+            pytest.fail(f"{attempt.__name__} {arguments}: {workers.pool.run(attempt, *arguments)}")
     assert (data / "miqa.sqlite").read_bytes() == b"the database"
 
 
@@ -111,13 +111,13 @@ def test_what_a_worker_does_not_need_is_refused(workers: ImageWorkers, node_sett
 def test_it_judges_what_is_stored(workers: ImageWorkers, node_settings: Settings, samples: Path) -> None:
     stored = node_settings.objects_dir / "one.dcm"
     shutil.copy(samples / "RG3_UNCR.dcm", stored)
-    assert workers.decoder.run(read, str(stored)) == stored.stat().st_size
+    assert workers.pool.run(read, str(stored)) == stored.stat().st_size
     assert workers.judge(instance_of(stored), stored, 0).result.assessment.measurements
-    assert workers.decoder.decode(stored).shape == (1760, 1760)
+    assert workers.pool.decode(stored).shape == (1760, 1760)
     assert workers.look(stored, ("DX", "CHEST", "PA")).radiograph.shape == (1760, 1760)
     workers.check()
     workers.check_canary()
-    workers.decoder.check()
+    workers.pool.check()
 
 
 ENCODED: dict[str, Callable[[Any], bytes | bytearray]] = {
@@ -138,7 +138,7 @@ def test_every_codec_works_in_it(workers: ImageWorkers, node_settings: Settings,
     ds.file_meta.TransferSyntaxUID = UID(syntax)
     stored = node_settings.objects_dir / f"{syntax}.dcm"
     ds.save_as(stored)
-    assert np.array_equal(workers.decoder.decode(stored).stored, pixels)
+    assert np.array_equal(workers.pool.decode(stored).stored, pixels)
 
 
 def test_it_can_be_switched_off_and_says_why_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +181,6 @@ def test_the_objects_of_a_marked_series_are_the_same_there(workers: ImageWorkers
     """highdicom and SimpleITK are loaded by a process that may start no program and write no file."""
     pytest.importorskip("highdicom")
     series = judged_series(node_settings.objects_dir / "series", "CT")
-    there = workers.decoder.run(make_objects, *series, None, {SEG, SR})
+    there = workers.pool.run(make_objects, *series, None, {SEG, SR})
     assert [one.data for one in there] == [one.data for one in make_objects(*series, kinds={SEG, SR})]
     assert b"cubic centimeter" in there[1].data

@@ -14,7 +14,7 @@ from miqa_node.core.domain.delivery import SR
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.taxonomy.policy_file import parse_policy
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.report.sr_groups import OTHERS_OF_SERIES
 from tests.parts import results_of
@@ -33,8 +33,8 @@ ONLY_XA: dict[str, Any] = {
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[AgainRig]:
-    rig = AgainRig(tmp_path, decoder, parse_policy(ONLY_XA))
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[AgainRig]:
+    rig = AgainRig(tmp_path, pool, parse_policy(ONLY_XA))
     yield rig
     rig.database.close()
 
@@ -155,10 +155,10 @@ def test_two_workers_at_once_report_once(
 
 @pytest.mark.peers
 def test_two_nodes_on_postgresql_report_each_series_once(
-    tmp_path: Path, decoder: Decoder, samples: Path, postgres_url: str
+    tmp_path: Path, pool: WorkerPool, samples: Path, postgres_url: str
 ) -> None:
     """Each with connections of its own, as two processes have; they conclude the images of five series at once."""
-    rigs = [AgainRig(tmp_path, decoder, parse_policy(ONLY_XA), database_url=postgres_url) for _ in range(2)]
+    rigs = [AgainRig(tmp_path, pool, parse_policy(ONLY_XA), database_url=postgres_url) for _ in range(2)]
     source, digests = pydicom.dcmread(samples / "US1_UNCR.dcm"), []
     for number in range(20):
         source.SeriesInstanceUID = f"1.2.4.{number % 5}"

@@ -20,7 +20,7 @@ from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store import damages, tables
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.packages import open_package
 from miqa_node.stages.deliver.rows.announcements import standing_of
@@ -47,27 +47,27 @@ def model() -> ImageAssessor:
 
 
 @pytest.fixture(scope="module")
-def blind() -> Iterator[Decoder]:
+def blind() -> Iterator[WorkerPool]:
     """It can decode no image of a usual size, as after a fault of its settings."""
-    decoder = Decoder(load_settings(imaging={"max_pixels": 1000}))
-    yield decoder
-    decoder.close()
+    pool = WorkerPool(load_settings(imaging={"max_pixels": 1000}))
+    yield pool
+    pool.close()
 
 
 Rigs = Callable[..., AgainRig]
 
 
 @pytest.fixture
-def rigs(tmp_path: Path, decoder: Decoder) -> Any:
+def rigs(tmp_path: Path, pool: WorkerPool) -> Any:
     """Nodes one after the other on the same data; the one before is closed."""
     made: list[AgainRig] = []
 
     def make(
-        policy: dict[str, Any], assessor: ImageAssessor | None = None, decoder: Decoder = decoder, **other: Any
+        policy: dict[str, Any], assessor: ImageAssessor | None = None, pool: WorkerPool = pool, **other: Any
     ) -> AgainRig:
         if made:
             made.pop().database.close()
-        made.append(AgainRig(tmp_path, decoder, parse_policy(policy), assessor=assessor, **other))
+        made.append(AgainRig(tmp_path, pool, parse_policy(policy), assessor=assessor, **other))
         return made[-1]
 
     yield make
@@ -90,7 +90,7 @@ def judge_again(rig: AgainRig, digest: InstanceDigest) -> None:
 
 
 def test_a_rejected_image_whose_pixels_cannot_be_read_any_more_stays_flagged(
-    rigs: Rigs, samples: Path, model: ImageAssessor, blind: Decoder
+    rigs: Rigs, samples: Path, model: ImageAssessor, blind: WorkerPool
 ) -> None:
     rig = rigs(REJECT_EVERYTHING, model)
     digest = rig.receive(samples / IMAGE)
@@ -99,7 +99,7 @@ def test_a_rejected_image_whose_pixels_cannot_be_read_any_more_stays_flagged(
     with rig.database.begin() as transaction:
         worklist.claim(transaction, study, "anna", datetime.now(UTC))
     [noted] = rig.files(digest, KOS)
-    rig = rigs(REJECT_EVERYTHING, model, decoder=blind)
+    rig = rigs(REJECT_EVERYTHING, model, pool=blind)
     judge_again(rig, digest)
 
     item = item_of(rig, digest)
@@ -148,7 +148,7 @@ def test_what_a_model_flagged_stays_flagged_without_a_model(
 
 @pytest.mark.slow
 def test_of_two_images_the_one_that_fails_keeps_the_study_open(
-    rigs: Rigs, samples: Path, model: ImageAssessor, blind: Decoder
+    rigs: Rigs, samples: Path, model: ImageAssessor, blind: WorkerPool
 ) -> None:
     rig = rigs(REJECT_EVERYTHING, model)
     good = rig.receive(samples / IMAGE)
@@ -157,7 +157,7 @@ def test_of_two_images_the_one_that_fails_keeps_the_study_open(
     rig.finish(bad)
     rig = rigs(NO_RULES, model)
     judge_again(rig, good)
-    rig = rigs(NO_RULES, model, decoder=blind)
+    rig = rigs(NO_RULES, model, pool=blind)
     judge_again(rig, bad)
     item = item_of(rig, bad)
     assert (item.state, [image.digest for image in item.images]) == (WorklistState.OPEN, [bad])

@@ -35,7 +35,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.pixels.encode import encode_frame
 from miqa_node.dicom.pixels.frame import decode_frame
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.report.pixels import add_encapsulated
 from miqa_node.stages.units.rows import instances
@@ -489,8 +489,8 @@ def test_a_client_can_follow_the_address_of_the_pixels(stage: Stage, web: str, n
 
 def test_rendered_and_thumbnail(stage: Stage, tmp_path: Path, web: str, picture: Dataset) -> None:
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
-    with Decoder(settings) as decoder:
-        services = replace(stage.services, settings=settings, decode_frame=decoder.decode)
+    with WorkerPool(settings) as pool:
+        services = replace(stage.services, settings=settings, decode_frame=pool.decode)
         with serving(services, settings.web) as address:
             place = f"{address}/api/dicom-web/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3"
             png = httpx2.get(f"{place}/rendered", headers={"accept": "image/png"}, trust_env=False, timeout=30)
@@ -519,8 +519,8 @@ def test_pictures_are_rendered_as_asked(stage: Stage, tmp_path: Path, web: str) 
     ds = dcmread(source)
     values = apply_modality_lut(ds.pixel_array, ds).astype(float)
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
-    with Decoder(settings) as decoder:
-        services = replace(stage.services, settings=settings, decode_frame=decoder.decode)
+    with WorkerPool(settings) as pool:
+        services = replace(stage.services, settings=settings, decode_frame=pool.decode)
         with serving(services, settings.web) as address:
             place = f"{address}/api/dicom-web/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
             place = f"{place}/instances/{ds.SOPInstanceUID}"

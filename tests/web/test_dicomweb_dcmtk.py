@@ -20,7 +20,7 @@ from pydicom.data import get_testdata_file
 from miqa_node.core.settings import load_settings
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.server import WebServer
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from tests.peers.test_receive_peers import BIN
 from tests.pictures import picture_pixels
 from tests.web.staging import Stage
@@ -59,8 +59,8 @@ def test_frames_metadata_and_rendered_are_those_of_dcmtk(stage: Stage, tmp_path:
     dcmtk(NAMES[name], *_OPTIONS[NAMES[name]], source, plain)
     ds = dcmread(plain)
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
-    with Decoder(settings) as decoder:
-        services = replace(stage.services, settings=settings, decode_frame=decoder.decode)
+    with WorkerPool(settings) as pool:
+        services = replace(stage.services, settings=settings, decode_frame=pool.decode)
         server = WebServer(create_app(services), settings.web)
         server.start()
         try:

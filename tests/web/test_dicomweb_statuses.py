@@ -19,7 +19,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.interfaces.dicomweb.capabilities import PREFIX, WebResource, web_resources
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.receive.intake import Intake
 from tests.web.people import add_account
 from tests.web.staging import Stage
@@ -65,8 +65,8 @@ def services(stage: Stage, tmp_path: Path) -> Iterator[WebServices]:
     stage.services.objects.put("results/aa/1.dcm", file.getvalue())
     settings = load_settings(node={"data_dir": tmp_path}, web={"max_upload_bytes": LIMIT}, work={"processes": 1})
     intake = Intake(tmp_path / "incoming", lambda received: None, lambda: None, LIMIT)
-    with Decoder(settings) as decoder:
-        yield replace(stage.services, settings=settings, intake=intake, decode_frame=decoder.decode)
+    with WorkerPool(settings) as pool:
+        yield replace(stage.services, settings=settings, intake=intake, decode_frame=pool.decode)
 
 
 @pytest.mark.slow

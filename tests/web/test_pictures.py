@@ -20,7 +20,7 @@ from miqa_node.errors import DecodeError
 from miqa_node.interfaces.web.renders import Render, Renders, make_render
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.runtime.store.object_keys import original_key, preview_key
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from tests.web.staging import Stage
 
 
@@ -28,11 +28,11 @@ from tests.web.staging import Stage
 def decoding(stage: Stage, app: FastAPI) -> Iterator[list[Path]]:
     """The files that were decoded."""
     decoded: list[Path] = []
-    with Decoder(stage.services.settings) as decoder:
+    with WorkerPool(stage.services.settings) as pool:
 
         def decode(path: Path) -> Radiograph:
             decoded.append(path)
-            return decoder.decode(path)
+            return pool.decode(path)
 
         app.state.services = replace(stage.services, decode=decode)
         yield decoded

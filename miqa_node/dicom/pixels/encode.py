@@ -27,7 +27,7 @@ _ENCODER = threading.Lock()
 def encode_frame(frame: NDArray[np.uint8], transfer_syntax_uid: str) -> bytes:
     """A frame, (rows, columns) or (rows, columns, 3) in RGB, in RLE, lossless JPEG 2000 or JPEG baseline.
 
-    Thread-safe, one frame at a time. The node calls :meth:`miqa_node.runtime.workers.decode.Decoder.encode` instead.
+    Thread-safe, one frame at a time. The node calls :meth:`miqa_node.runtime.workers.pool.WorkerPool.encode` instead.
     """
     with _ENCODER:
         return _encode(frame, transfer_syntax_uid)

@@ -18,7 +18,7 @@ from miqa_node.errors import DecodeError
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import print_json, print_line
 from miqa_node.local import digest_of
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.report.outputs.enhanced import make_enhanced
@@ -61,8 +61,8 @@ def enhance(
     quiet_logs(settings)
     _check_names(source, out, difference)
 
-    with Decoder(settings) as decoder:
-        image = _read(source, decoder)
+    with WorkerPool(settings) as pool:
+        image = _read(source, pool)
         if image.radiograph.frames > 1:
             raise typer.BadParameter(f"{source.name} has {image.radiograph.frames} frames; single images are enhanced.")
         made = Enhancer(settings).enhance(image.radiograph, method)
@@ -100,13 +100,13 @@ class _SourceImage:
     is_dicom: bool
 
 
-def _read(source: Path, decoder: Decoder) -> _SourceImage:
+def _read(source: Path, pool: WorkerPool) -> _SourceImage:
     if is_picture(source):
         return _SourceImage(*read_picture(source, modality="OT", body_part="", view=""), is_dicom=False)
     header, _ = read_header(source, relaxed=True)
     if not unit_of(header, installed()).is_image(header):
         raise DecodeError("The object is not an image.")
-    return _SourceImage(header, decoder.decode(source), is_dicom=True)
+    return _SourceImage(header, pool.decode(source), is_dicom=True)
 
 
 def _derived(source: Path, image: _SourceImage, made: EnhancedImage, node_name: str) -> bytes:

@@ -173,13 +173,13 @@ def test_a_node_that_cannot_judge_gives_no_image_up_and_goes_on_by_itself(
             assert instances.count(transaction).received == 0
         with monkeypatch.context() as patch:
             patch.setattr(ProjectionUnit, "judge", _broken)
-            node.judging.workers.decoder.run(_break_worker)
+            node.judging.workers.pool.run(_break_worker)
             assert store(node.dicom_port, samples / "RG3_UNCR.dcm", samples / "RG1_UNCR.dcm") == [0x0000] * 2
             wait_until(lambda: "test image cannot be judged" in str(node.readiness()))
             time.sleep(2.0)
             with node.database.begin() as transaction:
                 assert instances.count(transaction).decided == 0
-        node.judging.workers.decoder.run(_mend_worker)
+        node.judging.workers.pool.run(_mend_worker)
         wait_until(lambda: _decided(node) == 2)
         wait_until(lambda: node.readiness() == [])
         wait_until(lambda: len(pager.events) == 2)

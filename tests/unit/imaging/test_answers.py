@@ -25,7 +25,7 @@ from miqa_node.errors import DecodeError, DecodeLimitError
 from miqa_node.runtime.workers.answers import ForbiddenAnswerError, read_answer, write_answer
 from miqa_node.runtime.workers.child import Layout
 from miqa_node.runtime.workers.children import OpenFile
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 
 
 class Command:
@@ -55,8 +55,8 @@ class OldVerdict(StrEnum):
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    made = Decoder(load_settings(work={"processes": 1}))
+def pool() -> Iterator[WorkerPool]:
+    made = WorkerPool(load_settings(work={"processes": 1}))
     yield made
     made.close()
 
@@ -132,9 +132,9 @@ def taken_over(file: str) -> Command:
     return Command(Path(file).touch)
 
 
-def test_a_worker_that_answers_with_more_than_data_is_replaced(decoder: Decoder, tmp_path: Path) -> None:
-    before = decoder.run(os.getpid)
+def test_a_worker_that_answers_with_more_than_data_is_replaced(pool: WorkerPool, tmp_path: Path) -> None:
+    before = pool.run(os.getpid)
     with pytest.raises(DecodeLimitError, match="not data"):
-        decoder.run(taken_over, str(tmp_path / "owned"))
+        pool.run(taken_over, str(tmp_path / "owned"))
     assert not (tmp_path / "owned").exists()
-    assert decoder.run(os.getpid) != before
+    assert pool.run(os.getpid) != before

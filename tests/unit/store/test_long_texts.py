@@ -18,7 +18,7 @@ from miqa_node.features.analysis.rows import rollup
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.result_index import complete, complete_sources
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from tests.parts import build_pipeline, results_of
 from tests.unit.report import making
 from tests.unit.volume.test_way import RULES, Jobs
@@ -34,7 +34,7 @@ KEYWORDS = (
 @pytest.mark.parametrize("modality", ["CT", "CR"])
 @pytest.mark.parametrize("number", ["12", "4000000000", "99999999999999999999"])
 def test_an_image_of_which_postgresql_would_refuse_much_is_received_judged_counted_and_found(
-    database: Database, tmp_path: Path, decoder: Decoder, number: str, modality: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, pool: WorkerPool, number: str, modality: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config.settings, "writing_validation_mode", config.IGNORE)
     ds = dcmread(str(get_testdata_file("CT_small.dcm"))) if modality == "CT" else making.small(64, 64)
@@ -49,7 +49,7 @@ def test_an_image_of_which_postgresql_would_refuse_much_is_received_judged_count
     ds.save_as(path, enforce_file_format=True)
     digest, size = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path.stat().st_size
     objects = DiskObjects(tmp_path / "objects")
-    pipeline = build_pipeline(database, objects, Jobs(), decoder, parse_policy(RULES), lambda _: ["PACS"])
+    pipeline = build_pipeline(database, objects, Jobs(), pool, parse_policy(RULES), lambda _: ["PACS"])
     pipeline.receive(ReceivedObject(str(path), digest, size, "CT1", "MIQA", "127.0.0.1", datetime.now(UTC)))
     pipeline.assess(digest)
     pipeline.conclude(digest)

@@ -18,7 +18,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.words.narrative import narrative
 from miqa_node.runtime.store import tables as t
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.units.rows import instances
 from tests.unit.store.making import header
 from tests.unit.volume import making
@@ -29,8 +29,8 @@ SAGITTAL = [0, 1, 0, 0, 0, -1]
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
-    rig = Rig(tmp_path, decoder)
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[Rig]:
+    rig = Rig(tmp_path, pool)
     yield rig
     rig.database.close()
 

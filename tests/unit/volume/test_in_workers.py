@@ -19,7 +19,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import DecodeError
 from miqa_node.isolation import tasks
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.runtime.workers.spread import Spread
 from miqa_node.stages.assess.series import SeriesResult, judge_series
 from miqa_node.stages.measure.series_view import Decode, SliceTools
@@ -40,8 +40,8 @@ def deadly(path: Path, frame: int = 0) -> Radiograph:
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Decoder]:
-    with Decoder(load_settings(work={"processes": 2}), preload=(tasks.__name__, __name__)) as made:
+def workers() -> Iterator[WorkerPool]:
+    with WorkerPool(load_settings(work={"processes": 2}), preload=(tasks.__name__, __name__)) as made:
         yield made
 
 
@@ -51,7 +51,7 @@ def judged(paths: list[Path], tools: SliceTools) -> SeriesResult:
     return judge_series(header, series_traits(header), files[-1][0], files, tools, 1000)
 
 
-def there(workers: Decoder, function: Decode) -> SliceTools:
+def there(workers: WorkerPool, function: Decode) -> SliceTools:
     return SliceTools(workers.decode, Spread(partial(workers.run, sender="CT1"), 2), function)
 
 
@@ -64,7 +64,7 @@ def comparable(result: SeriesResult) -> object:
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])
-def test_workers_measure_what_this_process_would(tmp_path: Path, workers: Decoder, modality: str) -> None:
+def test_workers_measure_what_this_process_would(tmp_path: Path, workers: WorkerPool, modality: str) -> None:
     paths = write_flagged(tmp_path, modality)
     here, elsewhere = judged(paths, SliceTools(decode)), judged(paths, there(workers, decode))
     assert len(here.assessment.measurements) > 8
@@ -75,7 +75,7 @@ def test_workers_measure_what_this_process_would(tmp_path: Path, workers: Decode
 @pytest.mark.slow
 @pytest.mark.parametrize("modality", ["CT", "MR"])
 def test_a_slice_that_kills_its_worker_costs_the_series_one_slice(
-    tmp_path: Path, workers: Decoder, modality: str
+    tmp_path: Path, workers: WorkerPool, modality: str
 ) -> None:
     image = making.body_ct if modality == "CT" else making.head_mr
     paths = making.write_series(tmp_path, [image(seed=seed) for seed in range(9)], modality)
@@ -90,6 +90,6 @@ def test_a_slice_that_kills_its_worker_costs_the_series_one_slice(
     assert values[name] == next(one.value for one in sound.assessment.measurements if one.name == name)
 
 
-def in_worker(workers: Decoder, path: Path, frame: int) -> Radiograph:
+def in_worker(workers: WorkerPool, path: Path, frame: int) -> Radiograph:
     decoded: Radiograph = workers.run(deadly, path, frame)
     return decoded

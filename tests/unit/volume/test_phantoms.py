@@ -28,7 +28,7 @@ from miqa_node.features.phantoms import rows as phantoms
 from miqa_node.features.worklist.rows import overview, worklist
 from miqa_node.interfaces.web.app import create_app
 from miqa_node.interfaces.web.services import WebServices
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.phantom import likeness_of, recognise
 from miqa_node.stages.assess.series import SeriesResult, judge_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
@@ -207,8 +207,8 @@ def test_a_part_with_a_spacing_of_its_own_has_no_gap_and_a_missing_slice_has_a_p
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
-    rig = Rig(tmp_path, decoder)
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[Rig]:
+    rig = Rig(tmp_path, pool)
     yield rig
     rig.database.close()
 
@@ -286,10 +286,10 @@ def test_page_and_rest_say_the_same(rig: Rig, tmp_path: Path) -> None:
     assert client.post("/api/v1/phantoms/1.2.3", json={"phantom": True, "actor": "mara"}).status_code == 404
 
 
-def test_the_command_lists_and_puts_right(decoder: Decoder, tmp_path: Path, cli: Callable[..., Ran]) -> None:
+def test_the_command_lists_and_puts_right(pool: WorkerPool, tmp_path: Path, cli: Callable[..., Ran]) -> None:
     folder = tmp_path / "node"
     folder.mkdir()
-    rig = Rig(folder, decoder)
+    rig = Rig(folder, pool)
     rig.receive(*flagged_water(tmp_path / "s"))
     rig.finish(rig.look(30.0)[0])
     rig.database.close()

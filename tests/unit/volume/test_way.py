@@ -23,7 +23,7 @@ from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.verification import data_set_digest
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.series import NO_SLICE
 from miqa_node.stages.units.rows import instances, series
 from miqa_node.stages.units.series import SeriesUnit
@@ -63,7 +63,7 @@ class Jobs:
 
 
 class Rig:
-    def __init__(self, folder: Path, decoder: Decoder) -> None:
+    def __init__(self, folder: Path, pool: WorkerPool) -> None:
         self.folder = folder
         self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
         self.database.migrate()
@@ -72,7 +72,7 @@ class Rig:
         self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
         kinds = {ResultKind("SR"), ResultKind("SEG"), ResultKind("SC")}
         self.pipeline = build_pipeline(
-            self.database, self.objects, self.jobs, decoder, parse_policy(RULES),
+            self.database, self.objects, self.jobs, pool, parse_policy(RULES),
             lambda kind: ["PACS"] if kind in kinds else [],
         )  # fmt: skip
 
@@ -110,8 +110,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
-    rig = Rig(tmp_path, decoder)
+def rig(tmp_path: Path, pool: WorkerPool) -> Iterator[Rig]:
+    rig = Rig(tmp_path, pool)
     yield rig
     rig.database.close()
 

@@ -28,7 +28,7 @@ from miqa_node.interfaces.web.html.pages import render
 from miqa_node.runtime.store import labels
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.site_store import open_store
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.stages.units.rows import instances
@@ -96,11 +96,11 @@ def _enhanced(
 
     enhancer = Enhancer(settings)
     made = {}
-    with Decoder(settings) as decoder:
+    with WorkerPool(settings) as pool:
         for method in methods:
 
             def load(digest: InstanceDigest, method: str = method) -> tuple[Pixels, Pixels]:
-                enhanced = enhancer.enhance(decoder.decode(objects.local_path(keys[digest])), method)
+                enhanced = enhancer.enhance(pool.decode(objects.local_path(keys[digest])), method)
                 before, after = enhanced.source.display, enhanced.image.display
                 white = np.float32(65535)
                 return before.astype(np.float32) / white, after.astype(np.float32) / white

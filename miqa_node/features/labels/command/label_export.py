@@ -17,7 +17,7 @@ from miqa_node.features.labels.rows.reviews import ExportImage
 from miqa_node.runtime.store import labels
 from miqa_node.runtime.store.pseudonyms import KEY_FILE, open_key
 from miqa_node.runtime.store.site_store import open_store
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 
 
 def export_from(settings: Settings, out: Path, images: Images) -> tuple[LabelExport, int]:
@@ -48,8 +48,8 @@ def _writer(images: Images, settings: Settings, key: bytes) -> Iterator[WriteIma
     if images is not Images.PNG:
         yield None if images is Images.NONE else _deidentified(key)
         return
-    with Decoder(settings) as decoder:
-        yield lambda source, stem: write_png(decoder.decode(source), stem)
+    with WorkerPool(settings) as pool:
+        yield lambda source, stem: write_png(pool.decode(source), stem)
 
 
 def _deidentified(key: bytes) -> WriteImage:

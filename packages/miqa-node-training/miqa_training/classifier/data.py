@@ -29,7 +29,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.dicom.bytes.issuer import Issuer
 from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import DecodeError, UnreadableError
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.classify.picture import PictureInput, looked_at, sized
 
 VALIDATE_SHARE = 0.2
@@ -110,14 +110,14 @@ class PixelReader:
     """Reads image files as presentation values: PNG, JPEG and DICOM, gray or colour. Close it."""
 
     def __init__(self) -> None:
-        self._decoder = Decoder(load_settings())
+        self._pool = WorkerPool(load_settings())
 
     def read(self, path: Path) -> Radiograph:
         """Gray presentation values, and the colours if there are any; DecodeError names a file that is unreadable."""
         try:
             if is_picture(path):
                 return read_picture(path, modality="OT", body_part="", view="")[1]
-            return self._decoder.decode(path)
+            return self._pool.decode(path)
         except UnreadableError as error:
             raise DecodeError(f"{path}: {error}") from error
 
@@ -137,7 +137,7 @@ class PixelReader:
 
     def close(self) -> None:
         """End the decoding processes."""
-        self._decoder.close()
+        self._pool.close()
 
 
 def _of_folder(source: Path) -> list[LabelledImage]:

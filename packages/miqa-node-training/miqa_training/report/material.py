@@ -20,7 +20,7 @@ from miqa_node.core.taxonomy.lookup import defect_names, gate_names
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.pixels.picture import is_picture, read_picture
 from miqa_node.errors import MiqaError, SettingsError
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.labels import SiteLabel, read_labels
 from miqa_training.corpus import read_quality_data
 from miqa_training.datasets import DatasetRecord, read_records
@@ -90,13 +90,13 @@ def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: 
     labels = read_labels(source)
     settings = load_settings()
     left_out: Counter[str] = Counter()
-    with Decoder(settings) as decoder:
+    with WorkerPool(settings) as pool:
 
         @lru_cache(KEPT_DECODED)
         def read(path: Path) -> tuple[Header, Radiograph]:
             if is_picture(path):
                 return read_picture(path, modality="DX", body_part="CHEST", view="PA")
-            return read_header(path)[0], decoder.decode(path)
+            return read_header(path)[0], pool.decode(path)
 
         def load(record: DatasetRecord) -> Image:
             return (read(record.path)[1].display / np.float32(65535)).astype(np.float32)
@@ -154,8 +154,8 @@ def _loader() -> Callable[[DatasetRecord], Image]:
         if is_picture(record.path):
             display = read_picture(record.path, modality="DX", body_part="CHEST", view="PA")[1].display
         else:
-            with Decoder(load_settings()) as decoder:
-                display = decoder.decode(record.path).display
+            with WorkerPool(load_settings()) as pool:
+                display = pool.decode(record.path).display
         return (display / np.float32(65535)).astype(np.float32)
 
     return load

@@ -23,9 +23,9 @@ from miqa_node.core.settings import Settings, load_settings
 from miqa_node.dicom.pixels.encode import encode_frame
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.errors import DecodeError, DecodeLimitError, ResourcesError
-from miqa_node.runtime.workers import decode
+from miqa_node.runtime.workers import pool as pool_module
 from miqa_node.runtime.workers.children import HELPER_LOST
-from miqa_node.runtime.workers.decode import Decoder
+from miqa_node.runtime.workers.pool import WorkerPool
 from tests.waiting import wait_until
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -36,14 +36,14 @@ def settings(max_pixels: int = 64_000_000, **changes: object) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(settings()) as decoder:
-        yield decoder
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(settings()) as pool:
+        yield pool
 
 
-def test_pixels_arrive_as_they_were_decoded(decoder: Decoder, samples: Path) -> None:
+def test_pixels_arrive_as_they_were_decoded(pool: WorkerPool, samples: Path) -> None:
     path = samples / "RG3_UNCR.dcm"
-    image, here = decoder.decode(path), decode_frame(path, 0, 10**9)
+    image, here = pool.decode(path), decode_frame(path, 0, 10**9)
     assert np.array_equal(image.stored, here.stored)
     assert np.array_equal(image.display, here.display)
     assert np.array_equal(image.stored, pydicom.dcmread(path).pixel_array)
@@ -53,22 +53,22 @@ def test_pixels_arrive_as_they_were_decoded(decoder: Decoder, samples: Path) -> 
     assert image.stored_range == (0, 1023)
 
 
-def test_colour_arrives_beside_its_luminance(decoder: Decoder, samples: Path) -> None:
+def test_colour_arrives_beside_its_luminance(pool: WorkerPool, samples: Path) -> None:
     path = PYDICOM_FILES / "SC_rgb_rle.dcm"
-    image, here = decoder.decode(path), decode_frame(path, 0, 10**9)
+    image, here = pool.decode(path), decode_frame(path, 0, 10**9)
     assert image.colour is not None
     assert image.colour.shape == (*image.shape, 3)
     assert here.colour is not None
     assert np.array_equal(image.colour, here.colour)
     assert np.array_equal(image.display, here.display)
     assert image.valid is None
-    assert decoder.decode(samples / "MR2_UNCR.dcm").colour is None
+    assert pool.decode(samples / "MR2_UNCR.dcm").colour is None
 
 
-def test_padding_arrives_as_a_mask(decoder: Decoder) -> None:
+def test_padding_arrives_as_a_mask(pool: WorkerPool) -> None:
     path = PYDICOM_FILES / "CT_small.dcm"
     ds = pydicom.dcmread(path)
-    image = decoder.decode(path)
+    image = pool.decode(path)
     padded = ds.pixel_array == int(ds.PixelPaddingValue)
     assert (image.valid is not None) == bool(padded.any())
     if image.valid is not None:
@@ -76,65 +76,65 @@ def test_padding_arrives_as_a_mask(decoder: Decoder) -> None:
         assert not image.display[padded].any()
 
 
-def test_mapped_pixels_outlive_their_file_and_each_other(decoder: Decoder, samples: Path) -> None:
-    first = decoder.decode(samples / "RG3_UNCR.dcm")
+def test_mapped_pixels_outlive_their_file_and_each_other(pool: WorkerPool, samples: Path) -> None:
+    first = pool.decode(samples / "RG3_UNCR.dcm")
     total = int(first.display.sum(dtype=np.int64))
     for _ in range(3):
-        decoder.decode(samples / "MR2_UNCR.dcm")
+        pool.decode(samples / "MR2_UNCR.dcm")
     assert int(first.display.sum(dtype=np.int64)) == total
     first.display[0, 0] = 7  # callers may work in place
     assert first.display[0, 0] == 7
 
 
-def test_decoding_leaves_no_file_and_no_descriptor_behind(decoder: Decoder, samples: Path) -> None:
-    decoder.decode(samples / "MR2_UNCR.dcm")
+def test_decoding_leaves_no_file_and_no_descriptor_behind(pool: WorkerPool, samples: Path) -> None:
+    pool.decode(samples / "MR2_UNCR.dcm")
     process = psutil.Process()
     before = process.num_fds()
     for _ in range(5):
-        decoder.decode(samples / "MR2_UNCR.dcm")
+        pool.decode(samples / "MR2_UNCR.dcm")
         with pytest.raises(DecodeError):
-            decoder.decode(PYDICOM_FILES / "MR_truncated.dcm")
+            pool.decode(PYDICOM_FILES / "MR_truncated.dcm")
     assert process.num_fds() <= before + 1
 
 
-def test_a_missing_file_is_not_the_fault_of_the_image(decoder: Decoder, tmp_path: Path) -> None:
+def test_a_missing_file_is_not_the_fault_of_the_image(pool: WorkerPool, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        decoder.decode(tmp_path / "gone.dcm")
+        pool.decode(tmp_path / "gone.dcm")
 
 
 def test_threads_share_the_pool(samples: Path) -> None:
     names = ["MR2_UNCR.dcm", "RG3_UNCR.dcm", "MR2_J2KR.dcm", "693_UNCR.dcm"] * 3
-    with Decoder(settings(processes=2)) as decoder, ThreadPoolExecutor(4) as threads:
-        images = list(threads.map(lambda name: decoder.decode(samples / name), names))
+    with WorkerPool(settings(processes=2)) as pool, ThreadPoolExecutor(4) as threads:
+        images = list(threads.map(lambda name: pool.decode(samples / name), names))
     for name, image in zip(names, images, strict=True):
         assert np.array_equal(image.stored, pydicom.dcmread(samples / name.replace("J2KR", "UNCR")).pixel_array)
 
 
 def test_an_image_that_takes_too_long_is_given_up_and_the_next_one_decodes(samples: Path) -> None:
-    with Decoder(settings(timeout_s=0.15)) as decoder:
-        decodes_a_small_image(decoder, samples)
+    with WorkerPool(settings(timeout_s=0.15)) as pool:
+        decodes_a_small_image(pool, samples)
         with pytest.raises(DecodeLimitError, match=r"0\.15 s.*work.timeout_s"):
-            decoder.decode(samples / "RG1_J2KR.dcm")
-        decodes_a_small_image(decoder, samples)
+            pool.decode(samples / "RG1_J2KR.dcm")
+        decodes_a_small_image(pool, samples)
 
 
 def test_a_warm_decoder_has_a_child_before_the_first_image(samples: Path) -> None:
     others = _decoding_children(os.getpid())
-    with Decoder(settings(processes=2)) as decoder:
-        decoder.warm()
-        assert _becomes(lambda: len(decoder._children._idle) == 1)
+    with WorkerPool(settings(processes=2)) as pool:
+        pool.warm()
+        assert _becomes(lambda: len(pool._children._idle) == 1)
         children = _decoding_children(os.getpid()) - others
         assert len(children) == 1
-        decodes_a_small_image(decoder, samples)
+        decodes_a_small_image(pool, samples)
         assert _decoding_children(os.getpid()) - others == children
 
 
 def test_a_decoder_that_is_closed_while_it_warms_leaves_no_children() -> None:
     others = _decoding_children(os.getpid())
     for _ in range(3):
-        decoder = Decoder(settings())
-        decoder.warm()
-        decoder.close()
+        pool = WorkerPool(settings())
+        pool.warm()
+        pool.close()
         assert _decoding_children(os.getpid()) == others
 
 
@@ -151,33 +151,33 @@ def test_an_image_that_needs_too_much_memory_is_given_up(tmp_path: Path, samples
     with path.open("wb") as file:  # a sparse file: 1.8 GB of zeros that take no room
         file.write(whole[: at + 8] + size.to_bytes(4, "little"))
         file.truncate(at + 12 + size)
-    with Decoder(settings(memory_bytes=2 << 30, max_pixels=10**9)) as decoder:
+    with WorkerPool(settings(memory_bytes=2 << 30, max_pixels=10**9)) as pool:
         with pytest.raises(DecodeLimitError, match="memory_bytes"):
-            decoder.decode(path)
-        decodes_a_small_image(decoder, samples)
-    with Decoder(settings()) as decoder, pytest.raises(DecodeError, match="max_pixels"):
-        decoder.decode(path)
+            pool.decode(path)
+        decodes_a_small_image(pool, samples)
+    with WorkerPool(settings()) as pool, pytest.raises(DecodeError, match="max_pixels"):
+        pool.decode(path)
 
 
 def test_a_crashing_child_costs_one_image(samples: Path) -> None:
-    with Decoder(settings()) as decoder:
-        decodes_a_small_image(decoder, samples)
+    with WorkerPool(settings()) as pool:
+        decodes_a_small_image(pool, samples)
         raised: list[BaseException] = []
 
         def decode() -> None:
             try:
-                decoder.decode(samples / "RG1_J2KR.dcm")
+                pool.decode(samples / "RG1_J2KR.dcm")
             except DecodeLimitError as error:
                 raised.append(error)
 
         thread = threading.Thread(target=decode)
         thread.start()
-        wait_until(lambda: decoder._children._busy)
+        wait_until(lambda: pool._children._busy)
         _kill_children(signal.SIGSEGV)
         thread.join(30)
         assert len(raised) == 1
         assert "died" in str(raised[0])
-        decodes_a_small_image(decoder, samples)
+        decodes_a_small_image(pool, samples)
 
 
 @pytest.mark.slow
@@ -185,10 +185,10 @@ def test_children_end_with_a_node_that_is_killed(samples: Path, tmp_path: Path) 
     script = tmp_path / "node.py"
     script.write_text(
         "import sys, time\nfrom pathlib import Path\n"
-        "from miqa_node.runtime.workers.decode import Decoder\nfrom miqa_node.core.settings import load_settings\n"
+        "from miqa_node.runtime.workers.pool import WorkerPool\nfrom miqa_node.core.settings import load_settings\n"
         "if __name__ == '__main__':\n"
-        "    decoder = Decoder(load_settings())\n"
-        f"    decoder.decode(Path({str(samples / 'MR2_UNCR.dcm')!r}))\n"
+        "    pool = WorkerPool(load_settings())\n"
+        f"    pool.decode(Path({str(samples / 'MR2_UNCR.dcm')!r}))\n"
         "    print('up', flush=True)\n    time.sleep(60)\n"
     )
     node = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
@@ -203,8 +203,8 @@ def test_children_end_with_a_node_that_is_killed(samples: Path, tmp_path: Path) 
     assert not alive
 
 
-def decodes_a_small_image(decoder: Decoder, samples: Path) -> None:
-    assert decoder.decode(samples / "693_UNCR.dcm").shape == (512, 512)
+def decodes_a_small_image(pool: WorkerPool, samples: Path) -> None:
+    assert pool.decode(samples / "693_UNCR.dcm").shape == (512, 512)
 
 
 def _decoding_children(pid: int) -> set[int]:
@@ -229,23 +229,23 @@ def _kill_children(number: signal.Signals) -> None:
             os.kill(child, number)
 
 
-def _pids(decoder: Decoder) -> set[int]:
-    return {child.process.pid for child in list(decoder._children._children)}
+def _pids(pool: WorkerPool) -> set[int]:
+    return {child.process.pid for child in list(pool._children._children)}
 
 
 def test_an_idle_child_that_is_killed_costs_nothing(samples: Path) -> None:
-    with Decoder(settings()) as decoder:
+    with WorkerPool(settings()) as pool:
         for _ in range(3):
-            decodes_a_small_image(decoder, samples)
+            decodes_a_small_image(pool, samples)
             killed = set(_decoding_children(os.getpid()))
             _kill_children(signal.SIGKILL)
-            wait_until(lambda killed=killed: not killed & _pids(decoder))  # type: ignore[misc]
-        decodes_a_small_image(decoder, samples)
+            wait_until(lambda killed=killed: not killed & _pids(pool))  # type: ignore[misc]
+        decodes_a_small_image(pool, samples)
 
 
 def test_a_fork_server_that_is_killed_is_started_again(samples: Path) -> None:
-    with Decoder(settings()) as decoder:
-        decodes_a_small_image(decoder, samples)
+    with WorkerPool(settings()) as pool:
+        decodes_a_small_image(pool, samples)
         children = _decoding_children(os.getpid())
         # Looked up before anything is killed: an orphan's parent is the first process of the machine.
         servers = {psutil.Process(child).parent() for child in children}
@@ -255,15 +255,15 @@ def test_a_fork_server_that_is_killed_is_started_again(samples: Path) -> None:
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        decodes_a_small_image(decoder, samples)
+        decodes_a_small_image(pool, samples)
 
 
 @pytest.mark.slow
 def test_an_image_whose_child_is_killed_from_outside_is_decoded_again(samples: Path) -> None:
-    with Decoder(settings()) as decoder, ThreadPoolExecutor(1) as threads:
-        decodes_a_small_image(decoder, samples)
-        image = threads.submit(decoder.decode, samples / "RG1_J2KR.dcm")
-        wait_until(lambda: decoder._children._busy)
+    with WorkerPool(settings()) as pool, ThreadPoolExecutor(1) as threads:
+        decodes_a_small_image(pool, samples)
+        image = threads.submit(pool.decode, samples / "RG1_J2KR.dcm")
+        wait_until(lambda: pool._children._busy)
         _kill_children(signal.SIGKILL)
         assert image.result(30).shape == (1955, 1841)
 
@@ -275,46 +275,46 @@ def lose_its_helper() -> None:
 def test_an_image_that_ends_the_inference_process_each_time_is_given_up_with_that_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(decode, "PAUSES_AFTER_KILL_S", (0.0, 0.0))
-    with Decoder(settings()) as decoder, pytest.raises(DecodeLimitError, match="inference process ended each time"):
-        decoder.run(lose_its_helper)
+    monkeypatch.setattr(pool_module, "PAUSES_AFTER_KILL_S", (0.0, 0.0))
+    with WorkerPool(settings()) as pool, pytest.raises(DecodeLimitError, match="inference process ended each time"):
+        pool.run(lose_its_helper)
 
 
 def test_a_step_of_the_clock_kills_no_decoding(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time
-    with Decoder(settings()) as decoder, ThreadPoolExecutor(1) as threads:
-        decodes_a_small_image(decoder, samples)
-        image = threads.submit(decoder.decode, samples / "RG1_J2KR.dcm")
-        wait_until(lambda: decoder._children._busy)
+    with WorkerPool(settings()) as pool, ThreadPoolExecutor(1) as threads:
+        decodes_a_small_image(pool, samples)
+        image = threads.submit(pool.decode, samples / "RG1_J2KR.dcm")
+        wait_until(lambda: pool._children._busy)
         monkeypatch.setattr(time, "time", lambda: now() + 7200.0)
         assert image.result(30).shape == (1955, 1841)
 
 
 def test_a_decoder_without_memory_for_its_children_is_not_ready() -> None:
     with (
-        Decoder(settings(memory_bytes=1 << 20)) as decoder,
+        WorkerPool(settings(memory_bytes=1 << 20)) as pool,
         pytest.raises(ResourcesError, match="No image can be decoded"),
     ):
-        decoder.check()
+        pool.check()
 
 
 def test_readiness_decodes_and_heals_by_itself(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "CHECK_LIMIT_S", 1.0)
-    monkeypatch.setattr(decode, "CHECK_INTERVAL_S", 0.0)
-    with Decoder(settings()) as decoder:
-        decodes_a_small_image(decoder, samples)
-        decoder.check()
+    monkeypatch.setattr(pool_module, "CHECK_LIMIT_S", 1.0)
+    monkeypatch.setattr(pool_module, "CHECK_INTERVAL_S", 0.0)
+    with WorkerPool(settings()) as pool:
+        decodes_a_small_image(pool, samples)
+        pool.check()
         (child,) = _decoding_children(os.getpid())
         server = psutil.Process(child).parent()
         assert server is not None
         server.suspend()  # nothing can be started
         try:
             os.kill(child, signal.SIGKILL)
-            assert _becomes(lambda: not _is_ready(decoder))
+            assert _becomes(lambda: not _is_ready(pool))
         finally:
             server.resume()
-        assert _becomes(lambda: _is_ready(decoder))
-        decodes_a_small_image(decoder, samples)
+        assert _becomes(lambda: _is_ready(pool))
+        decodes_a_small_image(pool, samples)
 
 
 @pytest.mark.slow
@@ -334,19 +334,19 @@ def test_two_threads_may_encode_jpeg_2000(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, script], check=False, timeout=300).returncode == 0
 
 
-def test_frames_are_encoded_in_the_children(decoder: Decoder) -> None:
+def test_frames_are_encoded_in_the_children(pool: WorkerPool) -> None:
     picture = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     with ThreadPoolExecutor(2) as threads:
-        frames = list(threads.map(lambda _: decoder.encode(picture, JPEG2000Lossless), range(20)))
+        frames = list(threads.map(lambda _: pool.encode(picture, JPEG2000Lossless), range(20)))
     assert set(frames) == {encode_frame(picture, JPEG2000Lossless)}
     with pytest.raises(NotImplementedError):  # an error of the encoder reaches the caller, and the children go on
-        decoder.encode(picture, "1.2.3")
-    assert decoder.encode(picture[..., 0], RLELossless) == encode_frame(picture[..., 0], RLELossless)
+        pool.encode(picture, "1.2.3")
+    assert pool.encode(picture[..., 0], RLELossless) == encode_frame(picture[..., 0], RLELossless)
 
 
-def _is_ready(decoder: Decoder) -> bool:
+def _is_ready(pool: WorkerPool) -> bool:
     try:
-        decoder.check()
+        pool.check()
     except ResourcesError:
         return False
     return True

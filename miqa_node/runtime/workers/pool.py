@@ -1,6 +1,6 @@
-"""Decodes stored images, and encodes results, in child processes: a crashing or runaway codec costs one image.
+"""The pool of worker processes, which decode and encode: a crashing or runaway codec costs one image.
 
-The children stay warm; memory and time per image are limited. In a node they do further tasks
+The children stay warm; memory and time per task are limited. In a node they also judge and report
 (:mod:`miqa_node.isolation`). Pixels come back through an anonymous memory file, which is written once and mapped once:
 no cleanup is needed, even after ``kill -9``.
 """
@@ -51,8 +51,8 @@ CHECK_LIMIT_S = 20.0
 OWN_WAIT_S = 1.0
 
 
-class Decoder:
-    """A pool of processes that decode and encode. Thread-safe; close it, or use it as a context manager."""
+class WorkerPool:
+    """Processes that decode, encode and run further tasks. Thread-safe; close it, or use it as a context manager."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Decoder:
 
         They need at least a third of a second, mostly for the imports of their common parent.
         """
-        self._warming = start_brief_thread("warm-decoder", self._start_children)
+        self._warming = start_brief_thread("warm-workers", self._start_children)
 
     def _start_children(self) -> None:
         try:
