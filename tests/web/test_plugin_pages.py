@@ -112,4 +112,4 @@ def test_a_page_that_names_no_permission_opens_to_nobody(client: TestClient) -> 
 def test_it_cannot_take_an_address_of_the_node_nor_open_a_socket(client: TestClient) -> None:
     assert "taken over" not in client.get("/").text
     reason = next(one.unavailable for one in PAGES.plugins() if one.name == "socket")
-    assert "nothing would ask who opens a socket" in reason
+    assert "WebSockets and mounts would bypass authentication" in reason

@@ -68,7 +68,7 @@ class GateClass(TaxonomyName):
     BLANK: ClassVar[GateClass]
 
 
-for _class in (FindingName, GateClass):
+for _class in (FindingName, GateClass):  # a class has no instances of itself before it is complete
     for _constant in _class.__annotations__:
         setattr(_class, _constant, _class(_constant.lower()))
 

@@ -62,7 +62,7 @@ def recurrences(peaks: Iterable[Peak]) -> list[Recurrence]:
 def _of_detector(detector: str, own: list[Peak], others: list[Peak], tests: float) -> list[Recurrence]:
     """Every place is the middle of a window; the fullest are looked at first, and each finding counts in one of them.
 
-    A place that all detectors share is no defect, but a defect elsewhere may be less full.
+    Places common to all detectors are ignored; elsewhere a lower count suffices.
     """
     by_patient = Counter(peak.patient for peak in own)
     middles = {(round(peak.x, 2), round(peak.y, 2)) for peak in own}

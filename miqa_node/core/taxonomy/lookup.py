@@ -62,7 +62,7 @@ def is_object(name: str) -> bool:
 
 
 def is_expected(name: str) -> bool:
-    """Whether a finding is no defect, such as a device; not if no taxonomy has it."""
+    """Whether a finding is not a defect, such as a device; False if no taxonomy has it."""
     entry = _entry(name)
     return isinstance(entry, FindingEntry) and entry.expected
 

@@ -27,7 +27,7 @@ class PlainReason:
     words: str
     figures: str = ""
     is_unusual: bool = False
-    """It is no defect by itself; pages show it as a badge."""
+    """It is not a defect by itself; pages show it as a badge."""
 
     @property
     def whole(self) -> str:
@@ -79,6 +79,6 @@ def _grades(probability: float, severity: float | None) -> str:
 
 
 def _gates() -> set[str]:
-    """Titles of what is no defect but another kind of image, which has no severity."""
+    """Titles of another kind of image, which is not a defect and has no severity."""
     entries = (*gate_entries().values(), finding_entries()[FindingName.GATE])
     return {entry.words[SOURCE].title for entry in entries}

@@ -294,7 +294,7 @@ def _has_voi(values: Values) -> bool:
 
 
 def _is_quality_control(values: Values, part: Naming, anatomy: Anatomy) -> bool:
-    """What the standard's elements, the region or the site's own names say; other words are no proof."""
+    """What the standard's elements, the region or the site's own names say; other words prove nothing."""
     return (
         values.word("QualityControlImage") in ("YES", "BOTH")
         or values.word("QualityControlSubject") == "YES"

@@ -21,7 +21,7 @@ _TITLE_MODIFIER = "113011"
 
 
 def read_note(path: Path, revocations: Revocations = frozenset()) -> RejectionNote | None:
-    """The note in a Key Object Selection; None if its title is no rejection or revocation, or it is unreadable."""
+    """The note in a Key Object Selection; None if its title is another one, or it is unreadable."""
     try:
         ds = read_head(path, force=True)
         title = _code(ds.get("ConceptNameCodeSequence"))

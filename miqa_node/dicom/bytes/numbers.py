@@ -11,7 +11,7 @@ from pydicom.multival import MultiValue
 
 
 def all_numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
-    """All values of an element; empty if it is absent, or one of them is no finite number."""
+    """All values of an element; empty if it is absent, or one of them is not a finite number."""
     return _finite(_values(ds, keyword))
 
 
@@ -27,7 +27,7 @@ def first_number(ds: Dataset, keyword: str) -> float | None:
 
 
 def single_number(ds: Dataset, keyword: str) -> float | None:
-    """The only value of an element; None if it is absent, has several, or is no finite number."""
+    """The only value of an element; None if it is absent, has several, or is not a finite number."""
     values = numbers(ds, keyword, 1)
     return values[0] if values else None
 

@@ -105,7 +105,7 @@ class Values:
     def number(self, keyword: str, most: float) -> float | None:
         """The first number; None if absent, invalid or beyond ± ``most``, and 0 if next to nothing.
 
-        So squares of what is kept, and their sums, are numbers, too: PostgreSQL refuses to compute others.
+        Keeps squares and their sums finite: PostgreSQL rejects overflow and underflow.
         """
         numbers = self.numbers(keyword)
         if not numbers or abs(numbers[0]) > most:

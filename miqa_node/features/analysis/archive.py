@@ -34,12 +34,12 @@ def key(month: str, form: Form) -> str:
 
 
 def make_month(database: Database, settings: Settings, month: str, form: Form, at: datetime) -> bytes:
-    """The report of a month by what is known at ``at``, also of one that goes on; nothing is kept.
+    """The report of a month as of ``at``; the current month is allowed. Nothing is stored.
 
     Raises
     ------
     QueryError
-        ``month`` is none, or has not begun.
+        ``month`` is not a month, or has not begun.
     """
     if month > f"{settings.node.day(at):%Y-%m}":
         raise QueryError(f"{month} has not begun.")

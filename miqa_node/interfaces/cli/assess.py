@@ -303,7 +303,7 @@ def _chosen(paths: list[Path]) -> list[Path]:
     if not files:
         raise typer.BadParameter("there are no images in the given folders")
     if left_out:
-        typer.echo(f"{left_out} files in folders are no images and were left out.", err=True)
+        typer.echo(f"{left_out} files in folders are not images and were skipped.", err=True)
     return files
 
 

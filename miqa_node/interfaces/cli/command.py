@@ -71,7 +71,7 @@ class CommandGroup(TyperGroup):
                     f"The command {plugin.name} of {plugin.distribution} is unavailable: {plugin.unavailable}"
                 )
         if args and args[0] in ELSEWHERE and args[0] not in self.commands:
-            raise ResourcesError(f"The command {args[0]} is no part of the node. {ELSEWHERE[args[0]]}")
+            raise ResourcesError(f"The command {args[0]} is not part of the node. {ELSEWHERE[args[0]]}")
         name, entry, rest = super().resolve_command(ctx, args)
         command = entry.load() if isinstance(entry, _Entry) else entry
         _put_in_words(command, ctx)
@@ -117,7 +117,7 @@ def _put_in_words(command: Any, ctx: Any) -> None:
 
 
 def _check_text(ctx: typer.Context, parameter: Any, value: Any) -> Any:  # noqa: ARG001 - Typer names them
-    """The value; typer.BadParameter for bytes that are no UTF-8, which files may be called but no text may contain."""
+    """The value; typer.BadParameter for bytes that are not UTF-8: allowed in file names, not in text."""
     for text in [value] if isinstance(value, str) else value or ():
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise typer.BadParameter(f"{text!r} is not UTF-8.")

@@ -1,4 +1,4 @@
-"""Commands that are no feature's; their modules are imported only on use."""
+"""Commands that belong to no feature; their modules are imported only on use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that are no part of the node: who calls one is told where it is."""
+"""Commands that are not part of the node: a caller is told where each is."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 def wait_for_room(settings: Settings, role: NodeRole, pause: Callable[[float], bool]) -> None:
     """Return when the disk of the data directory has room for a start, at once if it has; or when ``pause`` is true.
 
-    ``pause`` waits for so many seconds and says whether the process has to stop.
+    ``pause`` waits for a number of seconds and says whether the process has to stop.
     """
     folder = settings.node.data_dir
     if not (reason := lacks_room(folder)):

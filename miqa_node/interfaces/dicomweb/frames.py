@@ -125,7 +125,7 @@ def _whole(services: WebServices, location: ResultLocation) -> Dataset:
 
 
 def _has_pixels(ds: Dataset) -> bool:
-    with suppress(Exception):  # what pydicom cannot read are no pixels
+    with suppress(Exception):  # what pydicom cannot read has no pixels
         return isinstance(ds.get("PixelData"), bytes)
     return False
 

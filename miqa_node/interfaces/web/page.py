@@ -53,7 +53,7 @@ class Page:
 
     def __post_init__(self) -> None:
         if any(not isinstance(route, APIRoute) for route in self.router.routes):
-            raise ValueError("A page's router has operations only: nothing would ask who opens a socket or a mount.")
+            raise ValueError("A page may only have routes: WebSockets and mounts would bypass authentication.")
 
     @property
     def folder(self) -> Path | None:

@@ -102,7 +102,7 @@ def problem(status: int, detail: str, *, errors: list[dict[str, str]] | None = N
 
 
 def responses(*statuses: int, media: Iterable[str] = ()) -> dict[int | str, dict[str, Any]]:
-    """The documentation of an operation's errors, of answers without a body, and of an answer that is no plain JSON.
+    """The documentation of an operation's errors, of answers without a body, and of an answer that is not plain JSON.
 
     An operation with ``media`` also needs ``response_class=Response``, or FastAPI documents JSON beside them.
     """

@@ -1,6 +1,6 @@
 """Judges the part of the matrix that belongs to the image, as if it were the whole: without padding and shutter.
 
-A border that is no image would look like a chest that is small or cut off. Places and maps of the result refer to the
+A border around the image would look like a chest that is small or cut off. Places and maps of the result refer to the
 full matrix again.
 """
 
@@ -22,7 +22,7 @@ from miqa_node.core.domain.traits import ImageTraits
 
 Judge = Callable[[Header, Radiograph, InstanceDigest, ImageTraits], AssessorResult]
 LEAST_SHARE = 0.02
-"""A smaller rectangle of valid pixels is no image; then the whole matrix is judged."""
+"""A smaller rectangle of valid pixels is not an image; then the whole matrix is judged."""
 
 Point = tuple[float, float]
 N = TypeVar("N", bound=str)

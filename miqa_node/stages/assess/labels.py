@@ -266,7 +266,7 @@ def _uniform(seed: int, purpose: str, name: str) -> float:
 def label_of(opinion: ReaderOpinion) -> str:
     """What somebody said, as a table of labels writes it: good, bad, or findings with semicolons between.
 
-    A device is no defect.
+    A device is not a defect.
 
     >>> label_of(ReaderOpinion("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
     'motion_blur;unsharp'

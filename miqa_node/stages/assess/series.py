@@ -151,7 +151,7 @@ def _odd_sizes(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
 
 
 def _left_out(every: Sequence[Slice], stack: Sequence[Slice], captures: int) -> tuple[PlausibilityIssue, ...]:
-    """What came with the stack and is no part of it. What has no orientation is a capture."""
+    """What came with the stack and does not belong to it. An image without orientation is a capture."""
     others = left_out(every, stack)
     placed = [one for one in others if one.orientation is not None]
     if not others and not captures:

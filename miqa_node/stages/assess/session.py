@@ -159,7 +159,7 @@ class LocalGraph:
 
 
 def check_finite(name: str, *values: NDArray[np.floating]) -> None:
-    """InferenceError if a value that a verdict follows from is no finite number.
+    """InferenceError if a value that a verdict follows from is not a finite number.
 
     Every comparison with NaN is false, so nothing would be found, and the image accepted.
     """
@@ -186,7 +186,7 @@ class ModelSessions:
 def open_graph(
     model: Path | bytes, accelerator: Accelerator, threads: tuple[int, int], *, is_for_one: bool = True
 ) -> ort.InferenceSession:
-    """A session of a graph with so many threads (within and between operators), for one image at a time or any number.
+    """A session of a graph, with ``threads`` (within and between operators), for one image at a time or any number.
 
     Raises
     ------

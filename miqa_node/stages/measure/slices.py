@@ -104,7 +104,7 @@ def of_other_sizes(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slic
 
 
 def left_out(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slice]:
-    """Slices of another orientation than the stack, and captures, which have none; localizers are no part of one."""
+    """Slices of another orientation than the stack, and captures, which have none; localizers belong to none."""
     stacked = {id(one) for one in (*stack, *of_other_sizes(slices, stack))}
     return [one for one in slices if not one.is_localizer and id(one) not in stacked]
 

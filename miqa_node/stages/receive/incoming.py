@@ -26,14 +26,13 @@ SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x
 Bytes = bytes | bytearray | memoryview
 
 WRITE_BACK_BYTES, WRITE_BACK_BYTES_ALONE = 1 << 20, 1 << 18
-"""The disk starts on so many bytes while further ones are received, so that the flush at the end is short.
+"""Write-back begins after this many bytes, so that the flush at the end is short; earlier if no other object is coming.
 
-Of the only object under way it starts on fewer: beside others, which keep the disk busy, small pieces cost more than
-they save.
+Other transfers keep the disk busy: small pieces would then cost more than they save.
 """
 
 ROOM_BYTES = 8 << 20
-"""After so many bytes of an object it is asked again whether there is room: one object may have gigabytes."""
+"""Free space is checked again after this many bytes of an object, which may have gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)

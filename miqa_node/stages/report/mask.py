@@ -66,9 +66,9 @@ def threshold_map(values: NDArray[np.float32], shape: tuple[int, int], threshold
 
 
 def _least_value(share: float, peak: np.float32) -> np.float32:
-    """The least positive value of which the quotient by the peak is not below ``share``.
+    """Smallest float32 v with v / peak ≥ share: comparing with it gives the same mask as dividing each pixel.
 
-    With it, pixels need a comparison each and no division.
+    The product of share and peak is rounded in another way; so the value is searched among all floats.
     """
     least = max(np.float32(share), np.nextafter(np.float32(0.0), np.float32(1.0)))
     bits = range(1, int(peak.view(np.uint32)) + 1)  # positive floats have the order of their bits

@@ -109,7 +109,10 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
 
 
 def whatever_the_header(make: Callable[_P, _T]) -> Callable[_P, _T]:
-    """A function that makes objects; if it fails, it is called again with sources without unreadable elements."""
+    """A function that makes objects; if it fails, it is called again with sources without unreadable elements.
+
+    Reading every element beforehand would take longer than making most objects, and few headers have such elements.
+    """
 
     @wraps(make)
     def made(*args: _P.args, **kwargs: _P.kwargs) -> _T:

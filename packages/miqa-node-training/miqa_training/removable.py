@@ -1,4 +1,4 @@
-"""Tells what can be taken off from devices, place by place.
+"""Separates removable objects from medical devices, region by region.
 
 A few dozen training images show clothing, jewellery or hair. A network that learns from whole images learns those by
 heart; their places, judged by features that many images have shaped, are enough for a linear rule. So when a run ends,

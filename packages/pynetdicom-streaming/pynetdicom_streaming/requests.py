@@ -34,7 +34,7 @@ Command = dict[CommandTag, int | str]
 
 
 def fragments(command: Command, data_set: bytes, pdu_bytes: int) -> Iterator[bytes]:
-    """A command and its data set, if it has one, in parts for PDUs of at most so many bytes."""
+    """A command and its data set, if it has one, in parts for PDUs of limited length."""
     whole: Command = {**command, CommandTag.DATA_SET: 0x0001 if data_set else 0x0101}
     most = pdu_bytes - _PDV_HEADER_BYTES
     for kind, data in ((_COMMAND, _encoded(whole)), (0, data_set)):

@@ -16,7 +16,7 @@ FRONTAL = "FRONTAL"
 FRONTAL_VIEWS = frozenset({"AP", "PA"})
 LATERAL = "LATERAL"
 
-# What consoles write where they have nothing to say, and postures, which are no views.
+# What consoles write where they have nothing to say, and postures, which are not views.
 # fmt: off
 _EMPTY = frozenset({
     "UNKNOWN", "OTHER", "OTHERS", "NONE", "NA", "DEFAULT", "UNDEFINED", "UNSPECIFIED", "MISC", "SPECIAL", "GENERAL",
@@ -66,7 +66,7 @@ def _matches(text: str, patterns: tuple[str, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """The vocabularies of body parts and views, and the names of what is no patient."""
+    """The vocabularies of body parts and views, and the names of test objects."""
 
     body_parts: Vocabulary
     views: Vocabulary

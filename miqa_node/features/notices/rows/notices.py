@@ -70,7 +70,7 @@ class NoticeStudy:
 
 
 def preference(transaction: Transaction, account: str) -> NoticePreference:
-    """A person's preference; the default is no notices."""
+    """A person's preference; by default none are sent."""
     row = transaction.execute(sa.select(notice_preferences).where(notice_preferences.c.account == account)).mappings()
     row_of = row.one_or_none()
     return _preference(row_of) if row_of else NoticePreference(account, "", digest=False)

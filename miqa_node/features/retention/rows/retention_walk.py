@@ -57,7 +57,7 @@ class RetentionWalk:
         """Digests of images to remove, at most ``limit``, among the next that meet the conditions.
 
         ``choice`` picks from each query's images, at most ``limit``. There is an index on ``age`` for the conditions.
-        Nothing comes back at the end, and after QUERIES images of which all must stay.
+        Empty at the end, or after QUERIES queries without a candidate.
         """
         began, chosen = self._clock(), list[str]()
         for _ in range(QUERIES):

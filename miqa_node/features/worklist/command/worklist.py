@@ -247,7 +247,9 @@ def resolve(
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the item.")] = "",
     image_count: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Only if so many images of it are flagged, those that were looked at."),
+        typer.Option(
+            metavar="N", min=1, help="Number of flagged images that were looked at; refused if there are more by now."
+        ),
     ] = None,
     actor: Actor = None,
     config: ConfigFile = None,

@@ -38,7 +38,7 @@ class AnomalyModel:
     sha256: str
 
     def score(self, outputs: Outputs, inputs: GraphInputs) -> float:
-        """The score of one image, in (0, 1); InferenceError if the graph's outputs are no finite numbers.
+        """The score of one image, in (0, 1); InferenceError if the graph's outputs are not finite numbers.
 
         The forest would compare NaN with its limits, and score it like any image.
         """

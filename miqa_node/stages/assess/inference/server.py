@@ -149,7 +149,7 @@ class _Graphs:
 
 
 def _attend(worker: Connection, graphs: _Graphs) -> None:
-    """Answer one worker until it closes the connection or sends what is no data."""
+    """Answer one worker until it disconnects or sends a malformed message."""
     opened: _Opened = {}
     with worker:
         while True:

@@ -1,4 +1,4 @@
-"""Whether an image shows lungs at all, however it is turned; where it shows none, it is no frontal chest.
+"""Whether an image shows lungs at all, however it is turned; if it shows none, it is not a frontal chest.
 
 The gate of the quality package learned chests and simulated non-chests and lets many real radiographs of other body
 parts pass. The lung field was learned apart from it. docs/explanation/quality.md has the figures of both.

@@ -46,7 +46,7 @@ def together(transaction: Transaction, uids: Sequence[str]) -> tuple[list[tuple[
 
 
 def count_captures(transaction: Transaction, header: Header, uids: Collection[str]) -> int:
-    """Images of the study with modality and Series Number of a stack that are no slices, in series of their own."""
+    """Images of the study with modality and Series Number of a stack that are not slices, in series of their own."""
     if header.series_number is None:
         return 0
     captures = sa.select(sa.func.count()).where(

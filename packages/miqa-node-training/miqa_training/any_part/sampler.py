@@ -1,6 +1,6 @@
 """Draws training samples of any radiograph on the device that trains: rendering, defects, delivery, inputs.
 
-The rendering varies far more than the few sources do, so that a source is no class; nothing in it is a defect.
+The rendering varies far more than the few sources do, so that no source becomes a class; nothing in it is a defect.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ def quality(
         typer.Option(
             metavar="N",
             min=0,
-            help="Number of steps instead; repeatable on one machine. 0 trains nothing: what can be taken off is told "
-            "from devices anew, what the numbers beside the pixels add is fitted anew, and the package written.",
+            help="Number of steps instead; repeatable on one machine. 0 skips training: only the classifier of "
+            "removable objects and the branch of header numbers are refitted, and the package is written.",
         ),
     ] = None,
     seed: SampleSeed = 1,

@@ -171,7 +171,7 @@ def report(services: Services, _who: Reader, month: Month, form: archive.Form) -
 
 @router.post("/analysis/reports/{month}")
 def make(services: Services, _who: Reviewer, month: Month, form: MadeForm = archive.Form.PDF) -> Response:
-    """The report of a month as of now, also of one that goes on; it is not kept."""
+    """The report of a month as of now; the current month is allowed. It is not stored."""
     data = archive.make_month(services.database, services.settings, month, form, datetime.now(UTC))
     return _download(data, month, form)
 

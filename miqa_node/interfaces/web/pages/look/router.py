@@ -92,7 +92,7 @@ def _looked(services: WebServices, path: Path, described: PictureDescription) ->
     if services.look is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "This process does not assess images.")
     unpacked = members(path, path.parent / "members", services.settings.web)
-    # A CD also holds a viewer and a read-me; what is no ZIP file says itself why it is no image.
+    # A CD also holds a viewer and a read-me; a file that is not a ZIP file says itself why it is not an image.
     content = list(islice((one for one in unpacked if one == path or is_dicom(one) or is_picture(one)), 2))
     if not content:
         raise ArchiveError("The ZIP file has no image.")
