@@ -1,4 +1,7 @@
-"""Names: each class has its own, ADR 1 has a word for each of the domain, and no variable is called by a participle."""
+"""Names: a class has its own in its storey, ADR 1 has a word for each of the domain, no variable is a participle.
+
+People search for a class by its name, and find it next to what it works with: two storeys may each have a ``Batch``.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,10 @@ from miqa_node.plugins import SEAMS
 
 PACKAGE = Path(__file__).parents[2] / "miqa_node"
 FOLDERS = [PACKAGE, *sorted((PACKAGE.parent / "packages").iterdir())]
+STOREYS = [
+    *sorted(file.parent for file in PACKAGE.glob("*/__init__.py") if file.parent.name != "libraries"),  # links
+    *FOLDERS[1:],
+]
 VOCABULARY = PACKAGE.parent / "docs" / "adr" / "0001-vocabulary.md"
 PARTICIPLES = {"asked", "begun", "found", "given", "kept", "known", "left", "said", "seen", "taken", "told", "wanted"}
 SIDES = {"above", "base", "bottom", "columns", "end", "right", "top", "width"}
@@ -31,9 +38,9 @@ def class_names(folder: Path = PACKAGE) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_no_two_classes_have_the_same_name(folder: Path) -> None:
-    shared = {name: modules for name, modules in class_names(folder).items() if len(modules) > 1}
+@pytest.mark.parametrize("storey", STOREYS, ids=lambda storey: storey.name)
+def test_no_two_classes_of_a_storey_have_the_same_name(storey: Path) -> None:
+    shared = {name: modules for name, modules in class_names(storey).items() if len(modules) > 1}
     assert shared == {}
 
 

@@ -23,7 +23,7 @@ from miqa_node.core.taxonomy.lookup import current_name, gate_names
 from miqa_node.stages.assess.card import Card
 from miqa_node.stages.assess.certificate import Certificate, Guarantee, Refusal, policy_sha256
 from miqa_node.stages.assess.findings import gate_finding
-from miqa_node.stages.assess.guarantee import Count, Promise, Walk, count_at, first_offset, offset_grid, walk
+from miqa_node.stages.assess.guarantee import Count, OffsetRange, Promise, count_at, first_offset, offset_grid, walk
 from miqa_node.stages.assess.labels import LabelSet, SiteLabel, split_patients
 from miqa_node.stages.assess.platt import Scaling, calibration_error, expit, fit_scaling, logit
 from miqa_node.stages.assess.site_calibration import HeadCalibration, Labels, SiteCalibration
@@ -224,11 +224,11 @@ def _certify(
 ) -> tuple[float, tuple[Guarantee, ...], tuple[Refusal, ...]]:
     """The offset to run with, the promises that hold there, and those that do not."""
     grid = offset_grid(fitting)
-    walks: dict[Promise, Walk] = {}
+    walks: dict[Promise, OffsetRange] = {}
     for promise, limit in wishes.promises.items():
         first = first_offset(grid, fitting, len(testing), promise, limit, wishes.delta)
         counts = [count_at(testing, bad, float(offset), promise) for offset in grid]
-        walks[promise] = walk(counts, limit, wishes.delta, first) if covers_accepted else Walk(first, first - 1)
+        walks[promise] = walk(counts, limit, wishes.delta, first) if covers_accepted else OffsetRange(first, first - 1)
     chosen = _loosest([candidate for candidate in walks.values() if candidate.found])
     offset = 0.0 if chosen is None else float(grid[chosen])
     guarantees, refused = [], []
@@ -268,7 +268,7 @@ def _certify(
     return offset, tuple(guarantees), tuple(refused)
 
 
-def _loosest(walks: Sequence[Walk]) -> int | None:
+def _loosest(walks: Sequence[OffsetRange]) -> int | None:
     """The loosest offset at which all promises hold; if there is none, the loosest offset of the first promise.
 
     Promises without any offset are ignored. All rejections of a walk hold jointly, so the offset may be chosen

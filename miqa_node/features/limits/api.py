@@ -32,7 +32,7 @@ class LimitOverview(BaseModel):
     sets: list[LimitSet]
 
 
-class BudgetWish(Strict):
+class BudgetRequest(Strict):
     """The alarm budget of a proposal."""
 
     budget: float = Field(gt=0, le=0.5, description="Share of images that may be flagged.")
@@ -45,7 +45,7 @@ class AppraisedLimits(BaseModel):
     proposal: LimitProposal
 
 
-class RoomLimitWish(Strict):
+class RoomLimitRequest(Strict):
     """One limit of a proposal that a person makes."""
 
     finding: KnownFinding
@@ -59,10 +59,10 @@ class RoomLimitWish(Strict):
         return RoomLimit(self.finding, self.room, self.view, self.least_strength)
 
 
-class AppraisalWish(Strict):
-    """Limits of which somebody asks what they would do."""
+class AppraisalRequest(Strict):
+    """Limits to try out."""
 
-    limits: Annotated[list[RoomLimitWish], Field(min_length=1, max_length=MAX_LIMITS)]
+    limits: Annotated[list[RoomLimitRequest], Field(min_length=1, max_length=MAX_LIMITS)]
     keep: bool = Field(False, description="Keep them as a proposal that can be confirmed.")
 
 
@@ -96,7 +96,7 @@ def show_limits(services: Services, _who: Reader, number: SetNumber) -> LimitSet
     status_code=HTTPStatus.CREATED,
     responses=responses(401, 403, 409, 415, 422, 503),
 )
-def propose_limits(services: Services, _who: Reviewer, body: BudgetWish) -> LimitSet:
+def propose_limits(services: Services, _who: Reviewer, body: BudgetRequest) -> LimitSet:
     """Limits with which at most that share of the newest images would be flagged. Nothing changes."""
     policy = read_policy(services.settings.policy_file)
     with services.database.begin() as transaction:
@@ -104,7 +104,7 @@ def propose_limits(services: Services, _who: Reviewer, body: BudgetWish) -> Limi
 
 
 @router.post("/appraisals", summary="Try limits", responses=responses(401, 403, 409, 415, 422, 503))
-def appraise_limits(services: Services, _who: Reviewer, body: AppraisalWish) -> AppraisedLimits:
+def appraise_limits(services: Services, _who: Reviewer, body: AppraisalRequest) -> AppraisedLimits:
     """What limits of one's own would do to the newest images; with ``keep`` they become a proposal. Nothing changes."""
     policy = read_policy(services.settings.policy_file)
     limits = [one.limit for one in body.limits]

@@ -21,7 +21,7 @@ from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
 router = APIRouter(prefix="/api/v1/accounts/own/notices", tags=["accounts"])
 
 
-class NoticeWishes(Strict):
+class NoticeChoice(Strict):
     """What the caller wants to hear of by e-mail; without rooms of all, without an address nothing."""
 
     address: str = Field("", max_length=254, pattern=ADDRESS)
@@ -34,15 +34,15 @@ class NoticeWishes(Strict):
 
 
 @router.get("", summary="Show your notices", responses=responses(401, 403, 503))
-def show_notices(services: Services, who: Reader) -> NoticeWishes:
+def show_notices(services: Services, who: Reader) -> NoticeChoice:
     """What the caller gets by e-mail."""
     with services.database.begin() as transaction:
         wish = notices.preference(transaction, who.name)
-    return NoticeWishes(**{key: value for key, value in asdict(wish).items() if key != "account"})
+    return NoticeChoice(**{key: value for key, value in asdict(wish).items() if key != "account"})
 
 
 @router.post("", summary="Choose your notices", responses=responses(401, 403, 409, 415, 422, 503))
-def choose_notices(services: Services, who: Reader, body: NoticeWishes) -> NoticeWishes:
+def choose_notices(services: Services, who: Reader, body: NoticeChoice) -> NoticeChoice:
     """Nobody chooses for somebody else."""
     wish = NoticePreference(who.name, **{**body.model_dump(), "rooms": tuple(body.rooms)})
     keep(services, wish)

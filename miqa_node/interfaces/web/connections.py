@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from miqa_node.core.network.server_tls import ServerTls
 from miqa_node.core.observe import metrics
-from miqa_node.core.observe.seldom import SeldomLog
+from miqa_node.core.observe.rare_log import RareLog
 from miqa_node.core.settings import WebSettings
 
 SWEEP_INTERVAL_S = 1.0
@@ -166,7 +166,7 @@ class HttpConnections:
         self.settings = settings
         self.tls = tls
         self._open: set[LimitedHttp] = set()
-        self._seldom = SeldomLog()
+        self._rare_log = RareLog()
         self._sweeping = False
 
     def protocol(self) -> type[LimitedHttp]:
@@ -210,7 +210,7 @@ class HttpConnections:
 
     def _count(self, reason: str, address: str, hint: str) -> None:
         metrics.HTTP_CLOSED.labels(reason).inc()
-        self._seldom.warning("connection closed", reason, address, hint)
+        self._rare_log.warning("connection closed", reason, address, hint)
 
     def _is_proxy(self, address: str) -> bool:
         """Whether the address is shared by many people."""

@@ -19,10 +19,10 @@ from sqlalchemy.dialects import sqlite
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import BusyError, ResourcesError
 from miqa_node.runtime.store import late_indexes, schema
-from miqa_node.runtime.store.bells import Bells
 from miqa_node.runtime.store.integrity import PageDamage
 from miqa_node.runtime.store.prepared import DriverStatement
 from miqa_node.runtime.store.tables import compatibility, metadata
+from miqa_node.runtime.store.wake_up_files import WakeUpFiles
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -73,7 +73,7 @@ class Database:
         self._damage, self._committed_at = PageDamage(self.engine), float("-inf")
         self.source = uuid.uuid4().hex
         """Names the announcements of this process to others."""
-        self.bells = Bells(Path(self.url.database)) if self.is_sqlite and self.url.database else None
+        self.wake_ups = WakeUpFiles(Path(self.url.database)) if self.is_sqlite and self.url.database else None
         self._hearing: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
@@ -125,8 +125,8 @@ class Database:
         self._committed_at = time.monotonic()
         for topic in announced:
             self.hear(topic)
-            if self.bells is not None:
-                self.bells.ring(topic)
+            if self.wake_ups is not None:
+                self.wake_ups.announce(topic)
 
     def on_commit(self, topic: str, hear: Callable[[], None]) -> None:
         """Call ``hear`` after each commit that announced the topic.

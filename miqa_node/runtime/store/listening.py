@@ -8,13 +8,13 @@ import sqlalchemy as sa
 import structlog
 
 from miqa_node.core.observe.steady_thread import SteadyThread
-from miqa_node.runtime.store.bells import Bells
 from miqa_node.runtime.store.database import CHANNEL, TOPICS, Database
+from miqa_node.runtime.store.wake_up_files import WakeUpFiles
 
 log = structlog.get_logger(__name__)
 
 LOOK_S = 0.25
-"""Interval at which a process looks at the bells of SQLite."""
+"""Interval at which a process looks at the wake-up files of SQLite."""
 ANSWER_S = 1.0
 """Longest wait for a notification of PostgreSQL before the thread reports that it is alive."""
 RECONNECT_S = 5.0
@@ -23,7 +23,7 @@ RECONNECT_S = 5.0
 class CommitListener:
     """A thread that passes announcements of other processes on to this one's :meth:`Database.hear`.
 
-    On SQLite it looks at ``Bells``; on PostgreSQL it listens on a connection of its own,
+    On SQLite it looks at ``WakeUpFiles``; on PostgreSQL it listens on a connection of its own,
     which a pooler in transaction mode does not pass on: then only the polls remain.
     """
 
@@ -43,13 +43,13 @@ class CommitListener:
     def _run(self) -> None:
         if not self._database.is_sqlite:
             self._listen_to_notifications()
-        elif self._database.bells is not None:
-            self._listen_to_bells(self._database.bells)
+        elif self._database.wake_ups is not None:
+            self._look_at_files(self._database.wake_ups)
 
-    def _listen_to_bells(self, bells: Bells) -> None:
+    def _look_at_files(self, files: WakeUpFiles) -> None:
         while self._thread.goes_on(LOOK_S):
             for topic in TOPICS:
-                if bells.has_rung(topic):
+                if files.has_news(topic):
                     self._database.hear(topic)
 
     def _listen_to_notifications(self) -> None:

@@ -47,9 +47,9 @@ class JobAlarm:
         self._ringing.set()
 
     def ring_at_end(self, jobs: int) -> None:
-        """A job ended, and so many still run: ring if there is room for several, or little left to do.
+        """Called when a job ends, with the number that still run. Rings if several slots are free or few jobs remain.
 
-        Each look costs as much as the jobs that it takes.
+        Each poll costs as much as the jobs that it takes.
         """
         with self._counting:
             self._ends += 1
@@ -81,7 +81,7 @@ class JobAlarm:
         return stopping.is_set()
 
 
-class _StopOrAlarm:
+class _StopEventWithAlarm:
     """Replaces the stop event of a polling thread."""
 
     def __init__(self, stopping: threading.Event, alarm: JobAlarm, count_jobs: Callable[[], int]) -> None:
@@ -111,7 +111,7 @@ def attach(alarms: Mapping[str, JobAlarm]) -> bool:
         alarm = alarms.get(queue.name)
         if alarm is not None:
             count_jobs = partial(dbos._active_workflows_set.count_for_queue, queue.name)  # noqa: SLF001
-            stop_event = cast("threading.Event", _StopOrAlarm(stop_event, alarm, count_jobs))
+            stop_event = cast("threading.Event", _StopEventWithAlarm(stop_event, alarm, count_jobs))
         _poll(stop_event, dbos, queue)
 
     def forget(active: _core.ActiveWorkflowById, key: str, bucket: tuple[str, str | None] | None) -> None:

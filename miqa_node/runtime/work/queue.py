@@ -28,7 +28,7 @@ from miqa_node.parts import Schedule
 from miqa_node.runtime.store.database import JOBS, REASSESSMENTS, RECOVERIES, Database, announce
 from miqa_node.runtime.work.alarm import JobAlarm, attach
 from miqa_node.runtime.work.lease import IN_USE, NameLease
-from miqa_node.runtime.work.patience import limit_pauses
+from miqa_node.runtime.work.limited_pauses import limit_pauses
 from miqa_node.runtime.work.queue_threads import QueueThreads
 from miqa_node.runtime.work.rare_polls import make_polls_rare
 from miqa_node.runtime.work.stages import RETRY_BACKOFF, RETRY_INTERVAL_S, Stage, Stages, StoppedError

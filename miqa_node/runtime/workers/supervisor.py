@@ -41,7 +41,7 @@ class WatchedPart(Protocol):
 
 
 @dataclass(slots=True)
-class Patient:
+class SupervisedPart:
     """A part and the number of its consecutive restarts."""
 
     part: WatchedPart
@@ -54,13 +54,13 @@ class Supervisor:
 
     def __init__(self, give_up: Callable[[str], None]) -> None:
         self._give_up = give_up
-        self._patients: list[Patient] = []
+        self._parts: list[SupervisedPart] = []
         self._thread = SteadyThread("supervisor", self._run)
         self.has_given_up = False
 
     def watch(self, parts: Iterable[WatchedPart]) -> None:
         """Add parts to watch."""
-        self._patients += [Patient(part) for part in parts]
+        self._parts += [SupervisedPart(part) for part in parts]
 
     def start(self) -> None:
         """Start watching."""
@@ -73,31 +73,32 @@ class Supervisor:
     def check(self) -> None:
         """ResourcesError with the reason if a part is in trouble. Also restarts the supervisor's own thread."""
         self._thread.heal()
-        if reasons := [reason for one in self._patients if (reason := one.part.trouble())]:
+        if reasons := [reason for one in self._parts if (reason := one.part.trouble())]:
             raise ResourcesError(" ".join(reasons))
 
     def _run(self) -> None:
         while self._thread.goes_on(LOOK_S):
-            for patient in self._patients:
+            for one in self._parts:
                 try:
-                    self._look(patient)
+                    self._look(one)
                 except Exception:  # the other parts must be watched, too
-                    log.exception("a part of the node could not be healed", part=patient.part.name)
+                    log.exception("a part of the node could not be healed", part=one.part.name)
 
-    def _look(self, patient: Patient) -> None:
-        reason = patient.part.trouble()
+    def _look(self, one: SupervisedPart) -> None:
+        part = one.part
+        reason = part.trouble()
         if not reason:
-            if patient.healings and time.monotonic() - patient.healed_at > WELL_S:
-                patient.healings = 0
+            if one.healings and time.monotonic() - one.healed_at > WELL_S:
+                one.healings = 0
             return
-        if patient.healings >= ATTEMPTS:
+        if one.healings >= ATTEMPTS:
             self._end(reason)
             return
-        patient.healings += 1
-        patient.healed_at = time.monotonic()
-        metrics.HEALINGS.labels(patient.part.name).inc()
-        log.error("a part of the node is in trouble", part=patient.part.name, reason=reason, attempt=patient.healings)
-        patient.part.heal()
+        one.healings += 1
+        one.healed_at = time.monotonic()
+        metrics.HEALINGS.labels(part.name).inc()
+        log.error("a part of the node is in trouble", part=part.name, reason=reason, attempt=one.healings)
+        part.heal()
 
     def _end(self, reason: str) -> None:
         if not self.has_given_up:

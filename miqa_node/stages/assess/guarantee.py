@@ -54,7 +54,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class OffsetRange:
     """Offsets of a grid, by index, at which the promise holds: from ``first`` to ``last``; none when last < first."""
 
     first: int
@@ -66,14 +66,14 @@ class Walk:
         return self.last >= self.first
 
 
-def walk(counts: Sequence[Count], limit: float, delta: float, first: int = 0) -> Walk:
+def walk(counts: Sequence[Count], limit: float, delta: float, first: int = 0) -> OffsetRange:
     """Test the offsets from ``first`` on, strict to loose, and stop at the first that fails."""
     last = first - 1
     for count in counts[first:]:
         if binomial_cdf(count.failures, count.trials, limit) > delta:
             break
         last += 1
-    return Walk(first, last)
+    return OffsetRange(first, last)
 
 
 def count_at(margins: NDArray[np.float64], bad: NDArray[np.bool_], offset: float, promise: Promise) -> Count:

@@ -19,7 +19,7 @@ from enum import StrEnum
 from miqa_node.core.domain.peers import plain_address
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe import metrics
-from miqa_node.core.observe.seldom import SeldomLog
+from miqa_node.core.observe.rare_log import RareLog
 from miqa_node.core.settings import DicomSettings
 from miqa_node.stages.receive.admission import Admission, Called, nobody
 
@@ -60,7 +60,7 @@ class PendingConnections:
         self._lock = threading.Lock()
         self._open: list[PendingConnection] = []
         self._called = called
-        self._seldom = SeldomLog(clock)
+        self._rare_log = RareLog(clock)
 
     def admit(self, connection: socket.socket, peer_address: str) -> bool:
         """Whether to keep a newly accepted connection; older ones may be closed for it."""
@@ -111,7 +111,7 @@ class PendingConnections:
         metrics.CONNECTIONS_REFUSED.labels(why.value).inc()
         hint = _HINTS[why](address)
         self._called("", address, _WORDS[why], hint)
-        self._seldom.warning("connection refused", why.value, address, hint)
+        self._rare_log.warning("connection refused", why.value, address, hint)
 
 
 _HINTS: dict[ConnectionRefusal, Callable[[str], str]] = {

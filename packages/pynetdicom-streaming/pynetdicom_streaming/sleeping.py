@@ -20,7 +20,7 @@ LOOK_S = 0.25
 """Polling interval of both threads if nothing wakes them."""
 
 
-class DrowsyDul(DULServiceProvider):
+class SleepingDul(DULServiceProvider):
     """pynetdicom's upper layer thread; in state 6 (data transfer) it waits for the network or for data to send."""
 
     def adopt(self) -> None:
@@ -85,6 +85,6 @@ class DrowsyDul(DULServiceProvider):
 def keep_asleep(association: Association) -> None:
     """Let the threads of an association, not yet started, sleep while there is nothing to do."""
     dul = association.dul
-    dul.__class__ = DrowsyDul
-    if isinstance(dul, DrowsyDul):
+    dul.__class__ = SleepingDul  # pynetdicom makes the provider itself and takes no other class
+    if isinstance(dul, SleepingDul):
         dul.adopt()

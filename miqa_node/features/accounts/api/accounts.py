@@ -56,7 +56,7 @@ class NewRole(Strict):
     role: Role
 
 
-class Nothing(Strict):
+class EmptyBody(Strict):
     """An empty object."""
 
 
@@ -93,7 +93,7 @@ def set_role(services: Services, who: Admin, name: AccountName, body: NewRole) -
 
 
 @router.post("/{name}/link", summary="Make a welcome link", responses=responses(401, 403, 404, 409, 415, 422, 503))
-def make_link(request: Request, services: Services, who: Admin, name: AccountName, _body: Nothing) -> WelcomeLink:
+def make_link(request: Request, services: Services, who: Admin, name: AccountName, _body: EmptyBody) -> WelcomeLink:
     """Its owner chooses a password there; a link that was made before no longer works."""
     lifetime_s, now = services.settings.access.invitation_lifetime_s, datetime.now(UTC)
     with services.database.begin() as transaction:
@@ -107,7 +107,7 @@ def make_link(request: Request, services: Services, who: Admin, name: AccountNam
     responses=responses(401, 403, 404, 409, 415, 422, 503),
 )
 def change_account(
-    services: Services, who: Admin, name: AccountName, action: AccountAction, _body: Nothing
+    services: Services, who: Admin, name: AccountName, action: AccountAction, _body: EmptyBody
 ) -> AccountSummary:
     """Disabling ends sessions and revokes tokens at once; what the account did keeps its name."""
     actor, now = who.actor, datetime.now(UTC)

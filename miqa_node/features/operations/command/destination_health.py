@@ -9,7 +9,7 @@ from pathlib import Path
 from miqa_node.core.domain.operations import DestinationBacklog, DestinationHealth, DestinationStatus
 from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError, SettingsError
-from miqa_node.features.operations.command.health_checks import HealthCheck, Wrong, outcome_of
+from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.stages.deliver.destinations import parse_destinations, parse_flag
 from miqa_node.stages.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
 
@@ -86,6 +86,6 @@ def _probe(config: DestinationConfig, settings: Settings) -> str:
         return f"{config.address} {destination.probe()}"
     except MiqaError as error:
         reason = str(error).removeprefix(f"{config.address}: ")
-        raise Wrong(f"{config.address}: {reason}", destination.access_hint) from error
+        raise FailedCheck(f"{config.address}: {reason}", destination.access_hint) from error
     finally:
         destination.close()

@@ -23,7 +23,7 @@ from miqa_node.core.taxonomy.policy_file import retired_names
 from miqa_node.core.words.voice import voice
 from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
 from miqa_node.features.operations.command.destination_health import examine_destinations
-from miqa_node.features.operations.command.health_checks import HealthCheck, Wrong, outcome_of
+from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.features.operations.command.map_checks import gradient_graphs
 from miqa_node.features.operations.command.port_checks import ask_node, check_port, health_port
 from miqa_node.features.operations.command.series_checks import series_libraries
@@ -128,7 +128,7 @@ def _sources(settings: Settings, config: Path | None) -> str:
     variables = [name for name in os.environ if name.upper().startswith("MIQA_") and "__" in name]
     if unknown := [name for name in variables if not name.upper().startswith(tables)]:
         mend = "Correct or remove them; docs/reference/configuration.md lists every variable."
-        raise Wrong(f"no settings table is named in {', '.join(sorted(unknown))}", mend)
+        raise FailedCheck(f"no settings table is named in {', '.join(sorted(unknown))}", mend)
 
     voice(settings.node.language)
     source = f"{config} over the defaults" if config else "the defaults"
@@ -138,14 +138,16 @@ def _sources(settings: Settings, config: Path | None) -> str:
 def _retention_clock(settings: Settings) -> str:
     alarm = from_database(settings, lambda transaction: next(retention_clock.alarms(transaction), None))
     if alarm is not None:
-        raise Wrong(f"{alarm.subject}. {alarm.text.removesuffix(retention_clock.MEND).rstrip()}", retention_clock.MEND)
+        raise FailedCheck(
+            f"{alarm.subject}. {alarm.text.removesuffix(retention_clock.MEND).rstrip()}", retention_clock.MEND
+        )
     return "retention does not wait for its confirmation"
 
 
 def _stored_objects(settings: Settings) -> str:
     alarm = from_database(settings, lambda transaction: next(damages.alarm(transaction), None))
     if alarm is not None:
-        raise Wrong(f"{alarm.subject}.", alarm.text)
+        raise FailedCheck(f"{alarm.subject}.", alarm.text)
     return "none is known to be lost or damaged (miqa-node fsck --deep reads all)"
 
 
@@ -156,7 +158,7 @@ def _pseudonyms(settings: Settings) -> str:
     mark = pseudonym_keys.fingerprint(open_key(settings.node.data_dir / KEY_FILE, secret))
     noted = from_database(settings, lambda transaction: pseudonym_keys.in_use(transaction, datetime.now(UTC))) or {}
     if keys := pseudonym_keys.conflict({**noted, pseudonym_keys.place_of(settings): mark}):
-        raise Wrong(f"several keys are in use: {keys}", pseudonym_keys.MEND)
+        raise FailedCheck(f"several keys are in use: {keys}", pseudonym_keys.MEND)
     return f"one key, {mark}"
 
 
@@ -165,12 +167,12 @@ def _policy(settings: Settings) -> str:
         policy = read_policy(settings.policy_file)
     except MiqaError as error:
         mend = "Compare it with config/policy.toml; docs/reference/configuration.md names the setting policy.file."
-        raise Wrong(f"{settings.policy_file}: {error}", mend) from error
+        raise FailedCheck(f"{settings.policy_file}: {error}", mend) from error
     names = {rule.measurement for scope in policy.scopes for rule in scope.measurements}
     if unknown := sorted(names - set(MEASUREMENTS.all())):
         mend = "Correct the names (docs/reference/measurements.md has those of the node), or install what takes them."
         text = f"{settings.policy_file}: nothing here measures {', '.join(unknown)}, so these rules never apply."
-        raise Wrong(text, mend)
+        raise FailedCheck(text, mend)
     old = "".join(
         f"; {name} is called {' or '.join(successors(name))} now"
         for name in retired_names(read_toml(settings.policy_file))
@@ -183,7 +185,7 @@ def _accelerator(settings: Settings) -> str:
         provider = available_provider(settings.node.accelerator)
     except MiqaError as error:
         mend = "Install the extra [gpu] and its driver, or set node.accelerator to auto or cpu."
-        raise Wrong(str(error), mend) from error
+        raise FailedCheck(str(error), mend) from error
     place = "in one process for all workers" if has_inference_process(settings) else "in each worker"
     return f"{provider}, node.accelerator is {settings.node.accelerator.value}; models run {place}"
 
@@ -195,18 +197,20 @@ def _models(settings: Settings) -> str:
     except ModelPackageError as error:
         mend = "Install it there again, or choose another: miqa-node models activate, or assess.quality_package."
         detail = f"{error} Running processes keep the one before; with one that is started now, images wait."
-        raise Wrong(detail, mend) from error
+        raise FailedCheck(detail, mend) from error
     if choice.shadow and find_package(settings.model_folders, choice.shadow) is None:
         mend = "Install it there again, or end the trial: miqa-node models shadow --off."
-        raise Wrong(f"The package in trial, {choice.shadow}, is not in {places(settings.model_folders)}.", mend)
+        raise FailedCheck(f"The package in trial, {choice.shadow}, is not in {places(settings.model_folders)}.", mend)
     if folder is None:
         mend = "Set assess.models_dir to a folder of packages, or assess.shipped_packages to true."
-        raise Wrong(f"no quality package in {places(settings.model_folders)}: every image is NOT_ASSESSED", mend)
+        raise FailedCheck(f"no quality package in {places(settings.model_folders)}: every image is NOT_ASSESSED", mend)
     outcome = check_package(folder, settings)
     if not outcome["ok"]:
-        raise Wrong(outcome["error"], "Restore the package's files as they were released.")
+        raise FailedCheck(outcome["error"], "Restore the package's files as they were released.")
     if not outcome["may_be_active"]:
-        raise Wrong(f"{folder.name} has no golden images", "Activate a package that has: miqa-node models activate.")
+        raise FailedCheck(
+            f"{folder.name} has no golden images", "Activate a package that has: miqa-node models activate."
+        )
     judging = f"{folder.name}, {outcome['goldens']} golden images agree on {outcome['provider']}"
     return "; ".join((judging, *(words.removesuffix(".") for words in hidden_in_words(settings.model_folders))))
 
@@ -216,7 +220,7 @@ def _captions(settings: Settings) -> str:
         opened = captioner_of(settings)
         return "no backend (caption.backend)" if opened is None else f"{opened().writer} describes images"
     except MiqaError as error:
-        raise Wrong(str(error), "Correct [caption] in the settings, or set caption.backend to off.") from error
+        raise FailedCheck(str(error), "Correct [caption] in the settings, or set caption.backend to off.") from error
 
 
 def _fonts(_settings: Settings) -> str:
@@ -230,10 +234,12 @@ def _certificates(settings: Settings) -> str:
     files = certificate_files(settings, Destinations(settings.destinations_file))
     ends, now = list(certificate_ends(files)), datetime.now(UTC)
     if unreadable := sorted(files.keys() - {end.name for end in ends}):
-        raise Wrong(f"{', '.join(unreadable)}: the file cannot be read", "Name a PEM file that this user may read.")
+        raise FailedCheck(
+            f"{', '.join(unreadable)}: the file cannot be read", "Name a PEM file that this user may read."
+        )
     detail = ", ".join(f"{end.name} ends on {end.at:%Y-%m-%d}" for end in ends) or "none is presented"
     if any(end.is_near(now) for end in ends):
-        raise Wrong(detail, RENEWAL)
+        raise FailedCheck(detail, RENEWAL)
     return detail
 
 
@@ -243,7 +249,7 @@ def _notices(settings: Settings) -> str:
     try:
         return probe_mail(settings.notices)
     except DeliveryError as error:
-        raise Wrong(str(error), "Check [notices] in the settings, the server and the firewall.") from error
+        raise FailedCheck(str(error), "Check [notices] in the settings, the server and the firewall.") from error
 
 
 def _recorded(settings: Settings, names: tuple[str, ...]) -> Sequence[DestinationStatus]:

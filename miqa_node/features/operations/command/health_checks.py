@@ -18,7 +18,7 @@ class HealthCheck:
     mend: str = ""
 
 
-class Wrong(Exception):  # noqa: N818 - it is a finding, not a fault of the program
+class FailedCheck(Exception):  # noqa: N818 - it is a finding, not a fault of the program
     """A fault and its remedy."""
 
     def __init__(self, detail: str, mend: str) -> None:
@@ -28,10 +28,10 @@ class Wrong(Exception):  # noqa: N818 - it is a finding, not a fault of the prog
 
 
 def outcome_of(name: str, check: Callable[[], str]) -> HealthCheck:
-    """Run a check, which returns what it found or raises Wrong."""
+    """Run a check, which returns what it found or raises FailedCheck."""
     try:
         return HealthCheck(name, True, check())
-    except Wrong as wrong:
-        return HealthCheck(name, False, wrong.detail, wrong.mend)
+    except FailedCheck as failure:
+        return HealthCheck(name, False, failure.detail, failure.mend)
     except MiqaError as error:
         return HealthCheck(name, False, str(error), "See docs/reference/configuration.md.")

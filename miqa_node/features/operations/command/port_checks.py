@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 
 from miqa_node.core.domain.network import authority
 from miqa_node.core.settings import Settings
-from miqa_node.features.operations.command.health_checks import Wrong
+from miqa_node.features.operations.command.health_checks import FailedCheck
 
 ANSWER_S = 5.0
 MOST_BYTES = 1 << 16
@@ -21,7 +21,7 @@ def health_port(settings: Settings) -> int:
 
 
 def check_port(host: str, port: int, setting: str) -> str:
-    """Whether a node could listen there; Wrong if not, and nobody does."""
+    """Whether a node could listen there; FailedCheck if not, and nobody does."""
     family, place = socket.AF_INET6 if ":" in host else socket.AF_INET, authority(host, port)
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,18 +31,18 @@ def check_port(host: str, port: int, setting: str) -> str:
             if _answers(host, port):
                 return f"{place} is in use; this is fine if the node is running"
             mend = f"Choose another {setting}; ports below 1024 need a privilege."
-            raise Wrong(f"{place} cannot be used: {error.strerror}", mend) from error
+            raise FailedCheck(f"{place} cannot be used: {error.strerror}", mend) from error
     return f"{place} is free"
 
 
 def ask_node(settings: Settings) -> str:
-    """What the node says that runs here, which knows what it waits for; Wrong if it is not ready."""
+    """What the node says that runs here, which knows what it waits for; FailedCheck if it is not ready."""
     port = health_port(settings)
     answer = _readiness(_near(settings.web.host), port) if port else None
     if answer is None:
         return "none answers here"
     if reasons := [str(reason) for reason in answer]:
-        raise Wrong(
+        raise FailedCheck(
             f"it runs, and is not ready: {' '.join(reasons)}", "docs/how-to/runbook.md says what to do about each."
         )
     return "it runs, and is ready"

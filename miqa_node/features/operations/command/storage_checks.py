@@ -12,7 +12,7 @@ from typing import TypeVar
 from miqa_node.core.domain.object_store import MiB
 from miqa_node.core.settings import Settings
 from miqa_node.errors import MiqaError, OutdatedError, ResourcesError
-from miqa_node.features.operations.command.health_checks import Wrong
+from miqa_node.features.operations.command.health_checks import FailedCheck
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.store.disk import check_writing
 from miqa_node.runtime.store.integrity import RESTORE, damaged_pages, words_of_damage
@@ -30,20 +30,20 @@ def data_directory(settings: Settings) -> str:
     standing = next(f for f in (folder, *folder.parents) if f.exists())
     if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
         mend = f"Let this user write to {standing}, or choose another node.data_dir (--data-dir)."
-        raise Wrong(f"{standing} cannot be written by this user", mend)
+        raise FailedCheck(f"{standing} cannot be written by this user", mend)
     free, now = shutil.disk_usage(standing).free, datetime.now(UTC)
     waiting = from_database(settings, lambda transaction: WaitingCount().count(transaction, now)) or NOTHING_WAITS
     least = waiting.reserve_bytes(settings)
     reserve = f"{least // MiB} must stay free for store.min_free_bytes and {waiting.units} images that wait"
     if free < least:
         mend = "Free some space, move node.data_dir to a larger disk, or lower store.min_free_bytes."
-        raise Wrong(f"{free // MiB} MiB free, {reserve}: nothing is received", mend)
+        raise FailedCheck(f"{free // MiB} MiB free, {reserve}: nothing is received", mend)
     for staging in (settings.incoming_dir, settings.uploads_dir):
         try:
             if os.path.lexists(staging):
                 check_writing(staging)
         except ResourcesError as error:
-            raise Wrong(f"{staging}: {error}", "Look at its disk, and at what this user may do there.") from error
+            raise FailedCheck(f"{staging}: {error}", "Look at its disk, and at what this user may do there.") from error
     new = "" if standing == folder else ", will be created by the first run"
     return f"{folder}, {free // MiB} MiB free, {reserve}{new}"
 
@@ -67,10 +67,12 @@ def database(settings: Settings) -> str:
         if isinstance(error, OutdatedError):  # no fault, and before an upgrade it is what should be
             return f"{error} The next start of the node does it, too."
         is_damaged = words_of_damage(getattr(error.__cause__, "orig", None))
-        raise Wrong(str(error), RESTORE if is_damaged else "Check that it runs and store.database_url.") from error
+        raise FailedCheck(
+            str(error), RESTORE if is_damaged else "Check that it runs and store.database_url."
+        ) from error
     else:
         if lines := list(damaged_pages(of_node.engine, DATABASE_CHECK_S)):
-            raise Wrong(f"its pages are damaged: {'; '.join(lines)}", RESTORE)
+            raise FailedCheck(f"its pages are damaged: {'; '.join(lines)}", RESTORE)
     finally:
         of_node.close()
     return f"{of_node.url.render_as_string(hide_password=True)} answers, its tables are up to date"
@@ -85,7 +87,7 @@ def object_store(settings: Settings) -> str:
         open_objects(url, folder, 0, settings.store.cache_bytes).probe()  # free space is said above
     except MiqaError as error:
         mend = "Check store.objects_url and the AWS_… variables with key, region and endpoint, and what they may do."
-        raise Wrong(
+        raise FailedCheck(
             str(error), mend if url else f"Look at the disk of {folder}, and what this user may do there."
         ) from error
     return f"{url or folder}: what was written for a test can be read"

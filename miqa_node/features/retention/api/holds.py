@@ -32,7 +32,7 @@ class NewHold(Strict):
     reason: Comment = ""
 
 
-class HoldEnd(Strict):
+class HoldClearing(Strict):
     """Why the hold is cleared."""
 
     actor: Actor = ""
@@ -62,7 +62,7 @@ def put_hold(services: Services, who: Admin, body: NewHold) -> LegalHold:
 
 
 @router.post("/{hold_id}/clear", summary="Clear a legal hold", responses=responses(401, 403, 404, 409, 415, 422, 503))
-def clear_hold(services: Services, who: Admin, hold_id: HoldNumber, body: HoldEnd) -> LegalHold:
+def clear_hold(services: Services, who: Admin, hold_id: HoldNumber, body: HoldClearing) -> LegalHold:
     """Retention may remove what was held from now on."""
     with services.database.begin() as transaction:
         return holds.clear(transaction, hold_id, body.reason, acting(who, body.actor), datetime.now(UTC))

@@ -9,7 +9,7 @@ from pydantic import Field
 from miqa_node.core.domain.finding import NAME_PATTERN
 from miqa_node.stages.assess.card import BaseCard, Saliency, Task
 from miqa_node.stages.assess.classify.picture import PictureInput
-from miqa_node.stages.assess.objects.sides import RowComparison
+from miqa_node.stages.assess.objects.sides import CardComparison
 from miqa_node.stages.assess.section import Section
 
 INPUT, MAPS, LOGITS = "image", "maps", "logits"
@@ -38,4 +38,4 @@ class ObjectCard(BaseCard):
     picture: PictureInput
     findings: Annotated[tuple[ObjectFinding, ...], Field(min_length=1)]
     saliency: Saliency
-    comparison: RowComparison | None = None
+    comparison: CardComparison | None = None

@@ -46,7 +46,7 @@ class ComparedFigure(Section):
         return "better" if (self.now < self.before) == self.less_is_better else "worse"
 
 
-class RowComparison(Section):
+class CardComparison(Section):
     """Figures beside those of the ``package`` whose findings it would replace, on sources that taught neither."""
 
     package: str

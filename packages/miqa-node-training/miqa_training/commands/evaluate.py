@@ -83,7 +83,7 @@ def report(
     typer.echo(f"The report is {folder / 'report.html'}.", err=True)
 
 
-class Dataset(StrEnum):
+class ImageSet(StrEnum):
     """Annotated images to play the Pointing Game on."""
 
     REAL_OBJECTS = "real-objects"
@@ -100,13 +100,13 @@ def pointing_game(
         Path, typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Folder of a model package.")
     ],
     dataset: Annotated[
-        Dataset,
+        ImageSet,
         typer.Option(
             metavar="NAME",
             help="real-objects (to judge by), held-out-objects (to choose a method by) or pathologies of the project's "
             "folder, or object-cxr as it was published.",
         ),
-    ] = Dataset.REAL_OBJECTS,
+    ] = ImageSet.REAL_OBJECTS,
     part: Annotated[str, typer.Option(metavar="NAME", help="Part of Object-CXR: <part>.csv and <part>/.")] = "dev",
     finding: Annotated[
         str | None,
@@ -136,12 +136,12 @@ def pointing_game(
     if unknown := [name for name in method or () if name not in METHODS]:
         raise typer.BadParameter(f"unknown method {unknown[0]}; known: {', '.join(METHODS)}")
     read = {
-        Dataset.REAL_OBJECTS: lambda: outlines.real_objects(folder),
-        Dataset.HELD_OUT_OBJECTS: lambda: outlines.real_objects(folder, choosing=True),
-        Dataset.PATHOLOGIES: lambda: outlines.pathologies(folder),
-        Dataset.OBJECT_CXR: lambda: outlines.object_cxr(folder, part),
+        ImageSet.REAL_OBJECTS: lambda: outlines.real_objects(folder),
+        ImageSet.HELD_OUT_OBJECTS: lambda: outlines.real_objects(folder, choosing=True),
+        ImageSet.PATHOLOGIES: lambda: outlines.pathologies(folder),
+        ImageSet.OBJECT_CXR: lambda: outlines.object_cxr(folder, part),
     }
-    has_devices = dataset in {Dataset.REAL_OBJECTS, Dataset.HELD_OUT_OBJECTS}
+    has_devices = dataset in {ImageSet.REAL_OBJECTS, ImageSet.HELD_OUT_OBJECTS}
     tested = finding or (BOTH if has_devices else FindingName.FOREIGN_OBJECT)
     try:
         if read_sections(package).get("task") == Task.OBJECTS:

@@ -8,14 +8,14 @@ import pytest
 import sqlalchemy as sa
 from dbos import _sys_db
 
-from miqa_node.runtime.work import patience
+from miqa_node.runtime.work import limited_pauses
 
 
 def test_the_pauses_of_the_queue_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own would be 1, 2, 4, 8, 16 and 32 s, each half as long or half as long again."""
     monkeypatch.setattr(_sys_db, "time", time)
-    monkeypatch.setattr(patience, "LONGEST_PAUSE_S", 0.01)
-    assert patience.limit_pauses()
+    monkeypatch.setattr(limited_pauses, "LONGEST_PAUSE_S", 0.01)
+    assert limited_pauses.limit_pauses()
     attempts = iter(range(6))
 
     @_sys_db.db_retry()
@@ -31,4 +31,4 @@ def test_the_pauses_of_the_queue_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_library_that_is_built_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_sys_db, "time", object())
-    assert not patience.limit_pauses()
+    assert not limited_pauses.limit_pauses()

@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 LONGEST_PAUSE_S = 5.0
 
 
-class PatientClock:
-    """The module ``time`` with a limited ``sleep``."""
+class LimitedSleep:
+    """The module ``time`` with a limited ``sleep``, in whose place the library uses it."""
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is unchanged."""
@@ -33,8 +33,8 @@ class PatientClock:
 
 def limit_pauses() -> bool:
     """Limit the pauses of the queue's library from now on; False if that is not possible."""
-    if getattr(_sys_db, "time", None) is not time and not isinstance(getattr(_sys_db, "time", None), PatientClock):
+    if getattr(_sys_db, "time", None) is not time and not isinstance(getattr(_sys_db, "time", None), LimitedSleep):
         log.warning("after an outage of the database the queue may wait longer: its library has changed")
         return False
-    setattr(_sys_db, "time", PatientClock())  # noqa: B010 - the library does not export it
+    setattr(_sys_db, "time", LimitedSleep())  # noqa: B010 - the library does not export it
     return True

@@ -18,7 +18,7 @@ MAX_CAUSES = 256
 log = structlog.get_logger(__name__)
 
 
-class SeldomLog:
+class RareLog:
     """Logs the first warning of each cause at once, and later the number of further ones. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""Bells between processes on one SQLite database: files beside it, whose times say when something was announced.
+"""Wake-ups between processes on one SQLite database: a file for each topic, whose time is that of the last event.
 
 SQLite has no notifications. Looking at a file's time costs a hundredth of a query.
 """
@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-class Bells:
+class WakeUpFiles:
     """One file for each topic, named like the database's own files: ``miqa.sqlite-jobs.bell``."""
 
     def __init__(self, database: Path) -> None:
@@ -19,16 +19,16 @@ class Bells:
         self._times: dict[str, int] = {}
         self._paths: dict[str, Path] = {}
 
-    def ring(self, topic: str) -> None:
-        """Tell other processes. A bell that cannot be written is not rung: they also poll."""
-        # A thread that looks between the two steps would take this process's own ring for another's.
+    def announce(self, topic: str) -> None:
+        """Tell other processes. Where the file cannot be written they learn of it by polling."""
+        # A thread that looks between the two steps would take this process's own event for another's.
         with suppress(OSError), self._looking:
             path = self._path(topic)
             path.touch(0o600)
             self._times[topic] = path.stat().st_mtime_ns
 
-    def has_rung(self, topic: str) -> bool:
-        """Whether another process rang since the last call; the first call only remembers the time."""
+    def has_news(self, topic: str) -> bool:
+        """Whether another process announced an event since the last call; the first call only remembers the time."""
         with self._looking:
             try:
                 now = self._path(topic).stat().st_mtime_ns
