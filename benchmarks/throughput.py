@@ -38,7 +38,7 @@ from miqa_node.features.operations.selftest.pacs import AE_TITLE, ReceivingPacs
 from miqa_node.features.operations.selftest.radiographs import SampleImage
 from miqa_node.runtime.store.site_store import open_store
 from miqa_node.stages.assess.active import quality_folder
-from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.landmarks.estimate import LandmarkNetwork
 from miqa_node.stages.assess.landmarks.sidecar import open_landmarks
 from miqa_node.stages.assess.package_files import find_package
 from miqa_node.stages.assess.packages import open_package
@@ -131,7 +131,7 @@ def _loop(files: Sequence[Path], landmarks: bool, measuring: bool, barrier: Any,
     spans.put((begin, time.monotonic()))
 
 
-def _point_reader(settings: Settings) -> LandmarkReader:
+def _point_reader(settings: Settings) -> LandmarkNetwork:
     folder = find_package(settings.models_dir, landmark_package(settings))
     if folder is None:
         raise SystemExit("There is no landmark package to run: make models.")

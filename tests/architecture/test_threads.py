@@ -14,7 +14,7 @@ REASONS = {
     "stages/assess/assessor.py": "a pool that lives within the judging of one image",
     "stages/receive/rows/promises.py": "a pool that lives within the look at the objects of one request",
     "stages/assess/session.py": "ends a run of a graph that takes too long",
-    "stages/deliver/exchange.py": "ends an answer that takes too long",
+    "stages/deliver/http_request.py": "ends an answer that takes too long",
     "stages/deliver/retrieval.py": "ends an answer without end",
     "interfaces/cli/run_node.py": "ends the process if it does not end by itself",
 }

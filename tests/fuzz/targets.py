@@ -25,11 +25,11 @@ from miqa_node.stages.assess.package_checks import check_files
 from miqa_node.stages.assess.sidecars import read_any_card
 from miqa_node.stages.assess.signatures import check_origin
 from miqa_node.stages.deliver.destinations import parse_destinations
-from miqa_node.stages.receive.archive import members
 from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.stages.receive.scp import StorageScp
 from miqa_node.stages.receive.statuses import SUCCESS
+from miqa_node.stages.receive.zip_file import members
 from tests.unit.receive.wire import RawPeer
 
 HANG_S = 30.0

@@ -14,7 +14,7 @@ import pytest
 from pydicom.uid import UID
 
 from miqa_node.core.domain.worklist import Resolution
-from miqa_node.features.analysis.archive import Form, key
+from miqa_node.features.analysis.monthly_reports import Form, key
 from miqa_node.features.analysis.report import month_before
 from miqa_node.features.analysis.rows import census, reports
 from miqa_node.features.analysis.rows.census import Period

@@ -15,7 +15,7 @@ import pytest
 from miqa_node.core.settings import WebSettings, load_settings
 from miqa_node.errors import ArchiveError
 from miqa_node.node import Node
-from miqa_node.stages.receive.archive import members
+from miqa_node.stages.receive.zip_file import members
 from tests.unit.test_predict import dicom, node, picture  # noqa: F401 - node is a fixture
 
 

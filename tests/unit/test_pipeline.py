@@ -434,7 +434,7 @@ def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_
     with rig.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, digest)
         [item] = worklist.select(transaction, worklist.WorklistFilter(verdict=(Verdict.ACCEPT,)), limit=9)
-        request = label_requests.find(transaction, digest, RequestKind.AUDIT)
+        request = label_requests.find(transaction, digest, RequestKind.SPOT_CHECK)
         [counted] = transaction.execute(tables.acquisitions.select()).all()
     rig.database.close()
     assert disposition is not None

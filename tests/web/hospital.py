@@ -20,7 +20,7 @@ from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.label import RequestKind
 from miqa_node.core.statistics.bins import bin_of
 from miqa_node.core.taxonomy.lookup import defect_names
-from miqa_node.features.analysis.archive import keep_last_month
+from miqa_node.features.analysis.monthly_reports import keep_last_month
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.analysis.rows.measurement_weeks import monday
 from miqa_node.runtime.store import label_requests, tables
@@ -201,7 +201,7 @@ def _told(number: int, first: Row) -> Row:
 
 def _requests(judgements: list[Row]) -> list[Row]:
     """Each audit was asked for, and each sixth judgement to be read again."""
-    audits = [(one, RequestKind.AUDIT, 0.02, "") for one in judgements if one["origin"] == "audit"]
+    audits = [(one, RequestKind.SPOT_CHECK, 0.02, "") for one in judgements if one["origin"] == "audit"]
     again = [(one, RequestKind.SECOND_READING, 0.17, one["actor"]) for one in judgements[::6]]
     return [{"digest": one["digest"], "kind": kind.value, "share": share, "asked_at": one["at"], "first_reader": first,
              "answered_at": one["at"]} for one, kind, share, first in audits + again]  # fmt: skip

@@ -98,7 +98,7 @@ def test_the_model_watch_shows_precision_by_room_and_what_audits_found(
     now = datetime.now(UTC)
     with stage.services.database.begin() as transaction:
         for digest, bad in ((hospital[1], False), (hospital[3], True)):
-            opinion = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=bad, findings=(), sampled=0.5)
+            opinion = ReaderOpinion("anna", LabelOrigin.SPOT_CHECK, bad=bad, findings=(), sampled=0.5)
             labels.add(transaction, digest, opinion, NOW + timedelta(hours=1))
     period = f"since=2026-11-01&until={now:%Y-%m-%d}" if now > NOW else "since=2026-11-01&until=2026-11-30"
     words = text(client.get(f"/analysis/model?{period}").text)
@@ -134,7 +134,9 @@ def test_the_model_watch_counts_decisions_made_after_the_newest_image(
 ) -> None:
     later = NOW + timedelta(days=3)
     with stage.services.database.begin() as transaction:
-        labels.add(transaction, hospital[1], ReaderOpinion("clara", LabelOrigin.AUDIT, bad=True, findings=()), later)
+        labels.add(
+            transaction, hospital[1], ReaderOpinion("clara", LabelOrigin.SPOT_CHECK, bad=True, findings=()), later
+        )
 
     assert f'name="until" value="{later:%Y-%m-%d}"' in client.get("/analysis/model").text
     assert client.get("/api/v1/analysis/model").json()["missed"]["total"] == 1

@@ -13,7 +13,7 @@ from miqa_node.core.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.errors import QueryError
-from miqa_node.features.analysis.archive import Form, make_month
+from miqa_node.features.analysis.monthly_reports import Form, make_month
 from miqa_node.runtime.store import labels
 from tests.unit.store.test_analysis import put
 from tests.web.staging import Stage, csrf

@@ -18,7 +18,7 @@ class LabelOrigin(StrEnum):
 
     DECISION = "decision"
     """A decision about a flagged study."""
-    AUDIT = "audit"
+    SPOT_CHECK = "audit"
     """A judgement of an accepted image drawn at random."""
     SECOND_READING = "second_reading"
     """A second judgement of an image, blind to the first reader and the model."""
@@ -31,7 +31,7 @@ class LabelOrigin(StrEnum):
 class RequestKind(StrEnum):
     """Why readers are asked about an image that was not flagged."""
 
-    AUDIT = "audit"
+    SPOT_CHECK = "audit"
     SECOND_READING = "second_reading"
 
 

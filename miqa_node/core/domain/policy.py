@@ -195,7 +195,7 @@ ANOTHER_KIND = "another_kind"
 PHANTOM = "phantom"
 """The name of the reason for a series of a test object, which is on a separate list."""
 
-AUDIT = Reason(
+SPOT_CHECK = Reason(
     "audit", Phrase("Accepted, and drawn at random: say whether it is a good image."), UNKNOWN_FAILURE, Verdict.ACCEPT
 )
 """The reason for an accepted image on the worklist, if there is no other."""

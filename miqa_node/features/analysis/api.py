@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from miqa_node.core.domain.reject_log import RejectLog
 from miqa_node.core.domain.spreadsheet import safe
 from miqa_node.core.settings.log_mapping import load_mapping, mappings
-from miqa_node.features.analysis import archive, feedback, log_import, rejects, watch
+from miqa_node.features.analysis import feedback, log_import, monthly_reports, rejects, watch
 from miqa_node.features.analysis.log_import import LogPreview, mapping_folder
 from miqa_node.features.analysis.page.analysis.router import (
     DaysForm,
@@ -26,7 +26,7 @@ from miqa_node.features.analysis.page.analysis.router import (
     rejects_csv,
     report,
 )
-from miqa_node.features.analysis.rows import reject_logs, rollup, views
+from miqa_node.features.analysis.rows import reject_logs, rollup, sql_views
 from miqa_node.interfaces.web.access import Reader, Reviewer, Uploader, acting
 from miqa_node.interfaces.web.fields import Actor
 from miqa_node.interfaces.web.page import Page
@@ -35,7 +35,7 @@ from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.values import NO_CONTROLS, Strict
 
 ViewName = Annotated[
-    str, Path(pattern=f"^({'|'.join(views.VIEWS)})$", description="images, days, labels, label_findings …")
+    str, Path(pattern=f"^({'|'.join(sql_views.VIEWS)})$", description="images, days, labels, label_findings …")
 ]
 PeriodQuery = Annotated[PeriodForm, Query()]
 DaysQuery = Annotated[DaysForm, Query()]
@@ -49,7 +49,7 @@ _csv = responses(401, 403, 422, 503, media=("text/csv",))
 class MonthlyForm(Strict):
     """The format of a report."""
 
-    form: archive.Form = archive.Form.PDF
+    form: monthly_reports.Form = monthly_reports.Form.PDF
 
 
 @router.get("", summary="Reject analysis", responses=responses(401, 403, 422, 503))
@@ -91,10 +91,10 @@ def show_labels(services: Services, _who: Reader, query: DaysQuery) -> dict[str,
 @router.get(
     "/reports/{month}.{form}",
     summary="A monthly report",
-    responses=responses(401, 403, 404, 422, 503, media=archive.MEDIA_TYPES.values()),
+    responses=responses(401, 403, 404, 422, 503, media=monthly_reports.MEDIA_TYPES.values()),
     response_class=Response,
 )
-def show_report(services: Services, who: Reader, month: Month, form: archive.Form) -> Response:
+def show_report(services: Services, who: Reader, month: Month, form: monthly_reports.Form) -> Response:
     """As it was stored."""
     return report(services, who, month, form)
 
@@ -102,7 +102,7 @@ def show_report(services: Services, who: Reader, month: Month, form: archive.For
 @router.post(
     "/reports/{month}",
     summary="Make a monthly report now",
-    responses=responses(400, 401, 403, 415, 422, 503, media=archive.MEDIA_TYPES.values()),
+    responses=responses(400, 401, 403, 415, 422, 503, media=monthly_reports.MEDIA_TYPES.values()),
     response_class=Response,
 )
 def make_report(services: Services, who: Reviewer, month: Month, body: MonthlyForm) -> Response:
@@ -185,7 +185,7 @@ def _view(services: WebServices, view: str, first: date, last: date) -> Iterator
     with services.database.begin() as transaction:
         rollup.refresh(transaction, datetime.now(UTC))
     with services.database.begin() as transaction:
-        columns, rows = views.read(transaction, view, first, last)
+        columns, rows = sql_views.read(transaction, view, first, last)
         yield from csv_lines([columns])
         yield from csv_lines([safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
 

@@ -67,7 +67,7 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
         by_origin=by_origin,
         by_finding=by_finding,
         by_reader=by_reader,
-        audits=label_requests.count(transaction, RequestKind.AUDIT),
+        audits=label_requests.count(transaction, RequestKind.SPOT_CHECK),
         second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
         findings=[
             ReaderAgreement(

@@ -141,7 +141,7 @@ def watch(transaction: Transaction, period: Period) -> ModelWatch:
         rooms=_rooms(outcomes),
         noisy_rooms=_noisy_rooms(transaction, period),
         curves=curves(readings.reliability(transaction, since, until)),
-        audits=label_requests.count(transaction, RequestKind.AUDIT),
+        audits=label_requests.count(transaction, RequestKind.SPOT_CHECK),
         second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
         second_readings=agreement(readings.second_readings(transaction, since, until)),
         drifts=_drifts(transaction, period, reference),

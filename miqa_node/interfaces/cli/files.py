@@ -9,7 +9,7 @@ from zipfile import is_zipfile
 from miqa_node.core.settings import WebSettings
 from miqa_node.dicom.pixels.picture import is_picture
 from miqa_node.errors import SettingsError
-from miqa_node.stages.receive.archive import is_dicom, members
+from miqa_node.stages.receive.zip_file import is_dicom, members
 
 IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".zip"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})

@@ -22,9 +22,9 @@ from miqa_node.errors import DecodeError
 from miqa_node.interfaces.web.gauges import DatabaseGauges
 from miqa_node.interfaces.web.oidc import Provider
 from miqa_node.interfaces.web.recent import Recent, Slots
+from miqa_node.interfaces.web.recorded_views import RecordedViews
 from miqa_node.interfaces.web.renders import Renders
 from miqa_node.interfaces.web.upload_space import UploadSpace
-from miqa_node.interfaces.web.views import RecordedViews
 from miqa_node.local import LocalResult
 from miqa_node.parts import PartContext
 from miqa_node.runtime.store import pseudonym_keys, retention_clock

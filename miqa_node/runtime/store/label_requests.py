@@ -49,7 +49,7 @@ def draw_second_readings(transaction: Transaction, share: float, now: datetime, 
     since = transaction.execute(sa.select(rollup_marks.c.until).where(rollup_marks.c.name == mark)).scalar_one()
     query = (
         sa.select(labels.c.digest, labels.c.actor, labels.c.at)
-        .where(labels.c.origin.in_([LabelOrigin.DECISION.value, LabelOrigin.AUDIT.value]), labels.c.at > since)
+        .where(labels.c.origin.in_([LabelOrigin.DECISION.value, LabelOrigin.SPOT_CHECK.value]), labels.c.at > since)
         .order_by(labels.c.at)
         .limit(limit)
     )

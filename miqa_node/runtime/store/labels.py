@@ -35,7 +35,7 @@ from miqa_node.runtime.store.tables import (
 
 _NOTE = LabelOrigin.REJECTION_NOTE.value
 
-REQUESTS = {LabelOrigin.AUDIT: RequestKind.AUDIT, LabelOrigin.SECOND_READING: RequestKind.SECOND_READING}
+REQUESTS = {LabelOrigin.SPOT_CHECK: RequestKind.SPOT_CHECK, LabelOrigin.SECOND_READING: RequestKind.SECOND_READING}
 """The kind of request that a label of an origin answers."""
 
 
@@ -178,11 +178,11 @@ def recount_decision(transaction: Transaction, decision: int, now: datetime) -> 
     for digest in digests:
         _recount(transaction, InstanceDigest(digest), now)
     audits = sa.select(labels.c.digest).where(
-        labels.c.decision_id == decision, labels.c.origin == LabelOrigin.AUDIT.value
+        labels.c.decision_id == decision, labels.c.origin == LabelOrigin.SPOT_CHECK.value
     )
     transaction.execute(
         sa.update(requests)
-        .where(requests.c.digest.in_(audits), requests.c.kind == RequestKind.AUDIT.value)
+        .where(requests.c.digest.in_(audits), requests.c.kind == RequestKind.SPOT_CHECK.value)
         .values(answered_at=None)
     )
 

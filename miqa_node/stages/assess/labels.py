@@ -43,7 +43,7 @@ IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
 MAX_LABELS = 1_000_000
 ORIGINAL_GONE = "original no longer kept"
 """Why a label is left out whose image retention or an erasure removed."""
-CHOSEN_AT_RANDOM = frozenset({LabelOrigin.AUDIT, LabelOrigin.IMPORT})
+CHOSEN_AT_RANDOM = frozenset({LabelOrigin.SPOT_CHECK, LabelOrigin.IMPORT})
 """Label origins of accepted images that were not selected because somebody suspected a defect."""
 
 

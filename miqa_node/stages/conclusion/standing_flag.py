@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from miqa_node.core.domain.policy import AUDIT
+from miqa_node.core.domain.policy import SPOT_CHECK
 from miqa_node.core.domain.reassessment import lifts_flag, with_flag
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect
@@ -27,7 +27,7 @@ class StandingFlagEffect(Effect):
             return conclusion
         disposition = with_flag(disposition, [reason.text for reason in flag.reasons])
         # Only the worklist says that an accepted image was drawn for an audit.
-        reasons, announced = [reason.text for reason in flag.reasons if reason != AUDIT], conclusion.announced
+        reasons, announced = [reason.text for reason in flag.reasons if reason != SPOT_CHECK], conclusion.announced
         return conclusion.decided(disposition, with_flag(announced, reasons) if reasons else announced)
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:

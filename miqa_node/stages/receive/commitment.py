@@ -1,7 +1,7 @@
 """Storage commitment on associations that peers open: their requests (N-ACTION) and their reports (N-EVENT-REPORT).
 
-A request is stored before the response, so its report follows even after a crash; ``deliver.reports`` sends it.
-A received report answers a request that the node made after a delivery.
+A request is stored before the response, so its report follows even after a crash (``deliver.commitment_reports``). A
+received report answers a request that the node made after a delivery.
 """
 
 from __future__ import annotations

@@ -239,7 +239,7 @@ def test_audited_images_of_the_worklist_count_without_a_table(
             if bright:
                 worklist.resolve(transaction, study, Resolution.CONFIRMED, "anna", "", now)
             else:
-                opinion = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=1.0)
+                opinion = ReaderOpinion("anna", LabelOrigin.SPOT_CHECK, bad=False, findings=(), sampled=1.0)
                 labels.add(transaction, digest, opinion, now)
     made = cli("calibrate", "--decisions", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
     assert made.code == Exit.OK, made.out

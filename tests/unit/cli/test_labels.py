@@ -60,10 +60,10 @@ def labelled(stage: Stage, tmp_path: Path) -> list[InstanceDigest]:
                 worklist.resolve(transaction, study, decided, "Dr. Meier", "", NOW)
     region = RegionOutline(((0.25, 0.25), (0.5, 0.25), (0.5, 0.75)), "foreign_object")
     with stage.services.database.begin() as transaction:
-        good = ReaderOpinion("Dr. Meier", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1)
+        good = ReaderOpinion("Dr. Meier", LabelOrigin.SPOT_CHECK, bad=False, findings=(), sampled=0.1)
         labels.add(transaction, digests[2], good, NOW)
         drawn = ReaderOpinion(
-            "berta", LabelOrigin.AUDIT, True, findings=("foreign_object",), regions=(region,), sampled=0.1
+            "berta", LabelOrigin.SPOT_CHECK, True, findings=("foreign_object",), regions=(region,), sampled=0.1
         )
         labels.add(transaction, digests[3], drawn, NOW)
         again = ReaderOpinion("carla", LabelOrigin.SECOND_READING, bad=False, findings=(), blind=True)
@@ -232,7 +232,9 @@ def test_from_decisions_of_people_to_a_calibration_and_a_package(
             if bad:
                 worklist.resolve(transaction, study, Resolution.CONFIRMED, "mara", "", NOW)
             else:
-                labels.add(transaction, digest, ReaderOpinion("mara", LabelOrigin.AUDIT, bad=False, findings=()), NOW)
+                labels.add(
+                    transaction, digest, ReaderOpinion("mara", LabelOrigin.SPOT_CHECK, bad=False, findings=()), NOW
+                )
 
     exported = cli("labels", "export", "export", "--json", "--config", config)
     assert exported.json["images"] == 72, exported.err

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from miqa_node.stages.assess.card import METADATA_KEY
 from miqa_node.stages.assess.landmarks.card import LandmarkCard
 from miqa_node.stages.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate
-from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
+from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerNetwork
 from miqa_node.stages.assess.landmarks.points import CLOSE_UP_INDEX, POINTS
 from tests.unit.assess.making import sha256
 
@@ -155,7 +155,7 @@ def write_landmarks(
 def _golden(folder: Path, card: Mapping[str, Any]) -> list[float]:
     from miqa_node.core.settings import Accelerator
     from miqa_node.stages.assess.goldens import golden_radiograph
-    from miqa_node.stages.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, WHOLE_OUTPUTS, LandmarkReader
+    from miqa_node.stages.assess.landmarks.estimate import CLOSE_UP_OUTPUTS, WHOLE_OUTPUTS, LandmarkNetwork
     from miqa_node.stages.assess.landmarks.sidecar import golden_values, runner
     from miqa_node.stages.assess.session import GraphSession
 
@@ -165,9 +165,9 @@ def _golden(folder: Path, card: Mapping[str, Any]) -> list[float]:
 
     read = LandmarkCard.model_validate({**card, "files": {}})
     whole, closer = run("model.onnx", (*WHOLE_OUTPUTS, LUNGS)), run("close_up.onnx", CLOSE_UP_OUTPUTS)
-    marker = MarkerReader(run("marker.onnx", (LETTER_CHANCES,)), read.marker.picture) if read.marker else None
+    marker = MarkerNetwork(run("marker.onnx", (LETTER_CHANCES,)), read.marker.picture) if read.marker else None
     try:
-        reader = LandmarkReader(whole, closer, read.picture, read.close_up, marker)
+        reader = LandmarkNetwork(whole, closer, read.picture, read.close_up, marker)
         return golden_values(reader(golden_radiograph("tiny", (folder / "golden/0.png").read_bytes()).display))
     except KeyError:  # an output was left out
         return []

@@ -14,7 +14,7 @@ from miqa_node.core.settings import load_settings
 from miqa_node.errors import MiqaError
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.stages.deliver.association import Peer, storage_contexts
-from miqa_node.stages.deliver.exchange import HttpAnswer
+from miqa_node.stages.deliver.http_request import HttpAnswer
 from miqa_node.stages.deliver.kinds.base import OnWarning
 from miqa_node.stages.deliver.kinds.stow import _not_now
 from miqa_node.stages.deliver.statuses import judge

@@ -26,8 +26,8 @@ from miqa_node.runtime.store import tables
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
 from miqa_node.runtime.store.object_keys import original_key
-from miqa_node.stages.deliver import reports
-from miqa_node.stages.deliver.reports import CommitmentReporter, parse_commitment_peer
+from miqa_node.stages.deliver import commitment_reports
+from miqa_node.stages.deliver.commitment_reports import CommitmentReporter, parse_commitment_peer
 from miqa_node.stages.receive.commitment import Commitment
 from miqa_node.stages.receive.contexts import COMMITMENT_PUSH_MODEL
 from miqa_node.stages.receive.intake import Intake
@@ -182,7 +182,7 @@ def test_what_cannot_be_read_is_told_on_the_same_association_as_soon_as_it_can(
     keeping: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("FIRST_PAUSE_S", "POLL_S"):
-        monkeypatch.setattr(reports, name, 0.05)
+        monkeypatch.setattr(commitment_reports, name, 0.05)
     other, modality = Modality(), Modality()
     with node(keeping, tmp_path) as scp, modality.association(scp.port) as ask, other.association(scp.port) as ask_too:
         with pytest.MonkeyPatch.context() as patch:
@@ -200,8 +200,8 @@ def test_what_cannot_be_read_for_long_fails_and_is_not_called_lost(
     keeping: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("FIRST_PAUSE_S", "POLL_S"):
-        monkeypatch.setattr(reports, name, 0.05)
-    monkeypatch.setattr(reports, "PATIENCE", 2)
+        monkeypatch.setattr(commitment_reports, name, 0.05)
+    monkeypatch.setattr(commitment_reports, "PATIENCE", 2)
     break_reading(monkeypatch)
     modality = Modality()
     with node(keeping, tmp_path) as scp, modality.association(scp.port) as ask:
@@ -216,7 +216,7 @@ def test_what_cannot_be_read_for_long_fails_and_is_not_called_lost(
 def test_a_request_for_many_objects_leaves_the_others_their_turn(
     keeping: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "TURN_S", 0.0)
+    monkeypatch.setattr(commitment_reports, "TURN_S", 0.0)
     monkeypatch.setattr(promises, "GROUP_BYTES", 1)
     large, small = Modality(), Modality()
     with node(keeping, tmp_path) as scp, large.association(scp.port) as ask_all, small.association(scp.port) as ask:

@@ -245,7 +245,7 @@ def test_a_note_of_another_system_counts_once_and_no_later_word_takes_it_back(da
         it = put(transaction, 1, verdict=Verdict.ACCEPT)
         assert labels.add(transaction, it, note, NOW) is not None
         assert labels.add(transaction, it, note, NOW) is None
-        good = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1)
+        good = ReaderOpinion("anna", LabelOrigin.SPOT_CHECK, bad=False, findings=(), sampled=0.1)
         labels.add(transaction, it, good, NOW)
         exposure_row = row(transaction, it)
         assert len(list(labels.select(transaction))) == 2
@@ -271,12 +271,12 @@ def test_an_image_that_is_not_here_cannot_be_labelled(database: Database) -> Non
 def test_an_audited_image_answers_its_request_with_its_share(database: Database) -> None:
     with database.begin() as transaction:
         it = put(transaction, 1)
-        assert label_requests.ask(transaction, it, RequestKind.AUDIT, 0.05, NOW)
-        assert not label_requests.ask(transaction, it, RequestKind.AUDIT, 0.05, NOW)
+        assert label_requests.ask(transaction, it, RequestKind.SPOT_CHECK, 0.05, NOW)
+        assert not label_requests.ask(transaction, it, RequestKind.SPOT_CHECK, 0.05, NOW)
         worklist.resolve(transaction, "1.2.5.1", Resolution.DISMISSED, "anna", "", NOW)
         [label] = labels.of_images(transaction, [it])
-        assert label_requests.count(transaction, RequestKind.AUDIT) == (1, 1)
-    assert (label.judgement.origin, label.judgement.sampled) == (LabelOrigin.AUDIT, 0.05)
+        assert label_requests.count(transaction, RequestKind.SPOT_CHECK) == (1, 1)
+    assert (label.judgement.origin, label.judgement.sampled) == (LabelOrigin.SPOT_CHECK, 0.05)
 
 
 def test_about_the_share_that_was_asked_for_is_audited() -> None:

@@ -15,7 +15,7 @@ from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.core.domain.delivery import EventNotice
 from miqa_node.core.domain.event import EventOrigin, EventType
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import AUDIT, Disposition, Reason, Verdict
+from miqa_node.core.domain.policy import SPOT_CHECK, Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store import result_index, upkeep
@@ -54,7 +54,9 @@ class Desk:
 
     def decide(self, number: int, verdict: Verdict, at: datetime = NOW, *, audited: bool = False, **more: Any) -> None:
         disposition = Disposition(verdict, more.pop("reasons", REASON.get(verdict, ())), "p1", "all", **more)
-        audited_disposition = Disposition(verdict, (AUDIT,), "p1", "all", attention=True) if audited else disposition
+        audited_disposition = (
+            Disposition(verdict, (SPOT_CHECK,), "p1", "all", attention=True) if audited else disposition
+        )
         with self.database.begin() as transaction:
             instance = instances.load(transaction, digest(number))
             assessment = Assessment(digest(number), instance.header, at)

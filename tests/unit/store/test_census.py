@@ -53,7 +53,7 @@ def test_a_day_is_counted_by_all_its_dimensions(database: Database) -> None:
     with database.begin() as transaction:
         made = fill(transaction)
         reject(transaction, made[0])
-        labels.add(transaction, made[1], ReaderOpinion("b", LabelOrigin.AUDIT, bad=True, findings=None), LATER)
+        labels.add(transaction, made[1], ReaderOpinion("b", LabelOrigin.SPOT_CHECK, bad=True, findings=None), LATER)
         assert rollup.refresh(transaction, LATER) == 0
         rows = census.by_dimensions(transaction, PERIOD, [rollup.ALL, "room", "shift", rollup.REASON])
     [all_] = rows[rollup.ALL]
@@ -165,10 +165,13 @@ def test_outcomes_weigh_audits_by_what_they_stand_for(database: Database) -> Non
         dismissal = ReaderOpinion("anna", LabelOrigin.DECISION, bad=False, findings=())
         labels.add(transaction, made[4], dismissal, LATER)
         labels.add(
-            transaction, made[1], ReaderOpinion("b", LabelOrigin.AUDIT, bad=True, findings=None, sampled=0.1), LATER
+            transaction,
+            made[1],
+            ReaderOpinion("b", LabelOrigin.SPOT_CHECK, bad=True, findings=None, sampled=0.1),
+            LATER,
         )
         labels.add(
-            transaction, made[2], ReaderOpinion("b", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1), LATER
+            transaction, made[2], ReaderOpinion("b", LabelOrigin.SPOT_CHECK, bad=False, findings=(), sampled=0.1), LATER
         )
         again = ReaderOpinion("c", LabelOrigin.SECOND_READING, bad=False, findings=(), blind=True)
         labels.add(transaction, made[0], again, LATER)
@@ -218,7 +221,7 @@ def test_notes_of_other_systems_and_escapes_are_listed(database: Database) -> No
         made = fill(transaction)
         note = ReaderOpinion("PACS", LabelOrigin.REJECTION_NOTE, True, rejects=True, reason="111209", source_uid="1.9")
         labels.add(transaction, made[1], note, LATER)
-        labels.add(transaction, made[2], ReaderOpinion("b", LabelOrigin.AUDIT, bad=True, findings=None), LATER)
+        labels.add(transaction, made[2], ReaderOpinion("b", LabelOrigin.SPOT_CHECK, bad=True, findings=None), LATER)
         notes = census.notes(transaction, NOW, LATER + timedelta(hours=1))
         [escape] = census.escapes(transaction, PERIOD, limit=9)
     assert [(n.sender, n.reason, n.images) for n in notes] == [("PACS", "111209", 1)]

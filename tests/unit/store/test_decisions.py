@@ -12,7 +12,7 @@ from miqa_node.core.domain.label import RequestKind
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError
-from miqa_node.features.analysis.rows import label_days, rollup, views
+from miqa_node.features.analysis.rows import label_days, rollup, sql_views
 from miqa_node.features.analysis.rows.label_days import LabelDimension
 from miqa_node.features.labels.rows import reviews
 from miqa_node.features.worklist.rows import history, worklist
@@ -31,12 +31,12 @@ LATER = NOW + timedelta(minutes=1)
 def test_a_decision_that_is_taken_back_leaves_no_label_and_no_count(database: Database) -> None:
     with database.begin() as transaction:
         it = put(transaction, 1)
-        label_requests.ask(transaction, it, RequestKind.AUDIT, 0.1, NOW)
+        label_requests.ask(transaction, it, RequestKind.SPOT_CHECK, 0.1, NOW)
         decided = worklist.resolve(transaction, STUDY, Resolution.CONFIRMED, "mara", "", NOW, reason="111210")
         assert row(transaction, it).rejected
         reopening = worklist.reopen(transaction, STUDY, "mara", "wrong key", LATER, decided.decision)
         counted = row(transaction, it)
-        audit = label_requests.find(transaction, it, RequestKind.AUDIT)
+        audit = label_requests.find(transaction, it, RequestKind.SPOT_CHECK)
         assert (reopening.item.state, reopening.item.resolution) == (WorklistState.OPEN, None)
         assert (counted.rejected, counted.reject_reason, counted.judged_bad) == (False, "", None)
         assert audit is not None
@@ -48,7 +48,7 @@ def test_a_decision_that_is_taken_back_leaves_no_label_and_no_count(database: Da
     with database.begin() as transaction:
         assert list(labels.select(transaction)) == []
     with database.begin() as transaction:
-        assert list(views.read(transaction, "labels", NOW.date(), NOW.date())[1]) == []
+        assert list(sql_views.read(transaction, "labels", NOW.date(), NOW.date())[1]) == []
     with database.begin() as transaction:
         worklist.resolve(transaction, STUDY, Resolution.DISMISSED, "mara", "", LATER)
         [label] = labels.of_images(transaction, [it])

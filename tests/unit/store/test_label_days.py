@@ -24,7 +24,7 @@ ALWAYS = (date.min, date.max)
 def read(
     transaction: Transaction, of: InstanceDigest, at: datetime, actor: str, findings: tuple[str, ...] | None
 ) -> None:
-    opinion = ReaderOpinion(actor, LabelOrigin.AUDIT, bad=bool(findings), findings=findings)
+    opinion = ReaderOpinion(actor, LabelOrigin.SPOT_CHECK, bad=bool(findings), findings=findings)
     labels.add(transaction, of, opinion, at)
 
 
@@ -68,7 +68,7 @@ def test_labels_are_counted_by_day_as_if_one_by_one(database: Database) -> None:
         assert [one.value for one in label_days.counts(transaction, LabelDimension.FINDING, *ALWAYS)] == [
             "grid_artifact", "motion_blur"
         ]  # fmt: skip
-        assert labels.count_by_origin(transaction) == {LabelOrigin.AUDIT: (4, 2)}
+        assert labels.count_by_origin(transaction) == {LabelOrigin.SPOT_CHECK: (4, 2)}
 
 
 def test_a_withdrawn_decision_no_longer_counts_on_its_day(database: Database) -> None:

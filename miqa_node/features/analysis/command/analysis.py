@@ -22,7 +22,7 @@ from miqa_node.errors import QueryError
 from miqa_node.features.analysis.log_import import LogPreview, keep, mapping_folder, preview, read
 from miqa_node.features.analysis.rejects import analyse
 from miqa_node.features.analysis.report import make_report, month_before, month_of
-from miqa_node.features.analysis.rows import census, reject_logs, rollup, views
+from miqa_node.features.analysis.rows import census, reject_logs, rollup, sql_views
 from miqa_node.features.analysis.rows.census import Period
 from miqa_node.features.analysis.watch import watch
 from miqa_node.interfaces.cli.actor import Actor, login
@@ -155,7 +155,7 @@ def export(
     first, last = read_day(since) if since else date.min, read_day(until) if until else date.max
     with open_transaction(config, data_dir) as transaction:
         rollup.refresh(transaction, datetime.now(UTC))
-        columns, rows = views.read(transaction, table.value, first, last)
+        columns, rows = sql_views.read(transaction, table.value, first, last)
         if out is None:
             _write_rows(sys.stdout, columns, rows)
             return

@@ -144,7 +144,7 @@ def second_readings(transaction: Transaction, since: datetime, until: datetime) 
         .join(first, sa.and_(first.c.digest == second.c.digest, first.c.label_id < second.c.label_id))
         .where(
             second.c.label_id.in_(numbers),
-            first.c.origin.in_([LabelOrigin.DECISION.value, LabelOrigin.AUDIT.value]),
+            first.c.origin.in_([LabelOrigin.DECISION.value, LabelOrigin.SPOT_CHECK.value]),
             ~sa.exists().where(decisions.c.withdraws == first.c.decision_id),
         )
         .group_by(second.c.label_id)

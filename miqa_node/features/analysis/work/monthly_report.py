@@ -8,7 +8,7 @@ import structlog
 
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.settings import Settings
-from miqa_node.features.analysis.archive import keep_last_month
+from miqa_node.features.analysis.monthly_reports import keep_last_month
 from miqa_node.parts import PartKind, Schedule
 from miqa_node.runtime.store.database import Database
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
 from miqa_node.core.domain.label import RequestKind
-from miqa_node.core.domain.policy import AUDIT, Verdict
+from miqa_node.core.domain.policy import SPOT_CHECK, Verdict
 from miqa_node.runtime.store import label_requests
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.stages.conclusion.base import Conclusion, Effect
@@ -24,14 +24,14 @@ class LabelRequestEffect(Effect):
         disposition = conclusion.disposition
         if disposition.verdict is not Verdict.ACCEPT or not self._rules.audits(conclusion.instance.digest):
             return conclusion
-        audited = replace(disposition, reasons=(*disposition.reasons, AUDIT), attention=True)
+        audited = replace(disposition, reasons=(*disposition.reasons, SPOT_CHECK), attention=True)
         return conclusion.decided(audited, conclusion.announced)
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """Request the label."""
-        if AUDIT in conclusion.disposition.reasons:
+        if SPOT_CHECK in conclusion.disposition.reasons:
             digest, share = conclusion.instance.digest, self._rules.audit_share
-            label_requests.ask(transaction, digest, RequestKind.AUDIT, share, conclusion.decided_at)
+            label_requests.ask(transaction, digest, RequestKind.SPOT_CHECK, share, conclusion.decided_at)
 
 
 KIND = EffectKind("label_request", lambda context: LabelRequestEffect(context.rules), order=10)

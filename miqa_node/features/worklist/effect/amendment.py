@@ -15,7 +15,7 @@ import structlog
 from miqa_node.core.domain.delivery import ResultObject
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import AUDIT, Disposition
+from miqa_node.core.domain.policy import SPOT_CHECK, Disposition
 from miqa_node.core.domain.review import Review
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import lacks_resources, place_of
@@ -95,4 +95,4 @@ class Amendments:
 
 def announced_of(disposition: Disposition) -> Disposition:
     """The disposition for reports: it does not reveal that an accepted image was drawn for an audit."""
-    return replace(disposition, reasons=tuple(reason for reason in disposition.reasons if reason != AUDIT))
+    return replace(disposition, reasons=tuple(reason for reason in disposition.reasons if reason != SPOT_CHECK))

@@ -179,10 +179,10 @@ def label(
     meant = tuple(dict.fromkeys((*wrong, *objects))) if is_said else None
     if bad and not reason and len(wrong) == 1:
         reason = reason_code(FindingName(wrong[0])).value
-    request = label_requests.find(transaction, digest, RequestKind.AUDIT)
+    request = label_requests.find(transaction, digest, RequestKind.SPOT_CHECK)
     opinion = ReaderOpinion(
         actor=actor,
-        origin=LabelOrigin.AUDIT if request else LabelOrigin.DECISION,
+        origin=LabelOrigin.SPOT_CHECK if request else LabelOrigin.DECISION,
         bad=bad,
         rejects=bad,
         findings=meant,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.landmarks import SideMarker
 from miqa_node.stages.assess.classify.picture import PictureInput, normalised, resized, stretched
-from miqa_node.stages.assess.landmarks.marker import MarkerReader
+from miqa_node.stages.assess.landmarks.marker import MarkerNetwork
 from miqa_node.stages.assess.landmarks.picture import (
     CLOSE_UP_INPUT,
     PICTURE,
@@ -93,12 +93,12 @@ class Glance:
         return mean(self.straight[1], mirror(self.mirrored[1])).lungs
 
 
-class LandmarkReader:
+class LandmarkNetwork:
     """Runs the whole-image network and, if there are such, the close-up network and the reader of side markers."""
 
     def __init__(
         self, whole: Run, closer: Run | None = None, picture: PictureInput = PICTURE,
-        part: CloseUpInput = CLOSE_UP_INPUT, marker: MarkerReader | None = None,
+        part: CloseUpInput = CLOSE_UP_INPUT, marker: MarkerNetwork | None = None,
     ) -> None:  # fmt: skip
         self._whole, self._closer, self._picture, self._part, self._marker = whole, closer, picture, part, marker
 

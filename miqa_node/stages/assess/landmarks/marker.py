@@ -33,7 +33,7 @@ class MarkerInput(Section):
     picture: PictureInput = MARKER_PICTURE
 
 
-class MarkerReader:
+class MarkerNetwork:
     """Finds the letters in an image."""
 
     def __init__(

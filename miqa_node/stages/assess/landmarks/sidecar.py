@@ -30,14 +30,14 @@ from miqa_node.stages.assess.landmarks.estimate import (
     LUNGS,
     WHOLE_OUTPUTS,
     LandmarkEstimate,
-    LandmarkReader,
+    LandmarkNetwork,
     Outputs,
     Run,
 )
 from miqa_node.stages.assess.landmarks.findings import field_of, findings_of, measurements_of, visible_points
 from miqa_node.stages.assess.landmarks.lung_field import lung_outlines
 from miqa_node.stages.assess.landmarks.lungs_seen import shows_no_lungs
-from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerReader
+from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerNetwork
 from miqa_node.stages.assess.landmarks.object_places import with_places
 from miqa_node.stages.assess.landmarks.picture import STORED_PX
 from miqa_node.stages.assess.landmarks.points import SIDES
@@ -55,7 +55,7 @@ class LandmarkSidecar:
     """See :class:`~miqa_node.stages.assess.sidecar.SidecarModel`."""
 
     card: LandmarkCard
-    reader: LandmarkReader
+    reader: LandmarkNetwork
     sha256: str
     provider: str = ""
     golden_differences: Mapping[str, float] = field(default_factory=dict)
@@ -128,8 +128,8 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
             raise ModelPackageError(f"{folder.name}: {graph} has no input {INPUT}.")
         runs.append(runner(session, outputs))
         sessions.append(session)
-    marker = MarkerReader(runs[2], card.marker.picture) if card.marker else None
-    reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up, marker)
+    marker = MarkerNetwork(runs[2], card.marker.picture) if card.marker else None
+    reader = LandmarkNetwork(runs[0], runs[1], card.picture, card.close_up, marker)
     with ExitStack() as stack:
         stack.enter_context(computing_goldens(folder.name))
         for session in sessions:
@@ -142,7 +142,7 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
 
 
 def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
-    """One graph as :class:`LandmarkReader` calls it, with its lung field if it has one."""
+    """One graph as :class:`LandmarkNetwork` calls it, with its lung field if it has one."""
     names = (*outputs, *({LUNGS} & set(session.outputs)))
 
     def run(image: NDArray[np.float32]) -> Outputs:
@@ -172,7 +172,7 @@ def golden_values(estimate: LandmarkEstimate) -> list[float]:
     return [round(float(v), 5) for part in parts for v in np.ravel(part)]
 
 
-def _golden_difference(folder: Path, name: str, reader: LandmarkReader, image: bytes, expected: bytes) -> float:
+def _golden_difference(folder: Path, name: str, reader: LandmarkNetwork, image: bytes, expected: bytes) -> float:
     values, golden = (
         golden_values(reader(golden_radiograph(folder.name, image).display)),
         _expected(folder, expected),

@@ -18,7 +18,7 @@ from miqa_node.core.domain.instance import Header
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.dicom.bytes.uncompressed import can_convert
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.stages.deliver.exchange import MAX_ANSWER_BYTES, HttpAnswer, HttpService
+from miqa_node.stages.deliver.http_request import MAX_ANSWER_BYTES, HttpAnswer, HttpService
 from miqa_node.stages.deliver.kinds.base import (
     DeliveryContext,
     Destination,

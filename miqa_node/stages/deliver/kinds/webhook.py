@@ -24,7 +24,7 @@ from miqa_node.core.domain.event import DEFAULT_EVENTS, EventType, new_event_id
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.stages.deliver.event_body import event_body
-from miqa_node.stages.deliver.exchange import HttpAnswer, HttpService
+from miqa_node.stages.deliver.http_request import HttpAnswer, HttpService
 from miqa_node.stages.deliver.kinds.base import (
     DeliveryContext,
     Destination,

@@ -26,7 +26,7 @@ from miqa_node.core.domain.event import (
 )
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import AUDIT, Verdict
+from miqa_node.core.domain.policy import SPOT_CHECK, Verdict
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
@@ -230,7 +230,7 @@ def standing_of(transaction: Transaction, study_instance_uid: str, not_images: S
 
 def _says_more_than_audit(reasons: list[dict[str, Any]]) -> bool:
     """Whether it is more than an audit: an accepted image drawn for an audit is on the worklist, but has passed."""
-    return any(reason.name != AUDIT.name for reason in documents.load_reasons(reasons))
+    return any(reason.name != SPOT_CHECK.name for reason in documents.load_reasons(reasons))
 
 
 def _was_listed_at(transaction: Transaction, study_instance_uid: str, now: datetime) -> bool:

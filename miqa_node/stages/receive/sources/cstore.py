@@ -12,7 +12,7 @@ from miqa_node.errors import SettingsError
 from miqa_node.runtime.store import tokens
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.deliver.commitment import read_report
-from miqa_node.stages.deliver.reports import CommitmentReporter
+from miqa_node.stages.deliver.commitment_reports import CommitmentReporter
 from miqa_node.stages.deliver.rows.outbox import DatabaseOutbox
 from miqa_node.stages.receive.commitment import Commitment
 from miqa_node.stages.receive.rows.commitment_requests import DatabaseLedger

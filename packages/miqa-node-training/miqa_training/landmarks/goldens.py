@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.landmarks.estimate import LandmarkNetwork
 from miqa_node.stages.assess.landmarks.sidecar import golden_values
 from miqa_training.degrade import Image, gate
 from miqa_training.degrade.sheet import public_chest
@@ -19,7 +19,7 @@ from miqa_training.degrade.sheet import public_chest
 LONG_SIDE_PX = 360
 
 
-def write_goldens(folder: Path, reader: LandmarkReader) -> list[str]:
+def write_goldens(folder: Path, reader: LandmarkNetwork) -> list[str]:
     """Write ``<name>.png`` and ``<name>.json`` for each golden."""
     folder.mkdir(parents=True, exist_ok=True)
     chest = public_chest(LONG_SIDE_PX)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
 from miqa_node.core.settings import Accelerator
-from miqa_node.stages.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate, LandmarkReader
+from miqa_node.stages.assess.landmarks.estimate import INPUT, LUNGS, LandmarkEstimate, LandmarkNetwork
 from miqa_node.stages.assess.landmarks.points import NUMBER, POINTS
 from miqa_node.stages.assess.session import GraphSession
 from miqa_training.datasets import DatasetRecord, held_out, may_ship, read_records
@@ -89,7 +89,7 @@ class LungData:
         return torch.from_numpy(features[0]), torch.from_numpy(np.stack(fields))
 
 
-def read_lung_data(drawn: LandmarkData, data_dir: Path, cache_dir: Path, reader: LandmarkReader) -> LungData:
+def read_lung_data(drawn: LandmarkData, data_dir: Path, cache_dir: Path, reader: LandmarkNetwork) -> LungData:
     """The images of ``drawn``, and the others of its collection, whose points ``reader`` estimates.
 
     Images without one of the points that an outline needs are left out.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.statistics.overlap import dice
-from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.landmarks.estimate import LandmarkNetwork
 from miqa_node.stages.assess.landmarks.lung_field import LUNG_FROM
 from miqa_training.landmarks.evaluate import presentation
 from miqa_training.landmarks.lung_outlines import SIDE_PX, drawn_lungs
@@ -27,7 +27,7 @@ MASKS = "masks"
 MASK_ENDING = "_lungs.png"
 
 
-def found_lungs(reader: LandmarkReader, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def found_lungs(reader: LandmarkNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Both lungs of an image, bool (256, 256).
 
     Raises
@@ -43,7 +43,7 @@ def found_lungs(reader: LandmarkReader, pixels: NDArray[np.uint8]) -> NDArray[np
     return np.asarray(np.max(fine, axis=0) >= LUNG_FROM, np.bool_)
 
 
-def against_drawn_masks(reader: LandmarkReader, folder: Path) -> dict[str, Any]:
+def against_drawn_masks(reader: LandmarkNetwork, folder: Path) -> dict[str, Any]:
     """Agreement with the masks in ``folder/masks``."""
     scores = []
     for file in sorted((folder / MASKS).glob(f"*{MASK_ENDING}")):
@@ -59,7 +59,7 @@ def against_drawn_masks(reader: LandmarkReader, folder: Path) -> dict[str, Any]:
 
 
 def against_outlines(
-    reader: LandmarkReader, annotations: Sequence[LandmarkAnnotation], pixels: Mapping[str, NDArray[np.uint8]],
+    reader: LandmarkNetwork, annotations: Sequence[LandmarkAnnotation], pixels: Mapping[str, NDArray[np.uint8]],
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Agreement with outlines made from the points that a reader drew, by hospital."""
     figures = {}

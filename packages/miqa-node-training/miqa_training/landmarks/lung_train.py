@@ -11,7 +11,7 @@ import torch
 
 from miqa_node.stages.assess.card import GRAPH_NAME, checked_card, read_sections
 from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, LandmarkCard
-from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.landmarks.estimate import LandmarkNetwork
 from miqa_node.stages.assess.sidecars import LANDMARKS
 from miqa_training.datasets import read_records
 from miqa_training.landmarks.data import read_landmark_data, read_pixels
@@ -80,7 +80,7 @@ def train_lung_field(
     )
 
 
-def lung_figures(reader: LandmarkReader, data: LungData, data_dir: Path, cache_dir: Path) -> dict[str, Any]:
+def lung_figures(reader: LandmarkNetwork, data: LungData, data_dir: Path, cache_dir: Path) -> dict[str, Any]:
     """The card's figures of the lung field."""
     development = [
         annotation

@@ -14,7 +14,7 @@ import torch
 
 from miqa_node.stages.assess.card import GRAPH_NAME, checked_card, read_sections
 from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
-from miqa_node.stages.assess.landmarks.estimate import INPUT, LandmarkReader
+from miqa_node.stages.assess.landmarks.estimate import INPUT, LandmarkNetwork
 from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MARKER_PICTURE, contradiction
 from miqa_node.stages.assess.sidecars import LANDMARKS
 from miqa_training import weights
@@ -153,7 +153,7 @@ def export_markers(net: MarkerNet, path: Path) -> None:
     write_graph(_LetterChances(plain).eval(), path, examples, (INPUT,), (LETTER_CHANCES,))
 
 
-def marker_figures(reader: LandmarkReader, data_dir: Path) -> dict[str, Any]:
+def marker_figures(reader: LandmarkNetwork, data_dir: Path) -> dict[str, Any]:
     """The card's figures: of the development set by hospital, and of held-out patients."""
     development = read_records(data_dir / "cxr_eval")
     apart = [record for record in annotated_records(data_dir) if held_out(record)]
@@ -164,14 +164,14 @@ def marker_figures(reader: LandmarkReader, data_dir: Path) -> dict[str, Any]:
     }
 
 
-def _by_hospital(reader: LandmarkReader, records: Sequence[DatasetRecord]) -> Mapping[str, Mapping[str, Any]]:
+def _by_hospital(reader: LandmarkNetwork, records: Sequence[DatasetRecord]) -> Mapping[str, Mapping[str, Any]]:
     return {
         source: _agreement(reader, [one for one in records if one.source == source])
         for source in sorted({one.source for one in records})
     }
 
 
-def _agreement(reader: LandmarkReader, records: Sequence[DatasetRecord]) -> dict[str, Any]:
+def _agreement(reader: LandmarkNetwork, records: Sequence[DatasetRecord]) -> dict[str, Any]:
     figures: dict[str, list[bool]] = {
         "read": [],
         "wrongly_flagged": [],

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from miqa_node.stages.assess.landmarks.estimate import LandmarkReader
+from miqa_node.stages.assess.landmarks.estimate import LandmarkNetwork
 from miqa_node.stages.assess.sidecars import LANDMARKS
 from miqa_training.datasets import read_records
 from miqa_training.landmarks.closeup import CLOSE_UP, CloseUpLoss, draw_close_up
@@ -109,7 +109,7 @@ def write_landmark_model(
     return write_package(*graphs, folder, [a.record for a in data.fitting], training, metrics, version)
 
 
-def landmark_figures(reader: LandmarkReader, data: LandmarkData, data_dir: Path, cache_dir: Path) -> dict[str, Any]:
+def landmark_figures(reader: LandmarkNetwork, data: LandmarkData, data_dir: Path, cache_dir: Path) -> dict[str, Any]:
     """Every figure of the card."""
     development = read_annotations(data_dir / "landmarks" / "eval.jsonl", read_records(data_dir / "cxr_eval"))
     figures = evaluate(reader, development, read_pixels(development, cache_dir))

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from miqa_node.core.domain.access import Permission
 from miqa_node.core.domain.calendar import MONTH
-from miqa_node.features.analysis import archive, feedback, rejects, tables, watch
+from miqa_node.features.analysis import feedback, monthly_reports, rejects, tables, watch
 from miqa_node.features.analysis.page.analysis import logs
 from miqa_node.features.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
 from miqa_node.features.analysis.rows import census, fidelities, reports, rollup
@@ -71,7 +71,7 @@ class PeriodForm(DaysForm):
 Form = Annotated[PeriodForm, Query()]
 Days = Annotated[DaysForm, Query()]
 Month = Annotated[str, Path(pattern=f"^{MONTH}$", description="As 2026-10.")]
-MadeForm = Annotated[archive.Form, Query()]
+MadeForm = Annotated[monthly_reports.Form, Query()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
     return render(
         "analysis/rejects.html", who=who, shown=shown, found=figures, pictures=reject_pictures(figures), query=query,
         most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
-        csv="/analysis/rejects.csv?" + _address(query), value_words=value_words, forms=list(archive.Form),
+        csv="/analysis/rejects.csv?" + _address(query), value_words=value_words, forms=list(monthly_reports.Form),
     )  # fmt: skip
 
 
@@ -160,26 +160,26 @@ def labels_page(services: Services, who: Reader, query: Days) -> str:
 
 
 @router.get("/analysis/reports/{month}.{form}")
-def report(services: Services, _who: Reader, month: Month, form: archive.Form) -> Response:
+def report(services: Services, _who: Reader, month: Month, form: monthly_reports.Form) -> Response:
     """A monthly report, as it was stored."""
     with services.database.begin() as transaction:
         if not reports.known(transaction, month):
             raise HTTPException(HTTPStatus.NOT_FOUND, "No report of this month was made.")
-    data = services.objects.get(archive.key(month, form))
+    data = services.objects.get(monthly_reports.key(month, form))
     return _download(data, month, form)
 
 
 @router.post("/analysis/reports/{month}")
-def make(services: Services, _who: Reviewer, month: Month, form: MadeForm = archive.Form.PDF) -> Response:
+def make(services: Services, _who: Reviewer, month: Month, form: MadeForm = monthly_reports.Form.PDF) -> Response:
     """The report of a month as of now; the current month is allowed. It is not stored."""
-    data = archive.make_month(services.database, services.settings, month, form, datetime.now(UTC))
+    data = monthly_reports.make_month(services.database, services.settings, month, form, datetime.now(UTC))
     return _download(data, month, form)
 
 
-def _download(data: bytes, month: str, form: archive.Form) -> Response:
+def _download(data: bytes, month: str, form: monthly_reports.Form) -> Response:
     # An HTML report has an inline style sheet, which the pages' own policy would block.
     headers = {"content-disposition": f'attachment; filename="rejects-{month}.{form.value}"'}
-    return Response(data, media_type=archive.MEDIA_TYPES[form], headers=headers)
+    return Response(data, media_type=monthly_reports.MEDIA_TYPES[form], headers=headers)
 
 
 def frame(transaction: Transaction, query: DaysForm, page: str, *, of_labels: bool = False) -> AnalysisFrame:

@@ -31,8 +31,8 @@ from miqa_node.interfaces.web.security import PAGE_OF_ITS_OWN
 from miqa_node.interfaces.web.services import Services, WebServices
 from miqa_node.interfaces.web.upload_space import PREFIX, UploadRoute
 from miqa_node.interfaces.web.values import NO_CONTROLS
-from miqa_node.stages.receive.archive import is_dicom, members
 from miqa_node.stages.receive.upload import PictureDescription, Uploads
+from miqa_node.stages.receive.zip_file import is_dicom, members
 
 Word = Annotated[str, Field(max_length=16, pattern=NO_CONTROLS)]
 Received = Annotated[int | None, Query(alias="kept", ge=0, le=1_000_000)]

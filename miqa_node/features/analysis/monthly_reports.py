@@ -1,4 +1,4 @@
-"""Keeps the monthly reports in the object store, so every machine of the node shows the same report."""
+"""Makes the monthly reports, and keeps them in the object store, so every machine of the node shows the same report."""
 
 from __future__ import annotations
 
