@@ -25,7 +25,7 @@ from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.features.analysis.page.rooms import router as rooms
 from miqa_node.features.analysis.rows.stations import StationExposure
-from miqa_node.features.worklist.page.updates import Live
+from miqa_node.features.worklist.page.updates import LiveUpdates
 from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.stages.report.picture import rgb
@@ -253,7 +253,7 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
         return output
 
     async def listen() -> list[list[int]]:
-        live = Live(services.database, services.settings.web)
+        live = LiveUpdates(services.database, services.settings.web)
         streams = [live.messages(), live.messages()]
         heard = [[await until_still(stream)] for stream in streams]
         assert live.streams == 2
@@ -277,7 +277,7 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
 
 def test_streams_end_when_the_node_stops(stage: Stage) -> None:
     async def listen() -> None:
-        live = Live(stage.services.database, stage.services.settings.web)
+        live = LiveUpdates(stage.services.database, stage.services.settings.web)
         stream = live.messages()
         await anext(stream)
         live.stop()

@@ -49,7 +49,7 @@ def identify(request: Request, services: Services) -> Principal:
 Who = Annotated[Principal, Depends(identify)]
 
 
-class Needs:
+class PermissionCheck:
     """A dependency that requires a permission."""
 
     def __init__(self, permission: Permission) -> None:
@@ -78,11 +78,11 @@ class Needs:
         raise HTTPException(HTTPStatus.UNAUTHORIZED, "Sign in, or show a token.", {"www-authenticate": "Bearer"})
 
 
-Display = Annotated[Principal, Depends(Needs(Permission.DISPLAY))]
-Reader = Annotated[Principal, Depends(Needs(Permission.READ))]
-Reviewer = Annotated[Principal, Depends(Needs(Permission.REVIEW))]
-Uploader = Annotated[Principal, Depends(Needs(Permission.UPLOAD))]
-Admin = Annotated[Principal, Depends(Needs(Permission.ADMIN))]
+Display = Annotated[Principal, Depends(PermissionCheck(Permission.DISPLAY))]
+Reader = Annotated[Principal, Depends(PermissionCheck(Permission.READ))]
+Reviewer = Annotated[Principal, Depends(PermissionCheck(Permission.REVIEW))]
+Uploader = Annotated[Principal, Depends(PermissionCheck(Permission.UPLOAD))]
+Admin = Annotated[Principal, Depends(PermissionCheck(Permission.ADMIN))]
 
 
 async def check_csrf(request: Request, who: Who) -> None:
@@ -206,7 +206,7 @@ def permission_of(route: Any) -> Permission | None:
     while waiting:
         dependant = waiting.pop()
         call: Callable[..., Any] | None = dependant.call
-        if isinstance(call, Needs):
+        if isinstance(call, PermissionCheck):
             return call.permission
         waiting.extend(dependant.dependencies)
     return None

@@ -20,7 +20,7 @@ from miqa_node.core.domain.reject_log import MAX_LOG_BYTES
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import WebSettings
 from miqa_node.errors import MiqaError
-from miqa_node.interfaces.web.access import Needs, identify, permission_of
+from miqa_node.interfaces.web.access import PermissionCheck, identify, permission_of
 from miqa_node.interfaces.web.connections import ADMITTED
 from miqa_node.interfaces.web.page import NO_PERMISSION_NAMED, Page
 from miqa_node.interfaces.web.problems import answer_error
@@ -63,7 +63,7 @@ class BodyGate:
             return None
         services: WebServices = request.app.state.services
         who = await run_in_threadpool(identify, request, services)
-        await run_in_threadpool(Needs(permission), who, services)
+        await run_in_threadpool(PermissionCheck(permission), who, services)
         request.scope["state"][ADMITTED] = True
         return permission
 

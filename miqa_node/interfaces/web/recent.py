@@ -12,7 +12,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class RecentValues(Generic[K, V]):
     """Cached values by key, recomputed when older than ``max_age_s``; at most ``limit`` keys."""
 
     def __init__(self, compute: Callable[[K], V], max_age_s: float, limit: int) -> None:

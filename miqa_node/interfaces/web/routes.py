@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.interfaces.web.access import Needs, Who, check_csrf, permission_of
+from miqa_node.interfaces.web.access import PermissionCheck, Who, check_csrf, permission_of
 from miqa_node.interfaces.web.page import NO_PERMISSION_NAMED, PAGES, Page
 from miqa_node.interfaces.web.services import Services
 
@@ -56,4 +56,4 @@ class PageGuard:
             return
         if page.permission is None:
             raise HTTPException(HTTPStatus.FORBIDDEN, NO_PERMISSION_NAMED)
-        Needs(page.permission)(who, services)
+        PermissionCheck(page.permission)(who, services)

@@ -21,7 +21,7 @@ from miqa_node.dicom.bytes.uncompressed import uncompress
 from miqa_node.errors import DecodeError
 from miqa_node.interfaces.web.gauges import DatabaseGauges
 from miqa_node.interfaces.web.oidc import Provider
-from miqa_node.interfaces.web.recent import Recent, Slots
+from miqa_node.interfaces.web.recent import RecentValues, Slots
 from miqa_node.interfaces.web.recorded_views import RecordedViews
 from miqa_node.interfaces.web.renders import Renders
 from miqa_node.interfaces.web.upload_space import UploadSpace
@@ -35,7 +35,7 @@ from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.rows.reserve import DiskReserve
 from miqa_node.stages.receive.upload import Uploads
 from miqa_node.stages.units.rows import priors
-from miqa_node.stages.units.rows.priors import Usual
+from miqa_node.stages.units.rows.priors import UsualRange
 
 Made = TypeVar("Made")
 
@@ -135,22 +135,22 @@ class WebServices:
         return Renders(folder, side=web.render_side, max_bytes=web.render_cache_bytes, at_once=web.render_at_once)
 
     @cached_property
-    def usual_ranges(self) -> Recent[tuple[str, str, str], Mapping[str, Usual]]:
+    def usual_ranges(self) -> RecentValues[tuple[str, str, str], Mapping[str, UsualRange]]:
         """The usual range of each measurement, by modality, body part and view."""
 
-        def read(kind: tuple[str, str, str]) -> Mapping[str, Usual]:
+        def read(kind: tuple[str, str, str]) -> Mapping[str, UsualRange]:
             with self.database.begin() as transaction:
                 return priors.usual_ranges(transaction, *kind)
 
-        return Recent(read, USUAL_AGE_S, MAX_KINDS)
+        return RecentValues(read, USUAL_AGE_S, MAX_KINDS)
 
     @cached_property
-    def recent_readiness(self) -> Recent[None, list[str]]:
+    def recent_readiness(self) -> RecentValues[None, list[str]]:
         """Why the node is not ready; checked at most every READINESS_AGE_S."""
-        return Recent(lambda _: self.readiness(), READINESS_AGE_S, 1)
+        return RecentValues(lambda _: self.readiness(), READINESS_AGE_S, 1)
 
     @cached_property
-    def recent_alarms(self) -> Recent[None, Sequence[Alarm]]:
+    def recent_alarms(self) -> RecentValues[None, Sequence[Alarm]]:
         """The alarms for the banner of every page; updated at most every ALARMS_AGE_S."""
         wait_s = self.settings.deliver.longest_wait_s
 
@@ -159,7 +159,7 @@ class WebServices:
                 others = *pseudonym_keys.alarms(transaction, datetime.now(UTC)), *retention_clock.alarms(transaction)
             return *alarms_now(self.database, self.destinations(), wait_s), *self.certificate_alarms(), *others
 
-        return Recent(read, ALARMS_AGE_S, 1)
+        return RecentValues(read, ALARMS_AGE_S, 1)
 
     def certificate_alarms(self) -> Iterator[Alarm]:
         """The current alarms of certificates."""

@@ -13,18 +13,18 @@ REMINDED_FOR = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class SilentPeriod:
     """The silent first days, or the two weeks after them in which nobody has confirmed limits."""
 
     until: datetime
     is_over: bool
 
 
-def silence(services: WebServices) -> Silence | None:
+def silence(services: WebServices) -> SilentPeriod | None:
     """None if the node was never silent, limits are in force, or the silence has long been over."""
     days, now = services.settings.policy.silent_days, datetime.now(UTC)
     if not days:
         return None
     with services.database.begin() as transaction:
         until = site_limits.silent_until(transaction, days, site_limits.current(transaction))
-    return Silence(until, until <= now) if until and now < until + REMINDED_FOR else None
+    return SilentPeriod(until, until <= now) if until and now < until + REMINDED_FOR else None

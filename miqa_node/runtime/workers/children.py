@@ -77,7 +77,7 @@ class ChildDeathError(Exception):
         self.exitcode = exitcode
 
 
-class _UnbegunError(Exception):
+class _NotStartedError(Exception):
     """The child died before it began the task."""
 
 
@@ -149,7 +149,7 @@ class ChildProcesses:
             try:
                 kind, value = self._call(child, turn, function, arguments, timeout_s)
                 usable = child.tasks_left > 0 and not self._is_over(child)
-            except _UnbegunError:
+            except _NotStartedError:
                 continue
             except ChildDeathError:
                 self._check_open()
@@ -333,7 +333,7 @@ class _ChildProcess:
         except (EOFError, OSError):
             is_ready = False
         if not is_ready:
-            raise _UnbegunError
+            raise _NotStartedError
         try:
             if not self._connection.poll(timeout_s):
                 raise ChildTimeoutError

@@ -60,7 +60,7 @@ class Peer:
             handlers.append((evt.EVT_N_EVENT_REPORT, on_event_report))
         if on_store is not None:
             handlers.append((evt.EVT_C_STORE, on_store))
-        ae = TidyAE(self.calling_ae_title)
+        ae = ClosingAE(self.calling_ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         ae.connection_timeout = settings.connection_timeout_s
@@ -139,7 +139,7 @@ def context_id_of(context: PresentationContext) -> int:
     return context.context_id
 
 
-class _TidySocket(AssociationSocket):
+class _ClosingSocket(AssociationSocket):
     """Closes its socket also after a failed connection, where pynetdicom relies on the garbage collector."""
 
     def recv(self, nr_bytes: int) -> bytearray:
@@ -160,12 +160,12 @@ class _TidySocket(AssociationSocket):
             connection.close()
 
 
-class TidyAE(AE):
+class ClosingAE(AE):
     """An application entity that closes its connections reliably."""
 
     def _create_socket(self, association: Association, address: Any, tls_args: Any) -> AssociationSocket:
         keep_asleep(association)
-        tidy = _TidySocket(association, address=address)
+        tidy = _ClosingSocket(association, address=address)
         if tls_args:
             tidy.tls_args = tls_args
         return tidy

@@ -74,17 +74,17 @@ class HttpService:
         most_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
         """Send a request and read the whole response; DeliveryError if it is late or exceeds ``most_bytes``."""
-        patience = _Patience(2 * self._settings.dimse_timeout_s, self._hang_up)
+        deadline = _AnswerDeadline(2 * self._settings.dimse_timeout_s, self._hang_up)
         try:
-            client, extensions = self._connected(), {"trace": self._tracing(patience)}
+            client, extensions = self._connected(), {"trace": self._tracing(deadline)}
             with (
-                patience,
+                deadline,
                 client.stream(method, url, headers=dict(headers), content=content, extensions=extensions) as response,
             ):
                 body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk
-                    if len(body) > most_bytes or patience.is_over(len(body)):
+                    if len(body) > most_bytes or deadline.is_over(len(body)):
                         raise DeliveryError("The service's answer is endless.")
                 status, answered = response.status_code, response.headers
                 pause_s = retry_after_s(answered.get("retry-after", "")) if status in _LATER else 0.0
@@ -92,7 +92,7 @@ class HttpService:
         except httpx2.HTTPError as error:
             self.close()
             # The library's message may contain the address, with any secret that a site put there; the type suffices.
-            name = "ReadTimeout" if patience.is_over() else type(error).__name__
+            name = "ReadTimeout" if deadline.is_over() else type(error).__name__
             raise DeliveryError(
                 "The service could not be reached: {get}.", get=Phrase(_WORDS.get(name, name))
             ) from error
@@ -111,16 +111,16 @@ class HttpService:
             self._client = httpx2.Client(verify=verify, timeout=timeout, follow_redirects=False, trust_env=False)
         return self._client
 
-    def _tracing(self, patience: _Patience) -> Callable[[str, Mapping[str, Any]], None]:
+    def _tracing(self, deadline: _AnswerDeadline) -> Callable[[str, Mapping[str, Any]], None]:
         """What the library calls at each step of a request."""
 
         def trace(step: str, info: Mapping[str, Any]) -> None:
             if step in _CONNECTED:
                 self._connection = info["return_value"].get_extra_info("socket")
             elif step == _REQUESTED:
-                patience.start()
+                deadline.start()
             elif step == _ANSWERED:
-                patience.stop()
+                deadline.stop()
 
         return trace
 
@@ -146,7 +146,7 @@ def retry_after_s(text: str) -> float:
     return min(max(0.0, left_s), MAX_RETRY_AFTER_S)
 
 
-class _Patience:
+class _AnswerDeadline:
     """Time for an answer, from the end of the request: a service that sends a byte now and then has none for ever.
 
     Within it the head must have arrived, or ``hang_up`` is called from another thread: the library limits single reads.

@@ -33,7 +33,7 @@ from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID
 from miqa_node.core.settings import DeliverSettings
 from miqa_node.dicom.pixels.encode import encode_frame
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
-from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.deliver.association import ClosingAE
 from miqa_node.stages.deliver.kinds.base import DeliveryContext, split_file
 from miqa_node.stages.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.stages.report.pixels import add_encapsulated
@@ -218,14 +218,14 @@ class LateEvent(threading.Event):
 def test_a_rejection_that_comes_before_somebody_looks_says_why(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = TidyAE._create_socket
+    create = ClosingAE._create_socket
 
     def create_late(*arguments: Any) -> AssociationSocket:
         made = create(*arguments)
         made._ready = LateEvent()
         return made
 
-    monkeypatch.setattr(TidyAE, "_create_socket", create_late)
+    monkeypatch.setattr(ClosingAE, "_create_socket", create_late)
     with pacs(title="OTHER", require=True) as peer:
         (outcome,) = outcomes(connect(peer.port), as_file(report()))
     assert "Called AE title not recognised" in str(outcome)

@@ -19,7 +19,7 @@ from pydicom.uid import (
 from pynetdicom import StoragePresentationContexts, build_context
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 
-from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.deliver.association import ClosingAE
 from miqa_node.stages.receive.contexts import is_storage, supported
 from tests.unit.receive.wire import Node, encoded, send_raw, small_image
 
@@ -94,7 +94,7 @@ def test_each_context_of_a_class_has_the_order_of_its_own(
     start_node: Callable[..., Node], contexts: list[list[str | UID]], accepted: list[UID]
 ) -> None:
     proposed = [build_context(CTImageStorage, syntaxes) for syntaxes in contexts]
-    association = TidyAE("TEST").associate("127.0.0.1", start_node().port, proposed)
+    association = ClosingAE("TEST").associate("127.0.0.1", start_node().port, proposed)
     assert [context.transfer_syntax[0] for context in association.accepted_contexts] == accepted
     association.release()
 
@@ -107,7 +107,7 @@ def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[.
     pairs += [(CTImageStorage, syntax) for syntax in syntaxes]
     for start in range(0, len(pairs), 128):
         some = [build_context(*pair) for pair in pairs[start : start + 128]]
-        association = TidyAE("TEST").associate("127.0.0.1", node.port, some)
+        association = ClosingAE("TEST").associate("127.0.0.1", node.port, some)
         assert association.is_established
         accepted = [(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts]
         assert accepted == [(c.abstract_syntax, c.transfer_syntax[0]) for c in some]
@@ -117,7 +117,7 @@ def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[.
 def test_services_that_do_not_exist_are_rejected(start_node: Callable[..., Node]) -> None:
     node = start_node()
     contexts = [build_context("1.2.840.10008.5.1.4.31"), build_context(CTImageStorage)]
-    association = TidyAE("TEST").associate("127.0.0.1", node.port, contexts)
+    association = ClosingAE("TEST").associate("127.0.0.1", node.port, contexts)
     assert [c.abstract_syntax for c in association.accepted_contexts] == [CTImageStorage]
     assert [c.abstract_syntax for c in association.rejected_contexts] == ["1.2.840.10008.5.1.4.31"]
     association.release()

@@ -23,7 +23,7 @@ from pynetdicom.dsutils import encode
 from miqa_node.core.domain.instance import ReceivedObject
 from miqa_node.core.settings import DicomSettings
 from miqa_node.libraries.pynetdicom_streaming import is_available
-from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.deliver.association import ClosingAE
 from miqa_node.stages.receive.commitment import PUSH_MODEL_INSTANCE, Commitment
 from miqa_node.stages.receive.intake import Intake
 from miqa_node.stages.receive.scp import StorageScp
@@ -278,7 +278,7 @@ def test_many_associations_at_once(node: Node) -> None:
     failures: list[object] = []
 
     def sender() -> None:
-        association = TidyAE("TEST").associate("127.0.0.1", node.port, [build_context(CTImageStorage)])
+        association = ClosingAE("TEST").associate("127.0.0.1", node.port, [build_context(CTImageStorage)])
         for _ in range(10):
             ds = small_image(size=50_000)
             if association.send_c_store(ds).get("Status") != 0:
@@ -298,7 +298,7 @@ def test_many_associations_at_once(node: Node) -> None:
 def test_other_services_still_work_between_stores(node: Node) -> None:
     ds = small_image()
     contexts = [build_context(CTImageStorage), build_context("1.2.840.10008.1.1")]
-    association = TidyAE("TEST").associate("127.0.0.1", node.port, contexts)
+    association = ClosingAE("TEST").associate("127.0.0.1", node.port, contexts)
     for _ in range(3):
         assert association.send_c_store(ds).Status == 0
         assert association.send_c_echo().Status == 0

@@ -21,7 +21,7 @@ from miqa_node.core.domain.implementation import IMPLEMENTATION_CLASS_UID
 from miqa_node.core.domain.instance import ReceivedObject
 from miqa_node.core.observe import metrics
 from miqa_node.errors import DataSetError, MismatchError, ResourcesError
-from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.deliver.association import ClosingAE
 from miqa_node.stages.receive import scp as scp_module
 from miqa_node.stages.receive.incoming import remove_leftovers
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:(?s).*InvalidEventError:pytest.P
 
 
 def associate(port: int, calling: str = "TEST", called: str = "MIQA", **contexts: Any) -> Association:
-    return TidyAE(calling).associate("127.0.0.1", port, [build_context(CTImageStorage)], called)
+    return ClosingAE(calling).associate("127.0.0.1", port, [build_context(CTImageStorage)], called)
 
 
 def test_stores_the_bytes_as_they_came(start_node: StartNode) -> None:
@@ -308,7 +308,7 @@ def test_whatever_fails_in_admission_rejects(start_node: StartNode, monkeypatch:
 
 def test_echo(start_node: StartNode) -> None:
     node = start_node()
-    association = TidyAE("TEST").associate("127.0.0.1", node.port, [build_context("1.2.840.10008.1.1")])
+    association = ClosingAE("TEST").associate("127.0.0.1", node.port, [build_context("1.2.840.10008.1.1")])
     assert association.send_c_echo().Status == 0x0000
     association.release()
 

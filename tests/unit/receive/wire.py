@@ -25,7 +25,7 @@ from pynetdicom.pdu_primitives import (
 )
 
 from miqa_node.core.domain.instance import ReceivedObject
-from miqa_node.stages.deliver.association import TidyAE
+from miqa_node.stages.deliver.association import ClosingAE
 from miqa_node.stages.receive.scp import StorageScp
 from tests.waiting import LIMIT_S
 
@@ -84,7 +84,7 @@ def send_raw(
     called: str = "MIQA",
 ) -> C_STORE | None:
     """Send these bytes under that request, whatever they are; the response primitive, None without one."""
-    ae = TidyAE(calling)
+    ae = ClosingAE(calling)
     ae.dimse_timeout = 10
     association = ae.associate("127.0.0.1", port, [build_context(sop_class, syntax)], called)
     assert association.is_established

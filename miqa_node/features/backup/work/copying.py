@@ -12,7 +12,7 @@ from miqa_node.core.files.whole_file import whole_file
 from miqa_node.runtime.store.disk import chunks_of
 
 
-class Passage:
+class CountedBytes:
     """Bytes on their way, counted and digested."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
@@ -35,7 +35,7 @@ class Passage:
 
 def copy_file(source: Path, target: Path) -> tuple[int, str]:
     """Copy a file; its size and SHA-256."""
-    passage = Passage(chunks_of(source))
+    passage = CountedBytes(chunks_of(source))
     with whole_file(target) as part, part.open("wb") as file:
         for chunk in passage:
             file.write(chunk)
@@ -44,7 +44,7 @@ def copy_file(source: Path, target: Path) -> tuple[int, str]:
 
 def describe_file(path: Path) -> tuple[int, str]:
     """Size and SHA-256 of a file."""
-    passage = Passage(chunks_of(path))
+    passage = CountedBytes(chunks_of(path))
     for _ in passage:
         pass
     return passage.size_bytes, passage.sha256

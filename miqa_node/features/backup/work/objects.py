@@ -20,7 +20,7 @@ from miqa_node.core.domain.object_store import ObjectEntry, ObjectStore
 from miqa_node.core.files.whole_file import whole_file
 from miqa_node.core.observe.progress import counted
 from miqa_node.errors import NotFoundError, ResourcesError
-from miqa_node.features.backup.work.copying import Passage, describe_file
+from miqa_node.features.backup.work.copying import CountedBytes, describe_file
 from miqa_node.features.backup.work.folder import DAMAGED, LOST, OBJECTS, UNREADABLE, BackupFolder, ManifestEntry
 from miqa_node.runtime.store import damages
 from miqa_node.runtime.store import tables as t
@@ -148,7 +148,7 @@ class ObjectCopies:
         if last is None:
             last = self._copy_of_earlier_attempt(one)
         if last is not None:
-            passage = Passage(self._chunks(one))
+            passage = CountedBytes(self._chunks(one))
             is_sound = _is_sound(one, passage, last)
             if is_sound and passage.sha256 == last.sha256:
                 self.entries.append(replace(last, modified_at=read_at, fault=""))
@@ -156,7 +156,7 @@ class ObjectCopies:
             if not is_sound and (self._is_good(one, last) or passage.sha256 == last.sha256):
                 self._fail(one, last, Soundness.DAMAGED)
                 return
-        passage = Passage(self._chunks(one))
+        passage = CountedBytes(self._chunks(one))
         place = self._folder.place(one.name)
         with whole_file(place) as part, part.open("wb") as file:
             is_sound = _is_sound(one, _written(passage, file), None)
@@ -238,7 +238,7 @@ def _is_as_read(last: ManifestEntry, listing: ObjectEntry) -> bool:
 
 def _is_sound(one: NodeObject, chunks: Iterable[bytes], last: ManifestEntry | None) -> bool:
     """Whether these are the bytes of the object; all of them are read."""
-    passage = Passage(chunks)
+    passage = CountedBytes(chunks)
     parts = iter(passage)
     digest = digest_of(parts, is_original=one.is_original)
     for _ in parts:  # what is not a DICOM file is not digested to its end

@@ -24,14 +24,14 @@ RETRY_MS = 2000
 log = structlog.get_logger(__name__)
 
 
-def live_of(services: WebServices) -> Live:
+def live_of(services: WebServices) -> LiveUpdates:
     """Those of an application, which end with its server: it would wait for open streams."""
-    live = Live(services.database, services.settings.web)
+    live = LiveUpdates(services.database, services.settings.web)
     services.endings.append(live.stop)
     return live
 
 
-class Live:
+class LiveUpdates:
     """Queries the database once per interval for all open pages, and not at all while none is open."""
 
     def __init__(self, database: Database, settings: WebSettings) -> None:

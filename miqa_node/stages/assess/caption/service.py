@@ -44,7 +44,7 @@ class CaptionService:
         for attempt in range(self._settings.attempts):
             try:
                 return texts_of(self._ask(png, until))
-            except _TryAgainError as error:
+            except _RetryableError as error:
                 pause_s = BACKOFF_S * 2**attempt
                 if attempt + 1 == self._settings.attempts or time.monotonic() + pause_s >= until:
                     raise CaptionError(f"{self.writer}: {error}") from error
@@ -60,7 +60,7 @@ class CaptionService:
         try:
             with self._client.stream("POST", self._settings.url, content=png, timeout=left_s) as answer:
                 if answer.status_code in _AGAIN:
-                    raise _TryAgainError(f"the server answered {answer.status_code}.")
+                    raise _RetryableError(f"the server answered {answer.status_code}.")
                 if answer.status_code != HTTPStatus.OK:
                     raise CaptionError(f"the server answered {answer.status_code}.")
                 for chunk in answer.iter_bytes():
@@ -70,11 +70,11 @@ class CaptionService:
                     if time.monotonic() > until:
                         raise CaptionError(f"the answer took longer than {self._settings.timeout_s:g} s.")
         except httpx2.HTTPError as error:
-            raise _TryAgainError(f"the server cannot be reached or breaks off: {type(error).__name__}.") from error
+            raise _RetryableError(f"the server cannot be reached or breaks off: {type(error).__name__}.") from error
         return bytes(received)
 
 
-class _TryAgainError(CaptionError):
+class _RetryableError(CaptionError):
     """The same request may succeed later."""
 
 

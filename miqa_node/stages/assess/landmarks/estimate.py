@@ -79,7 +79,7 @@ class LandmarkEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class GlobalEstimate:
     """What the network of the whole image says, of the image and of its mirror image (both (values, estimate))."""
 
     small: NDArray[np.uint16]
@@ -109,14 +109,14 @@ class LandmarkNetwork:
         """
         return self.closer(self.glance(display, valid))
 
-    def glance(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> Glance:
+    def glance(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> GlobalEstimate:
         """The whole image alone, which tells whether it shows lungs."""
         small, mask = stored_copy(display, valid)
         values = stretched(small, self._picture.stretch, mask)
         other = np.ascontiguousarray(values[:, ::-1])
-        return Glance(small, mask, (values, self._read(values)), (other, self._read(other)))
+        return GlobalEstimate(small, mask, (values, self._read(values)), (other, self._read(other)))
 
-    def closer(self, glance: Glance) -> LandmarkEstimate:
+    def closer(self, glance: GlobalEstimate) -> LandmarkEstimate:
         """The estimate, with the close-up of each, and the side markers."""
         estimate = mean(self._refined(*glance.straight), mirror(self._refined(*glance.mirrored)))
         return replace(estimate, markers=self._marker(glance.small, glance.mask)) if self._marker else estimate

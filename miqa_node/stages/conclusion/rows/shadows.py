@@ -15,7 +15,7 @@ from miqa_node.runtime.store.tables import assessments, dispositions, instances,
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class ShadowOpinion:
     """One package's result for one image, and the verdict of the policy at that time."""
 
     digest: InstanceDigest
@@ -42,7 +42,7 @@ def save(transaction: Transaction, package: str, assessment: Assessment, disposi
     )
 
 
-def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[InstanceDigest, Opinion]:
+def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[InstanceDigest, ShadowOpinion]:
     """The newest opinions of a package, as active package or as shadow, by image."""
     name, _, version = package.rpartition("-")
     active = (
@@ -74,11 +74,11 @@ def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[Inst
         .order_by(shadow_assessments.c.assessed_at.desc())
         .limit(limit)
     )
-    opinion_by_digest: dict[InstanceDigest, Opinion] = {}
+    opinion_by_digest: dict[InstanceDigest, ShadowOpinion] = {}
     for query in (shadow, active):  # if both exist, the effective one wins
         for row in transaction.execute(query):
             digest = InstanceDigest(row.digest)
-            opinion_by_digest[digest] = Opinion(
+            opinion_by_digest[digest] = ShadowOpinion(
                 digest,
                 row.sop_instance_uid,
                 Verdict(row.verdict),

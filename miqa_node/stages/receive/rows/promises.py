@@ -43,7 +43,7 @@ Standing = Mapping[tuple[str, str], Soundness]
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _OriginalState:
     """The state of an original, None if it cannot be read; ``deep`` if its digest was compared."""
 
     row: Any
@@ -90,14 +90,14 @@ class Promises:
             transaction.execute(sa.update(instances).where(are_kept).values(promised_at=promised_at))
             return transaction.execute(sa.select(*_COLUMNS).where(are_kept).order_by(_of.digest)).all()
 
-    def _look(self, row: Any, *, patient: bool) -> _Look:
+    def _look(self, row: Any, *, patient: bool) -> _OriginalState:
         deep = not self._is_fresh(row)
         try:
-            return _Look(row, check_original(self._objects, row, deep=deep), deep)
+            return _OriginalState(row, check_original(self._objects, row, deep=deep), deep)
         except ResourcesError:
             if patient:
                 raise
-            return _Look(row, None, deep)
+            return _OriginalState(row, None, deep)
 
     def _is_fresh(self, row: Any) -> bool:
         """Whether its digest was compared lately, and the file has not changed since."""
@@ -109,7 +109,7 @@ class Promises:
             return False
         return bool(modified_at < row.verified_at - SETTLED)
 
-    def _record(self, looks: Sequence[_Look], now: datetime, began: datetime) -> None:
+    def _record(self, looks: Sequence[_OriginalState], now: datetime, began: datetime) -> None:
         """Record what was found, and take back the promises of ``now`` that would not be true."""
         sound = [look for look in looks if look.state is Soundness.SOUND]
         unsound = {look.row.digest: look for look in looks if look.state is not Soundness.SOUND}

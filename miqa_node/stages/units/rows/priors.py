@@ -46,7 +46,7 @@ class Prior:
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class UsualRange:
     """The 5th and 95th percentile of a measurement over ``count`` accepted images of the same kind."""
 
     low: float
@@ -123,7 +123,7 @@ def _of_side(rows: Iterable[Any], laterality: str) -> Prior | None:
     return None
 
 
-def usual_ranges(transaction: Transaction, modality: str, body_part: str, view: str) -> dict[str, Usual]:
+def usual_ranges(transaction: Transaction, modality: str, body_part: str, view: str) -> dict[str, UsualRange]:
     """Ranges of recent accepted images of this kind at this site; empty if there are too few."""
     newest = (
         sa.select(dispositions.c.digest, dispositions.c.verdict, dispositions.c.decided_at)
@@ -149,7 +149,7 @@ def usual_ranges(transaction: Transaction, modality: str, body_part: str, view: 
             if measurement["value"] is not None:
                 values.setdefault(measurement["name"], []).append(float(measurement["value"]))
     return {
-        name: Usual(float(np.percentile(numbers, 5)), float(np.percentile(numbers, 95)), len(numbers))
+        name: UsualRange(float(np.percentile(numbers, 5)), float(np.percentile(numbers, 95)), len(numbers))
         for name, numbers in values.items()
         if len(numbers) >= ENOUGH
     }

@@ -28,7 +28,7 @@ from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.patients import PatientRow
 from miqa_node.stages.units.base import installed, unit_of
 from miqa_node.stages.units.rows import priors
-from miqa_node.stages.units.rows.priors import Prior, Usual
+from miqa_node.stages.units.rows.priors import Prior, UsualRange
 
 MAX_SLICES = 2000
 """Maximum number of slices of a series or frames of an object."""
@@ -55,7 +55,7 @@ class StudyImage:
     absent: tuple[Finding, ...]
     maps: tuple[str, ...]
     hints: tuple[str, ...]
-    usual: Mapping[str, Usual]
+    usual: Mapping[str, UsualRange]
     prior: Prior | None
     timeline: tuple[Moment, ...]
     headline: str
