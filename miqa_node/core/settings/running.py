@@ -75,6 +75,7 @@ class WorkSettings(SettingsTable):
     retention_days: DaysKept
     ct_quiet_s: Seconds
     mr_quiet_s: Seconds
+    sender_quiet_s: dict[str, Seconds]
     study_quiet_s: Seconds
     series_max_slices: Count
     reassess_per_minute: Count

@@ -68,7 +68,7 @@ def test_a_series_that_arrived_just_before_is_judged(database: Database) -> None
     assert mend(database) == 1
     with database.begin() as transaction:
         quiet = LATER + timedelta(seconds=21)
-        assert series.take_due(transaction, {header(1).modality: 20.0}, quiet) == [digest(1)]
+        assert series.take_due(transaction, series.QuietTimes({header(1).modality: 20.0}), quiet) == [digest(1)]
 
 
 def test_what_waits_as_it_should_is_left_alone(database: Database) -> None:

@@ -91,9 +91,8 @@ class Rig:
     def look(self, after_s: float = 0.0) -> list[InstanceDigest]:
         """What becomes due so long after the last arrival."""
         with self.database.begin() as transaction:
-            return series.take_due(
-                transaction, {"CT": 20.0, "MR": 60.0, "PT": 60.0}, self.now + timedelta(seconds=after_s)
-            )
+            times = series.QuietTimes({"CT": 20.0, "MR": 60.0, "PT": 60.0})
+            return series.take_due(transaction, times, self.now + timedelta(seconds=after_s))
 
     def finish(self, digest: InstanceDigest) -> Verdict:
         self.pipeline.assess(digest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -58,14 +58,22 @@ def any_pending(transaction: Transaction) -> bool:
     return transaction.execute(sa.select(sa.exists().where(series.c.pending))).scalar_one()
 
 
-def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: datetime) -> list[InstanceDigest]:
-    """End the waiting of series that have been quiet for their modality's ``quiet_s``, or are complete by count.
+@dataclass(frozen=True, slots=True)
+class QuietTimes:
+    """Seconds without a new instance after which a series is due: by modality, or by sender where that is set."""
+
+    by_modality: Mapping[str, float] = field(default_factory=dict)
+    by_sender: Mapping[str, float] = field(default_factory=dict)
+
+
+def take_due(transaction: Transaction, quiet: QuietTimes, now: datetime) -> list[InstanceDigest]:
+    """End the waiting of series that have been quiet for long enough, or are complete by count.
 
     Returns the representative instance of each: the last arrival without a verdict. A series whose instances all have a
     verdict has nothing new. Where studies share the UID of a series, each has a series of its own. Series of one slice
     each that are one stack are due together.
     """
-    due = sa.update(series).where(series.c.pending, _is_due(quiet_s, now)).values(pending=False)
+    due = sa.update(series).where(series.c.pending, _is_due(quiet, now)).values(pending=False)
     uids = transaction.execute(due.returning(series.c.series_instance_uid)).scalars().all()
     stacks, early = fragments.together(transaction, uids)
     if early:
@@ -197,14 +205,25 @@ def phantom_said(transaction: Transaction, series_instance_uid: str) -> bool | N
     return answer
 
 
-def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[bool]:
-    quiet = [
-        sa.and_(series.c.modality == modality, series.c.arrived_at <= now - timedelta(seconds=seconds))
-        for modality, seconds in quiet_s.items()
-    ]
-    longest = timedelta(seconds=max(quiet_s.values(), default=0.0))
-    others = sa.and_(series.c.modality.not_in(list(quiet_s)), series.c.arrived_at <= now - longest)
-    return sa.or_(*quiet, others, _is_complete())
+def _is_due(times: QuietTimes, now: datetime) -> sa.ColumnElement[bool]:
+    def silent(seconds: float) -> sa.ColumnElement[bool]:
+        return series.c.arrived_at <= now - timedelta(seconds=seconds)
+
+    of = series.c.modality
+    quiet = [sa.and_(of == modality, silent(seconds)) for modality, seconds in times.by_modality.items()]
+    longest = max(times.by_modality.values(), default=0.0)
+    of_modality = sa.or_(*quiet, sa.and_(of.not_in(list(times.by_modality)), silent(longest)))
+    if not times.by_sender:
+        return sa.or_(of_modality, _is_complete())
+    of_sender = [sa.or_(~_is_from([title]), silent(seconds)) for title, seconds in times.by_sender.items()]
+    return sa.or_(sa.and_(sa.or_(of_modality, _is_from(list(times.by_sender))), *of_sender), _is_complete())
+
+
+def _is_from(titles: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether any of these senders has sent an instance of the series, or the object that waits under its own UID."""
+    uid = series.c.series_instance_uid
+    waiting = sa.or_(instances.c.series_instance_uid == uid, instances.c.sop_instance_uid == uid)
+    return sa.exists().where(waiting, instances.c.calling_ae_title.in_(titles)).correlate(series)
 
 
 def _is_complete() -> sa.ColumnElement[bool]:

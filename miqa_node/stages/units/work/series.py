@@ -30,7 +30,8 @@ class SeriesWatch(RegularWork):
         super().__init__("series-watch", LOOK_INTERVAL_S, "series wait for the database", STUCK_AFTER_S)
         self._database = database
         self._queue = queue
-        self._quiet_s = ChainMap(*(dict(unit.quiet_s(settings)) for unit in installed()))
+        by_modality = ChainMap(*(dict(unit.quiet_s(settings)) for unit in installed()))
+        self._quiet = series.QuietTimes(by_modality, settings.sender_quiet_s)
 
     def look(self) -> int:
         """Enqueue the jobs of all due series; return their number."""
@@ -39,7 +40,7 @@ class SeriesWatch(RegularWork):
                 self._pause_s = IDLE_INTERVAL_S
                 return 0
             self._pause_s = LOOK_INTERVAL_S
-            due = series.take_due(transaction, self._quiet_s, datetime.now(UTC))
+            due = series.take_due(transaction, self._quiet, datetime.now(UTC))
             for digest in due:
                 self._queue.enqueue_assess(transaction, digest)
         return len(due)
