@@ -129,6 +129,16 @@ class LocalAssessor:
         return self._models
 
     @property
+    def pool(self) -> WorkerPool:
+        """The processes that decode and measure."""
+        return self._pool
+
+    @property
+    def tools(self) -> LocalTools:
+        """The parts that judge a file."""
+        return self._tools
+
+    @property
     def policy(self) -> Policy:
         """The policy in force."""
         return self._current_policy()
@@ -166,7 +176,7 @@ def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) 
         reporting = ReportingTools(tools.reports or ReportSettings(), lambda: set(default_kinds()), image.decode)
         context = UnitContext(database, artifacts, imaging, judging, reporting)
         units = [unit for unit in installed() if not (unit.needs_others or unit.is_guard)]
-        way = Pipeline(context, _NoJobs(), Effects(), Effects(), max_attempts=1, units=units)
+        way = Pipeline(context, NoJobs(), Effects(), Effects(), max_attempts=1, units=units)
         way.receive(ReceivedObject(str(path), digest, path.stat().st_size, "", "", "", datetime.now(UTC)))
         way.assess(digest)
         way.conclude(digest)
@@ -234,7 +244,7 @@ class _ImageFile:
         return self.radiograph
 
 
-class _NoJobs:
+class NoJobs:
     """A queue that ignores jobs: the stages are called one after the other."""
 
     def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:

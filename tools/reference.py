@@ -163,12 +163,16 @@ def _metavar(parameter: Any) -> str:
 _ASSESS_JSON = """
 ## What `assess --json` prints
 
-One object per line and file, in the order of the files:
+One object per line, in the order of the files: one for each image, and one for each series of CT, MR or PET slices,
+which are judged together as in a node ([series](../explanation/series.md)):
 
 | key | meaning |
 |---|---|
 | `file` | The path as it was given, or below the folder that was given. |
 | `sop_instance_uid` | Of DICOM files; empty for PNG and JPEG. |
+| `series_instance_uid` | Only of a series; of the slice that stands for it if each has a series of its own. |
+| `modality` | `CT`, `DX` …; of PNG and JPEG files what `--modality` says. |
+| `files` | Only of a series: the paths of all its files. A series of one file has `file` and `sop_instance_uid`, too. |
 | `verdict` | `ACCEPT`, `REVIEW`, `REJECT` or `NOT_ASSESSED`. |
 | `certificate` | How far the verdict may be trusted: `certified …` or `no certificate`, with the reason. |
 | `score` | 0 to 100, 100 is best; null when no model judged the image. |
@@ -195,8 +199,12 @@ One object per line and file, in the order of the files:
 | `measurements` | Name → `value` and `unit` (UCUM); `cut_sides` has `sides` of the image and `chances` besides. |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
+| `issues` | Only of a series: `name` and `text` of what is wrong with its slices, such as those that were left out. |
 
-A file that cannot be read gives `file` and `error`, and exit code 1 at the end; the others are still done.
+With `--per-file`, each slice is an image and has a line of its own.
+
+A file that cannot be read gives `file` and `error`, and exit code 1 at the end; the others are still done. A series
+without a slice that can be decoded gives `series_instance_uid`, `modality`, `files` and `error`.
 A DICOM object that is not an image, or a ZIP file without images, gives `file` and `skipped`, the reason.
 PNG and JPEG files count as display-ready MONOCHROME2 frontal chest radiographs unless `--modality`, `--body-part` or
 `--view` or the model's gate say otherwise.
@@ -204,7 +212,8 @@ PNG and JPEG files count as display-ready MONOCHROME2 frontal chest radiographs 
 With `--saliency-dir DIR`, each finding that is present gives `<stem>.<finding>.npy` (float32 in [0, 1], shape of the
 source image) and `<stem>.<finding>.png` (the same laid over the image). With `--out DIR`, each DICOM file gives
 `<stem>.sr.dcm` and, when flagged, `<stem>.seg.dcm` and `<stem>.kos.dcm`. Files of the same stem in different folders
-get `<stem>~2`, `<stem>~3` and so on, in the order of the files.
+get `<stem>~2`, `<stem>~3` and so on, in the order of the files. A series has one report about all its slices; its stem
+is `<modality>-<series_instance_uid>`, and that of the file if it has one. It has no maps.
 """
 
 MAKERS: dict[ReferencePage, Callable[[], str]] = {

@@ -112,7 +112,7 @@ def said_by_assess(paths: Sequence[Path], *options: str) -> dict[Path, str]:
     """What the command says of each file, all in one run."""
     out = StringIO()
     with redirect_stdout(out), redirect_stderr(StringIO()):
-        run(["assess", "--json", *options, *map(str, paths)])
+        run(["assess", "--json", "--per-file", *options, *map(str, paths)])
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     reasons = {Path(line["file"]): line.get("error") or line.get("skipped") or JUDGED for line in lines}
     return {path: reason[:REASON_LENGTH] for path, reason in reasons.items()}

@@ -143,7 +143,7 @@ def _assess(*arguments: str) -> dict[str, str]:
     """What the command says, by name of the file."""
     out = StringIO()
     with redirect_stdout(out), redirect_stderr(StringIO()):
-        run(["assess", "--json", *arguments])
+        run(["assess", "--json", "--per-file", *arguments])
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     return {Path(line["file"]).name: line.get("error") or line.get("skipped") or JUDGED for line in lines}
 

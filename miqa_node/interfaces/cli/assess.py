@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import os
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from miqa_node.core.domain.anomaly import AnomalyScore
-from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.landmarks import Landmarks
-from miqa_node.core.domain.object_place import ObjectPlace
-from miqa_node.core.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
-from miqa_node.core.words.narrative import narrative
 from miqa_node.errors import ArchiveError, ModelPackageError, NotAnImageError, SettingsError
+from miqa_node.interfaces.cli.assess_json import document, series_document, series_identity
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.files import images, unpacked
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
@@ -28,9 +24,8 @@ from miqa_node.interfaces.cli.output import error_text, print_json, print_line
 from miqa_node.interfaces.cli.progress_bar import beside_lines
 from miqa_node.interfaces.cli.site_choice import choice_of, site_limits_of
 from miqa_node.local import LocalAssessor, LocalResult
-from miqa_node.stages.assess.landmarks.findings import cut_finding
-from miqa_node.stages.assess.landmarks.measurands import CUT_SIDES
-from miqa_node.stages.report.made import ReportSettings
+from miqa_node.local_series import FileGroup, LocalSeriesAssessor, LocalSeriesResult, group_files
+from miqa_node.stages.report.made import MadeObject, ReportSettings
 
 
 def assess(
@@ -61,9 +56,12 @@ def assess(
     modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
     body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "CHEST",
     view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
+    per_file: Annotated[
+        bool, typer.Option("--per-file", help="Also assess slices of CT, MR and PET one by one, not as series.")
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Assess images at once and print the results.
+    """Assess images at once and print the results; slices of CT, MR and PET as series, each with one result.
 
     Exit code 1: a file could not be read; the others were assessed.
     """
@@ -81,33 +79,95 @@ def assess(
     assessor = LocalAssessor(
         settings, choice_of(settings), packages=named, limits=site_limits_of(settings), reports=reports
     )
-    failed = 0
-    certificates: dict[str, None] = {}
+    series = LocalSeriesAssessor(assessor, settings)
+    work = _Work(assessor, series, writer, (modality, body_part, view), as_json=as_json)
     try:
         with TemporaryDirectory() as scratch:
-            for file, name in beside_lines(_unpacked(files, scratch, settings, as_json=as_json), "Assessing"):
-                started = time.perf_counter()
-                try:
-                    result = assessor.assess_file(file, modality=modality, body_part=body_part, view=view)
-                    writer.write(file, result)
-                except (ModelPackageError, SettingsError):
-                    raise  # no fault of the file: the next one would meet it too
-                except NotAnImageError as error:
-                    _print_skipped(name, str(error), as_json=as_json)
-                except Exception as error:  # noqa: BLE001 - one file's surprise must not keep the others from being done
-                    failed += 1
-                    _print_error(name, error_text(error), as_json=as_json)
-                else:
-                    certificates[result.disposition.certificate] = None
-                    _print_result(name, result, time.perf_counter() - started, settings.node.language, as_json=as_json)
+            names = _unpacked(files, scratch, settings, as_json=as_json)
+            units = [FileGroup((file,)) for file in names]
+            if not per_file:
+                units = group_files(beside_lines(list(names), "Reading headers"), settings)
+            for unit in beside_lines(units, "Assessing"):
+                work.do(unit, [names[file] for file in unit.files])
     finally:
         assessor.close()
     if not as_json:
-        for certificate in certificates:  # once below all verdicts, which share it
+        for certificate in work.certificates:  # once below all verdicts, which share it
             typer.echo(certificate, err=True)
-    if failed:
-        typer.echo(f"{failed} of {len(files)} files could not be assessed.", err=True)
+    if work.failed:
+        typer.echo(f"{work.failed} of {len(files)} files could not be assessed.", err=True)
         raise typer.Exit(Exit.FAILED)
+
+
+class _Work:
+    """Assesses one unit after the other, and prints a line of each; ``failed`` counts the files that could not be."""
+
+    def __init__(
+        self,
+        images: LocalAssessor,
+        series: LocalSeriesAssessor,
+        writer: _Writer,
+        described: tuple[str, str, str],
+        *,
+        as_json: bool,
+    ) -> None:
+        self._images, self._series, self._writer = images, series, writer
+        self._described = described
+        self._as_json = as_json
+        self._language = writer.settings.node.language
+        self.failed = 0
+        self.certificates: dict[str, None] = {}
+
+    def do(self, unit: FileGroup, names: list[str]) -> None:
+        """Assess the files of one unit."""
+        try:
+            assess_unit = self._assess_series if unit.slices else self._assess_image
+            self.certificates[assess_unit(unit, names)] = None
+        except (ModelPackageError, SettingsError):
+            raise  # no fault of the file: the next one would meet it too
+        except NotAnImageError as error:
+            _print_skipped(names[0], str(error), as_json=self._as_json)
+        except Exception as error:  # noqa: BLE001 - one file's surprise must not keep the others from being done
+            self.failed += len(names)
+            self._print_error(unit, names, error_text(error))
+
+    def _assess_image(self, unit: FileGroup, names: list[str]) -> str:
+        started, file = time.perf_counter(), unit.files[0]
+        modality, body_part, view = self._described
+        result = self._images.assess_file(file, modality=modality, body_part=body_part, view=view)
+        self._writer.write(file, result)
+        total_s = time.perf_counter() - started
+        if self._as_json:
+            print_json(document(names[0], result, total_s, self._language))
+        else:
+            _print_result(names[0], result)
+        return result.disposition.certificate
+
+    def _assess_series(self, unit: FileGroup, names: list[str]) -> str:
+        started = time.perf_counter()
+        result = self._series.assess(unit)
+        self._writer.write_series(result, self._series)
+        total_s = time.perf_counter() - started
+        if self._as_json:
+            print_json(series_document(names, result, total_s, self._language))
+        else:
+            _print_result(_series_name(names, result.header.modality), result)
+        return result.disposition.certificate
+
+    def _print_error(self, unit: FileGroup, names: list[str], error: str) -> None:
+        if not unit.slices or len(names) == 1:
+            _print_error(names[0], error, as_json=self._as_json)
+            return
+        header = unit.slices[0].header
+        if self._as_json:
+            print_json({**series_identity(names, header.series_instance_uid, header.modality), "error": error})
+        else:
+            _print_error(_series_name(names, header.modality), error, as_json=False)
+
+
+def _series_name(names: Sequence[str], modality: str) -> str:
+    """A series as lines for people name it: by its file, or by the folder of its files."""
+    return names[0] if len(names) == 1 else f"{os.path.commonpath(names)} ({modality} series, {len(names)} files)"
 
 
 def _page(result: LocalResult, settings: Settings) -> str:
@@ -125,111 +185,6 @@ def _page(result: LocalResult, settings: Settings) -> str:
             why_not = str(error)
     threshold, language = settings.assess.saliency_threshold, settings.node.language
     return one_page(result, enhanced, threshold=threshold, language=language, no_copy=why_not)
-
-
-def document(file: Path | str, result: LocalResult, total_s: float, language: str = "en") -> dict[str, Any]:
-    """One line of ``--json``; docs/reference/cli.md explains its keys."""
-    assessment, disposition = result.assessment, result.disposition
-    model = assessment.model
-    return {
-        "file": str(file),
-        "sop_instance_uid": assessment.header.sop_instance_uid,
-        "verdict": disposition.verdict.value,
-        "certificate": disposition.certificate,
-        "score": None if assessment.score is None else round(assessment.score, 1),
-        "reasons": [reason.text for reason in disposition.reasons],
-        "narrative": list(narrative(assessment, disposition, language)),
-        "findings": [
-            {
-                "name": finding.name,
-                "code": finding.code.value,
-                "probability": round(finding.probability, 4),
-                "severity": round(finding.severity, 4),
-                "threshold": round(finding.threshold, 4),
-                "flagged": disposition.flags(finding.name),
-                "place": _place(finding.place),
-            }
-            for finding in assessment.findings
-        ],
-        "contributions": {
-            name: [
-                {"measurement": c.measurement, "value": c.value, "unit": c.unit, "part": round(c.part, 3)}
-                for c in parts
-            ]
-            for name, parts in assessment.contributions.items()
-        },
-        "gate": {name: round(probability, 4) for name, probability in assessment.gate.items()},
-        "anomaly": _anomaly(assessment.anomaly),
-        "predictions": [_prediction(one) for one in assessment.predictions],
-        "landmarks": _landmarks(assessment.landmarks),
-        "lung_field": _lung_field(assessment.landmarks),
-        "side_markers": _side_markers(assessment.landmarks),
-        "measurements": {
-            m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m.name, assessment)
-            for m in assessment.measurements
-        },
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
-        "timings_ms": {**assessment.timings_ms, "total": round(total_s * 1e3, 1)},
-    }
-
-
-def _place(place: ObjectPlace | None) -> dict[str, Any] | None:
-    """What something that can be taken off lies over, with the side of the patient, and how it is worn."""
-    return None if place is None else asdict(place) | {"over": [one.value for one in place.over]}
-
-
-def _anomaly(anomaly: AnomalyScore | None) -> dict[str, Any] | None:
-    if anomaly is None:
-        return None
-    shown = {"score": round(anomaly.score, 4), "percentile": round(anomaly.percentile, 2)}
-    return {**shown, "baseline": anomaly.baseline.value}
-
-
-def _landmarks(landmarks: Landmarks | None) -> dict[str, Any] | None:
-    """Points as fractions of the stored image; ``side`` says whose left and right the names mean."""
-    if landmarks is None:
-        return None
-    return {"side": "image", **{name: list(point) for name, point in landmarks.points.items()}}
-
-
-def _lung_field(landmarks: Landmarks | None) -> dict[str, Any] | None:
-    """The outline of each lung, by side of the image."""
-    if landmarks is None or not landmarks.lungs:
-        return None
-    return {
-        "side": "image",
-        **{side: [list(corner) for corner in corners] for side, corners in landmarks.lungs.items()},
-    }
-
-
-def _side_markers(landmarks: Landmarks | None) -> list[dict[str, Any]]:
-    """The letters that name a side, the most certain first."""
-    return [] if landmarks is None else [{**asdict(marker), "side": marker.side} for marker in landmarks.markers]
-
-
-def _more(measurement: str, assessment: Assessment) -> dict[str, Any]:
-    """Which sides of the image are cut, beside how many."""
-    landmarks = assessment.landmarks
-    if measurement != CUT_SIDES.name or landmarks is None:
-        return {}
-    orientation = assessment.header.patient_orientation
-    present = {finding.name for finding in assessment.findings if finding.present}
-    return {
-        "sides": [side for side in landmarks.cut if cut_finding(side, orientation) in present],
-        "chances": dict(landmarks.cut),
-    }
-
-
-def _prediction(prediction: Prediction) -> dict[str, Any]:
-    return {
-        "package": prediction.package,
-        "label": prediction.label or None,
-        "confidence": round(prediction.confidence, 4),
-        "status": prediction.status.value,
-        "scores": {label: round(score, 4) for label, score in prediction.scores.items()},
-        "pending": [one.text for one in prediction.pending],
-        "note": DECISION_SUPPORT,
-    }
 
 
 @dataclass
@@ -255,14 +210,26 @@ class _Writer:
             write_whole(self.report, _page(result, self.settings))
         if self.saliency_dir is None and self.out is None:
             return
-        self._taken[file.stem] += 1
-        again = self._taken[file.stem]
-        # Files of the same name in different folders must not overwrite each other's results.
-        stem = file.stem if again == 1 else f"{file.stem}~{again}"
+        stem = self._stem(file.stem)
         if self.saliency_dir is not None:
             self._write_maps(self.saliency_dir / stem, result)
         if self.out is not None:
-            self._write_objects(self.out / stem, result)
+            self._write_objects(self.out / stem, result.objects, is_dicom=result.is_dicom)
+
+    def write_series(self, result: LocalSeriesResult, assessor: LocalSeriesAssessor) -> None:
+        """Write what was requested of a series: it has no maps, and several files no common name."""
+        if self.report is not None:
+            write_whole(self.report, _page(assessor.as_image(result), self.settings))
+        if self.out is not None:
+            one, header = len(result.files) == 1, result.header
+            stem = result.files[0].stem if one else f"{header.modality}-{header.series_instance_uid}"
+            self._write_objects(self.out / self._stem(stem), result.objects, is_dicom=True)
+
+    def _stem(self, stem: str) -> str:
+        """Files of the same name in different folders must not overwrite each other's results."""
+        self._taken[stem] += 1
+        again = self._taken[stem]
+        return stem if again == 1 else f"{stem}~{again}"
 
     @staticmethod
     def _write_maps(stem: Path, result: LocalResult) -> None:
@@ -278,22 +245,19 @@ class _Writer:
             write_map(result.maps.anomaly, result.radiograph, stem.with_name(f"{stem.name}.anomaly"))
 
     @staticmethod
-    def _write_objects(stem: Path, result: LocalResult) -> None:
-        if result.objects is None:
-            lack = "the file lacks UIDs" if result.is_dicom else "not a DICOM file"
+    def _write_objects(stem: Path, objects: Sequence[MadeObject] | None, *, is_dicom: bool) -> None:
+        if objects is None:
+            lack = "the file lacks UIDs" if is_dicom else "not a DICOM file"
             typer.echo(f"{stem.name}: {lack}, so there is nothing that DICOM objects could refer to.", err=True)
-        for one in result.objects or ():
+        for one in objects or ():
             write_whole(stem.with_name(f"{stem.name}.{one.kind.lower()}.dcm"), one.data)
 
 
-def _print_result(file: str, result: LocalResult, total_s: float, language: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(document(file, result, total_s, language))
-        return
+def _print_result(name: str, result: LocalResult | LocalSeriesResult) -> None:
     score = result.assessment.score
     reasons = "; ".join(reason.text for reason in result.disposition.reasons)
     score_text = f"{score:3.0f}" if score is not None else "  –"
-    print_line(f"{result.disposition.verdict.value:<12}", score_text, str(file), reasons)
+    print_line(f"{result.disposition.verdict.value:<12}", score_text, name, reasons)
     for prediction in result.assessment.predictions:
         print_line(" " * 16, prediction.sentence)
 
@@ -307,14 +271,14 @@ def _chosen(paths: list[Path]) -> list[Path]:
     return files
 
 
-def _unpacked(files: list[Path], scratch: str, settings: Settings, *, as_json: bool) -> list[tuple[Path, str]]:
+def _unpacked(files: list[Path], scratch: str, settings: Settings, *, as_json: bool) -> dict[Path, str]:
     try:
         names, empty = unpacked(files, Path(scratch), settings.web)
     except ArchiveError as error:
         raise typer.BadParameter(str(error)) from error
     for file in empty:
         _print_skipped(str(file), "The ZIP file holds no image; ZIP files in it are not unpacked.", as_json=as_json)
-    return list(names.items())
+    return names
 
 
 def _print_skipped(file: str, reason: str, *, as_json: bool) -> None:

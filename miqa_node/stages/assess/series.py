@@ -102,6 +102,14 @@ def judge_series(
     return SeriesResult(assessment, SeriesSnapshot(listed, masks), middle)
 
 
+def is_unread(assessment: Assessment) -> bool:
+    """Whether the series could not be read at all: not one slice was decoded, or no file has the header of a slice."""
+    count, unreadable = assessment.measurement("slice_count"), assessment.measurement("slices_unreadable")
+    if count is None or unreadable is None or not count.value:
+        return assessment.not_assessed == NO_SLICE
+    return count.value == unreadable.value
+
+
 def _test_object(series: SeriesView, traits: SeriesTraits, phantom: bool | None) -> str:
     if phantom is None:
         return recognise(series, traits, hinted=series.header.quality_control or series.header.named_phantom)

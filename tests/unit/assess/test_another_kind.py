@@ -24,7 +24,7 @@ from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import defect_names, reason_code
 from miqa_node.core.words.headline import headline
 from miqa_node.core.words.narrative import sentences
-from miqa_node.interfaces.cli.assess import document
+from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.interfaces.web.onepage.page import one_page
 from miqa_node.local import LocalAssessor
 from miqa_node.stages.assess.another_kind import of_another_kind, of_gate

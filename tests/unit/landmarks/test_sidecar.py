@@ -20,7 +20,7 @@ from miqa_node.core.settings import Accelerator, Settings, load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import quality_score
 from miqa_node.errors import ModelPackageError
-from miqa_node.interfaces.cli.assess import document
+from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.local import LocalResult
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
 from miqa_node.stages.assess.landmarks.card import PositioningPoint

@@ -18,7 +18,7 @@ from miqa_node.core.domain.assessment import Contribution, Measurement, contribu
 from miqa_node.core.settings import Accelerator, load_settings
 from miqa_node.core.taxonomy.lookup import defect_names
 from miqa_node.errors import ModelPackageError, SettingsError
-from miqa_node.interfaces.cli.assess import document
+from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.stages.assess.active import ActiveModels
 from miqa_node.stages.assess.contracts.measurements import contributions_of, inputs_of, measure_picture
 from miqa_node.stages.assess.packages import open_package
