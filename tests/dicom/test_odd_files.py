@@ -40,6 +40,7 @@ CLASS, INSTANCE = 0x00080016, 0x00080018
 ANSWER_S, LARGEST = 60.0, 1 << 22
 UNDECODABLE = "The pixels could not be decoded: "
 NO_MODEL = "No quality model is installed."
+OF_ITS_KIND = ("Measured, experimental: ", "The node has no measurements and no model for ")
 REFUSED, LEFT_OUT, NOT_SENT = "refused", "left out", "not sent"
 UNNAMED = "Not a DICOM"
 UNPLACED = "Give it what is missing: miqa-node worklist correct."
@@ -89,7 +90,7 @@ class Node:
             assessment = instances.load_assessment(transaction, image)
         assert assessment is not None
         reason = assessment.not_assessed.removeprefix(UNDECODABLE)
-        return JUDGED if reason in ("", NO_MODEL) or "no model judges" in reason.lower() else reason
+        return JUDGED if reason in ("", NO_MODEL) or assessment.unfit or reason.startswith(OF_ITS_KIND) else reason
 
 
 @pytest.fixture(scope="module", params=["made", "pydicom"])

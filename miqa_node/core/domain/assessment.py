@@ -136,6 +136,9 @@ class Assessment:
     derived: str = ""
     """Why rules for plain radiographs do not apply to the image, which derives from another; empty if they do."""
 
+    unfit: str = ""
+    """Why limits cannot apply to it, although it was measured: a single slice, a capture. Empty if they can."""
+
     landmarks: Landmarks | None = None
     """Anatomical points of a frontal chest, if a package for them is installed and saw enough of it."""
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.core.domain.finding import Finding, FindingName, humanised
@@ -145,7 +146,9 @@ class Scope:
     ignored_findings: tuple[FindingName, ...] = ()
     """Findings that never flag in this scope, even if their package or the default rules would flag them."""
     accept_measured: tuple[str, ...] = ()
-    """Measurements that suffice for ACCEPT without a model if no rule flags. Empty: never ACCEPT."""
+    """Measurements that suffice for ACCEPT without a model if no rule flags, of any body part. Empty: never ACCEPT."""
+    acceptances: tuple[Acceptance, ...] = ()
+    """The same by body part; the first that covers an image applies."""
 
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
@@ -190,6 +193,8 @@ class Reason:
 
 DERIVED = "derived_image"
 """The name of the reason for an image derived from another one of the same exposure."""
+UNFIT = "unfit"
+"""The name of the reason for what no limit can apply to, such as a single slice or a capture."""
 ANOTHER_KIND = "another_kind"
 """The name of the reason for an image whose pixels are not what the model judges."""
 PHANTOM = "phantom"
@@ -245,24 +250,20 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     present is outside the model's scope: of its findings only rules on the gate apply, and without such a rule it is
     NOT_ASSESSED. An image of another kind is NOT_ASSESSED with that reason alone.
 
-    A phantom series, and an image derived from the plain one of its exposure, is NOT_ASSESSED and never on the
-    worklist, whatever its measurements.
+    A phantom series, an image derived from the plain one of its exposure, and what is unfit for limits is NOT_ASSESSED
+    and never on the worklist, whatever its measurements.
 
     A prediction that waits for a person never changes the verdict, which is about quality alone; it puts the study on
     the worklist with its own reasons.
     """
-    if (apart := assessment.phantom or assessment.derived) and not assessment.quarantined:
-        reason = Reason(PHANTOM if assessment.phantom else DERIVED, apart, OTHER_FAILURE, Verdict.NOT_ASSESSED)
+    if (apart := assessment.phantom or assessment.derived or assessment.unfit) and not assessment.quarantined:
+        name = PHANTOM if assessment.phantom else DERIVED if assessment.derived else UNFIT
+        reason = Reason(name, apart, OTHER_FAILURE, Verdict.NOT_ASSESSED)
         scope = policy.scope_of(assessment.header)
         return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope.name if scope else "")
     quality = decide_quality(assessment, policy)
     waiting = tuple(
-        Reason(
-            one.reason.value,
-            pending_text(prediction.package, one.text),
-            OTHER_FAILURE,
-            Verdict.ACCEPT,
-        )
+        Reason(one.reason.value, pending_text(prediction.package, one.text), OTHER_FAILURE, Verdict.ACCEPT)
         for prediction in assessment.predictions
         for one in prediction.pending
     )
@@ -277,7 +278,8 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
         return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
     scope = policy.scope_of(assessment.header)
     if scope is None:
-        return _not_assessed(Phrase("The policy has no scope for this kind of image."), policy, "")
+        no_scope = Phrase("The policy has no scope for this kind of image.")
+        return _not_assessed(assessment.not_assessed or no_scope, policy, "")
     if assessment.is_of_another_kind:
         return _of_another_kind(assessment, scope, policy)
     reasons = (
@@ -300,6 +302,9 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     measured = bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
     gate = assessment.finding(FindingName.GATE)
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
+    acceptance = next((one for one in scope.acceptances if one.covers(assessment.header)), None)
+    if not measured and acceptance is not None and assessment.not_assessed:
+        return acceptance.obstacle(assessment) or outside
     return outside if measured else assessment.not_assessed or outside
 
 
@@ -372,15 +377,8 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
             continue
         above = rule.comparison is LimitSide.ABOVE
         if (measured.value > rule.limit) if above else (measured.value < rule.limit):
-            reasons.append(
-                Reason(
-                    rule.measurement,
-                    measured_text(measured, rule.comparison, rule.limit),
-                    rule.code,
-                    rule.verdict,
-                    rule.finding,
-                )
-            )
+            text = measured_text(measured, rule.comparison, rule.limit)
+            reasons.append(Reason(rule.measurement, text, rule.code, rule.verdict, rule.finding))
     return tuple(reasons)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from miqa_node.core.domain.acceptance import LEAST_SCANNERS, Acceptance
 from miqa_node.core.domain.codes import REASON_CODES, Code
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.object_place import ChestRegion
@@ -54,7 +55,7 @@ def retired_names(document: Any) -> list[str]:
 
 KEYS = (
     "name", "modality", "body_part", "view", "finding", "default_findings", "ignored_findings", "measurement",
-    "plausibility", "anomaly", "accept_measured", "package",
+    "plausibility", "anomaly", "accept_measured", "accept", "package",
 )  # fmt: skip
 """Of a scope."""
 
@@ -75,6 +76,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             packages=tuple(rules(table, "package", _parse_package)),
             ignored_findings=_parse_ignored(table),
             accept_measured=name_list(table, "accept_measured"),
+            acceptances=tuple(rules(table, "accept", _parse_acceptance)),
         )
     except ValueError as error:
         raise SettingsError(f"policy.toml: scope {name!r}: {error}") from error
@@ -131,6 +133,19 @@ def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
 def _parse_reason(text: str) -> Code:
     """The name of a finding, or the code value of a reason of CID 7011."""
     return REASON_CODES.get(text) or reason_code(_parse_name(text, "reason"))
+
+
+def _parse_acceptance(rule: Mapping[str, Any]) -> Acceptance:
+    check_keys(rule, ("measured", "body_part", "tried_on"))
+    measured, scanners = name_list(rule, "measured"), name_list(rule, "tried_on")
+    if not measured:
+        raise ValueError("accept: measured is missing; name the measurements that must have been taken.")
+    if len(set(scanners)) < LEAST_SCANNERS:
+        raise ValueError(
+            "accept: tried_on names the scanners whose images showed that the limits are right, at least two of them."
+        )
+    parts = STANDARD.body_parts.expanded(name_list(rule, "body_part"))
+    return Acceptance(measured, tuple(sorted(parts)), scanners)
 
 
 def _parse_plausibility(rule: Mapping[str, Any]) -> PlausibilityRule:

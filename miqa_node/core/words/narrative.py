@@ -204,7 +204,7 @@ def _plausibility(assessment: Assessment, speaker: Voice) -> Iterator[str]:
         phrase = PLAUSIBILITY.get(issue.name)
         # The numbers of a phrase are those of the message, in this order.
         values = zip(re.findall(r"{(\w+)}", phrase or ""), re.findall(r"\d+", issue.message), strict=False)
-        yield issue.message if phrase is None else speaker.say(phrase, **dict(values))
+        yield _reworded(issue.message, speaker) if phrase is None else speaker.say(phrase, **dict(values))
 
 
 def _anomaly(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:

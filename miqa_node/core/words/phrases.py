@@ -121,7 +121,6 @@ PLAUSIBILITY: Mapping[str, str] = {
     "conflicting_instance": "Another image came under the same UID; both are kept.",
     "undecodable_slices": "Some slices could not be decoded and took no part.",
     "slice_sizes_differ": "Some slices have another size than the others and took no part.",
-    "slices_left_out": "Left out of the stack: slices of another orientation: {slices}, captures: {captures}.",
 }
 
 ANOMALY_SITE = "The image is more unusual than {percentile} of the images of this site; this need not be a defect."

@@ -20,9 +20,10 @@ from miqa_node.stages.assess.contracts.base import ModelMaterial
 from miqa_node.stages.assess.findings import read_findings
 from miqa_node.stages.assess.packages import Package
 from miqa_node.stages.assess.phantom import recognise
+from miqa_node.stages.assess.series_members import member_issues, unfit_reason
 from miqa_node.stages.measure.series_run import measure_series
 from miqa_node.stages.measure.series_view import SeriesView, SliceTools
-from miqa_node.stages.measure.slices import Slice, left_out, of_other_sizes, read_slices, same_plane
+from miqa_node.stages.measure.slices import Slice, of_other_sizes, read_slices, same_plane
 
 NO_STACK = Phrase("The series has no stack of slices to measure: localizers at most.")
 NO_SLICE = Phrase(
@@ -73,7 +74,8 @@ def judge_series(
     series = SeriesView(header, slices, tools, others=others)
     measured = clock.time("measure", lambda: measure_series(series))
     middle = measured.middle
-    reason = _why_not(series, every) if middle is None else _out_of_scope(header, traits, package)
+    unfit = "" if middle is None else unfit_reason(slices)
+    reason = unfit or (_why_not(series, every) if middle is None else _out_of_scope(header, traits, package))
     shown = slices or every
     test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, tools), traits, phantom))
     # Mask indices refer to the stack, those of the snapshot to all slices; they are equal only without localizers.
@@ -89,10 +91,11 @@ def judge_series(
         not_assessed=reason,
         plausibility=()
         if middle is None
-        else (*_undecodable(series), *_odd_sizes(series), *_left_out(every, slices, captures)),
+        else (*_undecodable(series), *_odd_sizes(series), *member_issues(every, slices, captures)),
         decoder=middle.decoder if middle else "",
         steps=middle.steps if middle else (),
         phantom=test_object,
+        unfit=unfit,
     )
     if package is not None and not reason and not test_object:
         material = ModelMaterial(None, measured.measurements, series.sample)
@@ -156,17 +159,3 @@ def _odd_sizes(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
         columns2=f"{usual.columns}",
     )
     return (PlausibilityIssue("slice_sizes_differ", text, OTHER_FAILURE),)
-
-
-def _left_out(every: Sequence[Slice], stack: Sequence[Slice], captures: int) -> tuple[PlausibilityIssue, ...]:
-    """What came with the stack and does not belong to it. An image without orientation is a capture."""
-    others = left_out(every, stack)
-    placed = [one for one in others if one.orientation is not None]
-    if not others and not captures:
-        return ()
-    text = Phrase(
-        "Left out of the stack: slices of another orientation: {len}, captures: {captures}.",
-        len=f"{len(placed)}",
-        captures=f"{len(others) - len(placed) + captures}",
-    )
-    return (PlausibilityIssue("slices_left_out", text, OTHER_FAILURE),)

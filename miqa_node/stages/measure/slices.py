@@ -18,6 +18,18 @@ from miqa_node.errors import DecodeLimitError
 from miqa_node.runtime.workers.spread import Spread
 
 Vector = tuple[float, ...]
+COMPUTED_KINDS = frozenset(
+    {
+        "3D", "ADC", "CBF", "CBV", "CPR", "CURVED", "FA", "MIN_IP", "MINIP", "MIP", "MPR", "MTT", "PARALLEL",
+        "PERFUSION", "PROJECTION IMAGE", "RADIAL", "RCBF", "RCBV", "REFORMATTED", "RESAMPLED", "SSD", "SUBTRACTION",
+        "T1 MAP", "T2 MAP", "T2_STAR MAP", "TTP", "VOLUME RENDERING", "VRT",
+    }
+)  # fmt: skip
+"""Values of Image Type that say how a DERIVED image was made (PS3.3 C.8.2.1.1.1, C.8.3.1.1.1, C.8.16.1; makers' own).
+
+Without one of them DERIVED may mean no more than another encoding. Of an ORIGINAL image they say nothing: some scanners
+call every oblique plane MPR.
+"""
 LEAST_FRAME_BYTES = 8
 """A compressed frame has at least the head of an item (PS3.5 A.4)."""
 
@@ -45,6 +57,10 @@ class Slice:
     ctdi_vol_mgy: float | None
     phase_columns: bool | None
     is_localizer: bool
+    is_computed: bool = False
+    """Whether it was made from other images: a reformat, a projection, a map of parameters."""
+    announced: int = 0
+    """Number of Series Related Instances (0020,1209); 0 if the sender does not give it."""
     contrast: tuple[float | str | None, ...] = ()
     """Values that distinguish volumes at one place: b-value, echo time, temporal position, component of the signal."""
     quality_control: bool = False
@@ -82,9 +98,11 @@ def read_slices(files: Iterable[tuple[InstanceDigest, Path]], spread: Spread = H
 def same_plane(slices: Sequence[Slice]) -> list[Slice]:
     """The slices of the stack: without localizers, and only the most frequent size and orientation.
 
-    Of slices of several series, which are put together here, also only the most frequent Frame of Reference.
+    What was computed from others is in it only if nothing else is there. Of slices of several series, which are put
+    together here, also only the most frequent Frame of Reference.
     """
     body = [one for one in slices if not one.is_localizer]
+    body = [one for one in body if not one.is_computed] or body
     several = len({one.series_instance_uid for one in body}) > 1
     frames = [one.frame_of_reference_uid if several else "" for one in body]
     kinds = [(one.rows, one.columns, _rounded(one.orientation), frame) for one, frame in zip(body, frames, strict=True)]
@@ -100,13 +118,33 @@ def of_other_sizes(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slic
     def differs(one: Slice) -> bool:
         return not one.is_localizer and (one.rows, one.columns) != (stack[0].rows, stack[0].columns)
 
-    return [one for one in slices if differs(one) and _rounded(one.orientation) == _rounded(stack[0].orientation)]
+    kind = stack[0].is_computed if stack else False
+    same = [one for one in slices if differs(one) and one.is_computed == kind]
+    return [one for one in same if _rounded(one.orientation) == _rounded(stack[0].orientation)]
 
 
-def left_out(slices: Sequence[Slice], stack: Sequence[Slice]) -> list[Slice]:
-    """Slices of another orientation than the stack, and captures, which have none; localizers belong to none."""
+@dataclass(frozen=True, slots=True)
+class OddMembers:
+    """What came with a stack and does not belong to it."""
+
+    localizers: list[Slice]
+    computed: list[Slice]
+    turned: list[Slice]
+    """Of another orientation or Frame of Reference."""
+    captures: list[Slice]
+    """They have no orientation."""
+
+
+def odd_members(slices: Sequence[Slice], stack: Sequence[Slice]) -> OddMembers:
+    """All slices outside the stack, by the reason; those of another size have an issue of their own."""
     stacked = {id(one) for one in (*stack, *of_other_sizes(slices, stack))}
-    return [one for one in slices if not one.is_localizer and id(one) not in stacked]
+    odd = OddMembers([], [], [], [])
+    for one in slices:
+        if id(one) in stacked:
+            continue
+        placed = odd.turned if one.orientation is not None else odd.captures
+        (odd.localizers if one.is_localizer else odd.computed if one.is_computed else placed).append(one)
+    return odd
 
 
 def volumes(slices: Sequence[Slice]) -> list[list[int]]:
@@ -150,7 +188,7 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
     direction = encoding.get("InPlanePhaseEncodingDirection") or ""
     slope = first_number(transform, "RescaleSlope")
     spacing = numbers(measures, "PixelSpacing", 2)
-    image_type = ds.get("ImageType") or []
+    image_type = _image_type(ds, frame)
     return Slice(
         digest=digest,
         path=path,
@@ -167,6 +205,8 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         ctdi_vol_mgy=first_number(exposure, "CTDIvol"),
         phase_columns={"COL": True, "COLUMN": True, "ROW": False}.get(str(direction)),
         is_localizer="LOCALIZER" in image_type,
+        is_computed=_is_computed(image_type),
+        announced=int(first_number(ds, "NumberOfSeriesRelatedInstances") or 0),
         contrast=_contrast(ds, frame),
         quality_control=str(ds.get("QualityControlImage") or "").strip() == "YES",
         series_instance_uid=str(ds.get("SeriesInstanceUID") or ""),
@@ -175,7 +215,7 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
 
 
 def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:
-    image_type = [str(part) for part in ds.get("ImageType") or []]
+    image_type = _image_type(ds, frame)
     return (
         first_number(_group(ds, frame, "MRDiffusionSequence"), "DiffusionBValue"),
         first_number(_group(ds, frame, "MREchoSequence"), "EffectiveEchoTime") or first_number(ds, "EchoTime"),
@@ -183,6 +223,19 @@ def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:
         or first_number(ds, "TemporalPositionIdentifier"),
         image_type[2] if len(image_type) > 2 else "",
     )
+
+
+def _image_type(ds: Dataset, frame: int) -> list[str]:
+    """The values of Image Type, of an enhanced image those of Frame Type."""
+    for keyword in ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence"):
+        if frame_type := _group(ds, frame, keyword).get("FrameType"):
+            return [str(part).strip().upper() for part in frame_type]
+    return [str(part).strip().upper() for part in ds.get("ImageType") or []]
+
+
+def _is_computed(image_type: Sequence[str]) -> bool:
+    kinds = {word for part in image_type[2:] for word in (part, part.removeprefix("CSA "))}
+    return image_type[:1] == ["DERIVED"] and not COMPUTED_KINDS.isdisjoint(kinds)
 
 
 def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:

@@ -11,7 +11,7 @@ from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph
-from miqa_node.core.domain.instance import StoredInstance
+from miqa_node.core.domain.instance import Header, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.ports import Assessor, AssessorResult
 from miqa_node.core.observe.stages import StageClock
@@ -22,7 +22,7 @@ from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import ReportSubject, make_objects
 from miqa_node.stages.units.again import earlier_reports, withdrawals
 from miqa_node.stages.units.base import Decode, FileJudge, JudgedImage, UnitContext, with_conflict
-from miqa_node.stages.units.kinds import image_traits, is_slide
+from miqa_node.stages.units.kinds import experimental_reason, image_traits, is_slide
 
 PREVIEW_SIDE = 512
 """Longer side, in pixels, of the preview for pages."""
@@ -37,6 +37,15 @@ def judge_image(instance: StoredInstance, context: UnitContext) -> AssessorResul
     if judging.shadow is not None:
         judging.shadow.offer(instance.header, path, frame, instance.digest, traits)
     return with_conflict(judged.result, conflicting=instance.conflicting)
+
+
+def with_kind(result: AssessorResult, header: Header, unfit: str = "") -> AssessorResult:
+    """The result; if no model judged the image, with the reason that its kind gives, or why it is ``unfit``."""
+    assessment = result.assessment
+    if assessment.model is not None or not assessment.not_assessed:
+        return result
+    why = unfit or experimental_reason(header, measured=bool(assessment.measurements))
+    return replace(result, assessment=replace(assessment, not_assessed=why or assessment.not_assessed, unfit=unfit))
 
 
 def judge_here(decode: Decode, assessor: Callable[[], Assessor]) -> FileJudge:

@@ -57,13 +57,46 @@ WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
 """Modalities whose images have a body part and a view."""
 _MAMMOGRAPHY = "MG"
 
-_NO_MODEL = Phrase("No model judges CT or MR series; they are measured.")
 _SERIES_TRAITS = {
-    "CT": SeriesTraits(_NO_MODEL, may_show_phantom=True, hounsfield=True),
-    "MR": SeriesTraits(_NO_MODEL, may_show_phantom=True),
+    "CT": SeriesTraits(
+        Phrase("Measured, experimental: limits for CT of this body part have not been tried on two scanners."),
+        may_show_phantom=True,
+        hounsfield=True,
+    ),
+    "MR": SeriesTraits(
+        Phrase("Measured, experimental: limits for MR of this body part have not been tried on two scanners."),
+        may_show_phantom=True,
+    ),
     # In PET a head is as round and uniform as a bottle.
-    "PT": SeriesTraits("No model judges PET series."),
+    "PT": SeriesTraits(Phrase("Measured, experimental: limits for PET have not been tried on two scanners.")),
 }
+_KIND_WORDS = {
+    "CT": Phrase("CT"),
+    "ES": Phrase("endoscopy"),
+    "GM": Phrase("microscopy"),
+    "IO": Phrase("dental radiographs"),
+    "MG": Phrase("mammography"),
+    "MR": Phrase("MR"),
+    "NM": Phrase("nuclear medicine"),
+    "OP": Phrase("ophthalmology"),
+    "OPT": Phrase("ophthalmology"),
+    "PT": Phrase("PET"),
+    "PX": Phrase("panoramic radiographs"),
+    "RF": Phrase("fluoroscopy"),
+    "RG": Phrase("digitised films"),
+    "RTIMAGE": Phrase("portal images"),
+    "SM": Phrase("microscopy"),
+    "US": Phrase("ultrasound"),
+    "XA": Phrase("angiography"),
+    "XC": Phrase("photographs"),
+}
+"""By modality; those of general radiography are not here, since a model judges them."""
+SLIDE_TILE = Phrase("This is a tile of a microscopic slide: one tile says nothing about the slide.")
+CAPTURE = Phrase(
+    "This is a secondary capture: a picture that a workstation, a converter or a test program made, with nothing in "
+    "its header about how it was acquired."
+)
+TEST_OBJECT = Phrase("This is an image of a test object, as its header says.")
 PHANTOM_MODALITIES = frozenset(name for name, traits in _SERIES_TRAITS.items() if traits.may_show_phantom)
 
 
@@ -106,6 +139,28 @@ def is_slide(header: Header) -> bool:
 def is_capture(header: Header) -> bool:
     """Whether the object is a picture of a workstation beside slices: a dose sheet, a screenshot, a key image."""
     return header.modality in _SERIES_FAMILIES and _belongs(header.sop_class_uid, _CAPTURE_FAMILY)
+
+
+def unfit_reason(header: Header) -> str:
+    """Why no limit can apply to an image that is neither a radiograph nor a slice; empty if one could."""
+    if is_slide(header):
+        return SLIDE_TILE
+    if _belongs(header.sop_class_uid, _CAPTURE_FAMILY):
+        return CAPTURE
+    return TEST_OBJECT if header.quality_control else ""
+
+
+def experimental_reason(header: Header, *, measured: bool) -> str:
+    """Why an image has no verdict although it is sound; empty for general radiography, which a model judges."""
+    if header.modality in _GENERAL_RADIOGRAPHY:
+        return ""
+    kind = _KIND_WORDS.get(header.modality)
+    if measured:
+        kind = kind or Phrase("this kind of image")
+        return Phrase("Measured, experimental: limits for {kind} have not been tried on two scanners.", kind=kind)
+    if kind is None:
+        return Phrase("The node has no measurements and no model for this kind of image.")
+    return Phrase("The node has no measurements and no model for {kind}.", kind=kind)
 
 
 def is_own(header: Header) -> bool:

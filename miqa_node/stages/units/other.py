@@ -19,8 +19,8 @@ from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import ReportSubject
 from miqa_node.stages.units.again import earlier_reports
 from miqa_node.stages.units.base import Unit, UnitContext, not_assessed
-from miqa_node.stages.units.image import image_outputs, judge_image, make, reported_image
-from miqa_node.stages.units.kinds import is_capture, is_image, is_own
+from miqa_node.stages.units.image import image_outputs, judge_image, make, reported_image, with_kind
+from miqa_node.stages.units.kinds import is_capture, is_image, is_own, unfit_reason
 from miqa_node.stages.units.rows import fragments, series
 
 NOT_AN_IMAGE = Phrase("The object is not an image.")
@@ -45,8 +45,10 @@ class OtherUnit(Unit):
 
     def judge(self, instance: StoredInstance, context: UnitContext) -> AssessorResult:
         """The result of the models; NOT_ASSESSED if the object is not an image."""
-        is_judged = is_image(instance.header)
-        return judge_image(instance, context) if is_judged else not_assessed(instance, NOT_AN_IMAGE)
+        header = instance.header
+        if not is_image(header):
+            return not_assessed(instance, NOT_AN_IMAGE)
+        return with_kind(judge_image(instance, context), header, unfit_reason(header))
 
     def outputs(self, judgement: Judgement, context: UnitContext) -> Sequence[MadeObject]:
         """As for a projection image, but unassessed images of a series share one report.

@@ -20,7 +20,7 @@ from miqa_node.errors import MiqaError
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import ReportSubject
 from miqa_node.stages.units.base import Unit, UnitContext
-from miqa_node.stages.units.image import image_outputs, judge_image, reported_image
+from miqa_node.stages.units.image import image_outputs, judge_image, reported_image, with_kind
 from miqa_node.stages.units.kinds import is_projection
 from miqa_node.stages.units.rows import exposures
 
@@ -39,7 +39,7 @@ class ProjectionUnit(Unit):
 
     def judge(self, instance: StoredInstance, context: UnitContext) -> AssessorResult:
         """Measurements always, findings if a model covers the image; no verdict on what derives from a plain image."""
-        result = judge_image(instance, context)
+        result = with_kind(judge_image(instance, context), instance.header)
         derived = _derived(instance, context)
         return _unjudged(result, derived) if derived else result
 

@@ -167,7 +167,7 @@ def test_every_finding_has_a_sentence_for_every_severity(name: FindingName, lang
 
 
 def test_the_table_knows_every_issue() -> None:
-    of_series = {"undecodable_slices", "slice_sizes_differ", "slices_left_out"}
+    of_series = {"undecodable_slices", "slice_sizes_differ"}
     assert set(PLAUSIBILITY) == {*ISSUES, "conflicting_instance", *of_series}
 
 

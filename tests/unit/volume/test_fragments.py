@@ -148,14 +148,16 @@ def test_other_orientations_frames_of_reference_and_captures_are_left_out_and_co
     rig.finish(picture)
     [digest] = finish_due(rig)
     assert digest not in main
-    assert issue(rig, digest) == ["Left out of the stack: slices of another orientation: 3, captures: 1."]
+    assert issue(rig, digest) == [
+        "Left out of the stack: slices of another orientation: 3 (Instance Number 1, 2), captures: 1."
+    ]
     assert len(reports(rig)) == 1
     with rig.database.begin() as transaction:
         assessment = instances.load_assessment(transaction, digest)
         disposition = instances.load_disposition(transaction, digest)
     assert assessment is not None
     assert disposition is not None
-    german = "Nicht Teil des Stapels: Schichten anderer Ausrichtung: 3, Bildschirmkopien: 1."
+    german = "Nicht Teil des Stapels: Schichten anderer Ausrichtung: 3 (Instance Number 1, 2), Bildschirmkopien: 1."
     assert german in narrative(assessment, disposition, "de")
 
 
@@ -165,7 +167,7 @@ def test_a_capture_that_comes_before_its_slices_is_counted_in_their_report(rig: 
     assert rig.look(19.0) == rig.jobs.digests == []
     slices = rig.receive(*stack(tmp_path / "a", 8, torn(3)))
     assert sorted(finish_due(rig)) == sorted([picture, slices[-1]])
-    assert issue(rig, slices[-1]) == ["Left out of the stack: slices of another orientation: 0, captures: 1."]
+    assert issue(rig, slices[-1]) == ["Left out of the stack: captures: 1."]
     assert [listed(report) for report in reports(rig)] == [(8, 8)]
 
 

@@ -1,0 +1,45 @@
+"""Which measurements suffice for ACCEPT where no model judges, and for which body parts: a table of the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.finding import humanised
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.measurand import MEASUREMENTS
+from miqa_node.core.language.phrase import Phrase, joined
+
+LEAST_SCANNERS = 2
+"""Limits that were tried on one scanner describe that scanner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """All of these measurements must have been taken, and no rule may flag.
+
+    The limits of the scope were tried on each ``body_part`` (empty: any), with images of the scanners of ``tried_on``.
+    """
+
+    measured: tuple[str, ...]
+    body_part: tuple[str, ...]
+    tried_on: tuple[str, ...]
+
+    def covers(self, header: Header) -> bool:
+        """Whether the limits were tried on this body part."""
+        return not self.body_part or header.body_part_examined in self.body_part
+
+    def obstacle(self, assessment: Assessment) -> str:
+        """Which measurements are missing, in words; empty if none is."""
+        missing = [name for name in self.measured if assessment.measurement(name) is None]
+        if not missing:
+            return ""
+        return Phrase(
+            "Not accepted, because it could not be measured: {measurements}.",
+            measurements=joined(", ", [_label(name) for name in missing]),
+        )
+
+
+def _label(name: str) -> str:
+    measurand = MEASUREMENTS.all().get(name)
+    return Phrase(measurand.label) if measurand is not None else humanised(name)

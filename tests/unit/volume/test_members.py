@@ -1,0 +1,160 @@
+"""What a series consists of: what limits cannot apply to, what is missing, and what is left out of the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset
+
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.policy import UNFIT, Verdict, decide
+from miqa_node.core.settings import load_settings
+from miqa_node.core.settings.policy import read_policy
+from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.dicom.bytes.headers import read_header
+from miqa_node.errors import SettingsError
+from miqa_node.runtime.workers.child import decode_here
+from miqa_node.stages.assess.series import judge_series
+from miqa_node.stages.assess.series_members import COMPUTED, SINGLE_SLICE
+from miqa_node.stages.measure.series_view import SliceTools
+from miqa_node.stages.units.kinds import CAPTURE, SLIDE_TILE, series_traits, unfit_reason
+from tests.unit.volume import making
+
+Change = Callable[[Dataset], None]
+SHIPPED = read_policy(load_settings().policy_file)
+
+
+def decode(path: Path, frame: int = 0) -> Any:
+    return decode_here(path, frame, 10**8)
+
+
+def judged(paths: list[Path], captures: int = 0) -> Assessment:
+    header, _ = read_header(paths[-1])
+    files = [(making.read(path).SOPInstanceUID, path) for path in paths]
+    result = judge_series(
+        header, series_traits(header), files[-1][0], files, SliceTools(decode), 5000, captures=captures
+    )  # fmt: skip
+    return result.assessment
+
+
+def stack(folder: Path, count: int, change: Change | None = None, first: int = 1) -> list[Path]:
+    images = [making.body_ct(seed=number) for number in range(count)]
+    places = [5.0 * (first + number) for number in range(count)]
+    return making.write_series(folder, images, "CT", places, change, first)
+
+
+def changed(**elements: Any) -> Change:
+    def change(dataset: Dataset) -> None:
+        for keyword, value in elements.items():
+            setattr(dataset, keyword, value)
+
+    return change
+
+
+def issues(assessment: Assessment) -> dict[str, str]:
+    return {issue.name: issue.message for issue in assessment.plausibility}
+
+
+def test_a_single_slice_is_not_assessed_whatever_its_noise(tmp_path: Path) -> None:
+    [path] = making.write_series(tmp_path, [making.body_ct(noise_hu=90.0)], "CT")
+    assessment = judged([path])
+    assert assessment.measurement("ct_noise") is not None
+    disposition = decide(assessment, SHIPPED)
+    assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
+    assert [(reason.name, reason.text) for reason in disposition.reasons] == [(UNFIT, SINGLE_SLICE)]
+
+
+def test_a_series_of_computed_images_has_no_verdict_and_those_beside_originals_are_left_out(tmp_path: Path) -> None:
+    reformat = changed(ImageType=["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"])
+    assert judged(stack(tmp_path / "a", 4, reformat)).unfit == COMPUTED
+    assert judged(stack(tmp_path / "b", 4, changed(ImageType=["DERIVED", "SECONDARY", "AXIAL"]))).unfit == ""
+    assert judged(stack(tmp_path / "c", 4, changed(ImageType=["ORIGINAL", "PRIMARY", "MPR"]))).unfit == ""
+
+    scout = changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    mixed = [
+        *stack(tmp_path / "d", 4),
+        *stack(tmp_path / "e", 6, reformat, first=11),
+        *stack(tmp_path / "f", 1, scout, first=30),
+    ]
+    assessment = judged(mixed, captures=2)
+    assert assessment.unfit == ""
+    assert [one.value for one in assessment.measurements if one.name == "slice_count"] == [4.0]
+    assert issues(assessment)["slices_left_out"] == (
+        "Left out of the stack: localizers: 1 (Instance Number 30), "
+        "computed images: 6 (Instance Number 11, 12, 13, 14, 15 …), captures: 2."
+    )
+
+
+def test_fewer_images_than_announced_are_reviewed(tmp_path: Path) -> None:
+    announced = changed(NumberOfSeriesRelatedInstances=6)
+    whole, part = stack(tmp_path / "a", 6, announced), stack(tmp_path / "b", 5, announced)
+    assert "series_incomplete" not in issues(judged(whole))
+    disposition = decide(judged(part), SHIPPED)
+    assert disposition.verdict is Verdict.REVIEW
+    assert [reason.text for reason in disposition.reasons] == [
+        "5 of the 6 images of the series that the header announces are here. Send the others."
+    ]
+
+
+def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_path: Path) -> None:
+    paths = stack(tmp_path, 20, first=100)
+    assert issues(judged(paths)) == {}
+    left = [path for path in paths if path.stem not in {"CT105", "CT111"}]
+    assert issues(judged(left)) == {
+        "instance_numbers_missing": "Instance Numbers that no image of the series has: 105, 111."
+    }
+    assert issues(judged(paths[::2])) == {}
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Assessment:
+    return judged(stack(tmp_path, 5, changed(BodyPartExamined="CHEST")))
+
+
+def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experimental(series: Assessment) -> None:
+    assert decide(series, SHIPPED).verdict is Verdict.ACCEPT
+    for part in ("ABDOMEN", ""):
+        other = replace(series, header=replace(series.header, body_part_examined=part))
+        disposition = decide(other, SHIPPED)
+        assert disposition.verdict is Verdict.NOT_ASSESSED
+        assert disposition.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
+
+
+def test_a_measurement_of_the_list_that_is_missing_is_named(series: Assessment) -> None:
+    left = tuple(one for one in series.measurements if one.name != "truncation")
+    disposition = decide(replace(series, measurements=left), SHIPPED)
+    assert disposition.verdict is Verdict.NOT_ASSESSED
+    assert disposition.reasons[0].text == "Not accepted, because it could not be measured: Truncation."
+    loud = (*left, Measurement("truncation", 40.0, "%"))
+    assert decide(replace(series, measurements=loud), SHIPPED).verdict is Verdict.REVIEW
+
+
+def test_every_shipped_table_of_acceptance_names_two_scanners_and_known_measurements(series: Assessment) -> None:
+    tables = [one for scope in SHIPPED.scopes for one in scope.acceptances]
+    assert tables
+    assert all(len(set(one.tried_on)) >= 2 and one.body_part for one in tables)
+    assert not any(scope.accept_measured for scope in SHIPPED.scopes)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"measured": ["ct_noise"], "tried_on": ["one"]}, "at least two"),
+        ({"tried_on": ["one", "two"]}, "measured is missing"),
+        ({"measured": ["ct_noise"], "tried_on": ["a", "b"], "part": ["CHEST"]}, "there is no key part"),
+    ],
+)
+def test_a_table_that_says_too_little_is_refused(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        parse_policy({"version": "1", "scope": [{"name": "CT", "modality": ["CT"], "accept": [table]}]})
+
+
+def test_captures_and_tiles_are_not_for_limits(series: Assessment) -> None:
+    header = series.header
+    assert unfit_reason(replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.7")) == CAPTURE
+    assert unfit_reason(replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.77.1.6")) == SLIDE_TILE
+    assert unfit_reason(replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.6.1")) == ""
