@@ -303,7 +303,7 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     gate = assessment.finding(FindingName.GATE)
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
     acceptance = next((one for one in scope.acceptances if one.covers(assessment.header)), None)
-    if not measured and acceptance is not None and assessment.not_assessed:
+    if not measured and acceptance is not None and assessment.not_assessed and assessment.decoder:
         return acceptance.obstacle(assessment) or outside
     return outside if measured else assessment.not_assessed or outside
 

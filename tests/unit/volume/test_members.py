@@ -18,7 +18,7 @@ from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import SettingsError
 from miqa_node.runtime.workers.child import decode_here
-from miqa_node.stages.assess.series import judge_series
+from miqa_node.stages.assess.series import NO_STACK, judge_series
 from miqa_node.stages.assess.series_members import COMPUTED, SINGLE_SLICE
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.kinds import CAPTURE, SLIDE_TILE, series_traits, unfit_reason
@@ -87,6 +87,12 @@ def test_a_series_of_computed_images_has_no_verdict_and_those_beside_originals_a
         "Left out of the stack: localizers: 1 (Instance Number 30), "
         "computed images: 6 (Instance Number 11, 12, 13, 14, 15 …), captures: 2."
     )
+
+
+def test_localizers_alone_say_so_although_series_of_the_part_are_accepted(tmp_path: Path) -> None:
+    scout = changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], BodyPartExamined="CHEST")
+    disposition = decide(judged(stack(tmp_path, 2, scout)), SHIPPED)
+    assert [reason.text for reason in disposition.reasons] == [NO_STACK]
 
 
 def test_fewer_images_than_announced_are_reviewed(tmp_path: Path) -> None:
