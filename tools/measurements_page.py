@@ -34,8 +34,9 @@ SERIES_INTRODUCTION = """\
 A CT or MR series is measured as a whole when it is quiet or complete ([how](../explanation/series.md)). The numbers
 are of the slices that lie in one stack: localizers, and slices of another size or orientation than most, take no
 part. None of them needs a segmentation of organs. They describe; what is too much for your scanners and protocols is
-for your policy to say. The tests hold each against phantoms whose noise, signal, gaps, metal, ghosts and truncation
-are known."""
+for your policy to say. The tests hold each against phantoms whose noise, signal, gaps, metal, ghosts, truncation,
+Hounsfield units, sharpness, rings and streaks are known. The share of faults that the shipped limits find stands in
+[CT and MR](../explanation/series.md#how-well-faults-are-found)."""
 
 
 def measurements_page(made_by: str) -> str:

@@ -266,6 +266,7 @@ UNITS: dict[str, str] = {  # UCUM code: meaning
     "bit": "bit",
     "uGy": "microgray",
     "mGy": "milligray",
+    "mGy.cm": "milligray centimeter",
     "[hnsf'U]": "Hounsfield unit",
 }
 

@@ -15,6 +15,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 CT_CLASS, MR_CLASS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SIDE = 192
 SPACING_MM = 2.0
+FINE_MM = 1.0
+"""Pixel pitch of bodies whose rings and edges are measured."""
 FLATNESS = 0.7
 STUDY, SERIES, FRAME_OF_REFERENCE = "1.2.826.0.1.3680043.8.498.100", "1.2.826.0.1.3680043.8.498.101", "1.2.3.4.5"
 
@@ -31,6 +33,23 @@ def body_ct(noise_hu: float = 12.0, radius_mm: float = 140.0, seed: int = 0) -> 
     distance_mm = np.hypot((y - (SIDE - 1) / 2) / flat, x - (SIDE - 1) / 2) * SPACING_MM
     image = np.where(distance_mm < radius_mm, 40.0, -1000.0)
     return image + np.random.default_rng(seed).normal(0.0, noise_hu, image.shape)
+
+
+def layered_ct(noise_hu: float = 8.0, seed: int = 0, texture_px: float = 1.0, edge_px: float = 1.0) -> Image:
+    """An oval of fat around soft tissue, as blurred and with noise as smooth as a kernel leaves them."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    distance = np.hypot(y / 0.8, x)
+    image = np.where(distance < 62, 50.0, np.where(distance < 78, -100.0, -1000.0))
+    image = cv2.GaussianBlur(image, (0, 0), edge_px)
+    noise = np.random.default_rng(seed).normal(size=image.shape)
+    if texture_px:
+        noise = cv2.GaussianBlur(noise, (0, 0), texture_px)
+    return np.asarray(image + noise * noise_hu / noise.std())
+
+
+def fine(dataset: FileDataset) -> None:
+    """Pixels of 1 mm."""
+    dataset.PixelSpacing = [FINE_MM, FINE_MM]
 
 
 def with_metal(image: Image) -> Image:

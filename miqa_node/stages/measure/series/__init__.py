@@ -1,1 +1,1 @@
-"""Measurements of CT and MR series, one file each."""
+"""Measurements of any stack of slices, and of MR series; one file each."""

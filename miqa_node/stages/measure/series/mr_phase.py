@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.air_noise import worst
 from miqa_node.stages.measure.series.mr_patient import (
     MR,
     SampledSignal,
@@ -18,6 +17,7 @@ from miqa_node.stages.measure.series.mr_patient import (
     signal,
     threshold,
 )
+from miqa_node.stages.measure.series.whole import worst
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView
 
 SECTION = "CT and MR series"

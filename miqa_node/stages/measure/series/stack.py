@@ -19,6 +19,9 @@ MIN_PLACES = 4
 GAP_TOLERANCE = 0.1
 """A distance counts as usual if it differs from the median by no more than this share."""
 
+REGULAR_SHARE = 0.8
+"""A stack is regular if so many of its distances are equal."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlicePlaces:
@@ -35,7 +38,8 @@ def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = No
     """None unless every slice has a place, and at least two places differ.
 
     A distance that occurs three times in a row, or is within the slice thickness, is not a gap but another part
-    of the protocol: thin slices through the skull base and thick ones above it, or a localizer's few planes.
+    of the protocol: thin slices through the skull base and thick ones above it, or a localizer's few planes. In a
+    regular stack of overlapping slices a whole multiple of the distance is one, although nothing between is unseen.
 
     >>> found = places_of([0.0, 5.0, 10.0, 25.0])
     >>> found.usual_mm, found.gaps_mm.tolist()
@@ -55,10 +59,19 @@ def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = No
     if len(places) < MIN_PLACES:
         wide[:] = False
     if thickness_mm is not None:
-        wide &= distances > thickness_mm * (1.0 + GAP_TOLERANCE)
+        wide &= (distances > thickness_mm * (1.0 + GAP_TOLERANCE)) | _left_out(distances, usual)
     gaps = wide & ~_own_spacing(distances)
     largest = int(np.where(gaps, distances, 0.0).argmax()) if gaps.any() else -1
     return SlicePlaces(places, usual, distances[gaps], largest)
+
+
+def _left_out(distances: NDArray[np.float64], usual: float) -> NDArray[np.bool_]:
+    """Whole multiples of the distance, if nearly all distances are equal: slices that a regular stack lacks."""
+    times = distances / usual
+    regular = np.abs(times - 1.0) <= GAP_TOLERANCE
+    if regular.mean() < REGULAR_SHARE:
+        return np.zeros(len(distances), bool)
+    return (times > 1.5) & (np.abs(times - np.rint(times)) <= GAP_TOLERANCE)
 
 
 def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -113,9 +126,14 @@ def _largest(series: SeriesView, _: Sequence[Any]) -> float | None:
     return None if places is None or not len(places.gaps_mm) else float(places.gaps_mm.max())
 
 
-def _coverage(series: SeriesView, _: Sequence[Any]) -> float | None:
+def coverage_mm(series: SeriesView) -> float | None:
+    """Extent along the normal; None if the slices have no places."""
     places = series.once(_places)
     return None if places is None else float(places.places_mm[-1] - places.places_mm[0] + places.usual_mm)
+
+
+def _coverage(series: SeriesView, _: Sequence[Any]) -> float | None:
+    return coverage_mm(series)
 
 
 SLICE_COUNT = SeriesMeasure(
@@ -163,10 +181,11 @@ SLICE_GAPS = SeriesMeasure(
     label="Gaps between slices",
     code="SLICE_GAPS",
     summary="Neighbours further apart than 110 % of the median distance.",
-    definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness. A distance "
-    "that occurs three times in a row belongs to a part of the protocol with a spacing of its own and is not a gap; "
-    "fewer than four places have no gap. A slice of another size than the stack fills its place, but takes no part in "
-    "the rest; the issue `slice_sizes_differ` says so.",
+    definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness, or, in a "
+    "stack with four of five distances equal, by a whole multiple. A distance that occurs three times in a row "
+    "belongs to a part of the protocol with a spacing of its own and is not a gap; fewer than four places have no "
+    "gap. A slice of another size than the stack fills its place, but takes no part in the rest; the issue "
+    "`slice_sizes_differ` says so.",
     section=SECTION,
     rank=320,
     take=_gaps,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from miqa_node.stages.measure.series_view import Mask, SliceView, Values
 
@@ -15,10 +16,14 @@ SOFT_TISSUE_HU = (0.0, 100.0)
 BODY_HU = -300.0
 AIR_HU = -1000.0
 NOISE_WINDOW_MM = 6.0
-RING_MM = (5.0, 40.0)
-"""Distances from the skin, in mm, of the air that is searched for streaks."""
+FAR_AIR_MM = (10.0, 80.0)
+"""Distances from the skin, in mm, of the air that is measured: nearer lie clothes and the halo of scattered rays."""
+SOLID_HU = -800.0
+"""What is denser than this in the mean, a blanket or the table, is not air, and neither is what lies beside it."""
 EDGE_PX = 3
-MIN_RING_PX = 500
+MIN_AIR_PX = 500
+SAMPLED_SLICES = 40
+"""Costly measurements that hardly differ between slices are taken of so many, evenly spread over the stack."""
 
 
 class CtSlice(NamedTuple):
@@ -82,21 +87,43 @@ def window_mean(view: SliceView) -> Values:
     return np.asarray(cv2.blur(plane.image, (plane.window_px, plane.window_px)), np.float32)
 
 
-def air_ring(view: SliceView) -> Mask | None:
-    """Air 5 to 40 mm from the skin, inside the field of view; None if its area is too small."""
+def far_air(view: SliceView) -> Mask | None:
+    """Air around the patient, inside the field of view, without clothes and table; None if its area is too small.
+
+    Pixels of the image's smallest value take no part: scanners cut values off there.
+    """
     plane = view.once(ct_slice)
     if plane is None:
         return None
-    ring = _ring(plane.body, plane.spacing_mm) & (plane.image < BODY_HU)
-    return None if np.count_nonzero(ring) < MIN_RING_PX else ring
+    side = plane.window_px
+    solid = cv2.dilate((view.once(window_mean) > SOLID_HU).view(np.uint8), np.ones((side, side), np.uint8))
+    away = cv2.distanceTransform(1 - view.once(outline), cv2.DIST_L2, 3) * np.float32(plane.spacing_mm)
+    far: Mask = (away > FAR_AIR_MM[0]) & (away < FAR_AIR_MM[1]) & (solid == 0)
+    far &= field_of_view(*plane.body.shape).inside & (plane.image > plane.image.min())
+    return None if np.count_nonzero(far) < MIN_AIR_PX else far
+
+
+def outline(view: SliceView) -> NDArray[np.uint8]:
+    """1 inside the skin, lungs and bowels included; zeros without a body."""
+    plane = view.once(ct_slice)
+    filled = np.zeros(view.values.shape, np.uint8)
+    if plane is None:
+        return filled
+    contours, _ = cv2.findContours(plane.body.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(filled, contours, -1, 1, -1)
+    return filled
+
+
+def is_sampled(view: SliceView) -> bool:
+    """Whether costly measurements take the slice."""
+    return view.index % max(1, len(view.series.slices) // SAMPLED_SLICES) == 0
 
 
 class FieldOfView(NamedTuple):
-    """The inside of the circle that a scanner reconstructs, without its edge; the edge, and how many pixels it has."""
+    """The inside of the circle that a scanner reconstructs, without its edge; and the edge."""
 
     inside: Mask
     edge: Mask
-    edge_px: int
 
 
 @lru_cache(maxsize=4)
@@ -107,10 +134,4 @@ def field_of_view(rows: int, columns: int) -> FieldOfView:
     inside = distance < radius - EDGE_PX
     edge = ~inside & (distance < radius)
     inside.flags.writeable = edge.flags.writeable = False
-    return FieldOfView(inside, edge, int(np.count_nonzero(edge)))
-
-
-def _ring(body: Mask, spacing_mm: float) -> Mask:
-    outside = cv2.distanceTransform((~body).view(np.uint8), cv2.DIST_L2, 3) * spacing_mm
-    ring: Mask = (outside > RING_MM[0]) & (outside < RING_MM[1]) & field_of_view(*body.shape).inside
-    return ring
+    return FieldOfView(inside, edge)

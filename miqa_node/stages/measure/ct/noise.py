@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.ct_body import CT, soft_tissue
+from miqa_node.stages.measure.ct.body import CT, soft_tissue
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 CLASS_HU = 0.5
@@ -17,7 +17,8 @@ CLASSES = round(MAX_HU / CLASS_HU)
 Counts = NDArray[np.intp]
 
 
-def _histogram(view: SliceView) -> Counts | None:
+def noise_histogram(view: SliceView) -> Counts | None:
+    """Standard deviations of the windows of soft tissue, in classes of half a HU; None without a body."""
     soft = view.once(soft_tissue)
     if soft is None:
         return None
@@ -39,6 +40,11 @@ def most_frequent(histograms: Sequence[Counts]) -> float | None:
     return (float(smooth.argmax()) + 0.5) * CLASS_HU
 
 
+def histogram_of(view: SliceView) -> Counts | None:
+    """The same, computed once."""
+    return view.once(noise_histogram)
+
+
 def _noise(_: SeriesView, parts: Sequence[Counts]) -> float | None:
     return most_frequent(parts)
 
@@ -55,7 +61,7 @@ CT_NOISE = SeriesMeasure(
     section="CT and MR series",
     rank=400,
     modalities=CT,
-    each=_histogram,
+    each=histogram_of,
     take=_noise,
     concern="So much noise hides low-contrast lesions: the dose was too low for this body, or the kernel too sharp.",
 )

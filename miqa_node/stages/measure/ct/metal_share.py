@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.ct_body import CT, ct_slice
+from miqa_node.stages.measure.ct.body import CT, ct_slice
 from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView
 
 METAL_HU = 3000.0

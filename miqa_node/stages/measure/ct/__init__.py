@@ -1,0 +1,1 @@
+"""Measurements of CT series, one file each; what holds of any stack lies beside, in ``series``."""

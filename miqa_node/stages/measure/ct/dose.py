@@ -1,0 +1,68 @@
+"""The dose of a CT series, as its headers give it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from miqa_node.core.domain.codes import Code
+from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.ct.body import CT
+from miqa_node.stages.measure.series.stack import coverage_mm
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+
+
+def _dose(view: SliceView) -> float | None:
+    return view.header.ctdi_vol_mgy
+
+
+def mean(_: SeriesView | None, parts: Sequence[float]) -> float | None:
+    """Mean of all slices that have a dose.
+
+    >>> mean(None, [8.0, 10.0])
+    9.0
+    """
+    return float(np.mean(parts)) if parts else None
+
+
+def dose_length(ctdi_vol_mgy: float | None, length_mm: float | None) -> float | None:
+    """Dose-length product in mGy·cm.
+
+    >>> dose_length(8.0, 300.0)
+    240.0
+    """
+    return None if ctdi_vol_mgy is None or length_mm is None else ctdi_vol_mgy * length_mm / 10.0
+
+
+def _product(series: SeriesView, parts: Sequence[float]) -> float | None:
+    return dose_length(mean(series, parts), coverage_mm(series))
+
+
+CTDI_VOL = SeriesMeasure(
+    name="ctdi_vol",
+    unit="mGy",
+    label="Mean CTDIvol",
+    code=Code("113830", "DCM", "Mean CTDIvol"),
+    summary="Mean of CTDIvol (0018,9345).",
+    section="CT and MR series",
+    rank=460,
+    modalities=CT,
+    each=_dose,
+    take=mean,
+)
+DLP = SeriesMeasure(
+    name="dlp",
+    unit="mGy.cm",
+    label="Dose-length product",
+    code=Code("113838", "DCM", "DLP"),
+    summary="Mean CTDIvol times the coverage.",
+    definition="Mean CTDIvol (0018,9345) times `coverage` (AAPM Report 96). What the scanner irradiated before and "
+    "after the slices is not in it, and a part of a reconstruction gives a part: the dose report of the examination "
+    "(X-Ray Radiation Dose SR) is larger.",
+    section="CT and MR series",
+    rank=461,
+    modalities=CT,
+    each=_dose,
+    take=_product,
+)

@@ -1,0 +1,198 @@
+"""Whether Hounsfield units are right: air, fat and soft tissue of the patient, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.ct.body import CT, ct_slice, far_air, is_sampled, window_mean
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+
+SECTION = "CT and MR series"
+CLASS_HU = 2.0
+SMOOTHING = 5
+AIR_RANGE_HU, FAT_RANGE_HU, SOFT_RANGE_HU = (-1100.0, -850.0), (-180.0, -30.0), (-20.0, 140.0)
+MAX_DEVIATIONS = 2.0
+"""A window of one tissue has no more than so many times the noise of the quietest quarter of soft tissue."""
+MIN_AREA_MM2 = 1500.0
+EXPECTED_AIR_HU, EXPECTED_FAT_HU, EXPECTED_SOFT_HU, EXPECTED_BRAIN_HU = -1000.0, -100.0, 45.0, 30.0
+Counts = NDArray[np.intp]
+
+
+class TissueCounts(NamedTuple):
+    """Histograms of a slice: pixels of air, windows of fat and of soft tissue; and the area of a pixel in mm²."""
+
+    air: Counts
+    fat: Counts
+    soft: Counts
+    pixel_mm2: float
+
+
+def tissue_counts(view: SliceView) -> TissueCounts | None:
+    """None without a body, and of slices that are not sampled."""
+    plane = view.once(ct_slice) if is_sampled(view) else None
+    if plane is None:
+        return None
+    air, side, mean = view.once(far_air), plane.window_px, view.once(window_mean)
+    inside = cv2.erode(plane.body.view(np.uint8), np.ones((side, side), np.uint8)) > 0
+    fat = inside & (mean > FAT_RANGE_HU[0]) & (mean < FAT_RANGE_HU[1])
+    soft = inside & (mean > SOFT_RANGE_HU[0]) & (mean < SOFT_RANGE_HU[1])
+    square = cv2.blur(plane.image * plane.image, (side, side))
+    deviations = np.sqrt(np.maximum(square - mean * mean, np.float32(0.0)))
+    if soft.any():
+        quiet = deviations <= MAX_DEVIATIONS * np.percentile(deviations[soft], 25.0)
+        fat, soft = fat & quiet, soft & quiet
+    return TissueCounts(
+        _histogram(plane.image[air] if air is not None else np.empty(0, np.float32), AIR_RANGE_HU),
+        _histogram(mean[fat], FAT_RANGE_HU),
+        _histogram(mean[soft], SOFT_RANGE_HU),
+        plane.spacing_mm**2,
+    )
+
+
+def _histogram(values: NDArray[np.float32], limits: tuple[float, float]) -> Counts:
+    classes = round((limits[1] - limits[0]) / CLASS_HU)
+    return np.asarray(np.histogram(values, classes, limits)[0], np.intp)
+
+
+def peak(counts: Counts, limits: tuple[float, float], pixel_mm2: float) -> float | None:
+    """The most frequent value, of classes smoothed over five; None if the tissue covers too small an area.
+
+    >>> counts = np.zeros(125, int); counts[48:53] = (10, 50, 90, 50, 10)
+    >>> peak(counts, AIR_RANGE_HU, 100.0), peak(counts, AIR_RANGE_HU, 1.0)
+    (-999.0, None)
+    """
+    if counts.sum() * pixel_mm2 < MIN_AREA_MM2:
+        return None
+    smooth = np.convolve(counts.astype(np.float64), np.ones(SMOOTHING) / SMOOTHING, mode="same")
+    return limits[0] + (float(smooth.argmax()) + 0.5) * CLASS_HU
+
+
+class TissueValues(NamedTuple):
+    """HU of each tissue; None where there is too little of it."""
+
+    air: float | None
+    fat: float | None
+    soft: float | None
+
+
+def tissue_values(parts: Sequence[TissueCounts]) -> TissueValues:
+    """The peaks over all slices."""
+    if not parts:
+        return TissueValues(None, None, None)
+    area = parts[0].pixel_mm2
+    air = np.sum([one.air for one in parts], axis=0)
+    fat = np.sum([one.fat for one in parts], axis=0)
+    soft = np.sum([one.soft for one in parts], axis=0)
+    return TissueValues(peak(air, AIR_RANGE_HU, area), peak(fat, FAT_RANGE_HU, area), peak(soft, SOFT_RANGE_HU, area))
+
+
+def common_offset(values: TissueValues) -> float | None:
+    """The median of what air, fat and soft tissue deviate; of two of them what they agree on.
+
+    >>> common_offset(TissueValues(-970.0, -68.0, 80.0)), common_offset(TissueValues(-1000.0, None, 34.0))
+    (32.0, 2.0)
+    >>> common_offset(TissueValues(None, -95.0, 110.0)), common_offset(TissueValues(None, -72.0, 110.0))
+    (5.0, 28.0)
+    """
+    air, fat, soft = values
+    if soft is None:
+        return None
+    if fat is None:
+        return None if air is None else (air - EXPECTED_AIR_HU + soft - EXPECTED_BRAIN_HU) / 2.0
+    of_fat, of_soft = fat - EXPECTED_FAT_HU, soft - EXPECTED_SOFT_HU
+    if air is None:
+        return min(of_fat, of_soft, key=abs) if of_fat * of_soft > 0.0 else 0.0
+    return float(np.median([air - EXPECTED_AIR_HU, of_fat, of_soft]))
+
+
+def _air(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
+    return tissue_values(parts).air
+
+
+def _fat(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
+    return tissue_values(parts).fat
+
+
+def _soft(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
+    return tissue_values(parts).soft
+
+
+def _offset(_: SeriesView, parts: Sequence[TissueCounts]) -> float | None:
+    return common_offset(tissue_values(parts))
+
+
+def counts_of(view: SliceView) -> TissueCounts | None:
+    """What all four measurements take of a slice."""
+    return view.once(tissue_counts)
+
+
+CONCERN = (
+    "Hounsfield units cannot be trusted: what is measured in them, from fat in the liver to calcium and dose plans, is "
+    "wrong by as much. Check the calibration of the scanner with its water phantom."
+)
+HU_AIR = SeriesMeasure(
+    name="hu_air",
+    unit="[hnsf'U]",
+    label="Air around the patient",
+    code="HU_AIR",
+    summary="Most frequent value of the air around the patient.",
+    definition="Most frequent value (classes of 2 HU, smoothed over five) of the air of `air_noise`, of up to 40 "
+    "slices; by definition of the scale −1000 HU, within 10 HU on real scanners. Left out below 15 cm² of air.",
+    section=SECTION,
+    rank=402,
+    modalities=CT,
+    each=counts_of,
+    take=_air,
+    concern=CONCERN,
+)
+HU_FAT = SeriesMeasure(
+    name="hu_fat",
+    unit="[hnsf'U]",
+    label="Fat",
+    code="HU_FAT",
+    summary="Most frequent mean of 6 mm windows of fat.",
+    definition="Most frequent mean of 6 mm windows in the body with −180 to −30 HU and no more than twice the noise "
+    "of the quietest quarter of soft tissue; fat is −120 to −80 HU at 120 kV. Left out below 15 cm².",
+    section=SECTION,
+    rank=403,
+    modalities=CT,
+    each=counts_of,
+    take=_fat,
+    concern=CONCERN,
+)
+HU_SOFT_TISSUE = SeriesMeasure(
+    name="hu_soft_tissue",
+    unit="[hnsf'U]",
+    label="Water-like tissue",
+    code="HU_SOFT_TISSUE",
+    summary="Most frequent mean of 6 mm windows of water-like tissue.",
+    definition="The same of −20 to 140 HU: brain 20 to 40, muscle and organs 40 to 70 HU, more with contrast medium.",
+    section=SECTION,
+    rank=404,
+    modalities=CT,
+    each=counts_of,
+    take=_soft,
+)
+HU_OFFSET = SeriesMeasure(
+    name="hu_offset",
+    unit="[hnsf'U]",
+    label="Common offset of Hounsfield units",
+    code="HU_OFFSET",
+    summary="What air, fat and water-like tissue together deviate from their usual values.",
+    definition="Median of `hu_air` + 1000, `hu_fat` + 100 and `hu_soft_tissue` − 45; without fat the mean of the "
+    "first and of `hu_soft_tissue` − 30. Without air the smaller of the other two, 0 if their signs differ. Contrast "
+    "medium changes one of the three, a wrong intercept all, a wrong value of water two. Own definition; phantoms of "
+    "water are held to ±5 HU (IEC 61223-3-5, ACR CT accreditation), tissue cannot be.",
+    section=SECTION,
+    rank=405,
+    modalities=CT,
+    each=counts_of,
+    take=_offset,
+    concern=CONCERN,
+)

@@ -1,0 +1,87 @@
+"""Noise of a CT series for its slice thickness, its sharpness and the size of the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.ct.body import CT, ct_slice, is_sampled, outline
+from miqa_node.stages.measure.ct.noise import Counts, histogram_of, most_frequent
+from miqa_node.stages.measure.ct.skin_mtf import EdgeSpread, edge_spread, half_transfer
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+
+USUAL_TRANSFER = 0.3
+"""In 1/mm: of a standard kernel, which is assumed where the skin shows none."""
+USUAL_DIAMETER_MM = 250.0
+
+
+class NoisePart(NamedTuple):
+    """What a slice tells of noise and sharpness; and its water-equivalent diameter in mm, 0 if it was not sampled."""
+
+    noise: Counts | None
+    edge: EdgeSpread | None
+    diameter_mm: float
+
+
+def _part(view: SliceView) -> NoisePart | None:
+    plane, noise = view.once(ct_slice), histogram_of(view)
+    if plane is None or noise is None:
+        return None
+    diameter = 0.0
+    if is_sampled(view):
+        inside = view.once(outline) > 0
+        diameter = water_diameter_mm(float((plane.image[inside] + 1000.0).sum()), plane.spacing_mm)
+    return NoisePart(noise, edge_spread(view), diameter)
+
+
+def water_diameter_mm(attenuation: float, spacing_mm: float) -> float:
+    """2 √(A (mean/1000 + 1) / π) of AAPM Report 220; ``attenuation`` is the sum of HU + 1000 over the body.
+
+    >>> round(water_diameter_mm(1000.0 * np.pi * 100.0**2, 1.0))
+    200
+    """
+    return 2.0 * float(np.sqrt(max(attenuation, 0.0) / 1000.0 * spacing_mm**2 / np.pi))
+
+
+def normalised(noise_hu: float, thickness_mm: float, transfer: float, diameter_mm: float) -> float:
+    """Noise as it would be in slices of 1 mm, with .3 /mm at the skin, in a patient of 250 mm of water.
+
+    >>> round(normalised(10.0, 4.0, 0.3, 250.0)), round(normalised(10.0, 1.0, 0.6, 250.0), 1)
+    (20, 3.5)
+    """
+    sharpness = (USUAL_TRANSFER / transfer) ** 1.5
+    return float(noise_hu * np.sqrt(thickness_mm) * sharpness * USUAL_DIAMETER_MM / diameter_mm)
+
+
+def _noise(series: SeriesView, parts: Sequence[NoisePart]) -> float | None:
+    noise = most_frequent([one.noise for one in parts if one.noise is not None])
+    thickness = next((one.thickness_mm for one in series.slices if one.thickness_mm), None)
+    diameters = [one.diameter_mm for one in parts if one.diameter_mm > 0.0]
+    if noise is None or thickness is None or not diameters:
+        return None
+    transfer = half_transfer([one.edge for one in parts if one.edge is not None]) or USUAL_TRANSFER
+    return normalised(noise, thickness, transfer, float(np.median(diameters)))
+
+
+NORMALISED_NOISE = SeriesMeasure(
+    name="normalised_noise",
+    unit="[hnsf'U]",
+    label="Noise for slice, sharpness and size",
+    code="NORMALISED_NOISE",
+    summary="Noise in soft tissue, converted to slices of 1 mm, a standard kernel and a patient of 250 mm of water.",
+    definition="`ct_noise` · √(Slice Thickness / 1 mm) · (0.3 / `skin_mtf_50`)^1.5 · 250 mm / water-equivalent "
+    "diameter (AAPM Report 220). The first two factors are those of Brooks and Di Chiro (Med Phys 3, 1976: σ² ∝ 1 / "
+    "(w³ h D)); the last is our own: scanners raise the dose with the size of the patient, but less than noise would "
+    "need. Without `skin_mtf_50` a standard kernel is assumed. On seven real scanners 8 to 17 HU; low-dose protocols "
+    "are above, iterative reconstruction below.",
+    section="CT and MR series",
+    rank=401,
+    modalities=CT,
+    each=_part,
+    take=_noise,
+    concern="So much noise for slices so thick and so smooth hides low-contrast lesions: the dose was too low for "
+    "this body.",
+)

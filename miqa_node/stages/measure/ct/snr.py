@@ -1,0 +1,50 @@
+"""Signal to noise of soft tissue on a CT series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.ct.body import CT
+from miqa_node.stages.measure.ct.hounsfield import EXPECTED_AIR_HU, TissueCounts, counts_of, tissue_values
+from miqa_node.stages.measure.ct.noise import Counts, most_frequent, noise_histogram
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+
+Part = tuple[Counts | None, TissueCounts | None]
+
+
+def _part(view: SliceView) -> Part | None:
+    noise, tissue = view.once(noise_histogram), counts_of(view)
+    return None if noise is None and tissue is None else (noise, tissue)
+
+
+def ratio(_: SeriesView | None, parts: Sequence[Part]) -> float | None:
+    """(HU of soft tissue + 1000) / noise; None without either."""
+    noise = most_frequent([histogram for histogram, _ in parts if histogram is not None])
+    soft = tissue_values([counts for _, counts in parts if counts is not None]).soft
+    return signal_to_noise(soft, noise)
+
+
+def signal_to_noise(soft_hu: float | None, noise_hu: float | None) -> float | None:
+    """Both on the scale of attenuation, whose zero is air.
+
+    >>> signal_to_noise(50.0, 10.0)
+    105.0
+    """
+    return None if soft_hu is None or not noise_hu else (soft_hu - EXPECTED_AIR_HU) / noise_hu
+
+
+CT_SNR = SeriesMeasure(
+    name="ct_snr",
+    unit="1",
+    label="SNR of soft tissue",
+    code="CT_SNR",
+    summary="Attenuation of soft tissue over its noise.",
+    definition="(`hu_soft_tissue` + 1000) / `ct_noise`: mean over standard deviation on the scale of attenuation, "
+    "where air is 0, so that it does not depend on the zero of Hounsfield units.",
+    section="CT and MR series",
+    rank=406,
+    modalities=CT,
+    each=_part,
+    take=ratio,
+)

@@ -1,0 +1,161 @@
+"""Slices of a stack that are out of order, or there twice, by what they show: neighbours look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.series.whole import place_of_slice
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.slices import volumes
+
+SECTION = "CT and MR series"
+THUMBNAIL_PX = 64
+MIN_SLICES = 5
+SEGMENTS = (2, 3)
+"""Lengths of parts of a stack that may have been turned round."""
+USUAL = 1.3
+"""An order is odd from so many times the ratio that is usual in the series."""
+LEAST = 1e-6
+REPEATED = 0.1
+"""Slices that differ by less than this share of the usual difference of neighbours show the same."""
+Rows = NDArray[np.float32]
+
+
+class SliceLook(NamedTuple):
+    """The slice's position in the series and a small copy, without its brightness and contrast."""
+
+    position: int
+    small: NDArray[np.float16]
+
+
+def slice_look(view: SliceView) -> SliceLook | None:
+    """None if the slice is blank."""
+    small = cv2.resize(view.values, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    deviation = float(small.std())
+    if deviation == 0.0:
+        return None
+    return SliceLook(view.index, ((small - small.mean()) / deviation).ravel().astype(np.float16))
+
+
+def _look(view: SliceView) -> SliceLook | None:
+    return view.once(slice_look)
+
+
+def distances(looks: Rows, step: int) -> NDArray[np.float64]:
+    """How far each slice and the one ``step`` behind it differ."""
+    return np.sqrt(np.mean((looks[step:] - looks[:-step]) ** 2, axis=1, dtype=np.float64))
+
+
+def disorder(looks: Rows) -> NDArray[np.float64]:
+    """For each slice: how much longer the way through its neighbours is than without it, or with a part turned round.
+
+    Below 1 in order: the way over a slice is a detour around what lies beside it. ``looks`` has one row a slice, no two
+    neighbours equal.
+
+    >>> walk = np.cumsum(np.random.default_rng(0).normal(size=(9, 50)), axis=0).astype(np.float32)
+    >>> bool(disorder(walk).max() < 1.0 < disorder(walk[[0, 1, 2, 4, 3, 5, 6, 7, 8]]).max())
+    True
+    """
+    score = np.zeros(len(looks))
+    near = distances(looks, 1)
+    score[1:-1] = (near[:-1] + near[1:]) / np.maximum(2.0 * distances(looks, 2), LEAST)
+    for length in SEGMENTS:
+        if len(looks) < length + 2:
+            continue
+        across = distances(looks, length)
+        turned = (near[:-length] + near[length:]) / np.maximum(across[:-1] + across[1:], LEAST)
+        first = slice(1, 1 + len(turned))
+        score[first] = np.maximum(score[first], turned)
+    return score
+
+
+def _series_disorder(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | None:
+    looks = {part.position: part.small for part in parts}
+    worst: Measurement | None = None
+    for indices in volumes(series.slices):
+        read = _without_repeats([index for index in indices if index in looks], looks)
+        if len(read) < MIN_SLICES:
+            continue
+        score = disorder(np.stack([looks[index] for index in read]).astype(np.float32))
+        usual = float(np.median(score[1:-1]))
+        score = np.minimum(score, score / (USUAL * usual))
+        top = int(score.argmax())
+        if worst is None or score[top] > worst.value:
+            worst = Measurement("slice_disorder", float(score[top]), "1", place_of_slice(series, read[top]))
+    return worst
+
+
+def _without_repeats(indices: list[int], looks: dict[int, NDArray[np.float16]]) -> list[int]:
+    if len(indices) < 2:
+        return indices
+    near = distances(np.stack([looks[index] for index in indices]).astype(np.float32), 1)
+    return [
+        indices[0],
+        *(index for index, far in zip(indices[1:], near > REPEATED * np.median(near), strict=True) if far),
+    ]
+
+
+def repeats(looks: Rows) -> NDArray[np.intp]:
+    """Slices that show the same as the one before them.
+
+    >>> walk = np.cumsum(np.random.default_rng(0).normal(size=(6, 50)), axis=0).astype(np.float32)
+    >>> repeats(walk).tolist(), repeats(walk[[0, 1, 2, 2, 3, 4, 5]]).tolist()
+    ([], [3])
+    """
+    near = distances(looks, 1)
+    return 1 + np.flatnonzero(near < REPEATED * np.median(near))
+
+
+def _repeats(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | None:
+    if len(parts) < MIN_SLICES:
+        return None
+    found = repeats(np.stack([part.small for part in parts]).astype(np.float32))
+    place = place_of_slice(series, parts[int(found[0])].position) if found.size else ""
+    return Measurement("slices_repeated", float(found.size), "1", place)
+
+
+SLICE_DISORDER = SeriesMeasure(
+    name="slice_disorder",
+    unit="1",
+    label="Disorder of slices",
+    code="SLICE_DISORDER",
+    summary="How much shorter the way through the slices would be in another order.",
+    definition="Slices are compared as copies of 64 × 64 pixels without brightness and contrast. Largest of (d(a,b) "
+    "+ d(b,c)) / (2 d(a,c)) of three neighbours and of (d(a,b) + d(c,d)) / (d(a,c) + d(b,d)), where b…c are two or "
+    "three slices that may have been turned round; d is the root mean square difference. Where neighbours hardly "
+    "look more alike than slices further apart, the ratio is taken per 1.3 times its median in the series. Below .9 "
+    "in ordered stacks; above 1.05 a slice stands in a wrong place, or another body was among them. Within volumes, "
+    "as `slice_jump`, of 5 slices or more. Own definition, after seriation: the shortest way through all slices is "
+    "their order.",
+    section=SECTION,
+    rank=345,
+    each=_look,
+    take=_series_disorder,
+    concern="A slice shows what belongs to another place: reconstructions in other planes, volumes and what is "
+    "measured across slices are wrong, and a lesion may be reported at the wrong level. Send the series again or "
+    "rebuild it at the scanner.",
+)
+SLICES_REPEATED = SeriesMeasure(
+    name="slices_repeated",
+    unit="1",
+    report_unit="{slices}",
+    label="Repeated slices",
+    code="SLICES_REPEATED",
+    summary="Slices that show the same as the one before.",
+    definition="Slices whose copy of 64 × 64 pixels differs from that of the slice before it by less than a tenth of "
+    "what neighbours usually differ by (root mean square; the median over the stack). Left out with fewer than 5 "
+    "slices.",
+    section=SECTION,
+    rank=346,
+    each=_look,
+    take=_repeats,
+    concern="One slice came twice, perhaps in the place of another: what should be there is not seen. Compare with "
+    "the series at the scanner.",
+)

@@ -1,0 +1,54 @@
+"""What many measurements of a series take of the numbers of its slices: the usual one, or the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.language.phrase import Phrase
+from miqa_node.stages.measure.series_view import SeriesView
+
+
+class SliceNumber(NamedTuple):
+    """A number of the slice with this position in the series."""
+
+    position: int
+    value: float
+
+
+def middle(_: SeriesView | None, parts: Sequence[float]) -> float | None:
+    """The median over all slices.
+
+    >>> middle(None, [4.0, 9.0, 5.0])
+    5.0
+    """
+    return float(np.median(parts)) if parts else None
+
+
+def worst(_: SeriesView | None, parts: Sequence[float]) -> float | None:
+    """The largest value of all slices.
+
+    >>> worst(None, [4.0, 9.0, 5.0])
+    9.0
+    """
+    return float(np.max(parts)) if parts else None
+
+
+def place_of_slice(series: SeriesView, position: int) -> str:
+    """The slice in words, as pages and reports say it."""
+    return Phrase("slice {number} of {count}", number=str(position + 1), count=str(len(series.slices)))
+
+
+def worst_slice(name: str, unit: str) -> Callable[[SeriesView, Sequence[SliceNumber]], Measurement | None]:
+    """Takes the largest number, and says on which slice it is found."""
+
+    def take(series: SeriesView, parts: Sequence[SliceNumber]) -> Measurement | None:
+        if not parts:
+            return None
+        most = max(parts, key=lambda one: one.value)
+        return Measurement(name, most.value, unit, place_of_slice(series, most.position))
+
+    return take

@@ -1,0 +1,121 @@
+"""CT measurements against bodies whose fat, sharpness, rings, streaks, noise and tilt are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydicom.dataset import FileDataset
+
+from tests.unit.volume import making
+from tests.unit.volume.making import SIDE, SPACING_MM, Image
+from tests.unit.volume.test_measures import judged, numbers
+
+
+def measured(folder: Path, change: Callable[[Image], Image] = lambda image: image, slices: int = 6) -> dict[str, float]:
+    """Numbers of a series of layered slices, each changed."""
+    images = [change(making.layered_ct(seed=seed)) for seed in range(slices)]
+    return numbers(judged(making.write_series(folder, images, "CT", change=making.fine)))
+
+
+def test_the_tissues_of_a_body_have_their_hounsfield_units(tmp_path: Path) -> None:
+    values = measured(tmp_path)
+    assert values["hu_air"] == pytest.approx(-1000.0, abs=2.0)
+    assert values["hu_fat"] == pytest.approx(-100.0, abs=3.0)
+    assert values["hu_soft_tissue"] == pytest.approx(50.0, abs=2.0)
+    assert values["hu_offset"] == pytest.approx(0.0, abs=3.0)
+    assert values["ct_snr"] == pytest.approx((1000.0 + values["hu_soft_tissue"]) / values["ct_noise"])
+
+
+@pytest.mark.parametrize("shift_hu", [-30.0, 30.0])
+def test_a_shift_of_all_values_is_the_offset(tmp_path: Path, shift_hu: float) -> None:
+    assert measured(tmp_path, lambda image: image + shift_hu)["hu_offset"] == pytest.approx(shift_hu, abs=3.0)
+
+
+def test_a_wrong_value_of_water_is_an_offset_although_air_is_right(tmp_path: Path) -> None:
+    values = measured(tmp_path, lambda image: (image + 1000.0) * 1.03 - 1000.0)
+    assert values["hu_air"] == pytest.approx(-1000.0, abs=2.0)
+    assert values["hu_offset"] == pytest.approx(28.0, abs=4.0)
+
+
+def test_contrast_medium_is_no_offset(tmp_path: Path) -> None:
+    enhanced = measured(tmp_path, lambda image: np.where(image > 0.0, image + 50.0, image))
+    assert enhanced["hu_soft_tissue"] > 90.0
+    assert abs(enhanced["hu_offset"]) < 3.0
+
+
+def test_rings_around_the_middle_are_found_and_anatomy_is_none(tmp_path: Path) -> None:
+    def ring(image: Image) -> Image:
+        y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+        return np.asarray(image + 25.0 * (np.abs(np.hypot(y, x) - 30.0) < 1.0))
+
+    assert measured(tmp_path / "plain")["ring_index"] < 4.0
+    assert measured(tmp_path / "rings", ring)["ring_index"] > 12.0
+    aside = measured(tmp_path / "aside", lambda image: np.roll(ring(np.zeros_like(image)), 20, axis=1) + image)
+    assert aside["ring_index"] < 6.0, "a circle around another point is a vessel or a bowel"
+
+
+def test_lines_in_tissue_and_structure_in_air_are_streaks(tmp_path: Path) -> None:
+    def lines(image: Image) -> Image:
+        return np.asarray(image + 40.0 * np.sin(np.arange(SIDE) * 1.2)[:, None] * (image > -900.0))
+
+    plain = measured(tmp_path / "plain")
+    assert plain["streak_direction"] < 4.0
+    assert measured(tmp_path / "lines", lines)["streak_direction"] > 50.0
+    rays = measured(tmp_path / "rays", making.with_streaks)
+    assert rays["streak_index"] > 5.0 * plain["streak_index"]
+
+
+@pytest.mark.parametrize(("texture_px", "least", "most"), [(0.0, 90.0, 110.0), (1.0, 0.0, 15.0)])
+def test_white_noise_is_told_from_that_of_a_kernel(
+    tmp_path: Path, texture_px: float, least: float, most: float
+) -> None:
+    images = [making.layered_ct(20.0, seed, texture_px) for seed in range(4)]
+    values = numbers(judged(making.write_series(tmp_path, images, "CT", change=making.fine)))
+    assert least < values["noise_whiteness"] < most
+
+
+@pytest.mark.parametrize("edge_px", [1.0, 1.5])
+def test_the_transfer_at_the_skin_is_that_of_the_blur(tmp_path: Path, edge_px: float) -> None:
+    images = [making.layered_ct(8.0, seed, 1.0, edge_px) for seed in range(6)]
+    values = numbers(judged(making.write_series(tmp_path, images, "CT", change=making.fine)))
+    # √(2 ln 2) / (2π σ), and the pixel's own aperture is none in a sampled edge
+    assert values["skin_mtf_50"] == pytest.approx(np.sqrt(2.0 * np.log(2.0)) / (2.0 * np.pi * edge_px), rel=0.12)
+
+
+def test_a_shifted_copy_in_the_slice_is_an_echo(tmp_path: Path) -> None:
+    def textured(image: Image) -> Image:
+        picture = np.random.default_rng(5).normal(0.0, 60.0, image.shape)
+        return np.asarray(image + cv2.GaussianBlur(picture, (0, 0), 0.8) * (image > -50.0))
+
+    def doubled(image: Image) -> Image:
+        single = textured(image)
+        return np.asarray((single + np.roll(single, (7, 9), (0, 1))) / 2.0)
+
+    plain = measured(tmp_path / "plain", textured, 2)["doubled_edges"]
+    assert measured(tmp_path / "doubled", doubled, 2)["doubled_edges"] > 1.5 * plain
+
+
+def test_tilt_dose_and_coverage_come_from_headers(tmp_path: Path) -> None:
+    def tilted(dataset: FileDataset) -> None:
+        x, y, place = (float(value) for value in dataset.ImagePositionPatient)
+        dataset.ImagePositionPatient = [x, y - place * np.tan(np.radians(20.0)), place]
+        dataset.BodyPartExamined = "CHEST"
+
+    images = [making.body_ct(seed=seed) for seed in range(6)]
+    values = numbers(judged(making.write_series(tmp_path, images, "CT", change=tilted)))
+    assert values["gantry_tilt"] == pytest.approx(20.0, abs=0.1)
+    assert values["coverage"] == pytest.approx(30.0)
+    assert values["region_coverage"] == pytest.approx(10.0)
+    assert values["dlp"] == pytest.approx(8.5 * 3.0)
+
+
+def test_a_body_in_a_small_circle_of_padding_is_truncated(tmp_path: Path) -> None:
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    outside = np.hypot(y, x) * SPACING_MM > 100.0
+    padded = [np.where(outside, -1024.0, making.body_ct(seed=seed)) for seed in range(3)]
+    values = numbers(judged(making.write_series(tmp_path, padded, "CT")))
+    assert values["truncation"] > 15.0
