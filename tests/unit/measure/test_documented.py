@@ -41,10 +41,10 @@ def taken(folder: Path) -> dict[str, set[str]]:
 
 
 def of_series(folder: Path) -> list[Measurement]:
-    """What a CT series with everything and an MR series give."""
+    """What a CT series with everything and an MR series of two volumes give."""
     places = [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 45.0]
     ct = making.write_series(folder / "ct", [making.layered_ct(seed=n) for n in range(7)], "CT", places, making.fine)
-    mr = making.write_series(folder / "mr", [making.head_mr(seed=n) for n in range(5)], "MR")
+    mr = making.write_series(folder / "mr", [making.head_mr(seed=n) for n in range(10)], "MR", [0, 5, 10, 15, 20] * 2)
     return [m for paths in (ct, mr) for m in judged(paths).assessment.measurements]
 
 
@@ -56,7 +56,7 @@ def test_every_measurement_is_documented_with_its_unit(tmp_path: Path) -> None:
 
 def test_each_has_an_example() -> None:
     lacking = {path.stem for path in MODULES if ">>> " not in path.read_text("utf-8")}
-    assert lacking == {"__init__", "body", "mr_patient"}
+    assert lacking == {"__init__", "body", "patient", "toolkit"}
 
 
 def test_each_name_is_that_of_its_entry_point() -> None:

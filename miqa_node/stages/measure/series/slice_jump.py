@@ -11,7 +11,7 @@ import numpy as np
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.mr_patient import MR, magnitude
+from miqa_node.stages.measure.mr.patient import MR, magnitude
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.stages.measure.slices import volumes
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.mr_patient import MR, magnitude
+from miqa_node.stages.measure.mr.patient import MR, magnitude
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 

@@ -60,7 +60,7 @@ def signal(view: SliceView) -> SampledSignal | None:
     plane = view.once(mr_slice)
     if plane is None:
         return None
-    return SampledSignal(_spread(plane.values[plane.patient]), _spread(plane.values[~plane.near]))
+    return SampledSignal(spread(plane.values[plane.patient]), spread(plane.values[~plane.near]))
 
 
 def foreground_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:
@@ -82,7 +82,7 @@ def threshold(series: SeriesView) -> float:
 
 def find_threshold(images: Sequence[Values]) -> float:
     """Otsu's threshold over all pixels of some slices (IEEE TSMC 9, 1979)."""
-    values = np.concatenate([_spread(np.maximum(image, 0.0).ravel()) for image in images])
+    values = np.concatenate([spread(np.maximum(image, 0.0).ravel()) for image in images])
     top = float(np.percentile(values, 99.5))
     if top <= 0.0:
         return 0.0
@@ -98,6 +98,7 @@ def find_patient(image: Values, level: float) -> Mask:
     return patient
 
 
-def _spread(values: Values) -> Values:
+def spread(values: Values, count: int = SAMPLES_PER_SLICE) -> Values:
+    """Up to twice ``count`` evenly spread values."""
     flat = values.ravel()
-    return flat[:: max(1, len(flat) // SAMPLES_PER_SLICE)]
+    return flat[:: max(1, len(flat) // count)]

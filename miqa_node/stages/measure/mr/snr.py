@@ -9,7 +9,7 @@ import numpy as np
 
 from miqa_node.core.domain.codes import SIGNAL_TO_NOISE
 from miqa_node.stages.measure.base import SeriesMeasure
-from miqa_node.stages.measure.series.mr_patient import MR, SampledSignal, air_of, foreground_of, signal, threshold
+from miqa_node.stages.measure.mr.patient import MR, SampledSignal, air_of, foreground_of, signal, threshold
 from miqa_node.stages.measure.series_view import SeriesView
 
 SECTION = "CT and MR series"

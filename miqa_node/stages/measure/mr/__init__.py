@@ -1,0 +1,1 @@
+"""Measurements of MR series, one file each."""
