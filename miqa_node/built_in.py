@@ -144,6 +144,7 @@ MEASUREMENTS = {
     "mr_uniformity": "miqa_node.stages.measure.mr.bias:MR_UNIFORMITY",
     "mr_wm2max": "miqa_node.stages.measure.mr.tissue:MR_WM2MAX",
     "mr_wrap": "miqa_node.stages.measure.mr.wrap:MR_WRAP",
+    "noise_for_dose": "miqa_node.stages.measure.ct.noise_for_dose:NOISE_FOR_DOSE",
     "noise_share": "miqa_node.stages.measure.image.noise_sigma:NOISE_SHARE",
     "noise_sigma": "miqa_node.stages.measure.image.noise_sigma:NOISE_SIGMA",
     "noise_whiteness": "miqa_node.stages.measure.ct.noise_whiteness:NOISE_WHITENESS",

@@ -30,6 +30,7 @@ COMPUTED_KINDS = frozenset(
 Without one of them DERIVED may mean no more than another encoding. Of an ORIGINAL image they say nothing: some scanners
 call every oblique plane MPR.
 """
+LONGEST_ROTATION_MS = 4000.0
 LEAST_FRAME_BYTES = 8
 """A compressed frame has at least the head of an item (PS3.5 A.4)."""
 
@@ -61,6 +62,9 @@ class Slice:
     """Whether it was made from other images: a reformat, a projection, a map of parameters."""
     announced: int = 0
     """Number of Series Related Instances (0020,1209); 0 if the sender does not give it."""
+    tube_kv: float | None = None
+    rotation_mas: float | None = None
+    """Tube current times the time of one rotation, over the pitch; None where the header does not say so surely."""
     contrast: tuple[float | str | None, ...] = ()
     """Values that distinguish volumes at one place: b-value, echo time, temporal position, component of the signal."""
     quality_control: bool = False
@@ -207,11 +211,24 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         is_localizer="LOCALIZER" in image_type,
         is_computed=_is_computed(image_type),
         announced=int(first_number(ds, "NumberOfSeriesRelatedInstances") or 0),
+        tube_kv=first_number(_group(ds, frame, "CTXRayDetailsSequence"), "KVP"),
+        rotation_mas=_rotation_mas(ds, exposure),
         contrast=_contrast(ds, frame),
         quality_control=str(ds.get("QualityControlImage") or "").strip() == "YES",
         series_instance_uid=str(ds.get("SeriesInstanceUID") or ""),
         frame_of_reference_uid=str(ds.get("FrameOfReferenceUID") or ""),
     )
+
+
+def _rotation_mas(ds: Dataset, exposure: Dataset) -> float | None:
+    """The larger of Exposure and current × time, if the time can be that of one rotation.
+
+    Exposure Time is that of the whole scan in some headers; Exposure is that of a part of the detector in others.
+    """
+    current, time_ms = first_number(ds, "XRayTubeCurrent") or 0.0, first_number(ds, "ExposureTime") or 0.0
+    product = current * time_ms / 1000.0 / (first_number(ds, "SpiralPitchFactor") or 1.0)
+    known = first_number(exposure, "ExposureInmAs") or first_number(ds, "Exposure") or 0.0
+    return max(known, product if time_ms <= LONGEST_ROTATION_MS else 0.0) or None
 
 
 def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:

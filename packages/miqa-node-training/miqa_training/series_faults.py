@@ -2,8 +2,9 @@
 
     python -m miqa_training.series_faults --rounds 3 --seed 1 FOLDER_OF_A_SERIES ...
 
-One line a fault and way: the area under the ROC curve of its measurement against the same stacks unaltered, and the
-share that the shipped policy flags for it. The first line counts unaltered stacks that the policy flags.
+One line a fault and way: of how many stacks; in how many of them its measurement could be taken, and the area under
+the ROC curve of these against the same stacks unaltered; and the share of all that limits of the shipped policy find.
+The first line counts unaltered stacks beyond a limit. A single slice counts as a stack; a node gives it no verdict.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +52,8 @@ class FaultKind(NamedTuple):
     usual: float = 0.0
 
 
+NOISE = ("ct_noise", "normalised_noise", "noise_for_dose", "noise_whiteness")
+
 FAULTS: Mapping[str, FaultKind] = {
     "gap": FaultKind(("slice_gaps",), (order.cut_gap, order.moved_part), of_stack=True),
     "dropped": FaultKind(("slice_gaps",), (order.dropped, order.dropped_unnoticed), of_stack=True),
@@ -58,12 +61,9 @@ FAULTS: Mapping[str, FaultKind] = {
     "doubled": FaultKind(
         ("slices_repeated", "slice_overlaps"), (order.repeated_pixels, order.repeated_slice), of_stack=True
     ),
-    "noise x 2, by texture": FaultKind(
-        ("noise_whiteness", "normalised_noise", "ct_noise"), (noise.white_noise, noise.own_noise)
-    ),
-    "noise x 2, by amount": FaultKind(
-        ("normalised_noise", "noise_whiteness", "ct_noise"), (noise.white_noise, noise.own_noise)
-    ),
+    "noise x 2, by texture": FaultKind(("noise_whiteness", *NOISE), (noise.white_noise, noise.own_noise)),
+    "noise x 2, by amount": FaultKind(("normalised_noise", *NOISE), (noise.white_noise, noise.own_noise)),
+    "noise x 2, for dose": FaultKind(("noise_for_dose", *NOISE), (noise.white_noise, noise.own_noise)),
     "truncation": FaultKind(("truncation",), (field_of_view.off_centre, field_of_view.small_field)),
     "ring": FaultKind(("ring_index",), (rings.drawn_rings, rings.weak_channels)),
     "streak, by air": FaultKind(("streak_index", "streak_direction"), (streaks.rays, streaks.lost_views)),
@@ -86,17 +86,17 @@ class Tally:
 
     plain: list[float] = field(default_factory=list)
     altered: list[float] = field(default_factory=list)
+    count: int = 0
     found: int = 0
 
     def add(self, kind: FaultKind, before: Judgement, after: Judgement) -> None:
         """Count a stack, before and after."""
-        self.plain.append(_score(kind, before))
-        self.altered.append(_score(kind, after))
+        self.count += 1
         self.found += bool(after.flagged & set(kind.measurements))
-
-
-def _score(kind: FaultKind, judgement: Judgement) -> float:
-    return abs(judgement.numbers.get(kind.measurements[0], kind.usual) - kind.usual)
+        for scores, judgement in ((self.plain, before), (self.altered, after)):
+            number = judgement.numbers.get(kind.measurements[0])
+            if number is not None:
+                scores.append(abs(number - kind.usual))
 
 
 def auroc(plain: Sequence[float], altered: Sequence[float]) -> float:
@@ -116,7 +116,7 @@ def judge(stack: RealStack, folder: Path, policy: Policy) -> Judgement:
     header, _ = read_header(paths[-1])
     judged = judge_series(header, series_traits(header), files[-1][0], files, SliceTools(_decode), len(files))
     numbers = {one.name: one.value for one in judged.assessment.measurements}
-    reasons = decide(judged.assessment, policy).reasons
+    reasons = decide(replace(judged.assessment, unfit=""), policy).reasons
     return Judgement(numbers, frozenset(one.name for one in reasons if one.name in numbers))
 
 
@@ -164,9 +164,10 @@ def main() -> None:
                             _keep(options.numbers, path.name, way.__name__, altered)
     sys.stdout.write(f"unaltered stacks, flagged for: {dict(alarms)}\n")
     for (name, maker), tally in tallies.items():
-        share = tally.found / len(tally.altered)
-        area = auroc(tally.plain, tally.altered)
-        sys.stdout.write(f"{name:26}{maker:22}{len(tally.altered):4}  AUROC {area:.3f}  found {share:.2f}\n")
+        share = tally.found / tally.count
+        area = f"{auroc(tally.plain, tally.altered):.3f}" if tally.plain and tally.altered else "-"
+        measured = f"{len(tally.altered)} of {tally.count}"
+        sys.stdout.write(f"{name:26}{maker:22}{measured:>10}  AUROC {area}  found {share:.2f}\n")
 
 
 def _fits(kind: FaultKind, part: RealStack) -> bool:

@@ -120,7 +120,7 @@ def _slice(image: Image, modality: str, number: int, place_mm: float) -> FileDat
     dataset.HighBit, dataset.PixelRepresentation = 15, 1
     if modality == "CT":
         dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", "-1024", "HU"
-        dataset.KVP, dataset.AcquisitionNumber, dataset.CTDIvol = "120", 1, 8.5
+        dataset.KVP, dataset.AcquisitionNumber, dataset.CTDIvol, dataset.Exposure = "120", 1, 8.5, "20"
         dataset.WindowCenter, dataset.WindowWidth = "40", "400"
         stored = image + 1024.0
     else:

@@ -78,6 +78,46 @@ def test_white_noise_is_told_from_that_of_a_kernel(
     assert least < values["noise_whiteness"] < most
 
 
+@pytest.mark.parametrize(
+    ("elements", "mas"),
+    [
+        ({"Exposure": "80"}, 80.0),
+        ({"Exposure": "80", "XRayTubeCurrent": "320", "ExposureTime": "1000"}, 320.0),
+        ({"Exposure": "80", "XRayTubeCurrent": "80", "ExposureTime": "51000"}, 80.0),
+        ({"Exposure": None, "XRayTubeCurrent": "160", "ExposureTime": "500", "SpiralPitchFactor": 0.5}, 160.0),
+        ({"Exposure": None}, None),
+    ],
+)
+def test_noise_for_dose_grows_with_the_dose_of_a_rotation(
+    tmp_path: Path, elements: dict[str, str | float | None], mas: float | None
+) -> None:
+    def exposed(dataset: FileDataset) -> None:
+        making.fine(dataset)
+        for keyword, value in elements.items():
+            setattr(dataset, keyword, value)
+
+    images = [making.layered_ct(seed=seed) for seed in range(2)]
+    values = numbers(judged(making.write_series(tmp_path / "a", images, "CT", change=making.fine)))
+    changed = numbers(judged(making.write_series(tmp_path / "b", images, "CT", change=exposed)))
+    if mas is None:
+        assert "noise_for_dose" not in changed
+        return
+    assert changed["noise_for_dose"] == pytest.approx(values["noise_for_dose"] * np.sqrt(mas / 20.0))
+    assert changed["normalised_noise"] == values["normalised_noise"]
+
+
+def test_shoulders_make_streaks_on_a_few_slices_and_are_no_fault(tmp_path: Path) -> None:
+    plain = [making.layered_ct(seed=seed) for seed in range(10)]
+    few = [making.with_streaks(one) if place < 1 else one for place, one in enumerate(plain)]
+    many = [making.with_streaks(one) if place < 4 else one for place, one in enumerate(plain)]
+    values = [
+        numbers(judged(making.write_series(tmp_path / str(number), images, "CT", change=making.fine)))["streak_index"]
+        for number, images in enumerate((plain, few, many))
+    ]
+    assert values[1] < 2.0 * values[0]
+    assert values[2] > 5.0 * values[0]
+
+
 @pytest.mark.parametrize("edge_px", [1.0, 1.5])
 def test_the_transfer_at_the_skin_is_that_of_the_blur(tmp_path: Path, edge_px: float) -> None:
     images = [making.layered_ct(8.0, seed, 1.0, edge_px) for seed in range(6)]

@@ -26,8 +26,13 @@ Part = tuple[float | None, EdgeSpread | None]
 
 
 def _part(view: SliceView) -> Part | None:
-    share, spread = _share(view), edge_spread(view)
+    share, spread = whiteness(view), edge_spread(view)
     return None if share is None and spread is None else (share, spread)
+
+
+def whiteness(view: SliceView) -> float | None:
+    """In percent; None of slices that are not sampled, and with too little soft tissue."""
+    return view.once(_share)
 
 
 def _share(view: SliceView) -> float | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.stages.measure.base import SeriesMeasure
+from miqa_node.stages.measure.ct.air_noise import NORMAL
 from miqa_node.stages.measure.ct.body import CT, ct_slice
 from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
@@ -27,31 +28,28 @@ STEEP_HU = 60.0
 MIN_RADIUS_MM = 6.0
 AGREEMENT = 25.0
 """Percentile of the sectors: three quarters of them must show the ring."""
+ERRORS = 3.0
+"""Standard errors of the median that are taken away from it: sectors that differ much show anatomy or noise."""
+MEDIAN_ERROR = 1.2533
+"""Standard error of the median over that of the mean (normal distribution)."""
 NEIGHBOURS = 3
-"""Rings go on from slice to slice, noise does not: profiles of so many slices are averaged."""
+"""Rings go on from slice to slice, noise does not: so many slices are averaged."""
 
 
-class RingProfile(NamedTuple):
-    """By distance in pixels: how much brighter, and darker, than their surroundings three of four sectors are."""
+class RingSectors(NamedTuple):
+    """Values less their surroundings along the radius, by sector and distance from the middle in pixels."""
 
     position: int
-    bright: NDArray[np.float16]
-    dark: NDArray[np.float16]
+    sectors: NDArray[np.float16]
 
 
-def _profile(view: SliceView) -> RingProfile | None:
+def _sectors(view: SliceView) -> RingSectors | None:
     plane = view.once(ct_slice)
     if plane is None:
         return None
     sectors = ring_sectors(plane.image, plane.spacing_mm)
-    valid = np.isfinite(sectors).sum(axis=0) >= MIN_SECTORS
-    valid[: max(4, round(MIN_RADIUS_MM / plane.spacing_mm))] = False
-    if not valid.any():
-        return None
-    bright, dark = np.zeros(valid.shape, np.float16), np.zeros(valid.shape, np.float16)
-    bright[valid] = np.nanpercentile(sectors[:, valid], AGREEMENT, axis=0)
-    dark[valid] = -np.nanpercentile(sectors[:, valid], 100.0 - AGREEMENT, axis=0)
-    return RingProfile(view.index, bright, dark)
+    sectors[:, : max(4, round(MIN_RADIUS_MM / plane.spacing_mm))] = np.nan
+    return RingSectors(view.index, sectors.astype(np.float16))
 
 
 def ring_sectors(image: Values, spacing_mm: float) -> NDArray[np.float64]:
@@ -74,25 +72,52 @@ def ring_sectors(image: Values, spacing_mm: float) -> NDArray[np.float64]:
     return np.where(counts >= ANGLES // SECTORS // 2, sums / np.maximum(counts, 1.0), np.nan)
 
 
-def _strongest(series: SeriesView, parts: Sequence[RingProfile]) -> Measurement | None:
+def _strongest(series: SeriesView, parts: Sequence[RingSectors]) -> Measurement | None:
     if not parts:
         return None
     ends = range(min(len(parts), NEIGHBOURS), len(parts) + 1)
-    found = max((ring_of(parts[max(0, end - NEIGHBOURS) : end]) for end in ends), key=lambda one: one[0])
-    return Measurement("ring_index", found[0], "[hnsf'U]", place_of_slice(series, found[1]))
+    found = [(strongest_ring([one.sectors for one in parts[max(0, end - NEIGHBOURS) : end]]), end) for end in ends]
+    height, end = max(found)
+    middle = parts[max(0, end - NEIGHBOURS) : end][-1 - min(len(parts), NEIGHBOURS) // 2]
+    return Measurement("ring_index", height, "[hnsf'U]", place_of_slice(series, middle.position))
 
 
-def ring_of(profiles: Sequence[RingProfile]) -> tuple[float, int]:
-    """(strongest ring of the mean profile in HU, position of the slice in the middle).
+def strongest_ring(slices: Sequence[NDArray[np.float16]]) -> float:
+    """The strongest ring of the mean of some slices, in HU; 0 if none is sure.
 
-    >>> one = np.array([0, 0, 12, 0], np.float16)
-    >>> ring_of([RingProfile(4, one, -one), RingProfile(5, one, -one)])
-    (12.0, 5)
+    >>> ring = np.zeros((12, 40), np.float16); ring[:, 20] = 12.0
+    >>> organ = np.zeros((12, 40), np.float16); organ[:4, 20] = 60.0
+    >>> strongest_ring([ring, ring]), strongest_ring([organ])
+    (12.0, 0.0)
     """
-    length = min(len(one.bright) for one in profiles)
-    bright = np.mean([one.bright[:length].astype(np.float64) for one in profiles], axis=0)
-    dark = np.mean([one.dark[:length].astype(np.float64) for one in profiles], axis=0)
-    return max(0.0, float(bright.max()), float(dark.max())), profiles[len(profiles) // 2].position
+    length = min(one.shape[1] for one in slices)
+    every = np.stack([one[:, :length].astype(np.float32) for one in slices])
+    counted = np.isfinite(every)
+    mean = np.nansum(every, axis=0) / np.maximum(counted.sum(axis=0), 1)
+    mean[~counted.any(axis=0)] = np.nan
+    enough = np.isfinite(mean).sum(axis=0) >= MIN_SECTORS
+    if not enough.any():
+        return 0.0
+    low, median, high = _quantiles(mean[:, enough], (AGREEMENT, 50.0, 100.0 - AGREEMENT))
+    deviations = np.abs(mean[:, enough] - median)
+    count = np.isfinite(deviations).sum(axis=0)
+    error = MEDIAN_ERROR * NORMAL * _quantiles(deviations, (50.0,))[0] / np.sqrt(count)
+    sure = np.minimum(np.maximum(low, -high), np.abs(median) - ERRORS * error)
+    return max(0.0, float(sure.max()))
+
+
+def _quantiles(values: NDArray[np.float32], percents: Sequence[float]) -> list[NDArray[np.float32]]:
+    """Percentiles of each column without its NaN (np.nanpercentile goes through the columns one by one)."""
+    ordered = np.sort(values, axis=0)  # NaN comes last
+    last = np.isfinite(ordered).sum(axis=0) - 1
+    columns, found = np.arange(ordered.shape[1]), []
+    for percent in percents:
+        place = last * (percent / 100.0)
+        below = np.floor(place).astype(int)
+        above = np.minimum(below + 1, last)
+        share = (place - below).astype(np.float32)
+        found.append(ordered[below, columns] * (1.0 - share) + ordered[above, columns] * share)
+    return found
 
 
 RING_INDEX = SeriesMeasure(
@@ -102,15 +127,16 @@ RING_INDEX = SeriesMeasure(
     code="RING_INDEX",
     summary="Strongest ring around the middle of the image that three of four sectors show.",
     definition="Values in polar coordinates around the middle of the image, less their mean over 6 mm along the "
-    "radius, where that is within 60 HU; the 25th percentile over 12 sectors of 30° of the means at one radius (for "
-    "dark rings the 75th), averaged over three slices; the largest from 6 mm on. Anatomy crosses a circle in a few "
-    "sectors, a detector channel that is out of calibration in all of them (in polar coordinates rings are lines: "
-    "Sijbers and Postnov, Phys Med Biol 49, 2004). Own definition. Valid where the axis of rotation is the middle of "
-    "the image; elsewhere rings are missed.",
+    "radius, where that is within 60 HU, in 12 sectors of 30°, averaged over three slices. At each radius the smaller "
+    "of two numbers: the 25th percentile of the sectors (for dark rings the 75th), and their median less three "
+    "times its standard error; the largest from 6 mm on. Anatomy crosses a circle in a few sectors, a detector channel "
+    "that is out of calibration in all of them (in polar coordinates rings are lines: Sijbers and Postnov, Phys Med "
+    "Biol 49, 2004). Own definition. Whole series without rings reach 4 to 7 HU. Valid where the axis of rotation is "
+    "the middle of the image; elsewhere rings are missed.",
     section="CT and MR series",
     rank=432,
     modalities=CT,
-    each=_profile,
+    each=_sectors,
     take=_strongest,
     concern="A detector channel is out of calibration, or its window is dirty: rings look like small lesions near "
     "the axis. Calibrate the scanner before the next patient.",

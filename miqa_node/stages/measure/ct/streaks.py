@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.ct.air_noise import robust_deviation
 from miqa_node.stages.measure.ct.body import CT, ct_slice, far_air, window_mean
-from miqa_node.stages.measure.series.whole import SliceNumber, worst_slice
+from miqa_node.stages.measure.series.whole import SliceNumber, fifth_slice, worst_slice
 from miqa_node.stages.measure.series_view import SliceView, Values
 
 SECTION = "CT and MR series"
@@ -99,16 +99,17 @@ STREAK_INDEX = SeriesMeasure(
     unit="[hnsf'U]",
     label="Streak index",
     code="STREAK_INDEX",
-    summary="Spread of 6 mm means of the air around the body, on the worst slice.",
+    summary="Spread of 6 mm means of the air around the body, which a fifth of the slices reach.",
     definition="1.4826 · median absolute deviation of 6 mm means of the air of `air_noise`, their mean over 40 mm "
-    "taken away, on the worst slice: what averaging does not remove is structure, mostly streaks; a head rest or a "
+    "taken away; the value that a fifth of the slices reach, because shoulders make streaks on a few. What averaging "
+    "does not remove is structure, mostly streaks; a head rest or a "
     "blanket in a part of the air hardly counts. Own definition; scanners that cut values off at −1024 HU hide half "
     "of it.",
     section=SECTION,
     rank=430,
     modalities=CT,
     each=_air_structure,
-    take=worst_slice("streak_index", "[hnsf'U]"),
+    take=fifth_slice("streak_index", "[hnsf'U]"),
     concern=CONCERN,
 )
 STREAK_DIRECTION = SeriesMeasure(

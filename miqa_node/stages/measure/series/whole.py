@@ -52,3 +52,15 @@ def worst_slice(name: str, unit: str) -> Callable[[SeriesView, Sequence[SliceNum
         return Measurement(name, most.value, unit, place_of_slice(series, most.position))
 
     return take
+
+
+def fifth_slice(name: str, unit: str) -> Callable[[SeriesView, Sequence[SliceNumber]], Measurement | None]:
+    """Takes the number that a fifth of the slices reach, and says which one has it: shoulders are a few slices."""
+
+    def take(series: SeriesView, parts: Sequence[SliceNumber]) -> Measurement | None:
+        if not parts:
+            return None
+        reached = sorted(parts, key=lambda one: one.value, reverse=True)[(len(parts) - 1) // 5]
+        return Measurement(name, reached.value, unit, place_of_slice(series, reached.position))
+
+    return take
