@@ -40,6 +40,14 @@ class Acceptance:
         )
 
 
+def untried(header: Header) -> str:
+    """Why what was measured is not accepted where no table covers the body part."""
+    return Phrase(
+        "Measured, experimental: limits for {modality} of this body part have not been tried on two scanners.",
+        modality=header.modality,
+    )
+
+
 def _label(name: str) -> str:
     measurand = MEASUREMENTS.all().get(name)
     return Phrase(measurand.label) if measurand is not None else humanised(name)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from miqa_node.core.domain.acceptance import Acceptance
+from miqa_node.core.domain.acceptance import Acceptance, untried
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.core.domain.finding import Finding, FindingName, humanised
@@ -302,9 +302,9 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     measured = bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
     gate = assessment.finding(FindingName.GATE)
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
-    acceptance = next((one for one in scope.acceptances if one.covers(assessment.header)), None)
-    if not measured and acceptance is not None and assessment.not_assessed and assessment.decoder:
-        return acceptance.obstacle(assessment) or outside
+    if not measured and scope.acceptances and assessment.not_assessed and assessment.decoder:
+        acceptance = next((one for one in scope.acceptances if one.covers(assessment.header)), None)
+        return untried(assessment.header) if acceptance is None else acceptance.obstacle(assessment) or outside
     return outside if measured else assessment.not_assessed or outside
 
 

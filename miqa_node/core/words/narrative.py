@@ -17,7 +17,7 @@ from miqa_node.core.domain.anomaly import Baseline
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding, FindingName, FindingWords, humanised
 from miqa_node.core.domain.measurand import measurands
-from miqa_node.core.domain.policy import Disposition, Reason
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
@@ -27,6 +27,7 @@ from miqa_node.core.words.phrases import (
     ADVICE,
     ANOMALY_SITE,
     ANOMALY_TRAINING,
+    BY_MEASUREMENTS,
     CAPTION,
     FINDING,
     FINDING_LIKE,
@@ -115,6 +116,8 @@ def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -
     if assessment.not_assessed and assessment.not_assessed not in unjudged:
         unjudged.insert(0, assessment.not_assessed)
     yield from (_reworded(text, speaker) for text in unjudged)
+    if disposition.verdict is Verdict.ACCEPT and assessment.not_assessed and not assessment.findings:
+        yield speaker.say(BY_MEASUREMENTS, scope=disposition.scope)
     if assessment.score is not None and assessment.gate_class is None:
         yield speaker.say(SCORE, score=f"{assessment.score:.0f}")
 

@@ -20,6 +20,9 @@ VERDICTS: Mapping[Verdict, str] = {
     Verdict.REJECT: "Rejected: the image is probably not usable; a person should look at it now.",
     Verdict.NOT_ASSESSED: "Not assessed: the quality of the image was not judged.",
 }
+BY_MEASUREMENTS = (
+    "The measurements that the policy asks for in its scope {scope} were taken, and none is beyond its limit."
+)
 SCORE = "Quality score {score} of 100."
 NO_DEFECT = "No quality defect was found."
 
@@ -163,7 +166,17 @@ def messages() -> Iterator[str]:
     """Every message id."""
     yield from VERDICTS.values()
     yield from (CAPTION, PREDICTION, NO_PREDICTION, *PENDING.values())
-    yield from (SCORE, NO_DEFECT, FINDING, FINDING_LIKE, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
+    yield from (
+        BY_MEASUREMENTS,
+        SCORE,
+        NO_DEFECT,
+        FINDING,
+        FINDING_LIKE,
+        GATE,
+        MEASURED,
+        ANOMALY_SITE,
+        ANOMALY_TRAINING,
+    )
     yield from (*GRADES, *CERTAINTIES)
     yield from (place for row in (*PLACES, *AT) for place in row)
     yield from (*WORN.values(), *OVER.values(), *dict.fromkeys(TAKE_OFF.values()))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from math import isfinite
 from typing import Any, Literal
 
@@ -65,7 +67,8 @@ class SeriesMeasure(Measurand):
 
     A node calls ``each`` and ``mask`` in its workers, for several slices at a time: contributions are sent between
     processes and must be small. ``shared`` are functions of the series that they use through ``view.series.once``;
-    their values are computed once and sent with the slices.
+    their values are computed once and sent with the slices. ``library`` is a module that an extra installs; without it
+    the measurement is left out.
     """
 
     take: Callable[[SeriesView, Sequence[Any]], Reading]
@@ -73,6 +76,7 @@ class SeriesMeasure(Measurand):
     mask: Callable[[SliceView], NDArray[np.bool_] | None] | None = None
     shared: tuple[Callable[[SeriesView], Any], ...] = ()
     modalities: tuple[str, ...] = ()
+    library: str = ""
 
 
 def reading(measurand: Measurand, value: Reading) -> Measurement | None:
@@ -89,6 +93,18 @@ def image_measures() -> Sequence[ImageMeasure]:
 
 
 def series_measures(modality: str) -> Sequence[SeriesMeasure]:
-    """Measurements of series of a modality, in order."""
+    """Measurements of series of a modality that can be taken here, in order."""
     every = (one for one in measurands() if isinstance(one, SeriesMeasure))
-    return [one for one in every if not one.modalities or modality in one.modalities]
+    covering = (one for one in every if not one.modalities or modality in one.modalities)
+    return [one for one in covering if not one.library or is_installed(one.library)]
+
+
+def measures_with(library: str) -> Sequence[SeriesMeasure]:
+    """Measurements that are left out without the library, in order."""
+    return [one for one in measurands() if isinstance(one, SeriesMeasure) and one.library == library]
+
+
+@cache
+def is_installed(library: str) -> bool:
+    """Whether the library is there; it is not loaded."""
+    return find_spec(library) is not None

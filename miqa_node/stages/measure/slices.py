@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.dicom.bytes.head import read_head
+from miqa_node.dicom.bytes.head import read_head, read_some
 from miqa_node.dicom.bytes.numbers import first_number, numbers
 from miqa_node.errors import DecodeLimitError
 from miqa_node.runtime.workers.spread import Spread
@@ -30,6 +31,16 @@ COMPUTED_KINDS = frozenset(
 Without one of them DERIVED may mean no more than another encoding. Of an ORIGINAL image they say nothing: some scanners
 call every oblique plane MPR.
 """
+_KEYWORDS = (
+    "CTDIvol", "DiffusionBValue", "EchoTime", "Exposure", "ExposureTime", "FrameOfReferenceUID",
+    "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "InPlanePhaseEncodingDirection", "InstanceNumber",
+    "KVP", "NumberOfFrames", "NumberOfSeriesRelatedInstances", "PerFrameFunctionalGroupsSequence", "PixelSpacing",
+    "QualityControlImage", "RescaleIntercept", "RescaleSlope", "Rows", "Columns", "SeriesInstanceUID",
+    "SharedFunctionalGroupsSequence", "SliceThickness", "SpiralPitchFactor", "TemporalPositionIdentifier",
+    "XRayTubeCurrent",
+)  # fmt: skip
+TAGS = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+"""What is read of a header."""
 LONGEST_ROTATION_MS = 4000.0
 LEAST_FRAME_BYTES = 8
 """A compressed frame has at least the head of an item (PS3.5 A.4)."""
@@ -173,13 +184,20 @@ def _read(file: tuple[InstanceDigest, Path]) -> list[Slice]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values become None below
         try:
-            ds = read_head(path, force=True)
+            ds = _header(path)
             frames = first_number(ds, "NumberOfFrames") or 1.0
             if not 1.0 <= frames <= path.stat().st_size / LEAST_FRAME_BYTES:
                 frames = 1.0  # decoding it will say what is wrong
             return [_slice(ds, digest, path, frame) for frame in range(int(frames))]
         except Exception:  # noqa: BLE001 - besides those of files, any that pydicom raises for a damaged value
             return []
+
+
+def _header(path: Path) -> Dataset:
+    """Its elements; of an enhanced image whose groups are too long to be picked out, the whole header."""
+    ds = read_some(path, TAGS)
+    is_long = (first_number(ds, "NumberOfFrames") or 1.0) > 1.0 and "PerFrameFunctionalGroupsSequence" not in ds
+    return read_head(path, force=True) if is_long else ds
 
 
 def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice:

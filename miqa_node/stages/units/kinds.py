@@ -57,16 +57,10 @@ WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
 """Modalities whose images have a body part and a view."""
 _MAMMOGRAPHY = "MG"
 
+_NO_MODEL = Phrase("No model judges CT or MR series; they are measured.")
 _SERIES_TRAITS = {
-    "CT": SeriesTraits(
-        Phrase("Measured, experimental: limits for CT of this body part have not been tried on two scanners."),
-        may_show_phantom=True,
-        hounsfield=True,
-    ),
-    "MR": SeriesTraits(
-        Phrase("Measured, experimental: limits for MR of this body part have not been tried on two scanners."),
-        may_show_phantom=True,
-    ),
+    "CT": SeriesTraits(_NO_MODEL, may_show_phantom=True, hounsfield=True),
+    "MR": SeriesTraits(_NO_MODEL, may_show_phantom=True),
     # In PET a head is as round and uniform as a bottle.
     "PT": SeriesTraits(Phrase("Measured, experimental: limits for PET have not been tried on two scanners.")),
 }

@@ -17,6 +17,7 @@ import trustme
 from miqa_node import plugins
 from miqa_node.core.domain.delivery import SR, ResultObject
 from miqa_node.core.domain.operations import DestinationCheck
+from miqa_node.features.operations.command import series_checks
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.deliver.rows import deliveries, destination_checks
@@ -362,3 +363,13 @@ def test_a_staging_folder_that_takes_nothing_is_found(cli: Callable[..., Ran], c
     (data_dir / "incoming").symlink_to(data_dir / "nowhere")
     check = checks(cli("doctor", "--config", config, "--json"))["data directory"]
     assert (check["ok"], "incoming: The data directory cannot be written" in check["detail"]) == (False, True)
+
+
+def test_what_lacks_without_the_libraries_of_series_is_named(
+    cli: Callable[..., Ran], config: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series_checks, "missing_libraries", lambda: ["SimpleITK"])
+    said = checks(cli("doctor", "--config", config, "--json"))["series"]
+    assert said["ok"]
+    assert "mr_motion" in str(said)
+    assert "highdicom" not in str(said)

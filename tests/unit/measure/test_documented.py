@@ -56,7 +56,7 @@ def test_every_measurement_is_documented_with_its_unit(tmp_path: Path) -> None:
 
 def test_each_has_an_example() -> None:
     lacking = {path.stem for path in MODULES if ">>> " not in path.read_text("utf-8")}
-    assert lacking == {"__init__", "body", "patient", "toolkit"}
+    assert lacking == {"__init__", "body", "patient"}
 
 
 def test_each_name_is_that_of_its_entry_point() -> None:

@@ -15,6 +15,7 @@ from miqa_node.core.domain.policy import UNFIT, Verdict, decide
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.core.words.narrative import narrative
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import SettingsError
 from miqa_node.runtime.workers.child import decode_here
@@ -122,7 +123,13 @@ def series(tmp_path: Path) -> Assessment:
 
 
 def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experimental(series: Assessment) -> None:
-    assert decide(series, SHIPPED).verdict is Verdict.ACCEPT
+    accepted = decide(series, SHIPPED)
+    assert accepted.verdict is Verdict.ACCEPT
+    assert narrative(series, accepted)[:3] == (
+        "Accepted: the image meets the quality rules of this site.",
+        "No model judges CT or MR series; they are measured.",
+        "The measurements that the policy asks for in its scope CT series were taken, and none is beyond its limit.",
+    )
     for part in ("SHOULDER", ""):
         other = replace(series, header=replace(series.header, body_part_examined=part))
         disposition = decide(other, SHIPPED)

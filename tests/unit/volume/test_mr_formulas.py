@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.stages.measure.mr import toolkit
+from miqa_node.stages.measure import base
 from tests.unit.volume import making
 from tests.unit.volume.mr_in_memory import MrSeries, read_series
 
@@ -143,11 +143,8 @@ def test_without_simpleitk_the_measurements_that_need_it_are_left_out(
     head: MrSeries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needing = {"mr_motion", "mr_inu_median", "mr_inu_range", "mr_uniformity", "mr_cjv", "mr_wm2max"}
-
-    def find(name: str) -> None:
-        assert name == "SimpleITK"
-
-    monkeypatch.setattr(toolkit, "find_spec", find)
+    assert {one.name for one in base.measures_with("SimpleITK")} == needing
+    monkeypatch.setattr(base, "is_installed", lambda library: library != "SimpleITK")
     left = set(head.measured(head.values, head.values))
     assert not left & needing
     assert {"mr_snr", "mr_noise", "mr_ghost", "mr_wrap", "mr_spikes"} <= left

@@ -93,6 +93,7 @@ MR_MOTION = SeriesMeasure(
     section="CT and MR series",
     rank=580,
     modalities=MR,
+    library="SimpleITK",
     each=moving_slice,
     shared=(chosen,),
     take=_largest,

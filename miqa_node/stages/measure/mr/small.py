@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.mr.patient import magnitude
-from miqa_node.stages.measure.mr.toolkit import is_installed
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.stages.measure.slices import Slice, volumes
 
@@ -46,10 +45,8 @@ class SmallVolume:
 def chosen(series: SeriesView) -> tuple[tuple[int, ...], ...]:
     """The volumes to copy, each as the positions of its slices: up to MAX_VOLUMES of the contrast that most have.
 
-    Volumes that differ only in time are compared; empty without SimpleITK, or where slices are no volume.
+    Volumes that differ only in time are compared; empty where slices are no volume.
     """
-    if not is_installed():
-        return ()
     by_contrast: dict[tuple[object, ...], list[list[int]]] = {}
     for volume in volumes(series.slices):
         if len(volume) >= MIN_SLICES and _is_even(series.slices, volume):

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, SampledSignal, foreground_of, signal, spread, threshold
-from miqa_node.stages.measure.mr.toolkit import is_installed
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 
 SECTION = "CT and MR series"
@@ -47,7 +46,7 @@ def classes_of(values: NDArray[np.float64]) -> tuple[TissueClass, TissueClass] |
     >>> [round(one.mean) for one in classes_of(values) or ()]
     [300, 500]
     """
-    if len(values) < MIN_VALUES or not is_installed() or float(np.ptp(values)) <= 0.0:
+    if len(values) < MIN_VALUES or float(np.ptp(values)) <= 0.0:
         return None
     import SimpleITK  # noqa: PLC0415 - an extra
 
@@ -99,6 +98,7 @@ MR_CJV = SeriesMeasure(
     section=SECTION,
     rank=525,
     modalities=MR,
+    library="SimpleITK",
     each=signal,
     shared=(threshold,),
     take=_joint,
@@ -114,6 +114,7 @@ MR_WM2MAX = SeriesMeasure(
     section=SECTION,
     rank=526,
     modalities=MR,
+    library="SimpleITK",
     each=_whole,
     shared=(threshold,),
     take=_to_brightest,
