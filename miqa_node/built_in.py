@@ -129,6 +129,7 @@ MEASUREMENTS = {
     "metal_share": "miqa_node.stages.measure.ct.metal_share:METAL_SHARE",
     "mirrored_percent": "miqa_node.stages.assess.landmarks.measurands:MIRRORED_PERCENT",
     "mr_cjv": "miqa_node.stages.measure.mr.tissue:MR_CJV",
+    "mr_edges": "miqa_node.stages.measure.mr.edges:MR_EDGES",
     "mr_efc": "miqa_node.stages.measure.mr.efc:MR_EFC",
     "mr_fber": "miqa_node.stages.measure.mr.snr:MR_FBER",
     "mr_ghost": "miqa_node.stages.measure.mr.ghost:MR_GHOST",

@@ -40,7 +40,11 @@ CLASS, INSTANCE = 0x00080016, 0x00080018
 ANSWER_S, LARGEST = 60.0, 1 << 22
 UNDECODABLE = "The pixels could not be decoded: "
 NO_MODEL = "No quality model is installed."
-OF_ITS_KIND = ("Measured, experimental: ", "The node has no measurements and no model for ")
+OF_ITS_KIND = (
+    "Measured, experimental: ",
+    "The node has no measurements and no model for ",
+    "The header does not say what kind of image this is: ",
+)
 REFUSED, LEFT_OUT, NOT_SENT = "refused", "left out", "not sent"
 UNNAMED = "Not a DICOM"
 UNPLACED = "Give it what is missing: miqa-node worklist correct."

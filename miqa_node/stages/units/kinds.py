@@ -85,6 +85,11 @@ _KIND_WORDS = {
     "XC": Phrase("photographs"),
 }
 """By modality; those of general radiography are not here, since a model judges them."""
+_UNNAMED = frozenset({"", "OT"})
+OTHER_MODALITY = Phrase(
+    "The header does not say what kind of image this is: Modality is OT (other) or empty. A sender that knows better "
+    "should say so."
+)
 SLIDE_TILE = Phrase("This is a tile of a microscopic slide: one tile says nothing about the slide.")
 CAPTURE = Phrase(
     "This is a secondary capture: a picture that a workstation, a converter or a test program made, with nothing in "
@@ -148,6 +153,8 @@ def experimental_reason(header: Header, *, measured: bool) -> str:
     """Why an image has no verdict although it is sound; empty for general radiography, which a model judges."""
     if header.modality in _GENERAL_RADIOGRAPHY:
         return ""
+    if header.modality in _UNNAMED:
+        return OTHER_MODALITY
     kind = _KIND_WORDS.get(header.modality)
     if measured:
         kind = kind or Phrase("this kind of image")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset
+from pydicom.data import get_testdata_file
 
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.policy import UNFIT, Verdict, decide
@@ -22,7 +23,14 @@ from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.assess.series import NO_STACK, judge_series
 from miqa_node.stages.assess.series_members import COMPUTED, SINGLE_SLICE
 from miqa_node.stages.measure.series_view import SliceTools
-from miqa_node.stages.units.kinds import CAPTURE, SLIDE_TILE, series_traits, unfit_reason
+from miqa_node.stages.units.kinds import (
+    CAPTURE,
+    OTHER_MODALITY,
+    SLIDE_TILE,
+    experimental_reason,
+    series_traits,
+    unfit_reason,
+)
 from tests.unit.volume import making
 
 Change = Callable[[Dataset], None]
@@ -171,3 +179,10 @@ def test_captures_and_tiles_are_not_for_limits(series: Assessment) -> None:
     assert unfit_reason(replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.7")) == CAPTURE
     assert unfit_reason(replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.77.1.6")) == SLIDE_TILE
     assert unfit_reason(replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.6.1")) == ""
+
+
+def test_an_image_of_no_modality_is_told_so() -> None:
+    header, _ = read_header(Path(str(get_testdata_file("CT_small.dcm"))))
+    assert experimental_reason(replace(header, modality="OT"), measured=True) == OTHER_MODALITY
+    assert "ultrasound" in experimental_reason(replace(header, modality="US"), measured=True)
+    assert experimental_reason(replace(header, modality="DX"), measured=True) == ""

@@ -96,6 +96,13 @@ def test_ghosts_have_the_share_that_they_were_made_with(head: MrSeries, numbers:
     assert found["mr_gsr"].value == pytest.approx(0.05, abs=0.015)
 
 
+def test_motion_within_a_volume_softens_its_edges(head: MrSeries, numbers: dict[str, Measurement]) -> None:
+    frequency = np.abs(np.fft.fftfreq(making.SIDE))[np.newaxis, :, np.newaxis]
+    before, after = (np.fft.fft2(one) for one in (head.values, np.roll(head.values, 4, axis=1)))
+    moved = np.abs(np.fft.ifft2(np.where(frequency < 0.06, before, after))).astype(np.float32)
+    assert head.measured(moved)["mr_edges"].value < 0.9 * numbers["mr_edges"].value
+
+
 def test_what_goes_on_at_the_other_end_is_wrap_and_a_body_that_is_cut_there_is_none(head: MrSeries) -> None:
     assert head.measured()["mr_wrap"].value == 0.0
     assert head.measured(np.roll(head.values, 70, axis=1))["mr_wrap"].value > 30.0
