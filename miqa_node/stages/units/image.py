@@ -40,9 +40,12 @@ def judge_image(instance: StoredInstance, context: UnitContext) -> AssessorResul
 
 
 def with_kind(result: AssessorResult, header: Header, unfit: str = "") -> AssessorResult:
-    """The result; if no model judged the image, with the reason that its kind gives, or why it is ``unfit``."""
+    """The result; if no model judged the image, with the reason that its kind gives, or why it is ``unfit``.
+
+    That says more than a model's "not what I was made for".
+    """
     assessment = result.assessment
-    if assessment.model is not None or not assessment.not_assessed:
+    if not assessment.not_assessed:
         return result
     why = unfit or experimental_reason(header, measured=bool(assessment.measurements))
     return replace(result, assessment=replace(assessment, not_assessed=why or assessment.not_assessed, unfit=unfit))

@@ -11,8 +11,9 @@ import pytest
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
-from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.core.domain.policy import UNFIT, Verdict, decide
+from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy
@@ -23,6 +24,7 @@ from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.assess.series import NO_STACK, judge_series
 from miqa_node.stages.assess.series_members import COMPUTED, SINGLE_SLICE
 from miqa_node.stages.measure.series_view import SliceTools
+from miqa_node.stages.units.image import with_kind
 from miqa_node.stages.units.kinds import (
     CAPTURE,
     OTHER_MODALITY,
@@ -186,3 +188,16 @@ def test_an_image_of_no_modality_is_told_so() -> None:
     assert experimental_reason(replace(header, modality="OT"), measured=True) == OTHER_MODALITY
     assert "ultrasound" in experimental_reason(replace(header, modality="US"), measured=True)
     assert experimental_reason(replace(header, modality="DX"), measured=True) == ""
+
+
+def test_a_model_that_was_made_for_another_kind_does_not_speak_for_a_capture(series: Assessment) -> None:
+    """OT images were called "not a frontal chest radiograph", which nobody had taken them for."""
+    model = ModelIdentity("quality", "1.0.0", "0" * 64)
+    refused = AssessorResult(replace(series, model=model, not_assessed="The pixels show another kind of image."))
+    judged_by_it = replace(refused, assessment=replace(refused.assessment, not_assessed=""))
+    header = replace(series.header, modality="OT", sop_class_uid="1.2.840.10008.5.1.4.1.1.7")
+    assert with_kind(refused, header, unfit_reason(header)).assessment.unfit == CAPTURE
+    assert with_kind(refused, header).assessment.not_assessed == OTHER_MODALITY
+    assert with_kind(judged_by_it, header, CAPTURE) == judged_by_it
+    radiograph = replace(header, modality="DX")
+    assert with_kind(refused, radiograph).assessment.not_assessed == "The pixels show another kind of image."

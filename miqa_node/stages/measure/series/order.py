@@ -131,7 +131,7 @@ SLICE_DISORDER = SeriesMeasure(
     "+ d(b,c)) / (2 d(a,c)) of three neighbours and of (d(a,b) + d(c,d)) / (d(a,c) + d(b,d)), where b…c are two or "
     "three slices that may have been turned round; d is the root mean square difference. Where neighbours hardly "
     "look more alike than slices further apart, the ratio is taken per 1.3 times its median in the series. Below .9 "
-    "in ordered stacks; above 1.05 a slice stands in a wrong place, or another body was among them. Within volumes, "
+    "in ordered stacks; above 1 a slice stands in a wrong place, or another body was among them. Within volumes, "
     "as `slice_jump`, of 5 slices or more. Own definition, after seriation: the shortest way through all slices is "
     "their order.",
     section=SECTION,
