@@ -118,15 +118,15 @@ def _stacks(slices: Sequence[FileHeader]) -> dict[Path, tuple[FileHeader, ...]]:
     by_study: dict[str, list[FileHeader]] = {}
     for one in slices:
         by_study.setdefault(one.study_key, []).append(one)
-    found: dict[Path, tuple[FileHeader, ...]] = {}
+    stacks_of: dict[Path, tuple[FileHeader, ...]] = {}
     for study in by_study.values():
         torn = groups(one.header for one in study)
         by_stack: dict[tuple[str, ...], list[FileHeader]] = {}
         for one in study:
             uid = one.header.series_instance_uid
             by_stack.setdefault(torn.get(uid, (uid,)), []).append(one)
-        found |= {one.path: tuple(stack) for stack in by_stack.values() for one in stack}
-    return found
+        stacks_of |= {one.path: tuple(stack) for stack in by_stack.values() for one in stack}
+    return stacks_of
 
 
 def _in_order(
@@ -134,13 +134,13 @@ def _in_order(
     members: dict[Path, tuple[FileHeader, ...]],
     captures: Sequence[FileHeader],
 ) -> Iterator[FileGroup]:
-    begun: set[Path] = set()
+    earlier: set[Path] = set()
     for path, one in every:
         if one is None:
             yield FileGroup((path,))
-        elif path not in begun:
+        elif path not in earlier:
             stack = members[path]
-            begun.update(member.path for member in stack)
+            earlier.update(member.path for member in stack)
             beside = tuple(capture for capture in captures if capture.study_key == one.study_key)
             yield FileGroup(tuple(member.path for member in stack), stack, beside)
 

@@ -245,8 +245,8 @@ def _rotation_mas(ds: Dataset, exposure: Dataset) -> float | None:
     """
     current, time_ms = first_number(ds, "XRayTubeCurrent") or 0.0, first_number(ds, "ExposureTime") or 0.0
     product = current * time_ms / 1000.0 / (first_number(ds, "SpiralPitchFactor") or 1.0)
-    known = first_number(exposure, "ExposureInmAs") or first_number(ds, "Exposure") or 0.0
-    return max(known, product if time_ms <= LONGEST_ROTATION_MS else 0.0) or None
+    entry = first_number(exposure, "ExposureInmAs") or first_number(ds, "Exposure") or 0.0
+    return max(entry, product if time_ms <= LONGEST_ROTATION_MS else 0.0) or None
 
 
 def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:

@@ -369,7 +369,7 @@ def test_what_lacks_without_the_libraries_of_series_is_named(
     cli: Callable[..., Ran], config: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(series_checks, "missing_libraries", lambda: ["SimpleITK"])
-    said = checks(cli("doctor", "--config", config, "--json"))["series"]
-    assert said["ok"]
-    assert "mr_motion" in str(said)
-    assert "highdicom" not in str(said)
+    check = checks(cli("doctor", "--config", config, "--json"))["series"]
+    assert check["ok"]
+    assert "mr_motion" in str(check)
+    assert "highdicom" not in str(check)

@@ -120,8 +120,8 @@ def test_fewer_images_than_announced_are_reviewed(tmp_path: Path) -> None:
 def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_path: Path) -> None:
     paths = stack(tmp_path, 20, first=100)
     assert issues(judged(paths)) == {}
-    left = [path for path in paths if path.stem not in {"CT105", "CT111"}]
-    assert issues(judged(left)) == {
+    rest = [path for path in paths if path.stem not in {"CT105", "CT111"}]
+    assert issues(judged(rest)) == {
         "instance_numbers_missing": "Instance Numbers that no image of the series has: 105, 111."
     }
     assert issues(judged(paths[::2])) == {}
@@ -148,11 +148,11 @@ def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experim
 
 
 def test_a_measurement_of_the_list_that_is_missing_is_named(series: Assessment) -> None:
-    left = tuple(one for one in series.measurements if one.name != "truncation")
-    disposition = decide(replace(series, measurements=left), SHIPPED)
+    rest = tuple(one for one in series.measurements if one.name != "truncation")
+    disposition = decide(replace(series, measurements=rest), SHIPPED)
     assert disposition.verdict is Verdict.NOT_ASSESSED
     assert disposition.reasons[0].text == "Not accepted, because it could not be measured: Truncation."
-    loud = (*left, Measurement("truncation", 40.0, "%"))
+    loud = (*rest, Measurement("truncation", 40.0, "%"))
     assert decide(replace(series, measurements=loud), SHIPPED).verdict is Verdict.REVIEW
 
 
@@ -164,15 +164,15 @@ def test_every_shipped_table_of_acceptance_names_two_scanners_and_known_measurem
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "text"),
     [
         ({"measured": ["ct_noise"], "tried_on": ["one"]}, "at least two"),
         ({"tried_on": ["one", "two"]}, "measured is missing"),
         ({"measured": ["ct_noise"], "tried_on": ["a", "b"], "part": ["CHEST"]}, "there is no key part"),
     ],
 )
-def test_a_table_that_says_too_little_is_refused(table: dict[str, Any], said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_a_table_that_says_too_little_is_refused(table: dict[str, Any], text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
         parse_policy({"version": "1", "scope": [{"name": "CT", "modality": ["CT"], "accept": [table]}]})
 
 

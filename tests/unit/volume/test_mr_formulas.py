@@ -89,11 +89,11 @@ def test_ghosts_have_the_share_that_they_were_made_with(head: MrSeries, numbers:
     assert numbers["mr_ghost"].value < 1.0
     for part in (2, 3):
         copied = head.values + 0.06 * np.roll(head.values, making.SIDE // part, axis=1)
-        found = head.measured(copied.astype(np.float32))
-        assert found["mr_ghost"].value == pytest.approx(6.0, abs=2.0)
+        result = head.measured(copied.astype(np.float32))
+        assert result["mr_ghost"].value == pytest.approx(6.0, abs=2.0)
     ghosts = 0.06 * np.roll(head.values, making.SIDE // 2, axis=1)
-    found = head.measured((head.values + ghosts).astype(np.float32))
-    assert found["mr_gsr"].value == pytest.approx(0.05, abs=0.015)
+    result = head.measured((head.values + ghosts).astype(np.float32))
+    assert result["mr_gsr"].value == pytest.approx(0.05, abs=0.015)
 
 
 def test_motion_within_a_volume_softens_its_edges(head: MrSeries, numbers: dict[str, Measurement]) -> None:
@@ -119,9 +119,9 @@ def test_one_point_of_k_space_is_a_spike_and_its_slice_is_named(
     kspace = np.fft.fft2(volume[3])
     kspace[31, 40] += 0.03 * abs(kspace[0, 0])
     volume[3] = np.abs(np.fft.ifft2(kspace))
-    found = head.measured(volume)["mr_spikes"]
-    assert found.value > 8.0
-    assert found.place == "slice 4 of 8"
+    result = head.measured(volume)["mr_spikes"]
+    assert result.value > 8.0
+    assert result.place == "slice 4 of 8"
 
 
 def test_the_bias_field_has_the_range_that_it_was_made_with(head: MrSeries, numbers: dict[str, Measurement]) -> None:
@@ -141,9 +141,9 @@ def test_motion_between_volumes_is_its_displacement(head: MrSeries, numbers: dic
     assert "mr_motion" not in numbers, "one volume cannot move"
     assert head.measured(head.values, head.values)["mr_motion"].value < 0.3
     moved = np.roll(head.values, 2, axis=2)  # 4 mm
-    found = head.measured(head.values, head.values, moved)["mr_motion"]
-    assert found.value == pytest.approx(4.0, abs=0.6)
-    assert found.place == "between volumes 2 and 3 of 3"
+    result = head.measured(head.values, head.values, moved)["mr_motion"]
+    assert result.value == pytest.approx(4.0, abs=0.6)
+    assert result.place == "between volumes 2 and 3 of 3"
 
 
 def test_without_simpleitk_the_measurements_that_need_it_are_left_out(

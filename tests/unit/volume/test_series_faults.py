@@ -30,9 +30,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> RealStack:
 def test_a_fault_changes_a_copy(way: SeriesFault, stack: RealStack) -> None:
     values, numbers = stack.values.copy(), [one.InstanceNumber for one in stack.headers]
     positions = [list(one.ImagePositionPatient) for one in stack.headers]
-    altered = way(stack, np.random.default_rng(0))
-    same = len(altered) == len(stack) and np.array_equal(altered.values, values)
-    assert not same or [list(one.ImagePositionPatient) for one in altered.headers] != positions
+    result = way(stack, np.random.default_rng(0))
+    is_same = len(result) == len(stack) and np.array_equal(result.values, values)
+    assert not is_same or [list(one.ImagePositionPatient) for one in result.headers] != positions
     assert np.array_equal(stack.values, values)
     assert [one.InstanceNumber for one in stack.headers] == numbers
     assert [list(one.ImagePositionPatient) for one in stack.headers] == positions
@@ -68,10 +68,10 @@ def test_an_unaltered_stack_is_not_flagged(stack: RealStack, tmp_path: Path) -> 
 
 def test_doubled_noise_has_twice_the_deviation(stack: RealStack) -> None:
     for way in (noise.white_noise, noise.own_noise):
-        altered = way(stack, np.random.default_rng(0))
+        result = way(stack, np.random.default_rng(0))
         middle = slice(80, 112)
-        added = (altered.values - stack.values)[:, middle, middle].std()
-        assert added == pytest.approx(np.sqrt(3.0) * 3.0, rel=0.4)
+        noise_hu = (result.values - stack.values)[:, middle, middle].std()
+        assert noise_hu == pytest.approx(np.sqrt(3.0) * 3.0, rel=0.4)
 
 
 def test_what_is_written_is_read_again(stack: RealStack, tmp_path: Path) -> None:

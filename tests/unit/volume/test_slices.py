@@ -29,8 +29,8 @@ def test_what_is_picked_out_of_a_header_is_all_that_the_whole_one_says(name: str
     path = Path(str(get_testdata_file(name, download=False)))
     if not path.is_file():
         pytest.skip(f"{name} is not here")
-    found = slices.read_slices([(DIGEST, path)])
-    assert sorted(found, key=lambda one: one.frame) == fully(path, frames)
+    every = slices.read_slices([(DIGEST, path)])
+    assert sorted(every, key=lambda one: one.frame) == fully(path, frames)
 
 
 def test_groups_of_frames_that_are_too_long_to_be_picked_out_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,12 +50,12 @@ def test_a_header_that_breaks_off_behind_its_geometry_has_it(tmp_path: Path) -> 
     data = path.read_bytes()
     pixels = data.index(b"\xe0\x7f\x10\x00OW\0\0")
     path.write_bytes(data[: pixels + 8] + b"\xff\xff\xff\xff" + data[pixels + 12 :])
-    [found] = slices.read_slices([(DIGEST, path)])
-    assert (found.rows, found.place_mm) == (making.SIDE, 0.0)
+    [one] = slices.read_slices([(DIGEST, path)])
+    assert (one.rows, one.place_mm) == (making.SIDE, 0.0)
 
 
 @pytest.mark.shared
 def test_a_big_endian_slice_with_an_odd_header_is_measured(shared_data: Path) -> None:
     name = "fo-dicom__GH177_D_CLUNIE_CT1_IVRLE_BigEndian_undefined_length.dcm"
-    [found] = slices.read_slices([(DIGEST, shared_data / "dicom_cases" / name)])
-    assert (found.rows, found.thickness_mm, found.place_mm) == (512, 5.0, pytest.approx(-75.7))
+    [one] = slices.read_slices([(DIGEST, shared_data / "dicom_cases" / name)])
+    assert (one.rows, one.thickness_mm, one.place_mm) == (512, 5.0, pytest.approx(-75.7))

@@ -57,16 +57,16 @@ def test_a_slice_in_the_place_of_another_is_repeated(tmp_path: Path) -> None:
     images = walk()
     images[6] = images[5]
     judgement = judged(making.write_series(tmp_path, images, "CT"))
-    (repeated,) = [one for one in judgement.assessment.measurements if one.name == "slices_repeated"]
-    assert (repeated.value, str(repeated.place)) == (1.0, "slice 7 of 12")
+    (repeat,) = [one for one in judgement.assessment.measurements if one.name == "slices_repeated"]
+    assert (repeat.value, str(repeat.place)) == (1.0, "slice 7 of 12")
     assert numbers(judgement)["slice_disorder"] < 1.05, "it is counted once"
 
 
 def test_a_place_that_is_taken_twice_overlaps(tmp_path: Path) -> None:
     images = walk()
     places = [5.0 * place for place in range(SLICES)]
-    doubled = measured(tmp_path / "a", [*images[:6], images[5], *images[6:]], [*places[:6], places[5], *places[6:]])
-    assert (doubled["slice_overlaps"], doubled["slices_repeated"]) == (1.0, 1.0)
+    values = measured(tmp_path / "a", [*images[:6], images[5], *images[6:]], [*places[:6], places[5], *places[6:]])
+    assert (values["slice_overlaps"], values["slices_repeated"]) == (1.0, 1.0)
     phases = measured(tmp_path / "b", [*images, *images], [*places, *places])
     assert phases["slice_overlaps"] == 0.0
 

@@ -76,8 +76,8 @@ def _strongest(series: SeriesView, parts: Sequence[RingSectors]) -> Measurement 
     if not parts:
         return None
     ends = range(min(len(parts), NEIGHBOURS), len(parts) + 1)
-    found = [(strongest_ring([one.sectors for one in parts[max(0, end - NEIGHBOURS) : end]]), end) for end in ends]
-    height, end = max(found)
+    heights = [(strongest_ring([one.sectors for one in parts[max(0, end - NEIGHBOURS) : end]]), end) for end in ends]
+    height, end = max(heights)
     middle = parts[max(0, end - NEIGHBOURS) : end][-1 - min(len(parts), NEIGHBOURS) // 2]
     return Measurement("ring_index", height, "[hnsf'U]", place_of_slice(series, middle.position))
 
@@ -110,14 +110,14 @@ def _quantiles(values: NDArray[np.float32], percents: Sequence[float]) -> list[N
     """Percentiles of each column without its NaN (np.nanpercentile goes through the columns one by one)."""
     ordered = np.sort(values, axis=0)  # NaN comes last
     last = np.isfinite(ordered).sum(axis=0) - 1
-    columns, found = np.arange(ordered.shape[1]), []
+    columns, quantiles = np.arange(ordered.shape[1]), []
     for percent in percents:
         place = last * (percent / 100.0)
         below = np.floor(place).astype(int)
         above = np.minimum(below + 1, last)
         share = (place - below).astype(np.float32)
-        found.append(ordered[below, columns] * (1.0 - share) + ordered[above, columns] * share)
-    return found
+        quantiles.append(ordered[below, columns] * (1.0 - share) + ordered[above, columns] * share)
+    return quantiles
 
 
 RING_INDEX = SeriesMeasure(

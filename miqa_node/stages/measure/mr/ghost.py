@@ -27,6 +27,10 @@ PARTS = (2, 3, 4)
 """Lines that differ with every second, third or fourth one put ghosts at these parts of the field of view."""
 EDGE_PX = 4
 MIN_AIR_PX = 200
+AROUND_PARTS = 3
+"""Noise is compared with that of air within this part of the image's side."""
+LEAST_AROUND = 0.03
+"""Share of such air around a pixel that is compared."""
 
 
 class GhostPower(NamedTuple):
@@ -67,9 +71,23 @@ def _excess(values: Values, sources: Values, air: Mask, axis: int, part: int) ->
     rest = air & (cv2.dilate(ghosts.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
     if np.count_nonzero(hit) < MIN_AIR_PX or np.count_nonzero(rest) < MIN_AIR_PX:
         return math.nan
+    level = _around(values, rest)
+    hit &= np.isfinite(level)
+    if np.count_nonzero(hit) < MIN_AIR_PX:
+        return math.nan
     # Squares add up in a magnitude image: the mean of |ghost + noise|² is ghost² + noise².
-    excess = float(np.median(values[hit])) ** 2 - float(np.median(values[rest])) ** 2
+    usual = float(np.median(values[rest]))
+    noise = max(usual, float(np.median(level[hit])) * usual / max(float(values[rest].mean()), 1e-9))
+    excess = float(np.median(values[hit])) ** 2 - noise**2
     return excess / float(np.median(copies[hit])) ** 2
+
+
+def _around(values: Values, rest: Mask) -> Values:
+    """Mean of the other air around each pixel, NaN far from any: coils and their correction make noise uneven."""
+    side = 2 * (max(values.shape) // (2 * AROUND_PARTS)) + 1
+    weight = cv2.blur(rest.astype(np.float32), (side, side))
+    mean = cv2.blur(np.where(rest, values, np.float32(0.0)), (side, side)) / np.maximum(weight, np.float32(1e-6))
+    return np.where(weight > LEAST_AROUND, mean, np.float32(np.nan))
 
 
 def _power(view: SliceView) -> GhostPower | None:
@@ -129,11 +147,11 @@ MR_GHOST = SeriesMeasure(
     code="MR_GHOST",
     summary="Signal of ghosts in air along the phase direction, per signal of what they copy.",
     definition="√((a² − b²) / s²) of the usual slice, a being the median of air where copies of the foreground by a "
-    "half, a third or a quarter of the field along the phase direction lie, b that of other air, and s the median of "
-    "what is copied; the largest of the three distances, 0 where a is below b. Squares, because signal and noise add "
-    "so in magnitude images. After percent signal ghosting (ACR, limit 2.5 %) and Giannelli et al., JACMP 11, 2010. "
-    "Ghosts of 3 % and more are found within a third where signal exceeds noise tenfold; those of phase errors come "
-    "out lower. Needs In-plane Phase Encoding Direction, and air.",
+    "half, a third or a quarter of the field along the phase direction lie, b that of other air (of all, or of what "
+    "lies around, if that is brighter), and s the median of what is copied; the largest of the three distances, 0 where "
+    "a is below b. Squares, because signal and noise add so in magnitude images. After percent signal ghosting (ACR, "
+    "limit 2.5 %) and Giannelli et al., JACMP 11, 2010. Ghosts of 3 % and more are found within a third where signal "
+    "exceeds noise tenfold; those of phase errors come out lower. Needs In-plane Phase Encoding Direction, and air.",
     section=SECTION,
     rank=550,
     modalities=MR,

@@ -116,9 +116,9 @@ def repeats(looks: Rows) -> NDArray[np.intp]:
 def _repeats(series: SeriesView, parts: Sequence[SliceLook]) -> Measurement | None:
     if len(parts) < MIN_SLICES:
         return None
-    found = repeats(np.stack([part.small for part in parts]).astype(np.float32))
-    place = place_of_slice(series, parts[int(found[0])].position) if found.size else ""
-    return Measurement("slices_repeated", float(found.size), "1", place)
+    copies = repeats(np.stack([part.small for part in parts]).astype(np.float32))
+    place = place_of_slice(series, parts[int(copies[0])].position) if copies.size else ""
+    return Measurement("slices_repeated", float(copies.size), "1", place)
 
 
 SLICE_DISORDER = SeriesMeasure(

@@ -49,9 +49,9 @@ def _contrasts(slices: Sequence[Slice]) -> list[list[float]]:
 def _overlaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
     if any(one.place_mm is None for one in series.slices):
         return None
-    found = [place for places in _contrasts(series.slices) for place in overlaps(places)]
-    where = Phrase("the first at {place} mm", place=f"{found[0]:.4g}") if found else ""
-    return Measurement("slice_overlaps", float(len(found)), "1", where)
+    doubles = [place for places in _contrasts(series.slices) for place in overlaps(places)]
+    where = Phrase("the first at {place} mm", place=f"{doubles[0]:.4g}") if doubles else ""
+    return Measurement("slice_overlaps", float(len(doubles)), "1", where)
 
 
 SLICE_OVERLAPS = SeriesMeasure(

@@ -45,14 +45,14 @@ def _scanned(values: Values) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 
 def _deviation(stack: RealStack) -> float:
     side = max(3, round(SMOOTHING_MM / stack.spacing_mm) | 1)
-    found = []
+    deviations = []
     for values in stack.values[:: max(1, len(stack) // 8)]:
         mean = cv2.blur(values, (side, side))
         square = cv2.blur(values * values, (side, side))
         soft = (mean > SOFT_HU[0]) & (mean < SOFT_HU[1])
         if soft.any():
-            found.append(float(np.quantile(np.sqrt(np.maximum(square - mean * mean, 0.0))[soft], 0.25)))
-    return float(np.median(found)) if found else 10.0
+            deviations.append(float(np.quantile(np.sqrt(np.maximum(square - mean * mean, 0.0))[soft], 0.25)))
+    return float(np.median(deviations)) if deviations else 10.0
 
 
 def _texture(stack: RealStack) -> Values:
@@ -76,5 +76,5 @@ def _filter(texture: Values, shape: tuple[int, ...]) -> Values:
     radius = np.hypot(*np.meshgrid(frequency, frequency)).ravel()
     classes = np.minimum((radius * 32 + 0.5).astype(int), 22)
     mean = np.bincount(classes, texture.ravel(), 23) / np.maximum(np.bincount(classes, minlength=23), 1)
-    wanted = np.hypot(*np.meshgrid(np.fft.rfftfreq(shape[1]), np.fft.fftfreq(shape[0]))) * 32
-    return np.asarray(np.interp(wanted, np.arange(23), mean), np.float32)
+    radii = np.hypot(*np.meshgrid(np.fft.rfftfreq(shape[1]), np.fft.fftfreq(shape[0]))) * 32
+    return np.asarray(np.interp(radii, np.arange(23), mean), np.float32)
