@@ -148,10 +148,11 @@ MR_GHOST = SeriesMeasure(
     summary="Signal of ghosts in air along the phase direction, per signal of what they copy.",
     definition="√((a² − b²) / s²) of the usual slice, a being the median of air where copies of the foreground by a "
     "half, a third or a quarter of the field along the phase direction lie, b that of other air (of all, or of what "
-    "lies around, if that is brighter), and s the median of what is copied; the largest of the three distances, 0 where "
-    "a is below b. Squares, because signal and noise add so in magnitude images. After percent signal ghosting (ACR, "
-    "limit 2.5 %) and Giannelli et al., JACMP 11, 2010. Ghosts of 3 % and more are found within a third where signal "
-    "exceeds noise tenfold; those of phase errors come out lower. Needs In-plane Phase Encoding Direction, and air.",
+    "lies around, if that is brighter), and s the median of what is copied; the largest of the three distances, 0 "
+    "where a is below b. Squares, because signal and noise add so in magnitude images. After percent signal ghosting "
+    "(ACR, limit 2.5 %) and Giannelli et al., JACMP 11, 2010. Ghosts of 3 % and more are found within a third where "
+    "signal exceeds noise tenfold; those of phase errors come out lower. Needs In-plane Phase Encoding Direction, and "
+    "air.",
     section=SECTION,
     rank=550,
     modalities=MR,
