@@ -17,7 +17,10 @@ MIGRATE = Command(
     order=2,
 )
 ASSESS = Command(
-    "Assess images at once and print the results.", "miqa_node.interfaces.cli.assess:assess", Heading.IMAGES, order=5
+    "Assess images at once and print the results; slices of CT, MR and PET as series, each with one result.",
+    "miqa_node.interfaces.cli.assess:assess",
+    Heading.IMAGES,
+    order=5,
 )
 ENHANCE = Command(
     "Write an enhanced copy of an image.", "miqa_node.interfaces.cli.enhance:enhance", Heading.IMAGES, order=6

@@ -22,7 +22,7 @@ def edge_strength(image: Values, patient: Mask) -> float | None:
     """Root mean square of the gradient on the steepest tenth of the patient, per pixel and bright signal, in percent.
 
     >>> step = np.full((64, 64), 50.0, np.float32); step[:, 32:] = 100.0
-    >>> inside, soft = np.ones(step.shape, bool), cv2.GaussianBlur(step, (0, 0), 2.0)
+    >>> inside, soft = np.ones(step.shape, bool), cv2.GaussianBlur(step, (0, 0), 3.0)
     >>> edge_strength(step, inside) > 1.5 * edge_strength(soft, inside)
     True
     """
