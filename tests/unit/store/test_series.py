@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from miqa_node.core.domain.instance import SeriesInstanceUid
 from miqa_node.runtime.store.database import ARRIVALS, Database
 from miqa_node.stages.units.rows import instances, series
 from tests.unit.store.making import NOW, digest, header, received, study
@@ -41,7 +42,7 @@ def test_a_sender_may_have_a_pause_of_its_own(database: Database) -> None:
     senders = {1: ("CT", "FAST"), 2: ("CT", "SLOW"), 3: ("CT", "OTHER"), 4: ("MR", "FAST")}
     with database.begin() as transaction:
         for number, (modality, title) in senders.items():
-            image = replace(header(number), modality=modality, series_instance_uid=f"1.2.{number}")
+            image = replace(header(number), modality=modality, series_instance_uid=SeriesInstanceUid(f"1.2.{number}"))
             sent = replace(received(digest(number)), calling_ae_title=title)
             instances.record(transaction, image, study(), sent, f"instances/aa/{number}.dcm")
             series.arrive(transaction, image, NOW)
@@ -58,10 +59,10 @@ def test_a_sender_may_have_a_pause_of_its_own(database: Database) -> None:
 
 def test_a_series_of_two_senders_waits_for_the_slower_and_a_capture_for_its_sender(database: Database) -> None:
     times = series.QuietTimes({"CT": 20.0}, {"SLOW": 90.0, "FAST": 5.0})
-    capture = replace(header(9), modality="CT", series_instance_uid="1.2.9")
+    capture = replace(header(9), modality="CT", series_instance_uid=SeriesInstanceUid("1.2.9"))
     with database.begin() as transaction:
         for number, title in ((1, "FAST"), (2, "SLOW")):
-            image = replace(header(number), modality="CT", series_instance_uid="1.2.1")
+            image = replace(header(number), modality="CT", series_instance_uid=SeriesInstanceUid("1.2.1"))
             sent = replace(received(digest(number)), calling_ae_title=title)
             instances.record(transaction, image, study(), sent, f"instances/aa/{number}.dcm")
             series.arrive(transaction, image, NOW)

@@ -41,9 +41,9 @@ def layered_ct(noise_hu: float = 8.0, seed: int = 0, texture_px: float = 1.0, ed
     distance = np.hypot(y / 0.8, x)
     image = np.where(distance < 62, 50.0, np.where(distance < 78, -100.0, -1000.0))
     image = cv2.GaussianBlur(image, (0, 0), edge_px)
-    noise = np.random.default_rng(seed).normal(size=image.shape)
+    noise: Image = np.random.default_rng(seed).normal(size=image.shape)
     if texture_px:
-        noise = cv2.GaussianBlur(noise, (0, 0), texture_px)
+        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), texture_px), np.float64)
     return np.asarray(image + noise * noise_hu / noise.std())
 
 

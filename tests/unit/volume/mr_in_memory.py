@@ -49,7 +49,7 @@ class MrSeries:
     def measured(self, *volumes: Volume) -> dict[str, Measurement]:
         """What the node measures of one or several volumes with these headers, one after another in time."""
         stored: dict[Path, NDArray[np.int32]] = {}
-        slices = []
+        slices: list[Slice] = []
         for time, volume in enumerate(volumes or (self.values,)):
             for one, values in zip(self.slices, volume, strict=True):
                 path = Path(f"{time}-{one.digest}-{one.frame}")

@@ -58,4 +58,5 @@ def test_a_header_that_breaks_off_behind_its_geometry_has_it(tmp_path: Path) -> 
 def test_a_big_endian_slice_with_an_odd_header_is_measured(shared_data: Path) -> None:
     name = "fo-dicom__GH177_D_CLUNIE_CT1_IVRLE_BigEndian_undefined_length.dcm"
     [one] = slices.read_slices([(DIGEST, shared_data / "dicom_cases" / name)])
-    assert (one.rows, one.thickness_mm, one.place_mm) == (512, 5.0, pytest.approx(-75.7))
+    assert (one.rows, one.thickness_mm) == (512, 5.0)
+    assert one.place_mm == pytest.approx(-75.7)

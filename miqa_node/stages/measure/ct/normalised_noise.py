@@ -17,6 +17,8 @@ from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 USUAL_TRANSFER = 0.3
 """In 1/mm: of a standard kernel, which is assumed where the skin shows none."""
+LEAST_TRANSFER = 0.2
+"""In 1/mm: no kernel is softer; skin that runs obliquely through the slices, as at the vertex, looks so."""
 USUAL_DIAMETER_MM = 250.0
 MAX_CUT = 10.0
 """A body that more than this share (%) of the field's edge cuts has no known diameter."""
@@ -88,11 +90,12 @@ def noise_conditions(series: SeriesView, parts: Sequence[NoisePart]) -> NoiseCon
     if noise is None or thickness is None or not diameters:
         return None
     transfer = half_transfer([one.edge for one in parts if one.edge is not None])
-    if transfer is None:
+    if transfer is None or transfer < LEAST_TRANSFER:
+        transfer = USUAL_TRANSFER
         texture = [one.whiteness for one in parts if one.whiteness is not None]
         if not texture or float(np.median(texture)) > MAX_WHITENESS:
             return None
-    return NoiseConditions(noise, thickness, transfer or USUAL_TRANSFER, float(np.median(diameters)))
+    return NoiseConditions(noise, thickness, transfer, float(np.median(diameters)))
 
 
 def _noise(series: SeriesView, parts: Sequence[NoisePart]) -> float | None:
@@ -109,9 +112,9 @@ NORMALISED_NOISE = SeriesMeasure(
     definition="`ct_noise` · √(Slice Thickness / 1 mm) · (0.3 / `skin_mtf_50`)^1.5 · 250 mm / water-equivalent "
     "diameter (AAPM Report 220). The first two factors are those of Brooks and Di Chiro (Med Phys 3, 1976: σ² ∝ 1 / "
     "(w³ h D)); the last is our own: scanners raise the dose with the size of the patient, but less than noise would "
-    "need. Without `skin_mtf_50` a standard kernel is assumed, and nothing is said if `noise_whiteness` would exceed "
-    "50 %, as with sharp kernels. Left out where the field cuts the body. On six real scanners 13 to 17 HU, 26 with "
-    "thin slices of a low dose.",
+    "need. Without `skin_mtf_50` of .2 or more a standard kernel is assumed, and nothing is said if `noise_whiteness` "
+    "would exceed 50 %, as with sharp kernels. Left out where the field cuts the body. On six real scanners 13 to 17 "
+    "HU, 26 with thin slices of a low dose.",
     section="CT and MR series",
     rank=401,
     modalities=CT,

@@ -20,7 +20,8 @@ def turned(
     matrix = (back * spacing) / spacing[:, np.newaxis]
     middle = (np.asarray(volume.shape) - 1.0) / 2.0
     offset = middle - matrix @ (middle + np.asarray(shift_mm, np.float64) / spacing)
-    return np.maximum(np.asarray(ndimage.affine_transform(volume, matrix, offset, order=1, mode="nearest")), 0.0)
+    moved = ndimage.affine_transform(volume, matrix, offset, order=1, mode="nearest")
+    return np.asarray(np.maximum(moved, 0.0), np.float32)
 
 
 def shifted(volume: Volume, spacing_mm: Sequence[float], shift_mm: Sequence[float]) -> Volume:
