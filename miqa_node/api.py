@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from miqa_node.stages.deliver.kinds.base import DestinationKind as DestinationKind
     from miqa_node.stages.deliver.kinds.base import HttpConfig as HttpConfig
     from miqa_node.stages.deliver.kinds.base import ObjectsConfig as ObjectsConfig
+    from miqa_node.stages.measure.base import FramesMeasure as FramesMeasure
     from miqa_node.stages.measure.base import ImageMeasure as ImageMeasure
     from miqa_node.stages.measure.base import SeriesMeasure as SeriesMeasure
     from miqa_node.stages.measure.series_view import SeriesView as SeriesView
@@ -92,7 +93,7 @@ NAMES = {
     "miqa_node.stages.assess.card": ("Card",),
     "miqa_node.stages.assess.contracts.base": ("LOGITS", "SEVERITY", "Array", "Arrays", "Contract", "ModelMaterial"),
     "miqa_node.stages.assess.goldens": ("golden_radiograph",),
-    "miqa_node.stages.measure.base": ("ImageMeasure", "SeriesMeasure"),
+    "miqa_node.stages.measure.base": ("FramesMeasure", "ImageMeasure", "SeriesMeasure"),
     "miqa_node.stages.measure.series_view": ("SeriesView", "SliceView"),
     "miqa_node.stages.measure.view": ("ImageView",),
     "miqa_node.interfaces.cli.command": ("Command",),

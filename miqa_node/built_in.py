@@ -109,6 +109,8 @@ MEASUREMENTS = {
     "edge_width_10_90": "miqa_node.stages.measure.image.edge_width:EDGE_WIDTH_10_90",
     "entropy": "miqa_node.stages.measure.image.entropy:ENTROPY",
     "exposure_index": "miqa_node.stages.measure.image.exposure_index:EXPOSURE_INDEX",
+    "frame_gaps": "miqa_node.stages.measure.run.gaps:FRAME_GAPS",
+    "frames_repeated": "miqa_node.stages.measure.run.repeats:FRAMES_REPEATED",
     "gantry_tilt": "miqa_node.stages.measure.ct.tilt:GANTRY_TILT",
     "grid_frequency": "miqa_node.stages.measure.image.grid:GRID_FREQUENCY",
     "grid_peak": "miqa_node.stages.measure.image.grid:GRID_PEAK",
@@ -174,6 +176,13 @@ MEASUREMENTS = {
     "tenengrad": "miqa_node.stages.measure.image.tenengrad:TENENGRAD",
     "tilt_deg": "miqa_node.stages.assess.landmarks.measurands:TILT_DEG",
     "truncation": "miqa_node.stages.measure.ct.truncation:TRUNCATION",
+    "us_bands": "miqa_node.stages.measure.us.bands:US_BANDS",
+    "us_black_share": "miqa_node.stages.measure.us.gain:US_BLACK_SHARE",
+    "us_calibrated_regions": "miqa_node.stages.measure.us.calibration:US_CALIBRATED_REGIONS",
+    "us_dropout": "miqa_node.stages.measure.us.dropout:US_DROPOUT",
+    "us_filled_depth": "miqa_node.stages.measure.us.depth:US_FILLED_DEPTH",
+    "us_gain": "miqa_node.stages.measure.us.gain:US_GAIN",
+    "us_white_share": "miqa_node.stages.measure.us.gain:US_WHITE_SHARE",
     "used_range_share": "miqa_node.stages.measure.image.used_range_share:USED_RANGE_SHARE",
 }
 

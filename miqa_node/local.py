@@ -234,14 +234,14 @@ class _ImageFile:
         return self.header, StudyRecord(self.header.study_instance_uid, "", "", "", "", "")
 
     def decode(self, path: Path, frame: int = 0) -> Radiograph:
-        """The decoded frame; only one frame of a file is assessed."""
+        """The decoded frame; the first one that is asked for is the one that is assessed, and is kept."""
         if self.radiograph is None:
             try:
                 self.radiograph = self._decode(path, frame)
             except DecodeError as error:
                 self.error = error
                 raise
-        return self.radiograph
+        return self.radiograph if self.is_picture or frame == self.radiograph.frame else self._decode(path, frame)
 
 
 class NoJobs:

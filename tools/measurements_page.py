@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib import import_module
+
+from miqa_node.built_in import MEASUREMENTS as MEASUREMENTS_OF_NODE
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.measurand import Measurand, measurands
 
@@ -9,12 +13,13 @@ SERIES_SECTION = "CT and MR series"
 SECTIONS = ("Sharpness", "Noise", "Range and exposure", "Patterns", "Position", SERIES_SECTION)
 """In this order; other sections follow by name."""
 INTRODUCTION = """\
-The node takes these numbers of every projection radiograph (CR, DX, MG, intra-oral and panoramic images, single-frame
-XA and RF, digitised film), and those of the section *CT and MR series* of every CT and MR series, whether or not a
-model judges it. They need no model, no site data and no GPU, and they work at the image's own resolution. They stand
-in the Structured Report with their UCUM unit, in `miqa-node assess --json`, and can be used as limits in
-`policy.toml`. Other distributions can [add measurements](../how-to/extend.md); `python -m tools.reference measurements`
-lists those that are installed.
+The node takes these numbers of every projection radiograph (CR, DX, MG, intra-oral and panoramic images,
+single-frame XA and RF, digitised film), those of the section *CT and MR series* of every CT and MR series, and
+those of the last sections of the kinds of images that they name, whether or not a model judges it. They need no
+model, no site data and no GPU, and they work at the image's own resolution. They stand in the Structured Report
+with their UCUM unit, in `miqa-node assess --json`, and can be used as limits in `policy.toml`. Other distributions
+can [add measurements](../how-to/extend.md); `python -m tools.reference measurements` lists those that are
+installed.
 
 Rules that hold for all of them:
 
@@ -48,9 +53,18 @@ def measurements_page(made_by: str) -> str:
         lines += ["", f"## {section}", ""]
         if section == SERIES_SECTION:
             lines += [SERIES_INTRODUCTION, ""]
+        lines += _of_folder(section, every)
         lines += ["| name | unit | definition | code |", "|---|---|---|---|"]
         lines += [_row(one) for one in every if one.section == section]
     return "\n".join([*lines, ""])
+
+
+def _of_folder(section: str, every: Sequence[Measurand]) -> list[str]:
+    """What the folder of the section's first measurement says of them all, after its title."""
+    name = next(one.name for one in every if one.section == section)
+    folder = MEASUREMENTS_OF_NODE[name].partition(":")[0].rpartition(".")[0] if name in MEASUREMENTS_OF_NODE else ""
+    _, _, text = (import_module(folder).__doc__ or "" if folder else "").partition("\n\n")
+    return [text.strip(), ""] if text.strip() else []
 
 
 def _row(one: Measurand) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Measurement
+from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.measurand import Measurand, measurands
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 from miqa_node.stages.measure.view import ImageView, view_of
@@ -79,6 +80,27 @@ class SeriesMeasure(Measurand):
     library: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramesMeasure(SeriesMeasure):
+    """One number of the frames of one object, a still or a run, in the order of the frames.
+
+    It covers objects of the ``modalities`` (empty: of any) and of a family of storage SOP classes (empty: of any), a
+    UID with all below it, that have ``least_frames`` or more.
+    """
+
+    least_frames: int = 1
+    family: str = ""
+
+    def applies_to(self, header: Header) -> bool:
+        """Whether it is taken of the object."""
+        uid = header.sop_class_uid
+        return (
+            (not self.modalities or header.modality in self.modalities)
+            and (uid == self.family or uid.startswith(self.family and self.family + "."))
+            and max(header.number_of_frames, 1) >= self.least_frames
+        )
+
+
 def reading(measurand: Measurand, value: Reading) -> Measurement | None:
     """A reading as a measurement; None if there is none or if it is not finite."""
     if value is None:
@@ -94,7 +116,7 @@ def image_measures() -> Sequence[ImageMeasure]:
 
 def series_measures(modality: str) -> Sequence[SeriesMeasure]:
     """Measurements of series of a modality that can be taken here, in order."""
-    every = (one for one in measurands() if isinstance(one, SeriesMeasure))
+    every = (one for one in measurands() if isinstance(one, SeriesMeasure) and not isinstance(one, FramesMeasure))
     covering = (one for one in every if not one.modalities or modality in one.modalities)
     return [one for one in covering if not one.library or is_installed(one.library)]
 
@@ -108,3 +130,13 @@ def measures_with(library: str) -> Sequence[SeriesMeasure]:
 def is_installed(library: str) -> bool:
     """Whether the library is there; it is not loaded."""
     return find_spec(library) is not None
+
+
+def frames_measures(header: Header) -> Sequence[FramesMeasure]:
+    """Measurements of the frames of an object, in order."""
+    return [one for one in measurands() if isinstance(one, FramesMeasure) and one.applies_to(header)]
+
+
+def measures_of(series: SeriesView) -> Sequence[SeriesMeasure]:
+    """Measurements of a series, or of the frames of one object."""
+    return frames_measures(series.header) if series.of_frames else series_measures(series.header.modality)

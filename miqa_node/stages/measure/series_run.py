@@ -18,7 +18,7 @@ from miqa_node.core.domain.series import MeasurementMask
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.log import describe_error
 from miqa_node.errors import DecodeLimitError, place_of
-from miqa_node.stages.measure.base import SeriesMeasure, reading, series_measures
+from miqa_node.stages.measure.base import SeriesMeasure, measures_of, reading
 from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 log = structlog.get_logger(__name__)
@@ -87,7 +87,7 @@ class _Contributions:
 
 def measure_series(series: SeriesView) -> MeasuredSeries:
     """All measurements that cover the series' modality, in a fixed order; those that cannot be taken are left out."""
-    measures = series_measures(series.header.modality)
+    measures = measures_of(series)
     for compute in dict.fromkeys(one for measure in measures for one in measure.shared):
         with suppress(Exception):  # it fails again, and is reported, when a slice needs it
             series.once(compute)
@@ -118,7 +118,7 @@ def measure_slice(index: int, series: SeriesView) -> SliceReading:
     if radiograph is None:
         return SliceReading(None, series.reason_of(one))
     view = SliceView(series, index, radiograph)
-    return SliceReading([_contribution(view, measure) for measure in series_measures(series.header.modality)])
+    return SliceReading([_contribution(view, measure) for measure in measures_of(series)])
 
 
 def _contribution(view: SliceView, measure: SeriesMeasure) -> SlicePart:
@@ -140,8 +140,8 @@ def _note_unreadable(series: SeriesView, readings: Sequence[SliceReading | Decod
 
 
 def _middle(series: SeriesView, measured: Sequence[int]) -> Radiograph | None:
-    """The last measured slice of the first half, else the first measured one."""
-    if not measured:
+    """The last measured slice of the first half, else the first measured one; of one object another frame is shown."""
+    if not measured or series.of_frames:
         return None
     index = max((one for one in measured if one <= len(series.slices) // 2), default=measured[0])
     return series.read(series.slices[index])

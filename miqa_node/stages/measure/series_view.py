@@ -43,12 +43,18 @@ class SeriesView(Memory):
         tools: SliceTools,
         results: Results | None = None,
         others: Sequence[Slice] = (),
+        *,
+        of_frames: bool = False,
     ) -> None:
-        """``results`` of :meth:`once` are there already; ``others`` have another size and fill only places."""
+        """``results`` of :meth:`once` are there already; ``others`` have another size and fill only places.
+
+        With ``of_frames`` the slices are the frames of one object.
+        """
         super().__init__(results)
         self.header = header
         self.slices = slices
         self.others = others
+        self.of_frames = of_frames
         self.reason = ""
         """Why the first of the unreadable slices could not be decoded."""
         self._tools = tools
@@ -82,7 +88,7 @@ class SeriesView(Memory):
     def each(self, function: Callable[[int, SeriesView], T], indices: Sequence[int]) -> list[T | DecodeLimitError]:
         """Results of the function for each of these slices of the series, see :meth:`Spread.each`."""
         tools = SliceTools(self._tools.there or self._tools.decode)
-        view = SeriesView(self.header, self.slices, tools, self._results)
+        view = SeriesView(self.header, self.slices, tools, self._results, of_frames=self.of_frames)
         return self._tools.spread.each(function, indices, view)
 
     def sample(self, count: int) -> list[Values]:
@@ -98,7 +104,7 @@ class SliceView(Memory):
     """One decoded slice.
 
     ``values`` are those of the modality (Hounsfield units in CT), float32 (rows, columns). ``valid`` is False where a
-    pixel is padding, None if all are valid.
+    pixel is padding, None if all are valid. ``radiograph`` has the values for display, and colours.
     """
 
     def __init__(self, series: SeriesView, index: int, radiograph: Radiograph) -> None:
@@ -108,3 +114,4 @@ class SliceView(Memory):
         self.header = series.slices[index]
         self.values = self.header.values(radiograph.stored)
         self.valid = radiograph.valid
+        self.radiograph = radiograph

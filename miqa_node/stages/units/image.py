@@ -17,6 +17,8 @@ from miqa_node.core.domain.ports import Assessor, AssessorResult
 from miqa_node.core.observe.stages import StageClock
 from miqa_node.dicom.pixels.preview import preview_png
 from miqa_node.dicom.pixels.representative import representative_frame
+from miqa_node.stages.measure.base import frames_measures
+from miqa_node.stages.measure.frames import measure_frames
 from miqa_node.stages.report.image import ReportedImage
 from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import ReportSubject, make_objects
@@ -36,7 +38,21 @@ def judge_image(instance: StoredInstance, context: UnitContext) -> AssessorResul
     context.artifacts.keep_preview(instance.digest, judged.preview)
     if judging.shadow is not None:
         judging.shadow.offer(instance.header, path, frame, instance.digest, traits)
-    return with_conflict(judged.result, conflicting=instance.conflicting)
+    result = _with_frames(judged.result, instance, path, context)
+    return with_conflict(result, conflicting=instance.conflicting)
+
+
+def _with_frames(result: AssessorResult, instance: StoredInstance, path: Path, context: UnitContext) -> AssessorResult:
+    """The result, with what is measured of all frames: only the representative one was judged."""
+    if not frames_measures(instance.header):
+        return result
+    clock, tools = StageClock(), context.imaging.for_slices(instance.calling_ae_title)
+    numbers = clock.time("measure", lambda: measure_frames(instance.header, (instance.digest, path), tools))
+    assessment = result.assessment
+    measurements = (*assessment.measurements, *numbers)
+    taken_ms = assessment.timings_ms.get("measure", 0.0) + clock.milliseconds["measure"]
+    timings_ms = {**assessment.timings_ms, "measure": round(taken_ms, 1)}
+    return replace(result, assessment=replace(assessment, measurements=measurements, timings_ms=timings_ms))
 
 
 def with_kind(result: AssessorResult, header: Header, unfit: str = "") -> AssessorResult:

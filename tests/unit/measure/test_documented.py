@@ -9,6 +9,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.stages.assess.landmarks import measurands
+from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.projection import measure
 from tests.conftest import ROOT
 from tests.unit.measure.phantoms import chest, header, radiograph
@@ -34,6 +35,8 @@ def taken(folder: Path) -> dict[str, set[str]]:
             keys.setdefault(measurement.name, set()).add(measurement.unit)
     for measurement in of_series(folder):
         keys.setdefault(measurement.name, set()).add(measurement.unit)
+    # tests/unit/modalities takes those of frames.
+    keys |= {one.name: set(one.units) for one in MEASUREMENTS.all().values() if isinstance(one, FramesMeasure)}
     # Those of anatomical points need a landmark package; tests/unit/landmarks takes them.
     points = {one.name: {one.unit} for one in vars(measurands).values() if isinstance(one, Measurand)}
     margins = (measurands.LUNG_MARGIN, *measurands.LUNG_MARGINS)

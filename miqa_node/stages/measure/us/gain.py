@@ -1,0 +1,102 @@
+"""Gain of an ultrasound picture: how bright its echoes are, and how much is white or black."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from miqa_node.stages.measure.base import FramesMeasure
+from miqa_node.stages.measure.frames import usual
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.us.beams import BLACK, SECTION, US, Levels, beams
+
+WHITE = 250.0
+
+
+class Grey(NamedTuple):
+    """Shares in percent: mean level of the echoes, white pixels, black ones."""
+
+    echoes: float
+    white: float
+    black: float
+
+
+def grey(shown: Levels) -> Grey | None:
+    """None where nothing is grey; levels are those of 255.
+
+    >>> grey(np.array([[0.0, 102.0, 255.0, np.nan]], np.float32))
+    Grey(echoes=70.0, white=33.333333333333336, black=33.333333333333336)
+    """
+    inside = shown[np.isfinite(shown)]
+    if not inside.size:
+        return None
+    echoes = inside[inside > BLACK]
+    mean = float(echoes.mean()) / 2.55 if echoes.size else 0.0
+    return Grey(mean, 100.0 * float((inside >= WHITE).mean()), 100.0 * float((inside <= BLACK).mean()))
+
+
+def frame_grey(view: SliceView) -> Grey | None:
+    """Of the beams of a frame."""
+    shown = view.once(beams)
+    return None if shown is None else grey(shown)
+
+
+def _part(view: SliceView) -> Grey | None:
+    return view.once(frame_grey)
+
+
+def _echoes(_: SeriesView, parts: Sequence[Grey]) -> float | None:
+    return usual([one.echoes for one in parts])
+
+
+def _white(_: SeriesView, parts: Sequence[Grey]) -> float | None:
+    return usual([one.white for one in parts])
+
+
+def _black(_: SeriesView, parts: Sequence[Grey]) -> float | None:
+    return usual([one.black for one in parts])
+
+
+US_GAIN = FramesMeasure(
+    name="us_gain",
+    unit="%",
+    label="Brightness of echoes",
+    code="US_GAIN",
+    summary="Mean level of the echoes in the sector.",
+    definition="Mean level of the sector's pixels above 3 % of white, which is the highest value that Bits Stored "
+    "allows. Ordinary pictures lie between 12 and 35 %. Gain and compression change it; a window does not.",
+    section=SECTION,
+    rank=710,
+    modalities=US,
+    each=_part,
+    take=_echoes,
+)
+US_WHITE_SHARE = FramesMeasure(
+    name="us_white_share",
+    unit="%",
+    label="White pixels of the sector",
+    code="US_WHITE",
+    summary="Share of the sector that is white: gain too high.",
+    definition="Sector's pixels at 98 % of white or above: echoes that the gain has cut off.",
+    section=SECTION,
+    rank=711,
+    modalities=US,
+    each=_part,
+    take=_white,
+)
+US_BLACK_SHARE = FramesMeasure(
+    name="us_black_share",
+    unit="%",
+    label="Black pixels of the sector",
+    code="US_BLACK",
+    summary="Share of the sector without echoes.",
+    definition="Sector's pixels at 3 % of white or below: fluid and shadows, gain too low, no contact, or more depth "
+    "than the sound reaches.",
+    section=SECTION,
+    rank=712,
+    modalities=US,
+    each=_part,
+    take=_black,
+)

@@ -1,0 +1,34 @@
+"""Kinds without limits are measured, experimental: NOT_ASSESSED with that reason, whatever the numbers are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.settings.load import load_settings
+from miqa_node.local import LocalAssessor
+from tests.unit.modalities.making import speckle, write
+
+
+@pytest.fixture
+def local() -> Iterator[LocalAssessor]:
+    with LocalAssessor(load_settings(work={"processes": 1}), calibrated=False) as assessor:
+        yield assessor
+
+
+@pytest.mark.parametrize("modality", ["US"])
+def test_what_is_measured_is_experimental(local: LocalAssessor, tmp_path: Path, modality: str) -> None:
+    dead = speckle()
+    dead[:, 150:160] = 0
+    for frames in ([dead], [dead] * 4):
+        result = local.assess_file(write(tmp_path / "one.dcm", modality, frames))
+        assert result.disposition.verdict is Verdict.NOT_ASSESSED
+        assert [one.name for one in result.disposition.reasons] == ["not_assessed"]
+        assert result.assessment.measurements
+        assert result.assessment.not_assessed.startswith("Measured, experimental: limits for ")
+    repeated = result.assessment.measurement("frames_repeated")
+    assert repeated is not None
+    assert (repeated.value, str(repeated.place)) == (100, "frame 2 of 4")
