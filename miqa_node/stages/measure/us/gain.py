@@ -26,8 +26,8 @@ class Grey(NamedTuple):
 def grey(shown: Levels) -> Grey | None:
     """None where nothing is grey; levels are those of 255.
 
-    >>> grey(np.array([[0.0, 102.0, 255.0, np.nan]], np.float32))
-    Grey(echoes=70.0, white=33.333333333333336, black=33.333333333333336)
+    >>> grey(np.array([[0.0, 0.0, 255.0, 255.0, np.nan]], np.float32))
+    Grey(echoes=100.0, white=50.0, black=50.0)
     """
     inside = shown[np.isfinite(shown)]
     if not inside.size:

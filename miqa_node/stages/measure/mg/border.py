@@ -1,0 +1,90 @@
+"""Where the border of a mammogram cuts the breast, and whether its chest wall is where the header says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.core.domain.instance import Header
+from miqa_node.stages.measure.base import FramesMeasure
+from miqa_node.stages.measure.frames import usual
+from miqa_node.stages.measure.mg.breast import frame_breast
+from miqa_node.stages.measure.mg.tags import MG, SECTION
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+
+WALL = {"A": True, "P": False}
+"""Whether the chest wall is at the left, by where the rows of the picture point to (PS3.3 C.7.6.1.1.1)."""
+
+
+class BreastBorder(NamedTuple):
+    """Share of each end of the picture that the breast touches, in percent, and the side of the wall."""
+
+    top: float
+    bottom: float
+    front: float
+    wall_left: bool
+
+
+def contact(mask: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """How much of the top, the bottom and the side in front the breast touches, in percent.
+
+    >>> contact(np.array([[1, 1, 0, 0], [1, 1, 1, 0]], bool))
+    (50.0, 75.0, 0.0)
+    """
+    top, bottom, front = (100.0 * float(end.mean()) for end in (mask[0], mask[-1], mask[:, -1]))
+    return top, bottom, front
+
+
+def is_oblique(header: Header) -> bool:
+    """Whether View Position says so."""
+    return any(word in header.view_position.upper() for word in ("MLO", "LMO", "OBLIQUE"))
+
+
+def _part(view: SliceView) -> BreastBorder | None:
+    breast = view.once(frame_breast)
+    return None if breast is None else BreastBorder(*contact(breast.mask), breast.wall_left)
+
+
+def _contact(series: SeriesView, parts: Sequence[BreastBorder]) -> float | None:
+    oblique = is_oblique(series.header)
+    return usual([one.front if oblique else max(one.top, one.bottom, one.front) for one in parts])
+
+
+def _agrees(series: SeriesView, parts: Sequence[BreastBorder]) -> float | None:
+    rows = (series.header.patient_orientation or ("",))[0][:1]
+    return float(WALL[rows] == parts[0].wall_left) if parts and rows in WALL else None
+
+
+MG_BORDER_CONTACT = FramesMeasure(
+    name="mg_border_contact",
+    unit="%",
+    label="Breast cut by the border",
+    code="MG_BORDER",
+    summary="Share of an end of the picture that the breast touches, other than at the chest wall.",
+    definition="Largest share of the top, the bottom and the side opposite the chest wall that the breast touches; "
+    "of oblique views (View Position) only the side, since the armpit and the fold below the breast reach the ends. "
+    "The outer 1.5 % of the picture take no part. 0: nothing is cut off.",
+    section=SECTION,
+    rank=810,
+    modalities=MG,
+    each=_part,
+    take=_contact,
+)
+MG_WALL_AGREES = FramesMeasure(
+    name="mg_wall_agrees",
+    unit="1",
+    label="Chest wall where the header says",
+    code="MG_WALL_AGREES",
+    summary="1 if the chest wall is at the side that Patient Orientation says, else 0.",
+    definition="1 if the chest wall is at the side of the picture that Patient Orientation (0020,0020) says: at the "
+    "left where rows point anterior, at the right where they point posterior; else 0: the picture was turned. Left "
+    "out without it.",
+    section=SECTION,
+    rank=811,
+    modalities=MG,
+    each=_part,
+    take=_agrees,
+)

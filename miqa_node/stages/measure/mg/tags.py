@@ -1,0 +1,97 @@
+"""Compression and exposure of a mammogram, as its header says them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydicom import Dataset
+
+from miqa_node.core.domain.codes import Code
+from miqa_node.dicom.bytes.numbers import first_number
+from miqa_node.stages.measure.base import FramesMeasure
+from miqa_node.stages.measure.frames import elements
+from miqa_node.stages.measure.series_view import SeriesView
+
+MG = ("MG",)
+SECTION = "Mammography"
+MGY_PER_DGY = 100.0
+
+
+def number(ds: Dataset, keyword: str) -> float | None:
+    """The first number of an element; None also for 0, which some modalities write for what they do not know.
+
+    >>> ds = Dataset()
+    >>> ds.CompressionForce = "110"
+    >>> number(ds, "CompressionForce"), number(ds, "KVP")
+    (110.0, None)
+    """
+    return first_number(ds, keyword) or None
+
+
+def of_header(keyword: str, factor: float = 1.0) -> Callable[[SeriesView, Sequence[Any]], float | None]:
+    """Takes the number of an element, times the factor."""
+
+    def take(series: SeriesView, _: Sequence[Any]) -> float | None:
+        value = number(series.once(elements), keyword)
+        return None if value is None else value * factor
+
+    return take
+
+
+MG_COMPRESSION_FORCE = FramesMeasure(
+    name="mg_compression_force",
+    unit="N",
+    label="Compression force",
+    code=Code("111647", "DCM", "Compression Force"),
+    summary="Compression Force (0018,11A2).",
+    section=SECTION,
+    rank=800,
+    modalities=MG,
+    take=of_header("CompressionForce"),
+)
+MG_COMPRESSED_THICKNESS = FramesMeasure(
+    name="mg_compressed_thickness",
+    unit="mm",
+    label="Compressed thickness",
+    code=Code("111633", "DCM", "Compression Thickness"),
+    summary="Body Part Thickness (0018,11A0).",
+    section=SECTION,
+    rank=801,
+    modalities=MG,
+    take=of_header("BodyPartThickness"),
+)
+MG_KVP = FramesMeasure(
+    name="mg_kvp",
+    unit="kV",
+    label="Tube voltage",
+    code=Code("113733", "DCM", "KVP"),
+    summary="KVP (0018,0060).",
+    section=SECTION,
+    rank=802,
+    modalities=MG,
+    take=of_header("KVP"),
+)
+MG_EXPOSURE = FramesMeasure(
+    name="mg_exposure",
+    unit="mA.s",
+    label="Exposure",
+    code="MG_EXPOSURE",
+    summary="Exposure (0018,1152).",
+    section=SECTION,
+    rank=803,
+    modalities=MG,
+    take=of_header("Exposure"),
+)
+MG_GLANDULAR_DOSE = FramesMeasure(
+    name="mg_glandular_dose",
+    unit="mGy",
+    label="Average glandular dose",
+    code=Code("111631", "DCM", "Average Glandular Dose"),
+    summary="Organ Dose (0040,0316), in mGy.",
+    definition="Organ Dose (0040,0316), which the standard gives in dGy, in mGy.",
+    section=SECTION,
+    rank=804,
+    modalities=MG,
+    take=of_header("OrganDose", MGY_PER_DGY),
+)
