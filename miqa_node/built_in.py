@@ -92,6 +92,8 @@ MEASUREMENTS = {
     "border_contact": "miqa_node.stages.measure.image.outline:BORDER_CONTACT",
     "brightness": "miqa_node.stages.measure.image.brightness:BRIGHTNESS",
     "burnt_out_share": "miqa_node.stages.measure.image.displayed_contrast:BURNT_OUT_SHARE",
+    "capture_detail": "miqa_node.stages.measure.captures.content:CAPTURE_DETAIL",
+    "capture_even_share": "miqa_node.stages.measure.captures.content:CAPTURE_EVEN_SHARE",
     "clipped_by_voi": "miqa_node.stages.measure.image.saturation:CLIPPED_BY_VOI",
     "cnr_lung_mediastinum": "miqa_node.stages.measure.image.chest_contrast:CNR_LUNG_MEDIASTINUM",
     "contrast": "miqa_node.stages.measure.image.brightness:CONTRAST",

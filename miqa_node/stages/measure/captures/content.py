@@ -1,0 +1,93 @@
+"""What a secondary capture shows: nothing, or something with edges that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.stages.measure.base import FramesMeasure
+from miqa_node.stages.measure.frames import usual
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+
+SECTION = "Secondary captures"
+CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
+"""Root of the SOP classes (PS3.4 B.5)."""
+NEAR = 2.0
+LEAST_SIDE_PX = 16
+Levels = NDArray[np.float32]
+
+
+def levels(view: SliceView) -> Levels:
+    """Luminance for display, 255 is white."""
+    return view.radiograph.display.astype(np.float32) / np.float32(257)
+
+
+def even_share(shown: Levels) -> float:
+    """Share of the pixels within two levels of the most frequent one, in percent.
+
+    >>> even_share(np.array([[0, 0, 0, 200]], np.float32))
+    75.0
+    """
+    most = float(np.bincount(np.rint(shown).astype(np.int64).ravel()).argmax())
+    return 100.0 * float((np.abs(shown - most) <= NEAR).mean())
+
+
+def detail(shown: Levels) -> float | None:
+    """The step that the hardest hundredth of the pixels makes, in percent of black to white; None if it is too small.
+
+    >>> picture = np.zeros((32, 32), np.float32)
+    >>> picture[:, ::4] = 255
+    >>> detail(picture), detail(np.zeros((32, 32), np.float32))
+    (100.0, 0.0)
+    """
+    if min(shown.shape) < LEAST_SIDE_PX:
+        return None
+    across = np.abs(np.diff(shown, axis=1))[:-1]
+    down = np.abs(np.diff(shown, axis=0))[:, :-1]
+    return float(np.quantile(cv2.max(across, down), 0.99)) / 2.55
+
+
+def _even(view: SliceView) -> float:
+    return even_share(view.once(levels))
+
+
+def _detail(view: SliceView) -> float | None:
+    return detail(view.once(levels))
+
+
+def _usual(_: SeriesView, parts: Sequence[float]) -> float | None:
+    return usual(parts)
+
+
+CAPTURE_EVEN_SHARE = FramesMeasure(
+    name="capture_even_share",
+    unit="%",
+    label="Even part of the capture",
+    code="CAPTURE_EVEN",
+    summary="Share of the pixels that have nearly the same brightness.",
+    definition="Pixels within two of 255 levels of the most frequent brightness. 100: the capture is blank. White "
+    "paper and black screens with little text reach 95 %.",
+    section=SECTION,
+    rank=900,
+    family=CAPTURES,
+    each=_even,
+    take=_usual,
+)
+CAPTURE_DETAIL = FramesMeasure(
+    name="capture_detail",
+    unit="%",
+    label="Hardest edges of the capture",
+    code="CAPTURE_DETAIL",
+    summary="Step between neighbours that the hardest hundredth of the pixels makes.",
+    definition="99th percentile of the larger step of each pixel to its neighbours at the right and below, in "
+    "percent of black to white. Crisp text has steps above 20 %; blurred text about 10 %, and so have compressed "
+    "captures that can still be read.",
+    section=SECTION,
+    rank=901,
+    family=CAPTURES,
+    each=_detail,
+    take=_usual,
+)
