@@ -13,6 +13,7 @@ from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.projection import measure
 from tests.conftest import ROOT
 from tests.unit.measure.phantoms import chest, header, radiograph
+from tests.unit.modalities.test_nuclear import pet
 from tests.unit.volume import making
 from tests.unit.volume.test_measures import judged
 
@@ -44,11 +45,12 @@ def taken(folder: Path) -> dict[str, set[str]]:
 
 
 def of_series(folder: Path) -> list[Measurement]:
-    """What a CT series with everything and an MR series of two volumes give."""
+    """What a CT series with everything, an MR series of two volumes and a PET series give."""
     places = [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 45.0]
     ct = making.write_series(folder / "ct", [making.layered_ct(seed=n) for n in range(7)], "CT", places, making.fine)
     mr = making.write_series(folder / "mr", [making.head_mr(seed=n) for n in range(10)], "MR", [0, 5, 10, 15, 20] * 2)
-    return [m for paths in (ct, mr) for m in judged(paths).assessment.measurements]
+    pt = making.write_series(folder / "pt", [making.head_mr(seed=n) for n in range(4)], "MR", None, pet)
+    return [m for paths in (ct, mr, pt) for m in judged(paths).assessment.measurements]
 
 
 def test_every_measurement_is_documented_with_its_unit(tmp_path: Path) -> None:

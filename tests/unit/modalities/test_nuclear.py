@@ -1,0 +1,104 @@
+"""Nuclear medicine and PET: counts, holes in a flood, cut bodies, motion and missing times show in their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileDataset
+
+from miqa_node.core.domain.assessment import Measurement
+from tests.unit.modalities.making import Image, measured, values, write
+from tests.unit.volume import making
+from tests.unit.volume.test_measures import judged
+
+
+def flood(hole: float = 1.0) -> Image:
+    """A round field of 2000 counts a pixel with their noise, and a spot with ``hole`` of them."""
+    y, x = np.mgrid[:128, :128]
+    mean = np.where(np.hypot(y - 64, x - 64) < 55, 2000.0, 0.0)
+    mean[60:72, 70:82] *= hole
+    return np.random.default_rng(1).poisson(mean).astype(np.float64)
+
+
+def body(down: int = 0) -> Image:
+    mean = np.zeros((128, 128))
+    cv2.ellipse(mean, (64, 64 + down), (28, 40), 0, 0, 360, 60.0, -1)
+    cv2.circle(mean, (56, 50 + down), 8, 240.0, -1)
+    return np.random.default_rng(down).poisson(mean).astype(np.float64)
+
+
+def spaced(dataset: Dataset) -> None:
+    dataset.PixelSpacing = [4.0, 4.0]
+
+
+def test_a_hole_in_a_flood(tmp_path: Path) -> None:
+    even, holed = (values(write(tmp_path / "one.dcm", "NM", [one], bits=16)) for one in (flood(), flood(0.7)))
+    assert even["nm_uniformity"] < 8
+    assert holed["nm_uniformity"] > 14
+    assert even["nm_counts"] == flood().sum()
+    assert "nm_uniformity" not in values(write(tmp_path / "body.dcm", "NM", [body()], bits=16))
+
+
+def test_a_body_at_the_border_is_cut(tmp_path: Path) -> None:
+    whole, cut = (values(write(tmp_path / "one.dcm", "NM", [body(down)], bits=16)) for down in (0, 45))
+    assert whole["nm_truncation"] == 0
+    assert cut["nm_truncation"] > 5
+
+
+def test_motion_between_frames_is_measured_and_placed(tmp_path: Path) -> None:
+    still = [body(0)] * 3 + [np.random.default_rng(9).poisson(np.maximum(body(0), 0.0)).astype(float)]
+    assert values(write(tmp_path / "still.dcm", "NM", still, spaced, bits=16))["nm_motion"] < 2
+    moved = measured(write(tmp_path / "moved.dcm", "NM", [*[body(0)] * 4, body(5)], spaced, bits=16))["nm_motion"]
+    assert moved.value == pytest.approx(5 * 4.0, abs=4)
+    assert str(moved.place) == "frame 5 of 5"
+
+
+def test_frames_of_two_detectors_are_not_compared(tmp_path: Path) -> None:
+    def two(dataset: Dataset) -> None:
+        spaced(dataset)
+        dataset.DetectorVector = [1, 2]
+
+    assert "nm_motion" not in values(write(tmp_path / "two.dcm", "NM", [body(0), body(9)], two, bits=16))
+
+
+def pet(dataset: FileDataset) -> None:
+    """A slice of PET with all that uptake values need."""
+    dataset.Modality = "PT"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.128"
+    dataset.Units, dataset.DecayCorrection, dataset.ActualFrameDuration = "BQML", "START", 180000
+    dataset.AcquisitionTime = dataset.SeriesTime = "101500"
+    dataset.PatientWeight = 72
+    tracer = Dataset()
+    tracer.RadionuclideTotalDose, tracer.RadionuclideHalfLife = 3.7e8, 6586.2
+    tracer.RadiopharmaceuticalStartTime = "091000"
+    dataset.RadiopharmaceuticalInformationSequence = [tracer]
+
+
+def without_decay(dataset: FileDataset) -> None:
+    pet(dataset)
+    del dataset.DecayCorrection
+    del dataset.RadiopharmaceuticalInformationSequence[0].RadiopharmaceuticalStartTime
+
+
+def of_pet(folder: Path, images: list[Image], change: Callable[[FileDataset], None] = pet) -> dict[str, Measurement]:
+    result = judged(making.write_series(folder, images, "MR", None, change))
+    return {one.name: one for one in result.assessment.measurements}
+
+
+def test_what_uptake_values_need(tmp_path: Path) -> None:
+    images = [making.head_mr(seed=seed) for seed in range(4)]
+    complete, lacking = (of_pet(tmp_path / change.__name__, images, change) for change in (pet, without_decay))
+    assert complete["pt_tags_missing"].value == 0
+    assert lacking["pt_tags_missing"].value == 2
+    assert "DecayCorrection, RadiopharmaceuticalStartTime" in str(lacking["pt_tags_missing"].place)
+    assert complete["pt_truncation"].value == 0
+
+
+def test_slices_that_are_cut_off(tmp_path: Path) -> None:
+    images = [making.head_mr(seed=seed) for seed in range(4)]
+    cut = [*images[:3], np.roll(images[3], -60, axis=1)]
+    assert of_pet(tmp_path, cut)["pt_truncation"].value == 25
