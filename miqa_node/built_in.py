@@ -202,6 +202,8 @@ MEASUREMENTS = {
     "us_gain": "miqa_node.stages.measure.us.gain:US_GAIN",
     "us_white_share": "miqa_node.stages.measure.us.gain:US_WHITE_SHARE",
     "used_range_share": "miqa_node.stages.measure.image.used_range_share:USED_RANGE_SHARE",
+    "xa_field_share": "miqa_node.stages.measure.xa.field:XA_FIELD_SHARE",
+    "xa_saturated_share": "miqa_node.stages.measure.xa.field:XA_SATURATED_SHARE",
 }
 
 MODEL_CONTRACTS = {

@@ -19,7 +19,7 @@ def local() -> Iterator[LocalAssessor]:
         yield assessor
 
 
-@pytest.mark.parametrize("modality", ["US"])
+@pytest.mark.parametrize("modality", ["US", "NM"])
 def test_what_is_measured_is_experimental(local: LocalAssessor, tmp_path: Path, modality: str) -> None:
     dead = speckle()
     dead[:, 150:160] = 0
@@ -29,6 +29,17 @@ def test_what_is_measured_is_experimental(local: LocalAssessor, tmp_path: Path, 
         assert [one.name for one in result.disposition.reasons] == ["not_assessed"]
         assert result.assessment.measurements
         assert result.assessment.not_assessed.startswith("Measured, experimental: limits for ")
-    repeated = result.assessment.measurement("frames_repeated")
-    assert repeated is not None
-    assert (repeated.value, str(repeated.place)) == (100, "frame 2 of 4")
+
+
+def test_the_place_of_a_frame_is_said(local: LocalAssessor, tmp_path: Path) -> None:
+    result = local.assess_file(write(tmp_path / "clip.dcm", "US", [speckle()] * 4))
+    again = result.assessment.measurement("frames_repeated")
+    assert again is not None
+    assert (again.value, str(again.place)) == (100, "frame 2 of 4")
+
+
+def test_a_capture_is_measured_and_says_what_it_is(local: LocalAssessor, tmp_path: Path) -> None:
+    result = local.assess_file(write(tmp_path / "capture.dcm", "OT", [speckle()]))
+    assert result.disposition.verdict is Verdict.NOT_ASSESSED
+    assert result.assessment.not_assessed.startswith("This is a secondary capture")
+    assert result.assessment.measurement("capture_detail") is not None

@@ -1,0 +1,104 @@
+"""The collimated field of a fluoroscopic image, and how much of it is saturated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.stages.measure.base import FramesMeasure
+from miqa_node.stages.measure.frames import usual
+from miqa_node.stages.measure.series_view import SeriesView, SliceView
+
+XA = ("XA", "RF")
+SECTION = "Angiography and fluoroscopy"
+EVEN = 0.02
+"""Of the range in the picture: what differs less from a corner is collimator."""
+LEAST_SIDE_PX = 32
+Stored = NDArray[np.integer]
+
+
+class FieldParts(NamedTuple):
+    """Of one frame, in percent: the field's share of the picture, and the saturated share of the field."""
+
+    field: float
+    saturated: float
+
+
+def field_of(stored: Stored) -> NDArray[np.bool_]:
+    """All but the even surroundings that touch a corner.
+
+    >>> picture = np.zeros((64, 64), np.int32)
+    >>> picture[16:48, 16:48] = np.arange(1024).reshape(32, 32) + 500
+    >>> int(field_of(picture).sum())
+    1024
+    """
+    values = stored.astype(np.float32)
+    around = np.zeros(stored.shape, bool)
+    step = EVEN * float(values.max() - values.min())
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        alike = (np.abs(values - values[corner]) <= step).astype(np.uint8)
+        _, labels = cv2.connectedComponents(alike)
+        around |= labels == labels[corner]
+    return ~around
+
+
+def field_parts(stored: Stored, stored_range: tuple[int, int]) -> FieldParts | None:
+    """None if there is no field.
+
+    >>> picture = np.zeros((64, 64), np.int32)
+    >>> picture[16:48, 16:48] = np.arange(1024).reshape(32, 32) + 500
+    >>> picture[16:32, 16:48] = 4095
+    >>> field_parts(picture, (0, 4095))
+    FieldParts(field=25.0, saturated=50.0)
+    """
+    field = field_of(stored)
+    if min(stored.shape) < LEAST_SIDE_PX or not field.any():
+        return None
+    ends = (stored <= stored_range[0]) | (stored >= stored_range[1])
+    return FieldParts(100.0 * float(field.mean()), 100.0 * float(ends[field].mean()))
+
+
+def _part(view: SliceView) -> FieldParts | None:
+    return field_parts(view.radiograph.stored, view.radiograph.stored_range)
+
+
+def _field(_: SeriesView, parts: Sequence[FieldParts]) -> float | None:
+    return usual([one.field for one in parts])
+
+
+def _saturated(_: SeriesView, parts: Sequence[FieldParts]) -> float | None:
+    return usual([one.saturated for one in parts])
+
+
+XA_FIELD_SHARE = FramesMeasure(
+    name="xa_field_share",
+    unit="%",
+    label="Exposed field",
+    code="XA_FIELD",
+    summary="Share of the picture inside the collimator.",
+    definition="Share of the picture without the even parts that touch its corners, within 2 % of the range of the "
+    "picture; median over the frames. 100: nothing was collimated.",
+    section=SECTION,
+    rank=930,
+    modalities=XA,
+    each=_part,
+    take=_field,
+)
+XA_SATURATED_SHARE = FramesMeasure(
+    name="xa_saturated_share",
+    unit="%",
+    label="Saturated part of the field",
+    code="XA_SATURATED",
+    summary="Share of the field at the end of the stored range.",
+    definition="Pixels of the field at the lowest or highest value that Bits Stored allows: there is no detail. "
+    "Median over the frames.",
+    section=SECTION,
+    rank=931,
+    modalities=XA,
+    each=_part,
+    take=_saturated,
+)
