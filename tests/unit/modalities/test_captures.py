@@ -26,5 +26,5 @@ def test_a_sheet_can_be_read_and_a_blank_one_cannot(tmp_path: Path) -> None:
 
 
 def test_blurred_and_reduced_text_has_no_hard_edges(tmp_path: Path) -> None:
-    blurred = cv2.GaussianBlur(sheet(), (0, 0), 4.0)
+    blurred = np.asarray(cv2.GaussianBlur(sheet(), (0, 0), 4.0), np.float64)
     assert values(write(tmp_path / "one.dcm", "OT", [blurred]))["capture_detail"] < 12

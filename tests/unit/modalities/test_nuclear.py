@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import UID
 
 from miqa_node.core.domain.assessment import Measurement
 from tests.unit.modalities.making import Image, measured, values, write
@@ -68,7 +69,7 @@ def test_frames_of_two_detectors_are_not_compared(tmp_path: Path) -> None:
 def pet(dataset: FileDataset) -> None:
     """A slice of PET with all that uptake values need."""
     dataset.Modality = "PT"
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.128"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.128")
     dataset.Units, dataset.DecayCorrection, dataset.ActualFrameDuration = "BQML", "START", 180000
     dataset.AcquisitionTime = dataset.SeriesTime = "101500"
     dataset.PatientWeight = 72

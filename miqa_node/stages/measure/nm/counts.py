@@ -49,10 +49,10 @@ def uniformity(counts: Counts) -> float | None:
     field = (smooth > EVEN * usual_count).astype(np.uint8)
     if field.mean() < FLOOD_SHARE or float(np.quantile(positive, 0.99)) > FLAT * usual_count:
         return None
-    field = cv2.morphologyEx(field, cv2.MORPH_CLOSE, np.ones((25, 25), np.uint8), borderValue=0)
-    rows, columns = field.any(axis=1).sum(), field.any(axis=0).sum()
+    whole = cv2.morphologyEx(field, cv2.MORPH_CLOSE, np.ones((25, 25), np.uint8), borderValue=0)
+    rows, columns = whole.any(axis=1).sum(), whole.any(axis=0).sum()
     cut = max(1, round((1 - USEFUL) / 2 * min(rows, columns)))
-    useful = cv2.erode(field, np.ones((2 * cut + 1, 2 * cut + 1), np.uint8), borderValue=0) > 0
+    useful = cv2.erode(whole, np.ones((2 * cut + 1, 2 * cut + 1), np.uint8), borderValue=0) > 0
     if not useful.any():
         return None
     low, high = float(smooth[useful].min()), float(smooth[useful].max())
@@ -74,7 +74,7 @@ def border_share(counts: Counts) -> float:
 
 def _part(view: SliceView) -> CountParts:
     counts = np.maximum(view.values, 0)
-    smooth = cv2.blur(counts, (3, 3), borderType=cv2.BORDER_REPLICATE)
+    smooth = np.asarray(cv2.blur(counts, (3, 3), borderType=cv2.BORDER_REPLICATE), np.float32)
     return CountParts(float(counts.sum(dtype=np.float64)), border_share(smooth), uniformity(counts))
 
 

@@ -168,7 +168,7 @@ def _fan(
     y, x = np.nonzero(mask)
     radius, angle = np.hypot(y - apex_y, x - apex_x), np.arctan2(x - apex_x, y - apex_y)
     ends = np.quantile(radius, (0.001, 0.999)), np.quantile(angle, (0.02, 0.98))
-    angles, radii = np.meshgrid(np.linspace(*ends[1], BEAMS), np.linspace(*ends[0], DEPTHS))
+    angles, radii = np.meshgrid(np.linspace(ends[1][0], ends[1][1], BEAMS), np.linspace(ends[0][0], ends[0][1], DEPTHS))
     return (apex_x + radii * np.sin(angles)).astype(np.float32), (apex_y + radii * np.cos(angles)).astype(np.float32)
 
 
