@@ -30,9 +30,13 @@ def echo(image: Values) -> float:
     >>> picture = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
     >>> echo(picture) < 0.05 < echo(picture + 0.5 * np.roll(picture, (9, 12), (0, 1)))
     True
+    >>> echo(np.zeros((256, 256), np.float32))
+    0.0
     """
     window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1])).astype(np.float32)
     power = np.abs(np.fft.rfft2((image - image.mean()) * window)) ** 2
+    if not power.any():
+        return 0.0  # the picture is even
     cepstrum = np.fft.irfft2(np.log(power + 1e-6 * power.max()))
     rows = np.minimum(np.arange(image.shape[0]), image.shape[0] - np.arange(image.shape[0]))[:, None]
     columns = np.minimum(np.arange(image.shape[1]), image.shape[1] - np.arange(image.shape[1]))[None]
