@@ -73,7 +73,7 @@ FAULTS: Mapping[str, FaultKind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class StackResult:
     """The numbers of a stack, and the measurements for which the policy flags it."""
 
     numbers: Mapping[str, float]
@@ -89,7 +89,7 @@ class Tally:
     count: int = 0
     found: int = 0
 
-    def add(self, kind: FaultKind, before: Judgement, after: Judgement) -> None:
+    def add(self, kind: FaultKind, before: StackResult, after: StackResult) -> None:
         """Count a stack, before and after."""
         self.count += 1
         self.found += bool(after.flagged & set(kind.measurements))
@@ -109,7 +109,7 @@ def auroc(plain: Sequence[float], altered: Sequence[float]) -> float:
     return float(((above > 0) + 0.5 * (above == 0)).mean())
 
 
-def judge(stack: RealStack, folder: Path, policy: Policy) -> Judgement:
+def judge(stack: RealStack, folder: Path, policy: Policy) -> StackResult:
     """Write the stack into the folder and judge it as the node does."""
     paths = write_stack(stack, folder)
     files = [(InstanceDigest(hashlib.sha256(path.name.encode()).hexdigest()), path) for path in paths]
@@ -117,7 +117,7 @@ def judge(stack: RealStack, folder: Path, policy: Policy) -> Judgement:
     judged = judge_series(header, series_traits(header), files[-1][0], files, SliceTools(_decode), len(files))
     numbers = {one.name: one.value for one in judged.assessment.measurements}
     reasons = decide(replace(judged.assessment, unfit=""), policy).reasons
-    return Judgement(numbers, frozenset(one.name for one in reasons if one.name in numbers))
+    return StackResult(numbers, frozenset(one.name for one in reasons if one.name in numbers))
 
 
 def _decode(path: Path, frame: int) -> Radiograph:
@@ -174,7 +174,7 @@ def _fits(kind: FaultKind, part: RealStack) -> bool:
     return len(part) >= SHORTEST if kind.of_stack else part.headers[0].Modality == "CT"
 
 
-def _keep(file: Path | None, series: str, way: str, judgement: Judgement) -> None:
+def _keep(file: Path | None, series: str, way: str, judgement: StackResult) -> None:
     if file is not None:
         with file.open("a", encoding="utf-8") as lines:
             line = {"series": series, "way": way, "flagged": sorted(judgement.flagged), **judgement.numbers}
