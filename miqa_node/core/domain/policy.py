@@ -150,6 +150,11 @@ class Scope:
     acceptances: tuple[Acceptance, ...] = ()
     """The same by body part; the first that covers an image applies."""
 
+    @property
+    def judges_by_measurements(self) -> bool:
+        """Whether no rule needs a model, so that only limits that were tried can accept anything."""
+        return bool(self.acceptances) or (bool(self.measurements) and not self.findings)
+
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
         part, view = header.body_part_examined, header.view_position
@@ -302,7 +307,8 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     measured = bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
     gate = assessment.finding(FindingName.GATE)
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
-    if not measured and scope.acceptances and assessment.not_assessed and assessment.decoder:
+    was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
+    if not measured and scope.judges_by_measurements and was_read:
         acceptance = next((one for one in scope.acceptances if one.covers(assessment.header)), None)
         return untried(assessment.header) if acceptance is None else acceptance.obstacle(assessment) or outside
     return outside if measured else assessment.not_assessed or outside

@@ -65,16 +65,13 @@ _SERIES_TRAITS = {
     "PT": SeriesTraits(Phrase("Measured, experimental: limits for PET have not been tried on two scanners.")),
 }
 _KIND_WORDS = {
-    "CT": Phrase("CT"),
     "ES": Phrase("endoscopy"),
     "GM": Phrase("microscopy"),
     "IO": Phrase("dental radiographs"),
     "MG": Phrase("mammography"),
-    "MR": Phrase("MR"),
     "NM": Phrase("nuclear medicine"),
     "OP": Phrase("ophthalmology"),
     "OPT": Phrase("ophthalmology"),
-    "PT": Phrase("PET"),
     "PX": Phrase("panoramic radiographs"),
     "RF": Phrase("fluoroscopy"),
     "RG": Phrase("digitised films"),
@@ -84,11 +81,15 @@ _KIND_WORDS = {
     "XA": Phrase("angiography"),
     "XC": Phrase("photographs"),
 }
-"""By modality; those of general radiography are not here, since a model judges them."""
+"""By modality, without general radiography, which a model judges, and without series, which a policy speaks for."""
 _UNNAMED = frozenset({"", "OT"})
 OTHER_MODALITY = Phrase(
     "The header does not say what kind of image this is: Modality is OT (other) or empty. A sender that knows better "
     "should say so."
+)
+NOT_A_SLICE = Phrase(
+    "This image is not a slice that can be measured with its series: that takes the SOP Class of CT, MR or PET, a "
+    "Series Instance UID and gray values."
 )
 SLIDE_TILE = Phrase("This is a tile of a microscopic slide: one tile says nothing about the slide.")
 CAPTURE = Phrase(
@@ -155,6 +156,8 @@ def experimental_reason(header: Header, *, measured: bool) -> str:
         return ""
     if header.modality in _UNNAMED:
         return OTHER_MODALITY
+    if header.modality in _SERIES_FAMILIES:
+        return NOT_A_SLICE
     kind = _KIND_WORDS.get(header.modality)
     if measured:
         kind = kind or Phrase("this kind of image")

@@ -11,8 +11,9 @@ import pytest
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
+from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
-from miqa_node.core.domain.policy import UNFIT, Verdict, decide
+from miqa_node.core.domain.policy import UNFIT, Policy, Verdict, decide
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
@@ -27,6 +28,7 @@ from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.image import with_kind
 from miqa_node.stages.units.kinds import (
     CAPTURE,
+    NOT_A_SLICE,
     OTHER_MODALITY,
     SLIDE_TILE,
     experimental_reason,
@@ -56,6 +58,15 @@ def stack(folder: Path, count: int, change: Change | None = None, first: int = 1
     images = [making.body_ct(seed=number) for number in range(count)]
     places = [5.0 * (first + number) for number in range(count)]
     return making.write_series(folder, images, "CT", places, change, first)
+
+
+def allowing(policy: Policy, acceptance: Acceptance) -> Policy:
+    """The policy of a site that has tried the limits of CT on its own scanners."""
+    scopes = (replace(one, acceptances=(acceptance,)) if "CT" in one.modality else one for one in policy.scopes)
+    return replace(policy, scopes=tuple(scopes))
+
+
+OF_SITE = allowing(SHIPPED, Acceptance(("ct_noise", "slice_gaps", "truncation"), ("CHEST",), ("room 1", "room 2")))
 
 
 def changed(**elements: Any) -> Change:
@@ -133,7 +144,7 @@ def series(tmp_path: Path) -> Assessment:
 
 
 def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experimental(series: Assessment) -> None:
-    accepted = decide(series, SHIPPED)
+    accepted = decide(series, OF_SITE)
     assert accepted.verdict is Verdict.ACCEPT
     assert narrative(series, accepted)[:3] == (
         "Accepted: the image meets the quality rules of this site.",
@@ -142,23 +153,34 @@ def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experim
     )
     for part in ("SHOULDER", ""):
         other = replace(series, header=replace(series.header, body_part_examined=part))
-        disposition = decide(other, SHIPPED)
+        disposition = decide(other, OF_SITE)
         assert disposition.verdict is Verdict.NOT_ASSESSED
         assert disposition.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
 
 
+def test_ct_is_experimental_by_the_shipped_policy_and_still_flagged(series: Assessment) -> None:
+    sound = decide(series, SHIPPED)
+    assert (sound.verdict, sound.flagged) == (Verdict.NOT_ASSESSED, False)
+    assert sound.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
+    loud = replace(series, measurements=(*series.measurements, Measurement("slices_repeated", 1.0, "1")))
+    assert decide(loud, SHIPPED).verdict is Verdict.REVIEW
+    unmeasured = replace(series, measurements=(), not_assessed=NOT_A_SLICE)
+    assert decide(unmeasured, SHIPPED).reasons[0].text == NOT_A_SLICE
+
+
 def test_a_measurement_of_the_list_that_is_missing_is_named(series: Assessment) -> None:
     rest = tuple(one for one in series.measurements if one.name != "truncation")
-    disposition = decide(replace(series, measurements=rest), SHIPPED)
+    disposition = decide(replace(series, measurements=rest), OF_SITE)
     assert disposition.verdict is Verdict.NOT_ASSESSED
     assert disposition.reasons[0].text == "Not accepted, because it could not be measured: Truncation."
     loud = (*rest, Measurement("truncation", 40.0, "%"))
-    assert decide(replace(series, measurements=loud), SHIPPED).verdict is Verdict.REVIEW
+    assert decide(replace(series, measurements=loud), OF_SITE).verdict is Verdict.REVIEW
 
 
 def test_every_shipped_table_of_acceptance_names_two_scanners_and_known_measurements(series: Assessment) -> None:
     tables = [one for scope in SHIPPED.scopes for one in scope.acceptances]
     assert tables
+    assert {modality for scope in SHIPPED.scopes if scope.acceptances for modality in scope.modality} == {"MR"}
     assert all(len(set(one.tried_on)) >= 2 and one.body_part for one in tables)
     assert not any(scope.accept_measured for scope in SHIPPED.scopes)
 
@@ -188,6 +210,7 @@ def test_an_image_of_no_modality_is_told_so() -> None:
     assert experimental_reason(replace(header, modality="OT"), measured=True) == OTHER_MODALITY
     assert "ultrasound" in experimental_reason(replace(header, modality="US"), measured=True)
     assert experimental_reason(replace(header, modality="DX"), measured=True) == ""
+    assert experimental_reason(replace(header, sop_class_uid=""), measured=False) == NOT_A_SLICE
 
 
 def test_a_model_that_was_made_for_another_kind_does_not_speak_for_a_capture(series: Assessment) -> None:
