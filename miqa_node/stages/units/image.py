@@ -10,6 +10,7 @@ from pathlib import Path
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.delivery import ResultKind
 from miqa_node.core.domain.enhanced import EnhancedImage
+from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
@@ -62,7 +63,9 @@ def with_kind(result: AssessorResult, header: Header, unfit: str = "") -> Assess
     """
     assessment = result.assessment
     if not assessment.not_assessed:
-        return result
+        gate = assessment.finding(FindingName.GATE)
+        is_outside = gate is not None and gate.present
+        return replace(result, assessment=replace(assessment, unfit=unfit)) if is_outside else result
     why = unfit or experimental_reason(header, measured=bool(assessment.measurements))
     return replace(result, assessment=replace(assessment, not_assessed=why or assessment.not_assessed, unfit=unfit))
 

@@ -13,6 +13,8 @@ from pydicom.data import get_testdata_file
 
 from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.policy import UNFIT, Policy, Verdict, decide
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import load_settings
@@ -222,5 +224,8 @@ def test_a_model_that_was_made_for_another_kind_does_not_speak_for_a_capture(ser
     assert with_kind(refused, header, unfit_reason(header)).assessment.unfit == CAPTURE
     assert with_kind(refused, header).assessment.not_assessed == OTHER_MODALITY
     assert with_kind(judged_by_it, header, CAPTURE) == judged_by_it
+    gate = Finding(FindingName.GATE, OTHER_FAILURE, 0.93, 0.93, 0.5)
+    outside = replace(judged_by_it, assessment=replace(judged_by_it.assessment, findings=(gate,)))
+    assert with_kind(outside, header, CAPTURE).assessment.unfit == CAPTURE
     radiograph = replace(header, modality="DX")
     assert with_kind(refused, radiograph).assessment.not_assessed == "The pixels show another kind of image."
