@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from miqa_node.core.domain.assessment import Assessment
@@ -29,6 +30,11 @@ class Acceptance:
         """Whether the limits were tried on this body part."""
         return not self.body_part or header.body_part_examined in self.body_part
 
+    @property
+    def labels(self) -> str:
+        """The measurements, in words."""
+        return _labels(self.measured)
+
     def obstacle(self, assessment: Assessment) -> str:
         """Which measurements are missing, in words; empty if none is."""
         missing = [name for name in self.measured if assessment.measurement(name) is None]
@@ -36,7 +42,7 @@ class Acceptance:
             return ""
         return Phrase(
             "Not accepted, because it could not be measured: {measurements}.",
-            measurements=joined(", ", [_label(name) for name in missing]),
+            measurements=_labels(missing),
         )
 
 
@@ -46,6 +52,10 @@ def untried(header: Header) -> str:
         "Measured, experimental: limits for {modality} of this body part have not been tried on two scanners.",
         modality=header.modality,
     )
+
+
+def _labels(names: Sequence[str]) -> str:
+    return joined(", ", [_label(name) for name in names])
 
 
 def _label(name: str) -> str:

@@ -155,6 +155,10 @@ class Scope:
         """Whether no rule needs a model, so that only limits that were tried can accept anything."""
         return bool(self.acceptances) or (bool(self.measurements) and not self.findings)
 
+    def acceptance_of(self, header: Header) -> Acceptance | None:
+        """The table that says which measurements suffice for ACCEPT of this body part; None if none does."""
+        return next((one for one in self.acceptances if one.covers(header)), None)
+
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
         part, view = header.body_part_examined, header.view_position
@@ -309,7 +313,7 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
     was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
     if not measured and scope.judges_by_measurements and was_read:
-        acceptance = next((one for one in scope.acceptances if one.covers(assessment.header)), None)
+        acceptance = scope.acceptance_of(assessment.header)
         return untried(assessment.header) if acceptance is None else acceptance.obstacle(assessment) or outside
     return outside if measured else assessment.not_assessed or outside
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import StudyRecord
@@ -69,6 +70,8 @@ class StudyImage:
     """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
     marks: ImageMarks | None = None
     """Objects that people marked on it without a decision."""
+    acceptance: Acceptance | None = None
+    """Which measurements were enough to accept it without a model; None if a model judged, or the policy changed."""
 
     @property
     def markable(self) -> bool:
@@ -170,7 +173,20 @@ def _shown(
         earlier_names=tuple(earlier),
         slices=_slices(services, image, members),
         marks=marks.of_images(transaction, [image.instance.digest]).get(image.instance.digest),
+        acceptance=_acceptance(services, image),
     )
+
+
+def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | None:
+    assessment, disposition = image.assessment, image.disposition
+    if services.policy is None or assessment is None or disposition is None:
+        return None
+    policy, header = services.policy(), assessment.header
+    scope = policy.scope_of(header)
+    is_accepted = disposition.verdict is Verdict.ACCEPT and bool(assessment.not_assessed) and not assessment.findings
+    if scope is None or not is_accepted or disposition.policy_version != policy.version:
+        return None
+    return Acceptance(scope.accept_measured, (), ()) if scope.accept_measured else scope.acceptance_of(header)
 
 
 def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:
