@@ -13,7 +13,7 @@ from miqa_node.local import LocalAssessor
 from tests.unit.modalities.making import speckle, write
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def local() -> Iterator[LocalAssessor]:
     with LocalAssessor(load_settings(work={"processes": 1}), calibrated=False) as assessor:
         yield assessor

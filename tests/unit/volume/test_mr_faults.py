@@ -43,9 +43,19 @@ FAULTS: dict[str, tuple[Maker, ...]] = {
 }
 
 
+SHIFTS_MM = ((0.0, 2.0, 0.0), (0.0, 0.0, -3.0), (0.0, 2.0, 0.0))
+SLICES = 8
+"""Of each series from its third slice on: measuring all of them tells no more, and takes twice the time."""
+
+
 @pytest.fixture(scope="module", params=SCANNERS)
-def series(request: pytest.FixtureRequest, shared_data: Path) -> MrSeries:
-    return read_series(sorted((shared_data / "series" / str(request.param)).iterdir()))
+def scanner(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def series(scanner: str, shared_data: Path) -> MrSeries:
+    return read_series(sorted((shared_data / "series" / scanner).iterdir())).part(2, SLICES)
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +82,16 @@ def test_an_unaltered_series_flags_nothing(series: MrSeries, policy: Policy) -> 
 
 
 @pytest.mark.parametrize("measurement", sorted(FAULTS))
-def test_each_way_to_make_a_fault_is_found(series: MrSeries, policy: Policy, measurement: str) -> None:
-    for maker in FAULTS[measurement]:
-        assert measurement in flags(series, policy, maker(series))
+def test_a_fault_is_found(series: MrSeries, scanner: str, policy: Policy, measurement: str) -> None:
+    """Each scanner has one way to make it, so that all ways are tried."""
+    ways = FAULTS[measurement]
+    assert measurement in flags(series, policy, ways[SCANNERS.index(scanner) % len(ways)](series))
 
 
-@pytest.mark.parametrize("shift_mm", [(0.0, 2.0, 0.0), (0.0, 0.0, -3.0)])
-def test_motion_between_volumes_is_found(
-    series: MrSeries, policy: Policy, shift_mm: tuple[float, float, float]
-) -> None:
-    turned = movement.turned(series.values, series.spacing_mm, shift_mm, (0.0, 0.0, 0.0))
-    assert "mr_motion" in flags(series, policy, series.values, turned)
-    assert "mr_motion" in flags(
-        series, policy, series.values, movement.shifted(series.values, series.spacing_mm, shift_mm)
-    )
+def test_motion_between_volumes_is_found(series: MrSeries, scanner: str, policy: Policy) -> None:
+    shift_mm = SHIFTS_MM[SCANNERS.index(scanner)]
+    if scanner == SCANNERS[2]:
+        moved = movement.shifted(series.values, series.spacing_mm, shift_mm)
+    else:
+        moved = movement.turned(series.values, series.spacing_mm, shift_mm, (0.0, 0.0, 0.0))
+    assert "mr_motion" in flags(series, policy, series.values, moved)
