@@ -107,9 +107,9 @@ def test_noise_for_dose_grows_with_the_dose_of_a_rotation(
 
 
 def test_shoulders_make_streaks_on_a_few_slices_and_are_no_fault(tmp_path: Path) -> None:
-    plain = [making.layered_ct(seed=seed) for seed in range(10)]
+    plain = [making.layered_ct(seed=seed) for seed in range(6)]
     few = [making.with_streaks(one) if place < 1 else one for place, one in enumerate(plain)]
-    many = [making.with_streaks(one) if place < 4 else one for place, one in enumerate(plain)]
+    many = [making.with_streaks(one) if place < 3 else one for place, one in enumerate(plain)]
     values = [
         numbers(judged(making.write_series(tmp_path / str(number), images, "CT", change=making.fine)))["streak_index"]
         for number, images in enumerate((plain, few, many))

@@ -164,7 +164,7 @@ def test_ct_is_experimental_by_the_shipped_policy_and_still_flagged(series: Asse
     sound = decide(series, SHIPPED)
     assert (sound.verdict, sound.flagged) == (Verdict.NOT_ASSESSED, False)
     assert sound.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
-    loud = replace(series, measurements=(*series.measurements, Measurement("slices_repeated", 1.0, "1")))
+    loud = replace(series, measurements=(Measurement("slices_repeated", 1.0, "1"),))
     assert decide(loud, SHIPPED).verdict is Verdict.REVIEW
     unmeasured = replace(series, measurements=(), not_assessed=NOT_A_SLICE)
     assert decide(unmeasured, SHIPPED).reasons[0].text == NOT_A_SLICE
