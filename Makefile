@@ -52,13 +52,13 @@ $(READY): $(BIN)/python $(INPUTS)
 	@echo "Installing what constraints.txt pins into $(VENV). The first time this takes a minute or two."
 	$(PIP) install --constraint constraints.txt pip hatchling editables
 	@if [ "$(ACCEL)" = gpu ]; then $(PIP) uninstall --yes onnxruntime; else $(PIP) uninstall --yes onnxruntime-gpu; fi
-	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),series,demo,dev,docs]' $(PACKAGES)
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),series,text,demo,dev,docs]' $(PACKAGES)
 	@rm -f $(VENV)/.ready-*
 	@touch $@
 	@echo "Installed."
 
 $(TRAIN_READY): $(READY)
-	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),series,demo,dev,docs]' \
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),series,text,demo,dev,docs]' \
 		--editable 'packages/miqa-node-training[train]'
 	@touch $@
 
@@ -164,8 +164,8 @@ LOCK := $(BIN)/uv pip compile --quiet --constraint constraints.txt --generate-ha
 
 lock: setup ## Write requirements/*.lock, with hashes, from constraints.txt (needs a package index)
 	printf 'hatchling\npip\n' | $(LOCK) - --output-file requirements/build.lock
-	$(LOCK) pyproject.toml --extra cpu --extra series --output-file requirements/cpu.lock
-	$(LOCK) pyproject.toml --extra gpu --extra series --output-file requirements/gpu.lock
+	$(LOCK) pyproject.toml --extra cpu --extra series --extra text --output-file requirements/cpu.lock
+	$(LOCK) pyproject.toml --extra gpu --extra series --extra text --output-file requirements/gpu.lock
 
 # Names and bytes follow from the files alone, and a wheel that is built of its sdist is the same one.
 dist: setup ## Build the wheels and sdists of all distributions into dist/, beside what pins the rest, with checksums

@@ -120,6 +120,7 @@ MEASUREMENTS = {
     "hu_fat": "miqa_node.stages.measure.ct.hounsfield:HU_FAT",
     "hu_offset": "miqa_node.stages.measure.ct.hounsfield:HU_OFFSET",
     "hu_soft_tissue": "miqa_node.stages.measure.ct.hounsfield:HU_SOFT_TISSUE",
+    "identity_text": "miqa_node.stages.assess.text.measurand:IDENTITY_TEXT",
     "laplacian_variance": "miqa_node.stages.measure.image.laplacian_variance:LAPLACIAN_VARIANCE",
     "left_right_symmetry": "miqa_node.stages.measure.image.outline:LEFT_RIGHT_SYMMETRY",
     "local_variance_mode": "miqa_node.stages.measure.image.local_variance_mode:LOCAL_VARIANCE_MODE",

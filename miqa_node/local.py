@@ -34,6 +34,7 @@ from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.active import ActiveModels
 from miqa_node.stages.assess.caption.captioned import with_captions
 from miqa_node.stages.assess.sidecars import SidecarModels
+from miqa_node.stages.assess.text.assessor import with_text
 from miqa_node.stages.conclusion.base import Effects
 from miqa_node.stages.report.made import MadeObject, ReportSettings
 from miqa_node.stages.units.base import (
@@ -101,7 +102,7 @@ class LocalAssessor:
         self._sidecars = SidecarModels(settings, self._models.assessor, self._current_policy, packages)
         self._pool = WorkerPool(settings)
         self._tools = LocalTools(
-            with_captions(settings, self._sidecars.assessor),
+            with_captions(settings, with_text(settings, self._sidecars.assessor)),
             self._current_policy,
             self._models.certificate,
             self._pool.decode,

@@ -17,9 +17,9 @@ The node takes these numbers of every projection radiograph (CR, DX, MG, intra-o
 single-frame XA and RF, digitised film), those of the section *CT and MR series* of every CT and MR series, and
 those of the last sections of the kinds of images that they name, whether or not a model judges it. They need no
 model, no site data and no GPU, and they work at the image's own resolution. They stand in the Structured Report
-with their UCUM unit, in `miqa-node assess --json`, and can be used as limits in `policy.toml`. Other distributions
-can [add measurements](../how-to/extend.md); `python -m tools.reference measurements` lists those that are
-installed.
+with their UCUM unit, in `miqa-node assess --json`, and can be used as limits in `policy.toml`. *Text in the pixels*
+is of the images that are [searched for it](text-in-pixels.md), by a recogniser. Other distributions can
+[add measurements](../how-to/extend.md); `python -m tools.reference measurements` lists those that are installed.
 
 Rules that hold for all of them:
 

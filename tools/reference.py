@@ -196,6 +196,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `lung_field` | Outline of each visible lung, `left` and `right` → corners [x, y] as fractions of the stored image. |
 | `lung_field.side` | `image`: left and right are the image's. Without an outline all is null. |
 | `side_markers` | Letters that name a `side` of the patient: `letter`, `x` and `y` as fractions, `probability`. |
+| `text` | [Lines in the pixels](text-in-pixels.md) that may identify: `kind`, `column`, `row`, `width`, `height`. |
 | `measurements` | Name → `value` and `unit` (UCUM); `cut_sides` has `sides` of the image and `chances` besides. |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |

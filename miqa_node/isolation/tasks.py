@@ -41,6 +41,7 @@ from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.assess.inference.client import connect
 from miqa_node.stages.assess.session import ModelSessions, available_provider
 from miqa_node.stages.assess.sidecars import SidecarModels
+from miqa_node.stages.assess.text.assessor import with_text
 from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.units.base import Decode, JudgedImage
 from miqa_node.stages.units.image import judge_here
@@ -73,7 +74,7 @@ class _WorkerModels:
     def take_settings(self, settings: Settings) -> None:
         """Replace the settings by those with secrets, which captions need."""
         self.settings = settings
-        self.assessor = with_captions(settings, self.sidecars.assessor)
+        self.assessor = with_captions(settings, with_text(settings, self.sidecars.assessor))
 
     def policy(self) -> Policy:
         """The policy of the current task."""

@@ -21,8 +21,9 @@ PERMISSIVE = {
     *("ISC", "MIT", "MIT-0", "MIT-CMU", "PSF-2.0", "Zlib"),
 }
 LESSER_GPL = {"LGPL", "LGPL-2.1-only", "LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later"}
-EXPLAINED = {"psycopg", "psycopg-binary"}
-"""Under the LGPL, used unchanged as separate packages; the page says what that asks of whoever passes a node on."""
+MOZILLA = {"MPL-2.0"}
+EXPLAINED = {"certifi", "psycopg", "psycopg-binary", "tqdm"}
+"""Under the LGPL or MPL, used unchanged as separate packages; the page says what that asks of who passes a node on."""
 
 SPDX = {  # how authors write a licence where they give no SPDX expression
     "3-Clause BSD License": "BSD-3-Clause",
@@ -32,6 +33,7 @@ SPDX = {  # how authors write a licence where they give no SPDX expression
     "GNU Library or Lesser General Public License (LGPL)": "LGPL",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
 
 
@@ -46,22 +48,24 @@ def declared_licence(package: Distribution) -> str:
         return str(expression)
     classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License ::")]
     if classifiers:  # of several, each may be for a part
-        names = (line.split("::")[-1].strip() for line in classifiers)
+        names = (line.split("::")[-1].strip() for line in classifiers if line != "License :: OSI Approved")
         return " AND ".join(SPDX.get(name, name) for name in names)
     text = str(metadata.get("License") or "").strip()
     return SPDX.get(text, text)
 
 
 def acceptable(name: str, expression: str) -> bool:
-    """Whether one alternative of the expression has only permissive parts, or explained LGPL ones."""
-    allowed = PERMISSIVE | (LESSER_GPL if name in EXPLAINED else set())
+    """Whether one alternative of the expression has only permissive parts, or explained LGPL and MPL ones."""
+    allowed = PERMISSIVE | (LESSER_GPL | MOZILLA if name in EXPLAINED else set())
     return any(set(alternative.split(" AND ")) <= allowed for alternative in expression.split(" OR "))
 
 
 def asked_for() -> list[Requirement]:
     """What the node itself asks for, with the extras of a container."""
     extras = PROJECT["optional-dependencies"]
-    return [Requirement(line) for line in [*PROJECT["dependencies"], *extras["cpu"], *extras["series"]]]
+    return [
+        Requirement(line) for line in [*PROJECT["dependencies"], *extras["cpu"], *extras["series"], *extras["text"]]
+    ]
 
 
 def runtime_packages() -> dict[str, Distribution]:
@@ -122,6 +126,7 @@ def test_the_licence_is_acceptable_and_as_documented(name: str) -> None:
         "SSPL-1.0",
         "MIT AND GPL-3.0-only",
         "LGPL-3.0-only",
+        "MPL-2.0",
         "GNU General Public License v3 (GPLv3)",
         "LicenseRef-Proprietary",
         "UNKNOWN",
@@ -152,8 +157,8 @@ def test_the_page_lists_nothing_that_is_gone() -> None:
     assert not set(direct) & set(brought)
 
 
-def test_the_page_explains_every_package_under_the_lgpl() -> None:
+def test_the_page_explains_every_package_under_the_lgpl_or_mpl() -> None:
     explanation = PAGE.read_text("utf-8").split("## Lesser GPL")[1]
-    lesser = {name for name, package in PACKAGES.items() if declared_licence(package).startswith("LGPL")}
+    lesser = {name for name, package in PACKAGES.items() if declared_licence(package).startswith(("LGPL", "MPL"))}
     assert lesser == EXPLAINED
     assert all(f"`{name}`" in explanation for name in lesser)

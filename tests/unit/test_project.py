@@ -121,7 +121,7 @@ def test_make_lists_every_target() -> None:
 @pytest.mark.parametrize(("accelerator", "other"), [("cpu", "gpu"), ("gpu", "cpu")])
 def test_setup_installs_one_onnxruntime(accelerator: str, other: str, tmp_path: Path) -> None:
     planned = make("--dry-run", "setup", f"ACCEL={accelerator}", f"VENV={tmp_path / 'venv'}").stdout
-    assert f"[{accelerator},series,demo,dev,docs]" in planned
+    assert f"[{accelerator},series,text,demo,dev,docs]" in planned
     assert f"[{other}," not in planned
     assert "torch" not in planned
     assert planned.count("--constraint constraints.txt") == 2
@@ -268,7 +268,7 @@ def test_locks_hold_the_versions_that_are_tested_each_with_its_hashes(name: str)
 
 @pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
 def test_the_container_installs_by_hashes_all_that_the_node_needs(accelerator: str) -> None:
-    asked_for = [*PROJECT["dependencies"], *EXTRAS[accelerator], *EXTRAS["series"]]
+    asked_for = [*PROJECT["dependencies"], *EXTRAS[accelerator], *EXTRAS["series"], *EXTRAS["text"]]
     names = {normal(Requirement(line).name) for line in asked_for}
     assert names - set(locked(accelerator)) == set(), "run: make lock"
     installs = re.findall(r"pip install (.*?)(?= *\\?\n| &&)", text("Dockerfile"))

@@ -26,6 +26,8 @@ from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.libraries import onnx_vjp
 from miqa_node.stages.report.make import make_objects
 from tests.unit.test_isolation import instance_of, settings, workers_of
+from tests.unit.text.writing import LINES, picture
+from tests.unit.text.writing import write as write_text
 from tests.unit.volume.flagged import judged_series
 
 JPEG_XL_LOSSLESS = "1.2.840.10008.1.2.4.110"
@@ -184,3 +186,20 @@ def test_the_objects_of_a_marked_series_are_the_same_there(workers: ImageWorkers
     there = workers.pool.run(make_objects, *series, None, {SEG, SR})
     assert [one.data for one in there] == [one.data for one in make_objects(*series, kinds={SEG, SR})]
     assert b"cubic centimeter" in there[1].data
+
+
+@pytest.mark.slow
+def test_text_in_pixels_is_read_there_without_a_network(tmp_path: Path) -> None:
+    """The recogniser's models are files of its wheel; it can ask nobody for others."""
+    pytest.importorskip("rapidocr", reason="the extra [text] is not installed")
+    node = settings(tmp_path)
+    node.objects_dir.mkdir()
+    path = write_text(node.objects_dir / "image", picture(*LINES))
+    made = workers_of(node)
+    try:
+        with pytest.raises(PermissionError):
+            made.pool.run(connect, socket.AF_INET)
+        assessment = made.judge(instance_of(path), path, 0).result.assessment
+    finally:
+        made.pool.close()
+    assert sorted(line.kind for line in assessment.text) == ["date", "name", "number"]

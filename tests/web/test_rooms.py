@@ -20,6 +20,7 @@ from miqa_node.core.domain.access import Permission, Role
 from miqa_node.core.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.core.domain.pixel_text import TextKind, TextLine
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
 from miqa_node.core.domain.worklist import Resolution
 from miqa_node.core.taxonomy.lookup import finding_entries
@@ -29,6 +30,7 @@ from miqa_node.features.worklist.page.updates import LiveUpdates
 from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.store.artifacts import Artifacts
 from miqa_node.stages.report.picture import rgb
+from tests.unit.report.making import assessment
 from tests.web.people import add_account, add_token
 from tests.web.staging import PATIENT_NAME, Stage, csrf
 
@@ -146,6 +148,19 @@ def test_pictures_and_the_end_of_the_accession_number_follow_the_settings(
     assert "…4567" in page
     assert "ACC" not in page
     assert "<image" not in page
+
+
+@pytest.mark.parametrize(
+    ("annotation", "lines", "shown"),
+    [("", (), True), ("NO", (), True), ("YES", (), False), ("NO", (TextLine(TextKind.NAME, 1, 2, 30, 4),), False)],
+)
+def test_no_picture_shows_text_that_may_identify(
+    stage: Stage, annotation: str, lines: tuple[TextLine, ...], shown: bool
+) -> None:
+    judged = assessment()
+    judged = replace(judged, header=replace(judged.header, burned_in_annotation=annotation), text=lines)
+    exposure = StationExposure(ago(1), ago(1), "CR", "CHEST", "PA", None, judged)
+    assert rooms._may_show(stage.services, exposure) is shown
 
 
 def test_somebody_in_the_room_has_seen_it(stage: Stage, client: TestClient) -> None:

@@ -13,6 +13,7 @@ from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.landmarks import Landmarks
+from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.domain.prediction import Prediction
 from miqa_node.core.language.phrase import Phrase
 
@@ -35,7 +36,7 @@ class Measurement:
     unit: str
     """UCUM code: "1", "mm", "%", "dB", "{lp}/mm" …"""
     place: str = ""
-    """Its place in a series, in words: "slice 5 of 11"."""
+    """Where it was found, in words: "slice 5 of 11"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,10 @@ class Assessment:
 
     objects: ObjectJudge | None = None
     """The package that judged objects and devices, if one of its own did."""
+
+    text: tuple[TextLine, ...] = ()
+    """Lines in the pixels that may identify; empty if there are none, or if the pixels were not searched: then the
+    measurement ``identity_text`` is absent."""
 
     caption: Caption | None = None
     """A machine-written description of the image, if the site enabled it; no rule reads it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from miqa_node.core.domain.pixel_text import TextSource
+
 
 @dataclass(frozen=True, slots=True)
 class ImageTraits:
@@ -19,6 +21,8 @@ class ImageTraits:
     expected: frozenset[str] = frozenset()
     shows_breast: bool | None = None
     """None if the kind of image does not determine it."""
+    text_source: TextSource | None = None
+    """What it is to the search for text in pixels; None if its pixels are never searched."""
 
 
 @dataclass(frozen=True, slots=True)

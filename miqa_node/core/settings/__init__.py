@@ -13,6 +13,7 @@ from miqa_node.core.settings.judging import (
     ImagingSettings,
     PolicySettings,
     SaliencyMethod,
+    TextSettings,
 )
 from miqa_node.core.settings.load import Settings, load_settings
 from miqa_node.core.settings.mailing import NoticeSettings, SmtpTls
@@ -59,6 +60,7 @@ __all__ = [
     "StoreSettings",
     "SyslogTransport",
     "TelemetrySettings",
+    "TextSettings",
     "TlsMode",
     "UserIdentityMode",
     "WatchSettings",

@@ -1,4 +1,4 @@
-"""How images are decoded and judged: decoding, models, captions and the policy."""
+"""How images are decoded and judged: decoding, models, captions, text in pixels and the policy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from miqa_node.core.domain.pixel_text import TextSource
 from miqa_node.core.settings.base import Count, Pause, Seconds, SettingsTable, written
 
 if TYPE_CHECKING:
@@ -107,6 +108,12 @@ class CaptionSettings(SettingsTable):
     max_tokens: Annotated[int, Field(ge=1, le=1024)]
     max_sentences: Count
     max_characters: Annotated[int, Field(ge=1, le=1024)]
+
+
+class TextSettings(SettingsTable):
+    """Table ``[text]``."""
+
+    sources: tuple[TextSource, ...]
 
 
 class PolicySettings(SettingsTable):

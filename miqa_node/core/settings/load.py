@@ -21,7 +21,13 @@ from pydantic_settings.exceptions import SettingsError as VariableError
 from miqa_node.core.settings.auditing import AuditSettings
 from miqa_node.core.settings.base import SettingsTable
 from miqa_node.core.settings.files import read_toml, share_dir
-from miqa_node.core.settings.judging import AssessSettings, CaptionSettings, ImagingSettings, PolicySettings
+from miqa_node.core.settings.judging import (
+    AssessSettings,
+    CaptionSettings,
+    ImagingSettings,
+    PolicySettings,
+    TextSettings,
+)
 from miqa_node.core.settings.mailing import NoticeSettings
 from miqa_node.core.settings.receiving import DicomSettings, PatientSettings, TlsMode, WatchSettings
 from miqa_node.core.settings.results import AnalysisSettings, DeliverSettings
@@ -68,6 +74,7 @@ class Settings(BaseSettings):
     imaging: ImagingSettings
     assess: AssessSettings
     caption: CaptionSettings
+    text: TextSettings
     policy: PolicySettings
     deliver: DeliverSettings
     analysis: AnalysisSettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.pixel_text import TextSource
 from miqa_node.core.domain.traits import ImageTraits, SeriesTraits
 from miqa_node.core.language.phrase import Phrase
 
@@ -56,6 +57,8 @@ _GENERAL_RADIOGRAPHY = frozenset({"CR", "DX"})
 WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
 """Modalities whose images have a body part and a view."""
 _MAMMOGRAPHY = "MG"
+_ULTRASOUND = "US"
+_ULTRASOUND_FAMILIES = ("3", "6")  # multi-frame; single images and volumes
 
 _NO_MODEL = Phrase("No model judges CT or MR series; they are measured.")
 _SERIES_TRAITS = {
@@ -202,8 +205,9 @@ def image_traits(header: Header) -> ImageTraits:
 
     A Secondary Capture has neither geometry nor exposure (PS3.3 A.8).
     """
+    source = _text_source(header)
     if not is_projection(header):
-        return ImageTraits(is_radiograph=is_run(header))
+        return ImageTraits(is_radiograph=is_run(header), text_source=source)
     modality = header.modality
     expected = {"view_position"} if modality in WITH_VIEW else set()
     if not _belongs(header.sop_class_uid, _CAPTURE_FAMILY):
@@ -211,7 +215,20 @@ def image_traits(header: Header) -> ImageTraits:
         expected |= {"patient_orientation"} if modality in WITH_VIEW else set()
         expected |= {"exposure_index"} if modality in _GENERAL_RADIOGRAPHY else set()
     breast = True if modality == _MAMMOGRAPHY else False if modality in _GENERAL_RADIOGRAPHY else None
-    return ImageTraits(True, True, frozenset(expected), breast)
+    return ImageTraits(True, True, frozenset(expected), breast, source)
+
+
+def _text_source(header: Header) -> TextSource | None:
+    if not is_image(header) or is_own(header):
+        return None
+    if _is_radiograph(header):
+        return TextSource.RADIOGRAPH
+    uid = header.sop_class_uid
+    if header.modality == _ULTRASOUND or any(_belongs(uid, family) for family in _ULTRASOUND_FAMILIES):
+        return TextSource.ULTRASOUND
+    if _belongs(uid, _CAPTURE_FAMILY):
+        return TextSource.CAPTURE
+    return None if _is_monochrome(header) else TextSource.COLOUR
 
 
 def _is_monochrome(header: Header) -> bool:

@@ -25,7 +25,7 @@ from tests.unit.report import making
 from tests.web.staging import phantom_png
 
 KEYS = """file sop_instance_uid verdict certificate score reasons narrative findings contributions gate anomaly
-predictions landmarks lung_field side_markers measurements model timings_ms"""
+predictions landmarks lung_field side_markers text measurements model timings_ms"""
 
 
 @pytest.fixture(scope="module")

@@ -309,6 +309,7 @@ def test_the_command_on_real_files(tmp_path: Path) -> None:
         "--key",
         str(key),
         "--keep-folders",
+        "--no-text",
         "--json",
     ]
     ran = CliRunner().invoke(app, arguments)

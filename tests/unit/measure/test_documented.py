@@ -9,6 +9,7 @@ from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.measurand import MEASUREMENTS, Measurand
 from miqa_node.dicom.pixels.plausibility import ISSUES
 from miqa_node.stages.assess.landmarks import measurands
+from miqa_node.stages.assess.text.measurand import IDENTITY_TEXT
 from miqa_node.stages.measure.base import FramesMeasure
 from miqa_node.stages.measure.projection import measure
 from tests.conftest import ROOT
@@ -41,6 +42,7 @@ def taken(folder: Path) -> dict[str, set[str]]:
     # Those of anatomical points need a landmark package; tests/unit/landmarks takes them.
     points = {one.name: {one.unit} for one in vars(measurands).values() if isinstance(one, Measurand)}
     margins = (measurands.LUNG_MARGIN, *measurands.LUNG_MARGINS)
+    points |= {IDENTITY_TEXT.name: {IDENTITY_TEXT.unit}}  # and text needs its recogniser; tests/unit/text has it
     return keys | points | {one.name: {"mm", "%"} for one in margins}  # percent where there is no spacing
 
 

@@ -55,14 +55,14 @@ def _writer(images: Images, settings: Settings, key: bytes) -> Iterator[WriteIma
 def _deidentified(key: bytes) -> WriteImage:
     try:
         from miqa_training.deidentify.dataset import DeidentificationMethod
-        from miqa_training.deidentify.files import deidentify_files
+        from miqa_training.deidentify.files import deidentify_files, text_reader
         from miqa_training.deidentify.values import Secrets
     except ModuleNotFoundError as error:
         raise ResourcesError("--images dicom needs miqa-node-training: pip install miqa-node-training.") from error
-    method = DeidentificationMethod(Secrets(key))
+    method, reader = DeidentificationMethod(Secrets(key)), text_reader()
 
     def write(source: Path, stem: Path) -> tuple[str, int, int]:
-        [outcome] = deidentify_files([(source, Path())], stem.parent, method)
+        [outcome] = deidentify_files([(source, Path())], stem.parent, method, reader=reader)
         if outcome.written is None:
             raise DataSetError(outcome.reason)
         file = outcome.written.rename(stem.with_suffix(".dcm"))

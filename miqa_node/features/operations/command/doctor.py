@@ -28,6 +28,7 @@ from miqa_node.features.operations.command.map_checks import gradient_graphs
 from miqa_node.features.operations.command.port_checks import ask_node, check_port, health_port
 from miqa_node.features.operations.command.series_checks import series_libraries
 from miqa_node.features.operations.command.storage_checks import data_directory, database, from_database, object_store
+from miqa_node.features.operations.command.text_checks import text_in_pixels
 from miqa_node.features.operations.command.troubles import troubles
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
@@ -100,6 +101,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("models", _models),
         ("maps", gradient_graphs),
         ("series", series_libraries),
+        ("text in pixels", text_in_pixels),
         ("captions", _captions),
         ("sandbox of workers", lambda s: described(s, is_alone=not has_inference_process(s))),
         ("fonts", _fonts),

@@ -128,7 +128,8 @@ def _tell_assessment(image: InstanceHistory) -> None:
         _fact("because", f"{name}: {contributions_text(parts)}")
     if assessment.measurements:
         print_table(
-            ("Measurement", "Value", "Unit"), ((m.name, number_text(m.value), m.unit) for m in assessment.measurements)
+            ("Measurement", "Value", "Unit", "Where"),
+            ((m.name, number_text(m.value), m.unit, m.place) for m in assessment.measurements),
         )
     for issue in assessment.plausibility:
         _fact("plausibility", issue.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,9 @@ from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.files import DICOM_SUFFIXES, images
 from miqa_node.interfaces.cli.options import AsJson
 from miqa_node.interfaces.cli.output import print_json
+from miqa_node.stages.assess.text.extra import addition
 from miqa_training.deidentify.dataset import DeidentificationMethod
-from miqa_training.deidentify.files import deidentify_files, read_key
+from miqa_training.deidentify.files import deidentify_files, read_key, text_reader
 from miqa_training.deidentify.profile import ProfileOption
 from miqa_training.deidentify.values import Secrets
 
@@ -68,12 +70,16 @@ def deidentify(
     allow_burned_in: Annotated[
         bool, typer.Option("--allow-burned-in", help="Also write images with Burned In Annotation YES, with a warning.")
     ] = False,
+    text: Annotated[
+        bool, typer.Option("--text/--no-text", help="Search the pixels for names, dates and numbers, and cover them.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.
 
     Every identifying value of the original is then searched in the result; a file that still contains one is
-    not written. Text in the pixels is not searched. Exit code 1: files were refused.
+    not written. Text in the pixels is covered in the copy where the extra [text] is installed. Exit code 1: files were
+    refused.
     """
     chosen = {
         ProfileOption.SHIFTED_DATES: dates is Dates.SHIFT,
@@ -98,10 +104,13 @@ def deidentify(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--key") from error
     base = source if source.is_dir() else source.parent
+    reader = text_reader() if text else None
+    if text and reader is None:
+        typer.echo(f"Text in the pixels is not searched; this adds it: {addition()}", err=True)
     remaining = counted(files, "De-identifying")
     outcomes = deidentify_files(
         ((file, file.parent.relative_to(base) if keep_folders else Path()) for file in remaining),
-        out, method, allow_burned_in=allow_burned_in,
+        out, method, allow_burned_in=allow_burned_in, reader=reader,
     )  # fmt: skip
     refused = [outcome for outcome in outcomes if outcome.written is None]
     if as_json:
@@ -110,9 +119,11 @@ def deidentify(
                 "written": len(outcomes) - len(refused),
                 "refused": [{"file": str(o.source), "reason": o.reason} for o in refused],
                 "warnings": [{"file": str(o.written), "warning": w} for o in outcomes for w in o.warnings if o.written],
+                "covered": [{"file": str(o.written), "lines": [asdict(one) for one in o.covered]}
+                            for o in outcomes if o.written and o.covered],
                 "left_out": left_out,
             }
-        )
+        )  # fmt: skip
     else:
         for outcome in outcomes:
             for line in (outcome.reason, *outcome.warnings):

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import copy
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
+from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.files.whole_file import write_once
+from miqa_node.errors import DecodeError
+from miqa_node.stages.assess.text.extra import can_read
 from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_training.deidentify.leaks import identifying_words, leaks
+from miqa_training.deidentify.pixels import cover, search
 from miqa_training.deidentify.values import LEAST_KEY_BYTES
+
+if TYPE_CHECKING:
+    from miqa_node.stages.assess.text.reader import TextReader
 
 KEY_BYTES = 32
 MOST_FILE_BYTES = 2 << 30
@@ -30,14 +39,21 @@ SCREENS = {
 """Kinds of images that often have the patient's name burned into the pixels, as a sentence about one begins."""
 
 
+RECOGNISABLE = "Recognizable Visual Features says that the patient can be recognised in the pixels."
+
+
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """Outcome of one file: ``written`` (None if refused), ``reason`` of a refusal, and ``warnings``."""
+    """Outcome of one file: ``written`` (None if refused), ``reason`` of a refusal, and ``warnings``.
+
+    ``covered`` are the lines of text that were found in the pixels and blackened.
+    """
 
     source: Path
     written: Path | None
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    covered: tuple[TextLine, ...] = ()
 
 
 def read_key(path: Path) -> bytes:
@@ -54,14 +70,16 @@ def read_key(path: Path) -> bytes:
 def deidentify_files(
     sources: Iterable[tuple[Path, Path]], out: Path, method: DeidentificationMethod,
     *, allow_burned_in: bool = False, done: Callable[[FileOutcome], None] | None = None,
+    reader: TextReader | None = None,
 ) -> list[FileOutcome]:  # fmt: skip
     """Each source is (file, target folder below ``out``); files are named after the new SOP Instance UIDs.
 
-    Sources with the same SOP Instance UID are all written; later ones have a number added to their name.
+    Sources with the same SOP Instance UID are all written; later ones have a number added to their name. Text that the
+    ``reader`` finds in the pixels is covered; without one they are not searched.
     """
     outcomes, targets = [], set[Path]()
     for path, folder in sources:
-        outcome = _one(path, out / folder, method, targets, allow_burned_in=allow_burned_in)
+        outcome = _one(path, out / folder, method, targets, allow_burned_in=allow_burned_in, reader=reader)
         outcomes.append(outcome)
         if outcome.written is not None:
             targets.add(outcome.written)
@@ -75,7 +93,7 @@ def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
     if ds.get("BurnedInAnnotation", "") == "YES":
         return "Burned In Annotation says that text is in the pixels: clean them first, or allow it.", ()
     if ds.get("RecognizableVisualFeatures", "") == "YES":
-        return "Recognizable Visual Features says that the patient can be recognised in the pixels.", ()
+        return RECOGNISABLE, ()
     warnings = []
     kind = SCREENS.get(str(ds.get("SOPClassUID", "")))
     if kind and ds.get("BurnedInAnnotation", "") != "NO":
@@ -85,14 +103,24 @@ def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
     return "", tuple(warnings)
 
 
+def text_reader() -> TextReader | None:
+    """The recogniser of text in pixels; None without the extra ``text``."""
+    if not can_read():
+        return None
+    from miqa_node.stages.assess.text.reader import TextReader  # noqa: PLC0415 - loads the recogniser
+
+    return TextReader()
+
+
 def _one(
-    path: Path, folder: Path, method: DeidentificationMethod, used: set[Path], *, allow_burned_in: bool
-) -> FileOutcome:
+    path: Path, folder: Path, method: DeidentificationMethod, used: set[Path],
+    *, allow_burned_in: bool, reader: TextReader | None,
+) -> FileOutcome:  # fmt: skip
     try:
         if path.stat().st_size > MOST_FILE_BYTES:
             return FileOutcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
         original = pydicom.dcmread(path)
-        return _written(path, original, folder, method, used, allow_burned_in=allow_burned_in)
+        return _written(path, original, folder, method, used, allow_burned_in=allow_burned_in, reader=reader)
     except InvalidDicomError:
         return FileOutcome(path, None, "It is not a DICOM file.")
     except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
@@ -109,14 +137,18 @@ def _written(
     used: set[Path],
     *,
     allow_burned_in: bool,
+    reader: TextReader | None,
 ) -> FileOutcome:
     if "PixelData" not in original or "SOPInstanceUID" not in original:
         return FileOutcome(path, None, "It is not an image: documents and reports may contain anything in their text.")
     why, warnings = burned_in(original)
-    if why and not allow_burned_in:
+    covered, notes = _text_of(path, original, reader)
+    if why and not allow_burned_in and (not covered or why == RECOGNISABLE):
         return FileOutcome(path, None, why)
     words = identifying_words(original, method.options)
     result = deidentify(copy.deepcopy(original), method)
+    if covered:
+        cover(result, covered)
     names = chain([f"{result.SOPInstanceUID}.dcm"], (f"{result.SOPInstanceUID}-{n}.dcm" for n in count(2)))
     target = next(folder / name for name in names if folder / name not in used)
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,4 +160,25 @@ def _written(
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ())))
+    return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ()), *notes), covered=covered)
+
+
+def _text_of(
+    path: Path, original: FileDataset, reader: TextReader | None
+) -> tuple[tuple[TextLine, ...], tuple[str, ...]]:
+    """Lines that may identify, and what to say about them."""
+    if reader is None:
+        return (), ()
+    try:
+        result = search(path, int(original.get("NumberOfFrames") or 1), reader)
+    except DecodeError:
+        return (), ("Its pixels cannot be decoded here, so text was not searched: look at it.",)
+    notes = []
+    if result.lines:
+        kinds = ", ".join(
+            f"{number} like a {kind}" for kind, number in Counter(one.kind for one in result.lines).items()
+        )
+        notes.append(f"Text in the pixels was covered ({kinds}): look at it.")
+    if result.searched < result.frames:
+        notes.append(f"Text was searched on {result.searched} of its {result.frames} frames.")
+    return result.lines, tuple(notes)

@@ -165,9 +165,11 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
 
 
 def _may_show(services: WebServices, exposure: StationExposure) -> bool:
-    """Whether to show pictures: not if the site disables them or a name may be burned in (PS3.3 C.7.6.1)."""
-    burned_in = exposure.assessment is not None and exposure.assessment.header.burned_in_annotation == "YES"
-    return services.settings.web.display_picture and exposure.assessment is not None and not burned_in
+    """Whether to show pictures: not if the site disables them, or if names are said or found to be in the pixels."""
+    assessment = exposure.assessment
+    if assessment is None or assessment.header.burned_in_annotation == "YES" or assessment.text:
+        return False
+    return services.settings.web.display_picture
 
 
 def _picture(services: WebServices, station: str, exposure: StationExposure, query: str) -> RoomPicture | None:

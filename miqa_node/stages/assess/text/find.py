@@ -1,0 +1,50 @@
+"""Finds text in a decoded image that may identify somebody: kinds and places of its lines, nothing of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.pixel_text import TextLine
+from miqa_node.stages.assess.text.kind import kind_of
+
+if TYPE_CHECKING:
+    from miqa_node.stages.assess.text.reader import LineReading, TextReader
+
+LEAST_CERTAINTY = 0.6
+"""Of the characters of a line, on average; below it patterns of the body are read as words."""
+
+
+def find_text(radiograph: Radiograph, reader: TextReader) -> tuple[TextLine, ...]:
+    """Lines that may identify somebody, from top to bottom."""
+    return identifying(reader.read(picture_of(radiograph)), radiograph.shape)
+
+
+def identifying(
+    lines: Iterable[LineReading], shape: tuple[int, int], least_certainty: float = LEAST_CERTAINTY
+) -> tuple[TextLine, ...]:
+    """Those of the lines read in a picture of this shape (rows, columns) that may identify somebody."""
+    boxes = (_placed(line, shape) for line in lines if line.certainty >= least_certainty)
+    return tuple(sorted((one for one in boxes if one is not None), key=lambda one: (one.row, one.column)))
+
+
+def picture_of(radiograph: Radiograph) -> NDArray[np.uint8]:
+    """The image as displayed, (rows, columns, 3), blue, green and red."""
+    if radiograph.colour is not None:
+        return np.ascontiguousarray((radiograph.colour >> 8).astype(np.uint8)[..., ::-1])
+    return np.asarray(cv2.cvtColor((radiograph.display >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def _placed(line: LineReading, shape: tuple[int, int]) -> TextLine | None:
+    kind = kind_of(line.text)
+    if kind is None:
+        return None
+    rows, columns = shape
+    left, top = np.floor(np.clip(line.corners.min(axis=0), 0, (columns - 1, rows - 1))).astype(int).tolist()
+    right, bottom = np.ceil(np.clip(line.corners.max(axis=0), 1, (columns, rows))).astype(int).tolist()
+    return TextLine(kind, left, top, max(1, right - left), max(1, bottom - top))

@@ -1,0 +1,129 @@
+"""What a line of text looks like: a name, a date, a number, or one of the markings that radiographs have.
+
+Markings are sides, projections, positions, parts of the body, technique, scales and makers: words of ``words.txt``, and
+numbers with a unit or after a label such as W, kV or FOV.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+from miqa_node.core.domain.pixel_text import TextKind
+
+_WORDS = Path(__file__).with_name("words.txt")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_MONTH = r"(?:jan|feb|mar|mär|mae|apr|avr|abr|may|mai|jun|jui|jul|aug|aou|ago|sep|oct|okt|nov|dec|dez|dic)[a-zéû]*"
+_DATES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?<!\d)\d{1,2}\s*[./\-]\s*\d{1,2}\s*[./\-]\s*(?:\d{4}|\d{2})(?!\d)",
+        r"(?<!\d)(?:19|20)\d{2}\s*[./\-]\s*\d{1,2}\s*[./\-]\s*\d{1,2}(?!\d)",
+        r"(?<!\d)\d{1,2}\s*[./\-]\s*(?:19|20)\d{2}(?!\d)",
+        r"(?<!\d)(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)",
+        rf"(?<!\d)\d{{1,2}}[\s./\-,]*{_MONTH}[\s./\-,']*(?:\d{{4}}|\d{{2}})(?!\d)",
+        rf"{_MONTH}[\s./\-,]*\d{{1,2}}[\s./\-,]+\d{{4}}(?!\d)",
+        r"(?<!\d)(?:[01]?\d|2[0-3])\s*:\s*[0-5]\d(?:\s*[:.]\s*[0-5]\d)?(?!\d)",
+    )
+)
+_AS_DIGITS = str.maketrans("oilsbz", "011582")
+"""Letters that a recogniser reads in the place of digits."""
+_AS_LETTERS = str.maketrans("01582", "olsbz")
+_UNIT = (
+    r"(?:k?vp?|m?as?|[mcdµu]?gy(?:[·.*]?cm2?)?|m?sv|[mcdkµu]?m(?:/s)?|[mk]?hz|d[bm]|px|hu|ms(?:ec)?|s(?:ec)?|min|ml|cc|bpm|fps|kg|lbs?|"
+    r"in|deg|[kmg]b|m?bq(?:/ml)?|[%°x×\"'])"
+)
+_MEASURED = re.compile(rf"(?<![\w.])[-+±]?\d+(?:[.,]\d+)?\s*{_UNIT}(?![a-z])")
+_LABELLED = re.compile(
+    r"(?<![a-z\d])(?:ww?|wl|l|wc|c|z|x|y|kvp?|mas?|fov|dfov|sfov|tr|te|ti|fa|b|thk|zoom|mag|im|ima|se|ser|sl|frame|fr|gain|dyn|mi|ti[sbc]?|"
+    r"ei|eit|di|s|exi|lgm|rex|srr|prf|wf|dap|dlp|ctdi(?:vol)?|adu|hu|sd|mean|max|min|av|area|psv|edv|ri|pi|hr|sp|loc|pos|tab|kernel)"
+    r"\s*[:=.]?\s*[-+±]?\d+(?:[.,]\d+)?"
+)
+_DECIMAL = re.compile(r"(?<![\d.,])[-+±]?\d+[.,]\d{1,5}(?![\d.,])")
+_SIZE = re.compile(r"(?<!\d)\d{2,4}\s*[x×*]\s*\d{2,4}(?!\d)")
+_OF_SEVERAL = re.compile(r"\d+\s*/\s*\d+")
+_NUMBER = re.compile(r"\d{4,}|\d{3,}-\d{2,}|\d{2,}-\d{3,}|(?:\d[\-./]?){5,}\d")
+LEAST_LETTERS = 3
+"""A name has a word of so many; two letters alone are read out of many patterns."""
+_VOWEL = re.compile(r"[aeiouy]|[^\x00-\x7f]")
+"""Without one, Latin letters are the initials of who took the image, or stand for something technical."""
+LEAST_IDEOGRAPHS = 2
+LEAST_SIMILAR_LETTERS = 8
+"""Of a word that may be a misread marking; shorter ones resemble names: Wright, Harmon."""
+SIMILARITY = 0.85
+
+
+def kind_of(text: str) -> TextKind | None:
+    """The kind of a line that may identify somebody; None for markings, scales and what is too short to tell.
+
+    >>> [kind_of(one) for one in ("DOE^JOHN", "DOB 03.11.1956", "ID 4711023")]
+    [<TextKind.NAME: 'name'>, <TextKind.DATE: 'date'>, <TextKind.NUMBER: 'number'>]
+    >>> [kind_of(one) for one in ("R", "PORTABLE", "AP SUPINE", "120 kV 2.5 mAs", "W: 2048 L: 1024", "10 cm")]
+    [None, None, None, None, None, None]
+    """
+    line = unicodedata.normalize("NFKC", text).casefold()
+    line = " ".join(_mended(word) for word in line.split())
+    if _names(line):
+        return TextKind.NAME
+    if any(date.search(line) for date in _DATES):
+        return TextKind.DATE
+    return TextKind.NUMBER if _numbers(line) else None
+
+
+def _mended(word: str) -> str:
+    """A word of digits with letters that look like digits, or the other way round, as what it mostly is."""
+    digits = sum(one.isdigit() for one in word)
+    letters = sum(one.isalpha() for one in word)
+    if digits >= 2 and digits > letters and letters <= 2:
+        return word if _MEASURED.fullmatch(word) or _LABELLED.fullmatch(word) else word.translate(_AS_DIGITS)
+    is_misread = letters >= 4 and 0 < digits <= letters // 4 and word[-1].isalpha()
+    return word.translate(_AS_LETTERS) if is_misread else word
+
+
+def _names(line: str) -> bool:
+    """Whether words of the line are none that stand on images anyway."""
+    bare = _MEASURED.sub(" ", line)
+    words = [word for word in _LETTERS.findall(bare) if not _is_marking(word)]
+    ideographs = sum(_is_ideograph(one) for word in words for one in word)
+    return ideographs >= LEAST_IDEOGRAPHS or any(_may_be_name(word) for word in words)
+
+
+def _may_be_name(word: str) -> bool:
+    return len(word) >= LEAST_LETTERS and not _is_ideograph(word[0]) and _VOWEL.search(word) is not None
+
+
+def _numbers(line: str) -> bool:
+    bare = line
+    for pattern in (_SIZE, _MEASURED, _LABELLED, _DECIMAL, _OF_SEVERAL):
+        bare = pattern.sub(" ", bare)
+    return _NUMBER.search(bare) is not None
+
+
+def _is_marking(word: str) -> bool:
+    """Whether it is a known word, several in one, or a known one with a letter misread."""
+    if word in markings() or _divides(word):
+        return True
+    return len(word) >= LEAST_SIMILAR_LETTERS and bool(get_close_matches(word, markings(), 1, SIMILARITY))
+
+
+def _divides(word: str) -> bool:
+    """Whether it is made of known words of three letters or more, which were read without the space between them."""
+    words, ends = markings(), {0}
+    for end in range(LEAST_LETTERS, len(word) + 1):
+        if any(end - start >= LEAST_LETTERS and word[start:end] in words for start in ends):
+            ends.add(end)
+    return len(word) in ends
+
+
+def _is_ideograph(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) == "W"
+
+
+@cache
+def markings() -> frozenset[str]:
+    """The words of ``words.txt``."""
+    lines = _WORDS.read_text("utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())

@@ -1,0 +1,109 @@
+"""Covers text in the pixels that may identify, in a data set that is about to be written; the original stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
+from pydicom.pixels.processing import apply_color_lut
+
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.pixel_text import TextLine
+from miqa_node.runtime.workers.child import decode_here
+from miqa_node.stages.assess.text.find import identifying, picture_of
+
+if TYPE_CHECKING:
+    from miqa_node.stages.assess.text.reader import TextReader
+
+MOST_FRAMES_SEARCHED = 8
+"""Of a cine run, evenly from the first to the last; what is found on one frame is covered on all."""
+MOST_ROUNDS = 3
+"""Large text hides small text beside it; a picture is read again after what was found is covered."""
+MOST_PIXELS = 1 << 28
+"""Of a frame, when it is decoded."""
+MOST_BYTES = 2 << 30
+"""Of all frames, uncompressed."""
+LEAST_CERTAINTY = 0.5
+"""Lower than for the node's measurement: a line too many costs little here."""
+MARGIN = 0.25
+"""Of a line's height, covered around it too: ascenders and what JPEG spreads."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSearch:
+    """What was found and covered, and on how many frames it was looked for."""
+
+    lines: tuple[TextLine, ...]
+    frames: int
+    searched: int
+
+
+def search(path: Path, frames: int, reader: TextReader) -> PixelSearch:
+    """Lines that may identify, of several frames of a stored image."""
+    numbers = np.unique(np.linspace(0, frames - 1, min(frames, MOST_FRAMES_SEARCHED)).round().astype(int)).tolist()
+    lines: list[TextLine] = []
+    for number in numbers:
+        lines += _of_frame(decode_here(path, number, MOST_PIXELS), lines, reader)
+    return PixelSearch(tuple(lines), frames, len(numbers))
+
+
+def _of_frame(radiograph: Radiograph, earlier: Sequence[TextLine], reader: TextReader) -> list[TextLine]:
+    picture, lines = picture_of(radiograph), list[TextLine]()
+    for line in earlier:
+        picture[_area(line, radiograph.shape)] = 0
+    for _ in range(MOST_ROUNDS):
+        new = identifying(reader.read(picture), radiograph.shape, LEAST_CERTAINTY)
+        if not new:
+            break
+        lines += new
+        for line in new:
+            picture[_area(line, radiograph.shape)] = 0
+    return lines
+
+
+def cover(ds: FileDataset, lines: Sequence[TextLine]) -> None:
+    """Write black over the lines on all frames; the pixels are uncompressed then, and in RGB if they are in colour.
+
+    Raises
+    ------
+    ValueError
+        Uncompressed, the image is too large.
+    """
+    rows, columns, frames = int(ds.Rows), int(ds.Columns), int(ds.get("NumberOfFrames") or 1)
+    samples, bits = int(ds.get("SamplesPerPixel") or 1), int(ds.BitsAllocated)
+    if rows * columns * frames * samples * bits // 8 > MOST_BYTES:
+        raise ValueError("too large")
+    if ds.file_meta.TransferSyntaxUID.is_compressed:
+        ds.decompress(generate_instance_uid=False)
+    pixels = np.array(ds.pixel_array)
+    black = _black(ds, pixels)
+    by_frame = pixels.reshape(frames, rows, columns, *pixels.shape[pixels.ndim - (samples > 1) :])
+    for line in lines:
+        by_frame[:, *_area(line, (rows, columns))] = black
+    if samples > 1:
+        ds.PhotometricInterpretation, ds.PlanarConfiguration = "RGB", 0
+    little = ds.file_meta.TransferSyntaxUID.is_little_endian
+    data = pixels.astype(pixels.dtype.newbyteorder("<" if little else ">")).tobytes()
+    # Bytes as OW would be swapped in big endian.
+    ds.add_new(0x7FE00010, "OB" if pixels.itemsize == 1 else "OW", data + b"\0" * (len(data) % 2))
+
+
+def _area(line: TextLine, shape: tuple[int, int]) -> tuple[slice, slice]:
+    margin = max(2, round(MARGIN * line.height))
+    rows = slice(max(0, line.row - margin), min(shape[0], line.row + line.height + margin))
+    return rows, slice(max(0, line.column - margin), min(shape[1], line.column + line.width + margin))
+
+
+def _black(ds: FileDataset, pixels: NDArray[Any]) -> int:
+    """The darkest value that occurs; of a palette the index of its darkest colour."""
+    if ds.PhotometricInterpretation == "PALETTE COLOR":
+        indices = np.unique(pixels)
+        return int(indices[apply_color_lut(indices, ds).sum(axis=-1, dtype=np.int64).argmin()])
+    if int(ds.get("SamplesPerPixel") or 1) > 1:
+        return 0
+    return int(pixels.max() if ds.PhotometricInterpretation == "MONOCHROME1" else pixels.min())
