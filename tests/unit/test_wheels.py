@@ -16,6 +16,7 @@ from PIL import Image
 
 from miqa_node import __version__
 from miqa_node.features.operations.command.series_checks import FIRST_WITHOUT
+from miqa_node.stages.assess.text.extra import LIBRARY
 from miqa_node.stages.report.series.extra import LIBRARIES
 from tests.installation import Installation, built
 
@@ -122,11 +123,13 @@ def test_a_site_without_training_assesses_and_says_what_train_needs(site: Instal
 
 
 @pytest.mark.slow
-def test_a_site_without_the_libraries_of_series_is_told_how_to_add_them(
+def test_a_site_without_the_libraries_of_extras_is_told_how_to_add_them(
     wheels: dict[str, Path], tmp_path: Path
 ) -> None:
-    site = Installation(tmp_path / "miqa", wheels["miqa_node"], lacking=LIBRARIES)
+    site = Installation(tmp_path / "miqa", wheels["miqa_node"], lacking=(*LIBRARIES, LIBRARY))
     doctor = site.run("doctor", folder=tmp_path)
+    (line,) = (line for line in doctor.stdout.splitlines() if line.startswith("ok   text in pixels"))
+    assert line.endswith(f"{site.folder}/bin/pip install 'miqa-node[text]'")
     (line,) = (line for line in doctor.stdout.splitlines() if line.startswith("ok   series"))
     assert "without highdicom and SimpleITK" in line
     if sys.version_info < FIRST_WITHOUT:
