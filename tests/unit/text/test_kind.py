@@ -19,7 +19,7 @@ NAMES = (
         "王小明",
         "Иванова Анна",
     ),
-    *("Dr. Boone", "HARMON", "0LGA NOVAK", "Müller", "Petrov 12.03.1956"),
+    *("Dr. Boone", "HARMON", "Ventura", "0LGA NOVAK", "Müller", "Petrov 12.03.1956"),
 )
 DATES = (
     *(

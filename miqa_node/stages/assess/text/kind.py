@@ -15,6 +15,8 @@ from pathlib import Path
 from miqa_node.core.domain.pixel_text import TextKind
 
 _WORDS = Path(__file__).with_name("words.txt")
+POSITIONS = "Positions"
+"""Heading of the words that are stamped, written and misread most."""
 _LETTERS = re.compile(r"[^\W\d_]+")
 _MONTH = r"(?:jan|feb|mar|mär|mae|apr|avr|abr|may|mai|jun|jui|jul|aug|aou|ago|sep|oct|okt|nov|dec|dez|dic)[a-zéû]*"
 _DATES = tuple(
@@ -51,9 +53,9 @@ LEAST_LETTERS = 3
 _VOWEL = re.compile(r"[aeiouy]|[^\x00-\x7f]")
 """Without one, Latin letters are the initials of who took the image, or stand for something technical."""
 LEAST_IDEOGRAPHS = 2
-LEAST_SIMILAR_LETTERS = 8
-"""Of a word that may be a misread marking; shorter ones resemble names: Wright, Harmon."""
+LEAST_SIMILAR_LETTERS = 6
 SIMILARITY = 0.85
+"""Of a word that is a misread position; other markings resemble names: Wright and right, Ventura and ventral."""
 
 
 def kind_of(text: str) -> TextKind | None:
@@ -103,10 +105,10 @@ def _numbers(line: str) -> bool:
 
 
 def _is_marking(word: str) -> bool:
-    """Whether it is a known word, several in one, or a known one with a letter misread."""
+    """Whether it is a known word, several in one, or a position with a letter misread."""
     if word in markings() or _divides(word):
         return True
-    return len(word) >= LEAST_SIMILAR_LETTERS and bool(get_close_matches(word, markings(), 1, SIMILARITY))
+    return len(word) >= LEAST_SIMILAR_LETTERS and bool(get_close_matches(word, _sections()[POSITIONS], 1, SIMILARITY))
 
 
 def _divides(word: str) -> bool:
@@ -125,5 +127,11 @@ def _is_ideograph(letter: str) -> bool:
 @cache
 def markings() -> frozenset[str]:
     """The words of ``words.txt``."""
-    lines = _WORDS.read_text("utf-8").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+    return frozenset(word for words in _sections().values() for word in words)
+
+
+@cache
+def _sections() -> dict[str, tuple[str, ...]]:
+    """Those words by the headings of the file."""
+    sections = _WORDS.read_text("utf-8").split("\n# ")[1:]
+    return {heading: tuple(words.split()) for heading, _, words in (one.partition("\n") for one in sections)}
