@@ -129,7 +129,9 @@ def test_a_header_that_says_no_text_is_contradicted_with_the_place(tmp_path: Pat
 
 def test_uncertain_lines_are_patterns_of_the_body(tmp_path: Path) -> None:
     path = write(tmp_path / "image.dcm", picture())
-    assert assess(Reader(Line("SECRETPERSON", (5, 6, 105, 26), certainty=0.4)), path).text == ()
+    assert assess(Reader(Line("SECRET PERSON", (5, 6, 105, 26), certainty=0.4)), path).text == ()
+    assert assess(Reader(Line("SECRETPERSON", (5, 6, 105, 26), certainty=0.7)), path).text == ()
+    assert assess(Reader(Line("SECRET PERSON", (5, 6, 105, 26), certainty=0.7)), path).text != ()
 
 
 def test_a_recogniser_that_fails_costs_nothing_else(tmp_path: Path) -> None:

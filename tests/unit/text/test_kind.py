@@ -95,6 +95,7 @@ MARKINGS = (
         "12.345",
         "JFC",
         "LDMD",
+        "JOE",
         "NOT FOR DIAGNOSTIC USE",
         "",
         "一",

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.pixel_text import TextLine
-from miqa_node.stages.assess.text.kind import kind_of
+from miqa_node.stages.assess.text.kind import is_one_word, kind_of
 
 if TYPE_CHECKING:
     from miqa_node.stages.assess.text.reader import LineReading, TextReader
 
 LEAST_CERTAINTY = 0.6
 """Of the characters of a line, on average; below it patterns of the body are read as words."""
+MORE_FOR_ONE_WORD = 0.2
+"""A line of one word needs so much more: of initials, ribs and leads the recogniser makes one."""
 
 
 def find_text(radiograph: Radiograph, reader: TextReader) -> tuple[TextLine, ...]:
@@ -29,7 +31,8 @@ def identifying(
     lines: Iterable[LineReading], shape: tuple[int, int], least_certainty: float = LEAST_CERTAINTY
 ) -> tuple[TextLine, ...]:
     """Those of the lines read in a picture of this shape (rows, columns) that may identify somebody."""
-    boxes = (_placed(line, shape) for line in lines if line.certainty >= least_certainty)
+    certain = (one for one in lines if one.certainty >= least_certainty + MORE_FOR_ONE_WORD * is_one_word(one.text))
+    boxes = (_placed(line, shape) for line in certain)
     return tuple(sorted((one for one in boxes if one is not None), key=lambda one: (one.row, one.column)))
 
 

@@ -49,7 +49,8 @@ _SIZE = re.compile(r"(?<!\d)\d{2,4}\s*[x×*]\s*\d{2,4}(?!\d)")
 _OF_SEVERAL = re.compile(r"\d+\s*/\s*\d+")
 _NUMBER = re.compile(r"\d{4,}|\d{3,}-\d{2,}|\d{2,}-\d{3,}|(?:\d[\-./]?){5,}\d")
 LEAST_LETTERS = 3
-"""A name has a word of so many; two letters alone are read out of many patterns."""
+LEAST_LETTERS_ALONE = 4
+"""A name has a word of so many, or of so many if it is the only one: who took the image leaves up to three letters."""
 _VOWEL = re.compile(r"[aeiouy]|[^\x00-\x7f]")
 """Without one, Latin letters are the initials of who took the image, or stand for something technical."""
 LEAST_IDEOGRAPHS = 2
@@ -75,6 +76,11 @@ def kind_of(text: str) -> TextKind | None:
     return TextKind.NUMBER if _numbers(line) else None
 
 
+def is_one_word(text: str) -> bool:
+    """Whether a line has nothing but one word of letters."""
+    return _LETTERS.fullmatch(text.strip()) is not None
+
+
 def _mended(word: str) -> str:
     """A word of digits with letters that look like digits, or the other way round, as what it mostly is."""
     digits = sum(one.isdigit() for one in word)
@@ -87,14 +93,15 @@ def _mended(word: str) -> str:
 
 def _names(line: str) -> bool:
     """Whether words of the line are none that stand on images anyway."""
-    bare = _MEASURED.sub(" ", line)
-    words = [word for word in _LETTERS.findall(bare) if not _is_marking(word)]
-    ideographs = sum(_is_ideograph(one) for word in words for one in word)
-    return ideographs >= LEAST_IDEOGRAPHS or any(_may_be_name(word) for word in words)
+    words = _LETTERS.findall(_MEASURED.sub(" ", line))
+    unknown = [word for word in words if not _is_marking(word)]
+    least = LEAST_LETTERS if len(words) > 1 else LEAST_LETTERS_ALONE
+    ideographs = sum(_is_ideograph(letter) for word in unknown for letter in word)
+    return ideographs >= LEAST_IDEOGRAPHS or any(_may_be_name(word, least) for word in unknown)
 
 
-def _may_be_name(word: str) -> bool:
-    return len(word) >= LEAST_LETTERS and not _is_ideograph(word[0]) and _VOWEL.search(word) is not None
+def _may_be_name(word: str, least_letters: int) -> bool:
+    return len(word) >= least_letters and not _is_ideograph(word[0]) and _VOWEL.search(word) is not None
 
 
 def _numbers(line: str) -> bool:
