@@ -12,12 +12,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate
+from pydicom.pixels.utils import pack_bits
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
 from typer.testing import CliRunner
 
 from miqa_node.core.domain.pixel_text import TextKind, TextLine
 from miqa_node.interfaces.cli.app import app
 from miqa_training.commands import deidentify as command
+from miqa_training.deidentify import files
 from miqa_training.deidentify.dataset import DeidentificationMethod
 from miqa_training.deidentify.files import FileOutcome, deidentify_files
 from miqa_training.deidentify.pixels import MOST_FRAMES_SEARCHED, cover, search
@@ -111,6 +113,17 @@ def test_it_is_black_in_a_negative(tmp_path: Path) -> None:
     assert ds.pixel_array[LINE.row, LINE.column] == ds.pixel_array.max()
 
 
+def test_pixels_of_one_bit_stay_of_one_bit(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 2, (24, 32), np.uint8)
+    ds = pydicom.dcmread(write(tmp_path / "image.dcm", pixels))
+    ds.BitsAllocated = ds.BitsStored = 1
+    ds.HighBit, ds.PixelData = 0, pack_bits(pixels.ravel())
+    cover(ds, [TextLine(TextKind.NAME, 8, 6, 10, 4)])
+    assert len(ds.PixelData) == 24 * 32 // 8
+    assert not ds.pixel_array[6:10, 8:18].any()
+    assert np.array_equal(ds.pixel_array[12:], pixels[12:])
+
+
 @pytest.mark.parametrize("syntax", [RLELossless, ExplicitVRBigEndian])
 def test_the_written_file_has_the_syntax_of_its_pixels(tmp_path: Path, syntax: str) -> None:
     name = "MR_small_RLE.dcm" if syntax == RLELossless else "ExplVR_BigEnd.dcm"
@@ -174,3 +187,14 @@ def test_pixels_that_nobody_can_decode_are_pointed_out(tmp_path: Path) -> None:
     outcome = done(tmp_path / "image.dcm", tmp_path / "out", Once())
     assert outcome.written is not None
     assert any("cannot be decoded" in one for one in outcome.warnings)
+
+
+def test_what_cannot_be_covered_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_FILE_BYTES", 300_000)
+    source = write(tmp_path / "cine.dcm", np.full((12, 128, 128, 3), 200, np.uint8))
+    compressed = pydicom.dcmread(source)
+    compressed.compress(RLELossless)
+    compressed.save_as(source)
+    outcome = done(source, tmp_path / "out", Once(Line("SECRETPERSON", (8, 6, 28, 14))))
+    assert outcome.written is None
+    assert "to be covered" in outcome.reason

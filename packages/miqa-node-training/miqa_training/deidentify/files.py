@@ -21,7 +21,7 @@ from miqa_node.errors import DecodeError
 from miqa_node.stages.assess.text.extra import can_read
 from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_training.deidentify.leaks import identifying_words, leaks
-from miqa_training.deidentify.pixels import cover, search
+from miqa_training.deidentify.pixels import cover, search, uncompressed_bytes
 from miqa_training.deidentify.values import LEAST_KEY_BYTES
 
 if TYPE_CHECKING:
@@ -147,6 +147,10 @@ def _written(
         return FileOutcome(path, None, why)
     words = identifying_words(original, method.options)
     result = deidentify(copy.deepcopy(original), method)
+    if covered and uncompressed_bytes(result) > MOST_FILE_BYTES:
+        return FileOutcome(
+            path, None, f"Text in its pixels is to be covered, but they exceed {MOST_FILE_BYTES >> 30} GiB."
+        )
     if covered:
         cover(result, covered)
     names = chain([f"{result.SOPInstanceUID}.dcm"], (f"{result.SOPInstanceUID}-{n}.dcm" for n in count(2)))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pack_bits
 
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.pixel_text import TextLine
@@ -26,8 +27,6 @@ MOST_ROUNDS = 3
 """Large text hides small text beside it; a picture is read again after what was found is covered."""
 MOST_PIXELS = 1 << 28
 """Of a frame, when it is decoded."""
-MOST_BYTES = 2 << 30
-"""Of all frames, uncompressed."""
 LEAST_CERTAINTY = 0.5
 """Lower than for the node's measurement: a line too many costs little here."""
 MARGIN = 0.25
@@ -66,18 +65,16 @@ def _of_frame(radiograph: Radiograph, earlier: Sequence[TextLine], reader: TextR
     return lines
 
 
-def cover(ds: FileDataset, lines: Sequence[TextLine]) -> None:
-    """Write black over the lines on all frames; the pixels are uncompressed then, and in RGB if they are in colour.
+def uncompressed_bytes(ds: FileDataset) -> int:
+    """Size of all frames once they are uncompressed."""
+    bits = int(ds.Rows) * int(ds.Columns) * int(ds.get("SamplesPerPixel") or 1) * int(ds.BitsAllocated)
+    return bits * int(ds.get("NumberOfFrames") or 1) // 8
 
-    Raises
-    ------
-    ValueError
-        Uncompressed, the image is too large.
-    """
+
+def cover(ds: FileDataset, lines: Sequence[TextLine]) -> None:
+    """Write black over the lines on all frames; the pixels are uncompressed then, and in RGB if they are in colour."""
     rows, columns, frames = int(ds.Rows), int(ds.Columns), int(ds.get("NumberOfFrames") or 1)
-    samples, bits = int(ds.get("SamplesPerPixel") or 1), int(ds.BitsAllocated)
-    if rows * columns * frames * samples * bits // 8 > MOST_BYTES:
-        raise ValueError("too large")
+    samples = int(ds.get("SamplesPerPixel") or 1)
     if ds.file_meta.TransferSyntaxUID.is_compressed:
         ds.decompress(generate_instance_uid=False)
     pixels = np.array(ds.pixel_array)
@@ -88,7 +85,8 @@ def cover(ds: FileDataset, lines: Sequence[TextLine]) -> None:
     if samples > 1:
         ds.PhotometricInterpretation, ds.PlanarConfiguration = "RGB", 0
     little = ds.file_meta.TransferSyntaxUID.is_little_endian
-    data = pixels.astype(pixels.dtype.newbyteorder("<" if little else ">")).tobytes()
+    swapped = pixels.astype(pixels.dtype.newbyteorder("<" if little else ">"))
+    data = pack_bits(pixels.ravel()) if int(ds.BitsAllocated) == 1 else swapped.tobytes()
     # Bytes as OW would be swapped in big endian.
     ds.add_new(0x7FE00010, "OB" if pixels.itemsize == 1 else "OW", data + b"\0" * (len(data) % 2))
 
