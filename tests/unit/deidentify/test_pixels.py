@@ -5,24 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.pixels.utils import pack_bits
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
 from typer.testing import CliRunner
 
 from miqa_node.core.domain.pixel_text import TextKind, TextLine
+from miqa_node.dicom.bytes.uncompressed import uncompress
 from miqa_node.interfaces.cli.app import app
-from miqa_training.commands import deidentify as command
+from miqa_node.runtime.workers.child import decode_here
 from miqa_training.deidentify import files
+from miqa_training.deidentify import pixels as text_module
 from miqa_training.deidentify.dataset import DeidentificationMethod
 from miqa_training.deidentify.files import FileOutcome, deidentify_files
-from miqa_training.deidentify.pixels import MOST_FRAMES_SEARCHED, cover, search
+from miqa_training.deidentify.pixels import MOST_FRAMES_SEARCHED, PixelTools, cover, search
 from miqa_training.deidentify.values import Secrets
 from tests.unit.text.test_find import Line, Reader
 from tests.unit.text.writing import LINES, MARKINGS, NAME, picture, write
@@ -44,19 +48,25 @@ class Once(Reader):
         return [one for one in self.lines if picture[int(one.corners[0][1]), int(one.corners[0][0])].any()]
 
 
+def with_reader(reader: Any) -> PixelTools:
+    """Tools that decode in this process."""
+    return PixelTools(reader, partial(decode_here, max_pixels=1 << 24), uncompress)
+
+
 def done(source: Path, out: Path, reader: Any, **options: Any) -> FileOutcome:
     before = hashlib.sha256(source.read_bytes()).digest()
-    (outcome,) = deidentify_files([(source, Path())], out, METHOD, reader=reader, **options)
+    (outcome,) = deidentify_files([(source, Path())], out, METHOD, tools=with_reader(reader), **options)
     assert hashlib.sha256(source.read_bytes()).digest() == before
     return outcome
 
 
+@pytest.mark.slow
 def test_rendered_text_is_gone_and_markings_stay(tmp_path: Path) -> None:
     pytest.importorskip("rapidocr", reason="the extra [text] is not installed")
     drawn = picture(*LINES, *MARKINGS)
-    write(tmp_path / "in" / "image.dcm" if (tmp_path / "in").mkdir() is None else tmp_path, drawn)
+    source = write(tmp_path / "image.dcm", drawn)
 
-    words = ["deidentify", str(tmp_path / "in"), str(tmp_path / "out"), "--key", str(tmp_path / "key"), "--json"]
+    words = ["deidentify", str(source), str(tmp_path / "out"), "--key", str(tmp_path / "key"), "--json"]
     ran = CliRunner().invoke(app, words)
 
     assert ran.exit_code == 0, ran.output
@@ -88,6 +98,8 @@ def test_an_image_without_text_keeps_its_bytes(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_it_is_black_there_and_as_before_elsewhere(name: str) -> None:
     ds = pydicom.dcmread(PYDICOM_FILES / name)
+    if ds.file_meta.TransferSyntaxUID.is_compressed:
+        ds = pydicom.dcmread(BytesIO(uncompress((PYDICOM_FILES / name).read_bytes())))
     line = TextLine(TextKind.NAME, 1, 1, 2, 2) if min(ds.Rows, ds.Columns) < 40 else LINE
     before = pydicom.dcmread(PYDICOM_FILES / name).pixel_array
     cover(ds, [line])
@@ -134,6 +146,16 @@ def test_the_written_file_has_the_syntax_of_its_pixels(tmp_path: Path, syntax: s
     assert len(np.unique(written.pixel_array[3:9, 3:21])) == 1
 
 
+def test_tables_of_compressed_frames_go_with_the_compression(tmp_path: Path) -> None:
+    ds = pydicom.dcmread(PYDICOM_FILES / "MR_small_RLE.dcm")
+    extended = encapsulate_extended(list(generate_frames(ds.PixelData, number_of_frames=1)))
+    ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = extended
+    ds.save_as(tmp_path / "image.dcm")
+    outcome = done(tmp_path / "image.dcm", tmp_path / "out", Once(Line("SECRETPERSON", (2, 2, 22, 10))))
+    assert outcome.written is not None, outcome.reason
+    assert [element.keyword for element in pydicom.dcmread(outcome.written).group_dataset(0x7FE0)] == ["PixelData"]
+
+
 def test_text_of_some_frames_is_covered_on_all(tmp_path: Path) -> None:
     frames = np.stack([np.dstack([picture(seed=n)] * 3) for n in range(MOST_FRAMES_SEARCHED + 4)])
     source = write(tmp_path / "cine.dcm", frames)
@@ -166,12 +188,12 @@ def test_more_is_found_once_the_first_is_covered(tmp_path: Path) -> None:
 
     source = write(tmp_path / "image.dcm", picture())
     reader: Any = Hidden(Line(NAME, (8, 6, 28, 14)), Line("01.02.1934", (8, 40, 28, 48)))
-    result = search(source, 1, reader)
+    result = search(source, 1, with_reader(reader))
     assert [line.kind for line in result.lines] == ["name", "date"]
 
 
 def test_without_the_extra_it_says_what_adds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "text_reader", lambda: None)
+    monkeypatch.setattr(text_module, "can_read", lambda: False)
     source = write(tmp_path / "image.dcm", picture(*LINES))
     words = ["deidentify", str(source), str(tmp_path / "out"), "--key", str(tmp_path / "key")]
     ran = CliRunner().invoke(app, words)

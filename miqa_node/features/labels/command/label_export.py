@@ -45,28 +45,35 @@ def _original(objects: ObjectStore, image: ExportImage) -> Path | None:
 
 @contextmanager
 def _writer(images: Images, settings: Settings, key: bytes) -> Iterator[WriteImage | None]:
-    if images is not Images.PNG:
-        yield None if images is Images.NONE else _deidentified(key)
-        return
-    with WorkerPool(settings) as pool:
-        yield lambda source, stem: write_png(pool.decode(source), stem)
+    match images:
+        case Images.NONE:
+            yield None
+        case Images.PNG:
+            with WorkerPool(settings) as pool:
+                yield lambda source, stem: write_png(pool.decode(source), stem)
+        case Images.DICOM:
+            with _deidentified(settings, key) as write:
+                yield write
 
 
-def _deidentified(key: bytes) -> WriteImage:
+@contextmanager
+def _deidentified(settings: Settings, key: bytes) -> Iterator[WriteImage]:
     try:
         from miqa_training.deidentify.dataset import DeidentificationMethod
-        from miqa_training.deidentify.files import deidentify_files, text_reader
+        from miqa_training.deidentify.files import deidentify_files
+        from miqa_training.deidentify.pixels import pixel_tools
         from miqa_training.deidentify.values import Secrets
     except ModuleNotFoundError as error:
         raise ResourcesError("--images dicom needs miqa-node-training: pip install miqa-node-training.") from error
-    method, reader = DeidentificationMethod(Secrets(key)), text_reader()
+    method = DeidentificationMethod(Secrets(key))
+    with pixel_tools(settings) as tools:
 
-    def write(source: Path, stem: Path) -> tuple[str, int, int]:
-        [outcome] = deidentify_files([(source, Path())], stem.parent, method, reader=reader)
-        if outcome.written is None:
-            raise DataSetError(outcome.reason)
-        file = outcome.written.rename(stem.with_suffix(".dcm"))
-        header, _ = read_header(file, relaxed=True)
-        return file.name, header.columns, header.rows
+        def write(source: Path, stem: Path) -> tuple[str, int, int]:
+            [outcome] = deidentify_files([(source, Path())], stem.parent, method, tools=tools)
+            if outcome.written is None:
+                raise DataSetError(outcome.reason)
+            file = outcome.written.rename(stem.with_suffix(".dcm"))
+            header, _ = read_header(file, relaxed=True)
+            return file.name, header.columns, header.rows
 
-    return write
+        yield write

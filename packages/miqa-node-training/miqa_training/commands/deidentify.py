@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -13,11 +14,12 @@ from miqa_node.core.domain.patient import plain
 from miqa_node.core.observe.progress import counted
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.files import DICOM_SUFFIXES, images
-from miqa_node.interfaces.cli.options import AsJson
+from miqa_node.interfaces.cli.options import AsJson, quiet_logs, settings_of
 from miqa_node.interfaces.cli.output import print_json
 from miqa_node.stages.assess.text.extra import addition
 from miqa_training.deidentify.dataset import DeidentificationMethod
-from miqa_training.deidentify.files import deidentify_files, read_key, text_reader
+from miqa_training.deidentify.files import deidentify_files, read_key
+from miqa_training.deidentify.pixels import pixel_tools
 from miqa_training.deidentify.profile import ProfileOption
 from miqa_training.deidentify.values import Secrets
 
@@ -104,14 +106,16 @@ def deidentify(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--key") from error
     base = source if source.is_dir() else source.parent
-    reader = text_reader() if text else None
-    if text and reader is None:
-        typer.echo(f"Text in the pixels is not searched; this adds it: {addition()}", err=True)
-    remaining = counted(files, "De-identifying")
-    outcomes = deidentify_files(
-        ((file, file.parent.relative_to(base) if keep_folders else Path()) for file in remaining),
-        out, method, allow_burned_in=allow_burned_in, reader=reader,
-    )  # fmt: skip
+    settings = settings_of(None)
+    quiet_logs(settings)
+    with pixel_tools(settings) if text else nullcontext() as tools:
+        if text and tools is None:
+            typer.echo(f"Text in the pixels is not searched; this adds it: {addition()}", err=True)
+        remaining = counted(files, "De-identifying")
+        outcomes = deidentify_files(
+            ((file, file.parent.relative_to(base) if keep_folders else Path()) for file in remaining),
+            out, method, allow_burned_in=allow_burned_in, tools=tools,
+        )  # fmt: skip
     refused = [outcome for outcome in outcomes if outcome.written is None]
     if as_json:
         print_json(

@@ -7,9 +7,9 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pydicom
 from pydicom.dataset import FileDataset
@@ -18,14 +18,10 @@ from pydicom.errors import InvalidDicomError
 from miqa_node.core.domain.pixel_text import TextLine
 from miqa_node.core.files.whole_file import write_once
 from miqa_node.errors import DecodeError
-from miqa_node.stages.assess.text.extra import can_read
 from miqa_training.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_training.deidentify.leaks import identifying_words, leaks
-from miqa_training.deidentify.pixels import cover, search, uncompressed_bytes
+from miqa_training.deidentify.pixels import PixelTools, cover, search, uncompressed_bytes
 from miqa_training.deidentify.values import LEAST_KEY_BYTES
-
-if TYPE_CHECKING:
-    from miqa_node.stages.assess.text.reader import TextReader
 
 KEY_BYTES = 32
 MOST_FILE_BYTES = 2 << 30
@@ -37,8 +33,6 @@ SCREENS = {
     "1.2.840.10008.5.1.4.1.1.7.4": "A secondary capture",
 }  # fmt: skip
 """Kinds of images that often have the patient's name burned into the pixels, as a sentence about one begins."""
-
-
 RECOGNISABLE = "Recognizable Visual Features says that the patient can be recognised in the pixels."
 
 
@@ -70,16 +64,16 @@ def read_key(path: Path) -> bytes:
 def deidentify_files(
     sources: Iterable[tuple[Path, Path]], out: Path, method: DeidentificationMethod,
     *, allow_burned_in: bool = False, done: Callable[[FileOutcome], None] | None = None,
-    reader: TextReader | None = None,
+    tools: PixelTools | None = None,
 ) -> list[FileOutcome]:  # fmt: skip
     """Each source is (file, target folder below ``out``); files are named after the new SOP Instance UIDs.
 
     Sources with the same SOP Instance UID are all written; later ones have a number added to their name. Text that the
-    ``reader`` finds in the pixels is covered; without one they are not searched.
+    ``tools`` find in the pixels is covered; without them they are not searched.
     """
     outcomes, targets = [], set[Path]()
     for path, folder in sources:
-        outcome = _one(path, out / folder, method, targets, allow_burned_in=allow_burned_in, reader=reader)
+        outcome = _one(path, out / folder, method, targets, allow_burned_in=allow_burned_in, tools=tools)
         outcomes.append(outcome)
         if outcome.written is not None:
             targets.add(outcome.written)
@@ -103,24 +97,15 @@ def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
     return "", tuple(warnings)
 
 
-def text_reader() -> TextReader | None:
-    """The recogniser of text in pixels; None without the extra ``text``."""
-    if not can_read():
-        return None
-    from miqa_node.stages.assess.text.reader import TextReader  # noqa: PLC0415 - loads the recogniser
-
-    return TextReader()
-
-
 def _one(
     path: Path, folder: Path, method: DeidentificationMethod, used: set[Path],
-    *, allow_burned_in: bool, reader: TextReader | None,
+    *, allow_burned_in: bool, tools: PixelTools | None,
 ) -> FileOutcome:  # fmt: skip
     try:
         if path.stat().st_size > MOST_FILE_BYTES:
             return FileOutcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
         original = pydicom.dcmread(path)
-        return _written(path, original, folder, method, used, allow_burned_in=allow_burned_in, reader=reader)
+        return _written(path, original, folder, method, used, allow_burned_in=allow_burned_in, tools=tools)
     except InvalidDicomError:
         return FileOutcome(path, None, "It is not a DICOM file.")
     except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
@@ -137,20 +122,22 @@ def _written(
     used: set[Path],
     *,
     allow_burned_in: bool,
-    reader: TextReader | None,
+    tools: PixelTools | None,
 ) -> FileOutcome:
     if "PixelData" not in original or "SOPInstanceUID" not in original:
         return FileOutcome(path, None, "It is not an image: documents and reports may contain anything in their text.")
     why, warnings = burned_in(original)
-    covered, notes = _text_of(path, original, reader)
+    covered, notes = _text_of(path, original, tools)
     if why and not allow_burned_in and (not covered or why == RECOGNISABLE):
         return FileOutcome(path, None, why)
     words = identifying_words(original, method.options)
+    if tools is not None and covered:
+        if uncompressed_bytes(original) > MOST_FILE_BYTES:
+            limit = f"{MOST_FILE_BYTES >> 30} GiB"
+            return FileOutcome(path, None, f"Text in its pixels is to be covered, but they exceed {limit}.")
+        if original.file_meta.TransferSyntaxUID.is_compressed:
+            original = pydicom.dcmread(BytesIO(tools.uncompress(path.read_bytes())))
     result = deidentify(copy.deepcopy(original), method)
-    if covered and uncompressed_bytes(result) > MOST_FILE_BYTES:
-        return FileOutcome(
-            path, None, f"Text in its pixels is to be covered, but they exceed {MOST_FILE_BYTES >> 30} GiB."
-        )
     if covered:
         cover(result, covered)
     names = chain([f"{result.SOPInstanceUID}.dcm"], (f"{result.SOPInstanceUID}-{n}.dcm" for n in count(2)))
@@ -168,13 +155,13 @@ def _written(
 
 
 def _text_of(
-    path: Path, original: FileDataset, reader: TextReader | None
+    path: Path, original: FileDataset, tools: PixelTools | None
 ) -> tuple[tuple[TextLine, ...], tuple[str, ...]]:
     """Lines that may identify, and what to say about them."""
-    if reader is None:
+    if tools is None:
         return (), ()
     try:
-        result = search(path, int(original.get("NumberOfFrames") or 1), reader)
+        result = search(path, int(original.get("NumberOfFrames") or 1), tools)
     except DecodeError:
         return (), ("Its pixels cannot be decoded here, so text was not searched: look at it.",)
     notes = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from pydicom.pixels.utils import pack_bits
 
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.pixel_text import TextLine
-from miqa_node.runtime.workers.child import decode_here
+from miqa_node.core.settings import Settings
+from miqa_node.runtime.workers.pool import WorkerPool
+from miqa_node.stages.assess.text.extra import can_read
 from miqa_node.stages.assess.text.find import identifying, picture_of
 
 if TYPE_CHECKING:
@@ -25,12 +28,19 @@ MOST_FRAMES_SEARCHED = 8
 """Of a cine run, evenly from the first to the last; what is found on one frame is covered on all."""
 MOST_ROUNDS = 3
 """Large text hides small text beside it; a picture is read again after what was found is covered."""
-MOST_PIXELS = 1 << 28
-"""Of a frame, when it is decoded."""
 LEAST_CERTAINTY = 0.5
 """Lower than for the node's measurement: a line too many costs little here."""
 MARGIN = 0.25
 """Of a line's height, covered around it too: ascenders and what JPEG spreads."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelTools:
+    """The recogniser, and what decodes in processes of its own: a codec that crashes ends no run of many files."""
+
+    reader: TextReader
+    decode: Callable[[Path, int], Radiograph]
+    uncompress: Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +52,24 @@ class PixelSearch:
     searched: int
 
 
-def search(path: Path, frames: int, reader: TextReader) -> PixelSearch:
+@contextmanager
+def pixel_tools(settings: Settings) -> Iterator[PixelTools | None]:
+    """What searches pixels for text; None without the extra ``text``."""
+    if not can_read():
+        yield None
+        return
+    from miqa_node.stages.assess.text.reader import TextReader  # noqa: PLC0415 - loads the recogniser
+
+    with WorkerPool(settings) as pool:
+        yield PixelTools(TextReader(), pool.decode, pool.uncompress)
+
+
+def search(path: Path, frames: int, tools: PixelTools) -> PixelSearch:
     """Lines that may identify, of several frames of a stored image."""
     numbers = np.unique(np.linspace(0, frames - 1, min(frames, MOST_FRAMES_SEARCHED)).round().astype(int)).tolist()
     lines: list[TextLine] = []
     for number in numbers:
-        lines += _of_frame(decode_here(path, number, MOST_PIXELS), lines, reader)
+        lines += _of_frame(tools.decode(path, number), lines, tools.reader)
     return PixelSearch(tuple(lines), frames, len(numbers))
 
 
@@ -72,11 +94,9 @@ def uncompressed_bytes(ds: FileDataset) -> int:
 
 
 def cover(ds: FileDataset, lines: Sequence[TextLine]) -> None:
-    """Write black over the lines on all frames; the pixels are uncompressed then, and in RGB if they are in colour."""
+    """Write black over the lines on all frames of an uncompressed image; colours are RGB then."""
     rows, columns, frames = int(ds.Rows), int(ds.Columns), int(ds.get("NumberOfFrames") or 1)
     samples = int(ds.get("SamplesPerPixel") or 1)
-    if ds.file_meta.TransferSyntaxUID.is_compressed:
-        ds.decompress(generate_instance_uid=False)
     pixels = np.array(ds.pixel_array)
     black = _black(ds, pixels)
     by_frame = pixels.reshape(frames, rows, columns, *pixels.shape[pixels.ndim - (samples > 1) :])
