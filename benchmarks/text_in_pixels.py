@@ -44,33 +44,12 @@ ULTRASOUND_TESTS = ("examples_palette.dcm", "examples_rgb_color.dcm", "examples_
 HERSHEY = "Hershey"
 QUALITIES = (None, None, 92, 80)
 FIRST_NAMES = (
-    "Anna",
-    "Erik",
-    "Maria",
-    "Jun",
-    "Olga",
-    "Peter",
-    "Ivan",
-    "Fatima",
-    "Chloe",
-    "Mehmet",
-    "Liam",
-    "Wei",
-    "Omar",
+    *("Anna", "Erik", "Maria", "Jun", "Olga", "Peter", "Ivan", "Fatima"),
+    *("Chloe", "Mehmet", "Liam", "Wei", "Omar"),
 )
 LAST_NAMES = (
-    "Smith",
-    "Novak",
-    "Garcia",
-    "Mueller",
-    "Tanaka",
-    "Rossi",
-    "Nguyen",
-    "Dubois",
-    "Haddad",
-    "Okafor",
-    "Petrov",
-    "Park",
+    *("Smith", "Novak", "Garcia", "Mueller", "Tanaka", "Rossi", "Nguyen"),
+    *("Dubois", "Haddad", "Okafor", "Petrov", "Park"),
 )
 LEAST_CONTRAST = 70
 """Of text against the mean of what it is drawn on; with less it gets a plain background, as devices give it."""

@@ -22,7 +22,7 @@ def loaded_with(module: str) -> set[str]:
         # It starts the process of the models first; only then it loads the rest.
         ("miqa_node.interfaces.cli.run_node", {"miqa_node.node", "numpy", "pydicom", "sqlalchemy"}),
         ("miqa_node.node", {"onnxruntime", "onnx", "pywt"}),
-        ("miqa_node.isolation.template", {"alembic", "mako", "onnx", "pywt", "fastapi", "dbos"}),
+        ("miqa_node.isolation.template", {"alembic", "mako", "onnx", "pywt", "rapidocr", "fastapi", "dbos"}),
         ("miqa_node.features.models.command.models", {"onnx"}),
     ],
 )
