@@ -126,7 +126,21 @@ def test_uncertain_lines_are_patterns_of_the_body(tmp_path: Path) -> None:
     path = write(tmp_path / "image.dcm", picture())
     assert assess(Reader(Line("SECRET PERSON", (5, 6, 105, 26), certainty=0.4)), path).text == ()
     assert assess(Reader(Line("SECRETPERSON", (5, 6, 105, 26), certainty=0.7)), path).text == ()
+    assert assess(Reader(Line("SECR⊥PERSON", (5, 6, 105, 26), certainty=0.7)), path).text == ()
     assert assess(Reader(Line("SECRET PERSON", (5, 6, 105, 26), certainty=0.7)), path).text != ()
+    assert assess(Reader(Line("SECRET^PERSON", (5, 6, 105, 26), certainty=0.7)), path).text != ()
+
+
+def test_what_lies_tilted_was_laid_there_if_it_is_not_very_certain(tmp_path: Path) -> None:
+    def count(certainty: float, *corners: tuple[int, int]) -> int:
+        line = Line("SECRETPERSON", (0, 0, 1, 1), certainty)
+        line.corners = np.array(corners, np.float32)
+        return len(assess(Reader(line), write(tmp_path / "image.dcm", picture())).text)
+
+    tilted = (100, 40), (180, 90), (170, 106), (90, 56)
+    assert [count(0.85, *tilted), count(0.95, *tilted)] == [0, 1]
+    assert count(0.85, (100, 40), (180, 46), (179, 66), (99, 60)) == 1, "level"
+    assert count(0.85, (40, 180), (40, 100), (60, 100), (60, 180)) == 1, "upright, read from below"
 
 
 def test_a_recogniser_that_fails_costs_nothing_else(tmp_path: Path) -> None:

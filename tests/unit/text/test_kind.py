@@ -36,7 +36,7 @@ MARKINGS = listed(
     Bettaufnahme | PA | CHEST PA | LAO 30 | 10 cm | 5 | 10 | 0 1 2 3 | 120 kV 2.5 mAs | kVp 120 |
     W: 2048 L: 1024 | W400 L40 | WW 1500 | FOV 256 | 512 x 512 | MI 0.9 | TIs 0.2 | 34 fps | 127/1280 |
     SL 1.25 mm | T: 0.5cm | 045Y | Siemens Healthineers | EI 1523 | S=245 | DAP 12.34 dGycm2 | 12.345 | JFC |
-    LDMD | JOE | NOT FOR DIAGNOSTIC USE | 一
+    LDMD | JOE | 0000000 | NOT FOR DIAGNOSTIC USE | 一
     """
 )
 

@@ -20,11 +20,16 @@ LEAST_CERTAINTY = 0.6
 """Of the characters of a line, on average; below it patterns of the body are read as words."""
 MORE_FOR_ONE_WORD = 0.2
 """A line of one word needs so much more: of initials, ribs and leads the recogniser makes one."""
+MOST_TILT_DEGREES = 10
+"""Of what a device writes; lead letters, chains and wires lie as somebody laid them."""
+LEAST_CERTAINTY_TILTED = 0.9
+"""Of a line with more: a label in a photograph is read as well as that, initials beside a side letter are not."""
 
 
 def find_text(radiograph: Radiograph, reader: TextReader) -> tuple[TextLine, ...]:
     """Lines that may identify somebody, from top to bottom."""
-    return identifying(reader.read(picture_of(radiograph)), radiograph.shape)
+    lines = reader.read(picture_of(radiograph))
+    return identifying((one for one in lines if _may_be_written(one)), radiograph.shape)
 
 
 def identifying(
@@ -41,6 +46,14 @@ def picture_of(radiograph: Radiograph) -> NDArray[np.uint8]:
     if radiograph.colour is not None:
         return np.ascontiguousarray((radiograph.colour >> 8).astype(np.uint8)[..., ::-1])
     return np.asarray(cv2.cvtColor((radiograph.display >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def _may_be_written(line: LineReading) -> bool:
+    """Whether it is level or upright, or certain enough to be a label."""
+    along, across = line.corners[1] - line.corners[0], line.corners[2] - line.corners[1]
+    column, row = np.abs(max(along, across, key=np.linalg.norm))
+    tilt = np.degrees(np.arctan2(min(column, row), max(column, row)))
+    return bool(tilt <= MOST_TILT_DEGREES) or line.certainty >= LEAST_CERTAINTY_TILTED
 
 
 def _placed(line: LineReading, shape: tuple[int, int]) -> TextLine | None:

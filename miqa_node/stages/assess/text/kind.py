@@ -18,6 +18,7 @@ _WORDS = Path(__file__).with_name("words.txt")
 POSITIONS = "Positions"
 """Heading of the words that are stamped, written and misread most."""
 _LETTERS = re.compile(r"[^\W\d_]+")
+_ONE_WORD = re.compile(r"[^\s\d^,]+")
 _MONTH = r"(?:jan|feb|mar|mär|mae|apr|avr|abr|may|mai|jun|jui|jul|aug|aou|ago|sep|oct|okt|nov|dec|dez|dic)[a-zéû]*"
 _DATES = tuple(
     re.compile(pattern)
@@ -77,8 +78,8 @@ def kind_of(text: str) -> TextKind | None:
 
 
 def is_one_word(text: str) -> bool:
-    """Whether a line has nothing but one word of letters."""
-    return _LETTERS.fullmatch(text.strip()) is not None
+    """Whether a line is one word without digits, whatever signs the recogniser saw in it; DOE^JOHN are two."""
+    return _ONE_WORD.fullmatch(text.strip()) is not None
 
 
 def _mended(word: str) -> str:
@@ -108,7 +109,12 @@ def _numbers(line: str) -> bool:
     bare = line
     for pattern in (_SIZE, _MEASURED, _LABELLED, _DECIMAL, _OF_SEVERAL):
         bare = pattern.sub(" ", bare)
-    return _NUMBER.search(bare) is not None
+    return any(_is_varied(one.group()) for one in _NUMBER.finditer(bare))
+
+
+def _is_varied(number: str) -> bool:
+    """Whether it has several digits: of a chain or a row of clips the recogniser makes one, repeated."""
+    return len({one for one in number if one.isdigit()}) > 1
 
 
 def _is_marking(word: str) -> bool:
