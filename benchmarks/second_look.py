@@ -32,7 +32,7 @@ from miqa_training.samples import CLASSES
 from miqa_training.scores import read_image, sixteen_bits
 from miqa_training.start import read_package
 
-PACKAGE = Path("models/quality-0.9.2")
+PACKAGE = Path("models/quality-0.9.3")
 SIZES = (384, 448, 512)
 CELLS = 72
 """Side to which the maps of all sizes are brought."""

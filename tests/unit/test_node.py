@@ -32,7 +32,7 @@ from miqa_node.stages.units.rows import instances
 from tests.conftest import free_port
 from tests.waiting import wait_until
 
-QUALITY = Path(__file__).resolve().parents[2] / "models" / "quality-0.9.2"
+QUALITY = Path(__file__).resolve().parents[2] / "models" / "quality-0.9.3"
 
 
 class Pacs:

@@ -425,7 +425,7 @@ def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_
     tmp_path: Path, pool: WorkerPool, samples: Path
 ) -> None:
     settings = load_settings()
-    package = open_package(settings.models_dir / "quality-0.9.2", Accelerator.CPU, settings.assess)
+    package = open_package(settings.models_dir / "quality-0.9.3", Accelerator.CPU, settings.assess)
     everything_goes = parse_policy({"version": "t", "scope": [{"name": "all"}]})
     rules = AcquisitionRules(key=b"k", rooms={"SCANNER": "Room 5"}, audit_share=1.0)
     rig = Rig(tmp_path, pool, everything_goes, rules=rules, assessor=ImageAssessor(package))

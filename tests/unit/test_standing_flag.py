@@ -43,7 +43,7 @@ MEASURED: dict[str, Any] = {"version": "t6", "scope": [{"name": "all", "accept_m
 @pytest.fixture(scope="module")
 def model() -> ImageAssessor:
     settings = load_settings()
-    return ImageAssessor(open_package(settings.models_dir / "quality-0.9.2", Accelerator.CPU, settings.assess))
+    return ImageAssessor(open_package(settings.models_dir / "quality-0.9.3", Accelerator.CPU, settings.assess))
 
 
 @pytest.fixture(scope="module")

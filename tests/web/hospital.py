@@ -159,7 +159,7 @@ def _findings(image: Row, random: np.random.Generator) -> list[Row]:
 
 def _shadow(image: Row, random: np.random.Generator) -> list[Row]:
     verdict = "REVIEW" if image["flagged"] != bool(random.random() < 0.03) else "ACCEPT"
-    return [{"digest": image["digest"], "package": "quality-0.9.2", "model_sha256": "cd" * 32, "document": {},
+    return [{"digest": image["digest"], "package": "quality-0.9.3", "model_sha256": "cd" * 32, "document": {},
              "verdict": verdict, "policy_version": "2026-01", "assessed_at": image["at"]}]  # fmt: skip
 
 

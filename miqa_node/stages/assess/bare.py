@@ -2,8 +2,8 @@
 
 Metadata keys (ONNX ``metadata_props``): ``miqa_card`` is the card as JSON without ``files``; ``miqa_goldens`` is a
 JSON object from the name of each golden input to ``{"png": base64, "expected": {...}}``; ``miqa_anomaly`` is
-the anomaly file of the card, and ``miqa_gradients`` the gradient graph, both base64. Only these and the graph are read;
-only graphs are executed.
+the anomaly file of the card, ``miqa_anomaly_forest`` its forest and ``miqa_gradients`` the gradient graph, all base64.
+Only these and the graph are read; only graphs are executed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from pydantic import ValidationError
 
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.errors import ModelPackageError
+from miqa_node.stages.assess.anomaly.files import AnomalyFiles
 from miqa_node.stages.assess.card import METADATA_KEY, Card, explain_card_error, gradient_file
 from miqa_node.stages.assess.onnx_format import ModelProto, StringStringEntryProto
 from miqa_node.stages.assess.self_contained import parse_graph, read_graph
 
 GOLDENS_KEY = "miqa_goldens"
-ANOMALY_KEY = "miqa_anomaly"
+ANOMALY_KEY, FOREST_KEY = "miqa_anomaly", "miqa_anomaly_forest"
 GRADIENTS_KEY = "miqa_gradients"
 MAX_GRAPH_BYTES = 2_000_000_000
 """Size limit of the format (protobuf); larger graphs need external weights, which a bare file cannot have."""
@@ -90,9 +91,10 @@ def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[
     return goldens
 
 
-def embedded_anomaly(name: str, metadata: Mapping[str, str]) -> bytes:
-    """The anomaly file inside a bare graph; empty if there is none. ModelPackageError if it cannot be read."""
-    return _embedded(name, metadata, ANOMALY_KEY, "anomaly file")
+def embedded_anomaly(name: str, metadata: Mapping[str, str]) -> AnomalyFiles | None:
+    """The anomaly files inside a bare graph; None if there are none. ModelPackageError if one cannot be read."""
+    arrays = _embedded(name, metadata, ANOMALY_KEY, "anomaly file")
+    return AnomalyFiles(arrays, _embedded(name, metadata, FOREST_KEY, "anomaly forest")) if arrays else None
 
 
 def embedded_gradients(name: str, metadata: Mapping[str, str]) -> ModelProto | None:
@@ -118,7 +120,7 @@ def pack(folder: Path, card: Card, graph_name: str, out: Path) -> None:
     }
     files = {GRADIENTS_KEY: gradient_file(graph_name)}
     if card.anomaly is not None:
-        files[ANOMALY_KEY] = card.anomaly.file
+        files |= zip((ANOMALY_KEY, FOREST_KEY), card.anomaly.files, strict=False)
     metadata |= {
         key: base64.b64encode((folder / name).read_bytes()).decode()
         for key, name in files.items()

@@ -31,6 +31,8 @@ PAGE_NAME = "MODEL_CARD.md"
 """The card as a page for people. The node does not read it, so the card lists no checksum for it."""
 METADATA_KEY = "miqa_card"
 """Key of the card in the graph's metadata_props: the same card, without the checksums of files."""
+YOUNGER = frozenset({"two_sides", "comparison"})
+"""Sections that are added to finished packages: the card in the graph lacks them, since reports name its checksum."""
 
 _CODE_TEXT = r"^[ -\[\]-~]+$"
 """ASCII without the backslash, which separates values."""
@@ -174,7 +176,6 @@ class BaseCard(Section):
     training: dict[str, Any]
     metrics: dict[str, Any]
     two_sides: TwoSides | None = None
-    """May be younger than the graph, which then holds the card without it."""
     golden: tuple[Golden, ...]
     files: dict[str, str]
 

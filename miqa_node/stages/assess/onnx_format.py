@@ -35,8 +35,10 @@ MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "Tensor": {"elem_type": (1, "int32")},
     "ValueInfoProto": {"name": (1, "string"), "type": (2, "TypeProto")},
     "AttributeProto": {
+        "name": (1, "string"),
         "t": (5, "TensorProto"),
         "g": (6, "GraphProto"),
+        "ints": (8, "int64*"),
         "tensors": (10, "TensorProto*"),
         "graphs": (11, "GraphProto*"),
         "sparse_tensor": (22, "SparseTensorProto"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.anomaly.detector import AnomalyModel, read_model
+from miqa_node.stages.assess.anomaly.files import AnomalyFiles
 from miqa_node.stages.assess.bare import (
     bare_card,
     embedded_anomaly,
@@ -114,10 +114,9 @@ def open_package(
         embedded_gradients(folder.name, metadata)
     else:
         card = read_card(folder)
-        others = (card.anomaly.file,) if card.anomaly is not None else ()
-        check_files(folder, card, others)
+        check_files(folder, card, card.anomaly.files if card.anomaly is not None else ())
         goldens = {}
-        anomaly = (folder / card.anomaly.file).read_bytes() if card.anomaly is not None else b""
+        anomaly = AnomalyFiles.of(folder, card.anomaly) if card.anomaly is not None else None
     check_name(folder, card)
     session = GraphSession(
         graph,
@@ -167,10 +166,10 @@ def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], 
     return replace(package, golden_differences=differences)
 
 
-def _anomaly(folder: Path, card: Card, session: GraphSession, anomaly: bytes) -> AnomalyModel | None:
-    if card.anomaly is None or (is_bare(folder) and not anomaly):  # optional in a bare file
+def _anomaly(folder: Path, card: Card, session: GraphSession, files: AnomalyFiles | None) -> AnomalyModel | None:
+    if card.anomaly is None or files is None:  # optional in a bare file
         return None
     try:
-        return read_model(card.anomaly, anomaly, hashlib.sha256(anomaly).hexdigest(), session.channels)
+        return read_model(card.anomaly, files, session.channels)
     except ModelPackageError as error:
         raise ModelPackageError(f"{folder.name}: {error}") from error

@@ -15,11 +15,13 @@ import yaml
 
 from miqa_node.stages.assess.anomaly.arrays import dump_arrays
 from miqa_node.stages.assess.anomaly.detector import AnomalyModel
+from miqa_node.stages.assess.anomaly.forest import Forest
 from miqa_node.stages.assess.anomaly.section import AnomalySection
 from miqa_node.stages.assess.card import CARD_NAME, read_card
 from miqa_training.anomaly_figures import figures
 from miqa_training.corpus import CACHE, QualityData, read_quality_data
-from miqa_training.ordinary import FILE, FOLDS, SAMPLES, TREES, ImageLooker, learn
+from miqa_training.forest_graph import forest_graph
+from miqa_training.ordinary import FILE, FOLDS, FOREST_FILE, SAMPLES, TREES, ImageLooker, learn
 from miqa_training.seal import seal
 
 
@@ -45,16 +47,18 @@ def teach(package_dir: Path, data: QualityData, data_dir: Path, *, seed: int = 1
         "date": datetime.now(UTC).date().isoformat(),
     }
     section = learnt.model.section.model_copy(update={"training": training, "metrics": metrics})
-    return write(package_dir, section, learnt.model)
+    return write(package_dir, section, learnt.model, learnt.forest)
 
 
-def write(package_dir: Path, section: AnomalySection, model: AnomalyModel) -> Path:
-    """Write the anomaly file and its card section; update checksums, the embedded card and MODEL_CARD.md."""
-    arrays: dict[str, Any] = {**model.forest.arrays(), "ordinary_scores": model.ordinary}
+def write(package_dir: Path, section: AnomalySection, model: AnomalyModel, forest: Forest) -> Path:
+    """Write the anomaly files and their card section; update checksums, the embedded card and MODEL_CARD.md."""
+    width = sum(projection.components.shape[1] for projection in model.projections.values())
+    arrays: dict[str, Any] = {"ordinary_scores": model.ordinary}
     for number, projection in model.projections.items():
         arrays |= projection.arrays(number)
     if model.bank is not None:
         arrays |= model.bank.arrays() | {"bank_places": model.bank.places.astype(np.float16)}
     (package_dir / FILE).write_bytes(dump_arrays(arrays))
+    (package_dir / FOREST_FILE).write_bytes(forest_graph(forest, width))
     card: dict[str, Any] = yaml.safe_load((package_dir / CARD_NAME).read_text("utf-8"))
     return seal(package_dir, card | {"anomaly": section.model_dump(mode="json")})

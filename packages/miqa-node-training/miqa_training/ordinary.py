@@ -23,7 +23,7 @@ from miqa_training.corpus import QualityData
 from miqa_training.datasets import DatasetRecord
 from miqa_training.isolation import coreset, grow, principal_components
 
-FILE = "anomaly.npz"
+FILE, FOREST_FILE = "anomaly.npz", "anomaly.onnx"
 TREES, SAMPLES = 200, 256
 COMPONENTS = 64
 FOLDS = 5
@@ -77,11 +77,12 @@ class OrdinaryModel(OrdinaryLooks):
     """A model with the looks from which it was learned, for comparison with other feature sets."""
 
     model: AnomalyModel
+    forest: Forest
 
 
 def learn(looker: ImageLooker, data: QualityData, seed: int) -> OrdinaryModel:
     """Forest, ordinary scores and memory of places; held-out patients of the network give the ranks of scores."""
-    section = AnomalySection(file=FILE, blocks=(looker.kinds["network"],), regions=looker.taps[-1])
+    section = AnomalySection(file=FILE, forest=FOREST_FILE, blocks=(looker.kinds["network"],), regions=looker.taps[-1])
     looks = [looker.look(display(data, record)) for record in data.fitting]
     held_out = [looker.look(display(data, record)) for record in data.held_out]
     patients = [f"{record.source}/{record.patient}" for record in data.fitting]
@@ -89,7 +90,8 @@ def learn(looker: ImageLooker, data: QualityData, seed: int) -> OrdinaryModel:
     projections, forest = fit_forest(["network"], looks, seed)
     free = [look.places for look, record in zip(looks, data.fitting, strict=True) if not record.has_real_object]
     bank = remember(free, [look.places for look in held_out], seed)
-    return OrdinaryModel(looks, patients, held_out, AnomalyModel(section, projections, forest, ordinary, bank, ""))
+    model = AnomalyModel(section, projections, forest, ordinary, bank, "")
+    return OrdinaryModel(looks, patients, held_out, model, forest)
 
 
 def fit_forest(kinds: Sequence[str], looks: Sequence[ImageLook], seed: int) -> tuple[dict[int, Projection], Forest]:

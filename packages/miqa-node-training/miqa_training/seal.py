@@ -11,7 +11,16 @@ from typing import Any
 import onnx
 import yaml
 
-from miqa_node.stages.assess.card import CARD_NAME, METADATA_KEY, PAGE_NAME, SIGNATURE_NAME, BaseCard, Card, Task
+from miqa_node.stages.assess.card import (
+    CARD_NAME,
+    METADATA_KEY,
+    PAGE_NAME,
+    SIGNATURE_NAME,
+    YOUNGER,
+    BaseCard,
+    Card,
+    Task,
+)
 from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.sidecars import CARDS
 from miqa_node.stages.explain.derivation import write_gradients
@@ -36,11 +45,12 @@ def seal(folder: Path, card: dict[str, Any]) -> Path:
     """
     # Through JSON once, so that card.yaml and the card in the graph hold the same plain numbers.
     plain: dict[str, Any] = json.loads(json.dumps({name: value for name, value in card.items() if name != "files"}))
+    inside = {name: value for name, value in plain.items() if name not in YOUNGER}
     unsealed = _kind(plain).model_validate(plain | {"files": {}})
     for name in unsealed.graphs:
         graph = onnx.load(str(folder / name))
         metadata = {item.key: item.value for item in graph.metadata_props}
-        onnx.helper.set_model_props(graph, {**metadata, METADATA_KEY: json.dumps(plain, sort_keys=True)})
+        onnx.helper.set_model_props(graph, {**metadata, METADATA_KEY: json.dumps(inside, sort_keys=True)})
         onnx.save(graph, str(folder / name))
     write_gradients(folder, unsealed)
     unlisted = {CARD_NAME, PAGE_NAME, SIGNATURE_NAME}

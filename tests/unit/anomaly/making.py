@@ -63,4 +63,4 @@ def taught_package(folder: Path) -> Path:
 
     write_package(folder, saliency={"maps": "maps", "method": "mean", "taps": TAPS})
     learnt = learn(ImageLooker(folder, read_card(folder)), corpus(), seed=1)
-    return write(folder, learnt.model.section, learnt.model)
+    return write(folder, learnt.model.section, learnt.model, learnt.forest)

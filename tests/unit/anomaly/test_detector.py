@@ -24,6 +24,7 @@ from miqa_node.core.taxonomy.lookup import reason_code
 from miqa_node.errors import InferenceError, ModelPackageError
 from miqa_node.runtime.store.arrays import dump_maps, load_maps
 from miqa_node.runtime.store.documents import dump_assessment, load_assessment
+from miqa_node.stages.assess.anomaly.arrays import dump_arrays, load_arrays
 from miqa_node.stages.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
 from miqa_node.stages.assess.anomaly.detector import AnomalyDetector
 from miqa_node.stages.assess.assessor import ImageAssessor
@@ -35,7 +36,7 @@ from miqa_node.stages.assess.packages import Package, open_package
 from tests.unit.assess.making import RADIOGRAPH, chest_header
 
 pytest.importorskip("sklearn")
-from tests.unit.anomaly.making import odd_pixels, pixels, radiograph
+from tests.unit.anomaly.making import corpus, odd_pixels, pixels, radiograph
 
 DIGEST = InstanceDigest("0" * 64)
 
@@ -159,7 +160,7 @@ def test_teaching_changes_card_and_checksums_but_not_the_graph(taught: Path, tmp
     card = yaml.safe_load((taught / "card.yaml").read_text("utf-8"))
     embedded = json.loads({p.key: p.value for p in new.metadata_props}[METADATA_KEY])
     assert embedded == {k: v for k, v in card.items() if k != "files"}
-    assert card["files"].keys() == before["files"].keys() | {"anomaly.npz"}
+    assert card["files"].keys() == before["files"].keys() | {"anomaly.npz", "anomaly.onnx"}
 
 
 def test_teaching_again_gives_the_same_bytes(taught: Path, tmp_path: Path) -> None:
@@ -167,38 +168,59 @@ def test_teaching_again_gives_the_same_bytes(taught: Path, tmp_path: Path) -> No
 
     again = taught_package(tmp_path / taught.name)
 
-    assert (again / "anomaly.npz").read_bytes() == (taught / "anomaly.npz").read_bytes()
+    for name in ("anomaly.npz", "anomaly.onnx"):
+        assert (again / name).read_bytes() == (taught / name).read_bytes()
     assert (again / GRAPH_NAME).read_bytes() == (taught / GRAPH_NAME).read_bytes()
 
 
-def test_an_altered_or_missing_file_is_refused(copy: Path) -> None:
-    data = bytearray((copy / "anomaly.npz").read_bytes())
+@pytest.mark.parametrize("name", ["anomaly.npz", "anomaly.onnx"])
+def test_an_altered_or_missing_file_is_refused(copy: Path, name: str) -> None:
+    data = bytearray((copy / name).read_bytes())
     data[len(data) // 2] ^= 1
-    (copy / "anomaly.npz").write_bytes(data)
-    with pytest.raises(ModelPackageError, match=r"anomaly\.npz is not the file that the card was written for"):
+    (copy / name).write_bytes(data)
+    with pytest.raises(ModelPackageError, match=f"{name} is not the file that the card was written for"):
         opened(copy)
 
-    (copy / "anomaly.npz").unlink()
-    with pytest.raises(ModelPackageError, match=r"anomaly\.npz is missing"):
+    (copy / name).unlink()
+    with pytest.raises(ModelPackageError, match=f"{name} is missing"):
         opened(copy)
 
 
-def test_a_card_that_gives_no_checksum_of_the_file_is_refused(copy: Path) -> None:
+@pytest.mark.parametrize("name", ["anomaly.npz", "anomaly.onnx"])
+def test_a_card_that_gives_no_checksum_of_the_file_is_refused(copy: Path, name: str) -> None:
     card = yaml.safe_load((copy / "card.yaml").read_text("utf-8"))
-    del card["files"]["anomaly.npz"]
+    del card["files"][name]
     (copy / "card.yaml").write_text(yaml.safe_dump(card))
 
-    with pytest.raises(ModelPackageError, match=r"no checksum of anomaly\.npz"):
+    with pytest.raises(ModelPackageError, match=f"no checksum of {name}"):
         opened(copy)
+
+
+def test_a_package_whose_forest_lies_among_the_arrays_scores_as_before(copy: Path, package: Package) -> None:
+    """As packages were written before the forest became a graph."""
+    from miqa_training.ordinary import ImageLooker, learn
+    from miqa_training.seal import seal
+
+    forest = learn(ImageLooker(copy, read_card(copy)), corpus(), seed=1).forest
+    (copy / "anomaly.npz").write_bytes(dump_arrays(load_arrays((copy / "anomaly.npz").read_bytes()) | forest.arrays()))
+    (copy / "anomaly.onnx").unlink()
+    card = yaml.safe_load((copy / "card.yaml").read_text("utf-8"))
+    del card["anomaly"]["forest"]
+    seal(copy, card)
+
+    scores = [judged(one, odd_pixels(3)).assessment.anomaly for one in (package, opened(copy))]
+
+    assert scores[0] is not None
+    assert scores[1] is not None
+    assert scores[0].score == pytest.approx(scores[1].score, abs=1e-6)
 
 
 def test_a_section_for_another_graph_is_refused(copy: Path) -> None:
-    from miqa_training.anomaly import write
+    from miqa_training.seal import seal
 
-    model = opened(copy).anomaly
-    assert model is not None
-    blocks = (model.section.blocks[0].model_copy(update={"tensors": ("tap_of_another",)}),)
-    write(copy, model.section.model_copy(update={"blocks": blocks}), model)
+    card = yaml.safe_load((copy / "card.yaml").read_text("utf-8"))
+    card["anomaly"]["blocks"][0]["tensors"] = ["tap_of_another"]
+    seal(copy, card)
 
     with pytest.raises(ModelPackageError, match="no output called tap_of_another"):
         opened(copy)

@@ -144,7 +144,7 @@ def test_shipped_packages_are_listed_beside_those_of_the_site(
     ran = cli("models", "list", "--config", config)
 
     assert "tiny-1.1.0\tactive" in ran.out
-    assert "quality-0.9.2\t" in ran.out
+    assert "quality-0.9.3\t" in ran.out
     assert (
         f"models/landmarks-0.5.0 is not used: {tmp_path}/models/landmarks-0.5.0 has the same name and version."
         in ran.err

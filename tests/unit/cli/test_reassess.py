@@ -94,8 +94,8 @@ def test_nothing_is_judged_again_while_no_package_can_be_used(
     if models == "missing":
         monkeypatch.setenv("MIQA_ASSESS__QUALITY_PACKAGE", "quality-1.0.0")
     if models == "broken":
-        shutil.copytree(stage.services.settings.models_dir / "quality-0.9.2", folder / "quality-0.9.2")
-        (folder / "quality-0.9.2" / "model.onnx").write_bytes(b"no graph")
+        shutil.copytree(stage.services.settings.models_dir / "quality-0.9.3", folder / "quality-0.9.3")
+        (folder / "quality-0.9.3" / "model.onnx").write_bytes(b"no graph")
     [planned] = cli("reassess", study, "--json", "--data-dir", data_dir).json["candidates"]
     assert planned["obstacle"].startswith("A model judged it, and none can be used now. ")
     refused = cli("reassess", study, "--yes", "--data-dir", data_dir)

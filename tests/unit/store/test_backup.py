@@ -53,7 +53,7 @@ def test_a_backup_restored_elsewhere_is_the_same_node(shelf: Shelf, tmp_path: Pa
     result = shelf.report(numbers[0], sent=True)
     (shelf.folder / "signing.key").write_text("secret")
     (shelf.folder / "signing.key").chmod(0o600)
-    for name in ("calibration/quality-0.9.2.yaml", "anomaly/quality-0.9.2.json"):
+    for name in ("calibration/quality-0.9.3.yaml", "anomaly/quality-0.9.3.json"):
         (shelf.folder / name).parent.mkdir()
         (shelf.folder / name).write_text(f"of this site: {name}")
     folder = tmp_path / "backup"
@@ -75,7 +75,7 @@ def test_a_backup_restored_elsewhere_is_the_same_node(shelf: Shelf, tmp_path: Pa
     assert objects.get(result.object_key) == b"report"
     assert restored.has(*numbers) == [True] * 3
     assert (elsewhere / "signing.key").stat().st_mode & 0o777 == 0o600
-    for name in ("calibration/quality-0.9.2.yaml", "anomaly/quality-0.9.2.json"):
+    for name in ("calibration/quality-0.9.3.yaml", "anomaly/quality-0.9.3.json"):
         assert (elsewhere / name).read_text() == f"of this site: {name}"
     with shelf.database.begin() as old, database.begin() as new:
         assert instances.count(old) == instances.count(new)

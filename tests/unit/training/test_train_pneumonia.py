@@ -72,7 +72,7 @@ def make_elsewhere(folder: Path, rng: np.random.Generator) -> None:
 
 def chest(_ill: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
     """A radiograph of the package's goldens, each time with other grain that nobody sees."""
-    image = cv2.imread(str(ROOT / "models" / "quality-0.9.2" / "golden" / "chest.png"), cv2.IMREAD_GRAYSCALE)
+    image = cv2.imread(str(ROOT / "models" / "quality-0.9.3" / "golden" / "chest.png"), cv2.IMREAD_GRAYSCALE)
     assert image is not None
     grainy: NDArray[np.uint8] = np.clip(image + rng.integers(-1, 2, image.shape), 0, 255).astype(np.uint8)
     return grainy

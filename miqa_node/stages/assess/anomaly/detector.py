@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import structlog
@@ -17,7 +18,9 @@ from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.stages.assess.anomaly.arrays import load_arrays, take
 from miqa_node.stages.assess.anomaly.baseline import SiteBaseline, baseline_path, percentile, read_baseline
 from miqa_node.stages.assess.anomaly.features import Outputs, Projection, features, read_projections
-from miqa_node.stages.assess.anomaly.forest import Forest, read_forest
+from miqa_node.stages.assess.anomaly.files import AnomalyFiles
+from miqa_node.stages.assess.anomaly.forest import read_forest
+from miqa_node.stages.assess.anomaly.forest_graph import open_forest
 from miqa_node.stages.assess.anomaly.regions import METHOD, MemoryBank, read_bank
 from miqa_node.stages.assess.anomaly.section import AnomalySection
 from miqa_node.stages.assess.contracts.base import GraphInputs
@@ -26,13 +29,20 @@ from miqa_node.stages.assess.session import check_finite
 log = structlog.get_logger(__name__)
 
 
+class OrdinaryForest(Protocol):
+    """A forest that ordinary images grew, of arrays or as a graph."""
+
+    def score(self, features: NDArray[np.floating], /) -> NDArray[np.float64]:
+        """Scores in (0, 1) of features, shape (1, F)."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnomalyModel:
-    """A package's model of ordinary images; ``ordinary`` are their sorted scores, ``sha256`` identifies the file."""
+    """A package's model of ordinary images; ``ordinary`` are their sorted scores, ``sha256`` identifies the files."""
 
     section: AnomalySection
     projections: Mapping[int, Projection]
-    forest: Forest
+    forest: OrdinaryForest
     ordinary: NDArray[np.float64]
     bank: MemoryBank | None
     sha256: str
@@ -55,17 +65,17 @@ class AnomalyModel:
         return SaliencyMap(self.bank.region_map(outputs[self.section.regions]), METHOD)
 
 
-def read_model(section: AnomalySection, data: bytes, sha256: str, widths: Mapping[str, int]) -> AnomalyModel:
-    """The model in an anomaly file, for a graph whose outputs have ``widths`` channels.
+def read_model(section: AnomalySection, files: AnomalyFiles, widths: Mapping[str, int]) -> AnomalyModel:
+    """The model in a package's files, for a graph whose outputs have ``widths`` channels.
 
     Raises
     ------
     ModelPackageError
-        The graph lacks an output that the score uses, or the file does not fit the section.
+        The graph lacks an output that the score uses, or a file does not fit the section.
     """
     if missing := [name for name in section.tensors if name not in widths]:
         raise ModelPackageError(f"the graph has no output called {' or '.join(missing)} for the anomaly score.")
-    arrays = load_arrays(data)
+    arrays = load_arrays(files.arrays)
     projections = read_projections(arrays, section.blocks)
     blank = {name: np.zeros((1, widths[name], 1, 1), np.float32) for name in section.tensors}
     width = len(features(section.blocks, projections, blank, np.zeros((1, 1), np.float32)))
@@ -77,7 +87,8 @@ def read_model(section: AnomalySection, data: bytes, sha256: str, widths: Mappin
         bank = read_bank(arrays)
         if bank.places.shape[1] != widths[section.regions]:
             raise ModelPackageError("the anomaly file's memory was made for another output of the graph.")
-    return AnomalyModel(section, projections, read_forest(arrays, width), ordinary, bank, sha256)
+    forest = open_forest(files.forest, width) if section.forest else read_forest(arrays, width)
+    return AnomalyModel(section, projections, forest, ordinary, bank, files.sha256)
 
 
 class AnomalyDetector:
