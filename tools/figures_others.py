@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from miqa_node.interfaces.cli.output import number
+from miqa_node.stages.assess.targets import Targets
 from tools.figures_table import Figures, percent, table, with_interval
 
 _RATES = ("recall", "specificity")
@@ -106,6 +107,13 @@ def _pneumonia_maps(game: Figures) -> Iterable[str]:
         for name, one in game["methods"].items()
     ]  # fmt: skip
     yield from table(("map", "peak in a box", "without tolerance", "patients trained on"), rows)
+
+
+def targets_section(card: Figures) -> Iterable[str]:
+    """What a package had to reach, and whether it does."""
+    targets = Targets.model_validate(card["targets"])
+    yield from (f"## Targets of {card['name']}-{card['version']}", "", targets.about, "")
+    yield from table(targets.head, targets.table)
 
 
 def landmarks_section(card: Figures) -> Iterable[str]:

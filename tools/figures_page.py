@@ -8,7 +8,7 @@ from pathlib import Path
 from miqa_node.interfaces.cli.output import number
 from miqa_node.stages.assess.card import read_sections
 from miqa_node.stages.assess.two_sides import WEAK
-from tools.figures_others import denoiser_section, landmarks_section, pneumonia_section
+from tools.figures_others import denoiser_section, landmarks_section, pneumonia_section, targets_section
 from tools.figures_table import Figures, percent, table, with_interval
 
 _INTRODUCTION = """\
@@ -35,6 +35,7 @@ def figures_page(note: str, models: Path) -> str:
         *_both_sides(network.get("two_sides")), *_simulated(metrics["simulated"], classical),
         *_objects(metrics["objects"]), *_pointing(metrics["saliency"]),
         *_readers(metrics["readers"]), *_unusual(anomaly), *_limits(anomaly["other_hospitals"]),
+        *targets_section(_newest(models, "objects-*")), *targets_section(_newest(models, "landmarks-*")),
         *landmarks_section(_newest(models, "landmarks-*")), *denoiser_section(_newest(models, "denoiser-*")),
         *pneumonia_section(_newest(models, "pneumonia-ensemble-*")),
     ]  # fmt: skip

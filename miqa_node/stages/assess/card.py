@@ -22,6 +22,7 @@ from miqa_node.stages.assess.certificate import Certificate
 from miqa_node.stages.assess.plain_yaml import read_yaml
 from miqa_node.stages.assess.preprocess import Preprocess
 from miqa_node.stages.assess.section import Section
+from miqa_node.stages.assess.targets import Targets
 from miqa_node.stages.assess.two_sides import TwoSides
 
 CARD_NAME = "card.yaml"
@@ -31,7 +32,7 @@ PAGE_NAME = "MODEL_CARD.md"
 """The card as a page for people. The node does not read it, so the card lists no checksum for it."""
 METADATA_KEY = "miqa_card"
 """Key of the card in the graph's metadata_props: the same card, without the checksums of files."""
-YOUNGER = frozenset({"two_sides", "comparison"})
+YOUNGER = frozenset({"two_sides", "comparison", "targets"})
 """Sections that are added to finished packages: the card in the graph lacks them, since reports name its checksum."""
 
 _CODE_TEXT = r"^[ -\[\]-~]+$"
@@ -176,6 +177,7 @@ class BaseCard(Section):
     training: dict[str, Any]
     metrics: dict[str, Any]
     two_sides: TwoSides | None = None
+    targets: Targets | None = None
     golden: tuple[Golden, ...]
     files: dict[str, str]
 

@@ -9,6 +9,7 @@ from miqa_node.stages.assess.card import BaseCard, Card
 from miqa_node.stages.assess.certificate import Certificate
 from miqa_node.stages.assess.objects.card import ObjectCard
 from miqa_node.stages.assess.objects.sides import OPERATING_POINT, both_sides
+from miqa_node.stages.assess.targets import Targets
 from miqa_node.stages.assess.two_sides import TwoSides
 
 Cell = str | int | float | bool | None
@@ -40,6 +41,7 @@ def model_card(card: BaseCard) -> str:
         *_section("Calibration", card.calibration),
         *(_both_sides(card.two_sides) if card.two_sides else ()),
         *_object_sides(card),
+        *(_targets(card.targets) if card.targets else ()),
         *_section("Figures", {name: value for name, value in card.metrics.items() if name != OPERATING_POINT}),
         *_section("Training", card.training),
         *(_section("Anomaly", card.anomaly.model_dump(mode="json")) if isinstance(card, Card) and card.anomaly else ()),
@@ -131,6 +133,14 @@ def _both_sides(sides: TwoSides) -> list[str]:
     ]
     heads = ("finding", "source", "defects", "found", "severity .75 and more", "clean", "flagged wrongly")
     return [*lines, "", *_table(head, rows), "", "### By source", "", *_table(heads, by_source), ""]
+
+
+def _targets(targets: Targets) -> list[str]:
+    """What had to be reached, and what was tried where it is missed."""
+    lines = ["## Targets", "", _one_line(targets.about), "", *_table(targets.head, targets.table), ""]
+    if targets.tried:
+        lines += ["Tried for what is missed:", "", *(f"- {_one_line(one)}" for one in targets.tried), ""]
+    return lines
 
 
 def _object_sides(card: BaseCard) -> list[str]:

@@ -53,8 +53,16 @@ def check_package(path: Path, settings: Settings) -> dict[str, Any]:
         "runs": label in packages_everywhere(settings).values(),
         "gradient_graphs": gradients_sealed_in(path, card),
         "two_sides": _two_sides(card),
+        "targets": _targets(card),
         "operating_point": [one.model_dump() for one in both_sides(card.metrics)] or None,
     }
+
+
+def _targets(card: BaseCard) -> list[dict[str, Any]] | None:
+    """What had to be reached, and whether it is; None if the card does not say."""
+    if card.targets is None:
+        return None
+    return [one.model_dump() | {"verdict": one.verdict} for one in card.targets.rows]
 
 
 def _two_sides(card: BaseCard) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from miqa_node.stages.assess.package_checks import checksum, package_label
 from miqa_node.stages.assess.package_files import find_package, hidden_in_words, package_folders, places
 from miqa_node.stages.assess.package_use import check_package
 from miqa_node.stages.assess.sidecars import read_any_card, switched_on
+from miqa_node.stages.assess.targets import MISSED
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -140,6 +141,18 @@ def _print_checks(outcomes: list[dict[str, Any]]) -> None:
             title="Of marked defects, and of clean images, by the card",
         )  # fmt: skip
     _print_object_sides(outcomes)
+    _print_missed(outcomes)
+
+
+def _print_missed(outcomes: list[dict[str, Any]]) -> None:
+    """What packages had to reach and do not."""
+    rows = [
+        (outcome["folder"], one["figure"], f"{one['must']:g}", _share(one["reached"][0]["value"]))
+        for outcome in outcomes if outcome["ok"] for one in outcome["targets"] or () if one["verdict"] == MISSED
+    ]  # fmt: skip
+    if rows:
+        numbers = (Column(text, number=True) for text in ("Asked for", "Reached"))
+        print_table(("Package", "Figure", *numbers), rows, title="Missed, by the card")
 
 
 def _print_object_sides(outcomes: list[dict[str, Any]]) -> None:
