@@ -18,6 +18,7 @@ from miqa_node import plugins
 from miqa_node.core.domain.delivery import SR, ResultObject
 from miqa_node.core.domain.operations import DestinationCheck
 from miqa_node.features.operations.command import series_checks
+from miqa_node.features.operations.command.series_checks import how_to_add
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.deliver.rows import deliveries, destination_checks
@@ -373,3 +374,15 @@ def test_what_lacks_without_the_libraries_of_series_is_named(
     assert check["ok"]
     assert "mr_motion" in str(check)
     assert "highdicom" not in str(check)
+
+
+@pytest.mark.parametrize(
+    ("python", "words"),
+    [((3, 11), "bin/pip install 'miqa-node[series]'"), ((3, 13), "bin/pip install 'miqa-node[series]'"),
+     ((3, 14), "no wheels for Python 3.14 yet"), ((3, 15), "no wheels for Python 3.15 yet")],
+)  # fmt: skip
+def test_who_lacks_the_libraries_of_series_reads_the_command_or_that_there_are_no_wheels(
+    python: tuple[int, int], words: str
+) -> None:
+    assert words in how_to_add(python)
+    assert ("Python 3.13 can" in how_to_add(python)) == (python >= (3, 14))

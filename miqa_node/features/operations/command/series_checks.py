@@ -22,7 +22,15 @@ def series_libraries(_settings: Settings) -> str:
     absent = f"without {' and '.join(missing)} reports of CT and MR series name no volumes of what is marked"
     if unmeasured := [one.name for library in missing for one in measures_with(library)]:
         absent += f", and {', '.join(unmeasured[:-1])} and {unmeasured[-1]} are not measured"
-    if sys.version_info >= FIRST_WITHOUT:
-        first = ".".join(map(str, FIRST_WITHOUT))
-        return f"{absent}; there is no highdicom for Python {first} yet"
-    return f"{absent}; this adds them: {Path(sys.prefix) / 'bin' / 'pip'} install 'miqa-node[series]'"
+    return f"{absent}; {how_to_add(sys.version_info[:2])}"
+
+
+def how_to_add(python: tuple[int, int]) -> str:
+    """The command that adds them to a node on this Python, or that there are no wheels for it."""
+    if python < FIRST_WITHOUT:
+        return f"this adds them: {Path(sys.prefix) / 'bin' / 'pip'} install 'miqa-node[series]'"
+    major, minor = FIRST_WITHOUT
+    return (
+        f"highdicom's libraries have no wheels for Python {python[0]}.{python[1]} yet: a node that is installed with "
+        f"Python {major}.{minor - 1} can have them"
+    )
