@@ -168,6 +168,24 @@ def test_the_command_asks_for_marks_and_never_writes_among_the_node_s_packages(t
     assert "--data" in neither.output
 
 
+@pytest.mark.parametrize(("option", "minutes"), [([], 160.0), (["--minutes", "20"], 20.0)])
+def test_three_hours_are_enough_unless_somebody_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str], minutes: float
+) -> None:
+    """A run of 180 minutes had reading and judging the images on top."""
+    planned: list[ObjectSchedule] = []
+
+    def plan(_start: Path, _labels: Path, _runs: Path, _out: Path, schedule: ObjectSchedule, _version: str) -> None:
+        planned.append(schedule)
+        raise SettingsError("enough")
+
+    monkeypatch.setattr("miqa_training.objects.site.fit_site", plan)
+    labels = write_export(tmp_path / "labels", 1, 1)
+    paths = ["--start", str(tmp_path), "--labels", str(labels), "--out", str(tmp_path / "out")]
+    CliRunner().invoke(app, ["train", "objects", *paths, *option])
+    assert [one.minutes for one in planned] == [minutes]
+
+
 @pytest.mark.slow
 def test_a_package_is_fitted_further_and_shows_both_sides(tmp_path: Path) -> None:
     start = write_start(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,14 @@ def objects(
         Path | None,
         typer.Option(metavar="DIR", exists=True, file_okay=False, help="Export of your labels, for --start."),
     ] = None,
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 180,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            min=0.1,
+            help="Training time; default: 180, with --start 160, so that all is done within three hours.",
+        ),
+    ] = None,
     steps: Steps = None,
     batch: Annotated[int, typer.Option(metavar="N", min=2, help="Images of one step; 32 on a GPU.")] = 8,
     seed: SampleSeed = 1,
@@ -70,10 +78,12 @@ def objects(
     quiet_logs(settings)
     from miqa_training.objects.fit import ObjectSchedule
     from miqa_training.objects.lite0 import published_file
-    from miqa_training.objects.site import fit_site
+    from miqa_training.objects.site import MINUTES, fit_site
     from miqa_training.objects.train import package_weights, read_training, train_objects
 
-    schedule = ObjectSchedule(minutes=minutes, steps=steps, batch=batch, seed=seed)
+    schedule = ObjectSchedule(steps=steps, batch=batch, seed=seed)
+    if minutes is not None or start is not None:
+        schedule = replace(schedule, minutes=minutes or MINUTES)
     if start is not None:
         made = fit_site(start, _marks(labels, out, settings), runs, out, schedule, version)
         typer.echo(f"{start.name}: {made.before.words}")

@@ -45,6 +45,8 @@ PARTS = 5
 """Of five patients one chooses the operating point, one judges, and three are fitted on."""
 SIMULATED_PIECES, BANK_SEED = 400, 7
 GENTLE = VariationShares(removable=0.2, device=0.1, marker=0.1, real=0.7, look=0.5, place=0.6)
+MINUTES = 160.0
+"""Of the three hours that a run may take; reading the images, and judging with both packages, take the others."""
 RATE, BACKBONE_RATE = 3e-4, 6e-5
 CHECKPOINT, WEIGHTS, GRAPH = "site-objects.pt", "site-weights.pt", "site-model.onnx"
 CHANCE = frozenset({Choice.FLAGGED.value, Choice.RANDOM.value})
