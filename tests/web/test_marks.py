@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.access import Role
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.label import ImageMarks
+from miqa_node.core.domain.label import ImageMarks, RegionOutline
+from miqa_node.core.domain.object_kind import ObjectKind
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.worklist import Resolution
+from miqa_node.features.labels.rows import reviews
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store import labels, marks
 from tests.web.people import ORIGIN, signed_in
@@ -100,3 +103,24 @@ def test_programs_mark_and_read_marks(stage: Stage, client: TestClient) -> None:
     assert client.post(path, json={"actor": "anna", "objects": [{"points": SQUARE}]}).status_code == 422
     missing = client.post(f"/api/v1/instances/{'0' * 64}/marks", json={"actor": "anna", "objects": []})
     assert missing.status_code == 404
+
+
+def test_marks_of_all_images_are_one_question_on_the_page_and_in_an_export(
+    stage: Stage, connect: Callable[..., TestClient]
+) -> None:
+    client = signed_in(stage, connect, "mara", Role.REVIEWER)
+    asked: list[str] = []
+    sa.event.listen(stage.services.database.engine, "checkout", lambda one, *_: one.set_trace_callback(asked.append))
+    snap, counts = RegionOutline(((0.1, 0.2), (0.3, 0.2), (0.3, 0.5)), kind=ObjectKind.SNAP), []
+    for number in (1, 2, 3):
+        _, digest = stage.add(number, Verdict.ACCEPT, study=1, patient=f"patient {number}")
+        with stage.services.database.begin() as transaction:
+            marks.add(transaction, digest, "mara", [snap], NOW)
+            begin = len(asked)
+            exported = reviews.for_export(transaction)
+            counts.append(len(asked) - begin)
+        assert [one.patient.partition("\\")[0] for one in exported] == [f"patient {n}" for n in range(1, number + 1)]
+    assert len(set(counts)) == 1, counts
+    asked.clear()
+    client.get("/studies/1.2.3.1")
+    assert sum("object_marks" in one for one in asked) == 1

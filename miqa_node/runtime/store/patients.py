@@ -21,6 +21,12 @@ from miqa_node.runtime.store.tables import instances, patient_conflicts, patient
 _of = patients.c
 KEY = (_of.patient_id, _of.authority, _of.is_known)
 """The columns of a patient's key."""
+IMAGES = instances.join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid).outerjoin(
+    patients, _of.patient_number == instances.c.patient_number
+)
+"""Images with their studies and, once they are read, their patients."""
+IMAGE_KEY = (*KEY, instances.c.study_instance_uid, studies.c.patient_id.label("study_patient_id"))
+"""Columns of :data:`IMAGES` that say whose an image is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +111,14 @@ def of_image(transaction: Transaction, digest: str) -> PatientRow | None:
 
 
 def key_of_image(transaction: Transaction, digest: str) -> tuple[PatientKey, str]:
-    """The key of the patient of an image, and the UID of its study. Until it is read, the authority is unknown."""
-    row = _KEY_OF_IMAGE.run(transaction, {"digest": digest})
-    if row.patient_id is None:
-        return PatientKey(row.study_patient_id, None), row.study_instance_uid
-    return key_of(row), row.study_instance_uid
+    """The key of the patient of an image, and the UID of its study."""
+    return image_key(_KEY_OF_IMAGE.run(transaction, {"digest": digest}))
+
+
+def image_key(row: Any) -> tuple[PatientKey, str]:
+    """The key and the UID in a row with the columns :data:`IMAGE_KEY`. Until it is read, the authority is unknown."""
+    key = PatientKey(row.study_patient_id, None) if row.patient_id is None else key_of(row)
+    return key, row.study_instance_uid
 
 
 def in_study(transaction: Transaction, study_instance_uid: str) -> list[PatientRow]:
@@ -259,15 +268,7 @@ _OF_IMAGE = DriverStatement(
     )
 )
 _KEY_OF_IMAGE = DriverStatement(
-    lambda _dialect: (
-        sa.select(*KEY, instances.c.study_instance_uid, studies.c.patient_id.label("study_patient_id"))
-        .select_from(
-            instances.join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid).outerjoin(
-                patients, _of.patient_number == instances.c.patient_number
-            )
-        )
-        .where(instances.c.digest == sa.bindparam("digest"))
-    )
+    lambda _dialect: sa.select(*IMAGE_KEY).select_from(IMAGES).where(instances.c.digest == sa.bindparam("digest"))
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +15,8 @@ from miqa_node.errors import NotFoundError
 from miqa_node.runtime.store import labels, marks, patients
 from miqa_node.runtime.store import tables as t
 from miqa_node.runtime.store.database import Transaction
+
+_IMAGE = (*(t.instances.c[name] for name in ("object_key", "modality", "body_part", "view")), *patients.IMAGE_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,8 @@ def locate(transaction: Transaction, digest: str) -> ReviewLocation:
     row = transaction.execute(sa.select(t.instances.c.object_key).where(t.instances.c.digest == digest)).one_or_none()
     if row is None:
         raise NotFoundError(f"No instance has the digest {digest}.")
-    return ReviewLocation(row.object_key, _patient(transaction, digest))
-
-
-def _patient(transaction: Transaction, digest: str) -> str:
-    """The text of the key of an image's patient."""
     patient, study = patients.key_of_image(transaction, digest)
-    return patient.text(study)
+    return ReviewLocation(row.object_key, patient.text(study))
 
 
 def find_digest(transaction: Transaction, name: str) -> InstanceDigest:
@@ -89,26 +87,13 @@ def newest(transaction: Transaction) -> list[ReviewedImage]:
         .subquery()
     )
     query = (
-        sa.select(
-            t.labels,
-            t.instances.c.object_key,
-            t.instances.c.modality,
-            t.instances.c.body_part,
-            t.instances.c.view,
-        )
+        sa.select(t.labels, *_IMAGE)
+        .select_from(patients.IMAGES.join(t.labels, t.labels.c.digest == t.instances.c.digest))
         .join(latest, latest.c.label_id == t.labels.c.label_id)
-        .join(t.instances, t.instances.c.digest == t.labels.c.digest)
         .order_by(t.labels.c.label_id)
     )
     return [
-        ReviewedImage(
-            labels.from_row(row),
-            row.object_key,
-            _patient(transaction, row.digest),
-            row.modality,
-            row.body_part,
-            row.view,
-        )
+        ReviewedImage(labels.from_row(row), row.object_key, _patient(row), row.modality, row.body_part, row.view)
         for row in transaction.execute(query)
     ]
 
@@ -123,13 +108,17 @@ def for_export(transaction: Transaction) -> list[ExportImage]:
         )
         for one in newest(transaction)
     ]  # fmt: skip
-    of = t.instances.c
-    query = sa.select(of.object_key, of.modality, of.body_part, of.view)
-    for digest, only in marked.items():
-        row = transaction.execute(query.where(of.digest == digest)).one()
-        patient = _patient(transaction, digest)
-        images.append(ExportImage(digest, row.object_key, patient, row.modality, row.body_part, row.view, None, only))
-    return images
+    query = (
+        sa.select(t.instances.c.digest, *_IMAGE)
+        .select_from(patients.IMAGES)
+        .where(t.instances.c.digest.in_(sa.select(t.marks.c.digest)))
+    )
+    rows = {InstanceDigest(row.digest): row for row in transaction.execute(query)}
+    return images + [
+        ExportImage(digest, row.object_key, _patient(row), row.modality, row.body_part, row.view, None, only)
+        for digest, only in marked.items()
+        if (row := rows[digest])
+    ]
 
 
 def undecided_images(transaction: Transaction) -> int:
@@ -145,3 +134,9 @@ def undecided_images(transaction: Transaction) -> int:
         .where(t.worklist.c.state == WorklistState.RESOLVED.value, ~labelled.exists())
     )
     return int(transaction.execute(query).scalar_one())
+
+
+def _patient(row: Any) -> str:
+    """The text of the key of the patient in a row with the columns of an image."""
+    patient, study = patients.image_key(row)
+    return patient.text(study)

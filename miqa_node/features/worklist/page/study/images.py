@@ -10,7 +10,7 @@ from typing import Any
 from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.fragments import groups
-from miqa_node.core.domain.instance import StudyRecord
+from miqa_node.core.domain.instance import InstanceDigest, StudyRecord
 from miqa_node.core.domain.label import ImageMarks
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.language.catalogue import LANGUAGE, say
@@ -121,9 +121,10 @@ def images_of(
             by_series[uid] = member
     chosen += by_series.values()
     chosen.sort(key=lambda member: -(member.verdict.rank if member.verdict else 0))
-    shown = [_shown(services, transaction, history.of_instance(transaction, one.digest), study, members)
-             for one in chosen[:limit]]  # fmt: skip
-    return shown, len(chosen) > limit
+    shown = chosen[:limit]
+    marked = marks.of_images(transaction, [one.digest for one in shown])
+    images = (history.of_instance(transaction, one.digest) for one in shown)
+    return [_shown(services, transaction, image, study, members, marked) for image in images], len(chosen) > limit
 
 
 def _slices(
@@ -145,6 +146,7 @@ def _shown(
     image: InstanceHistory,
     study: StudyRecord,
     members: Sequence[history.StudyMember],
+    marked: Mapping[InstanceDigest, ImageMarks],
 ) -> StudyImage:
     assessment, disposition = image.assessment, image.disposition
     language = LANGUAGE.get()
@@ -172,7 +174,7 @@ def _shown(
         patient=patient,
         earlier_names=tuple(earlier),
         slices=_slices(services, image, members),
-        marks=marks.of_images(transaction, [image.instance.digest]).get(image.instance.digest),
+        marks=marked.get(image.instance.digest),
         acceptance=_acceptance(services, image),
     )
 
