@@ -194,10 +194,8 @@ def certificate_alarms(ends: Iterable[CertificateEnd], now: datetime) -> Iterato
 
 def damage_alarm(number: int, since: datetime | None) -> Alarm:
     """The alarm of stored objects that are lost or damaged."""
-    subject = (
-        Phrase("1 stored object is lost or damaged")
-        if number == 1
-        else Phrase("{count} stored objects are lost or damaged", count=number)
+    subject = Phrase.of_number(
+        "{count} stored object is lost or damaged", "{count} stored objects are lost or damaged", number
     )
     return Alarm(subject, DAMAGE, since)
 
@@ -209,11 +207,7 @@ def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, n
     """
     for one in destinations:
         backlog = one.backlog
-        waiting = (
-            Phrase("1 delivery waits.")
-            if backlog.waiting == 1
-            else Phrase("{count} deliveries wait.", count=backlog.waiting)
-        )
+        waiting = Phrase.of_number("{count} delivery waits.", "{count} deliveries wait.", backlog.waiting)
         late = backlog.oldest_at is not None and now - backlog.oldest_at > longest_wait
         if one.health is DestinationHealth.FAILING:
             text = joined(" ", [*([waiting] if backlog.waiting else []), *filter(None, [one.detail])])

@@ -80,6 +80,9 @@ def reworded(text: str) -> str:
     if language == SOURCE:
         return str(text)
     message = text.message if isinstance(text, Phrase) else text
+    if isinstance(text, Phrase) and text.forms:
+        one, many = text.forms
+        message = catalogue(language).ngettext(one, many, int(text.values["count"]))
     wording = _whole(message, language) or _whole(f"{message}.", language).removesuffix(".") or message
     if not isinstance(text, Phrase) or not text.values:
         return wording

@@ -16,9 +16,11 @@ class Phrase(str):
     'The hand comes in pairs.'
     """
 
-    __slots__ = ("message", "values")
+    __slots__ = ("forms", "message", "values")
     message: str
     values: Mapping[str, str]
+    forms: Sequence[str]
+    """The messages for one thing and for several, of a text about ``{count}`` things; other languages may have more."""
 
     def __new__(cls, message: str, /, **values: object) -> Self:
         """Put it together in English. Values become texts; an error that is a value brings its phrase."""
@@ -26,7 +28,18 @@ class Phrase(str):
             return message
         texts = {name: one if isinstance(one, Phrase) else str(one) for name, one in values.items()}
         phrase = super().__new__(cls, message.format(**texts) if texts else message)
-        phrase.message, phrase.values = str(message), texts
+        phrase.message, phrase.values, phrase.forms = str(message), texts, ()
+        return phrase
+
+    @classmethod
+    def of_number(cls, one: str, many: str, count: int, **values: object) -> Self:
+        """It for a number of things, ``{count}`` in its messages.
+
+        >>> Phrase.of_number("{count} image waits.", "{count} images wait.", 1)
+        '1 image waits.'
+        """
+        phrase = cls(one if count == 1 else many, count=count, **values)
+        phrase.forms = one, many
         return phrase
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, str]]:
@@ -40,13 +53,15 @@ class Phrase(str):
         {'message': 'The hand', 'values': {}}
         """
         values = {name: one.parts() if isinstance(one, Phrase) else one for name, one in self.values.items()}
-        return {"message": self.message, "values": values}
+        return {"message": self.message, "values": values, **({"forms": list(self.forms)} if self.forms else {})}
 
     @classmethod
     def of(cls, parts: Mapping[str, Any]) -> Self:
         """The phrase that gave these :meth:`parts`."""
         values = {name: one if isinstance(one, str) else cls.of(one) for name, one in parts["values"].items()}
-        return cls(parts["message"], **values)
+        phrase = cls(parts["message"], **values)
+        phrase.forms = tuple(parts.get("forms", ()))
+        return phrase
 
 
 def joined(separator: str, phrases: Sequence[str]) -> str:

@@ -57,9 +57,10 @@ def alarms(transaction: Transaction) -> Iterator[Alarm]:
     record = load(transaction)
     if record.waits_since is not None and record.seen_at is not None:
         days = max(1, round((record.waits_since - record.seen_at).total_seconds() / 86_400))
-        text = Phrase(
-            "The clock was set ahead by {days} days, or no process ran for so long: nothing is removed by age. {mend}",
-            days=days,
+        text = Phrase.of_number(
+            "The clock was set ahead by {count} day, or no process ran for so long: nothing is removed by age. {mend}",
+            "The clock was set ahead by {count} days, or no process ran for so long: nothing is removed by age. {mend}",
+            days,
             mend=Phrase(MEND),
         )
         yield Alarm("Retention waits", text, None)

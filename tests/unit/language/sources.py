@@ -329,8 +329,9 @@ def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
         for message in _reasons(ast.parse(path.read_text(encoding="utf-8"))):
             yield message, path.relative_to(ROOT).as_posix()
     for path in sorted(ROOT.rglob("*.py")):
-        for message in _phrases(ast.parse(path.read_text(encoding="utf-8"))):
-            yield message, path.relative_to(ROOT).as_posix()
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        yield from ((text, path.relative_to(ROOT).as_posix()) for text in _phrases(tree))
+        yield from ((forms, path.relative_to(ROOT).as_posix()) for forms in _numbers(tree))
     yield from ((text, "core/words/phrases.py") for text in narrative_messages())
     yield FLAG_STAYS, "core/domain/reassessment.py"
     yield from ((text, "words of the domain") for text in _of_domain())
@@ -397,6 +398,12 @@ def _errors(tree: ast.AST) -> Iterator[str]:
             text = _text(argument)
             if text and (" " in text or name == "say"):
                 yield text
+
+
+def _numbers(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) == "of_number":
+            yield _text(node.args[0]), _text(node.args[1])
 
 
 def _phrases(tree: ast.AST) -> Iterator[str]:

@@ -111,6 +111,18 @@ def test_a_phrase_reaches_other_processes() -> None:
         assert isinstance(copy.values["a"], Phrase)
 
 
+@pytest.mark.usefixtures("german")
+def test_a_number_of_things_is_said_in_the_forms_of_the_language() -> None:
+    phrases = [Phrase.of_number("{count} delivery waits.", "{count} deliveries wait.", count) for count in (0, 1, 2)]
+
+    assert phrases == ["0 deliveries wait.", "1 delivery waits.", "2 deliveries wait."]
+    stored = [Phrase.of(json.loads(json.dumps(one.parts()))) for one in phrases]
+    for copies in (phrases, stored, pickle.loads(pickle.dumps(phrases))):
+        assert [reworded(one) for one in copies] == [
+            "0 Zustellungen warten.", "1 Zustellung wartet.", "2 Zustellungen warten.",
+        ]  # fmt: skip
+
+
 def _assessment() -> Assessment:
     header = Header("1.2", SopInstanceUid("1"), SeriesInstanceUid("2"), StudyInstanceUid("3"), "1.2", "MG")
     cause = PendingCause(PendingReason.NOT_JUDGED, Phrase("The package failed on this image."))
