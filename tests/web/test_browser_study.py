@@ -19,7 +19,7 @@ from miqa_node.runtime.store.artifacts import Artifacts
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, PATIENCE_MS, chromium, shoot, watched
 from tests.web.serving import serving_phantoms
-from tests.web.staging import Stage
+from tests.web.staging import NOW, Stage
 
 if TYPE_CHECKING:
     from playwright import sync_api
@@ -117,6 +117,29 @@ def test_findings_fit_their_panel(stage: Stage, page: sync_api.Page, address: st
     assert page.locator("html").get_attribute("lang") == language
     panel = page.locator(".said:visible").first
     assert panel.evaluate("(one) => one.scrollWidth - one.clientWidth") <= 0
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("page", ["light"], indirect=True)
+def test_the_header_is_one_line_and_two_if_somebody_claimed_the_study(
+    stage: Stage, page: sync_api.Page, address: str, language: str
+) -> None:
+    """At usual widths "Keys" stood in a line of its own, and a long headline in two beside the patient's ID."""
+    page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": address}])
+    page.set_viewport_size({"width": 1300, "height": 800})
+    for number, (finding, name, lines) in enumerate((
+        (FindingName.FOREIGN_OBJECT, "", 1),
+        (FindingName.CONTRAST_PROCESSING, "dr.friederike.beispielfrau", 2),
+    )):  # fmt: skip
+        study, _ = stage.add(number, finding=finding, born="19610304")
+        if name:
+            with stage.services.database.begin() as transaction:
+                worklist.claim(transaction, study, name, NOW)
+        open_study(page, f"/studies/{study}")
+        heights = [page.locator(one).bounding_box() for one in (".strip", ".strip h1", "#help-button", ".strip dl")]
+        strip, headline, keys, facts = (box for box in heights if box)
+        assert strip["height"] < (lines + 0.5) * headline["height"], (language, name)
+        assert abs(keys["y"] + keys["height"] / 2 - facts["y"] - facts["height"] / 2) < facts["height"] / 2
 
 
 def test_one_image_at_a_time_from_the_film_strip(stage: Stage, page: sync_api.Page) -> None:
