@@ -134,6 +134,9 @@ class Assessment:
     phantom: str = ""
     """Why the series is considered one of a test object, not of a patient; empty if it is not."""
 
+    experimental: str = ""
+    """Why findings are listed but flag nothing, and the image is never ACCEPT; empty if they count."""
+
     derived: str = ""
     """Why rules for plain radiographs do not apply to the image, which derives from another; empty if they do."""
 

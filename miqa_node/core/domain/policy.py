@@ -149,6 +149,8 @@ class Scope:
     """Measurements that suffice for ACCEPT without a model if no rule flags, of any body part. Empty: never ACCEPT."""
     acceptances: tuple[Acceptance, ...] = ()
     """The same by body part; the first that covers an image applies."""
+    own_figures: bool = False
+    """The site has figures of its own for these images: here experimental findings count like any others."""
 
     @property
     def judges_by_measurements(self) -> bool:
@@ -257,7 +259,8 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a measurement or on
     plausibility flags it. It is ACCEPT only if the scope names measurements that suffice. An image with the gate
     present is outside the model's scope: of its findings only rules on the gate apply, and without such a rule it is
-    NOT_ASSESSED. An image of another kind is NOT_ASSESSED with that reason alone.
+    NOT_ASSESSED. An image of another kind is NOT_ASSESSED with that reason alone. Experimental findings flag nothing,
+    unless the site says that the scope has figures of its own.
 
     A phantom series, an image derived from the plain one of its exposure, and what is unfit for limits is NOT_ASSESSED
     and never on the worklist, whatever its measurements.
@@ -315,7 +318,12 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     if not measured and scope.judges_by_measurements and was_read:
         acceptance = scope.acceptance_of(assessment.header)
         return untried(assessment.header) if acceptance is None else acceptance.obstacle(assessment) or outside
-    return outside if measured else assessment.not_assessed or outside
+    return outside if measured else assessment.not_assessed or _experimental(assessment, scope) or outside
+
+
+def _experimental(assessment: Assessment, scope: Scope) -> str:
+    """Why findings of the image flag nothing; empty if they count."""
+    return "" if scope.own_figures else assessment.experimental
 
 
 def _not_assessed(text: str, policy: Policy, scope: str, name: str = "not_assessed") -> Disposition:
@@ -335,7 +343,7 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
     gate = assessment.finding(FindingName.GATE)
     outside = gate is not None and gate.present
     reasons: dict[FindingName, Reason] = {}
-    for rule in scope.findings:
+    for rule in () if _experimental(assessment, scope) else scope.findings:
         finding = assessment.finding(rule.finding)
         if finding is None or not finding.present or not rule.concerns(finding):
             continue
@@ -359,7 +367,7 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
 def _unnamed_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
     """REVIEW for a finding that no rule names, if the package or distribution that defines it requests that."""
     gate = assessment.finding(FindingName.GATE)
-    if gate is not None and gate.present:
+    if _experimental(assessment, scope) or (gate is not None and gate.present):
         return ()
     named = {*scope.ignored_findings, *(rule.finding for rule in scope.findings)}
     return tuple(

@@ -62,6 +62,7 @@ class AssessSettings(SettingsTable):
     quality_package: str
     landmarks_package: str
     objects_package: str
+    any_radiograph_package: str
     trusted_keys: tuple[PublicKey, ...]
     require_signatures: bool
     intra_op_threads: Count

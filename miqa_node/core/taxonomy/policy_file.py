@@ -55,7 +55,7 @@ def retired_names(document: Any) -> list[str]:
 
 KEYS = (
     "name", "modality", "body_part", "view", "finding", "default_findings", "ignored_findings", "measurement",
-    "plausibility", "anomaly", "accept_measured", "accept", "package",
+    "plausibility", "anomaly", "accept_measured", "accept", "package", "own_figures",
 )  # fmt: skip
 """Of a scope."""
 
@@ -77,6 +77,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             ignored_findings=_parse_ignored(table),
             accept_measured=name_list(table, "accept_measured"),
             acceptances=tuple(rules(table, "accept", _parse_acceptance)),
+            own_figures=bool(flag(table, "own_figures", False)),
         )
     except ValueError as error:
         raise SettingsError(f"policy.toml: scope {name!r}: {error}") from error

@@ -57,7 +57,8 @@ def load_assessment(document: dict[str, Any]) -> Assessment:
 
 
 def _texts(assessment: Assessment) -> Iterator[str]:
-    yield from (assessment.not_assessed, assessment.phantom, assessment.derived, assessment.unfit)
+    yield from (assessment.not_assessed, assessment.phantom, assessment.experimental, assessment.derived)
+    yield assessment.unfit
     yield from (issue.message for issue in assessment.plausibility)
     yield from (one.place for one in assessment.measurements)
     yield from (cause.text for prediction in assessment.predictions for cause in prediction.pending)
@@ -76,6 +77,7 @@ def _with_phrases(assessment: Assessment, parts: Mapping[str, Any]) -> Assessmen
         assessment,
         not_assessed=known(assessment.not_assessed),
         phantom=known(assessment.phantom),
+        experimental=known(assessment.experimental),
         derived=known(assessment.derived),
         unfit=known(assessment.unfit),
         plausibility=tuple(replace(one, message=known(one.message)) for one in assessment.plausibility),

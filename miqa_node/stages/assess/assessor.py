@@ -96,6 +96,17 @@ class ImageAssessor:
             result = self._judge(package, assessment, run, numbers.appearance, clock)
         return replace(result, assessment=replace(result.assessment, timings_ms=clock.milliseconds))
 
+    def judge(self, assessment: Assessment, radiograph: Radiograph) -> AssessorResult:
+        """Add the package's findings to an image that is measured already and that the package covers."""
+        if self._package is None:
+            return AssessorResult(assessment)
+        clock, header, package = StageClock(), assessment.header, self._package
+        material = ModelMaterial(radiograph, assessment.measurements, header=header)
+        inputs = clock.time("preprocess", lambda: package.contract.prepare(package.card, material))
+        run = GraphRun(inputs, clock.time("infer", lambda: package.run(inputs.arrays)))
+        appearance = clock.time("measure", lambda: appearance_of(ImageView(radiograph, header)))
+        return self._judge(package, assessment, run, appearance, clock)
+
     def _judge(
         self, package: Package, assessment: Assessment, run: GraphRun, appearance: Appearance | None, clock: StageClock
     ) -> AssessorResult:

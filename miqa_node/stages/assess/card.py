@@ -207,6 +207,8 @@ class Card(BaseCard):
     saliency: Saliency = Saliency()
     certificate: Certificate | None = None
     anomaly: AnomalySection | None = None
+    parts_with_figures: tuple[str, ...] = ()
+    """Body parts on whose images the package was tried; of a package for any part, findings on others flag nothing."""
 
     @property
     def contract_name(self) -> str:

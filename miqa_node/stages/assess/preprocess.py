@@ -24,6 +24,9 @@ from miqa_node.stages.assess.section import Section
 
 PERCENTILE_SAMPLE_PX = 256
 """Percentiles use every n-th pixel: about this many along the longer side."""
+LARGE = 5
+"""An image with so many times the longer side of the global view is not normalised as a whole, which takes longer than
+a small network. Packages for frontal chests look at smaller copies."""
 MAX_SIDE_PX = 8192
 """Longer sides are compressed: a picture one pixel high would otherwise be enlarged to gigabytes."""
 
@@ -109,17 +112,34 @@ def prepare(
     if valid is not None and not valid.all():
         mask = cv2.resize(valid.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     displayed = displayed_range(small, spec.normalise, mask)
-    working = normalise(small, displayed, spec.normalise, mask)
-    origins = crop_origins(working.shape, spec.crops)
-    rows, columns = working.shape
+    origins = crop_origins(small.shape, spec.crops)
+    rows, columns = small.shape
     size = spec.crops.size_px
     boxes = tuple((x / columns, y / rows, (x + size) / columns, (y + size) / rows) for y, x in origins)
-    return TwoBranchInputs(
-        global_view(working, spec.global_view),
-        cut_crops(working, origins, size),
-        boxes,
-        numbers_of(spec.numbers, displayed, header),
-    )
+    numbers = numbers_of(spec.numbers, displayed, header)
+    if max(small.shape) >= LARGE * max(spec.global_view.rows, spec.global_view.columns):
+        view, crops = _apart(small, displayed, spec, mask, origins)
+        return TwoBranchInputs(view, crops, boxes, numbers)
+    working = normalise(small, displayed, spec.normalise, mask)
+    return TwoBranchInputs(global_view(working, spec.global_view), cut_crops(working, origins, size), boxes, numbers)
+
+
+def _apart(
+    small: NDArray[np.uint16], displayed: DisplayedRange, spec: Preprocess, mask: NDArray[np.bool_] | None,
+    origins: Sequence[tuple[int, int]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
+    """View and crops of an image that is much larger than the view: what is in neither is not normalised."""
+    size, halfway = spec.crops.size_px, (2 * spec.global_view.columns, 2 * spec.global_view.rows)
+    reduced = cast("NDArray[np.uint16]", cv2.resize(small, halfway, interpolation=cv2.INTER_AREA))
+    inside = None
+    if mask is not None:
+        inside = cv2.resize(mask.astype(np.uint8), halfway, interpolation=cv2.INTER_NEAREST) > 0
+    view = global_view(normalise(reduced, displayed, spec.normalise, inside), spec.global_view)
+    places = [(slice(row, row + size), slice(column, column + size)) for row, column in origins]
+    crops = [
+        normalise(small[place], displayed, spec.normalise, None if mask is None else mask[place]) for place in places
+    ]
+    return view, np.stack(crops)[:, None]
 
 
 def working_image(display: NDArray[np.uint16], crops: Crops) -> NDArray[np.uint16]:

@@ -26,6 +26,7 @@ from miqa_node.core.observe.stages import observe
 from miqa_node.core.settings import Accelerator, AssessSettings, Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError
+from miqa_node.stages.assess import any_radiograph
 from miqa_node.stages.assess.anomaly import sidecar as anomaly
 from miqa_node.stages.assess.caption import package as caption
 from miqa_node.stages.assess.card import BaseCard, Task, checked_card, read_sections
@@ -62,7 +63,12 @@ BY_TASK: Mapping[Task, SideTask] = {one.task: one for one in SIDE_TASKS}
 ORDER = tuple(BY_TASK)
 CARDS: Mapping[Task, type[BaseCard]] = {one.task: one.card for one in SIDE_TASKS if one.card is not None}
 """Schema of the card, by task; quality is separate."""
+EVERYWHERE: Mapping[Task, SideTask] = {
+    one.task: one for one in (*SIDE_TASKS, any_radiograph.SIDE_TASK) if one.everywhere
+}
+"""Tasks with a package that runs wherever it applies; the one for quality judges what the quality package leaves."""
 LANDMARKS, OBJECTS = landmarks.SIDE_TASK.everywhere, objects.SIDE_TASK.everywhere
+ANY_RADIOGRAPH = any_radiograph.SIDE_TASK.everywhere
 NO_PACKAGE = "off"
 """Value of the setting that runs no such package."""
 RETRY_AFTER_S = 60.0
@@ -108,8 +114,21 @@ class SidecarModels:
     def _assess(
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
-        judgement = self._quality().assess(header, radiograph, digest, traits)
         policy = self._policy()
+        judgement = self._judged(header, radiograph, self._quality().assess(header, radiograph, digest, traits), policy)
+        package = self._everywhere.get(ANY_RADIOGRAPH)
+        if package is None or not traits.is_single_exposure or not any_radiograph.is_left(judgement.assessment):
+            return judgement
+        try:
+            task, model = self._open(package)
+        except MiqaError:  # the log and check() say why
+            return judgement
+        return _add(task, model, ImageContext(header, radiograph, judgement, policy, PackageRule(package)))
+
+    def _judged(
+        self, header: Header, radiograph: Radiograph, judgement: AssessorResult, policy: Policy
+    ) -> AssessorResult:
+        """With what the packages for frontal chests add, those that the policy or the settings switch on."""
         rules = self._rules(header, policy)
         if not rules or judgement.assessment.is_of_another_kind:
             return judgement
@@ -136,14 +155,21 @@ class SidecarModels:
         for scope in self._policy().scopes:
             for rule in scope.packages:
                 self._open(rule.package)
-        for package in self._everywhere.values():
-            self._open(package)
+        for name, package in self._everywhere.items():
+            if name == ANY_RADIOGRAPH:  # many nodes see no other part: it is loaded for the first image that needs it
+                read_any_card(sidecar_folder(self._settings.model_folders, package))
+            else:
+                self._open(package)
 
     def _rules(self, header: Header, policy: Policy) -> tuple[PackageRule, ...]:
         scope = policy.scope_of(header)
         switched_on = scope.packages if scope is not None else ()
         named = {rule.package for rule in switched_on}
-        everywhere = [PackageRule(package) for name, package in self._everywhere.items() if name not in named]
+        everywhere = [
+            PackageRule(package)
+            for name, package in self._everywhere.items()
+            if name not in named and name != ANY_RADIOGRAPH
+        ]
         return (*switched_on, *(rule for rule in (*self._always, *everywhere) if rule.package not in named))
 
     def _open(self, name: str) -> tuple[Task, SidecarModel]:
@@ -169,6 +195,9 @@ class SidecarModels:
         if (own := _own(self._settings.model_folders, name)) is not None:
             return own
         path = sidecar_folder(self._settings.model_folders, name)
+        if name == self._everywhere.get(ANY_RADIOGRAPH):
+            opener = any_radiograph.open_any_radiograph
+            return Task.QUALITY, opener(path, self._settings.node.accelerator, self._settings.assess)
         return open_sidecar(path, self._settings.node.accelerator, self._settings.assess)
 
 
@@ -238,7 +267,7 @@ def packages_everywhere(settings: Settings) -> dict[str, str]:
 
     It is the one that the settings name, else the newest; absent if there is none, or if the settings switch it off.
     """
-    named = {one.everywhere: one.choice(settings.assess) for one in SIDE_TASKS if one.everywhere}
+    named = {one.everywhere: one.choice(settings.assess) for one in EVERYWHERE.values()}
     packages = {}
     for name, chosen in named.items():
         newest = None if chosen else newest_package(settings.model_folders, name)
@@ -273,7 +302,7 @@ def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorRe
         judgement = sidecar.contribute(context)
     except Exception as error:  # noqa: BLE001 - whatever a package does, the quality verdict is given
         log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
-        if BY_TASK[task].everywhere:
+        if task in EVERYWHERE:
             return context.judgement
         return _without(context, Phrase("The package failed on this image."))
     seconds = time.perf_counter() - started

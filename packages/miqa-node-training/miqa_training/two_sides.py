@@ -24,6 +24,7 @@ from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import defect_names
+from miqa_node.errors import MiqaError
 from miqa_node.stages.assess.active import ActiveModels, no_choice
 from miqa_node.stages.assess.card import CARD_NAME, PAGE_NAME, Card, Task, read_sections
 from miqa_node.stages.assess.model_card import model_card
@@ -35,6 +36,8 @@ from miqa_training.degrade import DonorMaterial, Image, degrade, pitch_of
 from miqa_training.samples import OBJECTS
 from miqa_training.scores import eight_bits, other_record, read_image
 
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+USABLE = {"usable": "yes"}
 LEVELS = (0.5, 0.75, 1.0)
 SEVERE = 0.75
 USED, SECOND = "miqa_training.degrade", "miqa_training.any_part"
@@ -67,10 +70,14 @@ class SidesCase:
 
 
 class NodeJudge:
-    """Judges pictures as a node with these settings does: all packages, the policy, no limits of rooms."""
+    """Judges pictures as a node with these settings does: all packages, the policy, no limits of rooms.
 
-    def __init__(self, settings: Settings) -> None:
+    ``body_part``: of all pictures, which are frontal chests if it is empty.
+    """
+
+    def __init__(self, settings: Settings, body_part: str = "") -> None:
         self._policy = read_policy(settings.policy_file)
+        self._header = replace(HEADER, body_part_examined=body_part, view_position="") if body_part else HEADER
         models = ActiveModels(settings, no_choice, calibrated=False)
         self._assessor = SidecarModels(settings, models.assessor, lambda: self._policy).assessor
 
@@ -80,26 +87,39 @@ class NodeJudge:
         return self._policy.version
 
     def __call__(self, image: Image) -> Disposition:
-        """The verdict on display values in [0, 1], rounded to 8 bits, of a frontal chest without a header."""
+        """The verdict on display values in [0, 1], rounded to 8 bits, without any more of a header."""
         display = eight_bits(image)
         radiograph = Radiograph((display >> 8).astype(np.uint8), display, (0, 255), None)
         rows, columns = radiograph.shape
-        header = replace(HEADER, rows=rows, columns=columns)
+        header = replace(self._header, rows=rows, columns=columns)
         result = self._assessor().assess(header, radiograph, DIGEST, image_traits(header))
         return decide(result.assessment, self._policy)
 
 
-def collect(
-    judge: Callable[[Image], Disposition], data_dir: Path, families: Mapping[str, Simulate],
-    *, most: int = 1000, seed: int = 11, done: Callable[[SidesCase], None] = lambda _: None,
-) -> list[SidesCase]:  # fmt: skip
-    """Usable images of ``cxr_eval`` as they are, and with each defect at one of LEVELS in turn, per family.
-
-    Of each source at most ``most`` images get defects, evenly spaced in the manifest.
-    """
+def usable_images(data_dir: Path) -> list[DatasetRecord]:
+    """Images of ``cxr_eval`` that readers called usable."""
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
-    usable = [record for record in records if is_usable(record)]
-    names = [name for name in defect_names() if name != FindingName.DEVICE_IN_VIEW]
+    return [record for record in records if is_usable(record)]
+
+
+def ordinary_images(folder: Path) -> list[DatasetRecord]:
+    """All pictures of a folder, which a site calls usable and free of objects; MiqaError if there is none."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    if not paths:
+        raise MiqaError(f"{folder} has no image ({', '.join(PICTURES)}); export ordinary ones as they are displayed.")
+    return [DatasetRecord(path, folder.name, "", path.stem, "", "", objects=(), grades=USABLE) for path in paths]
+
+
+def collect(
+    judge: Callable[[Image], Disposition], usable: Sequence[DatasetRecord], families: Mapping[str, Simulate],
+    *, names: Sequence[FindingName] = (), most: int = 1000, seed: int = 11,
+    done: Callable[[SidesCase], None] = lambda _: None,
+) -> list[SidesCase]:  # fmt: skip
+    """Usable images as they are, and with each defect at one of LEVELS in turn, per family.
+
+    Of each source at most ``most`` images get defects, evenly spaced in the manifest; ``names``: all but devices.
+    """
+    names = names or [name for name in defect_names() if name != FindingName.DEVICE_IN_VIEW]
     cases = [_case(record, "", 0.0, "", judge(read_image(record))) for record in usable]
     for case in cases:
         done(case)
@@ -173,6 +193,13 @@ def by_any_part() -> Simulate:
         return np.asarray(changed.numpy(), np.float32) if visible else None
 
     return made
+
+
+def of_any_part() -> list[FindingName]:
+    """The defects that every radiograph can have."""
+    from miqa_training.any_part.simulators import WAYS  # noqa: PLC0415 - needs torch
+
+    return sorted(WAYS)
 
 
 def about(cases: Sequence[SidesCase], policy_version: str) -> str:

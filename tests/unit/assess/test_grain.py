@@ -102,3 +102,11 @@ def test_saturated_pixels_are_left_out() -> None:
     half_black = np.full((256, 256), 0.5, np.float32)
     half_black[:160] = -1.0
     assert appearance(noisy(half_black, 0.03)).grain == pytest.approx(3.0, rel=0.05)
+
+
+def test_limbs_have_less_grain_and_an_unknown_part_counts_as_a_chest() -> None:
+    grain = Appearance(0.8, grain=0.9, white_grain=0.0)
+    chest, unknown, knee = (
+        grain_excess(grain, replace(PICTURE_HEADER, body_part_examined=part)) for part in ("CHEST", "", "KNEE")
+    )
+    assert chest == unknown < MARKED < knee

@@ -5,13 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 
+from miqa_node.core.domain.codes import UNKNOWN_FAILURE
+from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.errors import MiqaError
 from miqa_node.stages.assess.card import read_card
 from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.two_sides import TwoSides
-from miqa_training.two_sides import SidesCase, figures_of, write_card
+from miqa_training.degrade import Image
+from miqa_training.two_sides import SidesCase, collect, figures_of, ordinary_images, write_card
 from tests.unit.assess.making import write_package
 from tools.figures_page import _both_sides
 
@@ -66,3 +73,29 @@ def test_a_card_without_both_sides_says_nothing_about_them(tmp_path: Path) -> No
     assert "two_sides" not in yaml.safe_load((folder / "card.yaml").read_text("utf-8"))
     assert "Found, and flagged wrongly" not in model_card(read_card(folder))
     assert list(_both_sides(None)) == []
+
+
+def test_a_folder_of_ordinary_pictures_of_a_part_has_both_sides(tmp_path: Path) -> None:
+    for number in range(3):
+        pixels = np.full((40, 50), 60 + 20 * number, np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), pixels)
+    (tmp_path / "notes.txt").write_text("not an image")
+    looks: list[Image] = []
+
+    def judge(image: Image) -> Disposition:
+        looks.append(image)
+        reason = Reason("noise", "", UNKNOWN_FAILURE, Verdict.REVIEW)
+        reasons = (reason,) if image.max() > 0.9 else ()
+        return Disposition(Verdict.REVIEW if reasons else Verdict.ACCEPT, reasons, "1", "")
+
+    def white(image: Image, *_: object) -> Image:
+        return np.ones_like(image)
+
+    cases = collect(judge, ordinary_images(tmp_path), {"one": white}, names=[FindingName.NOISE])
+    assert len(looks) == 6
+    figures = figures_of(cases, "")
+    assert figures["findings"]["noise"]["found"] == 1.0
+    assert figures["usable_flagged"] == {"share": 0.0, "sources": {tmp_path.name: [0, 3]}}
+    with pytest.raises(MiqaError, match="export ordinary ones"):
+        (tmp_path / "empty").mkdir()
+        ordinary_images(tmp_path / "empty")

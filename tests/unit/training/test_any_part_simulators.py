@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,15 +12,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from miqa_node.core.domain.finding import FindingName  # noqa: E402
-from miqa_node.stages.assess.preprocess import prepare  # noqa: E402
-from miqa_training.any_part import blur, detector, dose, shown  # noqa: E402
-from miqa_training.any_part.export import SPEC  # noqa: E402
+from miqa_training.any_part import blur, detector, dose, kept, shown  # noqa: E402
+from miqa_training.any_part.kept import KEPT, Plate  # noqa: E402
 from miqa_training.any_part.masks import MaskBank  # noqa: E402
 from miqa_training.any_part.pictures import noise_deviation  # noqa: E402
-from miqa_training.any_part.sampler import CLASSES, COLUMN, PartSampler, Picture  # noqa: E402
+from miqa_training.any_part.sampler import CLASSES, COLUMN, PartSample, PartSampler, Picture  # noqa: E402
 from miqa_training.any_part.shot import Shot, Way  # noqa: E402
 from miqa_training.any_part.simulators import WAYS  # noqa: E402
-from miqa_training.scores import sixteen_bits  # noqa: E402
 from tests.unit.training.test_any_part_pictures import scene  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -35,8 +34,14 @@ def shot(seed: int = 0) -> Shot:
 def sampler(seed: int = 1) -> PartSampler:
     """A sampler of two small pictures of different sources."""
     pixels = [(scene(400, 330, n) * 255).round().to(torch.uint8) for n in range(2)]
-    pictures = [Picture(one, source, 1.0, frozenset()) for one, source in zip(pixels, ("a", "b"), strict=True)]
-    return PartSampler(pictures, seed, CPU)
+    pictures = [Picture(one, source, source, 1.0, frozenset()) for one, source in zip(pixels, ("a", "b"), strict=True)]
+    return PartSampler(pictures, seed)
+
+
+def drawn(count: int, clean: float, seed: int = 1) -> list[PartSample]:
+    """Samples, and their truth stacked."""
+    draw = sampler(seed)
+    return [draw(clean) for _ in range(count)]
 
 
 @pytest.mark.parametrize(("finding", "way"), EVERY, ids=[way.__name__ for _, way in EVERY])
@@ -50,17 +55,42 @@ def test_every_way_changes_the_picture_and_keeps_its_range(finding: str, way: Wa
         assert not torch.equal(image, before.image), finding
 
 
-def test_every_finding_has_two_ways_that_are_not_those_of_the_figures() -> None:
+def test_every_finding_has_two_ways_and_a_kept_one_and_they_share_no_code() -> None:
     assert all(len(ways) >= 2 for ways in WAYS.values())
+    assert {str(name) for name in WAYS} <= set(KEPT)
+    kept_imports = {node.module for node in ast.walk(_tree(kept)) if isinstance(node, ast.ImportFrom)}
+    assert not {name for name in kept_imports if name and name.startswith("miqa_training")}
     for module in (blur, dose, shown, detector):
-        tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
         imports = [
             (node.module or "", a.name)
-            for node in ast.walk(tree)
+            for node in ast.walk(_tree(module))
             if isinstance(node, ast.ImportFrom)
             for a in node.names
         ]
         assert {name for origin, name in imports if origin.startswith("miqa_training.degrade")} <= {"at_severity"}
+
+
+def _tree(module: ModuleType) -> ast.Module:
+    return ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_every_kept_way_changes_the_picture_and_keeps_its_range(name: str) -> None:
+    image, other = scene(420, 330).numpy(), scene(200, 300, 5).numpy()
+    for seed in range(5):
+        changed = KEPT[name](Plate(image, other, 1.0, np.random.default_rng(seed), 0.4))
+        assert changed is not None
+        assert changed.shape == image.shape
+        assert changed.dtype == np.float32
+        assert np.isfinite(changed).all()
+        assert 0.0 <= float(changed.min()) <= float(changed.max()) <= 1.0
+        assert np.abs(changed - image).max() > 0.02
+
+
+def test_kept_blur_below_a_pixel_is_left_out() -> None:
+    image = scene(420, 330).numpy()
+    for name in (FindingName.MOTION_BLUR, FindingName.UNSHARP):
+        assert KEPT[name](Plate(image, image, 0.25, np.random.default_rng(0), 1.0)) is None
 
 
 def test_noise_adds_grain_and_what_cannot_be_seen_is_said() -> None:
@@ -73,37 +103,27 @@ def test_noise_adds_grain_and_what_cannot_be_seen_is_said() -> None:
 
 
 def test_the_same_seed_gives_the_same_samples() -> None:
-    one, two, other = sampler(3).batch(4), sampler(3).batch(4), sampler(4).batch(4)
-    assert torch.equal(one.view, two.view)
-    assert torch.equal(one.targets.present, two.targets.present)
-    assert not torch.equal(one.view, other.view)
+    one, two, other = (drawn(3, 0.3, seed) for seed in (3, 3, 4))
+    assert all(torch.equal(a.image, b.image) for a, b in zip(one, two, strict=True))
+    assert all(np.array_equal(a.present, b.present) for a, b in zip(one, two, strict=True))
+    assert [a.image.shape for a in one] != [a.image.shape for a in other]
 
 
 def test_clean_samples_have_no_defect_and_others_have_those_they_were_given() -> None:
-    clean = sampler().batch(12, clean=1.0)
-    assert not bool((clean.targets.present[:, : len(WAYS)] == 1).any())
-    spoilt = sampler().batch(24, clean=0.0)
-    present = spoilt.targets.present
-    assert present.shape == (24, len(CLASSES))
-    assert bool(((present == 1) | (present == -1)).any(1).all())
-    marked = present == 1
-    assert bool((spoilt.targets.severity[marked] > 0).all())
-    assert bool((spoilt.targets.severity[present == 0] == 0).all())
+    clean = np.stack([sample.present for sample in drawn(8, 1.0)])
+    assert not (clean[:, : len(WAYS)] == 1).any()
+    spoilt = drawn(20, 0.0)
+    present, severity = (np.stack([getattr(one, name) for one in spoilt]) for name in ("present", "severity"))
+    assert present.shape == (20, len(CLASSES))
+    assert ((present == 1) | (present == -1)).any(1).all()
+    assert (severity[present == 1] > 0).all()
+    assert (severity[present == 0] == 0).all()
+    assert {one.family for one in spoilt} == {"", "any_part", "degrade"}, "two families, and inverted or blank ones"
+    assert all(0.0 <= float(one.image.min()) <= float(one.image.max()) <= 1.0 for one in spoilt)
 
 
 def test_too_little_dose_leaves_noise_undecided() -> None:
-    column = COLUMN[FindingName.UNDEREXPOSURE], COLUMN[FindingName.NOISE]
-    present = sampler(7).batch(60, clean=0.0).targets.present
-    under = present[:, column[0]] == 1
-    assert bool(under.any())
-    assert bool((present[under][:, column[1]] != 0).all())
-
-
-@pytest.mark.parametrize("shape", [(400, 330), (700, 500), (2600, 2100)])
-def test_inputs_are_those_that_the_node_prepares(shape: tuple[int, int]) -> None:
-    image = scene(*shape)
-    view, crops, numbers = sampler()._inputs(image)
-    prepared = prepare(sixteen_bits(image.numpy()), None, SPEC)
-    assert np.abs(view.numpy() - prepared.global_view[0, 0]).mean() < 0.03
-    assert crops.shape[1:] == prepared.crops.shape[2:]
-    assert np.abs(numbers - prepared.numbers[0]).max() < 0.02
+    present = np.stack([sample.present for sample in drawn(40, 0.0, 7)])
+    under = present[:, COLUMN[FindingName.UNDEREXPOSURE]] == 1
+    assert under.any()
+    assert (present[under][:, COLUMN[FindingName.NOISE]] != 0).all()

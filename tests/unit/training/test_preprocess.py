@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from miqa_node.stages.assess.preprocess import (
     MAX_SIDE_PX,
     Crops,
+    GlobalView,
     Normalise,
     Preprocess,
+    TwoBranchInputs,
     crop_origins,
     displayed_range,
     normalise,
@@ -107,3 +110,24 @@ def test_section_goes_to_the_card_and_back() -> None:
         Preprocess.model_validate({"global_view": {"fit": "letterbox"}})
     with pytest.raises(ValidationError):
         Preprocess.model_validate({"sharpen": True})
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_large_image_gives_the_same_crops_and_nearly_the_same_view(*, cut: bool) -> None:
+    display = _image(2048, 1500)
+    valid = np.ones(display.shape, np.bool_)
+    valid[:, 1200:] = not cut
+    spec = Preprocess(global_view=GlobalView(rows=384, columns=384), crops=Crops(size_px=320, long_side_px=2048))
+    large = prepare(display, valid, spec)
+    whole = replace_large(display, valid, spec)
+    assert np.array_equal(large.crops, whole.crops)
+    assert large.crop_boxes == whole.crop_boxes
+    difference = np.abs(large.global_view - whole.global_view)
+    assert difference.mean() < 0.02, "clipped before or after the reduction"
+
+
+def replace_large(display: NDArray[np.uint16], valid: NDArray[np.bool_], spec: Preprocess) -> TwoBranchInputs:
+    """As if the image was not large."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("miqa_node.stages.assess.preprocess.LARGE", 1000)
+        return prepare(display, valid, spec)

@@ -1,5 +1,5 @@
-"""The network for any radiograph: simulators in torch, sampler, network, fit, figures, package.
+"""The network for any radiograph: simulators in torch, sampler, known features, a fitted head, figures, package.
 
-Its simulators share no code with :mod:`miqa_training.degrade`, which is kept for figures: a network that finds what it
-has been trained on says little, one that finds what another program made says more.
+It learns from two families of simulators that share no code: this one and :mod:`miqa_training.degrade`. A third,
+:mod:`~miqa_training.any_part.kept`, makes the defects of all figures and is never learned from.
 """

@@ -24,7 +24,7 @@ from miqa_training.degrade.physics import at_severity
 
 MOTION_MM = (0.5, 1.0, 2.0, 4.0)
 SIGMA_MM = (0.15, 0.3, 0.6, 1.0)
-LEAST_MOTION_PX, LEAST_SIGMA_PX = 0.8, 0.4
+LEAST_MOTION_PX, LEAST_SIGMA_PX = 1.2, 0.5
 """What is less cannot be seen."""
 
 

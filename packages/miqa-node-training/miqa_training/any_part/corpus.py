@@ -1,4 +1,4 @@
-"""The pictures that the network for any radiograph learns from, decoded once and kept on the device."""
+"""The pictures that the network for any radiograph learns from, decoded once."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from miqa_training.any_part.sampler import UNDECIDED, Picture
 from miqa_training.datasets import DatasetRecord, clear_images, read_records, training_split
 from miqa_training.samples import GRADED_AS
 
-PARTS_SHARE = 0.6
+PARTS_SHARE = 0.75
 """Share of samples that show another part than a frontal chest; every source counts by the root of its images."""
 CHEST = "chest"
-CPU = torch.device("cpu")
 FINE_PX, FINE_WEIGHT, COARSE_CHEST_WEIGHT = 700, 1.5, 0.45
 """Pictures with more pixels than this along the longer side are drawn more often: there are few of them."""
 
 
-def read_pictures(data_dir: Path, device: torch.device = CPU) -> list[Picture]:
+def read_pictures(data_dir: Path) -> list[Picture]:
     """All pictures of the data folder that weights may learn from: parts, and chests of patients for fitting."""
-    return pictures_of(read_parts(data_dir), fitting_chests(data_dir), device)
+    return pictures_of([part for part in read_parts(data_dir) if part.trains], fitting_chests(data_dir))
 
 
 def fitting_chests(data_dir: Path) -> list[DatasetRecord]:
@@ -44,9 +43,9 @@ def _chests(data_dir: Path) -> list[DatasetRecord]:
     return read_records(data_dir / "cxr_train", annotations, clear_images())
 
 
-def pictures_of(parts: Sequence[PartRecord], chests: Sequence[DatasetRecord], device: torch.device) -> list[Picture]:
-    """Parts whose licence allows it, and chests, with their shares of the samples."""
-    chosen = [part for part in parts if part.trains]
+def pictures_of(parts: Sequence[PartRecord], chests: Sequence[DatasetRecord]) -> list[Picture]:
+    """Parts and chests with their shares of the samples."""
+    chosen = list(parts)
     counts = Counter(part.source for part in chosen)
     total = sum(count**0.5 for count in counts.values())
     pictures = []
@@ -54,20 +53,18 @@ def pictures_of(parts: Sequence[PartRecord], chests: Sequence[DatasetRecord], de
         pixels = read_grey(part.path)
         weight = PARTS_SHARE * counts[part.source] ** -0.5 / total
         undecided = frozenset(str(finding) for word, finding in UNDECIDED.items() if word in part.notes.lower())
-        pictures.append(_picture(pixels, part.source, weight, undecided, device))
+        pictures.append(_picture(pixels, part.path.name, part.source, weight, undecided))
     for record in chests:
         undecided = frozenset(str(finding) for grade, finding in GRADED_AS.items() if record.grades.get(grade, 0) > 0)
         weight = (1.0 - PARTS_SHARE) / len(chests)
         weight *= 1.0 if record.long_side_px > FINE_PX else COARSE_CHEST_WEIGHT
-        pictures.append(_picture(read_grey(record.path), CHEST, weight, undecided, device))
+        pictures.append(_picture(read_grey(record.path), record.path.name, CHEST, weight, undecided))
     return pictures
 
 
-def _picture(
-    pixels: NDArray[np.uint8], source: str, weight: float, undecided: frozenset[str], device: torch.device
-) -> Picture:
+def _picture(pixels: NDArray[np.uint8], name: str, source: str, weight: float, undecided: frozenset[str]) -> Picture:
     weight *= FINE_WEIGHT if max(pixels.shape) > FINE_PX else 1.0
-    return Picture(torch.from_numpy(pixels).to(device), source, weight, undecided)
+    return Picture(torch.from_numpy(pixels), name, source, weight, undecided)
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:

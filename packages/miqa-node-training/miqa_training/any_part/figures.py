@@ -1,33 +1,33 @@
 """What the network for any radiograph finds and flags, source by source, with simulators it was not trained with.
 
-A source is judged by a network that never saw it: that of the run that left it out. The defects are those of
-:mod:`miqa_training.degrade`, which shares no code with the simulators of training.
+A source is judged by a head that never saw it. The defects are those of :mod:`miqa_training.any_part.kept`, which
+shares no code with the simulators of training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_node.core.domain.finding import FindingName
 from miqa_node.stages.assess.platt import Scaling, fit_scaling
+from miqa_training.any_part.cases import CaseTable
+from miqa_training.any_part.head import Head, seen
 from miqa_training.any_part.sampler import CLASSES, COLUMN
-from miqa_training.degrade import DonorMaterial, Image, degrade, gate, pitch_of
-from miqa_training.graph import ImageJudge
-from miqa_training.scores import auroc, eight_bits
+from miqa_training.scores import auroc
 
-LEVELS = (0.5, 0.75, 1.0)
-LARGEST_PX = 2048
-FINDINGS = tuple(FindingName(name) for name in CLASSES[:-2])
-SPECIFICITY, FEW, ROOM = 0.98, 25, 0.02
-"""Share of clean images of each source that a finding must leave unflagged; of fewer images than ``FEW`` the highest
-score counts, and ``ROOM`` is added to every limit."""
-LEAST_LIMIT, MOST_LIMIT = 0.5, 0.98
+SPECIFICITY, FEW = 0.99, 15
+"""Share of clean images that a finding must leave unflagged: of each source, and of all with fewer images than ``FEW``
+together with the others."""
+LEAST_LIMIT, MOST_LIMIT, UNTRIED = 0.02, 0.98, 0.5
+"""Bounds of every limit; a class of which no case was made is flagged from ``UNTRIED`` on at least."""
+OWN_SPECIFICITY = 0.98
+"""The same where a source chooses a limit of its own by its clean images, as rooms of a site do."""
 WEAK = 0.5
 """A finding that finds less than this share of marked defects is called weak."""
 
@@ -43,46 +43,20 @@ class PartCase:
     severity: NDArray[np.float64]
 
 
-def judge_source(
-    judge: ImageJudge, source: str, pictures: Sequence[NDArray[np.uint8]], *, seed: int, only_clean: bool = False,
-    done: Callable[[int], None] = lambda _: None,
-) -> list[PartCase]:  # fmt: skip
-    """Every picture as it is, with each finding at one of LEVELS in turn, and inverted."""
-    cases = []
-    for number, pixels in enumerate(pictures):
-        image = _display(pixels)
-        cases.append(_case(judge, source, "", 0.0, image))
-        if only_clean:
-            continue
-        other = _display(pictures[(number * 7 + 3) % len(pictures)])
-        for place, finding in enumerate(FINDINGS):
-            level, rng = LEVELS[(number + place) % len(LEVELS)], np.random.default_rng((seed, number, place))
-            changed = degrade(image, finding, level, rng, pitch_of(image), DonorMaterial(other=other))
-            cases.append(_case(judge, source, str(finding), level, changed))
-        cases.append(_case(judge, source, str(GateClass.INVERTED), 1.0, gate.inverted(image)))
-        done(number)
-    return cases
-
-
-def judge_blank(judge: ImageJudge, count: int, seed: int = 5) -> list[PartCase]:
-    """Images without a patient."""
-    rng = np.random.default_rng(seed)
-    return [
-        _case(judge, "none", str(GateClass.BLANK), 1.0, gate.blank((int(rng.integers(400, 900)), 600), rng))
-        for _ in range(count)
-    ]
-
-
-def _display(pixels: NDArray[np.uint8]) -> Image:
-    scale = LARGEST_PX / max(pixels.shape)
-    if scale < 1.0:
-        pixels = np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    return pixels.astype(np.float32) / np.float32(255)
-
-
-def _case(judge: ImageJudge, source: str, made: str, level: float, image: Image) -> PartCase:
-    answer = judge(eight_bits(image))
-    return PartCase(source, made, level, answer.logits.astype(np.float64), answer.severity.astype(np.float64))
+def judged(cases: CaseTable, heads: Mapping[str, Head]) -> list[PartCase]:
+    """Each case as judged by the head that never saw its source: ``heads`` by source, "" for all others."""
+    answers = []
+    for source in np.unique(cases.source):
+        rows = np.flatnonzero(cases.source == source)
+        head = heads.get(str(source), heads[""])
+        inputs = seen(cases.features[rows], cases.numbers[rows])
+        with torch.no_grad():
+            logits, severity = (part.double().numpy() for part in head(torch.from_numpy(inputs)))
+        answers += [
+            PartCase(str(source), str(cases.made[row]), float(cases.level[row]), *answer)
+            for row, *answer in zip(rows, logits, 1.0 / (1.0 + np.exp(-severity)), strict=True)
+        ]
+    return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +81,11 @@ def calibrate(cases: Sequence[PartCase]) -> PartCalibration:
         truth = np.array([bool(_truth(case, name)) for case in cases])
         scaling.append(fit_scaling(logits[certain, column], truth[certain]) or Scaling(1.0, 0.0))
     unset = PartCalibration(tuple(scaling), np.ones(len(CLASSES)))
-    limits = [_limits(unset.probability(np.stack([c.logits for c in clean]))) for clean in _clean_by_source(cases)]
-    return PartCalibration(unset.scaling, np.clip(np.max(limits, 0) + ROOM, LEAST_LIMIT, MOST_LIMIT))
+    clean = [unset.probability(np.stack([case.logits for case in group])) for group in _clean_groups(cases)]
+    limits = np.max([np.quantile(scores, SPECIFICITY, 0) for scores in clean], 0)
+    made = {case.made for case in cases}
+    least = np.array([LEAST_LIMIT if name in made else UNTRIED for name in COLUMN])
+    return PartCalibration(unset.scaling, np.clip(limits, least, MOST_LIMIT))
 
 
 def _truth(case: PartCase, name: str) -> bool | None:
@@ -120,13 +97,10 @@ def _truth(case: PartCase, name: str) -> bool | None:
     return False
 
 
-def _clean_by_source(cases: Sequence[PartCase]) -> list[list[PartCase]]:
-    sources = sorted({case.source for case in cases if not case.made})
-    return [[case for case in cases if case.source == source and not case.made] for source in sources]
-
-
-def _limits(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    return scores.max(0) if len(scores) < FEW else np.quantile(scores, SPECIFICITY, 0)
+def _clean_groups(cases: Sequence[PartCase]) -> list[list[PartCase]]:
+    clean = [case for case in cases if not case.made]
+    by_source = [[case for case in clean if case.source == source] for source in {case.source for case in clean}]
+    return [clean, *(group for group in by_source if len(group) >= FEW)]
 
 
 def two_sided(cases: Sequence[PartCase], calibration: PartCalibration) -> dict[str, Any]:
@@ -164,11 +138,13 @@ def _figures(
     limit = calibration.limit[column]
     positive, negative = _scores(made, calibration)[:, column], _scores(clean, calibration)[:, column]
     severe = np.array([case.level >= 0.75 for case in made])
+    own = float((positive > np.quantile(negative, OWN_SPECIFICITY)).mean()) if len(negative) >= FEW else None
     return {
         "defects": len(made),
         "auroc": round(auroc(positive, negative), 3),
         "found": round(float((positive >= limit).mean()), 3),
         "found_from_severity_0.75": round(float((positive[severe] >= limit).mean()), 3) if severe.any() else None,
+        "found_at_own_limit": None if own is None else round(own, 3),
         "clean": len(clean),
         "clean_flagged": round(float((negative >= limit).mean()), 3),
     }
@@ -177,4 +153,9 @@ def _figures(
 def _macro(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     every = list(rows)
     mean = {key: round(float(np.mean([row[key] for row in every])), 3) for key in ("auroc", "found", "clean_flagged")}
-    return {**mean, "weak": mean["found"] < WEAK}
+    own = [row["found_at_own_limit"] for row in every if row["found_at_own_limit"] is not None]
+    return {
+        **mean,
+        "found_at_own_limit": round(float(np.mean(own)), 3) if own else None,
+        "weak": mean["found"] < WEAK,
+    }

@@ -19,9 +19,14 @@ SOURCES = {
 """How a card names a source; the short name is what file names begin with."""
 
 
+DRAWN = ("composite", "drawn")
+UNSOUND = (*DRAWN, "blurred", "exposed", "faint", "film", "photograph", "streak")
+"""Words of a manifest about images that were changed, and about images with a defect of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartRecord:
-    """One image. ``group`` is what must stay on one side of a split, ``trains`` whether weights may learn from it."""
+    """One image. ``group`` must stay on one side of a split; ``licensed``: weights may learn from such images."""
 
     path: Path
     source: str
@@ -30,7 +35,17 @@ class PartRecord:
     view: str
     group: str
     notes: str
-    trains: bool
+    licensed: bool
+
+    @property
+    def trains(self) -> bool:
+        """Whether weights may learn from it: its licence allows it, and nothing was drawn into it."""
+        return self.licensed and not any(word in self.notes.lower() for word in DRAWN)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the manifest names no defect, drawing or second image in it: figures call such an image clean."""
+        return not any(word in self.notes.lower() for word in UNSOUND)
 
 
 def read_parts(data_dir: Path) -> list[PartRecord]:
@@ -54,5 +69,5 @@ def _rows(folder: Path) -> Iterator[PartRecord]:
                 view=row["view"],
                 group=row["group_id"],
                 notes=f"{row.get('defects_by_eye', '')}; {row['notes']}",
-                trains=row.get("licence_class", "free") in FREE_CLASSES,
+                licensed=row.get("licence_class", "free") in FREE_CLASSES,
             )

@@ -1,4 +1,4 @@
-"""Draws training samples of any radiograph on the device that trains: rendering, defects, delivery, inputs.
+"""Draws training samples of any radiograph: rendering, defects, delivery.
 
 The rendering varies far more than the few sources do, so that no source becomes a class; nothing in it is a defect.
 """
@@ -11,26 +11,28 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
 from miqa_node.core.domain.finding import FindingName, GateClass
+from miqa_training.any_part.blur import LEAST_MOTION_PX, LEAST_SIGMA_PX, MOTION_MM, SIGMA_MM
 from miqa_training.any_part.masks import MaskBank
-from miqa_training.any_part.pictures import coded, gaussian, low_pass, moved, noise_deviation, quantile, resized
+from miqa_training.any_part.pictures import coded, gaussian, low_pass, moved, noise_deviation, resized
 from miqa_training.any_part.shot import Shot
 from miqa_training.any_part.simulators import WAYS, simulate
-from miqa_training.losses import TargetBatch
+from miqa_training.degrade import DonorMaterial, degrade, pitch_of
+from miqa_training.degrade.physics import at_severity
 
 CLASSES: tuple[str, ...] = (*(str(name) for name in sorted(WAYS)), str(GateClass.INVERTED), str(GateClass.BLANK))
 COLUMN = {name: index for index, name in enumerate(CLASSES)}
-VIEW_PX, CROP_PX, LONG_PX, PER_SIDE = 320, 320, 2048, 4
-"""Side of the view and of a crop, longer side of the picture that crops are cut from, most crops along a side."""
-MAP_PX = VIEW_PX // 8
-CROPS = 8
-"""Crops of a training sample; all of them when the node judges."""
-CLEAN_SHARE, INVERTED_SHARE, BLANK_SHARE = 0.3, 0.05, 0.02
-MARKED = 0.12
-LARGE_PX = 1500
+CLEAN_SHARE, INVERTED_SHARE, BLANK_SHARE = 0.3, 0.04, 0.02
+AS_FOUND_SHARE, OTHER_FAMILY_SHARE = 0.6, 0.5
+"""Share of samples that keep the picture's own size, tone and processing; of defects made by :mod:`~.degrade`."""
+MARKED = 0.25
+CODED_SHARE = 0.4
+LARGE_PX, NODE_PX, NODE_SHARE, WHOLE_SHARE, AS_FOUND_PX = 1100, 2048, 0.12, 0.03, (500.0, 1100.0)
+"""Large pictures as found are mostly reduced before the defect: whole ones take a second each on a CPU."""
 LEAST_CHANGE = 0.02
 """A defect that changes no pixel by more, as in a part of the picture that is black anyway, cannot be seen."""
 HARD = frozenset({
@@ -43,75 +45,93 @@ UNDECIDED = {
     "faint": FindingName.CONTRAST_PROCESSING,
 }  # fmt: skip
 """A word in a manifest's notes leaves a finding undecided."""
+UNDECIDED_BESIDE = {
+    FindingName.UNDEREXPOSURE: frozenset({FindingName.NOISE, FindingName.CONTRAST_PROCESSING}),
+    FindingName.OVEREXPOSURE_SATURATION: frozenset({FindingName.CONTRAST_PROCESSING}),
+    FindingName.CONTRAST_PROCESSING: frozenset({FindingName.OVEREXPOSURE_SATURATION, FindingName.UNDEREXPOSURE}),
+}
+"""What a defect may bring with it."""
+TORCH, DEGRADE = "any_part", "degrade"
+"""The two families of simulators that training draws from."""
+LEAST_NOISE_GAIN = 1.3
+LEAST_MM_PX = {
+    FindingName.MOTION_BLUR: (MOTION_MM, LEAST_MOTION_PX), FindingName.UNSHARP: (SIGMA_MM, LEAST_SIGMA_PX),
+}  # fmt: skip
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture (8 bits, on the device), its source, its weight, and findings it may really have."""
+    """A decoded picture (8 bits), its name, source and weight, and findings it may really have."""
 
     pixels: Tensor
+    name: str
     source: str
     weight: float
     undecided: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class PartBatch:
-    """Inputs and targets of N samples: view (N, 1, H, W), crops (N, K, 1, h, w), numbers (N, 4)."""
+class PartSample:
+    """A drawn image as display values, and its truth: per class 1, 0, or -1 where nobody knows."""
 
-    view: Tensor
-    crops: Tensor
-    numbers: Tensor
-    targets: TargetBatch
-    sources: tuple[str, ...]
+    image: Tensor
+    picture: Picture
+    present: NDArray[np.float32]
+    severity: NDArray[np.float32]
+    family: str
 
 
 class PartSampler:
-    """Draws batches; the same seed gives the same ones on the same device."""
+    """Draws samples; the same seed gives the same ones."""
 
-    def __init__(self, pictures: Sequence[Picture], seed: int, device: torch.device) -> None:
-        self._pictures, self._device = pictures, device
+    def __init__(self, pictures: Sequence[Picture], seed: int) -> None:
+        self._pictures = pictures
         self._rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
         weight = np.array([picture.weight for picture in pictures])
         self._share = weight / weight.sum()
-        self._masks = MaskBank(device)
+        self._masks = MaskBank(CPU)
 
     @torch.no_grad()
-    def batch(self, size: int, clean: float = CLEAN_SHARE) -> PartBatch:
-        """``size`` samples, of which ``clean`` are without a defect."""
-        samples = [self._sample(clean) for _ in range(size)]
-        views, crops, numbers, present, severity, cells, sources = zip(*samples, strict=True)
-        device = self._device
-        truth = torch.tensor(np.stack(present), device=device), torch.tensor(np.stack(severity), device=device)
-        planes = torch.stack(cells)[:, None]
-        targets = TargetBatch(*truth, planes, torch.zeros_like(planes, dtype=torch.int16))
-        return PartBatch(
-            torch.stack(views)[:, None], torch.stack(crops)[:, :, None],
-            torch.tensor(np.stack(numbers), device=device), targets, tuple(sources),
-        )  # fmt: skip
-
-    def _draw(self) -> Picture:
-        return self._pictures[int(self._rng.choice(len(self._pictures), p=self._share))]
-
-    def _sample(self, clean: float) -> tuple[Tensor, Tensor, np.ndarray, np.ndarray, np.ndarray, Tensor, str]:
+    def __call__(self, clean: float = CLEAN_SHARE) -> PartSample:
+        """One sample; a share of ``clean`` is without a defect."""
         picture, kind = self._draw(), self._rng.uniform()
         present, severity = np.zeros(len(CLASSES), np.float32), np.zeros(len(CLASSES), np.float32)
         for name in picture.undecided & COLUMN.keys():
             present[COLUMN[name]] = severity[COLUMN[name]] = -1.0
-        cells = torch.zeros((MAP_PX, MAP_PX), device=self._device)
+        family = ""
         if kind < BLANK_SHARE:
             image = self._blank()
             present[:], severity[:] = -1.0, -1.0
             present[-2:] = severity[-2:] = (0.0, 1.0)
         else:
-            image = self._rendered(picture)
+            as_found = self._rng.uniform() < AS_FOUND_SHARE
+            image = self._as_found(picture) if as_found else self._rendered(picture)
             if kind < BLANK_SHARE + INVERTED_SHARE:
                 image = self._inverted(image)
                 present[-2], severity[-2] = 1.0, 1.0
             elif kind < 1.0 - clean:
-                image, cells = self._defects(image, present, severity)
-        return *self._inputs(self._delivered(image)), present, severity, cells, picture.source
+                family = str(self._rng.choice((TORCH, DEGRADE), p=(1.0 - OTHER_FAMILY_SHARE, OTHER_FAMILY_SHARE)))
+                image = self._defects(image, present, severity, family)
+            image = self._stored(image) if as_found else self._delivered(image)
+        return PartSample(image, picture, present, severity, family)
+
+    def _draw(self) -> Picture:
+        return self._pictures[int(self._rng.choice(len(self._pictures), p=self._share))]
+
+    def _as_found(self, picture: Picture) -> Tensor:
+        image = picture.pixels.float() / 255.0
+        kind, longest = self._rng.uniform(), float(self._rng.uniform(*AS_FOUND_PX))
+        scale = (NODE_PX if kind > 1.0 - NODE_SHARE else longest) / max(image.shape)
+        if scale >= 1.0 or kind < WHOLE_SHARE:
+            return image
+        return resized(image, (round(image.shape[0] * scale), round(image.shape[1] * scale)))
+
+    def _stored(self, image: Tensor) -> Tensor:
+        """Rounded, and compressed again or not, whether there is a defect or not."""
+        image = torch.round(image * 255.0) / 255.0
+        return coded(image, self._rng.uniform(75, 97)) if self._rng.uniform() < CODED_SHARE else image
 
     def _rendered(self, picture: Picture) -> Tensor:
         """The picture as another hospital might have made it."""
@@ -142,7 +162,7 @@ class PartSampler:
         least = min(330.0, longest)
         if longest > LARGE_PX:  # whole pictures of a modern detector take a second each on a CPU
             target = (
-                float(longest) if rng.uniform() < 0.12 else math.exp(rng.uniform(math.log(350.0), math.log(LARGE_PX)))
+                float(longest) if rng.uniform() < 0.05 else math.exp(rng.uniform(math.log(350.0), math.log(LARGE_PX)))
             )
         elif longest > 700 and rng.uniform() < 0.55:
             target = float(longest)
@@ -193,35 +213,41 @@ class PartSampler:
             image = torch.maximum(image, ink * rng.uniform(0.75, 1.0))
         return image
 
-    def _defects(self, image: Tensor, present: np.ndarray, severity: np.ndarray) -> tuple[Tensor, Tensor]:
-        """One to three defects; the places of what the detector or the overlay did."""
+    def _defects(
+        self, image: Tensor, present: NDArray[np.float32], severity: NDArray[np.float32], family: str
+    ) -> Tensor:
+        """One to three defects, all of one family of simulators."""
         rng, names = self._rng, list(WAYS)
-        count = int(rng.choice((1, 2, 3), p=(0.65, 0.27, 0.08)))
+        count = int(rng.choice((1, 2, 3), p=(0.78, 0.17, 0.05)))
         weight = np.array([2.0 if name in HARD else 1.0 for name in names])
         chosen = {names[i] for i in rng.choice(len(names), count, replace=False, p=weight / weight.sum())}
-        cells = torch.zeros((MAP_PX, MAP_PX), device=image.device)
         for name in (name for name in names if name in chosen):
-            level = float(rng.uniform(MARKED, 1.0))
-            before = image
-            image, visible = simulate(Shot(image, rng, self._masks, self._draw().pixels.float() / 255.0), name, level)
+            level, before = float(rng.uniform(MARKED, 1.0)), image
+            image, visible = self._one_defect(image, name, level, family)
             visible = visible and float((image - before).abs().max()) > LEAST_CHANGE
             column = COLUMN[name]
             present[column], severity[column] = (1.0, level) if visible else (-1.0, -1.0)
-            if name == FindingName.DETECTOR_OVERLAY_ARTIFACT:
-                touched = resized((image - before).abs(), (MAP_PX, MAP_PX))
-                peak = touched.max().clamp_min(0.004)
-                cells = torch.where(touched > 0.15 * peak, 1.0, torch.where(touched > 0.02 * peak, -1.0, 0.0))
-        if FindingName.UNDEREXPOSURE in chosen and FindingName.NOISE not in chosen:
-            present[COLUMN[FindingName.NOISE]] = severity[COLUMN[FindingName.NOISE]] = -1.0
-        if FindingName.OVEREXPOSURE_SATURATION in chosen and FindingName.CONTRAST_PROCESSING not in chosen:
-            present[COLUMN[FindingName.CONTRAST_PROCESSING]] = severity[COLUMN[FindingName.CONTRAST_PROCESSING]] = -1.0
-        if FindingName.CONTRAST_PROCESSING in chosen:
-            for name in (FindingName.OVEREXPOSURE_SATURATION, FindingName.UNDEREXPOSURE):
-                if name not in chosen:
-                    present[COLUMN[name]] = severity[COLUMN[name]] = -1.0
-        if FindingName.DOUBLE_EXPOSURE in chosen or FindingName.MOTION_BLUR in chosen:
-            cells = torch.full_like(cells, -1.0)
-        return image, cells
+        for name, others in UNDECIDED_BESIDE.items():
+            if name in chosen:
+                for other in others - chosen:
+                    present[COLUMN[other]] = severity[COLUMN[other]] = -1.0
+        return image
+
+    def _one_defect(self, image: Tensor, name: FindingName, level: float, family: str) -> tuple[Tensor, bool]:
+        other = self._draw().pixels.float() / 255.0
+        if family == TORCH:
+            return simulate(Shot(image, self._rng, self._masks, other), name, level)
+        display = np.ascontiguousarray(image.numpy())
+        pitch_mm = pitch_of(display)
+        changed = torch.from_numpy(
+            degrade(display, name, level, self._rng, pitch_mm, DonorMaterial(other=other.numpy()))
+        )
+        if name == FindingName.NOISE:
+            return changed, bool(noise_deviation(changed) > LEAST_NOISE_GAIN * noise_deviation(image))
+        if name in LEAST_MM_PX:
+            table, least_px = LEAST_MM_PX[name]
+            return changed, at_severity(level, table) / pitch_mm >= least_px
+        return changed, True
 
     def _inverted(self, image: Tensor) -> Tensor:
         inverted = 1.0 - image
@@ -232,11 +258,11 @@ class PartSampler:
     def _blank(self) -> Tensor:
         rng = self._rng
         shape = (int(rng.integers(350, 1400)), int(rng.integers(350, 1400)))
-        y = torch.linspace(-1, 1, shape[0], device=self._device)[:, None]
-        x = torch.linspace(-1, 1, shape[1], device=self._device)[None]
+        y = torch.linspace(-1, 1, shape[0], device=CPU)[:, None]
+        x = torch.linspace(-1, 1, shape[1], device=CPU)[None]
         image = rng.uniform(0.0, 1.0) + rng.uniform(-0.3, 0.3) * x + rng.uniform(-0.3, 0.3) * y + 0.0 * x * y
         image = image + rng.uniform(-0.2, 0.2) * (x * x + y * y)
-        image = (image + 10 ** rng.uniform(-3.5, -1.2) * torch.randn(shape, device=self._device)).clamp(0.0, 1.0)
+        image = (image + 10 ** rng.uniform(-3.5, -1.2) * torch.randn(shape, device=CPU)).clamp(0.0, 1.0)
         return self._framed(image)
 
     def _delivered(self, image: Tensor) -> Tensor:
@@ -254,43 +280,3 @@ class PartSampler:
         levels = 255.0 if rng.uniform() < 0.8 else float(rng.choice((1023.0, 4095.0)))
         image = torch.round(image * levels) / levels
         return coded(image, rng.uniform(74, 98)) if levels == 255.0 and rng.uniform() < 0.5 else image
-
-    def _inputs(self, image: Tensor) -> tuple[Tensor, Tensor, np.ndarray]:
-        """The package's own preprocessing (``stages/assess/preprocess.py``); a few of the crops stand for all."""
-        working = working_picture(image)
-        low, high = quantile(working, (0.005, 0.995))
-        span = max(high - low, 0.02)
-        mean = float(working.mean())
-        working = (((working - low) / span).clamp(0.0, 1.0) - 0.5) * 4.0
-        view = resized(working, (VIEW_PX, VIEW_PX))
-        places = [(y, x) for y in _spread(working.shape[0]) for x in _spread(working.shape[1])]
-        chosen = [places[i] for i in self._rng.permutation(len(places))[:CROPS]]
-        while len(chosen) < CROPS:
-            chosen.append(places[int(self._rng.integers(len(places)))])
-        moves = self._rng.integers(-24, 25, (CROPS, 2))
-        crops = []
-        for (y, x), (down, right) in zip(chosen, moves, strict=True):
-            top = min(max(0, y + int(down)), working.shape[0] - CROP_PX)
-            left = min(max(0, x + int(right)), working.shape[1] - CROP_PX)
-            crops.append(working[top : top + CROP_PX, left : left + CROP_PX])
-        numbers = np.array([math.log10(max(high - low, 0.001)), mean, 1.0, 1.0], np.float32)
-        return view, torch.stack(crops), numbers
-
-
-def working_picture(image: Tensor) -> Tensor:
-    """The picture at the pitch of the crops."""
-    scale = min(1.0, LONG_PX / max(image.shape))
-    scale = max(scale, CROP_PX / min(image.shape))
-    if scale == 1.0:
-        return image
-    return resized(image, (max(CROP_PX, round(image.shape[0] * scale)), max(CROP_PX, round(image.shape[1] * scale))))
-
-
-def _spread(length: int) -> list[int]:
-    count = min(PER_SIDE, max(1, math.ceil(length / CROP_PX)))
-    if count == 1:
-        return [(length - CROP_PX) // 2]
-    return [int(v) for v in np.rint(np.linspace(0, length - CROP_PX, count))]
-
-
-__all__ = ["CLASSES", "COLUMN", "PartBatch", "PartSampler", "Picture", "working_picture"]

@@ -26,6 +26,12 @@ def two_sides(
             metavar="PACKAGE", exists=True, file_okay=False, help="Write the figures into the card of this package."
         ),
     ] = None,
+    body_part: Annotated[
+        str,
+        typer.Option(
+            metavar="CS", help="DIR holds ordinary pictures (PNG, JPEG, TIFF) of this body part, without labels."
+        ),
+    ] = "",
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -40,8 +46,10 @@ def two_sides(
     settings = settings_of(config)
     quiet_logs(settings)
     families = {sides.USED: sides.by_degrade, sides.SECOND: sides.by_any_part()}
-    judge = sides.NodeJudge(settings)
-    cases = sides.collect(judge, data, families, most=most, seed=seed)
+    judge = sides.NodeJudge(settings, body_part)
+    usable = sides.ordinary_images(data) if body_part else sides.usable_images(data)
+    names = sides.of_any_part() if body_part else ()
+    cases = sides.collect(judge, usable, families, names=names, most=most, seed=seed)
     figures = sides.figures_of(cases, sides.about(cases, judge.policy_version))
     if card is not None:
         sides.write_card(card, figures)

@@ -15,6 +15,7 @@ from miqa_node.interfaces.cli.options import AsJson, ConfigFile, quiet_logs, set
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table
 from miqa_training.commands import pneumonia
 from miqa_training.commands.extras import DataFolder, LandmarkPackage, OutFolder, SampleSeed, Steps, require
+from miqa_training.commands.train_any_radiograph import any_radiograph
 from miqa_training.commands.train_classifier import classifier
 from miqa_training.commands.train_objects import objects
 from miqa_training.commands.train_positioning import positioning
@@ -386,6 +387,7 @@ def _print_comparison(rows: list[dict[str, Any]]) -> None:
     print_table(("Model", *(Column(heading, number=True) for heading in headings)), (cells(row) for row in rows))
 
 
+app.command("any-radiograph")(any_radiograph)
 app.command("classifier")(classifier)
 app.command("objects")(objects)
 app.command("positioning")(positioning)
