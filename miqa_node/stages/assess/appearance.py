@@ -28,6 +28,12 @@ STRUCTURE = 1.35
 
 White noise has 2. Of 183 chests of seven sources those without white noise reach 1.36.
 """
+DARK, BRIGHT = (64, 112), (160, 240)
+"""Grey levels: what many quanta reach, and what few do."""
+EVENLY = 2.0
+"""Variance of grain in bright parts over that in dark ones, up to which structure and processing explain it: less on
+ordinary chests of seven sources. That of quanta, shown on a logarithmic scale, is more than seven."""
+OF_QUANTA = 7.5
 SMALLEST_SIDE = 64
 FINE, COARSE = (0.7, 1.4), (5.6, 11.2)
 """Gaussian σ in pixels of the overview, at most 256 a side: bands of vessels, and of ribs."""
@@ -40,6 +46,7 @@ class Appearance:
     """Numbers of one picture; each is None if it cannot be measured.
 
     ``grain`` and ``white_grain``: standard deviation of all grain, and of what is white noise, in percent of white.
+    ``quantum_grain``: that of bright parts which only quanta explain, since it grows where few of them arrive.
     ``grey_levels``: number of grey levels in use, 2 to the power of their entropy. ``detail``: contrast of structures
     of 1 to 2 mm over that of 9 to 17 mm. ``pitch_mm``: size of a pixel.
     """
@@ -49,6 +56,7 @@ class Appearance:
     white_grain: float | None = None
     grey_levels: float | None = None
     detail: float | None = None
+    quantum_grain: float | None = None
 
 
 def appearance_of(view: ImageView) -> Appearance:
@@ -56,15 +64,13 @@ def appearance_of(view: ImageView) -> Appearance:
     pitch = math.sqrt(math.prod(view.spacing_mm)) if view.spacing_mm else pitch_of(view.levels)
     if min(view.shape) < SMALLEST_SIDE:
         return Appearance(pitch)
-    return Appearance(pitch, *_grain(view), _grey_levels(view), _detail(view))
+    levels, usable = _stripes(view)
+    grain, white = _grain(levels, usable)
+    return Appearance(pitch, grain, white, _grey_levels(view), _detail(view), _quantum_grain(levels, usable))
 
 
-def _grain(view: ImageView) -> tuple[float | None, float | None]:
-    """Median absolute deviation of the finest diagonal detail, and of that part of it that is white noise.
-
-    The finest scale has the variance of structure and noise, the next one, of means of 2 × 2 pixels, that of structure
-    and a quarter of the noise.
-    """
+def _stripes(view: ImageView) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Grey levels of stripes of the picture, and which are neither saturated nor padding."""
     rows = view.shape[0] // STRIPE_ROWS
     every = max(1, math.ceil(view.display.size / SAMPLE_PIXELS))
     stripes = [slice(row * STRIPE_ROWS, (row + 1) * STRIPE_ROWS) for row in range(0, rows, every)]
@@ -72,6 +78,15 @@ def _grain(view: ImageView) -> tuple[float | None, float | None]:
     usable = (levels > SATURATION) & (levels < round(LEVELS) - SATURATION)
     if view.mask is not None:
         usable &= np.concatenate([view.mask[one] for one in stripes]) > 0
+    return levels, usable
+
+
+def _grain(levels: NDArray[np.uint8], usable: NDArray[np.bool_]) -> tuple[float | None, float | None]:
+    """Median absolute deviation of the finest diagonal detail, and of that part of it that is white noise.
+
+    The finest scale has the variance of structure and noise, the next one, of means of 2 × 2 pixels, that of structure
+    and a quarter of the noise.
+    """
     sums, whole = _halved(levels), _halved(usable) == 4
     fine, coarse = noise_sigma(levels, usable), noise_sigma(sums, whole)
     if fine is None or coarse is None:
@@ -79,6 +94,23 @@ def _grain(view: ImageView) -> tuple[float | None, float | None]:
     explained = (STRUCTURE * coarse / 4.0) ** 2
     white = math.sqrt(max(0.0, fine**2 - explained) / (1.0 - STRUCTURE**2 / 4.0))
     return float(100.0 * fine / LEVELS), 100.0 * white / LEVELS
+
+
+def _quantum_grain(levels: NDArray[np.uint8], usable: NDArray[np.bool_]) -> float | None:
+    """Of places of 2 × 2 pixels by their mean level, so that grain itself does not choose them."""
+    means = _halved(levels) // 4
+    dark, bright = (noise_sigma(levels, usable & _doubled((means >= low) & (means < high), levels.shape))
+                    for low, high in (DARK, BRIGHT))  # fmt: skip
+    if dark is None or bright is None:
+        return None
+    return 100.0 / LEVELS * math.sqrt(max(0.0, bright**2 - EVENLY * dark**2) / (1.0 - EVENLY / OF_QUANTA))
+
+
+def _doubled(places: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Each place as 2 × 2 pixels; an odd last row or column is left out."""
+    pixels = np.zeros(shape, np.bool_)
+    pixels[: 2 * places.shape[0], : 2 * places.shape[1]] = places.repeat(2, 0).repeat(2, 1)
+    return pixels
 
 
 def _halved(values: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.uint16]:

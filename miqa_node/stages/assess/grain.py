@@ -1,13 +1,14 @@
 """Decides on noise by measured grain; a model's head may add to it and cannot overrule it.
 
-The default range is that of ordinary chests of seven sources (docs/explanation/operating-points.md), and for other
-parts a share of it; a site's limits of rooms (:mod:`miqa_node.core.domain.site_limit`) replace it, since what is usual
-depends on detector and processing.
+The default range is that of ordinary chests of seven sources (docs/explanation/quality.md), and for other parts a share
+of it; a site's limits of rooms (:mod:`miqa_node.core.domain.site_limit`) replace it, since what is usual depends on
+detector and processing.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from miqa_node.core.domain.exposure import deviation_index
@@ -16,16 +17,23 @@ from miqa_node.core.domain.instance import Header
 from miqa_node.dicom.pixels.regions import CHEST_PARTS
 from miqa_node.stages.assess.appearance import Appearance
 
-USUAL_GRAIN = 0.7
-"""Percent of white: grain of an ordinary image. The default policy flags from severity 0.9 on, 3.5 times of it, which
-1 of 120 images of the grainiest of seven sources exceeds."""
-USUAL_WHITE_GRAIN = 0.2
+USUAL_GRAIN = 1.22
+"""Percent of white: so much is ordinary at the grainiest of seven sources, and twice as much nowhere: 1 of its 82
+usable images has it."""
+USUAL_WHITE_GRAIN = 0.3
 """The same for white noise alone, at ``REFERENCE_PITCH_MM``. Structure and processing add none of it."""
+USUAL_QUANTUM_GRAIN = 0.5
+"""The same for noise that grows where few quanta arrive; most ordinary images have none of it."""
 REFERENCE_PITCH_MM = 0.8
 """Smaller pixels have more noise each, and the eye averages it: the usual white grain grows with 1 / √pitch."""
-OTHER_PARTS_SHARE = 0.6
-"""Ordinary images of limbs, pelvis and shoulder have less grain: with this share of the usual grain 2 of 101 images of
-four sources reach ``MARKED``, and .57 of those with simulated noise of severity .5 and more (.30 without)."""
+OTHER_PARTS_GRAIN, OTHER_PARTS_WHITE_GRAIN = 0.42, 0.12
+"""Ordinary images of limbs, pelvis and shoulder have less grain: from twice of this on 2 of 101 images of four sources
+are noisy, and .57 of those with simulated noise of severity .5 and more (.30 with the limits of chests then). Their
+quantum grain has no figures, so it does not count."""
+ROUGH_GRAIN = 1.1
+"""Percent of white: from here on heads take the texture of processing for noise, so the measurement alone decides."""
+SLIGHT, SURE = 0.25, 0.85
+"""Share of a head's severity that counts on a rough chest, and the probability from which it is believed of others."""
 MARKED = 2.0
 """Grain over usual grain from which the finding is present: that of a quarter of the dose, severity 0.5."""
 STEEPNESS = 1.5
@@ -37,26 +45,55 @@ MOST_DOSE_DB = 6.0
 def with_measured_noise(
     findings: tuple[Finding, ...], appearance: Appearance | None, header: Header
 ) -> tuple[Finding, ...]:
-    """The findings, with that on noise raised to the measured grain; unchanged where the grain is usual."""
-    excess = 0.0 if appearance is None else grain_excess(appearance, header)
-    if excess < MARKED:
+    """The findings, with that on noise as the measurement makes it: raised where there is more grain than usual.
+
+    Where there is not, a head that is sure of a smooth chest is believed. On a rough one it can give a slight degree,
+    which a room's own limit can tell from that of its other images.
+    """
+    if appearance is None or appearance.grain is None:
         return findings
-    return tuple(_raised(one, excess) if one.name == FindingName.NOISE else one for one in findings)
+    excess = grain_excess(appearance, header)
+    rough = appearance.grain >= ROUGH_GRAIN
+    if excess >= MARKED:
+        return _with_noise(findings, lambda one: _raised(one, excess))
+    if not _is_chest(header):
+        return findings
+    return _with_noise(findings, _slight if rough else _believed)
+
+
+def _with_noise(findings: tuple[Finding, ...], changed: Callable[[Finding], Finding]) -> tuple[Finding, ...]:
+    return tuple(changed(one) if one.name == FindingName.NOISE else one for one in findings)
+
+
+def _slight(finding: Finding) -> Finding:
+    return replace(finding, severity=SLIGHT * finding.severity)
+
+
+def _believed(finding: Finding) -> Finding:
+    probability = max(finding.probability, finding.threshold) if finding.probability >= SURE else finding.probability
+    return replace(finding, probability=probability)
+
+
+def _is_chest(header: Header) -> bool:
+    """An unknown part counts as a chest."""
+    return not header.body_part_examined or header.body_part_examined in CHEST_PARTS
 
 
 def grain_excess(appearance: Appearance, header: Header) -> float:
     """Grain over usual grain, corrected by the Deviation Index (0018,1413) if there is one; 0 if nothing was measured.
 
     >>> from miqa_node.stages.measure.view import PICTURE_HEADER
-    >>> grain_excess(Appearance(0.8, grain=1.4, white_grain=0.0), PICTURE_HEADER)
+    >>> grain_excess(Appearance(0.8, grain=2.44, white_grain=0.0), PICTURE_HEADER)
     2.0
     """
     if appearance.grain is None or appearance.white_grain is None:
         return 0.0
-    finer = math.sqrt(max(1.0, REFERENCE_PITCH_MM / appearance.pitch_mm))
-    excess = max(appearance.grain / USUAL_GRAIN, appearance.white_grain / (USUAL_WHITE_GRAIN * finer))
-    if header.body_part_examined and header.body_part_examined not in CHEST_PARTS:
-        excess /= OTHER_PARTS_SHARE
+    white = appearance.white_grain / math.sqrt(max(1.0, REFERENCE_PITCH_MM / appearance.pitch_mm))
+    if _is_chest(header):
+        quantum = (appearance.quantum_grain or 0.0) / USUAL_QUANTUM_GRAIN
+        excess = max(appearance.grain / USUAL_GRAIN, white / USUAL_WHITE_GRAIN, quantum)
+    else:
+        excess = max(appearance.grain / OTHER_PARTS_GRAIN, white / OTHER_PARTS_WHITE_GRAIN)
     index = deviation_index(header)
     if index is None:
         return excess

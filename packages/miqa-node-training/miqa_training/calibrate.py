@@ -25,7 +25,11 @@ CLEAN_FLAGGED = 0.07
 """Share of clean images that all heads together may flag; every head gets the same specificity."""
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 LEAST_THRESHOLD = 0.5
-"""No head flags a finding that is less likely than not, however low the scores of clean images are."""
+"""No head flags a finding that is less likely than not, unless clean images of all sources lie far below that."""
+FAR_BELOW, MARGIN, LOWEST_THRESHOLD = 0.99, 1.2, 0.2
+"""Where this share of the clean images of every source stays below a lower probability, that, with a margin, takes its
+place: a head that is never sure of anything would else be deaf. No less than about three times a finding's own share of
+the calibration images."""
 FREE_SPECIFICITY, FEW_FREE = 0.95, 20
 """Specificity of each head at every hospital of the development set with enough images free of the finding."""
 OBJECT_SPECIFICITY = 0.925
@@ -107,7 +111,8 @@ def calibration_of(cases: CalibrationCases) -> QualityCalibration:
             "and small NIH images on their own, and OpenIST (another hospital, used for operating points only); at "
             f"most {flagged:.1%} of any of them are flagged by any head; and per-head specificity "
             f"{FREE_SPECIFICITY:.2f} at the worst hospital of the development set, on images in which readers saw "
-            "nothing of the finding"
+            f"nothing of the finding; no less than {LEAST_THRESHOLD}, or than {MARGIN} times what {FAR_BELOW:.0%} of "
+            f"the clean images of every source stay below, if that is lower ({LOWEST_THRESHOLD} at least)"
         ),
         "left_out_hospital": left_out_hospitals(unset, cases),
     }
@@ -156,27 +161,38 @@ def operating_points(
     The worst source decides: an average over hospitals says little about the next one. Devices do not count towards the
     share, because they raise no alarm.
     """
-    hospitals = sorted({case.record.source for case in development})
-    at_hospitals = [
-        _shares(_clean_scores(calibration, [c for c in development if c.record.source == hospital]))
-        for hospital in hospitals
-    ]
+    at_hospitals = [_shares(_clean_scores(calibration, there)) for there in _by_hospital(development)]
     alarms = [column for name, column in COLUMN.items() if name != FindingName.DEVICE_IN_VIEW]
     groups = [_clean_scores(calibration, group) for group in _by_source([*clean, *elsewhere])]
     whole = [_clean_scores(calibration, list(development))] if development else []
     objects = _object_point([*groups, *whole])
+    least = _least_thresholds([*groups, *(_clean_scores(calibration, there) for there in _by_hospital(development))])
     best: tuple[NDArray[np.float64], float, float] | None = None
     for specificity in np.arange(0.95, 0.9991, 0.0025):
         # A group without annotations for a class (NaN) does not affect its threshold.
         threshold = np.max([*(_quantiles(g, specificity) for g in groups), *at_hospitals], axis=0)
         threshold[COLUMN[FindingName.FOREIGN_OBJECT]] = objects
-        threshold = np.clip(threshold + 1e-6, LEAST_THRESHOLD, 0.98)
+        threshold = np.clip(threshold + 1e-6, least, 0.98)
         over = [(np.nan_to_num(group) >= threshold)[:, alarms] for group in groups]
         flagged = max(float(np.mean(np.any(group, axis=1))) for group in over)
         best = (np.round(threshold, 4), float(specificity), flagged)
         if flagged <= CLEAN_FLAGGED:
             break
     return cast("tuple[NDArray[np.float64], float, float]", best)
+
+
+def _by_hospital(cases: Sequence[JudgedCase]) -> list[list[JudgedCase]]:
+    """The cases of each hospital."""
+    hospitals = sorted({case.record.source for case in cases})
+    return [[case for case in cases if case.record.source == hospital] for hospital in hospitals]
+
+
+def _least_thresholds(groups: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Per class, the least threshold that the worst group allows; gate classes keep LEAST_THRESHOLD."""
+    worst = np.max([_shares(group, FAR_BELOW) for group in groups], axis=0)
+    least = np.clip(MARGIN * worst, LOWEST_THRESHOLD, LEAST_THRESHOLD)
+    least[[COLUMN[name] for name in gate_names()]] = LEAST_THRESHOLD
+    return np.asarray(least, np.float64)
 
 
 def _by_source(cases: Sequence[JudgedCase]) -> list[list[JudgedCase]]:
@@ -201,10 +217,10 @@ def _object_point(groups: Sequence[NDArray[np.float64]]) -> float:
     return max((float(np.quantile(s, OBJECT_SPECIFICITY)) for s in columns if s.size >= FEW_FREE), default=0.0)
 
 
-def _shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Per class, the score below which FREE_SPECIFICITY of the images stay; 0 if too few images are free of it."""
+def _shares(scores: NDArray[np.float64], share: float = FREE_SPECIFICITY) -> NDArray[np.float64]:
+    """Per class, the score below which that share of the images stay; 0 if too few images are free of it."""
     columns = [column[~np.isnan(column)] for column in scores.T]
-    return np.array([np.quantile(c, FREE_SPECIFICITY) if c.size >= FEW_FREE else 0.0 for c in columns])
+    return np.array([np.quantile(c, share) if c.size >= FEW_FREE else 0.0 for c in columns])
 
 
 def _quantile(scores: NDArray[np.float64], share: float) -> float:

@@ -26,11 +26,14 @@ images of one patient as independent. The macro mean gives each hospital the sam
 
 ## Limits of soft findings
 
-*Hard* findings (cut lungs, double exposure, inversion, marked motion) always flag an image. A *soft* finding is common
+*Hard* findings (cut lungs, double exposure, inversion, motion) always flag an image. A *soft* finding is common
 in slight degrees. For each soft finding one number is chosen, the least severity that flags: the smallest at which no
-hospital has more than 1 in 40 of its usable images flagged by it, plus one step of 0.05. The default policy never uses
-a severity below 0.5, even if these images would allow it. The columns of the hospitals show the result at each one if
-only the other hospitals choose the limit, which is what a new hospital may expect:
+hospital has more than 1 in 40 of its usable images flagged by it, plus one step of 0.05. The default policy asks for
+about this or somewhat more: networks estimate the severity of what they hardly see as low, so a high limit would leave
+marked defects unflagged. For over-exposure, contrast and grid lines it asks for a probability instead. Noise is
+measured, and most images of the noisiest hospital that the default flags are noisy to readers, too. The columns of the
+hospitals show the result at each one if only the other hospitals choose the limit, which is what a new hospital may
+expect:
 """
 
 _END = """\

@@ -1,8 +1,8 @@
 """Both sides of a node with its packages and the default policy, for a card: what it finds, and flags wrongly.
 
 Marked defects are put on images that readers called usable. A defect counts as found if the verdict flags the image by
-the right finding. Two families of simulators share no code: :mod:`miqa_training.degrade`, and that of the network for
-any radiograph, which needs torch and is left out without it.
+the right finding. Three families of simulators share no code: :mod:`miqa_training.degrade`, from which the quality
+package learned; that of the network for any radiograph, which needs torch; and one from which nothing learned.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.sidecars import CARDS, SidecarModels
 from miqa_node.stages.measure.view import PICTURE_HEADER
 from miqa_node.stages.units.kinds import image_traits
+from miqa_training.any_part.kept import KEPT, Plate
 from miqa_training.datasets import DatasetRecord, read_records
 from miqa_training.degrade import DonorMaterial, Image, degrade, pitch_of
 from miqa_training.samples import OBJECTS
@@ -40,7 +41,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 USABLE = {"usable": "yes"}
 LEVELS = (0.5, 0.75, 1.0)
 SEVERE = 0.75
-USED, SECOND = "miqa_training.degrade", "miqa_training.any_part"
+USED, SECOND, THIRD = "miqa_training.degrade", "miqa_training.any_part", "miqa_training.any_part.kept"
 DIGEST = InstanceDigest("0" * 64)
 HEADER = replace(
     PICTURE_HEADER, has_pixels=True, number_of_frames=1, samples_per_pixel=1, bits_allocated=8, bits_stored=8,
@@ -174,6 +175,12 @@ def by_degrade(image: Image, other: Image, finding: FindingName, level: float, s
     return degrade(image, finding, level, np.random.default_rng(seed), pitch_of(image), DonorMaterial(other=other))
 
 
+def by_kept(image: Image, other: Image, finding: FindingName, level: float, seed: tuple[int, ...]) -> Image | None:
+    """The family that no network learned from; what cannot be seen in a picture is left out."""
+    way = KEPT.get(finding)
+    return None if way is None else way(Plate(image, other, level, np.random.default_rng(seed), pitch_of(image)))
+
+
 def by_any_part() -> Simulate:
     """The other family; what cannot be seen in a picture is left out."""
     import torch  # noqa: PLC0415 - not installed everywhere
@@ -206,7 +213,7 @@ def about(cases: Sequence[SidesCase], policy_version: str) -> str:
     """Which images, simulators and rules the figures are about."""
     images = len({case.file for case in cases if case.made})
     unaltered = sum(not case.made for case in cases)
-    families = " and ".join(sorted({case.family for case in cases if case.made}))
+    families = ", ".join(dict.fromkeys(case.family for case in cases if case.made))
     return (
         f"Development set: the whole node with the policy {policy_version}, pictures of 8 bits without headers. "
         f"Marked defects (severity .5, .75 and 1 in turn) by {families} on {images} images that readers called usable; "

@@ -51,7 +51,7 @@ def assessed(
 ) -> Assessment:
     findings = (
         Finding(NOISE, reason_code(NOISE), 0.99, severity, 0.5),
-        Finding(CUT, reason_code(CUT), cut, 0.3, 0.5),
+        Finding(CUT, reason_code(CUT), cut, 0.5, 0.5),
     )
     of = header(number, number, station_name=room)
     model = ModelIdentity("quality", "1.0.0", sha256)
@@ -115,14 +115,14 @@ def test_the_most_specific_limit_applies() -> None:
 
 
 def test_a_limit_replaces_that_of_a_soft_rule_and_is_explained_and_a_hard_rule_stays(policy: Policy) -> None:
-    limits = SiteLimits(3, (RoomLimit(NOISE, "ROOM1", "PA", 0.6), RoomLimit(CUT, "ROOM1", "PA", 0.99)), NOW, "mara")
+    limits = SiteLimits(3, (RoomLimit(NOISE, "ROOM1", "PA", 0.1), RoomLimit(CUT, "ROOM1", "PA", 0.99)), NOW, "mara")
     with_limits = policy.with_limits(limits)
-    assert decide(assessed(1, 0.7), policy).verdict is Verdict.ACCEPT
-    flagged = decide(assessed(1, 0.7), with_limits)
+    assert decide(assessed(1, 0.15), policy).verdict is Verdict.ACCEPT
+    flagged = decide(assessed(1, 0.15), with_limits)
     assert flagged.verdict is Verdict.REVIEW
-    assert "(limit 0.60 of ROOM1, PA, set 3, 2026-01-02 by mara)" in flagged.reasons[0].text
+    assert "(limit 0.10 of ROOM1, PA, set 3, 2026-01-02 by mara)" in flagged.reasons[0].text
     assert flagged.policy_version == f"{policy.version}+limits.3"
-    assert decide(assessed(1, 0.5), with_limits).verdict is Verdict.ACCEPT
+    assert decide(assessed(1, 0.05), with_limits).verdict is Verdict.ACCEPT
     strict = policy.with_limits(replace(limits, limits=(RoomLimit(NOISE, "ROOM1", "PA", 0.99),)))
     assert decide(assessed(1, 0.97), strict).verdict is Verdict.ACCEPT
     assert decide(assessed(1, 0.0, cut=0.9), with_limits).verdict is Verdict.REVIEW

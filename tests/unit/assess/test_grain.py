@@ -43,7 +43,7 @@ def flagged(findings: tuple[Finding, ...]) -> bool:
 
 def test_an_ordinary_chest_is_left_to_the_model(chest: np.ndarray) -> None:
     findings = (HEAD, OTHER)
-    assert with_measured_noise(findings, appearance(chest), PICTURE_HEADER) is findings
+    assert with_measured_noise(findings, appearance(chest), PICTURE_HEADER) == findings
     assert with_measured_noise(findings, None, PICTURE_HEADER) is findings
 
 
@@ -61,18 +61,33 @@ def test_grain_is_measured_in_percent_of_white(chest: np.ndarray) -> None:
 
 
 def test_more_grain_is_surer_and_worse() -> None:
-    grains = (1.5, 2.0, 2.6, 4.0, 8.0)
+    grains = (2.5, 3.0, 3.6, 4.4, 8.0)
     series = tuple(with_measured_noise((HEAD,), Appearance(0.8, one, 0.0), PICTURE_HEADER)[0] for one in grains)
     strengths = [one.strength for one in series]
     assert strengths == sorted(set(strengths)), "a room's limit must be able to tell them apart"
-    assert series[0].present
-    assert not flagged(series[:1])
-    assert flagged(series[2:3])
+    assert flagged(series[:1])
+    usual = with_measured_noise((HEAD,), Appearance(0.8, 2.3, 0.0), PICTURE_HEADER)
+    assert not usual[0].present
 
 
 def test_a_head_that_sees_more_is_kept() -> None:
     sure = replace(HEAD, probability=0.999, severity=1.0)
-    assert with_measured_noise((sure,), Appearance(0.8, 1.5, 0.0), PICTURE_HEADER) == (sure,)
+    assert with_measured_noise((sure,), Appearance(0.8, 2.5, 0.0), PICTURE_HEADER) == (sure,)
+    assert with_measured_noise((sure,), Appearance(0.8, 0.5, 0.0), PICTURE_HEADER) == (sure,)
+
+
+def test_a_head_is_believed_of_smooth_chests_and_not_of_the_texture_of_processing() -> None:
+    seen = replace(HEAD, probability=0.93, severity=0.4)
+    assert flagged(with_measured_noise((seen, OTHER), Appearance(0.8, 0.6, 0.0), PICTURE_HEADER))
+    rough = with_measured_noise((replace(seen, probability=0.99),), Appearance(0.8, 1.5, 0.0), PICTURE_HEADER)
+    assert rough[0].present, "a room's own limit can tell which of its images have more"
+    assert not flagged(rough)
+    worse = with_measured_noise(
+        (replace(seen, probability=0.99, severity=0.8),), Appearance(0.8, 1.5, 0.0), PICTURE_HEADER
+    )
+    assert worse[0].strength > rough[0].strength
+    knee = replace(PICTURE_HEADER, body_part_examined="KNEE")
+    assert with_measured_noise((seen,), Appearance(0.8, 0.6, 0.0), knee) == (seen,)
 
 
 def test_white_grain_counts_where_structure_explains_none_of_it() -> None:
@@ -80,17 +95,31 @@ def test_white_grain_counts_where_structure_explains_none_of_it() -> None:
     smooth = np.tile(np.linspace(0.2, 0.8, 512, dtype=np.float32), (512, 1))
     little = appearance(noisy(smooth, 0.01))
     assert little.white_grain == pytest.approx(1.0, rel=0.15)
+    assert little.quantum_grain == pytest.approx(0.0, abs=0.2)
     assert grain_excess(little, PICTURE_HEADER) > MARKED
     rough = noisy(smooth, 0.01)
     rough = rough.reshape(256, 2, 256, 2).mean((1, 3)).repeat(2, 0).repeat(2, 1)
     assert appearance(rough).white_grain == pytest.approx(0.0, abs=0.05)
 
 
+def test_grain_that_grows_where_few_quanta_arrive_is_noise_though_structure_hides_it() -> None:
+    """A rough picture in which the dense half has the noise that exposure explains, and the other hardly any."""
+    rng = np.random.default_rng(4)
+    smooth = np.tile(np.linspace(0.2, 0.8, 512, dtype=np.float32), (512, 1))
+    rough = smooth + rng.normal(0.0, 0.012, (256, 256)).repeat(2, 0).repeat(2, 1)
+    few = rough + 0.004 * 10.0**smooth * rng.normal(0.0, 1.0, rough.shape)
+    before, after = appearance(rough), appearance(few)
+    assert before.quantum_grain == pytest.approx(0.0, abs=0.2)
+    assert after.quantum_grain is not None
+    assert after.quantum_grain > 1.0
+    assert grain_excess(after, PICTURE_HEADER) > MARKED > grain_excess(before, PICTURE_HEADER)
+
+
 @pytest.mark.parametrize(("index", "factor"), [(-3.0, 2**0.25), (3.0, 2**-0.25), (-30.0, 2**0.5), (0.0, 1.0)])
 def test_the_dose_of_the_header_supports_and_decides_nothing_alone(index: float, factor: float) -> None:
     header = replace(PICTURE_HEADER, deviation_index=index)
-    grain = Appearance(0.8, 1.4, 0.0)
-    assert grain_excess(grain, header) == pytest.approx(2.0 * factor, rel=0.01)
+    grain = Appearance(0.8, 1.22, 0.0)
+    assert grain_excess(grain, header) == pytest.approx(factor, rel=0.01)
     assert not flagged(with_measured_noise((HEAD,), grain, header))
 
 

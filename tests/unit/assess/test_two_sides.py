@@ -18,7 +18,7 @@ from miqa_node.stages.assess.card import read_card
 from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.two_sides import TwoSides
 from miqa_training.degrade import Image
-from miqa_training.two_sides import SidesCase, collect, figures_of, ordinary_images, write_card
+from miqa_training.two_sides import SidesCase, by_kept, collect, figures_of, ordinary_images, write_card
 from tests.unit.assess.making import write_package
 from tools.figures_page import _both_sides
 
@@ -99,3 +99,14 @@ def test_a_folder_of_ordinary_pictures_of_a_part_has_both_sides(tmp_path: Path) 
     with pytest.raises(MiqaError, match="export ordinary ones"):
         (tmp_path / "empty").mkdir()
         ordinary_images(tmp_path / "empty")
+
+
+def test_a_family_that_nothing_learned_from_leaves_out_what_cannot_be_seen() -> None:
+    image = np.zeros((200, 200), np.float32)
+    image[60:140, 60:140] = 0.8
+    seed = (11, 0, 0)
+    smeared = by_kept(image, image, FindingName.MOTION_BLUR, 1.0, seed)
+    assert smeared is not None
+    assert 100 < np.count_nonzero(np.abs(smeared - image) > 0.1) < 2000, "the edges of the square, and no more"
+    assert by_kept(image, image, FindingName.MOTION_BLUR, 0.5, seed) is None, "half a pixel of two millimetres"
+    assert by_kept(image, image, FindingName.CLIPPED_ANATOMY, 1.0, seed) is None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from statistics import fmean
 from typing import Any
 
 import pytest
 
 from miqa_node.stages.assess.card import read_sections
+from miqa_node.stages.assess.two_sides import WEAK
 from tests.conftest import ROOT
 
 PAGES = ROOT / "docs" / "explanation"
@@ -39,6 +41,35 @@ def in_quality() -> Iterator[str]:
         f"| {short(class_map['macro'])}, {short(class_map['compact_macro'])[:3]} (NormGrad {short(default['macro'])}, "
         f"{short(default['compact_macro'])}) |"
     )
+
+
+WORDS = {
+    "motion_blur": "motion blur", "unsharp": "unsharpness", "noise": "noise", "underexposure": "under-exposure",
+    "overexposure_saturation": "over-exposure", "contrast_processing": "contrast", "grid_artifact": "grid lines",
+    "clipped_anatomy": "cut anatomy", "rotation_orientation": "rotation", "foreign_object": "objects",
+    "detector_overlay_artifact": "artifacts of detector and overlay", "double_exposure": "double exposure",
+}  # fmt: skip
+
+
+def in_both_sides() -> Iterator[str]:
+    """Rows of the page of the quality network about what the whole node finds."""
+    findings = card("quality")["two_sides"]["findings"]
+    named = (("noise", "noise"), ("contrast", "contrast_processing"), ("grid", "grid_artifact"),
+             ("rotation", "rotation_orientation"))  # fmt: skip
+    yield "| " + ", ".join(f"{word} {share(findings[name]['found'])}" for word, name in named) + " |"
+    kinds = [one for name, one in findings.items() if name != "foreign_object"]
+    found, severe = (fmean(one[key] for one in kinds) for key in ("found", "found_severe"))
+    yield f"| {share(found)} ({share(severe)} from severity .75) |"
+
+
+def share(value: float) -> str:
+    return f"{value:.2f}".removeprefix("0")
+
+
+def test_the_readme_names_the_weak_findings_of_the_card() -> None:
+    weak = [WORDS[name] for name, one in card("quality")["two_sides"]["findings"].items() if one["found"] < WEAK]
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert f"in small pictures of other hospitals: {', '.join(weak)} ([both sides]" in text
 
 
 def in_saliency() -> Iterator[str]:
@@ -99,7 +130,8 @@ def in_enhancement() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("page", "words"),
     [(name, text) for name, texts in (
-        ("quality", in_quality()), ("saliency", in_saliency()), ("five-systems", in_five_systems()),
+        ("quality", in_quality()), ("quality", in_both_sides()), ("saliency", in_saliency()),
+        ("five-systems", in_five_systems()),
         ("pneumonia", in_pneumonia()), ("enhancement", in_enhancement()), ("anomaly", in_anomaly()),
     ) for text in texts],
 )  # fmt: skip

@@ -45,7 +45,7 @@ def two_sides(
 
     settings = settings_of(config)
     quiet_logs(settings)
-    families = {sides.USED: sides.by_degrade, sides.SECOND: sides.by_any_part()}
+    families = {sides.USED: sides.by_degrade, sides.SECOND: sides.by_any_part(), sides.THIRD: sides.by_kept}
     judge = sides.NodeJudge(settings, body_part)
     usable = sides.ordinary_images(data) if body_part else sides.usable_images(data)
     names = sides.of_any_part() if body_part else ()
