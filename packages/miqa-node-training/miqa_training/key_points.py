@@ -74,13 +74,19 @@ def same_pictures(ones: Sequence[KeyPoints], others: Sequence[KeyPoints]) -> lis
 
 
 def _matches(mine: NDArray[np.float32], theirs: NDArray[np.float32], owner: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(M, 2) numbers of matching key points: clearly nearer than any key point of another image."""
-    squared = np.maximum(2.0 - 2.0 * (mine @ theirs.T), 0.0)
-    nearest = squared.argmin(1)
-    first = squared[np.arange(len(mine)), nearest]
-    elsewhere = np.where(owner[None] == owner[nearest][:, None], np.inf, squared).min(1)
-    good = np.sqrt(first) < RATIO * np.sqrt(elsewhere)
+    """(M, 2) numbers of matching key points: clearly nearer than any of another image. Owners are in order."""
+    alike = mine @ theirs.T  # of unit length: the higher, the nearer
+    nearest = alike.argmax(1)
+    first = alike[np.arange(len(mine)), nearest]
+    starts, ends = np.searchsorted(owner, owner[nearest], "left"), np.searchsorted(owner, owner[nearest], "right")
+    for row, start, end in zip(alike, starts, ends, strict=True):
+        row[start:end] = -np.inf
+    good = _distance(first) < RATIO * _distance(alike.max(1))
     return np.stack([np.flatnonzero(good), nearest[good]], 1)
+
+
+def _distance(alike: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * alike, 0.0)), np.float32)
 
 
 def _agreeing(here: NDArray[np.float32], there: NDArray[np.float32]) -> int:

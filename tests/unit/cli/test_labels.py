@@ -222,6 +222,7 @@ def test_from_decisions_of_people_to_a_calibration_and_a_package(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("miqa_training.quality.SAMPLES", 128)  # with 9000 it takes minutes
+    monkeypatch.setattr("miqa_training.removable.SIMULATED_SAMPLES", 128)
     config = site_with_a_package(tmp_path, stage.services.settings.node.data_dir)
     for number in range(72):
         bad = number % 2 == 0

@@ -134,10 +134,10 @@ def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path:
 @pytest.mark.skipif(not MOBILENET.is_file(), reason="../shared/data/pretrained is not here")
 @pytest.mark.timeout(900)
 def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
-    data = make_data(tmp_path / "data", 720)
+    data = make_data(tmp_path / "data", 480)
     made = CliRunner().invoke(
         app,
-        ["train", "pneumonia", "--data", str(data), "--out", str(tmp_path / "models"), "--draws", "320",
+        ["train", "pneumonia", "--data", str(data), "--out", str(tmp_path / "models"), "--draws", "192",
          "--version", "9.0.0", "--runs", str(tmp_path / "runs")],
     )  # fmt: skip
     assert made.exit_code == 0, made.output
