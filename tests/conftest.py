@@ -80,16 +80,17 @@ def clients_are_patient() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def routes_are_analysed_once() -> Iterator[None]:
     """FastAPI analyses all routes of a new application at its first request, which takes longer than most tests."""
-    analysed: dict[object, tuple[object, object]] = {}
+    analysed: dict[object, tuple[object, object, object]] = {}
     analyse = _IncludedRouter._build_effective_context
 
     def once(included: _IncludedRouter, route: BaseRoute) -> Any:
         context = included.include_context
-        guards = tuple(getattr(one.dependency, "permission", one.dependency) for one in context.dependencies)
-        key = (id(route), context.prefix, guards)
-        if key not in analysed:  # the route stays, so that no other one gets its number
-            analysed[key] = (route, analyse(included, route))
-        return analysed[key][1]
+        # Each application guards a page with an object of its own, which differs by the page alone.
+        guards = [getattr(one.dependency, "page", one.dependency) for one in context.dependencies]
+        key = (id(route), context.prefix, *map(id, guards))
+        if key not in analysed:  # route and guards stay, so that no others get their numbers
+            analysed[key] = (route, guards, analyse(included, route))
+        return analysed[key][-1]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_IncludedRouter, "_build_effective_context", once)

@@ -38,11 +38,11 @@ class PageGuard:
     """
 
     def __init__(self, page: Page) -> None:
-        self._page = page
+        self.page = page
 
     def __call__(self, request: Request, who: Who, services: Services) -> None:
         """HTTPException 401 or 403 unless the principal has the page's permission."""
-        page = self._page
+        page = self.page
         if who.role is Role.SERVICE and not (page.rest or page.programs):
             raise HTTPException(
                 HTTPStatus.FORBIDDEN,
