@@ -35,23 +35,24 @@ class Acceptance:
         """The measurements, in words."""
         return _labels(self.measured)
 
-    def obstacle(self, assessment: Assessment) -> str:
-        """Which measurements are missing, in words; empty if none is."""
-        missing = [name for name in self.measured if assessment.measurement(name) is None]
-        if not missing:
-            return ""
+
+def acceptance_of(tables: Sequence[Acceptance], header: Header) -> Acceptance | None:
+    """The table of the image's body part, the first that covers it; None if there is none."""
+    return next((one for one in tables if one.covers(header)), None)
+
+
+def obstacle(tables: Sequence[Acceptance], assessment: Assessment) -> str:
+    """Why an image that no rule flags is not accepted by its measurements, in words; empty if it is."""
+    acceptance = acceptance_of(tables, assessment.header)
+    if acceptance is None:
         return Phrase(
-            "Not accepted, because it could not be measured: {measurements}.",
-            measurements=_labels(missing),
+            "Measured, experimental: limits for {modality} of this body part have not been tried on two scanners.",
+            modality=assessment.header.modality,
         )
-
-
-def untried(header: Header) -> str:
-    """Why what was measured is not accepted where no table covers the body part."""
-    return Phrase(
-        "Measured, experimental: limits for {modality} of this body part have not been tried on two scanners.",
-        modality=header.modality,
-    )
+    missing = [name for name in acceptance.measured if assessment.measurement(name) is None]
+    if not missing:
+        return ""
+    return Phrase("Not accepted, because it could not be measured: {measurements}.", measurements=_labels(missing))
 
 
 def _labels(names: Sequence[str]) -> str:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from miqa_node.core.domain.acceptance import Acceptance, untried
+from miqa_node.core.domain.acceptance import Acceptance, obstacle
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.core.domain.finding import Finding, FindingName, humanised
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.object_place import ChestRegion
+from miqa_node.core.domain.prediction import PackageRule
 from miqa_node.core.domain.reason_texts import finding_text, measured_text, pending_text
 from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.core.language.phrase import Phrase
@@ -118,19 +119,6 @@ class AnomalyRule:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageRule:
-    """Enables a further package in addition to the quality package, and limits the automation of its predictions.
-
-    ``package`` is a name (its newest version) or ``<name>-<version>``. None means the value of the settings.
-    """
-
-    package: str
-    min_confidence: float | None = None
-    max_percentile: float | None = None
-    accepted_only: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Scope:
     """The rules for one kind of image; empty tuples match everything."""
 
@@ -156,10 +144,6 @@ class Scope:
     def judges_by_measurements(self) -> bool:
         """Whether no rule needs a model, so that only limits that were tried can accept anything."""
         return bool(self.acceptances) or (bool(self.measurements) and not self.findings)
-
-    def acceptance_of(self, header: Header) -> Acceptance | None:
-        """The table that says which measurements suffice for ACCEPT of this body part; None if none does."""
-        return next((one for one in self.acceptances if one.covers(header)), None)
 
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
@@ -316,8 +300,7 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
     outside = Phrase("The image is outside the model's scope.") if gate is not None and gate.present else ""
     was_read = bool(assessment.not_assessed and assessment.decoder and assessment.measurements)
     if not measured and scope.judges_by_measurements and was_read:
-        acceptance = scope.acceptance_of(assessment.header)
-        return untried(assessment.header) if acceptance is None else acceptance.obstacle(assessment) or outside
+        return obstacle(scope.acceptances, assessment) or outside
     return outside if measured else assessment.not_assessed or _experimental(assessment, scope) or outside
 
 

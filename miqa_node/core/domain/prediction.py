@@ -16,6 +16,19 @@ DECISION_SUPPORT = "decision support, not diagnosis"
 """Accompanies every prediction for people and programs."""
 
 
+@dataclass(frozen=True, slots=True)
+class PackageRule:
+    """Enables a further package in addition to the quality package, and limits the automation of its predictions.
+
+    ``package`` is a name (its newest version) or ``<name>-<version>``. None means the value of the settings.
+    """
+
+    package: str
+    min_confidence: float | None = None
+    max_percentile: float | None = None
+    accepted_only: bool | None = None
+
+
 class PredictionStatus(StrEnum):
     """Whether a prediction is automated or waits for a person."""
 

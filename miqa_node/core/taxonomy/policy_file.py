@@ -17,12 +17,12 @@ from miqa_node.core.domain.policy import (
     FindingRule,
     LimitSide,
     MeasurementRule,
-    PackageRule,
     PlausibilityRule,
     Policy,
     Scope,
     Verdict,
 )
+from miqa_node.core.domain.prediction import PackageRule
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.core.taxonomy.entries import check_keys, flag, name_list, number, required, rules
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, gate_entries, reason_code, successors

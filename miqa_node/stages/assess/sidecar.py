@@ -9,9 +9,9 @@ from typing import Protocol
 
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import Disposition, PackageRule, Policy, decide_quality
+from miqa_node.core.domain.policy import Disposition, Policy, decide_quality
 from miqa_node.core.domain.ports import AssessorResult
-from miqa_node.core.domain.prediction import Prediction
+from miqa_node.core.domain.prediction import PackageRule, Prediction
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.stages.assess.card import BaseCard, Task
 

@@ -17,9 +17,9 @@ import structlog
 
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import PackageRule, Policy
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import Assessor, AssessorResult
-from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
+from miqa_node.core.domain.prediction import PackageRule, PendingCause, PendingReason, Prediction
 from miqa_node.core.domain.traits import ImageTraits
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.stages import observe

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from miqa_node.core.domain.acceptance import Acceptance
+from miqa_node.core.domain.acceptance import Acceptance, acceptance_of
 from miqa_node.core.domain.finding import Finding
 from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import InstanceDigest, StudyRecord
@@ -188,7 +188,9 @@ def _acceptance(services: WebServices, image: InstanceHistory) -> Acceptance | N
     is_accepted = disposition.verdict is Verdict.ACCEPT and bool(assessment.not_assessed) and not assessment.findings
     if scope is None or not is_accepted or disposition.policy_version != policy.version:
         return None
-    return Acceptance(scope.accept_measured, (), ()) if scope.accept_measured else scope.acceptance_of(header)
+    return (
+        Acceptance(scope.accept_measured, (), ()) if scope.accept_measured else acceptance_of(scope.acceptances, header)
+    )
 
 
 def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:
