@@ -160,11 +160,13 @@ def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experim
         assert disposition.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
 
 
-def test_ct_is_experimental_by_the_shipped_policy_and_still_flagged(series: Assessment) -> None:
-    sound = decide(series, SHIPPED)
-    assert (sound.verdict, sound.flagged) == (Verdict.NOT_ASSESSED, False)
-    assert sound.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
-    loud = replace(series, measurements=(Measurement("slices_repeated", 1.0, "1"),))
+def test_the_shipped_policy_accepts_ct_of_the_parts_that_it_was_tried_on_and_flags_all(series: Assessment) -> None:
+    assert decide(series, SHIPPED).verdict is Verdict.ACCEPT
+    other = replace(series, header=replace(series.header, body_part_examined="KNEE"))
+    untried = decide(other, SHIPPED)
+    assert (untried.verdict, untried.flagged) == (Verdict.NOT_ASSESSED, False)
+    assert untried.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
+    loud = replace(other, measurements=(Measurement("slices_repeated", 1.0, "1"),))
     assert decide(loud, SHIPPED).verdict is Verdict.REVIEW
     unmeasured = replace(series, measurements=(), not_assessed=NOT_A_SLICE)
     assert decide(unmeasured, SHIPPED).reasons[0].text == NOT_A_SLICE
@@ -182,7 +184,7 @@ def test_a_measurement_of_the_list_that_is_missing_is_named(series: Assessment) 
 def test_every_shipped_table_of_acceptance_names_two_scanners_and_known_measurements(series: Assessment) -> None:
     tables = [one for scope in SHIPPED.scopes for one in scope.acceptances]
     assert tables
-    assert {modality for scope in SHIPPED.scopes if scope.acceptances for modality in scope.modality} == {"MR"}
+    assert {modality for scope in SHIPPED.scopes if scope.acceptances for modality in scope.modality} == {"CT", "MR"}
     assert all(len(set(one.tried_on)) >= 2 and one.body_part for one in tables)
     assert not any(scope.accept_measured for scope in SHIPPED.scopes)
 
