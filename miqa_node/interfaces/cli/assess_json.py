@@ -84,6 +84,7 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
         "landmarks": _landmarks(assessment.landmarks),
         "lung_field": _lung_field(assessment.landmarks),
         "side_markers": _side_markers(assessment.landmarks),
+        "text": [{**asdict(line), "kind": line.kind.value} for line in assessment.text],
         "measurements": {
             m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m.name, assessment)
             for m in assessment.measurements
