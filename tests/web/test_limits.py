@@ -27,7 +27,7 @@ def test_a_proposal_is_shown_confirmed_and_withdrawn(judged: Stage, client: Test
     made = client.post(f"{LIMITS}/proposals", json={"budget": 0.08})
     assert made.status_code == 201
     proposal = made.json()["proposal"]
-    assert (proposal["images"], proposal["before"], proposal["budget"]) == (45, 0, 0.08)
+    assert (proposal["images"], proposal["before"], proposal["budget"]) == (45, 9, 0.08)
     assert client.get(LIMITS).json()["in_force"]["number"] == 0
     number = made.json()["number"]
     assert client.get(f"{LIMITS}/{number}").json() == made.json()
