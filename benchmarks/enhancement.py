@@ -1,6 +1,6 @@
 """Tables of docs/explanation/enhancement.md from the figures of ``miqa-node evaluate enhancement --out FILE``.
 
-python -m benchmarks.enhancement benchmarks/results/enhancement-20261122.json
+python -m benchmarks.enhancement benchmarks/results/enhancement-20261127.json
 """
 
 from __future__ import annotations
