@@ -73,10 +73,10 @@ def gate(folder: Path, broken: str) -> subprocess.CompletedProcess[str]:
 def test_what_runs_beside_the_tests_is_shown_before_the_last_of_them(tmp_path: Path) -> None:
     done = gate(tmp_path, "")
     assert done.returncode == 0, done.stderr
-    asked = [line for line in done.stdout.splitlines() if line.startswith("make ")]
-    assert asked[0].startswith("make test ")
+    targets = [line for line in done.stdout.splitlines() if line.startswith("make ")]
+    assert targets[0].startswith("make test ")
     checks = ["make lint", "make types", "make layers", "make docs", "make models", "make setup-train"]
-    assert [line for line in asked if line in checks] == checks
+    assert [line for line in targets if line in checks] == checks
     assert done.stdout.splitlines()[-1].startswith("make --no-print-directory test-all ")
 
 

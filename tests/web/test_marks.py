@@ -109,18 +109,20 @@ def test_marks_of_all_images_are_one_question_on_the_page_and_in_an_export(
     stage: Stage, connect: Callable[..., TestClient]
 ) -> None:
     client = signed_in(stage, connect, "mara", Role.REVIEWER)
-    asked: list[str] = []
-    sa.event.listen(stage.services.database.engine, "checkout", lambda one, *_: one.set_trace_callback(asked.append))
+    statements: list[str] = []
+    sa.event.listen(
+        stage.services.database.engine, "checkout", lambda one, *_: one.set_trace_callback(statements.append)
+    )
     snap, counts = RegionOutline(((0.1, 0.2), (0.3, 0.2), (0.3, 0.5)), kind=ObjectKind.SNAP), []
     for number in (1, 2, 3):
         _, digest = stage.add(number, Verdict.ACCEPT, study=1, patient=f"patient {number}")
         with stage.services.database.begin() as transaction:
             marks.add(transaction, digest, "mara", [snap], NOW)
-            begin = len(asked)
+            begin = len(statements)
             exported = reviews.for_export(transaction)
-            counts.append(len(asked) - begin)
+            counts.append(len(statements) - begin)
         assert [one.patient.partition("\\")[0] for one in exported] == [f"patient {n}" for n in range(1, number + 1)]
     assert len(set(counts)) == 1, counts
-    asked.clear()
+    statements.clear()
     client.get("/studies/1.2.3.1")
-    assert sum("object_marks" in one for one in asked) == 1
+    assert sum("object_marks" in one for one in statements) == 1

@@ -77,17 +77,17 @@ def test_a_head_that_sees_more_is_kept() -> None:
 
 
 def test_a_head_is_believed_of_smooth_chests_and_not_of_the_texture_of_processing() -> None:
-    seen = replace(HEAD, probability=0.93, severity=0.4)
-    assert flagged(with_measured_noise((seen, OTHER), Appearance(0.8, 0.6, 0.0), PICTURE_HEADER))
-    rough = with_measured_noise((replace(seen, probability=0.99),), Appearance(0.8, 1.5, 0.0), PICTURE_HEADER)
+    certain_head = replace(HEAD, probability=0.93, severity=0.4)
+    assert flagged(with_measured_noise((certain_head, OTHER), Appearance(0.8, 0.6, 0.0), PICTURE_HEADER))
+    rough = with_measured_noise((replace(certain_head, probability=0.99),), Appearance(0.8, 1.5, 0.0), PICTURE_HEADER)
     assert rough[0].present, "a room's own limit can tell which of its images have more"
     assert not flagged(rough)
     worse = with_measured_noise(
-        (replace(seen, probability=0.99, severity=0.8),), Appearance(0.8, 1.5, 0.0), PICTURE_HEADER
+        (replace(certain_head, probability=0.99, severity=0.8),), Appearance(0.8, 1.5, 0.0), PICTURE_HEADER
     )
     assert worse[0].strength > rough[0].strength
     knee = replace(PICTURE_HEADER, body_part_examined="KNEE")
-    assert with_measured_noise((seen,), Appearance(0.8, 0.6, 0.0), knee) == (seen,)
+    assert with_measured_noise((certain_head,), Appearance(0.8, 0.6, 0.0), knee) == (certain_head,)
 
 
 def test_white_grain_counts_where_structure_explains_none_of_it() -> None:

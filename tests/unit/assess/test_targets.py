@@ -62,8 +62,8 @@ def test_the_figures_of_objects_are_those_of_its_card() -> None:
         "the same, compact boxes": (parts["compact"], held[0]["compact"]),
         "what can be taken off, pointed at": (parts["worn_pointing"], held[0]["worn_pointing"]),
     }
-    said = {row.figure: tuple(one.value for one in row.reached) for row in targets_of(card).rows}
-    assert {name: said[name] for name in expected} == expected
+    figures = {row.figure: tuple(one.value for one in row.reached) for row in targets_of(card).rows}
+    assert {name: figures[name] for name in expected} == expected
 
 
 def test_the_figures_of_positioning_are_those_of_its_card() -> None:

@@ -58,8 +58,8 @@ def in_both_sides() -> Iterator[str]:
              ("rotation", "rotation_orientation"))  # fmt: skip
     yield "| " + ", ".join(f"{word} {share(findings[name]['found'])}" for word, name in named) + " |"
     kinds = [one for name, one in findings.items() if name != "foreign_object"]
-    found, severe = (fmean(one[key] for one in kinds) for key in ("found", "found_severe"))
-    yield f"| {share(found)} ({share(severe)} from severity .75) |"
+    any_share, severe_share = (fmean(one[key] for one in kinds) for key in ("found", "found_severe"))
+    yield f"| {share(any_share)} ({share(severe_share)} from severity .75) |"
 
 
 def share(value: float) -> str:

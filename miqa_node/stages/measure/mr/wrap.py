@@ -15,6 +15,8 @@ from miqa_node.stages.measure.series_view import Mask, SeriesView, SliceView, Va
 SECTION = "CT and MR series"
 LINES = 2
 """Lines at each end whose mean is compared: fewer are noisy, more leave the edge."""
+MARKED_LINES = 3
+"""Lines at each end in the mask: a strip of two is hardly seen."""
 LEAST_LINES = 16
 FULL_LINE = 0.9
 """Share of the pixels of a line that have a value where noise was acquired."""
@@ -89,8 +91,8 @@ def _along(plane: Values, level: float, *, columns: bool) -> WrapSignal:
     share, both, inside = continuing(plane if columns else plane.T, level)
     mask = np.zeros(plane.shape if columns else plane.T.shape, bool)
     if share > 0.0:
-        mask[inside.start : inside.start + LINES, both] = True
-        mask[inside.stop - LINES : inside.stop, both] = True
+        mask[inside.start : inside.start + MARKED_LINES, both] = True
+        mask[inside.stop - MARKED_LINES : inside.stop, both] = True
     return WrapSignal(share, mask if columns else mask.T)
 
 
