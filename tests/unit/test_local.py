@@ -27,6 +27,7 @@ from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.packages import open_package
 from miqa_node.stages.assess.sidecars import SidecarModels
+from miqa_node.stages.assess.text.assessor import with_text
 from miqa_node.stages.report.made import ReportSettings
 from miqa_node.stages.units.base import CONFLICTING
 from miqa_node.stages.units.rows import instances
@@ -58,11 +59,11 @@ def test_it_says_what_a_node_says(name: str, local: LocalAssessor, samples: Path
     source = Path(shutil.copy(original, tmp_path / "one.dcm"))
     digest = InstanceDigest(hashlib.sha256(source.read_bytes()).hexdigest())
     store = DiskObjects(tmp_path / "objects")
+    models = SidecarModels(settings, lambda: ImageAssessor(package), lambda: policy)
     with WorkerPool(settings) as pool:
         way = build_pipeline(
             database, store, ListQueue(), pool, policy, lambda _kind: [],
-            assessor=SidecarModels(settings, lambda: ImageAssessor(package), lambda: policy),
-            certify=local.models.certificate,
+            assessor=with_text(settings, lambda: models)(), certify=local.models.certificate,
         )  # fmt: skip
         way.receive(
             ReceivedObject(str(source), digest, source.stat().st_size, "A", "B", "127.0.0.1", datetime.now(UTC))
