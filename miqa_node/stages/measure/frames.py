@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom import Dataset
@@ -59,3 +60,16 @@ def usual(parts: Sequence[float]) -> float | None:
     5.0
     """
     return float(np.median(parts)) if parts else None
+
+
+def usual_of(number: Callable[[Any], float | None]) -> Callable[[SeriesView, Sequence[Any]], float | None]:
+    """Takes the median of a number of the frames' contributions; frames without it do not count.
+
+    >>> usual_of(abs)(None, [-4.0, 9.0, 5.0])
+    5.0
+    """
+
+    def take(_: SeriesView, parts: Sequence[Any]) -> float | None:
+        return usual([value for one in parts if (value := number(one)) is not None])
+
+    return take

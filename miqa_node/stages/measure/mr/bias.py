@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -83,19 +83,12 @@ def _summary(series: SeriesView, parts: Sequence[SmallSlice]) -> FieldSummary | 
     return fits[0]
 
 
-def _median(series: SeriesView, parts: Sequence[SmallSlice]) -> float | None:
-    summary = _summary(series, parts)
-    return None if summary is None else summary.median
+def _of_field(formula: Callable[[FieldSummary], float]) -> Callable[[SeriesView, Sequence[SmallSlice]], float | None]:
+    def take(series: SeriesView, parts: Sequence[SmallSlice]) -> float | None:
+        summary = _summary(series, parts)
+        return None if summary is None else formula(summary)
 
-
-def _range(series: SeriesView, parts: Sequence[SmallSlice]) -> float | None:
-    summary = _summary(series, parts)
-    return None if summary is None else (summary.high - summary.low) / summary.median
-
-
-def _uniformity(series: SeriesView, parts: Sequence[SmallSlice]) -> float | None:
-    summary = _summary(series, parts)
-    return None if summary is None else uniformity(summary)
+    return take
 
 
 MR_INU_MEDIAN = SeriesMeasure(
@@ -113,7 +106,7 @@ MR_INU_MEDIAN = SeriesMeasure(
     library="SimpleITK",
     each=first_slice,
     shared=(chosen,),
-    take=_median,
+    take=_of_field(lambda field: field.median),
 )
 MR_INU_RANGE = SeriesMeasure(
     name="mr_inu_range",
@@ -130,7 +123,7 @@ MR_INU_RANGE = SeriesMeasure(
     library="SimpleITK",
     each=first_slice,
     shared=(chosen,),
-    take=_range,
+    take=_of_field(lambda field: (field.high - field.low) / field.median),
 )
 MR_UNIFORMITY = SeriesMeasure(
     name="mr_uniformity",
@@ -146,5 +139,5 @@ MR_UNIFORMITY = SeriesMeasure(
     library="SimpleITK",
     each=first_slice,
     shared=(chosen,),
-    take=_uniformity,
+    take=_of_field(uniformity),
 )

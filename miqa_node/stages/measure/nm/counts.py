@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -10,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import FramesMeasure
-from miqa_node.stages.measure.frames import usual
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.frames import usual_of
+from miqa_node.stages.measure.series_view import SliceView
 
 NM = ("NM",)
 SECTION = "Nuclear medicine"
@@ -78,18 +77,6 @@ def _part(view: SliceView) -> CountParts:
     return CountParts(float(counts.sum(dtype=np.float64)), border_share(smooth), uniformity(counts))
 
 
-def _counts(_: SeriesView, parts: Sequence[CountParts]) -> float | None:
-    return usual([one.total for one in parts])
-
-
-def _border(_: SeriesView, parts: Sequence[CountParts]) -> float | None:
-    return usual([one.border for one in parts])
-
-
-def _uniformity(_: SeriesView, parts: Sequence[CountParts]) -> float | None:
-    return usual([one.uniformity for one in parts if one.uniformity is not None])
-
-
 NM_COUNTS = FramesMeasure(
     name="nm_counts",
     unit="{counts}",
@@ -102,7 +89,7 @@ NM_COUNTS = FramesMeasure(
     rank=910,
     modalities=NM,
     each=_part,
-    take=_counts,
+    take=usual_of(lambda one: one.total),
 )
 NM_TRUNCATION = FramesMeasure(
     name="nm_truncation",
@@ -116,7 +103,7 @@ NM_TRUNCATION = FramesMeasure(
     rank=911,
     modalities=NM,
     each=_part,
-    take=_border,
+    take=usual_of(lambda one: one.border),
 )
 NM_UNIFORMITY = FramesMeasure(
     name="nm_uniformity",
@@ -131,5 +118,5 @@ NM_UNIFORMITY = FramesMeasure(
     rank=912,
     modalities=NM,
     each=_part,
-    take=_uniformity,
+    take=usual_of(lambda one: one.uniformity),
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from miqa_node.stages.measure.base import FramesMeasure
-from miqa_node.stages.measure.frames import usual
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.frames import usual_of
+from miqa_node.stages.measure.series_view import SliceView
 from miqa_node.stages.measure.us.beams import BLACK, SECTION, US, Levels, beams
 
 WHITE = 250.0
@@ -47,18 +46,6 @@ def _part(view: SliceView) -> Grey | None:
     return view.once(frame_grey)
 
 
-def _echoes(_: SeriesView, parts: Sequence[Grey]) -> float | None:
-    return usual([one.echoes for one in parts])
-
-
-def _white(_: SeriesView, parts: Sequence[Grey]) -> float | None:
-    return usual([one.white for one in parts])
-
-
-def _black(_: SeriesView, parts: Sequence[Grey]) -> float | None:
-    return usual([one.black for one in parts])
-
-
 US_GAIN = FramesMeasure(
     name="us_gain",
     unit="%",
@@ -71,7 +58,7 @@ US_GAIN = FramesMeasure(
     rank=710,
     modalities=US,
     each=_part,
-    take=_echoes,
+    take=usual_of(lambda one: one.echoes),
 )
 US_WHITE_SHARE = FramesMeasure(
     name="us_white_share",
@@ -84,7 +71,7 @@ US_WHITE_SHARE = FramesMeasure(
     rank=711,
     modalities=US,
     each=_part,
-    take=_white,
+    take=usual_of(lambda one: one.white),
 )
 US_BLACK_SHARE = FramesMeasure(
     name="us_black_share",
@@ -98,5 +85,5 @@ US_BLACK_SHARE = FramesMeasure(
     rank=712,
     modalities=US,
     each=_part,
-    take=_black,
+    take=usual_of(lambda one: one.black),
 )

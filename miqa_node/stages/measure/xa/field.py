@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -10,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.stages.measure.base import FramesMeasure
-from miqa_node.stages.measure.frames import usual
-from miqa_node.stages.measure.series_view import SeriesView, SliceView
+from miqa_node.stages.measure.frames import usual_of
+from miqa_node.stages.measure.series_view import SliceView
 
 XA = ("XA", "RF")
 SECTION = "Angiography and fluoroscopy"
@@ -66,14 +65,6 @@ def _part(view: SliceView) -> FieldParts | None:
     return field_parts(view.radiograph.stored, view.radiograph.stored_range)
 
 
-def _field(_: SeriesView, parts: Sequence[FieldParts]) -> float | None:
-    return usual([one.field for one in parts])
-
-
-def _saturated(_: SeriesView, parts: Sequence[FieldParts]) -> float | None:
-    return usual([one.saturated for one in parts])
-
-
 XA_FIELD_SHARE = FramesMeasure(
     name="xa_field_share",
     unit="%",
@@ -86,7 +77,7 @@ XA_FIELD_SHARE = FramesMeasure(
     rank=930,
     modalities=XA,
     each=_part,
-    take=_field,
+    take=usual_of(lambda one: one.field),
 )
 XA_SATURATED_SHARE = FramesMeasure(
     name="xa_saturated_share",
@@ -100,5 +91,5 @@ XA_SATURATED_SHARE = FramesMeasure(
     rank=931,
     modalities=XA,
     each=_part,
-    take=_saturated,
+    take=usual_of(lambda one: one.saturated),
 )
