@@ -53,7 +53,7 @@ from miqa_node.runtime.store.object_keys import original_key
 from miqa_node.runtime.store.objects import objects_of
 from miqa_node.runtime.store.verification import data_set_digest
 from miqa_node.stages.deliver.rows import deliveries
-from miqa_node.stages.units.rows import instances, judgements
+from miqa_node.stages.units.rows import instances
 
 SIDE = 32
 BATCH = 500
@@ -133,7 +133,7 @@ def _write(transaction: Transaction, artifacts: Artifacts, path: Path, number: i
     artifacts.keep_preview(digest, PREVIEW)
     received = ReceivedObject(str(path), digest, size, "ROOM1", "MIQA", "127.0.0.1", at)
     instances.record(transaction, header, study, received, original_key(digest))
-    judgements.save_assessment(transaction, Assessment(digest, header, at))
+    instances.save_assessment(transaction, Assessment(digest, header, at))
     flagged = number // IMAGES_PER_STUDY % 10 == 0
     disposition = Disposition(Verdict.REVIEW if flagged else Verdict.ACCEPT, (), "p", "all")
     instances.save_disposition(transaction, digest, header.study_instance_uid, disposition, at)

@@ -179,8 +179,7 @@ def assess_path(path: Path, described: tuple[str, str, str], tools: LocalTools) 
         units = [unit for unit in installed() if not (unit.needs_others or unit.is_guard)]
         way = Pipeline(context, NoJobs(), Effects(), Effects(), max_attempts=1, units=units)
         way.receive(ReceivedObject(str(path), digest, path.stat().st_size, "", "", "", datetime.now(UTC)))
-        way.assess(digest)
-        way.conclude(digest)
+        way.judge(digest)
         with database.begin() as transaction:
             instance = instances.load(transaction, digest)
             assessment = instances.load_assessment(transaction, digest)

@@ -236,8 +236,7 @@ def _judge(way: Pipeline, database: Database, units: Sequence[Unit]) -> Instance
         for digest in due:
             if not unit_of(headers[digest], units).needs_others:
                 continue
-            way.assess(digest)
-            way.conclude(digest)
+            way.judge(digest)
             with database.begin() as transaction:
                 if instances.load_disposition(transaction, digest) is not None:
                     return digest

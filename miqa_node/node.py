@@ -143,7 +143,7 @@ class Node:
         self._supervisor.watch([ModelSessions()])
         self._begin(self.judging.shadow, self.judging.faults)
         way, settings, running = self._pipeline, self.settings, self._worker.running
-        stages, schedules = (("assess", way.assess), ("conclude", way.conclude)), self._parts.schedules
+        stages, schedules = (("judge", way.judge),), self._parts.schedules
         self._running.begin(lambda: self._worker.start(stages, schedules, way.give_up), self._worker.stop)
         self._supervisor.watch(self._worker.threads)
         pause_s, now = longest_pause_s(settings), self._clock.now

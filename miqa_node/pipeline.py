@@ -1,9 +1,9 @@
-"""The pipeline of one image: receive · assess · conclude.
+"""The pipeline of one image: receive · judge.
 
-``receive`` runs while the sender waits for the C-STORE response; ``assess`` and ``conclude`` run later as the stages of
-a durable job (``work`` only wraps them). Each may be killed at any point and is then run again from its beginning. A
-second run changes nothing: the keys of all written data do not depend on the run. ``units`` has the differences between
-kinds of objects; ``conclusion`` has the effects of a verdict, one file each.
+``receive`` runs while the sender waits for the C-STORE response; ``judge`` runs later as a durable job (``work`` only
+wraps it). Each may be killed at any point and is then run again from its beginning. A second run makes the same files
+under the same keys, and one transaction makes the verdict and all its effects true. ``units`` has the differences
+between kinds of objects; ``conclusion`` has the effects of a verdict, one file each.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.policy import Disposition, decide
 from miqa_node.core.domain.ports import FaultJudge, JobQueue
 from miqa_node.core.language.phrase import Phrase
-from miqa_node.errors import NotFoundError
 from miqa_node.stages.conclusion.base import Conclusion, Effects
 from miqa_node.stages.receive.rows.arrivals import Arrivals
 from miqa_node.stages.units.attempts import Attempts
 from miqa_node.stages.units.base import Unit, UnitContext, installed, not_assessed, unit_of
 from miqa_node.stages.units.mended import judge_mended
 from miqa_node.stages.units.rows import judgements
+from miqa_node.stages.units.rows.judgements import Attempt
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ UNFINISHED = Phrase("The work on this image failed again and again; the log of t
 
 
 class Pipeline:
-    """The three stages, and their dependencies."""
+    """The two stages, and their dependencies."""
 
     def __init__(
         self,
@@ -60,8 +60,6 @@ class Pipeline:
         self._pseudonym = pseudonym
         self._units = installed() if units is None else units
         self._attempts = Attempts(context, self._units, max_attempts, faults)
-        self._saved: dict[InstanceDigest, Assessment] = {}
-        """Assessments that this process has just stored, and mostly concludes next."""
 
     # ── receive: when this returns, the sender gets 0x0000; from then on nothing may be lost ──
 
@@ -79,72 +77,65 @@ class Pipeline:
         )  # fmt: skip
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
 
-    # ── assess: decode, measure, infer, explain ──
+    # ── judge: attempt, assess, decide; then one transaction commits assessment, verdict and all effects ──
 
-    def assess(self, digest: InstanceDigest) -> None:
-        """Judge the unit. If that is not possible, the reason is recorded."""
-        attempt_number = self._attempts.begin(digest)
-        if attempt_number is None:
+    def judge(self, digest: InstanceDigest) -> None:
+        """Judge the unit. If that is not possible, the verdict is NOT_ASSESSED with the reason."""
+        attempt = self._attempts.begin(digest)
+        if attempt is None:
             return  # already done, or judged with its series while this job waited
-        instance, attempt = attempt_number
-        if instance.generation and self._attempts.is_over(attempt):
+        if attempt.instance.generation and self._attempts.is_over(attempt):
             self.give_up(digest)
             return
-        with self._attempts.counted(instance):
-            if (result := self._attempts.judge(instance, attempt)) is None:
+        with self._attempts.counted(attempt):
+            assessment = attempt.assessment or self._assess(attempt)
+            if assessment is None:
                 return
-            self._context.artifacts.keep_maps(digest, result.maps, instance.generation)
-            with self._database.begin() as transaction:
-                is_saved = judgements.save_assessment(transaction, result.assessment)
-        if is_saved:
-            self._saved[digest] = result.assessment
+            conclusion = self._conclusion(attempt.instance, assessment, self._decide(assessment))
+            conclusion = self._effects.prepare(conclusion)
+            self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)
 
-    # ── conclude: one transaction commits the verdict and all its effects ──
+    def _assess(self, attempt: Attempt) -> Assessment | None:
+        """Decode, measure, infer, explain."""
+        result, instance = self._attempts.judge(attempt), attempt.instance
+        if result is None:
+            return None
+        self._context.artifacts.keep_maps(instance.digest, result.maps, instance.generation)
+        return result.assessment
 
-    def conclude(self, digest: InstanceDigest) -> None:
-        """Record the verdict and its effects."""
-        saved = self._saved.pop(digest, None)
-        with self._database.begin() as transaction:
-            waiting = judgements.unconcluded(transaction, digest, saved)
-        if waiting is None:
-            return
-        instance, assessment = waiting
-        if assessment is None:
-            raise NotFoundError(f"{digest} has not been assessed.")
-        policy = self._context.judging.policy()
-        certificate = self._context.judging.certify(assessment, policy)
-        disposition = replace(decide(assessment, policy), certificate=certificate)
-        if (why := self._context.judging.silence()) and disposition.verdict.flagged:
-            disposition = disposition.silenced(why)
-        conclusion = self._conclusion(instance, assessment, disposition)
-        conclusion = self._effects.prepare(conclusion)
-        self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects)
+    def _decide(self, assessment: Assessment) -> Disposition:
+        judging = self._context.judging
+        policy = judging.policy()
+        disposition = replace(decide(assessment, policy), certificate=judging.certify(assessment, policy))
+        if (why := judging.silence()) and disposition.verdict.flagged:
+            return disposition.silenced(why)
+        return disposition
 
     def give_up(self, digest: InstanceDigest) -> None:
-        """Give up after repeated failures of a step: the verdict is NOT_ASSESSED, without a report; people see it.
+        """Give up after repeated failures: the verdict is NOT_ASSESSED, without a report; people see it.
 
         An image that was judged again keeps its earlier verdict.
         """
         with self._database.begin() as transaction:
-            waiting = judgements.unconcluded(transaction, digest)
-        if waiting is None:
+            instance = judgements.undecided(transaction, digest)
+        if instance is None:
             return
-        instance, _ = waiting
         self._attempts.blame(instance, "a step failed again and again")
         if instance.generation:
             self._attempts.abandon(instance, UNFINISHED)
             return
         assessment = not_assessed(instance, UNFINISHED, quarantined=True).assessment
         disposition = decide(assessment, self._context.judging.policy())
-        self._write(self._conclusion(instance, assessment, disposition), self._giving_up)
+        conclusion = self._conclusion(instance, assessment, disposition)
+        self._write(conclusion, self._giving_up, judgements.save_disposition)
 
     def _conclusion(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> Conclusion:
         judgement = Judgement(instance, assessment, disposition)
         return Conclusion(judgement, unit_of(instance.header, self._units), disposition)
 
-    def _write(self, conclusion: Conclusion, effects: Effects) -> None:
+    def _write(self, conclusion: Conclusion, effects: Effects, save: Callable[..., bool]) -> None:
         with self._database.begin() as transaction:
-            if not judgements.save_disposition(transaction, conclusion.judgement, conclusion.decided_at):
+            if not save(transaction, conclusion.judgement, conclusion.decided_at):
                 return  # another process was faster
             effects.apply(transaction, conclusion)
         effects.follow(conclusion)

@@ -95,8 +95,7 @@ def outcome(rig: Rig, port: int, path: Path) -> tuple[str, str]:
     if status != 0x0000:
         assert status in (0xA900, 0xC000), f"{status:04X}"
         return UNREADABLE, ""
-    rig.pipeline.assess(digest)
-    rig.pipeline.conclude(digest)
+    rig.pipeline.judge(digest)
     with rig.database.begin() as transaction:
         if copies.instance_of(transaction, digest) is not None:
             return COPY, ""

@@ -246,11 +246,10 @@ def test_a_process_that_was_killed_before_or_after_goes_on(rig: CopyRig, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(copies, "take", _killed)
         with pytest.raises(KeyboardInterrupt):
-            rig.pipeline.assess(second)
-    rig.pipeline.assess(second)
-    for _ in range(2):  # killed after the copy was recorded: both stages of the job run again
-        rig.pipeline.assess(second)
-        rig.pipeline.conclude(second)
+            rig.pipeline.judge(second)
+    rig.pipeline.judge(second)
+    for _ in range(2):  # killed after the copy was recorded: the job runs again
+        rig.pipeline.judge(second)
         rig.pipeline.give_up(second)
     assert [row.digest for row in rig.instances()] == [first]
     assert len(rig.reports()) == 1
@@ -397,8 +396,7 @@ def test_of_a_series_that_came_twice_at_once_new_slices_are_judged_once(tmp_path
 
 def _judge_due(rig: SeriesRig) -> None:
     for digest in rig.look(21.0):
-        rig.pipeline.assess(digest)
-        rig.pipeline.conclude(digest)
+        rig.pipeline.judge(digest)
 
 
 def _rows(rig: CopyRig, table: sa.Table) -> list[Any]:

@@ -68,8 +68,7 @@ def test_it_says_what_a_node_says(name: str, local: LocalAssessor, samples: Path
         way.receive(
             ReceivedObject(str(source), digest, source.stat().st_size, "A", "B", "127.0.0.1", datetime.now(UTC))
         )
-        way.assess(digest)
-        way.conclude(digest)
+        way.judge(digest)
     with database.begin() as transaction:
         assessment = instances.load_assessment(transaction, digest)
         disposition = instances.load_disposition(transaction, digest)

@@ -101,8 +101,7 @@ class Rig:
         return digest
 
     def finish(self, digest: InstanceDigest) -> None:
-        self.pipeline.assess(digest)
-        self.pipeline.conclude(digest)
+        self.pipeline.judge(digest)
 
     def verdict(self, digest: InstanceDigest) -> Verdict:
         with self.database.begin() as transaction:
@@ -227,32 +226,14 @@ def test_a_step_killed_half_way_makes_the_same_objects_again(
     rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = rig.receive(samples / "RG3_UNCR.dcm")
-    rig.pipeline.assess(digest)
     with monkeypatch.context() as patch:
         patch.setattr(instances, "save_disposition", _killed)
         with pytest.raises(KeyboardInterrupt):
-            rig.pipeline.conclude(digest)
+            rig.finish(digest)
     made = {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")}
     assert len(made) == 2
-    rig.pipeline.conclude(digest)
+    rig.finish(digest)
     assert {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")} == made
-
-
-def test_an_assessment_is_read_again_only_by_a_process_that_did_not_make_it(
-    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loads: list[str] = []
-    load = instances.load_assessment
-    monkeypatch.setattr(instances, "load_assessment", lambda *key: loads.append(key[1]) or load(*key))
-    first, second = rig.receive(samples / "RG3_UNCR.dcm"), rig.receive(samples / "RG3_UNCR.dcm", {"PatientID": "2"})
-    rig.pipeline.assess(first)
-    rig.pipeline.assess(second)
-    rig.pipeline._saved.pop(second)
-    loads.clear()
-    for digest in (first, second):
-        rig.pipeline.conclude(digest)
-        assert rig.verdict(digest) is Verdict.REVIEW
-    assert loads == [second]
 
 
 def _killed(*_: object) -> None:
@@ -267,7 +248,7 @@ def test_what_kills_its_worker_is_quarantined_and_shown(
         patch.setattr(ProjectionUnit, "judge", _killed)
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
-                rig.pipeline.assess(digest)
+                rig.finish(digest)
     rig.finish(digest)
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
@@ -278,9 +259,8 @@ def test_a_report_that_cannot_be_made_hides_no_verdict(
     rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = rig.receive(samples / "RG3_UNCR.dcm")
-    rig.pipeline.assess(digest)
     monkeypatch.setattr("miqa_node.stages.units.image.make_objects", _broken)
-    rig.pipeline.conclude(digest)
+    rig.finish(digest)
     with rig.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, digest)
     assert disposition is not None
@@ -293,31 +273,35 @@ def _broken(*_: object, **__: object) -> None:
     raise ValueError("Doe^Jane")
 
 
-def test_a_full_disk_is_no_fault_of_the_image(rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is neither quarantined nor left without its report: both steps are run again until there is room."""
+@pytest.mark.parametrize("folder", ["maps", "results"])
+def test_a_full_disk_is_no_fault_of_the_image(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """It is neither quarantined nor left without its report: it is judged again until there is room."""
     digest = rig.receive(samples / "RG3_UNCR.dcm")
+    put = rig.objects.put
 
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(key: str, data: bytes) -> bool:
+        if folder in key:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return put(key, data)
 
-    for step in (rig.pipeline.assess, rig.pipeline.conclude):
-        with monkeypatch.context() as patch:
-            patch.setattr(rig.objects, "put", full)
-            for _ in range(5):
-                with pytest.raises(OSError, match="space") as failed:
-                    step(digest)
-                assert lacks_resources(failed.value)
-        step(digest)
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.objects, "put", full)
+        for _ in range(5):
+            with pytest.raises(OSError, match="space") as failed:
+                rig.finish(digest)
+            assert lacks_resources(failed.value)
+    rig.finish(digest)
     assert rig.verdict(digest) is Verdict.REVIEW
     assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
 
 
 def test_work_that_is_given_up_is_on_the_worklist_once(rig: Rig, samples: Path) -> None:
     digest = rig.receive(samples / "RG3_UNCR.dcm")
-    rig.pipeline.assess(digest)
     for _ in range(2):
         rig.pipeline.give_up(digest)
-    rig.pipeline.conclude(digest)
+    rig.finish(digest)
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
         [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=10)

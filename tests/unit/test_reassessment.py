@@ -119,18 +119,16 @@ def test_every_step_may_be_killed_and_run_again(
     rig.again(uids=(digest,))
     assert rig.again(uids=(digest,)) == 0, "it waits already"
     with monkeypatch.context() as patch:
-        patch.setattr(judgements, "save_assessment", _killed)
+        patch.setattr(judgements, "save", _killed)
         with pytest.raises(KeyboardInterrupt):
-            rig.pipeline.assess(digest)
-    rig.pipeline.assess(digest)
-    rig.pipeline.assess(digest)
+            rig.pipeline.judge(digest)
     with monkeypatch.context() as patch:
         patch.setattr(deliveries, "record_result", _killed)
         with pytest.raises(KeyboardInterrupt):
-            rig.pipeline.conclude(digest)
+            rig.pipeline.judge(digest)
     assert rig.verdict(digest) is Verdict.REVIEW, "the transaction is all or nothing"
     made = {path: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")}
-    rig.pipeline.conclude(digest)
+    rig.pipeline.judge(digest)
     assert {path: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")} == made
     assert rig.verdict(digest) is Verdict.ACCEPT
     state = rig.everything()
@@ -152,7 +150,7 @@ def test_images_that_a_fault_left_unassessed_are_judged_by_one_command(
         for digest in digests:
             for _ in range(3):
                 with pytest.raises(KeyboardInterrupt):
-                    rig.pipeline.assess(digest)
+                    rig.pipeline.judge(digest)
             rig.finish(digest)
     given_up = rig.receive(samples / SMALL, {"SOPInstanceUID": "1.2.9"})
     rig.pipeline.give_up(given_up)
@@ -182,7 +180,7 @@ def test_a_judgement_that_fails_again_and_again_leaves_the_verdict_as_it_is(
         patch.setattr(ProjectionUnit, "judge", _killed)
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
-                rig.pipeline.assess(digest)
+                rig.pipeline.judge(digest)
         rig.finish(digest)
     assert (rig.verdict(digest), rig.queued(digest)) == (Verdict.REVIEW, before)
     rig.again(uids=(digest,))

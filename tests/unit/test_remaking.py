@@ -106,15 +106,14 @@ def test_results_of_decisions_and_in_lower_classes_are_made_again(rig: DecidedRi
 
 def test_a_file_that_a_crash_left_empty_blocks_no_report(rig: DecidedRig, samples: Path) -> None:
     digest = rig.receive(samples / SMALL)
-    rig.pipeline.assess(digest)
-    rig.pipeline.conclude(digest)
+    rig.finish(digest)
     [report] = [one for one in results(rig, digest) if one.kind == SR]
     whole = rig.objects.get(report.object_key)
     with rig.database.begin() as transaction:  # as before the verdict
-        for table in (tables.deliveries, tables.results, tables.dispositions):
+        for table in (tables.deliveries, tables.results, tables.dispositions, tables.assessments):
             transaction.execute(sa.delete(table))
     rig.objects.replace(report.object_key, b"")
-    rig.pipeline.conclude(digest)
+    rig.finish(digest)
     assert rig.objects.get(report.object_key) == whole
 
 

@@ -113,13 +113,12 @@ def test_whoever_is_recorded_first_reports_even_if_another_was_killed_meanwhile(
     rig: AgainRig, sonogram: Callable[..., InstanceDigest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = sonogram(1), sonogram(2)
-    rig.pipeline.assess(first)
     with monkeypatch.context() as patch:
         patch.setattr("miqa_node.stages.units.rows.judgements.save_disposition", _killed)
         with pytest.raises(KeyboardInterrupt):
-            rig.pipeline.conclude(first)  # its file is written, its row is not
+            rig.pipeline.judge(first)  # its file is written, its row is not
     rig.finish(second)
-    rig.pipeline.conclude(first)
+    rig.finish(first)
     [report] = reports_of(rig, [first, second])
     assert rig.queued(first) == []
     assert sorted(rig.queued(second)) == [("SR", "ARCHIVE"), ("SR", "PACS")]
@@ -136,8 +135,6 @@ def test_two_workers_at_once_report_once(
 ) -> None:
     """Both look before either has written: the one of whom the row is recorded second queues nothing."""
     digests = [sonogram(1), sonogram(2)]
-    for digest in digests:
-        rig.pipeline.assess(digest)
     both, maker_of = threading.Barrier(2), deliveries.result_maker
 
     def look(*arguments: Any) -> InstanceDigest | None:
@@ -146,7 +143,7 @@ def test_two_workers_at_once_report_once(
         return maker
 
     monkeypatch.setattr(deliveries, "result_maker", look)
-    workers = [threading.Thread(target=rig.pipeline.conclude, args=(digest,)) for digest in digests]
+    workers = [threading.Thread(target=rig.pipeline.judge, args=(digest,)) for digest in digests]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -159,7 +156,7 @@ def test_two_workers_at_once_report_once(
 def test_two_nodes_on_postgresql_report_each_series_once(
     tmp_path: Path, pool: WorkerPool, samples: Path, postgres_url: str
 ) -> None:
-    """Each with connections of its own, as two processes have; they conclude the images of five series at once."""
+    """Each with connections of its own, as two processes have; they judge the images of five series at once."""
     rigs = [AgainRig(tmp_path, pool, parse_policy(ONLY_XA), database_url=postgres_url) for _ in range(2)]
     source, digests = pydicom.dcmread(samples / "US1_UNCR.dcm"), []
     for number in range(20):
@@ -167,16 +164,15 @@ def test_two_nodes_on_postgresql_report_each_series_once(
         source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(f"1.2.3.{number}")
         source.save_as(tmp_path / "one.dcm")
         digests.append(rigs[0].receive(tmp_path / "one.dcm"))
-        rigs[number % 2].pipeline.assess(digests[-1])
     both = threading.Barrier(2)
 
-    def conclude(rig: AgainRig, own: list[InstanceDigest]) -> None:
+    def judge(rig: AgainRig, own: list[InstanceDigest]) -> None:
         for digest in own:
-            both.wait(120)  # both conclude one of the same series
-            rig.pipeline.conclude(digest)
+            both.wait(120)  # both judge one of the same series
+            rig.pipeline.judge(digest)
 
     halves = ([d for n, d in enumerate(digests) if n % 10 < 5], [d for n, d in enumerate(digests) if n % 10 >= 5])
-    workers = [threading.Thread(target=conclude, args=pair) for pair in zip(rigs, halves, strict=True)]
+    workers = [threading.Thread(target=judge, args=pair) for pair in zip(rigs, halves, strict=True)]
     for worker in workers:
         worker.start()
     for worker in workers:

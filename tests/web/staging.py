@@ -128,7 +128,7 @@ class Stage:
         Artifacts(self.services.objects).keep_preview(digest, preview or phantom_png())
         with self.services.database.begin() as transaction:
             instances.record(transaction, header, record, received, original_key(digest))
-            instances.begin_attempt(transaction, digest)
+            instances.begin_attempt(transaction, digest, at)
             instances.save_assessment(transaction, assessment)
             instances.save_disposition(transaction, digest, study_uid, disposition, at)
             deliveries.record_result(transaction, digest, result, at)

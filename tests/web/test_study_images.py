@@ -139,7 +139,7 @@ def test_a_study_of_slices_shows_its_series_once(stage: Stage, client: TestClien
             received = ReceivedObject("unused", digest, 1, "CT", "MIQA", "10.0.0.7", NOW + timedelta(seconds=number))
             of = replace(record, study_instance_uid=StudyInstanceUid("1.2.3.9"))
             instances.record(transaction, header, of, received, original_key(digest))
-        instances.begin_attempt(transaction, digest)
+        instances.begin_attempt(transaction, digest, NOW)
         instances.save_assessment(transaction, replace(model.assessment, digest=digest, header=header))
         instances.save_disposition(transaction, digest, StudyInstanceUid("1.2.3.9"), model.disposition, NOW)
 

@@ -20,7 +20,7 @@ class JobQueue(Protocol):
     """Durable work: a job queued in a transaction exists if and only if that transaction commits."""
 
     def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
-        """Queue ``Pipeline.assess`` and ``conclude`` for the instance; repeated calls queue only one run.
+        """Queue ``Pipeline.judge`` for the instance; repeated calls queue only one run.
 
         Jobs take turns by ``sender``, the calling AE title of the instance.
         """

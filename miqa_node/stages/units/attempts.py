@@ -28,6 +28,7 @@ from miqa_node.stages.units.copies import CopyFinder
 from miqa_node.stages.units.earlier import judged_by
 from miqa_node.stages.units.mended import ORIGINAL
 from miqa_node.stages.units.rows import judgements
+from miqa_node.stages.units.rows.judgements import Attempt
 
 log = structlog.get_logger(__name__)
 
@@ -45,50 +46,57 @@ class Attempts:
         self._faults = faults
         self._copies = CopyFinder(context, units)
 
-    def begin(self, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
+    def begin(self, digest: InstanceDigest) -> Attempt | None:
         """Count a new attempt; None if nothing remains to be done. ResourcesError while the node is at fault."""
         if self._faults is not None:
             with self._forgetting(digest):
                 self._faults.admit()
         with self._context.database.begin() as transaction:
-            waiting = judgements.begin(transaction, digest)
-            is_only = waiting is not None and self._copies.is_only(transaction, waiting[0])
-        if waiting is None:
-            return None
-        instance, attempt = waiting
-        if is_only or self.is_over(attempt):
-            return waiting
-        with self.counted(instance):
-            own = self._copies.settle(instance)
-        return None if own is None else (own, attempt)  # None: the same image came before, in another encoding
+            attempt = judgements.begin(transaction, digest, datetime.now(UTC))
+            if attempt is None or attempt.assessment or self._copies.is_only(transaction, attempt.instance):
+                return attempt
+        if self.is_over(attempt):
+            return attempt
+        with self.counted(attempt):
+            own = self._copies.settle(attempt.instance)
+        # None: the same image came before, in another encoding
+        return None if own is None else replace(attempt, instance=own)
 
-    def is_over(self, attempt: int) -> bool:
+    def is_over(self, attempt: Attempt) -> bool:
         """Whether the number of attempts exceeds the limit."""
-        return attempt > self._limit
+        return attempt.number > self._limit
 
     @contextmanager
-    def counted(self, instance: StoredInstance) -> Iterator[None]:
+    def counted(self, attempt: Attempt) -> Iterator[None]:
         """Undo the count if resources are missing: the image is not to blame, and is not quarantined."""
         try:
             yield
         except Exception as error:
-            if lacks_resources(error):
+            if attempt.number and lacks_resources(error):
                 with suppress(MiqaError), self._context.database.begin() as transaction:
-                    judgements.take_back_attempt(transaction, instance)
+                    judgements.take_back_attempt(transaction, attempt.instance)
             raise
 
-    def judge(self, instance: StoredInstance, attempt: int) -> AssessorResult | None:
+    def judge(self, attempt: Attempt) -> AssessorResult | None:
         """Let the unit read and judge the image; an image that cannot be judged is NOT_ASSESSED with the reason.
 
         None if its repeated judgement was abandoned, because its stored copy is not sound.
         """
+        instance = attempt.instance
         if instance.generation and (damage := stored_damage(instance, self._units, self._context)):
             self.abandon(instance, damage)
             return None
+        result = self._judged(attempt)
+        own = replace(result.assessment, generation=instance.generation, assessed_at=attempt.began_at)
+        return replace(result, assessment=own)
+
+    def _judged(self, attempt: Attempt) -> AssessorResult:
+        instance = attempt.instance
         if self.is_over(attempt):
             # The image killed its worker every time: a reason for people is better than another dead worker.
             self.blame(instance, Phrase("its worker died"))
-            reason = Phrase("The assessment was begun {attempt} times and never finished.", attempt=f"{attempt - 1}")
+            count = f"{attempt.number - 1}"
+            reason = Phrase("The assessment was begun {attempt} times and never finished.", attempt=count)
             return not_assessed(instance, reason, quarantined=True)
         try:
             result = judged_by(unit_of(instance.header, self._units), instance, self._context)
@@ -96,7 +104,7 @@ class Attempts:
             return self._not_judged(instance, error)
         if self._faults is not None:
             self._faults.succeeded()
-        return replace(result, assessment=replace(result.assessment, generation=instance.generation))
+        return result
 
     def _not_judged(
         self, instance: StoredInstance, error: DecodeError | NotFoundError | FileNotFoundError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pydicom
@@ -130,13 +130,29 @@ def test_a_disposition_is_given_once(database: Database) -> None:
         assert instances.load_disposition(transaction, digest("b")) == attention
 
 
-def test_attempts_are_counted_even_when_the_work_is_not_finished(database: Database) -> None:
+def test_attempts_are_counted_from_the_first_even_when_the_work_is_not_finished(database: Database) -> None:
     put(database, 1, "a")
-    counts = []
-    for _ in range(3):
+    attempts = []
+    for hours in range(3):
         with database.begin() as transaction:
-            counts.append(instances.begin_attempt(transaction, digest("a")))
-    assert counts == [1, 2, 3]
+            attempts.append(instances.begin_attempt(transaction, digest("a"), NOW + timedelta(hours=hours)))
+    assert attempts == [(1, NOW), (2, NOW), (3, NOW)]
+
+
+def test_an_attempt_after_one_that_does_not_count_is_the_first(database: Database) -> None:
+    put(database, 1, "a")
+    later = NOW + timedelta(days=1)
+    with database.begin() as transaction:
+        instances.begin_attempt(transaction, digest("a"), NOW)
+        instances.take_back_attempt(transaction, digest("a"))
+        assert instances.begin_attempt(transaction, digest("a"), later) == (1, later)
+
+
+def test_attempts_of_an_earlier_version_have_no_time(database: Database) -> None:
+    put(database, 1, "a")
+    with database.begin() as transaction:
+        transaction.execute(sa.insert(tables.attempts).values(digest=digest("a"), begun=1))
+        assert instances.begin_attempt(transaction, digest("a"), NOW) == (2, NOW)
 
 
 def test_writers_at_the_same_time_lose_nothing(database: Database) -> None:

@@ -51,8 +51,7 @@ def test_an_image_of_which_postgresql_would_refuse_much_is_received_judged_count
     objects = DiskObjects(tmp_path / "objects")
     pipeline = build_pipeline(database, objects, Jobs(), pool, parse_policy(RULES), lambda _: ["PACS"])
     pipeline.receive(ReceivedObject(str(path), digest, size, "CT1", "MIQA", "127.0.0.1", datetime.now(UTC)))
-    pipeline.assess(digest)
-    pipeline.conclude(digest)
+    pipeline.judge(digest)
     with database.begin() as transaction:
         assert results_of(transaction, digest)
         rollup.refresh(transaction, datetime.now(UTC))

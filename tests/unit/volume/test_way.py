@@ -95,8 +95,7 @@ class Rig:
             return series.take_due(transaction, times, self.now + timedelta(seconds=after_s))
 
     def finish(self, digest: InstanceDigest) -> Verdict:
-        self.pipeline.assess(digest)
-        self.pipeline.conclude(digest)
+        self.pipeline.judge(digest)
         with self.database.begin() as transaction:
             disposition = instances.load_disposition(transaction, digest)
         assert disposition is not None
@@ -315,7 +314,7 @@ def test_a_series_that_kills_its_worker_is_given_up_and_every_slice_says_so(rig:
     [anchor] = rig.look(30.0)
     with rig.database.begin() as transaction:
         for _ in range(3):
-            instances.begin_attempt(transaction, anchor)
+            instances.begin_attempt(transaction, anchor, datetime.now(UTC))
     assert rig.finish(anchor) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
         assert instances.count(transaction).decided == 3
@@ -358,7 +357,7 @@ def test_a_series_that_cannot_be_read_is_flagged_in_the_end(
     [digest] = rig.look(30.0)
     for _ in range(3):  # the limit
         with pytest.raises(ZeroDivisionError):
-            rig.pipeline.assess(digest)
+            rig.pipeline.judge(digest)
     with capture_logs() as lines:
         assert rig.finish(digest) is Verdict.NOT_ASSESSED
     assert [line["event"] for line in lines if line["log_level"] == "error"] == []

@@ -156,16 +156,18 @@ dispositions = sa.Table(
     sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
 )
 
-# Attempts at the assessment of an instance; after too many unfinished ones it is quarantined.
+# Attempts to judge an instance; after too many unfinished ones it is quarantined. "began_at" is the time of the first.
 attempts = sa.Table(
     "attempts",
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
     sa.Column("begun", sa.Integer, nullable=False),
+    sa.Column("began_at", UtcDateTime),
 )
 
-# One row per request to judge an instance again. "document" is the new assessment until its verdict is there; then
+# One row per request to judge an instance again; "begun" and "began_at" are those of its attempts. With the verdict
 # "earlier" holds what was replaced: assessment, verdict and reasons. "failure" says why there is no new verdict.
+# "document" is an assessment without a verdict, from a version that judged in two stages (units/rows/half_done.py).
 reassessments = sa.Table(
     "reassessments",
     metadata,
@@ -175,6 +177,7 @@ reassessments = sa.Table(
     sa.Column("asked_by", sa.Text, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("begun", sa.Integer, nullable=False),
+    sa.Column("began_at", UtcDateTime),
     sa.Column("document", sa.JSON(none_as_null=True)),
     sa.Column("earlier", sa.JSON(none_as_null=True)),
     sa.Column("concluded_at", UtcDateTime, index=True),

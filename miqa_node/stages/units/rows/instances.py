@@ -148,16 +148,22 @@ def generations(transaction: Transaction, digests: Collection[str]) -> dict[str,
     return {row.digest: row.generation for row in transaction.execute(query)}
 
 
-def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
-    """Count an attempt at an assessment; returns the number of attempts including this one."""
-    attempt_count: int = _BEGIN.run(transaction, {"digest": digest, "begun": 1}).begun
-    return attempt_count
+def begin_attempt(transaction: Transaction, digest: InstanceDigest, now: datetime) -> tuple[int, datetime]:
+    """Count an attempt to judge an instance; returns the number of attempts and when the first of them began."""
+    row = _BEGIN.run(transaction, {"digest": digest, "begun": 1, "began_at": now})
+    return row.begun, row.began_at
+
+
+def first_of(table: sa.Table, now: sa.ColumnElement[datetime]) -> sa.ColumnElement[datetime]:
+    """When the first counted attempt of a row began; this one, if none is counted or an earlier version began it."""
+    return sa.case((table.c.begun > 0, sa.func.coalesce(table.c.began_at, now)), else_=now)
 
 
 def _begin(dialect: str) -> sa.sql.dml.ReturningInsert[Any]:
-    again = {"begun": attempts.c.begun + 1}
-    first = insert_of(dialect, attempts).on_conflict_do_update(index_elements=[attempts.c.digest], set_=again)
-    return first.returning(attempts.c.begun)
+    first = insert_of(dialect, attempts)
+    again = {"begun": attempts.c.begun + 1, "began_at": first_of(attempts, first.excluded.began_at)}
+    counted = first.on_conflict_do_update(index_elements=[attempts.c.digest], set_=again)
+    return counted.returning(attempts.c.begun, attempts.c.began_at)
 
 
 _BEGIN = DriverStatement(_begin)

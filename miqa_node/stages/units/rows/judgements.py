@@ -23,25 +23,44 @@ from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.phrase_columns import loaded
 from miqa_node.runtime.store.tables import assessments, attempts, dispositions, reassessments, worklist
 from miqa_node.runtime.store.tables import instances as instance_rows
-from miqa_node.stages.units.rows import copies, instances
+from miqa_node.stages.units.rows import copies, half_done, instances
 
 
-def begin(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
-    """The instance to assess, and the number of attempts including this one; None if there is nothing to do."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to judge an instance; ``number`` counts from 1."""
+
+    instance: StoredInstance
+    number: int
+    began_at: datetime
+    """When the first attempt began. It is the time of the assessment, so that every attempt makes the same objects."""
+    assessment: Assessment | None = None
+    """What a version with two stages has found already (:mod:`~miqa_node.stages.units.rows.half_done`)."""
+
+
+def begin(transaction: Transaction, digest: InstanceDigest, now: datetime) -> Attempt | None:
+    """Count an attempt to judge the instance; None if there is nothing to do."""
     instance = _load(transaction, digest)
     if instance is None:
         return None
-    if instances.load_disposition(transaction, digest) is None:
-        if instances.load_assessment(transaction, digest) is not None:
-            return None
-        return instance, instances.begin_attempt(transaction, digest)
-    row = _pending(transaction, digest)
-    if row is None or row.document is not None:
-        return None
-    this = _this(digest, row.generation)
-    counted = sa.update(reassessments).where(this).values(begun=reassessments.c.begun + 1)
-    attempt_count: int = transaction.execute(counted.returning(reassessments.c.begun)).scalar_one()
-    return replace(instance, generation=row.generation), attempt_count
+    is_decided, assessment = half_done.state(transaction, digest)
+    if not is_decided and assessment is None:
+        return Attempt(instance, *instances.begin_attempt(transaction, digest, now))
+    row = _pending(transaction, digest) if is_decided else None
+    if row is not None:
+        instance, assessment = replace(instance, generation=row.generation), half_done.again(row)
+    if assessment is not None:
+        return Attempt(instance, 0, assessment.assessed_at, assessment)
+    return None if row is None else Attempt(instance, *_begin_again(transaction, instance, now))
+
+
+def _begin_again(transaction: Transaction, instance: StoredInstance, now: datetime) -> tuple[int, datetime]:
+    of = reassessments.c
+    began_at = instances.first_of(reassessments, sa.literal(now, of.began_at.type))
+    counted = sa.update(reassessments).where(_this(instance.digest, instance.generation))
+    counted = counted.values(begun=of.begun + 1, began_at=began_at)
+    row = transaction.execute(counted.returning(of.begun, of.began_at)).one()
+    return row.begun, row.began_at
 
 
 def take_back_attempt(transaction: Transaction, instance: StoredInstance) -> None:
@@ -61,41 +80,31 @@ def forget_attempts(transaction: Transaction, digest: InstanceDigest) -> None:
     transaction.execute(sa.update(reassessments).where(*waits).values(begun=0))
 
 
-def save_assessment(transaction: Transaction, assessment: Assessment) -> bool:
-    """Store an assessment; False if its generation already has one, which stays."""
-    if not assessment.generation:
-        return instances.save_assessment(transaction, assessment)
-    saved = transaction.execute(
-        sa.update(reassessments)
-        .where(_this(assessment.digest, assessment.generation), reassessments.c.document.is_(None))
-        .values(document=documents.dump_assessment(assessment))
-    )
-    return bool(saved.rowcount)
-
-
-def unconcluded(
-    transaction: Transaction, digest: InstanceDigest, saved: Assessment | None = None
-) -> tuple[StoredInstance, Assessment | None] | None:
-    """The instance that waits for a verdict, with its assessment if there is one; None if it does not wait.
-
-    ``saved`` is an assessment known to be stored, which is not read again if it is the one.
-    """
+def undecided(transaction: Transaction, digest: InstanceDigest) -> StoredInstance | None:
+    """The instance, if it waits for a verdict, its first or another one."""
     instance = _load(transaction, digest)
-    if instance is None:
-        return None
-    if instances.load_disposition(transaction, digest) is None:
-        if saved is not None and saved.generation == 0:
-            return instance, saved
-        return instance, instances.load_assessment(transaction, digest)
+    if instance is None or instances.load_disposition(transaction, digest) is None:
+        return instance
     row = _pending(transaction, digest)
-    if row is None:
-        return None
-    assessment = None if row.document is None else documents.load_assessment(row.document)
-    return replace(instance, generation=row.generation), assessment
+    return None if row is None else replace(instance, generation=row.generation)
+
+
+def save(transaction: Transaction, judgement: Judgement, decided_at: datetime) -> bool:
+    """Store assessment and verdict, replacing the previous ones if the image was judged again.
+
+    False if another process has decided already; then nothing is stored.
+    """
+    if not save_disposition(transaction, judgement, decided_at):
+        return False
+    digest = judgement.instance.digest
+    if not instances.save_assessment(transaction, judgement.assessment):  # of a version with two stages
+        transaction.execute(sa.delete(assessments).where(assessments.c.digest == digest))
+        instances.save_assessment(transaction, judgement.assessment)
+    return True
 
 
 def save_disposition(transaction: Transaction, judgement: Judgement, decided_at: datetime) -> bool:
-    """Store a verdict, replacing the previous one if the image was judged again; False if it is already stored."""
+    """Store a verdict alone, as of an image that was given up; False if another process has decided already."""
     instance, disposition = judgement.instance, judgement.disposition
     digest, study = instance.digest, instance.header.study_instance_uid
     if not instance.generation:
@@ -107,7 +116,6 @@ def save_disposition(transaction: Transaction, judgement: Judgement, decided_at:
         return False
     for table in (assessments, dispositions, attempts):
         transaction.execute(sa.delete(table).where(table.c.digest == digest))
-    instances.save_assessment(transaction, judgement.assessment)
     this_one = instance_rows.c.digest == digest
     anew = {"generation": instance.generation, "artifacts_removed_at": None, "artifacts_deleted_at": None}
     transaction.execute(sa.update(instance_rows).where(this_one).values(anew))

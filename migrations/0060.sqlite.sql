@@ -74,7 +74,7 @@ CREATE TABLE assessments (
 );
 CREATE TABLE attempts (
 	digest VARCHAR(64) NOT NULL,
-	begun INTEGER NOT NULL,
+	begun INTEGER NOT NULL, began_at DATETIME,
 	CONSTRAINT fk_attempts_digest FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_attempts PRIMARY KEY (digest)
 );
@@ -452,7 +452,7 @@ CREATE TABLE reassessments (
 	document JSON,
 	earlier JSON,
 	concluded_at DATETIME,
-	failure TEXT NOT NULL,
+	failure TEXT NOT NULL, began_at DATETIME,
 	CONSTRAINT fk_reassessments_digest_instances FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_reassessments PRIMARY KEY (digest, generation)
 );
@@ -907,6 +907,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0059');
+INSERT INTO alembic_version VALUES ('0060');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);
