@@ -80,7 +80,7 @@ def run(url: str, jobs: int) -> dict[str, float]:
         migrate(database)
         _enqueue(DurableQueue(database, lambda: str(time.time_ns())), database, jobs)
         worker, before = Worker(database, "benchmark", load_settings().work, Path(folder)), time.process_time()
-        worker.start((("nothing", stage),))
+        worker.start(stage)
         if not over.wait(LIMIT_S):
             raise TimeoutError(f"{len(ends)} of {jobs} jobs within {LIMIT_S:g} s")
         processor_s = time.process_time() - before

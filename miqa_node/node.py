@@ -143,8 +143,8 @@ class Node:
         self._supervisor.watch([ModelSessions()])
         self._begin(self.judging.shadow, self.judging.faults)
         way, settings, running = self._pipeline, self.settings, self._worker.running
-        stages, schedules = (("judge", way.judge),), self._parts.schedules
-        self._running.begin(lambda: self._worker.start(stages, schedules, way.give_up), self._worker.stop)
+        schedules = self._parts.schedules
+        self._running.begin(lambda: self._worker.start(way.judge, schedules, way.give_up), self._worker.stop)
         self._supervisor.watch(self._worker.threads)
         pause_s, now = longest_pause_s(settings), self._clock.now
         roll_call = RollCall(self.database, settings.node.name, settings.work, running, pause_s, now)

@@ -41,7 +41,7 @@ from tests.unit.test_node import Pacs, settings_in, store
 from tests.waiting import wait_until
 
 RECEIVE_STATEMENTS = 7
-JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 32, 6
+JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 29, 4
 LOOK_STATEMENTS = 8
 """Of the thread that looks for jobs, for one image in an idle node: one for a look, four more for taking the job."""
 IMAGE_THREADS = ("dbos-executor", f"queue-worker-{IMAGE_QUEUE}", "lane-", "audit")

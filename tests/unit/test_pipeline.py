@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+import sqlalchemy as sa
 from pydicom.uid import UID
 
 from miqa_node.core.domain.acquisition import AcquisitionRules
+from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.audit import AuditEvent
 from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.enhanced import EnhancedImage
-from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.implementation import MANUFACTURER
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.core.domain.label import RequestKind
-from miqa_node.core.domain.object_store import ObjectStore
+from miqa_node.core.domain.object_store import ObjectStore, Soundness
 from miqa_node.core.domain.policy import Policy, Verdict
 from miqa_node.core.domain.ports import Assessor
 from miqa_node.core.settings import Accelerator, load_settings
@@ -37,6 +40,7 @@ from miqa_node.runtime.workers.pool import WorkerPool
 from miqa_node.stages.assess.assessor import ImageAssessor
 from miqa_node.stages.assess.enhance.enhancer import Enhancer
 from miqa_node.stages.assess.packages import open_package
+from miqa_node.stages.conclusion.base import Conclusion, Effects
 from miqa_node.stages.deliver.rows import deliveries
 from miqa_node.stages.units.projection import ProjectionUnit
 from miqa_node.stages.units.rows import instances
@@ -232,8 +236,56 @@ def test_a_step_killed_half_way_makes_the_same_objects_again(
             rig.finish(digest)
     made = {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")}
     assert len(made) == 2
+    with rig.database.begin() as transaction:
+        assert instances.load_assessment(transaction, digest) is None, "the transaction is all or nothing"
     rig.finish(digest)
     assert {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")} == made
+
+
+@pytest.mark.parametrize("when", ["before its objects are made", "after"])
+def test_of_two_processes_the_faster_one_decides_and_the_slower_one_damages_nothing(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """As when a process was silent for so long that another one took over its job."""
+    digest, prepare, processes = rig.receive(samples / "RG3_UNCR.dcm"), Effects.prepare, ["the faster one"]
+
+    def overtaken(effects: Effects, conclusion: Conclusion) -> Conclusion:
+        made = prepare(effects, conclusion) if when == "after" else None
+        if processes:
+            processes.pop()
+            rig.finish(digest)
+        return made or prepare(effects, conclusion)
+
+    monkeypatch.setattr(Effects, "prepare", overtaken)
+    rig.finish(digest)
+    with rig.database.begin() as transaction:
+        results, attempts = results_of(transaction, digest), transaction.execute(sa.select(tables.attempts.c.begun))
+        assert attempts.scalars().all() == [2]
+        verdicts = sa.select(tables.audit_records.c.digest).where(tables.audit_records.c.event == AuditEvent.VERDICT)
+        assert transaction.execute(verdicts).scalars().all() == [digest]
+    assert [one.kind for one in results] == ["KOS", "SR"]
+    assert {Artifacts(rig.objects).verify_result(one) for one in results} == {Soundness.SOUND}
+
+
+def test_an_image_that_an_earlier_version_assessed_at_its_last_attempt_gets_its_verdict_of_that(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    entropy = (Measurement("entropy", 6.5, "bit"),)
+    with rig.database.begin() as transaction:
+        header = instances.load(transaction, digest).header
+        assessment = Assessment(digest, header, datetime(2026, 1, 2, tzinfo=UTC), measurements=entropy)
+        transaction.execute(sa.insert(tables.attempts).values(digest=digest, begun=3))
+        instances.save_assessment(transaction, assessment)
+    Artifacts(rig.objects).keep_maps(digest, SaliencyMaps())
+    with monkeypatch.context() as patch:
+        patch.setattr(ProjectionUnit, "judge", _killed)
+        for _ in range(2):
+            rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.REVIEW
+    with rig.database.begin() as transaction:
+        assert instances.load_assessment(transaction, digest) == assessment
+    assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
 
 
 def _killed(*_: object) -> None:

@@ -31,7 +31,7 @@ from miqa_node.runtime.work.lease import IN_USE, NameLease
 from miqa_node.runtime.work.limited_pauses import limit_pauses
 from miqa_node.runtime.work.queue_threads import QueueThreads
 from miqa_node.runtime.work.rare_polls import make_polls_rare
-from miqa_node.runtime.work.stages import RETRY_BACKOFF, RETRY_INTERVAL_S, Stage, Stages, StoppedError
+from miqa_node.runtime.work.stages import RETRY_BACKOFF, RETRY_INTERVAL_S, JobStage, Stage, StoppedError
 from miqa_node.runtime.work.waiting import WaitingStages
 
 log = structlog.get_logger(__name__)
@@ -66,6 +66,7 @@ EARLIER_LOOK_S = 30.0
 INTERNAL_LOOK_S = 10.0
 """Interval of the polls of the library's own queue, which takes scheduled work only."""
 ASSESS_JOB = "assess-instance"
+"""The workflow of every job. The name stays, whatever a job does: jobs of earlier versions have it, and run on."""
 
 SHUTDOWN_GRACE_S = 20
 
@@ -142,11 +143,11 @@ class Worker:
 
     def start(
         self,
-        stages: tuple[tuple[str, Stage], ...],
+        stage: Stage,
         schedules: tuple[Schedule, ...] = (),
         give_up: Stage | None = None,
     ) -> None:
-        """Begin to take jobs; each runs the named ``stages`` (:class:`~miqa_node.runtime.work.stages.Stages`).
+        """Begin to take jobs; each runs the ``stage`` (:class:`~miqa_node.runtime.work.stages.JobStage`).
 
         Raises
         ------
@@ -156,7 +157,7 @@ class Worker:
         self._lock = _lock_name(self._lock_path, self._name)
         self._lease.take()
         DBOS(config=self._config())
-        self._register(stages, give_up)
+        self._register(stage, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
         counts_polls = attach(self._alarms)
         limit_pauses()
@@ -215,9 +216,9 @@ class Worker:
             "run_migrations": False,
         }
 
-    def _register(self, pairs: tuple[tuple[str, Stage], ...], give_up: Stage | None) -> None:
+    def _register(self, stage: Stage, give_up: Stage | None) -> None:
         # One more than the node's own counter: the last attempt records "quarantined".
-        stages = Stages(pairs, self._settings.max_attempts + 1, give_up, self._stopping, self.waiting)
+        job_stage = JobStage(stage, self._settings.max_attempts + 1, give_up, self._stopping, self.waiting)
 
         @DBOS.workflow(name=ASSESS_JOB, max_recovery_attempts=None)
         def assess_instance(digest: str) -> None:
@@ -227,7 +228,7 @@ class Worker:
                 with span("job", job=job):
                     if job.startswith(REASSESS_PREFIX):
                         DBOS.run_step({"name": "wait-for-new-images"}, self._wait_for_new_images)
-                    stages.run(InstanceDigest(digest))
+                    job_stage.run(InstanceDigest(digest))
             finally:
                 self._running.discard(job)
 

@@ -20,9 +20,9 @@ class WaitingStages:
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, InstanceDigest], tuple[float, str]] = {}
+        self._waiting: dict[InstanceDigest, tuple[float, str]] = {}
 
-    def note(self, stage: str, digest: InstanceDigest, error: Exception) -> None:
+    def note(self, digest: InstanceDigest, error: Exception) -> None:
         """A stage could not be finished for want of a resource, and is tried again."""
         reason = str(error) if isinstance(error, ResourcesError) else ""
         if isinstance(error, OSError):  # without the name of the file, which may identify a patient
@@ -30,14 +30,14 @@ class WaitingStages:
                 "An image waits, the disk answers: {strerror}.", strerror=error.strerror or type(error).__name__
             )
         with self._lock:
-            since, _ = self._waiting.get((stage, digest), (time.monotonic(), ""))
-            self._waiting[stage, digest] = since, reason or Phrase("An image waits: {name}.", name=type(error).__name__)
+            since, _ = self._waiting.get(digest, (time.monotonic(), ""))
+            self._waiting[digest] = since, reason or Phrase("An image waits: {name}.", name=type(error).__name__)
         self._count()
 
-    def forget(self, stage: str, digest: InstanceDigest) -> None:
+    def forget(self, digest: InstanceDigest) -> None:
         """The stage waits no longer."""
         with self._lock:
-            has_waited = self._waiting.pop((stage, digest), None) is not None
+            has_waited = self._waiting.pop(digest, None) is not None
         if has_waited:
             self._count()
 

@@ -89,7 +89,7 @@ def test_a_job_of_another_process_does_not_wait_for_a_poll(url: str, tmp_path: P
     with closing(Database(url)) as own, closing(Database(url)) as other:
         migrate(own)
         worker = Worker(own, "w1", load_settings(work={"poll_interval_s": 0.2, "processes": 1}).work, tmp_path)
-        worker.start((("assess", lambda _: done.release()),))
+        worker.start(lambda _: done.release())
         queue = DurableQueue(other, lambda: "version")
         try:
             promise(other, queue, "first")

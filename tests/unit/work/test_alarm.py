@@ -45,7 +45,7 @@ def test_no_job_waits_for_a_poll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     start, others_wait, done = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)
     first, more = [f"first {n}" for n in range(JOBS_PER_WORKER)], [f"more {n}" for n in range(JOBS_PER_WORKER + 1)]
 
-    def conclude(digest: InstanceDigest) -> None:
+    def judge(digest: InstanceDigest) -> None:
         if digest in first:
             start.release()
             assert others_wait.wait(LIMIT_S)
@@ -58,7 +58,7 @@ def test_no_job_waits_for_a_poll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     # The thread that polls has its first pause before it has looked at anything: it must not last an hour here.
     worker = Worker(database, "w1", load_settings(work={"poll_interval_s": 0.2, "processes": 1}).work, tmp_path)
-    worker.start((("assess", lambda _: None), ("conclude", conclude)))
+    worker.start(judge)
     promise(*first)
     assert all(start.acquire(timeout=LIMIT_S) for _ in first)
     with database.engine.begin() as connection:
@@ -86,7 +86,7 @@ def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path, monkey
     starts, ends = queue_of_names.SimpleQueue[str](), defaultdict[str, threading.Event](threading.Event)
     first, more = [f"first {n}" for n in range(JOBS_PER_WORKER)], [f"more {n}" for n in range(JOBS_PER_WORKER // 2)]
 
-    def conclude(digest: InstanceDigest) -> None:
+    def judge(digest: InstanceDigest) -> None:
         starts.put(digest)
         assert ends[digest].wait(LIMIT_S)
 
@@ -96,7 +96,7 @@ def test_a_full_queue_is_looked_at_after_half_of_its_jobs(tmp_path: Path, monkey
                 queue.enqueue_assess(transaction, InstanceDigest(digest))
 
     worker = Worker(database, "w1", load_settings(work={"poll_interval_s": 0.2, "processes": 1}).work, tmp_path)
-    worker.start((("assess", lambda _: None), ("conclude", conclude)))
+    worker.start(judge)
     try:
         promise(first)
         assert {starts.get(timeout=LIMIT_S) for _ in first} == set(first)
@@ -219,7 +219,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databa
 
 def test_a_worker_that_stops_waits_for_no_pause(database: Database, tmp_path: Path) -> None:
     worker = Worker(database, "w1", load_settings(work={"poll_interval_s": POLL_S, "processes": 1}).work, tmp_path)
-    worker.start((("assess", lambda _: None),))
+    worker.start(lambda _: None)
     try:
         wait_until(lambda: all(alarm.polls for alarm in worker._alarms.values()))
     finally:
@@ -243,7 +243,7 @@ def test_jobs_of_a_dead_process_do_not_wait_for_a_poll(database: Database, tmp_p
         done.release()
 
     worker = Worker(database, "w1", settings, tmp_path)
-    worker.start((("assess", assess),))
+    worker.start(assess)
     try:
         wait_until(lambda: worker._alarms[RECOVERY_QUEUE].polls > 1)
         assert RollCall(database, "w1", settings).take_over() == len(jobs)

@@ -40,23 +40,24 @@ def queue(database: Database) -> DurableQueue:
 
 
 class Recorder:
-    """Steps that write down what they did."""
+    """A stage that writes down what it did."""
 
     def __init__(self) -> None:
-        self.done: list[tuple[str, str]] = []
+        self.done: list[str] = []
 
-    def steps(self) -> tuple[tuple[str, Callable[[InstanceDigest], None]], ...]:
-        return (
-            ("assess", lambda d: self.done.append(("assess", d))),
-            ("conclude", lambda d: self.done.append(("conclude", d))),
-        )
+    def judge(self, digest: InstanceDigest) -> None:
+        self.done.append(digest)
+
+
+def no_work(_digest: InstanceDigest) -> None:
+    """For a worker without jobs."""
 
 
 @pytest.fixture
 def started(database: Database, queue: DurableQueue, tmp_path: Path) -> Iterator[Recorder]:
     recorder = Recorder()
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start(recorder.steps())
+    worker.start(recorder.judge)
     yield recorder
     worker.stop()
 
@@ -66,14 +67,14 @@ def promise(database: Database, queue: DurableQueue, digest: str) -> None:
         queue.enqueue_assess(transaction, InstanceDigest(digest))
 
 
-def test_a_job_runs_its_steps_in_order_and_once(database: Database, queue: DurableQueue, started: Recorder) -> None:
+def test_jobs_run_in_order_and_once(database: Database, queue: DurableQueue, started: Recorder) -> None:
     promise(database, queue, "a")
     promise(database, queue, "a")
-    wait_until(lambda: ("conclude", "a") in started.done)
+    wait_until(lambda: "a" in started.done)
     promise(database, queue, "a")
     promise(database, queue, "b")
-    wait_until(lambda: ("conclude", "b") in started.done)
-    assert started.done == [("assess", "a"), ("conclude", "a"), ("assess", "b"), ("conclude", "b")]
+    wait_until(lambda: "b" in started.done)
+    assert started.done == ["a", "b"]
 
 
 def test_a_rolled_back_promise_is_no_job(database: Database, queue: DurableQueue, started: Recorder) -> None:
@@ -81,8 +82,8 @@ def test_a_rolled_back_promise_is_no_job(database: Database, queue: DurableQueue
         queue.enqueue_assess(transaction, InstanceDigest("lost"))
         raise RuntimeError
     promise(database, queue, "kept")
-    wait_until(lambda: ("conclude", "kept") in started.done)
-    assert [digest for _, digest in started.done] == ["kept", "kept"]
+    wait_until(lambda: "kept" in started.done)
+    assert started.done == ["kept"]
 
 
 @pytest.mark.slow
@@ -94,9 +95,10 @@ def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, 
         tries.append(time.monotonic())
         if len(tries) < 3:
             raise OSError("disk")
+        done.set()
 
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start((("assess", flaky), ("conclude", lambda _: done.set())))
+    worker.start(flaky)
     promise(database, queue, "a")
     assert done.wait(20)
     worker.stop()
@@ -118,7 +120,7 @@ def test_a_step_without_disk_or_database_waits_as_long_as_it_takes(
         done.set()
 
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start((("assess", lambda _: None), ("conclude", full)))
+    worker.start(full)
     promise(database, queue, "a")
     with capture_logs() as lines:
         try:
@@ -142,14 +144,14 @@ def test_what_waits_at_the_end_is_done_after_the_next_start(
         raise ResourcesError("no database")
 
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start((("assess", lambda _: None), ("conclude", full)))
+    worker.start(full)
     promise(database, queue, "a")
     assert waits.wait(20)
     start = time.monotonic()
     worker.stop()
     assert time.monotonic() - start < 60
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start((("assess", lambda _: None), ("conclude", lambda _: done.set())))
+    worker.start(lambda _: done.set())
     try:
         assert done.wait(20)
     finally:
@@ -170,12 +172,12 @@ def test_what_fails_because_the_process_ends_is_no_failure(
         assert worker._stopping.wait(20)
         raise RuntimeError("the pool is not active")
 
-    worker.start((("assess", long),), give_up=given_up.append)
+    worker.start(long, give_up=given_up.append)
     promise(database, queue, "a")
     assert works.wait(20)
     worker.stop()
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start((("assess", lambda _: done.set()),))
+    worker.start(lambda _: done.set())
     try:
         assert done.wait(20)
     finally:
@@ -196,7 +198,7 @@ def test_what_can_never_be_finished_is_given_up_visibly(
         raise ValueError(digest)
 
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start((("assess", lambda _: None), ("conclude", broken)), give_up=given_up.append)
+    worker.start(broken, give_up=given_up.append)
     promise(database, queue, "a")
     try:
         wait_until(lambda: bool(given_up))
@@ -215,7 +217,7 @@ def test_a_job_whose_outcome_could_not_be_written_is_not_forgotten(tmp_path: Pat
     queue = DurableQueue(database, lambda: "1")
     runs, full, go_on = 0, threading.Event(), threading.Event()
 
-    def conclude(_: InstanceDigest) -> None:
+    def judge(_: InstanceDigest) -> None:
         nonlocal runs
         runs += 1
         if runs == 1:
@@ -225,7 +227,7 @@ def test_a_job_whose_outcome_could_not_be_written_is_not_forgotten(tmp_path: Pat
     settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.2})
     worker = Worker(database, "w1", settings, tmp_path)
     roll_call = RollCall(database, "w1", settings, worker.running)
-    worker.start((("assess", lambda _: None), ("conclude", conclude)))
+    worker.start(judge)
     promise(database, queue, "a")
     assert full.wait(20)
     with fullness():
@@ -259,7 +261,7 @@ def fullness() -> Iterator[None]:
 
 def test_one_name_works_once_on_a_machine(database: Database, started: Recorder, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="already works"):
-        Worker(database, "w1", SETTINGS, tmp_path).start(())
+        Worker(database, "w1", SETTINGS, tmp_path).start(no_work)
 
 
 @pytest.mark.slow
@@ -268,7 +270,7 @@ def test_a_process_that_leaves_work_behind_is_not_forgotten(
 ) -> None:
     """A clean end may run out of time with a long job: its successors must still see whose it was."""
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start(())
+    worker.start(no_work)
     roll_call = RollCall(database, "w1", SETTINGS)
     try:
         roll_call.start()
@@ -314,7 +316,7 @@ def test_after_an_outage_the_others_are_given_time_to_beat(
 ) -> None:
     settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.05, "dead_after_s": 1.0})
     worker = Worker(database, "w1", settings, tmp_path)
-    worker.start(())
+    worker.start(no_work)
     roll_call = RollCall(database, "w1", settings)
     roll_call.start()
     try:
@@ -380,7 +382,7 @@ settings = load_settings(work={"poll_interval_s": 0.05, "processes": 3}).work
 def hang(digest):
     os.write(1, digest.encode() + b"\\n")  # one write, so that the lines of three threads stay lines
     time.sleep(600)
-Worker(database, "dead", settings, Path(sys.argv[2])).start((("assess", hang), ("conclude", hang)))
+Worker(database, "dead", settings, Path(sys.argv[2])).start(hang)
 time.sleep(600)
 """
 
@@ -405,7 +407,7 @@ def test_jobs_of_a_killed_process_are_taken_over_by_another(
             child.kill()
     recorder = Recorder()
     worker = Worker(database, "alive", SETTINGS, tmp_path)
-    worker.start(recorder.steps())
+    worker.start(recorder.judge)
     roll_call = RollCall(database, "alive", SETTINGS)
     roll_call.start()
     try:
@@ -414,11 +416,11 @@ def test_jobs_of_a_killed_process_are_taken_over_by_another(
             transaction.execute(sa.update(executors).where(executors.c.name == "dead").values(heartbeat_at=long_ago))
         assert roll_call.take_over() == 3
         assert roll_call.take_over() == 0
-        wait_until(lambda: sum(step == "conclude" for step, _ in recorder.done) == 3)
+        wait_until(lambda: len(recorder.done) == 3)
     finally:
         roll_call.stop()
         worker.stop()
-    assert sorted(recorder.done) == sorted((step, d) for d in "abc" for step in ("assess", "conclude"))
+    assert sorted(recorder.done) == ["a", "b", "c"]
 
 
 @pytest.mark.slow
@@ -435,7 +437,7 @@ def test_scheduled_work_is_done_at_its_time_until_it_is_taken_off_the_schedule(
         due.append(due_at)
 
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start((), (Schedule("monthly", "* * * * * *", run),))
+    worker.start(no_work, (Schedule("monthly", "* * * * * *", run),))
     try:
         wait_until(lambda: len(due) >= 2)
     finally:
@@ -444,7 +446,7 @@ def test_scheduled_work_is_done_at_its_time_until_it_is_taken_off_the_schedule(
     assert len(set(due)) == len(due)
     assert all(abs((at.astimezone(UTC) - datetime.now(UTC)).total_seconds()) < 60 for at in due)
     worker = Worker(database, "w1", SETTINGS, tmp_path)
-    worker.start((), (Schedule("monthly", "", run),))
+    worker.start(no_work, (Schedule("monthly", "", run),))
     try:
         quiet_since, done = time.monotonic(), len(due)  # what was missed before may still be made up for
         end = quiet_since + 20.0
@@ -475,7 +477,7 @@ def test_images_that_arrive_during_a_reassessment_are_judged_first(
         for number in range(4):
             queue.enqueue_reassess(transaction, InstanceDigest(f"again{number}"), 1)
     worker = Worker(database, "w1", settings, tmp_path)
-    worker.start((("assess", judge), ("conclude", lambda _: None)))
+    worker.start(judge)
     wait_until(lambda: len(done) == 10)
     worker.stop()
     fresh = [place for place, digest in enumerate(done) if digest.startswith("fresh")]
@@ -493,7 +495,7 @@ def test_no_more_images_are_judged_again_than_the_limit_of_a_minute(
         for number in range(6):
             queue.enqueue_reassess(transaction, InstanceDigest(f"again{number}"), 1)
     worker = Worker(database, "w1", settings, tmp_path)
-    worker.start((("assess", lambda digest: done.append(str(digest))), ("conclude", lambda _: None)))
+    worker.start(lambda digest: done.append(str(digest)))
     wait_until(lambda: len(done) == 3)
     promise(database, queue, "fresh")
     wait_until(lambda: "fresh" in done)  # the limit is not theirs
@@ -518,7 +520,7 @@ def test_jobs_that_are_done_or_were_given_up_are_forgotten_after_their_time(
     promise(database, queue, "a")
     with database.begin() as transaction:
         queue.enqueue_reassess(transaction, InstanceDigest("b"), 1)
-    wait_until(lambda: {("conclude", "a"), ("conclude", "b")} <= set(started.done))
+    wait_until(lambda: {"a", "b"} <= set(started.done))
     wait_until(lambda: not queue.active())
     clean(SETTINGS.retention_days)
     assert len(jobs()) == 2, "they are not old yet"

@@ -27,7 +27,7 @@ def test_an_idle_queue_runs_few_statements(tmp_path: Path, monkeypatch: pytest.M
     database.migrate()
     migrate_queue(database)
     worker = Worker(database, "w1", load_settings().work, tmp_path)
-    worker.start((("assess", lambda _: None),))
+    worker.start(lambda _: None)
     try:
         wait_until(lambda: worker._alarms[EARLIER_QUEUE].polls > 1)
         time.sleep(1.0)  # what follows the start

@@ -23,7 +23,7 @@ def test_a_schedule_that_another_process_made_first_stops_nobody(
 
     def work(name: str) -> None:
         worker = Worker(database, name, load_settings().work, tmp_path)
-        worker.start((("assess", lambda _: None),), (schedule,))
+        worker.start(lambda _: None, (schedule,))
         worker.stop()
 
     work("w1")

@@ -10,7 +10,7 @@ import pytest
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.observe import metrics
 from miqa_node.errors import ResourcesError
-from miqa_node.runtime.work.stages import Stages
+from miqa_node.runtime.work.stages import JobStage
 from miqa_node.runtime.work.waiting import WaitingStages
 from tests.waiting import wait_until
 
@@ -29,8 +29,8 @@ def test_a_stage_that_the_storage_fails_waits_without_limit_and_goes_on_by_itsel
             raise OSError(number, "the system's words", "/a/name/of/a/patient")
 
     waiting = WaitingStages(patience_s=0.0)
-    stages = Stages([("conclude", stage)], 1, given_up.append, threading.Event(), waiting)
-    thread = threading.Thread(target=stages.run, args=(IMAGE,))
+    job = JobStage(stage, 1, given_up.append, threading.Event(), waiting)
+    thread = threading.Thread(target=job.run, args=(IMAGE,))
     thread.start()
     wait_until(lambda: len(calls) >= 2)
     with pytest.raises(ResourcesError, match="An image waits, the disk answers: the system's words"):
@@ -45,7 +45,7 @@ def test_a_stage_that_the_storage_fails_waits_without_limit_and_goes_on_by_itsel
 
 def test_a_short_wait_is_ordinary() -> None:
     waiting = WaitingStages()
-    waiting.note("assess", IMAGE, ResourcesError("The database did not answer: locked."))
+    waiting.note(IMAGE, ResourcesError("The database did not answer: locked."))
     waiting.check()
 
 
@@ -55,5 +55,5 @@ def test_what_the_bytes_of_an_image_cause_is_given_up() -> None:
     def stage(digest: InstanceDigest) -> None:
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    Stages([("assess", stage)], 1, given_up.append, threading.Event()).run(IMAGE)
+    JobStage(stage, 1, given_up.append, threading.Event()).run(IMAGE)
     assert given_up == [IMAGE]
