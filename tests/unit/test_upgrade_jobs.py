@@ -62,21 +62,21 @@ def hang(of, name, digest_of, digests):
     setattr(of, name, work)
 
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
-    hang(Attempts, "judge", lambda instance: instance.digest, asked["assess"])
-    hang(Pipeline, "conclude", str, asked["conclude"])
-    settings = load_settings(**asked["settings"])
-    with Node(settings, [parse_flag(asked["destination"])], role=NodeRole(asked["role"])) as node:
+    wishes = json.loads(sys.argv[1])
+    hang(Attempts, "judge", lambda instance: instance.digest, wishes["assess"])
+    hang(Pipeline, "conclude", str, wishes["conclude"])
+    settings = load_settings(**wishes["settings"])
+    with Node(settings, [parse_flag(wishes["destination"])], role=NodeRole(wishes["role"])) as node:
         queue = DurableQueue(node.database, lambda: "")
-        for digest in asked["again"]:
+        for digest in wishes["again"]:
             with node.database.begin() as transaction:
                 generation = reassessments.ask(transaction, digest, "anna", "", datetime.now(UTC))
                 queue.enqueue_reassess(transaction, digest, generation)
         jobs = [job.workflow_id for job in queue._client.list_workflows(name=ASSESS_JOB)]
-        resumed = [job for job in jobs if job.split(":")[1] in asked["resume"]]
+        resumed = [job for job in jobs if job.split(":")[1] in wishes["resume"]]
         if resumed:
             queue._client.resume_workflows(resumed, queue_name=RECOVERY_QUEUE)
-        Path(asked["port_file"]).write_text(str(node.dicom_port))
+        Path(wishes["port_file"]).write_text(str(node.dicom_port))
         time.sleep(600)
 """
 
@@ -106,10 +106,10 @@ class Site:
         return digest
 
     @contextmanager
-    def before(self, *images: InstanceDigest, role: str = "all", **asked: list[InstanceDigest]) -> Iterator[None]:
+    def before(self, *images: InstanceDigest, role: str = "all", **wishes: list[InstanceDigest]) -> Iterator[None]:
         """The version with two stages receives images; in the end it is killed.
 
-        ``asked``: images that hang when they are to be judged (assess) or when they have been (conclude), images to be
+        ``wishes``: images that hang when they are to be judged (assess) or when they have been (conclude), images to be
         judged again, and those whose job is scheduled again (resume).
         """
         port_file = self.folder / "port"
@@ -120,7 +120,7 @@ class Site:
         words = {"settings": tables, "role": role, "port_file": str(port_file), "destination": self.destination}
         paths = [self._sources, self._sources / "packages" / "miqa-node-training"]
         with subprocess.Popen(
-            [sys.executable, self._program, json.dumps({**words, **nothing, **asked})],
+            [sys.executable, self._program, json.dumps({**words, **nothing, **wishes})],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
             stdout=subprocess.DEVNULL,
