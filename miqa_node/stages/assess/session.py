@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -205,6 +207,8 @@ def open_graph(
     if is_for_one:
         options.add_free_dimension_override_by_name(IMAGES, 1)
     providers = _providers(accelerator)
+    if GPU_PROVIDER in providers:
+        _load_cuda()
     graph = (in_whole_blocks(model) if providers == [CPU_PROVIDER] else None) or model
     try:
         session = ort.InferenceSession(
@@ -284,6 +288,18 @@ def _is_built_for_gpu() -> bool:
     spec = find_spec("onnxruntime")
     folders = spec.submodule_search_locations if spec is not None else None
     return any(any(Path(folder, "capi").glob("*onnxruntime_providers_cuda*")) for folder in folders or ())
+
+
+@cache
+def _load_cuda() -> None:
+    """Load CUDA and cuDNN from the Python packages of the extra ``gpu``: by itself the runtime seeks only the system's.
+
+    What it says of missing libraries goes to standard error: standard output may be JSON for a program.
+    """
+    import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
+    with redirect_stdout(sys.stderr):
+        ort.preload_dlls()
 
 
 def _offers_gpu() -> bool:

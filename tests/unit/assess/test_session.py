@@ -10,12 +10,19 @@ import pytest
 from numpy.typing import NDArray
 
 from miqa_node.core.settings import Accelerator, load_settings
-from miqa_node.errors import ModelPackageError
+from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.stages.assess import session
 from miqa_node.stages.assess.card import GRAPH_NAME
 from miqa_node.stages.assess.graph import RunnableGraph
 from miqa_node.stages.assess.packages import Package, open_package
-from miqa_node.stages.assess.session import FAILURES_IN_A_ROW, LocalGraph, ModelSessions
+from miqa_node.stages.assess.session import (
+    CPU_PROVIDER,
+    FAILURES_IN_A_ROW,
+    GPU_PROVIDER,
+    LocalGraph,
+    ModelSessions,
+    open_graph,
+)
 from tests.unit.assess.making import write_package
 
 
@@ -92,3 +99,29 @@ def test_the_memory_of_the_goldens_is_given_back(tmp_path: Path, monkeypatch: py
     assert len(given_back) == len(package.golden_differences) > 0
     assert works(package)
     assert len(given_back) == len(package.golden_differences), "images keep it, for the next one"
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_cuda_of_python_packages_is_loaded_before_the_first_session(
+    package: Package, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loads = []
+
+    def load() -> None:
+        loads.append(1)
+        print("Failed to load libcublas")
+
+    monkeypatch.setattr(session, "_is_built_for_gpu", lambda: True)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [GPU_PROVIDER, CPU_PROVIDER])
+    monkeypatch.setattr("onnxruntime.preload_dlls", load, raising=False)
+    session._load_cuda.cache_clear()
+    graph = package.folder / GRAPH_NAME
+    for _ in range(2):
+        with pytest.raises(SettingsError):  # without a GPU the runtime falls back to the CPU
+            open_graph(graph, Accelerator.GPU, (1, 1))
+    said = capsys.readouterr()
+    assert loads == [1]
+    assert "libcublas" not in said.out, "standard output may be JSON for a program"
+    assert "libcublas" in said.err
+    open_graph(graph, Accelerator.CPU, (1, 1))
+    assert loads == [1]
