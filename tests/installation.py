@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -62,12 +62,20 @@ class Installation:
         install = [*PIP, "--python", str(self.python), "install", *OFFLINE]
         subprocess.run([*install, *map(str, wheels)], check=True)
 
-    def run(self, *words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, folder: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """``miqa-node`` with these words, in a folder that has nothing of the checkout."""
         return subprocess.run(
             [self.program, *words],
             cwd=folder or self.folder,
-            env={**ENVIRONMENT, "PATH": os.environ["PATH"], "HOME": str(self.folder), "COLUMNS": "200"},
+            env={
+                **ENVIRONMENT,
+                **(settings or {}),
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.folder),
+                "COLUMNS": "200",
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -6,9 +6,11 @@ Everything that the earlier one knew is there, and what it left half done is fin
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, PostgresServer
 from tests.crash.faults import marks
 from tests.crash.station import LIMIT_S, Node, Pacs, chests, noise
 from tests.installation import EARLIER, ENVIRONMENT, Installation, built, sources_of
@@ -45,8 +47,8 @@ def present(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 class Site:
     """A data directory, the scanner and the PACS around it, and the images that were sent."""
 
-    def __init__(self, folder: Path, samples: Path) -> None:
-        self.folder, self.data = folder, folder / "data"
+    def __init__(self, folder: Path, samples: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.folder, self.data, self.settings = folder, folder / "data", dict(settings or {})
         self.data.mkdir()
         self.pacs = Pacs()
         self._chest, self._noise = chests(samples), noise(samples)
@@ -59,7 +61,7 @@ class Site:
         node = Node(
             self.folder,
             self.pacs.port,
-            ENVIRONMENT,
+            ENVIRONMENT | self.settings,
             (role,),
             (str(version.program),),
         )
@@ -86,7 +88,7 @@ class Site:
 
     def command(self, version: Installation, *words: str) -> str:
         """What a command of a version prints."""
-        done = version.run(*words, "--data-dir", str(self.data))
+        done = version.run(*words, "--data-dir", str(self.data), settings=self.settings)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -211,6 +213,49 @@ def test_up_and_back(site: Site, earlier: Installation, present: Installation) -
         site.wait_for_reports(site.send(node, 1))
         assert site.state(earlier, uids) == before
     assert not site.pacs.changed
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_jobs_of_a_killed_node_are_finished_once(
+    tmp_path: Path, samples: Path, earlier: Installation, present: Installation, database: str
+) -> None:
+    """200 images: judged, judged again, half done, scheduled again after kills, undelivered, and only received."""
+    with ExitStack() as stack:
+        server = stack.enter_context(PostgresServer()) if database == "postgresql" else None
+        site = Site(tmp_path, samples, {"MIQA_STORE__DATABASE_URL": server.url} if server else {})
+        stack.callback(site.pacs.close)
+        chance = random.Random(200)
+        with site.running(earlier) as node:
+            judged = site.send(node, 10)
+            site.wait_for_reports(judged)
+            site.pacs.answer = lambda: OUT_OF_RESOURCES
+            again = judged[:4]
+            site.command(earlier, "reassess", *again, "--yes", "--as", "mara")
+            busy = [*site.send(node, 25), *site.send(node, 25)]
+            for _ in range(3):
+                time.sleep(chance.uniform(0.2, 1.0))
+                node.kill()
+                node.start()
+                wait_until(node.is_ready, LIMIT_S, "the killed node is ready again")
+            busy += site.send(node, 20)
+            node.kill()
+        with site.running(earlier, "receive") as node:
+            received = [uid for _ in range(6) for uid in site.send(node, 20)]
+            node.kill()
+        everything = [*judged, *busy, *received]
+        verdicts = [one["verdict"] for one in site.images(earlier, everything).values()]
+        assert 120 <= verdicts.count(None) < 190
+        site.pacs.answer = lambda: SUCCESS
+        with site.running(present):
+            site.wait_for_reports(everything)
+            wait_until(lambda: all(len(site.pacs.reports[uid]) == 2 for uid in again), LIMIT_S, "all is judged again")
+        assert all(one["verdict"] for one in site.images(present, everything).values())
+        assert set(site.pacs.times.values()) == {1}
+        assert {uid: len(site.pacs.reports[uid]) for uid in everything if len(site.pacs.reports[uid]) != 1} == (
+            dict.fromkeys(again, 2)
+        )
+        assert not site.pacs.changed
+        site.command(present, "fsck", "--deep")
 
 
 def finished_once(site: Site, decided: str) -> None:
