@@ -10,7 +10,7 @@ from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.measurand import Measurand, measurands
 
 SERIES_SECTION = "CT and MR series"
-SECTIONS = ("Sharpness", "Noise", "Range and exposure", "Patterns", "Position", SERIES_SECTION)
+SECTIONS = ("Sharpness", "Noise", "Range and exposure", "Patterns", "Exposed field", "Position", SERIES_SECTION)
 """In this order; other sections follow by name."""
 INTRODUCTION = """\
 The node takes these numbers of every projection radiograph (CR, DX, MG, intra-oral and panoramic images,

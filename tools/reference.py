@@ -195,9 +195,9 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `landmarks.side` | `image`: `_l` and `_r` in the names are the image's left and right. Without points all is null. |
 | `lung_field` | Outline of each visible lung, `left` and `right` → corners [x, y] as fractions of the stored image. |
 | `lung_field.side` | `image`: left and right are the image's. Without an outline all is null. |
-| `side_markers` | Letters that name a `side` of the patient: `letter`, `x` and `y` as fractions, `probability`. |
+| `side_markers` | Of a frontal chest, letters that name a `side`: `letter`, `x` and `y` as fractions, `probability`. |
 | `text` | [Lines in the pixels](text-in-pixels.md) that may identify: `kind`, `column`, `row`, `width`, `height`. |
-| `measurements` | Name → `value` and `unit` (UCUM); `cut_sides` has `sides` of the image and `chances` besides. |
+| `measurements` | Name → `value`, `unit` (UCUM), `place` if any; `cut_sides` has `sides` of the image and `chances`. |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
 | `issues` | Only of a series: `name` and `text` of what is wrong with its slices, such as those that were left out. |

@@ -121,6 +121,8 @@ class Header:
     derivation: Derivation = Derivation.PLAIN
     is_acquired_at: bool = False
     """Whether ``acquired_at`` is the time of acquisition to the second, not that of the content or of a minute."""
+    collimator_edges: tuple[int, ...] = ()
+    """First and last column and first and last row, from 1, of a rectangular collimator (0018,1702)-(0018,1708)."""
     missing_uids: tuple[str, ...] = ()
     """Names of missing UIDs, for which the header has surrogates (:mod:`miqa_node.core.domain.identity`)."""
 

@@ -117,6 +117,7 @@ PLAUSIBILITY: Mapping[str, str] = {
     "deviation_index_high": "By its header the image got more than double the intended exposure.",
     "burned_in_annotation": "The header says that text is burned into the pixels.",
     "burned_in_contradicted": "The header says that no text is burned in, but the pixels hold some that may identify.",
+    "marker_contradicts_laterality": "A letter in the picture names the other side than the header.",
     "quality_control_image": "The header calls this a phantom or a quality control image.",
     "blank_image": "The image is blank, or holds nothing but noise.",
     "bits_stored_exceeded": "The pixels use more bits than the header allows.",

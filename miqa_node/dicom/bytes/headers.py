@@ -37,8 +37,18 @@ LATERALITY = {
 MOST_EXPOSURE, MOST_DEVIATION = 1e9, 100.0
 """A Deviation Index of 100 would be ten thousand million times the intended exposure (IEC 62494-1)."""
 
+MOST_EDGE = 65535
+"""Columns and rows of an image have 16 bits."""
 MOST_OFFSET_H = 14
 """Offsets from UTC are between -12 and +14 hours (PS3.5 6.2, DT)."""
+
+COLLIMATOR_EDGES = (
+    "CollimatorLeftVerticalEdge",
+    "CollimatorRightVerticalEdge",
+    "CollimatorUpperHorizontalEdge",
+    "CollimatorLowerHorizontalEdge",
+)
+"""Of a rectangular collimator, in pixels of the image (PS3.3 C.8.7.3)."""
 
 _TAGS: dict[str, int] = {
     keyword: int(tag_for_keyword(keyword) or 0)
@@ -81,6 +91,8 @@ _TAGS: dict[str, int] = {
         "ProtocolName",
         "ImagerPixelSpacing",
         "NominalScannedPixelSpacing",
+        "CollimatorShape",
+        *COLLIMATOR_EDGES,
         "ViewPosition",
         "ExposureIndex",
         "TargetExposureIndex",
@@ -203,6 +215,7 @@ def header_of(
         source_instance_uid=derivations.source_instance_uid(values),
         derivation=derivations.derivation_of(values),
         is_acquired_at=is_acquired_at,
+        collimator_edges=_collimator_edges(values),
     )
     return header, StudyRecord(
         study_instance_uid=study,
@@ -264,6 +277,17 @@ def _spacing_mm(values: Values) -> tuple[float, float] | None:
 
 def _pair(numbers: list[float]) -> tuple[float, float] | None:
     return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None
+
+
+def _collimator_edges(values: Values) -> tuple[int, ...]:
+    """Empty unless the collimator is rectangular, all edges are there, and something lies between them."""
+    if "RECTANGULAR" not in values.words("CollimatorShape"):
+        return ()
+    edges = [number for keyword in COLLIMATOR_EDGES for number in values.numbers(keyword)[:1]]
+    if len(edges) < len(COLLIMATOR_EDGES) or max(map(abs, edges)) > MOST_EDGE:
+        return ()
+    left, right, upper, lower = map(int, edges)
+    return (left, right, upper, lower) if left < right and upper < lower else ()
 
 
 def _part_naming(values: Values) -> Naming:

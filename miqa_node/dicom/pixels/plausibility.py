@@ -42,6 +42,7 @@ ISSUES: dict[str, Code] = {
     "deviation_index_high": codes.OVER_EXPOSED,
     "burned_in_annotation": codes.OTHER_FAILURE,
     "burned_in_contradicted": codes.OTHER_FAILURE,
+    "marker_contradicts_laterality": codes.POSITIONING,
     "quality_control_image": codes.OTHER_FAILURE,
     "blank_image": codes.NO_IMAGE,
     "bits_stored_exceeded": codes.OTHER_FAILURE,

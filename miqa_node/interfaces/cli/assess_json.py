@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from miqa_node.core.domain.anomaly import AnomalyScore
-from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.landmarks import Landmarks
 from miqa_node.core.domain.object_place import ObjectPlace
 from miqa_node.core.domain.policy import Disposition
@@ -86,7 +86,7 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
         "side_markers": _side_markers(assessment.landmarks),
         "text": [{**asdict(line), "kind": line.kind.value} for line in assessment.text],
         "measurements": {
-            m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m.name, assessment)
+            m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m, assessment)
             for m in assessment.measurements
         },
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
@@ -128,11 +128,11 @@ def _side_markers(landmarks: Landmarks | None) -> list[dict[str, Any]]:
     return [] if landmarks is None else [{**asdict(marker), "side": marker.side} for marker in landmarks.markers]
 
 
-def _more(measurement: str, assessment: Assessment) -> dict[str, Any]:
-    """Which sides of the image are cut, beside how many."""
+def _more(measurement: Measurement, assessment: Assessment) -> dict[str, Any]:
+    """Where it was found, and which sides of the image are cut, beside how many."""
     landmarks = assessment.landmarks
-    if measurement != CUT_SIDES.name or landmarks is None:
-        return {}
+    if measurement.name != CUT_SIDES.name or landmarks is None:
+        return {"place": measurement.place} if measurement.place else {}
     orientation = assessment.header.patient_orientation
     present = {finding.name for finding in assessment.findings if finding.present}
     return {

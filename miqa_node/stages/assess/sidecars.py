@@ -116,6 +116,13 @@ class SidecarModels:
     ) -> AssessorResult:
         policy = self._policy()
         judgement = self._judged(header, radiograph, self._quality().assess(header, radiograph, digest, traits), policy)
+        judgement = self._of_any_part(header, radiograph, judgement, policy, traits)
+        return self._with_markers(ImageContext(header, radiograph, judgement, policy, PackageRule(LANDMARKS)))
+
+    def _of_any_part(
+        self, header: Header, radiograph: Radiograph, judgement: AssessorResult, policy: Policy, traits: ImageTraits
+    ) -> AssessorResult:
+        """With what the package for any radiograph adds, if the quality package left the image."""
         package = self._everywhere.get(ANY_RADIOGRAPH)
         if package is None or not traits.is_single_exposure or not any_radiograph.is_left(judgement.assessment):
             return judgement
@@ -124,6 +131,19 @@ class SidecarModels:
         except MiqaError:  # the log and check() say why
             return judgement
         return _add(task, model, ImageContext(header, radiograph, judgement, policy, PackageRule(package)))
+
+    def _with_markers(self, context: ImageContext) -> AssessorResult:
+        """With the side markers, which the package of anatomical points reads on radiographs of any part."""
+        package = self._everywhere.get(LANDMARKS)
+        if package is None or context.judgement.assessment.quarantined:
+            return context.judgement
+        try:
+            task, model = self._open(package)
+        except MiqaError:  # the log and check() say why
+            return context.judgement
+        if not isinstance(model, landmarks.LandmarkSidecar) or not model.reads_markers(context):
+            return context.judgement
+        return _timed(task, model, model.with_markers, context)
 
     def _judged(
         self, header: Header, radiograph: Radiograph, judgement: AssessorResult, policy: Policy
@@ -297,9 +317,16 @@ def switched_on(folder: Path, settings: Settings) -> bool:
 
 
 def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorResult:
+    return _timed(task, sidecar, sidecar.contribute, context)
+
+
+def _timed(
+    task: Task, sidecar: SidecarModel, step: Callable[[ImageContext], AssessorResult], context: ImageContext
+) -> AssessorResult:
+    """The result of one step of a package; times of all its steps add up."""
     started = time.perf_counter()
     try:
-        judgement = sidecar.contribute(context)
+        judgement = step(context)
     except Exception as error:  # noqa: BLE001 - whatever a package does, the quality verdict is given
         log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
         if task in EVERYWHERE:
@@ -307,7 +334,8 @@ def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorRe
         return _without(context, Phrase("The package failed on this image."))
     seconds = time.perf_counter() - started
     observe(task.value, seconds)
-    timings = {**judgement.assessment.timings_ms, sidecar.name: round(seconds * 1e3, 1)}
+    before = judgement.assessment.timings_ms
+    timings = {**before, sidecar.name: round(before.get(sidecar.name, 0.0) + seconds * 1e3, 1)}
     return replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
 
 

@@ -83,7 +83,9 @@ def of_no_chest(*arguments: Any) -> PackageFindings:
 def test_without_lungs_nobody_looks_closer_or_for_objects(tmp_path: Path, runs: list[str]) -> None:
     result = assess(tmp_path, runs, lungs_of({}))
     assert result.assessment.is_of_another_kind
-    assert set(runs) == {"landmarks-1.0.0/model.onnx"}, "the whole image in its turns, and nothing else"
+    assert set(runs) == {"landmarks-1.0.0/model.onnx", "landmarks-1.0.0/marker.onnx"}, (
+        "the whole image in its turns, and side markers, which any part may have"
+    )
 
 
 def test_in_a_chest_all_look_and_an_object_has_its_place(tmp_path: Path, runs: list[str]) -> None:

@@ -273,6 +273,33 @@ def test_spacing_prefers_the_detector_and_needs_to_be_positive(tmp_path: Path) -
     assert read_header(make(tmp_path / "b.dcm", ImagerPixelSpacing=[0, 0]))[0].pixel_spacing_mm is None
 
 
+COLLIMATOR: dict[str, Any] = {
+    "CollimatorShape": "RECTANGULAR",
+    "CollimatorLeftVerticalEdge": 11,
+    "CollimatorRightVerticalEdge": 200,
+    "CollimatorUpperHorizontalEdge": -4,
+    "CollimatorLowerHorizontalEdge": 300,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (11, 200, -4, 300)),
+        ({"CollimatorShape": ["RECTANGULAR", "CIRCULAR"]}, (11, 200, -4, 300)),
+        ({"CollimatorShape": "CIRCULAR"}, ()),
+        ({"CollimatorLowerHorizontalEdge": None}, ()),
+        ({"CollimatorLeftVerticalEdge": 200}, ()),
+        ({"CollimatorRightVerticalEdge": 70000}, ()),
+    ],
+    ids=["rectangle", "two shapes", "circle", "an edge is missing", "nothing between", "beyond any image"],
+)
+def test_a_collimator_is_a_rectangle_with_all_its_edges(
+    changes: dict[str, Any], expected: tuple[int, ...], tmp_path: Path
+) -> None:
+    assert read_header(make(tmp_path / "a.dcm", **COLLIMATOR | changes))[0].collimator_edges == expected
+
+
 def test_enhanced_multiframe_headers_look_into_functional_groups(samples: Path) -> None:
     header, _ = read_header(samples / "eCT_Supplemental.dcm")
     assert header.pixel_spacing_mm == pytest.approx((0.388672, 0.388672))

@@ -121,6 +121,10 @@ class LandmarkNetwork:
         estimate = mean(self._refined(*glance.straight), mirror(self._refined(*glance.mirrored)))
         return replace(estimate, markers=self._marker(glance.small, glance.mask)) if self._marker else estimate
 
+    def markers(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> tuple[SideMarker, ...]:
+        """The side markers alone, of presentation values (rows, columns) of any part; empty without their reader."""
+        return self._marker(*stored_copy(display, valid)) if self._marker else ()
+
     def turned_lungs(
         self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, turns: int
     ) -> NDArray[np.float64] | None:

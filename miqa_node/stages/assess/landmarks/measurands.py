@@ -125,3 +125,37 @@ LUNG_MARGIN_LEFT, LUNG_MARGIN_RIGHT = _margin_at("left", 351), _margin_at("right
 LUNG_MARGIN_TOP, LUNG_MARGIN_BOTTOM = _margin_at("top", 353), _margin_at("bottom", 354)
 LUNG_MARGINS = (LUNG_MARGIN_LEFT, LUNG_MARGIN_RIGHT, LUNG_MARGIN_TOP, LUNG_MARGIN_BOTTOM)
 """In the order of :data:`miqa_node.stages.assess.landmarks.points.SIDES`."""
+
+
+def _markers_of(side: str, letters: str, rank: int) -> Measurand:
+    return Measurand(
+        name=f"{side}_markers",
+        unit="1",
+        report_unit="{letters}",
+        label=f"Side markers that name the patient's {side}",
+        code=f"{side.upper()}_MARKERS",
+        summary=f"Letters in the picture that name the patient's {side}: {letters}.",
+        definition=f"Letters {letters} that the network reads with a certainty of .7 or more; 0: none. Its place says "
+        "where the most certain one stands. Of radiographs of any part, if a landmark package that reads markers is "
+        "installed. Words, initials and letters of other languages are not read ([how well]"
+        "(../explanation/any-radiograph.md#field-and-markers)).",
+        section=MARKERS,
+        rank=rank,
+    )
+
+
+MARKERS = "Side markers"
+LEFT_MARKERS, RIGHT_MARKERS = _markers_of("left", "L", 370), _markers_of("right", "R or D", 371)
+MARKER_AGREES = Measurand(
+    name="marker_agrees",
+    unit="1",
+    label="Side marker names the side in the header",
+    code="MARKER_AGREES",
+    summary="1 if the letters in the picture name the side in the header, 0 if they name the other one.",
+    definition="1 if the letters name the side of Image Laterality (0020,0062), Laterality (0020,0060) or the coded "
+    "modifier, 0 if they name the other. Left out without a letter, with letters of both sides, and where the header "
+    "names no side of a paired part: the finding `side_marker_wrong` of a frontal chest says where a letter stands.",
+    section=MARKERS,
+    rank=372,
+    concern="The picture may be filed under the wrong side of the patient.",
+)

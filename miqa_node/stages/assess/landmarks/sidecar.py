@@ -38,6 +38,7 @@ from miqa_node.stages.assess.landmarks.findings import field_of, findings_of, me
 from miqa_node.stages.assess.landmarks.lung_field import lung_outlines
 from miqa_node.stages.assess.landmarks.lungs_seen import shows_no_lungs
 from miqa_node.stages.assess.landmarks.marker import LETTER_CHANCES, LETTERS, MarkerNetwork
+from miqa_node.stages.assess.landmarks.marker_measures import marker_issues, marker_measurements
 from miqa_node.stages.assess.landmarks.object_places import with_places
 from miqa_node.stages.assess.landmarks.picture import STORED_PX
 from miqa_node.stages.assess.landmarks.points import SIDES
@@ -100,6 +101,24 @@ class LandmarkSidecar:
             score=None if assessment.score is None else quality_score(findings),
             landmarks=landmarks,
         )
+        return replace(context.judgement, assessment=assessment)
+
+    def reads_markers(self, context: ImageContext) -> bool:
+        """Whether the image is one whose side markers are read: a radiograph of any part, in one frame."""
+        modalities = self.card.applicability.modality
+        fits = not modalities or context.header.modality in modalities
+        return self.card.marker is not None and fits and context.radiograph.frames == 1
+
+    def with_markers(self, context: ImageContext) -> AssessorResult:
+        """The judgement with side markers as measurements; those of a frontal chest were read with its points."""
+        assessment, radiograph = context.judgement.assessment, context.radiograph
+        if assessment.landmarks is not None:
+            markers = assessment.landmarks.markers
+        else:
+            markers = self.reader.markers(radiograph.once(small_copy, STORED_PX), radiograph.valid)
+        measurements = (*assessment.measurements, *marker_measurements(markers, context.header))
+        issues = (*assessment.plausibility, *marker_issues(markers, context.header))
+        assessment = replace(assessment, measurements=measurements, plausibility=issues)
         return replace(context.judgement, assessment=assessment)
 
 

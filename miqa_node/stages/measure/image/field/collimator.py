@@ -1,0 +1,75 @@
+"""The collimator as the header describes it, and how well it agrees with the field that the pixels show."""
+
+from __future__ import annotations
+
+from miqa_node.stages.measure.base import ImageMeasure
+from miqa_node.stages.measure.image.field.exposed import LEAST_SIDE_PX, RADIOGRAPHS, SECTION, Ends, exposed_field
+from miqa_node.stages.measure.view import ImageView
+
+
+def collimator_ends(view: ImageView) -> Ends | None:
+    """Distances of its edges from the four sides as shares of the picture; None if the header does not give them.
+
+    >>> from dataclasses import replace
+    >>> import numpy as np
+    >>> from miqa_node.stages.measure.view import view_of
+    >>> view = view_of(np.zeros((200, 100), np.uint16))
+    >>> view.header = replace(view.header, collimator_edges=(11, 80, -3, 200))
+    >>> collimator_ends(view)
+    (0.1, 0.2, 0.0, 0.0)
+    """
+    if not view.header.collimator_edges:
+        return None
+    first_column, last_column, first_row, last_row = view.header.collimator_edges
+    rows, columns = view.radiograph.shape
+    pixels = first_column - 1, columns - last_column, first_row - 1, rows - last_row
+    left, right, top, bottom = (
+        min(max(count / side, 0.0), 1.0) for count, side in zip(pixels, (columns, columns, rows, rows), strict=True)
+    )
+    return left, right, top, bottom
+
+
+def _outside(view: ImageView) -> float | None:
+    ends = collimator_ends(view)
+    if ends is None:
+        return None
+    left, right, top, bottom = ends
+    return 100.0 * (1.0 - max(0.0, 1.0 - left - right) * max(0.0, 1.0 - top - bottom))
+
+
+def _difference(view: ImageView) -> float | None:
+    ends = collimator_ends(view)
+    if ends is None:
+        return None
+    field = view.once(exposed_field)
+    return 100.0 * max(abs(one - other) for one, other in zip(ends, field.ends, strict=True))
+
+
+COLLIMATOR_OUTSIDE_SHARE = ImageMeasure(
+    name="collimator_outside_share",
+    unit="%",
+    label="Picture outside of the collimator, by the header",
+    code="COLL_OUTSIDE",
+    summary="Share of the picture outside of the rectangular collimator that the header describes.",
+    definition="Share of the picture outside of the edges of a rectangular collimator (0018,1702)–(0018,1708). Left "
+    "out where the header has none.",
+    section=SECTION,
+    rank=218,
+    modalities=RADIOGRAPHS,
+    needs="header",
+    take=_outside,
+)
+COLLIMATOR_DIFFERENCE = ImageMeasure(
+    name="collimator_difference",
+    unit="%",
+    label="Collimator of the header against the field",
+    code="COLL_DIFFERENCE",
+    summary="Largest distance between an edge of the header's collimator and the end of the field in the pixels.",
+    definition="Largest of the four distances between that collimator and the exposed field, in percent of the image's "
+    "width or height. Large as well where the edge cannot be seen in the pixels.",
+    section=SECTION,
+    rank=219,
+    modalities=RADIOGRAPHS,
+    least_side_px=LEAST_SIDE_PX,
+    take=_difference,
+)
