@@ -16,13 +16,15 @@ from pathlib import Path
 import structlog
 
 from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
 from miqa_node.core.domain.judgement import Judgement
-from miqa_node.core.domain.policy import Disposition, decide
+from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.domain.ports import FaultJudge, JobQueue
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.conclusion.base import Conclusion, Effects
+from miqa_node.stages.conclusion.verdict import disposition_of
 from miqa_node.stages.receive.rows.arrivals import Arrivals
 from miqa_node.stages.units.attempts import Attempts
 from miqa_node.stages.units.base import Unit, UnitContext, installed, not_assessed, unit_of
@@ -91,7 +93,8 @@ class Pipeline:
             assessment = attempt.assessment or self._assess(attempt)
             if assessment is None:
                 return
-            conclusion = self._conclusion(attempt.instance, assessment, self._decide(assessment))
+            disposition = disposition_of(assessment, attempt.instance.header, self._context.judging, self._units)
+            conclusion = self._conclusion(attempt.instance, assessment, disposition)
             conclusion = self._effects.prepare(conclusion)
             self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects, judgements.save)
 
@@ -102,14 +105,6 @@ class Pipeline:
             return None
         self._context.artifacts.keep_maps(instance.digest, result.maps, instance.generation)
         return result.assessment
-
-    def _decide(self, assessment: Assessment) -> Disposition:
-        judging = self._context.judging
-        policy = judging.policy()
-        disposition = replace(decide(assessment, policy), certificate=judging.certify(assessment, policy))
-        if (why := judging.silence()) and disposition.verdict.flagged:
-            return disposition.silenced(why)
-        return disposition
 
     def give_up(self, digest: InstanceDigest) -> None:
         """Give up after repeated failures: the verdict is NOT_ASSESSED, without a report; people see it.

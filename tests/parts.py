@@ -13,7 +13,7 @@ from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.event import EventOrigin
 from miqa_node.core.domain.image import Radiograph
-from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.object_store import ObjectStore
 from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import Assessor, JobQueue
@@ -59,7 +59,7 @@ def build_pipeline(
     assessor: Assessor | None = None,
     rules: AcquisitionRules | None = None,
     enhance: Callable[[Radiograph], EnhancedImage] | None = None,
-    silence: Callable[[], str] = str,
+    silence: Callable[[Header], str] = lambda _header: "",
     declining: Callable[[str], Sequence[str]] = lambda _modality: (),
     relaxed_uids: bool = False,
     certify: Callable[[Assessment, Policy], str] = lambda *_: NO_CERTIFICATE,

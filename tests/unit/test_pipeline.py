@@ -22,7 +22,7 @@ from miqa_node.core.domain.delivery import ResultKind, ResultObject
 from miqa_node.core.domain.enhanced import EnhancedImage
 from miqa_node.core.domain.image import Radiograph, SaliencyMaps
 from miqa_node.core.domain.implementation import MANUFACTURER
-from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObject
 from miqa_node.core.domain.label import RequestKind
 from miqa_node.core.domain.object_store import ObjectStore, Soundness
 from miqa_node.core.domain.policy import Policy, Verdict
@@ -73,8 +73,9 @@ class Rig:
     def __init__(
         self, folder: Path, pool: WorkerPool, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], EnhancedImage] | None = None,
-        silence: Callable[[], str] = str, declining: Callable[[str], Sequence[str]] = lambda _modality: (),
-        relaxed_uids: bool = False, database_url: str = "", objects: ObjectStore | None = None,
+        silence: Callable[[Header], str] = lambda _header: "",
+        declining: Callable[[str], Sequence[str]] = lambda _modality: (), relaxed_uids: bool = False,
+        database_url: str = "", objects: ObjectStore | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.database = Database(database_url or f"sqlite:///{folder / 'miqa.sqlite'}")
@@ -145,7 +146,7 @@ def test_a_flagged_image_is_reported_queued_and_listed(rig: Rig, samples: Path) 
 def test_a_silent_node_records_verdicts_and_asks_and_sends_nothing(
     tmp_path: Path, pool: WorkerPool, samples: Path
 ) -> None:
-    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), silence=lambda: "Only recorded.")
+    rig = Rig(tmp_path, pool, parse_policy(FLAG_EVERYTHING), silence=lambda _header: "Only recorded.")
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.finish(digest)
     assert rig.verdict(digest) is Verdict.REVIEW
@@ -156,6 +157,23 @@ def test_a_silent_node_records_verdicts_and_asks_and_sends_nothing(
     assert disposition is not None
     assert (disposition.silent, disposition.flagged) == (True, False)
     assert disposition.reasons[-1].text == "Only recorded."
+    rig.database.close()
+
+
+@pytest.mark.parametrize(("why", "verdict"), [("", Verdict.ACCEPT), ("Silent.", Verdict.NOT_ASSESSED)])
+def test_nothing_is_accepted_in_silent_days(
+    tmp_path: Path, pool: WorkerPool, samples: Path, why: str, verdict: Verdict
+) -> None:
+    policy = parse_policy({"version": "1", "scope": [{"name": "all", "accept_measured": ["entropy"]}]})
+    rig = Rig(tmp_path, pool, policy, silence=lambda _header: why)
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.finish(digest)
+    with rig.database.begin() as transaction:
+        disposition = instances.load_disposition(transaction, digest)
+    assert disposition is not None
+    assert (disposition.verdict, disposition.experimental, disposition.flagged) == (verdict, bool(why), False)
+    assert [reason.text for reason in disposition.reasons] == [why] * bool(why)
+    assert ("experimental" in disposition.certificate) == bool(why)
     rig.database.close()
 
 

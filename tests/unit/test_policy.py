@@ -6,14 +6,18 @@ import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import mean
 
 import pytest
 import structlog
+import yaml
 
-from miqa_node.core.domain.assessment import Assessment, Measurement
+from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.core.domain.policy import Policy, Scope, Verdict, decide
+from miqa_node.core.domain.kept_figure import no_figures
+from miqa_node.core.domain.policy import Policy, Scope, Verdict
 from miqa_node.core.settings import WatchedFile, share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import (
@@ -149,6 +153,44 @@ def test_other_radiographs_are_not_assessed_unless_a_rule_flags_them(policy: Pol
     assert {rule.finding for rule in scope(policy, OTHER).findings} == set(defect_names()) - {
         FindingName.DEVICE_IN_VIEW
     }
+
+
+@pytest.mark.parametrize(
+    ("of", "says"),
+    [
+        ({"view": "LATERAL"}, "no figures exist for CHEST LATERAL"),
+        ({"body_part": "SKULL", "view": "AP"}, "no figures exist for SKULL AP"),
+        ({"body_part": "ABDOMEN", "view": ""}, "no figures exist for ABDOMEN."),
+        ({"body_part": "KNEE"}, "30 % are found (by 56 images of FracAtlas); 50 % are asked for"),
+        ({"body_part": "LINKES KNIE VON AUSSEN"}, "the body part is unknown"),
+    ],
+)
+def test_what_no_figure_allows_is_experimental(policy: Policy, of: dict[str, str], says: str) -> None:
+    for present in ({}, {FindingName.MOTION_BLUR: (1.0, 1.0)}):
+        image = judged(present, **of)
+        image = replace(
+            image, model=ModelIdentity("any-radiograph", "0.3.0", ""), experimental=no_figures(image.header)
+        )
+        disposition = decide(image, policy)
+        assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
+        assert says in disposition.reasons[0].text
+
+
+@pytest.mark.parametrize(("age", "verdict"), [(5, Verdict.NOT_ASSESSED), (6, Verdict.ACCEPT), (None, Verdict.ACCEPT)])
+def test_a_chest_of_a_small_child_is_never_accepted(policy: Policy, age: int | None, verdict: Verdict) -> None:
+    image = judged({})
+    assert decide(replace(image, header=replace(image.header, age_years=age)), policy).verdict is verdict
+
+
+def test_figures_in_the_policy_are_those_of_the_cards(policy: Policy) -> None:
+    [chest], [limbs] = scope(policy, CHEST).figures, scope(policy, OTHER).figures
+    sides = yaml.safe_load((ROOT / "models" / "quality-0.9.3" / "card.yaml").read_text("utf-8"))["two_sides"]
+    assert chest.found == pytest.approx(mean(one["found"] for one in sides["findings"].values()), abs=0.005)
+    assert chest.images == sum(images for _, images in sides["usable_flagged"]["sources"].values())
+    card = yaml.safe_load((ROOT / "models" / limbs.package / "card.yaml").read_text("utf-8"))
+    source = [one["sources"]["fracatlas"] for one in card["metrics"]["findings"].values()]
+    assert limbs.found == pytest.approx(mean(one["found"] for one in source), abs=0.005)
+    assert {one["clean"] for one in source} == {limbs.images}
 
 
 @pytest.mark.parametrize("modality", ["US", "PT", "NM", "SR", ""])

@@ -224,7 +224,7 @@ def test_a_node_that_only_records_takes_back_no_flag(rigs: Rigs, samples: Path, 
     rig = rigs(REJECT_EVERYTHING, model)
     digest = rig.receive(samples / IMAGE)
     rig.finish(digest)
-    rig = rigs(REJECT_EVERYTHING, model, silence=lambda: "Only recorded.")
+    rig = rigs(REJECT_EVERYTHING, model, silence=lambda _header: "Only recorded.")
     judge_again(rig, digest)
     item = item_of(rig, digest)
     assert (item.state, rig.verdict(digest)) == (WorklistState.OPEN, Verdict.REJECT)

@@ -22,6 +22,7 @@ from tests.web.staging import Stage
 
 OWN = {"origin": "http://localhost:8080"}
 IMAGES = 45
+PART = re.compile(r'<option value="(.*?)">')
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_a_change_is_shown_as_lines() -> None:
     ("days", "says", "leads"),
     [
         (0, "", ""),
-        (-3, "Silent first days: verdicts are only recorded until", "See what would be flagged"),
+        (-3, "Silent first days of CHEST: verdicts are only recorded until", "See what would be flagged"),
         (-8, "The silent first days ended", "Propose limits from these days"),
         (-22, "", ""),
     ],
@@ -128,6 +129,8 @@ def test_the_silent_first_days_lead_to_limits(
     """A silence of seven days, seen so many days after the first verdict; without one for 0."""
     for number in range(IMAGES):
         stage.add(number, at=datetime.now(UTC) + timedelta(days=days))
+    with stage.services.database.begin() as transaction:
+        site_limits.begin_part(transaction, "CHEST", datetime.now(UTC) + timedelta(days=days))
     settings = stage.services.settings
     policy = settings.policy.model_copy(update={"silent_days": 7 if days else 0})
     app.state.services = replace(stage.services, settings=settings.model_copy(update={"policy": policy}))
@@ -142,3 +145,22 @@ def test_the_silent_first_days_lead_to_limits(
         made = propose_limits(transaction, policy_file, 0.08, datetime.now(UTC))
         site_limits.confirm(transaction, made.number, "mara", "", datetime.now(UTC))
     assert 'class="notice"' not in client.get("/").text, "somebody has confirmed limits"
+
+
+def test_the_silent_days_of_one_body_part_end_on_the_page(stage: Stage, app: FastAPI, client: TestClient) -> None:
+    settings = stage.services.settings
+    policy = settings.policy.model_copy(update={"silent_days": 7})
+    app.state.services = replace(stage.services, settings=settings.model_copy(update={"policy": policy}))
+    with stage.services.database.begin() as transaction:
+        for part, days in (("CHEST", 90), ("KNEE", 1), ("", 2)):
+            site_limits.begin_part(transaction, part, datetime.now(UTC) - timedelta(days=days))
+    page = client.get("/tuning").text
+    assert re.findall(PART, page) == ["", "KNEE"], "the earliest end comes first"
+    assert "Unknown body parts" in page
+    post(client, "/tuning/silence", {"csrf": csrf(client), "body_part": "KNEE", "actor": "mara"})
+    assert re.findall(PART, client.get("/tuning").text) == [""]
+    assert client.post("/api/v1/limits/silence/end", json={"body_part": "HANDD", "actor": "mara"}).status_code == 404
+    assert client.post("/api/v1/limits/silence/end", json={"body_part": "", "actor": "mara"}).json()["actor"] == "mara"
+    of_parts = {one["start"]["body_part"]: one["silent_until"] for one in client.get("/api/v1/limits/silence").json()}
+    assert of_parts == {"": None, "CHEST": None, "KNEE": None}
+    assert 'name="body_part"' not in client.get("/tuning").text

@@ -137,6 +137,9 @@ class Assessment:
     experimental: str = ""
     """Why findings are listed but flag nothing, and the image is never ACCEPT; empty if they count."""
 
+    has_figures: bool = False
+    """Whether the card of the package that judged it names its body part among those with figures."""
+
     derived: str = ""
     """Why rules for plain radiographs do not apply to the image, which derives from another; empty if they do."""
 

@@ -123,6 +123,8 @@ class Header:
     """Whether ``acquired_at`` is the time of acquisition to the second, not that of the content or of a minute."""
     collimator_edges: tuple[int, ...] = ()
     """First and last column and first and last row, from 1, of a rectangular collimator (0018,1702)-(0018,1708)."""
+    age_years: int | None = None
+    """The patient's age in whole years, 90 for all above, which would identify; None if unknown."""
     missing_uids: tuple[str, ...] = ()
     """Names of missing UIDs, for which the header has surrogates (:mod:`miqa_node.core.domain.identity`)."""
 

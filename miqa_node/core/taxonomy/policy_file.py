@@ -11,6 +11,7 @@ import structlog
 from miqa_node.core.domain.acceptance import LEAST_SCANNERS, Acceptance
 from miqa_node.core.domain.codes import REASON_CODES, Code
 from miqa_node.core.domain.finding import FindingName
+from miqa_node.core.domain.kept_figure import LEAST_AGE_YEARS, KeptFigure
 from miqa_node.core.domain.object_place import ChestRegion
 from miqa_node.core.domain.policy import (
     AnomalyRule,
@@ -55,9 +56,11 @@ def retired_names(document: Any) -> list[str]:
 
 KEYS = (
     "name", "modality", "body_part", "view", "finding", "default_findings", "ignored_findings", "measurement",
-    "plausibility", "anomaly", "accept_measured", "accept", "package", "own_figures",
+    "plausibility", "anomaly", "accept_measured", "accept", "package", "figure", "own_figures",
 )  # fmt: skip
 """Of a scope."""
+MOST_IMAGES, MOST_YEARS = 1e9, 120.0
+"""Of a figure: what is more is a mistake."""
 
 
 def _parse_scope(table: Mapping[str, Any]) -> Scope:
@@ -77,6 +80,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             ignored_findings=_parse_ignored(table),
             accept_measured=name_list(table, "accept_measured"),
             acceptances=tuple(rules(table, "accept", _parse_acceptance)),
+            figures=tuple(rules(table, "figure", _parse_figure)),
             own_figures=bool(flag(table, "own_figures", False)),
         )
     except ValueError as error:
@@ -147,6 +151,21 @@ def _parse_acceptance(rule: Mapping[str, Any]) -> Acceptance:
         )
     parts = STANDARD.body_parts.expanded(name_list(rule, "body_part"))
     return Acceptance(measured, tuple(sorted(parts)), scanners)
+
+
+def _parse_figure(rule: Mapping[str, Any]) -> KeptFigure:
+    check_keys(rule, ("body_part", "view", "package", "found", "images", "source", "least_age_years"))
+    for key in ("found", "images"):
+        required(rule, key)
+    return KeptFigure(
+        found=number(rule, "found", 0.0, 1.0),
+        images=int(number(rule, "images", 0.0, MOST_IMAGES)),
+        source=required(rule, "source"),
+        body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(rule, "body_part")))),
+        view=tuple(sorted(STANDARD.expanded_views(name_list(rule, "view")))),
+        package=str(rule.get("package", "")),
+        least_age_years=int(number(rule, "least_age_years", LEAST_AGE_YEARS, MOST_YEARS)),
+    )
 
 
 def _parse_plausibility(rule: Mapping[str, Any]) -> PlausibilityRule:

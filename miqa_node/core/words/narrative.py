@@ -17,7 +17,7 @@ from miqa_node.core.domain.anomaly import Baseline
 from miqa_node.core.domain.assessment import Assessment, Measurement
 from miqa_node.core.domain.finding import Finding, FindingName, FindingWords, humanised
 from miqa_node.core.domain.measurand import measurands
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.domain.policy import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.domain.reassessment import KEPT_FLAG
 from miqa_node.core.language.catalogue import SOURCE, numerals, reworded, spoken
 from miqa_node.core.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
@@ -29,6 +29,7 @@ from miqa_node.core.words.phrases import (
     ANOMALY_TRAINING,
     BY_MEASUREMENTS,
     CAPTION,
+    EXPERIMENT,
     FINDING,
     FINDING_LIKE,
     GATE,
@@ -46,6 +47,9 @@ from miqa_node.core.words.phrases import (
     VERDICTS,
 )
 from miqa_node.core.words.voice import Voice, voice
+
+UNJUDGED = frozenset({"not_assessed", EXPERIMENTAL, "report_failed", KEPT_FLAG})
+"""Names of reasons that say what keeps the verdict from being one about the image."""
 
 UNUSUAL_PERCENTILE = 95.0
 """Minimum percentile at which the narrative mentions the anomaly, whether or not the policy flags it."""
@@ -111,8 +115,8 @@ def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE
 
 
 def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
-    yield speaker.say(VERDICTS[disposition.verdict])
-    unjudged = [r.text for r in disposition.reasons if r.name in {"not_assessed", "report_failed", KEPT_FLAG}]
+    yield speaker.say(EXPERIMENT if disposition.experimental else VERDICTS[disposition.verdict])
+    unjudged = [r.text for r in disposition.reasons if r.name in UNJUDGED]
     if assessment.not_assessed and assessment.not_assessed not in unjudged:
         unjudged.insert(0, assessment.not_assessed)
     yield from (_reworded(text, speaker) for text in unjudged)

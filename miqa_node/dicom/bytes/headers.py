@@ -19,6 +19,7 @@ from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanc
 from miqa_node.core.domain.patient import issuer_text
 from miqa_node.core.taxonomy.anatomy import PHANTOM, STANDARD, Anatomy, Naming
 from miqa_node.dicom.bytes import derivations
+from miqa_node.dicom.bytes.ages import age_years
 from miqa_node.dicom.bytes.values import Values
 from miqa_node.dicom.elements import Elements, read_elements
 from miqa_node.errors import DataSetError
@@ -86,6 +87,7 @@ _TAGS: dict[str, int] = {
         "IssuerOfPatientID",
         "IssuerOfPatientIDQualifiersSequence",
         "PatientBirthDate",
+        "PatientAge",
         "BodyPartExamined",
         "DeviceSerialNumber",
         "ProtocolName",
@@ -216,6 +218,7 @@ def header_of(
         derivation=derivations.derivation_of(values),
         is_acquired_at=is_acquired_at,
         collimator_edges=_collimator_edges(values),
+        age_years=age_years(values),
     )
     return header, StudyRecord(
         study_instance_uid=study,

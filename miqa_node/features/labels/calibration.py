@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import GateClass
-from miqa_node.core.domain.policy import Policy, Verdict, decide
+from miqa_node.core.domain.policy import Policy, Verdict
 from miqa_node.core.statistics.binomial import trials_needed
 from miqa_node.core.taxonomy.lookup import current_name, gate_names
 from miqa_node.stages.assess.card import Card

@@ -1,4 +1,4 @@
-"""The REST interface to limits of rooms: propose them for an alarm budget, show, confirm and withdraw."""
+"""The REST interface to what a site sets itself: limits of rooms for an alarm budget, and silent first days."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
+from miqa_node.core.domain.silence import PartStart
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.features.limits import budget as budgets
+from miqa_node.features.limits.silences import PartSilence, part_silences
 from miqa_node.interfaces.web.access import Admin, Reader, Reviewer, acting
 from miqa_node.interfaces.web.fields import Actor, Comment, KnownFinding
 from miqa_node.interfaces.web.page import Page
@@ -73,6 +75,14 @@ class LimitChange(Strict):
     comment: Comment = ""
 
 
+class SilenceEnd(Strict):
+    """The body part whose silent days end, the person who ends them, and the reason."""
+
+    body_part: str = Field("", max_length=64, description="A term such as KNEE; empty is for all unknown ones.")
+    actor: Actor = ""
+    comment: Comment = ""
+
+
 router = APIRouter(prefix="/api/v1/limits", tags=["limits"])
 
 
@@ -81,6 +91,22 @@ def list_limits(services: Services, _who: Reader) -> LimitOverview:
     """The limits in force, and every set that was proposed or confirmed."""
     with services.database.begin() as transaction:
         return LimitOverview(in_force=site_limits.current(transaction), sets=site_limits.history(transaction))
+
+
+@router.get("/silence", summary="Silent body parts", responses=responses(401, 403, 503))
+def list_silences(services: Services, _who: Reader) -> list[PartSilence]:
+    """Every body part that the node has judged images of, and until when verdicts on it are only recorded."""
+    with services.database.begin() as transaction:
+        return part_silences(transaction, services.settings.policy.silent_days, datetime.now(UTC))
+
+
+@router.post("/silence/end", summary="End the silent days", responses=responses(401, 403, 404, 409, 415, 422, 503))
+def end_silence(services: Services, who: Admin, body: SilenceEnd) -> PartStart:
+    """From now on verdicts on images of the part count; images that have a verdict keep it."""
+    with services.database.begin() as transaction:
+        return site_limits.end_silence(
+            transaction, body.body_part, acting(who, body.actor), body.comment, datetime.now(UTC)
+        )
 
 
 @router.get("/{number}", summary="One set of limits", responses=responses(401, 403, 404, 422, 503))

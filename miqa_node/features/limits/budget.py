@@ -14,9 +14,10 @@ from datetime import date, datetime
 from difflib import unified_diff
 
 from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.decision import decide_quality
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Policy, decide_quality
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, NearImage, ProposedLimit, RoomLimit, SiteLimits
 from miqa_node.errors import ConflictError
 from miqa_node.runtime.store import site_limits

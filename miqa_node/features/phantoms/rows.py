@@ -9,9 +9,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
 from miqa_node.core.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
-from miqa_node.core.domain.policy import Disposition, Policy, decide
+from miqa_node.core.domain.policy import Disposition, Policy
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.store import documents, study_notes

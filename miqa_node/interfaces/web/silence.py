@@ -1,10 +1,12 @@
-"""The silent first days of a new node, as pages speak of them."""
+"""The silent first days of body parts, as pages speak of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from miqa_node.core.domain.silence import Silence
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.store import site_limits
 
@@ -14,17 +16,32 @@ REMINDED_FOR = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class SilentPeriod:
-    """The silent first days, or the two weeks after them in which nobody has confirmed limits."""
+    """The silent first days, or the two weeks after them in which nobody has confirmed limits.
+
+    ``parts`` has the end of each body part's, the earliest first; empty once all are over. ``until`` is the last end.
+    """
 
     until: datetime
-    is_over: bool
+    parts: Mapping[str, datetime]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no body part is silent."""
+        return not self.parts
 
 
 def silence(services: WebServices) -> SilentPeriod | None:
-    """None if the node was never silent, limits are in force, or the silence has long been over."""
+    """None if nothing was ever silent, or the silence has long been over or ended with limits."""
     days, now = services.settings.policy.silent_days, datetime.now(UTC)
     if not days:
         return None
     with services.database.begin() as transaction:
-        until = site_limits.silent_until(transaction, days, site_limits.current(transaction))
-    return SilentPeriod(until, until <= now) if until and now < until + REMINDED_FOR else None
+        whole = Silence(days, site_limits.current(transaction), site_limits.part_starts(transaction))
+    parts = whole.parts(now)
+    if parts:
+        return SilentPeriod(max(parts.values()), parts)
+    ends = [one.until(days, whole.limits) for one in whole.starts.values()]
+    if not ends:  # the days of the first image have not begun
+        return SilentPeriod(now + timedelta(days=days), {"": now + timedelta(days=days)})
+    over = max(ends)
+    return SilentPeriod(over, {}) if not whole.limits.number and now < over + REMINDED_FOR else None

@@ -1,31 +1,37 @@
-"""Proposed and confirmed limits of a site's rooms: rows are only added or confirmed; the newest confirmed counts."""
+"""What a site sets itself: limits of its rooms, of which the newest confirmed count, and the end of silent first days.
+
+Of each body part a row says since when its images are judged, and who ended its silent days (core/domain/silence.py).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import lru_cache
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.audit import AuditEvent
+from miqa_node.core.domain.silence import PartStart
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.runtime.store import documents
 from miqa_node.runtime.store.audit import records
 from miqa_node.runtime.store.audit.records import AuditEntry
-from miqa_node.runtime.store.database import Transaction
-from miqa_node.runtime.store.tables import assessments, dispositions, site_limits
+from miqa_node.runtime.store.database import Transaction, insert_or_ignore
+from miqa_node.runtime.store.tables import assessments, body_parts, site_limits
 
 _proposal = TypeAdapter(LimitProposal)
 
 # Built once: every process runs them every few seconds, and building them takes several times as long as running them.
+_PARTS = sa.select(body_parts)
 _NEWEST = (
     sa.select(site_limits).where(site_limits.c.confirmed_at.is_not(None)).order_by(site_limits.c.number.desc()).limit(1)
 )
-_FIRST_VERDICT = sa.select(sa.func.min(dispositions.c.decided_at))
 
 
 def propose(transaction: Transaction, proposal: LimitProposal, now: datetime) -> LimitSet:
@@ -114,12 +120,55 @@ def newest_assessments(transaction: Transaction, *, limit: int) -> list[Assessme
     return [documents.load_assessment(row.document) for row in transaction.execute(same)]
 
 
-def silent_until(transaction: Transaction, days: float, in_force: SiteLimits) -> datetime | None:
-    """The end of the node's silent first ``days``, counted from its first verdict; None if limits are in force."""
-    if not days or in_force.number:
-        return None
-    first: datetime | None = transaction.execute(_FIRST_VERDICT).scalar_one()
-    return (first or datetime.now(UTC)) + timedelta(days=days)
+@lru_cache(maxsize=4096)
+def term_of_part(body_part: str) -> str:
+    """The standard's term for what a header or a person calls a body part; empty if there is none.
+
+    Words that the node does not know share one start: a sender that always writes new ones is not always silent.
+    """
+    return STANDARD.body_parts.term(body_part)
+
+
+def part_starts(transaction: Transaction) -> Mapping[str, PartStart]:
+    """The start of every part by its term; earlier versions kept parts as headers wrote them."""
+    by_term: dict[str, PartStart] = {}
+    for row in transaction.execute(_PARTS):
+        one = PartStart(term_of_part(row.body_part), row.began_at, row.ended_at, row.actor, row.comment)
+        before = by_term.get(one.body_part, one)
+        last = before if one.ended_at is None else one
+        by_term[one.body_part] = replace(last, began_at=min(before.began_at, one.began_at))
+    return by_term
+
+
+def begin_part(transaction: Transaction, body_part: str, at: datetime) -> None:
+    """The first image of a part is judged; nothing if there was one."""
+    values = {"body_part": term_of_part(body_part), "began_at": at, "ended_at": None, "actor": "", "comment": ""}
+    insert_or_ignore(transaction, body_parts, values)
+
+
+def end_silence(transaction: Transaction, body_part: str, actor: str, comment: str, now: datetime) -> PartStart:
+    """End the silent days of a part, for all images from now on; empty is for images without a known one.
+
+    Raises
+    ------
+    NotFoundError
+        It is no body part that the node knows.
+    ConflictError
+        They were ended already.
+    """
+    term = term_of_part(body_part)
+    if body_part and not term:
+        raise NotFoundError("There is no body part {part}. Use a term of the standard, such as KNEE.", part=body_part)
+    before = part_starts(transaction).get(term)
+    if before is not None and before.ended_at is not None:
+        raise ConflictError("The silent days of {part} were ended already.", part=term or "–")
+    begin_part(transaction, term, now)
+    transaction.execute(
+        sa.update(body_parts).where(body_parts.c.body_part == term).values(ended_at=now, actor=actor, comment=comment)
+    )
+    detail = {"action": "silent days ended", "body_part": term}
+    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
+    return part_starts(transaction)[term]
 
 
 def _audit(transaction: Transaction, number: int, action: str, actor: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The policy in force: the site's file with confirmed limits, and whether verdicts are silent."""
+"""The policy in force: the site's file with confirmed limits, and which body parts are silent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import structlog
 
+from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import Policy
+from miqa_node.core.domain.silence import Silence, silent_text
 from miqa_node.core.domain.site_limit import SiteLimits
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.runtime.store import site_limits
 from miqa_node.runtime.store.database import Database
 
@@ -20,17 +21,15 @@ class SiteRules:
     """Combines the policy file with the limits of the database, which :meth:`follow` reads at every poll."""
 
     def __init__(self, database: Database, file_policy: Callable[[], Policy], silent_days: int) -> None:
-        """For ``silent_days`` after the node's first verdict nothing is flagged, unless limits are confirmed."""
+        """For ``silent_days`` after the first image of a body part it flags nothing, and accepts nothing."""
         self._database = database
         self._file_policy = file_policy
-        self._silent_days = silent_days
-        self._limits = SiteLimits()
+        self._silence = Silence(silent_days, SiteLimits(), {})
         self._joined: tuple[Policy, SiteLimits, Policy] | None = None
-        self._silent_until: datetime | None = None
 
     def current(self) -> Policy:
         """The policy in force; cheap enough to call often."""
-        policy, limits = self._file_policy(), self._limits
+        policy, limits = self._file_policy(), self._silence.limits
         if not limits.number:
             return policy
         joined = self._joined
@@ -38,22 +37,24 @@ class SiteRules:
             joined = self._joined = policy, limits, policy.with_limits(limits)
         return joined[2]
 
-    def silence(self) -> str:
-        """Why verdicts are only recorded at present; empty if they flag."""
-        until = self._silent_until
-        if until is None or datetime.now(UTC) >= until:
-            return ""
-        return Phrase(
-            "Only recorded, nobody was asked: the node is silent until {until} UTC, or until somebody "
-            "confirms limits (miqa-node tune).",
-            until=f"{until:%Y-%m-%d %H:%M}",
-        )
+    def silence(self, header: Header) -> str:
+        """Why the verdict on an image is only recorded; empty if it counts. A part's first image begins its days."""
+        part, now = site_limits.term_of_part(header.body_part_examined), datetime.now(UTC)
+        if part not in self._silence.starts:
+            with self._database.begin() as transaction:
+                site_limits.begin_part(transaction, part, now)
+            self.follow()
+        until = self._silence.until(part, now)
+        return silent_text(part, until) if until is not None else ""
 
     def follow(self) -> None:
-        """Read the limits in force, and the end of the silent period."""
+        """Read the limits in force, and the body parts that are known."""
+        before = self._silence
         with self._database.begin() as transaction:
             limits = site_limits.current(transaction)
-            self._silent_until = site_limits.silent_until(transaction, self._silent_days, limits)
-        if limits != self._limits:
+            starts = site_limits.part_starts(transaction)
+        if limits != before.limits:
             log.info("limits of rooms changed", number=limits.number, limits=len(limits.limits))
-            self._limits = limits
+        else:
+            limits = before.limits  # the same object, of which the joined policy is made
+        self._silence = Silence(before.days, limits, starts)

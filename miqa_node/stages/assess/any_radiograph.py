@@ -1,8 +1,9 @@
 """Judges radiographs that the quality package leaves: other body parts and views, by header or by their pixels.
 
 Where the package's card has figures for the part, its findings count as any. For all other parts they are experimental:
-listed, but they flag nothing, and such an image is never ACCEPT. An image whose pixels contradict the part that its
-header names keeps that reason alone.
+listed, but they flag nothing, and such an image is never ACCEPT, unless the policy has a figure that suffices
+(:mod:`miqa_node.core.domain.kept_figure`). An image whose pixels contradict the part that its header names keeps that
+reason alone.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.instance import Header
+from miqa_node.core.domain.kept_figure import no_figures
 from miqa_node.core.domain.ports import AssessorResult
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.settings import Accelerator, AssessSettings
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.assessor import ImageAssessor
@@ -59,18 +59,9 @@ class AnyRadiograph:
         if not is_left(assessment) or outside or contradicts:
             return context.judgement
         result = self.assessor.judge(replace(assessment, not_assessed="", model=None), radiograph)
-        return replace(result, assessment=replace(result.assessment, experimental=self._experimental(header)))
-
-    def _experimental(self, header: Header) -> str:
-        """Why findings flag nothing; empty if the card has figures for this part."""
-        part = header.body_part_examined
-        if part in self.package.card.parts_with_figures:
-            return ""
-        if not part or not part.isalnum():
-            return Phrase("Experimental: the body part is unknown. What was found is listed and flags nothing.")
-        return Phrase(
-            "Experimental: no figures exist for {part}. What was found is listed and flags nothing.", part=part
-        )
+        has_figures = header.body_part_examined in self.package.card.parts_with_figures
+        why = "" if has_figures else no_figures(header)
+        return replace(result, assessment=replace(result.assessment, experimental=why, has_figures=has_figures))
 
 
 def open_any_radiograph(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> AnyRadiograph:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from miqa_node.core.domain.decision import decide_quality
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header
-from miqa_node.core.domain.policy import Disposition, Policy, decide_quality
+from miqa_node.core.domain.policy import Disposition, Policy
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.prediction import PackageRule, Prediction
 from miqa_node.core.settings import Accelerator, AssessSettings

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.policy import Policy, decide
+from miqa_node.core.domain.decision import decide
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.domain.ports import ShadowModel
 from miqa_node.runtime.store.database import Database
 from miqa_node.stages.conclusion.base import Conclusion, LaterEffect

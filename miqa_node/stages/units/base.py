@@ -111,7 +111,7 @@ class JudgingTools:
 
     ``image`` decodes and judges one image. ``shadow`` judges the same images in the background, after their verdict.
     ``series`` returns the package for CT and MR series, None if they are only measured. ``silence`` gives the reason
-    why verdicts are only recorded; empty if they are not silent.
+    why the verdict on an image is only recorded; empty if it counts.
     """
 
     image: FileJudge
@@ -119,7 +119,7 @@ class JudgingTools:
     certify: Callable[[Assessment, Policy], str]
     shadow: ShadowModel | None = None
     series: Callable[[], Package | None] = lambda: None
-    silence: Callable[[], str] = str
+    silence: Callable[[Header], str] = lambda _header: ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Policy, decide
+from miqa_node.core.domain.policy import Policy
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.dicom.bytes.headers import read_header

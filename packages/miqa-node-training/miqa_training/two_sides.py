@@ -16,10 +16,11 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Disposition, decide
+from miqa_node.core.domain.policy import Disposition
 from miqa_node.core.files.whole_file import write_whole
 from miqa_node.core.settings import Settings
 from miqa_node.core.settings.policy import read_policy

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.policy import Policy, Verdict, decide
+from miqa_node.core.domain.policy import Policy, Verdict
 from miqa_node.core.domain.site_limit import RoomLimit, SiteLimits
 from miqa_node.core.settings import share_dir
 from miqa_node.core.settings.policy import read_policy

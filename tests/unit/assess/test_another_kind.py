@@ -14,10 +14,11 @@ from pydicom import Dataset, dcmread
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment, Contribution, ModelIdentity, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict, decide
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy

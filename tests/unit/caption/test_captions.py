@@ -16,10 +16,11 @@ import pytest
 
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.caption import Caption
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import InstanceDigest
-from miqa_node.core.domain.policy import Verdict, decide
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.domain.ports import Assessor, AssessorResult
 from miqa_node.core.domain.traits import ImageTraits
 from miqa_node.core.settings import Accelerator, CaptionSettings, Settings, load_settings

@@ -14,10 +14,11 @@ import pytest
 
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Assessment, ModelIdentity
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
-from miqa_node.core.domain.policy import Disposition, Verdict, decide
+from miqa_node.core.domain.policy import Disposition, Verdict
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.domain.prediction import PendingReason, PredictionStatus
 from miqa_node.core.domain.routing import Routing, route

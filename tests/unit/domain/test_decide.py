@@ -11,10 +11,11 @@ import pytest
 
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity, PlausibilityIssue
 from miqa_node.core.domain.codes import INAPPROPRIATE_PROCESSING, MOTION_BLUR, OTHER_FAILURE
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingDescription, FindingName, FindingWords, GateClass
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.object_place import ChestRegion, ObjectPlace
-from miqa_node.core.domain.policy import Disposition, Policy, Verdict, decide
+from miqa_node.core.domain.policy import Disposition, Policy, Verdict
 from miqa_node.core.taxonomy.lookup import defect_names, finding_names, quality_score, reason_code
 from miqa_node.core.taxonomy.policy_file import parse_policy
 from miqa_node.errors import SettingsError

@@ -14,8 +14,9 @@ import pytest
 
 from miqa_node.core.domain.assessment import NO_MODEL, Assessment, Measurement, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.core.domain.policy import Reason, Verdict, decide
+from miqa_node.core.domain.policy import Reason, Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.core.language.catalogue import LANGUAGE, reworded
 from miqa_node.core.language.phrase import Phrase, joined

@@ -10,9 +10,11 @@ import pytest
 from miqa_node.core.domain import codes
 from miqa_node.core.domain.anomaly import AnomalyScore
 from miqa_node.core.domain.assessment import Measurement, PlausibilityIssue
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName, GateClass
 from miqa_node.core.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.core.domain.policy import Disposition, Reason, Verdict, decide
+from miqa_node.core.domain.kept_figure import no_figures
+from miqa_node.core.domain.policy import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.domain.prediction import PendingCause, PendingReason, Prediction
 from miqa_node.core.language.catalogue import languages
 from miqa_node.core.language.phrase import Phrase
@@ -143,6 +145,20 @@ def test_why_an_image_was_not_judged(reason: str, german: str) -> None:
     output = narrative(assessment, disposition, "de")
     assert output[1] == german
     assert output[-1] == "Das Bild selbst ansehen: Seine Qualität wurde nicht beurteilt."
+
+
+def test_an_experimental_verdict_says_that_the_image_was_judged_and_why_it_does_not_count() -> None:
+    header = Header("", SopInstanceUid(""), SeriesInstanceUid(""), StudyInstanceUid(""), "", "DX", "SKULL", "AP")
+    why = no_figures(header)
+    disposition = Disposition(
+        Verdict.NOT_ASSESSED, (Reason(EXPERIMENTAL, why, codes.UNKNOWN_FAILURE, Verdict.NOT_ASSESSED),), "1", ""
+    )
+    english = narrative(making.assessment(), disposition)
+    assert english[:2] == ("Not assessed: the image was judged, and what was found is experimental.", why)
+    assert english[-1] == "Look at the image yourself: what the model says of such images does not count yet."
+    german = narrative(making.assessment(), disposition, "de")
+    assert german[1].startswith("Experimentell: Für SKULL AP gibt es keine Kennzahlen.")
+    assert german[-1] == "Das Bild selbst ansehen: Was das Modell über solche Bilder sagt, zählt noch nicht."
 
 
 def test_what_the_card_says_of_scope_is_said_in_german() -> None:

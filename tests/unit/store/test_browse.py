@@ -8,12 +8,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.operations import DestinationHold
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.policy import EXPERIMENTAL, Reason, Verdict
 from miqa_node.features.worklist.rows import browse, worklist
 from miqa_node.features.worklist.rows.browse import ImageFilter
 from miqa_node.runtime.store.database import Database
-from miqa_node.runtime.store.tables import acquisitions, patient_names, studies
+from miqa_node.runtime.store.documents import dump_reasons
+from miqa_node.runtime.store.tables import acquisitions, dispositions, patient_names, studies
 from miqa_node.stages.deliver.rows import destination_checks
 from miqa_node.stages.receive.rows import senders
 from miqa_node.stages.receive.rows.senders import SenderBook
@@ -38,6 +40,18 @@ def test_images_are_listed_counted_and_found(database: Database, text: str) -> N
             place = (listed[0].received_at, listed[0].digest)
             assert len(browse.page(transaction, match, limit=9, before=place)) == 2
         assert sum(row[2] for row in instances.by_sender(transaction, since)) == 3
+
+
+@pytest.mark.parametrize(("name", "experimental"), [(EXPERIMENTAL, True), ("not_assessed", False)])
+def test_a_list_tells_experimental_images_from_those_that_nothing_judged(
+    database: Database, name: str, experimental: bool
+) -> None:
+    reason = Reason(name, "No figures.", UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
+    with database.begin() as transaction:
+        put(transaction, 1, NOON, verdict=Verdict.NOT_ASSESSED)
+        transaction.execute(sa.update(dispositions).values(reasons=dump_reasons((reason,))))
+        match = ImageFilter(NOW - timedelta(days=36500), NOW + timedelta(days=36500))
+        assert [one.experimental for one in browse.page(transaction, match, limit=9)] == [experimental]
 
 
 @pytest.mark.parametrize(

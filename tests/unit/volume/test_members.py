@@ -14,8 +14,9 @@ from pydicom.data import get_testdata_file
 from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.core.domain.codes import OTHER_FAILURE
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
-from miqa_node.core.domain.policy import UNFIT, Policy, Verdict, decide
+from miqa_node.core.domain.policy import UNFIT, Policy, Verdict
 from miqa_node.core.domain.ports import AssessorResult
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy

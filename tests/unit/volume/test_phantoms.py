@@ -16,9 +16,10 @@ from fastapi.testclient import TestClient
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
+from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.core.domain.phantom import SAID_BY_A_PERSON
-from miqa_node.core.domain.policy import Verdict, decide
+from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.policy_file import parse_policy

@@ -1,17 +1,20 @@
-"""The policy in force follows confirmed limits without a restart, and a new node may be silent at first."""
+"""The policy in force follows confirmed limits without a restart, and each body part may be silent at first."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from miqa_node.core.domain.finding import FindingName
-from miqa_node.core.domain.policy import Disposition, Policy, Scope, Verdict
+from miqa_node.core.domain.policy import Policy, Scope
 from miqa_node.core.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
-from miqa_node.runtime.store import site_limits
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.runtime.store import site_limits, tables
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.work.site_rules import SiteRules
-from miqa_node.stages.units.rows import instances
-from tests.unit.store.making import digest, header, received, study
+from tests.unit.store.making import header
 
 POLICY = Policy("1", (Scope("all"),))
 LIMIT = RoomLimit(FindingName("noise"), "", "", 0.5)
@@ -25,11 +28,19 @@ def confirm(database: Database) -> None:
         site_limits.confirm(transaction, number, "mara", "", now)
 
 
-def decide_one(database: Database, at: datetime) -> None:
-    of = digest("one")
+def begin(database: Database, part: str, days_ago: float) -> None:
     with database.begin() as transaction:
-        instances.record(transaction, header(1), study(1), received(of), "instances/one.dcm")
-        instances.save_disposition(transaction, of, "1.2.5.1", Disposition(Verdict.ACCEPT, (), "1", "all"), at)
+        site_limits.begin_part(transaction, part, datetime.now(UTC) - timedelta(days=days_ago))
+
+
+def end(database: Database, part: str) -> None:
+    with database.begin() as transaction:
+        site_limits.end_silence(transaction, part, "mara", "", datetime.now(UTC))
+
+
+def silent(rules: SiteRules, part: str) -> str:
+    rules.follow()
+    return rules.silence(replace(header(1), body_part_examined=part))
 
 
 def test_confirmed_limits_come_into_force_and_go_again(database: Database) -> None:
@@ -47,26 +58,56 @@ def test_confirmed_limits_come_into_force_and_go_again(database: Database) -> No
     assert rules.current().site_limits.limits == ()
 
 
-def test_a_new_node_is_silent_until_its_days_pass(database: Database) -> None:
+def test_each_body_part_is_silent_from_its_first_image_on(database: Database) -> None:
     rules = SiteRules(database, lambda: POLICY, 7)
-    rules.follow()
-    assert "silent until" in rules.silence(), "nothing has been judged yet: the week has not begun"
-    decide_one(database, datetime.now(UTC) - timedelta(days=8))
-    rules.follow()
-    assert rules.silence() == ""
+    begin(database, "CHEST", 90)
+    assert silent(rules, "CHEST") == ""
+    assert "images of KNEE are silent until" in silent(rules, "KNEE"), "the first one begins its days"
+    with database.begin() as transaction:
+        assert set(site_limits.part_starts(transaction)) == {"CHEST", "KNEE"}
+    begin(database, "HAND", 8)
+    assert silent(rules, "HAND") == ""
 
 
-def test_confirmed_limits_end_the_silence(database: Database) -> None:
-    decide_one(database, datetime.now(UTC) - timedelta(days=1))
+def test_words_that_nobody_knows_share_their_days(database: Database) -> None:
+    begin(database, "", 8)
     rules = SiteRules(database, lambda: POLICY, 7)
-    rules.follow()
-    assert rules.silence()
+    assert [silent(rules, part) for part in ("", "BLA 1", "BLA 2")] == ["", "", ""]
+
+
+def test_rows_of_earlier_versions_are_read_with_the_terms_of_today(database: Database) -> None:
+    """The migration copies parts as headers wrote them."""
+    with database.begin() as transaction:
+        for part, days in (("KNIE", 9), ("KNEE", 1)):
+            at = datetime.now(UTC) - timedelta(days=days)
+            values = {"body_part": part, "began_at": at, "actor": "", "comment": ""}
+            transaction.execute(tables.body_parts.insert().values(values))
+    assert silent(SiteRules(database, lambda: POLICY, 7), "KNEE") == ""
+
+
+def test_a_site_ends_the_silent_days_of_one_part(database: Database) -> None:
+    rules = SiteRules(database, lambda: POLICY, 7)
+    assert silent(rules, "KNEE")
+    assert silent(rules, "HAND")
+    end(database, "Knee")
+    assert silent(rules, "KNEE") == ""
+    assert silent(rules, "HAND")
+    with pytest.raises(ConflictError):
+        end(database, "KNEE")
+    with pytest.raises(NotFoundError, match="KNEEE"):
+        end(database, "KNEEE")
+
+
+def test_confirmed_limits_end_the_silence_of_parts_that_they_were_made_with(database: Database) -> None:
+    begin(database, "CHEST", 1)
+    rules = SiteRules(database, lambda: POLICY, 7)
+    assert silent(rules, "CHEST")
     confirm(database)
-    rules.follow()
-    assert rules.silence() == ""
+    assert silent(rules, "CHEST") == ""
+    assert "silent until" in silent(rules, "KNEE"), "it came later"
 
 
 def test_existing_installations_are_never_silent(database: Database) -> None:
-    rules = SiteRules(database, lambda: POLICY, 0)
-    rules.follow()
-    assert rules.silence() == ""
+    assert silent(SiteRules(database, lambda: POLICY, 0), "KNEE") == ""
+    with database.begin() as transaction:
+        assert "KNEE" in site_limits.part_starts(transaction), "so that it is not new when somebody sets silent_days"

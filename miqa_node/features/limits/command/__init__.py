@@ -10,3 +10,9 @@ TUNE = Command(
     Heading.MODELS,
     order=14,
 )
+SILENCE = Command(
+    "Show which body parts are silent, in their first days at this site, and end that for one.",
+    "miqa_node.features.limits.command.silence:silence",
+    Heading.MODELS,
+    order=15,
+)

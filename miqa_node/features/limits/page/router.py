@@ -127,6 +127,20 @@ def withdraw(
     return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
 
 
+@router.post("/tuning/silence")
+def end_silence(
+    services: Services,
+    who: Admin,
+    body_part: Annotated[str, Form(max_length=64)] = "",
+    comment: Annotated[Comment, Form()] = "",
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """End the silent days of one body part under a name."""
+    with services.database.begin() as transaction:
+        site_limits.end_silence(transaction, body_part, acting(who, actor), comment, datetime.now(UTC))
+    return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
+
+
 def line_of(limit: RoomLimit) -> str:
     """A limit in the words of the page."""
     return f"{finding(limit.finding)}, {reworded(limit.place)}: {numerals(f'{limit.least_strength:.2f}')}"

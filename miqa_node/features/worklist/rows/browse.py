@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.patient import PatientKey
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.policy import EXPERIMENTAL, Verdict
 from miqa_node.features.worklist.rows import free_text
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import dispositions, instances, patients, series, studies
@@ -50,6 +50,8 @@ class ImageRow:
     has_preview: bool
     series_instance_uid: str = ""
     slices: int = 1
+    experimental: bool = False
+    """It was judged, and what was found does not count yet."""
 
 
 FIRST_SCAN, LONGEST_SCAN = 64, 4096
@@ -137,6 +139,7 @@ def _row(row: sa.Row[Any], summed: tuple[int, Verdict | None] | None) -> ImageRo
         row.artifacts_removed_at is None and own is not None,
         row.series_instance_uid,
         slices,
+        summed is None and any(reason["name"] == EXPERIMENTAL for reason in row.reasons or ()),
     )
 
 
@@ -173,7 +176,7 @@ def _query() -> sa.Select[Any]:
     )
     own = sa.func.coalesce(patients.c.patient_id, studies.c.patient_id).label("own_id")
     whose = (own, patients.c.authority, patients.c.is_known)
-    columns = (instances, dispositions.c.verdict, *whose, studies.c.accession_number)
+    columns = (instances, dispositions.c.verdict, dispositions.c.reasons, *whose, studies.c.accession_number)
     return sa.select(*columns).select_from(joined)
 
 

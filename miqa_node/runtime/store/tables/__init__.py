@@ -55,7 +55,7 @@ from miqa_node.runtime.store.tables._labels import label_days, label_findings, l
 from miqa_node.runtime.store.tables._notices import notice_preferences, notices
 from miqa_node.runtime.store.tables._operations import destination_checks, destination_holds, senders
 from miqa_node.runtime.store.tables._patients import patient_conflicts, patient_names, patient_readings, patients
-from miqa_node.runtime.store.tables._processes import activations, compatibility, executors, site_limits
+from miqa_node.runtime.store.tables._processes import activations, body_parts, compatibility, executors, site_limits
 from miqa_node.runtime.store.tables._reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.runtime.store.tables._retention import disk_samples, erasures, legal_holds, origin, retention_clock
 from miqa_node.runtime.store.tables._worklist import decisions, saved_views, worklist, worklist_events, worklist_facets
@@ -80,6 +80,7 @@ __all__ = [
     "audit_marks",
     "audit_patients",
     "audit_records",
+    "body_parts",
     "commitment_requests",
     "compatibility",
     "copies",

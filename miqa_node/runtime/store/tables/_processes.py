@@ -34,6 +34,18 @@ activations = sa.Table(
     sa.Index("ix_activations_slot", "slot", "activation_id"),
 )
 
+# Since when the node has judged images of a body part, as their headers name it; empty: of none that it knows. The
+# silent first days of a part begin then; "ended_at": a person ended them before their time.
+body_parts = sa.Table(
+    "body_parts",
+    metadata,
+    sa.Column("body_part", sa.Text, primary_key=True),
+    sa.Column("began_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+)
+
 # Limits of soft findings by room and view: what was proposed, and since when it is in force ("confirmed_at").
 # A row without a document is a withdrawal. The newest confirmed row counts.
 site_limits = sa.Table(

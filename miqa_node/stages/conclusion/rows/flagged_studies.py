@@ -11,7 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.core.domain.instance import StudyInstanceUid
-from miqa_node.core.domain.policy import Reason, Verdict
+from miqa_node.core.domain.policy import EXPERIMENTAL, Reason, Verdict
 from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.worklist import Resolution, WorklistState
 from miqa_node.runtime.store import documents
@@ -159,7 +159,7 @@ def _find_by(transaction: Transaction, study_instance_uid: str, *, new: bool) ->
 def _awaits_only_prediction(verdict: str, reasons: Sequence[Reason]) -> bool:
     """Whether an image is on the list for a prediction alone: its quality flags nothing, and nothing went wrong."""
     names = {reason.name for reason in reasons}
-    quality = names - PENDING_NAMES - {"not_assessed"}
+    quality = names - PENDING_NAMES - {"not_assessed", EXPERIMENTAL}
     return not Verdict(verdict).flagged and not quality and not names.isdisjoint(PENDING_NAMES)
 
 

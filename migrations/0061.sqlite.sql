@@ -792,6 +792,14 @@ CREATE TABLE object_marks (
 	CONSTRAINT fk_object_marks_digest_instances FOREIGN KEY(digest) REFERENCES instances (digest),
 	CONSTRAINT pk_object_marks PRIMARY KEY (mark_id)
 );
+CREATE TABLE body_parts (
+	body_part TEXT NOT NULL,
+	began_at DATETIME NOT NULL,
+	ended_at DATETIME,
+	actor TEXT NOT NULL,
+	comment TEXT NOT NULL,
+	CONSTRAINT pk_body_parts PRIMARY KEY (body_part)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -907,6 +915,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0060');
+INSERT INTO alembic_version VALUES ('0061');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);

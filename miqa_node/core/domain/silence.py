@@ -1,0 +1,70 @@
+"""The silent first days of each body part: verdicts on its images are recorded, nobody is asked, nothing is ACCEPT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from miqa_node.core.domain.site_limit import SiteLimits
+from miqa_node.core.language.phrase import Phrase
+
+UNKNOWN_PART = ""
+"""Stands for images that name no body part, or one that the node does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartStart:
+    """Since when the node has judged images of a body part; ``ended_at`` if ``actor`` ended its silent days."""
+
+    body_part: str
+    began_at: datetime
+    ended_at: datetime | None = None
+    actor: str = ""
+    comment: str = ""
+
+    def until(self, days: float, limits: SiteLimits) -> datetime:
+        """When its silent days end, or ended: after ``days``, or when somebody ended them or confirmed limits."""
+        ends = [self.began_at + timedelta(days=days)]
+        if self.ended_at is not None:
+            ends.append(self.ended_at)
+        # Limits that were confirmed before the first image of the part were made without it.
+        if limits.number and limits.confirmed_at is not None and limits.confirmed_at >= self.began_at:
+            ends.append(limits.confirmed_at)
+        return min(ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The silent days of all parts: ``days`` for each, 0 for none."""
+
+    days: float
+    limits: SiteLimits
+    starts: Mapping[str, PartStart]
+
+    def until(self, body_part: str, now: datetime) -> datetime | None:
+        """Until when the part is silent; None if it is not. Those of a part without an image begin now."""
+        end = self.starts.get(body_part, PartStart(body_part, now)).until(self.days, self.limits)
+        return end if now < end else None
+
+    def parts(self, now: datetime) -> dict[str, datetime]:
+        """The parts that are silent now, with the end of each, the earliest first."""
+        ends = {part: end for part in self.starts if (end := self.until(part, now)) is not None}
+        return dict(sorted(ends.items(), key=lambda one: (one[1], one[0])))
+
+
+def silent_text(body_part: str, until: datetime) -> Phrase:
+    """Why the verdict on an image is only recorded."""
+    end = f"{until:%Y-%m-%d %H:%M}"
+    if not body_part:
+        return Phrase(
+            "Experimental, nobody was asked: images without a known body part are silent until {until} UTC, or until "
+            "somebody ends that (miqa-node silence) or confirms limits (miqa-node tune).",
+            until=end,
+        )
+    return Phrase(
+        "Experimental, nobody was asked: images of {part} are silent until {until} UTC, or until somebody ends that "
+        "(miqa-node silence) or confirms limits (miqa-node tune).",
+        part=body_part,
+        until=end,
+    )
