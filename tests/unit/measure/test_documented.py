@@ -35,9 +35,9 @@ def taken(folder: Path) -> dict[str, set[str]]:
     for spacing_mm in ((0.15, 0.15), None):
         for measurement in measure(radiograph(chest(), spacing_mm=spacing_mm), described):
             keys.setdefault(measurement.name, set()).add(measurement.unit)
-    framed = chest()
-    framed[:, :100] = 0.0
-    for measurement in measure(radiograph(framed), header(collimator_edges=(101, 512, 1, 512))):
+    narrow = chest()
+    narrow[:, :100] = 0.0
+    for measurement in measure(radiograph(narrow), header(collimator_edges=(101, 512, 1, 512))):
         keys.setdefault(measurement.name, set()).add(measurement.unit)
     for measurement in of_series(folder):
         keys.setdefault(measurement.name, set()).add(measurement.unit)

@@ -60,19 +60,19 @@ def taken(values: Values, **changes: object) -> dict[str, float]:
 def test_borders_are_measured_within_two_percent_of_the_side(
     ends: dict[str, float], tilt_deg: float, level: float
 ) -> None:
-    found = taken(collimated(ends, tilt_deg, level))
+    field = taken(collimated(ends, tilt_deg, level))
     for side in SIDES:
-        assert found[f"field_{side}"] == pytest.approx(100 * ends.get(side, 0.0), abs=2.0), side
-    assert found["field_sides"] == len(ends)
-    assert found["field_tilt_deg"] == pytest.approx(tilt_deg, abs=0.5)
+        assert field[f"field_{side}"] == pytest.approx(100 * ends.get(side, 0.0), abs=2.0), side
+    assert field["field_sides"] == len(ends)
+    assert field["field_tilt_deg"] == pytest.approx(tilt_deg, abs=0.5)
     across, down = (1 - sum(ends.get(side, 0.0) for side in pair) for pair in (SIDES[:2], SIDES[2:]))
-    assert found["field_outside_share"] == pytest.approx(100 * (1 - across * down), abs=3.0)
+    assert field["field_outside_share"] == pytest.approx(100 * (1 - across * down), abs=3.0)
 
 
 def test_a_picture_that_is_exposed_to_its_border_has_no_sides_and_no_tilt() -> None:
-    found = taken(anatomy())
-    assert "field_tilt_deg" not in found
-    assert {name: found[name] for name in FIELD if name in found} == dict.fromkeys(set(FIELD) - {"field_tilt_deg"}, 0.0)
+    field = taken(anatomy())
+    assert "field_tilt_deg" not in field
+    assert {name: field[name] for name in FIELD if name in field} == dict.fromkeys(set(FIELD) - {"field_tilt_deg"}, 0.0)
 
 
 def test_a_limb_beside_air_is_no_border() -> None:
@@ -80,8 +80,8 @@ def test_a_limb_beside_air_is_no_border() -> None:
     y, x = np.mgrid[0:ROWS, 0:COLUMNS] / np.array([ROWS, COLUMNS]).reshape(2, 1, 1)
     half = 0.16 + 0.05 * np.sin(3.0 * y) + 0.03 * y
     thickness = np.sqrt(np.clip(1 - ((x - 0.5) / half) ** 2, 0, None))
-    found = taken(120 + 2200 * thickness + np.random.default_rng(3).normal(0, 10, thickness.shape))
-    assert (found["field_sides"], found["field_outside_share"]) == (0.0, 0.0)
+    field = taken(120 + 2200 * thickness + np.random.default_rng(3).normal(0, 10, thickness.shape))
+    assert (field["field_sides"], field["field_outside_share"]) == (0.0, 0.0)
 
 
 def test_distances_are_in_mm_where_the_header_gives_the_spacing() -> None:
@@ -98,10 +98,10 @@ def test_what_a_shutter_hides_is_outside_too() -> None:
     values, valid = anatomy(), np.zeros((ROWS, COLUMNS), bool)
     valid[ROWS // 4 :, : COLUMNS * 9 // 10] = True
     judged = measure(radiograph(values, spacing_mm=None, valid=valid), header(rows=ROWS, columns=COLUMNS))
-    found = {one.name: one.value for one in judged}
-    assert (found["field_top"], found["field_right"], found["field_left"]) == (25.0, 10.0, 0.0)
-    assert found["field_sides"] == 2.0
-    assert found["field_outside_share"] == pytest.approx(100 * (1 - 0.75 * 0.9), abs=0.1)
+    field = {one.name: one.value for one in judged}
+    assert (field["field_top"], field["field_right"], field["field_left"]) == (25.0, 10.0, 0.0)
+    assert field["field_sides"] == 2.0
+    assert field["field_outside_share"] == pytest.approx(100 * (1 - 0.75 * 0.9), abs=0.1)
 
 
 def test_the_collimator_of_the_header_is_compared_with_the_pixels() -> None:

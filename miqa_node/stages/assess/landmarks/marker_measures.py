@@ -74,8 +74,8 @@ def marker_issues(markers: Sequence[SideMarker], header: Header) -> tuple[Plausi
 
 
 def _place(marker: SideMarker) -> Phrase:
-    across, down = f"{100.0 * marker.x:.0f}", f"{100.0 * marker.y:.0f}"
+    across, down = f"{100.0 * marker.x:.0f} %", f"{100.0 * marker.y:.0f} %"
     return Phrase(
-        "{letter} at {across} % of the width, {down} % of the height",
+        "{letter} at {across} of the width, {down} of the height",
         letter=marker.letter, across=across, down=down,
     )  # fmt: skip
