@@ -235,6 +235,7 @@ OUTPUTS = {
     "ENHANCED": "miqa_node.stages.report.outputs.enhanced:OUTPUT",
     "GSPS": "miqa_node.stages.report.outputs.gsps:OUTPUT",
     "KOS": "miqa_node.stages.report.outputs.kos:OUTPUT",
+    "NOISE_MAP": "miqa_node.stages.report.outputs.noise_map:OUTPUT",
     "PDF": "miqa_node.stages.report.outputs.pdf:OUTPUT",
     "REJECTION": "miqa_node.stages.report.outputs.rejection:OUTPUT",
     "SC": "miqa_node.stages.report.outputs.sc:OUTPUT",

@@ -19,6 +19,7 @@ from miqa_node.core.domain.instance import Header, InstanceDigest, ReceivedObjec
 from miqa_node.core.domain.judgement import Judgement
 from miqa_node.core.domain.output import default_kinds
 from miqa_node.core.domain.policy import Disposition
+from miqa_node.core.domain.series import SliceProfile
 from miqa_node.core.settings import Settings
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.dicom.pixels.picture import is_picture
@@ -80,6 +81,9 @@ class LocalSeriesResult:
     disposition: Disposition
     objects: Sequence[MadeObject] | None = None
     """As in :class:`~miqa_node.local.LocalResult`."""
+    slices: tuple[tuple[Path, int], ...] = ()
+    """File and frame of each slice, in spatial order; the numbers of ``profiles`` are theirs."""
+    profiles: tuple[SliceProfile, ...] = ()
 
     @property
     def header(self) -> Header:
@@ -179,13 +183,16 @@ class LocalSeriesAssessor:
                 raise NotFoundError("The series was not judged.")
             if is_unread(assessment):
                 raise DecodeError(assessment.not_assessed)
-            objects = None
+            snapshot, objects = artifacts.snapshot(instance), None
             if tools.reports is not None and not instance.header.missing_uids:
                 judgement = Judgement(instance, assessment, disposition)
                 objects = outputs_of(unit_of(instance.header, units), judgement, context)
         # The pipeline generates missing UIDs; the result states those of the file.
         assessment = replace(assessment, header=digests.header(digest))
-        return LocalSeriesResult(group.files, assessment, disposition, objects)
+        if snapshot is None:
+            return LocalSeriesResult(group.files, assessment, disposition, objects)
+        slices = tuple((digests.path(one), frame) for one, frame in snapshot.slices)
+        return LocalSeriesResult(group.files, assessment, disposition, objects, slices, snapshot.profiles)
 
     def as_image(self, result: LocalSeriesResult) -> LocalResult:
         """The result of a series with one file, with its pixels, as a page about an image shows it."""
@@ -211,18 +218,21 @@ class LocalSeriesAssessor:
 
 
 class _Digests:
-    """The headers of received files, by digest."""
+    """The files that were received, by digest."""
 
     def __init__(self) -> None:
-        self._headers: dict[InstanceDigest, Header] = {}
+        self._files: dict[InstanceDigest, FileHeader] = {}
 
     def add(self, one: FileHeader) -> InstanceDigest:
         digest = digest_of(one.path)
-        self._headers[digest] = one.header
+        self._files[digest] = one
         return digest
 
     def header(self, digest: InstanceDigest) -> Header:
-        return self._headers[digest]
+        return self._files[digest].header
+
+    def path(self, digest: InstanceDigest) -> Path:
+        return self._files[digest].path
 
 
 def _judge(way: Pipeline, database: Database, units: Sequence[Unit]) -> InstanceDigest:

@@ -104,8 +104,16 @@ def ct_slice(ds: Dataset) -> None:
     _add_plane(ds)
     ds.BitsStored, ds.PixelRepresentation = 16, 1
     ds.SOPClassUID, ds.Modality, ds.BodyPartExamined = CTImageStorage, "CT", "ABDOMEN"
-    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "-1024", "1", "HU"
+    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "-100", "0.01", "HU"
     ds.WindowCenter, ds.WindowWidth = ["40", "300"], ["400", "1500"]
+
+
+def bare_ct_slice(ds: Dataset) -> None:
+    """A slice of a CT of nobody, placed in the patient."""
+    _add_plane(ds)
+    ds.BitsStored, ds.PixelRepresentation = 12, 0
+    ds.SOPClassUID, ds.Modality, ds.BodyPartExamined = CTImageStorage, "CT", "HEAD"
+    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "-50", "0.1", "HU"
 
 
 def mr_slice(ds: Dataset) -> None:

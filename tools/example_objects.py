@@ -35,7 +35,7 @@ from miqa_node.stages.report.made import MadeObject, ReportSettings
 from miqa_node.stages.report.make import ReportSubject, amend_objects, make_objects
 from miqa_node.stages.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.stages.report.stack import ReportedSeries
-from tools.example_images import ExampleSource, bare_radiograph, ct_slice, full_radiograph, mr_slice
+from tools.example_images import ExampleSource, bare_ct_slice, bare_radiograph, ct_slice, full_radiograph, mr_slice
 
 _CELLS = 32
 
@@ -68,6 +68,16 @@ SOURCES = (
         present=(FindingName.FOREIGN_OBJECT,),
         slices=3,
         marked=("metal_share", "truncation"),
+    ),
+    ExampleSource(
+        "bare CT",
+        72,
+        56,
+        bare_ct_slice,
+        assessed_at=datetime(2026, 6, 7, 18, 4, 5, tzinfo=UTC),
+        present=(FindingName.MOTION_BLUR,),
+        slices=4,
+        marked=("truncation",),
     ),
     ExampleSource(
         "MR",
@@ -106,7 +116,10 @@ def _made_of_image(source: ExampleSource, path: Path) -> Iterator[MadeObject]:
 
 def _made_of_series(source: ExampleSource, paths: Sequence[Path]) -> Iterator[MadeObject]:
     """Of measurements that mark the first two slices."""
-    measurements = tuple(Measurement(name, 12.5, "%") for name in source.marked)
+    measurements = (
+        Measurement("ct_noise", 12.5, "[hnsf'U]"),
+        *(Measurement(name, 12.5, "%") for name in source.marked),
+    )
     assessment = replace(_assessment(source, paths[0]), findings=(), score=None, model=None, measurements=measurements)
     reasons = [(name, f"{name} 12.5 % is above 10 %", POSITIONING) for name in source.marked]
     mask = np.zeros((source.rows, source.columns), bool)

@@ -12,7 +12,7 @@ from tools.example_objects import example_objects
 
 TEMPLATE = Path(__file__).with_name("integration.md")
 """The page with names in braces where the program fills in."""
-DOCUMENTS = ("SR", "SEG", "SEG_FRACTIONAL", "SEG_LABELMAP", "SEG_LUNGS", "PDF")
+DOCUMENTS = ("SR", "SEG", "SEG_FRACTIONAL", "SEG_LABELMAP", "SEG_LUNGS", "NOISE_MAP", "PDF")
 PICTURES = ("SC", "SC_RLE", "SC_J2K", "ENHANCED")
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from miqa_node.built_in import MEASUREMENTS as MEASUREMENTS_OF_NODE
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.measurand import Measurand, measurands
+from miqa_node.stages.measure.tried_on import scanners_of
 
 SERIES_SECTION = "CT and MR series"
 SECTIONS = ("Sharpness", "Noise", "Range and exposure", "Patterns", "Exposed field", "Position", SERIES_SECTION)
@@ -31,6 +32,9 @@ Rules that hold for all of them:
   them, so the window does not matter. *Presentation* values are what a display shows after modality LUT, VOI and
   presentation LUT or MONOCHROME1 inversion, from 0 (black) to 65,535 (white); sharpness, brightness and contrast are
   measured on them.
+- **Tried on** names the real scanners on whose images a measurement was taken while it was written, with the number of
+  different images or slices; copies in other encodings count once. *Unknown make* are images whose header names neither
+  maker nor model. It says where the numbers were looked at, not that a limit was validated there.
 - The same image gives the same numbers on every machine, apart from rounding in lossy decoders.
 
 Each measurement is one file of `miqa_node/stages/measure/` with its formula, source and an example. What a header
@@ -54,7 +58,7 @@ def measurements_page(made_by: str) -> str:
         if section == SERIES_SECTION:
             lines += [SERIES_INTRODUCTION, ""]
         lines += _of_folder(section, every)
-        lines += ["| name | unit | definition | code |", "|---|---|---|---|"]
+        lines += ["| name | unit | definition | code | tried on |", "|---|---|---|---|---|"]
         lines += [_row(one) for one in every if one.section == section]
     return "\n".join([*lines, ""])
 
@@ -70,4 +74,10 @@ def _of_folder(section: str, every: Sequence[Measurand]) -> list[str]:
 def _row(one: Measurand) -> str:
     definition = (one.definition or one.summary).replace("|", "\\|")
     code = f"{one.code.value} {one.code.scheme}" if isinstance(one.code, Code) else f"{one.code or '–'} 99MIQA"
-    return f"| `{one.name}` | {' or '.join(one.units)} | {definition} | {code} |"
+    return f"| `{one.name}` | {' or '.join(one.units)} | {definition} | {code} | {_tried_on(one)} |"
+
+
+def _tried_on(one: Measurand) -> str:
+    """The scanners with the number of images, the most tried first; a dash for another distribution's measurement."""
+    counts = sorted(scanners_of(one.name).items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{scanner} ({images})" if images else scanner for scanner, images in counts) or "–"

@@ -201,6 +201,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
 | `issues` | Only of a series: `name` and `text` of what is wrong with its slices, such as those that were left out. |
+| `along` | Only of a series: `slices` in order (`file`, `frame`), `measurements` → `unit`, `values` of each slice. |
 
 With `--per-file`, each slice is an image and has a line of its own.
 

@@ -47,8 +47,8 @@ else:
 from tests.peers.look import NOTHING_OUTSIDE, WEBGL_WITHOUT_A_CARD, Looker, drawn, looking, placed
 
 CHROMIUM = Path("/usr/bin/chromium")
-SR, SEG, KOS, SC, MIRRORED = 9901, 9902, 9903, 9905, 9912
-SHOWN_KINDS = (ResultKind("SR"), ResultKind("SEG"), ResultKind("KOS"), ResultKind("SC"))
+SR, SEG, KOS, SC, MIRRORED, NOISE_MAP = 9901, 9902, 9903, 9905, 9912, 9914
+SHOWN_KINDS = (ResultKind("SR"), ResultKind("SEG"), ResultKind("KOS"), ResultKind("SC"), ResultKind("NOISE_MAP"))
 
 pytestmark = [
     pytest.mark.peers,
@@ -227,6 +227,21 @@ def test_the_key_object_does_no_harm(study: Study) -> None:
     """OHIF does not show key objects; it says so and goes on."""
     state = study.show(KOS, lambda state: state["series"] != [])
     assert {"KO", "SEG", "SR", "OT"} <= set(state["modalities"])
+
+
+REFUSALS = ("Only works with 32 bit data", "different geometry dimensions")
+
+
+def test_the_noise_map_is_refused_for_its_blocks(study: Study) -> None:
+    """OHIF lays Parametric Maps of 32 bits over volumes of as many rows and columns, and says so instead of others.
+
+    The tests above show that the other series of the study open beside it. Last here, since the page is lost then.
+    """
+    if ResultKind("NOISE_MAP") not in study.made:
+        pytest.skip("only a CT series has one")
+    study.looker.show(NOISE_MAP, lambda _: bool(study.looker.errors))
+    assert any(one in error for one in REFUSALS for error in study.looker.errors)
+    assert study.looker.outside == []
 
 
 IS_READABLE = """(element, start) => { const range = document.createRange();

@@ -28,7 +28,7 @@ from typing import Any
 import pydicom
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
-from pydicom.uid import BasicTextSRStorage
+from pydicom.uid import BasicTextSRStorage, ParametricMapStorage
 
 from miqa_node.dicom.bytes.uncompressed import uncompress
 from tests.peers.pixelmed import COMPLETE, PixelMed
@@ -352,6 +352,9 @@ def _open(dataset: Dataset) -> None:
         content.get_image_measurement_groups()
     elif dataset.Modality == "KO":
         highdicom.ko.KeyObjectSelectionDocument.from_dataset(dataset)
+    elif dataset.SOPClassUID == ParametricMapStorage:
+        values = highdicom.pm.ParametricMap.from_dataset(dataset).get_volume(apply_real_world_transform=True)
+        assert values.array.size > 0
     elif dataset.Modality == "OT":
         assert dataset.pixel_array.size > 0
 

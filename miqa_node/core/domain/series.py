@@ -1,4 +1,4 @@
-"""The subject of an assessment of a CT or MR series: its slices, and the masks of its measurements."""
+"""The subject of an assessment of a CT or MR series: its slices, and what measurements give of single ones."""
 
 from __future__ import annotations
 
@@ -38,8 +38,21 @@ class MeasurementMask:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceProfile:
+    """A measurement along a series: float32, one number in ``unit`` for each slice of the snapshot.
+
+    NaN where the slice has none: it could not be decoded, shows no body, or was not sampled.
+    """
+
+    measurement: str
+    unit: str
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesSnapshot:
-    """The slices that a series had when it was assessed, in order, as (digest, frame), and the masks on them."""
+    """The slices that a series had when it was assessed, in order, as (digest, frame), and what was seen on them."""
 
     slices: tuple[tuple[InstanceDigest, int], ...]
     masks: tuple[MeasurementMask, ...] = ()
+    profiles: tuple[SliceProfile, ...] = ()

@@ -43,6 +43,22 @@ def series_document(
         **series_identity(files, result.header.series_instance_uid, result.header.modality),
         **_judged(result.assessment, result.disposition, total_s, language),
         "issues": [{"name": issue.name, "text": issue.message} for issue in issues],
+        "along": _along(files, result),
+    }
+
+
+def _along(files: Sequence[str], result: LocalSeriesResult) -> dict[str, Any]:
+    """The slices in spatial order, and the measurements that each of them has alone; None where it has none."""
+    names = dict(zip(result.files, files, strict=True))
+    return {
+        "slices": [{"file": names[path], "frame": frame} for path, frame in result.slices],
+        "measurements": {
+            one.measurement: {
+                "unit": one.unit,
+                "values": [float(f"{value:.4g}") if math.isfinite(value) else None for value in one.values.tolist()],
+            }
+            for one in result.profiles
+        },
     }
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from miqa_node.core.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.domain.phantom import SAID_BY_A_PERSON
-from miqa_node.core.domain.series import SeriesSnapshot
+from miqa_node.core.domain.series import SeriesSnapshot, SliceProfile
 from miqa_node.core.domain.traits import SeriesTraits
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.stages import StageClock
@@ -83,6 +85,8 @@ def judge_series(
     masks = tuple(
         replace(one, index=places[slices[one.index].digest, slices[one.index].frame]) for one in measured.masks
     )
+    listed_places = [places[one.digest, one.frame] for one in slices]
+    profiles = tuple(_placed(one, listed_places, len(every)) for one in measured.profiles)
     assessment = Assessment(
         digest=digest,
         header=header,
@@ -102,7 +106,14 @@ def judge_series(
         outputs = clock.time("infer", lambda: package.run(package.contract.prepare(package.card, material).arrays))
         assessment = read_findings(package, outputs, measured.measurements).added_to(assessment, package)
     assessment = replace(assessment, timings_ms=clock.milliseconds)
-    return SeriesResult(assessment, SeriesSnapshot(listed, masks), middle)
+    return SeriesResult(assessment, SeriesSnapshot(listed, masks, profiles), middle)
+
+
+def _placed(profile: SliceProfile, places: Sequence[int], count: int) -> SliceProfile:
+    """Numbers of the stack as numbers of all ``count`` slices of the snapshot."""
+    values = np.full(count, np.nan, np.float32)
+    values[list(places)] = profile.values
+    return replace(profile, values=values)
 
 
 def is_unread(assessment: Assessment) -> bool:

@@ -6,7 +6,7 @@ Intermediates that several measurements need are functions of the view; ``view.o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -24,6 +24,9 @@ from miqa_node.stages.measure.view import ImageView, view_of
 
 Reading = float | Measurement | None
 """Result of ``take``: a number in ``unit``, a Measurement in another unit, or None if it cannot be taken."""
+
+Along = Callable[[SeriesView, Mapping[int, Any]], Mapping[int, float]]
+"""Numbers of single slices, from the contributions by position in the series; both by position."""
 
 Needs = Literal["header", "pixels", "variation"]
 """Requirement of a measurement: only the header, a valid pixel, or valid pixels that are not all equal."""
@@ -66,6 +69,9 @@ class SeriesMeasure(Measurand):
     contributions, in the order of the slices. ``mask``, bool of the slice's shape, shows where on a slice the number
     comes from; None if nowhere. ``modalities`` limits the series that it covers; empty for all.
 
+    ``along`` gives the number of each slice, which is kept beside that of the series: "alone" if ``take`` finds it from
+    the contribution of one slice, else a function of all contributions; None if a slice has no number of its own.
+
     A node calls ``each`` and ``mask`` in its workers, for several slices at a time: contributions are sent between
     processes and must be small. ``shared`` are functions of the series that they use through ``view.series.once``;
     their values are computed once and sent with the slices. ``library`` is a module that an extra installs; without it
@@ -75,9 +81,19 @@ class SeriesMeasure(Measurand):
     take: Callable[[SeriesView, Sequence[Any]], Reading]
     each: Callable[[SliceView], Any] | None = None
     mask: Callable[[SliceView], NDArray[np.bool_] | None] | None = None
+    along: Along | Literal["alone"] | None = None
     shared: tuple[Callable[[SeriesView], Any], ...] = ()
     modalities: tuple[str, ...] = ()
     library: str = ""
+
+    def slice_numbers(self, series: SeriesView, parts: Mapping[int, Any]) -> Mapping[int, float]:
+        """The number of each slice that has one, by position; see ``along``."""
+        if self.along is None:
+            return {}
+        if self.along != "alone":
+            return self.along(series, parts)
+        alone = {position: reading(self, self.take(series, [part])) for position, part in parts.items()}
+        return {position: one.value for position, one in alone.items() if one is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import structlog
 
 from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.image import Radiograph
-from miqa_node.core.domain.series import MeasurementMask
+from miqa_node.core.domain.series import MeasurementMask, SliceProfile
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.observe.log import describe_error
 from miqa_node.errors import DecodeLimitError, place_of
@@ -23,13 +24,20 @@ from miqa_node.stages.measure.series_view import SeriesView, SliceView
 
 log = structlog.get_logger(__name__)
 
+MAX_PROFILE_SLICES = 4096
+"""Of a longer series no numbers of single slices are kept: of 30 measurements they take half a megabyte at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSeries:
-    """The measurements, the masks (their ``index`` counts the slices of the stack), and a slice near the middle."""
+    """The measurements, the masks (their ``index`` counts the slices of the stack), and a slice near the middle.
+
+    ``profiles`` have a number for each slice of the stack.
+    """
 
     measurements: tuple[Measurement, ...]
     masks: tuple[MeasurementMask, ...]
+    profiles: tuple[SliceProfile, ...]
     middle: Radiograph | None
 
 
@@ -54,16 +62,16 @@ class SliceReading(NamedTuple):
 @dataclass(slots=True)
 class _Contributions:
     measure: SeriesMeasure
-    parts: list[Any] = field(default_factory=list)
+    parts: dict[int, Any] = field(default_factory=dict)
     masks: list[MeasurementMask] = field(default_factory=list)
     failed: bool = False
 
-    def add(self, one: SlicePart) -> None:
+    def add(self, position: int, one: SlicePart) -> None:
         """Add a slice's contribution, unless the measurement's code has failed on an earlier slice."""
         if self.failed:
             return
         if one.part is not None:
-            self.parts.append(one.part)
+            self.parts[position] = one.part
         if one.mask is not None:
             self.masks.append(one.mask)
         if one.failure:
@@ -74,10 +82,23 @@ class _Contributions:
         if self.failed:
             return None
         try:
-            return reading(self.measure, self.measure.take(series, self.parts))
+            return reading(self.measure, self.measure.take(series, list(self.parts.values())))
         except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the series
             self.fail(_said(error))
             return None
+
+    def profile(self, series: SeriesView, measurement: Measurement) -> SliceProfile | None:
+        """The measurement along the slices; None if none has a number of its own."""
+        try:
+            numbers = self.measure.slice_numbers(series, self.parts)
+        except Exception as error:  # noqa: BLE001 - as in take; the measurement itself holds
+            self.fail(_said(error))
+            return None
+        if not numbers:
+            return None
+        values = np.full(len(series.slices), np.nan, np.float32)
+        values[list(numbers)] = list(numbers.values())
+        return SliceProfile(measurement.name, measurement.unit, values)
 
     def fail(self, failure: str) -> None:
         """Record and log the failure."""
@@ -99,7 +120,7 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
         if isinstance(one, SliceReading) and one.contributions is not None:
             measured.append(index)
             for contributions, contribution in zip(every, one.contributions, strict=True):
-                contributions.add(contribution)
+                contributions.add(index, contribution)
     measurements = [one.take(series) for one in every]
     masks = sorted((mask for one in every for mask in one.masks), key=lambda mask: mask.index)
     places = _places(masks, len(series.slices))
@@ -108,7 +129,19 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
         for one in measurements
         if one is not None
     )
-    return MeasuredSeries(tuple(selection), tuple(masks), _middle(series, measured))
+    return MeasuredSeries(
+        tuple(selection), tuple(masks), _profiles(series, every, measurements), _middle(series, measured)
+    )
+
+
+def _profiles(
+    series: SeriesView, every: Sequence[_Contributions], measurements: Sequence[Measurement | None]
+) -> tuple[SliceProfile, ...]:
+    if len(series.slices) > MAX_PROFILE_SLICES:
+        return ()
+    pairs = zip(every, measurements, strict=True)
+    profiles = (contributions.profile(series, one) for contributions, one in pairs if one is not None)
+    return tuple(one for one in profiles if one is not None)
 
 
 def measure_slice(index: int, series: SeriesView) -> SliceReading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from miqa_node.stages.report import capture, seg
-from miqa_node.stages.report.outputs import airai, gsps, kos, pdf, sr
+from miqa_node.stages.report.outputs import airai, gsps, kos, noise_map, pdf, sr
 
 _EVERY_OBJECT = {  # SOP Common, Patient, General Study, Series, Enhanced General Equipment
     1: "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Modality "
@@ -37,6 +37,13 @@ _BY_CLASS: dict[str, dict[int, str]] = {
     },
     seg.SOP_CLASS_UID: _SEGMENTATION,
     seg.LABEL_MAP_CLASS_UID: _SEGMENTATION,
+    noise_map.SOP_CLASS_UID: {
+        1: _CONTENT + _PIXELS + "ContentLabel ContentQualification NumberOfFrames PixelPresentation "
+        "PresentationLUTShape BurnedInAnnotation RecognizableVisualFeatures SharedFunctionalGroupsSequence "
+        "PerFrameFunctionalGroupsSequence DimensionOrganizationSequence DimensionIndexSequence "
+        "ReferencedSeriesSequence FrameOfReferenceUID",
+        2: "ContentDescription ContentCreatorName AcquisitionContextSequence",
+    },
     gsps.SOP_CLASS_UID: {
         1: "PresentationCreationDate PresentationCreationTime ContentLabel ReferencedSeriesSequence "
         "DisplayedAreaSelectionSequence GraphicAnnotationSequence GraphicLayerSequence PresentationLUTShape",

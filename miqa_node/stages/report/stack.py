@@ -18,7 +18,7 @@ from miqa_node.errors import ReportError
 from miqa_node.stages.measure.slices import Slice, read_slices
 from miqa_node.stages.report.made import ReportRequest
 from miqa_node.stages.report.mask import MarkedRegion, outline_of
-from miqa_node.stages.report.outputs.base import OutputContext, SliceMask
+from miqa_node.stages.report.outputs.base import OutputContext, SliceMask, SourceSlice
 from miqa_node.stages.report.source import read_source
 from miqa_node.stages.report.uids import Lineage
 
@@ -61,10 +61,15 @@ class ReportedSeries:
             # The source of the documents comes first; their places are on it.
             [source, *(one for one in sources.values() if one is not source)],
             [
+                SourceSlice(sources[path], frame + 1, place)
+                for (path, frame), place in zip(self.slices, places, strict=True)
+            ],
+            [
                 SliceMask(mask, sources[self.slices[mask.index][0]], self.slices[mask.index][1] + 1, places[mask.index])
                 for mask in masks
             ],
             [read_source(report) for report in self.predecessors],
+            decode_slice=self.decode,
             decode=None if self.decode is None else partial(self.decode, path, frame),
         )
 

@@ -97,6 +97,12 @@ def test_a_file_twice_and_damaged_slices(cli: Callable[..., Ran], config: Path, 
     assert line["measurements"]["slice_count"]["value"] == 4.0
     assert line["measurements"]["slices_unreadable"]["value"] == 1.0
     assert [issue["name"] for issue in line["issues"]] == ["undecodable_slices"]
+    along = line["along"]
+    assert {one["file"] for one in along["slices"]} <= {str(head / f"{name}.dcm") for name in (*SLICES, "again")}
+    metal = along["measurements"]["metal_share"]["values"]
+    assert [Path(one["file"]).stem for one, share in zip(along["slices"], metal, strict=True) if share is None] == [
+        "17196"
+    ]
 
     for path in head.iterdir():
         cut(path)

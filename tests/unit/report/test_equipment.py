@@ -53,7 +53,7 @@ def every_object(folder: Path) -> Iterator[MadeObject]:
 @pytest.mark.slow
 def test_every_object_names_its_algorithms(tmp_path: Path) -> None:
     made = list(every_object(tmp_path))
-    assert {one.kind for one in made} == set(output_kinds())
+    assert {one.kind for one in made} == set(output_kinds()) - {"NOISE_MAP"}, "of CT series alone"
     for one in made:
         node, *models = items(making.read(one))
         assert (node.Manufacturer, node.ManufacturerModelName, node.SoftwareVersions) == (

@@ -64,7 +64,7 @@ def test_every_object_keeps_its_class_identity_and_order() -> None:
 def test_what_is_made_without_being_asked_for() -> None:
     assert default_kinds() == {"SR", "SEG", "KOS"}
     assert kinds_to_make(lambda kind: ["pacs"] if kind == "PDF" else []) == {"SR", "SEG", "KOS", "PDF"}
-    assert set(output_kinds()) == {*UIDS, "REJECTION", "AIRAI"}
+    assert set(output_kinds()) == {*UIDS, "REJECTION", "AIRAI", "NOISE_MAP"}
     numbers = {one.kind: one.series_number for one in (*OUTPUTS.all().values(), WITHDRAWAL)}
     assert {number for number, kinds in _by_number(numbers).items() if len(kinds) > 1} == {9905}, "the pictures"
 

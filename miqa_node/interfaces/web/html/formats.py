@@ -72,10 +72,10 @@ def measurement(name: str) -> str:
 def unit(ucum: str) -> str:
     """A UCUM unit as people write it; empty for a plain number.
 
-    >>> unit("{lp}/mm"), unit("1"), unit("{pixel}")
-    ('lp/mm', '', 'pixel')
+    >>> unit("{lp}/mm"), unit("1"), unit("{pixel}"), unit("[hnsf'U]")
+    ('lp/mm', '', 'pixel', 'HU')
     """
-    return "" if ucum == "1" else ucum.replace("{", "").replace("}", "")
+    return "" if ucum == "1" else ucum.replace("{", "").replace("}", "").replace("[hnsf'U]", "HU")
 
 
 def span(seconds: float) -> str:

@@ -65,4 +65,4 @@ document.getElementById("help-button")?.addEventListener("click", () => {
   help.hidden = !help.hidden;
   if (!help.hidden) help.focus();
 });
-show(location.hash.match(/^#image-(\d+)$/)?.[1] ?? "1");
+show(location.hash.match(/^#image-(\d+)(-slice-\d+)?$/)?.[1] ?? "1");

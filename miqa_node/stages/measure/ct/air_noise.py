@@ -41,4 +41,5 @@ AIR_NOISE = SeriesMeasure(
     modalities=CT,
     each=_deviation,
     take=middle,
+    along="alone",
 )

@@ -50,6 +50,7 @@ CTDI_VOL = SeriesMeasure(
     modalities=CT,
     each=_dose,
     take=mean,
+    along="alone",
 )
 DLP = SeriesMeasure(
     name="dlp",

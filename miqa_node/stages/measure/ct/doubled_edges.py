@@ -59,4 +59,5 @@ DOUBLED_EDGES = SeriesMeasure(
     modalities=CT,
     each=_echo,
     take=worst_slice("doubled_edges", "%"),
+    along="alone",
 )

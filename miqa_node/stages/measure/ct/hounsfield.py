@@ -149,6 +149,7 @@ HU_AIR = SeriesMeasure(
     modalities=CT,
     each=counts_of,
     take=_air,
+    along="alone",
     concern=CONCERN,
 )
 HU_FAT = SeriesMeasure(
@@ -164,6 +165,7 @@ HU_FAT = SeriesMeasure(
     modalities=CT,
     each=counts_of,
     take=_fat,
+    along="alone",
     concern=CONCERN,
 )
 HU_SOFT_TISSUE = SeriesMeasure(
@@ -178,6 +180,7 @@ HU_SOFT_TISSUE = SeriesMeasure(
     modalities=CT,
     each=counts_of,
     take=_soft,
+    along="alone",
 )
 HU_OFFSET = SeriesMeasure(
     name="hu_offset",

@@ -49,6 +49,7 @@ METAL_SHARE = SeriesMeasure(
     modalities=CT,
     each=_pixels,
     take=share,
+    along="alone",
     mask=_mask,
     concern="Metal throws dark and bright streaks over the tissue around it. If it can be taken off, repeat; if not, "
     "metal artefact reduction or another plane may help.",

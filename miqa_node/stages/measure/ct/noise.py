@@ -63,5 +63,6 @@ CT_NOISE = SeriesMeasure(
     modalities=CT,
     each=histogram_of,
     take=_noise,
+    along="alone",
     concern="So much noise hides low-contrast lesions: the dose was too low for this body, or the kernel too sharp.",
 )

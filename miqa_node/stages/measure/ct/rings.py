@@ -138,6 +138,7 @@ RING_INDEX = SeriesMeasure(
     modalities=CT,
     each=_sectors,
     take=_strongest,
+    along="alone",
     concern="A detector channel is out of calibration, or its window is dirty: rings look like small lesions near "
     "the axis. Calibrate the scanner before the next patient.",
 )

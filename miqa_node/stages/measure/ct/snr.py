@@ -47,4 +47,5 @@ CT_SNR = SeriesMeasure(
     modalities=CT,
     each=_part,
     take=ratio,
+    along="alone",
 )

@@ -110,6 +110,7 @@ STREAK_INDEX = SeriesMeasure(
     modalities=CT,
     each=_air_structure,
     take=fifth_slice("streak_index", "[hnsf'U]"),
+    along="alone",
     concern=CONCERN,
 )
 STREAK_DIRECTION = SeriesMeasure(
@@ -128,5 +129,6 @@ STREAK_DIRECTION = SeriesMeasure(
     modalities=CT,
     each=_lines,
     take=worst_slice("streak_direction", "1"),
+    along="alone",
     concern=CONCERN,
 )

@@ -98,6 +98,7 @@ TRUNCATION = SeriesMeasure(
     modalities=CT,
     each=_share,
     take=worst,
+    along="alone",
     mask=_mask,
     concern="The body is larger than the field of view, so a part of it is missing, and values near "
     "the edge are wrong.",

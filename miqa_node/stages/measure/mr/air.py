@@ -72,4 +72,5 @@ MR_QI1 = SeriesMeasure(
     each=_counts,
     shared=(threshold,),
     take=quality_index,
+    along="alone",
 )

@@ -57,4 +57,5 @@ MR_EDGES = SeriesMeasure(
     each=_strength,
     shared=(threshold,),
     take=middle,
+    along="alone",
 )

@@ -60,4 +60,5 @@ MR_EFC = SeriesMeasure(
     modalities=MR,
     each=_sums,
     take=entropy_focus,
+    along="alone",
 )

@@ -159,6 +159,7 @@ MR_GHOST = SeriesMeasure(
     each=_power,
     shared=(threshold,),
     take=ghost_level,
+    along="alone",
     concern="Copies of the anatomy lie over it along the phase direction: movement, flow, or an unstable scanner. They "
     "can look like lesions or hide them.",
 )

@@ -86,6 +86,7 @@ MR_NOISE = SeriesMeasure(
     each=_noise,
     shared=(threshold,),
     take=noise_share,
+    along="alone",
     concern="So much noise hides small and low-contrast structures: more averages, thicker slices or a coil nearer to "
     "the body would help.",
 )

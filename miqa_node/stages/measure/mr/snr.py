@@ -56,6 +56,7 @@ MR_SNR = SeriesMeasure(
     each=signal,
     shared=(threshold,),
     take=within,
+    along="alone",
 )
 MR_SNR_DIETRICH = SeriesMeasure(
     name="mr_snr_dietrich",
@@ -73,6 +74,7 @@ MR_SNR_DIETRICH = SeriesMeasure(
     each=signal,
     shared=(threshold,),
     take=_against_air,
+    along="alone",
 )
 MR_FBER = SeriesMeasure(
     name="mr_fber",

@@ -88,6 +88,7 @@ MR_SPIKES = SeriesMeasure(
     each=_peak,
     shared=(threshold,),
     take=_worst,
+    along="alone",
     concern="One point of the raw data is wrong and lays stripes over the slice: a discharge or interference in the "
     "scanner room. If it comes back, call the service.",
 )

@@ -138,6 +138,7 @@ MR_WRAP = SeriesMeasure(
     each=_share,
     shared=(threshold,),
     take=_of_a_fifth,
+    along="alone",
     mask=_mask,
     concern="The body is larger than the field of view in the phase direction and folds over what is to be seen: widen "
     "the field of view, oversample or saturate.",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from miqa_node.core.domain.assessment import Measurement
-from miqa_node.core.language.phrase import Phrase
 from miqa_node.stages.measure.base import SeriesMeasure
 from miqa_node.stages.measure.mr.patient import MR, magnitude
+from miqa_node.stages.measure.series.whole import place_of_slice
 from miqa_node.stages.measure.series_view import SeriesView, SliceView, Values
 from miqa_node.stages.measure.slices import volumes
 
@@ -60,22 +60,22 @@ def _alike(one: Values, other: Values) -> bool:
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1]) >= MIN_LIKENESS
 
 
-def _jump(series: SeriesView, parts: Sequence[SliceBrightness]) -> Measurement | None:
-    small = {part.position: part.small for part in parts}
-    worst: Measurement | None = None
+def _jumps(series: SeriesView, parts: Mapping[int, SliceBrightness]) -> dict[int, float]:
+    """The jump of each slice that has two neighbours in its volume, by position in the series."""
+    by_position: dict[int, float] = {}
     for indices in volumes(series.slices):
-        read = [index for index in indices if index in small]
-        if len(read) < MIN_SLICES:
-            continue
-        for index, jump in zip(read[1:], jumps([small[index] for index in read]), strict=False):
-            if worst is None or jump > worst.value:
-                worst = Measurement(
-                    "slice_jump",
-                    jump,
-                    "%",
-                    Phrase("slice {number} of {count}", number=str(index + 1), count=str(len(series.slices))),
-                )
-    return worst
+        read = [index for index in indices if index in parts]
+        if len(read) >= MIN_SLICES:
+            by_position |= zip(read[1:], jumps([parts[index].small for index in read]), strict=False)
+    return by_position
+
+
+def _jump(series: SeriesView, parts: Sequence[SliceBrightness]) -> Measurement | None:
+    by_position = _jumps(series, {part.position: part for part in parts})
+    if not by_position:
+        return None
+    worst = max(by_position, key=lambda index: by_position[index])
+    return Measurement("slice_jump", by_position[worst], "%", place_of_slice(series, worst))
 
 
 SLICE_JUMP = SeriesMeasure(
@@ -93,6 +93,7 @@ SLICE_JUMP = SeriesMeasure(
     modalities=MR,
     each=_brightness,
     take=_jump,
+    along=_jumps,
     concern="The slice shows the same anatomy at another brightness: movement between the parts of an interleaved "
     "scan, or a lost calibration. Signal intensities cannot be compared across it.",
 )

@@ -41,16 +41,26 @@ class SliceMask:
     place: Slice
 
 
+@dataclass(frozen=True, slots=True)
+class SourceSlice:
+    """A slice of a series; ``frame``, counted from 1, is its frame of ``source``."""
+
+    source: Source
+    frame: int
+    place: Slice
+
+
 @dataclass(frozen=True)
 class OutputContext:
     """The subject of an output: one judged image, or one series.
 
     ``source`` is the image, or the representative slice of the series, and ``path`` its file; ``frame``, counted from
     1, is the judged one. ``regions`` are on ``source``. For a series only: ``series`` has all its images with
-    ``source`` first, and ``slice_masks`` the masks of the measurements that flagged it. ``predecessors`` are the
-    reports that a new one amends. ``review`` is a person's decision about it; tracking identifiers and references to
-    the segmentation stay those of the judgement. ``for_series``: the image represents the others of its series, none of
-    which was assessed. ``kinds`` has all kinds of objects being made. ``decode`` and ``enhance`` return pixels, if
+    ``source`` first, ``slices`` all its slices in spatial order, ``decode_slice`` decodes one of them, and
+    ``slice_masks`` are the masks of the measurements that flagged it. ``predecessors`` are the reports that a new one
+    amends. ``review`` is a person's decision about it; tracking identifiers and references to the segmentation stay
+    those of the judgement. ``for_series``: the image represents the others of its series, none of which was assessed.
+    ``kinds`` has all kinds of objects being made. ``decode`` and ``enhance`` return pixels, if
     there are any; use :attr:`radiograph` and :attr:`enhanced`, which call them once and only on demand.
     """
 
@@ -64,10 +74,12 @@ class OutputContext:
     regions: Sequence[MarkedRegion] = ()
     frame: int = 1
     series: Sequence[Source] = ()
+    slices: Sequence[SourceSlice] = ()
     slice_masks: Sequence[SliceMask] = ()
     predecessors: Sequence[Source] = ()
     review: Review | None = None
     decode: Callable[[], Radiograph] | None = None
+    decode_slice: Callable[[Path, int], Radiograph] | None = None
     enhance: Callable[[Radiograph], EnhancedImage | None] | None = None
     for_series: bool = False
 

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from miqa_node.stages.report.dataset import data_set
 from miqa_node.stages.report.lossy import add_lossy_history
-from miqa_node.stages.report.outputs.base import SliceMask
+from miqa_node.stages.report.outputs.base import SliceMask, SourceSlice
 from miqa_node.stages.report.seg_geometry import indicator
 from miqa_node.stages.report.source import text
 from miqa_node.stages.report.text import decimal
@@ -37,7 +37,7 @@ def fill_stack(
     for one in masks:
         pixels[rows[one.mask.index], :, :, numbers[one.mask.measurement] - 1] = one.mask.mask
     made = hd.Segmentation(
-        [_header(one) for one in sources],
+        [slice_header(one) for one in sources],
         pixels,
         hd.SegmentationTypeValues.BINARY,
         [hd.SegmentDescription.from_dataset(segment) for segment in segments],
@@ -65,7 +65,7 @@ def fill_stack(
     add_lossy_history(seg, sources[0].source)
 
 
-def _header(one: SliceMask) -> Dataset:
+def slice_header(one: SliceMask | SourceSlice) -> Dataset:
     """What highdicom reads of a slice; nothing of the patient goes through it."""
     source, place = one.source, one.place
     header = data_set(

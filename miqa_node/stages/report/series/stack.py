@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from miqa_node.stages.report.outputs.base import SliceMask
+from miqa_node.stages.report.outputs.base import SliceMask, SourceSlice
 from miqa_node.stages.report.source import text
 
 MAX_PIXELS = 1 << 28
@@ -21,13 +21,18 @@ def segment_numbers(masks: Sequence[SliceMask]) -> dict[str, int]:
 
 def is_stack(masks: Sequence[SliceMask]) -> bool:
     """Whether the slices are images of one series and one shape that lie in one direction of one frame of reference."""
-    if not all(_is_placed(one) for one in masks) or len({_what_is_shared(one) for one in masks}) != 1:
+    if not lie_together(masks):
         return False
     slices, segments = {one.mask.index for one in masks}, segment_numbers(masks)
     return len(slices) * prod(masks[0].source.shape) * len(segments) <= MAX_PIXELS
 
 
-def _is_placed(one: SliceMask) -> bool:
+def lie_together(slices: Sequence[SliceMask] | Sequence[SourceSlice]) -> bool:
+    """The same, whatever the number of pixels."""
+    return all(_is_placed(one) for one in slices) and len({_what_is_shared(one) for one in slices}) == 1
+
+
+def _is_placed(one: SliceMask | SourceSlice) -> bool:
     place, header = one.place, one.source.header
     return bool(
         place.position_mm
@@ -38,7 +43,7 @@ def _is_placed(one: SliceMask) -> bool:
     )
 
 
-def _what_is_shared(one: SliceMask) -> tuple[object, ...]:
+def _what_is_shared(one: SliceMask | SourceSlice) -> tuple[object, ...]:
     place = one.place
     lengths = (*(place.orientation or ()), *(place.spacing_mm or ()), place.thickness_mm or 0.0)
     return (

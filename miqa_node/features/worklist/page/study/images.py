@@ -13,11 +13,13 @@ from miqa_node.core.domain.fragments import groups
 from miqa_node.core.domain.instance import InstanceDigest, StudyRecord
 from miqa_node.core.domain.label import ImageMarks
 from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.series import SeriesSnapshot
 from miqa_node.core.language.catalogue import LANGUAGE, say
 from miqa_node.core.language.phrase import Phrase
 from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.core.words.headline import headline, is_whole
 from miqa_node.core.words.narrative import Sentence, advice, sentences
+from miqa_node.features.worklist.page.study.along import SliceChart, slice_charts
 from miqa_node.features.worklist.rows import history
 from miqa_node.features.worklist.rows.history import DeliveryHistory, InstanceHistory, WorklistEvent
 from miqa_node.interfaces.web.html.formats import verdict_words
@@ -68,6 +70,8 @@ class StudyImage:
     """Other names and birth dates that images of this patient had, the newest first."""
     slices: tuple[tuple[str, int], ...] = ()
     """(digest, frame) of the scrollable stack in order: a series, or one object with many frames."""
+    along: tuple[SliceChart, ...] = ()
+    """The measurements that single slices have, drawn along the series; those where one stands out come first."""
     marks: ImageMarks | None = None
     """Objects that people marked on it without a decision."""
     acceptance: Acceptance | None = None
@@ -127,13 +131,19 @@ def images_of(
     return [_shown(services, transaction, image, study, members, marked) for image in images], len(chosen) > limit
 
 
+def _snapshot(services: WebServices, image: InstanceHistory) -> SeriesSnapshot | None:
+    """That of a series as it was judged; None of an image, and of a series that was not read yet."""
+    if not unit_of(image.instance.header, installed()).needs_others:
+        return None
+    return Artifacts(services.objects).snapshot(image.instance)
+
+
 def _slices(
-    services: WebServices, image: InstanceHistory, members: Sequence[history.StudyMember]
+    image: InstanceHistory, members: Sequence[history.StudyMember], snapshot: SeriesSnapshot | None
 ) -> tuple[tuple[str, int], ...]:
     header, digest = image.instance.header, image.instance.digest
     if not unit_of(header, installed()).needs_others:
         return tuple((digest, frame) for frame in range(min(header.number_of_frames, MAX_SLICES)))
-    snapshot = Artifacts(services.objects).snapshot(image.instance)
     if snapshot is not None and snapshot.slices:
         return snapshot.slices[:MAX_SLICES]
     uid = header.series_instance_uid
@@ -148,7 +158,7 @@ def _shown(
     members: Sequence[history.StudyMember],
     marked: Mapping[InstanceDigest, ImageMarks],
 ) -> StudyImage:
-    assessment, disposition = image.assessment, image.disposition
+    assessment, disposition, snapshot = image.assessment, image.disposition, _snapshot(services, image)
     language = LANGUAGE.get()
     narrative: tuple[Sentence, ...] = ()
     hints: tuple[str, ...] = ()
@@ -173,7 +183,8 @@ def _shown(
         good=priors.last_good(transaction, image.instance),
         patient=patient,
         earlier_names=tuple(earlier),
-        slices=_slices(services, image, members),
+        slices=_slices(image, members, snapshot),
+        along=() if snapshot is None else slice_charts(snapshot.profiles, MAX_SLICES),
         marks=marked.get(image.instance.digest),
         acceptance=_acceptance(services, image),
     )

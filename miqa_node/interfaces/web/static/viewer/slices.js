@@ -1,6 +1,7 @@
 /* A series or a run of frames: a slider under the image, and an overview of slices to jump to. */
 
 import { say } from "../words.js";
+import { Charts } from "./along.js";
 
 const OVERVIEW = 12;
 const SIDE = 160;
@@ -17,10 +18,19 @@ export class Slices {
     this.slider.addEventListener("input", () => view.scroll(this.slider.value - 1));
     this.row.append(this.slider);
     element.append(this.row);
+    const number = element.closest("[data-image]")?.dataset.image ?? "";
+    this.charts = new Charts(this, document.querySelectorAll(`[data-along="${number}"]`));
   }
 
   step(by) {
     this.to(this.view.at + by);
+  }
+
+  /** The slice with which the viewer opens. */
+  begin(at) {
+    this.view.at = at;
+    this.view.say();
+    this.slider.value = at + 1;
   }
 
   to(at) {

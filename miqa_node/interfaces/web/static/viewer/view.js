@@ -79,6 +79,7 @@ export class View {
     if (at === this.at || !this.slices.length) return;
     this.at = at;
     this.say();
+    this.onslice?.();
     const picture = await this.fetched(...this.slices[at]);
     if (at === this.at) await this.take(picture); // not if another was asked for meanwhile
   }
