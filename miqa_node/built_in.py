@@ -26,6 +26,7 @@ FEATURES = (
     "reader_study",
     "reassess",
     "retention",
+    "usual_ranges",
     "worklist",
 )
 """Folders of ``features``. Each has a table for each seam that it uses, such as ``PAGES``, with places inside it."""

@@ -125,6 +125,10 @@ class Header:
     """First and last column and first and last row, from 1, of a rectangular collimator (0018,1702)-(0018,1708)."""
     age_years: int | None = None
     """The patient's age in whole years, 90 for all above, which would identify; None if unknown."""
+    protocol_name: str | None = None
+    """Protocol Name (0018,1030); None if an earlier version read the header, which did not look for it."""
+    convolution_kernel: str = ""
+    software_versions: str = ""
     missing_uids: tuple[str, ...] = ()
     """Names of missing UIDs, for which the header has surrogates (:mod:`miqa_node.core.domain.identity`)."""
 

@@ -38,6 +38,8 @@ PATHS: dict[str, str] = {
     "phantoms list": "GET /api/v1/phantoms",
     "phantoms patient": PHANTOM,
     "phantoms phantom": PHANTOM,
+    "ranges list": "GET /api/v1/ranges",
+    "ranges show": "GET /api/v1/ranges/{baseline}",
     "reassess": "POST /api/v1/reassessments",
     "retention clear": "POST /api/v1/holds/{hold_id}/clear",
     "retention fetch": "POST /api/v1/retrievals",

@@ -11,8 +11,10 @@ from miqa_node.core.statistics.agreement import agreement
 from miqa_node.core.statistics.bins import bin_of, value_of
 from miqa_node.core.statistics.charts import change_points, p_chart
 from miqa_node.core.statistics.drift import drift, median, psi
+from miqa_node.core.statistics.level_shifts import level_shifts
 from miqa_node.core.statistics.rates import chi_square_quantile, rate, wilson
 from miqa_node.core.statistics.recurrence import Peak, recurrences
+from miqa_node.core.statistics.robust import limit_of, robust_range
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 20), (20, 20), (1, 7), (8, 100), (123, 4567)])
@@ -218,3 +220,56 @@ def test_what_is_rare_may_come_once_without_an_alarm() -> None:
     assert not any(point.outside for point in p_chart(steady).points)
     burst = [(0, 40)] * 29 + [(4, 40)]
     assert [point.outside for point in p_chart(burst).points][-1]
+
+
+def test_a_robust_range_is_that_of_scipy_and_outliers_do_not_move_it() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    numbers = np.random.default_rng(3).normal(50.0, 4.0, 101)
+    usual = robust_range(list(numbers))
+    mad = stats.median_abs_deviation(numbers, scale="normal")
+    assert usual.median == float(np.median(numbers))
+    assert usual.spread == pytest.approx(mad, rel=1e-3)
+    assert (usual.low, usual.high) == pytest.approx(
+        (usual.median - limit_of(101) * mad, usual.median + limit_of(101) * mad), rel=1e-3
+    )
+    numbers[:20] = 1e6
+    assert robust_range(list(numbers)).high < 2.0 * usual.high
+
+
+def test_the_least_spread_holds_for_constant_numbers() -> None:
+    assert robust_range([10.0] * 30, 0.5).spread == 0.5
+    assert robust_range([10.0] * 30, 0.1, 0.03).spread == pytest.approx(0.3)
+    assert robust_range([0.0] * 30).high == 0.0
+
+
+@pytest.mark.parametrize("count", [20, 50, 200])
+def test_one_of_a_thousand_normal_numbers_or_fewer_is_outside_the_range_of_those_before(count: int) -> None:
+    numbers = np.random.default_rng(count).normal(size=(20_000, count + 1))
+    before, following = numbers[:, :-1], numbers[:, -1]
+    medians = np.median(before, axis=1)
+    spreads = 1.4826 * np.median(np.abs(before - medians[:, None]), axis=1)
+    outside = np.mean(np.abs(following - medians) > limit_of(count) * spreads)
+    assert 0.00005 < outside < 0.0015
+
+
+def test_a_level_shift_is_found_where_it_is() -> None:
+    random = np.random.default_rng(4)
+    numbers = [*random.normal(10, 1, 60), *random.normal(13, 1, 25), *random.normal(10, 1, 60)]
+    first, second = level_shifts(numbers)
+    assert abs(first.index - 60) <= 2
+    assert abs(second.index - 85) <= 2
+    assert first.after - first.before == pytest.approx(3.0, abs=0.6)
+    assert level_shifts(numbers, least_size=5.0) == ()
+    assert level_shifts([*random.normal(10, 1, 400)]) == ()
+    assert level_shifts([7.0] * 100) == ()
+    assert level_shifts([1.0, 2.0]) == ()
+    assert level_shifts([]) == ()
+
+
+def test_the_statistic_of_a_level_shift_is_that_of_the_rank_sum_test() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    numbers = [*np.random.default_rng(5).normal(0, 1, 30), *np.random.default_rng(6).normal(4, 1, 30)]
+    [shift] = level_shifts(numbers)
+    assert shift.statistic == pytest.approx(
+        abs(stats.ranksums(numbers[: shift.index], numbers[shift.index :]).statistic), rel=1e-9
+    )

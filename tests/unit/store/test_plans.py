@@ -18,6 +18,8 @@ from miqa_node.core.settings import load_settings
 from miqa_node.features.analysis.rows import rollup
 from miqa_node.features.operations.work.indexing import ResultIndexing
 from miqa_node.features.retention.work.retention import Retention
+from miqa_node.features.usual_ranges.rows import history
+from miqa_node.features.usual_ranges.work import HistoryWork
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.features.worklist.rows.worklist import UNRESOLVED, WorklistFilter
 from miqa_node.interfaces.web.app import WebServices
@@ -216,6 +218,12 @@ def test_the_index_of_objects_is_completed_without_a_look_at_all(hospital: Hospi
     indexing = ResultIndexing(hospital.database, hospital.services.objects)
     indexing.look()
     assert hospital.scans(indexing.look) == {}
+
+
+def test_new_results_are_found_for_usual_ranges_without_a_look_at_all(hospital: Hospital) -> None:
+    with hospital.database.begin() as transaction:
+        history.set_mark(transaction, datetime.now(UTC))
+    assert hospital.scans(HistoryWork(hospital.database).look) == {}
 
 
 def test_without_its_index_the_look_of_retention_is_seen(hospital: Hospital) -> None:

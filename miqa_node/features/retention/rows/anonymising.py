@@ -55,6 +55,8 @@ def anonymise(
         sa.update(t.acquisition_findings)
         .where(t.acquisition_findings.c.digest.in_(images))
         .values(patient_key=stranger),
+        sa.delete(t.usual_series).where(t.usual_series.c.digest.in_(images)),
+        sa.delete(t.usual_baselines).where(t.usual_baselines.c.baseline.not_in(sa.select(t.usual_series.c.baseline))),
         sa.update(t.worklist).where(worklist.in_(studies)).values(comment=""),
         sa.update(t.reassessments).where(t.reassessments.c.digest.in_(images)).values(comment=""),
         sa.update(t.worklist_events).where(events.in_(studies)).values(comment="", comment_phrase=None),

@@ -56,6 +56,7 @@ from miqa_node.runtime.store.tables._notices import notice_preferences, notices
 from miqa_node.runtime.store.tables._operations import destination_checks, destination_holds, senders
 from miqa_node.runtime.store.tables._patients import patient_conflicts, patient_names, patient_readings, patients
 from miqa_node.runtime.store.tables._processes import activations, body_parts, compatibility, executors, site_limits
+from miqa_node.runtime.store.tables._ranges import usual_baselines, usual_series
 from miqa_node.runtime.store.tables._reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.runtime.store.tables._retention import disk_samples, erasures, legal_holds, origin, retention_clock
 from miqa_node.runtime.store.tables._worklist import decisions, saved_views, worklist, worklist_events, worklist_facets
@@ -139,6 +140,8 @@ __all__ = [
     "studies",
     "tokens",
     "users",
+    "usual_baselines",
+    "usual_series",
     "worklist",
     "worklist_events",
     "worklist_facets",

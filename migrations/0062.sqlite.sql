@@ -800,6 +800,37 @@ CREATE TABLE body_parts (
 	comment TEXT NOT NULL,
 	CONSTRAINT pk_body_parts PRIMARY KEY (body_part)
 );
+CREATE TABLE usual_baselines (
+	baseline VARCHAR(16) NOT NULL,
+	modality VARCHAR(16) NOT NULL,
+	station TEXT NOT NULL,
+	device TEXT NOT NULL,
+	serial_number TEXT NOT NULL,
+	software TEXT NOT NULL,
+	protocol TEXT NOT NULL,
+	kernel TEXT NOT NULL,
+	body_part TEXT NOT NULL,
+	"view" TEXT NOT NULL,
+	first_at DATETIME NOT NULL,
+	last_at DATETIME NOT NULL,
+	series INTEGER NOT NULL,
+	ranged_series INTEGER NOT NULL,
+	ranges JSON NOT NULL,
+	CONSTRAINT pk_usual_baselines PRIMARY KEY (baseline)
+);
+CREATE TABLE usual_series (
+	subject VARCHAR(64) NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	baseline VARCHAR(16) NOT NULL,
+	at DATETIME NOT NULL,
+	assessed_at DATETIME NOT NULL,
+	numbers JSON NOT NULL,
+	unusual JSON NOT NULL,
+	is_unusual BOOLEAN NOT NULL,
+	CONSTRAINT fk_usual_series_baseline FOREIGN KEY(baseline) REFERENCES usual_baselines (baseline),
+	CONSTRAINT fk_usual_series_digest FOREIGN KEY(digest) REFERENCES instances (digest),
+	CONSTRAINT pk_usual_series PRIMARY KEY (subject)
+);
 CREATE INDEX ix_account_events_name ON account_events (name);
 CREATE INDEX ix_acquisition_days_dimension ON acquisition_days (within, within_value, dimension, day);
 CREATE INDEX ix_acquisition_findings_finding ON acquisition_findings (finding, day);
@@ -875,6 +906,10 @@ CREATE INDEX ix_studies_accession_number ON studies (accession_number);
 CREATE INDEX ix_studies_patient_id ON studies (patient_id);
 CREATE INDEX ix_studies_patient_number ON studies (patient_number);
 CREATE INDEX ix_tokens_name ON tokens (name);
+CREATE INDEX ix_usual_baselines_station ON usual_baselines (station);
+CREATE INDEX ix_usual_series_baseline ON usual_series (baseline, at);
+CREATE INDEX ix_usual_series_digest ON usual_series (digest);
+CREATE INDEX ix_usual_series_unusual ON usual_series (baseline, at) WHERE is_unusual;
 CREATE INDEX ix_worklist_claimed_by ON worklist (claimed_by, flagged_at);
 CREATE INDEX ix_worklist_events_study_instance_uid ON worklist_events (study_instance_uid);
 CREATE INDEX ix_worklist_facets_label ON worklist_facets (label, study_instance_uid);
@@ -915,6 +950,6 @@ CREATE VIEW analysis_logged_rejects AS
     FROM logged_rejects AS r JOIN reject_logs AS l ON l.log_id = r.log_id;
 CREATE TRIGGER audit_records_kept BEFORE UPDATE ON audit_records WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
 CREATE TRIGGER audit_records_there BEFORE DELETE ON audit_records WHEN OLD.number IS NULL OR OLD.number > coalesce((SELECT number FROM audit_marks WHERE name = 'checkpoint'), 0) BEGIN SELECT RAISE(ABORT, 'records of the audit trail cannot be changed'); END;
-INSERT INTO alembic_version VALUES ('0061');
+INSERT INTO alembic_version VALUES ('0062');
 INSERT INTO compatibility VALUES ('0045');
 INSERT INTO origin VALUES (1);

@@ -1,0 +1,8 @@
+"""What is usual on each scanner, protocol and body part, and which series are not: a hint for people, never a verdict.
+
+It reads results from the store in the background; nothing here delays or changes a series.
+"""
+
+COMMANDS = {"ranges": "command:RANGES"}
+PAGES = {"usual_ranges": "page.router:PAGE", "usual_ranges_api": "api:PAGE"}
+PARTS = {"usual_ranges": "work:PART"}

@@ -1,0 +1,179 @@
+"""A scanner with its software, a protocol and a body part, and what is usual among its series."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime, timedelta
+
+from miqa_node.core.domain.instance import Header
+from miqa_node.core.statistics.level_shifts import level_shifts
+from miqa_node.core.statistics.robust import robust_range
+from miqa_node.features.usual_ranges.tolerances import TOLERANCES
+
+LEAST_SERIES, LEAST_SPAN = 20, timedelta(days=14)
+"""Below either, nothing is usual or unusual."""
+MOST_TEXT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerProtocol:
+    """What series must have in common to be compared; empty where the header does not say it.
+
+    ``serial_number`` is Device Serial Number, or Detector ID of a radiograph. ``kernel`` is Convolution Kernel: one CT
+    protocol may be reconstructed several times, with noise that differs threefold.
+    """
+
+    modality: str
+    station: str
+    device: str
+    serial_number: str
+    software: str
+    protocol: str
+    kernel: str
+    body_part: str
+    view: str
+
+    @property
+    def baseline(self) -> str:
+        """The short name of its history."""
+        return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
+
+    @property
+    def words(self) -> str:
+        """Protocol, kernel, body part and view, as people read them."""
+        return ", ".join(filter(None, (self.protocol, self.kernel, self.body_part, self.view)))
+
+    def changes_since(self, before: ScannerProtocol) -> tuple[tuple[str, str, str], ...]:
+        """(attribute, before, now) of what a service or an exchange of the scanner changed."""
+        named = (
+            ("Software Versions", before.software, self.software),
+            ("Device Serial Number", before.serial_number, self.serial_number),
+            ("Manufacturer's Model Name", before.device, self.device),
+        )
+        return tuple(one for one in named if one[1] != one[2])
+
+
+def protocol_of(header: Header, sender: str, description: str) -> ScannerProtocol | None:
+    """What a series is compared by; None if an earlier version read its header, without the protocol.
+
+    ``description`` is Series Description, which counts where Protocol Name is empty; ``sender`` a station without name.
+    """
+    if header.protocol_name is None:
+        return None
+    return ScannerProtocol(
+        header.modality[:16],
+        _plain(header.station_name or sender),
+        _plain(f"{header.manufacturer} {header.manufacturer_model_name}"),
+        _plain(header.detector_id),
+        _plain(header.software_versions),
+        _plain(header.protocol_name or description).upper(),
+        _plain(header.convolution_kernel),
+        _plain(header.body_part_examined),
+        _plain(header.view_position),
+    )
+
+
+def _plain(text: str) -> str:
+    """With single spaces, so that a slip of the keyboard makes no other protocol."""
+    return " ".join(text.replace("\\", " ").split())[:MOST_TEXT]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeShift:
+    """From ``at`` on the median of a measurement was another one."""
+
+    at: datetime
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementRange:
+    """The usual range of one measurement, from ``series`` series since ``since``, with its changes of level."""
+
+    measurement: str
+    unit: str
+    median: float
+    spread: float
+    low: float
+    high: float
+    series: int
+    since: datetime
+    shifts: tuple[RangeShift, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnusualNumber:
+    """A number outside the usual range of the series before it."""
+
+    measurement: str
+    unit: str
+    value: float
+    median: float
+    low: float
+    high: float
+    series: int
+    since: datetime
+
+    @property
+    def is_above(self) -> bool:
+        """Whether it is above the range, not below."""
+        return self.value > self.high
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesNumbers:
+    """What was measured of one series: numbers by (measurement, unit)."""
+
+    at: datetime
+    numbers: Mapping[tuple[str, str], float]
+
+
+def is_enough(count: int, first_at: datetime, last_at: datetime) -> bool:
+    """Whether so many series over that time tell what is usual."""
+    return count >= LEAST_SERIES and last_at - first_at >= LEAST_SPAN
+
+
+def ranges_of(history: Sequence[SeriesNumbers]) -> list[MeasurementRange]:
+    """The usual range of each measurement that enough series have; ``history`` is in order of time."""
+    columns: dict[tuple[str, str], list[tuple[datetime, float]]] = {}
+    for series in history:
+        for key, number in series.numbers.items():
+            columns.setdefault(key, []).append((series.at, number))
+    return [
+        _range_of(measurement, unit, column)
+        for (measurement, unit), column in sorted(columns.items())
+        if measurement in TOLERANCES and is_enough(len(column), column[0][0], column[-1][0])
+    ]
+
+
+def _range_of(measurement: str, unit: str, column: Sequence[tuple[datetime, float]]) -> MeasurementRange:
+    numbers, tolerance = [number for _, number in column], TOLERANCES[measurement]
+    usual = robust_range(numbers, tolerance.absolute, tolerance.share)
+    shifts = tuple(
+        RangeShift(column[one.index][0], one.before, one.after)
+        for one in level_shifts(numbers, tolerance.around(usual.median))
+    )
+    return MeasurementRange(
+        measurement, unit, usual.median, usual.spread, usual.low, usual.high, usual.count, column[0][0], shifts
+    )
+
+
+def unusual_among(series: SeriesNumbers, ranges: Iterable[MeasurementRange]) -> list[UnusualNumber]:
+    """The numbers of a series that are outside the ranges, the farthest first."""
+    distances: list[tuple[float, UnusualNumber]] = []
+    for one in ranges:
+        number = series.numbers.get((one.measurement, one.unit))
+        if number is not None and not one.low <= number <= one.high:
+            distance = abs(number - one.median) / (one.spread or 1.0)
+            unusual = UnusualNumber(
+                one.measurement, one.unit, number, one.median, one.low, one.high, one.series, one.since
+            )
+            distances.append((distance, unusual))
+    return [unusual for _, unusual in sorted(distances, key=lambda item: -item[0])]
+
+
+FIELDS = tuple(field.name for field in fields(ScannerProtocol))

@@ -1,0 +1,113 @@
+"""``miqa-node ranges``: what is usual on each scanner, what changed, and which series are unusual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from miqa_node.core.domain.assessment import number_text
+from miqa_node.features.usual_ranges.baseline import MeasurementRange, UnusualNumber
+from miqa_node.features.usual_ranges.rows import baselines
+from miqa_node.features.usual_ranges.rows.baselines import NOT_ENOUGH, ScannerBaseline, ScannerChange
+from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
+from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table, to_json
+from miqa_node.interfaces.cli.store import open_transaction
+
+app = typer.Typer(no_args_is_help=True, help="What is usual on each scanner: list, show.")
+
+DAY = "%Y-%m-%d"
+
+
+@app.command("list")
+def list_(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    station: Annotated[str, typer.Option(metavar="NAME", help="Only those of this Station Name.")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Maximum number.")] = 100,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Number of entries to skip.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """List the histories of scanners, by station, and what changed on them."""
+    with open_transaction(config, data_dir) as transaction:
+        listed = baselines.page(transaction, datetime.now(UTC), station=station, limit=limit, offset=offset)
+        total = baselines.count(transaction, station)
+        changes = baselines.scanner_changes(transaction, station)
+    if as_json:
+        items, changed = [to_json(one) for one in listed], [to_json(one) for one in changes]
+        print_json({"items": items, "total": total, "limit": limit, "offset": offset, "changes": changed})
+        return
+    print_table(
+        (
+            Column("History", whole=True), "Station", "Modality", "Protocol", "Software", Column("Series", number=True),
+            "Since", "Until", Column("Unusual", number=True), "Level changed",
+        ),
+        (_row(one) for one in listed),
+    )  # fmt: skip
+    _print_changes(changes)
+    if total > len(listed):
+        typer.echo(f"{len(listed)} of {total}", err=True)
+
+
+@app.command()
+def show(
+    history: Annotated[str, typer.Argument(metavar="HISTORY", help="As the list has it.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the usual ranges of one history, its changes and its unusual series."""
+    with open_transaction(config, data_dir) as transaction:
+        one = baselines.load(transaction, history, datetime.now(UTC))
+        unusual = baselines.unusual_series(transaction, history)
+    if as_json:
+        print_json({"baseline": to_json(one), "unusual": [to_json(series) for series in unusual]})
+        return
+    scanner = one.scanner
+    print_line(scanner.station, scanner.modality, scanner.words)
+    print_line(f"{scanner.device}, serial number {scanner.serial_number or '-'}, software {scanner.software or '-'}")
+    print_line(f"{one.series} series from {one.first_at:{DAY}} to {one.last_at:{DAY}}")
+    _print_changes(one.changes)
+    if not one.is_enough:
+        print_line(f"Nothing is usual or unusual below {NOT_ENOUGH[0]} series and {NOT_ENOUGH[1]} days.")
+    print_table(
+        (
+            "Measurement", Column("Median", number=True), Column("Usual", number=True), "Unit",
+            Column("Series", number=True), "Since", "Level changed",
+        ),
+        (_range_row(of) for of in one.ranges),
+    )  # fmt: skip
+    print_table(
+        ("Unusual on", "Study", "Image", "What"),
+        (
+            (f"{of.at:{DAY}}", of.study_instance_uid, of.digest, "; ".join(map(_words, of.unusual)))
+            for of in unusual
+        ),
+    )  # fmt: skip
+
+
+def _row(one: ScannerBaseline) -> tuple[str, ...]:
+    scanner, shift = one.scanner, one.newest_shift
+    return (
+        one.baseline, scanner.station, scanner.modality, scanner.words, scanner.software, str(one.series),
+        f"{one.first_at:{DAY}}", f"{one.last_at:{DAY}}", str(one.unusual) if one.ranges else "",
+        f"{shift:{DAY}}" if shift else "",
+    )  # fmt: skip
+
+
+def _range_row(one: MeasurementRange) -> tuple[str, ...]:
+    shifts = "; ".join(f"{of.at:{DAY}}: {number_text(of.before)} to {number_text(of.after)}" for of in one.shifts)
+    usual = f"{number_text(one.low)} to {number_text(one.high)}"
+    return (one.measurement, number_text(one.median), usual, one.unit, str(one.series), f"{one.since:{DAY}}", shifts)
+
+
+def _words(one: UnusualNumber) -> str:
+    usual = f"usual {number_text(one.low)} to {number_text(one.high)} in {one.series} series since {one.since:{DAY}}"
+    return f"{one.measurement} {number_text(one.value)} {one.unit} ({usual})"
+
+
+def _print_changes(changes: Iterable[ScannerChange]) -> None:
+    for one in changes:
+        print_line(f"{one.at:{DAY}}", f"{one.station}: {one.attribute} {one.before or '-'} became {one.now or '-'}.")

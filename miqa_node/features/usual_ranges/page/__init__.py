@@ -1,0 +1,1 @@
+"""The pages of usual ranges, and the note on the page of a study."""

@@ -1,0 +1,70 @@
+"""The histories of scanners with their usual ranges, and the note about one series on the page of its study."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from miqa_node.core.domain.access import Permission
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.features.usual_ranges.api import BASELINE, Station
+from miqa_node.features.usual_ranges.baseline import LEAST_SERIES, LEAST_SPAN
+from miqa_node.features.usual_ranges.rows import baselines
+from miqa_node.interfaces.web.access import Reader
+from miqa_node.interfaces.web.fields import MAX_OFFSET
+from miqa_node.interfaces.web.html.pages import render
+from miqa_node.interfaces.web.page import Navigation, Page
+from miqa_node.interfaces.web.services import Services
+from miqa_node.interfaces.web.values import DIGEST
+
+LEAST = {"least_series": LEAST_SERIES, "least_days": LEAST_SPAN.days}
+
+router = APIRouter()
+
+
+@router.get("/ranges")
+def ranges_page(
+    services: Services,
+    who: Reader,
+    station: Station = "",
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+) -> str:
+    """All histories, by station, and what changed on the scanners."""
+    limit = services.settings.web.page_size
+    with services.database.begin() as transaction:
+        listed = baselines.page(transaction, datetime.now(UTC), station=station, limit=limit, offset=offset)
+        total = baselines.count(transaction, station)
+        changes = baselines.scanner_changes(transaction, station)
+    return render(
+        "usual_ranges/ranges.html",
+        who=who,
+        listed=listed,
+        total=total,
+        changes=changes,
+        station=station,
+        newer=max(0, offset - limit) if offset else None,
+        older=offset + limit if offset + limit < total else None,
+        **LEAST,
+    )
+
+
+@router.get("/ranges/{baseline}")
+def baseline_page(services: Services, who: Reader, baseline: Annotated[str, Path(pattern=BASELINE)]) -> str:
+    """One history: its ranges, changes and unusual series."""
+    with services.database.begin() as transaction:
+        one = baselines.load(transaction, baseline, datetime.now(UTC))
+        unusual = baselines.unusual_series(transaction, baseline)
+    return render("usual_ranges/baseline.html", who=who, one=one, unusual=unusual, **LEAST)
+
+
+@router.get("/ranges/images/{digest}")
+def note(services: Services, _: Reader, digest: Annotated[str, Path(pattern=DIGEST)]) -> str:
+    """What the page of a study says of an image; empty if there is nothing to compare."""
+    with services.database.begin() as transaction:
+        standing = baselines.standing(transaction, InstanceDigest(digest), datetime.now(UTC))
+    return render("usual_ranges/note.html", standing=standing, **LEAST) if standing is not None else ""
+
+
+PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Ranges", "/ranges", 4))

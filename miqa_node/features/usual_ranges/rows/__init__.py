@@ -1,0 +1,1 @@
+"""Rows of baselines and of the series in them."""

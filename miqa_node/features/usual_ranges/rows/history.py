@@ -1,0 +1,204 @@
+"""Adds what was measured to the history of its scanner, compares it with what is usual, and makes ranges anew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.features.usual_ranges.baseline import (
+    ScannerProtocol,
+    SeriesNumbers,
+    is_enough,
+    protocol_of,
+    ranges_of,
+    unusual_among,
+)
+from miqa_node.features.usual_ranges.rows import documents as own_documents
+from miqa_node.features.usual_ranges.tolerances import TOLERANCES
+from miqa_node.runtime.store import documents
+from miqa_node.runtime.store.database import Transaction, insert_or_ignore
+from miqa_node.runtime.store.tables import (
+    assessments,
+    dispositions,
+    instances,
+    rollup_marks,
+    source_headers,
+    usual_baselines,
+    usual_series,
+)
+from miqa_node.stages.units.base import installed, unit_of
+
+MARK = "usual ranges"
+OVERLAP = timedelta(minutes=2)
+"""Overlap with the last run: a transaction beginnings before it may have committed after it."""
+LOCK = 7205179
+"""Key of PostgreSQL's advisory lock: one process at a time."""
+WINDOW, MOST_SERIES = timedelta(days=180), 4000
+"""A range is made of at most so many series, the newest of a baseline."""
+RENEWAL = 20
+"""Ranges are made anew when a twentieth of the series is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far the verdicts were read: those at or before it are done."""
+
+    at: datetime
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSeries:
+    """A series, or an image that is judged by itself, as the history takes it."""
+
+    subject: str
+    digest: InstanceDigest
+    assessed_at: datetime
+    protocol: ScannerProtocol
+    numbers: SeriesNumbers
+
+
+def is_alone(transaction: Transaction) -> bool:
+    """Whether no other process reads verdicts until the transaction ends."""
+    if transaction.dialect.name == "sqlite":
+        return True  # rows are written once, whoever writes them
+    return bool(transaction.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK))).scalar_one())
+
+
+def mark(transaction: Transaction) -> datetime:
+    """Until when verdicts were read."""
+    until = transaction.execute(sa.select(rollup_marks.c.until).where(rollup_marks.c.name == MARK)).scalar()
+    return until or datetime(1970, 1, 3, tzinfo=UTC)
+
+
+def set_mark(transaction: Transaction, until: datetime) -> None:
+    """Verdicts until then were read."""
+    insert_or_ignore(transaction, rollup_marks, {"name": MARK, "until": until})
+    transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == MARK).values(until=until))
+
+
+def read(transaction: Transaction, place: Place, limit: int) -> tuple[list[MeasuredSeries], Place | None]:
+    """What was judged after a place and is not in the history as it is, and the next place; None at the end."""
+    of, series = dispositions.c, usual_series.c
+    later = sa.or_(of.decided_at > place.at, sa.and_(of.decided_at == place.at, of.digest > place.digest))
+    query = (
+        sa.select(
+            of.decided_at,
+            of.digest,
+            assessments.c.document,
+            assessments.c.assessed_at,
+            instances.c.received_at,
+            instances.c.calling_ae_title,
+            source_headers.c.series_description,
+        )
+        .join(assessments, assessments.c.digest == of.digest)
+        .join(instances, instances.c.digest == of.digest)
+        .join(source_headers, source_headers.c.digest == of.digest, isouter=True)
+        .join(usual_series, series.digest == of.digest, isouter=True)
+        .where(
+            of.decided_at >= place.at,
+            later,
+            ~instances.c.conflicting,
+            sa.or_(series.assessed_at.is_(None), series.assessed_at != assessments.c.assessed_at),
+        )
+        .order_by(of.decided_at, of.digest)
+        .limit(limit)
+    )
+    rows = transaction.execute(query).all()
+    following = Place(rows[-1].decided_at, rows[-1].digest) if len(rows) == limit else None
+    return [one for row in rows for one in _measured(row)], following
+
+
+def _measured(row: Any) -> Iterator[MeasuredSeries]:
+    """The row, unless it tells nothing of what is usual: a phantom, a capture, a derived image, nothing measured."""
+    assessment: Assessment = documents.load_assessment(row.document)
+    header = assessment.header
+    if header.quality_control or assessment.phantom or assessment.derived or assessment.unfit:
+        return
+    protocol = protocol_of(header, row.calling_ae_title, row.series_description or "")
+    numbers = {(one.name, one.unit): one.value for one in assessment.measurements if one.name in TOLERANCES}
+    if protocol is None or not numbers:
+        return
+    at = (header.acquired_at or row.received_at.replace(tzinfo=None)).replace(microsecond=0)
+    subject = header.series_instance_uid if unit_of(header, installed()).needs_others else row.digest
+    yield MeasuredSeries(
+        subject,
+        InstanceDigest(row.digest),
+        row.assessed_at,
+        protocol,
+        SeriesNumbers(at, numbers),
+    )
+
+
+def add(transaction: Transaction, measured: Sequence[MeasuredSeries]) -> list[ScannerProtocol]:
+    """Add series to their baselines, each compared with the ranges of those before; returns new baselines."""
+    beginnings = []
+    for one in measured:
+        if _begin(transaction, one):
+            beginnings.append(one.protocol)
+        of = usual_baselines.c.baseline == one.protocol.baseline
+        row = transaction.execute(sa.select(usual_baselines).where(of)).one()
+        unusual = unusual_among(one.numbers, own_documents.load_ranges(row.ranges))
+        values = {
+            "digest": one.digest,
+            "baseline": one.protocol.baseline,
+            "at": one.numbers.at,
+            "assessed_at": one.assessed_at,
+            "numbers": [[name, unit, number] for (name, unit), number in one.numbers.numbers.items()],
+            "unusual": own_documents.dump_unusual(unusual),
+            "is_unusual": bool(unusual),
+        }
+        if insert_or_ignore(transaction, usual_series, {"subject": one.subject, **values}):
+            at = one.numbers.at
+            ends = {"first_at": min(row.first_at, at), "last_at": max(row.last_at, at), "series": row.series + 1}
+            transaction.execute(sa.update(usual_baselines).where(of).values(ends))
+        else:
+            # A series that more slices came of was assessed before, too, as another image stood for it.
+            older = usual_series.c.subject == one.subject, usual_series.c.assessed_at <= one.assessed_at
+            transaction.execute(sa.update(usual_series).where(*older).values(values))
+    return beginnings
+
+
+def _begin(transaction: Transaction, one: MeasuredSeries) -> bool:
+    values = {
+        "baseline": one.protocol.baseline,
+        **asdict(one.protocol),
+        "first_at": one.numbers.at,
+        "last_at": one.numbers.at,
+        "series": 0,
+        "ranged_series": 0,
+        "ranges": [],
+    }
+    return insert_or_ignore(transaction, usual_baselines, values)
+
+
+def renew(transaction: Transaction, baselines: Collection[str]) -> None:
+    """Make the ranges of those baselines anew that have enough new series."""
+    of = usual_baselines.c
+    for row in transaction.execute(sa.select(usual_baselines).where(of.baseline.in_(sorted(baselines)))).all():
+        is_due = row.series - row.ranged_series >= max(1, row.series // RENEWAL)
+        if is_due and is_enough(row.series, row.first_at, row.last_at):
+            ranges = ranges_of(_newest(transaction, row.baseline, row.last_at - WINDOW))
+            values = {"ranges": own_documents.dump_ranges(ranges), "ranged_series": row.series}
+            transaction.execute(sa.update(usual_baselines).where(of.baseline == row.baseline).values(values))
+
+
+def _newest(transaction: Transaction, baseline: str, since: datetime) -> list[SeriesNumbers]:
+    """The newest series of a baseline, in order of time."""
+    of = usual_series.c
+    query = (
+        sa.select(of.at, of.numbers)
+        .where(of.baseline == baseline, of.at >= since)
+        .order_by(of.at.desc())
+        .limit(MOST_SERIES)
+    )
+    rows = transaction.execute(query).all()
+    return [
+        SeriesNumbers(row.at, {(name, unit): number for name, unit, number in row.numbers}) for row in reversed(rows)
+    ]

@@ -1,0 +1,59 @@
+"""Adds new results to the history of their scanners, in the background and in one process at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from miqa_node.features.usual_ranges.rows import baselines, history
+from miqa_node.parts import PartKind
+from miqa_node.runtime.store.database import Database, Transaction
+from miqa_node.runtime.work.regular import RegularWork
+
+LOOK_INTERVAL_S = 30.0
+BATCH = 100
+MARK_AGE = timedelta(hours=1)
+"""An idle node writes its mark no more often."""
+
+log = structlog.get_logger(__name__)
+
+
+class HistoryWork(RegularWork):
+    """A thread that reads new verdicts at intervals."""
+
+    def __init__(self, database: Database, interval_s: float = LOOK_INTERVAL_S) -> None:
+        super().__init__("usual-ranges", interval_s, "usual ranges wait for the database")
+        self._database = database
+
+    def look(self) -> int:
+        """Add everything new; return the number of series."""
+        now, added = datetime.now(UTC), 0
+        with self._database.begin() as transaction:
+            mark = history.mark(transaction)
+        place: history.Place | None = history.Place(mark - history.OVERLAP)
+        while place is not None and not self._stopping.is_set():
+            self._thread.beat()
+            with self._database.begin() as transaction:
+                if not history.is_alone(transaction):
+                    return added
+                measured, place = history.read(transaction, place, BATCH)
+                if measured:
+                    self._add(transaction, measured)
+                added += len(measured)
+                if place is None and now > mark and (measured or now - mark > MARK_AGE):
+                    history.set_mark(transaction, now)
+        return added
+
+    def _add(self, transaction: Transaction, measured: list[history.MeasuredSeries]) -> None:
+        for one in history.add(transaction, measured):
+            first_at = next(of.numbers.at for of in measured if of.protocol == one)
+            for change in baselines.changes_at(transaction, one, first_at):
+                log.info(
+                    "a scanner changed, so what is usual on it is found anew",
+                    station=change.station, attribute=change.attribute, before=change.before, now=change.now,
+                )  # fmt: skip
+        history.renew(transaction, {one.protocol.baseline for one in measured})
+
+
+PART = PartKind("usual_ranges", lambda context: HistoryWork(context.database))
