@@ -27,7 +27,7 @@ def silence(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """List body parts with their first image, and until when verdicts on them are only recorded (policy.silent_days).
+    """Show which body parts are silent, in their first days at this site, and end that for one.
 
     From the first image of a part at this site on nothing is flagged and nothing accepted for so many days. Running
     processes follow within seconds; images that have a verdict keep it.
