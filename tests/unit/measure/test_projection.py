@@ -181,6 +181,12 @@ def test_padding_takes_no_part() -> None:
     framed[100:500, 120:520] = image
     valid[100:500, 120:520] = True
     plain, padded = values(radiograph(image)), values(radiograph(framed, valid=valid))
+    # Padding lies outside the exposed field, which ends where the picture begins.
+    of_field = [name for name in plain if name.startswith("field_")]
+    assert padded["field_sides"] == 4.0
+    assert padded["field_outside_share"] == round(100 * (1 - valid.mean()), 2)
+    for name in of_field:
+        del plain[name], padded[name]
     assert plain == pytest.approx(padded)
 
 
