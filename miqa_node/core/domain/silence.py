@@ -44,6 +44,8 @@ class Silence:
 
     def until(self, body_part: str, now: datetime) -> datetime | None:
         """Until when the part is silent; None if it is not. Those of a part without an image begin now."""
+        if not self.days:  # nor while another thread has just noted the first image of the part, after ``now``
+            return None
         end = self.starts.get(body_part, PartStart(body_part, now)).until(self.days, self.limits)
         return end if now < end else None
 

@@ -69,6 +69,14 @@ def test_each_body_part_is_silent_from_its_first_image_on(database: Database) ->
     assert silent(rules, "HAND") == ""
 
 
+def test_without_silent_days_nothing_is_silent_whichever_thread_notes_a_part_first(database: Database) -> None:
+    """Two first images of a part at once: what one of them notes may be later than the time that the other one took."""
+    rules = SiteRules(database, lambda: POLICY, 0)
+    assert silent(rules, "CHEST") == ""
+    begin(database, "KNEE", -1)
+    assert silent(rules, "KNEE") == ""
+
+
 def test_words_that_nobody_knows_share_their_days(database: Database) -> None:
     begin(database, "", 8)
     rules = SiteRules(database, lambda: POLICY, 7)
