@@ -119,9 +119,9 @@ def test_cuda_of_python_packages_is_loaded_before_the_first_session(
     for _ in range(2):
         with pytest.raises(SettingsError):  # without a GPU the runtime falls back to the CPU
             open_graph(graph, Accelerator.GPU, (1, 1))
-    said = capsys.readouterr()
+    streams = capsys.readouterr()
     assert loads == [1]
-    assert "libcublas" not in said.out, "standard output may be JSON for a program"
-    assert "libcublas" in said.err
+    assert "libcublas" not in streams.out, "standard output may be JSON for a program"
+    assert "libcublas" in streams.err
     open_graph(graph, Accelerator.CPU, (1, 1))
     assert loads == [1]
