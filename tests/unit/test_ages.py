@@ -24,6 +24,8 @@ from tests.unit.report import making
         ("000Y", "19800101", "20260601", 46),  # consoles write it for "unknown"
         ("000Y", "20260301", "20260601", 0),
         ("000Y", "", "20260601", None),
+        ("000D", "", "20260601", 0),  # the day of birth
+        ("000D", "19800101", "20260601", 46),
         ("61", "", "20260601", None),
         ("", "19000101", "20260601", None),  # stands for "unknown"
         ("", "20270101", "20260601", None),
@@ -41,3 +43,14 @@ def test_the_age_of_a_header(tmp_path: Path, age: str, birth: str, day: str, yea
         dataset.PatientBirthDate, dataset.StudyDate, dataset.PatientAge = birth, day, age
         header, _ = read_header(making.write(dataset, tmp_path / "image.dcm"))
     assert header.age_years == years
+
+
+def test_the_day_may_be_in_the_date_and_time_of_the_acquisition_alone(tmp_path: Path) -> None:
+    dataset = making.small()
+    for keyword in ("AcquisitionDate", "ContentDate"):
+        if keyword in dataset:
+            delattr(dataset, keyword)
+    dataset.PatientBirthDate, dataset.StudyDate, dataset.PatientAge = "20230101", "", ""
+    dataset.AcquisitionDateTime = "20261120101010.000000+0100"
+    header, _ = read_header(making.write(dataset, tmp_path / "image.dcm"))
+    assert header.age_years == 3

@@ -14,13 +14,21 @@ HIDDEN_FROM_YEARS = 90
 _PARTS_OF_A_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 
 
+_NEWBORN = re.compile("0{1,3}[DWM]")
+
+
 def age_years(values: Values) -> int | None:
     """Whole years by Patient's Age (0010,1010), else by birth date and the day of the image; None if unknown.
 
-    An age of zero counts only if the birth date confirms it: consoles write ``000Y`` for "unknown".
+    Zero years count only if the birth date confirms them: consoles write ``000Y`` for "unknown". Zero days, weeks or
+    months are a child's, unless the birth date says otherwise.
     """
-    age = _written(values.word("PatientAge"))
-    years = age if age is not None else _counted(values)
+    text = values.word("PatientAge")
+    years = _written(text)
+    if years is None:
+        years = _counted(values)
+    if years is None and _NEWBORN.fullmatch(text):
+        years = 0
     return None if years is None else min(years, HIDDEN_FROM_YEARS)
 
 
@@ -39,7 +47,9 @@ def _written(text: str) -> int | None:
 
 def _counted(values: Values) -> int | None:
     born = _day(values.date("PatientBirthDate"))
-    days = (_day(values.date(keyword)) for keyword in ("AcquisitionDate", "StudyDate", "ContentDate"))
+    days = (
+        _day(values.date(keyword)) for keyword in ("AcquisitionDate", "AcquisitionDateTime", "StudyDate", "ContentDate")
+    )
     on = next((one for one in days if one is not None), None)
     if born is None or on is None:
         return None
