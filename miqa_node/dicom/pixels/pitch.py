@@ -10,5 +10,5 @@ USUAL_FIELD_MM = 400.0
 
 
 def pitch_of(image: NDArray[np.float32]) -> float:
-    """The pixel pitch in mm, assuming that the longer side is 400 mm."""
-    return USUAL_FIELD_MM / float(max(image.shape))
+    """The pixel pitch in mm, assuming that the longer side is 400 mm; nothing but padding counts as one pixel."""
+    return USUAL_FIELD_MM / float(max(1, *image.shape))

@@ -10,11 +10,12 @@ import pytest
 
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.finding import Finding, FindingName
+from miqa_node.core.domain.image import Radiograph
 from miqa_node.core.taxonomy.lookup import finding_entries
 from miqa_node.dicom.pixels.frame import decode_frame
 from miqa_node.stages.assess.appearance import Appearance, appearance_of
 from miqa_node.stages.assess.grain import MARKED, grain_excess, severity_of, with_measured_noise
-from miqa_node.stages.measure.view import PICTURE_HEADER, view_of
+from miqa_node.stages.measure.view import PICTURE_HEADER, ImageView, view_of
 
 HEAD = Finding(FindingName.NOISE, Code("111207", "DCM", "Image artifact(s)"), 0.02, 0.1, 0.9529)
 OTHER = replace(HEAD, name=FindingName.UNSHARP)
@@ -45,6 +46,13 @@ def test_an_ordinary_chest_is_left_to_the_model(chest: np.ndarray) -> None:
     findings = (HEAD, OTHER)
     assert with_measured_noise(findings, appearance(chest), PICTURE_HEADER) == findings
     assert with_measured_noise(findings, None, PICTURE_HEADER) is findings
+
+
+def test_nothing_but_padding_has_no_grain() -> None:
+    """Without spacing the size of a pixel follows from the picture, of which nothing is left."""
+    black = np.zeros((50, 40), np.uint16)
+    nothing = Radiograph(black, black, (0, 65535), None, np.zeros(black.shape, bool))
+    assert appearance_of(ImageView(nothing, PICTURE_HEADER)).grain is None
 
 
 @pytest.mark.parametrize("deviation", [0.02, 0.035, 0.06])
