@@ -29,7 +29,8 @@ class Radiograph(Memory):
     blue up to 65,535, for a colour image; then ``stored`` and ``display`` are luminance. ``spacing_mm`` is
     (between rows, between columns), None if the header has none. ``stored_range`` is the (lowest, highest) value that
     Bits Stored and Pixel Representation allow. ``steps`` lists the processing in order, beginning with the decoder and
-    its version.
+    its version. A part of a frame keeps the (row, column) of the frame at which it begins, and the frame's shape, as
+    ``corner`` and ``matrix``; None for a whole frame.
     """
 
     stored: NDArray[np.integer]
@@ -42,6 +43,8 @@ class Radiograph(Memory):
     decoder: str = ""
     frame: int = 0
     frames: int = 1
+    corner: tuple[int, int] = (0, 0)
+    matrix: tuple[int, int] | None = None
     _results: Results = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -49,6 +52,11 @@ class Radiograph(Memory):
         """(rows, columns)."""
         rows, columns = self.display.shape
         return int(rows), int(columns)
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """(rows, columns) of the whole frame, to which headers and reports refer."""
+        return self.matrix or self.shape
 
     def __reduce__(self) -> tuple[type[Radiograph], tuple[Any, ...]]:
         """For other processes, without what was computed here."""

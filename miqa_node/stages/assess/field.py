@@ -85,6 +85,11 @@ def field_of(radiograph: Radiograph) -> ImageField | None:
     return ImageField(int(down[0]), int(across[0]), rows, columns, whole)
 
 
+def point_in_matrix(part: Radiograph, inside: Point) -> Point:
+    """(x, y) as fractions of the full matrix, from fractions of the part that is judged."""
+    return ImageField(*part.corner, *part.shape, part.matrix_shape).point(inside)
+
+
 def _part(radiograph: Radiograph, field: ImageField) -> Radiograph:
     box = slice(field.top, field.top + field.rows), slice(field.left, field.left + field.columns)
     valid = None if radiograph.valid is None else np.ascontiguousarray(radiograph.valid[box])
@@ -94,6 +99,8 @@ def _part(radiograph: Radiograph, field: ImageField) -> Radiograph:
         display=np.ascontiguousarray(radiograph.display[box]),
         valid=None if valid is None or valid.all() else valid,
         colour=None if radiograph.colour is None else np.ascontiguousarray(radiograph.colour[box]),
+        corner=(field.top, field.left),
+        matrix=field.shape,
     )
 
 

@@ -38,7 +38,7 @@ class ImageView(Memory):
 
     ``display`` is uint16 (0 black, 65,535 white), ``stored`` float32 stored values, both (rows, columns);
     ``mask`` is uint8, 255 where valid, None if every pixel of the box is valid. ``corner`` is the (row, column) of the
-    image at which the box begins.
+    whole frame at which the box begins.
     """
 
     def __init__(self, radiograph: Radiograph, header: Header) -> None:
@@ -51,7 +51,7 @@ class ImageView(Memory):
         self.display = np.ascontiguousarray(radiograph.display[box])
         self.stored_values = np.ascontiguousarray(radiograph.stored[box])
         self.mask = _mask(radiograph.valid, box)
-        self.corner = (box[0].start, box[1].start)
+        self.corner = (radiograph.corner[0] + box[0].start, radiograph.corner[1] + box[1].start)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from miqa_node.core.domain.assessment import Assessment
@@ -45,6 +46,15 @@ def test_letters_are_counted_on_any_part(tmp_path: Path, header: dict[str, Any])
     assert right is not None
     assert right.place == "R at 24 % of the width, 28 % of the height"
     assert load_assessment(json.loads(json.dumps(dump_assessment(assessment)))) == assessment, "it is stored whole"
+
+
+def test_the_place_of_a_letter_is_one_in_the_whole_frame(tmp_path: Path) -> None:
+    """Of an image with a shutter the package sees what is shown alone: here the right half, from a fifth down."""
+    write_landmarks(tmp_path / "models/landmarks-1.0.0", letters=letters_of({"R": (0.3, 0.3, 0.9)}))
+    valid = np.zeros((250, 320), bool)
+    valid[50:, 160:] = True
+    [right] = [one for one in judged(settings_of(tmp_path), valid=valid, **KNEE).measurements if one.place]
+    assert right.place == "R at 62 % of the width, 42 % of the height"
 
 
 def test_a_picture_that_the_gate_calls_another_kind_is_read_too(tmp_path: Path) -> None:

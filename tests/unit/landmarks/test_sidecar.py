@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.decision import decide
@@ -47,10 +48,13 @@ def settings_of(folder: Path, **assess: Any) -> Settings:
     )
 
 
-def judged(settings: Settings, quality: Quality | None = None, **header: Any) -> Assessment:
+def judged(
+    settings: Settings, quality: Quality | None = None, valid: NDArray[np.bool_] | None = None, **header: Any
+) -> Assessment:
     policy = read_policy(settings.policy_file)
-    pixels = np.random.default_rng(1).integers(0, 65536, (200, 160)).astype(np.uint16)
-    image = Radiograph(pixels, pixels, (0, 65535), (2.0, 2.5))
+    shape = (200, 160) if valid is None else valid.shape
+    pixels = np.random.default_rng(1).integers(0, 65536, shape).astype(np.uint16)
+    image = Radiograph(pixels, pixels, (0, 65535), (2.0, 2.5), valid)
     sidecars = SidecarModels(settings, lambda: quality or Quality(), lambda: policy)
     full_header = replace(chest_header(), **header)
     return sidecars.assess(full_header, image, DIGEST, RADIOGRAPH).assessment

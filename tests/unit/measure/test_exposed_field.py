@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.image import Radiograph
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.ports import AssessorResult
+from miqa_node.core.domain.traits import ImageTraits
+from miqa_node.stages.assess.field import judge_field
 from miqa_node.stages.measure.base import image_measures
 from miqa_node.stages.measure.image.field.borders import SIDES, depth
 from miqa_node.stages.measure.projection import measure
@@ -104,6 +112,24 @@ def test_what_a_shutter_hides_is_outside_too() -> None:
     assert field["field_outside_share"] == pytest.approx(100 * (1 - 0.75 * 0.9), abs=0.1)
 
 
+def test_the_whole_frame_counts_where_its_part_alone_is_judged() -> None:
+    """As a node judges an image with a shutter or padding: the judge sees what is shown, headers mean all of it."""
+    valid = np.zeros((ROWS, COLUMNS), bool)
+    valid[ROWS // 4 :, : COLUMNS * 9 // 10] = True
+    shutter = {"collimator_edges": (1, COLUMNS * 9 // 10, ROWS // 4 + 1, ROWS)}
+
+    def judge(own: Header, part: Radiograph, digest: InstanceDigest, _traits: ImageTraits) -> AssessorResult:
+        assert part.shape == (ROWS - ROWS // 4, COLUMNS * 9 // 10)
+        return AssessorResult(Assessment(digest, own, datetime.now(UTC), measurements=measure(part, own)))
+
+    image, whole = radiograph(anatomy(), spacing_mm=None, valid=valid), header(rows=ROWS, columns=COLUMNS, **shutter)
+    result = judge_field(judge, whole, image, InstanceDigest("a"), ImageTraits(is_radiograph=True))
+    field = {one.name: one.value for one in result.assessment.measurements}
+    assert (field["field_top"], field["field_right"], field["field_left"], field["field_sides"]) == (25.0, 10.0, 0.0, 2)
+    assert field["field_outside_share"] == pytest.approx(32.5)
+    assert (field["collimator_outside_share"], field["collimator_difference"]) == (32.5, 0.0)
+
+
 def test_the_collimator_of_the_header_is_compared_with_the_pixels() -> None:
     edges = (101, 500, 1, 600)  # a fifth of the columns, as drawn
     agreeing = taken(collimated({"left": 0.2}), collimator_edges=edges)
@@ -112,6 +138,14 @@ def test_the_collimator_of_the_header_is_compared_with_the_pixels() -> None:
     wrong = taken(collimated({"left": 0.2}), collimator_edges=(1, 400, 1, 600))
     assert wrong["collimator_difference"] == pytest.approx(20.0, abs=1.0)
     assert not [name for name in taken(collimated({"left": 0.2})) if name.startswith("collimator")]
+
+
+@pytest.mark.parametrize("shape", [(130, 20000), (20000, 130), (128, 3000)], ids=str)
+def test_a_strip_has_no_borders(shape: tuple[int, int]) -> None:
+    """Its small copy is a few pixels wide."""
+    strip = radiograph(np.random.default_rng(0).uniform(0, 4000, shape), spacing_mm=None)
+    field = {one.name: one.value for one in measure(strip, header(rows=shape[0], columns=shape[1]))}
+    assert (field["field_sides"], field["field_outside_share"]) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("modality", ["MG", "PX", "XA"])

@@ -22,6 +22,7 @@ from miqa_node.dicom.pixels.reduction import small_copy
 from miqa_node.errors import ModelPackageError
 from miqa_node.stages.assess.another_kind import NO_LUNGS, gate_probability, of_another_kind
 from miqa_node.stages.assess.card import GRAPH_NAME, Task, checked_card, read_sections
+from miqa_node.stages.assess.field import point_in_matrix
 from miqa_node.stages.assess.goldens import GOLDEN_TOLERANCE, computing_goldens, golden_files, golden_radiograph
 from miqa_node.stages.assess.landmarks.card import CLOSE_UP_GRAPH, MARKER_GRAPH, LandmarkCard
 from miqa_node.stages.assess.landmarks.estimate import (
@@ -116,7 +117,8 @@ class LandmarkSidecar:
             markers = assessment.landmarks.markers
         else:
             markers = self.reader.markers(radiograph.once(small_copy, STORED_PX), radiograph.valid)
-        measurements = (*assessment.measurements, *marker_measurements(markers, context.header))
+        places = [replace(one, x=x, y=y) for one in markers for x, y in [point_in_matrix(radiograph, (one.x, one.y))]]
+        measurements = (*assessment.measurements, *marker_measurements(places, context.header))
         issues = (*assessment.plausibility, *marker_issues(markers, context.header))
         assessment = replace(assessment, measurements=measurements, plausibility=issues)
         return replace(context.judgement, assessment=assessment)

@@ -37,6 +37,8 @@ TRIES = 6
 """Lines that are tried for each side."""
 REACH_PX, SAME_VOTES = 3, 0.02
 """An edge is seen on neighbouring lines: those with as many votes within this reach are one."""
+NARROWEST_PX = 16
+"""A picture that is narrower shows no border: nothing is left between BLUR_PX and DEEPEST."""
 SIDES = ("left", "right", "top", "bottom")
 Levels = NDArray[np.float32]
 Edges = NDArray[np.int16]
@@ -68,6 +70,8 @@ def field_borders(picture: Levels) -> FieldBorders:
     >>> field_borders(picture)
     FieldBorders(px={'left': 20.0}, tilt_deg=0.0)
     """
+    if min(picture.shape) < NARROWEST_PX:
+        return FieldBorders({}, 0.0)
     contrast = float(np.subtract(*np.percentile(picture[::EVERY, ::EVERY], (98, 2))))
     step = max(LEAST_LEVELS, LEAST_STEP * contrast)
     across, down = _edges(picture, step), _edges(np.ascontiguousarray(picture.T), step)

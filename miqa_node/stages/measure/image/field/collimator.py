@@ -21,7 +21,7 @@ def collimator_ends(view: ImageView) -> Ends | None:
     if not view.header.collimator_edges:
         return None
     first_column, last_column, first_row, last_row = view.header.collimator_edges
-    rows, columns = view.radiograph.shape
+    rows, columns = view.radiograph.matrix_shape
     pixels = first_column - 1, columns - last_column, first_row - 1, rows - last_row
     left, right, top, bottom = (
         min(max(count / side, 0.0), 1.0) for count, side in zip(pixels, (columns, columns, rows, rows), strict=True)
@@ -34,7 +34,7 @@ def _outside(view: ImageView) -> float | None:
     if ends is None:
         return None
     left, right, top, bottom = ends
-    return 100.0 * (1.0 - max(0.0, 1.0 - left - right) * max(0.0, 1.0 - top - bottom))
+    return round(100.0 * (1.0 - max(0.0, 1.0 - left - right) * max(0.0, 1.0 - top - bottom)), 2)
 
 
 def _difference(view: ImageView) -> float | None:
@@ -42,7 +42,7 @@ def _difference(view: ImageView) -> float | None:
     if ends is None:
         return None
     field = view.once(exposed_field)
-    return 100.0 * max(abs(one - other) for one, other in zip(ends, field.ends, strict=True))
+    return round(100.0 * max(abs(one - other) for one, other in zip(ends, field.ends, strict=True)), 2)
 
 
 COLLIMATOR_OUTSIDE_SHARE = ImageMeasure(

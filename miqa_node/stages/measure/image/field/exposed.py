@@ -49,7 +49,7 @@ def exposed_field(view: ImageView) -> ExposedField:
     """
     overview = view.overview
     borders = field_borders(overview)
-    rows, columns = view.radiograph.shape
+    rows, columns = view.radiograph.matrix_shape
     across, down = view.shape[1] / overview.shape[1], view.shape[0] / overview.shape[0]
     top, left = view.corner
     before = (left, columns - left - view.shape[1], top, rows - top - view.shape[0])
@@ -71,7 +71,7 @@ def _end(name: str, number: int, view: ImageView) -> Measurement:
     share = view.once(exposed_field).ends[number]
     if view.spacing_mm is None:
         return Measurement(name, round(100.0 * share, 2), "%")
-    rows, columns = view.radiograph.shape
+    rows, columns = view.radiograph.matrix_shape
     length_mm = columns * view.spacing_mm[1] if number < 2 else rows * view.spacing_mm[0]
     return Measurement(name, round(share * length_mm, 2), "mm")
 
