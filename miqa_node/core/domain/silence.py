@@ -49,6 +49,11 @@ class Silence:
         end = self.starts.get(body_part, PartStart(body_part, now)).until(self.days, self.limits)
         return end if now < end else None
 
+    def why(self, body_part: str, now: datetime) -> str:
+        """Why the verdict on an image of the part is only recorded; empty if it counts."""
+        until = self.until(body_part, now)
+        return silent_text(body_part, until) if until is not None else ""
+
     def parts(self, now: datetime) -> dict[str, datetime]:
         """The parts that are silent now, with the end of each, the earliest first."""
         ends = {part: end for part in self.starts if (end := self.until(part, now)) is not None}

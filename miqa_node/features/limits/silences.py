@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from miqa_node.core.domain.silence import PartStart, Silence
+from miqa_node.core.domain.silence import PartStart
 from miqa_node.runtime.store import site_limits
 from miqa_node.runtime.store.database import Transaction
 
@@ -20,6 +20,5 @@ class PartSilence:
 
 def part_silences(transaction: Transaction, days: float, now: datetime) -> list[PartSilence]:
     """Every body part that came, by name."""
-    starts = site_limits.part_starts(transaction)
-    whole = Silence(days, site_limits.current(transaction), starts)
-    return [PartSilence(starts[part], whole.until(part, now)) for part in sorted(starts)]
+    whole = site_limits.silence(transaction, days)
+    return [PartSilence(whole.starts[part], whole.until(part, now)) for part in sorted(whole.starts)]

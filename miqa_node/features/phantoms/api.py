@@ -77,6 +77,7 @@ def say_phantom(services: Services, who: Reviewer, series_uid: SeriesPath, body:
             datetime.now(UTC),
             is_phantom=body.phantom,
             modalities=PHANTOM_MODALITIES,
+            silent_days=services.settings.policy.silent_days,
         )
 
 

@@ -15,7 +15,7 @@ from miqa_node.core.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
 from miqa_node.core.domain.policy import Disposition, Policy
 from miqa_node.core.language.phrase import Phrase, joined
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.runtime.store import documents, study_notes
+from miqa_node.runtime.store import documents, site_limits, study_notes
 from miqa_node.runtime.store.database import Transaction, insert_or_ignore
 from miqa_node.runtime.store.phrase_columns import stored, with_phrases
 from miqa_node.runtime.store.tables import assessments, dispositions, instances, phantom_series
@@ -62,10 +62,12 @@ def say(
     *,
     is_phantom: bool,
     modalities: Collection[str],
+    silent_days: float,
 ) -> PhantomSeries:
     """Record what a series of one of ``modalities`` shows; its verdict is decided again from its measurements.
 
-    Sent reports stay unchanged. Later slices are judged according to the statement.
+    In the ``silent_days`` of its body part the verdict is only recorded, like any. Sent reports stay unchanged. Later
+    slices are judged according to the statement.
 
     Raises
     ------
@@ -80,7 +82,12 @@ def say(
     values = {"is_phantom": is_phantom, "decided_by": actor, "decided_at": now, "comment": comment}
     transaction.execute(sa.update(phantom_series).where(_is(series_instance_uid)).values(**values))
     if bool(assessment.phantom) != is_phantom:
-        _judge_anew(transaction, series_instance_uid, digest, assessment, policy, now, is_phantom=is_phantom)
+        assessment = replace(assessment, phantom=SAID_BY_A_PERSON if is_phantom else "")
+        part = site_limits.term_of_part(assessment.header.body_part_examined)
+        disposition = decide(assessment, policy)
+        if why := site_limits.silence(transaction, silent_days).why(part, now):
+            disposition = disposition.silenced(why)
+        _judge_anew(transaction, series_instance_uid, digest, assessment, disposition, now)
     words = SHOWS_PHANTOM if is_phantom else SHOWS_PATIENT
     study_notes.note(transaction, study, "said", actor, joined(" ", [words, *filter(None, [comment.strip()])]), now)
     row = transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one()
@@ -92,22 +99,18 @@ def _judge_anew(
     uid: str,
     digest: InstanceDigest,
     assessment: Assessment,
-    policy: Policy,
+    disposition: Disposition,
     now: datetime,
-    *,
-    is_phantom: bool,
 ) -> None:
-    changed = replace(assessment, phantom=SAID_BY_A_PERSON if is_phantom else "")
-    document = documents.dump_assessment(changed)
+    document = documents.dump_assessment(assessment)
     transaction.execute(sa.update(assessments).where(assessments.c.digest == digest).values(document=document))
-    disposition = decide(changed, policy)
     members = sa.select(instances.c.digest).where(instances.c.series_instance_uid == uid)
     of_series = dispositions.c.digest.in_(members)
     transaction.execute(sa.update(dispositions).where(of_series).values(**_row(disposition), flagged=False))
     if disposition.flagged:
         transaction.execute(sa.update(dispositions).where(dispositions.c.digest == digest).values(flagged=True))
-        flagged_studies.flag(transaction, changed.header.study_instance_uid, disposition.verdict, now)
-    flagged_studies.follow(transaction, changed.header.study_instance_uid, now, reopen=False)
+        flagged_studies.flag(transaction, assessment.header.study_instance_uid, disposition.verdict, now)
+    flagged_studies.follow(transaction, assessment.header.study_instance_uid, now, reopen=False)
 
 
 def _row(disposition: Disposition) -> dict[str, object]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from miqa_node.core.domain.silence import Silence
 from miqa_node.interfaces.web.services import WebServices
 from miqa_node.runtime.store import site_limits
 
@@ -36,7 +35,7 @@ def silence(services: WebServices) -> SilentPeriod | None:
     if not days:
         return None
     with services.database.begin() as transaction:
-        whole = Silence(days, site_limits.current(transaction), site_limits.part_starts(transaction))
+        whole = site_limits.silence(transaction, days)
     parts = whole.parts(now)
     if parts:
         return SilentPeriod(max(parts.values()), parts)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.audit import AuditEvent
-from miqa_node.core.domain.silence import PartStart
+from miqa_node.core.domain.silence import PartStart, Silence
 from miqa_node.core.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.core.taxonomy.anatomy import STANDARD
 from miqa_node.errors import ConflictError, NotFoundError
@@ -138,6 +138,11 @@ def part_starts(transaction: Transaction) -> Mapping[str, PartStart]:
         last = before if one.ended_at is None else one
         by_term[one.body_part] = replace(last, began_at=min(before.began_at, one.began_at))
     return by_term
+
+
+def silence(transaction: Transaction, days: float) -> Silence:
+    """The silent days of all parts, ``days`` for each."""
+    return Silence(days, current(transaction), part_starts(transaction))
 
 
 def begin_part(transaction: Transaction, body_part: str, at: datetime) -> None:

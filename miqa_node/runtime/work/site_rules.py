@@ -9,7 +9,7 @@ import structlog
 
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.domain.policy import Policy
-from miqa_node.core.domain.silence import Silence, silent_text
+from miqa_node.core.domain.silence import Silence
 from miqa_node.core.domain.site_limit import SiteLimits
 from miqa_node.runtime.store import site_limits
 from miqa_node.runtime.store.database import Database
@@ -44,8 +44,7 @@ class SiteRules:
             with self._database.begin() as transaction:
                 site_limits.begin_part(transaction, part, now)
             self.follow()
-        until = self._silence.until(part, now)
-        return silent_text(part, until) if until is not None else ""
+        return self._silence.why(part, now)
 
     def follow(self) -> None:
         """Read the limits in force, and the body parts that are known."""

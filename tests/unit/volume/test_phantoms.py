@@ -81,7 +81,7 @@ def judged(paths: list[Path], phantom: bool | None = None) -> SeriesResult:
     return judge_series(header, series_traits(header), files[-1][0], files, SliceTools(decode), 1000, phantom=phantom)
 
 
-say = partial(phantoms.say, modalities=PHANTOM_MODALITIES)
+say = partial(phantoms.say, modalities=PHANTOM_MODALITIES, silent_days=0)
 
 
 def numbers(result: SeriesResult) -> dict[str, float]:
@@ -263,6 +263,20 @@ def test_a_series_that_was_not_recognised_can_be_named_one(rig: Rig, tmp_path: P
         assert worklist.count(transaction, UNRESOLVED) == 0
         with pytest.raises(NotFoundError):
             say(transaction, "1.2.3.99", "mara", "", parse_policy(RULES), NOW, is_phantom=True)
+
+
+@pytest.mark.slow
+def test_in_silent_days_what_is_no_phantom_after_all_flags_nothing(rig: Rig, tmp_path: Path) -> None:
+    rig.receive(*flagged_water(tmp_path / "s"))
+    [anchor] = rig.look(30.0)
+    rig.finish(anchor)
+    policy = parse_policy(RULES)
+    with rig.database.begin() as transaction:
+        say(transaction, making.SERIES, "mara", "", policy, datetime.now(UTC), is_phantom=False, silent_days=7)
+        assert worklist.count(transaction, UNRESOLVED) == 0
+        disposition = instances.load_disposition(transaction, anchor)
+        assert disposition is not None
+        assert (disposition.verdict, disposition.silent) == (Verdict.REVIEW, True)
 
 
 def test_page_and_rest_say_the_same(rig: Rig, tmp_path: Path) -> None:

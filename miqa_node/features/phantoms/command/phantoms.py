@@ -91,7 +91,8 @@ def _say(
     is_phantom: bool,
     as_json: bool,
 ) -> None:
-    policy = policy_of(settings_of(config, data_dir))
+    settings = settings_of(config, data_dir)
+    policy = policy_of(settings)
     with open_transaction(config, data_dir) as transaction:
         listed = phantoms.say(
             transaction,
@@ -102,6 +103,7 @@ def _say(
             datetime.now(UTC),
             is_phantom=is_phantom,
             modalities=PHANTOM_MODALITIES,
+            silent_days=settings.policy.silent_days,
         )
     if as_json:
         print_json(to_json(listed))

@@ -64,6 +64,7 @@ def say(
             datetime.now(UTC),
             is_phantom=phantom,
             modalities=PHANTOM_MODALITIES,
+            silent_days=services.settings.policy.silent_days,
         )
     return RedirectResponse("/phantoms", HTTPStatus.SEE_OTHER)
 
