@@ -104,5 +104,6 @@ def no_figures(header: Header) -> Phrase:
 
 
 def kind_of(header: Header) -> str:
-    """Body part and view, as the header names them."""
-    return " ".join(filter(None, (header.body_part_examined, header.view_position)))
+    """Body part and view, as the header names them; several words are no view, and may be anything."""
+    view = header.view_position
+    return " ".join(filter(None, (header.body_part_examined, view if view.isalnum() else "")))

@@ -157,13 +157,16 @@ def _parse_figure(rule: Mapping[str, Any]) -> KeptFigure:
     check_keys(rule, ("body_part", "view", "package", "found", "images", "source", "least_age_years"))
     for key in ("found", "images"):
         required(rule, key)
+    images = int(number(rule, "images", 0.0, MOST_IMAGES))
+    if not images:
+        raise ValueError("images is 0; a figure is taken on images.")
     return KeptFigure(
         found=number(rule, "found", 0.0, 1.0),
-        images=int(number(rule, "images", 0.0, MOST_IMAGES)),
+        images=images,
         source=required(rule, "source"),
         body_part=tuple(sorted(STANDARD.body_parts.expanded(name_list(rule, "body_part")))),
         view=tuple(sorted(STANDARD.expanded_views(name_list(rule, "view")))),
-        package=str(rule.get("package", "")),
+        package=required(rule, "package") if "package" in rule else "",
         least_age_years=int(number(rule, "least_age_years", LEAST_AGE_YEARS, MOST_YEARS)),
     )
 

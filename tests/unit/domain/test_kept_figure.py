@@ -56,6 +56,7 @@ def image(
         ({"part": "CHEST", "age": 5}, "no figures exist for children under 6 years"),
         ({"part": "CHEST", "view": "LATERAL"}, "no figures exist for CHEST LATERAL"),
         ({"part": "SKULL"}, "no figures exist for SKULL PA"),
+        ({"part": "SKULL", "view": "DOE JOHN"}, "no figures exist for SKULL."),  # whatever a console writes there
         ({"part": "", "model": "any-radiograph"}, "the body part is unknown"),
         ({"part": "CHEST", "model": "any-radiograph"}, "no figures exist for CHEST PA"),
         ({"part": "KNEE", "model": "any-radiograph"}, "KNEE PA, 30 % are found (by 56 images of FracAtlas); 50 % are"),
@@ -112,6 +113,7 @@ def test_a_figure_of_children_allows_them() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [({"found": 1.5}, "found"), ({"images": ""}, "images is missing"), ({"source": ""}, "source is missing"),
+     ({"images": 0}, "images is 0"), ({"package": ["a", "b"]}, "package is"), ({"package": ""}, "package is missing"),
      ({"seen": 3}, "there is no key seen"), ({"least_age_years": 300}, "least_age_years")],
 )  # fmt: skip
 def test_a_wrong_figure_is_named(change: dict[str, Any], says: str) -> None:
