@@ -44,10 +44,14 @@ def measure(
     numbers: Mapping[str, float],
     *,
     decided_at: datetime | None = None,
+    received_at: datetime | None = None,
     fields: Mapping[str, Any] | None = None,
     **changed: Any,
 ) -> InstanceDigest:
-    """One CT series that was measured; ``changed`` are values of its header, ``fields`` of its assessment."""
+    """One CT series that was measured; ``changed`` are values of its header, ``fields`` of its assessment.
+
+    It is received when it is taken, unless told.
+    """
     of, now = digest(f"ranges {number}"), decided_at or datetime.now(UTC)
     own = {
         "series_instance_uid": SeriesInstanceUid(f"1.2.7.{number}"),
@@ -60,7 +64,8 @@ def measure(
     measurements = tuple(Measurement(name, value, UNITS.get(name, "1")) for name, value in numbers.items())
     assessment = Assessment(of, made, now, measurements=measurements, not_assessed="No model.", **(fields or {}))
     with database.begin() as transaction:
-        instances.record(transaction, made, record, received(of, now), original_key(of))
+        arrival = received(of, received_at or at.replace(tzinfo=UTC))
+        instances.record(transaction, made, record, arrival, original_key(of))
         instances.save_assessment(transaction, assessment)
         verdict = Disposition(Verdict.NOT_ASSESSED, (), "1", "")
         instances.save_disposition(transaction, of, made.study_instance_uid, verdict, now)

@@ -218,3 +218,29 @@ def test_an_erased_patient_leaves_no_series_and_no_protocol_behind(database: Dat
         subjects = transaction.execute(sa.select(usual_series.c.subject)).scalars().all()
         assert subjects == ["1.2.7.2"]
         assert transaction.execute(sa.select(usual_baselines.c.protocol)).scalars().all() == ["THORAX"]
+
+
+def test_an_erased_patient_does_not_come_back_while_the_node_is_idle(database: Database) -> None:
+    """Verdicts of the last minutes are read twice; nothing of the patient may begin a history anew."""
+    measure(database, 1, FIRST_AT, {"ct_noise": 10.0}, protocol_name="Doe Jane")
+    look(database)
+    with database.begin() as transaction:
+        erasure.erase(transaction, "ID1", "asked for", "mara", NOW)
+    assert look(database) == 0
+    assert listed(database) == []
+
+
+def test_a_clock_that_is_years_ahead_does_not_end_a_history(database: Database) -> None:
+    at = fill(database, noises(30))
+    ahead = measure(database, 100, datetime(2099, 1, 1), {"ct_noise": 10.0}, received_at=at.replace(tzinfo=UTC))  # noqa: DTZ001
+    fill(database, noises(5), 31)
+    assert {of.measurement for of in one(database).ranges} == {"ct_noise", "hu_air"}
+    assert one(database).last_at == FIRST_AT + timedelta(days=35)
+    assert standing(database, ahead).at == at
+
+
+def test_absurd_numbers_of_headers_take_no_part(database: Database) -> None:
+    for number, at in enumerate(days(25)):
+        measure(database, number, at, {"ct_noise": 10.0, "ctdi_vol": 1.7e308})
+    assert look(database) == 25
+    assert [of.measurement for of in one(database).ranges] == ["ct_noise"]

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.core.domain.assessment import Assessment
-from miqa_node.core.domain.instance import InstanceDigest
+from miqa_node.core.domain.instance import Header, InstanceDigest
+from miqa_node.core.domain.retention import RemovalCause
 from miqa_node.features.usual_ranges.baseline import (
     ScannerProtocol,
     SeriesNumbers,
@@ -41,6 +42,10 @@ LOCK = 7205179
 """Key of PostgreSQL's advisory lock: one process at a time."""
 WINDOW, MOST_SERIES = timedelta(days=180), 4000
 """A range is made of at most so many series, the newest of a baseline."""
+CLOCK_AHEAD = timedelta(days=1)
+"""The scanner's clock has its own zone, that of reception is UTC."""
+LEAST_ABSURD = 1e30
+"""A dose in a header may be any number; a range of such ones is endless, which no JSON of PostgreSQL takes."""
 RENEWAL = 20
 """Ranges are made anew when a twentieth of the series is new."""
 
@@ -105,6 +110,7 @@ def read(transaction: Transaction, place: Place, limit: int) -> tuple[list[Measu
             of.decided_at >= place.at,
             later,
             ~instances.c.conflicting,
+            instances.c.removal_cause != RemovalCause.ERASURE.value,
             sa.or_(series.assessed_at.is_(None), series.assessed_at != assessments.c.assessed_at),
         )
         .order_by(of.decided_at, of.digest)
@@ -122,10 +128,11 @@ def _measured(row: Any) -> Iterator[MeasuredSeries]:
     if header.quality_control or assessment.phantom or assessment.derived or assessment.unfit:
         return
     protocol = protocol_of(header, row.calling_ae_title, row.series_description or "")
-    numbers = {(one.name, one.unit): one.value for one in assessment.measurements if one.name in TOLERANCES}
+    taking_part = (of for of in assessment.measurements if of.name in TOLERANCES and abs(of.value) < LEAST_ABSURD)
+    numbers = {(one.name, one.unit): one.value for one in taking_part}
     if protocol is None or not numbers:
         return
-    at = (header.acquired_at or row.received_at.replace(tzinfo=None)).replace(microsecond=0)
+    at = _taken_at(header, row.received_at.replace(tzinfo=None))
     subject = header.series_instance_uid if unit_of(header, installed()).needs_others else row.digest
     yield MeasuredSeries(
         subject,
@@ -134,6 +141,15 @@ def _measured(row: Any) -> Iterator[MeasuredSeries]:
         protocol,
         SeriesNumbers(at, numbers),
     )
+
+
+def _taken_at(header: Header, received_at: datetime) -> datetime:
+    """The time of acquisition by the scanner's clock, else that of reception, which it cannot be after.
+
+    A clock that is years ahead would leave all other series out of the window of the newest.
+    """
+    at = header.acquired_at
+    return (received_at if at is None or at > received_at + CLOCK_AHEAD else at).replace(microsecond=0)
 
 
 def add(transaction: Transaction, measured: Sequence[MeasuredSeries]) -> list[ScannerProtocol]:
