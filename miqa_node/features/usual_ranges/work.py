@@ -43,6 +43,10 @@ class HistoryWork(RegularWork):
                 added += len(measured)
                 if place is None and now > mark and (measured or now - mark > MARK_AGE):
                     history.set_mark(transaction, now)
+            for baseline in sorted({one.protocol.baseline for one in measured}):
+                self._thread.beat()
+                with self._database.begin() as transaction:  # of its own: nothing is locked while ranges are made
+                    history.renew(transaction, baseline)
         return added
 
     def _add(self, transaction: Transaction, measured: list[history.MeasuredSeries]) -> None:
@@ -53,7 +57,6 @@ class HistoryWork(RegularWork):
                     "a scanner changed, so what is usual on it is found anew",
                     station=change.station, attribute=change.attribute, before=change.before, now=change.now,
                 )  # fmt: skip
-        history.renew(transaction, {one.protocol.baseline for one in measured})
 
 
 PART = PartKind("usual_ranges", lambda context: HistoryWork(context.database))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +13,16 @@ from structlog.testing import capture_logs
 
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.features.retention.rows import erasure
-from miqa_node.features.usual_ranges.rows import baselines
+from miqa_node.features.usual_ranges import baseline
+from miqa_node.features.usual_ranges.baseline import MeasurementRange, SeriesNumbers
+from miqa_node.features.usual_ranges.rows import baselines, history
 from miqa_node.features.usual_ranges.rows.baselines import ScannerBaseline, SeriesStanding
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import rollup_marks, usual_baselines, usual_series
 from tests.unit.usual_ranges.ranges_making import FIRST_AT, days, fill, look, measure, noises
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
+BUSY_TIMEOUT_MS = 100
 
 
 @pytest.fixture
@@ -71,8 +75,8 @@ def test_below_20_series_or_two_weeks_nothing_is_unusual(
     for number, noise in enumerate(noises(count)):
         measure(database, number, FIRST_AT + timedelta(hours=step_h * number), {"ct_noise": noise})
     look(database)
-    baseline = one(database)
-    assert (bool(baseline.ranges), baseline.is_enough) == (is_known, is_known)
+    known = one(database)
+    assert (bool(known.ranges), known.is_enough) == (is_known, is_known)
     digest = measure(database, 99, FIRST_AT + timedelta(days=30), {"ct_noise": 99.0})
     look(database)
     assert unusual(database, digest) == (["ct_noise"] if is_known else [])
@@ -136,7 +140,7 @@ def test_other_protocols_kernels_parts_and_stations_have_histories_of_their_own(
     measure(database, 1, FIRST_AT, {"ct_noise": 10.0})
     measure(database, 2, FIRST_AT + timedelta(days=1), {"ct_noise": 10.0}, **changed)
     look(database)
-    assert [baseline.series for baseline in listed(database)] == [1, 1]
+    assert [known.series for known in listed(database)] == [1, 1]
     with database.begin() as transaction:
         assert baselines.scanner_changes(transaction) == []
 
@@ -244,3 +248,25 @@ def test_absurd_numbers_of_headers_take_no_part(database: Database) -> None:
         measure(database, number, at, {"ct_noise": 10.0, "ctdi_vol": 1.7e308})
     assert look(database) == 25
     assert [of.measurement for of in one(database).ranges] == ["ct_noise"]
+
+
+def test_others_write_while_ranges_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite has one writer at a time, and ranges of thousands of series take seconds."""
+    monkeypatch.setattr("miqa_node.runtime.store.database.BUSY_TIMEOUT_MS", BUSY_TIMEOUT_MS)
+    first, other = (Database(f"sqlite:///{tmp_path}/miqa.sqlite") for _ in range(2))
+    first.migrate()
+    for number, at in enumerate(days(25)):
+        measure(first, number, at, {"ct_noise": 10.0})
+    made: list[int] = []
+
+    def ranges_of(numbers: Sequence[SeriesNumbers]) -> list[MeasurementRange]:
+        measure(other, 100, FIRST_AT, {"ct_noise": 10.0})
+        made.append(len(numbers))
+        return baseline.ranges_of(numbers)
+
+    monkeypatch.setattr(history, "ranges_of", ranges_of)
+    look(first)
+    assert made == [25]
+    assert one(first).ranges
+    for each in (first, other):
+        each.close()

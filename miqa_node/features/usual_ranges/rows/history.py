@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -194,15 +194,17 @@ def _begin(transaction: Transaction, one: MeasuredSeries) -> bool:
     return insert_or_ignore(transaction, usual_baselines, values)
 
 
-def renew(transaction: Transaction, baselines: Collection[str]) -> None:
-    """Make the ranges of those baselines anew that have enough new series."""
-    of = usual_baselines.c
-    for row in transaction.execute(sa.select(usual_baselines).where(of.baseline.in_(sorted(baselines)))).all():
-        is_due = row.series - row.ranged_series >= max(1, row.series // RENEWAL)
-        if is_due and is_enough(row.series, row.first_at, row.last_at):
-            ranges = ranges_of(_newest(transaction, row.baseline, row.last_at - WINDOW))
-            values = {"ranges": own_documents.dump_ranges(ranges), "ranged_series": row.series}
-            transaction.execute(sa.update(usual_baselines).where(of.baseline == row.baseline).values(values))
+def renew(transaction: Transaction, baseline: str) -> None:
+    """Make the ranges of a baseline anew if it has enough new series."""
+    of = usual_baselines.c.baseline == baseline
+    row = transaction.execute(sa.select(usual_baselines).where(of)).one_or_none()
+    if row is None:  # erased in the meantime
+        return
+    is_due = row.series - row.ranged_series >= max(1, row.series // RENEWAL)
+    if is_due and is_enough(row.series, row.first_at, row.last_at):
+        ranges = ranges_of(_newest(transaction, baseline, row.last_at - WINDOW))
+        values = {"ranges": own_documents.dump_ranges(ranges), "ranged_series": row.series}
+        transaction.execute(sa.update(usual_baselines).where(of).values(values))
 
 
 def _newest(transaction: Transaction, baseline: str, since: datetime) -> list[SeriesNumbers]:
