@@ -165,6 +165,16 @@ def test_blocks_that_do_not_divide_the_slice_are_as_large_as_they_are_said_to_be
     assert [float(one) for one in ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing] == [7, 7]
 
 
+def test_spacings_that_differ_by_rounding_give_blocks_of_one_size(tmp_path: Path) -> None:
+    """6 mm are 3.50001 pixels of one slice and 3.49995 of the others, that is 5 or 3 to the next odd number."""
+
+    def round_off(dataset: FileDataset) -> None:
+        dataset.PixelSpacing = ["1.71428" if dataset.InstanceNumber == 1 else "1.71431"] * 2
+
+    [made] = maps(tmp_path, [making.body_ct(seed=n) for n in range(3)], change=round_off)
+    assert all(np.isfinite(frame).any() for frame in values(read(made)).values())
+
+
 def test_what_highdicom_refuses_stops_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import highdicom.pm
 

@@ -18,15 +18,12 @@ def block_side_px(spacing_mm: float) -> int:
     return max(3, round(NOISE_WINDOW_MM / spacing_mm) | 1)
 
 
-def noise_map(view: SliceView) -> Values | None:
-    """Standard deviation (HU) of each block, float32 (rows // side, columns // side); None without pixel spacing.
+def noise_map(view: SliceView, side: int) -> Values:
+    """Standard deviation (HU) of each block of ``side`` pixels, float32 (rows // side, columns // side).
 
     NaN where a block is not wholly inside the body, or its mean is not that of soft tissue. Edges of organs raise it.
     """
-    if view.header.spacing_mm is None:
-        return None
     plane = view.once(ct_slice)
-    side = block_side_px(float(np.mean(view.header.spacing_mm)))
     rows, columns = view.values.shape[0] // side, view.values.shape[1] // side
     if plane is None:
         return np.full((rows, columns), np.nan, np.float32)

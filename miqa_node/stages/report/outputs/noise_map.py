@@ -30,13 +30,14 @@ def make_noise_map(context: OutputContext) -> Draft | None:
         return None
     stacked = {id(place) for place in same_plane([one.place for one in context.slices])}
     slices = [one for one in context.slices if id(one.place) in stacked]
-    frames = _frames(context, slices) if slices and lie_together(slices) else None
-    if frames is None or slices[0].place.spacing_mm is None or not np.isfinite(frames).any():
+    if not slices or not lie_together(slices) or slices[0].place.spacing_mm is None:
+        return None
+    side_px = block_side_px(float(np.mean(slices[0].place.spacing_mm)))  # those of the others differ by rounding
+    frames = _frames(context, slices, side_px)
+    if frames is None or not np.isfinite(frames).any():
         return None
     # highdicom takes 80 MB, which only such series need
     from miqa_node.stages.report.series.parametric import SliceBlocks, fill_map  # noqa: PLC0415
-
-    side_px = block_side_px(float(np.mean(slices[0].place.spacing_mm)))
 
     made = begin_instance(OUTPUT, slices[0].source, context.assessment, context.lineage, context.settings)
     try:
@@ -49,7 +50,7 @@ def make_noise_map(context: OutputContext) -> Draft | None:
     return Draft(made)
 
 
-def _frames(context: OutputContext, slices: Many[SourceSlice]) -> NDArray[np.float32] | None:
+def _frames(context: OutputContext, slices: Many[SourceSlice], side_px: int) -> NDArray[np.float32] | None:
     """Noise in HU, float32 (slices, rows, columns) of blocks; NaN where there is none. None of too large a series."""
     if context.decode_slice is None:
         return None
@@ -57,7 +58,7 @@ def _frames(context: OutputContext, slices: Many[SourceSlice]) -> NDArray[np.flo
     frames: list[NDArray[np.float32] | None] = []
     for index, one in enumerate(series.slices):
         radiograph = series.read(one)
-        frames.append(None if radiograph is None else noise_map(SliceView(series, index, radiograph)))
+        frames.append(None if radiograph is None else noise_map(SliceView(series, index, radiograph), side_px))
     shape = next((frame.shape for frame in frames if frame is not None), None)
     if shape is None or len(frames) * shape[0] * shape[1] > MAX_PIXELS:
         return None
