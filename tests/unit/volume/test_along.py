@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from miqa_node.core.domain.series import MeasurementMask, SeriesSnapshot, SliceProfile
-from miqa_node.core.statistics.outliers import LEAST_COUNT, outliers
+from miqa_node.core.statistics.outliers import LEAST_COUNT, _around, outliers
 from miqa_node.features.worklist.page.study.along import WIDTH, slice_charts
 from miqa_node.runtime.store import arrays
 from miqa_node.stages.measure import series_run
@@ -121,6 +122,28 @@ def test_what_changes_slowly_is_not_outstanding() -> None:
     rising[30] += 12.0
     assert outliers(rising) == [30]
     assert outliers(rising[28 : 28 + LEAST_COUNT - 1]) == [], "too few to say what is usual"
+
+
+def test_numbers_that_are_counted_in_steps_are_not_outstanding_by_one() -> None:
+    """The noise in air of a real CT series: its median absolute deviation is a whole number of HU."""
+    steps = np.array([25.2, 23.72, 23.72, 23.72, 22.24, 23.72, 23.72, 25.2, 23.72, 23.72, 23.72, 23.72], np.float32)
+    assert outliers(steps) == []
+    steps[9] = 38.55
+    assert outliers(steps) == [9]
+
+
+def test_a_number_without_end_is_a_gap_of_the_chart() -> None:
+    [chart] = slice_charts([SliceProfile("ct_snr", "1", np.array([2.0, math.inf, 3.0, 4.0], np.float32))], 4)
+    assert (chart.low, chart.high) == (2.0, 4.0)
+
+
+def test_the_longest_series_is_compared_with_its_neighbours_at_once() -> None:
+    """As one after the other, which takes a quarter of a second for each of a dozen measurements."""
+    row = np.random.default_rng(5).normal(10.0, 1.0, 2000)
+    slowly = [np.median(np.concatenate([row[max(0, at - 4) : at], row[at + 1 : at + 5]])) for at in range(len(row))]
+    begin = time.process_time()
+    assert _around(row) == pytest.approx(slowly)
+    assert time.process_time() - begin < 0.1
 
 
 def test_gaps_of_a_profile_are_not_bridged_and_lone_slices_are_dots() -> None:

@@ -43,7 +43,8 @@ class SliceChart:
 
 def slice_charts(profiles: Sequence[SliceProfile], count: int) -> tuple[SliceChart, ...]:
     """The charts of the first ``count`` slices, which the page can show; those where a slice stands out come first."""
-    charts = [_chart(one, one.values[:count]) for one in profiles if np.isfinite(one.values[:count]).sum() > 1]
+    finite = ((one, np.where(np.isfinite(one.values), one.values, np.nan)[:count]) for one in profiles)
+    charts = [_chart(one, values) for one, values in finite if np.isfinite(values).sum() > 1]
     return tuple(sorted(charts, key=lambda one: not one.outstanding))
 
 
