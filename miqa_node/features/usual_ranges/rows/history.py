@@ -177,6 +177,9 @@ def add(transaction: Transaction, measured: Sequence[MeasuredSeries]) -> list[Sc
         else:
             # A series that more slices came of was assessed before, too, as another image stood for it.
             older = usual_series.c.subject == one.subject, usual_series.c.assessed_at <= one.assessed_at
+            same = sa.select(usual_series.c.numbers).where(*older, usual_series.c.baseline == values["baseline"])
+            if transaction.execute(same).scalar() == values["numbers"]:
+                values = {name: values[name] for name in ("digest", "assessed_at")}  # it was compared
             transaction.execute(sa.update(usual_series).where(*older).values(values))
     return beginnings
 
