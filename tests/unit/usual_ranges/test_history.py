@@ -288,3 +288,15 @@ def test_a_series_that_is_judged_again_with_the_same_numbers_keeps_what_it_was_c
     changed = measure(database, 301, at, {"ct_noise": 60.0}, **same)
     look(database)
     assert standing(database, changed).unusual != (before,)
+
+
+def test_of_very_many_series_some_of_all_days_make_the_ranges(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ultrasound scanner makes hundreds of images a day: the newest 4,000 are those of a week."""
+    monkeypatch.setattr(history, "MOST_SERIES", 30)
+    for number, noise in enumerate(noises(75)):
+        measure(database, number, FIRST_AT + timedelta(hours=6 * number), {"ct_noise": noise})
+    look(database)
+    [noise_range] = one(database).ranges
+    assert (noise_range.series, noise_range.since) == (25, FIRST_AT + timedelta(hours=12))

@@ -41,7 +41,7 @@ OVERLAP = timedelta(minutes=2)
 LOCK = 7205179
 """Key of PostgreSQL's advisory lock: one process at a time."""
 WINDOW, MOST_SERIES = timedelta(days=180), 4000
-"""A range is made of at most so many series, the newest of a baseline."""
+"""A range is made of at most so many series of the last days of a baseline."""
 CLOCK_AHEAD = timedelta(days=1)
 """The scanner's clock has its own zone, that of reception is UTC."""
 LEAST_ABSURD = 1e30
@@ -211,15 +211,22 @@ def renew(transaction: Transaction, baseline: str) -> None:
 
 
 def _newest(transaction: Transaction, baseline: str, since: datetime) -> list[SeriesNumbers]:
-    """The newest series of a baseline, in order of time."""
+    """The series of a baseline since then, in order of time; of very many every second, third … from the newest back.
+
+    The newest alone would be those of a few days where every image is one of the series.
+    """
     of = usual_series.c
+    mine = of.baseline == baseline, of.at >= since
+    count = transaction.execute(sa.select(sa.func.count()).select_from(usual_series).where(*mine)).scalar_one()
+    place = sa.func.row_number().over(order_by=(of.at.desc(), of.subject)).label("place")
+    places = sa.select(of.subject, place).where(*mine).subquery()
     query = (
         sa.select(of.at, of.numbers)
-        .where(of.baseline == baseline, of.at >= since)
-        .order_by(of.at.desc())
-        .limit(MOST_SERIES)
+        .join(places, places.c.subject == of.subject)
+        .where((places.c.place - 1) % max(1, -(-count // MOST_SERIES)) == 0)
+        .order_by(of.at)
     )
-    rows = transaction.execute(query).all()
     return [
-        SeriesNumbers(row.at, {(name, unit): number for name, unit, number in row.numbers}) for row in reversed(rows)
+        SeriesNumbers(row.at, {(name, unit): number for name, unit, number in row.numbers})
+        for row in transaction.execute(query)
     ]
