@@ -57,10 +57,15 @@ def _step(row: NDArray[np.float64]) -> float:
 
 
 def _around(row: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median of the neighbours of each number, of which those at the ends have fewer."""
+    """The median of the neighbours of each number, of which those at the ends have fewer.
+
+    >>> _around(np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])).tolist()
+    [6.0, 8.0, 8.0, 4.0, 4.0, 6.0]
+    """
     padding = np.full(NEIGHBOURS, np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([padding, row, padding]), 2 * NEIGHBOURS + 1)
     neighbours = np.sort(np.delete(windows, NEIGHBOURS, axis=1), axis=1)  # NaN comes last
     count = np.count_nonzero(np.isfinite(neighbours), axis=1)
     places = np.arange(len(row))
-    return (neighbours[places, (count - 1) // 2] + neighbours[places, count // 2]) / 2.0
+    medians: NDArray[np.float64] = (neighbours[places, (count - 1) // 2] + neighbours[places, count // 2]) / 2.0
+    return medians

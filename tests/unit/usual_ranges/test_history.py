@@ -75,8 +75,8 @@ def test_below_20_series_or_two_weeks_nothing_is_unusual(
     for number, noise in enumerate(noises(count)):
         measure(database, number, FIRST_AT + timedelta(hours=step_h * number), {"ct_noise": noise})
     look(database)
-    known = one(database)
-    assert (bool(known.ranges), known.is_enough) == (is_known, is_known)
+    entry = one(database)
+    assert (bool(entry.ranges), entry.is_enough) == (is_known, is_known)
     digest = measure(database, 99, FIRST_AT + timedelta(days=30), {"ct_noise": 99.0})
     look(database)
     assert unusual(database, digest) == (["ct_noise"] if is_known else [])
@@ -140,7 +140,7 @@ def test_other_protocols_kernels_parts_and_stations_have_histories_of_their_own(
     measure(database, 1, FIRST_AT, {"ct_noise": 10.0})
     measure(database, 2, FIRST_AT + timedelta(days=1), {"ct_noise": 10.0}, **changed)
     look(database)
-    assert [known.series for known in listed(database)] == [1, 1]
+    assert [entry.series for entry in listed(database)] == [1, 1]
     with database.begin() as transaction:
         assert baselines.scanner_changes(transaction) == []
 
