@@ -19,6 +19,7 @@ FEATURES = (
     "events",
     "labels",
     "limits",
+    "mammogram_pairs",
     "models",
     "notices",
     "operations",

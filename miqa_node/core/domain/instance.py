@@ -129,6 +129,9 @@ class Header:
     """Protocol Name (0018,1030); None if an earlier version read the header, which did not look for it."""
     convolution_kernel: str = ""
     software_versions: str = ""
+    view_modifier: str | None = None
+    """What sets the view apart from the plain one, such as "Spot compression"; empty if nothing does, None if an
+    earlier version read the header, which did not look for it."""
     missing_uids: tuple[str, ...] = ()
     """Names of missing UIDs, for which the header has surrogates (:mod:`miqa_node.core.domain.identity`)."""
 

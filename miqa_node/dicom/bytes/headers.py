@@ -21,6 +21,7 @@ from miqa_node.core.taxonomy.anatomy import PHANTOM, STANDARD, Anatomy, Naming
 from miqa_node.dicom.bytes import derivations
 from miqa_node.dicom.bytes.ages import age_years
 from miqa_node.dicom.bytes.values import Values
+from miqa_node.dicom.bytes.view_modifiers import view_modifier
 from miqa_node.dicom.elements import Elements, read_elements
 from miqa_node.errors import DataSetError
 
@@ -125,6 +126,8 @@ _TAGS: dict[str, int] = {
         "WindowCenter",
         "VOILUTSequence",
         "ViewCodeSequence",
+        "PartialView",
+        "EstimatedRadiographicMagnificationFactor",
         "PerformedLocation",
         "SharedFunctionalGroupsSequence",
         "PerFrameFunctionalGroupsSequence",
@@ -224,6 +227,7 @@ def header_of(
         protocol_name=values.text("ProtocolName"),
         convolution_kernel=values.text("ConvolutionKernel"),
         software_versions=values.text("SoftwareVersions"),
+        view_modifier=view_modifier(values),
     )
     return header, StudyRecord(
         study_instance_uid=study,

@@ -144,6 +144,12 @@ class Values:
         element = self._nested(sequence, tag)
         return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
 
+    def inner_text(self, sequence: str, inner: int, tag: int) -> str:
+        """The text of the first element ``tag`` in or behind the sequence ``inner`` of ``sequence``."""
+        within = self._nested(sequence, inner)
+        element = self._inside(within, tag) if within else None
+        return self._decoded(element.value)[:MOST_CHARACTERS] if element else ""
+
     def item_texts(self, sequence: str, tags: tuple[int, ...]) -> tuple[str, ...]:
         """The texts of elements of the first item of ``sequence``, as in :meth:`text`, without sequences within it."""
         outer = self._by_tag.get(self._tags[sequence])

@@ -1,0 +1,1 @@
+"""The note on pairs of mammograms on the page of their study."""
