@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 from pydicom.sequence import Sequence
+from pydicom.sr._cid_dict import cid_concepts
+from pydicom.sr._concepts_dict import concepts
 from pydicom.sr._snomed_dict import mapping
 
 from miqa_node.core.domain.instance import Header
@@ -154,6 +156,22 @@ def test_every_code_is_of_the_concept_that_the_standard_gives_it() -> None:
             for retired in vocabulary.concept(term).srt:
                 if (code := mapping["SRT"].get(retired)) is not None:
                     assert vocabulary.of_code("SCT", code) == term, (term, retired, code)
+
+
+def test_codes_of_mammograms_mean_what_the_standard_says() -> None:
+    """CID 4014, as pydicom has it."""
+    of_mammograms = cid_concepts[4014]["SCT"]
+    codes = {
+        code: meaning
+        for word in of_mammograms
+        for code, (meaning, groups) in concepts["SCT"][word].items()
+        if 4014 in groups
+    }
+    terms = {meaning: STANDARD.views.of_code("SCT", code) for code, meaning in codes.items()}
+    assert terms["superolateral to inferomedial oblique"] == "SIO"
+    assert terms["cranio-caudal exaggerated laterally"] == "XCCL"
+    assert terms["cranio-caudal exaggerated medially"] == "XCCM"
+    assert (terms["cranio-caudal"], terms["medio-lateral oblique"]) == ("CC", "MLO")
 
 
 def test_a_code_outweighs_words_and_words_outweigh_descriptions() -> None:

@@ -61,7 +61,7 @@ PAIRED = frozenset({
 UNPAIRED = frozenset(
     {"ABDOMEN", "CHEST", "THORAX", "CSPINE", "TSPINE", "LSPINE", "SPINE", "SKULL", "PELVIS", "SACRUM", "COCCYX", "NECK"}
 )
-MAMMOGRAPHY_VIEWS = frozenset({"CC", "MLO", "XCCL", "XCCM", "LMO", "FB", "SIO", "ISO"})
+MAMMOGRAPHY_VIEWS = frozenset({"CC", "MLO", "XCC", "XCCL", "XCCM", "LMO", "FB", "SIO", "ISO"})
 
 DEVIATION_INDEX_LIMIT = 3.0
 """Beyond ±3, half or double the intended exposure, AAPM TG-116 recommends management follow-up."""
