@@ -22,6 +22,7 @@ import pytest
 from miqa_node.core.observe.steady_thread import SteadyThread
 from miqa_node.errors import ResourcesError
 from miqa_node.features.operations.work import certificates, indexing, pseudonym_watch
+from miqa_node.features.usual_ranges import work as usual_ranges
 from miqa_node.features.worklist.work import mending
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.interfaces.cli.run_node import STOP_S
@@ -83,6 +84,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     monkeypatch.setattr(better_copies, "LOOK_INTERVAL_S", 0.2)
     monkeypatch.setattr(identification, "INTERVAL_S", 0.2)
     monkeypatch.setattr(mending, "LOOK_INTERVAL_S", 0.2)
+    monkeypatch.setattr(usual_ranges, "LOOK_INTERVAL_S", 0.2)
     archive = Pacs()
     hopeless: list[str] = []
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{archive.port}")
@@ -91,7 +93,7 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
         *("chosen-models", "lanes", "lane-PACS-0", "storage-scp-plain"),
         *("audit", "senders", "commitment-reports", "folder-watch", "health", "web", "children", "shadow"),
         *("destination-watch", "archive-watch", "amendment-watch", "indexing", "commit-listener", "certificate-watch"),
-        *("pseudonym-watch", "better-copies", "identification", "result-mending"),
+        *("pseudonym-watch", "better-copies", "identification", "result-mending", "usual-ranges"),
     )
     (tmp_path / "watched").mkdir()
     others = threading.enumerate()  # a fixture of an earlier file may have worker processes still
