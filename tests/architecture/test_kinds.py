@@ -16,6 +16,7 @@ MODALITIES = frozenset({"CR", "CT", "DX", "IO", "MG", "MR", "NM", "PT", "PX", "R
 ANY_OF_THEM = re.compile("|".join([*sorted(KIND_NAMES | KIND_TESTS), *(f'"{one}":' for one in sorted(MODALITIES))]))
 OTHERS = {
     "features/operations/selftest/pacs.py": "the archive of the self-test looks for reports among what it got",
+    "features/mammogram_pairs/rows.py": "the whole feature is about one kind, whose images it asks for",
     "dicom/pixels/grayscale.py": "an exception of the standard: the Modality LUT of some classes (PS3.3 C.8.7.1.1.2)",
     "core/words/codes.py": "the codes of procedures, which a report repeats",
     "stages/report/outputs/enhanced.py": "completes a module of the object that it makes, which has the source's class",

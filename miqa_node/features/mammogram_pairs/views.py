@@ -10,9 +10,8 @@ from enum import StrEnum
 from miqa_node.core.domain import derivation
 from miqa_node.core.domain.instance import Header, InstanceDigest
 from miqa_node.core.language.phrase import Phrase
+from miqa_node.stages.units.kinds import is_tomosynthesis
 
-_TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1."
-"""Breast Tomosynthesis Image Storage and the projections that it is made of."""
 _COMPUTED = ("TOMO", "GENERATED_2D")
 """Words of Image Type (0008,0008): slices, projections, and pictures made of them (PS3.3 C.8.31.1.1)."""
 
@@ -83,7 +82,7 @@ def other_reason(header: Header) -> str:
     """Why an image counts as none of the standard views; empty if it is one."""
     if header.quality_control:
         return Phrase("test object")
-    is_volume = header.number_of_frames > 1 or header.sop_class_uid.startswith(_TOMOSYNTHESIS)
+    is_volume = header.number_of_frames > 1 or is_tomosynthesis(header)
     if is_volume or any(word.startswith(_COMPUTED) for word in header.image_type):
         return Phrase("tomosynthesis, or made of it")
     if header.view_modifier:

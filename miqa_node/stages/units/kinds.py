@@ -57,6 +57,7 @@ _GENERAL_RADIOGRAPHY = frozenset({"CR", "DX"})
 WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
 """Modalities whose images have a body part and a view."""
 _MAMMOGRAPHY = "MG"
+_TOMOSYNTHESIS = _STORAGE + "13.1."
 _ULTRASOUND = "US"
 _ULTRASOUND_FAMILIES = ("3", "6")  # multi-frame; single images and volumes
 
@@ -137,6 +138,11 @@ def is_run(header: Header) -> bool:
 def is_slide(header: Header) -> bool:
     """Whether the frames are tiles of one picture (PS3.3 A.32.8)."""
     return header.sop_class_uid == _WHOLE_SLIDE
+
+
+def is_tomosynthesis(header: Header) -> bool:
+    """Whether it is a volume of a breast: Breast Tomosynthesis and Breast Projection Image Storage."""
+    return header.sop_class_uid.startswith(_TOMOSYNTHESIS)
 
 
 def is_capture(header: Header) -> bool:
