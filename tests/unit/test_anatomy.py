@@ -6,6 +6,7 @@ import itertools
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import Dataset
@@ -160,13 +161,9 @@ def test_every_code_is_of_the_concept_that_the_standard_gives_it() -> None:
 
 def test_codes_of_mammograms_mean_what_the_standard_says() -> None:
     """CID 4014, as pydicom has it."""
-    of_mammograms = cid_concepts[4014]["SCT"]
-    codes = {
-        code: meaning
-        for word in of_mammograms
-        for code, (meaning, groups) in concepts["SCT"][word].items()
-        if 4014 in groups
-    }
+    table: Any = concepts["SCT"]
+    entries = [entry for word in cid_concepts[4014]["SCT"] for entry in table[word].items()]
+    codes = {code: meaning for code, (meaning, groups) in entries if 4014 in groups}
     terms = {meaning: STANDARD.views.of_code("SCT", code) for code, meaning in codes.items()}
     assert terms["superolateral to inferomedial oblique"] == "SIO"
     assert terms["cranio-caudal exaggerated laterally"] == "XCCL"
