@@ -20,6 +20,7 @@ from miqa_node.stages.report.instance import laterality
 from miqa_node.stages.report.lossy import add_lossy_history
 from miqa_node.stages.report.outputs.base import SourceSlice
 from miqa_node.stages.report.series.segmentation import slice_header
+from miqa_node.stages.report.series.taken import take
 from miqa_node.stages.report.text import decimal
 
 STEP = 0.01
@@ -90,9 +91,7 @@ def fill_map(
             hd.PlanePositionSequence("PATIENT", _decimals(_first_block(one.place, side))) for one in slices
         ],
     )
-    for keyword in _TAKEN:
-        if keyword in map_:
-            made.add(map_[keyword])
+    take(map_, _TAKEN, into=made)
     for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimension_uid
     for groups in (*made.SharedFunctionalGroupsSequence, *made.PerFrameFunctionalGroupsSequence):

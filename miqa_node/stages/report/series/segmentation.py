@@ -12,6 +12,7 @@ from miqa_node.stages.report.dataset import data_set
 from miqa_node.stages.report.lossy import add_lossy_history
 from miqa_node.stages.report.outputs.base import SliceMask, SourceSlice
 from miqa_node.stages.report.seg_geometry import indicator
+from miqa_node.stages.report.series.taken import take
 from miqa_node.stages.report.source import text
 from miqa_node.stages.report.text import decimal
 
@@ -52,10 +53,7 @@ def fill_stack(
         content_label="IMAGE_QUALITY",
         content_description="Where quality findings were seen",
     )
-    made._db_con.close()  # noqa: SLF001 - it keeps its frames in a database, and has no other way to close it
-    for keyword in _TAKEN:
-        if keyword in made:
-            seg.add(made[keyword])
+    take(made, _TAKEN, into=seg)
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimension_uid
     if len(rows) < max(rows) - min(rows) + 1:  # the distance of marked slices is not that of slices
