@@ -174,6 +174,7 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `modality` | `CT`, `DX` …; of PNG and JPEG files what `--modality` says. |
 | `files` | Only of a series: the paths of all its files. A series of one file has `file` and `sop_instance_uid`, too. |
 | `verdict` | `ACCEPT`, `REVIEW`, `REJECT` or `NOT_ASSESSED`. |
+| `experimental` | Whether it was judged or measured, and [that does not count yet][experimental]: `NOT_ASSESSED`. |
 | `certificate` | How far the verdict may be trusted: `certified …` or `no certificate`, with the reason. |
 | `score` | 0 to 100, 100 is best; null when no model judged the image. |
 | `reasons` | Sentences: why the verdict is what it is. |
@@ -202,6 +203,8 @@ which are judged together as in a node ([series](../explanation/series.md)):
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
 | `issues` | Only of a series: `name` and `text` of what is wrong with its slices, such as those that were left out. |
 | `along` | Only of a series: `slices` in order (`file`, `frame`), `measurements` → `unit`, `values` of each slice. |
+
+[experimental]: ../how-to/tune-the-policy.md#what-may-be-accepted
 
 With `--per-file`, each slice is an image and has a line of its own.
 

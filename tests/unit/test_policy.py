@@ -18,7 +18,7 @@ from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.core.domain.kept_figure import no_figures
 from miqa_node.core.domain.policy import Policy, Scope, Verdict
-from miqa_node.core.settings import WatchedFile, share_dir
+from miqa_node.core.settings import WatchedFile, load_settings, share_dir
 from miqa_node.core.settings.policy import read_policy
 from miqa_node.core.taxonomy.lookup import (
     all_finding_names,
@@ -30,9 +30,11 @@ from miqa_node.core.taxonomy.lookup import (
 )
 from miqa_node.core.taxonomy.policy_file import parse_policy, retired_names
 from miqa_node.errors import SettingsError
+from miqa_node.stages.assess.active import quality_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 CHEST, OTHER = "frontal chest radiograph", "other radiograph"
+SHIPPED = ModelIdentity("quality", "0.9.3", "ab" * 32)
 NEVER_REJECTED = (FindingName.FOREIGN_OBJECT, FindingName.DEVICE_IN_VIEW)
 
 
@@ -58,7 +60,7 @@ def judged(present: dict[FindingName, tuple[float, float]], **of: str) -> Assess
     findings = tuple(
         Finding(name, reason_code(name), *present.get(name, (0.01, 0.0)), threshold=0.5) for name in finding_names()
     )
-    return Assessment(InstanceDigest("0" * 64), header(**of), datetime.now(UTC), findings=findings)
+    return Assessment(InstanceDigest("0" * 64), header(**of), datetime.now(UTC), findings=findings, model=SHIPPED)
 
 
 def scope(policy: Policy, name: str) -> Scope:
@@ -182,9 +184,26 @@ def test_a_chest_of_a_small_child_is_never_accepted(policy: Policy, age: int | N
     assert decide(replace(image, header=replace(image.header, age_years=age)), policy).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("name", "version"), [("quality", "0.10.0"), ("quality-classical", "0.1.1"), ("chest", "0.9.3")]
+)
+def test_the_figure_of_the_chest_speaks_for_no_other_package(policy: Policy, name: str, version: str) -> None:
+    other = ModelIdentity(name, version, "cd" * 32)
+    for present in ({}, {FindingName.MOTION_BLUR: (1.0, 1.0)}):
+        disposition = decide(replace(judged(present), model=other), policy)
+        assert (disposition.verdict, disposition.experimental) == (Verdict.NOT_ASSESSED, True)
+        assert f"none of the package {name}-{version}." in disposition.reasons[0].text
+    figure = replace(scope(policy, CHEST).figures[0], package=other.label)
+    added = tuple(replace(one, figures=(*one.figures, figure)) for one in policy.scopes)
+    assert decide(replace(judged({}), model=other), replace(policy, scopes=added)).verdict is Verdict.ACCEPT
+
+
 def test_figures_in_the_policy_are_those_of_the_cards(policy: Policy) -> None:
     [chest], [limbs] = scope(policy, CHEST).figures, scope(policy, OTHER).figures
-    sides = yaml.safe_load((ROOT / "models" / "quality-0.9.3" / "card.yaml").read_text("utf-8"))["two_sides"]
+    folder = quality_folder(load_settings(None))
+    assert folder is not None
+    assert chest.package == folder.name
+    sides = yaml.safe_load((ROOT / "models" / chest.package / "card.yaml").read_text("utf-8"))["two_sides"]
     assert chest.found == pytest.approx(mean(one["found"] for one in sides["findings"].values()), abs=0.005)
     assert chest.images == sum(images for _, images in sides["usable_flagged"]["sources"].values())
     card = yaml.safe_load((ROOT / "models" / limbs.package / "card.yaml").read_text("utf-8"))

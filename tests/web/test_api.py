@@ -10,19 +10,23 @@ from typing import Any
 
 import pydicom
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.identity import with_surrogates
 from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
-from miqa_node.core.domain.policy import Disposition, Verdict
+from miqa_node.core.domain.policy import EXPERIMENTAL, Disposition, Reason, Verdict
 from miqa_node.core.taxonomy.lookup import finding_names
 from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.features.worklist.rows import worklist
 from miqa_node.runtime.store import labels
 from miqa_node.runtime.store.artifacts import Artifacts
+from miqa_node.runtime.store.documents import dump_reasons
 from miqa_node.runtime.store.object_keys import original_key
+from miqa_node.runtime.store.tables import dispositions
 from miqa_node.stages.units.rows import instances
 from tests.web.staging import Stage
 
@@ -200,6 +204,24 @@ def test_an_image_is_found_by_digest_and_by_every_uid(stage: Stage, client: Test
     assert image["disposition"]["verdict"] == "ACCEPT"
     assert len(image["assessment"]["findings"]) == len(finding_names())
     assert image["results"][0]["deliveries"][0]["state"] == "QUEUED"
+
+
+@pytest.mark.parametrize(("name", "experimental"), [(EXPERIMENTAL, True), ("not_assessed", False)])
+def test_an_experimental_image_has_a_key_that_says_so(
+    stage: Stage, client: TestClient, name: str, experimental: bool
+) -> None:
+    """On the worklist too, if something else put it there, such as a prediction that waits."""
+    study, digest = stage.add(1, Verdict.NOT_ASSESSED)
+    reason = Reason(name, "No figures.", UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
+    with stage.services.database.begin() as transaction:
+        transaction.execute(sa.update(dispositions).values(reasons=dump_reasons((reason,)), flagged=True))
+        worklist.flag(transaction, study, Verdict.NOT_ASSESSED, datetime.now(UTC))
+
+    for uid in (digest, study):
+        [image] = client.get(f"/api/v1/instances/{uid}").json()["instances"]
+        assert image["experimental"] is experimental
+    [image] = client.get(f"/api/v1/worklist/{study}").json()["images"]
+    assert image["experimental"] is experimental
 
 
 def test_many_instances_are_cut_and_say_so(stage: Stage, client: TestClient) -> None:

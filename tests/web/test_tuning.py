@@ -161,6 +161,14 @@ def test_the_silent_days_of_one_body_part_end_on_the_page(stage: Stage, app: Fas
     assert re.findall(PART, client.get("/tuning").text) == [""]
     assert client.post("/api/v1/limits/silence/end", json={"body_part": "HANDD", "actor": "mara"}).status_code == 404
     assert client.post("/api/v1/limits/silence/end", json={"body_part": "", "actor": "mara"}).json()["actor"] == "mara"
+    again = {"csrf": csrf(client), "body_part": "", "actor": "mara"}
+    for language, text in (
+        ("en", "The silent days of images without a known body part were ended already."),
+        ("de", "Die stillen Tage von Bildern ohne bekannte Körperregion wurden schon beendet."),
+    ):
+        client.cookies.set("miqa_language", language)
+        assert text in client.post("/tuning/silence", data=again, headers=OWN | {"accept": "text/html"}).text
+    client.cookies.delete("miqa_language")
     of_parts = {one["start"]["body_part"]: one["silent_until"] for one in client.get("/api/v1/limits/silence").json()}
     assert of_parts == {"": None, "CHEST": None, "KNEE": None}
     assert 'name="body_part"' not in client.get("/tuning").text

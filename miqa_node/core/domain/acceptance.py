@@ -41,14 +41,21 @@ def acceptance_of(tables: Sequence[Acceptance], header: Header) -> Acceptance | 
     return next((one for one in tables if one.covers(header)), None)
 
 
+def untried(tables: Sequence[Acceptance], header: Header) -> str:
+    """Why what is measured of the image's body part is experimental, in words; empty if its limits were tried."""
+    if acceptance_of(tables, header) is not None:
+        return ""
+    return Phrase(
+        "Measured, experimental: limits for {modality} of this body part have not been tried on two scanners.",
+        modality=header.modality,
+    )
+
+
 def obstacle(tables: Sequence[Acceptance], assessment: Assessment) -> str:
     """Why an image that no rule flags is not accepted by its measurements, in words; empty if it is."""
     acceptance = acceptance_of(tables, assessment.header)
     if acceptance is None:
-        return Phrase(
-            "Measured, experimental: limits for {modality} of this body part have not been tried on two scanners.",
-            modality=assessment.header.modality,
-        )
+        return untried(tables, assessment.header)
     missing = [name for name in acceptance.measured if assessment.measurement(name) is None]
     if not missing:
         return ""

@@ -91,6 +91,11 @@ class ModelIdentity:
     version: str
     sha256: str
 
+    @property
+    def label(self) -> str:
+        """``<name>-<version>``."""
+        return f"{self.name}-{self.version}"
+
 
 NO_MODEL = Phrase("No quality model is installed.")
 """Why an image was only measured on a node without a model."""
@@ -135,7 +140,7 @@ class Assessment:
     """Why the series is considered one of a test object, not of a patient; empty if it is not."""
 
     experimental: str = ""
-    """Why findings are listed but flag nothing, and the image is never ACCEPT; empty if they count."""
+    """Why findings or measurements alone flag nothing, and the image is never ACCEPT; empty if they count."""
 
     has_figures: bool = False
     """Whether the card of the package that judged it names its body part among those with figures."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from miqa_node.core.domain.acceptance import obstacle
+from miqa_node.core.domain.acceptance import obstacle, untried
 from miqa_node.core.domain.assessment import Assessment
 from miqa_node.core.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
 from miqa_node.core.domain.finding import Finding, FindingName, humanised
@@ -70,8 +70,8 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
         return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
     scope = policy.scope_of(assessment.header)
     if scope is None:
-        no_scope = Phrase("The policy has no scope for this kind of image.")
-        return _not_assessed(assessment.not_assessed or no_scope, policy, "")
+        unjudged = assessment.not_assessed or Phrase("The policy has no scope for this kind of image.")
+        return _not_assessed(unjudged, policy, "", _name_of(unjudged, (assessment.experimental,)))
     if assessment.is_of_another_kind:
         return _of_another_kind(assessment, scope, policy)
     reasons = (
@@ -85,8 +85,9 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
         worst = max((r.verdict for r in reasons), key=lambda v: v.rank)
         return Disposition(worst, reasons, policy.version, scope.name)
     if unjudged := _unjudged(assessment, scope):
-        name = EXPERIMENTAL if unjudged == _experimental(assessment, scope) else NOT_ASSESSED
-        return _not_assessed(unjudged, policy, scope.name, name)
+        of_measured = untried(scope.acceptances, assessment.header)
+        experiments = (_experimental(assessment, scope), assessment.experimental, of_measured)
+        return _not_assessed(unjudged, policy, scope.name, _name_of(unjudged, experiments))
     return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
 
 
@@ -104,6 +105,11 @@ def _unjudged(assessment: Assessment, scope: Scope) -> str:
 def _experimental(assessment: Assessment, scope: Scope) -> str:
     """Why findings of the image flag nothing; empty if they count."""
     return "" if scope.own_figures else experiment(scope.figures, assessment)
+
+
+def _name_of(unjudged: str, experiments: tuple[str, ...]) -> str:
+    """EXPERIMENTAL if the image was judged or measured, and that is why it does not count; else NOT_ASSESSED."""
+    return EXPERIMENTAL if unjudged in experiments else NOT_ASSESSED
 
 
 def _not_assessed(text: str, policy: Policy, scope: str, name: str = NOT_ASSESSED) -> Disposition:

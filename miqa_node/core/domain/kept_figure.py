@@ -47,7 +47,7 @@ class KeptFigure:
 
     def is_of(self, model: ModelIdentity | None) -> bool:
         """Whether it names the package."""
-        return model is not None and self.package in (model.name, f"{model.name}-{model.version}")
+        return model is not None and self.package in (model.name, model.label)
 
 
 def experiment(figures: Sequence[KeptFigure], assessment: Assessment) -> str:
@@ -73,13 +73,25 @@ def experiment(figures: Sequence[KeptFigure], assessment: Assessment) -> str:
         return "" if best.suffices else _too_low(best, header)
     if assessment.has_figures or not (figures or assessment.experimental):
         return ""
-    return no_figures(header) if figures else assessment.experimental
+    if not figures:
+        return assessment.experimental
+    is_of_others = not assessment.experimental and any(one.covers(header) for one in figures)
+    return _of_another_package(assessment) if is_of_others else no_figures(header)
 
 
 def _speaks(figure: KeptFigure, assessment: Assessment) -> bool:
     if figure.is_of(assessment.model):
         return True
     return not figure.package and not assessment.experimental
+
+
+def _of_another_package(assessment: Assessment) -> Phrase:
+    """What a package finds that was put in the place of the one that the figures are of; a model judged the image."""
+    return Phrase(
+        "Experimental: the policy has figures for such images, but none of the package {package}. What was found is "
+        "listed and flags nothing.",
+        package=assessment.model.label if assessment.model else "",
+    )
 
 
 def _too_low(figure: KeptFigure, header: Header) -> Phrase:

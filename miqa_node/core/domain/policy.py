@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -51,7 +51,7 @@ VERDICT_WORDS = {
     Verdict.NOT_ASSESSED: "Not assessed",
 }
 EXPERIMENTAL_WORDS = "Experimental"
-"""NOT_ASSESSED of an image that a model judged, where its findings do not count."""
+"""NOT_ASSESSED of an image that was judged or measured, where that does not count yet."""
 
 
 class LimitSide(StrEnum):
@@ -205,7 +205,12 @@ SPOT_CHECK = Reason(
 SILENT = "silent"
 """Name of the reason for a verdict that is only recorded."""
 EXPERIMENTAL = "experimental"
-"""Name of the reason for an image whose findings are listed and do not count, so that it is never ACCEPT."""
+"""Name of the reason for an image whose findings or measurements do not count yet, so that it is never ACCEPT."""
+
+
+def is_experimental(reasons: Sequence[Reason]) -> bool:
+    """Whether the image was judged or measured, and that does not count yet."""
+    return any(reason.name == EXPERIMENTAL for reason in reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +240,8 @@ class Disposition:
 
     @property
     def experimental(self) -> bool:
-        """Whether the image was judged, and what was found does not count yet."""
-        return any(reason.name == EXPERIMENTAL for reason in self.reasons)
+        """Whether the image was judged or measured, and that does not count yet."""
+        return is_experimental(self.reasons)
 
     def silenced(self, text: str) -> Disposition:
         """The same disposition in silent days, for that reason: a flag is only recorded, and nothing is ACCEPT."""

@@ -31,6 +31,8 @@ class SeriesTraits:
 
     unjudged: str
     """Why no package judges it, if none is installed."""
+    untried: bool = False
+    """No limits were tried on two scanners: what is measured is experimental."""
     may_show_phantom: bool = False
     """Whether a test object can be recognised by its pixels."""
     hounsfield: bool = False

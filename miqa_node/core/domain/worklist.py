@@ -61,6 +61,8 @@ class WorklistImage:
     """Of the image's own header: a study may have images of several patients."""
     authority: str | None = ""
     """Who assigned the Patient ID; None if nobody knows any more."""
+    experimental: bool = False
+    """It was judged or measured, and that does not count yet: something else puts it on the list."""
 
 
 @dataclass(frozen=True, slots=True)

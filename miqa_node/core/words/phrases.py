@@ -20,7 +20,7 @@ VERDICTS: Mapping[Verdict, str] = {
     Verdict.REJECT: "Rejected: the image is probably not usable; a person should look at it now.",
     Verdict.NOT_ASSESSED: "Not assessed: the quality of the image was not judged.",
 }
-EXPERIMENT = "Not assessed: the image was judged, and what was found is experimental."
+EXPERIMENT = "Not assessed: what was found or measured is experimental and does not count yet."
 BY_MEASUREMENTS = (
     "The measurements that the policy asks for in its scope {scope} were taken, and none is beyond its limit."
 )
@@ -161,7 +161,7 @@ ADVICE: Mapping[str, str] = {
     PendingReason.NOT_PROVEN: "Have a physician read the image; do not use the prediction by itself.",
     PendingReason.NOT_JUDGED: "Have a physician read the image; do not use the prediction by itself.",
     "not_assessed": "Look at the image yourself: its quality was not assessed.",
-    "experimental": "Look at the image yourself: what the model says of such images does not count yet.",
+    "experimental": "Look at the image yourself: what the node says of such images does not count yet.",
 }
 """Next steps by the name of a reason; the taxonomy has those of findings."""
 

@@ -71,6 +71,7 @@ def _judged(assessment: Assessment, disposition: Disposition, total_s: float, la
     model = assessment.model
     return {
         "verdict": disposition.verdict.value,
+        "experimental": disposition.experimental,
         "certificate": disposition.certificate,
         "score": None if assessment.score is None else round(assessment.score, 1),
         "reasons": [reason.text for reason in disposition.reasons],

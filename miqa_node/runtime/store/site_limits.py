@@ -166,7 +166,7 @@ def end_silence(transaction: Transaction, body_part: str, actor: str, comment: s
         raise NotFoundError("There is no body part {part}. Use a term of the standard, such as KNEE.", part=body_part)
     before = part_starts(transaction).get(term)
     if before is not None and before.ended_at is not None:
-        raise ConflictError("The silent days of {part} were ended already.", part=term or "–")
+        raise _ended_already(term)
     begin_part(transaction, term, now)
     transaction.execute(
         sa.update(body_parts).where(body_parts.c.body_part == term).values(ended_at=now, actor=actor, comment=comment)
@@ -174,6 +174,12 @@ def end_silence(transaction: Transaction, body_part: str, actor: str, comment: s
     detail = {"action": "silent days ended", "body_part": term}
     records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
     return part_starts(transaction)[term]
+
+
+def _ended_already(term: str) -> ConflictError:
+    if not term:
+        return ConflictError("The silent days of images without a known body part were ended already.")
+    return ConflictError("The silent days of {part} were ended already.", part=term)
 
 
 def _audit(transaction: Transaction, number: int, action: str, actor: str, now: datetime) -> None:

@@ -99,6 +99,7 @@ def judge_series(
         decoder=middle.decoder if middle else "",
         steps=middle.steps if middle else (),
         phantom=test_object,
+        experimental=reason if traits.untried and reason == traits.unjudged else "",
         unfit=unfit,
     )
     if package is not None and not reason and not test_object:

@@ -25,7 +25,7 @@ from miqa_node.stages.report.made import MadeObject
 from miqa_node.stages.report.make import ReportSubject, make_objects
 from miqa_node.stages.units.again import earlier_reports, withdrawals
 from miqa_node.stages.units.base import Decode, FileJudge, JudgedImage, UnitContext, with_conflict
-from miqa_node.stages.units.kinds import experimental_reason, image_traits, is_slide
+from miqa_node.stages.units.kinds import experimental_reason, image_traits, is_slide, untried_reason
 
 PREVIEW_SIDE = 512
 """Longer side, in pixels, of the preview for pages."""
@@ -67,7 +67,11 @@ def with_kind(result: AssessorResult, header: Header, unfit: str = "") -> Assess
         is_outside = gate is not None and gate.present
         return replace(result, assessment=replace(assessment, unfit=unfit)) if is_outside else result
     why = unfit or experimental_reason(header, measured=bool(assessment.measurements))
-    return replace(result, assessment=replace(assessment, not_assessed=why or assessment.not_assessed, unfit=unfit))
+    experimental = why if why == untried_reason(header) else assessment.experimental
+    not_assessed = why or assessment.not_assessed
+    return replace(
+        result, assessment=replace(assessment, not_assessed=not_assessed, experimental=experimental, unfit=unfit)
+    )
 
 
 def judge_here(decode: Decode, assessor: Callable[[], Assessor]) -> FileJudge:

@@ -66,7 +66,9 @@ _SERIES_TRAITS = {
     "CT": SeriesTraits(_NO_MODEL, may_show_phantom=True, hounsfield=True),
     "MR": SeriesTraits(_NO_MODEL, may_show_phantom=True),
     # In PET a head is as round and uniform as a bottle.
-    "PT": SeriesTraits(Phrase("Measured, experimental: limits for PET have not been tried on two scanners.")),
+    "PT": SeriesTraits(
+        Phrase("Measured, experimental: limits for PET have not been tried on two scanners."), untried=True
+    ),
 }
 _KIND_WORDS = {
     "ES": Phrase("endoscopy"),
@@ -167,13 +169,18 @@ def experimental_reason(header: Header, *, measured: bool) -> str:
         return OTHER_MODALITY
     if header.modality in _SERIES_FAMILIES:
         return NOT_A_SLICE
-    kind = _KIND_WORDS.get(header.modality)
     if measured:
-        kind = kind or Phrase("this kind of image")
-        return Phrase("Measured, experimental: limits for {kind} have not been tried on two scanners.", kind=kind)
+        return untried_reason(header)
+    kind = _KIND_WORDS.get(header.modality)
     if kind is None:
         return Phrase("The node has no measurements and no model for this kind of image.")
     return Phrase("The node has no measurements and no model for {kind}.", kind=kind)
+
+
+def untried_reason(header: Header) -> str:
+    """Why what was measured of an image of this kind is experimental."""
+    kind = _KIND_WORDS.get(header.modality, Phrase("this kind of image"))
+    return Phrase("Measured, experimental: limits for {kind} have not been tried on two scanners.", kind=kind)
 
 
 def is_own(header: Header) -> bool:

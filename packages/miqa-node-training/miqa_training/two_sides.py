@@ -74,11 +74,13 @@ class SidesCase:
 class NodeJudge:
     """Judges pictures as a node with these settings does: all packages, the policy, no limits of rooms.
 
-    ``body_part``: of all pictures, which are frontal chests if it is empty.
+    Findings count whatever figures the policy has: that of a package is made here. ``body_part``: of all pictures;
+    they are frontal chests if it is empty.
     """
 
     def __init__(self, settings: Settings, body_part: str = "") -> None:
-        self._policy = read_policy(settings.policy_file)
+        policy = read_policy(settings.policy_file)
+        self._policy = replace(policy, scopes=tuple(replace(one, own_figures=True) for one in policy.scopes))
         self._header = replace(HEADER, body_part_examined=body_part, view_position="") if body_part else HEADER
         models = ActiveModels(settings, no_choice, calibrated=False)
         self._assessor = SidecarModels(settings, models.assessor, lambda: self._policy).assessor

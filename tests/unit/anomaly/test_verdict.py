@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 from miqa_node.core.domain.anomaly import AnomalyScore
-from miqa_node.core.domain.assessment import Assessment
+from miqa_node.core.domain.assessment import Assessment, ModelIdentity
 from miqa_node.core.domain.decision import decide
 from miqa_node.core.domain.finding import Finding, FindingName
 from miqa_node.core.domain.image import SaliencyMaps
@@ -106,8 +106,9 @@ def test_the_shipped_policy_reviews_unusual_chests_and_no_rule_rejects_them() ->
 
     chest = next(scope for scope in shipped.scopes if scope.name == "frontal chest radiograph")
     assert chest.anomaly == AnomalyRule(99.5, Verdict.REVIEW)
-    assert decide(assessment(UNUSUAL), shipped).verdict is Verdict.REVIEW
-    assert decide(assessment(USUAL), shipped).verdict is Verdict.ACCEPT
+    package = ModelIdentity("quality", "0.9.3", "")
+    assert decide(replace(assessment(UNUSUAL), model=package), shipped).verdict is Verdict.REVIEW
+    assert decide(replace(assessment(USUAL), model=package), shipped).verdict is Verdict.ACCEPT
 
 
 def test_the_report_holds_the_numbers_and_the_sentence(tmp_path: Path) -> None:

@@ -13,13 +13,15 @@ import yaml
 from miqa_node.core.domain.codes import UNKNOWN_FAILURE
 from miqa_node.core.domain.finding import FindingName
 from miqa_node.core.domain.policy import Disposition, Reason, Verdict
+from miqa_node.core.settings import load_settings
 from miqa_node.errors import MiqaError
 from miqa_node.stages.assess.card import read_card
 from miqa_node.stages.assess.model_card import model_card
 from miqa_node.stages.assess.two_sides import TwoSides
 from miqa_training.degrade import Image
-from miqa_training.two_sides import SidesCase, by_kept, collect, figures_of, ordinary_images, write_card
+from miqa_training.two_sides import NodeJudge, SidesCase, by_kept, collect, figures_of, ordinary_images, write_card
 from tests.unit.assess.making import write_package
+from tests.web.staging import phantom_png
 from tools.figures_page import _both_sides
 
 
@@ -33,6 +35,18 @@ CASES = [
     case("b", "noise", 0.5, "unsharp"), case("b", "noise", 0.5),
     case("a", "unsharp", 0.75, "unsharp"), case("b", "unsharp", 0.5, "unsharp"),
 ]  # fmt: skip
+
+
+def test_what_a_package_finds_counts_before_the_policy_has_a_figure_of_it(tmp_path: Path) -> None:
+    """The figure is made with these counts; the shipped policy has one of another package."""
+    chests = {"modality": ["DX"], "body_part": ["CHEST"], "view": ["PA"]}
+    write_package(tmp_path / "tiny-1.0.0", applicability=chests)
+    assess = {"shipped_packages": False, "models_dir": str(tmp_path), "quality_package": "tiny-1.0.0"}
+    judge = NodeJudge(load_settings(None, assess=assess))
+    picture = cv2.imdecode(np.frombuffer(phantom_png(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    disposition = judge(np.asarray(picture, np.float32) / np.float32(255))
+    assert disposition.scope == "frontal chest radiograph"
+    assert not disposition.experimental, disposition.reasons
 
 
 @pytest.fixture

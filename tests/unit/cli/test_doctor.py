@@ -17,6 +17,7 @@ import trustme
 from miqa_node import plugins
 from miqa_node.core.domain.delivery import SR, ResultObject
 from miqa_node.core.domain.operations import DestinationCheck
+from miqa_node.core.settings import share_dir
 from miqa_node.features.operations.command import series_checks
 from miqa_node.features.operations.command.series_checks import how_to_add
 from miqa_node.interfaces.cli.exits import Exit
@@ -84,6 +85,21 @@ def test_packages_without_gradient_graphs_are_named(
     write_package(folder, saliency={"maps": "maps", "method": "mean", "taps": ["global_view"]})
     add_gradients(folder)
     assert maps() == every
+
+
+def test_a_package_that_the_policy_has_no_figure_of_is_named(cli: Callable[..., Ran], config: Path) -> None:
+    ran = cli("doctor", "--config", config, "--json")
+    check = checks(ran)["figures"]
+    assert (ran.code, check["ok"]) == (Exit.OK, True)
+    assert check["detail"].startswith("no figure of tiny-1.0.0 in frontal chest radiograph: what it finds there is exp")
+    policy = config.parent / "policy.toml"
+    shipped = (share_dir("config") / "policy.toml").read_text("utf-8")
+    policy.write_text(shipped.replace('package = "quality-0.9.3"', 'package = "tiny"'))
+    change(config, "[assess]", f'[policy]\nfile = "{policy}"\n[assess]')
+    every = "the policy lacks no figure of tiny-1.0.0"
+    assert checks(cli("doctor", "--config", config, "--json"))["figures"]["detail"] == every
+    policy.write_text(shipped.replace("default_findings = true", "default_findings = true\nown_figures = true"))
+    assert checks(cli("doctor", "--config", config, "--json"))["figures"]["detail"] == every
 
 
 @pytest.mark.parametrize(

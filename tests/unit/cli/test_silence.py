@@ -38,6 +38,9 @@ def test_silent_parts_are_listed_and_one_is_ended(cli: Callable[..., Ran], data_
     assert cli("silence", "--end", "KNEE", "--as", "mara", *at).code == Exit.CONFLICT
     assert cli("silence", "--end", "KNEEE", "--as", "mara", *at).code == Exit.NOT_FOUND
     assert cli("silence", "--end", "unknown", "--as", "mara", *at).code == Exit.OK
+    again = cli("silence", "--end", "unknown", "--as", "mara", *at)
+    assert again.code == Exit.CONFLICT
+    assert "The silent days of images without a known body part were ended already." in again.err
 
 
 def test_without_silent_days_nothing_is_silent(

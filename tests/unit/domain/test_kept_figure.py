@@ -60,7 +60,7 @@ def image(
         ({"part": "", "model": "any-radiograph"}, "the body part is unknown"),
         ({"part": "CHEST", "model": "any-radiograph"}, "no figures exist for CHEST PA"),
         ({"part": "KNEE", "model": "any-radiograph"}, "KNEE PA, 30 % are found (by 56 images of FracAtlas); 50 % are"),
-        ({"part": "KNEE"}, "no figures exist for KNEE PA"),  # those of the other package say nothing here
+        ({"part": "KNEE"}, "figures for such images, but none of the package quality-1.0.0"),
         ({"part": "HAND", "model": "any-radiograph"}, ""),
         ({"part": "HAND", "model": "any-radiograph", "age": 2}, "children under 6 years"),
     ],

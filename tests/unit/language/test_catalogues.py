@@ -191,3 +191,25 @@ def test_another_language_is_one_file(tmp_path: Path, monkeypatch: pytest.Monkey
     finally:
         catalogue.catalogue.cache_clear()
         voice.cache_clear()
+
+
+GERMAN_TERMS = (
+    ("body part", "Körperregion"),
+    ("laterality", r"\bSeite(nangabe)?\b"),
+    ("side marker", "Seitenmarker"),
+    ("exposed field", "belichtete\\w* Feld"),
+    ("usual range", "übliche[rn]? Bereich"),
+    ("silent (first )?days", "stillen? (ersten? )?Tage"),
+    ("experimental", "experimentell"),
+    ("flags nothing", "macht kein Bild auffällig"),
+)
+"""What stands for a term of the pages wherever it occurs; names of attributes, in capitals, stay as they are."""
+
+
+@pytest.mark.parametrize(("english", "german"), GERMAN_TERMS)
+def test_a_term_has_one_german_word(english: str, german: str) -> None:
+    term = re.compile(rf"\b{english}s?\b|\b{english[0].upper()}{english[1:]}s?\b")
+    of_term = [one for one in read("de") if one.id and any(term.search(text) for text in _texts(one.id))]
+    assert of_term
+    others = [one.id for one in of_term if not re.search(german, " ".join(_texts(one.string)), re.IGNORECASE)]
+    assert others == []

@@ -143,7 +143,7 @@ def test_what_is_stored_keeps_its_phrases() -> None:
 
     assert stored == _assessment()
     assert reworded(stored.not_assessed) == "Es ist kein Qualitätsmodell installiert."
-    assert reworded(stored.plausibility[0].message) == "Modalität MG bei Körperteil HAND."
+    assert reworded(stored.plausibility[0].message) == "Modalität MG bei Körperregion HAND."
     assert reworded(stored.measurements[0].place) == "Schicht 5 von 11"
     assert reworded(stored.predictions[0].pending[0].text) == "Das Paket ist an diesem Bild gescheitert."
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.policy import EXPERIMENTAL, Verdict
 from miqa_node.core.settings.load import load_settings
+from miqa_node.interfaces.cli.assess_json import document
 from miqa_node.local import LocalAssessor
 from tests.unit.modalities.making import speckle, write
 
@@ -26,7 +27,8 @@ def test_what_is_measured_is_experimental(local: LocalAssessor, tmp_path: Path, 
     for frames in ([dead], [dead] * 4):
         result = local.assess_file(write(tmp_path / "one.dcm", modality, frames))
         assert result.disposition.verdict is Verdict.NOT_ASSESSED
-        assert [one.name for one in result.disposition.reasons] == ["not_assessed"]
+        assert [one.name for one in result.disposition.reasons] == [EXPERIMENTAL]
+        assert document("one.dcm", result, 0.1)["experimental"] is True
         assert result.assessment.measurements
         assert result.assessment.not_assessed.startswith("Measured, experimental: limits for ")
 

@@ -154,11 +154,11 @@ def test_an_experimental_verdict_says_that_the_image_was_judged_and_why_it_does_
         Verdict.NOT_ASSESSED, (Reason(EXPERIMENTAL, why, codes.UNKNOWN_FAILURE, Verdict.NOT_ASSESSED),), "1", ""
     )
     english = narrative(making.assessment(), disposition)
-    assert english[:2] == ("Not assessed: the image was judged, and what was found is experimental.", why)
-    assert english[-1] == "Look at the image yourself: what the model says of such images does not count yet."
+    assert english[:2] == ("Not assessed: what was found or measured is experimental and does not count yet.", why)
+    assert english[-1] == "Look at the image yourself: what the node says of such images does not count yet."
     german = narrative(making.assessment(), disposition, "de")
     assert german[1].startswith("Experimentell: Für SKULL AP gibt es keine Kennzahlen.")
-    assert german[-1] == "Das Bild selbst ansehen: Was das Modell über solche Bilder sagt, zählt noch nicht."
+    assert german[-1] == "Das Bild selbst ansehen: Was der Knoten über solche Bilder sagt, zählt noch nicht."
 
 
 def test_what_the_card_says_of_scope_is_said_in_german() -> None:

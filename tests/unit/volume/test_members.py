@@ -157,7 +157,7 @@ def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experim
     for part in ("SHOULDER", ""):
         other = replace(series, header=replace(series.header, body_part_examined=part))
         disposition = decide(other, OF_SITE)
-        assert disposition.verdict is Verdict.NOT_ASSESSED
+        assert (disposition.verdict, disposition.experimental) == (Verdict.NOT_ASSESSED, True)
         assert disposition.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
 
 
@@ -165,7 +165,7 @@ def test_the_shipped_policy_accepts_ct_of_the_parts_that_it_was_tried_on_and_fla
     assert decide(series, SHIPPED).verdict is Verdict.ACCEPT
     other = replace(series, header=replace(series.header, body_part_examined="KNEE"))
     untried = decide(other, SHIPPED)
-    assert (untried.verdict, untried.flagged) == (Verdict.NOT_ASSESSED, False)
+    assert (untried.verdict, untried.flagged, untried.experimental) == (Verdict.NOT_ASSESSED, False, True)
     assert untried.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
     loud = replace(other, measurements=(Measurement("slices_repeated", 1.0, "1"),))
     assert decide(loud, SHIPPED).verdict is Verdict.REVIEW

@@ -23,6 +23,7 @@ from miqa_node.core.taxonomy.policy_file import retired_names
 from miqa_node.core.words.voice import voice
 from miqa_node.errors import DeliveryError, MiqaError, ModelPackageError, SettingsError
 from miqa_node.features.operations.command.destination_health import examine_destinations
+from miqa_node.features.operations.command.figure_checks import figures_of_packages
 from miqa_node.features.operations.command.health_checks import FailedCheck, HealthCheck, outcome_of
 from miqa_node.features.operations.command.map_checks import gradient_graphs
 from miqa_node.features.operations.command.port_checks import ask_node, check_port, health_port
@@ -99,6 +100,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("policy", _policy),
         ("accelerator", _accelerator),
         ("models", _models),
+        ("figures", figures_of_packages),
         ("maps", gradient_graphs),
         ("series", series_libraries),
         ("text in pixels", text_in_pixels),

@@ -313,7 +313,10 @@ def show_instances(
     digest_or_uid: DigestOrUid,
     limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE, description="Default is web.page_size.")] = None,
 ) -> Instances:
-    """Arrival, assessment, verdict, results and deliveries; a UID may name several instances."""
+    """Arrival, assessment, verdict, results and deliveries; a UID may name several instances.
+
+    ``experimental`` says that an image was judged or measured, and that this does not count yet.
+    """
     most = limit or services.settings.web.page_size
     with services.database.begin() as transaction:
         histories = history.of_uid(transaction, digest_or_uid, limit=most + 1)

@@ -61,7 +61,10 @@ class ResultHistory:
 
 @dataclass(frozen=True, slots=True)
 class InstanceHistory:
-    """One image from its arrival to the last delivery; None for stages not reached."""
+    """One image from its arrival to the last delivery; None for stages not reached.
+
+    ``experimental``: it was judged or measured, and that does not count yet, so its verdict is NOT_ASSESSED.
+    """
 
     instance: StoredInstance
     peer_address: str
@@ -75,6 +78,7 @@ class InstanceHistory:
     """The same image in other encodings."""
     derived_from: SopInstanceUid | None = None
     """The plain image of the same exposure from which this one derives; None if it is plain itself."""
+    experimental: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +121,19 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
         sa.select(t.dispositions.c.decided_at).where(t.dispositions.c.digest == digest)
     ).scalar_one_or_none()
     assessment = instances.load_assessment(transaction, digest)
+    disposition = instances.load_disposition(transaction, digest)
     return InstanceHistory(
         instance=instance,
         peer_address=origin.peer_address,
         size_bytes=origin.size_bytes,
         attempts=attempt_count or 0,
         assessment=assessment,
-        disposition=instances.load_disposition(transaction, digest),
+        disposition=disposition,
         decided_at=decided_at,
         results=_results(transaction, digest),
         copies=copies.of_instance(transaction, digest),
         derived_from=exposures.plain_of(transaction, instance) if assessment and assessment.derived else None,
+        experimental=disposition is not None and disposition.experimental,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.core.domain.policy import Verdict
+from miqa_node.core.domain.policy import Verdict, is_experimental
 from miqa_node.core.domain.prediction import PENDING_NAMES
 from miqa_node.core.domain.worklist import Resolution, WorklistComment, WorklistImage, WorklistItem, WorklistState
 from miqa_node.core.taxonomy.anatomy import STANDARD
@@ -257,12 +257,13 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
     )
     images: dict[str, tuple[WorklistImage, ...]] = {}
     for row in transaction.execute(query):
+        reasons = documents.load_reasons(row.reasons)
         image = WorklistImage(
             sop_instance_uid=row.sop_instance_uid,
             digest=row.digest,
             verdict=Verdict(row.verdict),
             score=row.score,
-            reasons=tuple(reason.text for reason in documents.load_reasons(row.reasons)),
+            reasons=tuple(reason.text for reason in reasons),
             modality=row.modality,
             body_part=row.body_part,
             view=row.view,
@@ -270,6 +271,7 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
             certificate=row.certificate,
             patient_id=row.patient_id,
             authority=row.authority if row.is_known else None,
+            experimental=is_experimental(reasons),
         )
         images[row.study_instance_uid] = (*images.get(row.study_instance_uid, ()), image)
     return images
