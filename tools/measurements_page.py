@@ -8,6 +8,8 @@ from importlib import import_module
 from miqa_node.built_in import MEASUREMENTS as MEASUREMENTS_OF_NODE
 from miqa_node.core.domain.codes import Code
 from miqa_node.core.domain.measurand import Measurand, measurands
+from miqa_node.features.usual_ranges.tolerances import TOLERANCES
+from miqa_node.interfaces.web.html.formats import unit
 from miqa_node.stages.measure.tried_on import scanners_of
 
 SERIES_SECTION = "CT and MR series"
@@ -32,6 +34,12 @@ Rules that hold for all of them:
   them, so the window does not matter. *Presentation* values are what a display shows after modality LUT, VOI and
   presentation LUT or MONOCHROME1 inversion, from 0 (black) to 65,535 (white); sharpness, brightness and contrast are
   measured on them.
+- **Valid for** says on what a number may be used and where it is left out. **Tolerance** says how exact it is, as far
+  as a test, a benchmark or the source shows: smaller differences mean nothing. Its numbers are in the unit of the
+  measurement; with a percent sign they are a share of the value, if it does not say of what. *Drawn* are synthetic
+  images of the tests, *repeated with other noise* those that differ in noise alone: patients and scans differ by more.
+  *Usual ranges allow* is the least spread that [usual ranges of scanners](../explanation/usual-ranges.md) take it to
+  have.
 - **Tried on** names the real scanners on whose images a measurement was taken while it was written, with the number of
   different images or slices; copies in other encodings count once. *Unknown make* are images whose header names neither
   maker nor model. It says where the numbers were looked at, not that a limit was validated there.
@@ -39,6 +47,8 @@ Rules that hold for all of them:
 
 Each measurement is one file of `miqa_node/stages/measure/` with its formula, source and an example. What a header
 lacks or contradicts is listed under [Plausibility issues](plausibility.md)."""
+PIPE = "\\|"
+"""In the cell of a table."""
 SERIES_INTRODUCTION = """\
 A CT or MR series is measured as a whole when it is quiet or complete ([how](../explanation/series.md)). The numbers
 are of the slices that lie in one stack: localizers, and slices of another size or orientation than most, take no
@@ -58,7 +68,7 @@ def measurements_page(made_by: str) -> str:
         if section == SERIES_SECTION:
             lines += [SERIES_INTRODUCTION, ""]
         lines += _of_folder(section, every)
-        lines += ["| name | unit | definition | code | tried on |", "|---|---|---|---|---|"]
+        lines += ["| name | unit | what it is, where it holds, how exact it is |", "|---|---|---|"]
         lines += [_row(one) for one in every if one.section == section]
     return "\n".join([*lines, ""])
 
@@ -72,12 +82,30 @@ def _of_folder(section: str, every: Sequence[Measurand]) -> list[str]:
 
 
 def _row(one: Measurand) -> str:
-    definition = (one.definition or one.summary).replace("|", "\\|")
+    """Name and unit, and the rest below each other: side by side, seven columns leave a word for each line."""
     code = f"{one.code.value} {one.code.scheme}" if isinstance(one.code, Code) else f"{one.code or '–'} 99MIQA"
-    return f"| `{one.name}` | {' or '.join(one.units)} | {definition} | {code} | {_tried_on(one)} |"
+    labelled = {
+        "Valid for": one.validity,
+        "Tolerance": one.tolerance,
+        "Usual ranges allow": _least_spread(one),
+        "Tried on": _tried_on(one),
+        "Code": code,
+    }
+    lines = [one.definition or one.summary, *(f"**{label}:** {text}" for label, text in labelled.items() if text)]
+    return f"| `{one.name}` | {' or '.join(one.units)} | {'<br>'.join(lines).replace('|', PIPE)} |"
+
+
+def _least_spread(one: Measurand) -> str:
+    """What a usual range allows at least; empty of measurements that have no usual range."""
+    least = TOLERANCES.get(one.name)
+    if least is None:
+        return ""
+    amounts = [f"{least.absolute:g} {unit(one.unit)}".strip()] if least.absolute else []
+    amounts += [f"{100 * least.share:g} % of the median"] if least.share else []
+    return " or ".join(amounts) + "."
 
 
 def _tried_on(one: Measurand) -> str:
-    """The scanners with the number of images, the most tried first; a dash for another distribution's measurement."""
+    """The scanners with the number of images, the most tried first; empty of what the table does not list."""
     counts = sorted(scanners_of(one.name).items(), key=lambda pair: (-pair[1], pair[0]))
-    return ", ".join(f"{scanner} ({images})" if images else scanner for scanner, images in counts) or "–"
+    return ", ".join(f"{scanner} ({images})" if images else scanner for scanner, images in counts)

@@ -25,7 +25,9 @@ class Measurand:
     ``name`` is used in policies and JSON. ``unit`` is its UCUM code; ``other_units`` are its units if the header lacks
     a value; ``report_unit`` is an equivalent UCUM annotation for reports. ``label`` is its name in reports and on
     pages, at most 64 characters. ``summary`` is one sentence, ``definition`` the full text of the reference with
-    formula and source (Markdown); without it the reference uses the summary.
+    formula and source (Markdown); without it the reference uses the summary. ``validity`` says on what the number may
+    be used and where it is left out, ``tolerance`` how exact it is as far as a test, a benchmark or the source shows;
+    both are columns of the reference (Markdown), and another distribution may leave them out.
 
     ``code`` is a standard code, or the value of a code of the private scheme 99MIQA, at most 16 characters; without it
     a value is made from the name. ``parent`` is the broader standard concept. ``phrase`` is its wording in the text of
@@ -38,6 +40,8 @@ class Measurand:
     label: str
     summary: str
     definition: str = ""
+    validity: str = ""
+    tolerance: str = ""
     code: Code | str = ""
     parent: Code | None = None
     other_units: tuple[str, ...] = ()

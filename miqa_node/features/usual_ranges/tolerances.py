@@ -1,7 +1,8 @@
 """The measurements that tell of a scanner, and by how much each may differ without any meaning.
 
 What a patient or a request decides (metal, breath, number of slices, cut anatomy) has no usual range here, nor has a
-measurement of another distribution.
+measurement of another distribution. The reference of measurements prints these numbers; how exact a measurement is
+stands in its declaration (``Measurand.tolerance``).
 """
 
 from __future__ import annotations

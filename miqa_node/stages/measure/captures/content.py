@@ -70,6 +70,8 @@ CAPTURE_EVEN_SHARE = FramesMeasure(
     summary="Share of the pixels that have nearly the same brightness.",
     definition="Pixels within two of 255 levels of the most frequent brightness. 100: the capture is blank. White "
     "paper and black screens with little text reach 95 %.",
+    validity="Secondary captures. White paper and black screens with little text reach 95 %.",
+    tolerance="Pixels are counted, so it is exact.",
     section=SECTION,
     rank=900,
     family=CAPTURES,
@@ -82,9 +84,11 @@ CAPTURE_DETAIL = FramesMeasure(
     label="Hardest edges of the capture",
     code="CAPTURE_DETAIL",
     summary="Step between neighbours that the hardest hundredth of the pixels makes.",
-    definition="99th percentile of the larger step of each pixel to its neighbours at the right and below, in "
-    "percent of black to white. Crisp text has steps above 20 %; blurred text about 10 %, and so have compressed "
-    "captures that can still be read.",
+    definition="99th percentile of the larger step of each pixel to its neighbours at the right and below, in percent "
+    "of black to white.",
+    validity="Secondary captures with text. Photographs and digitised films have few hard edges without a fault.",
+    tolerance="Crisp text has steps above 20 %; blurred text about 10 %, and so have compressed captures that can "
+    "still be read: no limit tells them apart.",
     section=SECTION,
     rank=901,
     family=CAPTURES,

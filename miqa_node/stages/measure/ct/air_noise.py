@@ -34,8 +34,9 @@ AIR_NOISE = SeriesMeasure(
     code="AIR_NOISE",
     summary="Median over slices of the robust standard deviation of air.",
     definition="Median over slices of 1.4826 · median absolute deviation (Rousseeuw and Croux, JASA 88, 1993) of the "
-    "air 10 to 80 mm from the skin, without clothes and table. Left out where no such air is in the field. Too small "
-    "where the scanner cuts values off at −1000 or −1024 HU.",
+    "air 10 to 80 mm from the skin, without clothes and table.",
+    validity="Series with such air in the field. Too small where the scanner cuts values off at −1000 or −1024 HU.",
+    tolerance="Within 10 % for white noise of 8 to 40 HU; with whole Hounsfield units in steps of 1.5 HU.",
     section="CT and MR series",
     rank=420,
     modalities=CT,

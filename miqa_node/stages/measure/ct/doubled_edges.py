@@ -51,9 +51,11 @@ DOUBLED_EDGES = SeriesMeasure(
     label="Doubled edges",
     code="DOUBLED_EDGES",
     summary="Strength of a shifted copy of the image in itself, on the worst slice.",
-    definition="Highest peak of the power cepstrum (Bogert, Healy and Tukey, 1963) of the slice in 256 × 256 pixels, "
-    "4 to 40 of them off its middle, on the worst of up to 40 slices. An echo of strength a gives about 100 a. Own "
-    "definition; real slices without doubled edges reach 10 to 20 %.",
+    definition="Highest peak of the power cepstrum (Bogert, Healy and Tukey, 1963) of the slice in 256 × 256 pixels, 4 "
+    "to 40 of them off its middle, on the worst of up to 40 slices. Own definition.",
+    validity="Slices with fine texture: where pictures are smooth, an echo gives less.",
+    tolerance="An echo of strength a gives 100 a in white texture, within 5 %, and 40 a in texture smoothed over 1.5 "
+    "pixels. Real slices without doubled edges reach 10 to 20 %.",
     section="CT and MR series",
     rank=433,
     modalities=CT,

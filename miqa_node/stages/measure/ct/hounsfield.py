@@ -143,7 +143,9 @@ HU_AIR = SeriesMeasure(
     code="HU_AIR",
     summary="Most frequent value of the air around the patient.",
     definition="Most frequent value (classes of 2 HU, smoothed over five) of the air of `air_noise`, of up to 40 "
-    "slices; by definition of the scale −1000 HU, within 10 HU on real scanners. Left out below 15 cm² of air.",
+    "slices; by definition of the scale −1000 HU.",
+    validity="Series with 15 cm² of air beside the patient or more.",
+    tolerance="Within 2 HU on drawn bodies, shifted by up to 30 HU; −1000 HU within 10 HU on real scanners.",
     section=SECTION,
     rank=402,
     modalities=CT,
@@ -158,8 +160,10 @@ HU_FAT = SeriesMeasure(
     label="Fat",
     code="HU_FAT",
     summary="Most frequent mean of 6 mm windows of fat.",
-    definition="Most frequent mean of 6 mm windows in the body with −180 to −30 HU and no more than twice the noise "
-    "of the quietest quarter of soft tissue; fat is −120 to −80 HU at 120 kV. Left out below 15 cm².",
+    definition="Most frequent mean of 6 mm windows in the body with −180 to −30 HU and no more than twice the noise of "
+    "the quietest quarter of soft tissue; fat is −120 to −80 HU at 120 kV.",
+    validity="Bodies with 15 cm² of fat or more; heads mostly have less.",
+    tolerance="Within 3 HU on drawn bodies, shifted by up to 30 HU. Fat itself differs by 40 HU.",
     section=SECTION,
     rank=403,
     modalities=CT,
@@ -174,7 +178,9 @@ HU_SOFT_TISSUE = SeriesMeasure(
     label="Water-like tissue",
     code="HU_SOFT_TISSUE",
     summary="Most frequent mean of 6 mm windows of water-like tissue.",
-    definition="The same of −20 to 140 HU: brain 20 to 40, muscle and organs 40 to 70 HU, more with contrast medium.",
+    definition="The same of −20 to 140 HU: brain 20 to 40, muscle and organs 40 to 70 HU.",
+    validity="Bodies with 15 cm² of soft tissue or more. Contrast medium raises it.",
+    tolerance="Within 2 HU on drawn bodies, shifted by up to 30 HU. Tissue itself differs by 50 HU.",
     section=SECTION,
     rank=404,
     modalities=CT,
@@ -188,10 +194,12 @@ HU_OFFSET = SeriesMeasure(
     label="Common offset of Hounsfield units",
     code="HU_OFFSET",
     summary="What air, fat and water-like tissue together deviate from their usual values.",
-    definition="Median of `hu_air` + 1000, `hu_fat` + 100 and `hu_soft_tissue` − 45; without fat the mean of the "
-    "first and of `hu_soft_tissue` − 30. Without air the smaller of the other two, 0 if their signs differ. Contrast "
-    "medium changes one of the three, a wrong intercept all, a wrong value of water two. Own definition; phantoms of "
-    "water are held to ±5 HU (IEC 61223-3-5, ACR CT accreditation), tissue cannot be.",
+    definition="Median of `hu_air` + 1000, `hu_fat` + 100 and `hu_soft_tissue` − 45; without fat the mean of the first "
+    "and of `hu_soft_tissue` − 30. Without air the smaller of the other two, 0 if their signs differ. Contrast medium "
+    "changes one of the three, a wrong intercept all, a wrong value of water two. Own definition.",
+    validity="Series with soft tissue and either air or fat. Heads, and contrast medium, hide a wrong value of water.",
+    tolerance="Within 3 HU for shifts of up to 30 HU on drawn bodies. Phantoms of water are held to ±5 HU (IEC "
+    "61223-3-5, ACR CT accreditation); tissue cannot be.",
     section=SECTION,
     rank=405,
     modalities=CT,

@@ -55,9 +55,13 @@ CT_NOISE = SeriesMeasure(
     label="Noise in soft tissue",
     code="CT_NOISE",
     summary="Most frequent standard deviation in 6 mm windows of 0 to 100 HU.",
-    definition="Most frequent standard deviation in 6 mm windows that lie in the body and have a mean of 0 to 100 "
-    "HU (global noise level, Christianson et al., AJR 205, 2015), corrected for the small number of "
-    "pixels in a window by √(n/(n−2)). White noise of 8 to 40 HU is found within 7 %.",
+    definition="Most frequent standard deviation in 6 mm windows that lie in the body and have a mean of 0 to 100 HU "
+    "(global noise level, Christianson et al., AJR 205, 2015), corrected for the small number of pixels in a window by "
+    "√(n/(n−2)).",
+    validity="Bodies with soft tissue in the field. Kernels, slice thickness and dose change it: only series of one "
+    "protocol can be compared.",
+    tolerance="Within 7 % for white noise of 8 to 40 HU. Noise that a kernel smooths over 1 pixel comes out by a sixth "
+    "too low, because the window takes its long waves away. In steps of 0.5 HU; repeated within 0.5 HU.",
     section="CT and MR series",
     rank=400,
     modalities=CT,

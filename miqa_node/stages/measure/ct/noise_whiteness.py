@@ -70,10 +70,11 @@ NOISE_WHITENESS = SeriesMeasure(
     summary="Noise between neighbouring pixels over all noise of soft tissue.",
     definition="Median over up to 40 slices: noise after the kernel of Immerkaer (CVIU 64, 1996), which keeps the "
     "standard deviation of white noise and removes what a reconstruction kernel has smoothed, over the noise of 6 mm "
-    "windows; both in the quietest 40 % of soft tissue. White noise gives 100 %. Left out without `skin_mtf_50`, and "
-    "where that is above .33 per pixel, as that of lung and bone kernels in a large field: their noise is white. "
-    "Noise with the texture of the kernel is not seen, however strong: compare `ct_noise` with the usual range of "
-    "the scanner.",
+    "windows; both in the quietest 40 % of soft tissue. White noise gives 100 %.",
+    validity="Series with a `skin_mtf_50` of at most .33 per pixel: above, as of lung and bone kernels in a large "
+    "field, noise is white in its pixels. Noise with the texture of the kernel is not seen, however strong: compare "
+    "`ct_noise` with the usual range of the scanner.",
+    tolerance="Within 10 for white noise; repeated with other noise within 1 of noise smoothed over 1 pixel.",
     section="CT and MR series",
     rank=411,
     modalities=CT,

@@ -87,9 +87,11 @@ NPS_PEAK = SeriesMeasure(
     label="Peak frequency of noise",
     code="NPS_PEAK",
     summary="Frequency with the highest noise power in soft tissue.",
-    definition="Frequency at which the radially averaged noise power spectrum of 32 × 32 pixel patches of soft "
-    "tissue is highest, their mean plane taken away (ICRU Report 87). Low values mean blotchy noise. "
-    "Left out without such patches.",
+    definition="Frequency at which the radially averaged noise power spectrum of 32 × 32 pixel patches of soft tissue "
+    "is highest, their mean plane taken away (ICRU Report 87). Low values mean blotchy noise.",
+    validity="Bodies with patches of 32 × 32 pixels of even soft tissue.",
+    tolerance="In steps of 1 / (32 pixels), 0.03 /mm where pixels are 1 mm; repeated with other noise within one step. "
+    "The peak of noise of known spectrum is not tested.",
     section="CT and MR series",
     rank=410,
     modalities=CT,

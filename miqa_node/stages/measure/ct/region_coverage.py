@@ -45,10 +45,12 @@ REGION_COVERAGE = SeriesMeasure(
     label="Coverage of the body part",
     code="REGION_COVERAGE",
     summary="Coverage over the usual length of the header's body part.",
-    definition="`coverage` over the shortest usual length of a complete scan of an adult: head and brain 140 mm, "
-    "neck 200, chest 300, abdomen 250, pelvis 220, cervical, thoracic, lumbar spine 150, 280, 200. Own table of Body "
-    "Part Examined (0018,0015); other parts have none. Part of an examination, a child, or a biopsy is rightly "
-    "short: nothing is flagged by it.",
+    definition="`coverage` over the shortest usual length of a complete scan of an adult: head and brain 140 mm, neck "
+    "200, chest 300, abdomen 250, pelvis 220, cervical, thoracic, lumbar spine 150, 280, 200. Own table of Body Part "
+    "Examined (0018,0015).",
+    validity="Complete scans of adults; part of an examination, a child, or a biopsy is rightly short. Parts that the "
+    "table lacks have none.",
+    tolerance="As `coverage`; how much the usual length itself differs between adults is not known here.",
     section="CT and MR series",
     rank=336,
     modalities=CT,

@@ -128,11 +128,14 @@ RING_INDEX = SeriesMeasure(
     summary="Strongest ring around the middle of the image that three of four sectors show.",
     definition="Values in polar coordinates around the middle of the image, less their mean over 6 mm along the "
     "radius, where that is within 60 HU, in 12 sectors of 30°, averaged over three slices. At each radius the smaller "
-    "of two numbers: the 25th percentile of the sectors (for dark rings the 75th), and their median less three "
-    "times its standard error; the largest from 6 mm on. Anatomy crosses a circle in a few sectors, a detector channel "
-    "that is out of calibration in all of them (in polar coordinates rings are lines: Sijbers and Postnov, Phys Med "
-    "Biol 49, 2004). Own definition. Whole series without rings reach 4 to 7 HU. Valid where the axis of rotation is "
-    "the middle of the image; elsewhere rings are missed.",
+    "of two numbers: the 25th percentile of the sectors (for dark rings the 75th), and their median less three times "
+    "its standard error; the largest from 6 mm on. Anatomy crosses a circle in a few sectors, a detector channel that "
+    "is out of calibration in all of them (in polar coordinates rings are lines: Sijbers and Postnov, Phys Med Biol "
+    "49, 2004). Own definition.",
+    validity="Series whose axis of rotation is the middle of the image; elsewhere, in lung and in air, rings are "
+    "missed.",
+    tolerance="Whole series without rings reach 4 to 7 HU. Rings of 10 to 40 HU give two thirds of that if they are 2 "
+    "mm wide, two fifths if 4 mm; repeated with other noise within 1.5 HU.",
     section="CT and MR series",
     rank=432,
     modalities=CT,

@@ -42,6 +42,8 @@ CT_SNR = SeriesMeasure(
     summary="Attenuation of soft tissue over its noise.",
     definition="(`hu_soft_tissue` + 1000) / `ct_noise`: mean over standard deviation on the scale of attenuation, "
     "where air is 0, so that it does not depend on the zero of Hounsfield units.",
+    validity="As `ct_noise`, with 15 cm² of soft tissue or more.",
+    tolerance="As `ct_noise`.",
     section="CT and MR series",
     rank=406,
     modalities=CT,

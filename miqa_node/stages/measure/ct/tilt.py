@@ -44,8 +44,10 @@ GANTRY_TILT = SeriesMeasure(
     code="GANTRY_TILT",
     summary="Angle between the normal of the slices and the line through them.",
     definition="Angle between the normal of the slices and the line from the first to the last, from Image Position "
-    "and Orientation (Patient) (PS3.3 C.7.6.2). It is that of Gantry/Detector Tilt (0018,1120); software that "
-    "assumes upright stacks distorts what is tilted.",
+    "and Orientation (Patient) (PS3.3 C.7.6.2). It is that of Gantry/Detector Tilt (0018,1120); software that assumes "
+    "upright stacks distorts what is tilted.",
+    validity="CT stacks of two places or more.",
+    tolerance="Within 0.1° of drawn positions.",
     section="CT and MR series",
     rank=335,
     modalities=CT,

@@ -90,9 +90,10 @@ TRUNCATION = SeriesMeasure(
     code="TRUNCATION",
     summary="Largest share of the edge of the field of view that the body touches on a slice.",
     definition="Share of the outermost 3 pixels of the field of view's circle that the body covers, on the worst "
-    "slice; of a smaller circle if padding surrounds it. The body is the largest connected part above −300 HU. "
-    "Slices of a field below 300 mm that the body fills at more than half of its edge take no part: the field was "
-    "chosen so, for a spine or an ear.",
+    "slice; of a smaller circle if padding surrounds it. The body is the largest connected part above −300 HU.",
+    validity="Slices of a field of 300 mm or more, and smaller ones that the body fills at up to half of their edge: "
+    "others were chosen so, for a spine or an ear.",
+    tolerance="Within 1 of drawn bodies.",
     section="CT and MR series",
     rank=450,
     modalities=CT,

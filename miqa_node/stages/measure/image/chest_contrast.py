@@ -65,10 +65,12 @@ SNR_LUNG = ImageMeasure(
     code="SNR_LUNG",
     parent=SIGNAL_TO_NOISE,
     summary="Mean of the lung field over its noise.",
-    definition="**Approximation.** Mean over noise of presentation values (noise as `noise_sigma`, put on their "
-    "scale) in two fixed regions (32–48 % of the height, 20–32 % and 68–80 % of the width) of an image "
-    "whose header calls it a frontal chest. There is no lung segmentation; the regions fit a centred "
-    "adult chest.",
+    definition="**Approximation.** Mean over noise of presentation values (noise as `noise_sigma`, put on their scale) "
+    "in two fixed regions (32–48 % of the height, 20–32 % and 68–80 % of the width). There is no lung segmentation.",
+    validity="Centred adults whose header says a frontal chest; the regions are fixed, so a displaced lung is missed. "
+    "Left out where one of them is padded or even.",
+    tolerance="Within 10 % on a drawn chest, 8-bit images within 15 % of 12-bit ones. By how much a lung beside the "
+    "regions changes it is not known.",
     section="Noise",
     rank=230,
     take=_snr,
@@ -80,8 +82,10 @@ CNR_LUNG_MEDIASTINUM = ImageMeasure(
     code="CNR_LUNG_MED",
     parent=SIGNAL_TO_NOISE,
     summary="Difference of the means of lung field and mediastinum over the noise.",
-    definition="**Approximation.** Difference of the means of those regions and of a mediastinal one (40–55 % of "
-    "the height, 47–57 % of the width) over the root mean square of their noise.",
+    definition="**Approximation.** Difference of the means of the regions of `snr_lung` and of a mediastinal one "
+    "(40–55 % of the height, 47–57 % of the width) over the root mean square of their noise.",
+    validity="As `snr_lung`.",
+    tolerance="As `snr_lung`.",
     section="Noise",
     rank=240,
     take=_cnr,

@@ -41,10 +41,11 @@ EDGE_WIDTH_10_90 = ImageMeasure(
     label="Edge width in pixels",
     code="EDGE_WIDTH_10_90",
     summary="The same distance counted in pixels, which needs no pixel spacing.",
-    definition="Lower quartile of the 10–90 % rise distances of the steepest edge of each 32 × 32 tile, of up to "
-    "300 tiles. Each is read along the gradient, averaged over five parallel lines, between the ends of "
-    "the monotone run. Edges below 3 % of the display range are left out; at least eight are needed. For "
-    "a Gaussian blur it is 2.56 σ.",
+    definition="Lower quartile of the 10–90 % rise distances of the steepest edge of each 32 × 32 tile, of up to 300 "
+    "tiles. Each is read along the gradient, averaged over five parallel lines, between the ends of the monotone run. "
+    "For a Gaussian blur it is 2.56 σ.",
+    validity="Images with eight edges or more of at least 3 % of the display range.",
+    tolerance="Within 12 % for Gaussian blurs of σ 1 to 8 pixels; repeated with other noise within 2 %.",
     phrase="edges {value} pixels wide",
     phrase_rank=40,
     section="Sharpness",
@@ -58,8 +59,10 @@ EDGE_SLOPE_10_90 = ImageMeasure(
     label="Edge width 10-90 %",
     code="EDGE_SLOPE_10_90",
     summary="Distance over which strong edges rise from 10 to 90 %: smaller is sharper.",
-    definition="The same times the pixel spacing (where rows and columns differ, times their geometric mean); only "
-    "when the header gives one.",
+    definition="`edge_width_10_90` times the pixel spacing (where rows and columns differ, times their geometric "
+    "mean).",
+    validity="As `edge_width_10_90`, where the header gives a spacing; lengths are those at the detector.",
+    tolerance="As `edge_width_10_90`.",
     phrase="edges {value} mm wide",
     phrase_rank=30,
     section="Sharpness",

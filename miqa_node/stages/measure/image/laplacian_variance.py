@@ -25,6 +25,10 @@ LAPLACIAN_VARIANCE = ImageMeasure(
     summary="Variance of the Laplacian of the image: detail and noise together.",
     definition="Variance of the 4-neighbour Laplacian of presentation values scaled to 0–255 (Pech-Pacheco et al., "
     "ICPR 2000). Falls with blur, rises with noise.",
+    validity="Images of one detector, body part and processing, compared with each other; noise and edge enhancement "
+    "raise it, too.",
+    tolerance="Repeated with other noise within 0.5 %. How much blur a difference stands for is not known: it depends "
+    "on the picture.",
     section="Sharpness",
     rank=110,
     least_side_px=32,

@@ -65,6 +65,8 @@ LOCAL_VARIANCE_MODE = ImageMeasure(
     summary="Most frequent variance of small neighbourhoods: noise of smooth regions.",
     definition="Most frequent variance of stored values in tiles of 8 × 8 pixels: 20 classes per decade, smoothed "
     "over five (after Sijbers et al., Phys Med Biol 52, 2007).",
+    validity="Images with even parts of 8 × 8 pixels.",
+    tolerance="Within 15 % for white noise; repeated within 8 %.",
     section="Noise",
     rank=170,
     least_side_px=SMALLEST_SIDE,

@@ -36,8 +36,9 @@ NOISE_SIGMA = ImageMeasure(
     code="NOISE_SIGMA",
     summary="Standard deviation of the noise, from the median absolute deviation of the finest detail.",
     definition="Standard deviation of the noise in stored values: median of |HH| / 0.6745 over the diagonal band of "
-    "the Haar wavelet (Donoho and Johnstone 1994). Exact within 10 % for white noise from one stored "
-    "value on; correlated noise is under-estimated. Saturated pixels are left out.",
+    "the Haar wavelet (Donoho and Johnstone 1994).",
+    validity="White noise; of noise that was smoothed it finds too little. Saturated pixels are left out.",
+    tolerance="Within 10 % for white noise of one stored value and more; repeated within 2 %.",
     section="Noise",
     rank=150,
     least_side_px=SMALLEST_SIDE,
@@ -49,8 +50,9 @@ NOISE_SHARE = ImageMeasure(
     label="Noise share of contrast",
     code="NOISE_SHARE",
     summary="Noise over P99 minus P1 of the stored values.",
-    definition="`noise_sigma` in the range between the 1st and 99th percentile of stored values. Does not depend on "
-    "gain or offset.",
+    definition="`noise_sigma` in the range between the 1st and 99th percentile of stored values.",
+    validity="As `noise_sigma`. Images of any gain and offset can be compared.",
+    tolerance="As `noise_sigma`; repeated with other noise within 2 %.",
     phrase="noise {percent} of the contrast",
     phrase_rank=50,
     section="Noise",

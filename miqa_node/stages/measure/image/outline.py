@@ -57,6 +57,8 @@ LEFT_RIGHT_SYMMETRY = ImageMeasure(
     code="LR_SYMMETRY",
     summary="Correlation of the image with its mirror image.",
     definition="Pearson correlation of the image, reduced to 256 pixels, with its mirror image; 1 is symmetric.",
+    validity="Views that should be symmetric, as frontal chests.",
+    tolerance="Repeated with other noise within 0.001. What is usual of a view is not known.",
     section="Position",
     rank=210,
     least_side_px=SMALLEST_SIDE,
@@ -70,6 +72,8 @@ BORDER_CONTACT = ImageMeasure(
     summary="Share of the image border that the body touches.",
     definition="Share of the border pixels that belong to the body: everything brighter than Otsu's threshold (IEEE "
     "SMC 9, 1979), holes filled, on the image reduced to 256 pixels.",
+    validity="Bodies before a darker background; without one the threshold cuts the body itself.",
+    tolerance="Within 5 of a drawn body; repeated with other noise within 1.",
     section="Position",
     rank=220,
     least_side_px=SMALLEST_SIDE,

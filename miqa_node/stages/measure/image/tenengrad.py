@@ -23,7 +23,12 @@ TENENGRAD = ImageMeasure(
     label="Tenengrad",
     code="TENENGRAD",
     summary="Mean squared Sobel gradient of the image: strength of edges.",
-    definition="Mean of Gx² + Gy² with 3 × 3 Sobel kernels, same scale (Krotkov, IJCV 1, 1988).",
+    definition="Mean of Gx² + Gy² with 3 × 3 Sobel kernels, on the scale of `laplacian_variance` (Krotkov, IJCV 1, "
+    "1988).",
+    validity="Images of one detector, body part and processing, compared with each other; noise and edge enhancement "
+    "raise it, too.",
+    tolerance="Repeated with other noise within 0.2 %. How much blur a difference stands for is not known: it depends "
+    "on the picture.",
     section="Sharpness",
     rank=120,
     least_side_px=32,

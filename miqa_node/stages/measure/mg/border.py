@@ -64,9 +64,11 @@ MG_BORDER_CONTACT = FramesMeasure(
     label="Breast cut by the border",
     code="MG_BORDER",
     summary="Share of an end of the picture that the breast touches, other than at the chest wall.",
-    definition="Largest share of the top, the bottom and the side opposite the chest wall that the breast touches; "
-    "of oblique views (View Position) only the side, since the armpit and the fold below the breast reach the ends. "
-    "The outer 1.5 % of the picture take no part. 0: nothing is cut off.",
+    definition="Largest share of the top, the bottom and the side opposite the chest wall that the breast touches. The "
+    "outer 1.5 % of the picture take no part. 0: nothing is cut off.",
+    validity="Of oblique views (View Position) only the side counts, since the armpit and the fold below the breast "
+    "reach the ends. Labels and bright edges of films raise it.",
+    tolerance="Within 4 of the share of a drawn breast.",
     section=SECTION,
     rank=810,
     modalities=MG,
@@ -80,8 +82,9 @@ MG_WALL_AGREES = FramesMeasure(
     code="MG_WALL_AGREES",
     summary="1 if the chest wall is at the side that Patient Orientation says, else 0.",
     definition="1 if the chest wall is at the side of the picture that Patient Orientation (0020,0020) says: at the "
-    "left where rows point anterior, at the right where they point posterior; else 0: the picture was turned. Left "
-    "out without it.",
+    "left where rows point anterior, at the right where they point posterior; else 0: the picture was turned.",
+    validity="Images whose header has Patient Orientation, and whose breast is brighter than the air.",
+    tolerance="Right on drawn breasts, turned or not; on real detectors not known.",
     section=SECTION,
     rank=811,
     modalities=MG,

@@ -97,9 +97,11 @@ MG_PECTORAL_LENGTH = FramesMeasure(
     label="Length of the pectoral muscle",
     code="MG_PECTORAL",
     summary="Length of the pectoral muscle's edge on an oblique view.",
-    definition="Of oblique views: length of the straight line, 10 to 55° from the chest wall, on which at least two "
-    "of five rows above the nipple have their steepest fall, from the top to the chest wall. The line may go on "
-    "below what is seen of the muscle. A measurement, not a verdict on positioning.",
+    definition="Length of the straight line, 10 to 55° from the chest wall, on which at least two of five rows above "
+    "the nipple have their steepest fall, from the top to the chest wall. A measurement, not a verdict on positioning.",
+    validity="Oblique views (View Position) with a spacing. The muscle's edge is taken for straight, and the line may "
+    "go on below what is seen of it.",
+    tolerance="Within 12 % on a drawn muscle; on real ones not known.",
     section=SECTION,
     rank=820,
     modalities=MG,
@@ -112,10 +114,12 @@ MG_NIPPLE_LINE = FramesMeasure(
     label="Posterior nipple line",
     code="MG_NIPPLE_LINE",
     summary="Distance of the nipple from the chest wall, on an oblique view from the pectoral muscle.",
-    definition="Posterior nipple line (Eklund and Cardenosa, Radiol Clin North Am 30, 1992): distance of the "
-    "breast's foremost point, taken for the nipple, from the edge of the picture at the chest wall, or at a right "
-    "angle from the pectoral line of an oblique view, if that is shorter. Both views of a breast should agree within "
-    "10 mm.",
+    definition="Posterior nipple line (Eklund and Cardenosa, Radiol Clin North Am 30, 1992): distance of the breast's "
+    "foremost point, taken for the nipple, from the edge of the picture at the chest wall, or at a right angle from "
+    "the pectoral line of an oblique view, if that is shorter.",
+    validity="Views with a spacing; without View Position an oblique view is measured to the edge of the picture.",
+    tolerance="3 to 4 mm too short on drawn breasts of 72 to 128 mm. Both views of a breast should agree within 10 mm "
+    "(same source).",
     section=SECTION,
     rank=821,
     modalities=MG,

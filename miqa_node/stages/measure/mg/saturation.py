@@ -52,6 +52,8 @@ MG_SATURATED_SHARE = FramesMeasure(
     summary="Share of the breast at the highest or lowest stored value.",
     definition="Pixels of the breast that have the highest or lowest stored value of the picture: detail there is "
     "lost.",
+    validity="Images whose breast is brighter than the air beside it.",
+    tolerance="Within a tenth of the share of a drawn breast.",
     section=SECTION,
     rank=812,
     modalities=MG,

@@ -98,8 +98,10 @@ MR_INU_MEDIAN = SeriesMeasure(
     code="MR_INU_MEDIAN",
     summary="Median of the bias field in the foreground.",
     definition="Median in the foreground of the field that N4 (Tustison et al., IEEE TMI 29, 2010; SimpleITK) fits to "
-    "the first volume, reduced to at most 40 voxels a side: MRIQC's inu_med. Needs the extra `series` and a volume of "
-    "five slices or more.",
+    "the first volume, reduced to at most 40 voxels a side: MRIQC's inu_med.",
+    validity="Volumes of five slices or more. N4 leaves the scale of the field open, so it says little by itself: use "
+    "`mr_inu_range`. Needs the extra `series`.",
+    tolerance="Repeated with other noise within 0.002. Its true value is not defined.",
     section=SECTION,
     rank=590,
     modalities=MR,
@@ -114,9 +116,10 @@ MR_INU_RANGE = SeriesMeasure(
     label="Bias field, range",
     code="MR_INU_RANGE",
     summary="Distance of the 5th and 95th percentile of the bias field in the foreground, per median.",
-    definition="(95th − 5th percentile) / median of the same field: MRIQC's inu_range over its inu_med, because N4 "
-    "leaves the scale of the field open. A smooth field is found within a tenth of its range; tissue that grows "
-    "brighter over the whole volume counts as field.",
+    definition="(95th − 5th percentile) / median of the field of `mr_inu_median`: MRIQC's inu_range over its inu_med, "
+    "because N4 leaves the scale of the field open.",
+    validity="As `mr_inu_median`. Tissue that grows brighter over the whole volume counts as field.",
+    tolerance="Within a tenth of the range of a smooth field; repeated with other noise within 0.002.",
     section=SECTION,
     rank=591,
     modalities=MR,
@@ -133,6 +136,9 @@ MR_UNIFORMITY = SeriesMeasure(
     summary="Percent integral uniformity of the bias field.",
     definition="100 · (1 − (high − low) / (high + low)), with the 95th and 5th percentile of the same field: percent "
     "integral uniformity (NEMA MS 3, ACR) of the coil's field, for patients in place of a uniform phantom.",
+    validity="As `mr_inu_range`.",
+    tolerance="Within 5 on a smooth field; repeated with other noise within 0.2. How it compares with the uniformity "
+    "of a phantom is not known.",
     section=SECTION,
     rank=592,
     modalities=MR,

@@ -49,8 +49,11 @@ MR_EDGES = SeriesMeasure(
     summary="Steepness of the steepest tenth of the patient, per pixel and bright signal.",
     definition="Root mean square of the gradient (after a Gaussian of 1 pixel, as in Canny, IEEE TPAMI 8, 1986) on the "
     "steepest tenth of the foreground, per 90th percentile of the foreground, median over slices; after the average "
-    "edge strength of Zacà et al. (JMRI 48, 2018), which falls with motion during the scan. Contrast and resolution "
-    "change it more than motion does: it compares only within one protocol, and no limit ships.",
+    "edge strength of Zacà et al. (JMRI 48, 2018), which falls with motion during the scan.",
+    validity="Series of one protocol, compared with each other: contrast and resolution change it more than motion "
+    "does, and no limit ships.",
+    tolerance="Falls by more than a tenth if a head moves by 8 mm during the scan; repeated with other noise within "
+    "0.5 %. How much motion a difference stands for is not known.",
     section="CT and MR series",
     rank=548,
     modalities=MR,

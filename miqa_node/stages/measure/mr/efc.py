@@ -53,8 +53,11 @@ MR_EFC = SeriesMeasure(
     label="Entropy focus criterion",
     code="MR_EFC",
     summary="Entropy of the signal over its greatest value: ghosts and blur raise it.",
-    definition="Entropy focus criterion (Atkinson et al., IEEE TMI 16, 1997) over all pixels, divided by its "
-    "greatest possible value as in MRIQC. Ghosts and motion raise it.",
+    definition="Entropy focus criterion (Atkinson et al., IEEE TMI 16, 1997) over all pixels, divided by its greatest "
+    "possible value as in MRIQC.",
+    validity="Any MR series; ghosts and motion raise it, and so does the anatomy: compare series of one protocol and "
+    "body part.",
+    tolerance="MRIQC's formula within 0.01 %; repeated with other noise within 0.001.",
     section="CT and MR series",
     rank=500,
     modalities=MR,

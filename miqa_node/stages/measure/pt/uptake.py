@@ -80,6 +80,8 @@ PT_TAGS_MISSING = SeriesMeasure(
     definition="How many of these the first slice lacks: Units, Decay Correction, Acquisition Time, Series Time, "
     "Actual Frame Duration, Patient's Weight, and of the tracer total dose, half life and start time. The place "
     "names them.",
+    validity="PET series; only the first slice is read.",
+    tolerance="As the header says.",
     section=SECTION,
     rank=920,
     modalities=PT,
@@ -93,6 +95,8 @@ PT_TRUNCATION = SeriesMeasure(
     summary="Share of the slices at whose border the body is cut off.",
     definition="Slices of which a tenth of the border lies above a tenth of the median, over the slices, of their "
     "99th percentile.",
+    validity="PET series. Arms beside the body count, too.",
+    tolerance="Exact for four drawn slices, one of them cut; on real ones not known.",
     section=SECTION,
     rank=921,
     modalities=PT,

@@ -54,8 +54,9 @@ FRAME_GAPS = FramesMeasure(
     code="FRAME_GAPS",
     summary="Frames that come late after the one before.",
     definition="Steps of Frame Time Vector (0018,1065) above 1.5 times their median, if there are at most two in a "
-    "row: more are another frame rate. Left out without the vector: Frame Time (0018,1063) alone says that all steps "
-    "are equal. The place is that of the first.",
+    "row: more are another frame rate. The place is that of the first.",
+    validity="Runs with the vector: Frame Time (0018,1063) alone says that all steps are equal.",
+    tolerance="As exact as the vector in the header.",
     section=SECTION,
     rank=761,
     modalities=RUNS,

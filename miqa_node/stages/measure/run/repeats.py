@@ -69,6 +69,10 @@ FRAMES_REPEATED = FramesMeasure(
     summary="Share of the frames that show the same as the one before.",
     definition="Frames whose copy of 64 × 64 pixels differs from that of the frame before by 0.01 of 255 levels or "
     "less on average, in percent of the frames that have one. The place is that of the first.",
+    validity="Runs of two frames or more. A clip that a person froze, and a run without movement, have repeated frames "
+    "without a fault.",
+    tolerance="Frames are counted. Unaltered clips of SonoSite Turbo have 6 and 7 %; frozen after 8 of 30 frames, one "
+    "has 72 %.",
     section=SECTION,
     rank=760,
     modalities=RUNS,

@@ -127,13 +127,14 @@ SLICE_DISORDER = SeriesMeasure(
     label="Disorder of slices",
     code="SLICE_DISORDER",
     summary="How much shorter the way through the slices would be in another order.",
-    definition="Slices are compared as copies of 64 × 64 pixels without brightness and contrast. Largest of (d(a,b) "
-    "+ d(b,c)) / (2 d(a,c)) of three neighbours and of (d(a,b) + d(c,d)) / (d(a,c) + d(b,d)), where b…c are two or "
-    "three slices that may have been turned round; d is the root mean square difference. Where neighbours hardly "
-    "look more alike than slices further apart, the ratio is taken per 1.3 times its median in the series. Below .9 "
-    "in ordered stacks; above 1 a slice stands in a wrong place, or another body was among them. Within volumes, "
-    "as `slice_jump`, of 5 slices or more. Own definition, after seriation: the shortest way through all slices is "
-    "their order.",
+    definition="Slices are compared as copies of 64 × 64 pixels without brightness and contrast. Largest of (d(a,b) + "
+    "d(b,c)) / (2 d(a,c)) of three neighbours and of (d(a,b) + d(c,d)) / (d(a,c) + d(b,d)), where b…c are two or three "
+    "slices that may have been turned round; d is the root mean square difference. Where neighbours hardly look more "
+    "alike than slices further apart, the ratio is taken per 1.3 times its median in the series. Above 1 a slice "
+    "stands in a wrong place, or another body was among them. Own definition, after seriation: the shortest way "
+    "through all slices is their order.",
+    validity="As `slice_jump`, within volumes of 5 slices or more.",
+    tolerance="Below .9 in ordered stacks; repeated with other noise within 0.02 on a drawn body.",
     section=SECTION,
     rank=345,
     each=_look,
@@ -150,8 +151,10 @@ SLICES_REPEATED = SeriesMeasure(
     code="SLICES_REPEATED",
     summary="Slices that show the same as the one before.",
     definition="Slices whose copy of 64 × 64 pixels differs from that of the slice before it by less than a tenth of "
-    "what neighbours usually differ by (root mean square; the median over the stack). Left out with fewer than 5 "
-    "slices.",
+    "what neighbours usually differ by (root mean square; the median over the stack).",
+    validity="Stacks of 5 slices or more.",
+    tolerance="Found in all 6 stacks with repeated pixels of the "
+    "[trial](../explanation/series.md#how-well-faults-are-found), and in none without.",
     section=SECTION,
     rank=346,
     each=_look,

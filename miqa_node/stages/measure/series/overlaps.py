@@ -62,8 +62,11 @@ SLICE_OVERLAPS = SeriesMeasure(
     code="SLICE_OVERLAPS",
     summary="Places of the stack that hold more slices than the others, or lie too close to the next.",
     definition="Places along the normal, of slices of one b-value, echo, phase and component, that hold more slices "
-    "than the median place, or lie closer to the next than half of the usual distance. Series of several phases, "
-    "whose places are all taken as often, have none.",
+    "than the median place, or lie closer to the next than half of the usual distance.",
+    validity="Stacks whose slices have a position and an orientation. Series of several phases, whose places are all "
+    "taken as often, have none.",
+    tolerance="Found in all 6 stacks with a doubled slice of the "
+    "[trial](../explanation/series.md#how-well-faults-are-found), and in none without.",
     section=SECTION,
     rank=342,
     take=_overlaps,

@@ -86,8 +86,10 @@ SLICE_JUMP = SeriesMeasure(
     summary="Largest deviation of a slice's mean signal from that of its neighbours in the same volume.",
     definition="Largest distance of a slice's mean from the mean of its two neighbours, per median of all means (MR "
     "only). Slices are compared within a volume: b-values, echoes, phases and components of the signal at one place "
-    "are volumes of their own, of 5 slices or more. A slice counts only if it shows what its neighbours show "
-    "(correlation of 0.8 or more of copies of 32 × 32 pixels, also of the neighbours with each other).",
+    "are volumes of their own.",
+    validity="Volumes of 5 slices or more. A slice counts only if it shows what its neighbours show (correlation of "
+    "0.8 or more of copies of 32 × 32 pixels, also of the neighbours with each other).",
+    tolerance="Within 1 for a slice that is darker by 10 to 50 %; less than 1 in even drawn heads.",
     section="CT and MR series",
     rank=510,
     modalities=MR,

@@ -144,6 +144,8 @@ SLICE_COUNT = SeriesMeasure(
     code="SLICES",
     summary="Slices of the series that lie in one stack.",
     definition="Slices of the stack; of an enhanced object its frames.",
+    validity="Any stack.",
+    tolerance="Slices are counted, so it is exact.",
     section=SECTION,
     rank=300,
     take=_count,
@@ -157,6 +159,8 @@ SLICES_UNREADABLE = SeriesMeasure(
     summary="Slices whose pixels could not be decoded.",
     definition="Slices that could not be decoded. They take no part in the rest; the issue `undecodable_slices` "
     "gives the reason of the first.",
+    validity="Any stack.",
+    tolerance="Slices are counted, so it is exact.",
     section=SECTION,
     rank=600,
     take=_unreadable,
@@ -170,6 +174,8 @@ SLICE_DISTANCE = SeriesMeasure(
     summary="Median distance of neighbouring slices along their normal.",
     definition="Median distance of neighbouring slices along their normal (Image Position and Orientation "
     "(Patient)). Several echoes or phases at one place count once.",
+    validity="Stacks whose slices have a position and an orientation. Left out of a single slice.",
+    tolerance="As exact as the positions in the header.",
     section=SECTION,
     rank=310,
     take=_distance,
@@ -182,10 +188,12 @@ SLICE_GAPS = SeriesMeasure(
     code="SLICE_GAPS",
     summary="Neighbours further apart than 110 % of the median distance.",
     definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness, or, in a "
-    "stack with four of five distances equal, by a whole multiple. A distance that occurs three times in a row "
-    "belongs to a part of the protocol with a spacing of its own and is not a gap; fewer than four places have no "
-    "gap. A slice of another size than the stack fills its place, but takes no part in the rest; the issue "
-    "`slice_sizes_differ` says so.",
+    "stack with four of five distances equal, by a whole multiple. A slice of another size than the stack fills its "
+    "place, but takes no part in the rest; the issue `slice_sizes_differ` says so.",
+    validity="Stacks of four places or more; fewer have no gap. A distance that occurs three times in a row belongs to "
+    "a part of the protocol with a spacing of its own and is not a gap. A slice that is lost at an end is not seen.",
+    tolerance="Found in all 6 stacks with gaps of the [trial](../explanation/series.md#how-well-faults-are-found), and "
+    "in none without.",
     section=SECTION,
     rank=320,
     take=_gaps,
@@ -199,6 +207,8 @@ COVERAGE = SeriesMeasure(
     code="COVERAGE",
     summary="Extent of the stack along its normal.",
     definition="From the first slice to the last plus one distance.",
+    validity="Stacks whose slices have a position and an orientation.",
+    tolerance="As exact as the positions in the header.",
     section=SECTION,
     rank=330,
     take=_coverage,
@@ -209,7 +219,9 @@ SLICE_GAP_LARGEST = SeriesMeasure(
     label="Largest gap",
     code="LARGEST_GAP",
     summary="Largest distance of neighbouring slices.",
-    definition="The largest of these distances; left out when there is no gap.",
+    definition="The largest of the distances of `slice_gaps`.",
+    validity="Stacks with a gap.",
+    tolerance="As exact as the positions in the header.",
     section=SECTION,
     rank=340,
     take=_largest,

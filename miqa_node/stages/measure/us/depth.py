@@ -45,9 +45,10 @@ US_FILLED_DEPTH = FramesMeasure(
     code="US_FILLED_DEPTH",
     summary="Last depth with echoes, of the depth that is shown.",
     definition="Last depth at which a fifth of the beams lie above 3 % of white, in percent of the depth that is "
-    "shown, where the header describes the region (else of what is grey, and then it is near 100). A simple relative "
-    "of the depth of penetration of AAPM Ultrasound Task Group 1: noise at depth counts as echo, fluid and shadows "
-    "as none.",
+    "shown. A simple relative of the depth of penetration of AAPM Ultrasound Task Group 1.",
+    validity="Pictures whose header describes the region; in others it is near 100, because the grey part is taken for "
+    "the depth. Noise at depth counts as echo, fluid and shadows as none.",
+    tolerance="Within 2 on drawn tissue.",
     section=SECTION,
     rank=720,
     modalities=US,

@@ -63,11 +63,13 @@ US_DROPOUT = FramesMeasure(
     code="US_DROPOUT",
     summary="How much darker than its neighbours the darkest beam is near the transducer.",
     definition="Median level of each of 128 beams between 2 and 25 % of the depth, and of a clip the median of these "
-    "over its frames; 1 minus the lowest mean of three neighbours, per the darker of the medians of the beams 4 to "
-    "11 to its left and to its right. Left out where one beam in twenty is black, and where the beams begin at a "
-    "point: every element of a phased array is in every beam. Dead elements darken a stripe that begins at the "
-    "transducer (Goodsitt et al., 1998; Hangiandreou et al., Ultrasound Med Biol 37, 2011). On a still ribs, gas and "
-    "lost contact do so, too.",
+    "over its frames; 1 minus the lowest mean of three neighbours, per the darker of the medians of the beams 4 to 11 "
+    "to its left and to its right. Dead elements darken a stripe that begins at the transducer (Goodsitt et al., 1998; "
+    "Hangiandreou et al., Ultrasound Med Biol 37, 2011).",
+    validity="Clips: on a still ribs, gas and lost contact darken beams, too. Left out where one beam in twenty is "
+    "black, and where the beams begin at a point: every element of a phased array is in every beam.",
+    tolerance="Drawn beams at a fifth of their brightness give 75 to 79 in place of 80; at three fifths 25 to 37 in "
+    "place of 40. Drawn tissue without them gives up to 45.",
     section=SECTION,
     rank=730,
     modalities=US,

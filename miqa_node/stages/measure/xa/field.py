@@ -73,6 +73,8 @@ XA_FIELD_SHARE = FramesMeasure(
     summary="Share of the picture inside the collimator.",
     definition="Share of the picture without the even parts that touch its corners, within 2 % of the range of the "
     "picture; median over the frames. 100: nothing was collimated.",
+    validity="Fields with an even collimator. A dark part of the body at the border is taken for one.",
+    tolerance="Within 1 of a drawn field; 97 to 100 where nothing is collimated.",
     section=SECTION,
     rank=930,
     modalities=XA,
@@ -87,6 +89,8 @@ XA_SATURATED_SHARE = FramesMeasure(
     summary="Share of the field at the end of the stored range.",
     definition="Pixels of the field at the lowest or highest value that Bits Stored allows: there is no detail. "
     "Median over the frames.",
+    validity="Images whose Bits Stored is right. Direct beam beside the body raises it, too.",
+    tolerance="Within 1 of a drawn share.",
     section=SECTION,
     rank=931,
     modalities=XA,

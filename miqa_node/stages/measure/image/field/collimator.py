@@ -51,8 +51,9 @@ COLLIMATOR_OUTSIDE_SHARE = ImageMeasure(
     label="Picture outside of the collimator, by the header",
     code="COLL_OUTSIDE",
     summary="Share of the picture outside of the rectangular collimator that the header describes.",
-    definition="Share of the picture outside of the edges of a rectangular collimator (0018,1702)–(0018,1708). Left "
-    "out where the header has none.",
+    definition="Share of the picture outside of the edges of a rectangular collimator (0018,1702)–(0018,1708).",
+    validity="Images whose header has these edges.",
+    tolerance="As the header says.",
     section=SECTION,
     rank=218,
     modalities=RADIOGRAPHS,
@@ -66,7 +67,9 @@ COLLIMATOR_DIFFERENCE = ImageMeasure(
     code="COLL_DIFFERENCE",
     summary="Largest distance between an edge of the header's collimator and the end of the field in the pixels.",
     definition="Largest of the four distances between that collimator and the exposed field, in percent of the image's "
-    "width or height. Large as well where the edge cannot be seen in the pixels.",
+    "width or height.",
+    validity="As `collimator_outside_share`. Large as well where the edge cannot be seen in the pixels.",
+    tolerance="Within 1 on a drawn field.",
     section=SECTION,
     rank=219,
     modalities=RADIOGRAPHS,
