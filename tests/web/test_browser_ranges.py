@@ -26,6 +26,8 @@ pytestmark = [*MARKS, pytest.mark.slow]
 LONG: dict[str, Any] = {
     "station_name": "RADIOLOGY-CT-2",
     "protocol_name": "Abdomen native and portal venous phase (Adult)",
+    "detector_id": "",
+    "authority": f"&urn:oid:{'1.2.840.113619.2.62.994044785528.' * 8}&URI",
 }
 
 
@@ -37,6 +39,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         measure(database, 100, at, {"ct_noise": 25.0, "hu_air": -961.0, "ct_snr": 40.0})
         for number, noise in enumerate(noises(8), 200):
             measure(database, number, FIRST_AT + timedelta(days=number - 100), {"ct_noise": noise}, **LONG)
+        renamed = {**LONG, "authority": LONG["authority"].replace("urn:oid", "urn:OID")}
+        measure(database, 400, at + timedelta(days=300), {"ct_noise": 10.0}, **renamed)
         measure(database, 300, at, {"ct_noise": 10.0}, software_versions="syngo CT VB20A")
         look(database)
         with serving_phantoms(stage, 512, 512) as web:
@@ -53,6 +57,7 @@ def test_the_pages_are_accessible_and_fit(address: str, language: str) -> None:
         paths = {
             "list": "/ranges",
             "history": histories.first.get_attribute("href") or "",
+            "long": histories.last.get_attribute("href") or "",
             "study": "/studies/1.2.8.100",
         }
         for name, path in paths.items():

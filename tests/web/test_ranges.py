@@ -66,3 +66,22 @@ def test_programs_get_the_same(client: TestClient, noisy: InstanceDigest) -> Non
     assert {one["measurement"] for one in history["baseline"]["ranges"]} == {"ct_noise", "hu_air"}
     assert client.get(f"/api/v1/ranges/images/{'0' * 64}").status_code == 404
     assert client.get("/api/v1/ranges/xyz").status_code == 422
+
+
+def test_scanners_that_only_their_hospitals_tell_apart_do_not_look_alike(stage: Stage, client: TestClient) -> None:
+    database = stage.services.database
+    for number, authority in enumerate(("NORTH", "SOUTH", "NORTH")):
+        measure(
+            database, number, FIRST_AT + timedelta(days=number), {"ct_noise": 10.0}, authority=authority, detector_id=""
+        )
+    measure(database, 9, FIRST_AT, {"ct_noise": 10.0}, detector_id="SN9")
+    look(database)
+    listed = client.get("/ranges").text
+    assert [listed.count(f'CT1</a> <span class="unit">{which}</span>') for which in ("NORTH", "SOUTH", "SN9")] == [
+        1
+    ] * 3
+    items = client.get("/api/v1/ranges").json()["items"]
+    assert {one["scanner"]["authority"]: one["series"] for one in items} == {"NORTH": 2, "SOUTH": 1, "": 1}
+    north = next(one["baseline"] for one in items if one["scanner"]["authority"] == "NORTH")
+    page = client.get(f"/ranges/{north}").text
+    assert "<dt>Authority</dt><dd>NORTH</dd>" in page

@@ -13,10 +13,10 @@ from miqa_node.errors import NotFoundError
 from miqa_node.features.usual_ranges.rows import baselines
 from miqa_node.features.usual_ranges.rows.baselines import (
     ScannerBaseline,
-    ScannerChange,
     SeriesStanding,
     UnusualSeries,
 )
+from miqa_node.features.usual_ranges.rows.changes import ScannerChange, scanner_changes
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.fields import MAX_OFFSET, MAX_PAGE
 from miqa_node.interfaces.web.page import Page
@@ -38,7 +38,7 @@ class BaselinePage(BaseModel):
     total: int
     limit: int
     offset: int
-    changes: list[ScannerChange] = Field(description="Changes of software and devices, the newest first.")
+    changes: list[ScannerChange] = Field(description="Changes of software, devices and hospitals, the newest first.")
 
 
 class BaselineDetail(BaseModel):
@@ -61,7 +61,7 @@ def list_ranges(
     with services.database.begin() as transaction:
         items = baselines.page(transaction, datetime.now(UTC), station=station, limit=most, offset=offset)
         total = baselines.count(transaction, station)
-        changes = baselines.scanner_changes(transaction, station)
+        changes = scanner_changes(transaction, station)
     return BaselinePage(items=items, total=total, limit=most, offset=offset, changes=changes)
 
 

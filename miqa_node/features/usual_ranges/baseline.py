@@ -16,6 +16,8 @@ from miqa_node.features.usual_ranges.tolerances import TOLERANCES
 LEAST_SERIES, LEAST_SPAN = 20, timedelta(days=14)
 """Below either, nothing is usual or unusual."""
 MOST_TEXT = 128
+AUTHORITY = "Issuer of Patient ID"
+"""The attribute by which people know an authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class ScannerProtocol:
     """What series must have in common to be compared; empty where the header does not say it.
 
     ``serial_number`` is Device Serial Number, or Detector ID of a radiograph. ``kernel`` is Convolution Kernel: one CT
-    protocol may be reconstructed several times, with noise that differs threefold.
+    protocol may be reconstructed several times, with noise that differs threefold. ``authority`` is who assigned the
+    Patient IDs, by which the node tells hospitals apart; empty where the serial number already names the scanner.
     """
 
     modality: str
@@ -35,11 +38,18 @@ class ScannerProtocol:
     kernel: str
     body_part: str
     view: str
+    authority: str = ""
 
     @property
     def baseline(self) -> str:
-        """The short name of its history."""
-        return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
+        """The short name of its history; without authority that of the versions that did not know it."""
+        parts = astuple(self) if self.authority else astuple(self)[:-1]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    @property
+    def which(self) -> str:
+        """What tells it from other scanners of its station name; empty if nothing is known."""
+        return self.serial_number or self.authority
 
     @property
     def words(self) -> str:
@@ -53,13 +63,16 @@ class ScannerProtocol:
             ("Device Serial Number", before.serial_number, self.serial_number),
             ("Manufacturer's Model Name", before.device, self.device),
         )
-        return tuple(one for one in named if one[1] != one[2])
+        # A serial number in either takes the place of the authority.
+        whose = () if self.serial_number or before.serial_number else ((AUTHORITY, before.authority, self.authority),)
+        return tuple(one for one in (*named, *whose) if one[1] != one[2])
 
 
-def protocol_of(header: Header, sender: str, description: str) -> ScannerProtocol | None:
+def protocol_of(header: Header, sender: str, description: str, authority: str) -> ScannerProtocol | None:
     """What a series is compared by; None if an earlier version read its header, without the protocol.
 
     ``description`` is Series Description, which counts where Protocol Name is empty; ``sender`` a station without name.
+    ``authority`` is who assigned the Patient ID.
     """
     if header.protocol_name is None:
         return None
@@ -73,7 +86,20 @@ def protocol_of(header: Header, sender: str, description: str) -> ScannerProtoco
         _plain(header.convolution_kernel),
         _plain(header.body_part_examined),
         _plain(header.view_position),
+        "" if _plain(header.detector_id) else hospital(authority),
     )
+
+
+def hospital(authority: str) -> str:
+    """An authority as scanners have it: long ones that differ stay different.
+
+    >>> hospital("NORTH"), len(hospital(500 * "N")), hospital(500 * "N") == hospital(500 * "N" + "S")
+    ('NORTH', 128, False)
+    """
+    if len(authority) <= MOST_TEXT:
+        return authority
+    mark = hashlib.sha256(authority.encode()).hexdigest()[:8]
+    return f"{authority[: MOST_TEXT - 9]} {mark}"
 
 
 def _plain(text: str) -> str:

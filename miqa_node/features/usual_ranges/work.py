@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from miqa_node.features.usual_ranges.rows import baselines, history
+from miqa_node.features.usual_ranges.baseline import AUTHORITY
+from miqa_node.features.usual_ranges.rows import changes, history, hospitals
 from miqa_node.parts import PartKind
 from miqa_node.runtime.store.database import Database, Transaction
 from miqa_node.runtime.work.regular import RegularWork
@@ -30,7 +32,9 @@ class HistoryWork(RegularWork):
         """Add everything new; return the number of series."""
         now, added = datetime.now(UTC), 0
         with self._database.begin() as transaction:
-            mark = history.mark(transaction)
+            mark, is_due = history.marks(transaction)
+        if is_due:
+            self._place(now)
         place: history.Place | None = history.Place(mark - history.OVERLAP)
         while place is not None and not self._stopping.is_set():
             self._thread.beat()
@@ -43,20 +47,39 @@ class HistoryWork(RegularWork):
                 added += len(measured)
                 if place is None and now > mark and (measured or now - mark > MARK_AGE):
                     history.set_mark(transaction, now)
-            for baseline in sorted({one.protocol.baseline for one in measured}):
-                self._thread.beat()
-                with self._database.begin() as transaction:  # of its own: nothing is locked while ranges are made
-                    history.renew(transaction, baseline)
+            self._renew({one.protocol.baseline for one in measured})
         return added
+
+    def _place(self, now: datetime) -> None:
+        """Give series to the histories of their hospitals."""
+        with self._database.begin() as transaction:
+            moves = hospitals.moves(transaction)
+        for one in moves:
+            if self._stopping.is_set():
+                return
+            with self._database.begin() as transaction:
+                if not history.is_alone(transaction):
+                    return
+                changed = hospitals.move(transaction, one)
+            self._renew(changed)
+        with self._database.begin() as transaction:
+            history.set_mark(transaction, now, history.HOSPITALS_MARK)
+
+    def _renew(self, changed: Iterable[str]) -> None:
+        for baseline in sorted(changed):
+            self._thread.beat()
+            with self._database.begin() as transaction:  # of its own: nothing is locked while ranges are made
+                history.renew(transaction, baseline)
 
     def _add(self, transaction: Transaction, measured: list[history.MeasuredSeries]) -> None:
         for one in history.add(transaction, measured):
             first_at = next(of.numbers.at for of in measured if of.protocol == one)
-            for change in baselines.changes_at(transaction, one, first_at):
-                log.info(
-                    "a scanner changed, so what is usual on it is found anew",
-                    station=change.station, attribute=change.attribute, before=change.before, now=change.now,
-                )  # fmt: skip
+            for change in changes.changes_at(transaction, one, first_at):
+                if change.attribute != AUTHORITY:  # is no matter for logs, and may be another hospital's scanner
+                    log.info(
+                        "a scanner changed, so what is usual on it is found anew",
+                        station=change.station, attribute=change.attribute, before=change.before, now=change.now,
+                    )  # fmt: skip
 
 
 PART = PartKind("usual_ranges", lambda context: HistoryWork(context.database))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from miqa_node.interfaces.cli.exits import Exit
 from miqa_node.runtime.store.database import Database
 from tests.unit.cli.conftest import Ran
-from tests.unit.usual_ranges.ranges_making import fill, look, measure, noises
+from tests.unit.usual_ranges.ranges_making import FIRST_AT, fill, look, measure, noises
 from tests.web.staging import Stage
 
 
@@ -54,3 +56,23 @@ def test_one_history_is_shown_with_its_unusual_series(cli: Callable[..., Ran], d
     assert [one["unusual"][0]["value"] for one in document["unusual"]] == [25.0]
     assert "Nothing is usual or unusual below 20 series and 14 days." in cli("ranges", "show", new, *where).out
     assert cli("ranges", "show", "0" * 16, *where).code != Exit.OK
+
+
+def test_scanners_that_only_their_hospitals_tell_apart_do_not_look_alike(
+    stage: Stage, cli: Callable[..., Ran], data_dir: Path
+) -> None:
+    where, database = ("--data-dir", str(data_dir)), stage.services.database
+    for number, (authority, software) in enumerate(
+        (("NORTH", "V1"), ("SOUTH", "V1"), ("NORTH", "V2"), ("SOUTH", "V1"))
+    ):
+        at = FIRST_AT + timedelta(days=number)
+        named: dict[str, Any] = {"detector_id": "", "software_versions": software}
+        measure(database, number, at, {"ct_noise": 10.0}, authority=authority, **named)
+    look(database)
+    lines = cli("ranges", "list", *where).out.splitlines()
+    assert lines[0].split("\t")[-2:] == ["Serial number", "Authority"]
+    assert sorted(line.split("\t")[-1] for line in lines[1:4]) == ["NORTH", "NORTH", "SOUTH"]
+    assert "CT1 (NORTH): Software Versions V1 became V2." in lines[-1]
+    items = json.loads(cli("ranges", "list", *where, "--json").out)["items"]
+    south = next(one["baseline"] for one in items if one["scanner"]["authority"] == "SOUTH")
+    assert "ACME Scan 64, serial number -, authority SOUTH, software V1" in cli("ranges", "show", south, *where).out

@@ -46,9 +46,12 @@ def measure(
     decided_at: datetime | None = None,
     received_at: datetime | None = None,
     fields: Mapping[str, Any] | None = None,
+    authority: str | None = "",
     **changed: Any,
 ) -> InstanceDigest:
     """One CT series that was measured; ``changed`` are values of its header, ``fields`` of its assessment.
+
+    ``authority`` assigned the patient's ID.
 
     It is received when it is taken, unless told.
     """
@@ -60,7 +63,8 @@ def measure(
         "acquired_at": at,
     }
     made = replace(header(number), **{**CT, **own, **changed})
-    record = StudyRecord(made.study_instance_uid, f"ACC{number}", f"ID{number}", "Doe^Jane", "20260302", "")
+    accession, patient = f"ACC{number}", f"ID{number}"
+    record = StudyRecord(made.study_instance_uid, accession, patient, "Doe^Jane", "20260302", "", authority=authority)
     measurements = tuple(Measurement(name, value, UNITS.get(name, "1")) for name, value in numbers.items())
     assessment = Assessment(of, made, now, measurements=measurements, not_assessed="No model.", **(fields or {}))
     with database.begin() as transaction:

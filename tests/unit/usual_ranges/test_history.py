@@ -17,6 +17,7 @@ from miqa_node.features.usual_ranges import baseline
 from miqa_node.features.usual_ranges.baseline import MeasurementRange, SeriesNumbers
 from miqa_node.features.usual_ranges.rows import baselines, history
 from miqa_node.features.usual_ranges.rows.baselines import ScannerBaseline, SeriesStanding
+from miqa_node.features.usual_ranges.rows.changes import scanner_changes
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.tables import rollup_marks, usual_baselines, usual_series
 from tests.unit.usual_ranges.ranges_making import FIRST_AT, days, fill, look, measure, noises
@@ -121,8 +122,8 @@ def test_new_software_or_another_device_begins_a_history_and_is_said(
     [change] = place.baseline.changes
     assert (change.attribute, change.before, change.now, change.at) == (attribute, *values, at)
     with database.begin() as transaction:
-        assert baselines.scanner_changes(transaction) == [change]
-        assert baselines.scanner_changes(transaction, "CT9") == []
+        assert scanner_changes(transaction) == [change]
+        assert scanner_changes(transaction, "CT9") == []
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_other_protocols_kernels_parts_and_stations_have_histories_of_their_own(
     look(database)
     assert [entry.series for entry in listed(database)] == [1, 1]
     with database.begin() as transaction:
-        assert baselines.scanner_changes(transaction) == []
+        assert scanner_changes(transaction) == []
 
 
 def test_spelling_makes_no_other_protocol(database: Database) -> None:
@@ -178,6 +179,21 @@ def test_a_step_of_the_level_is_shown_with_its_day(database: Database) -> None:
     assert shift.before == pytest.approx(10.0, abs=0.5)
     assert shift.after == pytest.approx(14.0, abs=0.7)
     assert one(database).newest_shift == shift.at
+
+
+def test_pet_takes_part_and_a_header_that_lacks_one_more_element_than_usual_is_unusual(database: Database) -> None:
+    pet: dict[str, Any] = {"modality": "PT", "sop_class_uid": "1.2.840.10008.5.1.4.1.1.128", "convolution_kernel": ""}
+    for number, at in enumerate(days(20)):
+        measure(database, number, at, {"pt_tags_missing": 1.0, "pt_truncation": 40.0 * (number % 2)}, **pet)
+    look(database)
+    assert [of.measurement for of in one(database).ranges] == ["pt_tags_missing"]
+    usual, lacking = (
+        measure(database, 100 + int(number), FIRST_AT + timedelta(days=30), {"pt_tags_missing": number}, **pet)
+        for number in (1.0, 2.0)
+    )
+    look(database)
+    assert unusual(database, usual) == []
+    assert unusual(database, lacking) == ["pt_tags_missing"]
 
 
 def test_a_series_counts_once_however_often_it_is_read_or_judged(database: Database) -> None:

@@ -19,6 +19,8 @@ from miqa_node.core.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.core.domain.policy import Verdict
 from miqa_node.core.settings import load_settings
 from miqa_node.core.taxonomy.policy_file import parse_policy
+from miqa_node.features.usual_ranges.rows import baselines
+from miqa_node.features.usual_ranges.work import HistoryWork
 from miqa_node.features.worklist.rows import history, worklist
 from miqa_node.runtime.store.database import Database
 from miqa_node.runtime.store.disk import DiskObjects
@@ -242,6 +244,9 @@ def test_a_pet_series_gets_one_report_that_says_why_it_was_not_assessed(rig: Rig
         verdicts = [instances.load_disposition(transaction, digest) for digest in digests]
         assert sum(len(results_of(transaction, digest)) for digest in digests) == 1
     assert {one.verdict for one in verdicts if one is not None} == {Verdict.NOT_ASSESSED}
+    assert HistoryWork(rig.database).look() == 1
+    with rig.database.begin() as transaction:
+        assert [one.scanner.modality for one in baselines.page(transaction, rig.now, limit=9)] == ["PT"]
 
 
 def test_a_flagged_series_is_listed_once_with_masks_on_its_own_geometry(rig: Rig, tmp_path: Path) -> None:

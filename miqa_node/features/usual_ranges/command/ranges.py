@@ -11,7 +11,8 @@ import typer
 from miqa_node.core.domain.assessment import number_text
 from miqa_node.features.usual_ranges.baseline import MeasurementRange, UnusualNumber
 from miqa_node.features.usual_ranges.rows import baselines
-from miqa_node.features.usual_ranges.rows.baselines import NOT_ENOUGH, ScannerBaseline, ScannerChange
+from miqa_node.features.usual_ranges.rows.baselines import NOT_ENOUGH, ScannerBaseline
+from miqa_node.features.usual_ranges.rows.changes import ScannerChange, scanner_changes
 from miqa_node.interfaces.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.interfaces.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.interfaces.cli.store import open_transaction
@@ -34,7 +35,7 @@ def list_(
     with open_transaction(config, data_dir) as transaction:
         listed = baselines.page(transaction, datetime.now(UTC), station=station, limit=limit, offset=offset)
         total = baselines.count(transaction, station)
-        changes = baselines.scanner_changes(transaction, station)
+        changes = scanner_changes(transaction, station)
     if as_json:
         items, changed = [to_json(one) for one in listed], [to_json(one) for one in changes]
         print_json({"items": items, "total": total, "limit": limit, "offset": offset, "changes": changed})
@@ -42,7 +43,7 @@ def list_(
     print_table(
         (
             Column("History", whole=True), "Station", "Modality", "Protocol", "Software", Column("Series", number=True),
-            "Since", "Until", Column("Unusual", number=True), "Level changed",
+            "Since", "Until", Column("Unusual", number=True), "Level changed", "Serial number", "Authority",
         ),
         (_row(one) for one in listed),
     )  # fmt: skip
@@ -67,7 +68,10 @@ def show(
         return
     scanner = one.scanner
     print_line(scanner.station, scanner.modality, scanner.words)
-    print_line(f"{scanner.device}, serial number {scanner.serial_number or '-'}, software {scanner.software or '-'}")
+    authority = f", authority {scanner.authority}" if scanner.authority else ""
+    print_line(
+        f"{scanner.device}, serial number {scanner.serial_number or '-'}{authority}, software {scanner.software or '-'}"
+    )
     print_line(f"{one.series} series from {one.first_at:{DAY}} to {one.last_at:{DAY}}")
     _print_changes(one.changes)
     if not one.is_enough:
@@ -93,7 +97,7 @@ def _row(one: ScannerBaseline) -> tuple[str, ...]:
     return (
         one.baseline, scanner.station, scanner.modality, scanner.words, scanner.software, str(one.series),
         f"{one.first_at:{DAY}}", f"{one.last_at:{DAY}}", str(one.unusual) if one.ranges else "",
-        f"{shift:{DAY}}" if shift else "",
+        f"{shift:{DAY}}" if shift else "", scanner.serial_number, scanner.authority,
     )  # fmt: skip
 
 
@@ -110,4 +114,7 @@ def _words(one: UnusualNumber) -> str:
 
 def _print_changes(changes: Iterable[ScannerChange]) -> None:
     for one in changes:
-        print_line(f"{one.at:{DAY}}", f"{one.station}: {one.attribute} {one.before or '-'} became {one.now or '-'}.")
+        authority = f" ({one.authority})" if one.authority else ""
+        print_line(
+            f"{one.at:{DAY}}", f"{one.station}{authority}: {one.attribute} {one.before or '-'} became {one.now or '-'}."
+        )

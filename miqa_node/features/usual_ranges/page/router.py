@@ -12,6 +12,7 @@ from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.features.usual_ranges.api import BASELINE, Station
 from miqa_node.features.usual_ranges.baseline import LEAST_SERIES, LEAST_SPAN
 from miqa_node.features.usual_ranges.rows import baselines
+from miqa_node.features.usual_ranges.rows.changes import scanner_changes
 from miqa_node.interfaces.web.access import Reader
 from miqa_node.interfaces.web.fields import MAX_OFFSET
 from miqa_node.interfaces.web.html.pages import render
@@ -36,7 +37,7 @@ def ranges_page(
     with services.database.begin() as transaction:
         listed = baselines.page(transaction, datetime.now(UTC), station=station, limit=limit, offset=offset)
         total = baselines.count(transaction, station)
-        changes = baselines.scanner_changes(transaction, station)
+        changes = scanner_changes(transaction, station)
     return render(
         "usual_ranges/ranges.html",
         who=who,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +11,6 @@ import sqlalchemy as sa
 from miqa_node.core.domain.instance import InstanceDigest
 from miqa_node.errors import NotFoundError
 from miqa_node.features.usual_ranges.baseline import (
-    FIELDS,
     LEAST_SERIES,
     LEAST_SPAN,
     MeasurementRange,
@@ -21,12 +18,13 @@ from miqa_node.features.usual_ranges.baseline import (
     UnusualNumber,
     is_enough,
 )
+from miqa_node.features.usual_ranges.rows.changes import ScannerChange, changes_at, of_station, scanner_of
 from miqa_node.features.usual_ranges.rows.documents import load_ranges, load_unusual
 from miqa_node.runtime.store.database import Transaction
 from miqa_node.runtime.store.tables import instances, usual_baselines, usual_series
 
 RECENT = timedelta(days=30)
-MOST_UNUSUAL, MOST_CHANGES = 50, 100
+MOST_UNUSUAL = 50
 
 _UNUSUAL = (
     sa.select(sa.func.count())
@@ -39,18 +37,6 @@ _UNUSUAL = (
     .scalar_subquery()
     .label("unusual")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ScannerChange:
-    """What an exchange or an update changed: the attribute of DICOM, before and now; ``at`` is the first series."""
-
-    at: datetime
-    station: str
-    modality: str
-    attribute: str
-    before: str
-    now: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +98,13 @@ def page(
     """Baselines by station, those with the newest series first."""
     of = usual_baselines.c
     query = sa.select(usual_baselines, _UNUSUAL).order_by(of.station, of.last_at.desc(), of.baseline)
-    query = query.where(*_of_station(station)).limit(limit).offset(offset)
+    query = query.where(*of_station(station)).limit(limit).offset(offset)
     return [_baseline(row) for row in transaction.execute(query, _recent(now))]
 
 
 def count(transaction: Transaction, station: str = "") -> int:
     """Number of baselines."""
-    query = sa.select(sa.func.count()).select_from(usual_baselines).where(*_of_station(station))
+    query = sa.select(sa.func.count()).select_from(usual_baselines).where(*of_station(station))
     return transaction.execute(query).scalar_one()
 
 
@@ -128,44 +114,7 @@ def load(transaction: Transaction, baseline: str, now: datetime) -> ScannerBasel
     row = transaction.execute(query, _recent(now)).one_or_none()
     if row is None:
         raise NotFoundError("There is no history {baseline}.", baseline=baseline)
-    return _baseline(row, changes_at(transaction, _scanner(row), row.first_at))
-
-
-def changes_at(transaction: Transaction, scanner: ScannerProtocol, first_at: datetime) -> tuple[ScannerChange, ...]:
-    """What distinguishes a baseline from the one in its place that began last before it."""
-    of = usual_baselines.c
-    same = (
-        of[name] == getattr(scanner, name)
-        for name in ("station", "modality", "protocol", "kernel", "body_part", "view")
-    )
-    query = sa.select(usual_baselines).where(*same, of.first_at < first_at).order_by(of.first_at.desc()).limit(1)
-    before = transaction.execute(query).one_or_none()
-    if before is None:
-        return ()
-    return tuple(
-        ScannerChange(first_at, scanner.station, scanner.modality, *change)
-        for change in scanner.changes_since(_scanner(before))
-    )
-
-
-def scanner_changes(transaction: Transaction, station: str = "") -> list[ScannerChange]:
-    """Changes of software and devices, of all protocols of a scanner together, the newest first."""
-    of = usual_baselines.c
-    same = (of.station, of.modality, of.device, of.serial_number, of.software)
-    query = sa.select(*same, sa.func.min(of.first_at).label("first_at")).where(*_of_station(station)).group_by(*same)
-    by_place: dict[tuple[str, str], list[tuple[datetime, ScannerProtocol]]] = {}
-    for row in transaction.execute(query):
-        scanner = ScannerProtocol(
-            row.modality, row.station, row.device, row.serial_number, row.software, "", "", "", ""
-        )
-        by_place.setdefault((row.station, row.modality), []).append((row.first_at, scanner))
-    changes = [
-        ScannerChange(at, now.station, now.modality, *change)
-        for history in by_place.values()
-        for (_, before), (at, now) in pairwise(sorted(history, key=lambda one: one[0]))
-        for change in now.changes_since(before)
-    ]
-    return sorted(changes, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]
+    return _baseline(row, changes_at(transaction, scanner_of(row), row.first_at))
 
 
 def unusual_series(transaction: Transaction, baseline: str) -> list[UnusualSeries]:
@@ -197,22 +146,14 @@ def standing(transaction: Transaction, digest: InstanceDigest, now: datetime) ->
     )
 
 
-def _of_station(station: str) -> Sequence[sa.ColumnElement[bool]]:
-    return [usual_baselines.c.station == station] if station else []
-
-
 def _recent(now: datetime) -> dict[str, datetime]:
     return {"recent": (now - RECENT).replace(tzinfo=None)}
-
-
-def _scanner(row: sa.Row[Any]) -> ScannerProtocol:
-    return ScannerProtocol(**{name: getattr(row, name) for name in FIELDS})
 
 
 def _baseline(row: sa.Row[Any], changes: tuple[ScannerChange, ...] = ()) -> ScannerBaseline:
     ranges = tuple(load_ranges(row.ranges))
     return ScannerBaseline(
-        row.baseline, _scanner(row), row.first_at, row.last_at, row.series, row.unusual, ranges, changes
+        row.baseline, scanner_of(row), row.first_at, row.last_at, row.series, row.unusual, ranges, changes
     )
 
 

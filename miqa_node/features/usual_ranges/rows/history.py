@@ -28,6 +28,8 @@ from miqa_node.runtime.store.tables import (
     assessments,
     dispositions,
     instances,
+    patient_readings,
+    patients,
     rollup_marks,
     source_headers,
     usual_baselines,
@@ -35,7 +37,7 @@ from miqa_node.runtime.store.tables import (
 )
 from miqa_node.stages.units.base import installed, unit_of
 
-MARK = "usual ranges"
+MARK, HOSPITALS_MARK = "usual ranges", "usual ranges: hospitals"
 OVERLAP = timedelta(minutes=2)
 """Overlap with the last run: a transaction beginnings before it may have committed after it."""
 LOCK = 7205179
@@ -76,16 +78,22 @@ def is_alone(transaction: Transaction) -> bool:
     return bool(transaction.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK))).scalar_one())
 
 
-def mark(transaction: Transaction) -> datetime:
-    """Until when verdicts were read."""
-    until = transaction.execute(sa.select(rollup_marks.c.until).where(rollup_marks.c.name == MARK)).scalar()
-    return until or datetime(1970, 1, 3, tzinfo=UTC)
+def marks(transaction: Transaction) -> tuple[datetime, bool]:
+    """Until when verdicts were read, and whether patients were read since series were last placed by hospital."""
+    of = rollup_marks.c
+    read, placed = (sa.select(of.until).where(of.name == name).scalar_subquery() for name in (MARK, HOSPITALS_MARK))
+    patients_read = sa.select(patient_readings.c.done_at).scalar_subquery()
+    row = transaction.execute(
+        sa.select(read.label("read_at"), placed.label("placed_at"), patients_read.label("patients_at"))
+    ).one()
+    is_due = row.placed_at is None or (row.patients_at is not None and row.patients_at > row.placed_at)
+    return row.read_at or datetime(1970, 1, 3, tzinfo=UTC), is_due
 
 
-def set_mark(transaction: Transaction, until: datetime) -> None:
-    """Verdicts until then were read."""
-    insert_or_ignore(transaction, rollup_marks, {"name": MARK, "until": until})
-    transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == MARK).values(until=until))
+def set_mark(transaction: Transaction, until: datetime, name: str = MARK) -> None:
+    """Verdicts until then were read, or series placed."""
+    insert_or_ignore(transaction, rollup_marks, {"name": name, "until": until})
+    transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == name).values(until=until))
 
 
 def read(transaction: Transaction, place: Place, limit: int) -> tuple[list[MeasuredSeries], Place | None]:
@@ -101,10 +109,12 @@ def read(transaction: Transaction, place: Place, limit: int) -> tuple[list[Measu
             instances.c.received_at,
             instances.c.calling_ae_title,
             source_headers.c.series_description,
+            patients.c.authority,
         )
         .join(assessments, assessments.c.digest == of.digest)
         .join(instances, instances.c.digest == of.digest)
         .join(source_headers, source_headers.c.digest == of.digest, isouter=True)
+        .join(patients, patients.c.patient_number == instances.c.patient_number, isouter=True)
         .join(usual_series, series.digest == of.digest, isouter=True)
         .where(
             of.decided_at >= place.at,
@@ -127,7 +137,7 @@ def _measured(row: Any) -> Iterator[MeasuredSeries]:
     header = assessment.header
     if header.quality_control or assessment.phantom or assessment.derived or assessment.unfit:
         return
-    protocol = protocol_of(header, row.calling_ae_title, row.series_description or "")
+    protocol = protocol_of(header, row.calling_ae_title, row.series_description or "", row.authority or "")
     taking_part = (of for of in assessment.measurements if of.name in TOLERANCES and abs(of.value) < LEAST_ABSURD)
     numbers = {(one.name, one.unit): one.value for one in taking_part}
     if protocol is None or not numbers:
@@ -156,7 +166,7 @@ def add(transaction: Transaction, measured: Sequence[MeasuredSeries]) -> list[Sc
     """Add series to their baselines, each compared with the ranges of those before; returns new baselines."""
     beginnings = []
     for one in measured:
-        if _begin(transaction, one):
+        if begin(transaction, one.protocol, one.numbers.at):
             beginnings.append(one.protocol)
         of = usual_baselines.c.baseline == one.protocol.baseline
         row = transaction.execute(sa.select(usual_baselines).where(of)).one()
@@ -184,12 +194,13 @@ def add(transaction: Transaction, measured: Sequence[MeasuredSeries]) -> list[Sc
     return beginnings
 
 
-def _begin(transaction: Transaction, one: MeasuredSeries) -> bool:
+def begin(transaction: Transaction, protocol: ScannerProtocol, at: datetime) -> bool:
+    """Add the row of a baseline that has no series yet; returns whether it is new."""
     values = {
-        "baseline": one.protocol.baseline,
-        **asdict(one.protocol),
-        "first_at": one.numbers.at,
-        "last_at": one.numbers.at,
+        "baseline": protocol.baseline,
+        **asdict(protocol),
+        "first_at": at,
+        "last_at": at,
         "series": 0,
         "ranged_series": 0,
         "ranges": [],

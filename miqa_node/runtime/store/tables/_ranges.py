@@ -8,7 +8,8 @@ from miqa_node.runtime.store.tables._base import Digest, Uid, UtcDateTime, metad
 
 UNUSUAL = sa.text("is_unusual")
 
-# One row per scanner, software, protocol and body part; "baseline" is made of them. "first_at" and "last_at" are times
+# One row per scanner, software, protocol and body part; "baseline" is made of them. "authority" is who assigned the
+# Patient IDs, of scanners without serial number. "first_at" and "last_at" are times
 # of the scanner's clock. "ranges" is what was made of its series when it had "ranged_series" of them.
 usual_baselines = sa.Table(
     "usual_baselines",
@@ -24,6 +25,7 @@ usual_baselines = sa.Table(
     sa.Column("series", sa.Integer, nullable=False),
     sa.Column("ranged_series", sa.Integer, nullable=False),
     sa.Column("ranges", sa.JSON, nullable=False),
+    sa.Column("authority", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_usual_baselines_station", "station"),
 )
 

@@ -1,0 +1,74 @@
+"""Gives series to the histories of their hospitals: those of earlier versions, and after patients were read again.
+
+Only of scanners without serial number; no other part of a history depends on whose patients they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from miqa_node.features.usual_ranges.baseline import ScannerProtocol, hospital
+from miqa_node.features.usual_ranges.rows import history
+from miqa_node.features.usual_ranges.rows.changes import scanner_of
+from miqa_node.runtime.store.database import Transaction
+from miqa_node.runtime.store.tables import instances, patients, usual_baselines, usual_series
+
+_IMAGES = instances.outerjoin(patients, patients.c.patient_number == instances.c.patient_number)
+_AUTHORITY = sa.func.coalesce(patients.c.authority, "")
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesMove:
+    """Series of one history whose patients are those of another authority."""
+
+    baseline: str
+    authority: str
+
+
+def moves(transaction: Transaction) -> list[SeriesMove]:
+    """All that should be moved."""
+    of = usual_baselines.c
+    query = (
+        sa.select(of.baseline, of.authority.label("own"), _AUTHORITY.label("authority"))
+        .select_from(usual_series)
+        .join(usual_baselines, of.baseline == usual_series.c.baseline)
+        .join(instances, instances.c.digest == usual_series.c.digest)
+        .join(patients, patients.c.patient_number == instances.c.patient_number, isouter=True)
+        .where(of.serial_number == "", of.authority != _AUTHORITY)
+        .distinct()
+    )
+    rows = transaction.execute(query).all()
+    return [SeriesMove(row.baseline, row.authority) for row in rows if hospital(row.authority) != row.own]
+
+
+def move(transaction: Transaction, one: SeriesMove) -> list[str]:
+    """Move the series; returns the histories whose ranges must be made anew.
+
+    What was unusual among the series before it, as they were then, stays so.
+    """
+    row = transaction.execute(sa.select(usual_baselines).where(usual_baselines.c.baseline == one.baseline)).first()
+    if row is None:  # erased in the meantime
+        return []
+    target: ScannerProtocol = replace(scanner_of(row), authority=hospital(one.authority))
+    history.begin(transaction, target, row.first_at)
+    own = sa.select(_AUTHORITY).select_from(_IMAGES).where(instances.c.digest == usual_series.c.digest)
+    theirs = usual_series.c.baseline == one.baseline, own.scalar_subquery() == one.authority
+    transaction.execute(sa.update(usual_series).where(*theirs).values(baseline=target.baseline))
+    return [baseline for baseline in (one.baseline, target.baseline) if _count(transaction, baseline)]
+
+
+def _count(transaction: Transaction, baseline: str) -> bool:
+    """Count the series of a history again and forget its ranges, or it, if it has none; returns whether it has."""
+    of = usual_series.c
+    count = sa.func.count().label("series")
+    ends = sa.func.min(of.at).label("first_at"), sa.func.max(of.at).label("last_at")
+    row = transaction.execute(sa.select(count, *ends).where(of.baseline == baseline)).one()
+    own = usual_baselines.c.baseline == baseline
+    if not row.series:
+        transaction.execute(sa.delete(usual_baselines).where(own))
+        return False
+    values = {"series": row.series, "first_at": row.first_at, "last_at": row.last_at, "ranged_series": 0, "ranges": []}
+    transaction.execute(sa.update(usual_baselines).where(own).values(values))
+    return True
