@@ -14,6 +14,7 @@ from pydicom.sequence import Sequence
 from pydicom.sr._cid_dict import cid_concepts
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr._snomed_dict import mapping
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node.core.domain.instance import Header
 from miqa_node.core.settings import share_dir
@@ -182,6 +183,55 @@ def test_a_code_outweighs_words_and_words_outweigh_descriptions() -> None:
 def test_a_description_of_several_parts_tells_nothing_unless_none_is_a_chest() -> None:
     assert STANDARD.body_part(Naming(hints=("CHEST AND KNEE",))) == ""
     assert STANDARD.body_part(Naming(hints=("KNEE AND HIP",))) == "HIP KNEE"
+
+
+SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("groups", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+def test_the_region_of_an_enhanced_image_is_that_of_its_frames(groups: str, syntax: str, tmp_path: Path) -> None:
+    """Frame Anatomy Sequence (PS3.3 C.7.6.16.2.8): Enhanced CT and MR need have no Body Part Examined."""
+    chest, heart = _code("816094009", "SCT", meaning="Chest"), _code("T-32000", "SRT", meaning="Heart")
+    of_chest: dict[str, Any] = {groups: _frames(chest, chest)}
+    of_heart: dict[str, Any] = {groups: _frames(heart)}
+    path = make(tmp_path / "a.dcm", syntax, **of_chest)
+    assert read_header(path)[0].body_part_examined == "CHEST"
+    path = make(tmp_path / "b.dcm", syntax, BodyPartExamined="CHEST", **of_heart)
+    assert read_header(path)[0].body_part_examined == "CHEST"
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        (("816094009", "818981001"), "CHESTABDOMEN"),
+        (("816094009", "69536005"), "CHEST HEAD"),
+        (("816094009", "1234"), "SCT 816094009"),
+        ((), ""),
+    ],
+)
+def test_frames_of_several_regions_are_not_called_by_the_first(
+    values: tuple[str, ...], part: str, tmp_path: Path
+) -> None:
+    frames = _frames(*(_code(value, "SCT", meaning="Region") for value in values))
+    path = make(tmp_path / "a.dcm", PerFrameFunctionalGroupsSequence=frames)
+    assert read_header(path)[0].body_part_examined == part
+
+
+def test_combined_terms_are_of_known_parts() -> None:
+    for term, parts in STANDARD.body_parts.combined.items():
+        assert parts <= STANDARD.body_parts.terms, term
+        assert STANDARD.body_parts.together(parts) == term
+
+
+def _frames(*regions: Sequence) -> Sequence:
+    groups = []
+    for region in regions:
+        anatomy, group = Dataset(), Dataset()
+        anatomy.AnatomicRegionSequence, anatomy.FrameLaterality = region, "U"
+        group.FrameAnatomySequence = Sequence([anatomy])
+        groups.append(group)
+    return Sequence(groups)
 
 
 def test_brust_and_borst_are_the_breast_in_mammography() -> None:

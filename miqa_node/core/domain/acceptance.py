@@ -45,9 +45,20 @@ def untried(tables: Sequence[Acceptance], header: Header) -> str:
     """Why what is measured of the image's body part is experimental, in words; empty if its limits were tried."""
     if acceptance_of(tables, header) is not None:
         return ""
+    if not tables:
+        return Phrase(
+            "Measured, experimental: limits for {kind} have not been tried on two scanners.", kind=header.modality
+        )
+    if not header.body_part_examined:
+        return Phrase(
+            "Measured, experimental: the header does not say which body part this is, and limits for {modality} were "
+            "tried on some body parts only.",
+            modality=header.modality,
+        )
     return Phrase(
-        "Measured, experimental: limits for {modality} of this body part have not been tried on two scanners.",
+        "Measured, experimental: limits for {modality} of this body part ({part}) have not been tried on two scanners.",
         modality=header.modality,
+        part=header.body_part_examined,
     )
 
 

@@ -25,9 +25,12 @@ from miqa_node.core.domain.policy import (
     Scope,
     Verdict,
 )
-from miqa_node.core.domain.reason_texts import finding_text, measured_text, pending_text
+from miqa_node.core.domain.reason_texts import counted_text, finding_text, measured_text, pending_text
 from miqa_node.core.language.phrase import Phrase
 
+MISSING_MEASURED = ("slice_gaps", "slices_unreadable")
+MISSING_ISSUES = frozenset({"series_incomplete", "instance_numbers_missing"})
+"""What a stack lacks, as measurements and as issues."""
 NOT_ASSESSED = "not_assessed"
 """The name of the reason for an image that nothing judged."""
 
@@ -71,7 +74,8 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     scope = policy.scope_of(assessment.header)
     if scope is None:
         unjudged = assessment.not_assessed or Phrase("The policy has no scope for this kind of image.")
-        return _not_assessed(unjudged, policy, "", _name_of(unjudged, (assessment.experimental,)))
+        name = _name_of(unjudged, (assessment.experimental,))
+        return _with_missing(_not_assessed(unjudged, policy, "", name), assessment)
     if assessment.is_of_another_kind:
         return _of_another_kind(assessment, scope, policy)
     reasons = (
@@ -87,7 +91,8 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     if unjudged := _unjudged(assessment, scope):
         of_measured = untried(scope.acceptances, assessment.header)
         experiments = (_experimental(assessment, scope), assessment.experimental, of_measured)
-        return _not_assessed(unjudged, policy, scope.name, _name_of(unjudged, experiments))
+        name = _name_of(unjudged, experiments)
+        return _with_missing(_not_assessed(unjudged, policy, scope.name, name), assessment)
     return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
 
 
@@ -115,6 +120,17 @@ def _name_of(unjudged: str, experiments: tuple[str, ...]) -> str:
 def _not_assessed(text: str, policy: Policy, scope: str, name: str = NOT_ASSESSED) -> Disposition:
     reason = Reason(name, text, UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
     return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope)
+
+
+def _with_missing(disposition: Disposition, assessment: Assessment) -> Disposition:
+    """The same with what is missing from a stack: nobody need try a limit to say so, and it flags nothing."""
+    measured = (one for name in MISSING_MEASURED if (one := assessment.measurement(name)) is not None and one.value > 0)
+    issues = (one for one in assessment.plausibility if one.name in MISSING_ISSUES)
+    reasons = (
+        *(Reason(one.name, counted_text(one), OTHER_FAILURE, Verdict.NOT_ASSESSED) for one in measured),
+        *(Reason(one.name, one.message, one.code, Verdict.NOT_ASSESSED) for one in issues),
+    )
+    return replace(disposition, reasons=(*disposition.reasons, *reasons))
 
 
 def _of_another_kind(assessment: Assessment, scope: Scope, policy: Policy) -> Disposition:

@@ -79,7 +79,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             packages=tuple(rules(table, "package", _parse_package)),
             ignored_findings=_parse_ignored(table),
             accept_measured=name_list(table, "accept_measured"),
-            acceptances=tuple(rules(table, "accept", _parse_acceptance)),
+            acceptances=_with_combined(tuple(rules(table, "accept", _parse_acceptance))),
             figures=tuple(rules(table, "figure", _parse_figure)),
             own_figures=bool(flag(table, "own_figures", False)),
         )
@@ -151,6 +151,19 @@ def _parse_acceptance(rule: Mapping[str, Any]) -> Acceptance:
         )
     parts = STANDARD.body_parts.expanded(name_list(rule, "body_part"))
     return Acceptance(measured, tuple(sorted(parts)), scanners)
+
+
+def _with_combined(tables: tuple[Acceptance, ...]) -> tuple[Acceptance, ...]:
+    """The tables, and one for each combined term, such as CHESTABDOMEN, of which every part has one."""
+    of_part = {part: table for table in reversed(tables) for part in table.body_part}
+    combined = []
+    for term, parts in STANDARD.body_parts.combined.items():
+        if parts <= of_part.keys():
+            of_parts = [of_part[part] for part in sorted(parts)]
+            measured = dict.fromkeys(name for one in of_parts for name in one.measured)
+            scanners = dict.fromkeys(name for one in of_parts for name in one.tried_on)
+            combined.append(Acceptance(tuple(measured), (term,), tuple(scanners)))
+    return (*tables, *combined)
 
 
 def _parse_figure(rule: Mapping[str, Any]) -> KeptFigure:

@@ -175,7 +175,7 @@ def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voi
     for reason in disposition.reasons:
         measured = assessment.measurement(reason.name)
         if measured is not None and f"{humanised(reason.name)} " not in reason.text:
-            yield reason.text  # already a whole sentence
+            yield _reworded(reason.text, speaker)  # already a whole sentence
             continue
         for how, rule in RULES.items():
             # The policy's wording: the measurement's name and value, "is above" or "is below", the limit.

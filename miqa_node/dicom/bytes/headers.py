@@ -136,6 +136,9 @@ _TAGS: dict[str, int] = {
 TAGS = frozenset(_TAGS.values())
 """The elements of which a header is made."""
 
+FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+"""Where enhanced images keep what others keep at the top level (PS3.3 C.7.6.16)."""
+
 _UNIVERSAL_ENTITY = (0x00400032, 0x00400033)
 """Universal Entity ID and its type, of the qualifiers of an issuer."""
 
@@ -281,7 +284,7 @@ def _spacing_mm(values: Values) -> tuple[float, float] | None:
     for keyword in ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelSpacing"):
         if spacing := _pair(values.numbers(keyword)):
             return spacing
-    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+    for groups in FUNCTIONAL_GROUPS:
         if spacing := _pair(values.nested_numbers(groups, "PixelSpacing")):
             return spacing
     return None
@@ -305,7 +308,13 @@ def _collimator_edges(values: Values) -> tuple[int, ...]:
 def _part_naming(values: Values) -> Naming:
     regions = ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence")
     codes = tuple(values.code(region) for region in regions)
-    return Naming(codes, values.phrase("BodyPartExamined"), _descriptions(values))
+    return Naming(codes, values.phrase("BodyPartExamined"), _descriptions(values), _frame_regions(values))
+
+
+def _frame_regions(values: Values) -> tuple[tuple[str, str], ...]:
+    """From Frame Anatomy Sequence (0020,9071), of all frames or of each (PS3.3 C.7.6.16.2.8)."""
+    regions = ("FrameAnatomySequence", "AnatomicRegionSequence")
+    return next((codes for groups in FUNCTIONAL_GROUPS if (codes := values.nested_codes(groups, *regions))), ())
 
 
 def _view_naming(values: Values, part: Naming) -> Naming:
@@ -325,8 +334,7 @@ def _coded_laterality(values: Values) -> str:
 def _has_voi(values: Values) -> bool:
     if values.numbers("WindowCenter") or values.holds("VOILUTSequence"):
         return True
-    groups = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-    return any(bool(values.nested_numbers(group, "WindowCenter")) for group in groups)
+    return any(bool(values.nested_numbers(group, "WindowCenter")) for group in FUNCTIONAL_GROUPS)
 
 
 def _is_quality_control(values: Values, part: Naming, anatomy: Anatomy) -> bool:
@@ -334,7 +342,7 @@ def _is_quality_control(values: Values, part: Naming, anatomy: Anatomy) -> bool:
     return (
         values.word("QualityControlImage") in ("YES", "BOTH")
         or values.word("QualityControlSubject") == "YES"
-        or anatomy.body_part(Naming(part.codes)) == PHANTOM
+        or anatomy.body_part(Naming(part.codes, of_frames=part.of_frames)) == PHANTOM
         or anatomy.phantoms.include(values.text("PatientID"), values.text("PatientName"))
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from struct import error, unpack, unpack_from
+from struct import error, pack, unpack, unpack_from
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import tag_for_keyword
@@ -24,6 +24,8 @@ _CODE_VALUES = (0x00080100, 0x00080119, 0x00080120)
 LEAST_NUMBER = 1e-9
 MOST_CHARACTERS = 256
 """Of a text that is kept: a person's name may have 194 (PS3.5 6.2), and an index of PostgreSQL takes 2,700 bytes."""
+MOST_CODE_BYTES = 512
+"""Of a coded concept in the groups of a frame, with the heads of the sequences around it."""
 
 
 class Values:
@@ -130,8 +132,26 @@ class Values:
         outer = self._by_tag.get(self._tags[sequence])
         if outer and modifier:
             outer = self._inside(outer, int(tag_for_keyword(modifier) or 0))
+        return ("", "") if outer is None else self._code(outer)
+
+    def nested_codes(self, sequence: str, wrapper: str, inner: str) -> tuple[tuple[str, str], ...]:
+        """The different codes of the code sequence ``inner`` in each sequence ``wrapper`` anywhere in ``sequence``."""
+        outer = self._by_tag.get(self._tags[sequence])
         if outer is None:
-            return "", ""
+            return ()
+        pattern = self._pattern(int(tag_for_keyword(wrapper) or 0))
+        codes: dict[tuple[str, str], None] = {}
+        at = outer.value.find(pattern)
+        while at >= 0:
+            # Only the bytes behind it: a wrapper of undefined length would be copied to the end of all frames.
+            part = Element(outer.vr, outer.value[at : at + MOST_CODE_BYTES])
+            code = self._inside(part, int(tag_for_keyword(inner) or 0))
+            if code is not None:
+                codes[self._code(code)] = None
+            at = outer.value.find(pattern, at + len(pattern))
+        return tuple(codes)
+
+    def _code(self, outer: Element) -> tuple[str, str]:
         value = next((text for tag in _CODE_VALUES if (text := self._short_text(outer, tag))), "")
         return self._short_text(outer, 0x00080102), value
 
@@ -170,8 +190,7 @@ class Values:
 
     def _inside(self, outer: Element, tag: int) -> Element | None:
         """Find an element by the bytes of its tag: sufficient for hints, and much faster than parsing items."""
-        pattern = (tag >> 16).to_bytes(2, "big" if self._order == ">" else "little")
-        pattern += (tag & 0xFFFF).to_bytes(2, "big" if self._order == ">" else "little")
+        pattern = self._pattern(tag)
         at = outer.value.find(pattern)
         while at >= 0 and at % 2:
             at = outer.value.find(pattern, at + 1)
@@ -180,6 +199,9 @@ class Values:
         head = outer.value[at : at + 12].ljust(12, b"\0")
         _, vr, length, size = element_head(head, implicit=self._implicit or outer.vr == "UN", order=self._order)
         return Element(vr, outer.value[at + size : at + size + length])
+
+    def _pattern(self, tag: int) -> bytes:
+        return pack(f"{self._order}HH", tag >> 16, tag & 0xFFFF)
 
     def _numbers(self, element: Element) -> list[float]:
         value, vr = element.value, element.vr

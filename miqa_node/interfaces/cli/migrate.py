@@ -20,7 +20,7 @@ def migrate(
         bool,
         typer.Option(
             "--read-patients",
-            help="Also read again whose all images are, after a change of the settings [patients]; may be interrupted.",
+            help="Also read again whose all images are, after a change of `patients` in settings; may be interrupted.",
         ),
     ] = False,
     config: ConfigFile = None,

@@ -76,7 +76,7 @@ def judge_series(
     series = SeriesView(header, slices, tools, others=others)
     measured = clock.time("measure", lambda: measure_series(series))
     middle = measured.middle
-    unfit = "" if middle is None else unfit_reason(slices)
+    unfit = "" if middle is None else unfit_reason(every, slices)
     reason = unfit or (_why_not(series, every) if middle is None else _out_of_scope(header, traits, package))
     shown = slices or every
     test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, tools), traits, phantom))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from miqa_node.core.domain.assessment import PlausibilityIssue
 from miqa_node.core.domain.codes import OTHER_FAILURE
 from miqa_node.core.language.phrase import Phrase, joined
-from miqa_node.stages.measure.slices import Slice, odd_members
+from miqa_node.stages.measure.slices import Slice, odd_members, of_other_sizes
 
 MOST_NUMBERS = 5
 """Of so many slices the numbers are listed; of more only the first ones."""
@@ -17,17 +17,24 @@ NUMBERED_SHARE = 0.8
 SINGLE_SLICE = Phrase(
     "This is a single slice without the others of its series. Noise, gaps and coverage are properties of the series."
 )
+ONE_OF_EACH = Phrase(
+    "No two slices of the series have the same orientation and size, as in a localizer of three planes: there is no "
+    "stack. Noise, gaps and coverage are properties of a stack."
+)
 COMPUTED = Phrase(
     "The images were computed from others, as Image Type says: a reformat, a projection or a map. Noise and sharpness "
     "are those of the computation; the images that it was made from are judged."
 )
 
 
-def unfit_reason(stack: Sequence[Slice]) -> str:
+def unfit_reason(every: Sequence[Slice], stack: Sequence[Slice]) -> str:
     """Why no limit can apply to the stack, however good its slices are; empty if limits can."""
-    if len(stack) == 1:
-        return SINGLE_SLICE
-    return COMPUTED if stack and stack[0].is_computed else ""
+    if stack and stack[0].is_computed:
+        return COMPUTED
+    if len(stack) != 1:
+        return ""
+    others = odd_members(every, stack).turned or of_other_sizes(every, stack)
+    return ONE_OF_EACH if others else SINGLE_SLICE
 
 
 def member_issues(every: Sequence[Slice], stack: Sequence[Slice], captures: int) -> tuple[PlausibilityIssue, ...]:

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import Info
 from prometheus_client.metrics import MetricWrapperBase
+from rich.markup import render
+from typer.main import get_command
 
 from miqa_node.core.observe import metrics
 from miqa_node.core.settings import Settings, share_dir
 from miqa_node.features.worklist.api.worklist import WorklistQuery
-from miqa_node.interfaces.cli.command import commands_of
+from miqa_node.interfaces.cli.app import app
+from miqa_node.interfaces.cli.command import COMMANDS, commands_of
 from miqa_node.interfaces.cli.exits import EXPLANATIONS, Exit
 from tests.conftest import ROOT
 from tests.peers.validators import DEFECTS
@@ -176,3 +179,17 @@ def _published_name(metric: MetricWrapperBase) -> str:
     (family,) = metric.describe()
     ending = {"counter": "_total", "info": "_info"}.get(family.type, "")
     return f"{family.name}{ending}"
+
+
+def test_no_help_text_loses_words_to_markup() -> None:
+    """``deidentify --help`` said "where the extra  is installed": brackets are markup to the printer of help texts."""
+    commands = list(commands_of("miqa-node", get_command(app)))
+    assert "miqa-node deidentify" in dict(commands)
+    texts = [
+        (path, text)
+        for path, command in commands
+        for text in (command.help or "", *(getattr(one, "help", "") or "" for one in command.params))
+    ]
+    texts += [(name, command.help) for name, command in COMMANDS.all().items()]
+    assert [(path, text) for path, text in texts if render(text).plain != text] == []
+    assert [(path, text) for path, text in texts if any("  " in line.strip() for line in text.splitlines())] == []

@@ -25,7 +25,7 @@ from miqa_node.runtime.workers.child import decode_here
 from miqa_training.deidentify import files
 from miqa_training.deidentify import pixels as text_module
 from miqa_training.deidentify.dataset import DeidentificationMethod
-from miqa_training.deidentify.files import FileOutcome, deidentify_files
+from miqa_training.deidentify.files import ALLOWED, BURNED_IN, COVERED, FileOutcome, deidentify_files
 from miqa_training.deidentify.pixels import MOST_FRAMES_SEARCHED, PixelTools, cover, search
 from miqa_training.deidentify.values import Secrets
 from tests.unit.text.test_find import Line, Reader
@@ -209,6 +209,25 @@ def test_pixels_that_nobody_can_decode_are_pointed_out(tmp_path: Path) -> None:
     outcome = done(tmp_path / "image.dcm", tmp_path / "out", Once())
     assert outcome.written is not None
     assert any("cannot be decoded" in one for one in outcome.warnings)
+
+
+def test_burned_in_text_that_was_covered_is_said_to_be(tmp_path: Path) -> None:
+    """The copy was written with "clean them first, or allow it", as if nothing had been done."""
+    source = write(tmp_path / "image.dcm", picture(*LINES))
+    ds = pydicom.dcmread(source)
+    ds.BurnedInAnnotation = "YES"
+    ds.save_as(source)
+
+    covered = done(source, tmp_path / "out", Once(Line("SECRETPERSON", (8, 6, 28, 14))))
+    assert covered.written is not None
+    assert COVERED in covered.warnings
+    assert not any("clean them first" in one for one in covered.warnings)
+
+    refused = done(source, tmp_path / "out", Once())
+    assert (refused.written, refused.reason) == (None, BURNED_IN)
+    allowed = done(source, tmp_path / "out", Once(), allow_burned_in=True)
+    assert allowed.written is not None
+    assert ALLOWED in allowed.warnings
 
 
 def test_what_cannot_be_covered_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

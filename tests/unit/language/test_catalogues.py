@@ -14,9 +14,10 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 from jinja2 import Environment, nodes
 
+from miqa_node.core.domain.assessment import Measurement
 from miqa_node.core.domain.finding import humanised
 from miqa_node.core.domain.measurand import MEASUREMENTS
-from miqa_node.core.domain.reason_texts import finding_text
+from miqa_node.core.domain.reason_texts import finding_text, measured_text
 from miqa_node.core.language import catalogue
 from miqa_node.core.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
 from miqa_node.core.language.phrase import Phrase
@@ -121,20 +122,27 @@ def _unmarked(node: nodes.Node, *, inside: bool) -> Iterator[str]:
             yield from _unmarked(child, inside=inside or isinstance(child, nodes.Expr))
 
 
+def test_each_limit_of_the_shipped_policy_says_why_it_matters() -> None:
+    """Reasons of radiographs were bare numbers: "Displayed contrast 7.625 % is below 12 %"."""
+    policy = parse_policy(tomllib.loads((ROOT.parent / "config" / "policy.toml").read_text(encoding="utf-8")))
+    limited = {rule.measurement for scope in policy.scopes for rule in scope.measurements}
+    assert [name for name in sorted(limited) if not MEASUREMENTS.all()[name].concern] == []
+
+
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_reasons_of_measurements_are_translated(language: str) -> None:
-    """Each rule of the shipped policy whose measurement has no sentence of its own."""
+    """Each rule of the shipped policy, also as versions stored it whose measurements had no sentence of their own."""
     policy = parse_policy(tomllib.loads((ROOT.parent / "config" / "policy.toml").read_text(encoding="utf-8")))
     rules = {(rule.measurement, rule.comparison) for scope in policy.scopes for rule in scope.measurements}
-    texts = [
-        Phrase(f"{humanised(name)} {{value}} is {side} {{limit}}", value="7.4", limit="5")
-        for name, side in rules
-        if not MEASUREMENTS.all()[name].concern
-    ]
+    texts = [measured_text(Measurement(name, 7.4, "1"), side, 5) for name, side in rules]
+    for name, side in (("displayed_contrast", "below"), ("deviation_index", "above")):
+        texts.append(Phrase(f"{humanised(name)} {{value}} is {side} {{limit}}", value="7.4", limit="5"))
     token = LANGUAGE.set(language)
     try:
         assert len(texts) > 5
         assert [text for text in texts if reworded(text) == text] == []
+        concerns = [text.values["concern"] for text in texts if "concern" in text.values]
+        assert [text for text in concerns if reworded(text) == text] == []
     finally:
         LANGUAGE.reset(token)
 

@@ -76,3 +76,9 @@ def test_each_name_is_that_of_its_entry_point() -> None:
 
 def test_every_plausibility_issue_is_documented() -> None:
     assert set(rows(PLAUSIBILITY)) == set(ISSUES)
+
+
+def test_the_page_is_written_for_users() -> None:
+    """A note for programmers opened the section of text in the pixels, with the markup of a docstring."""
+    text = PAGE.read_text("utf-8")
+    assert re.findall(r":(?:mod|class|func|meth|data|attr):|\.\. \w+|``", text) == []

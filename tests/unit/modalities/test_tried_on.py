@@ -10,6 +10,9 @@ import pydicom
 import pytest
 
 from miqa_node.built_in import MEASUREMENTS
+from miqa_node.core.domain.acceptance import LEAST_SCANNERS
+from miqa_node.core.settings import load_settings
+from miqa_node.core.settings.policy import read_policy
 from miqa_node.stages.measure import tried_on
 from miqa_node.stages.measure.tried_on import NO_SCANNER, UNKNOWN_MAKE, scanners_of, trials, write_trials
 from tests.unit.volume import making
@@ -44,6 +47,22 @@ def test_several_makers_of_ct_and_mr_were_tried() -> None:
     for name in ("ct_noise", "metal_share", "mr_snr", "mr_spikes"):
         makers = {scanner.split()[0] for scanner in scanners_of(name)} - {"unknown"}
         assert len(makers) >= 3, name
+
+
+OF_STACKS = {"slice_gaps", "slice_overlaps", "slice_disorder", "slices_repeated", "slices_blank"}
+"""They compare places or neighbours and look at no body part, so any two scanners of the modality will do."""
+
+
+def test_what_the_shipped_policy_accepts_was_tried_on_scanners_of_the_table() -> None:
+    """CT of the chest and abdomen stood on two names that were in no table and on images that nobody could find."""
+    policy = read_policy(load_settings().policy_file)
+    for modality, table in ((scope.modality[0], one) for scope in policy.scopes for one in scope.acceptances):
+        of_modality = [trial for trial in trials() if trial.modality == modality]
+        assert set(table.tried_on) <= {trial.scanner for trial in of_modality}, table.body_part
+        for name in table.measured:
+            scanners = {trial.scanner for trial in of_modality if name in trial.measurements}
+            named = scanners if name in OF_STACKS else scanners & set(table.tried_on)
+            assert len(named - {UNKNOWN_MAKE}) >= LEAST_SCANNERS, (table.body_part, name)
 
 
 def test_the_reference_prints_them() -> None:

@@ -231,6 +231,18 @@ def test_an_object_is_said_to_be_where_its_map_is_highest(peak: tuple[float, flo
     assert "picture" not in told(FindingName.NOISE)
 
 
+def test_a_limit_with_its_significance_is_told_in_the_language_of_the_reader() -> None:
+    """Reasons with a sentence of their own stayed English in a German narrative."""
+    rule = {"name": "displayed_contrast", "below": 12, "verdict": "REVIEW", "reason": "contrast_processing"}
+    policy = parse_policy({"version": "t", "scope": [{"name": "all", "measurement": [rule]}]})
+    assessment = making.assessment(measurements=(Measurement("displayed_contrast", 7.625, "%"),))
+    texts = {language: narrative(assessment, decide(assessment, policy), language) for language in ("en", "de")}
+    [english] = [one for one in texts["en"] if one.startswith("Displayed contrast: 7.6 %, below the limit of 12 %. ")]
+    assert "looks flat" in english
+    assert any("7,6 %" in one and "Fenster" in one for one in texts["de"])
+    assert english not in texts["de"]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "unit", "message"),
     [

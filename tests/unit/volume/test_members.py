@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
+from pydicom.uid import UID
 
 from miqa_node.core.domain.acceptance import Acceptance
 from miqa_node.core.domain.assessment import Assessment, Measurement, ModelIdentity
@@ -26,7 +27,7 @@ from miqa_node.dicom.bytes.headers import read_header
 from miqa_node.errors import SettingsError
 from miqa_node.runtime.workers.child import decode_here
 from miqa_node.stages.assess.series import NO_STACK, judge_series
-from miqa_node.stages.assess.series_members import COMPUTED, SINGLE_SLICE
+from miqa_node.stages.assess.series_members import COMPUTED, ONE_OF_EACH, SINGLE_SLICE
 from miqa_node.stages.measure.series_view import SliceTools
 from miqa_node.stages.units.image import with_kind
 from miqa_node.stages.units.kinds import (
@@ -93,6 +94,27 @@ def test_a_single_slice_is_not_assessed_whatever_its_noise(tmp_path: Path) -> No
     assert [(reason.name, reason.text) for reason in disposition.reasons] == [(UNFIT, SINGLE_SLICE)]
 
 
+def one_of_each_plane(dataset: Dataset) -> None:
+    """A pilot of three planes: no two slices are parallel."""
+    planes = ([1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1])
+    dataset.ImageOrientationPatient = planes[int(dataset.InstanceNumber) % 3]
+
+
+def test_a_pilot_of_three_planes_is_not_called_a_single_slice(tmp_path: Path) -> None:
+    """The reason said "without the others of its series", and the issue beside it listed two others."""
+    assessment = judged(stack(tmp_path, 3, one_of_each_plane))
+    assert "slices of another orientation: 2" in issues(assessment)["slices_left_out"]
+    assert assessment.unfit == ONE_OF_EACH
+
+
+def test_projections_in_several_directions_are_computed_images(tmp_path: Path) -> None:
+    def projection(dataset: Dataset) -> None:
+        dataset.ImageType = ["DERIVED", "SECONDARY", "PROJECTION IMAGE"]
+        one_of_each_plane(dataset)
+
+    assert judged(stack(tmp_path, 3, projection)).unfit == COMPUTED
+
+
 def test_a_series_of_computed_images_has_no_verdict_and_those_beside_originals_are_left_out(tmp_path: Path) -> None:
     reformat = changed(ImageType=["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"])
     assert judged(stack(tmp_path / "a", 4, reformat)).unfit == COMPUTED
@@ -141,6 +163,23 @@ def test_numbers_that_a_series_skips_are_listed_unless_it_counts_otherwise(tmp_p
     assert issues(judged(paths[::2])) == {}
 
 
+def test_what_is_missing_from_an_experimental_stack_is_named(tmp_path: Path) -> None:
+    """A PET series with a gap said only that limits for PET have not been tried."""
+    pet = changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.128", Modality="PT")
+    paths = stack(tmp_path, 12, pet)
+    whole, part = judged(paths), judged([path for path in paths if path.stem != "CT006"])
+    [only] = decide(whole, SHIPPED).reasons
+    assert only.text.startswith("Measured, experimental: limits for PET")
+    disposition = decide(part, SHIPPED)
+    assert (disposition.verdict, disposition.flagged) == (Verdict.NOT_ASSESSED, False)
+    first, *rest = disposition.reasons
+    assert first == only
+    gap, number = (reason.text for reason in rest)
+    assert gap.startswith("Gaps between slices: 1 (the largest, 10 mm, between slices 5 and 6). A slice may be missing")
+    assert number == "Instance Numbers that no image of the series has: 6."
+    assert number in narrative(part, disposition)
+
+
 @pytest.fixture
 def series(tmp_path: Path) -> Assessment:
     return judged(stack(tmp_path, 5, changed(BodyPartExamined="CHEST")))
@@ -154,11 +193,50 @@ def test_what_was_tried_on_two_scanners_is_accepted_and_anything_else_is_experim
         "No model judges CT or MR series; they are measured.",
         "The measurements that the policy asks for in its scope CT series were taken, and none is beyond its limit.",
     )
-    for part in ("SHOULDER", ""):
-        other = replace(series, header=replace(series.header, body_part_examined=part))
-        disposition = decide(other, OF_SITE)
-        assert (disposition.verdict, disposition.experimental) == (Verdict.NOT_ASSESSED, True)
-        assert disposition.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
+    other = replace(series, header=replace(series.header, body_part_examined="SHOULDER"))
+    disposition = decide(other, OF_SITE)
+    assert (disposition.verdict, disposition.experimental) == (Verdict.NOT_ASSESSED, True)
+    assert disposition.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part (SHOULDER)")
+
+
+def test_a_header_without_a_body_part_is_told_so(series: Assessment) -> None:
+    """The reason was that limits of "this body part" had not been tried, of which the header names none."""
+    nowhere = replace(series, header=replace(series.header, body_part_examined=""))
+    disposition = decide(nowhere, OF_SITE)
+    assert (disposition.verdict, disposition.experimental) == (Verdict.NOT_ASSESSED, True)
+    assert "the header does not say which body part this is" in disposition.reasons[0].text
+    scopes = tuple(replace(one, acceptances=()) for one in SHIPPED.scopes)
+    of_none = decide(nowhere, replace(SHIPPED, scopes=scopes))
+    assert of_none.reasons[0].text == "Measured, experimental: limits for CT have not been tried on two scanners."
+
+
+@pytest.mark.parametrize(
+    ("tried", "part", "verdict"),
+    [
+        (("CHEST", "ABDOMEN"), "CHESTABDOMEN", Verdict.ACCEPT),
+        (("CHEST", "ABDOMEN"), "CHESTABDPELVIS", Verdict.NOT_ASSESSED),
+        (("CHEST", "ABDOMEN", "PELVIS"), "CHESTABDPELVIS", Verdict.ACCEPT),
+    ],
+)
+def test_limits_of_a_combined_part_were_tried_if_those_of_all_its_parts_were(
+    tried: tuple[str, ...], part: str, verdict: Verdict, series: Assessment
+) -> None:
+    tables = [{"measured": ["ct_noise"], "body_part": [one], "tried_on": ["a", "b"]} for one in tried]
+    policy = parse_policy({"version": "1", "scope": [{"name": "CT", "modality": ["CT"], "accept": tables}]})
+    combined = replace(series, header=replace(series.header, body_part_examined=part))
+    assert decide(combined, policy).verdict is verdict
+
+
+def test_an_enhanced_series_is_accepted_by_the_region_of_its_frames(tmp_path: Path) -> None:
+    """highdicom, as other converters, writes no Body Part Examined."""
+    legacy = pytest.importorskip("highdicom.legacy")
+    slices = [making.read(path) for path in stack(tmp_path / "a", 5, changed(BodyPartExamined="CHEST"))]
+    enhanced = legacy.LegacyConvertedEnhancedCTImage(slices, UID("1.2.3.4"), 4, UID("1.2.3.5"), 1)
+    enhanced._db_con.close()
+    path = tmp_path / "enhanced.dcm"
+    enhanced.save_as(path)
+    assert "BodyPartExamined" not in enhanced
+    assert decide(judged([path]), OF_SITE).verdict is Verdict.ACCEPT
 
 
 def test_the_shipped_policy_accepts_ct_of_the_parts_that_it_was_tried_on_and_flags_all(series: Assessment) -> None:
@@ -166,7 +244,7 @@ def test_the_shipped_policy_accepts_ct_of_the_parts_that_it_was_tried_on_and_fla
     other = replace(series, header=replace(series.header, body_part_examined="KNEE"))
     untried = decide(other, SHIPPED)
     assert (untried.verdict, untried.flagged, untried.experimental) == (Verdict.NOT_ASSESSED, False, True)
-    assert untried.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part")
+    assert untried.reasons[0].text.startswith("Measured, experimental: limits for CT of this body part (KNEE)")
     loud = replace(other, measurements=(Measurement("slices_repeated", 1.0, "1"),))
     assert decide(loud, SHIPPED).verdict is Verdict.REVIEW
     unmeasured = replace(series, measurements=(), not_assessed=NOT_A_SLICE)

@@ -34,18 +34,22 @@ _SIDEWAYS = frozenset({"A", "P"})
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How a header names one thing: ``codes`` as (scheme, value), the element itself, and free texts as hints."""
+    """How a header names one thing: ``codes`` as (scheme, value), the element itself, and free texts as hints.
+
+    ``of_frames`` are the different codes of the frames of an enhanced image.
+    """
 
     codes: tuple[tuple[str, str], ...] = ()
     written: str = ""
     hints: tuple[str, ...] = ()
+    of_frames: tuple[tuple[str, str], ...] = ()
 
     @property
     def unknown(self) -> str:
         """What stands in the element, else the first code as ``<scheme> <value>``, for a person who maps it."""
         if not _is_empty(self.written):
             return self.written.upper()
-        return next((f"{scheme} {value}" for scheme, value in self.codes if value), "")
+        return next((f"{scheme} {value}" for scheme, value in (*self.codes, *self.of_frames) if value), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Anatomy:
         the images of all series.
         """
         part = self._first_code(self.body_parts, naming.codes) or self._part_in_words(naming.written)
+        part = part or self._of_frames(naming.of_frames)
         if not part:
             part = next((term for text in naming.hints if (term := self._part_in_words(text))), "")
         if part == CHEST:
@@ -104,6 +109,11 @@ class Anatomy:
 
     def _first_code(self, vocabulary: Vocabulary, codes: tuple[tuple[str, str], ...]) -> str:
         return next((term for code in codes if (term := vocabulary.of_code(*code))), "")
+
+    def _of_frames(self, codes: tuple[tuple[str, str], ...]) -> str:
+        """The part that all frames show, or the term for theirs together; empty if one of them is unknown."""
+        parts = {self.body_parts.of_code(*code) for code in codes}
+        return "" if "" in parts else self.body_parts.together(parts)
 
     def _part_in_words(self, text: str) -> str:
         named = self.body_parts.named(text)

@@ -6,6 +6,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,8 @@ class TermEntry(BaseModel):
     dcm: tuple[Digits, ...] = ()
     srt: tuple[SnomedId, ...] = ()
     words: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    """Terms of the parts that a combined term stands for."""
     modality: str = ""
     """In images of this modality, words for the chest mean this: "Brust" and "borst" are both."""
 
@@ -71,6 +74,16 @@ class Vocabulary:
     def terms(self) -> frozenset[str]:
         """All terms."""
         return frozenset(self._concepts)
+
+    @cached_property
+    def combined(self) -> Mapping[str, frozenset[str]]:
+        """Terms that stand for several parts, with these."""
+        return {term: frozenset(concept.parts) for term, concept in self._concepts.items() if concept.parts}
+
+    def together(self, terms: AbstractSet[str]) -> str:
+        """The term for several parts together, else all of them; empty without any."""
+        whole = next((term for term, parts in self.combined.items() if parts == terms), "")
+        return whole or " ".join(sorted(terms))
 
     def of_modality(self, modality: str) -> str:
         """The only term of images of a modality; empty for those that show anything."""

@@ -52,7 +52,7 @@ def export(
     labels.csv holds the newest label of each image, and is what calibrate and train quality --labels read; the labels
     of images whose original was removed stay there, without an image, and count as left out;
     judgements.csv holds all of them with their provenance. DICOM files are de-identified after PS3.15 Annex E (Basic
-    Profile), and text in their pixels is covered where the extra [text] is installed; PNG files are not searched.
+    Profile), and text in their pixels is covered where the extra `text` is installed; PNG files are not searched.
     """
     from miqa_node.features.labels.command.label_export import export_from
     from miqa_node.features.labels.export import GONE

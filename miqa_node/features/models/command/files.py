@@ -80,7 +80,7 @@ def seal(
 ) -> None:
     """Add gradient graphs to package folders, so that nodes make maps without deriving them from the model at work.
 
-    Name, version and checksum of the model stay, and with them reports and calibrations. It needs the extra [seal].
+    Name, version and checksum of the model stay, and with them reports and calibrations. It needs the extra `seal`.
     """
     settings = settings_of(config)
     quiet_logs(settings)

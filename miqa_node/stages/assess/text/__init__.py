@@ -1,4 +1,8 @@
 """Text in the pixels of images: names, dates and numbers, read by a packaged recogniser (the extra ``text``).
 
-Only :mod:`~miqa_node.stages.assess.text.reader` loads it, when the first image is searched.
+Taken only of the kinds of images that `text.sources` names, by default captures, ultrasound and other colour images,
+and only where the extra `text` is installed. [Text in the pixels](text-in-pixels.md) says what counts as text that may
+identify, and how much of it is found. What was read is not kept: only how many lines of which kind, and where.
 """
+
+# The recogniser is loaded by .reader alone, when the first image is searched.

@@ -74,6 +74,8 @@ DISPLAYED_CONTRAST = ImageMeasure(
     "percent.",
     tolerance="Within 0.2 on a ramp.",
     section=SECTION,
+    concern="With its stored window the image looks flat: small differences of density are hard to see. Adjust the "
+    "window or process the image again.",
     rank=52,
     needs="pixels",
     take=_span,
@@ -88,6 +90,8 @@ BURNT_OUT_SHARE = ImageMeasure(
     validity="As `displayed_contrast`.",
     tolerance="Pixels are counted, so it is exact.",
     section=SECTION,
+    concern="What lies in the white areas cannot be seen with the stored window. Adjust the window or process the "
+    "image again; if it stays white, too little radiation arrived there.",
     rank=54,
     needs="pixels",
     take=_burnt_out,
@@ -102,6 +106,8 @@ CRUSHED_DARK_SHARE = ImageMeasure(
     validity="As `displayed_contrast`; on limbs it is mostly air beside the limb.",
     tolerance="Pixels are counted, so it is exact.",
     section=SECTION,
+    concern="What lies in the black areas cannot be seen with the stored window. Adjust the window or process the "
+    "image again; if it stays black, the detector was saturated there.",
     rank=56,
     needs="pixels",
     take=_crushed,

@@ -55,6 +55,8 @@ DEVIATION_INDEX = ImageMeasure(
     phrase="exposure {factor} times the intended one (deviation index {value})",
     phrase_rank=10,
     section=SECTION,
+    concern="The exposure was far from the intended one. With too little, noise hides fine structures; with too much, "
+    "the patient got more dose than was needed. Check the exposure settings and the examination chosen at the console.",
     rank=30,
     needs="header",
     take=lambda view: exposure.deviation_index(view.header),

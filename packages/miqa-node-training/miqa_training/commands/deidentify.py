@@ -80,7 +80,7 @@ def deidentify(
     """De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.
 
     Every identifying value of the original is then searched in the result; a file that still contains one is
-    not written. Text in the pixels is covered in the copy where the extra [text] is installed. Exit code 1: files were
+    not written. Text in the pixels is covered in the copy where the extra `text` is installed. Exit code 1: files were
     refused.
     """
     chosen = {

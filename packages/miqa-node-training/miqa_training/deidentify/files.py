@@ -33,6 +33,9 @@ SCREENS = {
     "1.2.840.10008.5.1.4.1.1.7.4": "A secondary capture",
 }  # fmt: skip
 """Kinds of images that often have the patient's name burned into the pixels, as a sentence about one begins."""
+BURNED_IN = "Burned In Annotation says that text is in the pixels: clean them first, or allow it."
+COVERED = "Burned In Annotation says that text is in the pixels: what was found is covered, and what was missed is not."
+ALLOWED = "Burned In Annotation says that text is in the pixels: nothing of it was covered, as was allowed."
 RECOGNISABLE = "Recognizable Visual Features says that the patient can be recognised in the pixels."
 
 
@@ -85,7 +88,7 @@ def deidentify_files(
 def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
     """(reason against releasing the pixels, warnings about them), from the header."""
     if ds.get("BurnedInAnnotation", "") == "YES":
-        return "Burned In Annotation says that text is in the pixels: clean them first, or allow it.", ()
+        return BURNED_IN, ()
     if ds.get("RecognizableVisualFeatures", "") == "YES":
         return RECOGNISABLE, ()
     warnings = []
@@ -151,6 +154,8 @@ def _written(
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+    if why == BURNED_IN:
+        why = COVERED if covered else ALLOWED
     return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ()), *notes), covered=covered)
 
 
